@@ -1,0 +1,136 @@
+//! Which arguments does a script get?
+//!
+//! WAGI departs from RFC 3875 §4.4: whatever the method, the raw path is the first argument and the raw query, cut at
+//! each `&`, the rest; or the operator's `argv` template says otherwise. `startup` reads the template once, `gateway`
+//! fills it in for each request.
+
+use http::Uri;
+
+use crate::strings::StringBlock;
+
+/// How a script's arguments are made of a request's path and query.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommandLine {
+    template: Option<Vec<Piece>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Path,
+    Query,
+}
+
+/// What a template may hold, and what it stands for. The raw path goes by SCRIPT_NAME here, which it is not.
+const PLACEHOLDERS: [(&str, Piece); 2] = [("${SCRIPT_NAME}", Piece::Path), ("${ARGS}", Piece::Query)];
+
+impl CommandLine {
+    /// A command line after the `argv` template `text`; without one it is `CommandLine::default()`.
+    pub fn from_template(text: &str) -> Self {
+        let mut pieces = Vec::new();
+        let mut rest = text;
+        // One pass over the template: what a request brings in is never searched for placeholders.
+        while let Some((at, placeholder, piece)) = next_placeholder(rest) {
+            pieces.push(Piece::Text(rest.get(..at).unwrap_or_default().to_owned()));
+            pieces.push(piece);
+            rest = rest.get(at + placeholder.len()..).unwrap_or_default();
+        }
+        pieces.push(Piece::Text(rest.to_owned()));
+        pieces.retain(|piece| *piece != Piece::Text(String::new()));
+        Self { template: Some(pieces) }
+    }
+
+    /// The arguments for a request to `uri`, beginning with the program's name.
+    pub fn arguments(&self, uri: &Uri) -> StringBlock {
+        match &self.template {
+            None => cut_at_ampersands(uri),
+            Some(pieces) => fill_in(pieces, uri),
+        }
+    }
+}
+
+fn next_placeholder(text: &str) -> Option<(usize, &'static str, Piece)> {
+    let found = PLACEHOLDERS.into_iter().filter_map(|(name, piece)| Some((text.find(name)?, name, piece)));
+    found.min_by_key(|&(at, ..)| at)
+}
+
+fn cut_at_ampersands(uri: &Uri) -> StringBlock {
+    let (path, query) = (uri.path(), uri.query());
+    let mut arguments = StringBlock::with_capacity(4, path.len() + query.map_or(0, str::len) + 2);
+    arguments.push(path);
+    for argument in query.into_iter().flat_map(|query| query.split('&')) {
+        arguments.push(argument);
+    }
+    arguments
+}
+
+fn fill_in(pieces: &[Piece], uri: &Uri) -> StringBlock {
+    let mut line = String::new();
+    for piece in pieces {
+        match piece {
+            Piece::Text(text) => line.push_str(text),
+            Piece::Path => line.push_str(uri.path()),
+            Piece::Query => line.extend(uri.query().unwrap_or_default().split('&').flat_map(|one| [one, " "])),
+        }
+    }
+    let mut arguments = StringBlock::with_capacity(8, line.len() + 1);
+    for argument in line.split_whitespace() {
+        arguments.push(argument);
+    }
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(target: &str, template: Option<&str>) -> Vec<String> {
+        let line = template.map_or_else(CommandLine::default, CommandLine::from_template);
+        line.arguments(&target.parse().expect("a request target")).iter().map(str::to_owned).collect()
+    }
+
+    /// WAGI: the raw path, then each piece of the raw query, empty ones too.
+    #[test]
+    fn path_and_query_pieces_are_the_arguments_by_default() {
+        for (target, expected) in [
+            ("/x", &["/x"][..]),
+            ("/env/foo?greet=matt&foo=bar", &["/env/foo", "greet=matt", "foo=bar"]),
+            ("/x?a%20b", &["/x", "a%20b"]),
+            ("/x%20y?a+b", &["/x%20y", "a+b"]),
+            ("/x?", &["/x", ""]),
+            ("/x?a&&b", &["/x", "a", "", "b"]),
+            ("/x?&", &["/x", "", ""]),
+            ("/assert-args?x=y", &["/assert-args", "x=y"]),
+            ("*", &["*"]),
+        ] {
+            assert_eq!(arguments(target, None), expected, "{target}");
+        }
+    }
+
+    /// WAGI: text is replaced first, then the line is split at blanks.
+    #[test]
+    fn a_template_is_filled_in_and_split_at_blanks() {
+        for (target, template, expected) in [
+            ("/?p1=v1&p2=v2", "ruby /env.rb ${SCRIPT_NAME} ${ARGS}", &["ruby", "/env.rb", "/", "p1=v1", "p2=v2"][..]),
+            ("/x", "python /code/env.py ${ARGS}", &["python", "/code/env.py"]),
+            ("/x?", "${SCRIPT_NAME} ${ARGS}", &["/x"]),
+            ("/x?a&&b", "${SCRIPT_NAME} ${ARGS}", &["/x", "a", "b"]),
+            ("/x?a", "  p \t q\n", &["p", "q"]),
+            ("/x?a", "${X} $ARGS ${args} ${ARGS", &["${X}", "$ARGS", "${args}", "${ARGS"]),
+            ("/x?a&b", "--url=${SCRIPT_NAME}", &["--url=/x"]),
+            ("/x?a&b", "<${ARGS}>", &["<a", "b", ">"]),
+            ("/x?a", "${SCRIPT_NAME}${ARGS}", &["/xa"]),
+            ("/x", "", &[]),
+        ] {
+            assert_eq!(arguments(target, Some(template)), expected, "{target} in {template}");
+        }
+    }
+
+    /// WAGI: a client cannot smuggle placeholders in.
+    #[test]
+    fn placeholders_in_path_and_query_are_not_filled_in() {
+        let line = CommandLine::from_template("${SCRIPT_NAME} ${ARGS}");
+        let target = Uri::builder().path_and_query("/${ARGS}?${SCRIPT_NAME}&x").build().expect("a request target");
+        assert_eq!(line.arguments(&target).iter().collect::<Vec<_>>(), ["/${ARGS}", "${SCRIPT_NAME}", "x"]);
+    }
+}

@@ -1,0 +1,171 @@
+//! Under which scheme, name and port does a script see the server?
+//!
+//! RFC 3875 §4.1.14 and §4.1.15. What the client addressed comes first: the Host field or, without one, the authority of
+//! the request target (HTTP/2's `:authority`). Then comes `--hostname`. `startup` makes the endpoint, `meta_variables`
+//! asks it for each request.
+
+use http::header::{HOST, HeaderMap};
+use http::uri::Uri;
+
+/// What `--hostname` is taken for when the operator says nothing.
+const DEFAULT_HOSTNAME: &str = "localhost:3000";
+
+/// Our side of the connections: the scheme, and the name and port for requests that do not tell theirs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    https: bool,
+    name: Option<String>,
+    port: Option<String>,
+    port_beside_authority: Option<String>,
+}
+
+/// SERVER_NAME and SERVER_PORT of one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ServerAddress<'a> {
+    pub(super) name: &'a str,
+    pub(super) port: &'a str,
+}
+
+impl Endpoint {
+    /// An endpoint that speaks `https` or else plain HTTP. `hostname` is what the operator gave, if anything: a name
+    /// with or without a port, or the empty text for no name of our own.
+    pub fn new(https: bool, hostname: Option<&str>) -> Self {
+        let (name, port) = split_authority(hostname.unwrap_or(DEFAULT_HOSTNAME));
+        let port = port.map(str::to_owned);
+        let name = (!name.is_empty()).then(|| name.to_owned());
+        // A default nobody chose says nothing about the port of a name that the client used.
+        let port_beside_authority = hostname.and(port.clone());
+        Self { https, name, port, port_beside_authority }
+    }
+
+    /// The URL scheme.
+    pub fn scheme(&self) -> &'static str {
+        if self.https { "https" } else { "http" }
+    }
+
+    pub(super) fn address<'a>(&'a self, uri: &'a Uri, headers: &'a HeaderMap) -> ServerAddress<'a> {
+        let own_name = self.name.as_deref().unwrap_or("localhost");
+        let Some(authority) = host_field(headers).or_else(|| Some(uri.authority()?.as_str())) else {
+            return ServerAddress { name: own_name, port: self.port.as_deref().unwrap_or("80") };
+        };
+        let (name, port) = split_authority(authority);
+        let port = port.or(self.port_beside_authority.as_deref());
+        ServerAddress {
+            name: if name.is_empty() { own_name } else { name },
+            port: port.unwrap_or(if self.https { "443" } else { "80" }),
+        }
+    }
+}
+
+/// The text of `authority` behind its userinfo, which no script needs to know.
+pub(super) fn without_userinfo(authority: &str) -> &str {
+    authority.rsplit_once('@').map_or(authority, |(_, rest)| rest)
+}
+
+fn host_field(headers: &HeaderMap) -> Option<&str> {
+    let text = std::str::from_utf8(headers.get(HOST)?.as_bytes()).ok()?;
+    (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())).then_some(text)
+}
+
+/// Name and port of an authority. The name may be empty; a port that is none is left out.
+fn split_authority(authority: &str) -> (&str, Option<&str>) {
+    let authority = without_userinfo(authority);
+    // RFC 3986 §3.2.2: colons inside brackets belong to an IPv6 address.
+    let name_ends = if authority.starts_with('[') {
+        authority.find(']').map_or(0, |bracket| bracket + 1)
+    } else {
+        authority.find(':').unwrap_or(authority.len())
+    };
+    let (name, rest) = authority.split_at_checked(name_ends).unwrap_or_default();
+    (name, rest.strip_prefix(':').filter(|port| is_port(port)))
+}
+
+fn is_port(text: &str) -> bool {
+    // Parsing alone would let a plus sign pass.
+    text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn address(https: bool, hostname: Option<&str>, target: &str, host: Option<&[u8]>) -> String {
+        let endpoint = Endpoint::new(https, hostname);
+        let mut headers = HeaderMap::new();
+        if let Some(host) = host {
+            headers.insert(HOST, HeaderValue::from_bytes(host).expect("a field value"));
+        }
+        let uri = target.parse().expect("a request target");
+        let ServerAddress { name, port } = endpoint.address(&uri, &headers);
+        format!("{name} {port}")
+    }
+
+    /// RFC 3875 §4.1.14, §4.1.15: the name the client used, then the operator's.
+    #[test]
+    fn the_host_field_comes_before_the_hostname() {
+        for (host, hostname, expected) in [
+            (Some("wagi.net:31337"), Some("example.com:1234"), "wagi.net 31337"),
+            (Some("wagi.net"), Some("example.com:1234"), "wagi.net 1234"),
+            (Some("wagi.net"), Some("example.com"), "wagi.net 80"),
+            (Some("wagi.net"), Some(""), "wagi.net 80"),
+            (Some("wagi.net"), None, "wagi.net 80"),
+            (Some(":8080"), Some("example.com:1234"), "example.com 8080"),
+            (Some(""), Some("example.com:1234"), "example.com 1234"),
+            (None, Some("example.com:1234"), "example.com 1234"),
+            (None, Some("example.com"), "example.com 80"),
+            (None, Some("[2001:db8::1]:1234"), "[2001:db8::1] 1234"),
+            (None, Some(""), "localhost 80"),
+            (None, None, "localhost 3000"),
+        ] {
+            assert_eq!(address(false, hostname, "/", host.map(str::as_bytes)), expected, "{host:?} {hostname:?}");
+        }
+    }
+
+    /// RFC 9113 §8.3.1: `:authority` stands for Host, which a proxy may have added beside it.
+    #[test]
+    fn the_authority_of_the_target_counts_as_host_unless_there_is_one() {
+        for (target, host, hostname, expected) in [
+            ("http://a.example/", None, None, "a.example 80"),
+            ("http://a.example:81/", None, Some("b.example:82"), "a.example 81"),
+            ("http://a.example/", None, Some("b.example:82"), "a.example 82"),
+            ("http://a.example:81/", Some("c.example"), None, "c.example 80"),
+            ("http://user:secret@a.example:81/", None, None, "a.example 81"),
+            ("http://a.example:81/", Some(""), None, "a.example 81"),
+        ] {
+            assert_eq!(address(false, hostname, target, host.map(str::as_bytes)), expected, "{target} {host:?}");
+        }
+    }
+
+    /// RFC 3875 §4.1.14: an IPv6 address stands in brackets.
+    #[test]
+    fn names_and_ports_are_told_apart_in_odd_host_fields() {
+        for (host, expected) in [
+            (&b"[::1]:3000"[..], "[::1] 3000"),
+            (b"[::1]", "[::1] 7"),
+            (b"[::1]x", "[::1] 7"),
+            (b"[::1", "own 7"),
+            (b"::1", "own 7"),
+            (b"a.example:", "a.example 7"),
+            (b"a.example:http", "a.example 7"),
+            (b"a.example:+80", "a.example 7"),
+            (b"a.example:65536", "a.example 7"),
+            (b"a.example:80:90", "a.example 7"),
+            (b"user@a.example:80", "a.example 80"),
+            (b"caf\xc3\xa9:80", "own 7"),
+            (b"a b:80", "own 7"),
+            (b"]", "] 7"),
+        ] {
+            assert_eq!(address(false, Some("own:7"), "/", Some(host)), expected, "{host:?}");
+        }
+    }
+
+    #[test]
+    fn the_port_of_the_scheme_goes_with_a_host_field_that_has_none() {
+        assert_eq!(address(true, None, "/", Some(b"a.example")), "a.example 443");
+        assert_eq!(address(true, Some("b.example"), "/", Some(b"a.example")), "a.example 443");
+        assert_eq!(address(true, Some("b.example:8443"), "/", Some(b"a.example")), "a.example 8443");
+        assert_eq!(address(true, None, "https://a.example/", None), "a.example 443");
+    }
+}

@@ -1,0 +1,187 @@
+//! Which environment does a script run in?
+//!
+//! RFC 3875 §4.1 and WAGI's `X_` variables. `startup` prepares what never changes on a route, `gateway` asks for the
+//! whole environment of each request. Of several variables of one name CGI's own wins, then the operator's, then what
+//! a client sent.
+
+use std::collections::HashSet;
+use std::fmt::Write;
+use std::net::IpAddr;
+
+use http::header::{CONTENT_TYPE, HOST, HeaderMap};
+use http::{Method, Uri, Version};
+use percent_encoding::percent_decode_str;
+
+use super::endpoint::{Endpoint, without_userinfo};
+use super::request_headers::{HeaderFilter, PREFIX};
+use crate::route::RoutePattern;
+use crate::strings::StringBlock;
+
+/// The names an operator's variables cannot have.
+const CGI_NAMES: [&str; 19] = [
+    "AUTH_TYPE",
+    "CONTENT_LENGTH",
+    "CONTENT_TYPE",
+    "GATEWAY_INTERFACE",
+    "PATH_INFO",
+    "PATH_TRANSLATED",
+    "QUERY_STRING",
+    "REMOTE_ADDR",
+    "REMOTE_HOST",
+    "REMOTE_USER",
+    "REQUEST_METHOD",
+    "SCRIPT_NAME",
+    "SERVER_NAME",
+    "SERVER_PORT",
+    "SERVER_PROTOCOL",
+    "SERVER_SOFTWARE",
+    "X_FULL_URL",
+    "X_MATCHED_ROUTE",
+    "X_RAW_PATH_INFO",
+];
+
+/// A request as far as a script hears of it, without the body.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestHead<'a> {
+    /// The method as sent.
+    pub method: &'a Method,
+    /// The request target.
+    pub uri: &'a Uri,
+    /// The version of HTTP the request came in.
+    pub version: Version,
+    /// The header fields.
+    pub headers: &'a HeaderMap,
+    /// The length of the body; 0 without one.
+    pub content_length: u64,
+    /// Where the connection comes from.
+    pub remote_address: IpAddr,
+}
+
+/// Why a request has no environment: the client is to blame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BadRequest {
+    /// PATH_INFO would hold a NUL, where a script in C would see it end.
+    #[error("the path holds an encoded NUL")]
+    NulInPath,
+}
+
+/// The part of the environment that is the same for each request to a route.
+#[derive(Clone, Debug)]
+pub struct RouteVariables {
+    constant: StringBlock,
+    filter: HeaderFilter,
+}
+
+impl RouteVariables {
+    /// Prepares the environment of the script at `pattern`. Of `operator`'s variables the last of a name counts; those
+    /// with a name that CGI defines are left out. Neither names nor values may hold a NUL. With `pass_authorization`
+    /// the script sees the client's credentials.
+    pub fn new(pattern: &RoutePattern, operator: &[(String, String)], pass_authorization: bool) -> Self {
+        let mut seen: HashSet<&str> = CGI_NAMES.into_iter().collect();
+        let mut kept: Vec<_> = operator.iter().rev().filter(|(name, _)| seen.insert(name)).collect();
+        kept.reverse();
+        let taken = kept.iter().map(|(name, _)| name).filter(|name| name.starts_with(PREFIX)).cloned().collect();
+        let mut constant = StringBlock::default();
+        for (name, value) in kept {
+            constant.push_variable(name, &[value]);
+        }
+        constant.push("AUTH_TYPE=");
+        constant.push("GATEWAY_INTERFACE=CGI/1.1");
+        constant.push("REMOTE_USER=");
+        constant.push("SERVER_SOFTWARE=WAGI/1");
+        constant.push_variable("SCRIPT_NAME", &[pattern.script_name()]);
+        constant.push_variable("X_MATCHED_ROUTE", &[pattern.as_str()]);
+        Self { constant, filter: HeaderFilter { taken, pass_authorization } }
+    }
+
+    /// Whether CGI or WAGI itself gives the variable `name` its value, so that an operator's is left out.
+    pub fn defines(name: &str) -> bool {
+        CGI_NAMES.contains(&name)
+    }
+
+    /// The environment for `request`, whose path goes on with the raw `path_info` behind the route's prefix.
+    pub fn environment(
+        &self,
+        endpoint: &Endpoint,
+        request: &RequestHead<'_>,
+        path_info: &str,
+    ) -> Result<StringBlock, BadRequest> {
+        let decoded = percent_decode_str(path_info).decode_utf8_lossy();
+        if decoded.contains('\0') {
+            return Err(BadRequest::NulInPath);
+        }
+        let mut block = self.block_for(request);
+        block.extend_from_block(&self.constant);
+        block.push_variable("PATH_INFO", &[&decoded]);
+        block.push_variable("PATH_TRANSLATED", &[&decoded]);
+        block.push_variable("X_RAW_PATH_INFO", &[path_info]);
+        append_request(request, &mut block);
+        append_server(endpoint, request, &mut block);
+        self.filter.append(request.headers, &mut block);
+        if let Some(authority) = host_elsewhere(request) {
+            self.filter.append_host(authority, &mut block);
+        }
+        Ok(block)
+    }
+
+    /// An empty block with room for about what a request adds: its path comes up to five times, its query twice.
+    fn block_for(&self, request: &RequestHead<'_>) -> StringBlock {
+        const REQUEST_VARIABLES: usize = 15;
+        const NAMES_AND_SHORT_VALUES: usize = 512;
+        let fields = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + PREFIX.len() + 2);
+        let target = 5 * request.uri.path().len() + 2 * request.uri.query().map_or(0, str::len);
+        let bytes = self.constant.bytes().len() + NAMES_AND_SHORT_VALUES + target + fields.sum::<usize>();
+        StringBlock::with_capacity(self.constant.len() + REQUEST_VARIABLES + request.headers.len(), bytes)
+    }
+}
+
+fn append_request(request: &RequestHead<'_>, block: &mut StringBlock) {
+    let mut scratch = String::with_capacity(40);
+    // Writing to a String does not fail.
+    let _ = write!(scratch, "{}", request.content_length);
+    block.push_variable("CONTENT_LENGTH", &[&scratch]);
+    scratch.clear();
+    let _ = write!(scratch, "{}", request.remote_address);
+    block.push_variable("REMOTE_ADDR", &[&scratch]);
+    block.push_variable("REMOTE_HOST", &[&scratch]);
+    let content_type = request.headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    block.push_variable("CONTENT_TYPE", &[content_type.as_deref().unwrap_or_default()]);
+    block.push_variable("QUERY_STRING", &[request.uri.query().unwrap_or_default()]);
+    block.push_variable("REQUEST_METHOD", &[request.method.as_str()]);
+    block.push_variable("SERVER_PROTOCOL", &[protocol(request.version)]);
+}
+
+fn append_server(endpoint: &Endpoint, request: &RequestHead<'_>, block: &mut StringBlock) {
+    let address = endpoint.address(request.uri, request.headers);
+    block.push_variable("SERVER_NAME", &[address.name]);
+    block.push_variable("SERVER_PORT", &[address.port]);
+    let query = request.uri.query();
+    let question_mark = if query.is_some() { "?" } else { "" };
+    let (path, query) = (request.uri.path(), query.unwrap_or_default());
+    let scheme = endpoint.scheme();
+    block.push_variable("X_FULL_URL", &[scheme, "://", address.name, ":", address.port, path, question_mark, query]);
+}
+
+/// What an HTTP/2 client names as the host when it sends `:authority` instead of Host (RFC 9113 §8.3.1).
+fn host_elsewhere<'a>(request: &RequestHead<'a>) -> Option<&'a str> {
+    if request.version < Version::HTTP_2 || request.headers.contains_key(HOST) {
+        return None;
+    }
+    Some(without_userinfo(request.uri.authority()?.as_str()))
+}
+
+/// SERVER_PROTOCOL (RFC 3875 §4.1.16).
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_09 => "HTTP/0.9",
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2.0",
+        Version::HTTP_3 => "HTTP/3.0",
+        _ => "HTTP/1.1",
+    }
+}
+
+#[cfg(test)]
+#[path = "meta_variables_tests.rs"]
+mod tests;

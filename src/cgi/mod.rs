@@ -1,0 +1,25 @@
+//! How does an HTTP exchange look to a CGI script?
+//!
+//! RFC 3875 with WAGI's additions, as pure functions: no I/O, nothing async, no Wasm, no clock. `gateway` calls them.
+//!
+//! | RFC 3875 | file |
+//! | --- | --- |
+//! | §4.1 meta-variables | `meta_variables` |
+//! | §4.1.14, §4.1.15 server name and port | `endpoint` |
+//! | §4.1.18 variables made of request header fields | `request_headers` |
+//! | §4.4 the script's command line | `command_line` |
+//! | §6.1 to §6.2 where the header part of an answer ends | `head_reader` |
+//! | §6.2 to §6.3 what an answer's header fields mean | `response` |
+
+mod command_line;
+mod endpoint;
+mod head_reader;
+mod meta_variables;
+mod request_headers;
+mod response;
+
+pub use command_line::CommandLine;
+pub use endpoint::Endpoint;
+pub use head_reader::HeadReader;
+pub use meta_variables::{BadRequest, RequestHead, RouteVariables};
+pub use response::{Dropped, HeadError, Kind, Reason, ResponseHead};

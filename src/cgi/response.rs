@@ -1,0 +1,249 @@
+//! What does the header part of a script's answer ask for?
+//!
+//! RFC 3875 §6.2 and §6.3. WAGI is more lenient in three ways: Status alone is an answer, a path in Location goes to
+//! the client instead of being looked up by the server, and fields that make no sense are left out instead of spoiling
+//! the answer. `head_reader` calls this once it has found the end of the header part.
+
+use std::fmt;
+
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use http::status::StatusCode;
+
+/// More fields than any script needs; a header map would panic at 32768 names.
+const MOST_FIELDS: usize = 256;
+
+/// What a script has said about its answer before the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResponseHead {
+    /// The status the client gets.
+    pub status: StatusCode,
+    /// The fields the client gets, Content-Type and Location among them.
+    pub headers: HeaderMap,
+    /// The body's length if the script believes to know it.
+    pub content_length: Option<u64>,
+    /// What the script has printed in vain, for its author to read in the log.
+    pub dropped: Vec<Dropped>,
+    /// What sort of answer it is.
+    pub kind: Kind,
+}
+
+/// The sorts of answers of RFC 3875 §6.2. They are for the log: the client gets each in the same way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A document, RFC 3875 §6.2.1.
+    Document,
+    /// A path to go to, RFC 3875 §6.2.2.
+    LocalRedirect,
+    /// A URL to go to, RFC 3875 §6.2.3.
+    ClientRedirect,
+    /// A place to go to and a document that says so, RFC 3875 §6.2.4.
+    ClientRedirectDocument,
+}
+
+/// A line of the header part that has no effect as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dropped {
+    /// The line, its name or its value, whichever is at fault.
+    pub text: String,
+    /// What is wrong with it.
+    pub reason: Reason,
+}
+
+/// Why a line has no effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// There is no colon in it.
+    NoColon,
+    /// No header field can have such a name.
+    InvalidName,
+    /// The field's value holds a control character.
+    ControlCharacter,
+    /// The field is about the connection, which is not the script's (RFC 3875 §6.3.4).
+    Connection,
+    /// The Content-Length is not a number, or not the same number as the one before.
+    InvalidLength,
+    /// The Status is not a code of three digits; the client gets a 502.
+    InvalidStatus,
+}
+
+/// Why there is no answer in the header part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HeadError {
+    /// The output ended before a blank line.
+    #[error("the output has no blank line to end its header part")]
+    NoBlankLine,
+    /// The header part does not end within the limit.
+    #[error("the header part is longer than {limit} bytes")]
+    TooLong {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The header part is not text.
+    #[error("the header part is not UTF-8")]
+    NotUtf8,
+    /// There are too many lines.
+    #[error("the header part has more than {MOST_FIELDS} fields")]
+    TooManyFields,
+    /// RFC 3875 §6.2: at least one field must be CGI's own.
+    #[error("the header part has none of content-type, location and status")]
+    Insufficient,
+    /// The status is a 1xx, which is the server's to send.
+    #[error("the status {0} is informational, it cannot be a script's answer")]
+    Informational(u16),
+}
+
+impl ResponseHead {
+    /// Reads a header part without carriage returns.
+    pub(super) fn parse(block: &[u8]) -> Result<Self, HeadError> {
+        let text = std::str::from_utf8(block).map_err(|_| HeadError::NotUtf8)?;
+        // NULs have been seen in the output of otherwise sound scripts, and mean nothing.
+        if text.contains('\0') {
+            return Fields::of(&text.replace('\0', ""))?.into_head();
+        }
+        Fields::of(text)?.into_head()
+    }
+}
+
+impl fmt::Display for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { text, reason } = self;
+        match reason {
+            Reason::NoColon => write!(f, "header line without a colon: {text:?}"),
+            Reason::InvalidName => write!(f, "invalid header name: {text:?}"),
+            Reason::ControlCharacter => write!(f, "control character in the value of header {text:?}"),
+            Reason::Connection => write!(f, "header {text:?} is the server's to set"),
+            Reason::InvalidLength => write!(f, "unusable content-length: {text:?}"),
+            Reason::InvalidStatus => write!(f, "status is not a three-digit code: {text:?}"),
+        }
+    }
+}
+
+/// The fields of a header part, CGI's own apart from the rest. Of these the last of a name counts.
+#[derive(Default)]
+struct Fields<'a> {
+    status: Option<&'a str>,
+    content_type: Option<HeaderValue>,
+    location: Option<HeaderValue>,
+    content_length: Length,
+    others: HeaderMap,
+    dropped: Vec<Dropped>,
+}
+
+/// What all the Content-Length fields come to.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Length {
+    #[default]
+    Unsaid,
+    Said(u64),
+    Contradictory,
+}
+
+impl<'a> Fields<'a> {
+    fn of(text: &'a str) -> Result<Self, HeadError> {
+        let mut fields = Self::default();
+        let lines = text.trim().split('\n').map(str::trim).filter(|line| !line.is_empty());
+        for (count, line) in lines.enumerate() {
+            if count >= MOST_FIELDS {
+                return Err(HeadError::TooManyFields);
+            }
+            match line.split_once(':') {
+                Some((name, value)) => fields.add(name.trim_end(), value.trim_start()),
+                None => fields.drop(line, Reason::NoColon),
+            }
+        }
+        Ok(fields)
+    }
+
+    fn add(&mut self, name: &str, value: &'a str) {
+        if name.eq_ignore_ascii_case("status") {
+            self.status = Some(value);
+            return;
+        }
+        let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else {
+            return self.drop(name, Reason::InvalidName);
+        };
+        if name == CONTENT_LENGTH {
+            return self.add_length(value);
+        }
+        if is_about_the_connection(&name) {
+            return self.drop(name.as_str(), Reason::Connection);
+        }
+        let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) else {
+            return self.drop(name.as_str(), Reason::ControlCharacter);
+        };
+        match name {
+            CONTENT_TYPE => self.content_type = Some(value),
+            LOCATION => self.location = Some(value),
+            name => {
+                self.others.append(name, value);
+            }
+        }
+    }
+
+    fn add_length(&mut self, value: &str) {
+        let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
+        let length = value.parse().ok().filter(|_| is_number).map_or(Length::Contradictory, Length::Said);
+        if length == Length::Contradictory || ![Length::Unsaid, length].contains(&self.content_length) {
+            self.content_length = Length::Contradictory;
+            self.drop(value, Reason::InvalidLength);
+        } else {
+            self.content_length = length;
+        }
+    }
+
+    fn drop(&mut self, text: &str, reason: Reason) {
+        self.dropped.push(Dropped { text: text.to_owned(), reason });
+    }
+
+    fn into_head(mut self) -> Result<ResponseHead, HeadError> {
+        if self.status.is_none() && self.content_type.is_none() && self.location.is_none() {
+            return Err(HeadError::Insufficient);
+        }
+        let status = self.status_code()?;
+        let kind = self.kind();
+        let mut headers = self.others;
+        headers.extend(self.content_type.map(|value| (CONTENT_TYPE, value)));
+        headers.extend(self.location.map(|value| (LOCATION, value)));
+        let content_length = if let Length::Said(length) = self.content_length { Some(length) } else { None };
+        Ok(ResponseHead { status, headers, content_length, dropped: self.dropped, kind })
+    }
+
+    /// RFC 3875 §6.3.3 and §6.2.4: a Status has the last word, before or after Location.
+    fn status_code(&mut self) -> Result<StatusCode, HeadError> {
+        let Some(value) = self.status else {
+            return Ok(if self.location.is_some() { StatusCode::FOUND } else { StatusCode::OK });
+        };
+        let code = value.split([' ', '\t']).next().unwrap_or_default();
+        match StatusCode::from_bytes(code.as_bytes()) {
+            Ok(status) if status.is_informational() => Err(HeadError::Informational(status.as_u16())),
+            Ok(status) => Ok(status),
+            Err(_) => {
+                self.drop(value, Reason::InvalidStatus);
+                Ok(StatusCode::BAD_GATEWAY)
+            }
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match &self.location {
+            None => Kind::Document,
+            Some(_) if self.content_type.is_some() => Kind::ClientRedirectDocument,
+            Some(location) if location.as_bytes().starts_with(b"/") => Kind::LocalRedirect,
+            Some(_) => Kind::ClientRedirect,
+        }
+    }
+}
+
+/// Whether a field would break the framing of the answer or is about the connection only (RFC 9110 §7.6.1).
+fn is_about_the_connection(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection" | "keep-alive" | "proxy-connection" | "te" | "trailer" | "transfer-encoding" | "upgrade"
+    )
+}
+
+#[cfg(test)]
+#[path = "response_tests.rs"]
+mod tests;

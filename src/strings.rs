@@ -1,0 +1,107 @@
+//! How are arguments and environment variables laid out for a guest?
+//!
+//! WASI hands both over as NUL-terminated strings laid end to end plus one pointer per string, so that is how they are
+//! built in the first place: `cgi` writes a block once per request, `wasm` copies it into the guest in one go.
+
+/// NUL-terminated strings laid end to end in one buffer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StringBlock {
+    bytes: Vec<u8>,
+    starts: Vec<u32>,
+}
+
+impl StringBlock {
+    /// An empty block with room for `strings` strings of `bytes` bytes together.
+    pub fn with_capacity(strings: usize, bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), starts: Vec::with_capacity(strings) }
+    }
+
+    /// Appends one string. The caller has made sure that it holds no NUL: a guest would see it cut short there.
+    pub fn push(&mut self, string: &str) {
+        self.open();
+        self.bytes.extend_from_slice(string.as_bytes());
+        self.bytes.push(0);
+    }
+
+    /// Appends `name=value` as one string, with the value in as many pieces as it comes in.
+    pub fn push_variable(&mut self, name: &str, value: &[&str]) {
+        self.open();
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.bytes.push(b'=');
+        for piece in value {
+            self.bytes.extend_from_slice(piece.as_bytes());
+        }
+        self.bytes.push(0);
+    }
+
+    /// Appends all the strings of `other`, as they are.
+    pub fn extend_from_block(&mut self, other: &StringBlock) {
+        let shift = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
+        self.starts.extend(other.starts.iter().map(|start| start.saturating_add(shift)));
+        self.bytes.extend_from_slice(&other.bytes);
+    }
+
+    fn open(&mut self) {
+        // A block over 4 GiB could not be copied into a 32-bit guest anyway.
+        self.starts.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
+    }
+
+    /// The number of strings.
+    pub fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// Whether there are no strings.
+    pub fn is_empty(&self) -> bool {
+        self.starts.is_empty()
+    }
+
+    /// All the strings, each with its NUL.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Where each string starts in [`bytes`](Self::bytes).
+    pub fn starts(&self) -> &[u32] {
+        &self.starts
+    }
+
+    /// The strings one by one, without their NULs.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        let ends = self.starts.iter().skip(1).map(|&start| start as usize).chain([self.bytes.len()]);
+        self.starts.iter().zip(ends).map(|(&start, end)| {
+            let string = self.bytes.get(start as usize..end.saturating_sub(1)).unwrap_or_default();
+            std::str::from_utf8(string).unwrap_or_default()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_come_back_as_they_went_in() {
+        let mut block = StringBlock::default();
+        block.push("/hello");
+        block.push("");
+        block.push_variable("SERVER_NAME", &["[", "::1", "]"]);
+        assert_eq!(block.iter().collect::<Vec<_>>(), ["/hello", "", "SERVER_NAME=[::1]"]);
+        assert_eq!(block.bytes(), b"/hello\0\0SERVER_NAME=[::1]\0");
+        assert_eq!(block.starts(), [0, 7, 8]);
+    }
+
+    #[test]
+    fn a_block_appended_to_another_gives_the_strings_of_both_in_order() {
+        let mut block = StringBlock::default();
+        block.push("A=1");
+        let mut other = StringBlock::default();
+        other.push("B=22");
+        other.push("");
+        block.extend_from_block(&other);
+        block.extend_from_block(&StringBlock::default());
+        block.push("C=3");
+        assert_eq!(block.iter().collect::<Vec<_>>(), ["A=1", "B=22", "", "C=3"]);
+        assert_eq!(block.starts(), [0, 4, 9, 10]);
+    }
+}
