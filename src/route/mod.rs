@@ -1,0 +1,203 @@
+//! Which script answers a request path?
+//!
+//! WAGI's precedence rule, stated once: the table is an ordered list and the first pattern that matches wins; being more
+//! specific counts for nothing. `startup` brings the routes into that order, `gateway` looks paths up. What a route leads
+//! to is the caller's business.
+
+use std::collections::HashMap;
+
+pub mod discovery;
+mod pattern;
+
+pub use discovery::{Discovered, DiscoveryError};
+pub use pattern::RoutePattern;
+
+/// An ordered list of routes with an index that finds the first match in one walk along the path.
+#[derive(Clone, Debug)]
+pub struct RouteTable<T> {
+    entries: Vec<(RoutePattern, T)>,
+    exact: Index,
+    prefixes: Index,
+}
+
+/// The first route that matches a path.
+#[derive(Debug, PartialEq, Eq)]
+pub struct RouteMatch<'t, 'p, T> {
+    /// What the route leads to.
+    pub target: &'t T,
+    /// The pattern that matched.
+    pub pattern: &'t RoutePattern,
+    /// The part of the path below the pattern's prefix, still encoded.
+    pub path_info: &'p str,
+}
+
+impl<T> RouteTable<T> {
+    /// A table of `entries`, where earlier ones win over later ones.
+    pub fn new(entries: Vec<(RoutePattern, T)>) -> Self {
+        let mut exact = Index::default();
+        let mut prefixes = Index::default();
+        for (position, (pattern, _)) in entries.iter().enumerate() {
+            let index = if pattern.is_prefix() { &mut prefixes } else { &mut exact };
+            index.add(pattern.prefix(), position);
+        }
+        Self { entries, exact, prefixes }
+    }
+
+    /// The first route that matches the raw request path `path`.
+    pub fn find<'t, 'p>(&'t self, path: &'p str) -> Option<RouteMatch<'t, 'p, T>> {
+        let position = self.exact.at(path).into_iter().chain(self.prefixes.first_above(path)).min()?;
+        let (pattern, target) = self.entries.get(position)?;
+        Some(RouteMatch { target, pattern, path_info: pattern.matches(path)? })
+    }
+
+    /// All routes in table order.
+    pub fn entries(&self) -> impl Iterator<Item = (&RoutePattern, &T)> {
+        self.entries.iter().map(|(pattern, target)| (pattern, target))
+    }
+
+    /// The routes that never get a request because an earlier one covers them: position of each, and of the earlier one.
+    pub fn shadowed(&self) -> Vec<(usize, usize)> {
+        let earliest = |pattern: &RoutePattern| {
+            let exact = if pattern.is_prefix() { None } else { self.exact.at(pattern.prefix()) };
+            exact.into_iter().chain(self.prefixes.first_above(pattern.prefix())).min()
+        };
+        self.entries
+            .iter()
+            .enumerate()
+            .filter_map(|(position, (pattern, _))| earliest(pattern).map(|earlier| (position, earlier)))
+            .filter(|(position, earlier)| earlier < position)
+            .collect()
+    }
+}
+
+/// Texts, each with the first position at which the table has it.
+#[derive(Clone, Debug, Default)]
+struct Index {
+    positions: HashMap<String, usize>,
+    longest: usize,
+    most_slashes: usize,
+}
+
+impl Index {
+    fn add(&mut self, text: &str, position: usize) {
+        self.positions.entry(text.to_owned()).or_insert(position);
+        self.longest = self.longest.max(text.len());
+        self.most_slashes = self.most_slashes.max(text.matches('/').count());
+    }
+
+    fn at(&self, text: &str) -> Option<usize> {
+        if text.len() > self.longest {
+            return None;
+        }
+        self.positions.get(text).copied()
+    }
+
+    /// The least position of the texts that are `path` or end just before one of its slashes.
+    ///
+    /// A client may send thousands of slashes, so the walk ends where even the longest text of the index would.
+    fn first_above(&self, path: &str) -> Option<usize> {
+        if self.positions.is_empty() {
+            return None;
+        }
+        let reach = path.as_bytes().iter().take(self.longest.saturating_add(1));
+        let slashes = reach.enumerate().filter(|&(_, &byte)| byte == b'/').map(|(at, _)| at);
+        let above = slashes.take(self.most_slashes.saturating_add(1)).filter_map(|at| self.at(path.get(..at)?));
+        above.chain(self.at(path)).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(patterns: &[&str]) -> RouteTable<usize> {
+        RouteTable::new(patterns.iter().enumerate().map(|(n, &text)| (RoutePattern::new(text), n)).collect())
+    }
+
+    fn scan<'t>(table: &'t RouteTable<usize>, path: &str) -> Option<&'t usize> {
+        table.entries().find(|(pattern, _)| pattern.matches(path).is_some()).map(|(_, target)| target)
+    }
+
+    /// Numbers that look random and are the same in every run (Knuth's 64-bit multiplier).
+    struct Dice(u64);
+
+    impl Dice {
+        fn below(&mut self, limit: usize) -> usize {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 33) as usize % limit
+        }
+
+        fn path(&mut self) -> String {
+            let segments = self.below(5);
+            let pieces = (0..segments).map(|_| ["/a", "/b", "/", "/a%2F", "a", "/é"][self.below(6)]);
+            pieces.collect()
+        }
+    }
+
+    /// WAGI: the first declared route wins, however special a later one is.
+    #[test]
+    fn the_first_matching_route_wins() {
+        let routes = table(&["/healthz", "/a/b", "/a/...", "/a/c", "/...", "/z"]);
+        for (path, target, path_info) in [
+            ("/healthz", 0, ""),
+            ("/a/b", 1, ""),
+            ("/a/b/", 2, "/b/"),
+            ("/a/c", 2, "/c"),
+            ("/a", 2, ""),
+            ("/z", 4, "/z"),
+            ("/", 4, "/"),
+        ] {
+            let found = routes.find(path).unwrap_or_else(|| panic!("{path} is not found"));
+            assert_eq!((*found.target, found.path_info), (target, path_info), "{path}");
+        }
+        assert_eq!(routes.find("*"), None);
+        assert_eq!(table(&["/blah/..."]).find("/blahahahaha"), None);
+        assert_eq!(table(&[]).find("/"), None);
+    }
+
+    #[test]
+    fn lookups_agree_with_a_scan_from_top_to_bottom() {
+        let mut dice = Dice(7);
+        for _ in 0..2_000 {
+            let patterns: Vec<String> =
+                (0..dice.below(8)).map(|_| dice.path() + if dice.below(2) == 0 { "/..." } else { "" }).collect();
+            let routes = table(&patterns.iter().map(String::as_str).collect::<Vec<_>>());
+            for _ in 0..20 {
+                let path = dice.path();
+                assert_eq!(
+                    routes.find(&path).map(|found| found.target),
+                    scan(&routes, &path),
+                    "{path} in {patterns:?}"
+                );
+            }
+            let covered = |later: usize| {
+                let pattern = RoutePattern::new(patterns[later].as_str());
+                (0..later).find(|&n| RoutePattern::new(patterns[n].as_str()).covers(&pattern)).map(|n| (later, n))
+            };
+            assert_eq!(routes.shadowed(), (0..patterns.len()).filter_map(covered).collect::<Vec<_>>(), "{patterns:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_of_slashes_is_walked_no_further_than_the_longest_prefix() {
+        let routes = table(&["/a/b/...", "/", "/..."]);
+        let path = "/".repeat(8_000);
+        assert_eq!(routes.find(&path).map(|found| found.path_info.len()), Some(8_000));
+        assert_eq!(table(&["/a/b/..."]).find(&path), None);
+    }
+
+    #[test]
+    fn shadowed_routes_are_named_with_the_first_route_that_covers_them() {
+        let routes = table(&["/a", "/b/...", "/a", "/b/c/...", "/b", "/a/...", "/...", "/d", "/b/c/..."]);
+        assert_eq!(routes.shadowed(), [(2, 0), (3, 1), (4, 1), (7, 6), (8, 1)]);
+    }
+
+    #[test]
+    fn ten_thousand_routes_are_checked_for_shadows() {
+        let patterns: Vec<String> = (0..10_000).map(|n| format!("/{}/{}/...", n % 100, n / 100)).collect();
+        let mut patterns: Vec<&str> = patterns.iter().map(String::as_str).collect();
+        assert_eq!(table(&patterns).shadowed(), []);
+        patterns.insert(0, "/...");
+        assert_eq!(table(&patterns).shadowed().len(), 10_000);
+    }
+}
