@@ -1,0 +1,247 @@
+//! What does one `[[module]]` ask for? Called by `manifest`, for each of them.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue};
+
+use super::env_file;
+use super::file::{must_be_directory, must_be_file, relative_paths};
+use super::values::{Fault, Report, Value, array, boolean, count, string, table};
+use super::{AllowedHosts, Key, Limits, ModuleRef, Origin, ScriptConfig, Volume};
+use crate::route::RoutePattern;
+
+const KEYS: [&str; 13] = [
+    "route",
+    "module",
+    "entrypoint",
+    "argv",
+    "volumes",
+    "allowed_hosts",
+    "http_max_concurrency",
+    "environment",
+    "repository",
+    "bindle_server",
+    "host",
+    "pass_authorization",
+    "limits",
+];
+
+/// The function that is called if `entrypoint` names no other.
+pub(super) const DEFAULT_ENTRYPOINT: &str = "_start";
+
+/// What holds for every module unless it says otherwise.
+pub(super) struct Given<'a> {
+    pub limits: &'a Limits,
+    /// The variables of `--env` and `--env-file`.
+    pub environment: &'a [(String, String)],
+}
+
+/// Reads the `[[module]]` with its header at `span`; `None` if it holds an error.
+pub(super) fn read(
+    entry: &DeTable<'_>,
+    span: Range<usize>,
+    given: &Given<'_>,
+    report: &mut Report,
+) -> Option<ScriptConfig> {
+    let errors_before = report.errors();
+    report.unknown_keys(entry, &KEYS, "in `[[module]]`");
+    historical(entry, report);
+    let mut origin = origin(entry, &span, report);
+    let text = |key: &'static str, report: &mut Report| {
+        report.optional(entry, key, |value| string(key, value).map(str::to_owned))
+    };
+    let route = required(entry, "route", &span, report).map(|(text, at)| route(text, at, report));
+    let module = module(entry, &span, report);
+    let entrypoint = text("entrypoint", report).unwrap_or_else(|| DEFAULT_ENTRYPOINT.to_owned());
+    let argv = text("argv", report);
+    let environment = environment(entry, given, report);
+    let volumes = volumes(entry, &mut origin, report);
+    let allowed_hosts = allowed_hosts(entry, report);
+    let http_max_concurrency = report.optional(entry, "http_max_concurrency", open_responses);
+    let pass_authorization = report.optional(entry, "pass_authorization", |value| boolean("pass_authorization", value));
+    let limits = limits(entry, given.limits, report);
+    if report.errors() > errors_before {
+        return None;
+    }
+    Some(ScriptConfig {
+        origin,
+        route: route?,
+        module: module?,
+        entrypoint,
+        argv,
+        environment,
+        volumes,
+        allowed_hosts,
+        http_max_concurrency,
+        pass_authorization: pass_authorization.unwrap_or(false),
+        limits,
+    })
+}
+
+fn origin(entry: &DeTable<'_>, header: &Range<usize>, report: &Report) -> Origin {
+    let mut origin = Origin::written(report.file(), header.clone());
+    for (key, name) in [
+        (Key::Route, "route"),
+        (Key::Module, "module"),
+        (Key::Entrypoint, "entrypoint"),
+        (Key::Argv, "argv"),
+        (Key::AllowedHosts, "allowed_hosts"),
+    ] {
+        if let Some(value) = entry.get(name) {
+            origin.note(key, value.span());
+        }
+    }
+    origin
+}
+
+/// Keys of former versions: what was never used is only looked at, what no longer works is pointed out.
+fn historical(entry: &DeTable<'_>, report: &mut Report) {
+    report.optional(entry, "repository", |value| string("repository", value).map(drop));
+    if let Some(host) = entry.get("host")
+        && report.accept(host.span(), string("host", host.get_ref())).is_some()
+    {
+        let fault = Fault::new("`host` has no effect: virtual hosts are not applied");
+        report.warning(host.span(), fault.help("remove it; the route answers for every host"));
+    }
+}
+
+/// The string at `key` and where it stands, or else an error at the header.
+fn required<'t>(
+    entry: &'t DeTable<'_>,
+    key: &str,
+    header: &Range<usize>,
+    report: &mut Report,
+) -> Option<(&'t str, Range<usize>)> {
+    let Some(value) = entry.get(key) else {
+        report.error(header.clone(), Fault::new(format!("`{key}` is missing in `[[module]]`")));
+        return None;
+    };
+    Some((report.accept(value.span(), string(key, value.get_ref()))?, value.span()))
+}
+
+fn route(text: &str, span: Range<usize>, report: &mut Report) -> RoutePattern {
+    let pattern = RoutePattern::new(text);
+    if !pattern.can_match_a_request() {
+        let help = if text.starts_with('/') {
+            "request paths hold no blank, `?` or `#`; write them percent-encoded, such as `%20`".to_owned()
+        } else {
+            format!("write `/{text}`: request paths begin with a slash")
+        };
+        report.warning(span, Fault::new(format!("route `{text}` never matches a request")).help(help));
+    }
+    pattern
+}
+
+fn module(entry: &DeTable<'_>, header: &Range<usize>, report: &mut Report) -> Option<ModuleRef> {
+    let server = report.optional(entry, "bindle_server", |value| string("bindle_server", value).map(str::to_owned));
+    let (text, span) = required(entry, "module", header, report)?;
+    let parsed = text.parse::<ModuleRef>().map_err(|error| Fault::new(error.to_string()).help(error.help()));
+    let module = report.accept(span.clone(), parsed)?;
+    let available = match &module {
+        ModuleRef::File(path) => must_be_file(path).map_err(|fault| Fault::new(fault).help(relative_paths())),
+        ModuleRef::Oci(_) => Err(Fault::new("modules from a registry are not built yet")),
+        ModuleRef::Bindle(_) if server.is_none() && !entry.contains_key("bindle_server") => {
+            Err(Fault::new("a `bindle:` module needs `bindle_server`, the URL of the server that has it"))
+        }
+        ModuleRef::Bindle(_) => Err(Fault::new("modules from a bindle server are not built yet")),
+    };
+    report.accept(span, available)?;
+    Some(module)
+}
+
+/// The module's own variables, overridden by those given to all modules.
+fn environment(entry: &DeTable<'_>, given: &Given<'_>, report: &mut Report) -> Vec<(String, String)> {
+    let mut variables = Vec::new();
+    let own = report.optional(entry, "environment", |value| table("environment", value));
+    for (name, value) in own.into_iter().flatten() {
+        let parsed = string(&format!("environment.{}", name.get_ref()), value.get_ref());
+        if let Some(value) = report.accept(value.span(), parsed)
+            && report.accept(name.span(), variable_name(name.get_ref())).is_some()
+        {
+            env_file::set(&mut variables, name.get_ref(), value);
+        }
+    }
+    for (name, value) in given.environment {
+        env_file::set(&mut variables, name, value);
+    }
+    variables
+}
+
+fn variable_name(name: &str) -> Result<(), Fault> {
+    if name.is_empty() {
+        return Err(Fault::new("the name of an environment variable must not be empty"));
+    }
+    match name.chars().find(|character| ['=', '\0'].contains(character)) {
+        Some(character) => Err(Fault::new(format!("the name of environment variable `{name}` holds {character:?}"))),
+        None => Ok(()),
+    }
+}
+
+fn volumes(entry: &DeTable<'_>, origin: &mut Origin, report: &mut Report) -> Vec<Volume> {
+    let mut volumes = Vec::new();
+    let written = report.optional(entry, "volumes", |value| table("volumes", value));
+    for (guest_path, value) in written.into_iter().flatten() {
+        let guest: &str = guest_path.get_ref();
+        if guest.is_empty() || guest.contains('\0') {
+            report.error(guest_path.span(), Fault::new("a volume needs a path in the guest, such as `/`"));
+        }
+        if let Some((host_path, span, read_only)) = volume(guest, value, report) {
+            origin.note(Key::Volume(volumes.len()), span);
+            volumes.push(Volume { guest_path: guest.to_owned(), host_path, read_only });
+        }
+    }
+    volumes
+}
+
+/// The directory of a volume, where it is written, and whether the guest may only read it.
+fn volume(guest: &str, value: &Value<'_>, report: &mut Report) -> Option<(PathBuf, Range<usize>, bool)> {
+    let name = format!("volumes.{guest}");
+    let (path, read_only) = match value.get_ref() {
+        DeValue::Table(table) => {
+            report.unknown_keys(table, &["path", "read_only"], &format!("in `{name}`"));
+            let read_only = report.optional(table, "read_only", |value| boolean("read_only", value)).unwrap_or(false);
+            let Some(path) = table.get("path") else {
+                report.error(value.span(), Fault::new(format!("`path` is missing in `{name}`")));
+                return None;
+            };
+            (path, read_only)
+        }
+        DeValue::String(_) => (value, false),
+        _ => {
+            let fault = Fault::new(format!("`{name}` must be a path or `{{ path = \"...\", read_only = true }}`"));
+            report.error(value.span(), fault);
+            return None;
+        }
+    };
+    let text = report.accept(path.span(), string(&name, path.get_ref()))?;
+    let directory = must_be_directory(Path::new(text)).map_err(|fault| Fault::new(fault).help(relative_paths()));
+    report.accept(path.span(), directory)?;
+    Some((text.into(), path.span(), read_only))
+}
+
+fn allowed_hosts(entry: &DeTable<'_>, report: &mut Report) -> AllowedHosts {
+    let mut hosts = AllowedHosts::None;
+    let written = report.optional(entry, "allowed_hosts", |value| array("allowed_hosts", "an array of strings", value));
+    for (index, value) in written.into_iter().flatten().enumerate() {
+        let added = string(&format!("allowed_hosts[{index}]"), value.get_ref()).and_then(|text| {
+            hosts.add(text).map_err(|error| Fault::new(format!("in `allowed_hosts`: {error}")).help(error.help()))
+        });
+        report.accept(value.span(), added);
+    }
+    hosts
+}
+
+fn open_responses(value: &DeValue<'_>) -> Result<u32, Fault> {
+    let most = count("http_max_concurrency", value, 1..=u32::MAX.into())
+        .map_err(|fault| fault.help("leave it out for no limit; leave out `allowed_hosts` to allow no calls at all"))?;
+    Ok(u32::try_from(most).unwrap_or(u32::MAX))
+}
+
+fn limits(entry: &DeTable<'_>, global: &Limits, report: &mut Report) -> Limits {
+    let mut limits = global.clone();
+    if let Some(own) = report.optional(entry, "limits", |value| table("limits", value)) {
+        limits.read(own, report);
+    }
+    limits
+}

@@ -1,0 +1,340 @@
+//! How much may a guest, all guests together and a connection use?
+//!
+//! Every limit, its default and its bounds stand in this file. `manifest` fills them from `[limits]`, `entry` those of one
+//! module from its own `limits`; `wasm`, `gateway` and `server` obey them.
+
+use std::time::Duration;
+
+use toml::de::{DeTable, DeValue};
+
+use super::values::{self, Fault, Report, Value, count, duration, size, size_or_unlimited};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// What one guest may use, and how many of one module may run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Time from the start of a guest until the head of its response is complete. Default 30 s.
+    pub time_to_head: Duration,
+    /// Longest silence of a guest after the head. Default 30 s.
+    pub time_between_outputs: Duration,
+    /// Time a guest may compute, waiting not counted. Default 10 s.
+    pub cpu_time: Duration,
+    /// Bytes of all linear memories of a guest together, 64 KiB to 4 GiB. Default 128 MiB.
+    pub memory: usize,
+    /// Elements of all tables of a guest together. Default 20 000.
+    pub table_elements: usize,
+    /// Bytes of a request body; `u64::MAX` for no limit. Default 10 MiB.
+    pub request_body: u64,
+    /// Bytes of the header block a guest prints, 256 B to 16 MiB. Default 64 KiB.
+    pub response_head: usize,
+    /// Bytes a guest may print; `None`, the default, for no limit.
+    pub response_body: Option<u64>,
+    /// Bytes of a guest's standard error that are kept for one request, 1 KiB to 1 GiB. Default 64 KiB.
+    pub stderr: usize,
+    /// Guests of one module that run at once. Default 64.
+    pub concurrency: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // Proxies in front of us commonly give up after 60 s; a guest should be told first.
+            time_to_head: Duration::from_secs(30),
+            // Event streams commonly send a sign of life every 15 s.
+            time_between_outputs: Duration::from_secs(30),
+            // Long enough for an interpreter that starts up slowly on a slow machine.
+            cpu_time: Duration::from_secs(10),
+            // Fits language runtimes such as Python; 256 of them still fit a 32 GiB machine.
+            memory: 128 << 20,
+            // Large programs in Go or C++ have some thousand functions to call by pointer.
+            table_elements: 20_000,
+            // A photograph passes, a film does not.
+            request_body: 10 * MIB,
+            // Eight times what common clients accept.
+            response_head: 64 << 10,
+            // The body is streamed, so its length costs no memory.
+            response_body: None,
+            // A long stack trace, but no disk full of them.
+            stderr: 64 << 10,
+            // A quarter of all places: one slow module cannot take them all.
+            concurrency: 64,
+        }
+    }
+}
+
+/// What all guests together may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayLimits {
+    /// Guests that run at once. Default 256.
+    pub total_concurrency: usize,
+    /// Requests that may wait for a place; 0 turns them away at once. Default 256.
+    pub queue: usize,
+    /// How long they may wait. Default 1 s.
+    pub queue_wait: Duration,
+    /// Bytes of stack for the calls of a guest, 64 KiB to 1 MiB. Default 512 KiB.
+    pub wasm_stack: usize,
+    /// Bytes of a module file, 1 KiB to 1 GiB. Default 64 MiB.
+    pub module_size: u64,
+}
+
+impl Default for GatewayLimits {
+    fn default() -> Self {
+        Self {
+            // The places are reserved at start-up, as address space; beyond this it gets scarce.
+            total_concurrency: 256,
+            // As many as run: each waits for about one guest to finish.
+            queue: 256,
+            // Who waited longer would rather be told to come back.
+            queue_wait: Duration::from_secs(1),
+            // What wasmtime gives, and what toolchains expect.
+            wasm_stack: 512 << 10,
+            // Interpreters with their libraries inside come to about 30 MiB.
+            module_size: 64 * MIB,
+        }
+    }
+}
+
+/// What connections may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// Open connections. Default 10 000.
+    pub connections: usize,
+    /// Open connections from one address; `usize::MAX` for no limit. Default 512.
+    pub connections_per_address: usize,
+    /// Bytes of a request's line and header fields, 1 KiB to 1 MiB. Default 32 KiB.
+    pub header_block: usize,
+    /// Time until the header fields are complete. Default 10 s.
+    pub header_timeout: Duration,
+    /// Longest time without a byte of the request body. Default 15 s.
+    pub body_timeout: Duration,
+    /// Longest time in which the client takes no byte of the answer. Default 30 s.
+    pub send_timeout: Duration,
+    /// Longest time between two requests. Default 60 s.
+    pub keep_alive: Duration,
+    /// Time until the TLS handshake is complete. Default 10 s.
+    pub tls_handshake: Duration,
+    /// Time that open requests get when the server is stopped. Default 30 s.
+    pub shutdown_grace: Duration,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        Self {
+            // Some 40 KiB each: about 400 MiB at worst.
+            connections: 10_000,
+            // One client cannot take a tenth of them, yet an office behind one address is served.
+            connections_per_address: 512,
+            // Large cookies pass; nginx takes as much.
+            header_block: 32 << 10,
+            // A client that needs longer for a few KiB keeps a place from others on purpose.
+            header_timeout: Duration::from_secs(10),
+            // Bridges a short gap in a mobile network.
+            body_timeout: Duration::from_secs(15),
+            // A guest is kept waiting meanwhile, so not longer than one may be silent.
+            send_timeout: Duration::from_secs(30),
+            // As long as common proxies keep theirs.
+            keep_alive: Duration::from_secs(60),
+            // Two round trips and a signature, even over a satellite.
+            tls_handshake: Duration::from_secs(10),
+            // What process supervisors wait before they kill.
+            shutdown_grace: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Limits {
+    const KEYS: [&str; 10] = [
+        "time_to_head",
+        "time_between_outputs",
+        "cpu_time",
+        "memory",
+        "table_elements",
+        "request_body",
+        "response_head",
+        "response_body",
+        "stderr",
+        "concurrency",
+    ];
+
+    /// Sets the limit called `key`; says `false` if there is none.
+    fn set(&mut self, key: &str, value: &DeValue<'_>) -> Result<bool, Fault> {
+        match key {
+            "time_to_head" => self.time_to_head = duration(key, value)?,
+            "time_between_outputs" => self.time_between_outputs = duration(key, value)?,
+            "cpu_time" => self.cpu_time = duration(key, value)?,
+            "memory" => self.memory = fitting(size(key, value, 64 * KIB..=4 * GIB)?),
+            "table_elements" => self.table_elements = fitting(count(key, value, 0..=10_000_000)?),
+            "request_body" => self.request_body = size_or_unlimited(key, value, 1..=u64::MAX)?.unwrap_or(u64::MAX),
+            "response_head" => self.response_head = fitting(size(key, value, 256..=16 * MIB)?),
+            "response_body" => self.response_body = size_or_unlimited(key, value, 1..=u64::MAX)?,
+            "stderr" => self.stderr = fitting(size(key, value, KIB..=GIB)?),
+            "concurrency" => self.concurrency = fitting(count(key, value, 1..=100_000)?),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Overrides these limits by those of one module's table.
+    pub(super) fn read(&mut self, table: &DeTable<'_>, report: &mut Report) {
+        for (key, value) in table {
+            let name: &str = key.get_ref();
+            let is_known = report.accept(value.span(), self.set(name, value.get_ref())).unwrap_or(true);
+            if is_known {
+                continue;
+            }
+            if GatewayLimits::KEYS.contains(&name) || ConnectionLimits::KEYS.contains(&name) {
+                let fault = Fault::new(format!("`{name}` is a limit of the whole server, not of one module"));
+                report.error(key.span(), fault.help("move it into the `[limits]` table at the top level of the file"));
+            } else {
+                report.unknown_key(key, &Self::KEYS, "in the limits of a module");
+            }
+        }
+    }
+}
+
+impl GatewayLimits {
+    const KEYS: [&str; 5] = ["total_concurrency", "queue", "queue_wait", "wasm_stack", "module_size"];
+
+    fn set(&mut self, key: &str, value: &DeValue<'_>) -> Result<bool, Fault> {
+        match key {
+            "total_concurrency" => self.total_concurrency = fitting(count(key, value, 1..=100_000)?),
+            "queue" => self.queue = fitting(count(key, value, 0..=1_000_000)?),
+            "queue_wait" => self.queue_wait = duration(key, value)?,
+            "wasm_stack" => self.wasm_stack = fitting(size(key, value, 64 * KIB..=MIB)?),
+            "module_size" => self.module_size = size(key, value, KIB..=GIB)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+impl ConnectionLimits {
+    const KEYS: [&str; 9] = [
+        "connections",
+        "connections_per_address",
+        "header_block",
+        "header_timeout",
+        "body_timeout",
+        "send_timeout",
+        "keep_alive",
+        "tls_handshake",
+        "shutdown_grace",
+    ];
+
+    fn set(&mut self, key: &str, value: &DeValue<'_>) -> Result<bool, Fault> {
+        match key {
+            "connections" => self.connections = fitting(count(key, value, 1..=10_000_000)?),
+            // Behind a proxy all connections come from one address.
+            "connections_per_address" if values::is_unlimited(value) => self.connections_per_address = usize::MAX,
+            "connections_per_address" => self.connections_per_address = fitting(count(key, value, 1..=10_000_000)?),
+            "header_block" => self.header_block = fitting(size(key, value, KIB..=MIB)?),
+            "header_timeout" => self.header_timeout = duration(key, value)?,
+            "body_timeout" => self.body_timeout = duration(key, value)?,
+            "send_timeout" => self.send_timeout = duration(key, value)?,
+            "keep_alive" => self.keep_alive = duration(key, value)?,
+            "tls_handshake" => self.tls_handshake = duration(key, value)?,
+            "shutdown_grace" => self.shutdown_grace = duration(key, value)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+/// All limits of the top level: those of modules that have none of their own, and the server's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct AllLimits {
+    pub module: Limits,
+    pub gateway: GatewayLimits,
+    pub connection: ConnectionLimits,
+}
+
+impl AllLimits {
+    /// Overrides these limits by those of the `[limits]` table at the top level.
+    pub fn read(&mut self, table: &DeTable<'_>, report: &mut Report) {
+        for (key, value) in table {
+            if report.accept(value.span(), self.set(key.get_ref(), value)) == Some(false) {
+                let known = [&Limits::KEYS[..], &GatewayLimits::KEYS, &ConnectionLimits::KEYS].concat();
+                report.unknown_key(key, &known, "in `[limits]`");
+            }
+        }
+    }
+
+    fn set(&mut self, key: &str, value: &Value<'_>) -> Result<bool, Fault> {
+        let value = value.get_ref();
+        Ok(self.module.set(key, value)? || self.gateway.set(key, value)? || self.connection.set(key, value)?)
+    }
+}
+
+/// A number that was kept small enough for any machine of 64 bits; elsewhere the largest there is.
+fn fitting(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::SourceFile;
+    use super::*;
+
+    fn read(text: &str) -> (AllLimits, Vec<String>) {
+        let file = SourceFile::new("modules.toml", text);
+        let table = DeTable::parse(text).expect(text);
+        let mut report = Report::new(file, false);
+        let mut limits = AllLimits::default();
+        limits.read(table.get_ref(), &mut report);
+        (limits, report.finish().into_iter().map(|problem| problem.message).collect())
+    }
+
+    #[test]
+    fn every_key_sets_its_own_limit() {
+        let keys = [&Limits::KEYS[..], &GatewayLimits::KEYS, &ConnectionLimits::KEYS].concat();
+        let mut seen = vec![AllLimits::default()];
+        for key in &keys {
+            let tries = ["'7s'", "77777"].map(|value| read(&format!("{key} = {value}")));
+            let limits = tries.into_iter().find(|(_, problems)| problems.is_empty()).expect(key).0;
+            assert!(!seen.contains(&limits), "{key}");
+            seen.push(limits);
+        }
+        assert_eq!(seen.len(), 25);
+    }
+
+    #[test]
+    fn limits_keep_within_their_bounds() {
+        for text in [
+            "memory = '63KiB'",
+            "memory = '5GiB'",
+            "memory = 0",
+            "memory = 'unlimited'",
+            "wasm_stack = '63KiB'",
+            "wasm_stack = '2MiB'",
+            "concurrency = 0",
+            "total_concurrency = 0",
+            "connections = 0",
+            "cpu_time = '0s'",
+            "header_block = 100",
+            "response_head = '17MiB'",
+            "module_size = 0",
+            "stderr = 0",
+            "queue = -1",
+        ] {
+            let (limits, problems) = read(text);
+            assert_eq!((limits, problems.len()), (AllLimits::default(), 1), "{text}");
+        }
+    }
+
+    #[test]
+    fn some_limits_can_be_lifted() {
+        for value in ["0", "'none'", "'unlimited'"] {
+            let (limits, problems) =
+                read(&format!("request_body = {value}\nresponse_body = {value}\nconnections_per_address = {value}"));
+            assert_eq!(problems, [""; 0]);
+            assert_eq!(limits.module.request_body, u64::MAX);
+            assert_eq!(limits.module.response_body, None);
+            assert_eq!(limits.connection.connections_per_address, usize::MAX);
+        }
+        let (limits, _) = read("queue = 0\nresponse_body = '1KiB'");
+        assert_eq!((limits.gateway.queue, limits.module.response_body), (0, Some(1024)));
+    }
+}

@@ -1,0 +1,180 @@
+//! What does a modules.toml say?
+//!
+//! The file is walked value by value instead of being deserialized, so that every problem in it is found in one go, each
+//! with its place. Called by `Config::load`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::entry::{self, Given};
+use super::limits::AllLimits;
+use super::values::{Fault, Report, Value, array, string, table};
+use super::{Diagnostic, Hostname, ScriptConfig, SourceFile, file};
+
+/// No modules.toml is larger than this many bytes: thousands of modules fit.
+const LARGEST_FILE: u64 = 4 << 20;
+
+const KEYS: [&str; 3] = ["module", "limits", "default_host"];
+
+/// What a modules.toml says, as far as it could be understood.
+#[derive(Debug, Default)]
+pub(super) struct Manifest {
+    pub hostname: Option<Hostname>,
+    pub limits: AllLimits,
+    pub scripts: Vec<ScriptConfig>,
+}
+
+/// Reads the file at `path`. All scripts get the variables of `environment`; unknown keys are errors if `strict`.
+pub(super) fn read(
+    path: &Path,
+    environment: &[(String, String)],
+    strict: bool,
+    problems: &mut Vec<Diagnostic>,
+) -> Manifest {
+    match file::read(path, "configuration file", LARGEST_FILE, SourceFile::new) {
+        Ok(file) => {
+            let (manifest, found) = parse(&file, environment, strict);
+            problems.extend(found);
+            manifest
+        }
+        Err(problem) => {
+            problems.push(*problem);
+            Manifest::default()
+        }
+    }
+}
+
+pub(super) fn parse(
+    file: &Arc<SourceFile>,
+    environment: &[(String, String)],
+    strict: bool,
+) -> (Manifest, Vec<Diagnostic>) {
+    let mut report = Report::new(Arc::clone(file), strict);
+    let mut manifest = Manifest::default();
+    if let Some(root) = syntax(file, &mut report) {
+        manifest.walk(root.get_ref(), environment, &mut report);
+    }
+    (manifest, report.finish())
+}
+
+/// The tree of the file, unless it is so broken that what follows would be guesswork.
+pub(super) fn syntax<'f>(file: &'f Arc<SourceFile>, report: &mut Report) -> Option<Spanned<DeTable<'f>>> {
+    let (root, errors) = DeTable::parse_recoverable(file.text());
+    let mut is_whole = true;
+    for error in &errors {
+        // A key that stands there twice leaves the rest of the tree as it is.
+        is_whole &= error.message() == "duplicate key";
+        let span = error.span().unwrap_or_default();
+        report.error(span, Fault::new(format!("not valid TOML: {}", error.message())));
+    }
+    is_whole.then_some(root)
+}
+
+impl Manifest {
+    fn walk(&mut self, root: &DeTable<'_>, environment: &[(String, String)], report: &mut Report) {
+        report.unknown_keys(root, &KEYS, "at the top level");
+        self.hostname = report.optional(root, "default_host", default_host);
+        if let Some(limits) = report.optional(root, "limits", |value| table("limits", value)) {
+            self.limits.read(limits, report);
+        }
+        let Some(modules) = root.get("module") else {
+            let fault = Fault::new("there is no `[[module]]` in this file");
+            return report.error(0..0, fault.help("write `module = []` to serve nothing but `/healthz`"));
+        };
+        let given = Given { limits: &self.limits.module, environment };
+        self.scripts = entries(modules, report)
+            .into_iter()
+            .filter_map(|(table, value)| entry::read(table, value.span(), &given, report))
+            .collect();
+    }
+}
+
+fn entries<'t, 'i>(modules: &'t Value<'i>, report: &mut Report) -> Vec<(&'t DeTable<'i>, &'t Value<'i>)> {
+    let parsed = array("module", "an array of tables", modules.get_ref())
+        .map_err(|fault| fault.help("write `[[module]]`, in two pairs of brackets"));
+    let values = report.accept(modules.span(), parsed).unwrap_or_default();
+    let tables = values.iter().enumerate().filter_map(|(index, value)| {
+        let parsed = table(&format!("module[{index}]"), value.get_ref());
+        Some((report.accept(value.span(), parsed)?, value))
+    });
+    tables.collect()
+}
+
+fn default_host(value: &DeValue<'_>) -> Result<Hostname, Fault> {
+    let text = string("default_host", value)?;
+    text.parse().map_err(|error| Fault::new(format!("in `default_host`: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers that look random and are the same in every run (Knuth's 64-bit multiplier).
+    struct Dice(u64);
+
+    impl Dice {
+        fn below(&mut self, limit: usize) -> usize {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 33) as usize % limit
+        }
+    }
+
+    const SAMPLE: &str = "default_host = \"é:3000\"\r\n[limits]\nmemory = \"64KiB\"\n[[module]]\nroute = \"/a/...\"\n\
+        module = '''x'''\nargv = \"${ARGS}\"\nvolumes = { \"/\" = \"src\", '/x' = { path = \"src\", read_only = true } }\n\
+        environment.A = \"1\"\nallowed_hosts = [\"https://a.example\", 3]\nhttp_max_concurrency = 1_000\n\
+        [module.limits]\nqueue = 3\n[[module]]\nrouet = 1979-05-27T07:32:00Z\n";
+
+    /// Whatever the bytes, the walk ends, and every problem can be shown.
+    #[test]
+    fn damaged_files_are_reported_and_never_panic() {
+        let mut dice = Dice(3);
+        let pieces =
+            ["[", "]", "[[module]]", "\"", "'''", "=", ".", "{", "}", "\n", "\r", "\0", "é", "limits", "#", ","];
+        for _ in 0..3_000 {
+            let mut text = SAMPLE.to_owned();
+            for _ in 0..=dice.below(4) {
+                let places: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+                let (from, length) = (dice.below(places.len()), dice.below(12));
+                let to = places.get(from + length).copied().unwrap_or(text.len());
+                text.replace_range(places[from]..to, pieces[dice.below(pieces.len())]);
+            }
+            let file = SourceFile::new("modules.toml", text);
+            let (_, problems) = parse(&file, &[], dice.below(2) == 0);
+            for problem in &problems {
+                assert!(problem.render(false).contains(" modules.toml:"), "{problem:?}");
+            }
+            assert!(problems.iter().any(Diagnostic::is_error));
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_an_error_and_no_stack_overflow() {
+        let text = format!("module = {}", "[".repeat(100_000));
+        let (_, problems) = parse(&SourceFile::new("modules.toml", text), &[], false);
+        assert!(!problems.is_empty());
+        assert!(problems.iter().all(|problem| problem.render(false).contains("modules.toml:1:")));
+    }
+
+    #[test]
+    fn good_entries_come_back_beside_bad_ones() {
+        let text = "[[module]]\nroute='/a'\nmodule='Cargo.toml'\n[[module]]\nroute=1\n\
+            [[module]]\nroute='/c'\nmodule='Cargo.toml'";
+        let (manifest, problems) = parse(&SourceFile::new("modules.toml", text), &[], false);
+        let routes: Vec<_> = manifest.scripts.iter().map(|script| script.route.to_string()).collect();
+        assert_eq!(routes, ["/a", "/c"]);
+        assert_eq!(problems.len(), 2);
+    }
+
+    #[test]
+    fn variables_of_the_operator_override_those_of_a_module() {
+        let text = "[[module]]\nroute='/'\nmodule='Cargo.toml'\nenvironment = { A = 'own', B = 'own' }";
+        let given = [("B".to_owned(), "given".to_owned()), ("C".to_owned(), "given".to_owned())];
+        let (manifest, _) = parse(&SourceFile::new("modules.toml", text), &given, false);
+        let script = manifest.scripts.first().expect("one script");
+        let pairs: Vec<_> = script.environment.iter().map(|(name, value)| (&**name, &**value)).collect();
+        assert_eq!(pairs, [("A", "own"), ("B", "given"), ("C", "given")]);
+    }
+}

@@ -1,0 +1,263 @@
+//! What did the operator ask for?
+//!
+//! `main` hands over the [`Options`] that `args` made; [`Config::load`] reads the files they name, gives every value its
+//! type and its default, and checks that modules and volumes are there. Nothing here opens a socket, compiles, prints or
+//! exits. Problems are collected: one start shows them all.
+//!
+//! | file | question |
+//! | --- | --- |
+//! | `options` | what was typed? |
+//! | `manifest`, `entry` | what does modules.toml say, and what one `[[module]]` of it? |
+//! | `limits` | how much may be used? |
+//! | `module_ref`, `allowed_hosts`, `hostname` | what does this text mean? |
+//! | `env_file` | which variables get all scripts? |
+//! | `cache` | where are compiled modules kept? |
+//! | `values`, `spelling`, `file` | how is a value, a misspelt key, a file read? |
+//! | `diagnostic`, `origin` | how and where is a problem shown? |
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+mod allowed_hosts;
+mod cache;
+mod diagnostic;
+mod entry;
+mod env_file;
+mod file;
+mod hostname;
+mod limits;
+mod manifest;
+mod module_ref;
+mod options;
+mod origin;
+mod spelling;
+mod values;
+
+pub use allowed_hosts::{AllowedHosts, HostError};
+pub use cache::CompilationCache;
+pub use diagnostic::{Diagnostic, Place, Severity, SourceFile};
+pub use env_file::{PairError, parse_pair};
+pub use hostname::{Hostname, HostnameError};
+pub use limits::{ConnectionLimits, GatewayLimits, Limits};
+pub use module_ref::{ModuleRef, ModuleRefError};
+pub use options::{BindleLocation, Login, Options, Source};
+pub use origin::{Key, Origin};
+
+use crate::route::RoutePattern;
+use manifest::Manifest;
+
+/// Everything the operator asked for, with no default left open.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How to listen.
+    pub server: ServerConfig,
+    /// The server's own name.
+    pub hostname: Hostname,
+    /// What to serve, in the order of precedence.
+    pub scripts: Vec<ScriptConfig>,
+    /// Where logs go.
+    pub log: LogConfig,
+    /// What all guests together may use.
+    pub limits: GatewayLimits,
+    /// Where compiled modules are kept; `None` for nowhere.
+    pub cache: Option<CompilationCache>,
+    /// Where modules from elsewhere are kept; `None` for a fresh temporary directory.
+    pub module_cache: Option<PathBuf>,
+}
+
+/// How to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// The address; port 0 for any that is free.
+    pub listen: SocketAddr,
+    /// Certificate and key; `None` for plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// What connections may use.
+    pub limits: ConnectionLimits,
+}
+
+/// The PEM files for TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate chain.
+    pub cert: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// Where logs go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// Where the standard error of guests goes; `None` for a fresh temporary directory.
+    pub dir: Option<PathBuf>,
+    /// The form of our own log on standard error.
+    pub format: LogFormat,
+}
+
+/// The form of a log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// A script at a route.
+#[derive(Clone)]
+pub struct ScriptConfig {
+    /// Where it was described.
+    pub origin: Origin,
+    /// Which requests it answers.
+    pub route: RoutePattern,
+    /// Where its module is.
+    pub module: ModuleRef,
+    /// The exported function to call. Default `_start`.
+    pub entrypoint: String,
+    /// The template of its arguments, if not WAGI's usual ones.
+    pub argv: Option<String>,
+    /// Its variables, without CGI's, each name once.
+    pub environment: Vec<(String, String)>,
+    /// The directories it may use, in the order they were written.
+    pub volumes: Vec<Volume>,
+    /// The hosts it may call. Default: none.
+    pub allowed_hosts: AllowedHosts,
+    /// How many responses of such calls it may hold open; `None` for any number.
+    pub http_max_concurrency: Option<u32>,
+    /// Whether it is shown the client's credentials. Default: no.
+    pub pass_authorization: bool,
+    /// What it may use.
+    pub limits: Limits,
+}
+
+/// A directory of ours and where a guest sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Volume {
+    /// Its path for the guest.
+    pub guest_path: String,
+    /// Its path for us; a relative one starts from the working directory.
+    pub host_path: PathBuf,
+    /// Whether the guest may only read. Default: no.
+    pub read_only: bool,
+}
+
+impl Config {
+    /// Reads what `options` name, and all problems with it. If one of them is an error, the config holds what is left
+    /// without it: good enough to look for more problems, not to be served.
+    pub fn load(options: &Options) -> (Self, Vec<Diagnostic>) {
+        let mut problems = Vec::new();
+        let mut environment = Vec::new();
+        for path in &options.env_files {
+            env_file::read(path, &mut environment, &mut problems);
+        }
+        for (name, value) in &options.env {
+            env_file::set(&mut environment, name, value);
+        }
+        let manifest = match &options.source {
+            Source::Manifest(path) => manifest::read(path, &environment, options.strict, &mut problems),
+            Source::Module(path) => alone(path, environment, &mut problems),
+            Source::Bindle { id, .. } => {
+                problems.push(Diagnostic::error(format!("cannot serve bindle `{id}`: bindles are not built yet")));
+                Manifest::default()
+            }
+        };
+        let config = Self {
+            server: ServerConfig {
+                listen: options.listen,
+                tls: options.tls.clone(),
+                limits: manifest.limits.connection,
+            },
+            hostname: options.hostname.clone().or(manifest.hostname).unwrap_or_default(),
+            scripts: manifest.scripts,
+            log: LogConfig { dir: options.log_dir.clone(), format: options.log_format },
+            limits: manifest.limits.gateway,
+            cache: cache::read(options.cache.as_deref(), options.strict, &mut problems),
+            module_cache: options.module_cache.clone(),
+        };
+        (config, problems)
+    }
+}
+
+/// One module that answers every request.
+fn alone(path: &std::path::Path, environment: Vec<(String, String)>, problems: &mut Vec<Diagnostic>) -> Manifest {
+    if let Err(fault) = file::must_be_file(path) {
+        problems.push(Diagnostic::error(fault).help(file::relative_paths()));
+        return Manifest::default();
+    }
+    let script = ScriptConfig {
+        origin: Origin::command_line(),
+        route: RoutePattern::new("/..."),
+        module: ModuleRef::File(path.to_owned()),
+        entrypoint: entry::DEFAULT_ENTRYPOINT.to_owned(),
+        argv: None,
+        environment,
+        volumes: Vec::new(),
+        allowed_hosts: AllowedHosts::None,
+        http_max_concurrency: None,
+        pass_authorization: false,
+        limits: Limits::default(),
+    };
+    Manifest { scripts: vec![script], ..Manifest::default() }
+}
+
+/// Shows what is run where, but not the variables: they are often secrets.
+impl fmt::Debug for ScriptConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScriptConfig")
+            .field("route", &self.route)
+            .field("module", &self.module)
+            .field("entrypoint", &self.entrypoint)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn here() -> PathBuf {
+        PathBuf::from("Cargo.toml")
+    }
+
+    #[test]
+    fn one_module_answers_every_path() {
+        let mut options = Options::new(Source::Module(here()));
+        options.env = vec![("A".to_owned(), "1".to_owned()), ("A".to_owned(), "2".to_owned())];
+        let (config, problems) = Config::load(&options);
+        assert_eq!(problems, []);
+        let script = config.scripts.first().expect("one script");
+        assert_eq!(script.route, RoutePattern::new("/..."));
+        assert_eq!(script.module, ModuleRef::File(here()));
+        assert_eq!(script.environment, [("A".to_owned(), "2".to_owned())]);
+        assert_eq!(config.hostname.to_string(), "localhost:3000");
+        assert!(!config.hostname.explicit && config.cache.is_none());
+    }
+
+    #[test]
+    fn all_sources_are_looked_at_although_one_is_bad() {
+        let mut options = Options::new(Source::Manifest("no/such.toml".into()));
+        options.env_files = vec!["no/such.env".into(), here()];
+        options.cache = Some("no/such-cache.toml".into());
+        let (config, problems) = Config::load(&options);
+        assert!(config.scripts.is_empty());
+        let messages: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
+        assert!(messages.contains(&"cannot read environment file `no/such.env`"), "{messages:?}");
+        assert!(messages.contains(&"cannot read configuration file `no/such.toml`"), "{messages:?}");
+        assert!(messages.iter().any(|message| message.contains("`no/such-cache.toml`")), "{messages:?}");
+        let module = Config::load(&Options::new(Source::Module("no/such.wasm".into()))).1;
+        assert!(module.iter().all(Diagnostic::is_error) && module.len() == 1);
+    }
+
+    #[test]
+    fn secrets_do_not_show_in_debug_output() {
+        let login = Login { user: "me".to_owned(), password: "hunter2".to_owned() };
+        let location = BindleLocation::Server { url: "https://b".to_owned(), login: Some(login), insecure: false };
+        let mut options = Options::new(Source::Bindle { id: "a/1.0.0".to_owned(), location });
+        options.env = vec![("A".to_owned(), "hunter2".to_owned())];
+        assert!(!format!("{options:?}").contains("hunter2"));
+        options.source = Source::Module(here());
+        assert!(!format!("{:?}", Config::load(&options).0).contains("hunter2"));
+    }
+}

@@ -1,0 +1,110 @@
+//! What did the operator type? Made by `args`, understood by `Config::load`.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use super::{Hostname, LogFormat, TlsFiles};
+
+/// Command line and environment variables in plain types.
+#[derive(Clone)]
+pub struct Options {
+    /// What to serve.
+    pub source: Source,
+    /// Where the compilation cache is configured. Default: `cache.toml`, if there is one.
+    pub cache: Option<PathBuf>,
+    /// The address to listen on. Default `127.0.0.1:3000`.
+    pub listen: SocketAddr,
+    /// The server's own name. Default: `default_host` of the configuration file, else `localhost:3000`.
+    pub hostname: Option<Hostname>,
+    /// Where modules from elsewhere are kept. Default: a fresh temporary directory.
+    pub module_cache: Option<PathBuf>,
+    /// Where the standard error of guests goes. Default: a fresh temporary directory.
+    pub log_dir: Option<PathBuf>,
+    /// The form of our own log. Default: text.
+    pub log_format: LogFormat,
+    /// Certificate and key, if TLS is to be spoken. Default: plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// Variables for every guest, in the order they were given.
+    pub env: Vec<(String, String)>,
+    /// Files of variables for every guest, in the order they were given.
+    pub env_files: Vec<PathBuf>,
+    /// Stop when everything has been looked at, without serving. Default: no.
+    pub check: bool,
+    /// Whether unknown keys are errors. Default: no.
+    pub strict: bool,
+}
+
+/// What to serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The modules that a modules.toml lists.
+    Manifest(PathBuf),
+    /// One module, at every path.
+    Module(PathBuf),
+    /// The modules of a bindle.
+    Bindle {
+        /// Its id, `NAME/VERSION`.
+        id: String,
+        /// Where it is.
+        location: BindleLocation,
+    },
+}
+
+/// Where a bindle is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BindleLocation {
+    /// A directory of standalone bindles.
+    Directory(PathBuf),
+    /// A bindle server.
+    Server {
+        /// Its base URL, API version included.
+        url: String,
+        /// Name and password, if it asks for them.
+        login: Option<Login>,
+        /// Whether to accept any certificate.
+        insecure: bool,
+    },
+}
+
+/// Name and password of HTTP Basic authentication.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The name.
+    pub user: String,
+    /// The password, which `Debug` does not show.
+    pub password: String,
+}
+
+impl Options {
+    /// All defaults, to serve `source`.
+    pub fn new(source: Source) -> Self {
+        Self {
+            source,
+            cache: None,
+            listen: (Ipv4Addr::LOCALHOST, 3000).into(),
+            hostname: None,
+            module_cache: None,
+            log_dir: None,
+            log_format: LogFormat::Text,
+            tls: None,
+            env: Vec::new(),
+            env_files: Vec::new(),
+            check: false,
+            strict: false,
+        }
+    }
+}
+
+/// Shows what is served, but not the variables: they are often secrets.
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("source", &self.source).field("listen", &self.listen).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").field("user", &self.user).finish_non_exhaustive()
+    }
+}
