@@ -1,0 +1,93 @@
+//! Why the server cannot start, in words for the operator. Made by `Server::bind` and the TLS loader, printed by the
+//! binary.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use rustls_pki_types::pem;
+
+/// What can go wrong before the first connection is accepted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Another program listens on the address already.
+    #[error("address {address} is already in use")]
+    AddressInUse {
+        /// The address asked for.
+        address: SocketAddr,
+    },
+    /// The address cannot be listened on for another reason.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A TLS file cannot be read, or its PEM sections are damaged.
+    #[error("cannot read the {role} file `{}`", path.display())]
+    Pem {
+        /// `TLS certificate` or `TLS key`.
+        role: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: pem::Error,
+    },
+    /// A TLS file has no section of the kind it was named for.
+    #[error("the {role} file `{}` holds no {role}", path.display())]
+    NothingInside {
+        /// `TLS certificate` or `TLS key`.
+        role: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
+    /// The key is sound but belongs to another certificate.
+    #[error("the TLS key `{}` does not belong to the certificate `{}`", key.display(), cert.display())]
+    KeyMismatch {
+        /// The certificate file.
+        cert: PathBuf,
+        /// The key file.
+        key: PathBuf,
+    },
+    /// Certificate and key are readable but the TLS library will not use them.
+    #[error("cannot use the TLS certificate `{}` with the key `{}`", cert.display(), key.display())]
+    Unusable {
+        /// The certificate file.
+        cert: PathBuf,
+        /// The key file.
+        key: PathBuf,
+        /// What the TLS library said.
+        source: tokio_rustls::rustls::Error,
+    },
+    /// The process cannot be told about signals.
+    #[error("cannot listen for termination signals")]
+    Signals(#[source] io::Error),
+}
+
+impl Error {
+    /// What the operator can do about it, where that is known.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::AddressInUse { .. } => {
+                Some("stop the other program, choose another port, or use port 0 for any free one")
+            }
+            Self::Listen { source, .. } => match source.kind() {
+                io::ErrorKind::PermissionDenied => Some("ports below 1024 need a privilege; choose a higher one"),
+                io::ErrorKind::AddrNotAvailable => Some("no network interface of this machine has that address"),
+                _ => None,
+            },
+            Self::Pem { source: pem::Error::Io(_), .. } => Some("relative paths start from the current directory"),
+            Self::Pem { .. } => Some("the file must be PEM text; convert DER with `openssl x509` or `openssl pkey`"),
+            Self::NothingInside { role, .. } if *role == super::tls::KEY => Some(
+                "expected `BEGIN PRIVATE KEY`, `BEGIN RSA PRIVATE KEY` or `BEGIN EC PRIVATE KEY`; encrypted keys cannot be used",
+            ),
+            Self::NothingInside { .. } => {
+                Some("expected one or more `BEGIN CERTIFICATE` sections, the server's own certificate first")
+            }
+            Self::KeyMismatch { .. } => Some("the server's own certificate must be the first in its file"),
+            Self::Unusable { .. } | Self::Signals(_) => None,
+        }
+    }
+}

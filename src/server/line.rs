@@ -1,0 +1,128 @@
+//! What one connection is doing: its socket and the few facts its parts share. The byte stream, the exchanges and the
+//! request bodies write them down, `pace` and `departure` judge by them.
+//!
+//! The facts are counters without ordering between them: whoever reads one is polled again after it was written.
+
+use std::net::Shutdown;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+
+use socket2::SockRef;
+use tokio::net::TcpStream;
+
+/// One accepted socket. Shared, since the watch for a departing client needs it while the HTTP library owns the stream.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) tcp: TcpStream,
+    /// Requests whose answer has not been handed over completely.
+    open: AtomicUsize,
+    /// Requests that are done with.
+    served: AtomicUsize,
+    received: AtomicUsize,
+    sent: AtomicUsize,
+    /// Bytes came in since the last request ended: the next head is under way.
+    heard: AtomicBool,
+    /// The peer takes no more bytes for now.
+    blocked: AtomicBool,
+    /// Response bodies which gave a frame and were not asked for another one yet.
+    waiting: AtomicUsize,
+    /// Frames that were followed by the wish for another one.
+    taken: AtomicUsize,
+    /// Some request body was dropped before its end.
+    unread: AtomicBool,
+}
+
+impl Line {
+    pub(super) fn new(tcp: TcpStream) -> Self {
+        Self {
+            tcp,
+            open: AtomicUsize::new(0),
+            served: AtomicUsize::new(0),
+            received: AtomicUsize::new(0),
+            sent: AtomicUsize::new(0),
+            heard: AtomicBool::new(false),
+            blocked: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
+            taken: AtomicUsize::new(0),
+            unread: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn note_received(&self) {
+        self.received.fetch_add(1, Relaxed);
+        self.heard.store(true, Relaxed);
+    }
+
+    pub(super) fn note_sent(&self) {
+        self.sent.fetch_add(1, Relaxed);
+        self.blocked.store(false, Relaxed);
+    }
+
+    pub(super) fn note_blocked(&self) {
+        self.blocked.store(true, Relaxed);
+    }
+
+    pub(super) fn note_opened(&self) {
+        self.open.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn note_served(&self) {
+        self.heard.store(false, Relaxed);
+        self.served.fetch_add(1, Relaxed);
+        self.open.fetch_sub(1, Relaxed);
+    }
+
+    pub(super) fn note_frame_given(&self) {
+        self.waiting.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn note_frame_taken(&self) {
+        self.taken.fetch_add(1, Relaxed);
+        self.waiting.fetch_sub(1, Relaxed);
+    }
+
+    pub(super) fn note_unread(&self) {
+        self.unread.store(true, Relaxed);
+    }
+
+    pub(super) fn open(&self) -> usize {
+        self.open.load(Relaxed)
+    }
+
+    pub(super) fn served(&self) -> usize {
+        self.served.load(Relaxed)
+    }
+
+    pub(super) fn sent(&self) -> usize {
+        self.sent.load(Relaxed)
+    }
+
+    /// Changes with every byte in either direction.
+    pub(super) fn moved(&self) -> usize {
+        self.sent().wrapping_add(self.received.load(Relaxed))
+    }
+
+    pub(super) fn heard(&self) -> bool {
+        self.heard.load(Relaxed)
+    }
+
+    pub(super) fn blocked(&self) -> bool {
+        self.blocked.load(Relaxed)
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Relaxed)
+    }
+
+    pub(super) fn taken(&self) -> usize {
+        self.taken.load(Relaxed)
+    }
+
+    pub(super) fn unread(&self) -> bool {
+        self.unread.load(Relaxed)
+    }
+
+    /// Ends our direction, or both. A failure means that the peer was faster.
+    pub(super) fn shut(&self, how: Shutdown) {
+        let _ = SockRef::from(&self.tcp).shutdown(how);
+    }
+}

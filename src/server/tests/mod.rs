@@ -1,0 +1,165 @@
+//! Whether the server keeps its promises, asked over real sockets. Each file takes one kind of promise; this one starts
+//! servers and speaks raw HTTP/1 to them.
+
+mod departure;
+mod http1;
+mod http2;
+mod limits;
+mod shutdown;
+mod tls;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::{RequestBody, Server, Tally};
+use crate::config::{ConnectionLimits, ServerConfig, TlsFiles};
+
+type AnswerBody = UnsyncBoxBody<Bytes, std::io::Error>;
+type Answer = Response<AnswerBody>;
+type Answering = Pin<Box<dyn Future<Output = Result<Answer, Infallible>> + Send>>;
+
+/// Longer than anything here should take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Clone)]
+struct Closure<F>(F);
+
+impl<F> tower_service::Service<Request<RequestBody>> for Closure<F>
+where
+    F: Fn(Request<RequestBody>) -> Answering,
+{
+    type Response = Answer;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<RequestBody>) -> Answering {
+        (self.0)(request)
+    }
+}
+
+struct Running {
+    address: SocketAddr,
+    tally: Arc<Tally>,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<()>,
+}
+
+fn config(change: impl FnOnce(&mut ConnectionLimits)) -> ServerConfig {
+    let mut limits = ConnectionLimits {
+        connections: 100,
+        connections_per_address: 100,
+        header_block: 32 << 10,
+        header_timeout: PATIENCE,
+        body_timeout: PATIENCE,
+        send_timeout: PATIENCE,
+        keep_alive: PATIENCE,
+        tls_handshake: PATIENCE,
+        shutdown_grace: PATIENCE,
+    };
+    change(&mut limits);
+    ServerConfig { listen: ([127, 0, 0, 1], 0).into(), tls: None, limits }
+}
+
+fn fixture(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+fn tls_files(cert: &str, key: &str) -> TlsFiles {
+    TlsFiles { cert: fixture(cert), key: fixture(key) }
+}
+
+async fn start<F, A>(config: ServerConfig, answer: F) -> Running
+where
+    F: Fn(Request<RequestBody>) -> A + Clone + Send + 'static,
+    A: Future<Output = Answer> + Send + 'static,
+{
+    let server = Server::bind(&config).await.unwrap();
+    let (address, tally) = (server.address(), server.tally());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let service = Closure(move |request| -> Answering {
+        let answer = answer(request);
+        Box::pin(async move { Ok(answer.await) })
+    });
+    let served = tokio::spawn(server.serve(service, async {
+        let _ = stopped.await;
+    }));
+    Running { address, tally, stop, served }
+}
+
+fn text(text: impl Into<Bytes>) -> Answer {
+    Response::new(Full::new(text.into()).map_err(|never| match never {}).boxed_unsync())
+}
+
+async fn hello(_: Request<RequestBody>) -> Answer {
+    text("hello")
+}
+
+/// A service that announces each request and never answers. The announcement resolves with an error once the future
+/// of that request was dropped.
+fn stuck() -> (impl Fn(Request<RequestBody>) -> Stuck + Clone + Send, Arrivals) {
+    let (announce, arrivals) = mpsc::unbounded_channel();
+    let service = move |request| -> Stuck {
+        let (alive, dropped) = oneshot::channel::<()>();
+        announce.send(dropped).unwrap();
+        Box::pin(async move {
+            let _kept = (alive, request);
+            std::future::pending().await
+        })
+    };
+    (service, arrivals)
+}
+
+type Stuck = Pin<Box<dyn Future<Output = Answer> + Send>>;
+type Arrivals = mpsc::UnboundedReceiver<oneshot::Receiver<()>>;
+
+async fn arrival(arrivals: &mut Arrivals) -> oneshot::Receiver<()> {
+    promptly(arrivals.recv()).await.unwrap()
+}
+
+async fn promptly<T>(outcome: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, outcome).await.expect("takes too long")
+}
+
+/// Sends the bytes on a new connection.
+async fn send(address: SocketAddr, bytes: impl AsRef<[u8]>) -> TcpStream {
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.write_all(bytes.as_ref()).await.unwrap();
+    client
+}
+
+/// Everything the server still sends, until it closes.
+async fn rest(client: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    // A reset counts as the end; what was said before is compared anyway.
+    let _ = promptly(client.read_to_end(&mut bytes)).await;
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// What the server sends up to and with `end`.
+async fn until(client: &mut TcpStream, end: &str) -> String {
+    let mut seen = Vec::new();
+    while !seen.ends_with(end.as_bytes()) {
+        let byte = promptly(client.read_u8()).await;
+        seen.push(byte.unwrap_or_else(|_| panic!("ended after {:?}", String::from_utf8_lossy(&seen))));
+    }
+    String::from_utf8_lossy(&seen).into_owned()
+}

@@ -1,0 +1,105 @@
+//! TLS: which files are accepted, what is agreed on, and that one client's handshake is no other's business.
+
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName};
+use std::sync::atomic::Ordering::Relaxed;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use super::super::{Error, Server};
+use super::*;
+
+const CERT: &str = "ec.cert.pem";
+
+fn secure(cert: &str, key: &str) -> ServerConfig {
+    ServerConfig { tls: Some(tls_files(cert, key)), ..config(|_| {}) }
+}
+
+async fn connect(address: SocketAddr, cert: &str, protocols: &[&str]) -> TlsStream<TcpStream> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(fixture(cert)).unwrap()).unwrap();
+    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let tcp = TcpStream::connect(address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    promptly(TlsConnector::from(Arc::new(config)).connect(name, tcp)).await.unwrap()
+}
+
+async fn is_answered(mut client: TlsStream<TcpStream>) {
+    client.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    promptly(client.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.ends_with("hello"), "{answer}");
+}
+
+#[tokio::test]
+async fn every_kind_of_key_is_accepted() {
+    for (cert, key) in [(CERT, "ec.pkcs8.pem"), (CERT, "ec.sec1.pem"), ("rsa.cert.pem", "rsa.pkcs1.pem")] {
+        let server = start(secure(cert, key), hello).await;
+        is_answered(connect(server.address, cert, &[]).await).await;
+    }
+}
+
+#[tokio::test]
+async fn http2_is_agreed_on() {
+    let server = start(secure(CERT, "ec.pkcs8.pem"), hello).await;
+    let client = connect(server.address, CERT, &["h2", "http/1.1"]).await;
+    assert_eq!(client.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    let (mut client, connection) = h2::client::handshake(client).await.unwrap();
+    tokio::spawn(connection);
+    let (answer, _) = client.send_request(Request::get("https://a/").body(()).unwrap(), true).unwrap();
+    assert_eq!(promptly(answer).await.unwrap().status(), 200);
+    is_answered(connect(server.address, CERT, &["http/1.1"]).await).await;
+}
+
+#[tokio::test]
+async fn silent_and_vanishing_clients_harm_nobody() {
+    let mut config = secure(CERT, "ec.pkcs8.pem");
+    config.limits.tls_handshake = Duration::from_millis(300);
+    let server = start(config, hello).await;
+    let mut silent = send(server.address, "").await;
+    for _ in 0..20 {
+        drop(TcpStream::connect(server.address).await.unwrap());
+    }
+    let mut plain = send(server.address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    is_answered(connect(server.address, CERT, &[]).await).await;
+    assert!(!rest(&mut plain).await.contains("HTTP"));
+    assert_eq!(rest(&mut silent).await, "");
+    assert_eq!(server.tally.handshakes_failed.load(Relaxed), 22);
+}
+
+#[tokio::test]
+async fn request_is_dropped_with_its_client() {
+    let (service, mut arrivals) = stuck();
+    let server = start(secure(CERT, "ec.pkcs8.pem"), service).await;
+    let mut client = connect(server.address, CERT, &[]).await;
+    client.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999\r\n\r\nxxxxx").await.unwrap();
+    client.flush().await.unwrap();
+    let dropped = arrival(&mut arrivals).await;
+    drop(client);
+    let outcome = tokio::time::timeout(Duration::from_millis(100), dropped).await;
+    assert!(outcome.expect("late").is_err());
+}
+
+#[tokio::test]
+async fn unusable_files_are_named() {
+    for (cert, key, expected) in [
+        ("absent.pem", "ec.pkcs8.pem", "cannot read the TLS certificate file `"),
+        (CERT, "absent.pem", "cannot read the TLS key file `"),
+        (CERT, CERT, "the TLS key file `"),
+        ("ec.pkcs8.pem", "ec.pkcs8.pem", "the TLS certificate file `"),
+        (CERT, "rsa.pkcs1.pem", "the TLS key `"),
+    ] {
+        let error = Server::bind(&secure(cert, key)).await.err().unwrap();
+        assert!(error.to_string().starts_with(expected), "{error}");
+        assert!(error.hint().is_some(), "{error}");
+    }
+    let mismatch = Server::bind(&secure(CERT, "rsa.pkcs1.pem")).await.err().unwrap();
+    assert!(matches!(mismatch, Error::KeyMismatch { .. }));
+}

@@ -1,0 +1,62 @@
+//! How certificate and key files become a TLS acceptor. Called once, by `Server::bind`, before the port is opened.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls_pki_types::pem::{self, PemObject};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::{self, ServerConfig};
+
+use super::Error;
+use crate::config::TlsFiles;
+
+pub(super) const CERTIFICATE: &str = "TLS certificate";
+pub(super) const KEY: &str = "TLS key";
+
+/// The name under which a client and the server agree on HTTP/2.
+pub(super) const ALPN_H2: &[u8] = b"h2";
+
+pub(super) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, Error> {
+    let chain = certificates(&files.cert)?;
+    let key = private_key(&files.key)?;
+    let unusable = |source| match source {
+        rustls::Error::InconsistentKeys(_) => Error::KeyMismatch { cert: files.cert.clone(), key: files.key.clone() },
+        source => Error::Unusable { cert: files.cert.clone(), key: files.key.clone(), source },
+    };
+    // The provider is named here, because a second one compiled in by some dependency would make the default
+    // ambiguous and the builder panic.
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(unusable)?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(unusable)?;
+    config.alpn_protocols = vec![ALPN_H2.to_vec(), b"http/1.1".to_vec()];
+    config.ticketer = ring::Ticketer::new().map_err(unusable)?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let chain = CertificateDer::pem_file_iter(path)
+        .and_then(|sections| sections.collect::<Result<Vec<_>, _>>())
+        .map_err(|source| unreadable(CERTIFICATE, path, source))?;
+    if chain.is_empty() {
+        return Err(unreadable(CERTIFICATE, path, pem::Error::NoItemsFound));
+    }
+    Ok(chain)
+}
+
+/// Accepts a key in any of the usual forms: PKCS#8, PKCS#1 (RSA) and SEC1 (EC).
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
+    PrivateKeyDer::from_pem_file(path).map_err(|source| unreadable(KEY, path, source))
+}
+
+fn unreadable(role: &'static str, path: &Path, source: pem::Error) -> Error {
+    let path = path.to_owned();
+    match source {
+        pem::Error::NoItemsFound => Error::NothingInside { role, path },
+        source => Error::Pem { role, path, source },
+    }
+}
