@@ -1,0 +1,129 @@
+//! How do Wasm programs run?
+//!
+//! The only room that knows the engine; it knows nothing of HTTP, CGI or routes. [`Runtime`] compiles bytes to a
+//! [`Program`], which with an entry point and grants is a [`Script`]; starting a script gives a [`Run`], whose output its
+//! holder polls for.
+
+mod cache;
+mod engine;
+mod experimental_http;
+mod lanes;
+mod memory;
+mod meter;
+mod preview1;
+mod run;
+mod script;
+mod state;
+mod stdio;
+mod streams;
+
+pub use engine::EngineConfig;
+pub use run::{Ending, Output, Run};
+pub use script::{EntryError, Grants, Invocation, Program, Script};
+pub use state::Volumes;
+pub use stdio::{ErrorLog, InputStream, OUTPUT_IN_FLIGHT};
+
+use std::io;
+use std::sync::Arc;
+
+use wasmtime::{Engine, Linker, Module, Store};
+
+use lanes::Lanes;
+use state::State;
+
+/// Why a program cannot be run here.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The engine cannot be made.
+    #[error("cannot start the WebAssembly engine")]
+    Engine(#[source] wasmtime::Error),
+    /// A thread or the second runtime cannot be started.
+    #[error("cannot start the threads guests run on")]
+    Threads(#[source] io::Error),
+    /// The bytes are not a module this engine takes.
+    #[error("not a valid WebAssembly module")]
+    Compile(#[source] wasmtime::Error),
+    /// The bytes are a component.
+    #[error("a component, not a module: components are not served yet")]
+    Component,
+    /// It imports what nobody provides. Each is `module`, `name`.
+    #[error("imports {}, which nothing here provides", list(.0))]
+    UnknownImports(Vec<(String, String)>),
+    /// An import has another type than what is provided.
+    #[error("its imports do not fit")]
+    Link(#[source] wasmtime::Error),
+}
+
+fn list(imports: &[(String, String)]) -> String {
+    imports.iter().map(|(module, name)| format!("`{module}.{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// A guest may compute for so long and no longer.
+#[derive(Debug, thiserror::Error)]
+#[error("used up its CPU time")]
+struct CpuTimeUsedUp;
+
+/// A guest may print so much and no more.
+#[derive(Debug, thiserror::Error)]
+#[error("printed more than it may")]
+struct OutputLimit;
+
+/// The request body broke off while the guest was reading it.
+#[derive(Debug, thiserror::Error)]
+#[error("the request body could not be read")]
+struct StdinFailed(#[source] io::Error);
+
+/// The engine, what it offers to guests, and the threads that keep it going.
+pub struct Runtime {
+    engine: Engine,
+    linker: Linker<State>,
+    lanes: Arc<Lanes>,
+}
+
+impl Runtime {
+    /// Starts the engine.
+    pub fn new(config: &EngineConfig) -> Result<Self, Error> {
+        let engine = engine::engine(config).map_err(Error::Engine)?;
+        let mut linker = Linker::new(&engine);
+        preview1::add_to_linker(&mut linker).map_err(Error::Engine)?;
+        experimental_http::add_to_linker(&mut linker).map_err(Error::Engine)?;
+        let lanes = Arc::new(Lanes::start(&engine).map_err(Error::Threads)?);
+        Ok(Self { engine, linker, lanes })
+    }
+
+    /// Compiles a module, binary or text, and links it. Takes as long as the module is large: not for a thread that
+    /// serves requests.
+    pub fn compile(&self, bytes: &[u8]) -> Result<Program, Error> {
+        if is_component(bytes) {
+            return Err(Error::Component);
+        }
+        let module = Module::new(&self.engine, bytes).map_err(Error::Compile)?;
+        let missing = self.missing_imports(&module);
+        if !missing.is_empty() {
+            return Err(Error::UnknownImports(missing));
+        }
+        let linked = self.linker.instantiate_pre(&module).map_err(Error::Link)?;
+        Ok(Program { linked, lanes: self.lanes.clone() })
+    }
+
+    fn missing_imports(&self, module: &Module) -> Vec<(String, String)> {
+        let mut store = Store::new(
+            &self.engine,
+            State::new(
+                Default::default(),
+                Default::default(),
+                Arc::new(stdio::Pipes::new(None, None, stdio::Stderr::new(None, 0, 0), meter::Meter::default())),
+                memory::MemoryBudget::new(0, 0),
+                Volumes::default(),
+            ),
+        );
+        let unknown =
+            |import: &wasmtime::ImportType<'_>| self.linker.get(&mut store, import.module(), import.name()).is_err();
+        module.imports().filter(unknown).map(|import| (import.module().into(), import.name().into())).collect()
+    }
+}
+
+/// Components have the magic number of modules and another version after it; their text begins `(component`.
+fn is_component(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\0asm\x0d\0\x01\0") || bytes.trim_ascii_start().starts_with(b"(component")
+}

@@ -1,0 +1,371 @@
+//! What do the WASI preview 1 calls that every guest makes answer?
+//!
+//! Arguments, environment, clocks, random numbers, exit and the three standard streams are answered here, straight from
+//! the request; for everything else, files above all, wasmtime-wasi stays behind, and its context is built only when a
+//! guest first needs it. The answers, down to what traps, are those of wasmtime-wasi.
+
+use std::future::poll_fn;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use wasmtime::{Caller, Linker, Result};
+use wasmtime_wasi::I32Exit;
+use wasmtime_wasi::p1::types::{
+    Clockid, Errno, Event, EventFdReadwrite, Eventrwflags, Eventtype, Fdflags, Fdstat, Filetype, Iovec, Rights,
+    Subclockflags, Subscription, SubscriptionU,
+};
+use wasmtime_wasi::p1::{self, wasi_snapshot_preview1 as fallback};
+use wiggle::{GuestError, GuestMemory, GuestPtr, GuestType};
+
+use crate::strings::StringBlock;
+
+use super::state::{State, split};
+use super::stdio::Refused;
+use super::{OutputLimit, StdinFailed};
+
+/// The name guests import these functions under.
+const MODULE: &str = "wasi_snapshot_preview1";
+
+/// As many buffers as one call looks at, as on other systems (IOV_MAX); a longer list is served in part.
+const BUFFERS_PER_CALL: u32 = 1024;
+
+/// The most random bytes one call hands out: the call cannot be interrupted.
+const RANDOM_PER_CALL: u32 = 1 << 20;
+
+/// The longest list of subscriptions answered here.
+const TIMERS_PER_CALL: u32 = 64;
+
+/// Makes every function of preview 1 (and of preview 0, `wasi_unstable`) available to guests.
+pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
+    p1::add_to_linker_async(linker, State::wasi)?;
+    wasmtime_wasi::p0::add_to_linker_async(linker, State::wasi)?;
+    linker.allow_shadowing(true);
+    add_strings(linker)?;
+    add_clocks(linker)?;
+    add_descriptors(linker)?;
+    add_streams(linker)?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+/// A guest's answer: an error number as its `i32` result, or a trap.
+type Answer = Result<i32>;
+
+const SUCCESS: Answer = Ok(0);
+
+fn error(errno: Errno) -> Answer {
+    Ok(i32::from(errno as u16))
+}
+
+fn at<T>(address: i32) -> GuestPtr<T> {
+    GuestPtr::new(address.cast_unsigned())
+}
+
+/// A value that is none of its type's is the guest's mistake; an address outside its memory ends it.
+fn read_enum<T: TryFrom<i32, Error = GuestError>>(value: i32) -> Option<T> {
+    T::try_from(value).ok()
+}
+
+fn write<T: GuestType>(memory: &mut GuestMemory<'_>, address: i32, value: T) -> Answer {
+    memory.write(at(address), value)?;
+    SUCCESS
+}
+
+fn add_strings(linker: &mut Linker<State>) -> Result<()> {
+    linker.func_wrap(MODULE, "args_sizes_get", |mut caller: Caller<'_, State>, count: i32, size: i32| {
+        let (mut memory, state) = split(&mut caller)?;
+        write_sizes(&mut memory, &state.arguments, count, size)
+    })?;
+    linker.func_wrap(MODULE, "args_get", |mut caller: Caller<'_, State>, pointers: i32, buffer: i32| {
+        let (mut memory, state) = split(&mut caller)?;
+        write_strings(&mut memory, &state.arguments, pointers, buffer)
+    })?;
+    linker.func_wrap(MODULE, "environ_sizes_get", |mut caller: Caller<'_, State>, count: i32, size: i32| {
+        let (mut memory, state) = split(&mut caller)?;
+        write_sizes(&mut memory, &state.environment, count, size)
+    })?;
+    linker.func_wrap(MODULE, "environ_get", |mut caller: Caller<'_, State>, pointers: i32, buffer: i32| {
+        let (mut memory, state) = split(&mut caller)?;
+        write_strings(&mut memory, &state.environment, pointers, buffer)
+    })?;
+    Ok(())
+}
+
+fn write_sizes(memory: &mut GuestMemory<'_>, strings: &StringBlock, count: i32, size: i32) -> Answer {
+    let (Ok(strings_len), Ok(bytes_len)) = (u32::try_from(strings.len()), u32::try_from(strings.bytes().len())) else {
+        return error(Errno::Overflow);
+    };
+    memory.write(at(count), strings_len)?;
+    memory.write(at(size), bytes_len)?;
+    SUCCESS
+}
+
+fn write_strings(memory: &mut GuestMemory<'_>, strings: &StringBlock, pointers: i32, buffer: i32) -> Answer {
+    let Ok(length) = u32::try_from(strings.bytes().len()) else { return error(Errno::Overflow) };
+    memory.copy_from_slice(strings.bytes(), at::<u8>(buffer).as_array(length))?;
+    let mut pointer = at::<u32>(pointers);
+    for start in strings.starts() {
+        memory.write(pointer, buffer.cast_unsigned().wrapping_add(*start))?;
+        pointer = pointer.add(1)?;
+    }
+    SUCCESS
+}
+
+fn add_clocks(linker: &mut Linker<State>) -> Result<()> {
+    linker.func_wrap(
+        MODULE,
+        "clock_time_get",
+        |mut caller: Caller<'_, State>, clock: i32, _precision: i64, time: i32| {
+            let (mut memory, state) = split(&mut caller)?;
+            let Some(clock) = read_enum(clock) else { return error(Errno::Inval) };
+            match clock_time(clock, state) {
+                Ok(now) => write(&mut memory, time, now),
+                Err(errno) => error(errno),
+            }
+        },
+    )?;
+    linker.func_wrap(MODULE, "random_get", |mut caller: Caller<'_, State>, buffer: i32, length: i32| {
+        let (mut memory, _) = split(&mut caller)?;
+        let length = length.cast_unsigned();
+        if length > RANDOM_PER_CALL {
+            return error(Errno::Nomem);
+        }
+        match memory.as_slice_mut(at::<u8>(buffer).as_array(length))? {
+            Some(bytes) => getrandom::fill(bytes).map_or(error(Errno::Io), |()| SUCCESS),
+            None => error(Errno::Io),
+        }
+    })?;
+    linker.func_wrap(MODULE, "sched_yield", |_: Caller<'_, State>| -> Answer { SUCCESS })?;
+    linker.func_wrap(MODULE, "proc_exit", |_: Caller<'_, State>, code: i32| -> Result<()> {
+        // Codes from 126 on have no meaning in WASI; the log still wants to know which it was.
+        Err(I32Exit(code).into())
+    })?;
+    linker.func_wrap_async(
+        MODULE,
+        "poll_oneoff",
+        |mut caller: Caller<'_, State>, (subscriptions, events, count, stored): (i32, i32, i32, i32)| {
+            Box::new(async move {
+                match timers(&mut caller, subscriptions, count)? {
+                    Some(timers) => sleep(&mut caller, &timers, events, stored).await,
+                    None => {
+                        let (mut memory, state) = split(&mut caller)?;
+                        fallback::poll_oneoff(state.wasi(), &mut memory, subscriptions, events, count, stored).await
+                    }
+                }
+            })
+        },
+    )?;
+    Ok(())
+}
+
+fn nanoseconds(duration: Duration) -> Result<u64, Errno> {
+    u64::try_from(duration.as_nanos()).map_err(|_| Errno::Overflow)
+}
+
+fn clock_time(clock: Clockid, state: &State) -> Result<u64, Errno> {
+    match clock {
+        Clockid::Realtime => nanoseconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()),
+        Clockid::Monotonic => nanoseconds(state.started.elapsed()),
+        Clockid::ProcessCputimeId | Clockid::ThreadCputimeId => Err(Errno::Badf),
+    }
+}
+
+/// A timer a guest waits for: what it is known by, and how long it still has to run.
+struct Timer {
+    userdata: u64,
+    remaining: Duration,
+}
+
+/// The timers a guest subscribes to, or `None` when it subscribes to anything else, or makes a mistake: those are
+/// wasmtime-wasi's to answer.
+fn timers(caller: &mut Caller<'_, State>, subscriptions: i32, count: i32) -> Result<Option<Vec<Timer>>> {
+    let (memory, state) = split(caller)?;
+    let count = count.cast_unsigned();
+    if count == 0 || count > TIMERS_PER_CALL {
+        return Ok(None);
+    }
+    let mut timers = Vec::new();
+    for subscription in at::<Subscription>(subscriptions).as_array(count).iter() {
+        let subscription: Subscription = match memory.read(subscription?) {
+            Ok(subscription) => subscription,
+            Err(_) => return Ok(None),
+        };
+        let SubscriptionU::Clock(clock) = subscription.u else { return Ok(None) };
+        let Ok(now) = clock_time(clock.id, state) else { return Ok(None) };
+        let absolute = clock.flags.contains(Subclockflags::SUBSCRIPTION_CLOCK_ABSTIME);
+        let remaining = if absolute { clock.timeout.saturating_sub(now) } else { clock.timeout };
+        timers.push(Timer { userdata: subscription.userdata, remaining: Duration::from_nanos(remaining) });
+    }
+    Ok(Some(timers))
+}
+
+async fn sleep(caller: &mut Caller<'_, State>, timers: &[Timer], events: i32, stored: i32) -> Answer {
+    let shortest = timers.iter().map(|timer| timer.remaining).min().unwrap_or_default();
+    if !shortest.is_zero() {
+        tokio::time::sleep(shortest).await;
+    }
+    let (mut memory, _) = split(caller)?;
+    let mut event = at::<Event>(events);
+    let mut count = 0u32;
+    for timer in timers.iter().filter(|timer| timer.remaining <= shortest) {
+        let nothing = EventFdReadwrite { nbytes: 0, flags: Eventrwflags::empty() };
+        let happened =
+            Event { userdata: timer.userdata, error: Errno::Success, type_: Eventtype::Clock, fd_readwrite: nothing };
+        memory.write(event, happened)?;
+        event = event.add(1)?;
+        count += 1;
+    }
+    write(&mut memory, stored, count)
+}
+
+fn add_descriptors(linker: &mut Linker<State>) -> Result<()> {
+    linker.func_wrap_async(MODULE, "fd_fdstat_get", |mut caller: Caller<'_, State>, (fd, stat): (i32, i32)| {
+        Box::new(async move {
+            let (mut memory, state) = split(&mut caller)?;
+            if state.is_original(fd) {
+                write(&mut memory, stat, stream_stat(fd))
+            } else if state.has_no_files() {
+                error(Errno::Badf)
+            } else {
+                fallback::fd_fdstat_get(state.wasi(), &mut memory, fd, stat).await
+            }
+        })
+    })?;
+    linker.func_wrap(MODULE, "fd_prestat_get", |mut caller: Caller<'_, State>, fd: i32, stat: i32| {
+        let (mut memory, state) = split(&mut caller)?;
+        if state.has_no_files() {
+            return error(Errno::Badf);
+        }
+        fallback::fd_prestat_get(state.wasi(), &mut memory, fd, stat)
+    })?;
+    linker.func_wrap_async(MODULE, "fd_close", |mut caller: Caller<'_, State>, (fd,): (i32,)| {
+        Box::new(async move {
+            let (mut memory, state) = split(&mut caller)?;
+            state.hand_over(fd);
+            fallback::fd_close(state.wasi(), &mut memory, fd).await
+        })
+    })?;
+    linker.func_wrap_async(MODULE, "fd_renumber", |mut caller: Caller<'_, State>, (from, to): (i32, i32)| {
+        Box::new(async move {
+            let (mut memory, state) = split(&mut caller)?;
+            state.hand_over(from);
+            state.hand_over(to);
+            fallback::fd_renumber(state.wasi(), &mut memory, from, to).await
+        })
+    })?;
+    Ok(())
+}
+
+fn stream_stat(fd: i32) -> Fdstat {
+    let rights = if fd == 0 { Rights::FD_READ } else { Rights::FD_WRITE };
+    Fdstat {
+        fs_filetype: Filetype::Unknown,
+        fs_flags: Fdflags::empty(),
+        fs_rights_base: rights,
+        fs_rights_inheriting: rights,
+    }
+}
+
+fn add_streams(linker: &mut Linker<State>) -> Result<()> {
+    linker.func_wrap_async(
+        MODULE,
+        "fd_read",
+        |mut caller: Caller<'_, State>, (fd, buffers, count, read): (i32, i32, i32, i32)| {
+            Box::new(async move {
+                if fd == 0 && caller.data().is_original(fd) {
+                    return read_stdin(&mut caller, buffers, count, read).await;
+                }
+                let (mut memory, state) = split(&mut caller)?;
+                fallback::fd_read(state.wasi(), &mut memory, fd, buffers, count, read).await
+            })
+        },
+    )?;
+    linker.func_wrap_async(
+        MODULE,
+        "fd_write",
+        |mut caller: Caller<'_, State>, (fd, buffers, count, written): (i32, i32, i32, i32)| {
+            Box::new(async move {
+                match fd {
+                    1 if caller.data().is_original(fd) => write_stdout(&mut caller, buffers, count, written).await,
+                    2 if caller.data().is_original(fd) => write_stderr(&mut caller, buffers, count, written),
+                    _ => {
+                        let (mut memory, state) = split(&mut caller)?;
+                        fallback::fd_write(state.wasi(), &mut memory, fd, buffers, count, written).await
+                    }
+                }
+            })
+        },
+    )?;
+    Ok(())
+}
+
+fn buffer_list(buffers: i32, count: i32) -> impl Iterator<Item = Result<GuestPtr<Iovec>, GuestError>> {
+    (0..count.cast_unsigned().min(BUFFERS_PER_CALL)).map(move |index| at::<Iovec>(buffers).add(index))
+}
+
+fn slice<'a>(memory: &'a GuestMemory<'_>, buffer: GuestPtr<Iovec>) -> Result<&'a [u8]> {
+    let buffer: Iovec = memory.read(buffer)?;
+    Ok(memory.as_slice(buffer.buf.as_array(buffer.buf_len))?.unwrap_or_default())
+}
+
+async fn read_stdin(caller: &mut Caller<'_, State>, buffers: i32, count: i32, read: i32) -> Answer {
+    let pipes = caller.data().pipes.clone();
+    poll_fn(|cx| pipes.stdin().poll_ready(cx)).await;
+    let (mut memory, _) = split(caller)?;
+    let mut stdin = pipes.stdin();
+    if let Some(failure) = stdin.take_failure() {
+        return Err(StdinFailed(failure).into());
+    }
+    let mut total = 0u32;
+    for buffer in buffer_list(buffers, count) {
+        let buffer: Iovec = memory.read(buffer?)?;
+        let Some(bytes) = memory.as_slice_mut(buffer.buf.as_array(buffer.buf_len))? else { break };
+        let asked = bytes.len();
+        let moved = stdin.read(bytes);
+        // A buffer is at most as long as the memory, so the sum of what is there fits.
+        total += u32::try_from(moved).unwrap_or(0);
+        if moved < asked {
+            break;
+        }
+    }
+    write(&mut memory, read, total)
+}
+
+async fn write_stdout(caller: &mut Caller<'_, State>, buffers: i32, count: i32, written: i32) -> Answer {
+    let mut total = 0u32;
+    for buffer in buffer_list(buffers, count) {
+        let buffer = buffer?;
+        let mut done = 0;
+        loop {
+            let (memory, state) = split(caller)?;
+            let bytes = slice(&memory, buffer)?.get(done..).unwrap_or_default();
+            if bytes.is_empty() {
+                break;
+            }
+            let moved = match state.pipes.stdout().write(bytes) {
+                Ok(moved) => moved,
+                Err(Refused::Closed) => return error(Errno::Pipe),
+                Err(Refused::LimitReached) => return Err(OutputLimit.into()),
+            };
+            done += moved;
+            if moved == 0 {
+                let pipes = state.pipes.clone();
+                poll_fn(|cx| pipes.stdout().poll_room(cx)).await;
+            }
+        }
+        total = total.wrapping_add(u32::try_from(done).unwrap_or(0));
+    }
+    let (mut memory, _) = split(caller)?;
+    write(&mut memory, written, total)
+}
+
+fn write_stderr(caller: &mut Caller<'_, State>, buffers: i32, count: i32, written: i32) -> Answer {
+    let (mut memory, state) = split(caller)?;
+    let mut total = 0u32;
+    let mut stderr = state.pipes.stderr();
+    for buffer in buffer_list(buffers, count) {
+        let bytes = slice(&memory, buffer?)?;
+        stderr.write(bytes);
+        total = total.wrapping_add(u32::try_from(bytes.len()).unwrap_or(0));
+    }
+    write(&mut memory, written, total)
+}

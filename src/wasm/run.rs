@@ -1,0 +1,184 @@
+//! What is a guest doing, and how did it end?
+//!
+//! A [`Run`] is one call of a script in progress. Whoever holds it polls it for output, and that is what drives the guest;
+//! dropping it ends the guest. Nothing of a guest outlives its run.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::task::JoinHandle;
+use wasmtime::{Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
+
+use super::lanes::Lanes;
+use super::stdio::Pipes;
+use super::{CpuTimeUsedUp, OutputLimit, StdinFailed};
+
+/// How a guest ended.
+#[derive(Debug)]
+pub enum Ending {
+    /// Its entry point returned, or it exited with code 0.
+    Succeeded,
+    /// It exited with another code.
+    Exited(i32),
+    /// It trapped; the text says on what and where.
+    Trapped(String),
+    /// It used up its CPU time.
+    CpuTimeUsedUp,
+    /// It printed more than it may.
+    OutputLimitReached,
+    /// The request body could not be read to its end.
+    InputFailed(io::Error),
+    /// It could not be started; the text says why.
+    NotStarted(String),
+}
+
+/// What a run yields next.
+#[derive(Debug)]
+pub enum Output {
+    /// More of what the guest prints, never empty.
+    Bytes(Bytes),
+    /// The guest has ended and all it printed has been taken.
+    Ended(Ending),
+}
+
+type Guest = Pin<Box<dyn Future<Output = Ending> + Send>>;
+
+enum Stage {
+    InPlace(Guest),
+    SlowLane(JoinHandle<Ending>),
+    Ended(Option<Ending>),
+}
+
+/// One call of a script in progress.
+pub struct Run {
+    stage: Stage,
+    pipes: Arc<Pipes>,
+    lanes: Arc<Lanes>,
+}
+
+impl Run {
+    pub(super) fn new(guest: Guest, pipes: Arc<Pipes>, lanes: Arc<Lanes>) -> Self {
+        Self { stage: Stage::InPlace(guest), pipes, lanes }
+    }
+
+    /// Lets the guest go on, and takes what it has printed.
+    pub fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Output> {
+        self.poll_guest(cx);
+        match &mut self.stage {
+            Stage::Ended(ending) => {
+                let rest = self.pipes.stdout().take_rest();
+                if !rest.is_empty() {
+                    return Poll::Ready(Output::Bytes(rest));
+                }
+                let ending = ending.take().unwrap_or(Ending::Succeeded);
+                Poll::Ready(Output::Ended(ending))
+            }
+            _ => match self.pipes.stdout().poll_take(cx) {
+                Some(bytes) => Poll::Ready(Output::Bytes(bytes)),
+                None => Poll::Pending,
+            },
+        }
+    }
+
+    fn poll_guest(&mut self, cx: &mut Context<'_>) {
+        if let Stage::InPlace(guest) = &mut self.stage {
+            self.pipes.meter.enter();
+            let polled = guest.as_mut().poll(cx);
+            self.pipes.meter.leave();
+            match polled {
+                Poll::Ready(ending) => self.stage = Stage::Ended(Some(ending)),
+                Poll::Pending if self.pipes.meter.take_slice_over() => self.move_to_slow_lane(),
+                Poll::Pending => return,
+            }
+        }
+        if let Stage::SlowLane(guest) = &mut self.stage
+            && let Poll::Ready(ended) = Pin::new(guest).poll(cx)
+        {
+            let ending = ended.unwrap_or_else(|error| Ending::NotStarted(format!("the host failed: {error}")));
+            self.stage = Stage::Ended(Some(ending));
+        }
+    }
+
+    fn move_to_slow_lane(&mut self) {
+        if let Stage::InPlace(guest) = std::mem::replace(&mut self.stage, Stage::Ended(None)) {
+            self.stage = match self.lanes.take_over(guest, self.pipes.clone()) {
+                Some(moved) => Stage::SlowLane(moved),
+                None => Stage::Ended(Some(Ending::NotStarted("the server is shutting down".into()))),
+            };
+        }
+    }
+
+    /// Collects everything the guest prints until it ends.
+    pub async fn collect(mut self) -> (Vec<u8>, Ending) {
+        let mut printed = Vec::new();
+        let ending = std::future::poll_fn(|cx| {
+            loop {
+                match ready!(self.poll_output(cx)) {
+                    Output::Bytes(bytes) => printed.extend_from_slice(&bytes),
+                    Output::Ended(ending) => return Poll::Ready(ending),
+                }
+            }
+        })
+        .await;
+        (printed, ending)
+    }
+
+    /// The CPU time the guest has used so far.
+    pub fn cpu_time(&self) -> Duration {
+        self.pipes.meter.used()
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.pipes.stdout().close();
+        if let Stage::SlowLane(guest) = &self.stage {
+            guest.abort();
+        }
+    }
+}
+
+impl From<wasmtime::Error> for Ending {
+    fn from(error: wasmtime::Error) -> Self {
+        if let Some(exit) = error.downcast_ref::<I32Exit>() {
+            return if exit.0 == 0 { Self::Succeeded } else { Self::Exited(exit.0) };
+        }
+        if error.is::<CpuTimeUsedUp>() {
+            return Self::CpuTimeUsedUp;
+        }
+        if error.is::<OutputLimit>() {
+            return Self::OutputLimitReached;
+        }
+        match error.downcast::<StdinFailed>() {
+            Ok(StdinFailed(error)) => Self::InputFailed(error),
+            Err(error) => Self::Trapped(describe(&error)),
+        }
+    }
+}
+
+/// The innermost functions named in the log when a guest traps.
+const FRAMES_NAMED: usize = 5;
+
+/// One line: the reason, and the innermost functions that were running.
+fn describe(error: &wasmtime::Error) -> String {
+    let reason = match error.downcast_ref::<Trap>() {
+        Some(trap) => trap.to_string(),
+        None => error.root_cause().to_string(),
+    };
+    let frames: Vec<String> = error
+        .downcast_ref::<WasmBacktrace>()
+        .map(|backtrace| {
+            let name = |frame: &wasmtime::FrameInfo| {
+                frame.func_name().map_or_else(|| format!("function {}", frame.func_index()), str::to_owned)
+            };
+            backtrace.frames().iter().take(FRAMES_NAMED).map(name).collect()
+        })
+        .unwrap_or_default();
+    if frames.is_empty() { reason } else { format!("{reason}, in {}", frames.join(" < ")) }
+}

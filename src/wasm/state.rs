@@ -1,0 +1,146 @@
+//! What does the host keep for one guest while it runs?
+//!
+//! One [`State`] per store, made at the start of a run and dropped with it. What most guests never use, wasmtime-wasi's
+//! context above all, is built when it is first asked for.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use wasmtime::{Caller, Extern, Memory, Result};
+use wasmtime_wasi::filesystem::WasiFilesystemCtx;
+use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::{FsPerms, HostMonotonicClock, WasiCtxBuilder, WasiView};
+use wiggle::GuestMemory;
+
+use crate::strings::StringBlock;
+
+use super::memory::MemoryBudget;
+use super::stdio::Pipes;
+use super::streams::{Errors, Input, Output};
+
+/// The most descriptors and streams a guest may hold open, volumes apart: each open file is one of the server's.
+const HANDLES: usize = 64;
+
+/// The directories a script may see, opened once at start and shared by all its guests.
+#[derive(Clone, Default)]
+pub struct Volumes {
+    opened: WasiFilesystemCtx,
+    count: usize,
+}
+
+impl Volumes {
+    /// Opens host directories in order, so that descriptor 3 is the first of them. Each is guest path, host path, and
+    /// whether it is read-only. The error names the index of the one that cannot be opened.
+    pub fn open<'a>(
+        directories: impl IntoIterator<Item = (&'a str, &'a PathBuf, bool)>,
+    ) -> Result<Self, (usize, std::io::Error)> {
+        let mut builder = WasiCtxBuilder::new();
+        let mut count = 0;
+        for (guest_path, host_path, read_only) in directories {
+            let permissions = if read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite };
+            builder
+                .preopened_dir(host_path, guest_path, permissions)
+                .map_err(|error| (count, error.downcast().unwrap_or_else(std::io::Error::other)))?;
+            count += 1;
+        }
+        Ok(Self { opened: builder.build().filesystem().clone(), count })
+    }
+}
+
+/// What the host keeps for one guest.
+pub(super) struct State {
+    pub arguments: StringBlock,
+    pub environment: StringBlock,
+    pub pipes: Arc<Pipes>,
+    pub budget: MemoryBudget,
+    pub started: Instant,
+    /// Whether descriptors 0, 1 and 2 are still what they were at the start.
+    original: [bool; 3],
+    memory: Option<Memory>,
+    volumes: Volumes,
+    wasi: Option<Box<WasiP1Ctx>>,
+}
+
+impl State {
+    pub fn new(
+        arguments: StringBlock,
+        environment: StringBlock,
+        pipes: Arc<Pipes>,
+        budget: MemoryBudget,
+        volumes: Volumes,
+    ) -> Self {
+        let started = Instant::now();
+        Self { arguments, environment, pipes, budget, started, original: [true; 3], memory: None, volumes, wasi: None }
+    }
+
+    /// Whether this is a standard stream that the guest has neither closed nor replaced.
+    pub fn is_original(&self, descriptor: i32) -> bool {
+        usize::try_from(descriptor).ok().and_then(|index| self.original.get(index)).copied().unwrap_or(false)
+    }
+
+    /// From now on wasmtime-wasi answers for this descriptor.
+    pub fn hand_over(&mut self, descriptor: i32) {
+        if let Some(original) = usize::try_from(descriptor).ok().and_then(|index| self.original.get_mut(index)) {
+            *original = false;
+        }
+    }
+
+    /// Whether the guest can have no descriptor but the standard streams: nothing was mounted, nothing ever opened.
+    pub fn has_no_files(&self) -> bool {
+        self.volumes.count == 0 && self.wasi.is_none()
+    }
+
+    /// wasmtime-wasi's view of this guest, built on first use.
+    pub fn wasi(&mut self) -> &mut WasiP1Ctx {
+        let Self { wasi, arguments, environment, pipes, started, volumes, .. } = self;
+        wasi.get_or_insert_with(|| {
+            let mut builder = WasiCtxBuilder::new();
+            builder
+                .stdin(Input(pipes.clone()))
+                .stdout(Output(pipes.clone()))
+                .stderr(Errors(pipes.clone()))
+                .monotonic_clock(SinceStart(*started));
+            for argument in arguments.iter() {
+                builder.arg(argument);
+            }
+            for (name, value) in environment.iter().filter_map(|variable| variable.split_once('=')) {
+                builder.env(name, value);
+            }
+            let mut wasi = builder.build_p1();
+            let view = wasi.ctx();
+            *view.ctx.filesystem() = volumes.opened.clone();
+            view.table.set_max_capacity(HANDLES + volumes.count);
+            Box::new(wasi)
+        })
+    }
+}
+
+/// The monotonic clock of a guest starts with it, and says nothing about how long the server has been up.
+struct SinceStart(Instant);
+
+impl HostMonotonicClock for SinceStart {
+    fn resolution(&self) -> u64 {
+        1
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+/// The guest's memory and the host's state at once. The exported memory is looked up once per run.
+pub(super) fn split<'a>(caller: &'a mut Caller<'_, State>) -> Result<(GuestMemory<'a>, &'a mut State)> {
+    let memory = match caller.data().memory {
+        Some(memory) => memory,
+        None => {
+            let Some(Extern::Memory(memory)) = caller.get_export("memory") else {
+                wasmtime::bail!("the module exports no memory named `memory`, which WASI needs");
+            };
+            caller.data_mut().memory = Some(memory);
+            memory
+        }
+    };
+    let (bytes, state) = memory.data_and_store_mut(caller);
+    Ok((GuestMemory::Unshared(bytes), state))
+}
