@@ -1,0 +1,57 @@
+//! How does text from outside get into a log without becoming more than text?
+//!
+//! What a client or a guest sent may hold line ends and terminal codes. In a log it must stay one field of one line.
+
+use std::fmt::Write;
+
+/// Appends `text` with quotes, backslashes, control characters and what is not UTF-8 written as escapes. The result is
+/// the inside of a JSON string as well.
+pub fn push(line: &mut String, text: &[u8]) {
+    for chunk in text.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '"' => line.push_str("\\\""),
+                '\\' => line.push_str("\\\\"),
+                '\n' => line.push_str("\\n"),
+                '\r' => line.push_str("\\r"),
+                '\t' => line.push_str("\\t"),
+                _ if character.is_control() || is_separator(character) => unicode(line, character),
+                _ => line.push(character),
+            }
+        }
+        if !chunk.invalid().is_empty() {
+            line.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+}
+
+/// What some readers of logs take for the end of a line, or what turns the direction of writing.
+fn is_separator(character: char) -> bool {
+    matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn unicode(line: &mut String, character: char) {
+    // Writing to a string does not fail.
+    let _ = write!(line, "\\u{:04x}", u32::from(character));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_comes_in_stays_on_one_line() {
+        let cases: [(&[u8], &str); 5] = [
+            (b"/a b?c=d", "/a b?c=d"),
+            (b"a\r\nb\"c\\d", "a\\r\\nb\\\"c\\\\d"),
+            (b"\x1b[31m\x00\x7f", "\\u001b[31m\\u0000\\u007f"),
+            ("\u{2028}é".as_bytes(), "\\u2028é"),
+            (b"\xff\xfe", "\u{fffd}\u{fffd}"),
+        ];
+        for (text, expected) in cases {
+            let mut line = String::new();
+            push(&mut line, text);
+            assert_eq!(line, expected);
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Where does what a guest prints on stderr go?
+//!
+//! Always to the server's log, as lines tagged with route, module and request id. With a log directory also, raw, to
+//! `<directory>/<SHA-256 of the route pattern>/module.stderr`, the place WAGI has always had for it; an index beside says
+//! which hash is which route. Files are opened once, at start.
+
+use std::fmt::Write as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
+use std::time::SystemTime;
+
+use sha2::{Digest, Sha256};
+
+use crate::config::LogFormat;
+use crate::wasm::ErrorLog;
+
+use super::access::RouteName;
+use super::escape;
+use super::lines::Lines;
+
+/// The file that says which directory belongs to which route.
+const INDEX: &str = "index.tsv";
+
+/// The log of one route's guests.
+pub struct GuestLog {
+    name: Arc<RouteName>,
+    server_log: Lines,
+    format: LogFormat,
+    file: Option<LogFile>,
+}
+
+impl GuestLog {
+    /// A log for the guests of this route, in the server's log and, with one, in a file of its own.
+    pub fn new(name: Arc<RouteName>, server_log: Lines, format: LogFormat, file: Option<LogFile>) -> Self {
+        Self { name, server_log, format, file }
+    }
+
+    fn line(&self, request: u64, text: &[u8]) -> String {
+        let time = humantime::format_rfc3339_millis(SystemTime::now());
+        let mut line = String::with_capacity(text.len() + 160);
+        let mut quoted = |before: &str, value: &[u8], after: &str| {
+            line.push_str(before);
+            escape::push(&mut line, value);
+            line.push_str(after);
+        };
+        let (route, module) = (self.name.route.as_bytes(), self.name.module.as_bytes());
+        match self.format {
+            LogFormat::Text => {
+                quoted(&format!("{time} stderr \""), text, "\"");
+                quoted(" route=\"", route, "\"");
+                quoted(" module=\"", module, &format!("\" id={request:016x}\n"));
+            }
+            LogFormat::Json => {
+                let id = format!("{{\"time\":\"{time}\",\"kind\":\"stderr\",\"request_id\":\"{request:016x}\"");
+                quoted(&format!("{id},\"text\":\""), text, "\"");
+                quoted(",\"route\":\"", route, "\"");
+                quoted(",\"module\":\"", module, "\"}\n");
+            }
+        }
+        line
+    }
+}
+
+impl ErrorLog for GuestLog {
+    fn write(&self, request: u64, text: &[u8]) {
+        if let Some(file) = &self.file {
+            file.append(text);
+        }
+        for line in text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+            self.server_log.push(self.line(request, line).as_bytes());
+        }
+    }
+}
+
+/// What may wait to be written to files, in pieces of what a guest prints: at most its limit on stderr each.
+const PIECES_WAITING: usize = 1024;
+
+/// The file of one route. Pieces that cannot be written in time are dropped, never waited for.
+#[derive(Clone)]
+pub struct LogFile {
+    file: Arc<File>,
+    writer: SyncSender<(Arc<File>, Vec<u8>)>,
+}
+
+impl LogFile {
+    fn append(&self, text: &[u8]) {
+        if self.writer.try_send((self.file.clone(), text.to_owned())).is_err() {
+            tracing::debug!("a guest's stderr did not reach its file in time and is dropped");
+        }
+    }
+}
+
+/// The log directory of WAGI's layout.
+pub struct LogDirectory {
+    path: PathBuf,
+    index: String,
+    writer: SyncSender<(Arc<File>, Vec<u8>)>,
+}
+
+impl LogDirectory {
+    /// Makes the directory if there is none.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        fs::create_dir_all(path)?;
+        let (writer, pieces) = sync_channel::<(Arc<File>, Vec<u8>)>(PIECES_WAITING);
+        // One thread writes all files: a disk that stands still must hold up nothing else.
+        thread::Builder::new().name("wagi-guest-log".into()).spawn(move || {
+            for (file, text) in pieces {
+                if let Err(error) = (&*file).write_all(&text) {
+                    tracing::debug!(%error, "cannot write to a log file");
+                }
+            }
+        })?;
+        Ok(Self { path: path.to_owned(), index: String::new(), writer })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens the file of a route, at its end. Two modules on one route share it.
+    pub fn open(&mut self, route: &str) -> io::Result<LogFile> {
+        let hash = sha256_hex(route.as_bytes());
+        let directory = self.path.join(&hash);
+        fs::create_dir_all(&directory)?;
+        let mut entry = format!("{hash}\t");
+        escape::push(&mut entry, route.as_bytes());
+        entry.push('\n');
+        if !self.index.contains(&entry) {
+            self.index.push_str(&entry);
+        }
+        let file = OpenOptions::new().create(true).append(true).open(directory.join("module.stderr"))?;
+        Ok(LogFile { file: Arc::new(file), writer: self.writer.clone() })
+    }
+
+    /// Writes the index. Routes of earlier starts keep their lines.
+    pub fn write_index(&self) -> io::Result<()> {
+        let path = self.path.join(INDEX);
+        let before = fs::read_to_string(&path).unwrap_or_default();
+        let new: String =
+            self.index.lines().filter(|line| !before.contains(line)).map(|line| format!("{line}\n")).collect();
+        OpenOptions::new().create(true).append(true).open(path)?.write_all(new.as_bytes())
+    }
+}
+
+/// SHA-256 in lower-case hexadecimal digits.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    let mut hex = String::with_capacity(64);
+    for byte in Sha256::digest(bytes) {
+        // Writing to a string does not fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_directory_is_the_hash_of_the_pattern() {
+        let cases = [
+            ("/", "8a5edab282632443219e051e4ade2d1d5bbc671c781051bf1437897cbdfea0f1"),
+            ("/hello", "13a7bc88b63d361f5752d7ef3f5c96cd262ef580e6f435cced6bd10ec82842b0"),
+            ("/static/...", "d6be14a4dca778e1268075b80c1eb146da34f7da829683491b9dc33083e34932"),
+            ("/foo/...", "bb1fa14fb92de66d3b469dc3978640d6c603cdfa79913d5d0f204db8477b305f"),
+        ];
+        for (pattern, hash) in cases {
+            assert_eq!(sha256_hex(pattern.as_bytes()), hash);
+        }
+    }
+
+    #[test]
+    fn the_index_names_each_route_once_over_several_starts() {
+        let directory = tempfile::tempdir().unwrap();
+        for _ in 0..2 {
+            let mut log = LogDirectory::create(directory.path()).unwrap();
+            log.open("/hello").unwrap();
+            log.open("/hello").unwrap();
+            log.open("/").unwrap();
+            log.write_index().unwrap();
+        }
+        let index = fs::read_to_string(directory.path().join(INDEX)).unwrap();
+        let routes: Vec<&str> = index.lines().filter_map(|line| line.split('\t').nth(1)).collect();
+        assert_eq!(routes, ["/hello", "/"]);
+    }
+}
