@@ -1,0 +1,75 @@
+//! Which HTTP response does the client get?
+
+use http::header::{ALLOW, CONTENT_LENGTH, RETRY_AFTER};
+use http::{HeaderValue, Method, Response, StatusCode};
+
+use bytes::Bytes;
+
+use crate::cgi::ResponseHead;
+use crate::observe::Record;
+
+use super::ScriptRoute;
+use super::body::AnswerBody;
+use super::failure::Failure;
+use super::opening::Opened;
+
+/// The methods that make sense to repeat a refused request with (RFC 9110 §15.5.6 wants some named).
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+
+/// A moment later another guest is done.
+const RETRY_SOON: HeaderValue = HeaderValue::from_static("1");
+
+/// The constant answer of the health check.
+pub(super) fn healthy(mut record: Box<Record>) -> Response<AnswerBody> {
+    record.answered(StatusCode::OK, "none");
+    Response::new(AnswerBody::known(Bytes::from_static(b"OK"), record))
+}
+
+/// An error status and nothing else.
+pub(super) fn refused(failure: &Failure, mut record: Box<Record>) -> Response<AnswerBody> {
+    record.answered(failure.status(), failure.ending());
+    record.reason = Some(failure.to_string());
+    let mut response = Response::new(AnswerBody::known(Bytes::new(), record));
+    *response.status_mut() = failure.status();
+    match failure {
+        Failure::Busy => response.headers_mut().insert(RETRY_AFTER, RETRY_SOON),
+        Failure::MethodNotServed => response.headers_mut().insert(ALLOW, METHODS),
+        _ => None,
+    };
+    response
+}
+
+/// What the script printed.
+pub(super) fn printed(
+    opened: Opened,
+    method: &Method,
+    script: &ScriptRoute,
+    mut record: Box<Record>,
+) -> Response<AnswerBody> {
+    let Opened { head, body, more } = opened;
+    record.answered(head.status, if more.is_some() { "running" } else { "ok" });
+    note_dropped(&head, &mut record);
+    let (status, claimed, mut headers) = (head.status, head.content_length, head.headers);
+    let body = match more {
+        Some(run) => AnswerBody::running(body, run, script.time_between_outputs, record),
+        None => AnswerBody::known(body, record),
+    };
+    // RFC 9110 §9.3.2: the length a GET would have had. Only the guest can know it if it printed no body.
+    if *method == Method::HEAD
+        && let Some(length) = claimed
+    {
+        headers.insert(CONTENT_LENGTH, length.into());
+    }
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+fn note_dropped(head: &ResponseHead, record: &mut Record) {
+    if head.dropped.is_empty() {
+        return;
+    }
+    let dropped: Vec<String> = head.dropped.iter().map(ToString::to_string).collect();
+    record.reason = Some(format!("left out of the head: {}", dropped.join("; ")));
+}

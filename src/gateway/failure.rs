@@ -1,0 +1,114 @@
+//! Why can a request not be answered, and with which status does the client hear of it?
+//!
+//! The client gets the status and nothing else; the reason goes to the log.
+
+use std::error::Error as StdError;
+use std::io;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::cgi::{BadRequest, HeadError};
+use crate::server::BodyError;
+use crate::wasm::Ending;
+
+/// Why a request could not be answered as the script would have it.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error("no route matches")]
+    NoRoute,
+    #[error("the method is not served")]
+    MethodNotServed,
+    #[error("the request has several Host fields")]
+    SeveralHosts,
+    #[error(transparent)]
+    BadRequest(#[from] BadRequest),
+    #[error("the request body is longer than {limit} bytes")]
+    BodyTooLarge { limit: u64 },
+    #[error("the client stopped sending the request body")]
+    BodyLate,
+    #[error("the request body cannot be read: {0}")]
+    BodyBroken(String),
+    #[error("all places are taken, and the queue is full or did not move in time")]
+    Busy,
+    #[error("the guest exited with code {0}")]
+    Exited(i32),
+    #[error("the guest trapped: {0}")]
+    Trapped(String),
+    #[error("the guest could not be started: {0}")]
+    NotStarted(String),
+    #[error("the guest used up its CPU time of {}", humantime::format_duration(*.0))]
+    CpuTime(Duration),
+    #[error("the guest printed more than the limit on answers allows")]
+    OutputLimit,
+    #[error("the guest's answer has no valid head: {0}")]
+    Head(#[from] HeadError),
+    #[error("the guest printed no complete head within {}", humantime::format_duration(*.0))]
+    HeadLate(Duration),
+    #[error("the guest printed nothing for {}", humantime::format_duration(*.0))]
+    OutputLate(Duration),
+}
+
+impl Failure {
+    /// What the client gets, if nothing of an answer has been sent yet.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::MethodNotServed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::SeveralHosts | Self::BadRequest(_) | Self::BodyBroken(_) => StatusCode::BAD_REQUEST,
+            Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyLate => StatusCode::REQUEST_TIMEOUT,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::CpuTime(_) | Self::HeadLate(_) | Self::OutputLate(_) => StatusCode::GATEWAY_TIMEOUT,
+            Self::Exited(_) | Self::Trapped(_) | Self::NotStarted(_) | Self::OutputLimit | Self::Head(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        }
+    }
+
+    /// How the guest ended, in a word for the log.
+    pub fn ending(&self) -> &'static str {
+        match self {
+            Self::Exited(_) => "exit",
+            Self::Trapped(_) => "trap",
+            Self::NotStarted(_) => "not-started",
+            Self::CpuTime(_) | Self::HeadLate(_) | Self::OutputLate(_) => "timeout",
+            Self::OutputLimit => "output-limit",
+            Self::Head(_) => "bad-head",
+            Self::BodyLate | Self::BodyBroken(_) => "bad-body",
+            Self::NoRoute
+            | Self::MethodNotServed
+            | Self::SeveralHosts
+            | Self::BadRequest(_)
+            | Self::BodyTooLarge { .. } => "none",
+            Self::Busy => "busy",
+        }
+    }
+
+    /// The failure behind a guest's ending; `None` when it succeeded.
+    pub fn of(ending: Ending, cpu_time: Duration) -> Option<Self> {
+        Some(match ending {
+            Ending::Succeeded => return None,
+            Ending::Exited(code) => Self::Exited(code),
+            Ending::Trapped(reason) => Self::Trapped(reason),
+            Ending::NotStarted(reason) => Self::NotStarted(reason),
+            Ending::CpuTimeUsedUp => Self::CpuTime(cpu_time),
+            Ending::OutputLimitReached => Self::OutputLimit,
+            Ending::InputFailed(error) => Self::of_body(&error),
+        })
+    }
+
+    /// The failure behind an error while the request body was read.
+    pub fn of_body(error: &(dyn StdError + 'static)) -> Self {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            let late = matches!(error.downcast_ref(), Some(BodyError::TimedOut))
+                || error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut);
+            if late {
+                return Self::BodyLate;
+            }
+            cause = error.source();
+        }
+        Self::BodyBroken(error.to_string())
+    }
+}

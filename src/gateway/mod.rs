@@ -1,0 +1,224 @@
+//! How does one request become one answer?
+//!
+//! The only place where CGI, routes and guests meet. A [`Gateway`] finds the route, takes the body in, describes the
+//! request to the script, starts it, reads the head of what it prints and answers. It is a `tower` service that cannot
+//! fail: every failure is already a response.
+
+mod admission;
+mod answer;
+mod body;
+mod failure;
+mod intake;
+mod opening;
+
+pub use body::{AnswerBody, BrokenOff};
+
+use std::convert::Infallible;
+use std::error::Error as StdError;
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::HOST;
+use http::{Method, Request, Response};
+use http_body::Body;
+
+use crate::cgi::{CommandLine, Endpoint, RequestHead, RouteVariables};
+use crate::config::{GatewayLimits, ScriptConfig};
+use crate::observe::{AccessLog, Record, RouteName};
+use crate::route::{RouteMatch, RoutePattern, RouteTable};
+use crate::server::Peer;
+use crate::wasm::{Invocation, Script};
+
+use admission::{Admission, Places};
+use failure::Failure;
+use opening::{BodyUse, Opening};
+
+/// Answers requests. Clones share everything.
+#[derive(Clone)]
+pub struct Gateway {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    routes: RouteTable<Target>,
+    endpoint: Endpoint,
+    admission: Admission,
+    access_log: AccessLog,
+    requests: AtomicU64,
+}
+
+/// What a route leads to.
+pub(crate) enum Target {
+    /// The built-in health check.
+    Health,
+    /// A script.
+    Script(Box<ScriptRoute>),
+}
+
+/// A script at a route, with everything about it that is the same for each request.
+pub(crate) struct ScriptRoute {
+    name: Arc<RouteName>,
+    variables: RouteVariables,
+    command_line: CommandLine,
+    script: Script,
+    places: Places,
+    longest_body: u64,
+    longest_head: usize,
+    time_to_head: Duration,
+    time_between_outputs: Duration,
+}
+
+/// How many guests of one module may run at once; the routes of a module share it.
+#[derive(Clone)]
+pub(crate) struct ModulePlaces(Places);
+
+impl ModulePlaces {
+    /// So many.
+    pub fn new(count: usize) -> Self {
+        Self(Places::new(count))
+    }
+}
+
+impl ScriptRoute {
+    /// Mounts a script at a pattern.
+    pub fn new(
+        pattern: &RoutePattern,
+        name: Arc<RouteName>,
+        config: &ScriptConfig,
+        script: Script,
+        places: &ModulePlaces,
+    ) -> Self {
+        Self {
+            name,
+            variables: RouteVariables::new(pattern, &config.environment, config.pass_authorization),
+            command_line: config.argv.as_deref().map_or_else(CommandLine::default, CommandLine::from_template),
+            script,
+            places: places.0.clone(),
+            longest_body: config.limits.request_body,
+            longest_head: config.limits.response_head,
+            time_to_head: config.limits.time_to_head,
+            time_between_outputs: config.limits.time_between_outputs,
+        }
+    }
+}
+
+impl Gateway {
+    /// A gateway over a finished table of routes.
+    pub(crate) fn new(
+        routes: RouteTable<Target>,
+        endpoint: Endpoint,
+        limits: &GatewayLimits,
+        access_log: AccessLog,
+    ) -> Self {
+        let admission = Admission::new(limits.total_concurrency, limits.queue, limits.queue_wait);
+        // The upper half tells starts of the server apart, the lower half counts.
+        let requests = AtomicU64::new(u64::from(getrandom::u32().unwrap_or_default()) << 32);
+        Self { shared: Arc::new(Shared { routes, endpoint, admission, access_log, requests }) }
+    }
+
+    /// The routes as they are tried, each with what it leads to: `None` for the built-in health check.
+    pub fn routes(&self) -> impl Iterator<Item = (&RoutePattern, Option<&str>)> {
+        self.shared.routes.entries().map(|(pattern, target)| match target {
+            Target::Health => (pattern, None),
+            Target::Script(script) => (pattern, Some(script.name.module.as_str())),
+        })
+    }
+
+    /// Answers one request. The client's address is taken from a [`Peer`] among the request's extensions.
+    pub async fn answer<B>(&self, request: Request<B>) -> Response<AnswerBody>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        let shared = &*self.shared;
+        let id = shared.requests.fetch_add(1, Ordering::Relaxed);
+        let (parts, body) = request.into_parts();
+        let client = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address.ip());
+        let (method, uri) = (parts.method.clone(), parts.uri.clone());
+        let mut record = Box::new(Record::open(&shared.access_log, id, client, method, uri, parts.version));
+        let matched = match shared.find(&parts) {
+            Ok(matched) => matched,
+            Err(failure) => return answer::refused(&failure, record),
+        };
+        let Target::Script(script) = matched.target else { return answer::healthy(record) };
+        record.route = Some(script.name.clone());
+        match shared.run(script, &matched, &parts, client, body, &mut record).await {
+            Ok(opened) => answer::printed(opened, &parts.method, script, record),
+            Err(failure) => answer::refused(&failure, record),
+        }
+    }
+}
+
+impl Shared {
+    fn find<'a>(&'a self, parts: &'a http::request::Parts) -> Result<RouteMatch<'a, 'a, Target>, Failure> {
+        // CONNECT asks for a tunnel and TRACE for an echo of what scripts must not see; neither is a script's to answer.
+        if parts.method == Method::CONNECT || parts.method == Method::TRACE {
+            return Err(Failure::MethodNotServed);
+        }
+        // RFC 9112 §3.2: which of several names was meant is not ours to guess.
+        if parts.headers.get_all(HOST).iter().nth(1).is_some() {
+            return Err(Failure::SeveralHosts);
+        }
+        self.routes.find(parts.uri.path()).ok_or(Failure::NoRoute)
+    }
+
+    async fn run<B>(
+        &self,
+        route: &ScriptRoute,
+        matched: &RouteMatch<'_, '_, Target>,
+        parts: &http::request::Parts,
+        client: IpAddr,
+        body: B,
+        record: &mut Record,
+    ) -> Result<opening::Opened, Failure>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        let body = intake::intake(body, route.longest_body).await?;
+        let head = RequestHead {
+            method: &parts.method,
+            uri: &parts.uri,
+            version: parts.version,
+            headers: &parts.headers,
+            content_length: body.length,
+            remote_address: client,
+        };
+        let environment = route.variables.environment(&self.endpoint, &head, matched.path_info)?;
+        let arguments = route.command_line.arguments(&parts.uri);
+        let place = self.admission.enter(&route.places).await?;
+        let invocation = Invocation { arguments, environment, stdin: body.stdin, request: record.id() };
+        let mut run = Some(route.script.start(invocation, place));
+        let body_use = if parts.method == Method::HEAD { BodyUse::Discarded } else { BodyUse::Sent };
+        let opened = Opening::new(&mut run, route.longest_head, route.time_to_head, body_use).await;
+        if let Some(run) = &run {
+            record.cpu_time = run.cpu_time();
+        }
+        opened
+    }
+}
+
+impl<B> tower_service::Service<Request<B>> for Gateway
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn StdError + Send + Sync>>,
+{
+    type Response = Response<AnswerBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let gateway = self.clone();
+        Box::pin(async move { Ok(gateway.answer(request).await) })
+    }
+}

@@ -1,0 +1,194 @@
+//! When is an answer committed, and what becomes of it until then?
+//!
+//! A guest is driven until its head is complete. If it ends soon after, its whole output is known: the answer goes out in
+//! one piece, with its length, and a guest that failed gets an error status however much it had printed. Otherwise the
+//! head is committed, and the rest follows as the guest prints it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::time::{Instant, Sleep};
+
+use crate::cgi::{HeadError, HeadReader, ResponseHead};
+use crate::wasm::{OUTPUT_IN_FLIGHT, Output, Run};
+
+use super::failure::Failure;
+
+/// How long a complete head waits for the end of its guest: too short to be noticed, long enough for most guests that do
+/// a little more than print, such as reading a small file.
+const HOLD_BACK: Duration = Duration::from_millis(10);
+
+/// An answer that can be sent.
+pub(super) struct Opened {
+    pub head: ResponseHead,
+    /// The body as far as it has been printed.
+    pub body: Bytes,
+    /// The guest, if it is not done yet.
+    pub more: Option<Run>,
+}
+
+/// Whether the body will be sent. For HEAD, 204 and 304 it is not, and the guest is let run to its end first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BodyUse {
+    Sent,
+    Discarded,
+}
+
+/// Drives a guest until its answer can be sent.
+pub(super) struct Opening<'a> {
+    run: &'a mut Option<Run>,
+    reader: Option<HeadReader>,
+    head: Option<ResponseHead>,
+    body: Pieces,
+    body_use: BodyUse,
+    time_to_head: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+    held_back: bool,
+}
+
+impl<'a> Opening<'a> {
+    /// The run is taken out when it goes on behind the head, and left otherwise.
+    pub fn new(run: &'a mut Option<Run>, longest_head: usize, time_to_head: Duration, body_use: BodyUse) -> Self {
+        Self {
+            run,
+            reader: Some(HeadReader::new(longest_head)),
+            head: None,
+            body: Pieces::default(),
+            body_use,
+            time_to_head,
+            timer: None,
+            held_back: false,
+        }
+    }
+
+    fn take(&mut self, bytes: Bytes) -> Result<(), Failure> {
+        let Some(reader) = &mut self.reader else {
+            self.add_to_body(bytes);
+            return Ok(());
+        };
+        if let Some(body_start) = reader.read(&bytes)? {
+            self.read_head()?;
+            self.add_to_body(bytes.slice(body_start.min(bytes.len())..));
+        }
+        Ok(())
+    }
+
+    fn read_head(&mut self) -> Result<(), Failure> {
+        let Some(reader) = self.reader.take() else { return Ok(()) };
+        let head = reader.finish()?;
+        if has_no_body(&head) {
+            self.body_use = BodyUse::Discarded;
+        }
+        self.head = Some(head);
+        Ok(())
+    }
+
+    fn add_to_body(&mut self, bytes: Bytes) {
+        match self.body_use {
+            BodyUse::Sent => self.body.push(bytes),
+            BodyUse::Discarded => self.body.count(&bytes),
+        }
+    }
+
+    /// The answer of a guest that is done.
+    fn finished(&mut self) -> Result<Opened, Failure> {
+        // Without a blank line this is where the output turns out to have no head.
+        self.read_head()?;
+        let mut head = self.head.take().ok_or(HeadError::NoBlankLine)?;
+        if self.body_use == BodyUse::Discarded && self.body.length > 0 {
+            head.content_length = Some(self.body.length);
+        }
+        Ok(Opened { head, body: std::mem::take(&mut self.body).into_bytes(), more: None })
+    }
+
+    /// The answer as far as it is known, the guest still running.
+    fn committed(&mut self) -> Option<Opened> {
+        let head = self.head.take()?;
+        let more = self.run.take().filter(|_| self.body_use == BodyUse::Sent);
+        Some(Opened { head, body: std::mem::take(&mut self.body).into_bytes(), more })
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let hold_back = self.head.is_some() && self.body_use == BodyUse::Sent;
+        let time_to_head = self.time_to_head;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(time_to_head)));
+        if hold_back && !self.held_back {
+            self.held_back = true;
+            timer.as_mut().reset(Instant::now() + HOLD_BACK);
+        }
+        timer.as_mut().poll(cx)
+    }
+}
+
+/// RFC 9110 §15.3.5 and §15.4.5: these answers end with the head.
+fn has_no_body(head: &ResponseHead) -> bool {
+    head.status == http::StatusCode::NO_CONTENT || head.status == http::StatusCode::NOT_MODIFIED
+}
+
+impl Future for Opening<'_> {
+    type Output = Result<Opened, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        loop {
+            let Some(run) = this.run.as_mut() else { return Poll::Ready(this.finished()) };
+            match run.poll_output(cx) {
+                Poll::Ready(Output::Bytes(bytes)) => {
+                    this.take(bytes)?;
+                    if this.body.kept >= OUTPUT_IN_FLIGHT
+                        && let Some(opened) = this.committed()
+                    {
+                        return Poll::Ready(Ok(opened));
+                    }
+                }
+                Poll::Ready(Output::Ended(ending)) => {
+                    let cpu_time = run.cpu_time();
+                    return Poll::Ready(match Failure::of(ending, cpu_time) {
+                        None => this.finished(),
+                        Some(failure) => Err(failure),
+                    });
+                }
+                Poll::Pending => {
+                    std::task::ready!(this.poll_timer(cx));
+                    let late = Failure::HeadLate(this.time_to_head);
+                    return Poll::Ready(this.committed().ok_or(late));
+                }
+            }
+        }
+    }
+}
+
+/// A body in the pieces it was printed in; one piece, the usual case, is not copied.
+#[derive(Default)]
+struct Pieces {
+    first: Bytes,
+    joined: BytesMut,
+    kept: usize,
+    length: u64,
+}
+
+impl Pieces {
+    fn push(&mut self, piece: Bytes) {
+        self.kept += piece.len();
+        self.count(&piece);
+        if self.first.is_empty() && self.joined.is_empty() {
+            self.first = piece;
+        } else {
+            if self.joined.is_empty() {
+                self.joined.extend_from_slice(&self.first);
+            }
+            self.joined.extend_from_slice(&piece);
+        }
+    }
+
+    fn count(&mut self, piece: &Bytes) {
+        self.length += piece.len() as u64;
+    }
+
+    fn into_bytes(self) -> Bytes {
+        if self.joined.is_empty() { self.first } else { self.joined.freeze() }
+    }
+}

@@ -1,0 +1,21 @@
+//! wagi serves WebAssembly programs over HTTP, CGI style: a program that reads stdin and its environment and prints
+//! headers and a body answers requests, each in a fresh sandbox.
+//!
+//! The `wagi` binary is a thin layer over this library, which can be embedded: [`Config`](config::Config) says what to
+//! serve, [`startup::load`] makes a [`Gateway`] of it, a `tower` service that [`Server`](server::Server) or any other HTTP
+//! server can mount. ARCHITECTURE.md in the repository has the map.
+
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod cgi;
+pub mod config;
+mod gateway;
+pub mod observe;
+mod route;
+pub mod server;
+pub mod startup;
+mod strings;
+mod wasm;
+
+pub use gateway::{AnswerBody, BrokenOff, Gateway};

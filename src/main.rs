@@ -1,0 +1,106 @@
+//! What happens between a command line and an exit code?
+//!
+//! The story of a start: options, configuration, gateway, open port, serving. Exit code 0 is for a server that was asked
+//! to stop, 1 for one that could not start, 2 for a command line that makes no sense.
+
+mod args;
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use tracing_subscriber::EnvFilter;
+
+use wagi::config::{Config, Diagnostic, LogFormat, Options};
+use wagi::observe::Lines;
+use wagi::server::{Server, Signals};
+use wagi::{Gateway, startup};
+
+/// What the server says about itself when `RUST_LOG` says nothing.
+const DEFAULT_EVENTS: &str = "warn,wagi=info";
+
+fn main() -> ExitCode {
+    let options = args::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let ended =
+        runtime.context("cannot start the threads that serve").and_then(|runtime| runtime.block_on(run(&options)));
+    ended.unwrap_or_else(|error| {
+        report(&error);
+        ExitCode::FAILURE
+    })
+}
+
+async fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    let log = Lines::to(io::stderr()).context("cannot start the log")?;
+    observe_events(&log, options.log_format);
+    let (config, mut problems) = Config::load(options);
+    let gateway = startup::load(&config, &log, &mut problems).await;
+    log.flush();
+    print_problems(&problems);
+    if problems.iter().any(Diagnostic::is_error) {
+        return Ok(ExitCode::FAILURE);
+    }
+    let gateway = gateway?;
+    if options.check {
+        print_routes(&gateway);
+        return Ok(ExitCode::SUCCESS);
+    }
+    serve(&config, gateway).await?;
+    log.flush();
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(config: &Config, gateway: Gateway) -> anyhow::Result<()> {
+    let server = Server::bind(&config.server).await?;
+    let mut signals = Signals::new()?;
+    println!("Ready: serving on {}", server.url());
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(server.serve(gateway, async {
+        // A dropped sender means the same as a message: stop.
+        let _ = stopped.await;
+    }));
+    tokio::pin!(serving);
+    tokio::select! {
+        ended = &mut serving => return ended.context("the server ended by itself"),
+        () = signals.next() => tracing::info!("stopping: finishing what is under way; a second signal ends at once"),
+    }
+    drop(stop);
+    tokio::select! {
+        ended = serving => ended.context("the server ended by itself"),
+        () = signals.next() => Ok(()),
+    }
+}
+
+fn observe_events(log: &Lines, format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_EVENTS));
+    let log = log.clone();
+    let events = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(move || log.clone());
+    match format {
+        LogFormat::Text => events.init(),
+        LogFormat::Json => events.json().init(),
+    }
+}
+
+fn print_problems(problems: &[Diagnostic]) {
+    let color = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    for problem in problems {
+        eprintln!("{}\n", problem.render(color));
+    }
+}
+
+/// The table as it is tried, top to bottom.
+fn print_routes(gateway: &Gateway) {
+    for (pattern, module) in gateway.routes() {
+        println!("{pattern}\t{}", module.unwrap_or("(built in)"));
+    }
+}
+
+fn report(error: &anyhow::Error) {
+    eprintln!("error: {error}");
+    for cause in error.chain().skip(1) {
+        eprintln!("  caused by: {cause}");
+    }
+    if let Some(hint) = error.downcast_ref::<wagi::server::Error>().and_then(wagi::server::Error::hint) {
+        eprintln!("hint: {hint}");
+    }
+}

@@ -1,0 +1,75 @@
+//! Which sub-routes does a module declare?
+//!
+//! A module that exports `_routes` is asked once, at start: without arguments, environment, input or files, and within
+//! the limits of a request. Every module is instantiated here once, so that one whose memory does not fit or whose start
+//! function traps is found before a client does.
+
+use std::time::Duration;
+
+use crate::route::{Discovered, DiscoveryError, discovery};
+use crate::wasm::{Ending, EntryError, Grants, Invocation, Program, Run, Script};
+
+/// The function a module declares its sub-routes with.
+const ROUTES: &str = "_routes";
+
+/// The most a module may print to declare them.
+const LONGEST_LIST: u64 = 1 << 20;
+
+/// Why a module cannot be mounted.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DiscoverError {
+    /// It cannot even be instantiated.
+    #[error("the module cannot be instantiated: {0}")]
+    Instance(String),
+    /// What it exports as `_routes` cannot be called.
+    #[error("its sub-routes cannot be asked for")]
+    Entry(#[from] EntryError),
+    /// Asking did not end well.
+    #[error("asking for its sub-routes failed: `_routes` {0}")]
+    Asked(String),
+    /// The answer is not a list of routes.
+    #[error("`_routes` printed what is not a list of routes")]
+    Printed(#[from] DiscoveryError),
+}
+
+/// The sub-routes in the order they were printed; `None` for a module that does not declare any.
+pub(super) async fn sub_routes(
+    program: &Program,
+    grants: Grants,
+    patience: Duration,
+) -> Result<Option<Vec<Discovered>>, DiscoverError> {
+    let grants = Grants { output: Some(LONGEST_LIST), ..grants };
+    if !program.exports(ROUTES) {
+        let (_, ending) = finish(program.instantiation(grants), patience).await;
+        return match failure(ending) {
+            None => Ok(None),
+            Some(reason) => Err(DiscoverError::Instance(reason)),
+        };
+    }
+    let (printed, ending) = finish(program.script(ROUTES, grants)?, patience).await;
+    match failure(ending) {
+        None => Ok(Some(discovery::parse(&printed)?)),
+        Some(reason) => Err(DiscoverError::Asked(reason)),
+    }
+}
+
+async fn finish(script: Script, patience: Duration) -> (Vec<u8>, Option<Ending>) {
+    let run: Run = script.start(Invocation::default(), ());
+    match tokio::time::timeout(patience, run.collect()).await {
+        Ok((printed, ending)) => (printed, Some(ending)),
+        Err(_) => (Vec::new(), None),
+    }
+}
+
+fn failure(ending: Option<Ending>) -> Option<String> {
+    Some(match ending {
+        Some(Ending::Succeeded) => return None,
+        None => "did not return in time".to_owned(),
+        Some(Ending::Exited(code)) => format!("exited with code {code}"),
+        Some(Ending::Trapped(reason)) => format!("trapped: {reason}"),
+        Some(Ending::NotStarted(reason)) => reason,
+        Some(Ending::CpuTimeUsedUp) => "used up its CPU time".to_owned(),
+        Some(Ending::OutputLimitReached) => format!("printed more than {LONGEST_LIST} bytes"),
+        Some(Ending::InputFailed(error)) => error.to_string(),
+    })
+}

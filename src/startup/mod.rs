@@ -1,0 +1,74 @@
+//! How does a configuration become a gateway?
+//!
+//! Every entry is tried and every problem reported before start-up gives up: modules are read and compiled, once per
+//! distinct content and side by side; then entry by entry the program gets its entry point and grants, is instantiated
+//! once, asked for its sub-routes, and mounted. What is checked here cannot fail for a request.
+
+mod discover;
+mod load;
+mod mount;
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::cgi::Endpoint;
+use crate::config::{Config, Diagnostic};
+use crate::gateway::Gateway;
+use crate::observe::{AccessLog, Lines};
+use crate::wasm::{self, EngineConfig, Runtime};
+
+use mount::Mounting;
+
+/// Why start-up cannot even look at the modules.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The engine does not start.
+    #[error(transparent)]
+    Engine(#[from] wasm::Error),
+    /// Compiling came to an end it should not.
+    #[error("compiling the modules failed: this is a defect of the server")]
+    Compiling,
+    /// The directory for guests' stderr cannot be used.
+    #[error("cannot use the log directory `{}`", path.display())]
+    LogDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// Makes the gateway. What is wrong with the configuration's entries is added to `problems`; if an error is among them,
+/// the gateway is not complete and must not serve.
+pub async fn load(config: &Config, log: &Lines, problems: &mut Vec<Diagnostic>) -> Result<Gateway, Error> {
+    let engine = engine_config(config);
+    let references: Vec<_> = config.scripts.iter().map(|script| script.module.clone()).collect();
+    let size_limit = config.limits.module_size;
+    let compiling = tokio::task::spawn_blocking(move || {
+        let runtime = Runtime::new(&engine)?;
+        Ok::<_, wasm::Error>(load::programs(&runtime, &references, size_limit))
+    });
+    let programs = compiling.await.map_err(|_| Error::Compiling)??;
+    let mut mounting = Mounting::new(config, log, problems)?;
+    for (script, program) in config.scripts.iter().zip(programs) {
+        match program {
+            Ok(program) => mounting.mount(script, &program).await,
+            Err(error) => mounting.refuse(script, &error),
+        }
+    }
+    let routes = mounting.finish()?;
+    let hostname = config.hostname.explicit.then(|| config.hostname.to_string());
+    let endpoint = Endpoint::new(config.server.tls.is_some(), hostname.as_deref());
+    let access_log = AccessLog::new(log.clone(), config.log.format);
+    Ok(Gateway::new(routes, endpoint, &config.limits, access_log))
+}
+
+fn engine_config(config: &Config) -> EngineConfig {
+    EngineConfig {
+        instances: u32::try_from(config.limits.total_concurrency).unwrap_or(u32::MAX),
+        memory: config.scripts.iter().map(|script| script.limits.memory).max().unwrap_or(0),
+        table_elements: config.scripts.iter().map(|script| script.limits.table_elements).max().unwrap_or(0),
+        wasm_stack: config.limits.wasm_stack,
+        cache: config.cache.clone(),
+    }
+}

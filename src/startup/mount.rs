@@ -1,0 +1,215 @@
+//! How do programs become routes?
+//!
+//! Entry by entry, in the order of the configuration: sub-routes first, the last printed first, then the entry's own
+//! route. Whatever is wrong with an entry becomes a diagnostic that points at it.
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cgi::RouteVariables;
+use crate::config::{Config, Diagnostic, Key, LogFormat, ScriptConfig};
+use crate::gateway::{ModulePlaces, ScriptRoute, Target};
+use crate::observe::{GuestLog, Lines, LogDirectory, RouteName};
+use crate::route::{Discovered, RoutePattern, RouteTable, discovery};
+use crate::wasm::{EntryError, Grants, Program, Volumes};
+
+use super::Error;
+use super::discover::{DiscoverError, sub_routes};
+use super::load::LoadError;
+
+/// The path of the built-in health check, before all routes.
+const HEALTH: &str = "/healthz";
+
+/// How long a module may take to declare its sub-routes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The table of routes while it is being made.
+pub(super) struct Mounting<'a> {
+    log: &'a Lines,
+    format: LogFormat,
+    log_directory: Option<LogDirectory>,
+    table: Vec<(RoutePattern, Target)>,
+    /// The entry each row of the table comes from; none for what is built in.
+    owners: Vec<Option<&'a ScriptConfig>>,
+    problems: &'a mut Vec<Diagnostic>,
+}
+
+impl<'a> Mounting<'a> {
+    pub fn new(config: &Config, log: &'a Lines, problems: &'a mut Vec<Diagnostic>) -> Result<Self, Error> {
+        let create = |path: &std::path::PathBuf| {
+            LogDirectory::create(path).map_err(|source| Error::LogDirectory { path: path.clone(), source })
+        };
+        let log_directory = config.log.dir.as_ref().map(create).transpose()?;
+        let table = vec![(RoutePattern::new(HEALTH), Target::Health)];
+        Ok(Self { log, format: config.log.format, log_directory, table, owners: vec![None], problems })
+    }
+
+    /// Reports an entry whose module is not a program.
+    pub fn refuse(&mut self, script: &ScriptConfig, error: &LoadError) {
+        let message = for_route(script, format!("cannot load `{}`", script.module));
+        self.problems.push(Diagnostic::error(message).at(script.origin.at(Key::Module)).caused_by(error));
+    }
+
+    /// Mounts an entry.
+    pub async fn mount(&mut self, script: &'a ScriptConfig, program: &Program) {
+        self.warn_about_environment(script);
+        let Some(volumes) = self.open_volumes(script) else { return };
+        let places = ModulePlaces::new(script.limits.concurrency);
+        let own = RoutePattern::new(script.route.as_str());
+        let Some(grants) = self.grants(script, &own, volumes) else { return };
+        let discovery = Grants { volumes: Volumes::default(), ..grants.clone() };
+        let discovered = match sub_routes(program, discovery, PATIENCE).await {
+            Ok(discovered) => discovered.inspect(|list| self.warn_about_empty(script, list)).unwrap_or_default(),
+            Err(error) => {
+                self.problems.push(discovery_failed(script, &error));
+                Vec::new()
+            }
+        };
+        for (pattern, entry) in discovery::routes_of(&own, &discovered) {
+            let Some(log) = self.grants(script, &pattern, grants.volumes.clone()) else { return };
+            self.add(script, program, (pattern, Key::Module), entry, log, &places);
+        }
+        self.add(script, program, (own, Key::Entrypoint), &script.entrypoint, grants, &places);
+    }
+
+    fn add(
+        &mut self,
+        script: &'a ScriptConfig,
+        program: &Program,
+        (pattern, key): (RoutePattern, Key),
+        entry: &str,
+        grants: Grants,
+        places: &ModulePlaces,
+    ) {
+        match program.script(entry, grants) {
+            Ok(linked) => {
+                let name = route_name(script, &pattern);
+                let route = ScriptRoute::new(&pattern, name, script, linked, places);
+                self.table.push((pattern, Target::Script(Box::new(route))));
+                self.owners.push(Some(script));
+            }
+            Err(error) => self.problems.push(no_entry(script, &pattern, key, &error)),
+        }
+    }
+}
+
+/// What an entry is given.
+impl<'a> Mounting<'a> {
+    fn open_volumes(&mut self, script: &ScriptConfig) -> Option<Volumes> {
+        let directories =
+            script.volumes.iter().map(|volume| (volume.guest_path.as_str(), &volume.host_path, volume.read_only));
+        match Volumes::open(directories) {
+            Ok(volumes) => Some(volumes),
+            Err((index, error)) => {
+                let message = for_route(script, "cannot open the directory of a volume");
+                self.problems
+                    .push(Diagnostic::error(message).at(script.origin.at(Key::Volume(index))).caused_by(&error));
+                None
+            }
+        }
+    }
+
+    fn grants(&mut self, script: &ScriptConfig, pattern: &RoutePattern, volumes: Volumes) -> Option<Grants> {
+        let name = route_name(script, pattern);
+        let file = self.log_directory.as_mut().map(|directory| directory.open(pattern.as_str())).transpose();
+        let file = match file {
+            Ok(file) => file,
+            Err(error) => {
+                let message = for_route(script, "cannot open the file for what its guests print on stderr");
+                self.problems.push(Diagnostic::error(message).at(script.origin.at(Key::Route)).caused_by(&error));
+                return None;
+            }
+        };
+        let limits = &script.limits;
+        Some(Grants {
+            volumes,
+            log: Some(Arc::new(GuestLog::new(name, self.log.clone(), self.format, file))),
+            cpu_time: limits.cpu_time,
+            memory: limits.memory,
+            table_elements: limits.table_elements,
+            output: limits.response_body.map(|bytes| bytes.saturating_add(limits.response_head as u64)),
+            stderr: limits.stderr,
+        })
+    }
+}
+
+/// What an operator should know though it stops nothing.
+impl<'a> Mounting<'a> {
+    fn warn_about_environment(&mut self, script: &ScriptConfig) {
+        for (name, _) in script.environment.iter().filter(|(name, _)| RouteVariables::defines(name)) {
+            let message = for_route(script, format!("the variable `{name}` is left out: CGI defines it itself"));
+            self.problems.push(Diagnostic::warning(message).at(script.origin.at(Key::Route)));
+        }
+    }
+
+    fn warn_about_empty(&mut self, script: &ScriptConfig, discovered: &[Discovered]) {
+        if discovered.is_empty() {
+            let message = for_route(script, "`_routes` printed nothing: there are no sub-routes");
+            self.problems.push(Diagnostic::warning(message).at(script.origin.at(Key::Module)));
+        }
+    }
+
+    /// The finished table, and a warning for each route in it that no request reaches.
+    pub fn finish(self) -> Result<RouteTable<Target>, Error> {
+        if let Some(directory) = &self.log_directory {
+            let path = directory.path().to_owned();
+            directory.write_index().map_err(|source| Error::LogDirectory { path, source })?;
+        }
+        let table = RouteTable::new(self.table);
+        let patterns: Vec<&RoutePattern> = table.entries().map(|(pattern, _)| pattern).collect();
+        let own = |row: usize| self.owners.get(row).copied().flatten();
+        for (dead, by) in table.shadowed() {
+            let (Some(script), Some(pattern), Some(before)) = (own(dead), patterns.get(dead), patterns.get(by)) else {
+                continue;
+            };
+            let message =
+                format!("no request reaches the route `{pattern}`: `{before}` comes first and matches the same");
+            self.problems.push(
+                Diagnostic::warning(message).at(script.origin.at(Key::Route)).help("the first route that matches wins"),
+            );
+        }
+        for (row, pattern) in patterns.iter().enumerate().filter(|(_, pattern)| !pattern.can_match_a_request()) {
+            if let Some(script) = own(row) {
+                let message =
+                    format!("no request reaches the route `{pattern}`: it is not a path a client can ask for");
+                let help = format!("write `/{}`", pattern.as_str().trim_start_matches('/'));
+                self.problems.push(Diagnostic::warning(message).at(script.origin.at(Key::Route)).help(help));
+            }
+        }
+        Ok(table)
+    }
+}
+
+fn route_name(script: &ScriptConfig, pattern: &RoutePattern) -> Arc<RouteName> {
+    Arc::new(RouteName { route: pattern.to_string(), module: script.module.to_string() })
+}
+
+fn for_route(script: &ScriptConfig, what: impl std::fmt::Display) -> String {
+    format!("route `{}`: {what}", script.route)
+}
+
+fn discovery_failed(script: &ScriptConfig, error: &DiscoverError) -> Diagnostic {
+    let problem = Diagnostic::error(for_route(script, error)).at(script.origin.at(Key::Module));
+    match error.source() {
+        Some(cause) => problem.caused_by(cause),
+        None => problem,
+    }
+}
+
+fn no_entry(script: &ScriptConfig, pattern: &RoutePattern, key: Key, error: &EntryError) -> Diagnostic {
+    let module = &script.module;
+    let problem = Diagnostic::error(format!("route `{pattern}`: module `{module}` has no such entry point"))
+        .at(script.origin.at(key))
+        .caused_by(error);
+    match error {
+        EntryError::Missing { candidates, .. } if !candidates.is_empty() => {
+            problem.help(format!("the module exports {}", quoted(candidates)))
+        }
+        _ => problem,
+    }
+}
+
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
