@@ -1,0 +1,24 @@
+//! What the tests stand on: guests, a gateway in the same process, a server in another.
+
+pub mod guest;
+pub mod harness;
+pub mod http1;
+pub mod process;
+
+use std::time::{Duration, Instant};
+
+/// How long a condition may take that is not itself about time: far longer than it ever takes.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits for a condition, and fails when it does not come true.
+#[track_caller]
+pub fn eventually<T>(mut condition: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
