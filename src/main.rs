@@ -21,13 +21,19 @@ const DEFAULT_EVENTS: &str = "warn,wagi=info";
 
 fn main() -> ExitCode {
     let options = args::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let ended =
-        runtime.context("cannot start the threads that serve").and_then(|runtime| runtime.block_on(run(&options)));
-    ended.unwrap_or_else(|error| {
+    run_to_end(&options).unwrap_or_else(|error| {
         report(&error);
         ExitCode::FAILURE
     })
+}
+
+fn run_to_end(options: &Options) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.context("cannot start the threads that serve")?;
+    let ended = runtime.block_on(run(options));
+    // Waiting for what still runs would leave the end of the process to a guest whose file operation hangs.
+    runtime.shutdown_background();
+    ended
 }
 
 async fn run(options: &Options) -> anyhow::Result<ExitCode> {

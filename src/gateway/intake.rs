@@ -6,17 +6,37 @@
 use std::error::Error as StdError;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use futures_core::Stream;
+use futures_util::Stream;
 use http_body::Body;
 use http_body_util::BodyExt;
 use pin_project_lite::pin_project;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::wasm::InputStream;
 
 use super::failure::Failure;
+
+/// What all collected bodies together may take: a limit per body alone would let many clients fill the memory.
+const COLLECTED_AT_ONCE: usize = 256 << 20;
+
+/// The memory for collected bodies.
+pub(super) struct Shelf(Arc<Semaphore>);
+
+impl Shelf {
+    pub fn new() -> Self {
+        Self(Arc::new(Semaphore::new(COLLECTED_AT_ONCE)))
+    }
+
+    /// Room for so many bytes, or none: whoever waited for it would hold what others wait for.
+    fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Failure> {
+        let bytes = u32::try_from(bytes).map_err(|_| Failure::Busy)?;
+        self.0.clone().try_acquire_many_owned(bytes).map_err(|_| Failure::Busy)
+    }
+}
 
 /// A body as the guest gets it.
 pub(super) struct Intake {
@@ -27,7 +47,7 @@ pub(super) struct Intake {
 }
 
 /// Takes a body in.
-pub(super) async fn intake<B>(body: B, limit: u64) -> Result<Intake, Failure>
+pub(super) async fn intake<B>(body: B, limit: u64, shelf: &Shelf) -> Result<Intake, Failure>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
@@ -39,38 +59,44 @@ where
         Some(0) => Ok(Intake { length: 0, stdin: None }),
         Some(length) if length > limit => Err(Failure::BodyTooLarge { limit }),
         Some(length) => Ok(Intake { length, stdin: Some(Box::pin(DataStream { body })) }),
-        None => collect(body, limit).await,
+        None => collect(body, limit, shelf).await,
     }
 }
 
-async fn collect<B>(body: B, limit: u64) -> Result<Intake, Failure>
+async fn collect<B>(body: B, limit: u64, shelf: &Shelf) -> Result<Intake, Failure>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
     let mut body = std::pin::pin!(body);
     let mut collected = BytesMut::new();
+    let mut room = shelf.room(0)?;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Failure::of_body(&io::Error::other(error)))?;
         let Ok(data) = frame.into_data() else { continue };
         if collected.len() as u64 + data.len() as u64 > limit {
             return Err(Failure::BodyTooLarge { limit });
         }
+        room.merge(shelf.room(data.len())?);
         collected.extend_from_slice(&data);
     }
     let length = collected.len() as u64;
-    let stdin: Option<InputStream> = (length > 0).then(|| Box::pin(Once(Some(collected.freeze()))) as InputStream);
+    let whole = Once { chunk: Some(collected.freeze()), _room: room };
+    let stdin: Option<InputStream> = (length > 0).then(|| Box::pin(whole) as InputStream);
     Ok(Intake { length, stdin })
 }
 
-/// One chunk.
-struct Once(Option<Bytes>);
+/// One chunk, which gives its room back when its reader is done.
+struct Once {
+    chunk: Option<Bytes>,
+    _room: OwnedSemaphorePermit,
+}
 
 impl Stream for Once {
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Poll::Ready(self.0.take().map(Ok))
+        Poll::Ready(self.chunk.take().map(Ok))
     }
 }
 

@@ -37,6 +37,7 @@ use crate::wasm::{Invocation, Script};
 
 use admission::{Admission, Places};
 use failure::Failure;
+use intake::Shelf;
 use opening::{BodyUse, Opening};
 
 /// Answers requests. Clones share everything.
@@ -49,6 +50,7 @@ struct Shared {
     routes: RouteTable<Target>,
     endpoint: Endpoint,
     admission: Admission,
+    shelf: Shelf,
     access_log: AccessLog,
     requests: AtomicU64,
 }
@@ -119,7 +121,7 @@ impl Gateway {
         let admission = Admission::new(limits.total_concurrency, limits.queue, limits.queue_wait);
         // The upper half tells starts of the server apart, the lower half counts.
         let requests = AtomicU64::new(u64::from(getrandom::u32().unwrap_or_default()) << 32);
-        Self { shared: Arc::new(Shared { routes, endpoint, admission, access_log, requests }) }
+        Self { shared: Arc::new(Shared { routes, endpoint, admission, shelf: Shelf::new(), access_log, requests }) }
     }
 
     /// The routes as they are tried, each with what it leads to: `None` for the built-in health check.
@@ -181,7 +183,7 @@ impl Shared {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
-        let body = intake::intake(body, route.longest_body).await?;
+        let body = intake::intake(body, route.longest_body, &self.shelf).await?;
         let head = RequestHead {
             method: &parts.method,
             uri: &parts.uri,

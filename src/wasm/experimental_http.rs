@@ -18,7 +18,6 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     linker.func_wrap(
         MODULE,
         "req",
-        #[expect(clippy::too_many_arguments, reason = "the import has ten")]
         |caller: Caller<'_, State>,
          _url: i32,
          _url_len: i32,
