@@ -64,11 +64,11 @@ struct CommandLine {
     #[arg(long, alias = "default-host", value_name = "HOST[:PORT]")]
     hostname: Option<Hostname>,
 
-    /// Where modules from elsewhere are kept [default: a fresh temporary directory]
+    /// Where modules from elsewhere will be kept
     #[arg(long, value_name = "DIR")]
     module_cache: Option<PathBuf>,
 
-    /// Where the standard error of modules goes [env: WAGI_LOG_DIR] [default: a fresh temporary directory]
+    /// Keep the standard error of modules in files below this directory [env: WAGI_LOG_DIR]
     #[arg(long, value_name = "DIR")]
     log_dir: Option<PathBuf>,
 

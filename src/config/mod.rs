@@ -62,7 +62,7 @@ pub struct Config {
     pub limits: GatewayLimits,
     /// Where compiled modules are kept; `None` for nowhere.
     pub cache: Option<CompilationCache>,
-    /// Where modules from elsewhere are kept; `None` for a fresh temporary directory.
+    /// Where modules from elsewhere are to be kept, once there are any.
     pub module_cache: Option<PathBuf>,
 }
 
@@ -89,7 +89,7 @@ pub struct TlsFiles {
 /// Where logs go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogConfig {
-    /// Where the standard error of guests goes; `None` for a fresh temporary directory.
+    /// Where the standard error of guests is kept in files; `None` for nowhere.
     pub dir: Option<PathBuf>,
     /// The form of our own log on standard error.
     pub format: LogFormat,

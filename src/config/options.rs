@@ -17,9 +17,9 @@ pub struct Options {
     pub listen: SocketAddr,
     /// The server's own name. Default: `default_host` of the configuration file, else `localhost:3000`.
     pub hostname: Option<Hostname>,
-    /// Where modules from elsewhere are kept. Default: a fresh temporary directory.
+    /// Where modules from elsewhere are to be kept, once there are any.
     pub module_cache: Option<PathBuf>,
-    /// Where the standard error of guests goes. Default: a fresh temporary directory.
+    /// Where the standard error of guests is kept in files. Default: nowhere.
     pub log_dir: Option<PathBuf>,
     /// The form of our own log. Default: text.
     pub log_format: LogFormat,

@@ -32,7 +32,7 @@ pub(super) fn refused(failure: &Failure, mut record: Box<Record>) -> Response<An
     let mut response = Response::new(AnswerBody::known(Bytes::new(), record));
     *response.status_mut() = failure.status();
     match failure {
-        Failure::Busy => response.headers_mut().insert(RETRY_AFTER, RETRY_SOON),
+        Failure::Busy | Failure::NoRoomForBody => response.headers_mut().insert(RETRY_AFTER, RETRY_SOON),
         Failure::MethodNotServed => response.headers_mut().insert(ALLOW, METHODS),
         _ => None,
     };
@@ -46,8 +46,8 @@ pub(super) fn printed(
     script: &ScriptRoute,
     mut record: Box<Record>,
 ) -> Response<AnswerBody> {
-    let Opened { head, body, more } = opened;
-    record.answered(head.status, if more.is_some() { "running" } else { "ok" });
+    let Opened { head, body, more, stopped } = opened;
+    record.answered(head.status, if stopped { "stopped" } else { "ok" });
     note_dropped(&head, &mut record);
     let (status, claimed, mut headers) = (head.status, head.content_length, head.headers);
     let body = match more {

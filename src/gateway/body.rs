@@ -73,7 +73,7 @@ impl Running {
                 self.waiting = false;
                 Poll::Ready(Some(Ok(bytes)))
             }
-            Poll::Ready(Output::Ended(ending)) => Poll::Ready(Failure::of(ending, run.cpu_time()).map(Err)),
+            Poll::Ready(Output::Ended(ending)) => Poll::Ready(Failure::of(ending).map(Err)),
             Poll::Pending => {
                 std::task::ready!(self.poll_late(cx));
                 Poll::Ready(Some(Err(Failure::OutputLate(self.longest_pause))))

@@ -37,8 +37,10 @@ pub(super) enum Failure {
     Trapped(String),
     #[error("the guest could not be started: {0}")]
     NotStarted(String),
-    #[error("the guest used up its CPU time of {}", humantime::format_duration(*.0))]
-    CpuTime(Duration),
+    #[error("the memory for bodies of unknown length is full")]
+    NoRoomForBody,
+    #[error("the guest used up its CPU time")]
+    CpuTime,
     #[error("the guest printed more than the limit on answers allows")]
     OutputLimit,
     #[error("the guest's answer has no valid head: {0}")]
@@ -58,8 +60,8 @@ impl Failure {
             Self::SeveralHosts | Self::BadRequest(_) | Self::BodyBroken(_) => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyLate => StatusCode::REQUEST_TIMEOUT,
-            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
-            Self::CpuTime(_) | Self::HeadLate(_) | Self::OutputLate(_) => StatusCode::GATEWAY_TIMEOUT,
+            Self::Busy | Self::NoRoomForBody => StatusCode::SERVICE_UNAVAILABLE,
+            Self::CpuTime | Self::HeadLate(_) | Self::OutputLate(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::Exited(_) | Self::Trapped(_) | Self::NotStarted(_) | Self::OutputLimit | Self::Head(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
@@ -72,7 +74,7 @@ impl Failure {
             Self::Exited(_) => "exit",
             Self::Trapped(_) => "trap",
             Self::NotStarted(_) => "not-started",
-            Self::CpuTime(_) | Self::HeadLate(_) | Self::OutputLate(_) => "timeout",
+            Self::CpuTime | Self::HeadLate(_) | Self::OutputLate(_) => "timeout",
             Self::OutputLimit => "output-limit",
             Self::Head(_) => "bad-head",
             Self::BodyLate | Self::BodyBroken(_) => "bad-body",
@@ -81,18 +83,18 @@ impl Failure {
             | Self::SeveralHosts
             | Self::BadRequest(_)
             | Self::BodyTooLarge { .. } => "none",
-            Self::Busy => "busy",
+            Self::Busy | Self::NoRoomForBody => "busy",
         }
     }
 
     /// The failure behind a guest's ending; `None` when it succeeded.
-    pub fn of(ending: Ending, cpu_time: Duration) -> Option<Self> {
+    pub fn of(ending: Ending) -> Option<Self> {
         Some(match ending {
             Ending::Succeeded => return None,
             Ending::Exited(code) => Self::Exited(code),
             Ending::Trapped(reason) => Self::Trapped(reason),
             Ending::NotStarted(reason) => Self::NotStarted(reason),
-            Ending::CpuTimeUsedUp => Self::CpuTime(cpu_time),
+            Ending::CpuTimeUsedUp => Self::CpuTime,
             Ending::OutputLimitReached => Self::OutputLimit,
             Ending::InputFailed(error) => Self::of_body(&error),
         })

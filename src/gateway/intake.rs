@@ -33,8 +33,8 @@ impl Shelf {
 
     /// Room for so many bytes, or none: whoever waited for it would hold what others wait for.
     fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Failure> {
-        let bytes = u32::try_from(bytes).map_err(|_| Failure::Busy)?;
-        self.0.clone().try_acquire_many_owned(bytes).map_err(|_| Failure::Busy)
+        let bytes = u32::try_from(bytes).map_err(|_| Failure::NoRoomForBody)?;
+        self.0.clone().try_acquire_many_owned(bytes).map_err(|_| Failure::NoRoomForBody)
     }
 }
 

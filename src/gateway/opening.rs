@@ -26,8 +26,10 @@ pub(super) struct Opened {
     pub head: ResponseHead,
     /// The body as far as it has been printed.
     pub body: Bytes,
-    /// The guest, if it is not done yet.
+    /// The guest, if it is not done yet and its body is wanted.
     pub more: Option<Run>,
+    /// Whether the guest was stopped because nobody waits for what it still has to print.
+    pub stopped: bool,
 }
 
 /// Whether the body will be sent. For HEAD, 204 and 304 it is not, and the guest is let run to its end first.
@@ -101,14 +103,15 @@ impl<'a> Opening<'a> {
         if self.body_use == BodyUse::Discarded && self.body.length > 0 {
             head.content_length = Some(self.body.length);
         }
-        Ok(Opened { head, body: std::mem::take(&mut self.body).into_bytes(), more: None })
+        Ok(Opened { head, body: std::mem::take(&mut self.body).into_bytes(), more: None, stopped: false })
     }
 
     /// The answer as far as it is known, the guest still running.
     fn committed(&mut self) -> Option<Opened> {
         let head = self.head.take()?;
-        let more = self.run.take().filter(|_| self.body_use == BodyUse::Sent);
-        Some(Opened { head, body: std::mem::take(&mut self.body).into_bytes(), more })
+        let stopped = self.body_use == BodyUse::Discarded;
+        let more = if stopped { None } else { self.run.take() };
+        Some(Opened { head, body: std::mem::take(&mut self.body).into_bytes(), more, stopped })
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -145,8 +148,7 @@ impl Future for Opening<'_> {
                     }
                 }
                 Poll::Ready(Output::Ended(ending)) => {
-                    let cpu_time = run.cpu_time();
-                    return Poll::Ready(match Failure::of(ending, cpu_time) {
+                    return Poll::Ready(match Failure::of(ending) {
                         None => this.finished(),
                         Some(failure) => Err(failure),
                     });

@@ -12,6 +12,9 @@ use std::time::Duration;
 /// What may wait to be written, in bytes.
 const BUFFER_LIMIT: usize = 8 << 20;
 
+/// How long the first line waits for company: waking the thread for every line would cost more than the lines do.
+const COLLECTING: Duration = Duration::from_millis(5);
+
 /// How long a process that ends waits for its last lines.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
@@ -79,9 +82,15 @@ fn write_out(shared: &Shared, mut destination: impl Write) {
         let mut waiting = shared.lock();
         waiting.writing = false;
         shared.changed.notify_all();
-        while waiting.bytes.is_empty() {
-            waiting.writer_sleeps = true;
-            waiting = shared.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        if waiting.bytes.is_empty() {
+            while waiting.bytes.is_empty() {
+                waiting.writer_sleeps = true;
+                waiting = shared.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            }
+            waiting.writer_sleeps = false;
+            drop(waiting);
+            thread::sleep(COLLECTING);
+            waiting = shared.lock();
         }
         std::mem::swap(&mut waiting.bytes, &mut taken);
         let dropped = std::mem::take(&mut waiting.dropped);

@@ -170,7 +170,8 @@ impl<'a> Mounting<'a> {
             );
         }
         for (row, pattern) in patterns.iter().enumerate().filter(|(_, pattern)| !pattern.can_match_a_request()) {
-            if let Some(script) = own(row) {
+            // An entry's own route was looked at when it was read.
+            if let Some(script) = own(row).filter(|script| script.route != **pattern) {
                 let message =
                     format!("no request reaches the route `{pattern}`: it is not a path a client can ask for");
                 let help = format!("write `/{}`", pattern.as_str().trim_start_matches('/'));
