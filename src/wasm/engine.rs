@@ -30,7 +30,7 @@ const SPARE_INSTANCES: u32 = 32;
 const STACK_FOR_HOST: usize = 512 * 1024;
 
 /// What is kept of a memory, table or stack between two guests: zeroing this much is cheaper than giving pages back.
-const MEMORY_KEPT: usize = 2 << 20;
+const MEMORY_KEPT: usize = 256 * 1024;
 const TABLE_KEPT: usize = 16 * 1024;
 const STACK_KEPT: usize = 32 * 1024;
 

@@ -115,6 +115,7 @@ impl Runtime {
                 Arc::new(stdio::Pipes::new(None, None, stdio::Stderr::new(None, 0, 0), meter::Meter::default())),
                 memory::MemoryBudget::new(0, 0),
                 Volumes::default(),
+                0,
             ),
         );
         let unknown =

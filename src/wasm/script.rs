@@ -146,6 +146,7 @@ impl Script {
             pipes.clone(),
             MemoryBudget::new(grants.memory, grants.table_elements),
             grants.volumes.clone(),
+            grants.memory,
         );
         let (linked, calls, transfer) = (self.program.linked.clone(), self.calls, grants.memory);
         let guest = Box::pin(async move {

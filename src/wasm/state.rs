@@ -10,6 +10,7 @@ use std::time::Instant;
 use wasmtime::{Caller, Extern, Memory, Result};
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1;
 use wasmtime_wasi::{FsPerms, HostMonotonicClock, WasiCtxBuilder, WasiView};
 use wiggle::GuestMemory;
 
@@ -59,6 +60,8 @@ pub(super) struct State {
     original: [bool; 3],
     memory: Option<Memory>,
     volumes: Volumes,
+    /// The most bytes one call of wasmtime-wasi may copy.
+    transfer: usize,
     wasi: Option<Box<WasiP1Ctx>>,
 }
 
@@ -69,9 +72,21 @@ impl State {
         pipes: Arc<Pipes>,
         budget: MemoryBudget,
         volumes: Volumes,
+        transfer: usize,
     ) -> Self {
         let started = Instant::now();
-        Self { arguments, environment, pipes, budget, started, original: [true; 3], memory: None, volumes, wasi: None }
+        Self {
+            arguments,
+            environment,
+            pipes,
+            budget,
+            started,
+            original: [true; 3],
+            memory: None,
+            volumes,
+            transfer,
+            wasi: None,
+        }
     }
 
     /// Whether this is a standard stream that the guest has neither closed nor replaced.
@@ -91,10 +106,10 @@ impl State {
         self.volumes.count == 0 && self.wasi.is_none()
     }
 
-    /// wasmtime-wasi's view of this guest, built on first use.
+    /// wasmtime-wasi's view of this guest, built on first use and ready for one call.
     pub fn wasi(&mut self) -> &mut WasiP1Ctx {
-        let Self { wasi, arguments, environment, pipes, started, volumes, .. } = self;
-        wasi.get_or_insert_with(|| {
+        let Self { wasi, arguments, environment, pipes, started, volumes, transfer, .. } = self;
+        let wasi = wasi.get_or_insert_with(|| {
             let mut builder = WasiCtxBuilder::new();
             builder
                 .stdin(Input(pipes.clone()))
@@ -112,7 +127,10 @@ impl State {
             *view.ctx.filesystem() = volumes.opened.clone();
             view.table.set_max_capacity(HANDLES + volumes.count);
             Box::new(wasi)
-        })
+        });
+        // Its calls use this allowance up, and only those it links itself renew it.
+        wasi.set_hostcall_fuel(*transfer);
+        wasi
     }
 }
 
