@@ -104,12 +104,15 @@ impl Failure {
     pub fn of_body(error: &(dyn StdError + 'static)) -> Self {
         let mut cause = Some(error);
         while let Some(error) = cause {
+            let wrapped = error.downcast_ref::<io::Error>();
             let late = matches!(error.downcast_ref(), Some(BodyError::TimedOut))
-                || error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut);
+                || wrapped.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut);
             if late {
                 return Self::BodyLate;
             }
-            cause = error.source();
+            // The source of an I/O error is that of the error inside it, which would be left out.
+            let inside = wrapped.and_then(io::Error::get_ref).map(|inside| inside as &(dyn StdError + 'static));
+            cause = inside.or_else(|| error.source());
         }
         Self::BodyBroken(error.to_string())
     }

@@ -1,0 +1,191 @@
+//! What guests import and export, and what they get for it.
+
+use crate::support::guest::{printing, printing_then};
+use crate::support::harness::Test;
+
+/// A module with `body` as the instructions of `_start`, which can print the decimal digit on its stack.
+fn digit(imports: &str, more: &str, body: &str) -> String {
+    format!(
+        r#"(module
+            {imports}
+            (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 1)
+            (data (i32.const 0) "\10\00\00\00\1c\00\00\00")
+            (data (i32.const 16) "Content-Type: text/plain\n\n00")
+            {more}
+            (func $print (param $number i32)
+                (i32.store8 (i32.const 42) (i32.add (i32.const 48) (i32.div_u (local.get $number) (i32.const 10))))
+                (i32.store8 (i32.const 43) (i32.add (i32.const 48) (i32.rem_u (local.get $number) (i32.const 10))))
+                (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))))
+            (func (export "_start") {body}))"#
+    )
+}
+
+async fn printed(module: &str) -> String {
+    let answer = Test::at("/", module).get("/").await;
+    assert_eq!(answer.status, 200);
+    answer.text()
+}
+
+#[tokio::test]
+async fn modules_of_preview_0_run() {
+    let module = printing("Content-Type: text/plain\n\nold").replace("wasi_snapshot_preview1", "wasi_unstable");
+    assert_eq!(printed(&module).await, "old");
+}
+
+#[tokio::test]
+async fn an_entry_point_of_any_name_is_called_on_a_fresh_instance() {
+    let module = printing("Content-Type: text/plain\n\nhandled").replace("_start", "handle it");
+    let running = Test::new().module("/", &module, "entrypoint = 'handle it'").start().await;
+    assert_eq!(running.get("/").await.text(), "handled");
+}
+
+/// A reactor is initialised before anything else of it is called; a command initialises itself.
+#[tokio::test]
+async fn initialize_is_called_once_before_an_entry_point_that_is_not_start() {
+    let more = r#"(global $count (mut i32) (i32.const 0))
+        (func (export "_initialize") (global.set $count (i32.add (global.get $count) (i32.const 1))))
+        (func (export "other") (call $print (global.get $count)))"#;
+    let module = digit("", more, "(call $print (global.get $count))");
+    let test = Test::new().module("/start", &module, "").module("/other", &module, "entrypoint = 'other'");
+    let running = test.start().await;
+    assert_eq!(running.get("/start").await.text(), "00");
+    assert_eq!(running.get("/other").await.text(), "01");
+}
+
+#[tokio::test]
+async fn the_imports_for_calling_out_link_and_refuse() {
+    let imports = r#"
+        (import "wasi_experimental_http" "req"
+            (func $req (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+        (import "wasi_experimental_http" "close" (func $close (param i32) (result i32)))
+        (import "wasi_experimental_http" "header_get" (func (param i32 i32 i32 i32 i32 i32) (result i32)))
+        (import "wasi_experimental_http" "headers_get_all" (func (param i32 i32 i32 i32) (result i32)))
+        (import "wasi_experimental_http" "body_read" (func $read (param i32 i32 i32 i32) (result i32)))"#;
+    let url = r#"(data (i32.const 100) "http://127.0.0.1:1/GET")"#;
+    let call = "(call $print (call $req (i32.const 100) (i32.const 19) (i32.const 119) (i32.const 3) (i32.const 1)
+        (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 200) (i32.const 204)))";
+    assert_eq!(printed(&digit(imports, url, call)).await, "07");
+    assert_eq!(printed(&digit(imports, url, "(call $print (call $close (i32.const 9)))")).await, "00");
+    let read = "(call $print (call $read (i32.const 0) (i32.const 300) (i32.const 10) (i32.const 200)))";
+    assert_eq!(printed(&digit(imports, url, read)).await, "01");
+}
+
+#[tokio::test]
+async fn what_nobody_provides_is_named_at_the_start() {
+    let module = r#"(module (import "env" "abort" (func)) (import "env" "log" (func (param i32)))
+        (memory (export "memory") 1) (func (export "_start")))"#;
+    let (running, problems) = Test::at("/here", module).try_start().await;
+    assert!(running.is_none());
+    for part in ["/here", "guest0.wat", "`env.abort`", "`env.log`", "modules.toml:3"] {
+        assert!(problems.contains(part), "{part}: {problems}");
+    }
+}
+
+#[tokio::test]
+async fn an_import_of_another_type_is_named_at_the_start() {
+    let module = r#"(module (import "wasi_snapshot_preview1" "fd_write" (func (param i64) (result i32)))
+        (memory (export "memory") 1) (func (export "_start")))"#;
+    let (running, problems) = Test::at("/", module).try_start().await;
+    assert!(running.is_none());
+    assert!(problems.contains("fd_write"), "{problems}");
+}
+
+#[tokio::test]
+async fn an_entry_point_that_is_none_is_named_at_the_start_beside_what_there_is() {
+    let takes_one = r#"(module (memory (export "memory") 1) (func (export "_start") (param i32)))"#;
+    let rows = [(printing(""), "entrypoint = 'handel'", "`_start`"), (takes_one.to_owned(), "", "takes and returns")];
+    for (module, keys, part) in rows {
+        let (running, problems) = Test::new().module("/", &module, keys).try_start().await;
+        assert!(running.is_none() && problems.contains(part) && problems.contains("modules.toml:"), "{problems}");
+    }
+}
+
+#[tokio::test]
+async fn a_component_is_refused_for_what_it_is() {
+    let (running, problems) = Test::at("/", "(component)").try_start().await;
+    assert!(running.is_none() && problems.contains("component"), "{problems}");
+}
+
+#[tokio::test]
+async fn a_start_function_that_traps_stops_the_start() {
+    let module =
+        r#"(module (memory (export "memory") 1) (func $bad (unreachable)) (start $bad) (func (export "_start")))"#;
+    let (running, problems) = Test::at("/bad", module).try_start().await;
+    assert!(running.is_none() && problems.contains("unreachable") && problems.contains("/bad"), "{problems}");
+}
+
+/// All of an instance's memories count.
+#[tokio::test]
+async fn several_memories_share_one_limit() {
+    let more = "(memory $other 1)";
+    let body = "(call $print (i32.and (memory.grow $other (i32.const 1000)) (i32.const 15)))
+        (drop (memory.grow 0 (i32.const 900)))";
+    let module = digit("", more, body);
+    let test = Test::new().module("/", &module, "limits = { memory = '100MiB' }");
+    assert_eq!(test.get("/").await.text(), "01");
+    let body = "(drop (memory.grow $other (i32.const 1000)))
+        (call $print (i32.and (memory.grow 0 (i32.const 1000)) (i32.const 15)))";
+    let test = Test::new().module("/", &digit("", more, body), "limits = { memory = '100MiB' }");
+    assert_eq!(test.get("/").await.text(), "15", "memory.grow gives -1");
+}
+
+const BADF: &str = "08";
+
+#[tokio::test]
+async fn a_closed_stdout_takes_nothing_more() {
+    let imports = r#"(import "wasi_snapshot_preview1" "fd_close" (func $close (param i32) (result i32)))"#;
+    let body = "(drop (call $close (i32.const 2)))
+        (call $print (call $write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 8)))";
+    assert_eq!(printed(&digit(imports, "", body)).await, BADF);
+}
+
+#[tokio::test]
+async fn without_volumes_there_is_no_descriptor_3() {
+    let imports = r#"(import "wasi_snapshot_preview1" "fd_prestat_get" (func $prestat (param i32 i32) (result i32)))"#;
+    let body = "(call $print (call $prestat (i32.const 3) (i32.const 100)))";
+    assert_eq!(printed(&digit(imports, "", body)).await, BADF);
+}
+
+#[tokio::test]
+async fn a_timer_can_be_waited_for() {
+    let imports =
+        r#"(import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))"#;
+    // userdata 7, a clock, monotonic, 20 ms, relative
+    let more = r#"(data (i32.const 1024) "\07\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\01\00\00\00\00\00\00\00\00\2d\31\01\00\00\00\00")"#;
+    let body = "(if (call $poll (i32.const 1024) (i32.const 2048) (i32.const 1) (i32.const 3000)) (then (unreachable)))
+        (if (i32.ne (i32.load (i32.const 3000)) (i32.const 1)) (then (unreachable)))
+        (call $print (i32.load (i32.const 2048)))";
+    assert_eq!(printed(&digit(imports, more, body)).await, "07");
+}
+
+#[tokio::test]
+async fn an_address_outside_memory_is_a_trap_and_no_more() {
+    let then = "(drop (call $write (i32.const 1) (i32.const -8) (i32.const 1) (i32.const 8)))";
+    let answer = Test::at("/", &printing_then("", then)).get("/").await;
+    assert_eq!(answer.status, 500);
+}
+
+#[tokio::test]
+async fn modules_are_told_by_their_content_whatever_their_name() {
+    let binary = crate::support::guest::probe();
+    let directory = tempfile::tempdir().unwrap();
+    let misnamed = directory.path().join("probe.wat");
+    std::fs::copy(binary, &misnamed).unwrap();
+    let running = Test::new().file_module("/...", &misnamed, "").start().await;
+    assert_eq!(running.get("/args").await.status, 200);
+    let text = directory.path().join("text.wasm");
+    std::fs::write(&text, printing("Status: 204\n\n")).unwrap();
+    assert_eq!(Test::new().file_module("/", &text, "").get("/").await.status, 204);
+}
+
+#[tokio::test]
+async fn compiled_code_is_kept_where_the_cache_configuration_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let kept = directory.path().join("kept");
+    let configuration = directory.path().join("cache.toml");
+    std::fs::write(&configuration, format!("[cache]\nenabled = true\ndirectory = '{}'\n", kept.display())).unwrap();
+    let test = Test::printing("Status: 204\n\n").options(|options| options.cache = Some(configuration));
+    assert_eq!(test.get("/").await.status, 204);
+    assert!(kept.read_dir().unwrap().next().is_some());
+}
