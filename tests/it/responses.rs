@@ -40,7 +40,8 @@ async fn an_error_page_has_its_status_and_body() {
 /// Each row: output, status, and a header that must be there.
 #[tokio::test]
 async fn special_fields_decide_the_status() {
-    let rows: [(&str, u16, Option<(&str, &str)>); 12] = [
+    type Row = (&'static str, u16, Option<(&'static str, &'static str)>);
+    let rows: [Row; 12] = [
         ("Status: 404\n\n", 404, None),
         ("Status: 201 Created\n\n", 201, None),
         ("Status: 299\nContent-Type: a/b\n\n", 299, Some(("content-type", "a/b"))),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -101,11 +101,6 @@ impl Test {
         Self::at("/", &super::guest::printing(output))
     }
 
-    /// The probe at `/...`.
-    pub fn probe() -> Self {
-        Self::new().file_module("/...", &super::guest::probe(), "")
-    }
-
     /// Another module in text form, with more keys of its entry in TOML.
     pub fn module(self, route: &str, module: &str, keys: &str) -> Self {
         let number = self.manifest.matches("[[module]]").count();
@@ -130,11 +125,6 @@ impl Test {
     pub fn options(mut self, change: impl FnOnce(&mut Options)) -> Self {
         change(&mut self.options);
         self
-    }
-
-    /// The temporary directory.
-    pub fn directory(&self) -> PathBuf {
-        self.directory.path().to_owned()
     }
 
     /// Starts it; a configuration with errors or warnings fails the test.

@@ -1,6 +1,6 @@
 //! HTTP/1.1 over a socket, byte for byte: for what a well-behaved client library would hide.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use super::PATIENCE;
@@ -44,7 +44,12 @@ impl Connection {
 
     /// Sends bytes as they are.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.reader.get_mut().write_all(bytes.as_ref()).expect("the server reads");
+        self.try_send(bytes).expect("the server reads");
+    }
+
+    /// Sends bytes as they are, or finds that the connection is closed.
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        self.reader.get_mut().write_all(bytes.as_ref())
     }
 
     /// Sends a GET.
@@ -64,70 +69,85 @@ impl Connection {
     /// Reads a whole answer to anything but a HEAD.
     #[track_caller]
     pub fn answer(&mut self) -> Answer {
-        let mut answer = self.head();
-        answer.body = self.body(&answer);
-        answer
+        self.try_answer().expect("a whole answer")
+    }
+
+    /// Reads a whole answer to anything but a HEAD, or finds that it is cut short.
+    pub fn try_answer(&mut self) -> io::Result<Answer> {
+        let mut answer = self.try_head()?;
+        answer.body = self.try_body(&answer)?;
+        Ok(answer)
     }
 
     /// Reads a status line and headers.
     #[track_caller]
     pub fn head(&mut self) -> Answer {
-        let status_line = self.line();
+        self.try_head().expect("a head")
+    }
+
+    fn try_head(&mut self) -> io::Result<Answer> {
+        let status_line = self.line()?;
         let status = status_line.split(' ').nth(1).and_then(|code| code.parse().ok());
-        let status = status.unwrap_or_else(|| panic!("no status line but {status_line:?}"));
+        let status = status.ok_or_else(|| io::Error::other(format!("no status line but {status_line:?}")))?;
         let mut headers = Vec::new();
         loop {
-            let line = self.line();
+            let line = self.line()?;
             let Some((name, value)) = line.split_once(':') else { break };
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
-        Answer { status, headers, body: Vec::new() }
+        Ok(Answer { status, headers, body: Vec::new() })
     }
 
-    /// Reads the body that belongs to a head; panics when it is cut short.
-    #[track_caller]
-    pub fn body(&mut self, head: &Answer) -> Vec<u8> {
+    /// Reads the body that belongs to a head.
+    fn try_body(&mut self, head: &Answer) -> io::Result<Vec<u8>> {
         let mut body = Vec::new();
         if head.status == 204 || head.status == 304 {
-            return body;
+            return Ok(body);
         }
         if let Some(length) = head.header("content-length") {
-            body.resize(length.parse().expect("a number"), 0);
-            self.reader.read_exact(&mut body).expect("the whole body");
+            body.resize(length.parse().map_err(io::Error::other)?, 0);
+            self.reader.read_exact(&mut body)?;
         } else if head.header("transfer-encoding").is_some() {
-            while let Some(chunk) = self.chunk().expect("the whole body") {
+            while let Some(chunk) = self.chunk()? {
                 body.extend_from_slice(&chunk);
             }
         } else {
-            self.reader.read_to_end(&mut body).expect("the body until the end");
+            self.reader.read_to_end(&mut body)?;
         }
-        body
+        Ok(body)
     }
 
     /// Reads one chunk; `None` is the last, an error a transfer cut short.
-    pub fn chunk(&mut self) -> std::io::Result<Option<Vec<u8>>> {
+    pub fn chunk(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut line = String::new();
         if self.reader.read_line(&mut line)? == 0 {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let length = usize::from_str_radix(line.trim(), 16).map_err(std::io::Error::other)?;
+        let length = usize::from_str_radix(line.trim(), 16).map_err(io::Error::other)?;
         let mut chunk = vec![0; length + 2];
         self.reader.read_exact(&mut chunk)?;
         chunk.truncate(length);
         Ok((length > 0).then_some(chunk))
     }
 
-    #[track_caller]
-    fn line(&mut self) -> String {
+    fn line(&mut self) -> io::Result<String> {
         let mut line = Vec::new();
-        self.reader.read_until(b'\n', &mut line).expect("a line");
-        String::from_utf8_lossy(&line).trim_end().to_owned()
+        self.reader.read_until(b'\n', &mut line)?;
+        if line.pop() != Some(b'\n') {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned())
     }
 
-    /// Reads whatever comes until the server closes.
+    /// Reads whatever comes until the server closes, which it must.
+    #[track_caller]
     pub fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
-        let _ = self.reader.read_to_end(&mut rest);
+        match self.reader.read_to_end(&mut rest) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
+            Err(error) => panic!("the server keeps the connection: {error}"),
+        }
         rest
     }
 

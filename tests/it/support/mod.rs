@@ -3,8 +3,11 @@
 pub mod guest;
 pub mod harness;
 pub mod http1;
+pub mod http2;
 pub mod process;
+pub mod site;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a condition may take that is not itself about time: far longer than it ever takes.
@@ -21,4 +24,12 @@ pub fn eventually<T>(mut condition: impl FnMut() -> Option<T>) -> T {
         assert!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+static HEAVY: Mutex<()> = Mutex::new(());
+
+/// Held by tests that measure time or keep all cores busy, so that they do not measure each other.
+pub fn alone() -> MutexGuard<'static, ()> {
+    // A test that failed has nothing to do with the next.
+    HEAVY.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,15 +3,34 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
 
 /// A running server.
 pub struct Wagi {
     child: Child,
     url: String,
     log: Arc<Mutex<String>>,
+    output: Arc<Mutex<String>>,
+    directory: Option<TempDir>,
+}
+
+/// Adds what comes, line by line, to a text that others read meanwhile.
+fn gather(source: impl Read + Send + 'static, begin: &str) -> Arc<Mutex<String>> {
+    let text = Arc::new(Mutex::new(begin.to_owned()));
+    let for_thread = text.clone();
+    thread::spawn(move || {
+        let (mut source, mut line) = (BufReader::new(source), Vec::new());
+        while source.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+            for_thread.lock().unwrap().push_str(&String::from_utf8_lossy(&line));
+            line.clear();
+        }
+    });
+    text
 }
 
 /// A command for `wagi` that inherits nothing a test did not ask for.
@@ -27,36 +46,43 @@ pub fn run(directory: &Path, arguments: &[&str]) -> Output {
 }
 
 impl Wagi {
-    /// Starts `wagi` with `arguments` in `directory` and waits for its ready line.
-    pub fn start(directory: &Path, arguments: &[&str]) -> Self {
-        Self::spawn(command(directory).args(["-l", "127.0.0.1:0"]).args(arguments))
+    /// Starts `wagi` in `directory` over one module.
+    pub fn start_one(directory: &Path, module: &str) -> Self {
+        Self::spawn(command(directory).args([module, "-l", "127.0.0.1:0"]))
     }
 
     /// Starts a prepared command and waits for its ready line.
     pub fn spawn(command: &mut Command) -> Self {
+        Self::spawn_saying(command, "Ready: serving on ")
+    }
+
+    /// The same for another server, whose first line is `greeting` and the URL.
+    pub fn spawn_saying(command: &mut Command, greeting: &str) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("wagi can be started");
-        let log = Arc::new(Mutex::new(String::new()));
-        let mut stderr = BufReader::new(child.stderr.take().expect("stderr is piped"));
-        let for_thread = log.clone();
-        thread::spawn(move || {
-            let mut line = Vec::new();
-            while stderr.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-                for_thread.lock().unwrap().push_str(&String::from_utf8_lossy(&line));
-                line.clear();
-            }
-        });
+        let log = gather(child.stderr.take().expect("stderr is piped"), "");
         let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
         let mut ready = String::new();
         stdout.read_line(&mut ready).expect("stdout is text");
-        let Some(url) = ready.trim().strip_prefix("Ready: serving on ") else {
+        let Some(url) = ready.trim().strip_prefix(greeting) else {
             let _ = child.wait();
             let mut rest = String::new();
             let _ = stdout.read_to_string(&mut rest);
             panic!("no ready line but {ready:?}{rest}\n{}", log.lock().unwrap());
         };
         let url = url.to_owned();
-        thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
-        Self { child, url, log }
+        let output = gather(stdout, &ready);
+        Self { child, url, log, output, directory: None }
+    }
+
+    /// Lets a directory live as long as the server.
+    pub fn keeping(mut self, directory: TempDir) -> Self {
+        self.directory = Some(directory);
+        self
+    }
+
+    /// The directory it was started in, if that was kept.
+    pub fn directory(&self) -> &Path {
+        self.directory.as_ref().expect("it was kept").path()
     }
 
     /// The URL of the ready line.
@@ -75,9 +101,19 @@ impl Wagi {
         self.child.id()
     }
 
-    /// The process.
-    pub fn child(&mut self) -> &mut Child {
-        &mut self.child
+    /// Waits for the end of the process.
+    pub fn ended(&mut self) -> ExitStatus {
+        super::eventually(|| self.child.try_wait().expect("it is our child"))
+    }
+
+    /// How the process ended, if it has.
+    pub fn end(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("it is our child")
+    }
+
+    /// What it has printed on stdout so far.
+    pub fn output(&self) -> String {
+        self.output.lock().unwrap().clone()
     }
 
     /// What it has logged so far.
@@ -98,6 +134,31 @@ impl Wagi {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("/proc is there");
         let line = status.lines().find(|line| line.starts_with("RssAnon:")).expect("Linux tells");
         line.split_whitespace().nth(1).and_then(|kilobytes| kilobytes.parse::<u64>().ok()).expect("a number") * 1024
+    }
+
+    /// How many threads the process has.
+    pub fn threads(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/task", self.pid())).expect("/proc is there").count()
+    }
+
+    /// The time the process has computed, on all its threads.
+    pub fn cpu_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("/proc is there");
+        // The name, in brackets, may hold blanks; user and system time are the 12th and 13th field behind it.
+        let fields = stat.rsplit(") ").next().expect("fields").split_whitespace();
+        let ticks: u64 = fields.skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number")).sum();
+        // USER_HZ, the unit, is 100 on every platform Linux runs on.
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// Waits until the process does next to nothing.
+    #[track_caller]
+    pub fn quiet(&self) {
+        super::eventually(|| {
+            let before = self.cpu_time();
+            thread::sleep(Duration::from_millis(200));
+            (self.cpu_time() - before <= Duration::from_millis(20)).then_some(())
+        });
     }
 
     /// Sends a signal by name.

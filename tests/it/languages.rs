@@ -1,0 +1,80 @@
+//! Programs built from source by real toolchains. CI builds them all and names their directory in `WAGI_GUESTS_DIR`; where
+//! that is not set, only the probe that is checked in is there to be served.
+
+use std::path::PathBuf;
+
+use crate::support::guest::{built, probe};
+use crate::support::http1::Connection;
+use crate::support::process::Wagi;
+use crate::support::site::Site;
+
+/// A program that CI has built; `None` where nobody has built anything.
+fn built_now(name: &str) -> Option<PathBuf> {
+    if std::env::var_os("WAGI_GUESTS_DIR").is_none() {
+        eprintln!("note: {name} is not served: WAGI_GUESTS_DIR is not set (see guests/build.sh)");
+        return None;
+    }
+    let path = built(name);
+    assert!(path.is_file(), "{} is missing", path.display());
+    Some(path)
+}
+
+fn served(program: &std::path::Path) -> Wagi {
+    Site::new().module("/app/...", program, "environment = { GREETING = 'hello' }").start(&[])
+}
+
+#[test]
+fn a_rust_program_is_served() {
+    let path = built_now("probe.wasm").unwrap_or_else(probe);
+    let wagi = served(&path);
+    let mut connection = Connection::open(wagi.address());
+    assert_eq!(connection.get("/app/args?a=b&c").text(), "\"/app/args\"\n\"a=b\"\n\"c\"\n");
+    assert!(connection.get("/app/env").text().contains("\nPATH_INFO=/env\n"));
+    assert_eq!(connection.post("/app/echo", b"\0\xff\r\n").body, b"\0\xff\r\n");
+    assert_eq!(connection.get("/app/nothing").status, 404);
+    let random: Vec<String> = (0..2).map(|_| connection.get("/app/random").text()).collect();
+    assert!(random[0].len() == 33 && random[0] != random[1], "{random:?}");
+}
+
+#[test]
+fn a_rust_program_may_have_other_entry_points() {
+    let path = built_now("probe.wasm").unwrap_or_else(probe);
+    let wagi = Site::new().module("/", &path, "entrypoint = 'hello'").start(&[]);
+    assert_eq!(Connection::open(wagi.address()).get("/").text(), "hello from another entry point\n");
+}
+
+#[test]
+fn a_c_program_sees_its_arguments_and_variables() {
+    let Some(path) = built_now("c-hello.wasm") else { return };
+    let wagi = served(&path);
+    let answer = Connection::open(wagi.address()).get("/app/x%20y?one&two=2");
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/plain")));
+    let text = answer.text();
+    assert!(text.starts_with("hello from C\nargument 0: /app/x%20y\nargument 1: one\nargument 2: two=2\n"), "{text}");
+    for line in
+        ["\nPATH_INFO=/x y\n", "\nGREETING=hello\n", "\nGATEWAY_INTERFACE=CGI/1.1\n", "\nQUERY_STRING=one&two=2\n"]
+    {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+}
+
+#[test]
+fn a_c_program_gets_a_body_unharmed() {
+    let Some(path) = built_now("c-echo.wasm") else { return };
+    let wagi = served(&path);
+    let mut connection = Connection::open(wagi.address());
+    let body: Vec<u8> = (0..300_000_u32).map(|number| number.to_le_bytes()[0] ^ number.to_le_bytes()[1]).collect();
+    assert!(connection.post("/app", &body).body == body, "the body comes back changed");
+    assert_eq!(connection.post("/app", "").body, b"");
+}
+
+/// Go always leaves through `proc_exit(0)`.
+#[test]
+fn a_go_program_that_uses_the_cgi_package_is_served() {
+    let Some(path) = built_now("go-hello.wasm") else { return };
+    let wagi = served(&path);
+    let mut connection = Connection::open(wagi.address());
+    let answer = connection.post("/app/some/path", "the body");
+    assert_eq!((answer.status, answer.text().as_str()), (200, "hello from Go\nPOST /app/some/path\nthe body\n"));
+    assert_eq!(connection.get("/app").text(), "hello from Go\nGET /app\n\n");
+}

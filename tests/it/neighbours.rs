@@ -1,0 +1,186 @@
+//! What a guest that computes, grows or waits costs everybody else: little.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::support::guest::{printing, probe};
+use crate::support::http1::Connection;
+use crate::support::process::Wagi;
+use crate::support::site::Site;
+use crate::support::{PATIENCE, alone, eventually};
+
+const MIB: u64 = 1 << 20;
+
+fn hello() -> String {
+    printing("Content-Type: text/plain\n\nhello")
+}
+
+/// Requests per second of four clients that ask for a hello, one after the other, for so long.
+fn throughput(address: SocketAddr, time: Duration) -> f64 {
+    let stop = AtomicBool::new(false);
+    let begun = Instant::now();
+    let count: u32 = thread::scope(|scope| {
+        let client = || {
+            let mut connection = Connection::open(address);
+            let mut count = 0;
+            while !stop.load(Relaxed) {
+                assert_eq!(connection.get("/hello").body, b"hello");
+                count += 1;
+            }
+            count
+        };
+        let clients: Vec<_> = (0..4).map(|_| scope.spawn(client)).collect();
+        thread::sleep(time);
+        stop.store(true, Relaxed);
+        clients.into_iter().map(|client| client.join().expect("every answer is right")).sum()
+    });
+    f64::from(count) / begun.elapsed().as_secs_f64()
+}
+
+/// What eight guests that loop leave of the throughput of a hello, as a share of what it is without them; they have ended
+/// when this returns.
+fn share_beside_loops(wagi: &Wagi) -> f64 {
+    let quiet = throughput(wagi.address(), Duration::from_secs(1));
+    let over = wagi.log().matches("GET /spin").count();
+    let mut looping: Vec<Connection> = (0..8).map(|_| Connection::open(wagi.address())).collect();
+    for connection in &mut looping {
+        // At the lowest priority, on a machine that has other things to do, ten seconds of computing may take minutes.
+        connection.stream().set_read_timeout(Some(10 * PATIENCE)).expect("a timeout is allowed");
+        connection.send("GET /spin HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    }
+    let before = wagi.cpu_time();
+    eventually(|| (wagi.cpu_time() > before + Duration::from_millis(300)).then_some(()));
+    let beside = throughput(wagi.address(), Duration::from_secs(1));
+    let health = Connection::open(wagi.address()).get("/healthz");
+    assert_eq!(wagi.log().matches("GET /spin").count(), over, "all eight loop until here");
+
+    assert_eq!((health.status, health.body.as_slice()), (200, &b"OK"[..]));
+    for connection in &mut looping {
+        assert_eq!(connection.answer().status, 504);
+    }
+    eventually(|| {
+        let log = wagi.log();
+        let ended = log.lines().filter(|line| line.contains("GET /spin") && line.contains("used up its CPU time"));
+        (ended.count() == over + 8).then_some(())
+    });
+    eprintln!("{beside:.0} requests per second beside eight loops, {quiet:.0} without");
+    beside / quiet
+}
+
+#[test]
+fn eight_guests_that_loop_for_ever_leave_a_hello_its_speed_and_end_by_their_limit() {
+    let _alone = alone();
+    let wagi = Site::new()
+        .text_module("/hello", &hello(), "")
+        .module("/...", &probe(), "limits = { cpu_time = '1500ms', time_to_head = '10m' }")
+        .start(&[]);
+    throughput(wagi.address(), Duration::from_millis(300));
+    // Another program that begins to compute between the two measurements spoils a share, though hardly three.
+    assert!((0..3).any(|_| share_beside_loops(&wagi) >= 0.5), "loops take a hello more than half of its speed");
+    wagi.quiet();
+}
+
+/// A guest that takes memory and writes to all of it until it is refused more, reads a byte, and answers.
+const GREEDY: &str = r#"(module
+    (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 0) "\00\10\00\00\01\00\00\00")
+    (data (i32.const 16) "\20\00\00\00\22\00\00\00")
+    (data (i32.const 32) "Content-Type: text/plain\n\nrefused\n")
+    (func (export "_start")
+        (local $pages i32)
+        (loop $more
+            (local.set $pages (memory.grow (i32.const 16)))
+            (if (i32.ne (local.get $pages) (i32.const -1))
+                (then
+                    (memory.fill (i32.mul (local.get $pages) (i32.const 65536)) (i32.const 1) (i32.const 1048576))
+                    (br $more))))
+        (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+        (drop (call $write (i32.const 1) (i32.const 16) (i32.const 1) (i32.const 8)))))"#;
+
+#[test]
+fn a_guest_that_grows_for_ever_is_refused_and_its_memory_comes_back() {
+    let _alone = alone();
+    let wagi = Site::new()
+        .text_module("/greedy", GREEDY, "limits = { memory = '96MiB' }")
+        .text_module("/hello", &hello(), "")
+        .start(&[]);
+    Connection::open(wagi.address()).get("/hello");
+    let before = wagi.resident();
+    for _ in 0..3 {
+        let mut greedy: Vec<Connection> = (0..2).map(|_| Connection::open(wagi.address())).collect();
+        for connection in &mut greedy {
+            connection.send("POST /greedy HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n");
+        }
+        eventually(|| (wagi.resident() > before + 180 * MIB).then_some(()));
+        assert_eq!(Connection::open(wagi.address()).get("/hello").text(), "hello");
+        assert!(wagi.resident() < before + 224 * MIB, "two guests with 96 MiB each");
+        for connection in &mut greedy {
+            connection.send("x");
+            assert_eq!(connection.answer().text(), "refused\n");
+        }
+        eventually(|| (wagi.resident() < before + 32 * MIB).then_some(()));
+    }
+}
+
+#[test]
+fn memory_of_a_guest_whose_client_leaves_comes_back() {
+    let _alone = alone();
+    let wagi = Site::new()
+        .text_module("/greedy", GREEDY, "limits = { memory = '96MiB' }")
+        .text_module("/hello", &hello(), "")
+        .start(&[]);
+    Connection::open(wagi.address()).get("/hello");
+    let before = wagi.resident();
+    let mut greedy = Connection::open(wagi.address());
+    greedy.send("POST /greedy HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n");
+    eventually(|| (wagi.resident() > before + 90 * MIB).then_some(()));
+    drop(greedy);
+    eventually(|| (wagi.resident() < before + 32 * MIB).then_some(()));
+}
+
+#[test]
+fn sixty_four_sleeping_guests_cost_no_thread_and_little_memory() {
+    let wagi = Site::probe("").start(&[]);
+    let mut warm = Connection::open(wagi.address());
+    assert_eq!(warm.get("/sleep?20").text(), "awake\n");
+    let (threads, memory) = (wagi.threads(), wagi.resident());
+    let mut sleeping: Vec<Connection> = (0..64).map(|_| Connection::open(wagi.address())).collect();
+    for connection in &mut sleeping {
+        connection.send("GET /sleep?60000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    }
+    for connection in &mut sleeping {
+        assert_eq!(connection.head().status, 200);
+    }
+    assert_eq!(wagi.threads(), threads);
+    assert!(wagi.resident() < memory + 64 * MIB, "a MiB for each is plenty");
+    assert_eq!(Connection::open(wagi.address()).get("/healthz").text(), "OK");
+}
+
+/// Sixty-four is the limit for one module; another one has places of its own.
+#[test]
+fn a_module_whose_places_are_all_taken_turns_its_own_clients_away_and_no_others() {
+    let wagi = Site::new()
+        .top("[limits]\nqueue_wait = '100ms'")
+        .text_module("/hello", &hello(), "")
+        .module("/...", &probe(), "limits = { concurrency = 4 }")
+        .start(&[]);
+    let mut sleeping: Vec<Connection> = (0..4).map(|_| asleep(&wagi)).collect();
+    let mut connection = Connection::open(wagi.address());
+    let refused = connection.get("/args");
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
+    assert_eq!(connection.get("/hello").text(), "hello");
+    assert_eq!(connection.get("/healthz").text(), "OK");
+    sleeping.pop();
+    eventually(|| (connection.get("/args").status == 200).then_some(()));
+}
+
+fn asleep(wagi: &Wagi) -> Connection {
+    let mut connection = Connection::open(wagi.address());
+    connection.send("GET /sleep?60000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(connection.head().status, 200);
+    connection
+}

@@ -1,0 +1,102 @@
+//! Signals: what is under way is finished, nothing new is begun, and the process ends with 0.
+
+use std::net::TcpStream;
+
+use crate::support::http1::Connection;
+use crate::support::process::Wagi;
+use crate::support::site::Site;
+use crate::support::{eventually, http2};
+
+/// A request that is being answered.
+fn asked(wagi: &Wagi, path: &str) -> Connection {
+    let mut connection = Connection::open(wagi.address());
+    connection.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    connection
+}
+
+#[test]
+fn a_signal_lets_what_is_under_way_be_finished_and_begins_nothing_new() {
+    for signal in ["TERM", "INT"] {
+        let mut wagi = Site::probe("").start(&[]);
+        // One whose head is out, and one whose guest still waits for its body.
+        let mut sleeping = asked(&wagi, "/sleep?1000");
+        assert_eq!(sleeping.head().status, 200);
+        let mut uploading = Connection::open(wagi.address());
+        uploading.send("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+        assert_eq!(uploading.head().status, 100);
+
+        wagi.signal(signal);
+        wagi.logged(&["stopping: finishing what is under way"]);
+        let address = wagi.address();
+        eventually(|| TcpStream::connect(address).is_err().then_some(()));
+        assert!(wagi.end().is_none(), "requests are under way");
+
+        uploading.send("hello");
+        assert_eq!(uploading.answer().text(), "hello");
+        assert_eq!(sleeping.chunk().expect("a chunk").as_deref(), Some(&b"awake\n"[..]));
+        assert_eq!(sleeping.chunk().expect("the last chunk"), None);
+        assert_eq!((uploading.rest(), sleeping.rest()), (Vec::new(), Vec::new()));
+        assert_eq!(wagi.ended().code(), Some(0), "{signal}: {}", wagi.log());
+        wagi.logged(&["/sleep?1000", "end=ok"]);
+        wagi.logged(&["/echo", "end=ok"]);
+    }
+}
+
+/// Without the connections the process would not wait either; with a grace of a minute, a wait would be seen.
+#[test]
+fn idle_connections_do_not_hold_up_the_end() {
+    let mut wagi = Site::probe("").top("[limits]\nshutdown_grace = '10m'").start(&[]);
+    let mut used = Connection::open(wagi.address());
+    assert_eq!(used.get("/args").status, 200);
+    let mut silent = Connection::open(wagi.address());
+    let mut half = Connection::open(wagi.address());
+    half.send("GET / HT");
+    wagi.signal("TERM");
+    assert_eq!(wagi.ended().code(), Some(0));
+    assert_eq!((used.rest(), silent.rest()), (Vec::new(), Vec::new()));
+    half.rest();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_http_2_stream_is_finished_and_its_connection_then_ends() {
+    let mut wagi = Site::probe("").top("[limits]\nshutdown_grace = '10m'").start(&[]);
+    let mut connection = http2::Connection::open(wagi.address()).await;
+    let _idle = http2::Connection::open(wagi.address()).await;
+    let (answer, _stream) = connection.get("/sleep?500").await;
+    let (_, mut body) = http2::head(answer).await;
+    wagi.signal("TERM");
+    let mut whole = Vec::new();
+    while let Some(piece) = http2::piece(&mut body).await {
+        whole.extend_from_slice(&piece.expect("the answer is not cut"));
+    }
+    assert_eq!(whole, b"awake\n");
+    assert_eq!(wagi.ended().code(), Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let mut wagi = Site::probe("").top("[limits]\nshutdown_grace = '10m'\ntime_between_outputs = '10m'").start(&[]);
+    let mut sleeping = asked(&wagi, "/sleep?600000");
+    sleeping.head();
+    wagi.signal("TERM");
+    wagi.logged(&["stopping"]);
+    assert!(wagi.end().is_none());
+    wagi.signal("INT");
+    assert_eq!(wagi.ended().code(), Some(0));
+    assert!(sleeping.chunk().is_err(), "the answer is cut, and looks cut");
+}
+
+#[test]
+fn requests_that_outlast_the_grace_period_are_cut() {
+    let mut wagi = Site::probe("").top("[limits]\nshutdown_grace = '300ms'").start(&[]);
+    let mut sleeping = asked(&wagi, "/sleep?20000");
+    sleeping.head();
+    let mut spinning = asked(&wagi, "/spin-after-head");
+    spinning.head();
+    wagi.signal("TERM");
+    assert_eq!(wagi.ended().code(), Some(0));
+    assert!(sleeping.chunk().is_err());
+    assert_eq!(spinning.chunk().expect("a chunk").as_deref(), Some(&b"begun\n"[..]));
+    assert!(spinning.chunk().is_err());
+    wagi.logged(&["requests cut off by the shutdown", "connections=2"]);
+}
