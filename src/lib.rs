@@ -12,6 +12,7 @@ pub mod cgi;
 pub mod config;
 mod gateway;
 pub mod observe;
+mod outbound;
 mod route;
 pub mod server;
 pub mod startup;

@@ -5,7 +5,7 @@
 
 mod args;
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -17,7 +17,7 @@ use wagi::server::{Server, Signals};
 use wagi::{Gateway, startup};
 
 /// What the server says about itself when `RUST_LOG` says nothing.
-const DEFAULT_EVENTS: &str = "warn,wagi=info";
+const DEFAULT_EVENTS: &str = "warn,wagi=info,wasmtime_wasi=error";
 
 fn main() -> ExitCode {
     let options = args::parse();
@@ -28,19 +28,25 @@ fn main() -> ExitCode {
 }
 
 fn run_to_end(options: &Options) -> anyhow::Result<ExitCode> {
+    let log = Lines::to(io::stderr()).context("cannot start the log")?;
+    observe_events(&log, options.log_format);
+    allow_all_descriptors();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.context("cannot start the threads that serve")?;
-    let ended = runtime.block_on(run(options));
+    let ended = runtime.block_on(run(options, &log));
     // Waiting for what still runs would leave the end of the process to a guest whose file operation hangs.
     runtime.shutdown_background();
+    log.flush();
     ended
 }
 
-async fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let log = Lines::to(io::stderr()).context("cannot start the log")?;
-    observe_events(&log, options.log_format);
-    let (config, mut problems) = Config::load(options);
-    let gateway = startup::load(&config, &log, &mut problems).await;
+async fn run(options: &Options, log: &Lines) -> anyhow::Result<ExitCode> {
+    let (mut config, mut problems) = Config::load(options);
+    if options.check {
+        // Looking must not leave anything behind.
+        config.log.dir = None;
+    }
+    let gateway = startup::load(&config, log, &mut problems).await;
     log.flush();
     print_problems(&problems);
     if problems.iter().any(Diagnostic::is_error) {
@@ -48,18 +54,17 @@ async fn run(options: &Options) -> anyhow::Result<ExitCode> {
     }
     let gateway = gateway?;
     if options.check {
-        print_routes(&gateway);
+        print_routes(&gateway)?;
         return Ok(ExitCode::SUCCESS);
     }
     serve(&config, gateway).await?;
-    log.flush();
     Ok(ExitCode::SUCCESS)
 }
 
 async fn serve(config: &Config, gateway: Gateway) -> anyhow::Result<()> {
     let server = Server::bind(&config.server).await?;
     let mut signals = Signals::new()?;
-    println!("Ready: serving on {}", server.url());
+    writeln!(io::stdout(), "Ready: serving on {}", server.url()).context("cannot say that the server is ready")?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(server.serve(gateway, async {
         // A dropped sender means the same as a message: stop.
@@ -90,23 +95,40 @@ fn observe_events(log: &Lines, format: LogFormat) {
 fn print_problems(problems: &[Diagnostic]) {
     let color = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     for problem in problems {
-        eprintln!("{}\n", problem.render(color));
+        say(format_args!("{}\n", problem.render(color)));
     }
 }
 
 /// The table as it is tried, top to bottom.
-fn print_routes(gateway: &Gateway) {
+fn print_routes(gateway: &Gateway) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
     for (pattern, module) in gateway.routes() {
-        println!("{pattern}\t{}", module.unwrap_or("(built in)"));
+        writeln!(stdout, "{pattern}\t{}", module.unwrap_or("(built in)")).context("cannot print the routes")?;
+    }
+    Ok(())
+}
+
+/// A line on stderr. If nobody can read it there is nobody to tell.
+fn say(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Each connection and each file of a guest takes a descriptor; what the system allows at most is often more than it
+/// allows at first.
+fn allow_all_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let allowed = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: allowed.maximum, ..allowed }) {
+        tracing::debug!(%error, "cannot raise the limit on open files");
     }
 }
 
 fn report(error: &anyhow::Error) {
-    eprintln!("error: {error}");
+    say(format_args!("error: {error}"));
     for cause in error.chain().skip(1) {
-        eprintln!("  caused by: {cause}");
+        say(format_args!("  caused by: {cause}"));
     }
     if let Some(hint) = error.downcast_ref::<wagi::server::Error>().and_then(wagi::server::Error::hint) {
-        eprintln!("hint: {hint}");
+        say(format_args!("hint: {hint}"));
     }
 }

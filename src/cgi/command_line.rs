@@ -70,7 +70,9 @@ fn fill_in(pieces: &[Piece], uri: &Uri) -> StringBlock {
         match piece {
             Piece::Text(text) => line.push_str(text),
             Piece::Path => line.push_str(uri.path()),
-            Piece::Query => line.extend(uri.query().unwrap_or_default().split('&').flat_map(|one| [one, " "])),
+            Piece::Query => {
+                line.extend(uri.query().unwrap_or_default().chars().map(|c| if c == '&' { ' ' } else { c }))
+            }
         }
     }
     let mut arguments = StringBlock::with_capacity(8, line.len() + 1);
@@ -118,7 +120,10 @@ mod tests {
             ("/x?a", "  p \t q\n", &["p", "q"]),
             ("/x?a", "${X} $ARGS ${args} ${ARGS", &["${X}", "$ARGS", "${args}", "${ARGS"]),
             ("/x?a&b", "--url=${SCRIPT_NAME}", &["--url=/x"]),
-            ("/x?a&b", "<${ARGS}>", &["<a", "b", ">"]),
+            ("/x?a&b", "<${ARGS}>", &["<a", "b>"]),
+            ("/x", "--q=${ARGS}z", &["--q=z"]),
+            ("/p?1&2", "${ARGS}${SCRIPT_NAME}", &["1", "2/p"]),
+            ("/x?a", "${ARGS},${ARGS}", &["a,a"]),
             ("/x?a", "${SCRIPT_NAME}${ARGS}", &["/xa"]),
             ("/x", "", &[]),
         ] {

@@ -59,9 +59,8 @@ impl HeaderFilter {
         if *name == AUTHORIZATION {
             return self.pass_authorization;
         }
-        // Letters, digits and hyphens keep names apart: `X_A` beside `X-A` would make the same variable.
-        let is_plain = name.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        is_plain && !is_withheld(name.as_str())
+        // `X_A` beside `X-A` would make the same variable.
+        !name.as_str().contains('_') && !is_withheld(name.as_str())
     }
 }
 
@@ -216,8 +215,8 @@ mod tests {
     #[test]
     fn names_that_could_collide_as_variables_are_ignored() {
         assert_eq!(
-            of(&[("X-A", b"good"), ("X_A", b"bad"), ("X.A", b"bad"), ("Content_Type", b"bad"), ("X!", b"bad")]),
-            ["HTTP_X_A=good"]
+            of(&[("X-A", b"good"), ("X_A", b"bad"), ("X.A", b"another"), ("Content_Type", b"bad")]),
+            ["HTTP_X.A=another", "HTTP_X_A=good"]
         );
     }
 

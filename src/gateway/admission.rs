@@ -1,7 +1,8 @@
 //! Who may start a guest now, who waits, and who is turned away?
 //!
-//! Each script has so many places and so have all together. A request that finds none free waits in a queue of limited
-//! length for a limited time; a waiting request costs no instance. Places are given back when the instance is dropped.
+//! Each module has so many places and so have all together. A request that finds none free waits in its module's queue,
+//! which is of limited length, for a limited time; a waiting request costs no instance. Places are given back when the
+//! instance is dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,19 +12,21 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::failure::Failure;
 
-/// The places of all scripts together, and the queue for them.
+/// The places of all modules together, and how queues for them are.
 pub(super) struct Admission {
     places: Arc<Semaphore>,
-    waiting: AtomicUsize,
     longest_queue: usize,
     longest_wait: Duration,
 }
 
-/// The places of one script. Routes to the same script with the same limits may share them.
+/// The places of one module, and who waits for them. Its routes share them.
 #[derive(Clone)]
-pub(super) struct Places(Arc<Semaphore>);
+pub(super) struct Places {
+    places: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
+}
 
-/// A place for one guest, in its script's share and in all.
+/// A place for one guest, in its module's share and in all.
 pub(super) struct Place {
     _own: OwnedSemaphorePermit,
     _of_all: OwnedSemaphorePermit,
@@ -31,39 +34,44 @@ pub(super) struct Place {
 
 impl Places {
     pub fn new(count: usize) -> Self {
-        Self(Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS))))
+        let places = Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
+        Self { places, waiting: Arc::default() }
     }
 }
 
 impl Admission {
     pub fn new(places: usize, longest_queue: usize, longest_wait: Duration) -> Self {
-        Self { places: Places::new(places).0, waiting: AtomicUsize::new(0), longest_queue, longest_wait }
+        Self { places: Places::new(places).places, longest_queue, longest_wait }
     }
 
     /// A place at once or after waiting.
-    pub async fn enter(&self, script: &Places) -> Result<Place, Failure> {
-        // Both or none: a place in the script's share must not be held while waiting for one in all.
-        if let Ok(own) = script.0.clone().try_acquire_owned()
+    pub async fn enter(&self, module: &Places) -> Result<Place, Failure> {
+        if let Ok(own) = module.places.clone().try_acquire_owned()
             && let Ok(of_all) = self.places.clone().try_acquire_owned()
         {
             return Ok(Place { _own: own, _of_all: of_all });
         }
-        let _waiting = self.join_queue()?;
-        match tokio::time::timeout(self.longest_wait, self.acquire(script)).await {
+        let _waiting = self.join_queue(module)?;
+        match tokio::time::timeout(self.longest_wait, self.acquire(module)).await {
             Ok(Some(place)) => Ok(place),
             Ok(None) | Err(_) => Err(Failure::Busy),
         }
     }
 
-    async fn acquire(&self, script: &Places) -> Option<Place> {
-        let own = script.0.clone().acquire_owned().await.ok()?;
+    async fn acquire(&self, module: &Places) -> Option<Place> {
+        // Its own first: whoever waits for a neighbour's guests must not hold what others could use.
+        let own = module.places.clone().acquire_owned().await.ok()?;
         let of_all = self.places.clone().acquire_owned().await.ok()?;
         Some(Place { _own: own, _of_all: of_all })
     }
 
-    fn join_queue(&self) -> Result<Waiting<'_>, Failure> {
-        let joined = Waiting(&self.waiting);
-        if self.waiting.fetch_add(1, Ordering::Relaxed) < self.longest_queue { Ok(joined) } else { Err(Failure::Busy) }
+    fn join_queue<'a>(&self, module: &'a Places) -> Result<Waiting<'a>, Failure> {
+        let joined = Waiting(&module.waiting);
+        if module.waiting.fetch_add(1, Ordering::Relaxed) < self.longest_queue {
+            Ok(joined)
+        } else {
+            Err(Failure::Busy)
+        }
     }
 }
 
@@ -101,7 +109,7 @@ mod tests {
             let (admission, places) = (admission.clone(), places.clone());
             async move { admission.enter(&places).await.is_ok() }
         });
-        while admission.waiting.load(Ordering::Relaxed) == 0 {
+        while places.waiting.load(Ordering::Relaxed) == 0 {
             tokio::task::yield_now().await;
         }
         drop(place);
@@ -113,6 +121,6 @@ mod tests {
         let (admission, places) = (admission(1, 0), Places::new(1));
         let _place = admission.enter(&places).await.unwrap();
         assert!(matches!(admission.enter(&places).await, Err(Failure::Busy)));
-        assert_eq!(admission.waiting.load(Ordering::Relaxed), 0);
+        assert_eq!(places.waiting.load(Ordering::Relaxed), 0);
     }
 }

@@ -16,6 +16,10 @@ use super::opening::Opened;
 /// The methods that make sense to repeat a refused request with (RFC 9110 §15.5.6 wants some named).
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 
+/// How much of what a guest printed in vain the log repeats.
+const MOST_NOTES: usize = 8;
+const LONGEST_NOTE: usize = 120;
+
 /// A moment later another guest is done.
 const RETRY_SOON: HeaderValue = HeaderValue::from_static("1");
 
@@ -54,8 +58,10 @@ pub(super) fn printed(
         Some(run) => AnswerBody::running(body, run, script.time_between_outputs, record),
         None => AnswerBody::known(body, record),
     };
-    // RFC 9110 §9.3.2: the length a GET would have had. Only the guest can know it if it printed no body.
+    // RFC 9110 §9.3.2: the length a GET would have had. Only the guest can know it if it printed no body. §8.6: never
+    // with a 204.
     if *method == Method::HEAD
+        && status != StatusCode::NO_CONTENT
         && let Some(length) = claimed
     {
         headers.insert(CONTENT_LENGTH, length.into());
@@ -70,6 +76,11 @@ fn note_dropped(head: &ResponseHead, record: &mut Record) {
     if head.dropped.is_empty() {
         return;
     }
-    let dropped: Vec<String> = head.dropped.iter().map(ToString::to_string).collect();
+    let shortened = |text: String| text.chars().take(LONGEST_NOTE).collect::<String>();
+    let mut dropped: Vec<String> =
+        head.dropped.iter().take(MOST_NOTES).map(|dropped| shortened(dropped.to_string())).collect();
+    if head.dropped.len() > MOST_NOTES {
+        dropped.push(format!("and {} more", head.dropped.len() - MOST_NOTES));
+    }
     record.reason = Some(format!("left out of the head: {}", dropped.join("; ")));
 }

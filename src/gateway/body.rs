@@ -57,7 +57,8 @@ impl Running {
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let longest_pause = self.longest_pause;
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(longest_pause)));
-        if !std::mem::replace(&mut self.waiting, true) {
+        let client_is_slow = self.run.as_ref().is_some_and(Run::waits_for_input);
+        if !std::mem::replace(&mut self.waiting, true) || client_is_slow {
             timer.as_mut().reset(Instant::now() + longest_pause);
         }
         timer.as_mut().poll(cx)
@@ -93,9 +94,10 @@ impl Body for AnswerBody {
             Content::Known(bytes) => Some(Ok(std::mem::take(bytes))),
             Content::Running(running) => {
                 let polled = std::task::ready!(running.poll(cx));
-                if !matches!(polled, Some(Ok(_))) {
-                    let ended = running.run.take();
-                    this.note_end(ended.as_ref(), polled.as_ref().and_then(|polled| polled.as_ref().err()));
+                if !matches!(polled, Some(Ok(_)))
+                    && let Some(run) = running.run.take()
+                {
+                    this.note_end(&run, polled.as_ref().and_then(|polled| polled.as_ref().err()));
                 }
                 polled
             }
@@ -125,9 +127,9 @@ impl Body for AnswerBody {
 }
 
 impl AnswerBody {
-    fn note_end(&mut self, run: Option<&Run>, failure: Option<&Failure>) {
+    fn note_end(&mut self, run: &Run, failure: Option<&Failure>) {
         let Some(record) = &mut self.record else { return };
-        record.cpu_time = run.map_or(record.cpu_time, Run::cpu_time);
+        record.cpu_time = run.cpu_time();
         record.ending = failure.map_or("ok", Failure::ending);
         record.reason = failure.map(|failure| format!("cut after the head: {failure}"));
     }
@@ -141,7 +143,7 @@ impl Drop for AnswerBody {
         {
             record.cpu_time = run.cpu_time();
             record.ending = "client-gone";
-            record.reason = Some("the client left before the guest was done".into());
+            record.reason = Some("the client left, or stopped reading, before the guest was done".into());
         }
     }
 }

@@ -96,6 +96,7 @@ impl Failure {
             Ending::NotStarted(reason) => Self::NotStarted(reason),
             Ending::CpuTimeUsedUp => Self::CpuTime,
             Ending::OutputLimitReached => Self::OutputLimit,
+            Ending::NoRoom => Self::Busy,
             Ending::InputFailed(error) => Self::of_body(&error),
         })
     }

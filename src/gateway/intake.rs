@@ -8,6 +8,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
@@ -22,6 +23,10 @@ use super::failure::Failure;
 
 /// What all collected bodies together may take: a limit per body alone would let many clients fill the memory.
 const COLLECTED_AT_ONCE: usize = 256 << 20;
+
+/// How slowly a body that is collected may come in after a while: it holds memory that others wait for.
+const RATE_LOOKED_AT_AFTER: Duration = Duration::from_secs(30);
+const SLOWEST_BYTES_PER_SECOND: u64 = 4 * 1024;
 
 /// The memory for collected bodies.
 pub(super) struct Shelf(Arc<Semaphore>);
@@ -71,11 +76,16 @@ where
     let mut body = std::pin::pin!(body);
     let mut collected = BytesMut::new();
     let mut room = shelf.room(0)?;
+    let started = Instant::now();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Failure::of_body(&io::Error::other(error)))?;
         let Ok(data) = frame.into_data() else { continue };
         if collected.len() as u64 + data.len() as u64 > limit {
             return Err(Failure::BodyTooLarge { limit });
+        }
+        let late = started.elapsed().saturating_sub(RATE_LOOKED_AT_AFTER).as_secs();
+        if (collected.len() as u64) < late * SLOWEST_BYTES_PER_SECOND {
+            return Err(Failure::BodyLate);
         }
         room.merge(shelf.room(data.len())?);
         collected.extend_from_slice(&data);

@@ -33,7 +33,7 @@ use crate::config::{GatewayLimits, ScriptConfig};
 use crate::observe::{AccessLog, Record, RouteName};
 use crate::route::{RouteMatch, RoutePattern, RouteTable};
 use crate::server::Peer;
-use crate::wasm::{Invocation, Script};
+use crate::wasm::{Invocation, Run, Script};
 
 use admission::{Admission, Places};
 use failure::Failure;
@@ -196,13 +196,23 @@ impl Shared {
         let arguments = route.command_line.arguments(&parts.uri);
         let place = self.admission.enter(&route.places).await?;
         let invocation = Invocation { arguments, environment, stdin: body.stdin, request: record.id() };
-        let mut run = Some(route.script.start(invocation, place));
+        let mut started = Started { run: Some(route.script.start(invocation, place)), record };
         let body_use = if parts.method == Method::HEAD { BodyUse::Discarded } else { BodyUse::Sent };
-        let opened = Opening::new(&mut run, route.longest_head, route.time_to_head, body_use).await;
-        if let Some(run) = &run {
-            record.cpu_time = run.cpu_time();
+        Opening::new(&mut started.run, route.longest_head, route.time_to_head, body_use).await
+    }
+}
+
+/// A guest until its answer is committed. What it has computed is noted even if the client leaves before that.
+struct Started<'a> {
+    run: Option<Run>,
+    record: &'a mut Record,
+}
+
+impl Drop for Started<'_> {
+    fn drop(&mut self) {
+        if let Some(run) = &self.run {
+            self.record.cpu_time = run.cpu_time();
         }
-        opened
     }
 }
 

@@ -91,7 +91,11 @@ impl<'a> Opening<'a> {
     fn add_to_body(&mut self, bytes: Bytes) {
         match self.body_use {
             BodyUse::Sent => self.body.push(bytes),
-            BodyUse::Discarded => self.body.count(&bytes),
+            BodyUse::Discarded => {
+                self.body.count(&bytes);
+                // Taking output nobody wants would keep this thread busy at the guest's pace.
+                self.run.as_ref().inspect(|run| run.discard_output());
+            }
         }
     }
 
@@ -100,8 +104,9 @@ impl<'a> Opening<'a> {
         // Without a blank line this is where the output turns out to have no head.
         self.read_head()?;
         let mut head = self.head.take().ok_or(HeadError::NoBlankLine)?;
-        if self.body_use == BodyUse::Discarded && self.body.length > 0 {
-            head.content_length = Some(self.body.length);
+        let length = self.body.length + self.run.as_ref().map_or(0, Run::discarded);
+        if self.body_use == BodyUse::Discarded && length > 0 {
+            head.content_length = Some(length);
         }
         Ok(Opened { head, body: std::mem::take(&mut self.body).into_bytes(), more: None, stopped: false })
     }
@@ -118,6 +123,10 @@ impl<'a> Opening<'a> {
         let hold_back = self.head.is_some() && self.body_use == BodyUse::Sent;
         let time_to_head = self.time_to_head;
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(time_to_head)));
+        if self.head.is_none() && self.run.as_ref().is_some_and(Run::waits_for_input) {
+            // The client is slow, not the guest; how slow it may be is the server's to decide.
+            timer.as_mut().reset(Instant::now() + time_to_head);
+        }
         if hold_back && !self.held_back {
             self.held_back = true;
             timer.as_mut().reset(Instant::now() + HOLD_BACK);

@@ -9,7 +9,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::SystemTime;
 
@@ -70,26 +71,37 @@ impl ErrorLog for GuestLog {
         if let Some(file) = &self.file {
             file.append(text);
         }
-        for line in text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-            self.server_log.push(self.line(request, line).as_bytes());
-        }
+        let lines = text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+        let tagged: String = lines.map(|line| self.line(request, line)).collect();
+        self.server_log.push(tagged.as_bytes());
     }
 }
 
-/// What may wait to be written to files, in pieces of what a guest prints: at most its limit on stderr each.
-const PIECES_WAITING: usize = 1024;
+/// What may wait to be written to files, in bytes.
+const BYTES_WAITING: usize = 8 << 20;
 
 /// The file of one route. Pieces that cannot be written in time are dropped, never waited for.
 #[derive(Clone)]
 pub struct LogFile {
     file: Arc<File>,
-    writer: SyncSender<(Arc<File>, Vec<u8>)>,
+    writer: Writer,
+}
+
+/// The way to the thread that writes all files.
+#[derive(Clone)]
+struct Writer {
+    pieces: Sender<(Arc<File>, Vec<u8>)>,
+    waiting: Arc<AtomicUsize>,
 }
 
 impl LogFile {
     fn append(&self, text: &[u8]) {
-        if self.writer.try_send((self.file.clone(), text.to_owned())).is_err() {
-            tracing::debug!("a guest's stderr did not reach its file in time and is dropped");
+        let Writer { pieces, waiting } = &self.writer;
+        if waiting.fetch_add(text.len(), Ordering::Relaxed) > BYTES_WAITING {
+            waiting.fetch_sub(text.len(), Ordering::Relaxed);
+            tracing::warn!("the disk is too slow for what guests print on stderr: some of it is dropped");
+        } else if pieces.send((self.file.clone(), text.to_owned())).is_err() {
+            tracing::warn!("the thread that writes log files is gone");
         }
     }
 }
@@ -98,23 +110,26 @@ impl LogFile {
 pub struct LogDirectory {
     path: PathBuf,
     index: String,
-    writer: SyncSender<(Arc<File>, Vec<u8>)>,
+    writer: Writer,
 }
 
 impl LogDirectory {
     /// Makes the directory if there is none.
     pub fn create(path: &Path) -> io::Result<Self> {
         fs::create_dir_all(path)?;
-        let (writer, pieces) = sync_channel::<(Arc<File>, Vec<u8>)>(PIECES_WAITING);
+        let (pieces, to_write) = channel::<(Arc<File>, Vec<u8>)>();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let written = waiting.clone();
         // One thread writes all files: a disk that stands still must hold up nothing else.
         thread::Builder::new().name("wagi-guest-log".into()).spawn(move || {
-            for (file, text) in pieces {
+            for (file, text) in to_write {
                 if let Err(error) = (&*file).write_all(&text) {
-                    tracing::debug!(%error, "cannot write to a log file");
+                    tracing::warn!(%error, "cannot write to a log file");
                 }
+                written.fetch_sub(text.len(), Ordering::Relaxed);
             }
         })?;
-        Ok(Self { path: path.to_owned(), index: String::new(), writer })
+        Ok(Self { path: path.to_owned(), index: String::new(), writer: Writer { pieces, waiting } })
     }
 
     /// Where it is.

@@ -33,7 +33,7 @@ pub(super) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, Error> {
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .map_err(unusable)?;
-    config.alpn_protocols = vec![ALPN_H2.to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![ALPN_H2.to_vec(), b"http/1.1".to_vec(), b"http/1.0".to_vec()];
     config.ticketer = ring::Ticketer::new().map_err(unusable)?;
     Ok(TlsAcceptor::from(Arc::new(config)))
 }

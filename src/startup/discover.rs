@@ -7,10 +7,7 @@
 use std::time::Duration;
 
 use crate::route::{Discovered, DiscoveryError, discovery};
-use crate::wasm::{Ending, EntryError, Grants, Invocation, Program, Run, Script};
-
-/// The function a module declares its sub-routes with.
-const ROUTES: &str = "_routes";
+use crate::wasm::{Ending, EntryError, Grants, Invocation, Program, ROUTES, Run, Script};
 
 /// The most a module may print to declare them.
 const LONGEST_LIST: u64 = 1 << 20;
@@ -70,6 +67,7 @@ fn failure(ending: Option<Ending>) -> Option<String> {
         Some(Ending::NotStarted(reason)) => reason,
         Some(Ending::CpuTimeUsedUp) => "used up its CPU time".to_owned(),
         Some(Ending::OutputLimitReached) => format!("printed more than {LONGEST_LIST} bytes"),
+        Some(Ending::NoRoom) => "found no room".to_owned(),
         Some(Ending::InputFailed(error)) => error.to_string(),
     })
 }

@@ -35,6 +35,21 @@ pub(super) enum LoadError {
     NotFetched,
 }
 
+impl LoadError {
+    /// What the operator can do about it.
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::Unusable(error) if matches!(**error, wasm::Error::TooDemanding(_)) => {
+                Some("raise `memory` or `table_elements` in the limits of the module")
+            }
+            Self::Unusable(error) if matches!(**error, wasm::Error::OldHttp) => {
+                Some("build the program again with version 0.4 or later of the library")
+            }
+            _ => None,
+        }
+    }
+}
+
 type Loaded = Result<Program, LoadError>;
 
 /// A program per reference, in order. Reads files and compiles: not for a thread that serves.

@@ -15,6 +15,7 @@ use crate::cgi::Endpoint;
 use crate::config::{Config, Diagnostic};
 use crate::gateway::Gateway;
 use crate::observe::{AccessLog, Lines};
+use crate::outbound::TrustError;
 use crate::wasm::{self, EngineConfig, Runtime};
 
 use mount::Mounting;
@@ -28,6 +29,9 @@ pub enum Error {
     /// Compiling came to an end it should not.
     #[error("compiling the modules failed: this is a defect of the server")]
     Compiling,
+    /// What guests need to call others cannot be set up.
+    #[error("cannot set up the calls of guests to others")]
+    Outbound(#[from] TrustError),
     /// The directory for guests' stderr cannot be used.
     #[error("cannot use the log directory `{}`", path.display())]
     LogDirectory {

@@ -7,12 +7,15 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+
 use crate::cgi::RouteVariables;
-use crate::config::{Config, Diagnostic, Key, LogFormat, ScriptConfig};
+use crate::config::{AllowedHosts, Config, Diagnostic, Key, LogFormat, ScriptConfig};
 use crate::gateway::{ModulePlaces, ScriptRoute, Target};
 use crate::observe::{GuestLog, Lines, LogDirectory, RouteName};
+use crate::outbound::{self, Network};
 use crate::route::{Discovered, RoutePattern, RouteTable, discovery};
-use crate::wasm::{EntryError, Grants, Program, Volumes};
+use crate::wasm::{EntryError, Grants, Outbound, Program, Volumes};
 
 use super::Error;
 use super::discover::{DiscoverError, sub_routes};
@@ -24,11 +27,18 @@ const HEALTH: &str = "/healthz";
 /// How long a module may take to declare its sub-routes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What the routes of one entry share.
+struct Given {
+    volumes: Volumes,
+    outbound: Option<Outbound>,
+}
+
 /// The table of routes while it is being made.
 pub(super) struct Mounting<'a> {
     log: &'a Lines,
     format: LogFormat,
     log_directory: Option<LogDirectory>,
+    network: Option<Network>,
     table: Vec<(RoutePattern, Target)>,
     /// The entry each row of the table comes from; none for what is built in.
     owners: Vec<Option<&'a ScriptConfig>>,
@@ -41,14 +51,24 @@ impl<'a> Mounting<'a> {
             LogDirectory::create(path).map_err(|source| Error::LogDirectory { path: path.clone(), source })
         };
         let log_directory = config.log.dir.as_ref().map(create).transpose()?;
+        // Reading the system's certificates takes time: only where somebody may call out.
+        let calls_out = config.scripts.iter().any(|script| script.allowed_hosts != AllowedHosts::None);
+        let network = calls_out.then(|| Network::new(Handle::current(), None)).transpose()?;
+        if network.as_ref().is_some_and(|network| network.roots() == 0) {
+            tracing::warn!("the system has no certificates to trust: guests cannot call anybody over https");
+        }
         let table = vec![(RoutePattern::new(HEALTH), Target::Health)];
-        Ok(Self { log, format: config.log.format, log_directory, table, owners: vec![None], problems })
+        Ok(Self { log, format: config.log.format, log_directory, network, table, owners: vec![None], problems })
     }
 
     /// Reports an entry whose module is not a program.
     pub fn refuse(&mut self, script: &ScriptConfig, error: &LoadError) {
         let message = for_route(script, format!("cannot load `{}`", script.module));
-        self.problems.push(Diagnostic::error(message).at(script.origin.at(Key::Module)).caused_by(error));
+        let problem = Diagnostic::error(message).at(script.origin.at(Key::Module)).caused_by(error);
+        self.problems.push(match error.help() {
+            Some(help) => problem.help(help),
+            None => problem,
+        });
     }
 
     /// Mounts an entry.
@@ -57,8 +77,9 @@ impl<'a> Mounting<'a> {
         let Some(volumes) = self.open_volumes(script) else { return };
         let places = ModulePlaces::new(script.limits.concurrency);
         let own = RoutePattern::new(script.route.as_str());
-        let Some(grants) = self.grants(script, &own, volumes) else { return };
-        let discovery = Grants { volumes: Volumes::default(), ..grants.clone() };
+        let given = Given { volumes, outbound: self.outbound(script) };
+        let Some(grants) = self.grants(script, &own, &given) else { return };
+        let discovery = Grants { volumes: Volumes::default(), outbound: None, ..grants.clone() };
         let discovered = match sub_routes(program, discovery, PATIENCE).await {
             Ok(discovered) => discovered.inspect(|list| self.warn_about_empty(script, list)).unwrap_or_default(),
             Err(error) => {
@@ -67,7 +88,7 @@ impl<'a> Mounting<'a> {
             }
         };
         for (pattern, entry) in discovery::routes_of(&own, &discovered) {
-            let Some(log) = self.grants(script, &pattern, grants.volumes.clone()) else { return };
+            let Some(log) = self.grants(script, &pattern, &given) else { return };
             self.add(script, program, (pattern, Key::Module), entry, log, &places);
         }
         self.add(script, program, (own, Key::Entrypoint), &script.entrypoint, grants, &places);
@@ -110,7 +131,13 @@ impl<'a> Mounting<'a> {
         }
     }
 
-    fn grants(&mut self, script: &ScriptConfig, pattern: &RoutePattern, volumes: Volumes) -> Option<Grants> {
+    fn outbound(&self, script: &ScriptConfig) -> Option<Outbound> {
+        let network = self.network.as_ref().filter(|_| script.allowed_hosts != AllowedHosts::None)?;
+        let client = network.client(script.allowed_hosts.clone(), outbound::Limits::default());
+        Some(Outbound { client, most_open: script.http_max_concurrency })
+    }
+
+    fn grants(&mut self, script: &ScriptConfig, pattern: &RoutePattern, given: &Given) -> Option<Grants> {
         let name = route_name(script, pattern);
         let file = self.log_directory.as_mut().map(|directory| directory.open(pattern.as_str())).transpose();
         let file = match file {
@@ -123,7 +150,8 @@ impl<'a> Mounting<'a> {
         };
         let limits = &script.limits;
         Some(Grants {
-            volumes,
+            volumes: given.volumes.clone(),
+            outbound: given.outbound.clone(),
             log: Some(Arc::new(GuestLog::new(name, self.log.clone(), self.format, file))),
             cpu_time: limits.cpu_time,
             memory: limits.memory,

@@ -44,7 +44,7 @@ pub(super) fn engine(config: &EngineConfig) -> Result<Engine> {
     let mut pooled = common(config)?;
     pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config)));
     Engine::new(&pooled).or_else(|error| {
-        tracing::warn!(error = %format!("{error:#}"), "no address space for a pool of instances: requests will be slower");
+        tracing::warn!(error = %format!("{error:#}"), "cannot make a pool of instances: requests will be slower");
         Engine::new(&common(config)?)
     })
 }
@@ -66,8 +66,8 @@ fn pool(config: &EngineConfig) -> PoolingAllocationConfig {
     let instances = config.instances.saturating_add(SPARE_INSTANCES);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_core_instances(instances)
-        .total_memories(instances)
-        .total_tables(instances.saturating_mul(2))
+        .total_memories(instances.saturating_mul(MEMORIES_PER_MODULE))
+        .total_tables(instances.saturating_mul(TABLES_PER_MODULE))
         .total_stacks(instances)
         .max_core_instance_size(INSTANCE_SIZE)
         .max_memories_per_module(MEMORIES_PER_MODULE)

@@ -18,6 +18,9 @@ pub const TICK: Duration = Duration::from_millis(5);
 /// What a guest may compute in one go on the threads that serve everybody.
 const SLICE: Duration = TICK;
 
+/// What it may compute there altogether: one that rests for a moment between slices is no better for its neighbours.
+const SLICES_IN_PLACE: u32 = 8;
+
 /// The clock behind [`Meter`]: monotonic nanoseconds since first use.
 fn now() -> u64 {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -48,6 +51,8 @@ pub(super) struct Meter {
     limit: u64,
     used: AtomicU64,
     entered: AtomicU64,
+    /// The thread's CPU time when the slice seemed to be over; 0 while it does not.
+    doubted: AtomicU64,
     slow_lane: AtomicBool,
     slice_over: AtomicBool,
 }
@@ -63,6 +68,7 @@ impl Meter {
 
     /// Called just before the guest is polled.
     pub fn enter(&self) {
+        self.doubted.store(0, Relaxed);
         self.entered.store(self.clock(), Relaxed);
     }
 
@@ -82,11 +88,25 @@ impl Meter {
             return Verdict::Yield;
         }
         // The epoch may have moved while the guest was waiting; its slice starts when it is polled.
-        if Duration::from_nanos(spent) < SLICE {
+        let in_place = Duration::from_nanos(self.used.load(Relaxed).saturating_add(spent));
+        if (Duration::from_nanos(spent) < SLICE && in_place < SLICE * SLICES_IN_PLACE) || !self.really_computed() {
             return Verdict::Continue;
         }
         self.slice_over.store(true, Relaxed);
         Verdict::Yield
+    }
+
+    /// On a busy machine the clock goes on while the thread waits for a core. Before a guest is moved for it, it has to
+    /// use up half a slice that is really the thread's.
+    fn really_computed(&self) -> bool {
+        let now = thread_time().max(1);
+        match self.doubted.load(Relaxed) {
+            0 => {
+                self.doubted.store(now, Relaxed);
+                false
+            }
+            doubted => Duration::from_nanos(now.saturating_sub(doubted)) >= SLICE / 2,
+        }
     }
 
     /// Whether the guest gave way because its slice was over; asked once per poll.

@@ -19,8 +19,8 @@ mod streams;
 
 pub use engine::EngineConfig;
 pub use run::{Ending, Output, Run};
-pub use script::{EntryError, Grants, Invocation, Program, Script};
-pub use state::Volumes;
+pub use script::{EntryError, Grants, Invocation, Program, ROUTES, Script};
+pub use state::{Outbound, Volumes};
 pub use stdio::{ErrorLog, InputStream, OUTPUT_IN_FLIGHT};
 
 use std::io;
@@ -41,8 +41,14 @@ pub enum Error {
     #[error("cannot start the threads guests run on")]
     Threads(#[source] io::Error),
     /// The bytes are not a module this engine takes.
-    #[error("not a valid WebAssembly module")]
+    #[error("not a WebAssembly module that can be compiled here")]
     Compile(#[source] wasmtime::Error),
+    /// It is a valid module, but needs more at the start than guests may have.
+    #[error("the module needs more memory or larger tables than its limits allow")]
+    TooDemanding(#[source] wasmtime::Error),
+    /// It was built against the first versions of the guest library for outbound HTTP.
+    #[error("it calls out through `wasi_experimental_http` as it was before version 0.4, which is not served")]
+    OldHttp,
     /// The bytes are a component.
     #[error("a component, not a module: components are not served yet")]
     Component,
@@ -97,7 +103,10 @@ impl Runtime {
         if is_component(bytes) {
             return Err(Error::Component);
         }
-        let module = Module::new(&self.engine, bytes).map_err(Error::Compile)?;
+        let module = Module::new(&self.engine, bytes).map_err(not_compiled)?;
+        if experimental_http::is_old(&module) {
+            return Err(Error::OldHttp);
+        }
         let missing = self.missing_imports(&module);
         if !missing.is_empty() {
             return Err(Error::UnknownImports(missing));
@@ -115,6 +124,7 @@ impl Runtime {
                 Arc::new(stdio::Pipes::new(None, None, stdio::Stderr::new(None, 0, 0), meter::Meter::default())),
                 memory::MemoryBudget::new(0, 0),
                 Volumes::default(),
+                None,
                 0,
             ),
         );
@@ -122,6 +132,11 @@ impl Runtime {
             |import: &wasmtime::ImportType<'_>| self.linker.get(&mut store, import.module(), import.name()).is_err();
         module.imports().filter(unknown).map(|import| (import.module().into(), import.name().into())).collect()
     }
+}
+
+/// The pool refuses what can never be instantiated; the engine tells that by its message only.
+fn not_compiled(error: wasmtime::Error) -> Error {
+    if format!("{error:#}").contains("pooling allocator") { Error::TooDemanding(error) } else { Error::Compile(error) }
 }
 
 /// Components have the magic number of modules and another version after it; their text begins `(component`.

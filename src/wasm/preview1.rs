@@ -2,7 +2,8 @@
 //!
 //! Arguments, environment, clocks, random numbers, exit and the three standard streams are answered here, straight from
 //! the request; for everything else, files above all, wasmtime-wasi stays behind, and its context is built only when a
-//! guest first needs it. The answers, down to what traps, are those of wasmtime-wasi.
+//! guest first needs it. The answers, down to what traps, are those of wasmtime-wasi, except that reads and writes of the
+//! standard streams serve all buffers of a call and not only the first.
 
 use std::future::poll_fn;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,9 +19,10 @@ use wiggle::{GuestError, GuestMemory, GuestPtr, GuestType};
 
 use crate::strings::StringBlock;
 
+use super::meter::Verdict;
 use super::state::{State, split};
 use super::stdio::Refused;
-use super::{OutputLimit, StdinFailed};
+use super::{CpuTimeUsedUp, OutputLimit, StdinFailed};
 
 /// The name guests import these functions under.
 const MODULE: &str = "wasi_snapshot_preview1";
@@ -30,6 +32,9 @@ const BUFFERS_PER_CALL: u32 = 1024;
 
 /// The most random bytes one call hands out: the call cannot be interrupted.
 const RANDOM_PER_CALL: u32 = 1 << 20;
+
+/// As long as paths may be on most systems (PATH_MAX); looking at a longer one would only take time.
+const LONGEST_PATH: u32 = 4096;
 
 /// The longest list of subscriptions answered here.
 const TIMERS_PER_CALL: u32 = 64;
@@ -42,6 +47,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     add_strings(linker)?;
     add_clocks(linker)?;
     add_descriptors(linker)?;
+    add_open(linker)?;
     add_streams(linker)?;
     linker.allow_shadowing(false);
     Ok(())
@@ -255,6 +261,43 @@ fn add_descriptors(linker: &mut Linker<State>) -> Result<()> {
     Ok(())
 }
 
+/// Rights were given up by WASI and are ignored, but asking for more than there ever were must not end a guest.
+fn add_open(linker: &mut Linker<State>) -> Result<()> {
+    linker.func_wrap_async(
+        MODULE,
+        "path_open",
+        |mut caller: Caller<'_, State>,
+         (fd, lookup, path, length, create, base, inheriting, flags, opened): OpenParameters| {
+            Box::new(async move {
+                let known = i64::try_from(Rights::all().bits()).unwrap_or(i64::MAX);
+                let (mut memory, state) = split(&mut caller)?;
+                if length.cast_unsigned() > LONGEST_PATH {
+                    return error(Errno::Nametoolong);
+                }
+                let (base, inheriting) = (base & known, inheriting & known);
+                let wasi = state.wasi();
+                fallback::path_open(
+                    wasi,
+                    &mut memory,
+                    fd,
+                    lookup,
+                    path,
+                    length,
+                    create,
+                    base,
+                    inheriting,
+                    flags,
+                    opened,
+                )
+                .await
+            })
+        },
+    )?;
+    Ok(())
+}
+
+type OpenParameters = (i32, i32, i32, i32, i32, i64, i64, i32, i32);
+
 fn stream_stat(fd: i32) -> Fdstat {
     let rights = if fd == 0 { Rights::FD_READ } else { Rights::FD_WRITE };
     Fdstat {
@@ -341,7 +384,7 @@ async fn write_stdout(caller: &mut Caller<'_, State>, buffers: i32, count: i32, 
             if bytes.is_empty() {
                 break;
             }
-            let moved = match state.pipes.stdout().write(bytes) {
+            let moved = match state.pipes.print(bytes) {
                 Ok(moved) => moved,
                 Err(Refused::Closed) => return error(Errno::Pipe),
                 Err(Refused::LimitReached) => return Err(OutputLimit.into()),
@@ -350,6 +393,10 @@ async fn write_stdout(caller: &mut Caller<'_, State>, buffers: i32, count: i32, 
             if moved == 0 {
                 let pipes = state.pipes.clone();
                 poll_fn(|cx| pipes.stdout().poll_room(cx)).await;
+                // A call that moves this much is not interrupted by the epoch and has to look at the time itself.
+                if pipes.meter.verdict() == Verdict::Stop {
+                    return Err(CpuTimeUsedUp.into());
+                }
             }
         }
         total = total.wrapping_add(u32::try_from(done).unwrap_or(0));

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::task::JoinHandle;
-use wasmtime::{Trap, WasmBacktrace};
+use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use super::lanes::Lanes;
@@ -36,6 +36,8 @@ pub enum Ending {
     InputFailed(io::Error),
     /// It could not be started; the text says why.
     NotStarted(String),
+    /// There was no instance, memory or stack left to start it with.
+    NoRoom,
 }
 
 /// What a run yields next.
@@ -79,7 +81,7 @@ impl Run {
                 let ending = ending.take().unwrap_or(Ending::Succeeded);
                 Poll::Ready(Output::Ended(ending))
             }
-            _ => match self.pipes.stdout().poll_take(cx) {
+            _ => match self.pipes.poll_printed(cx) {
                 Some(bytes) => Poll::Ready(Output::Bytes(bytes)),
                 None => Poll::Pending,
             },
@@ -129,6 +131,21 @@ impl Run {
         (printed, ending)
     }
 
+    /// From now on what the guest prints is counted and forgotten, and it is not held up by it.
+    pub fn discard_output(&self) {
+        self.pipes.discard_output();
+    }
+
+    /// How many bytes were forgotten.
+    pub fn discarded(&self) -> u64 {
+        self.pipes.discarded()
+    }
+
+    /// Whether the guest waits for its client to send more of the request.
+    pub fn waits_for_input(&self) -> bool {
+        self.pipes.stdin().waits()
+    }
+
     /// The CPU time the guest has used so far.
     pub fn cpu_time(&self) -> Duration {
         self.pipes.meter.used()
@@ -137,7 +154,7 @@ impl Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        self.pipes.stdout().close();
+        self.pipes.close_output();
         if let Stage::SlowLane(guest) = &self.stage {
             guest.abort();
         }
@@ -148,6 +165,9 @@ impl From<wasmtime::Error> for Ending {
     fn from(error: wasmtime::Error) -> Self {
         if let Some(exit) = error.downcast_ref::<I32Exit>() {
             return if exit.0 == 0 { Self::Succeeded } else { Self::Exited(exit.0) };
+        }
+        if error.is::<PoolConcurrencyLimitError>() {
+            return Self::NoRoom;
         }
         if error.is::<CpuTimeUsedUp>() {
             return Self::CpuTimeUsedUp;
@@ -162,8 +182,9 @@ impl From<wasmtime::Error> for Ending {
     }
 }
 
-/// The innermost functions named in the log when a guest traps.
+/// The innermost functions named in the log when a guest traps, and how much of a name: a module may hold any.
 const FRAMES_NAMED: usize = 5;
+const LONGEST_NAME: usize = 100;
 
 /// One line: the reason, and the innermost functions that were running.
 fn describe(error: &wasmtime::Error) -> String {
@@ -175,7 +196,8 @@ fn describe(error: &wasmtime::Error) -> String {
         .downcast_ref::<WasmBacktrace>()
         .map(|backtrace| {
             let name = |frame: &wasmtime::FrameInfo| {
-                frame.func_name().map_or_else(|| format!("function {}", frame.func_index()), str::to_owned)
+                let name = frame.func_name().map(|name| name.chars().take(LONGEST_NAME).collect());
+                name.unwrap_or_else(|| format!("function {}", frame.func_index()))
             };
             backtrace.frames().iter().take(FRAMES_NAMED).map(name).collect()
         })

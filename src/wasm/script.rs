@@ -15,7 +15,7 @@ use super::lanes::Lanes;
 use super::memory::MemoryBudget;
 use super::meter::{Meter, Verdict};
 use super::run::{Ending, Run};
-use super::state::{State, Volumes};
+use super::state::{Outbound, State, Volumes};
 use super::stdio::{ErrorLog, InputStream, Pipes, Stderr};
 
 /// What a reactor exports to be called once before anything else.
@@ -23,6 +23,9 @@ const INITIALIZE: &str = "_initialize";
 
 /// The entry point of a command, which initialises itself.
 const START: &str = "_start";
+
+/// The function sub-routes are asked for by; WAGI calls it on an instance of which nothing was called before.
+pub const ROUTES: &str = "_routes";
 
 /// Compiled code linked to the host. Cheap to clone.
 #[derive(Clone)]
@@ -36,6 +39,8 @@ pub struct Program {
 pub struct Grants {
     /// The directories it sees.
     pub volumes: Volumes,
+    /// Whom it may call; nobody without.
+    pub outbound: Option<Outbound>,
     /// Where its stderr goes; dropped without.
     pub log: Option<Arc<dyn ErrorLog>>,
     /// CPU time.
@@ -84,7 +89,10 @@ impl Program {
     /// This program with an entry point and grants. The entry point must be a function without parameters and results.
     pub fn script(&self, entry: &str, grants: Grants) -> Result<Script, EntryError> {
         let function = self.entry(entry)?;
-        let initialize = if entry == START { None } else { self.entry(INITIALIZE).ok() };
+        let initialize = match entry {
+            START | INITIALIZE | ROUTES => None,
+            _ => self.entry(INITIALIZE).ok(),
+        };
         Ok(Script { program: self.clone(), calls: [initialize, Some(function)], grants })
     }
 
@@ -146,6 +154,7 @@ impl Script {
             pipes.clone(),
             MemoryBudget::new(grants.memory, grants.table_elements),
             grants.volumes.clone(),
+            grants.outbound.clone(),
             grants.memory,
         );
         let (linked, calls, transfer) = (self.program.linked.clone(), self.calls, grants.memory);

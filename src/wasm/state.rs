@@ -14,6 +14,7 @@ use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1;
 use wasmtime_wasi::{FsPerms, HostMonotonicClock, WasiCtxBuilder, WasiView};
 use wiggle::GuestMemory;
 
+use crate::outbound::{Client, Sessions};
 use crate::strings::StringBlock;
 
 use super::memory::MemoryBudget;
@@ -22,6 +23,9 @@ use super::streams::{Errors, Input, Output};
 
 /// The most descriptors and streams a guest may hold open, volumes apart: each open file is one of the server's.
 const HANDLES: usize = 64;
+
+/// The most random bytes one call may ask for, as in our own `random_get`.
+const RANDOM_PER_CALL: u64 = 1 << 20;
 
 /// The directories a script may see, opened once at start and shared by all its guests.
 #[derive(Clone, Default)]
@@ -49,6 +53,15 @@ impl Volumes {
     }
 }
 
+/// The way out of a script that may call others.
+#[derive(Clone)]
+pub struct Outbound {
+    /// Whom it may call, and the connections to them.
+    pub client: Client,
+    /// How many answers a guest may hold open; any number without.
+    pub most_open: Option<u32>,
+}
+
 /// What the host keeps for one guest.
 pub(super) struct State {
     pub arguments: StringBlock,
@@ -60,6 +73,9 @@ pub(super) struct State {
     original: [bool; 3],
     memory: Option<Memory>,
     volumes: Volumes,
+    /// The way out, for a script that may call others.
+    pub outbound: Option<Outbound>,
+    sessions: Option<Sessions>,
     /// The most bytes one call of wasmtime-wasi may copy.
     transfer: usize,
     wasi: Option<Box<WasiP1Ctx>>,
@@ -72,6 +88,7 @@ impl State {
         pipes: Arc<Pipes>,
         budget: MemoryBudget,
         volumes: Volumes,
+        outbound: Option<Outbound>,
         transfer: usize,
     ) -> Self {
         let started = Instant::now();
@@ -84,6 +101,8 @@ impl State {
             original: [true; 3],
             memory: None,
             volumes,
+            outbound,
+            sessions: None,
             transfer,
             wasi: None,
         }
@@ -106,6 +125,12 @@ impl State {
         self.volumes.count == 0 && self.wasi.is_none()
     }
 
+    /// The answers this guest holds of those it called; none for a script that may call nobody.
+    pub fn sessions(&mut self) -> Option<&mut Sessions> {
+        let outbound = self.outbound.as_ref()?;
+        Some(self.sessions.get_or_insert_with(|| outbound.client.sessions(outbound.most_open)))
+    }
+
     /// wasmtime-wasi's view of this guest, built on first use and ready for one call.
     pub fn wasi(&mut self) -> &mut WasiP1Ctx {
         let Self { wasi, arguments, environment, pipes, started, volumes, transfer, .. } = self;
@@ -115,6 +140,7 @@ impl State {
                 .stdin(Input(pipes.clone()))
                 .stdout(Output(pipes.clone()))
                 .stderr(Errors(pipes.clone()))
+                .max_random_size(RANDOM_PER_CALL)
                 .monotonic_clock(SinceStart(*started));
             for argument in arguments.iter() {
                 builder.arg(argument);

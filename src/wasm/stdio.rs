@@ -37,6 +37,13 @@ pub(super) struct Pipes {
     pub meter: Meter,
 }
 
+/// Waking may run the other side at once, on a thread of higher priority than this one: never under a lock it needs.
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
 /// Why output was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
@@ -49,11 +56,13 @@ pub(super) enum Refused {
 impl Pipes {
     pub fn new(stdin: Option<InputStream>, output_limit: Option<u64>, stderr: Stderr, meter: Meter) -> Self {
         Self {
-            stdin: Mutex::new(Stdin { source: stdin, chunk: Bytes::new(), failure: None }),
+            stdin: Mutex::new(Stdin { source: stdin, chunk: Bytes::new(), failure: None, waits: false }),
             stdout: Mutex::new(Stdout {
                 buffer: BytesMut::new(),
                 left: output_limit.unwrap_or(u64::MAX),
                 closed: false,
+                discards: false,
+                discarded: 0,
                 writer: None,
                 reader: None,
             }),
@@ -70,6 +79,49 @@ impl Pipes {
         self.stdout.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes as many of the bytes as fit; 0 means that the writer has to wait.
+    pub fn print(&self, bytes: &[u8]) -> Result<usize, Refused> {
+        let mut stdout = self.stdout();
+        let written = stdout.write(bytes)?;
+        let reader = if written > 0 { stdout.reader.take() } else { None };
+        drop(stdout);
+        wake(reader);
+        Ok(written)
+    }
+
+    /// Takes all that has been printed; `None` and a promise to wake when there is nothing yet.
+    pub fn poll_printed(&self, cx: &mut Context<'_>) -> Option<Bytes> {
+        let mut stdout = self.stdout();
+        let printed = stdout.take(cx);
+        let writer = if printed.is_some() { stdout.writer.take() } else { None };
+        drop(stdout);
+        wake(writer);
+        printed
+    }
+
+    /// From now on what is printed is counted and forgotten.
+    pub fn discard_output(&self) {
+        let mut stdout = self.stdout();
+        (stdout.discards, stdout.buffer) = (true, BytesMut::new());
+        let writer = stdout.writer.take();
+        drop(stdout);
+        wake(writer);
+    }
+
+    /// How many bytes were forgotten.
+    pub fn discarded(&self) -> u64 {
+        self.stdout().discarded
+    }
+
+    /// Refuses everything that is printed from now on.
+    pub fn close_output(&self) {
+        let mut stdout = self.stdout();
+        stdout.closed = true;
+        let writer = stdout.writer.take();
+        drop(stdout);
+        wake(writer);
+    }
+
     pub fn stderr(&self) -> MutexGuard<'_, Stderr> {
         self.stderr.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -80,15 +132,20 @@ pub(super) struct Stdin {
     source: Option<InputStream>,
     chunk: Bytes,
     failure: Option<io::Error>,
+    waits: bool,
 }
 
 impl Stdin {
     /// Waits until there are bytes to read, the end, or a failure.
     pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.waits = false;
         while self.chunk.is_empty() && self.failure.is_none() {
             let Some(source) = &mut self.source else { return Poll::Ready(()) };
             match source.as_mut().poll_next(cx) {
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    self.waits = true;
+                    return Poll::Pending;
+                }
                 Poll::Ready(Some(Ok(chunk))) => self.chunk = chunk,
                 Poll::Ready(Some(Err(error))) => self.failure = Some(error),
                 Poll::Ready(None) => self.source = None,
@@ -110,6 +167,11 @@ impl Stdin {
         self.chunk.split_to(most.min(self.chunk.len()))
     }
 
+    /// Whether the guest waits for the client to send more.
+    pub fn waits(&self) -> bool {
+        self.waits
+    }
+
     /// Whether the end has been reached.
     pub fn at_end(&self) -> bool {
         self.chunk.is_empty() && self.source.is_none()
@@ -126,18 +188,24 @@ pub(super) struct Stdout {
     buffer: BytesMut,
     left: u64,
     closed: bool,
+    discards: bool,
+    discarded: u64,
     writer: Option<Waker>,
     reader: Option<Waker>,
 }
 
 impl Stdout {
-    /// Takes as many of the bytes as fit; 0 means that the writer has to wait.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<usize, Refused> {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, Refused> {
         if self.closed {
             return Err(Refused::Closed);
         }
         if bytes.len() as u64 > self.left {
             return Err(Refused::LimitReached);
+        }
+        if self.discards {
+            self.left -= bytes.len() as u64;
+            self.discarded += bytes.len() as u64;
+            return Ok(bytes.len());
         }
         let count = bytes.len().min(OUTPUT_IN_FLIGHT - self.buffer.len());
         if self.buffer.capacity() == 0 {
@@ -145,11 +213,6 @@ impl Stdout {
         }
         self.buffer.extend_from_slice(&bytes[..count]);
         self.left -= count as u64;
-        if count > 0
-            && let Some(reader) = self.reader.take()
-        {
-            reader.wake();
-        }
         Ok(count)
     }
 
@@ -167,14 +230,10 @@ impl Stdout {
         Poll::Pending
     }
 
-    /// Takes all that has been written; `None` and a promise to wake when there is nothing yet.
-    pub fn poll_take(&mut self, cx: &mut Context<'_>) -> Option<Bytes> {
+    fn take(&mut self, cx: &mut Context<'_>) -> Option<Bytes> {
         if self.buffer.is_empty() {
             self.reader = Some(cx.waker().clone());
             return None;
-        }
-        if let Some(writer) = self.writer.take() {
-            writer.wake();
         }
         Some(std::mem::take(&mut self.buffer).freeze())
     }
@@ -183,14 +242,6 @@ impl Stdout {
     pub fn take_rest(&mut self) -> Bytes {
         std::mem::take(&mut self.buffer).freeze()
     }
-
-    /// Refuses everything from now on.
-    pub fn close(&mut self) {
-        self.closed = true;
-        if let Some(writer) = self.writer.take() {
-            writer.wake();
-        }
-    }
 }
 
 /// The guest's error stream: cut into lines, limited, handed to the script's log.
@@ -198,27 +249,34 @@ pub(super) struct Stderr {
     log: Option<Arc<dyn ErrorLog>>,
     request: u64,
     left: usize,
+    full: bool,
     line: Vec<u8>,
 }
+
+/// What a line is charged besides its text: about what it is wrapped in.
+const COST_OF_LINE: usize = 32;
 
 /// The longest line that is held back until it is complete.
 const LONGEST_LINE: usize = 4 * 1024;
 
 impl Stderr {
     pub fn new(log: Option<Arc<dyn ErrorLog>>, request: u64, limit: usize) -> Self {
-        Self { log, request, left: limit, line: Vec::new() }
+        Self { log, request, left: limit, full: false, line: Vec::new() }
     }
 
     /// Takes everything; what is over the limit is dropped, with one note that it was.
     pub fn write(&mut self, bytes: &[u8]) {
         let Some(log) = &self.log else { return };
-        if self.left == 0 {
+        if self.full {
             return;
         }
-        let kept = &bytes[..bytes.len().min(self.left)];
-        self.left -= kept.len();
-        self.line.extend_from_slice(kept);
-        if self.left == 0 {
+        let lines = bytes.iter().filter(|&&byte| byte == b'\n').count();
+        // Each line costs the log more than its own bytes.
+        let room = self.left.saturating_sub(lines.saturating_mul(COST_OF_LINE)).min(bytes.len());
+        self.full = room < bytes.len();
+        self.left = self.left.saturating_sub(bytes.len().saturating_add(lines.saturating_mul(COST_OF_LINE)));
+        self.line.extend_from_slice(&bytes[..room]);
+        if self.full {
             self.line.extend_from_slice(b"\n[more was printed than the limit allows: the rest is dropped]\n");
         }
         let complete = match self.line.iter().rposition(|&byte| byte == b'\n') {
@@ -253,24 +311,24 @@ mod tests {
     fn output_waits_when_the_buffer_is_full() {
         let pipes = pipes(None);
         let much = vec![b'x'; OUTPUT_IN_FLIGHT + 10];
-        assert_eq!(pipes.stdout().write(&much), Ok(OUTPUT_IN_FLIGHT));
-        assert_eq!(pipes.stdout().write(b"y"), Ok(0));
+        assert_eq!(pipes.print(&much), Ok(OUTPUT_IN_FLIGHT));
+        assert_eq!(pipes.print(b"y"), Ok(0));
         assert_eq!(pipes.stdout().take_rest().len(), OUTPUT_IN_FLIGHT);
-        assert_eq!(pipes.stdout().write(b"y"), Ok(1));
+        assert_eq!(pipes.print(b"y"), Ok(1));
     }
 
     #[test]
     fn output_over_the_limit_is_refused() {
         let pipes = pipes(Some(3));
-        assert_eq!(pipes.stdout().write(b"ab"), Ok(2));
-        assert_eq!(pipes.stdout().write(b"cd"), Err(Refused::LimitReached));
+        assert_eq!(pipes.print(b"ab"), Ok(2));
+        assert_eq!(pipes.print(b"cd"), Err(Refused::LimitReached));
     }
 
     #[test]
     fn output_nobody_reads_is_refused() {
         let pipes = pipes(None);
-        pipes.stdout().close();
-        assert_eq!(pipes.stdout().write(b"a"), Err(Refused::Closed));
+        pipes.close_output();
+        assert_eq!(pipes.print(b"a"), Err(Refused::Closed));
     }
 
     #[test]

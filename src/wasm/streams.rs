@@ -97,7 +97,7 @@ impl Pollable for Output {
 
 impl OutputStream for Output {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        let written = self.0.stdout().write(&bytes).map_err(refusal)?;
+        let written = self.0.print(&bytes).map_err(refusal)?;
         if written == bytes.len() { Ok(()) } else { Err(StreamError::trap("wrote more than there was room for")) }
     }
 

@@ -124,11 +124,15 @@ fn environment_variables_stand_in_for_options_and_yield_to_them() {
     let output = run_with(site.path(), &url, &["-b", "a/1.0.0", "--bindle-path", "."]);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
 
-    let check = ["-c", "modules.toml", "--check"];
-    run_with(site.path(), &[("WAGI_LOG_DIR", "from-variable")], &check);
+    let serve = ["-l", "127.0.0.1:0", "-c", "modules.toml"];
+    drop(Wagi::spawn(command(site.path()).env("WAGI_LOG_DIR", "from-variable").args(serve)));
     assert!(site.path().join("from-variable/index.tsv").is_file());
-    run_with(site.path(), &[("WAGI_LOG_DIR", "not-this")], &[&check[..], &["--log-dir", "typed"]].concat());
+    let typed = [&serve[..], &["--log-dir", "typed"]].concat();
+    drop(Wagi::spawn(command(site.path()).env("WAGI_LOG_DIR", "not-this").args(typed)));
     assert!(site.path().join("typed/index.tsv").is_file() && !site.path().join("not-this").exists());
+    // Looking leaves nothing behind.
+    run_with(site.path(), &[("WAGI_LOG_DIR", "looked")], &["-c", "modules.toml", "--check"]);
+    assert!(!site.path().join("looked").exists());
 }
 
 #[test]

@@ -1,0 +1,158 @@
+//! What can go wrong with a guest's call, and which code does the guest get?
+//!
+//! The imports of `wasi_experimental_http` answer with [`Error::code`]; the text is for the log, not for the guest.
+
+use std::error::Error as StdError;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Why a call, or a question about its answer, failed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// No open answer has this handle.
+    #[error("no open response has this handle")]
+    InvalidHandle,
+    /// The guest exports no memory.
+    #[error("the guest exports no memory named `memory`")]
+    MemoryNotFound,
+    /// The guest wants something written to where it has no memory.
+    #[error("an output range lies outside the guest's memory")]
+    MemoryAccess,
+    /// The guest's buffer is too small, or what it sends lies outside its memory.
+    #[error("a buffer is too small, or an input range lies outside the guest's memory")]
+    BufferTooSmall,
+    /// The answer has no such header.
+    #[error("the response has no such header")]
+    HeaderNotFound,
+    /// Text that is not UTF-8.
+    #[error("not valid UTF-8")]
+    NotUtf8,
+    /// The script may not call this host.
+    #[error("`allowed_hosts` does not name `{0}`")]
+    HostNotAllowed(String),
+    /// The host may be called, but not at this address.
+    #[error("`{host}` is at {address}, which `allowed_hosts` does not open")]
+    AddressNotAllowed {
+        /// The host as the URL has it.
+        host: String,
+        /// Where it is.
+        address: IpAddr,
+    },
+    /// Not a method.
+    #[error("not an HTTP method")]
+    InvalidMethod,
+    /// The text of the request headers cannot be read.
+    #[error("request headers are not lines of `name:value`")]
+    InvalidHeaders,
+    /// Not a URL with a host, or one with a user name in it.
+    #[error("not a URL with a host and without a user name")]
+    InvalidUrl,
+    /// Only http and https are spoken.
+    #[error("the scheme `{0}` is neither `http` nor `https`")]
+    Scheme(String),
+    /// CONNECT asks for a tunnel.
+    #[error("tunnels are not offered: the method is CONNECT")]
+    Tunnel,
+    /// A name could not be resolved.
+    #[error("cannot resolve `{host}`")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// Why.
+        source: Arc<io::Error>,
+    },
+    /// No connection, or no TLS on it.
+    #[error("cannot connect to `{host}`")]
+    Connect {
+        /// The host as the URL has it.
+        host: String,
+        /// Why.
+        source: Arc<io::Error>,
+    },
+    /// The other side does not speak HTTP as it should, or broke off.
+    #[error("the exchange failed")]
+    Exchange(#[source] Arc<dyn StdError + Send + Sync>),
+    /// One redirect after the other.
+    #[error("more than {0} redirects")]
+    TooManyRedirects(usize),
+    /// A redirect to a URL that cannot be called.
+    #[error("redirected to a URL with a user name")]
+    Redirect,
+    /// Time is up.
+    #[error("the call took too long")]
+    TimedOut,
+    /// The body of the answer is too long.
+    #[error("the body of the response is longer than {0} bytes")]
+    TooLarge(usize),
+    /// The headers of the answer are too long.
+    #[error("the headers of the response are longer than {0} bytes")]
+    HeadersTooLarge(usize),
+    /// The answer's headers are no plain text.
+    #[error("the response headers are not UTF-8 or hold control characters")]
+    HeadersNotText,
+    /// Too many answers are held by all guests together.
+    #[error("there is no room for another response")]
+    NoRoom,
+    /// The call was given up by the host.
+    #[error("the call was stopped")]
+    Stopped,
+    /// The run holds as many answers as it may.
+    #[error("too many responses are open")]
+    TooManyOpen,
+    /// The run has called as often as it may.
+    #[error("more than {0} calls")]
+    TooManyCalls(u32),
+}
+
+impl Error {
+    /// The code of `wasi_experimental_http`.
+    pub fn code(&self) -> u32 {
+        match self {
+            Self::InvalidHandle => 1,
+            Self::MemoryNotFound => 2,
+            Self::MemoryAccess => 3,
+            Self::BufferTooSmall => 4,
+            Self::HeaderNotFound => 5,
+            Self::NotUtf8 => 6,
+            Self::HostNotAllowed(_) | Self::AddressNotAllowed { .. } => 7,
+            Self::InvalidMethod => 8,
+            Self::InvalidHeaders => 9,
+            Self::InvalidUrl => 10,
+            Self::Scheme(_) | Self::Tunnel | Self::Resolve { .. } | Self::Connect { .. } | Self::Exchange(_) => 11,
+            Self::TooManyRedirects(_) | Self::Redirect | Self::TimedOut => 11,
+            Self::TooLarge(_) | Self::HeadersTooLarge(_) => 11,
+            Self::HeadersNotText | Self::NoRoom | Self::Stopped => 12,
+            Self::TooManyOpen | Self::TooManyCalls(_) => 13,
+        }
+    }
+
+    /// What a failed exchange means. The dialer's own errors come back from inside the library's.
+    pub(super) fn of_exchange(error: impl StdError + Send + Sync + 'static) -> Self {
+        let mut cause: Option<&(dyn StdError + 'static)> = Some(&error);
+        while let Some(inner) = cause {
+            if let Some(own) = inner.downcast_ref::<Self>() {
+                return own.clone();
+            }
+            cause = inner.source();
+        }
+        Self::Exchange(Arc::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("somebody else's")]
+    struct Foreign(#[source] Box<dyn StdError + Send + Sync>);
+
+    #[test]
+    fn own_errors_are_found_within_foreign_ones() {
+        let own = Error::HostNotAllowed("example.com".to_owned());
+        let nested = Foreign(Box::new(Foreign(Box::new(own))));
+        assert_eq!(Error::of_exchange(nested).code(), 7);
+        assert_eq!(Error::of_exchange(io::Error::other("broken")).code(), 11);
+    }
+}

@@ -1,0 +1,116 @@
+//! How does an answer come into memory?
+//!
+//! `exchange` collects the body here, within the limits of the script and the room that all have together; `sessions`
+//! shows the parts of it to the guest.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http_body::Body;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::{Error, Limits};
+
+/// What is set aside at once for a body that says how long it is. A word is not a byte.
+const FIRST_GUESS: u64 = 64 * 1024;
+
+/// A complete answer.
+#[derive(Debug)]
+pub struct Response {
+    status: u16,
+    headers: HeaderMap,
+    body: Bytes,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl Response {
+    /// The status code.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The header fields.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The body.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The header fields as lines of `name:value`, each ended by LF; one for each value. Fails if one is not
+    /// UTF-8 or holds control characters, which may be a tab or come from beyond ASCII.
+    pub fn headers_text(&self) -> Result<String, Error> {
+        let mut text = String::new();
+        for (name, value) in &self.headers {
+            let value = std::str::from_utf8(value.as_bytes()).map_err(|_| Error::HeadersNotText)?;
+            if value.chars().any(char::is_control) {
+                return Err(Error::HeadersNotText);
+            }
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "{name}:{value}");
+        }
+        Ok(text)
+    }
+}
+
+/// Whether the headers are within the limit. HTTP/1 enforces it while it reads, HTTP/2 in terms of its own.
+pub(super) fn check_headers(headers: &HeaderMap, limits: &Limits) -> Result<(), Error> {
+    // As a line has them, with a colon, a blank and the end of the line.
+    let length: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if length > limits.headers { Err(Error::HeadersTooLarge(limits.headers)) } else { Ok(()) }
+}
+
+/// Reads the body of an answer to its end.
+pub(super) async fn collect(
+    response: http::Response<Incoming>,
+    limits: &Limits,
+    room: &Arc<Semaphore>,
+) -> Result<Response, Error> {
+    let (head, mut incoming) = response.into_parts();
+    let promised = incoming.size_hint().lower();
+    if promised > limits.body as u64 {
+        return Err(Error::TooLarge(limits.body));
+    }
+    let mut body = BytesMut::with_capacity(promised.min(FIRST_GUESS) as usize);
+    let mut taken = None;
+    while let Some(frame) = timeout(limits.idle, incoming.frame()).await.map_err(|_| Error::TimedOut)? {
+        // Trailers are not shown to guests.
+        let Ok(piece) = frame.map_err(Error::of_exchange)?.into_data() else { continue };
+        if piece.len() > limits.body - body.len() {
+            return Err(Error::TooLarge(limits.body));
+        }
+        take(room, piece.len(), &mut taken)?;
+        body.extend_from_slice(&piece);
+    }
+    Ok(Response { status: head.status.as_u16(), headers: head.headers, body: body.freeze(), _room: taken })
+}
+
+/// Takes room for `bytes`; waiting for it could make everybody wait for everybody.
+fn take(room: &Arc<Semaphore>, bytes: usize, taken: &mut Option<OwnedSemaphorePermit>) -> Result<(), Error> {
+    let bytes = u32::try_from(bytes).map_err(|_| Error::NoRoom)?;
+    let more = room.clone().try_acquire_many_owned(bytes).map_err(|_| Error::NoRoom)?;
+    match taken {
+        Some(taken) => taken.merge(more),
+        None => *taken = Some(more),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+impl Response {
+    /// An answer from nowhere.
+    pub(super) fn of(headers: &[(&'static str, &[u8])], body: &'static [u8]) -> Self {
+        let mut map = HeaderMap::new();
+        for &(name, value) in headers {
+            map.append(name, http::HeaderValue::from_bytes(value).expect("a header value"));
+        }
+        Self { status: 200, headers: map, body: Bytes::from_static(body), _room: None }
+    }
+}
