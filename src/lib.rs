@@ -10,6 +10,7 @@
 
 pub mod cgi;
 pub mod config;
+pub mod fetch;
 mod gateway;
 pub mod observe;
 mod outbound;

@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 use wagi::config::{Config, Diagnostic, LogFormat, Options};
 use wagi::observe::Lines;
 use wagi::server::{Server, Signals};
-use wagi::{Gateway, startup};
+use wagi::{Gateway, fetch, startup};
 
 /// What the server says about itself when `RUST_LOG` says nothing.
 const DEFAULT_EVENTS: &str = "warn,wagi=info,wasmtime_wasi=error";
@@ -42,6 +42,8 @@ fn run_to_end(options: &Options) -> anyhow::Result<ExitCode> {
 
 async fn run(options: &Options, log: &Lines) -> anyhow::Result<ExitCode> {
     let (mut config, mut problems) = Config::load(options);
+    // The files of a bindle are there as long as this is: until the server stops.
+    let _store = fetch::complete(&mut config, &mut problems).await;
     if options.check {
         // Looking must not leave anything behind.
         config.log.dir = None;

@@ -120,7 +120,8 @@ fn required<'t>(
     Some((report.accept(value.span(), string(key, value.get_ref()))?, value.span()))
 }
 
-fn route(text: &str, span: Range<usize>, report: &mut Report) -> RoutePattern {
+/// The pattern of a route, with a warning if no request can match it.
+pub(super) fn route(text: &str, span: Range<usize>, report: &mut Report) -> RoutePattern {
     let pattern = RoutePattern::new(text);
     if !pattern.can_match_a_request() {
         let help = if text.starts_with('/') {

@@ -15,22 +15,34 @@ pub(super) fn read(
     source: fn(String, String) -> Arc<SourceFile>,
 ) -> Result<Arc<SourceFile>, Box<Diagnostic>> {
     let name = path.display().to_string();
-    let unreadable = || Diagnostic::error(format!("cannot read {role} `{name}`"));
     let mut bytes = Vec::new();
     // One byte more than is allowed tells a file that is too large from one that just fits.
     let read = File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes));
     if let Err(error) = read {
-        return Err(Box::new(unreadable().caused_by(&error).help(relative_paths())));
+        let unreadable = Diagnostic::error(format!("cannot read {role} `{name}`"));
+        return Err(Box::new(unreadable.caused_by(&error).help(relative_paths())));
     }
+    text(&name, role, most, bytes, source)
+}
+
+/// The text that `bytes` are, which come from a `role` with the name `name`. They are all of it, or more than `most`.
+pub(super) fn text(
+    name: &str,
+    role: &str,
+    most: u64,
+    bytes: Vec<u8>,
+    source: fn(String, String) -> Arc<SourceFile>,
+) -> Result<Arc<SourceFile>, Box<Diagnostic>> {
     if bytes.len() as u64 > most {
         let allowed = most >> 20;
-        return Err(Box::new(unreadable().help(format!("it is larger than {allowed} MiB: is this the right file?"))));
+        let unreadable = Diagnostic::error(format!("cannot read {role} `{name}`"));
+        return Err(Box::new(unreadable.help(format!("it is larger than {allowed} MiB: is this the right file?"))));
     }
     match String::from_utf8(bytes) {
-        Ok(text) => Ok(source(name, text)),
+        Ok(text) => Ok(source(name.to_owned(), text)),
         Err(error) => {
             let at = error.utf8_error().valid_up_to();
-            let file = source(name.clone(), String::from_utf8_lossy(error.as_bytes()).into_owned());
+            let file = source(name.to_owned(), String::from_utf8_lossy(error.as_bytes()).into_owned());
             let place = Place::new(&file, at..at + '\u{fffd}'.len_utf8());
             Err(Box::new(Diagnostic::error(format!("{role} `{name}` is not UTF-8")).at(place).label("not a character")))
         }

@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | `options` | what was typed? |
 //! | `manifest`, `entry` | what does modules.toml say, and what one `[[module]]` of it? |
+//! | `invoice` | what does the invoice of a bindle say? |
 //! | `limits` | how much may be used? |
 //! | `module_ref`, `allowed_hosts`, `hostname` | what does this text mean? |
 //! | `env_file` | which variables get all scripts? |
@@ -26,6 +27,7 @@ mod entry;
 mod env_file;
 mod file;
 mod hostname;
+mod invoice;
 mod limits;
 mod manifest;
 mod module_ref;
@@ -39,6 +41,8 @@ pub use cache::CompilationCache;
 pub use diagnostic::{Diagnostic, Place, Severity, SourceFile};
 pub use env_file::{PairError, parse_pair};
 pub use hostname::{Hostname, HostnameError};
+pub use invoice::{BindleConfig, BindleId, BindleIdError};
+pub(crate) use invoice::{BindleScript, LARGEST_INVOICE, Parcel, Sha256, read_invoice};
 pub use limits::{ConnectionLimits, GatewayLimits, Limits};
 pub use module_ref::{ModuleRef, ModuleRefError};
 pub use options::{BindleLocation, Login, Options, Source};
@@ -56,13 +60,15 @@ pub struct Config {
     pub hostname: Hostname,
     /// What to serve, in the order of precedence.
     pub scripts: Vec<ScriptConfig>,
+    /// A bindle whose scripts are to be served; `fetch::complete` adds them to `scripts`.
+    pub bindle: Option<BindleConfig>,
     /// Where logs go.
     pub log: LogConfig,
     /// What all guests together may use.
     pub limits: GatewayLimits,
     /// Where compiled modules are kept; `None` for nowhere.
     pub cache: Option<CompilationCache>,
-    /// Where modules from elsewhere are to be kept, once there are any.
+    /// Where modules from elsewhere are kept; `None` for a directory that is removed at the end.
     pub module_cache: Option<PathBuf>,
 }
 
@@ -155,11 +161,12 @@ impl Config {
         for (name, value) in &options.env {
             env_file::set(&mut environment, name, value);
         }
+        let mut bindle = None;
         let manifest = match &options.source {
             Source::Manifest(path) => manifest::read(path, &environment, options.strict, &mut problems),
             Source::Module(path) => alone(path, environment, &mut problems),
-            Source::Bindle { id, .. } => {
-                problems.push(Diagnostic::error(format!("cannot serve bindle `{id}`: bindles are not built yet")));
+            Source::Bindle { id, location } => {
+                bindle = self::bindle(id, location, environment, options.strict, &mut problems);
                 Manifest::default()
             }
         };
@@ -171,12 +178,30 @@ impl Config {
             },
             hostname: options.hostname.clone().or(manifest.hostname).unwrap_or_default(),
             scripts: manifest.scripts,
+            bindle,
             log: LogConfig { dir: options.log_dir.clone(), format: options.log_format },
             limits: manifest.limits.gateway,
             cache: cache::read(options.cache.as_deref(), options.strict, &mut problems),
             module_cache: options.module_cache.clone(),
         };
         (config, problems)
+    }
+}
+
+/// The bindle with the id `id`.
+fn bindle(
+    id: &str,
+    location: &BindleLocation,
+    environment: Vec<(String, String)>,
+    strict: bool,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<BindleConfig> {
+    match id.parse::<BindleId>() {
+        Ok(id) => Some(BindleConfig { id, location: location.clone(), environment, strict }),
+        Err(error) => {
+            problems.push(Diagnostic::error(format!("in `--bindle`: {error}")).help(error.help()));
+            None
+        }
     }
 }
 

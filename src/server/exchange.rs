@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
@@ -37,11 +37,13 @@ where
     type Future = Exchange<S, S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let ends_connection = request.version() == Version::HTTP_10;
         let mut request = request.map(|incoming| RequestBody::new(incoming, self.body_timeout, &self.line));
         request.extensions_mut().insert(self.peer);
         Exchange {
             step: Step::Asked { service: self.service.clone(), request: Some(request) },
             open: Some(Open::new(&self.line)),
+            ends_connection,
         }
     }
 }
@@ -68,6 +70,7 @@ pin_project! {
         #[pin]
         step: Step<S, F>,
         open: Option<Open>,
+        ends_connection: bool,
     }
 }
 
@@ -97,8 +100,9 @@ where
                 }
                 StepPinned::Answering { future } => {
                     let Ok(response) = ready!(future.poll(cx));
-                    let open = this.open.take();
-                    return Poll::Ready(Ok(response.map(|body| AnswerBody { body, open, given: false })));
+                    let (open, ends_connection) = (this.open.take(), *this.ends_connection);
+                    let answer = response.map(|body| AnswerBody { body, open, given: false, ends_connection });
+                    return Poll::Ready(Ok(answer));
                 }
             }
         }
@@ -112,6 +116,8 @@ pin_project! {
         body: B,
         open: Option<Open>,
         given: bool,
+        // HTTP/1.0 knows no other end of a body whose length was not announced.
+        ends_connection: bool,
     }
 
     impl<B> PinnedDrop for AnswerBody<B> {
@@ -138,6 +144,9 @@ where
             line.note_frame_taken();
         }
         let frame = ready!(this.body.poll_frame(cx));
+        if frame.as_ref().is_some_and(Result::is_err) && *this.ends_connection {
+            line.note_broken();
+        }
         if let Some(Ok(_)) = frame {
             line.note_frame_given();
             *this.given = true;

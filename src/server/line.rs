@@ -5,6 +5,7 @@
 
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::net::TcpStream;
@@ -29,6 +30,8 @@ pub(super) struct Line {
     taken: AtomicUsize,
     /// Some request body was dropped before its end.
     unread: AtomicBool,
+    /// The connection must not end as if all were well.
+    broken: AtomicBool,
 }
 
 impl Line {
@@ -44,6 +47,7 @@ impl Line {
             waiting: AtomicUsize::new(0),
             taken: AtomicUsize::new(0),
             unread: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
         }
     }
 
@@ -121,8 +125,17 @@ impl Line {
         self.unread.load(Relaxed)
     }
 
+    /// An answer broke off whose end is the end of the connection: only a reset tells the client so.
+    pub(super) fn note_broken(&self) {
+        self.broken.store(true, Relaxed);
+        let _ = SockRef::from(&self.tcp).set_linger(Some(Duration::ZERO));
+    }
+
     /// Ends our direction, or both. A failure means that the peer was faster.
     pub(super) fn shut(&self, how: Shutdown) {
+        if self.broken.load(Relaxed) {
+            return;
+        }
         let _ = SockRef::from(&self.tcp).shutdown(how);
     }
 }

@@ -45,6 +45,10 @@ pub enum Error {
 /// Makes the gateway. What is wrong with the configuration's entries is added to `problems`; if an error is among them,
 /// the gateway is not complete and must not serve.
 pub async fn load(config: &Config, log: &Lines, problems: &mut Vec<Diagnostic>) -> Result<Gateway, Error> {
+    if let Some(bindle) = &config.bindle {
+        let problem = Diagnostic::error(format!("bindle `{}` has not been fetched", bindle.id));
+        problems.push(problem.help("call `fetch::complete` between `Config::load` and `startup::load`"));
+    }
     let engine = engine_config(config);
     let references: Vec<_> = config.scripts.iter().map(|script| script.module.clone()).collect();
     let size_limit = config.limits.module_size;

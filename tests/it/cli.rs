@@ -136,12 +136,16 @@ fn environment_variables_stand_in_for_options_and_yield_to_them() {
 }
 
 #[test]
-fn bindles_are_refused_as_not_built_yet() {
+fn bindles_that_cannot_be_had_are_refused() {
     let directory = Site::new();
-    for location in [["--bindle-path", "."], ["--bindle-url", "http://127.0.0.1:1/v1"]] {
-        let output = run(directory.path(), &[&["-b", "a/1.0.0", "-k"], &location[..]].concat());
+    for (arguments, message) in [
+        (["-b", "a/1.0.0", "--bindle-path", "."], "there is no bindle `a/1.0.0` in `.`"),
+        (["-b", "a/1.0", "--bindle-path", "."], "`1.0` in `a/1.0` is not a version"),
+        (["-b", "a/1.0.0", "--bindle-url", "http://127.0.0.1:1/v1"], "bindle `a/1.0.0`: servers are not built yet"),
+    ] {
+        let output = run(directory.path(), &arguments);
         assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(1), ""));
-        assert!(stderr(&output).contains("`a/1.0.0`") && stderr(&output).contains("not built yet"));
+        assert!(stderr(&output).contains(message), "{}", stderr(&output));
     }
 }
 

@@ -367,3 +367,28 @@ fn an_upload_that_stops_half_way_is_408_when_its_time_is_over() {
     assert_eq!(connection.answer().status, 408);
     assert_eq!(connection.rest(), b"");
 }
+
+#[test]
+fn a_short_body_nobody_reads_does_not_cost_the_connection() {
+    let wagi = Site::probe("").start(&[]);
+    let mut connection = Connection::open(wagi.address());
+    for path in ["/args", "/trap", "/healthz", "/args"] {
+        post(&mut connection, path, "Content-Length: 100000");
+        // The head alone is answered; the body follows when the answer is already there.
+        let answer = connection.answer();
+        assert!(!answer.body.is_empty() || answer.status == 500, "{path}");
+        connection.send(vec![b'x'; 100_000]);
+    }
+    assert_eq!(connection.get("/args").text(), "\"/args\"\n");
+}
+
+/// HTTP/1.0 ends a body of unknown length with the connection: an orderly end would look like success.
+#[test]
+fn an_answer_to_http_1_0_that_breaks_off_ends_with_a_reset() {
+    let wagi = Site::probe("limits = { cpu_time = '300ms' }").start(&[]);
+    let mut connection = Connection::open(wagi.address());
+    connection.send("GET /spin-after-head HTTP/1.0\r\n\r\n");
+    assert_eq!(connection.head().status, 200);
+    let ended = std::io::Read::read_to_end(&mut connection.stream(), &mut Vec::new());
+    assert_eq!(ended.expect_err("it is cut").kind(), std::io::ErrorKind::ConnectionReset);
+}

@@ -1,0 +1,165 @@
+//! How is a bindle named? `NAME/VERSION`, checked once; `Config::load` parses it.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The name and version of a bindle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BindleId {
+    name: String,
+    version: String,
+}
+
+/// Why a text names no bindle.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BindleIdError {
+    /// Nothing before or behind the last slash, or no slash.
+    #[error("`{0}` is not the id of a bindle")]
+    Incomplete(String),
+    /// What is behind the last slash is no version.
+    #[error("`{version}` in `{id}` is not a version")]
+    Version {
+        /// The whole text.
+        id: String,
+        /// What stands where a version is expected.
+        version: String,
+    },
+}
+
+impl BindleIdError {
+    /// How to write one.
+    pub fn help(&self) -> &'static str {
+        match self {
+            Self::Incomplete(_) => "write `NAME/VERSION`, such as `example.com/hello/1.0.0`",
+            Self::Version { .. } => "a version has three numbers, such as `1.0.0`, `1.0.0-beta.1` or `1.0.0+build`",
+        }
+    }
+}
+
+impl BindleId {
+    /// What is before the last slash.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What is behind the last slash.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+}
+
+impl FromStr for BindleId {
+    type Err = BindleIdError;
+
+    fn from_str(id: &str) -> Result<Self, BindleIdError> {
+        let parts = id.rsplit_once('/').filter(|(name, version)| !name.is_empty() && !version.is_empty());
+        let (name, version) = parts.ok_or_else(|| BindleIdError::Incomplete(id.to_owned()))?;
+        if !is_semantic_version(version) {
+            return Err(BindleIdError::Version { id: id.to_owned(), version: version.to_owned() });
+        }
+        Ok(Self { name: name.to_owned(), version: version.to_owned() })
+    }
+}
+
+impl fmt::Display for BindleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.name, self.version)
+    }
+}
+
+/// Semantic Versioning 2.0.0, items 2, 9 and 10.
+fn is_semantic_version(text: &str) -> bool {
+    let (text, build) = match text.split_once('+') {
+        Some((text, build)) => (text, Some(build)),
+        None => (text, None),
+    };
+    let (core, pre_release) = match text.split_once('-') {
+        Some((core, pre_release)) => (core, Some(pre_release)),
+        None => (text, None),
+    };
+    core.split('.').count() == 3
+        && core.split('.').all(is_number)
+        && pre_release.is_none_or(|text| text.split('.').all(|part| is_identifier(part) && !is_padded(part)))
+        && build.is_none_or(|text| text.split('.').all(is_identifier))
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) && !is_padded(text)
+}
+
+fn is_identifier(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// Whether it is a number with a zero in front.
+fn is_padded(text: &str) -> bool {
+    text.len() > 1 && text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_split_at_its_last_slash() {
+        for (text, name, version) in [
+            ("hello/1.0.0", "hello", "1.0.0"),
+            ("example.com/baz/1.0.0", "example.com/baz", "1.0.0"),
+            ("a/b/c/0.1.0-ivan-20210924170616069", "a/b/c", "0.1.0-ivan-20210924170616069"),
+            ("a/1.0.0-rc.1+build.007", "a", "1.0.0-rc.1+build.007"),
+        ] {
+            let id: BindleId = text.parse().expect(text);
+            assert_eq!((id.name(), id.version()), (name, version));
+            assert_eq!(id.to_string(), text);
+        }
+        for text in ["", "/", "hello", "hello/", "/1.0.0", "1.0.0"] {
+            assert_eq!(text.parse::<BindleId>(), Err(BindleIdError::Incomplete(text.to_owned())), "{text}");
+        }
+    }
+
+    /// SemVer 2.0.0, with examples from its suggested regular expression.
+    #[test]
+    fn a_version_is_a_semantic_version() {
+        for version in [
+            "0.0.4",
+            "10.20.30",
+            "1.1.2-prerelease+meta",
+            "1.1.2+meta-valid",
+            "1.0.0-alpha",
+            "1.0.0-alpha0.valid",
+            "1.0.0-alpha.0valid",
+            "1.0.0-0A.is.legal",
+            "1.0.0--",
+            "1.2.3----R-S.12.9.1--.12+meta",
+            "1.0.0+0.build.1-rc.10000aaa-kk-0.1",
+            "99999999999999999999999.999999999999999999.99999999999999999",
+        ] {
+            assert!(is_semantic_version(version), "{version}");
+        }
+        for version in [
+            "1",
+            "1.0",
+            "1.2.3.4",
+            "v1.0.0",
+            "01.1.1",
+            "1.01.1",
+            "1.1.01",
+            "1.2.3-0123",
+            "1.2.3-0123.0123",
+            "1.0.0-alpha..1",
+            "1.0.0-",
+            "1.0.0+",
+            "1.1.2+.123",
+            "1.0.0+a+b",
+            "1.0.0-alpha_beta",
+            "-1.0.3",
+            "1.0.0 ",
+            "1..0",
+            "１.0.0",
+        ] {
+            assert!(!is_semantic_version(version), "{version}");
+            let error = format!("a/{version}").parse::<BindleId>().expect_err(version);
+            assert!(error.help().contains("three numbers"));
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Which parcels are scripts, and what are they given? Asked by the parent, when all parcels are read.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::config::entry::{self, DEFAULT_ENTRYPOINT};
+use crate::config::values::{Fault, Report};
+use crate::config::{AllowedHosts, Key, Limits, ModuleRef, Origin, ScriptConfig};
+
+use super::groups::{Groups, Walks};
+use super::parcel::{Described, Parcel, Written};
+use super::{BindleConfig, BindleScript};
+
+/// How often, for all scripts together, a group or a parcel may be looked at to find what they require: ten thousand files
+/// for each of fifty scripts fit, and it takes no second.
+const MOST_STEPS: usize = 1_000_000;
+
+/// Only what is exactly of this type is a program.
+const MODULE_TYPE: &str = "application/wasm";
+
+/// The scripts in the order of their parcels, which is that of their routes.
+pub(super) fn scripts(parcels: &[Described<'_>], asked: &BindleConfig, report: &mut Report) -> Vec<BindleScript> {
+    let groups = Groups::of(parcels);
+    let files: Vec<Option<Arc<Parcel>>> =
+        parcels.iter().map(|described| described.is_file.then(|| Arc::new(described.parcel.clone()))).collect();
+    let mut scripts = Vec::new();
+    let mut roots = Vec::new();
+    let mut walks = Walks::new(MOST_STEPS);
+    for (index, described) in parcels.iter().enumerate() {
+        let Some(route) = route(described, report) else { continue };
+        let Some(required) = groups.required_by(index, &mut walks) else {
+            let fault = Fault::new(format!("parcel `{}` is one too many", described.parcel.name));
+            let help = "the programs of this bindle require too many files: make several bindles of it";
+            report.error(described.header.clone(), fault.help(help));
+            break;
+        };
+        let assets: Vec<_> = required.into_iter().filter_map(|index| files.get(index).cloned().flatten()).collect();
+        no_two_in_one_place(described, &assets, report);
+        roots.push(index);
+        scripts.push(BindleScript {
+            module: described.parcel.clone(),
+            assets,
+            settings: settings(described, route, asked, report),
+        });
+    }
+    report_cycles(parcels, &groups, &roots, report);
+    if roots.is_empty() {
+        let fault = Fault::new(format!("nothing in bindle `{}` is served", asked.id));
+        report.warning(0..0, fault.help(format!("a program has the type `{MODULE_TYPE}`, a route and no group")));
+    }
+    scripts
+}
+
+/// The route of a parcel that is served.
+fn route<'d, 't>(described: &'d Described<'t>, report: &mut Report) -> Option<&'d Written<'t>> {
+    let route = described.wagi.route.as_ref()?;
+    let reason = if described.media_type != MODULE_TYPE {
+        format!("only parcels of the type `{MODULE_TYPE}` are programs")
+    } else if let Some((group, _)) = described.member_of.first() {
+        format!("it is in group `{group}`, but only programs in no group are served")
+    } else {
+        return Some(route);
+    };
+    let fault = Fault::new(format!("parcel `{}` is not served: {reason}", described.parcel.name));
+    report.warning(route.1.clone(), fault.label("this route has no effect"));
+    None
+}
+
+fn settings(described: &Described<'_>, route: &Written<'_>, asked: &BindleConfig, report: &mut Report) -> ScriptConfig {
+    let wagi = &described.wagi;
+    let mut origin = Origin::written(report.file(), described.header.clone());
+    origin.note(Key::Route, route.1.clone());
+    origin.note(Key::Module, described.name_span.clone());
+    for (key, written) in
+        [(Key::Entrypoint, &wagi.entrypoint), (Key::Argv, &wagi.argv), (Key::AllowedHosts, &wagi.allowed_hosts)]
+    {
+        if let Some((_, span)) = written {
+            origin.note(key, span.clone());
+        }
+    }
+    let text = |written: &Option<Written<'_>>| written.as_ref().map(|(text, _)| (*text).to_owned());
+    ScriptConfig {
+        origin,
+        route: entry::route(route.0, route.1.clone(), report),
+        // Not known yet; `with_files` sets it.
+        module: ModuleRef::File(PathBuf::new()),
+        entrypoint: text(&wagi.entrypoint).unwrap_or_else(|| DEFAULT_ENTRYPOINT.to_owned()),
+        argv: text(&wagi.argv),
+        environment: asked.environment.clone(),
+        volumes: Vec::new(),
+        allowed_hosts: wagi.allowed_hosts.as_ref().map(|written| allowed_hosts(written, report)).unwrap_or_default(),
+        http_max_concurrency: None,
+        pass_authorization: false,
+        limits: Limits::default(),
+    }
+}
+
+fn allowed_hosts((list, span): &Written<'_>, report: &mut Report) -> AllowedHosts {
+    let mut hosts = AllowedHosts::None;
+    for piece in list.split(',').map(str::trim).filter(|piece| !piece.is_empty()) {
+        let added = hosts.add(piece);
+        let added = added.map_err(|error| Fault::new(format!("in `allowed_hosts`: {error}")).help(error.help()));
+        report.accept(span.clone(), added);
+    }
+    hosts
+}
+
+/// Two files of one script must not have the same name, nor may the name of one be a directory of the other's.
+fn no_two_in_one_place(described: &Described<'_>, assets: &[Arc<Parcel>], report: &mut Report) {
+    let mut sorted: Vec<&Parcel> = assets.iter().map(Arc::as_ref).collect();
+    // By segments: `a/b` stands right behind `a`, and before `a-b`.
+    sorted.sort_by(|a, b| a.name.split('/').cmp(b.name.split('/')));
+    for pair in sorted.windows(2) {
+        let [a, b] = pair else { continue };
+        let complaint = match b.name.strip_prefix(a.name.as_str()) {
+            Some("") if a.sha256 != b.sha256 => format!("two different files with the name `{}`", a.name),
+            Some(below) if below.starts_with('/') => format!("`{}` as a file and as a directory", a.name),
+            _ => continue,
+        };
+        let fault = Fault::new(format!("parcel `{}` requires {complaint}", described.parcel.name));
+        report.error(described.requires_span.clone(), fault);
+    }
+}
+
+fn report_cycles(parcels: &[Described<'_>], groups: &Groups<'_>, roots: &[usize], report: &mut Report) {
+    for cycle in groups.cycles(roots) {
+        let Some(closing) = parcels.get(cycle.closed_by) else { continue };
+        let message = match cycle.groups.as_slice() {
+            [group] => format!("group `{group}` requires itself"),
+            groups => format!("groups require each other: {}", cycle_text(groups)),
+        };
+        let label = format!("parcel `{}` closes the circle", closing.parcel.name);
+        report.error(closing.requires_span.clone(), Fault::new(message).label(label));
+    }
+}
+
+/// `a` → `b` → `a`, without the middle of what is too long to read.
+fn cycle_text(groups: &[&str]) -> String {
+    const MOST: usize = 8;
+    let mut names: Vec<String> = groups.iter().take(MOST).map(|group| format!("`{group}`")).collect();
+    if groups.len() > MOST {
+        names.push(format!("{} more", groups.len() - MOST));
+    }
+    names.extend(groups.first().map(|group| format!("`{group}`")));
+    names.join(" → ")
+}

@@ -1,0 +1,219 @@
+//! What has to be fetched for a bindle, and where does it go?
+//!
+//! Only what a script runs or sees is fetched. In the store, next to the parcels themselves, each set of files that a
+//! script sees is a directory of its own, so that it sees no other; and everything is also where WAGI has always put it.
+//! Called by the parent, on a thread that may block.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::Instant;
+
+use crate::config::{
+    BindleConfig, BindleLocation, BindleScript, Diagnostic, LARGEST_INVOICE, Parcel, ScriptConfig, Sha256, read_invoice,
+};
+
+use super::Source;
+use super::directory::Directory;
+use super::disk::sha256_hex;
+use super::store::{Store, StoreError};
+
+/// How many parcels are fetched at the same time.
+const SIDE_BY_SIDE: usize = 4;
+
+/// What became of a bindle.
+#[derive(Default)]
+pub(super) struct Fetched {
+    pub scripts: Vec<ScriptConfig>,
+    pub problems: Vec<Diagnostic>,
+    /// Where the files of the scripts are.
+    pub store: Option<Store>,
+}
+
+/// Fetches a bindle into the store in `directory`, or into a temporary one.
+pub(super) fn fetch(asked: &BindleConfig, directory: Option<&Path>) -> Fetched {
+    let mut fetched = Fetched::default();
+    let source = match &asked.location {
+        BindleLocation::Directory(root) => Directory::new(root),
+        BindleLocation::Server { .. } => {
+            let problem = Diagnostic::error(format!("cannot fetch bindle `{}`: servers are not built yet", asked.id));
+            fetched.problems.push(problem.help("give `--bindle-path` a directory of standalone bindles"));
+            return fetched;
+        }
+    };
+    if let Err(problem) = fetch_from(&source, asked, directory, &mut fetched) {
+        fetched.problems.push(*problem);
+    }
+    fetched
+}
+
+fn fetch_from(
+    source: &dyn Source,
+    asked: &BindleConfig,
+    directory: Option<&Path>,
+    fetched: &mut Fetched,
+) -> Result<(), Box<Diagnostic>> {
+    let started = Instant::now();
+    let (name, bytes) = source.invoice(&asked.id, LARGEST_INVOICE)?;
+    let (scripts, problems) = read_invoice(&name, bytes.clone(), asked);
+    let is_broken = problems.iter().any(Diagnostic::is_error);
+    fetched.problems.extend(problems);
+    // What a broken invoice asks for is not what its author meant.
+    if is_broken {
+        return Ok(());
+    }
+    let store = Store::open(directory).map_err(|error| unusable(directory, &error))?;
+    let hash = sha256_hex(asked.id.to_string().as_bytes());
+    let invoice = Path::new("_INVOICES").join(&hash);
+    store.write(&invoice, &bytes).map_err(|error| unwritable(&store.path(&invoice), &error))?;
+    let parcels = needed(&scripts);
+    let files = place_all(source, asked, &store, &parcels, &mut fetched.problems);
+    if files.len() == parcels.len() {
+        let bindle = Placed { store: &store, files };
+        for script in scripts {
+            fetched.scripts.push(bindle.script(script, &hash, &mut fetched.problems)?);
+        }
+        let (id, took) = (&asked.id, started.elapsed());
+        tracing::info!(bindle = %id, parcels = parcels.len(), ?took, "fetched and checked");
+    }
+    fetched.store = Some(store);
+    Ok(())
+}
+
+/// Where parcels are, by their contents: the same file may be in several parcels.
+type Files = HashMap<(Sha256, u64), PathBuf>;
+
+/// The parcels that scripts run or see, one for each content.
+fn needed(scripts: &[BindleScript]) -> Vec<Parcel> {
+    let mut seen = HashSet::new();
+    let all =
+        scripts.iter().flat_map(|script| std::iter::once(&script.module).chain(script.assets.iter().map(Arc::as_ref)));
+    all.filter(|parcel| seen.insert((&parcel.sha256, parcel.size))).cloned().collect()
+}
+
+/// Sees to it that all parcels are in the store. Those that cannot be are reported and left out.
+fn place_all(
+    source: &dyn Source,
+    asked: &BindleConfig,
+    store: &Store,
+    parcels: &[Parcel],
+    problems: &mut Vec<Diagnostic>,
+) -> Files {
+    let place = |parcel: &Parcel| match store.find(&parcel.sha256, parcel.size) {
+        Some(path) => Ok(path),
+        None => {
+            let mut bytes = source.parcel(&asked.id, &parcel.sha256).map_err(StoreError::Fetch)?;
+            store.take_in(&parcel.sha256, parcel.size, &mut *bytes)
+        }
+    };
+    let next = AtomicUsize::new(0);
+    let slots: Vec<OnceLock<Result<PathBuf, StoreError>>> = parcels.iter().map(|_| OnceLock::new()).collect();
+    thread::scope(|scope| {
+        for _ in 0..SIDE_BY_SIDE.min(parcels.len()) {
+            scope.spawn(|| {
+                while let Some((parcel, slot)) = {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    parcels.get(index).zip(slots.get(index))
+                } {
+                    slot.get_or_init(|| place(parcel));
+                }
+            });
+        }
+    });
+    let mut files = Files::new();
+    for (parcel, slot) in parcels.iter().zip(slots) {
+        match slot.into_inner() {
+            Some(Ok(path)) => {
+                files.insert((parcel.sha256.clone(), parcel.size), path);
+            }
+            Some(Err(error)) => problems.push(not_placed(parcel, &error)),
+            None => {}
+        }
+    }
+    files
+}
+
+/// Parcels that are in the store.
+struct Placed<'p> {
+    store: &'p Store,
+    files: Files,
+}
+
+impl Placed<'_> {
+    fn script(
+        &self,
+        script: BindleScript,
+        hash: &str,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Result<ScriptConfig, Box<Diagnostic>> {
+        let module = self.file(&script.module)?.to_owned();
+        let mut view = None;
+        if !script.assets.is_empty() {
+            self.show_where_wagi_did(&script.assets, hash, problems);
+            view = Some(self.view(&script.assets)?);
+        }
+        Ok(script.with_files(module, view))
+    }
+
+    fn file(&self, parcel: &Parcel) -> Result<&Path, Box<Diagnostic>> {
+        let file = self.files.get(&(parcel.sha256.clone(), parcel.size)).map(PathBuf::as_path);
+        file.ok_or_else(|| Box::new(Diagnostic::error(format!("parcel `{}` is not in the store", parcel.name))))
+    }
+
+    /// The directory with these files and no others. It is named after them, so that nothing in it ever has to change
+    /// while a server uses it.
+    fn view(&self, assets: &[Arc<Parcel>]) -> Result<PathBuf, Box<Diagnostic>> {
+        let mut lines: Vec<String> = assets.iter().map(|asset| format!("{}\0{}\n", asset.name, asset.sha256)).collect();
+        lines.sort_unstable();
+        lines.dedup();
+        let view = Path::new("_VIEWS").join(sha256_hex(lines.concat().as_bytes()));
+        for asset in assets {
+            let shown = view.join(&asset.name);
+            let done = self.store.show(self.file(asset)?, &shown);
+            done.map_err(|error| unwritable(&self.store.path(&shown), &error))?;
+        }
+        Ok(self.store.path(view))
+    }
+
+    /// All files of a bindle in one directory, for those who look for them there; guests do not.
+    fn show_where_wagi_did(&self, assets: &[Arc<Parcel>], hash: &str, problems: &mut Vec<Diagnostic>) {
+        for asset in assets {
+            let shown = Path::new("_ASSETS").join(hash).join(&asset.name);
+            let Ok(file) = self.file(asset) else { continue };
+            if let Err(error) = self.store.show(file, &shown) {
+                let message = format!("cannot show parcel `{}` as `{}`", asset.name, self.store.path(&shown).display());
+                let problem = Diagnostic::warning(message).at(asset.place.clone()).caused_by(&error);
+                problems.push(problem.help("scripts do not look there"));
+            }
+        }
+    }
+}
+
+fn not_placed(parcel: &Parcel, error: &StoreError) -> Diagnostic {
+    let name = &parcel.name;
+    let message = match error {
+        StoreError::Fetch(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            format!("parcel `{name}` is not in the bindle, but needed")
+        }
+        StoreError::Fetch(_) => format!("cannot fetch parcel `{name}`"),
+        StoreError::Keep { .. } => format!("cannot keep parcel `{name}`"),
+        StoreError::Digest { .. } | StoreError::Size { .. } | StoreError::Endless(_) => {
+            format!("parcel `{name}` is not what the invoice says")
+        }
+    };
+    Diagnostic::error(message).at(parcel.place.clone()).caused_by(error)
+}
+
+fn unusable(directory: Option<&Path>, error: &std::io::Error) -> Box<Diagnostic> {
+    let message = match directory {
+        Some(directory) => format!("cannot use the module cache `{}`", directory.display()),
+        None => "cannot make a temporary directory for parcels".to_owned(),
+    };
+    Box::new(Diagnostic::error(message).caused_by(error))
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Box<Diagnostic> {
+    Box::new(Diagnostic::error(format!("cannot write `{}` in the module cache", path.display())).caused_by(error))
+}

@@ -1,0 +1,141 @@
+//! How do bytes get to the disk whole, private and with their digest? Used by `store`, and for the digest of ids.
+
+use std::fmt::Write as _;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256 as Hasher};
+
+/// A file that is being written. It is removed if it is not finished.
+pub(super) struct Partial {
+    pub file: File,
+    pub path: PathBuf,
+}
+
+impl Partial {
+    /// A new file in `directory`.
+    pub fn begin(directory: &Path) -> io::Result<Self> {
+        loop {
+            let path = directory.join(random_name()?);
+            match private_file(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                created => return created.map(|file| Self { file, path }),
+            }
+        }
+    }
+
+    /// Gives it its name, in place of what has it. The bytes are on the disk before the name is.
+    pub fn finish(self, path: &Path) -> io::Result<()> {
+        self.file.sync_all()?;
+        if let Some(directory) = path.parent() {
+            create_directories(directory)?;
+        }
+        fs::rename(&self.path, path)
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // After a rename there is nothing to remove, unless the names were links to one file: then both remain.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Which side of a copy failed.
+pub(super) enum Stopped {
+    Reading(io::Error),
+    Writing(io::Error),
+}
+
+/// Copies until the end, or one byte beyond `most`; the digest and number of the bytes.
+pub(super) fn copy_and_digest(from: &mut dyn Read, to: &mut dyn Write, most: u64) -> Result<(String, u64), Stopped> {
+    let mut from = from.take(most.saturating_add(1));
+    let mut hasher = Hasher::new();
+    let mut buffer = vec![0; 1 << 16];
+    let mut bytes = 0;
+    loop {
+        let read = match from.read(&mut buffer) {
+            Ok(0) => return Ok((hex(&hasher.finalize()), bytes)),
+            Ok(read) => buffer.get(..read).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Stopped::Reading(error)),
+        };
+        hasher.update(read);
+        to.write_all(read).map_err(Stopped::Writing)?;
+        bytes += read.len() as u64;
+    }
+}
+
+/// The SHA-256 of `bytes` in hexadecimal digits.
+pub(super) fn sha256_hex(bytes: &[u8]) -> String {
+    hex(&Hasher::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+fn random_name() -> io::Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(hex(&bytes))
+}
+
+/// A new directory that nobody else can look into.
+pub(super) fn fresh_directory() -> io::Result<PathBuf> {
+    let path = std::env::temp_dir().join(format!("wagi-{}", random_name()?));
+    directory_builder().create(&path)?;
+    Ok(path)
+}
+
+/// Makes a directory and those above it, as far as they are not there.
+pub(super) fn create_directories(path: &Path) -> io::Result<()> {
+    directory_builder().recursive(true).create(path)
+}
+
+fn directory_builder() -> DirBuilder {
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+}
+
+fn private_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.write(true).create_new(true).open(path)
+}
+
+/// Whether two names lead to one file, neither being a link to the other.
+#[cfg(unix)]
+pub(super) fn is_same_file(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let identity = |path| fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()));
+    matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+#[cfg(not(unix))]
+pub(super) fn is_same_file(_: &Path, _: &Path) -> bool {
+    false
+}
+
+/// How long ago a file was written, or linked to, which leaves the time of writing as it was.
+#[cfg(unix)]
+pub(super) fn age(file: &fs::Metadata) -> Option<Duration> {
+    use std::os::unix::fs::MetadataExt as _;
+    let changed =
+        std::time::SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(file.ctime()).ok()?))?;
+    changed.elapsed().ok()
+}
+
+#[cfg(not(unix))]
+pub(super) fn age(file: &fs::Metadata) -> Option<Duration> {
+    file.modified().ok()?.elapsed().ok()
+}
