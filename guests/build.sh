@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # How are the guest programs built from source?
 #
-#   guests/build.sh OUT_DIR [rust] [c] [go]        without a language: rust
+#   guests/build.sh OUT_DIR [rust] [outbound] [c] [go]        without a name: rust
 #
-# Leaves probe.wasm, c-hello.wasm, c-echo.wasm and go-hello.wasm in OUT_DIR, as far as asked for. Installs nothing.
-# Refresh the copy that the tests carry with `guests/build.sh tests/guests`.
+# Leaves probe.wasm, outbound.wasm, c-hello.wasm, c-echo.wasm and go-hello.wasm in OUT_DIR, as far as asked for.
+# Installs nothing; outbound, in Rust like the probe, depends on crates, which are downloaded. Refresh the copy that the
+# tests carry with `guests/build.sh tests/guests`.
 #
 # Rust is built with rustup's wasm32-wasip1 target where that is installed. Otherwise with Debian's compiler, which
 # builds the standard library from source (packages rustc-web cargo-web rust-web-src wasi-libc lld). Two compilers write
@@ -24,10 +25,11 @@ has_rustup_target() {
     command -v rustup >/dev/null && rustup target list --installed 2>/dev/null | grep -qx wasm32-wasip1
 }
 
+# Builds the package $1, whose program is called $2.
 build_rust() {
     local build=${CARGO_TARGET_DIR:-$here/target}
     local arguments=(build --quiet --release --locked --target wasm32-wasip1 --manifest-path "$here/Cargo.toml"
-        --target-dir "$build")
+        --package "$1" --target-dir "$build")
     # Panic messages name source files: without this, the bytes would depend on where they lie.
     local flags="--remap-path-prefix=$here=guests --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
     # Flags meant for building the gateway would replace those given here.
@@ -49,7 +51,7 @@ build_rust() {
         exit 1
     fi
     # Not `cp`, which would make the copy executable.
-    install -m 644 "$build/wasm32-wasip1/release/probe.wasm" "$out/probe.wasm"
+    install -m 644 "$build/wasm32-wasip1/release/$2.wasm" "$out/$2.wasm"
 }
 
 build_c() {
@@ -67,7 +69,9 @@ build_go() {
 
 for language in "${@:-rust}"; do
     case $language in
-    rust | c | go) "build_$language" ;;
+    rust) build_rust wagi-guests probe ;;
+    outbound) build_rust wagi-guest-outbound outbound ;;
+    c | go) "build_$language" ;;
     *)
         echo "build.sh: no guests in '$language'" >&2
         exit 2

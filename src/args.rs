@@ -64,7 +64,7 @@ struct CommandLine {
     #[arg(long, alias = "default-host", value_name = "HOST[:PORT]")]
     hostname: Option<Hostname>,
 
-    /// Where modules from elsewhere will be kept
+    /// Keep modules of registries and bindles in this directory [default: a temporary one]
     #[arg(long, value_name = "DIR")]
     module_cache: Option<PathBuf>,
 
@@ -155,6 +155,7 @@ impl CommandLine {
             listen: self.listen,
             hostname: self.hostname,
             module_cache: self.module_cache,
+            registry_credentials: registry_credentials(variable),
             log_dir: directory(self.log_dir, "WAGI_LOG_DIR"),
             log_format: match self.log_format {
                 Form::Text => LogFormat::Text,
@@ -238,6 +239,14 @@ impl CommandLine {
 fn text_of(name: &str, variable: Variable<'_>) -> Result<Option<String>, Refusal> {
     let text = variable(name).map(OsString::into_string).transpose();
     text.map_err(|_| Refusal::new(ErrorKind::InvalidUtf8, format!("environment variable {name} is not UTF-8")))
+}
+
+/// Where Docker and Podman keep what one logs in to registries with.
+fn registry_credentials(variable: Variable<'_>) -> Vec<PathBuf> {
+    let below = |name: &str, file: &str| variable(name).map(|directory| Path::new(&directory).join(file));
+    let docker = below("DOCKER_CONFIG", "config.json").or_else(|| below("HOME", ".docker/config.json"));
+    let podman = [below("XDG_RUNTIME_DIR", "containers/auth.json"), below("HOME", ".config/containers/auth.json")];
+    docker.into_iter().chain(podman.into_iter().flatten()).collect()
 }
 
 fn tls(cert: Option<PathBuf>, key: Option<PathBuf>) -> Result<Option<TlsFiles>, Refusal> {
@@ -400,6 +409,16 @@ mod tests {
         assert!(refusal("-b a/1.0.0", &env).contains("--bindle needs"));
         assert!(refusal("-c Cargo.toml", &[("WAGI_TLS_CERT", "c")]).contains("WAGI_TLS_KEY"));
         assert!(refusal("-c Cargo.toml", &[("BINDLE_HTTP_USER", "me")]).contains("need each other"));
+    }
+
+    #[test]
+    fn credentials_for_registries_are_where_docker_and_podman_keep_them() {
+        let files = |env: &[(&str, &str)]| with_env("-c Cargo.toml", env).expect("valid").registry_credentials;
+        let home = ["/h/.docker/config.json", "/h/.config/containers/auth.json"].map(PathBuf::from);
+        assert_eq!(files(&[("HOME", "/h")]), home);
+        let all = ["/d/config.json", "/x/containers/auth.json", "/h/.config/containers/auth.json"].map(PathBuf::from);
+        assert_eq!(files(&[("HOME", "/h"), ("DOCKER_CONFIG", "/d"), ("XDG_RUNTIME_DIR", "/x")]), all);
+        assert_eq!(files(&[("HOME", ""), ("DOCKER_CONFIG", "")]), [] as [PathBuf; 0]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 use super::env_file;
 use super::file::{must_be_directory, must_be_file, relative_paths};
 use super::values::{Fault, Report, Value, array, boolean, count, string, table};
-use super::{AllowedHosts, Key, Limits, ModuleRef, Origin, ScriptConfig, Volume};
+use super::{AllowedHosts, BindleId, Key, Limits, ModuleRef, Origin, ScriptConfig, Volume};
 use crate::route::RoutePattern;
 
 const KEYS: [&str; 13] = [
@@ -138,14 +138,19 @@ fn module(entry: &DeTable<'_>, header: &Range<usize>, report: &mut Report) -> Op
     let server = report.optional(entry, "bindle_server", |value| string("bindle_server", value).map(str::to_owned));
     let (text, span) = required(entry, "module", header, report)?;
     let parsed = text.parse::<ModuleRef>().map_err(|error| Fault::new(error.to_string()).help(error.help()));
-    let module = report.accept(span.clone(), parsed)?;
-    let available = match &module {
+    let mut module = report.accept(span.clone(), parsed)?;
+    let available = match &mut module {
         ModuleRef::File(path) => must_be_file(path).map_err(|fault| Fault::new(fault).help(relative_paths())),
-        ModuleRef::Oci(_) => Err(Fault::new("modules from a registry are not built yet")),
-        ModuleRef::Bindle(_) if server.is_none() && !entry.contains_key("bindle_server") => {
+        // What it names is for `fetch` to find out.
+        ModuleRef::Oci(_) => Ok(()),
+        ModuleRef::Bindle { .. } if server.is_none() && !entry.contains_key("bindle_server") => {
             Err(Fault::new("a `bindle:` module needs `bindle_server`, the URL of the server that has it"))
         }
-        ModuleRef::Bindle(_) => Err(Fault::new("modules from a bindle server are not built yet")),
+        ModuleRef::Bindle { id, server: at } => {
+            *at = server;
+            let parsed = id.parse::<BindleId>().map(drop);
+            parsed.map_err(|error| Fault::new(error.to_string()).help(error.help()))
+        }
     };
     report.accept(span, available)?;
     Some(module)

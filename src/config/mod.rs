@@ -70,6 +70,8 @@ pub struct Config {
     pub cache: Option<CompilationCache>,
     /// Where modules from elsewhere are kept; `None` for a directory that is removed at the end.
     pub module_cache: Option<PathBuf>,
+    /// The files with credentials for registries, the first beating the next; those that are missing are passed over.
+    pub registry_credentials: Vec<PathBuf>,
 }
 
 /// How to listen.
@@ -183,6 +185,7 @@ impl Config {
             limits: manifest.limits.gateway,
             cache: cache::read(options.cache.as_deref(), options.strict, &mut problems),
             module_cache: options.module_cache.clone(),
+            registry_credentials: options.registry_credentials.clone(),
         };
         (config, problems)
     }

@@ -13,10 +13,15 @@ use url::Url;
 pub enum ModuleRef {
     /// A file; a relative path starts from the working directory.
     File(PathBuf),
-    /// A reference into an OCI registry, without the scheme: `HOST[:PORT]/NAME[:TAG]`.
+    /// A reference into an OCI registry, without the scheme: `HOST[:PORT]/NAME[:TAG][@DIGEST]`.
     Oci(String),
-    /// A module of a bindle server: `NAME/VERSION`.
-    Bindle(String),
+    /// The program of a bindle.
+    Bindle {
+        /// `NAME/VERSION`.
+        id: String,
+        /// The base URL of the server that has it, which is written elsewhere than the reference.
+        server: Option<String>,
+    },
 }
 
 /// Why a text says nothing about where a module is.
@@ -80,18 +85,27 @@ impl FromStr for ModuleRef {
         if text.is_empty() {
             return Err(ModuleRefError::Empty);
         }
+        // Not every reference is a URL: behind the name there may be an `@` and a digest.
+        if let Some(("oci", named)) = text.split_once(':') {
+            return oci(named);
+        }
         let Ok(url) = Url::parse(text) else { return Ok(Self::File(text.into())) };
         let named = url.as_str().split_once(':').map_or("", |(_, named)| named).to_owned();
         match url.scheme() {
             "file" => file(text, &url).map(Self::File),
-            "oci" => match named.strip_prefix("//").unwrap_or(&named) {
-                "" => Err(ModuleRefError::NothingNamed("oci")),
-                reference => Ok(Self::Oci(reference.to_owned())),
-            },
+            // In capitals, which a URL does not mind.
+            "oci" => oci(&named),
             "bindle" if named.is_empty() => Err(ModuleRefError::NothingNamed("bindle")),
-            "bindle" => Ok(Self::Bindle(named)),
+            "bindle" => Ok(Self::Bindle { id: named, server: None }),
             scheme => Err(ModuleRefError::UnknownScheme { scheme: scheme.to_owned(), url: text.to_owned() }),
         }
+    }
+}
+
+fn oci(named: &str) -> Result<ModuleRef, ModuleRefError> {
+    match named.strip_prefix("//").unwrap_or(named) {
+        "" => Err(ModuleRefError::NothingNamed("oci")),
+        reference => Ok(ModuleRef::Oci(reference.to_owned())),
     }
 }
 
@@ -107,7 +121,7 @@ impl fmt::Display for ModuleRef {
         match self {
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Oci(reference) => write!(f, "oci:{reference}"),
-            Self::Bindle(id) => write!(f, "bindle:{id}"),
+            Self::Bindle { id, .. } => write!(f, "bindle:{id}"),
         }
     }
 }
@@ -135,7 +149,11 @@ mod tests {
             ("oci:foo:bar", oci("foo:bar")),
             ("oci:example/foo:1.2.3", oci("example/foo:1.2.3")),
             ("oci://example.com:9000/foo:dev", oci("example.com:9000/foo:dev")),
-            ("bindle:example.com/hello/1.0.0", ModuleRef::Bindle("example.com/hello/1.0.0".to_owned())),
+            ("oci://hello@sha256:00", oci("hello@sha256:00")),
+            (
+                "bindle:example.com/hello/1.0.0",
+                ModuleRef::Bindle { id: "example.com/hello/1.0.0".to_owned(), server: None },
+            ),
         ] {
             assert_eq!(text.parse(), Ok(reference), "{text}");
         }

@@ -19,6 +19,8 @@ pub struct Options {
     pub hostname: Option<Hostname>,
     /// Where modules from elsewhere are to be kept, once there are any.
     pub module_cache: Option<PathBuf>,
+    /// The files with credentials for registries, the first beating the next; they may be missing. Default: none.
+    pub registry_credentials: Vec<PathBuf>,
     /// Where the standard error of guests is kept in files. Default: nowhere.
     pub log_dir: Option<PathBuf>,
     /// The form of our own log. Default: text.
@@ -85,6 +87,7 @@ impl Options {
             listen: (Ipv4Addr::LOCALHOST, 3000).into(),
             hostname: None,
             module_cache: None,
+            registry_credentials: Vec::new(),
             log_dir: None,
             log_format: LogFormat::Text,
             tls: None,

@@ -18,6 +18,7 @@ use crate::config::{
 use super::Source;
 use super::directory::Directory;
 use super::disk::sha256_hex;
+use super::server::Server;
 use super::store::{Store, StoreError};
 
 /// How many parcels are fetched at the same time.
@@ -35,15 +36,14 @@ pub(super) struct Fetched {
 /// Fetches a bindle into the store in `directory`, or into a temporary one.
 pub(super) fn fetch(asked: &BindleConfig, directory: Option<&Path>) -> Fetched {
     let mut fetched = Fetched::default();
-    let source = match &asked.location {
-        BindleLocation::Directory(root) => Directory::new(root),
-        BindleLocation::Server { .. } => {
-            let problem = Diagnostic::error(format!("cannot fetch bindle `{}`: servers are not built yet", asked.id));
-            fetched.problems.push(problem.help("give `--bindle-path` a directory of standalone bindles"));
-            return fetched;
-        }
+    let done = match &asked.location {
+        BindleLocation::Directory(root) => fetch_from(&Directory::new(root), asked, directory, &mut fetched),
+        BindleLocation::Server { url, login, insecure } => match Server::new(url, login.as_ref(), *insecure) {
+            Ok(server) => fetch_from(&server, asked, directory, &mut fetched),
+            Err(error) => Err(Box::new(error.report(format!("cannot fetch bindle `{}`", asked.id)))),
+        },
     };
-    if let Err(problem) = fetch_from(&source, asked, directory, &mut fetched) {
+    if let Err(problem) = done {
         fetched.problems.push(*problem);
     }
     fetched
@@ -206,7 +206,7 @@ fn not_placed(parcel: &Parcel, error: &StoreError) -> Diagnostic {
     Diagnostic::error(message).at(parcel.place.clone()).caused_by(error)
 }
 
-fn unusable(directory: Option<&Path>, error: &std::io::Error) -> Box<Diagnostic> {
+pub(super) fn unusable(directory: Option<&Path>, error: &std::io::Error) -> Box<Diagnostic> {
     let message = match directory {
         Some(directory) => format!("cannot use the module cache `{}`", directory.display()),
         None => "cannot make a temporary directory for parcels".to_owned(),

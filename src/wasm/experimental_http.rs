@@ -139,8 +139,10 @@ async fn request(
     let response = outbound.client.send(request, std::time::Duration::MAX).await?;
     let (memory, state) = split(caller)?;
     output(memory, range(status, 2), &response.status().to_le_bytes())?;
-    let opened = state.sessions().ok_or(Error::InvalidHandle)?.open(response)?;
-    output_number(memory, handle, opened as usize)
+    let sessions = state.sessions().ok_or(Error::InvalidHandle)?;
+    let opened = sessions.open(response)?;
+    // An answer whose handle the guest never learns would be held until it ends.
+    output_number(memory, handle, opened as usize).inspect_err(|_| sessions.close(opened))
 }
 
 fn header(

@@ -141,7 +141,7 @@ fn bindles_that_cannot_be_had_are_refused() {
     for (arguments, message) in [
         (["-b", "a/1.0.0", "--bindle-path", "."], "there is no bindle `a/1.0.0` in `.`"),
         (["-b", "a/1.0", "--bindle-path", "."], "`1.0` in `a/1.0` is not a version"),
-        (["-b", "a/1.0.0", "--bindle-url", "http://127.0.0.1:1/v1"], "bindle `a/1.0.0`: servers are not built yet"),
+        (["-b", "a/1.0.0", "--bindle-url", "http://127.0.0.1:1/v1"], "cannot fetch the invoice of bindle `a/1.0.0`"),
     ] {
         let output = run(directory.path(), &arguments);
         assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(1), ""));

@@ -1,11 +1,14 @@
-//! What the tests stand on: guests, a gateway in the same process, a server in another.
+//! What the tests stand on: guests, a gateway in the same process, a server in another, servers that guests call.
 
+pub mod bindle;
+pub mod caller;
 pub mod guest;
 pub mod harness;
 pub mod http1;
 pub mod http2;
 pub mod process;
 pub mod site;
+pub mod upstream;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -1,0 +1,229 @@
+//! How are bytes fetched from a server?
+//!
+//! With GET over HTTP/1.1, along redirects that lead nowhere less safe, each step with an end to its patience. Used by
+//! those who know what is asked for: bindle servers and registries. Who asks trusts no byte of an answer.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, LOCATION, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::{Client, Error as ExchangeError};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::timeout;
+use url::{Host, Url};
+
+use super::dial::{DialError, Dialer};
+use super::tls::{self, TlsError};
+
+/// How many redirects are followed.
+const REDIRECTS: usize = 5;
+
+/// How long a server may take for the head of an answer, connecting included.
+const HEAD: Duration = Duration::from_secs(30);
+
+/// How long it may take for the next piece of a body.
+const PIECE: Duration = Duration::from_secs(15);
+
+/// How much the head of an answer may have.
+const LARGEST_HEAD: usize = 64 << 10;
+
+/// How long a connection is kept for the next request. Servers rarely keep theirs much longer.
+const IDLE: Duration = Duration::from_secs(15);
+
+/// Whose certificates are believed.
+#[derive(Debug, Default)]
+pub(super) struct HttpOptions {
+    /// A PEM file of certificates that are believed besides the system's.
+    pub roots: Option<PathBuf>,
+    /// Whether any certificate is believed.
+    pub accept_any_certificate: bool,
+}
+
+/// Fetches, and keeps connections for the next time. Needs a tokio runtime around it.
+#[derive(Clone)]
+pub(super) struct Http {
+    pool: Client<Dialer, Empty<Bytes>>,
+}
+
+/// Why nothing could be fetched.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HttpError {
+    #[error(transparent)]
+    Setup(#[from] TlsError),
+    #[error("cannot ask `{0}`: it is not the URL of a server")]
+    NoServer(String),
+    #[error("cannot reach `{url}`")]
+    Dial { url: String, source: DialError },
+    #[error("no answer from `{url}`")]
+    Exchange { url: String, source: ExchangeError },
+    #[error("no answer from `{url}` within {} s", HEAD.as_secs())]
+    NoHead { url: String },
+    #[error("the answer of `{url}` breaks off")]
+    Body { url: String, source: hyper::Error },
+    #[error("the answer of `{url}` stalls for {} s", PIECE.as_secs())]
+    NoPiece { url: String },
+    #[error("the answer of `{url}` has more than {most} bytes")]
+    TooLarge { url: String, most: u64 },
+    #[error("`{url}` redirects to `{to}`, {why}")]
+    Redirect { url: String, to: String, why: &'static str },
+    #[error("more than {REDIRECTS} redirects, the last by `{0}`")]
+    TooManyRedirects(String),
+}
+
+impl HttpError {
+    /// Whether it may go away by itself within seconds.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Dial { source, .. } => matches!(source, DialError::Connect(_)),
+            Self::Exchange { .. } | Self::Body { .. } => true,
+            // Waiting for what is slow has taken long enough already.
+            _ => false,
+        }
+    }
+
+    fn of_exchange(url: &Url, error: ExchangeError) -> Self {
+        let url = shown(url);
+        match std::error::Error::source(&error).and_then(|source| source.downcast_ref::<DialError>()) {
+            Some(source) => Self::Dial { url, source: source.clone() },
+            None => Self::Exchange { url, source: error },
+        }
+    }
+}
+
+impl Http {
+    pub fn new(options: &HttpOptions) -> Result<Self, HttpError> {
+        let tls =
+            if options.accept_any_certificate { tls::careless()? } else { tls::careful(options.roots.as_deref())? };
+        let pool = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .http1_max_buf_size(LARGEST_HEAD)
+            .build(Dialer(Arc::new(tls).into()));
+        Ok(Self { pool })
+    }
+
+    /// The answer to a GET, which may be any status; redirects are followed. What `headers` authorize is only for the
+    /// host and port of `url`.
+    pub async fn get(&self, url: &Url, headers: &HeaderMap) -> Result<Answer, HttpError> {
+        let (mut url, mut headers) = (url.clone(), headers.clone());
+        headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(concat!("wagi/", env!("CARGO_PKG_VERSION"))));
+        for _ in 0..=REDIRECTS {
+            let answer = self.get_once(&url, &headers).await?;
+            let Some(next) = redirect(&url, answer.status, &answer.headers)? else { return Ok(answer) };
+            if (next.host(), next.port_or_known_default()) != (url.host(), url.port_or_known_default()) {
+                headers.remove(AUTHORIZATION);
+            }
+            url = next;
+        }
+        Err(HttpError::TooManyRedirects(shown(&url)))
+    }
+
+    async fn get_once(&self, url: &Url, headers: &HeaderMap) -> Result<Answer, HttpError> {
+        let uri = Some(url).filter(|url| is_of_server(url)).and_then(|url| bare(url).as_str().parse::<Uri>().ok());
+        let mut request = Request::new(Empty::new());
+        *request.uri_mut() = uri.ok_or_else(|| HttpError::NoServer(shown(url)))?;
+        *request.headers_mut() = headers.clone();
+        let answer =
+            timeout(HEAD, self.pool.request(request)).await.map_err(|_| HttpError::NoHead { url: shown(url) })?;
+        let (head, body) = answer.map_err(|error| HttpError::of_exchange(url, error))?.into_parts();
+        Ok(Answer { status: head.status, headers: head.headers, url: url.clone(), body })
+    }
+}
+
+/// The answer of a server.
+pub(super) struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    /// Where it is from, after all redirects.
+    pub url: Url,
+    body: Incoming,
+}
+
+impl Answer {
+    /// The next piece of the body; none at the end.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, HttpError> {
+        let next = async {
+            loop {
+                match self.body.frame().await.transpose()?.map(hyper::body::Frame::into_data) {
+                    None => return Ok(None),
+                    Some(Ok(piece)) if !piece.is_empty() => return Ok(Some(piece)),
+                    // Trailers say nothing that matters.
+                    Some(_) => {}
+                }
+            }
+        };
+        let next = timeout(PIECE, next).await.map_err(|_| HttpError::NoPiece { url: shown(&self.url) })?;
+        next.map_err(|source| HttpError::Body { url: shown(&self.url), source })
+    }
+
+    /// The whole body, which may have `most` bytes.
+    pub async fn bytes(&mut self, most: u64) -> Result<Vec<u8>, HttpError> {
+        let mut bytes = Vec::new();
+        while let Some(piece) = self.chunk().await? {
+            if (bytes.len() + piece.len()) as u64 > most {
+                return Err(HttpError::TooLarge { url: shown(&self.url), most });
+            }
+            bytes.extend_from_slice(&piece);
+        }
+        Ok(bytes)
+    }
+}
+
+/// Where an answer sends us, if it is a redirect that says so.
+fn redirect(url: &Url, status: StatusCode, headers: &HeaderMap) -> Result<Option<Url>, HttpError> {
+    if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
+    }
+    let Some(location) = headers.get(LOCATION).and_then(|location| std::str::from_utf8(location.as_bytes()).ok())
+    else {
+        return Ok(None);
+    };
+    let Ok(next) = url.join(location) else { return Ok(None) };
+    let refuse = |why| Err(HttpError::Redirect { url: shown(url), to: shown(&next), why });
+    if !is_of_server(&next) {
+        return refuse("which is not the URL of a server");
+    }
+    if url.scheme() == "https" && next.scheme() != "https" {
+        return refuse("where anybody on the way could read and change what is sent");
+    }
+    if is_link_local(&next) && !is_link_local(url) {
+        return refuse("an address for the machine's own surroundings");
+    }
+    Ok(Some(next))
+}
+
+/// Clouds tell their machines secrets at such addresses; no public server has one.
+fn is_link_local(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_link_local(),
+        Some(Host::Ipv6(address)) => {
+            address.is_unicast_link_local() || address.to_ipv4_mapped().is_some_and(|address| address.is_link_local())
+        }
+        _ => false,
+    }
+}
+
+fn is_of_server(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https") && url.has_host()
+}
+
+/// A URL without name, password and fragment, which are not for requests.
+fn bare(url: &Url) -> Url {
+    let mut bare = url.clone();
+    // Only URLs without host, which have neither, refuse to be without.
+    let _ = bare.set_username("").and_then(|()| bare.set_password(None));
+    bare.set_fragment(None);
+    bare
+}
+
+/// A URL as it may be shown: queries are where storage servers put what authorizes a download.
+fn shown(url: &Url) -> String {
+    let mut shown = bare(url);
+    shown.set_query(None);
+    shown.into()
+}

@@ -1,0 +1,188 @@
+//! How does a reference become a file of the store?
+//!
+//! Its manifest names the layer that is the module; both are kept by their digests, so that what is pinned to one is asked
+//! for once and never again. A tag is asked for at each start; what it was last is noted for the day the registry is
+//! down. Called by `mod`, on a thread that may block.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use crate::config::Sha256;
+use crate::fetch::disk::sha256_hex;
+use crate::fetch::store::{Store, StoreError};
+
+use super::error::PullError;
+use super::manifest::{self, Content, Descriptor, ManifestError};
+use super::reference::{self, Reference, Version};
+use super::registry::{LARGEST_MANIFEST, Line, Sent, Session};
+
+/// How often a module is asked for that does not arrive whole.
+const ATTEMPTS: usize = 2;
+
+/// What modules are pulled with.
+pub(super) struct Pull<'p> {
+    pub store: &'p Store,
+    pub line: &'p Line,
+    /// How many bytes a module may have.
+    pub most: u64,
+}
+
+/// A module in the store.
+#[derive(Debug)]
+pub(super) struct Pulled {
+    pub path: PathBuf,
+    /// Why it is what the tag was, and not what it may be now.
+    pub outdated: Option<PullError>,
+}
+
+impl Pull<'_> {
+    pub fn pull(&self, reference: &Reference) -> Result<Pulled, PullError> {
+        let started = Instant::now();
+        let found = self.module(reference);
+        if matches!(reference.version, Version::Tag(_)) {
+            match found {
+                Ok((_, ref layer)) => self.note(reference, layer),
+                Err(error) if error.is_outage() => {
+                    let noted = self.noted(reference);
+                    return match noted.and_then(|layer| self.store.find(&layer.sha256, layer.size)) {
+                        Some(path) => Ok(Pulled { path, outdated: Some(error) }),
+                        None => Err(error),
+                    };
+                }
+                Err(_) => {}
+            }
+        }
+        let (path, layer) = found?;
+        let took = started.elapsed();
+        tracing::info!(module = %reference, bytes = layer.size, digest = %layer.sha256, ?took, "module is in the cache");
+        Ok(Pulled { path, outdated: None })
+    }
+
+    fn module(&self, reference: &Reference) -> Result<(PathBuf, Descriptor), PullError> {
+        let mut session = Session::new(self.line, reference);
+        let registry = reference.registry.name();
+        let content = match &reference.version {
+            Version::Tag(tag) => {
+                let sent = session.manifest(tag)?;
+                check_against_header(&sent)?;
+                self.take_in(sent, registry)?
+            }
+            Version::Digest(sha256) => self.by_digest(sha256, None, &mut session, registry)?,
+        };
+        let layer = match content {
+            Content::Module(layer) => layer,
+            Content::Manifest(next) => match self.by_digest(&next.sha256, Some(next.size), &mut session, registry)? {
+                Content::Module(layer) => layer,
+                Content::Manifest(_) => return Err(unusable(registry, None, ManifestError::Nested)),
+            },
+        };
+        Ok((self.layer(&layer, &mut session, registry)?, layer))
+    }
+
+    /// What the manifest with a digest says, from the store if it is there.
+    fn by_digest(
+        &self,
+        sha256: &Sha256,
+        size: Option<u64>,
+        session: &mut Session<'_>,
+        registry: &str,
+    ) -> Result<Content, PullError> {
+        if let Some(bytes) = self.stored(sha256) {
+            return manifest::read(&bytes, None).map_err(|error| unusable(registry, None, error));
+        }
+        let sent = session.manifest(&format!("sha256:{sha256}"))?;
+        let found = sha256_hex(&sent.bytes);
+        if found != sha256.as_str() {
+            return Err(PullError::ManifestDigest { found, expected: sha256.to_string() });
+        }
+        let bytes = sent.bytes.len() as u64;
+        if let Some(expected) = size.filter(|size| *size != bytes) {
+            return Err(PullError::ManifestSize { found: bytes, expected });
+        }
+        self.take_in(sent, registry)
+    }
+
+    /// Understands a manifest that is what it should be, and keeps it.
+    fn take_in(&self, sent: Sent, registry: &str) -> Result<Content, PullError> {
+        let content = manifest::read(&sent.bytes, sent.content_type.as_deref())
+            .map_err(|error| unusable(registry, sent.content_type.clone(), error))?;
+        if let Ok(sha256) = sha256_hex(&sent.bytes).parse() {
+            let kept = self.store.take_in(&sha256, sent.bytes.len() as u64, &mut sent.bytes.as_slice());
+            kept.map_err(|error| PullError::of_module(error, registry))?;
+        }
+        Ok(content)
+    }
+
+    /// A manifest of the store, if it is there undamaged.
+    fn stored(&self, sha256: &Sha256) -> Option<Vec<u8>> {
+        let path = self.store.path(sha256.as_str());
+        fs::symlink_metadata(&path).ok().filter(|found| found.is_file() && found.len() <= LARGEST_MANIFEST)?;
+        let mut bytes = Vec::new();
+        File::open(&path).ok()?.take(LARGEST_MANIFEST).read_to_end(&mut bytes).ok()?;
+        (sha256_hex(&bytes) == sha256.as_str()).then_some(bytes)
+    }
+
+    fn layer(&self, layer: &Descriptor, session: &mut Session<'_>, registry: &str) -> Result<PathBuf, PullError> {
+        if layer.size > self.most {
+            return Err(PullError::TooLarge { size: layer.size, most: self.most });
+        }
+        if let Some(path) = self.store.find(&layer.sha256, layer.size) {
+            return Ok(path);
+        }
+        let mut attempts = 0;
+        loop {
+            let mut bytes = session.layer(&format!("sha256:{}", layer.sha256), layer.size)?;
+            let taken = self.store.take_in(&layer.sha256, layer.size, &mut bytes);
+            attempts += 1;
+            if attempts == ATTEMPTS || !matches!(taken, Err(StoreError::Fetch(_))) {
+                return taken.map_err(|error| PullError::of_module(error, registry));
+            }
+        }
+    }
+
+    fn note_path(reference: &Reference) -> PathBuf {
+        Path::new("_OCI").join(sha256_hex(reference.to_string().as_bytes()))
+    }
+
+    /// Notes what a tag is, so that it can be served when the registry is down.
+    fn note(&self, reference: &Reference, layer: &Descriptor) {
+        match self.noted(reference) {
+            Some(noted) if noted == *layer => return,
+            Some(noted) => {
+                tracing::info!(module = %reference, was = %noted.sha256, is = %layer.sha256, "the tag has moved");
+            }
+            None => {}
+        }
+        let line = format!("sha256:{} {}\n", layer.sha256, layer.size);
+        if let Err(error) = self.store.write(&Self::note_path(reference), line.as_bytes()) {
+            tracing::warn!(module = %reference, %error, "cannot note what the tag is");
+        }
+    }
+
+    fn noted(&self, reference: &Reference) -> Option<Descriptor> {
+        let mut text = String::new();
+        let file = File::open(self.store.path(Self::note_path(reference))).ok()?;
+        file.take(256).read_to_string(&mut text).ok()?;
+        let (digest, size) = text.trim_end().split_once(' ')?;
+        Some(Descriptor { sha256: reference::sha256(digest).ok()?, size: size.parse().ok()? })
+    }
+}
+
+/// Nobody has said which digest the manifest of a tag has, but the registry has to agree with itself.
+fn check_against_header(sent: &Sent) -> Result<(), PullError> {
+    let found = sha256_hex(&sent.bytes);
+    match &sent.digest {
+        // It may count with another function, which says nothing here.
+        Some(stated) if stated.starts_with("sha512:") => Ok(()),
+        Some(stated) if reference::sha256(stated).ok().is_none_or(|stated| stated.as_str() != found) => {
+            Err(PullError::ManifestDigest { found, expected: manifest::shortened(stated) })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn unusable(registry: &str, content_type: Option<String>, source: ManifestError) -> PullError {
+    PullError::Manifest { registry: registry.to_owned(), content_type, source }
+}

@@ -1,0 +1,76 @@
+//! References as operators write them: what they mean, and what is refused.
+
+use super::*;
+
+const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+#[test]
+fn a_reference_has_a_registry_a_name_and_a_version() {
+    for (text, full) in [
+        ("foo", "docker.io/library/foo:latest".to_owned()),
+        ("foo:bar", "docker.io/library/foo:bar".to_owned()),
+        ("example/foo:1.2.3", "docker.io/example/foo:1.2.3".to_owned()),
+        ("index.docker.io/foo", "docker.io/library/foo:latest".to_owned()),
+        ("example.com:9000/foo:dev", "example.com:9000/foo:dev".to_owned()),
+        ("localhost/a/b", "localhost/a/b:latest".to_owned()),
+        ("[::1]:5000/a__b/c-d:V_1.0", "[::1]:5000/a__b/c-d:V_1.0".to_owned()),
+        ("GHCR.io/a", "ghcr.io/a:latest".to_owned()),
+        (&format!("ghcr.io/a:old@{DIGEST}"), format!("ghcr.io/a@{DIGEST}")),
+    ] {
+        assert_eq!(Reference::parse(text).map(|parsed| parsed.to_string()), Ok(full), "{text}");
+    }
+}
+
+#[test]
+fn what_is_no_reference_is_refused() {
+    let long = format!("a.b/{}", "x".repeat(256));
+    for (text, part) in [
+        ("", "not the name"),
+        ("a.b/", "not the name"),
+        ("a.b/Foo", "`Foo` is not the name"),
+        ("a.b/x/../y", "not the name"),
+        ("a.b//y", "not the name"),
+        ("a.b/x?y#z", "not the name"),
+        ("a.b/-x", "not the name"),
+        (&long, "not the name"),
+        ("a.b/x:", "`` is not a tag"),
+        ("a.b/x:a/b", "`a/b` is not a tag"),
+        ("a.b/x@sha256:12", "`sha256:12` is not a digest"),
+        ("a.b/x@md5:12", "not a digest"),
+        ("a.b:x/y", "`a.b:x` is not the address"),
+        ("me:pw@a.b/y", "not a digest"),
+        ("a.b:99999/y", "not the address"),
+        ("a b.c/y", "not the address"),
+    ] {
+        let error = Reference::parse(text).expect_err(text).to_string();
+        assert!(error.contains(part), "{text}: {error}");
+    }
+}
+
+#[test]
+fn only_this_machine_is_spoken_to_without_tls() {
+    for (text, url) in [
+        ("foo", "https://registry-1.docker.io/v2/x"),
+        ("ghcr.io/a", "https://ghcr.io/v2/x"),
+        ("localhost/a", "http://localhost/v2/x"),
+        ("127.0.0.1:5000/a", "http://127.0.0.1:5000/v2/x"),
+        ("[::1]:5000/a", "http://[::1]:5000/v2/x"),
+        ("10.0.0.1:5000/a", "https://10.0.0.1:5000/v2/x"),
+        ("localhost.example.com/a", "https://localhost.example.com/v2/x"),
+    ] {
+        let reference = Reference::parse(text).expect(text);
+        assert_eq!(reference.registry.url("x").map(String::from), Some(url.to_owned()));
+    }
+}
+
+#[test]
+fn a_key_of_credentials_means_a_registry() {
+    let registry = |text: &str| Reference::parse(text).expect(text).registry;
+    for key in ["https://index.docker.io/v1/", "docker.io", "registry-1.docker.io", "index.docker.io"] {
+        assert!(registry("foo").is_meant_by(key), "{key}");
+        assert!(!registry("ghcr.io/foo").is_meant_by(key), "{key}");
+    }
+    for (key, is_meant) in [("a.b:1", true), ("https://a.b:1/v2/", true), ("a.b", false), ("a.b:1/x", false)] {
+        assert_eq!(registry("a.b:1/foo").is_meant_by(key), is_meant, "{key}");
+    }
+}
