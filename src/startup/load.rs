@@ -30,8 +30,8 @@ pub(super) enum LoadError {
     /// It is not something to run here.
     #[error("cannot use the module")]
     Unusable(#[source] Arc<wasm::Error>),
-    /// Its source is not known to this build.
-    #[error("modules from a registry or a bindle cannot be fetched yet")]
+    /// It stands elsewhere, and nobody has made it a file: `fetch::complete` comes before `startup::load`.
+    #[error("the module has not been fetched")]
     NotFetched,
 }
 
