@@ -102,6 +102,8 @@ impl Pipes {
     /// From now on what is printed is counted and forgotten.
     pub fn discard_output(&self) {
         let mut stdout = self.stdout();
+        // What nobody has taken yet, printed perhaps by a guest on another thread, counts as well.
+        stdout.discarded += stdout.buffer.len() as u64;
         (stdout.discards, stdout.buffer) = (true, BytesMut::new());
         let writer = stdout.writer.take();
         drop(stdout);
@@ -322,6 +324,16 @@ mod tests {
         let pipes = pipes(Some(3));
         assert_eq!(pipes.print(b"ab"), Ok(2));
         assert_eq!(pipes.print(b"cd"), Err(Refused::LimitReached));
+    }
+
+    #[test]
+    fn output_nobody_wants_is_counted_whenever_it_was_printed() {
+        let pipes = pipes(None);
+        assert_eq!(pipes.print(b"before"), Ok(6));
+        pipes.discard_output();
+        pipes.discard_output();
+        assert_eq!(pipes.print(b"after"), Ok(5));
+        assert_eq!((pipes.discarded(), pipes.stdout().take_rest().len()), (11, 0));
     }
 
     #[test]
