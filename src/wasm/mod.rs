@@ -16,6 +16,7 @@ mod script;
 mod state;
 mod stdio;
 mod streams;
+mod timers;
 
 pub use engine::EngineConfig;
 pub use run::{Ending, Output, Run};

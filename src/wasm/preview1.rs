@@ -10,10 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use wasmtime::{Caller, Linker, Result};
 use wasmtime_wasi::I32Exit;
-use wasmtime_wasi::p1::types::{
-    Clockid, Errno, Event, EventFdReadwrite, Eventrwflags, Eventtype, Fdflags, Fdstat, Filetype, Iovec, Rights,
-    Subclockflags, Subscription, SubscriptionU,
-};
+use wasmtime_wasi::p1::types::{Clockid, Errno, Fdflags, Fdstat, Filetype, Iovec, Rights};
 use wasmtime_wasi::p1::{self, wasi_snapshot_preview1 as fallback};
 use wiggle::{GuestError, GuestMemory, GuestPtr, GuestType};
 
@@ -22,10 +19,10 @@ use crate::strings::StringBlock;
 use super::meter::Verdict;
 use super::state::{State, split};
 use super::stdio::Refused;
-use super::{CpuTimeUsedUp, OutputLimit, StdinFailed};
+use super::{CpuTimeUsedUp, OutputLimit, StdinFailed, timers};
 
 /// The name guests import these functions under.
-const MODULE: &str = "wasi_snapshot_preview1";
+pub(super) const MODULE: &str = "wasi_snapshot_preview1";
 
 /// As many buffers as one call looks at, as on other systems (IOV_MAX); a longer list is served in part.
 const BUFFERS_PER_CALL: u32 = 1024;
@@ -36,9 +33,6 @@ const RANDOM_PER_CALL: u32 = 1 << 20;
 /// As long as paths may be on most systems (PATH_MAX); looking at a longer one would only take time.
 const LONGEST_PATH: u32 = 4096;
 
-/// The longest list of subscriptions answered here.
-const TIMERS_PER_CALL: u32 = 64;
-
 /// Makes every function of preview 1 (and of preview 0, `wasi_unstable`) available to guests.
 pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     p1::add_to_linker_async(linker, State::wasi)?;
@@ -46,6 +40,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     linker.allow_shadowing(true);
     add_strings(linker)?;
     add_clocks(linker)?;
+    timers::add_to_linker(linker)?;
     add_descriptors(linker)?;
     add_open(linker)?;
     add_streams(linker)?;
@@ -54,7 +49,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
 }
 
 /// A guest's answer: an error number as its `i32` result, or a trap.
-type Answer = Result<i32>;
+pub(super) type Answer = Result<i32>;
 
 const SUCCESS: Answer = Ok(0);
 
@@ -62,7 +57,7 @@ fn error(errno: Errno) -> Answer {
     Ok(i32::from(errno as u16))
 }
 
-fn at<T>(address: i32) -> GuestPtr<T> {
+pub(super) fn at<T>(address: i32) -> GuestPtr<T> {
     GuestPtr::new(address.cast_unsigned())
 }
 
@@ -71,7 +66,7 @@ fn read_enum<T: TryFrom<i32, Error = GuestError>>(value: i32) -> Option<T> {
     T::try_from(value).ok()
 }
 
-fn write<T: GuestType>(memory: &mut GuestMemory<'_>, address: i32, value: T) -> Answer {
+pub(super) fn write<T: GuestType>(memory: &mut GuestMemory<'_>, address: i32, value: T) -> Answer {
     memory.write(at(address), value)?;
     SUCCESS
 }
@@ -145,21 +140,6 @@ fn add_clocks(linker: &mut Linker<State>) -> Result<()> {
         // Codes from 126 on have no meaning in WASI; the log still wants to know which it was.
         Err(I32Exit(code).into())
     })?;
-    linker.func_wrap_async(
-        MODULE,
-        "poll_oneoff",
-        |mut caller: Caller<'_, State>, (subscriptions, events, count, stored): (i32, i32, i32, i32)| {
-            Box::new(async move {
-                match timers(&mut caller, subscriptions, count)? {
-                    Some(timers) => sleep(&mut caller, &timers, events, stored).await,
-                    None => {
-                        let (mut memory, state) = split(&mut caller)?;
-                        fallback::poll_oneoff(state.wasi(), &mut memory, subscriptions, events, count, stored).await
-                    }
-                }
-            })
-        },
-    )?;
     Ok(())
 }
 
@@ -167,60 +147,12 @@ fn nanoseconds(duration: Duration) -> Result<u64, Errno> {
     u64::try_from(duration.as_nanos()).map_err(|_| Errno::Overflow)
 }
 
-fn clock_time(clock: Clockid, state: &State) -> Result<u64, Errno> {
+pub(super) fn clock_time(clock: Clockid, state: &State) -> Result<u64, Errno> {
     match clock {
         Clockid::Realtime => nanoseconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()),
         Clockid::Monotonic => nanoseconds(state.started.elapsed()),
         Clockid::ProcessCputimeId | Clockid::ThreadCputimeId => Err(Errno::Badf),
     }
-}
-
-/// A timer a guest waits for: what it is known by, and how long it still has to run.
-struct Timer {
-    userdata: u64,
-    remaining: Duration,
-}
-
-/// The timers a guest subscribes to, or `None` when it subscribes to anything else, or makes a mistake: those are
-/// wasmtime-wasi's to answer.
-fn timers(caller: &mut Caller<'_, State>, subscriptions: i32, count: i32) -> Result<Option<Vec<Timer>>> {
-    let (memory, state) = split(caller)?;
-    let count = count.cast_unsigned();
-    if count == 0 || count > TIMERS_PER_CALL {
-        return Ok(None);
-    }
-    let mut timers = Vec::new();
-    for subscription in at::<Subscription>(subscriptions).as_array(count).iter() {
-        let subscription: Subscription = match memory.read(subscription?) {
-            Ok(subscription) => subscription,
-            Err(_) => return Ok(None),
-        };
-        let SubscriptionU::Clock(clock) = subscription.u else { return Ok(None) };
-        let Ok(now) = clock_time(clock.id, state) else { return Ok(None) };
-        let absolute = clock.flags.contains(Subclockflags::SUBSCRIPTION_CLOCK_ABSTIME);
-        let remaining = if absolute { clock.timeout.saturating_sub(now) } else { clock.timeout };
-        timers.push(Timer { userdata: subscription.userdata, remaining: Duration::from_nanos(remaining) });
-    }
-    Ok(Some(timers))
-}
-
-async fn sleep(caller: &mut Caller<'_, State>, timers: &[Timer], events: i32, stored: i32) -> Answer {
-    let shortest = timers.iter().map(|timer| timer.remaining).min().unwrap_or_default();
-    if !shortest.is_zero() {
-        tokio::time::sleep(shortest).await;
-    }
-    let (mut memory, _) = split(caller)?;
-    let mut event = at::<Event>(events);
-    let mut count = 0u32;
-    for timer in timers.iter().filter(|timer| timer.remaining <= shortest) {
-        let nothing = EventFdReadwrite { nbytes: 0, flags: Eventrwflags::empty() };
-        let happened =
-            Event { userdata: timer.userdata, error: Errno::Success, type_: Eventtype::Clock, fd_readwrite: nothing };
-        memory.write(event, happened)?;
-        event = event.add(1)?;
-        count += 1;
-    }
-    write(&mut memory, stored, count)
 }
 
 fn add_descriptors(linker: &mut Linker<State>) -> Result<()> {
