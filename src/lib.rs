@@ -18,6 +18,7 @@ mod route;
 pub mod server;
 pub mod startup;
 mod strings;
+mod trust;
 mod wasm;
 
 pub use gateway::{AnswerBody, BrokenOff, Gateway};

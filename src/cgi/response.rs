@@ -27,7 +27,7 @@ pub struct ResponseHead {
     pub kind: Kind,
 }
 
-/// The sorts of answers of RFC 3875 §6.2. They are for the log: the client gets each in the same way.
+/// The sorts of answers of RFC 3875 §6.2, for whoever uses the parser by itself: the client gets each in the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A document, RFC 3875 §6.2.1.

@@ -18,7 +18,8 @@ use tokio::time::timeout;
 use url::{Host, Url};
 
 use super::dial::{DialError, Dialer};
-use super::tls::{self, TlsError};
+use super::tls;
+use crate::trust::TrustError;
 
 /// How many redirects are followed.
 const REDIRECTS: usize = 5;
@@ -54,7 +55,7 @@ pub(super) struct Http {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HttpError {
     #[error(transparent)]
-    Setup(#[from] TlsError),
+    Setup(#[from] TrustError),
     #[error("cannot ask `{0}`: it is not the URL of a server")]
     NoServer(String),
     #[error("cannot reach `{url}`")]

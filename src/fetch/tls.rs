@@ -1,40 +1,23 @@
-//! Whose certificates are believed when something is fetched? Asked by `http`, once for each server.
+//! How is TLS spoken when something is fetched, with care or without? Asked by `http`, once for each server.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::crypto::{self, CryptoProvider, ring};
-use tokio_rustls::rustls::{self, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio_rustls::rustls::{self, ClientConfig, DigitallySignedStruct, SignatureScheme};
 
-/// Why TLS cannot be set up.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum TlsError {
-    #[error("cannot read certificates from `{}`", path.display())]
-    Unreadable { path: PathBuf, source: pem::Error },
-    #[error("there is no certificate in `{}`", .0.display())]
-    Nothing(PathBuf),
-    #[error("a certificate in `{}` cannot be used", path.display())]
-    Unusable { path: PathBuf, source: rustls::Error },
-    #[error("cannot set up TLS")]
-    Library(#[from] rustls::Error),
-}
+use crate::trust::{self, TrustError};
 
 /// TLS with servers whose certificate leads to the system's roots or to those in `file`.
-pub(super) fn careful(file: Option<&Path>) -> Result<ClientConfig, TlsError> {
-    let mut roots = RootCertStore::empty();
-    // What is wrong with one in the system's store is not the operator's to mend.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(file) = file {
-        add_file(&mut roots, file)?;
-    }
+pub(super) fn careful(file: Option<&Path>) -> Result<ClientConfig, TrustError> {
+    let roots = trust::roots(file)?;
     Ok(builder(provider())?.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// TLS with whoever answers.
-pub(super) fn careless() -> Result<ClientConfig, TlsError> {
+pub(super) fn careless() -> Result<ClientConfig, TrustError> {
     let provider = provider();
     let anyone = Arc::new(Anyone(Arc::clone(&provider)));
     Ok(builder(provider)?.dangerous().with_custom_certificate_verifier(anyone).with_no_client_auth())
@@ -47,21 +30,8 @@ fn provider() -> Arc<CryptoProvider> {
 
 type Builder = rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>;
 
-fn builder(provider: Arc<CryptoProvider>) -> Result<Builder, TlsError> {
+fn builder(provider: Arc<CryptoProvider>) -> Result<Builder, TrustError> {
     Ok(ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?)
-}
-
-fn add_file(roots: &mut RootCertStore, file: &Path) -> Result<(), TlsError> {
-    let unreadable = |source| TlsError::Unreadable { path: file.to_owned(), source };
-    let sections = CertificateDer::pem_file_iter(file).map_err(unreadable)?;
-    let certificates = sections.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
-    if certificates.is_empty() {
-        return Err(TlsError::Nothing(file.to_owned()));
-    }
-    for certificate in certificates {
-        roots.add(certificate).map_err(|source| TlsError::Unusable { path: file.to_owned(), source })?;
-    }
-    Ok(())
 }
 
 /// Believes every certificate. That the server has the key of the one it shows is still looked at.

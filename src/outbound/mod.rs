@@ -48,13 +48,13 @@ use self::exchange::Pool;
 use self::internet::{Internet, System};
 use self::policy::Policy;
 use crate::config::AllowedHosts;
+use crate::trust::TrustError;
 
 pub use self::call::{Request, headers, method};
 pub use self::error::Error;
 pub use self::policy::Destination;
 pub use self::response::Response;
 pub use self::sessions::Sessions;
-pub use self::trust::TrustError;
 
 /// What all answers that runs hold may take together. Each is bounded, but not how many guests there are.
 const MEMORY: usize = 256 * 1024 * 1024;
@@ -115,7 +115,7 @@ impl Network {
     /// Reads the certificates of the system and those of `roots`, a PEM file. Connections live in the runtime `home`,
     /// whichever runtime a guest computes on.
     pub fn new(home: Handle, roots: Option<&Path>) -> Result<Self, TrustError> {
-        let store = trust::roots(roots)?;
+        let store = crate::trust::roots(roots)?;
         let roots = store.len();
         Ok(Self { roots, ..Self::with(home, trust::tls(store)?, Arc::new(System)) })
     }

@@ -15,7 +15,7 @@ use crate::cgi::Endpoint;
 use crate::config::{Config, Diagnostic};
 use crate::gateway::Gateway;
 use crate::observe::{AccessLog, Lines};
-use crate::outbound::TrustError;
+use crate::trust::TrustError;
 use crate::wasm::{self, EngineConfig, Runtime};
 
 use mount::Mounting;

@@ -101,14 +101,19 @@ const GREEDY: &str = r#"(module
         (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
         (drop (call $write (i32.const 1) (i32.const 16) (i32.const 1) (i32.const 8)))))"#;
 
-#[test]
-fn a_guest_that_grows_for_ever_is_refused_and_its_memory_comes_back() {
-    let _alone = alone();
+fn greedy_and_hello() -> Wagi {
     let wagi = Site::new()
         .text_module("/greedy", GREEDY, "limits = { memory = '96MiB' }")
         .text_module("/hello", &hello(), "")
         .start(&[]);
     Connection::open(wagi.address()).get("/hello");
+    wagi
+}
+
+#[test]
+fn a_guest_that_grows_for_ever_is_refused_and_its_memory_comes_back() {
+    let _alone = alone();
+    let wagi = greedy_and_hello();
     let before = wagi.resident();
     for _ in 0..3 {
         let mut greedy: Vec<Connection> = (0..2).map(|_| Connection::open(wagi.address())).collect();
@@ -129,11 +134,7 @@ fn a_guest_that_grows_for_ever_is_refused_and_its_memory_comes_back() {
 #[test]
 fn memory_of_a_guest_whose_client_leaves_comes_back() {
     let _alone = alone();
-    let wagi = Site::new()
-        .text_module("/greedy", GREEDY, "limits = { memory = '96MiB' }")
-        .text_module("/hello", &hello(), "")
-        .start(&[]);
-    Connection::open(wagi.address()).get("/hello");
+    let wagi = greedy_and_hello();
     let before = wagi.resident();
     let mut greedy = Connection::open(wagi.address());
     greedy.send("POST /greedy HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n");

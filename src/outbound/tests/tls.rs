@@ -55,7 +55,7 @@ async fn serve(stream: tokio_rustls::server::TlsStream<TcpStream>) {
 
 fn trusting(internet: &Arc<Fake>) -> Client {
     let mut roots = RootCertStore::empty();
-    trust::add_file(&mut roots, &fixture("ec.cert.pem")).expect("a root");
+    crate::trust::add_file(&mut roots, &fixture("ec.cert.pem")).expect("a root");
     let tls = trust::tls(roots).expect("TLS");
     let network = Network::with(Handle::current(), tls, internet.clone());
     network.client(allowed(&["localhost", "http://127.0.0.1", "other.example"]), Limits::default())
