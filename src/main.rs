@@ -1,128 +1,20 @@
 //! What happens between a command line and an exit code?
 //!
-//! The story of a start: options, configuration, gateway, open port, serving. Exit code 0 is for a server that was asked
-//! to stop, 1 for one that could not start, 2 for a command line that makes no sense.
+//! Exit code 0 is for what was done, a server that was asked to stop among it; 1 for what could not be; 2 for a command line
+//! that makes no sense.
 
 mod args;
+mod commands;
 
-use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use anyhow::Context;
-use tracing_subscriber::EnvFilter;
-
-use wagi::config::{Config, Diagnostic, LogFormat, Options};
-use wagi::observe::Lines;
-use wagi::server::{Server, Signals};
-use wagi::{Gateway, fetch, startup};
-
-/// What the server says about itself when `RUST_LOG` says nothing.
-const DEFAULT_EVENTS: &str = "warn,wagi=info,wasmtime_wasi=error";
+use commands::say;
 
 fn main() -> ExitCode {
-    let options = args::parse();
-    run_to_end(&options).unwrap_or_else(|error| {
+    args::parse().run().unwrap_or_else(|error| {
         report(&error);
         ExitCode::FAILURE
     })
-}
-
-fn run_to_end(options: &Options) -> anyhow::Result<ExitCode> {
-    let log = Lines::to(io::stderr()).context("cannot start the log")?;
-    observe_events(&log, options.log_format);
-    allow_all_descriptors();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.context("cannot start the threads that serve")?;
-    let ended = runtime.block_on(run(options, &log));
-    // Waiting for what still runs would leave the end of the process to a guest whose file operation hangs.
-    runtime.shutdown_background();
-    log.flush();
-    ended
-}
-
-async fn run(options: &Options, log: &Lines) -> anyhow::Result<ExitCode> {
-    let (mut config, mut problems) = Config::load(options);
-    // The files of a bindle are there as long as this is: until the server stops.
-    let _store = fetch::complete(&mut config, &mut problems).await;
-    if options.check {
-        // Looking must not leave anything behind.
-        config.log.dir = None;
-    }
-    let gateway = startup::load(&config, log, &mut problems).await;
-    log.flush();
-    print_problems(&problems);
-    if problems.iter().any(Diagnostic::is_error) {
-        return Ok(ExitCode::FAILURE);
-    }
-    let gateway = gateway?;
-    if options.check {
-        print_routes(&gateway)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    serve(&config, gateway).await?;
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn serve(config: &Config, gateway: Gateway) -> anyhow::Result<()> {
-    let server = Server::bind(&config.server).await?;
-    let mut signals = Signals::new()?;
-    writeln!(io::stdout(), "Ready: serving on {}", server.url()).context("cannot say that the server is ready")?;
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = tokio::spawn(server.serve(gateway, async {
-        // A dropped sender means the same as a message: stop.
-        let _ = stopped.await;
-    }));
-    tokio::pin!(serving);
-    tokio::select! {
-        ended = &mut serving => return ended.context("the server ended by itself"),
-        () = signals.next() => tracing::info!("stopping: finishing what is under way; a second signal ends at once"),
-    }
-    drop(stop);
-    tokio::select! {
-        ended = serving => ended.context("the server ended by itself"),
-        () = signals.next() => Ok(()),
-    }
-}
-
-fn observe_events(log: &Lines, format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_EVENTS));
-    let log = log.clone();
-    let events = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(move || log.clone());
-    match format {
-        LogFormat::Text => events.init(),
-        LogFormat::Json => events.json().init(),
-    }
-}
-
-fn print_problems(problems: &[Diagnostic]) {
-    let color = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    for problem in problems {
-        say(format_args!("{}\n", problem.render(color)));
-    }
-}
-
-/// The table as it is tried, top to bottom.
-fn print_routes(gateway: &Gateway) -> anyhow::Result<()> {
-    let mut stdout = io::stdout().lock();
-    for (pattern, module) in gateway.routes() {
-        writeln!(stdout, "{pattern}\t{}", module.unwrap_or("(built in)")).context("cannot print the routes")?;
-    }
-    Ok(())
-}
-
-/// A line on stderr. If nobody can read it there is nobody to tell.
-fn say(line: std::fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "{line}");
-}
-
-/// Each connection and each file of a guest takes a descriptor; what the system allows at most is often more than it
-/// allows at first.
-fn allow_all_descriptors() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let allowed = getrlimit(Resource::Nofile);
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: allowed.maximum, ..allowed }) {
-        tracing::debug!(%error, "cannot raise the limit on open files");
-    }
 }
 
 fn report(error: &anyhow::Error) {

@@ -45,7 +45,7 @@ pub use invoice::{BindleConfig, BindleId, BindleIdError};
 pub(crate) use invoice::{BindleScript, LARGEST_INVOICE, Parcel, Sha256, read_invoice};
 pub use limits::{ConnectionLimits, GatewayLimits, Limits};
 pub use module_ref::{ModuleRef, ModuleRefError};
-pub use options::{BindleLocation, Login, Options, Source};
+pub use options::{BindleLocation, Login, Options, PullPolicy, Registries, Source};
 pub use origin::{Key, Origin};
 
 use crate::route::RoutePattern;
@@ -70,8 +70,10 @@ pub struct Config {
     pub cache: Option<CompilationCache>,
     /// Where modules from elsewhere are kept; `None` for a directory that is removed at the end.
     pub module_cache: Option<PathBuf>,
-    /// The files with credentials for registries, the first beating the next; those that are missing are passed over.
-    pub registry_credentials: Vec<PathBuf>,
+    /// How registries are asked.
+    pub registries: Registries,
+    /// Whether to serve only what `wagi.lock` says.
+    pub locked: bool,
 }
 
 /// How to listen.
@@ -185,7 +187,8 @@ impl Config {
             limits: manifest.limits.gateway,
             cache: cache::read(options.cache.as_deref(), options.strict, &mut problems),
             module_cache: options.module_cache.clone(),
-            registry_credentials: options.registry_credentials.clone(),
+            registries: options.registries.clone(),
+            locked: options.locked,
         };
         (config, problems)
     }

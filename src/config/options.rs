@@ -19,8 +19,10 @@ pub struct Options {
     pub hostname: Option<Hostname>,
     /// Where modules from elsewhere are to be kept, once there are any.
     pub module_cache: Option<PathBuf>,
-    /// The files with credentials for registries, the first beating the next; they may be missing. Default: none.
-    pub registry_credentials: Vec<PathBuf>,
+    /// How registries are asked. Default: anonymously.
+    pub registries: Registries,
+    /// Whether to serve only what `wagi.lock` says. Default: no.
+    pub locked: bool,
     /// Where the standard error of guests is kept in files. Default: nowhere.
     pub log_dir: Option<PathBuf>,
     /// The form of our own log. Default: text.
@@ -69,6 +71,31 @@ pub enum BindleLocation {
     },
 }
 
+/// How registries are asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Registries {
+    /// The files with credentials, the first beating the next; they may be missing.
+    pub credentials: Vec<PathBuf>,
+    /// Those to speak plain HTTP with, `HOST[:PORT]`, besides those on this machine.
+    pub plain_http: Vec<String>,
+    /// Certificates of authorities to believe besides the system's, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// When they are asked.
+    pub pull: PullPolicy,
+}
+
+/// When a registry is asked for a module.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PullPolicy {
+    /// For what a tag means, always; for what has a digest, if it is not here.
+    #[default]
+    Always,
+    /// If nothing is here that the reference meant before.
+    IfNotPresent,
+    /// Never.
+    Never,
+}
+
 /// Name and password of HTTP Basic authentication.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Login {
@@ -87,7 +114,8 @@ impl Options {
             listen: (Ipv4Addr::LOCALHOST, 3000).into(),
             hostname: None,
             module_cache: None,
-            registry_credentials: Vec::new(),
+            registries: Registries::default(),
+            locked: false,
             log_dir: None,
             log_format: LogFormat::Text,
             tls: None,

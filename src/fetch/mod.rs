@@ -73,7 +73,7 @@ async fn modules(config: &mut Config, problems: &mut Vec<Diagnostic>) -> Option<
     }
     let (directory, mut scripts) = (config.module_cache.clone(), std::mem::take(&mut config.scripts));
     let means =
-        oci::Means { credentials: config.registry_credentials.clone(), largest_module: config.limits.module_size };
+        oci::Means { credentials: config.registries.credentials.clone(), largest_module: config.limits.module_size };
     let fetching = tokio::task::spawn_blocking(move || {
         let fetched = fetch_modules(&mut scripts, directory.as_deref(), means);
         (scripts, fetched)

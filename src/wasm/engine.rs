@@ -57,6 +57,8 @@ fn common(config: &EngineConfig) -> Result<Config> {
         .async_stack_size(config.wasm_stack + STACK_FOR_HOST)
         .wasm_multi_memory(true)
         .wasm_component_model(false)
+        // What only components need, and stores are cheaper without.
+        .concurrency_support(false)
         .memory_init_cow(true)
         .cache(config.cache.as_ref().map(cache::open).transpose()?);
     Ok(common)

@@ -36,7 +36,7 @@ const WALLS: [(&str, &[&str]); 10] = [
 ];
 
 /// Only these may talk to the terminal, end the process or look at its environment.
-const ENTRANCE: [&str; 2] = ["src/main.rs", "src/args.rs"];
+const ENTRANCE: [&str; 3] = ["src/main.rs", "src/args/", "src/commands/"];
 const ENTRANCE_ONLY: [&str; 5] = ["println!", "eprintln!", "process::exit", "env::var", "env::args"];
 
 /// Words that mean somebody has not finished.
@@ -88,7 +88,7 @@ fn no_room_names_what_is_behind_a_wall() {
 fn only_the_entrance_prints_exits_and_reads_the_environment() {
     let mut found = Vec::new();
     for (path, text) in sources("src").iter().filter(|(path, _)| !is_test(path)) {
-        if ENTRANCE.iter().any(|entrance| Path::new(entrance) == path) {
+        if ENTRANCE.iter().any(|entrance| path.starts_with(entrance)) {
             continue;
         }
         for (number, line) in code(text) {

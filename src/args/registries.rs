@@ -1,0 +1,71 @@
+//! How are registries asked, and where are modules kept?
+//!
+//! Options that serving shares with the commands for registries.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use wagi::config::{PullPolicy, Registries};
+
+use super::Variable;
+
+/// What every command that needs modules from elsewhere takes.
+#[derive(Args)]
+pub(super) struct RegistryArguments {
+    /// Keep modules of registries and bindles in this directory [default: wagi in the user's cache directory]
+    #[arg(long, value_name = "DIR")]
+    module_cache: Option<PathBuf>,
+
+    /// When registries are asked for a module
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = When::Always)]
+    pull: When,
+
+    /// Speak plain HTTP with this registry; may be repeated. Those on this machine need not be named
+    #[arg(long, value_name = "HOST[:PORT]")]
+    plain_http: Vec<String>,
+
+    /// Certificates of authorities to believe when registries are asked, besides those of the system; PEM
+    #[arg(long, value_name = "FILE")]
+    registry_ca: Option<PathBuf>,
+}
+
+/// [`PullPolicy`] as it is written.
+#[derive(Clone, Copy, ValueEnum)]
+enum When {
+    /// What a tag means now is asked at each start
+    Always,
+    /// What is in the cache is not asked for again
+    IfNotPresent,
+    /// Only what is in the cache is served
+    Never,
+}
+
+impl RegistryArguments {
+    /// Where modules are kept.
+    pub fn module_cache(&self, _variable: Variable<'_>) -> Option<PathBuf> {
+        self.module_cache.clone()
+    }
+
+    /// How registries are asked.
+    pub fn registries(self, variable: Variable<'_>) -> Registries {
+        Registries {
+            credentials: credentials(variable),
+            plain_http: self.plain_http,
+            ca_file: self.registry_ca,
+            pull: match self.pull {
+                When::Always => PullPolicy::Always,
+                When::IfNotPresent => PullPolicy::IfNotPresent,
+                When::Never => PullPolicy::Never,
+            },
+        }
+    }
+}
+
+/// Where Docker and Podman keep what one logs in to registries with.
+pub(super) fn credentials(variable: Variable<'_>) -> Vec<PathBuf> {
+    let below = |name: &str, file: &str| variable(name).map(|directory| Path::new(&directory).join(file));
+    let docker = below("DOCKER_CONFIG", "config.json").or_else(|| below("HOME", ".docker/config.json"));
+    let podman = [below("XDG_RUNTIME_DIR", "containers/auth.json"), below("HOME", ".config/containers/auth.json")];
+    docker.into_iter().chain(podman.into_iter().flatten()).collect()
+}
