@@ -41,12 +41,17 @@ const TABLES_PER_MODULE: u32 = 4;
 
 /// Makes the engine.
 pub(super) fn engine(config: &EngineConfig) -> Result<Engine> {
-    let mut pooled = common(config)?;
-    pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config)));
-    Engine::new(&pooled).or_else(|error| {
+    // Address space is what a large pool runs out of first, and hardly a module has a second memory.
+    pooled(config, MEMORIES_PER_MODULE).or_else(|_| pooled(config, 1)).or_else(|error| {
         tracing::warn!(error = %format!("{error:#}"), "cannot make a pool of instances: requests will be slower");
         Engine::new(&common(config)?)
     })
+}
+
+fn pooled(config: &EngineConfig, memories_per_instance: u32) -> Result<Engine> {
+    let mut pooled = common(config)?;
+    pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config, memories_per_instance)));
+    Engine::new(&pooled)
 }
 
 fn common(config: &EngineConfig) -> Result<Config> {
@@ -64,11 +69,11 @@ fn common(config: &EngineConfig) -> Result<Config> {
     Ok(common)
 }
 
-fn pool(config: &EngineConfig) -> PoolingAllocationConfig {
+fn pool(config: &EngineConfig, memories_per_instance: u32) -> PoolingAllocationConfig {
     let instances = config.instances.saturating_add(SPARE_INSTANCES);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_core_instances(instances)
-        .total_memories(instances.saturating_mul(MEMORIES_PER_MODULE))
+        .total_memories(instances.saturating_mul(memories_per_instance).max(MEMORIES_PER_MODULE))
         .total_tables(instances.saturating_mul(TABLES_PER_MODULE))
         .total_stacks(instances)
         .max_core_instance_size(INSTANCE_SIZE)
