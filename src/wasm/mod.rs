@@ -11,6 +11,8 @@ mod lanes;
 mod memory;
 mod meter;
 mod preview1;
+#[cfg(test)]
+mod preview1_tests;
 mod run;
 mod script;
 mod state;

@@ -61,11 +61,6 @@ pub(super) fn at<T>(address: i32) -> GuestPtr<T> {
     GuestPtr::new(address.cast_unsigned())
 }
 
-/// A value that is none of its type's is the guest's mistake; an address outside its memory ends it.
-fn read_enum<T: TryFrom<i32, Error = GuestError>>(value: i32) -> Option<T> {
-    T::try_from(value).ok()
-}
-
 pub(super) fn write<T: GuestType>(memory: &mut GuestMemory<'_>, address: i32, value: T) -> Answer {
     memory.write(at(address), value)?;
     SUCCESS
@@ -95,8 +90,8 @@ fn write_sizes(memory: &mut GuestMemory<'_>, strings: &StringBlock, count: i32, 
     let (Ok(strings_len), Ok(bytes_len)) = (u32::try_from(strings.len()), u32::try_from(strings.bytes().len())) else {
         return error(Errno::Overflow);
     };
-    memory.write(at(count), strings_len)?;
     memory.write(at(size), bytes_len)?;
+    memory.write(at(count), strings_len)?;
     SUCCESS
 }
 
@@ -117,8 +112,7 @@ fn add_clocks(linker: &mut Linker<State>) -> Result<()> {
         "clock_time_get",
         |mut caller: Caller<'_, State>, clock: i32, _precision: i64, time: i32| {
             let (mut memory, state) = split(&mut caller)?;
-            let Some(clock) = read_enum(clock) else { return error(Errno::Inval) };
-            match clock_time(clock, state) {
+            match clock_time(Clockid::try_from(clock)?, state) {
                 Ok(now) => write(&mut memory, time, now),
                 Err(errno) => error(errno),
             }
@@ -127,10 +121,11 @@ fn add_clocks(linker: &mut Linker<State>) -> Result<()> {
     linker.func_wrap(MODULE, "random_get", |mut caller: Caller<'_, State>, buffer: i32, length: i32| {
         let (mut memory, _) = split(&mut caller)?;
         let length = length.cast_unsigned();
-        if length > RANDOM_PER_CALL {
-            return error(Errno::Nomem);
+        if length == 0 {
+            return SUCCESS;
         }
         match memory.as_slice_mut(at::<u8>(buffer).as_array(length))? {
+            Some(_) if length > RANDOM_PER_CALL => error(Errno::Nomem),
             Some(bytes) => getrandom::fill(bytes).map_or(error(Errno::Io), |()| SUCCESS),
             None => error(Errno::Io),
         }
@@ -279,6 +274,10 @@ fn buffer_list(buffers: i32, count: i32) -> impl Iterator<Item = Result<GuestPtr
 
 fn slice<'a>(memory: &'a GuestMemory<'_>, buffer: GuestPtr<Iovec>) -> Result<&'a [u8]> {
     let buffer: Iovec = memory.read(buffer)?;
+    // Where there is nothing to look at, it does not matter where that is.
+    if buffer.buf_len == 0 {
+        return Ok(&[]);
+    }
     Ok(memory.as_slice(buffer.buf.as_array(buffer.buf_len))?.unwrap_or_default())
 }
 
@@ -293,6 +292,9 @@ async fn read_stdin(caller: &mut Caller<'_, State>, buffers: i32, count: i32, re
     let mut total = 0u32;
     for buffer in buffer_list(buffers, count) {
         let buffer: Iovec = memory.read(buffer?)?;
+        if buffer.buf_len == 0 {
+            continue;
+        }
         let Some(bytes) = memory.as_slice_mut(buffer.buf.as_array(buffer.buf_len))? else { break };
         let asked = bytes.len();
         let moved = stdin.read(bytes);
