@@ -87,7 +87,8 @@ fn observe_events(log: &Lines, format: LogFormat) {
     }
 }
 
-fn print_problems(problems: &[Diagnostic]) {
+/// What is wrong, on stderr.
+pub fn print_problems(problems: &[Diagnostic]) {
     let color = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     for problem in problems {
         say(format_args!("{}\n", problem.render(color)));

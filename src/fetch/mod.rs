@@ -10,9 +10,11 @@
 //! | `directory` | where is it in a directory of standalone bindles? |
 //! | `server` | where is it on a bindle server? |
 //! | `http`, `dial`, `tls` | how are bytes fetched from a server? |
+//! | `redirect`, `upload` | where may an answer send us, and what goes to a server? |
 //! | `login` | how do we say who we are? |
 //! | `module` | where is the program of a `bindle:` module? |
 //! | `oci` | how do modules of registries become files? |
+//! | `registries` | what can be asked of registries besides? |
 //! | `store` | how are fetched bytes kept so that they can be trusted? |
 //! | `disk` | how do they get to the disk? |
 //! | `progress` | who wants to know how far a transfer is? |
@@ -26,13 +28,18 @@ mod login;
 mod module;
 mod oci;
 mod progress;
+mod redirect;
+mod registries;
 mod server;
 mod store;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod upload;
 
+pub use oci::{Layout, LoggedIn, LoggedOut, Publication, PulledModule};
 pub use progress::{Progress, Silent, Step};
+pub use registries::{log_in, log_out, pull, push};
 pub use store::Store;
 
 use std::io::{self, Read};
