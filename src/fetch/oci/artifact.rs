@@ -54,10 +54,21 @@ pub(super) struct Artifact {
 pub(super) enum ArtifactError {
     #[error("there is nothing in it")]
     Empty,
-    #[error("it is neither WebAssembly in binary form nor in text form")]
-    Text(#[source] wat::Error),
+    #[error("it is neither WebAssembly in binary form nor in text form: {0}")]
+    Text(String),
     #[error("it is not valid WebAssembly")]
     Invalid(#[from] BinaryReaderError),
+}
+
+impl ArtifactError {
+    /// What is wrong and where, without the picture of it.
+    fn of_text(error: &wat::Error) -> Self {
+        let text = error.to_string();
+        let mut lines = text.lines();
+        let what = lines.next().unwrap_or_default();
+        let place = lines.next().and_then(|line| Some(line.rsplit_once("<anon>:")?.1));
+        Self::Text(place.map_or_else(|| what.to_owned(), |place| format!("{what} at {place}")))
+    }
 }
 
 impl Artifact {
@@ -68,7 +79,7 @@ impl Artifact {
         }
         let bytes = match file.starts_with(MAGIC) {
             true => file,
-            false => wat::parse_bytes(&file).map_err(ArtifactError::Text)?.into_owned(),
+            false => wat::parse_bytes(&file).map_err(|error| ArtifactError::of_text(&error))?.into_owned(),
         };
         Validator::new_with_features(WasmFeatures::all()).validate_all(&bytes)?;
         let (layer_type, config_type) = match layout {
@@ -212,7 +223,7 @@ mod tests {
     #[test]
     fn what_is_not_webassembly_is_refused() {
         for (file, part) in [
-            (&b"hello"[..], "neither"),
+            (&b"hello"[..], "form: expected `(` at 1:1"),
             (b"\xff\xfe", "neither"),
             (b"(module (func call 7))", "not valid"),
             (b"\0asm\x01\0\0\0\x07", "not valid"),

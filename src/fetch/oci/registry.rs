@@ -143,7 +143,7 @@ impl<'s> Session<'s> {
         url.ok_or_else(|| RegistryError::Address(self.registry.to_string()))
     }
 
-    /// The answer, which has the status `expected` or, if `or` is given, that one.
+    /// The answer, which has one of the statuses `expected`.
     pub fn send(&mut self, request: &Request<'_>, expected: &[StatusCode]) -> Result<Answer, RegistryError> {
         let mut answer = self.ask(request)?;
         if answer.status == StatusCode::UNAUTHORIZED {
