@@ -31,7 +31,7 @@ impl Login {
                 Ok(ExitCode::SUCCESS)
             }
             Err(problem) => {
-                print_problems(&[problem]);
+                print_problems(&[*problem]);
                 Ok(ExitCode::FAILURE)
             }
         }
@@ -80,7 +80,7 @@ impl Logout {
                 Ok(ExitCode::SUCCESS)
             }
             Err(problem) => {
-                print_problems(&[problem]);
+                print_problems(&[*problem]);
                 Ok(ExitCode::FAILURE)
             }
         }

@@ -34,7 +34,7 @@ impl Pull {
                     lines += &format!("{} {}\n", module.reference, module.path.display());
                     problems.extend(module.warning);
                 }
-                Err(problem) => problems.push(problem),
+                Err(problem) => problems.push(*problem),
             }
         }
         io::stdout().write_all(lines.as_bytes()).context("cannot print what was pulled")?;

@@ -26,7 +26,7 @@ impl Push {
                 Ok(ExitCode::SUCCESS)
             }
             Err(problem) => {
-                print_problems(&[problem]);
+                print_problems(&[*problem]);
                 Ok(ExitCode::FAILURE)
             }
         }

@@ -18,11 +18,11 @@ pub async fn pull(
     module_cache: PathBuf,
     registries: Registries,
     progress: Arc<dyn Progress>,
-) -> Vec<Result<PulledModule, Diagnostic>> {
+) -> Vec<Result<PulledModule, Box<Diagnostic>>> {
     let means = Means { registries, largest_module: LARGEST_MODULE, progress };
     let pulling = blocking(move || match Store::open(Some(&module_cache)) {
         Ok(store) => oci::pull(&references, &store, &means),
-        Err(error) => vec![Err(*bindle::unusable(Some(&module_cache), &error))],
+        Err(error) => vec![Err(bindle::unusable(Some(&module_cache), &error))],
     });
     pulling.await.unwrap_or_else(|problem| vec![Err(problem)])
 }
@@ -32,24 +32,24 @@ pub async fn push(
     publication: Publication,
     registries: Registries,
     progress: Arc<dyn Progress>,
-) -> Result<String, Diagnostic> {
+) -> Result<String, Box<Diagnostic>> {
     let means = Means { registries, largest_module: LARGEST_MODULE, progress };
     blocking(move || oci::push(&publication, &means)).await?
 }
 
 /// Keeps name and password for the registry `HOST[:PORT]`, once it finds them good, in the first of the files of
 /// credentials or with the program which that names.
-pub async fn log_in(registry: String, login: Login, registries: Registries) -> Result<LoggedIn, Diagnostic> {
+pub async fn log_in(registry: String, login: Login, registries: Registries) -> Result<LoggedIn, Box<Diagnostic>> {
     blocking(move || oci::log_in(&registry, &login, &registries)).await?
 }
 
 /// Forgets name and password for the registry `HOST[:PORT]` in the first of the files of credentials, and with the program
 /// which that names.
-pub async fn log_out(registry: String, credentials: Vec<PathBuf>) -> Result<LoggedOut, Diagnostic> {
+pub async fn log_out(registry: String, credentials: Vec<PathBuf>) -> Result<LoggedOut, Box<Diagnostic>> {
     blocking(move || oci::log_out(&registry, &credentials)).await?
 }
 
-async fn blocking<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -> Result<T, Diagnostic> {
+async fn blocking<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -> Result<T, Box<Diagnostic>> {
     let asked = tokio::task::spawn_blocking(ask).await;
-    asked.map_err(|_| Diagnostic::error("asking the registry failed: this is a defect of the program"))
+    asked.map_err(|_| Box::new(Diagnostic::error("asking the registry failed: this is a defect of the program")))
 }

@@ -262,7 +262,9 @@ fn a_registry_with_a_certificate_of_an_authority_of_ones_own_is_believed_when_th
         ("missing.pem", None, "cannot read certificates from `missing.pem`"),
         ("empty.pem", Some("hello\n"), "there is no certificate in `empty.pem`"),
     ] {
-        content.map(|content| site.file(file, content));
+        if let Some(content) = content {
+            site.file(file, content);
+        }
         for said in [
             refused(&site, &reference, &["--registry-ca", file]),
             run(&site, &["push", "hello.wat", &reference, "--registry-ca", file]).badly(),

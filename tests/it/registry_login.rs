@@ -205,6 +205,23 @@ fn an_identity_token_is_exchanged_for_one_that_the_registry_takes() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn an_identity_token_of_a_program_is_known_by_its_user() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (server, forms) = token_registry("1dentity");
+    let (site, host) = (Site::new(), host(&server));
+    let answer = "echo '{\"Username\":\"<token>\",\"Secret\":\"1dentity\"}'";
+    let program = site.file("bin/docker-credential-test", format!("#!/bin/sh\n{answer}\n"));
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("it is ours");
+    site.file("docker/config.json", json!({ "credsStore": "test" }).to_string());
+    let mut command = wagi(&site, &["pull", &format!("{host}/app:1"), "--module-cache", "cache"]);
+    let path = format!("{}:{}", site.path().join("bin").display(), std::env::var("PATH").unwrap_or_default());
+    Done::from(command.env("PATH", path).output()).well();
+    assert!(forms.lock().unwrap().iter().all(|form| form.ends_with("&refresh_token=1dentity")));
+    assert_eq!(forms.lock().unwrap().len(), 1);
+}
+
 #[test]
 fn an_identity_token_is_of_no_use_where_a_password_is_wanted() {
     let (server, site) = (guarded(), Site::new());

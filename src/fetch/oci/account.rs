@@ -12,8 +12,9 @@ use crate::fetch::upload::Upload;
 
 use super::docker::{DockerFile, KeepError};
 use super::error::RegistryError;
+use super::line::Line;
 use super::reference::{ReferenceError, Registry};
-use super::registry::{Line, Purpose, Request, Session};
+use super::registry::{Purpose, Request, Session};
 use super::{credentials, helped, no_line};
 
 /// What became of logging in.
@@ -67,14 +68,18 @@ impl AccountError {
         }
     }
 
-    fn report(&self, message: String) -> Diagnostic {
-        helped(Diagnostic::error(message).caused_by(self), self.help())
+    fn report(&self, message: String) -> Box<Diagnostic> {
+        Box::new(helped(Diagnostic::error(message).caused_by(self), self.help()))
     }
 }
 
 /// Keeps a login that the registry finds good.
-pub(in crate::fetch) fn log_in(name: &str, login: &Login, registries: &Registries) -> Result<LoggedIn, Diagnostic> {
-    let line = Line::new(registries).map_err(|error| no_line(&error))?;
+pub(in crate::fetch) fn log_in(
+    name: &str,
+    login: &Login,
+    registries: &Registries,
+) -> Result<LoggedIn, Box<Diagnostic>> {
+    let line = Line::new(registries).map_err(|error| Box::new(no_line(&error)))?;
     let logged_in = checked(name, login, &line, registries);
     logged_in.map_err(|error| error.report(format!("cannot log in to `{name}`")))
 }
@@ -116,7 +121,7 @@ fn is_good(login: &Login, line: &Line, registry: &Registry) -> Result<bool, Acco
 }
 
 /// Forgets the login for a registry.
-pub(in crate::fetch) fn log_out(name: &str, files: &[PathBuf]) -> Result<LoggedOut, Diagnostic> {
+pub(in crate::fetch) fn log_out(name: &str, files: &[PathBuf]) -> Result<LoggedOut, Box<Diagnostic>> {
     forgotten(name, files).map_err(|error| error.report(format!("cannot log out of `{name}`")))
 }
 

@@ -63,8 +63,9 @@ impl DockerFile {
             None => json!({ "auth": encoded(login) }),
         };
         self.drop_entries(registry);
-        let auths = self.json.entry("auths").or_insert_with(|| json!({}));
-        auths.as_object_mut().map(|auths| auths.insert(registry.login_name().to_owned(), entry));
+        if let Some(auths) = self.json.entry("auths").or_insert_with(|| json!({})).as_object_mut() {
+            auths.insert(registry.login_name().to_owned(), entry);
+        }
         self.write()?;
         Ok(program.map_or_else(|| self.path.display().to_string(), |program| keychain::program(&program)))
     }

@@ -11,8 +11,9 @@ use crate::fetch::http::{Answer, SLOWEST_BYTES_PER_SECOND};
 use crate::fetch::upload::Upload;
 
 use super::error::RegistryError;
+use super::line::Line;
 use super::manifest::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, shortened};
-use super::registry::{Line, PATIENCE, Request, Session};
+use super::registry::{PATIENCE, Request, Session};
 
 /// What registries themselves allow.
 pub(super) const LARGEST_MANIFEST: u64 = 4 << 20;

@@ -9,6 +9,7 @@
 //! | `reference` | which artifact of which registry does a text name? |
 //! | `pull` | how does a reference become a file of the store? |
 //! | `push`, `artifact` | how does a module get into a registry, and how is it laid out there? |
+//! | `line` | what does it take to ask registries? |
 //! | `registry`, `download` | how is a registry asked, and what does it give? |
 //! | `manifest` | what is in an artifact? |
 //! | `auth` | what does a registry want to see before it answers? |
@@ -24,6 +25,7 @@ mod docker;
 mod download;
 mod error;
 mod keychain;
+mod line;
 mod manifest;
 mod pull;
 mod push;
@@ -46,10 +48,10 @@ pub(super) use account::{log_in, log_out};
 pub use artifact::Layout;
 
 use error::PullError;
+use line::{Line, LineError};
 use pull::{Pull, Pulled};
 use push::Push;
 use reference::Reference;
-use registry::{Line, LineError};
 
 /// How many modules are pulled at the same time.
 const SIDE_BY_SIDE: usize = 4;
@@ -148,10 +150,10 @@ pub struct PulledModule {
 }
 
 /// Pulls what commands name. For a thread that may block, with a runtime around it.
-pub(super) fn pull(texts: &[String], store: &Store, means: &Means) -> Vec<Result<PulledModule, Diagnostic>> {
+pub(super) fn pull(texts: &[String], store: &Store, means: &Means) -> Vec<Result<PulledModule, Box<Diagnostic>>> {
     let line = match Line::new(&means.registries) {
         Ok(line) => line,
-        Err(error) => return vec![Err(no_line(&error))],
+        Err(error) => return vec![Err(Box::new(no_line(&error)))],
     };
     let mut named: Vec<_> = texts.iter().map(|text| reference::without_scheme(text).to_owned()).collect();
     named.sort_unstable();
@@ -160,12 +162,14 @@ pub(super) fn pull(texts: &[String], store: &Store, means: &Means) -> Vec<Result
     let mut outcomes = pull_all(&pull, &named);
     // What is named twice is shown once.
     let outcomes = texts.iter().filter_map(|text| outcomes.remove_entry(reference::without_scheme(text)));
-    outcomes.map(|(text, outcome)| outcome.map_err(|error| not_pulled(&text, &error)).and_then(pulled(&text))).collect()
+    outcomes
+        .map(|(text, outcome)| outcome.map_err(|error| Box::new(not_pulled(&text, &error))).and_then(pulled(&text)))
+        .collect()
 }
 
-fn pulled(text: &str) -> impl FnOnce(Pulled) -> Result<PulledModule, Diagnostic> {
+fn pulled(text: &str) -> impl FnOnce(Pulled) -> Result<PulledModule, Box<Diagnostic>> {
     move |pulled| {
-        let reference = Reference::parse(text).map_err(|error| not_pulled(text, &error.into()))?;
+        let reference = Reference::parse(text).map_err(|error| Box::new(not_pulled(text, &error.into())))?;
         let warning = pulled.outdated.as_ref().map(|error| {
             Diagnostic::warning(format!("`{text}` is as it was when the registry last answered")).caused_by(error)
         });
@@ -174,14 +178,14 @@ fn pulled(text: &str) -> impl FnOnce(Pulled) -> Result<PulledModule, Diagnostic>
 }
 
 /// Publishes a module or component; the reference by digest. For a thread that may block, with a runtime around it.
-pub(super) fn push(publication: &Publication, means: &Means) -> Result<String, Diagnostic> {
-    let line = Line::new(&means.registries).map_err(|error| no_line(&error))?;
+pub(super) fn push(publication: &Publication, means: &Means) -> Result<String, Box<Diagnostic>> {
+    let line = Line::new(&means.registries).map_err(|error| Box::new(no_line(&error)))?;
     let push = Push { line: &line, file: &publication.file, layout: publication.layout, progress: &*means.progress };
     let pushed = Reference::parse(reference::without_scheme(&publication.reference)).map_err(push::PushError::from);
     let pushed = pushed.and_then(|reference| push.push(&reference));
     pushed.map(|pinned| pinned.to_string()).map_err(|error| {
         let problem = Diagnostic::error(format!("cannot publish `{}`", publication.reference)).caused_by(&error);
-        helped(problem, error.help())
+        Box::new(helped(problem, error.help()))
     })
 }
 

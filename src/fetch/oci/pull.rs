@@ -16,9 +16,10 @@ use crate::fetch::store::{Store, StoreError};
 
 use super::download::{LARGEST_MANIFEST, Sent};
 use super::error::PullError;
+use super::line::Line;
 use super::manifest::{self, Content, Descriptor, ManifestError};
 use super::reference::{self, Reference, Version};
-use super::registry::{Line, Session};
+use super::registry::Session;
 
 /// How often a module is asked for that does not arrive whole.
 const ATTEMPTS: usize = 2;

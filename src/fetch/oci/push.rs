@@ -21,9 +21,10 @@ use crate::fetch::upload::Upload;
 use super::LARGEST_MODULE;
 use super::artifact::{Artifact, ArtifactError, Blob, Layout};
 use super::error::RegistryError;
+use super::line::Line;
 use super::manifest::{OCI_MANIFEST, shortened};
 use super::reference::{self, Reference, ReferenceError, Version};
-use super::registry::{Line, Purpose, Request, Session};
+use super::registry::{Purpose, Request, Session};
 
 /// How often an upload is begun that does not arrive whole.
 const ATTEMPTS: usize = 3;

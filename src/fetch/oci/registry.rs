@@ -3,18 +3,15 @@
 //! As anybody at first; when it refuses, with the credentials it asks for; when it is busy, again after a moment. What is
 //! asked for is known to `download`, `push` and `account`, all on threads that may block.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::Value;
-use tokio::runtime::Handle;
 use tokio::time::timeout;
 use url::Url;
 
-use crate::config::{PullPolicy, Registries};
-use crate::fetch::http::{Answer, Http, HttpError, HttpOptions, Question};
+use crate::fetch::http::{Answer, HttpError, Question};
 use crate::fetch::login::basic;
 use crate::fetch::redirect::is_same_server;
 use crate::fetch::upload::Upload;
@@ -22,8 +19,9 @@ use crate::fetch::upload::Upload;
 use super::auth::{self, AuthError, Bearer, Challenge};
 use super::credentials::{self, Found, Login};
 use super::error::{RegistryError, Said};
+use super::line::Line;
 use super::manifest::shortened;
-use super::reference::{Reference, ReferenceError, Registry, is_local};
+use super::reference::{Reference, Registry, is_local};
 
 const LARGEST_TOKEN: u64 = 1 << 20;
 
@@ -35,47 +33,6 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1
 
 /// How long a manifest or a token may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
-
-/// What it takes to ask registries.
-pub(super) struct Line {
-    http: Http,
-    /// What the network is waited for with.
-    pub runtime: Handle,
-    /// The files of credentials.
-    credentials: Vec<PathBuf>,
-    /// Those that speak plain HTTP, besides those on this machine.
-    plain: Vec<Registry>,
-    policy: PullPolicy,
-}
-
-/// Why registries cannot be asked at all.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum LineError {
-    #[error(transparent)]
-    Http(#[from] HttpError),
-    #[error("in `--plain-http`")]
-    Plain(#[from] ReferenceError),
-}
-
-impl Line {
-    /// For a thread with a runtime around it.
-    pub fn new(registries: &Registries) -> Result<Self, LineError> {
-        let plain = registries.plain_http.iter().map(|name| Registry::named(name)).collect::<Result<_, _>>()?;
-        let http = Http::new(&HttpOptions { roots: registries.ca_file.clone(), ..HttpOptions::default() })?;
-        let credentials = registries.credentials.clone();
-        Ok(Self { http, runtime: Handle::current(), credentials, plain, policy: registries.pull })
-    }
-
-    /// Whether what has been pulled before is good enough.
-    pub fn asks_for_what_is_missing_only(&self) -> bool {
-        self.policy != PullPolicy::Always
-    }
-
-    fn url(&self, registry: &Registry, path: &str) -> Option<Url> {
-        let is_plain = registry.is_local() || self.plain.contains(registry);
-        registry.url(if is_plain { "http" } else { "https" }, path)
-    }
-}
 
 /// What a registry is asked for, all in all.
 #[derive(Clone, Copy)]
@@ -165,7 +122,7 @@ impl<'s> Session<'s> {
 
     /// Asks, and asks again as long as that may help.
     fn ask(&self, request: &Request<'_>) -> Result<Answer, RegistryError> {
-        if self.line.policy == PullPolicy::Never && matches!(self.purpose, Purpose::Pull(_)) {
+        if !self.line.may_pull() && matches!(self.purpose, Purpose::Pull(_)) {
             return Err(RegistryError::NotAsked);
         }
         let mut headers = HeaderMap::new();
