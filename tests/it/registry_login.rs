@@ -73,7 +73,7 @@ fn a_login_that_is_wrong_or_makes_no_sense_changes_nothing() {
         (host.as_str(), &["-u", "me", "--password-stdin"][..], "hunter3", "refuses name and password"),
         (&host, &["-u", "m:e", "--password-stdin"], "hunter2", "hold a colon"),
         (&host, &["-u", "me", "--password-stdin"], "\n", "a password must not be empty"),
-        (&host, &["-u", "me", "--password-stdin"], "hunter2\nmore", "a control character"),
+        (&host, &["-u", "me", "--password-stdin"], "hunter2\nmore", "refuses name and password"),
         (&host, &["--password-stdin"], "hunter2", "needs --username NAME"),
         (&host, &["-u", "me"], "hunter2", "there is no terminal to ask"),
         ("nothing", &["-u", "me", "--password-stdin"], "hunter2", "is not the address of a registry"),

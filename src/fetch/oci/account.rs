@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use http::{Method, StatusCode};
 
 use crate::config::{Diagnostic, Login, Registries};
-use crate::fetch::login::basic;
 use crate::fetch::upload::Upload;
 
 use super::docker::{DockerFile, KeepError};
@@ -46,7 +45,7 @@ enum AccountError {
     Address(#[from] ReferenceError),
     #[error("a name must not be empty or hold a colon or a control character")]
     Name,
-    #[error("a password must not be empty or hold a control character")]
+    #[error("a password must not be empty")]
     Password,
     #[error("registry `{registry}` refuses name and password{said}")]
     Refused { registry: String, said: String },
@@ -90,7 +89,8 @@ fn checked(name: &str, login: &Login, line: &Line, registries: &Registries) -> R
     if login.user.is_empty() || login.user.contains(|character: char| character == ':' || character.is_control()) {
         return Err(AccountError::Name);
     }
-    if login.password.is_empty() || login.password.chars().any(char::is_control) || basic(login).is_none() {
+    // It may have several lines: some registries take a whole file for one.
+    if login.password.is_empty() {
         return Err(AccountError::Password);
     }
     // A file that cannot be used is found before anything is sent.

@@ -39,7 +39,7 @@ pub(super) enum AuthError {
     Realm(String),
     #[error("`{0}` answers without a token")]
     NoToken(String),
-    #[error("the name in {0} holds a colon, or name or password a control character")]
+    #[error("the name in {0} holds a colon, which no name may")]
     Unspeakable(String),
     #[error("it wants a name and a password, but in {0} there is an identity token")]
     NoPassword(String),
