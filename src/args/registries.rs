@@ -21,6 +21,13 @@ pub(super) struct RegistryArguments {
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = When::Always)]
     pull: When,
 
+    #[command(flatten)]
+    transport: TransportArguments,
+}
+
+/// What every command that speaks with registries takes.
+#[derive(Args)]
+pub(super) struct TransportArguments {
     /// Speak plain HTTP with this registry; may be repeated. Those on this machine need not be named
     #[arg(long, value_name = "HOST[:PORT]")]
     plain_http: Vec<String>,
@@ -49,15 +56,23 @@ impl RegistryArguments {
 
     /// How registries are asked.
     pub fn registries(self, variable: Variable<'_>) -> Registries {
+        let pull = match self.pull {
+            When::Always => PullPolicy::Always,
+            When::IfNotPresent => PullPolicy::IfNotPresent,
+            When::Never => PullPolicy::Never,
+        };
+        Registries { pull, ..self.transport.registries(variable) }
+    }
+}
+
+impl TransportArguments {
+    /// How registries are asked.
+    pub fn registries(self, variable: Variable<'_>) -> Registries {
         Registries {
             credentials: credentials(variable),
             plain_http: self.plain_http,
             ca_file: self.registry_ca,
-            pull: match self.pull {
-                When::Always => PullPolicy::Always,
-                When::IfNotPresent => PullPolicy::IfNotPresent,
-                When::Never => PullPolicy::Never,
-            },
+            pull: PullPolicy::Always,
         }
     }
 }

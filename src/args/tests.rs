@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use wagi::config::{BindleLocation, LogFormat, Login, Options, Source, TlsFiles};
+use wagi::config::{BindleLocation, LogFormat, Login, Options, PullPolicy, Source, TlsFiles};
+use wagi::fetch::Layout;
 
 use super::*;
 
@@ -169,6 +170,35 @@ fn an_address_is_an_ip_address_and_a_port() {
         assert!(shown.contains(help) && shown.contains(address), "{address}: {shown}");
     }
     assert!(refusal("-c Cargo.toml --hostname a:b", &[]).contains("`b` in `a:b` is not a port"));
+}
+
+#[test]
+fn commands_for_registries_take_what_they_need() {
+    let here = [("HOME", "/h")];
+    let Ok(Command::Push(push)) = command("push a.wasm r.io/a:1 --layout legacy --plain-http r.io", &here) else {
+        panic!("it is a push")
+    };
+    assert_eq!(push.publication.file, Path::new("a.wasm"));
+    assert_eq!((push.publication.reference.as_str(), push.publication.layout), ("r.io/a:1", Layout::Legacy));
+    assert_eq!(push.registries.plain_http, ["r.io"]);
+    let Ok(Command::Push(push)) = command("push a.wasm r.io/a", &here) else { panic!("it is a push") };
+    assert_eq!(push.publication.layout, Layout::Cncf);
+    let Ok(Command::Pull(pull)) = command("pull a b --pull never --module-cache c --registry-ca d", &here) else {
+        panic!("it is a pull")
+    };
+    assert_eq!((pull.references.len(), pull.module_cache.as_deref()), (2, Some(Path::new("c"))));
+    assert_eq!((pull.registries.pull, pull.registries.ca_file), (PullPolicy::Never, Some("d".into())));
+    let Ok(Command::Login(login)) = command("login r.io -u me --password-stdin", &here) else {
+        panic!("it is a login")
+    };
+    assert_eq!((login.registry.as_str(), login.username.as_deref(), login.password_stdin), ("r.io", Some("me"), true));
+    assert_eq!(login.registries.credentials[0], Path::new("/h/.docker/config.json"));
+    let Ok(Command::Logout(logout)) = command("logout r.io", &here) else { panic!("it is a logout") };
+    assert_eq!((logout.registry.as_str(), logout.credentials.len()), ("r.io", 2));
+    for line in ["push a.wasm", "push a.wasm r.io/a --pull never", "pull", "login", "login r.io -p x", "logout r.io me"]
+    {
+        assert!(command(line, &here).is_err_and(|error| error.exit_code() == 2), "{line}");
+    }
 }
 
 /// The way Hippo starts WAGI under Nomad.

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
 
+use wagi::fetch::{self, Publication};
+
 use crate::commands::{Command, cache, inspect, lock, login, pull, push};
 
-use super::registries::{self, RegistryArguments};
+use super::registries::{self, RegistryArguments, TransportArguments};
 use super::{Refusal, Variable};
 
 /// A command.
@@ -22,15 +24,15 @@ pub(super) enum Verb {
     },
     /// Publish a module or component in a registry
     Push {
-        /// The module or component
+        /// The module or component, binary or text
         file: PathBuf,
-        /// Where to: HOST[:PORT]/NAME[:TAG]
+        /// Where to: [HOST[:PORT]/]NAME[:TAG]
         reference: String,
         /// How it is laid out there
         #[arg(long, value_enum, default_value_t = Layout::Cncf)]
         layout: Layout,
         #[command(flatten)]
-        registries: RegistryArguments,
+        registries: TransportArguments,
     },
     /// Show what a module is, imports and exports, and how it can be served
     Inspect {
@@ -54,7 +56,7 @@ pub(super) enum Verb {
         #[arg(long)]
         password_stdin: bool,
         #[command(flatten)]
-        registries: RegistryArguments,
+        registries: TransportArguments,
     },
     /// Forget name and password for a registry
     Logout {
@@ -94,7 +96,7 @@ pub(super) enum CacheVerb {
     },
 }
 
-/// [`push::Layout`] as it is written.
+/// [`fetch::Layout`] as it is written.
 #[derive(Clone, Copy, ValueEnum)]
 pub(super) enum Layout {
     /// application/wasm, as the CNCF's Wasm working group has it
@@ -112,11 +114,13 @@ impl Verb {
                 registries: registries.registries(variable),
             }),
             Self::Push { file, reference, layout, registries } => Command::Push(push::Push {
-                file,
-                reference,
-                layout: match layout {
-                    Layout::Cncf => push::Layout::Cncf,
-                    Layout::Legacy => push::Layout::Legacy,
+                publication: Publication {
+                    file,
+                    reference,
+                    layout: match layout {
+                        Layout::Cncf => fetch::Layout::Cncf,
+                        Layout::Legacy => fetch::Layout::Legacy,
+                    },
                 },
                 registries: registries.registries(variable),
             }),

@@ -10,6 +10,7 @@ pub mod login;
 pub mod pull;
 pub mod push;
 pub mod serve;
+mod terminal;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -1,9 +1,16 @@
 //! `wagi pull`: which modules are in the cache afterwards?
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use wagi::config::Registries;
+use anyhow::Context;
+
+use wagi::config::{Diagnostic, Registries};
+use wagi::fetch::{self, Silent};
+
+use super::serve::print_problems;
 
 /// What to pull, and where to.
 pub struct Pull {
@@ -13,7 +20,26 @@ pub struct Pull {
 }
 
 impl Pull {
+    /// One line for each module that is there: what it is for ever, and where its bytes are.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
-        anyhow::bail!("not there yet: {} {:?} {:?}", self.references.len(), self.module_cache, self.registries)
+        let Some(cache) = self.module_cache else {
+            let problem = Diagnostic::error("there is nowhere to keep modules");
+            print_problems(&[problem.help("give `--module-cache DIR`")]);
+            return Ok(ExitCode::FAILURE);
+        };
+        let (mut lines, mut problems) = (String::new(), Vec::new());
+        for pulled in fetch::pull(self.references, cache, self.registries, Arc::new(Silent)).await {
+            match pulled {
+                Ok(module) => {
+                    lines += &format!("{} {}\n", module.reference, module.path.display());
+                    problems.extend(module.warning);
+                }
+                Err(problem) => problems.push(*problem),
+            }
+        }
+        io::stdout().write_all(lines.as_bytes()).context("cannot print what was pulled")?;
+        print_problems(&problems);
+        let is_whole = !problems.iter().any(Diagnostic::is_error);
+        Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

@@ -1,27 +1,34 @@
 //! `wagi push`: how does a module get into a registry?
 
-use std::path::PathBuf;
+use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
 
 use wagi::config::Registries;
+use wagi::fetch::{self, Publication, Silent};
 
-/// How an artifact is laid out.
-#[derive(Clone, Copy, Debug)]
-pub enum Layout {
-    Cncf,
-    Legacy,
-}
+use super::serve::print_problems;
 
 /// What to push, and where to.
 pub struct Push {
-    pub file: PathBuf,
-    pub reference: String,
-    pub layout: Layout,
+    pub publication: Publication,
     pub registries: Registries,
 }
 
 impl Push {
+    /// One line: what it is for ever.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
-        anyhow::bail!("not there yet: {:?} {:?} {:?} {:?}", self.file, self.reference, self.layout, self.registries)
+        match fetch::push(self.publication, self.registries, Arc::new(Silent)).await {
+            Ok(reference) => {
+                writeln!(io::stdout(), "{reference}").context("cannot print what was published")?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Err(problem) => {
+                print_problems(&[*problem]);
+                Ok(ExitCode::FAILURE)
+            }
+        }
     }
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256 as Hasher};
 
+use crate::config::Sha256;
+
 /// A file that is being written. It is removed if it is not finished.
 pub(super) struct Partial {
     pub file: File,
@@ -68,7 +70,12 @@ pub(super) fn copy_and_digest(from: &mut dyn Read, to: &mut dyn Write, most: u64
     }
 }
 
-/// The SHA-256 of `bytes` in hexadecimal digits.
+/// The SHA-256 of `bytes`.
+pub(super) fn sha256(bytes: &[u8]) -> Sha256 {
+    Sha256::from_bytes(Hasher::digest(bytes).into())
+}
+
+/// The same in hexadecimal digits.
 pub(super) fn sha256_hex(bytes: &[u8]) -> String {
     hex(&Hasher::digest(bytes))
 }

@@ -1,31 +1,36 @@
 //! How are bytes fetched from a server?
 //!
-//! With GET over HTTP/1.1, along redirects that lead nowhere less safe, each step with an end to its patience. Used by
-//! those who know what is asked for: bindle servers and registries. Who asks trusts no byte of an answer.
+//! Over HTTP/1.1, along redirects that lead nowhere less safe, each step with an end to its patience. What is sent on the way
+//! is as much as a registry takes in. Used by those who know what is asked for: bindle servers and registries. Who asks
+//! trusts no byte of an answer.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, LOCATION, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
-use http_body_util::{BodyExt as _, Empty};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{Client, Error as ExchangeError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::timeout;
-use url::{Host, Url};
+use url::Url;
 
 use super::dial::{DialError, Dialer};
+use super::redirect::{self, bare, is_of_server, is_same_server, shown};
 use super::tls;
+use super::upload::Upload;
 use crate::trust::TrustError;
 
 /// How many redirects are followed.
 const REDIRECTS: usize = 5;
 
-/// How long a server may take for the head of an answer, connecting included.
+/// How long a server may take for the head of an answer, connecting included; with what is sent, by its size, more.
 const HEAD: Duration = Duration::from_secs(30);
+
+pub(super) const SLOWEST_BYTES_PER_SECOND: u64 = 16 << 10;
 
 /// How long it may take for the next piece of a body.
 const PIECE: Duration = Duration::from_secs(15);
@@ -48,7 +53,7 @@ pub(super) struct HttpOptions {
 /// Fetches, and keeps connections for the next time. Needs a tokio runtime around it.
 #[derive(Clone)]
 pub(super) struct Http {
-    pool: Client<Dialer, Empty<Bytes>>,
+    pool: Client<Dialer, Upload>,
 }
 
 /// Why nothing could be fetched.
@@ -62,8 +67,8 @@ pub(super) enum HttpError {
     Dial { url: String, source: DialError },
     #[error("no answer from `{url}`")]
     Exchange { url: String, source: ExchangeError },
-    #[error("no answer from `{url}` within {} s", HEAD.as_secs())]
-    NoHead { url: String },
+    #[error("no answer from `{url}` within {seconds} s")]
+    NoHead { url: String, seconds: u64 },
     #[error("the answer of `{url}` breaks off")]
     Body { url: String, source: hyper::Error },
     #[error("the answer of `{url}` stalls for {} s", PIECE.as_secs())]
@@ -111,12 +116,26 @@ impl Http {
     /// The answer to a GET, which may be any status; redirects are followed. What `headers` authorize is only for the
     /// host and port of `url`.
     pub async fn get(&self, url: &Url, headers: &HeaderMap) -> Result<Answer, HttpError> {
-        let (mut url, mut headers) = (url.clone(), headers.clone());
+        self.send(&Question { method: Method::GET, url, headers, body: &Upload::default }).await
+    }
+
+    /// The answer to any question, the same way. What is sent is for the host and port of its URL as well.
+    pub async fn send(&self, question: &Question<'_>) -> Result<Answer, HttpError> {
+        let (mut url, mut headers) = (question.url.clone(), question.headers.clone());
         headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(concat!("wagi/", env!("CARGO_PKG_VERSION"))));
         for _ in 0..=REDIRECTS {
-            let answer = self.get_once(&url, &headers).await?;
-            let Some(next) = redirect(&url, answer.status, &answer.headers)? else { return Ok(answer) };
-            if (next.host(), next.port_or_known_default()) != (url.host(), url.port_or_known_default()) {
+            let answer = self.send_once(question, &url, &headers).await?;
+            let Some(next) = redirect::next(&url, answer.status, &answer.headers)? else { return Ok(answer) };
+            let (is_same, is_plain) = (is_same_server(&next, &url), question.sends_nothing());
+            if !is_plain && !matches!(answer.status.as_u16(), 307 | 308) {
+                // Others than these ask for a GET instead, which is not what was asked.
+                return Ok(answer);
+            }
+            if !is_plain && !is_same {
+                let why = "a server that what is sent is not for";
+                return Err(HttpError::Redirect { url: shown(&url), to: shown(&next), why });
+            }
+            if !is_same {
                 headers.remove(AUTHORIZATION);
             }
             url = next;
@@ -124,15 +143,38 @@ impl Http {
         Err(HttpError::TooManyRedirects(shown(&url)))
     }
 
-    async fn get_once(&self, url: &Url, headers: &HeaderMap) -> Result<Answer, HttpError> {
+    async fn send_once(&self, question: &Question<'_>, url: &Url, headers: &HeaderMap) -> Result<Answer, HttpError> {
         let uri = Some(url).filter(|url| is_of_server(url)).and_then(|url| bare(url).as_str().parse::<Uri>().ok());
-        let mut request = Request::new(Empty::new());
+        let body = (question.body)();
+        let length = body.len();
+        let mut request = Request::new(body);
+        *request.method_mut() = question.method.clone();
         *request.uri_mut() = uri.ok_or_else(|| HttpError::NoServer(shown(url)))?;
         *request.headers_mut() = headers.clone();
-        let answer =
-            timeout(HEAD, self.pool.request(request)).await.map_err(|_| HttpError::NoHead { url: shown(url) })?;
+        if !question.sends_nothing() {
+            // Some servers insist on it even where it is 0.
+            request.headers_mut().insert(CONTENT_LENGTH, length.into());
+        }
+        let patience = HEAD + Duration::from_secs(length / SLOWEST_BYTES_PER_SECOND);
+        let answer = timeout(patience, self.pool.request(request)).await;
+        let answer = answer.map_err(|_| HttpError::NoHead { url: shown(url), seconds: patience.as_secs() })?;
         let (head, body) = answer.map_err(|error| HttpError::of_exchange(url, error))?.into_parts();
         Ok(Answer { status: head.status, headers: head.headers, url: url.clone(), body })
+    }
+}
+
+/// What is asked of a server.
+pub(super) struct Question<'q> {
+    pub method: Method,
+    pub url: &'q Url,
+    pub headers: &'q HeaderMap,
+    /// Makes what is sent, as often as it has to be.
+    pub body: &'q dyn Fn() -> Upload,
+}
+
+impl Question<'_> {
+    fn sends_nothing(&self) -> bool {
+        [Method::GET, Method::HEAD].contains(&self.method)
     }
 }
 
@@ -173,58 +215,4 @@ impl Answer {
         }
         Ok(bytes)
     }
-}
-
-/// Where an answer sends us, if it is a redirect that says so.
-fn redirect(url: &Url, status: StatusCode, headers: &HeaderMap) -> Result<Option<Url>, HttpError> {
-    if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
-        return Ok(None);
-    }
-    let Some(location) = headers.get(LOCATION).and_then(|location| std::str::from_utf8(location.as_bytes()).ok())
-    else {
-        return Ok(None);
-    };
-    let Ok(next) = url.join(location) else { return Ok(None) };
-    let refuse = |why| Err(HttpError::Redirect { url: shown(url), to: shown(&next), why });
-    if !is_of_server(&next) {
-        return refuse("which is not the URL of a server");
-    }
-    if url.scheme() == "https" && next.scheme() != "https" {
-        return refuse("where anybody on the way could read and change what is sent");
-    }
-    if is_link_local(&next) && !is_link_local(url) {
-        return refuse("an address for the machine's own surroundings");
-    }
-    Ok(Some(next))
-}
-
-/// Clouds tell their machines secrets at such addresses; no public server has one.
-fn is_link_local(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_link_local(),
-        Some(Host::Ipv6(address)) => {
-            address.is_unicast_link_local() || address.to_ipv4_mapped().is_some_and(|address| address.is_link_local())
-        }
-        _ => false,
-    }
-}
-
-fn is_of_server(url: &Url) -> bool {
-    matches!(url.scheme(), "http" | "https") && url.has_host()
-}
-
-/// A URL without name, password and fragment, which are not for requests.
-fn bare(url: &Url) -> Url {
-    let mut bare = url.clone();
-    // Only URLs without host, which have neither, refuse to be without.
-    let _ = bare.set_username("").and_then(|()| bare.set_password(None));
-    bare.set_fragment(None);
-    bare
-}
-
-/// A URL as it may be shown: queries are where storage servers put what authorizes a download.
-fn shown(url: &Url) -> String {
-    let mut shown = bare(url);
-    shown.set_query(None);
-    shown.into()
 }

@@ -89,8 +89,8 @@ impl Server {
     /// The server at the base URL `url`. Must be called within a tokio runtime, and asked outside of it.
     pub fn new(url: &str, login: Option<&Login>, insecure: bool) -> Result<Self, ServerError> {
         let mut headers = HeaderMap::new();
-        if let Some(Login { user, password }) = login {
-            headers.insert(AUTHORIZATION, basic(user, password).ok_or(ServerError::Login)?);
+        if let Some(login) = login {
+            headers.insert(AUTHORIZATION, basic(login).ok_or(ServerError::Login)?);
         }
         let base = base(url)?;
         let http = Http::new(&HttpOptions { accept_any_certificate: insecure, ..HttpOptions::default() })?;

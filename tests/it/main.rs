@@ -5,6 +5,7 @@ mod bindle_server; // bindles from a server, and servers that do not play along
 mod cli; // the program as it is started: options, exit codes, logs
 mod command_line; // arguments: the default and the template
 mod departures; // a client that leaves
+mod docs; // commands of pages for users
 mod endings; // limits, and how a guest that reaches one ends
 mod environment; // meta-variables as a guest reads them
 mod files; // volumes, and that nothing leads out of them
@@ -16,6 +17,10 @@ mod neighbours; // what guests that compute, grow or wait cost the others
 mod oci; // modules from registries, and registries that do not play along
 mod outbound; // guests that call other servers
 mod readme; // what newcomers are told
+mod registry; // publishing and pulling with a real registry, and what others make of it
+mod registry_login; // logins: where they are kept, identity tokens, the terminal
+mod registry_policy; // when registries are asked
+mod registry_push; // registries that do not play along when something is published
 mod responses; // what a guest prints, and what the client gets
 mod routing; // which route answers, sub-routes
 mod shutdown; // signals, and what becomes of requests under way

@@ -35,6 +35,17 @@ pub struct Parcel {
 pub struct Sha256(String);
 
 impl Sha256 {
+    /// The digest of these bytes.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(
+            bytes
+                .iter()
+                .flat_map(|byte| [byte >> 4, byte & 15])
+                .filter_map(|half| char::from_digit(half.into(), 16))
+                .collect(),
+        )
+    }
+
     /// The digits.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,28 +1,33 @@
 //! What does a registry want to see before it answers?
 //!
 //! It says so with `WWW-Authenticate`: name and password themselves (Basic), or a token that another server gives out for
-//! them (Bearer). Asked by `registry` when an answer is 401.
+//! them (Bearer), or for a token that stands for both (OAuth 2, RFC 6749 section 6). Asked by `registry` when an answer is
+//! 401.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue};
 use serde_json::Value;
-use url::Url;
+use url::{Url, form_urlencoded};
 
-use super::credentials::Login;
+use crate::fetch::login::secret;
+
+use super::credentials::IdentityToken;
 use super::manifest::shortened;
-use super::reference::{Registry, is_local};
+use super::reference::is_local;
 
 /// What a registry asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Challenge {
     Basic,
-    /// A token from `realm` for `service`.
-    Bearer {
-        realm: String,
-        service: Option<String>,
-    },
+    Bearer(Bearer),
+}
+
+/// A token from `realm` for `service`.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Bearer {
+    pub realm: String,
+    pub service: Option<String>,
 }
 
 /// Why nothing can be shown to a registry.
@@ -34,6 +39,10 @@ pub(super) enum AuthError {
     Realm(String),
     #[error("`{0}` answers without a token")]
     NoToken(String),
+    #[error("the name in {0} holds a colon, which no name may")]
+    Unspeakable(String),
+    #[error("it wants a name and a password, but in {0} there is an identity token")]
+    NoPassword(String),
 }
 
 impl Challenge {
@@ -42,7 +51,7 @@ impl Challenge {
         let texts = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
         let known: Vec<_> = texts.filter_map(Self::parse).collect();
         // A token shows the password to one server only.
-        let is_bearer = |challenge: &Self| matches!(challenge, Self::Bearer { .. });
+        let is_bearer = |challenge: &Self| matches!(challenge, Self::Bearer(_));
         let best = known.iter().position(is_bearer).unwrap_or(0);
         known.into_iter().nth(best).ok_or(AuthError::Unknown)
     }
@@ -54,7 +63,7 @@ impl Challenge {
         }
         let pairs = scheme.eq_ignore_ascii_case("bearer").then(|| parameters(rest))?;
         let value = |name: &str| pairs.iter().find(|(found, _)| found == name).map(|(_, value)| value.clone());
-        Some(Self::Bearer { realm: value("realm")?, service: value("service") })
+        Some(Self::Bearer(Bearer { realm: value("realm")?, service: value("service") }))
     }
 }
 
@@ -90,32 +99,44 @@ fn unquoted(text: &str) -> (String, &str) {
     (value, "")
 }
 
-/// The URL to ask for a token that allows pulling from `repository`.
-pub(super) fn token_url(
-    realm: &str,
-    service: Option<&str>,
-    registry: &Registry,
-    repository: &str,
-) -> Result<Url, AuthError> {
-    let refused = || AuthError::Realm(shortened(realm));
-    let mut url = Url::parse(realm).map_err(|_| refused())?;
-    // What is on this machine is for the registry to name only if it is there too.
-    let is_safe = if is_local(&url) { registry.is_local() } else { url.scheme() == "https" };
-    let is_bare = url.username().is_empty() && url.password().is_none();
-    if !is_safe || !is_bare || !["http", "https"].contains(&url.scheme()) {
-        return Err(refused());
+impl Bearer {
+    /// The server of tokens, if a login may be shown to it. `registry` is the URL of the one that names it.
+    pub fn server(&self, registry: &Url) -> Result<Url, AuthError> {
+        let refused = || AuthError::Realm(shortened(&self.realm));
+        let url = Url::parse(&self.realm).map_err(|_| refused())?;
+        // What is on this machine is for a registry to name only if it is there too; what is spoken to without TLS, only if
+        // the operator has allowed that for this host.
+        let is_plain_host = registry.scheme() == "http" && registry.host() == url.host();
+        let is_safe = match is_local(&url) {
+            true => is_local(registry),
+            false => url.scheme() == "https" || is_plain_host,
+        };
+        let is_bare = url.username().is_empty() && url.password().is_none();
+        match is_safe && is_bare && ["http", "https"].contains(&url.scheme()) {
+            true => Ok(url),
+            false => Err(refused()),
+        }
     }
-    // What is asked for is not left to the registry to say.
-    let mut query = url.query_pairs_mut();
-    query.extend_pairs(service.map(|service| ("service", service)));
-    query.append_pair("scope", &format!("repository:{repository}:pull"));
-    drop(query);
-    Ok(url)
-}
 
-/// The header that shows name and password.
-pub(super) fn basic(login: &Login) -> Option<HeaderValue> {
-    secret(&format!("Basic {}", STANDARD.encode(format!("{}:{}", login.user, login.password))))
+    /// Where to ask that server for a token with a scope, by GET.
+    pub fn question(&self, server: &Url, scope: Option<&str>) -> Url {
+        let mut url = server.clone();
+        // What is asked for is not left to the registry to say.
+        let pairs = [("service", self.service.as_deref()), ("scope", scope)];
+        let pairs = pairs.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        url.query_pairs_mut().extend_pairs(pairs);
+        url
+    }
+
+    /// What to send it to get one for an identity token, by POST.
+    pub fn form(&self, scope: Option<&str>, token: &IdentityToken) -> Bytes {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", "refresh_token").append_pair("client_id", "wagi");
+        form.extend_pairs(self.service.as_deref().map(|service| ("service", service)));
+        form.extend_pairs(scope.map(|scope| ("scope", scope)));
+        form.append_pair("refresh_token", &token.0);
+        form.finish().into()
+    }
 }
 
 /// The header that shows the token in the answer of a token server.
@@ -126,16 +147,8 @@ pub(super) fn bearer(answer: &[u8], url: &Url) -> Result<HeaderValue, AuthError>
     header.ok_or_else(|| AuthError::NoToken(url.host_str().unwrap_or_default().to_owned()))
 }
 
-/// A header value that nothing prints.
-fn secret(text: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_str(text).ok()?;
-    value.set_sensitive(true);
-    Some(value)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::reference::Reference;
     use super::*;
 
     fn challenge(texts: &[&str]) -> Option<Challenge> {
@@ -147,7 +160,7 @@ mod tests {
     }
 
     fn bearer_of(realm: &str, service: Option<&str>) -> Option<Challenge> {
-        Some(Challenge::Bearer { realm: realm.to_owned(), service: service.map(str::to_owned) })
+        Some(Challenge::Bearer(Bearer { realm: realm.to_owned(), service: service.map(str::to_owned) }))
     }
 
     #[test]
@@ -166,28 +179,53 @@ mod tests {
         }
     }
 
+    fn asking(realm: &str) -> Bearer {
+        Bearer { realm: realm.to_owned(), service: Some("s&t".to_owned()) }
+    }
+
     #[test]
     fn a_token_is_asked_for_where_nobody_listens() {
         let asked = |realm: &str, registry: &str| {
-            let registry = Reference::parse(registry).expect("a reference").registry;
-            token_url(realm, Some("s&t"), &registry, "a/b").map(String::from).ok()
+            let server = asking(realm).server(&Url::parse(registry).expect("a URL")).ok()?;
+            Some(String::from(asking(realm).question(&server, Some("repository:a/b:pull"))))
         };
         let query = "service=s%26t&scope=repository%3Aa%2Fb%3Apull";
-        assert_eq!(asked("https://auth.io/t", "a.io/x"), Some(format!("https://auth.io/t?{query}")));
-        assert_eq!(asked("https://auth.io/t?a=b", "a.io/x"), Some(format!("https://auth.io/t?a=b&{query}")));
-        assert_eq!(asked("http://127.0.0.1:1/t", "localhost/x"), Some(format!("http://127.0.0.1:1/t?{query}")));
+        let https = "https://a.io/v2/";
+        let local = "http://localhost/v2/";
+        assert_eq!(asked("https://auth.io/t", https), Some(format!("https://auth.io/t?{query}")));
+        assert_eq!(asked("https://auth.io/t?a=b", https), Some(format!("https://auth.io/t?a=b&{query}")));
+        assert_eq!(asked("http://127.0.0.1:1/t", local), Some(format!("http://127.0.0.1:1/t?{query}")));
+        assert_eq!(asked("http://r.lan:1/t", "http://r.lan:5000/v2/"), Some(format!("http://r.lan:1/t?{query}")));
         for (realm, registry) in [
-            ("http://auth.io/t", "a.io/x"),
-            ("http://auth.io/t", "localhost/x"),
-            ("http://169.254.169.254/", "localhost/x"),
-            ("http://127.0.0.1/t", "a.io/x"),
-            ("https://localhost/t", "a.io/x"),
-            ("https://me:pw@auth.io/t", "a.io/x"),
-            ("file:///etc/passwd", "localhost/x"),
-            ("/token", "a.io/x"),
+            ("http://auth.io/t", https),
+            ("http://a.io/t", https),
+            ("http://auth.io/t", local),
+            ("http://auth.lan/t", "http://r.lan:5000/v2/"),
+            ("http://127.0.0.1/t", "http://r.lan:5000/v2/"),
+            ("http://169.254.169.254/", local),
+            ("http://127.0.0.1/t", https),
+            ("https://localhost/t", https),
+            ("https://me:pw@auth.io/t", https),
+            ("file:///etc/passwd", local),
+            ("/token", https),
         ] {
             assert_eq!(asked(realm, registry), None, "{realm}");
         }
+    }
+
+    /// RFC 6749, section 6, and Docker's additions to it.
+    #[test]
+    fn an_identity_token_is_sent_as_a_form() {
+        let form = asking("https://auth.io/t").form(Some("repository:a:pull,push"), &IdentityToken("x=&y".to_owned()));
+        let pairs: Vec<_> = form_urlencoded::parse(&form).into_owned().collect();
+        let expected = [
+            ("grant_type", "refresh_token"),
+            ("client_id", "wagi"),
+            ("service", "s&t"),
+            ("scope", "repository:a:pull,push"),
+            ("refresh_token", "x=&y"),
+        ];
+        assert_eq!(pairs, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
 
     #[test]

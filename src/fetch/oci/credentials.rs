@@ -1,4 +1,4 @@
-//! Which name and password does the operator have for a registry?
+//! Which login does the operator have for a registry?
 //!
 //! The files that Docker and Podman keep are looked through in order; the first that knows the registry decides. They are
 //! opened only for a registry that asks. Asked by `registry`.
@@ -12,6 +12,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
+use crate::config;
+
 use super::keychain::{self, KeychainError};
 use super::reference::Registry;
 
@@ -21,11 +23,23 @@ const LARGEST_FILE: u64 = 1 << 20;
 /// The name that stands for a token of another kind.
 const IDENTITY_TOKEN: &str = "<token>";
 
-/// Name and password.
+/// What one can log in with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Login {
+    Password(config::Login),
+    /// For a server of tokens, which gives another for it.
+    Identity(IdentityToken),
+}
+
+/// A token that stands for somebody, which `Debug` does not show.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Login {
-    pub user: String,
-    pub password: String,
+pub(super) struct IdentityToken(pub String);
+
+/// A login, and where it is from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub login: Login,
+    pub from: String,
 }
 
 /// Why credentials that should be there cannot be used.
@@ -37,26 +51,25 @@ pub(super) enum CredentialsError {
     Json(PathBuf),
     #[error("the entry for `{registry}` in `{}` is neither a name and a password nor Base64 of both", path.display())]
     Entry { path: PathBuf, registry: String },
-    #[error("the entry for `{registry}` in `{}` is an identity token, which is not supported", path.display())]
-    IdentityToken { path: PathBuf, registry: String },
     #[error(transparent)]
     Keychain(#[from] KeychainError),
 }
 
 /// The login for `registry` in the first of `files` that has one; `None` if none has.
-pub(super) fn find(files: &[PathBuf], registry: &Registry) -> Result<Option<Login>, CredentialsError> {
+pub(super) fn find(files: &[PathBuf], registry: &Registry) -> Result<Option<Found>, CredentialsError> {
     for path in files {
         if let Some(json) = read(path)?
-            && let Some(login) = find_in(&json, path, registry)?
+            && let Some(found) = find_in(&json, path, registry)?
         {
-            tracing::debug!(%registry, file = %path.display(), "credentials found");
-            return Ok(Some(login));
+            tracing::debug!(%registry, from = %found.from, "credentials found");
+            return Ok(Some(found));
         }
     }
     Ok(None)
 }
 
-fn read(path: &Path) -> Result<Option<Value>, CredentialsError> {
+/// What is in a file of credentials, if it is there.
+pub(super) fn read(path: &Path) -> Result<Option<Value>, CredentialsError> {
     let mut text = Vec::new();
     match File::open(path).and_then(|file| file.take(LARGEST_FILE).read_to_end(&mut text)) {
         Ok(_) => serde_json::from_slice(&text).map(Some).map_err(|_| CredentialsError::Json(path.to_owned())),
@@ -66,24 +79,37 @@ fn read(path: &Path) -> Result<Option<Value>, CredentialsError> {
 }
 
 /// A program for this registry beats an entry, an entry beats the program for all registries.
-fn find_in(json: &Value, path: &Path, registry: &Registry) -> Result<Option<Login>, CredentialsError> {
-    if let Some(program) = entry(json, "credHelpers", registry).and_then(Value::as_str) {
-        return login_of(keychain::ask(program, registry)?, path, registry).map(Some);
+fn find_in(json: &Value, path: &Path, registry: &Registry) -> Result<Option<Found>, CredentialsError> {
+    let kept = |program: &str| keychain::ask(program, registry).map(|login| found(login, keychain::program(program)));
+    if let Some(program) = own_keychain(json, registry) {
+        return Ok(Some(kept(program)?));
     }
-    if let Some(found) = entry(json, "auths", registry)
-        && let Some(login) = written(found, path, registry)?
+    if let Some(entry) = entry(json, "auths", registry)
+        && let Some(login) = written(entry, path, registry)?
     {
-        return Ok(Some(login));
+        return Ok(Some(Found { login, from: path.display().to_string() }));
     }
-    match json.get("credsStore").and_then(Value::as_str) {
-        Some(program) if !program.is_empty() => match keychain::ask(program, registry) {
-            Ok(found) => login_of(found, path, registry).map(Some),
-            // It may know other registries; this one may be open to all.
-            Err(KeychainError::Unknown { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        },
-        _ => Ok(None),
+    match common_keychain(json).map(kept) {
+        Some(Ok(found)) => Ok(Some(found)),
+        // It may know other registries; this one may be open to all.
+        None | Some(Err(KeychainError::Unknown { .. })) => Ok(None),
+        Some(Err(error)) => Err(error.into()),
     }
+}
+
+/// The program that keeps the login for this registry.
+pub(super) fn own_keychain<'j>(json: &'j Value, registry: &Registry) -> Option<&'j str> {
+    entry(json, "credHelpers", registry).and_then(Value::as_str)
+}
+
+/// The program that keeps all others.
+pub(super) fn common_keychain(json: &Value) -> Option<&str> {
+    json.get("credsStore").and_then(Value::as_str).filter(|program| !program.is_empty())
+}
+
+/// Whether there is an entry with something in it.
+pub(super) fn has_entry(json: &Value, registry: &Registry) -> bool {
+    entry(json, "auths", registry).and_then(Value::as_object).is_some_and(|entry| !entry.is_empty())
 }
 
 fn entry<'j>(json: &'j Value, table: &str, registry: &Registry) -> Option<&'j Value> {
@@ -95,34 +121,38 @@ fn entry<'j>(json: &'j Value, table: &str, registry: &Registry) -> Option<&'j Va
 fn written(entry: &Value, path: &Path, registry: &Registry) -> Result<Option<Login>, CredentialsError> {
     let text = |name: &str| entry.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let unreadable = || CredentialsError::Entry { path: path.to_owned(), registry: registry.to_string() };
-    if text("identitytoken").is_some() {
-        return Err(CredentialsError::IdentityToken { path: path.to_owned(), registry: registry.to_string() });
+    if let Some(token) = text("identitytoken") {
+        return Ok(Some(Login::Identity(IdentityToken(token.to_owned()))));
     }
-    let login = match (text("auth"), text("username"), text("password")) {
+    let (user, password) = match (text("auth"), text("username"), text("password")) {
         (Some(auth), ..) => {
             let decoded = STANDARD.decode(auth).ok().and_then(|bytes| String::from_utf8(bytes).ok());
             let decoded = decoded.ok_or_else(unreadable)?;
             let (user, password) = decoded.split_once(':').ok_or_else(unreadable)?;
             // Docker has written zeros behind some.
-            Login { user: user.to_owned(), password: password.trim_end_matches('\0').to_owned() }
+            (user.to_owned(), password.trim_end_matches('\0').to_owned())
         }
-        (None, Some(user), Some(password)) => Login { user: user.to_owned(), password: password.to_owned() },
+        (None, Some(user), Some(password)) => (user.to_owned(), password.to_owned()),
         (None, None, None) => return Ok(None),
         _ => return Err(unreadable()),
     };
-    login_of(login, path, registry).map(Some)
+    Ok(Some(login(user, password)))
 }
 
-fn login_of(login: Login, path: &Path, registry: &Registry) -> Result<Login, CredentialsError> {
-    if login.user == IDENTITY_TOKEN {
-        return Err(CredentialsError::IdentityToken { path: path.to_owned(), registry: registry.to_string() });
+fn found((user, secret): (String, String), from: String) -> Found {
+    Found { login: login(user, secret), from }
+}
+
+fn login(user: String, secret: String) -> Login {
+    match user == IDENTITY_TOKEN {
+        true => Login::Identity(IdentityToken(secret)),
+        false => Login::Password(config::Login { user, password: secret }),
     }
-    Ok(login)
 }
 
-impl fmt::Debug for Login {
+impl fmt::Debug for IdentityToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login").field("user", &self.user).finish_non_exhaustive()
+        f.write_str("IdentityToken")
     }
 }
 
@@ -136,7 +166,10 @@ mod tests {
     fn found(json: &Value, reference: &str) -> Result<Option<String>, String> {
         let registry = Reference::parse(reference).expect("a reference").registry;
         let found = find_in(json, Path::new("config.json"), &registry).map_err(|error| error.to_string())?;
-        Ok(found.map(|login| format!("{}:{}", login.user, login.password)))
+        Ok(found.map(|found| match found.login {
+            Login::Password(login) => format!("{}:{}", login.user, login.password),
+            Login::Identity(IdentityToken(token)) => format!("token {token}"),
+        }))
     }
 
     fn auth(text: &str) -> Value {
@@ -160,19 +193,26 @@ mod tests {
     }
 
     #[test]
+    fn an_identity_token_is_told_from_a_password() {
+        for entry in [auth("<token>:t0ken"), json!({ "auth": "bWU6", "identitytoken": "t0ken" })] {
+            let json = json!({ "auths": { "a.io": entry } });
+            assert_eq!(found(&json, "a.io/x"), Ok(Some("token t0ken".to_owned())));
+        }
+        assert!(!format!("{:?}", IdentityToken("t0ken".to_owned())).contains("t0ken"));
+    }
+
+    #[test]
     fn an_entry_that_cannot_be_used_is_named_without_its_secret() {
         for (entry, part) in [
             (json!({ "auth": "hunter2?" }), "Base64"),
             (auth("hunter2"), "Base64"),
             (json!({ "username": "hunter2" }), "neither"),
-            (auth("<token>:hunter2"), "identity token"),
-            (json!({ "auth": "x", "identitytoken": "hunter2" }), "identity token"),
         ] {
             let refusal = found(&json!({ "auths": { "a.io": entry } }), "a.io/x").expect_err(part);
             assert!(refusal.contains(part) && refusal.contains("`a.io`"), "{refusal}");
             assert!(refusal.contains("`config.json`") && !refusal.contains("hunter2"), "{refusal}");
         }
-        let login = Login { user: "me".to_owned(), password: "hunter2".to_owned() };
+        let login = login("me".to_owned(), "hunter2".to_owned());
         assert!(!format!("{login:?}").contains("hunter2"));
     }
 
@@ -185,11 +225,14 @@ mod tests {
         std::fs::write(&two, both.to_string()).expect("writable");
         let user = |reference: &str, files: &[PathBuf]| {
             let registry = Reference::parse(reference).expect("a reference").registry;
-            find(files, &registry).map(|login| login.map(|login| login.password))
+            find(files, &registry).map(|found| found.map(|found| (found.login, found.from)))
         };
         let files = [missing, one.clone(), two];
-        assert!(matches!(user("a.io/x", &files), Ok(Some(password)) if password == "1"));
-        assert!(matches!(user("b.io/x", &files), Ok(Some(password)) if password == "2"));
+        let known = |user: &str, password: &str, from: &Path| {
+            Some((login(user.to_owned(), password.to_owned()), from.display().to_string()))
+        };
+        assert_eq!(user("a.io/x", &files).expect("readable"), known("a", "1", &one));
+        assert_eq!(user("b.io/x", &files).expect("readable"), known("b", "2", &files[2]));
         std::fs::write(&one, "{").expect("writable");
         assert!(matches!(user("b.io/x", &files), Err(CredentialsError::Json(path)) if path == one));
     }

@@ -14,8 +14,10 @@ pub(super) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub(super) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 pub(super) const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 
-/// What layers are modules.
-const MODULES: [&str; 2] = ["application/vnd.wasm.content.layer.v1+wasm", "application/wasm"];
+/// The layers that are modules: in the layout of those who began with it, and in the CNCF's.
+pub(super) const LEGACY_LAYER: &str = "application/vnd.wasm.content.layer.v1+wasm";
+pub(super) const WASM_LAYER: &str = "application/wasm";
+const MODULES: [&str; 2] = [LEGACY_LAYER, WASM_LAYER];
 
 /// How many media types an error message lists.
 const MOST_NAMED: usize = 5;
@@ -97,9 +99,9 @@ pub(super) fn read(bytes: &[u8], content_type: Option<&str>) -> Result<Content, 
     }
 }
 
-/// As much of a foreign text as a message needs.
+/// As much of a foreign text as a message needs, in one line.
 pub(super) fn shortened(text: &str) -> String {
-    text.chars().take(LONGEST_SHOWN).collect()
+    text.chars().filter(|character| !character.is_control()).take(LONGEST_SHOWN).collect()
 }
 
 fn is_index(media_type: &str) -> Option<bool> {

@@ -1,57 +1,75 @@
 //! How do modules of registries become files?
 //!
 //! Each reference is pulled once, several side by side, into the store; then the scripts that name it name the file
-//! instead. A script whose module cannot be had is reported and left out.
+//! instead. A script whose module cannot be had is reported and left out. The other way, a file becomes an artifact of a
+//! registry.
 //!
 //! | file | question |
 //! | --- | --- |
 //! | `reference` | which artifact of which registry does a text name? |
 //! | `pull` | how does a reference become a file of the store? |
-//! | `registry` | how is a registry asked? |
+//! | `push`, `artifact` | how does a module get into a registry, and how is it laid out there? |
+//! | `line` | what does it take to ask registries? |
+//! | `registry`, `download` | how is a registry asked, and what does it give? |
 //! | `manifest` | what is in an artifact? |
 //! | `auth` | what does a registry want to see before it answers? |
-//! | `credentials`, `keychain` | which name and password does the operator have for it? |
-//! | `error` | why is a module not here? |
+//! | `credentials`, `keychain` | which login does the operator have for it? |
+//! | `account`, `docker` | how does the operator log in and out, and where is that kept? |
+//! | `error` | why does a registry not do what is asked, and why is a module not here? |
 
+mod account;
+mod artifact;
 mod auth;
 mod credentials;
+mod docker;
+mod download;
 mod error;
 mod keychain;
+mod line;
 mod manifest;
 mod pull;
+mod push;
 mod reference;
 mod registry;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use tokio::runtime::Handle;
+use crate::config::{Diagnostic, Key, ModuleRef, Registries, ScriptConfig};
 
-use crate::config::{Diagnostic, Key, ModuleRef, ScriptConfig};
-
-use super::http::{Http, HttpOptions};
+use super::progress::Progress;
 use super::store::Store;
 
+pub use account::{LoggedIn, LoggedOut};
+pub(super) use account::{log_in, log_out};
+pub use artifact::Layout;
+
 use error::PullError;
+use line::{Line, LineError};
 use pull::{Pull, Pulled};
+use push::Push;
 use reference::Reference;
-use registry::Line;
 
 /// How many modules are pulled at the same time.
 const SIDE_BY_SIDE: usize = 4;
+
+/// How many bytes a module may have when nothing else is said: what `module_size` may be set to.
+pub(super) const LARGEST_MODULE: u64 = 1 << 30;
 
 /// What became of each reference.
 type Outcomes = HashMap<String, Result<Pulled, PullError>>;
 
 /// What pulling takes besides the references.
 pub(super) struct Means {
-    /// The files of credentials, the first beating the next.
-    pub credentials: Vec<PathBuf>,
+    /// How registries are asked.
+    pub registries: Registries,
     /// How many bytes a module may have.
     pub largest_module: u64,
+    /// Who wants to know how far downloads are.
+    pub progress: Arc<dyn Progress>,
 }
 
 /// Pulls the modules that `scripts` name in registries into `store`, and returns what is wrong. Scripts whose module cannot
@@ -63,15 +81,15 @@ pub(super) fn complete(scripts: &mut Vec<ScriptConfig>, store: &Store, means: Me
     if texts.is_empty() {
         return Vec::new();
     }
-    let http = match Http::new(&HttpOptions::default()) {
-        Ok(http) => http,
+    let line = match Line::new(&means.registries) {
+        Ok(line) => line,
         Err(error) => {
             scripts.retain(|script| named(script).is_none());
-            return vec![Diagnostic::error("cannot ask registries").caused_by(&error)];
+            return vec![no_line(&error)];
         }
     };
-    let line = Line { http, runtime: Handle::current(), credentials: means.credentials };
-    let outcomes = pull_all(&Pull { store, line: &line, most: means.largest_module }, &texts);
+    let outcomes =
+        pull_all(&Pull { store, line: &line, most: means.largest_module, progress: &*means.progress }, &texts);
     let mut problems = Vec::new();
     scripts.retain_mut(|script| place(script, &outcomes, &mut problems));
     problems
@@ -105,7 +123,7 @@ fn place(script: &mut ScriptConfig, outcomes: &Outcomes, problems: &mut Vec<Diag
     let Some(outcome) = named(script).and_then(|text| outcomes.get(text)) else { return true };
     let at = script.origin.at(Key::Module);
     match outcome {
-        Ok(Pulled { path, outdated }) => {
+        Ok(Pulled { path, outdated, .. }) => {
             if let Some(error) = outdated {
                 let message = format!("serving `{}` as it was when the registry last answered", script.module);
                 problems.push(Diagnostic::warning(message).at(at).caused_by(error));
@@ -114,12 +132,85 @@ fn place(script: &mut ScriptConfig, outcomes: &Outcomes, problems: &mut Vec<Diag
             true
         }
         Err(error) => {
-            let problem = Diagnostic::error(format!("cannot pull `{}`", script.module)).at(at).caused_by(error);
-            problems.push(match error.help() {
-                Some(help) => problem.help(help),
-                None => problem,
-            });
+            problems.push(not_pulled(&script.module.to_string(), error).at(at));
             false
         }
+    }
+}
+
+/// A module that was pulled for a command.
+#[derive(Debug)]
+pub struct PulledModule {
+    /// Which it is, by digest.
+    pub reference: String,
+    /// Where it is in the cache.
+    pub path: PathBuf,
+    /// Why it may be outdated.
+    pub warning: Option<Diagnostic>,
+}
+
+/// Pulls what commands name. For a thread that may block, with a runtime around it.
+pub(super) fn pull(texts: &[String], store: &Store, means: &Means) -> Vec<Result<PulledModule, Box<Diagnostic>>> {
+    let line = match Line::new(&means.registries) {
+        Ok(line) => line,
+        Err(error) => return vec![Err(Box::new(no_line(&error)))],
+    };
+    let mut named: Vec<_> = texts.iter().map(|text| reference::without_scheme(text).to_owned()).collect();
+    named.sort_unstable();
+    named.dedup();
+    let pull = Pull { store, line: &line, most: means.largest_module, progress: &*means.progress };
+    let mut outcomes = pull_all(&pull, &named);
+    // What is named twice is shown once.
+    let outcomes = texts.iter().filter_map(|text| outcomes.remove_entry(reference::without_scheme(text)));
+    outcomes
+        .map(|(text, outcome)| outcome.map_err(|error| Box::new(not_pulled(&text, &error))).and_then(pulled(&text)))
+        .collect()
+}
+
+fn pulled(text: &str) -> impl FnOnce(Pulled) -> Result<PulledModule, Box<Diagnostic>> {
+    move |pulled| {
+        let reference = Reference::parse(text).map_err(|error| Box::new(not_pulled(text, &error.into())))?;
+        let warning = pulled.outdated.as_ref().map(|error| {
+            Diagnostic::warning(format!("`{text}` is as it was when the registry last answered")).caused_by(error)
+        });
+        Ok(PulledModule { reference: reference.pinned(&pulled.manifest).to_string(), path: pulled.path, warning })
+    }
+}
+
+/// Publishes a module or component; the reference by digest. For a thread that may block, with a runtime around it.
+pub(super) fn push(publication: &Publication, means: &Means) -> Result<String, Box<Diagnostic>> {
+    let line = Line::new(&means.registries).map_err(|error| Box::new(no_line(&error)))?;
+    let push = Push { line: &line, file: &publication.file, layout: publication.layout, progress: &*means.progress };
+    let pushed = Reference::parse(reference::without_scheme(&publication.reference)).map_err(push::PushError::from);
+    let pushed = pushed.and_then(|reference| push.push(&reference));
+    pushed.map(|pinned| pinned.to_string()).map_err(|error| {
+        let problem = Diagnostic::error(format!("cannot publish `{}`", publication.reference)).caused_by(&error);
+        Box::new(helped(problem, error.help()))
+    })
+}
+
+/// A module or component to publish.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    /// The file with it, binary or text.
+    pub file: PathBuf,
+    /// Where to: a name with a tag.
+    pub reference: String,
+    /// How it is laid out there.
+    pub layout: Layout,
+}
+
+fn not_pulled(text: &str, error: &PullError) -> Diagnostic {
+    helped(Diagnostic::error(format!("cannot pull `{text}`")).caused_by(error), error.help())
+}
+
+fn no_line(error: &LineError) -> Diagnostic {
+    Diagnostic::error("cannot ask registries").caused_by(error)
+}
+
+fn helped(problem: Diagnostic, help: Option<String>) -> Diagnostic {
+    match help {
+        Some(help) => problem.help(help),
+        None => problem,
     }
 }

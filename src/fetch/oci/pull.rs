@@ -1,8 +1,8 @@
 //! How does a reference become a file of the store?
 //!
 //! Its manifest names the layer that is the module; both are kept by their digests, so that what is pinned to one is asked
-//! for once and never again. A tag is asked for at each start; what it was last is noted for the day the registry is
-//! down. Called by `mod`, on a thread that may block.
+//! for once and never again. A tag is asked for at each start unless the operator wants it otherwise; what it was last is
+//! noted for that, and for the day the registry is down. Called by `mod`, on a thread that may block.
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -10,13 +10,16 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::config::Sha256;
-use crate::fetch::disk::sha256_hex;
+use crate::fetch::disk::{sha256, sha256_hex};
+use crate::fetch::progress::{Counted, Progress};
 use crate::fetch::store::{Store, StoreError};
 
+use super::download::{LARGEST_MANIFEST, Sent};
 use super::error::PullError;
+use super::line::Line;
 use super::manifest::{self, Content, Descriptor, ManifestError};
 use super::reference::{self, Reference, Version};
-use super::registry::{LARGEST_MANIFEST, Line, Sent, Session};
+use super::registry::Session;
 
 /// How often a module is asked for that does not arrive whole.
 const ATTEMPTS: usize = 2;
@@ -27,12 +30,18 @@ pub(super) struct Pull<'p> {
     pub line: &'p Line,
     /// How many bytes a module may have.
     pub most: u64,
+    /// Who wants to know how far a download is.
+    pub progress: &'p dyn Progress,
 }
 
 /// A module in the store.
 #[derive(Debug)]
 pub(super) struct Pulled {
     pub path: PathBuf,
+    /// The digest of what the reference names: a manifest or an index.
+    pub manifest: Sha256,
+    /// What that says of the module.
+    pub layer: Descriptor,
     /// Why it is what the tag was, and not what it may be now.
     pub outdated: Option<PullError>,
 }
@@ -40,36 +49,46 @@ pub(super) struct Pulled {
 impl Pull<'_> {
     pub fn pull(&self, reference: &Reference) -> Result<Pulled, PullError> {
         let started = Instant::now();
-        let found = self.module(reference);
-        if matches!(reference.version, Version::Tag(_)) {
-            match found {
-                Ok((_, ref layer)) => self.note(reference, layer),
-                Err(error) if error.is_outage() => {
-                    let noted = self.noted(reference);
-                    return match noted.and_then(|layer| self.store.find(&layer.sha256, layer.size)) {
-                        Some(path) => Ok(Pulled { path, outdated: Some(error) }),
-                        None => Err(error),
-                    };
-                }
-                Err(_) => {}
-            }
-        }
-        let (path, layer) = found?;
-        let took = started.elapsed();
-        tracing::info!(module = %reference, bytes = layer.size, digest = %layer.sha256, ?took, "module is in the cache");
-        Ok(Pulled { path, outdated: None })
+        let pulled = self.have(reference)?;
+        let (manifest, layer, took) = (&pulled.manifest, &pulled.layer, started.elapsed());
+        tracing::info!(
+            module = %reference, bytes = layer.size, digest = %layer.sha256, %manifest, ?took, "module is in the cache"
+        );
+        Ok(pulled)
     }
 
-    fn module(&self, reference: &Reference) -> Result<(PathBuf, Descriptor), PullError> {
-        let mut session = Session::new(self.line, reference);
+    fn have(&self, reference: &Reference) -> Result<Pulled, PullError> {
+        if matches!(reference.version, Version::Digest(_)) {
+            return self.module(reference);
+        }
+        if self.line.asks_for_what_is_missing_only()
+            && let Some(pulled) = self.remembered(reference)
+        {
+            return Ok(pulled);
+        }
+        match self.module(reference) {
+            Ok(pulled) => {
+                self.note(reference, &pulled);
+                Ok(pulled)
+            }
+            Err(error) if error.is_outage() => match self.remembered(reference) {
+                Some(pulled) => Ok(Pulled { outdated: Some(error), ..pulled }),
+                None => Err(error),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    fn module(&self, reference: &Reference) -> Result<Pulled, PullError> {
+        let mut session = Session::to_pull(self.line, reference);
         let registry = reference.registry.name();
-        let content = match &reference.version {
+        let (manifest, content) = match &reference.version {
             Version::Tag(tag) => {
                 let sent = session.manifest(tag)?;
                 check_against_header(&sent)?;
                 self.take_in(sent, registry)?
             }
-            Version::Digest(sha256) => self.by_digest(sha256, None, &mut session, registry)?,
+            Version::Digest(sha256) => (sha256.clone(), self.by_digest(sha256, None, &mut session, registry)?),
         };
         let layer = match content {
             Content::Module(layer) => layer,
@@ -78,7 +97,8 @@ impl Pull<'_> {
                 Content::Manifest(_) => return Err(unusable(registry, None, ManifestError::Nested)),
             },
         };
-        Ok((self.layer(&layer, &mut session, registry)?, layer))
+        let path = self.layer(&layer, &mut session, reference)?;
+        Ok(Pulled { path, manifest, layer, outdated: None })
     }
 
     /// What the manifest with a digest says, from the store if it is there.
@@ -101,18 +121,17 @@ impl Pull<'_> {
         if let Some(expected) = size.filter(|size| *size != bytes) {
             return Err(PullError::ManifestSize { found: bytes, expected });
         }
-        self.take_in(sent, registry)
+        Ok(self.take_in(sent, registry)?.1)
     }
 
-    /// Understands a manifest that is what it should be, and keeps it.
-    fn take_in(&self, sent: Sent, registry: &str) -> Result<Content, PullError> {
+    /// Understands a manifest that is what it should be, and keeps it; its digest, and what it says.
+    fn take_in(&self, sent: Sent, registry: &str) -> Result<(Sha256, Content), PullError> {
         let content = manifest::read(&sent.bytes, sent.content_type.as_deref())
             .map_err(|error| unusable(registry, sent.content_type.clone(), error))?;
-        if let Ok(sha256) = sha256_hex(&sent.bytes).parse() {
-            let kept = self.store.take_in(&sha256, sent.bytes.len() as u64, &mut sent.bytes.as_slice());
-            kept.map_err(|error| PullError::of_module(error, registry))?;
-        }
-        Ok(content)
+        let sha256 = sha256(&sent.bytes);
+        let kept = self.store.take_in(&sha256, sent.bytes.len() as u64, &mut sent.bytes.as_slice());
+        kept.map_err(|error| PullError::of_module(error, registry))?;
+        Ok((sha256, content))
     }
 
     /// A manifest of the store, if it is there undamaged.
@@ -124,7 +143,12 @@ impl Pull<'_> {
         (sha256_hex(&bytes) == sha256.as_str()).then_some(bytes)
     }
 
-    fn layer(&self, layer: &Descriptor, session: &mut Session<'_>, registry: &str) -> Result<PathBuf, PullError> {
+    fn layer(
+        &self,
+        layer: &Descriptor,
+        session: &mut Session<'_>,
+        reference: &Reference,
+    ) -> Result<PathBuf, PullError> {
         if layer.size > self.most {
             return Err(PullError::TooLarge { size: layer.size, most: self.most });
         }
@@ -133,11 +157,12 @@ impl Pull<'_> {
         }
         let mut attempts = 0;
         loop {
-            let mut bytes = session.layer(&format!("sha256:{}", layer.sha256), layer.size)?;
+            let from = session.layer(&format!("sha256:{}", layer.sha256), layer.size)?;
+            let mut bytes = Counted { from, step: self.progress.begins(&reference.to_string(), layer.size) };
             let taken = self.store.take_in(&layer.sha256, layer.size, &mut bytes);
             attempts += 1;
             if attempts == ATTEMPTS || !matches!(taken, Err(StoreError::Fetch(_))) {
-                return taken.map_err(|error| PullError::of_module(error, registry));
+                return taken.map_err(|error| PullError::of_module(error, reference.registry.name()));
             }
         }
     }
@@ -146,27 +171,38 @@ impl Pull<'_> {
         Path::new("_OCI").join(sha256_hex(reference.to_string().as_bytes()))
     }
 
-    /// Notes what a tag is, so that it can be served when the registry is down.
-    fn note(&self, reference: &Reference, layer: &Descriptor) {
-        match self.noted(reference) {
-            Some(noted) if noted == *layer => return,
-            Some(noted) => {
-                tracing::info!(module = %reference, was = %noted.sha256, is = %layer.sha256, "the tag has moved");
-            }
-            None => {}
+    /// Notes what a tag is, for when the registry is down or not to be asked.
+    fn note(&self, reference: &Reference, pulled: &Pulled) {
+        let noted = self.noted(reference);
+        if noted.as_ref().is_some_and(|noted| *noted == (pulled.layer.clone(), pulled.manifest.clone())) {
+            return;
         }
-        let line = format!("sha256:{} {}\n", layer.sha256, layer.size);
+        let layer = &pulled.layer;
+        if let Some((was, _)) = noted.filter(|(was, _)| was != layer) {
+            tracing::info!(module = %reference, was = %was.sha256, is = %layer.sha256, "the tag has moved");
+        }
+        let line = format!("sha256:{} {} sha256:{}\n", layer.sha256, layer.size, pulled.manifest);
         if let Err(error) = self.store.write(&Self::note_path(reference), line.as_bytes()) {
             tracing::warn!(module = %reference, %error, "cannot note what the tag is");
         }
     }
 
-    fn noted(&self, reference: &Reference) -> Option<Descriptor> {
+    /// What a tag was when it was last asked for: the module, and the digest of its manifest.
+    fn noted(&self, reference: &Reference) -> Option<(Descriptor, Sha256)> {
         let mut text = String::new();
         let file = File::open(self.store.path(Self::note_path(reference))).ok()?;
         file.take(256).read_to_string(&mut text).ok()?;
-        let (digest, size) = text.trim_end().split_once(' ')?;
-        Some(Descriptor { sha256: reference::sha256(digest).ok()?, size: size.parse().ok()? })
+        let mut words = text.split_ascii_whitespace();
+        let sha256 = reference::sha256(words.next()?).ok()?;
+        let layer = Descriptor { sha256, size: words.next()?.parse().ok()? };
+        Some((layer, reference::sha256(words.next()?).ok()?))
+    }
+
+    /// The module that a tag was, if it is in the store undamaged.
+    fn remembered(&self, reference: &Reference) -> Option<Pulled> {
+        let (layer, manifest) = self.noted(reference)?;
+        let path = self.store.find(&layer.sha256, layer.size)?;
+        Some(Pulled { path, manifest, layer, outdated: None })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which artifact of which registry does a text name?
 //!
-//! `[REGISTRY/]NAME[:TAG][@sha256:DIGEST]`, as Docker writes it. Read by `mod` for every `oci:` module.
+//! `[REGISTRY/]NAME[:TAG][@sha256:DIGEST]`, as Docker writes it. Read by `mod` for every `oci:` module, and for commands.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -60,9 +60,7 @@ impl Reference {
             None => (text, None),
         };
         let (registry, rest) = match text.split_once('/') {
-            Some((first, rest)) if first == "localhost" || first.contains(['.', ':']) => {
-                (Registry::parse(first)?, rest)
-            }
+            Some((first, rest)) if is_registry(first) => (Registry::parse(first)?, rest),
             _ => (Registry(DOCKER_HUB.to_owned()), text),
         };
         let (name, tag) = match rest.split_once(':') {
@@ -80,6 +78,21 @@ impl Reference {
         let version = digest.map_or_else(|| Version::Tag(tag.unwrap_or("latest").to_owned()), Version::Digest);
         Ok(Self { registry, repository, version })
     }
+
+    /// The same name with the digest of a manifest: what it stands for now and for ever.
+    pub fn pinned(&self, manifest: &Sha256) -> Self {
+        Self { version: Version::Digest(manifest.clone()), ..self.clone() }
+    }
+}
+
+/// A reference as commands take it, without the `oci:` or `oci://` that a `modules.toml` writes before it.
+pub(super) fn without_scheme(text: &str) -> &str {
+    text.strip_prefix("oci:").map_or(text, |named| named.strip_prefix("//").unwrap_or(named))
+}
+
+/// Whether the first part of a reference is a registry rather than a name.
+fn is_registry(first: &str) -> bool {
+    first == "localhost" || first.contains(['.', ':'])
 }
 
 /// The digest in `sha256:HEX`.
@@ -107,6 +120,15 @@ fn is_tag(tag: &str) -> bool {
 }
 
 impl Registry {
+    /// As an operator names it alone, perhaps with a scheme before it and a version of the API behind it.
+    pub fn named(text: &str) -> Result<Self, ReferenceError> {
+        let name = bare(text);
+        match is_registry(name) {
+            true => Self::parse(name),
+            false => Err(ReferenceError::Registry(text.to_owned())),
+        }
+    }
+
     fn parse(text: &str) -> Result<Self, ReferenceError> {
         let refused = || ReferenceError::Registry(text.to_owned());
         if text.bytes().any(|byte| !byte.is_ascii_alphanumeric() && !b".-:[]_".contains(&byte)) {
@@ -124,9 +146,8 @@ impl Registry {
     }
 
     /// The URL of a path below the root of its API.
-    pub fn url(&self, path: &str) -> Option<Url> {
+    pub fn url(&self, scheme: &str, path: &str) -> Option<Url> {
         let host = if self.0 == DOCKER_HUB { DOCKER_HUB_HOSTS[0] } else { &self.0 };
-        let scheme = if self.is_local() { "http" } else { "https" };
         Url::parse(&format!("{scheme}://{host}/v2/{path}")).ok()
     }
 
@@ -137,15 +158,20 @@ impl Registry {
 
     /// Whether a key of a file of credentials means this registry: `HOST[:PORT]`, perhaps with a scheme and a version.
     pub fn is_meant_by(&self, key: &str) -> bool {
-        let key = key.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
-        let key = key.trim_end_matches("/v1").trim_end_matches("/v2").to_ascii_lowercase();
+        let key = bare(key).to_ascii_lowercase();
         key == self.0 || (self.0 == DOCKER_HUB && DOCKER_HUB_HOSTS.contains(&key.as_str()))
     }
 
-    /// The name that programs which keep credentials know it by.
+    /// The name that files of credentials, and programs which keep them, know it by.
     pub fn login_name(&self) -> &str {
         if self.0 == DOCKER_HUB { "https://index.docker.io/v1/" } else { &self.0 }
     }
+}
+
+/// `HOST[:PORT]` of what may be a URL of the API.
+fn bare(text: &str) -> &str {
+    let text = text.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
+    text.trim_end_matches("/v1").trim_end_matches("/v2")
 }
 
 /// Whether a URL leads to this machine.

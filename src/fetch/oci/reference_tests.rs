@@ -48,19 +48,46 @@ fn what_is_no_reference_is_refused() {
 }
 
 #[test]
-fn only_this_machine_is_spoken_to_without_tls() {
-    for (text, url) in [
-        ("foo", "https://registry-1.docker.io/v2/x"),
-        ("ghcr.io/a", "https://ghcr.io/v2/x"),
-        ("localhost/a", "http://localhost/v2/x"),
-        ("127.0.0.1:5000/a", "http://127.0.0.1:5000/v2/x"),
-        ("[::1]:5000/a", "http://[::1]:5000/v2/x"),
-        ("10.0.0.1:5000/a", "https://10.0.0.1:5000/v2/x"),
-        ("localhost.example.com/a", "https://localhost.example.com/v2/x"),
+fn a_registry_has_urls_and_may_be_on_this_machine() {
+    for (text, url, is_local) in [
+        ("foo", "https://registry-1.docker.io/v2/x", false),
+        ("ghcr.io/a", "https://ghcr.io/v2/x", false),
+        ("localhost/a", "https://localhost/v2/x", true),
+        ("127.9.9.9:5000/a", "https://127.9.9.9:5000/v2/x", true),
+        ("[::1]:5000/a", "https://[::1]:5000/v2/x", true),
+        ("10.0.0.1:5000/a", "https://10.0.0.1:5000/v2/x", false),
+        ("localhost.example.com/a", "https://localhost.example.com/v2/x", false),
     ] {
-        let reference = Reference::parse(text).expect(text);
-        assert_eq!(reference.registry.url("x").map(String::from), Some(url.to_owned()));
+        let registry = Reference::parse(text).expect(text).registry;
+        assert_eq!(registry.url("https", "x").map(String::from), Some(url.to_owned()));
+        assert_eq!(registry.is_local(), is_local, "{text}");
     }
+}
+
+#[test]
+fn a_registry_is_named_alone_in_several_ways() {
+    for (text, name) in [
+        ("GHCR.io", "ghcr.io"),
+        ("https://ghcr.io/", "ghcr.io"),
+        ("https://index.docker.io/v1/", "docker.io"),
+        ("localhost", "localhost"),
+        ("http://localhost:5000/v2/", "localhost:5000"),
+    ] {
+        assert_eq!(Registry::named(text).map(|registry| registry.to_string()), Ok(name.to_owned()), "{text}");
+    }
+    for text in ["", "ghcr", "ghcr.io/me", "me@ghcr.io", "ghcr.io:x", "a b.c"] {
+        assert!(Registry::named(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn commands_take_a_reference_with_and_without_its_scheme() {
+    for text in ["a.b/c", "oci:a.b/c", "oci://a.b/c"] {
+        assert_eq!(without_scheme(text), "a.b/c");
+    }
+    let digest = sha256(DIGEST).expect("a digest");
+    let pinned = Reference::parse("a.b/c:1").expect("a reference").pinned(&digest);
+    assert_eq!(pinned.to_string(), format!("a.b/c@{DIGEST}"));
 }
 
 #[test]

@@ -1,118 +1,146 @@
 //! How is a registry asked?
 //!
-//! With GET, as anybody at first; when it refuses, with the credentials it asks for; when it is busy, again after a
-//! moment. Asked by `pull`, on a thread that may block.
+//! As anybody at first; when it refuses, with the credentials it asks for; when it is busy, again after a moment. What is
+//! asked for is known to `download`, `push` and `account`, all on threads that may block.
 
-use std::io::{self, Read};
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bytes::{Buf as _, Bytes};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, StatusCode};
-use tokio::runtime::Handle;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use serde_json::Value;
 use tokio::time::timeout;
 use url::Url;
 
-use crate::fetch::http::{Answer, Http, HttpError};
+use crate::fetch::http::{Answer, HttpError, Question};
+use crate::fetch::login::basic;
+use crate::fetch::redirect::is_same_server;
+use crate::fetch::upload::Upload;
 
-use super::auth::{self, Challenge};
-use super::credentials;
-use super::error::PullError;
-use super::manifest::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, shortened};
-use super::reference::{Reference, ReferenceError};
-
-/// What registries themselves allow.
-pub(super) const LARGEST_MANIFEST: u64 = 4 << 20;
+use super::auth::{self, AuthError, Bearer, Challenge};
+use super::credentials::{self, Found, Login};
+use super::error::{RegistryError, Said};
+use super::line::Line;
+use super::manifest::shortened;
+use super::reference::{Reference, Registry, is_local};
 
 const LARGEST_TOKEN: u64 = 1 << 20;
+
+/// What is read of an answer that is a refusal.
+const LARGEST_REFUSAL: u64 = 64 << 10;
 
 /// How long to wait before asking again.
 const PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
 
-/// How long a manifest or a token may take, and what is added to that for a module, by its size.
+/// How long a manifest or a token may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
-const SLOWEST_BYTES_PER_SECOND: u64 = 16 << 10;
 
-/// What it takes to ask registries.
-pub(super) struct Line {
-    pub http: Http,
-    /// What the network is waited for with.
-    pub runtime: Handle,
-    /// The files of credentials.
-    pub credentials: Vec<PathBuf>,
+/// What a registry is asked for, all in all.
+#[derive(Clone, Copy)]
+pub(super) enum Purpose<'p> {
+    /// To give what it has under a name.
+    Pull(&'p str),
+    /// To take something in under a name.
+    Push(&'p str),
+    /// To say whether this login is good.
+    LogIn(&'p crate::config::Login),
 }
 
-/// A conversation about one artifact.
+impl Purpose<'_> {
+    /// The rights that a token has to have for it.
+    fn scope(&self) -> Option<String> {
+        match self {
+            Self::Pull(repository) => Some(format!("repository:{repository}:pull")),
+            Self::Push(repository) => Some(format!("repository:{repository}:pull,push")),
+            Self::LogIn(_) => None,
+        }
+    }
+}
+
+/// A conversation.
 pub(super) struct Session<'s> {
-    line: &'s Line,
-    reference: &'s Reference,
+    pub line: &'s Line,
+    pub registry: &'s Registry,
+    purpose: Purpose<'s>,
     /// What the registry wants to see.
     authorization: Option<HeaderValue>,
     /// Whose credentials that stands for.
-    user: Option<String>,
+    whose: Option<String>,
 }
 
-/// A manifest as it was sent.
-pub(super) struct Sent {
-    pub bytes: Vec<u8>,
-    pub content_type: Option<String>,
-    /// The digest that the registry says it has.
-    pub digest: Option<String>,
+/// One question of it.
+pub(super) struct Request<'r> {
+    pub method: Method,
+    pub url: Url,
+    pub headers: &'r [(HeaderName, &'r str)],
+    /// What is sent with it.
+    pub body: &'r dyn Fn() -> Upload,
+    /// Whether it may be sent again if nobody knows what became of it.
+    pub is_repeatable: bool,
+    /// Completes "when it is asked".
+    pub what: &'static str,
 }
 
 impl<'s> Session<'s> {
-    pub fn new(line: &'s Line, reference: &'s Reference) -> Self {
-        Self { line, reference, authorization: None, user: None }
+    pub fn to_pull(line: &'s Line, reference: &'s Reference) -> Self {
+        Self::new(line, &reference.registry, Purpose::Pull(&reference.repository))
     }
 
-    /// The manifest with this tag or digest.
-    pub fn manifest(&mut self, version: &str) -> Result<Sent, PullError> {
-        let accepted = [OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST].join(", ");
-        let mut answer = self.get(&format!("manifests/{version}"), &accepted, "the manifest")?;
-        let header =
-            |name: &str| answer.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into());
-        let content_type: Option<String> = header(CONTENT_TYPE.as_str());
-        // Behind a semicolon are parameters, which say nothing about a manifest.
-        let content_type = content_type.and_then(|name| name.split(';').next().map(|name| shortened(name.trim())));
-        let digest = header("docker-content-digest");
-        let bytes = self.whole(&mut answer, LARGEST_MANIFEST)?;
-        Ok(Sent { bytes, content_type, digest })
+    pub fn new(line: &'s Line, registry: &'s Registry, purpose: Purpose<'s>) -> Self {
+        Self { line, registry, purpose, authorization: None, whose: None }
     }
 
-    /// The bytes of a layer.
-    pub fn layer(&mut self, digest: &str, size: u64) -> Result<Arriving<'s>, PullError> {
-        let answer = self.get(&format!("blobs/{digest}"), "*/*", "the module")?;
-        let allowed = PATIENCE + Duration::from_secs(size / SLOWEST_BYTES_PER_SECOND);
-        Ok(Arriving { answer, line: self.line, rest: Bytes::new(), end: Instant::now() + allowed })
+    /// Where something below the session's name is, or without one the API itself.
+    pub fn url(&self, path: &str) -> Result<Url, RegistryError> {
+        let url = match self.purpose {
+            Purpose::Pull(repository) | Purpose::Push(repository) => {
+                self.line.url(self.registry, &format!("{repository}/{path}"))
+            }
+            Purpose::LogIn(_) => self.line.url(self.registry, path),
+        };
+        url.ok_or_else(|| RegistryError::Address(self.registry.to_string()))
     }
 
-    fn get(&mut self, path: &str, accept: &str, what: &'static str) -> Result<Answer, PullError> {
-        let (registry, repository) = (&self.reference.registry, &self.reference.repository);
-        let url = registry.url(&format!("{repository}/{path}"));
-        let url = url.ok_or_else(|| ReferenceError::Registry(registry.to_string()))?;
-        let mut answer = self.ask(&url, accept, self.authorization.clone())?;
+    /// The answer, which has one of the statuses `expected`.
+    pub fn send(&mut self, request: &Request<'_>, expected: &[StatusCode]) -> Result<Answer, RegistryError> {
+        let mut answer = self.ask(request)?;
         if answer.status == StatusCode::UNAUTHORIZED {
             // A token is good for some minutes only, so that even one that was shown may have to be renewed.
             self.authorization = Some(self.authorize(&answer.headers)?);
-            answer = self.ask(&url, accept, self.authorization.clone())?;
+            answer = self.ask(request)?;
         }
         match answer.status {
-            StatusCode::OK => Ok(answer),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.refused()),
-            status if is_busy(status) => Err(PullError::Failing { registry: registry.to_string(), status }),
-            status => Err(PullError::Status { registry: registry.to_string(), status, what }),
+            status if expected.contains(&status) => Ok(answer),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.refused(Some(&mut answer))),
+            _ => Err(self.failed(&mut answer, request.what)),
         }
     }
 
+    /// Whether a login has been shown.
+    pub fn has_shown_a_login(&self) -> bool {
+        self.whose.is_some()
+    }
+
     /// Asks, and asks again as long as that may help.
-    fn ask(&self, url: &Url, accept: &str, authorization: Option<HeaderValue>) -> Result<Answer, PullError> {
+    fn ask(&self, request: &Request<'_>) -> Result<Answer, RegistryError> {
+        if !self.line.may_pull() && matches!(self.purpose, Purpose::Pull(_)) {
+            return Err(RegistryError::NotAsked);
+        }
         let mut headers = HeaderMap::new();
-        headers.extend(HeaderValue::from_str(accept).ok().map(|value| (ACCEPT, value)));
-        headers.extend(authorization.map(|value| (AUTHORIZATION, value)));
-        let mut pauses = PAUSES.iter();
+        for (name, value) in request.headers {
+            headers.extend(HeaderValue::from_str(value).ok().map(|value| (name.clone(), value)));
+        }
+        // What is elsewhere, such as a place for uploads, is not told who asks.
+        if is_same_server(&request.url, &self.url("")?) {
+            headers.extend(self.authorization.clone().map(|value| (AUTHORIZATION, value)));
+        }
+        self.exchange(request, &headers)
+    }
+
+    fn exchange(&self, request: &Request<'_>, headers: &HeaderMap) -> Result<Answer, RegistryError> {
+        let question = Question { method: request.method.clone(), url: &request.url, headers, body: request.body };
+        let mut pauses = PAUSES.iter().filter(|_| request.is_repeatable);
         loop {
-            let asked = self.line.runtime.block_on(self.line.http.get(url, &headers));
+            let asked = self.line.runtime.block_on(self.line.http.send(&question));
             let is_worth_another = match &asked {
                 Ok(answer) => is_busy(answer.status),
                 Err(error) => error.is_transient(),
@@ -125,77 +153,123 @@ impl<'s> Session<'s> {
     }
 
     /// What the registry wants to see, by the headers of its refusal.
-    fn authorize(&mut self, refusal: &HeaderMap) -> Result<HeaderValue, PullError> {
-        let registry = &self.reference.registry;
-        let failed = |source| PullError::Auth { registry: registry.to_string(), source };
-        let challenge = Challenge::in_headers(refusal).map_err(failed)?;
-        let login = credentials::find(&self.line.credentials, registry)
-            .map_err(|source| PullError::Credentials { registry: registry.to_string(), source })?;
-        self.user = login.as_ref().map(|login| login.user.clone());
-        let shown = login.as_ref().and_then(auth::basic);
-        match challenge {
-            Challenge::Basic => shown.ok_or_else(|| self.refused()),
-            Challenge::Bearer { realm, service } => {
-                let repository = &self.reference.repository;
-                let url = auth::token_url(&realm, service.as_deref(), registry, repository).map_err(failed)?;
-                let mut answer = self.ask(&url, "application/json", shown)?;
-                match answer.status {
-                    StatusCode::OK => auth::bearer(&self.whole(&mut answer, LARGEST_TOKEN)?, &url).map_err(failed),
-                    status if is_busy(status) => Err(PullError::Failing { registry: registry.to_string(), status }),
-                    StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.refused()),
-                    status => Err(PullError::Status { registry: registry.to_string(), status, what: "a token" }),
-                }
-            }
+    fn authorize(&mut self, refusal: &HeaderMap) -> Result<HeaderValue, RegistryError> {
+        let challenge = Challenge::in_headers(refusal).map_err(|error| self.auth(error))?;
+        let found = self.login()?;
+        self.whose = found.as_ref().map(whose);
+        match (challenge, found) {
+            (Challenge::Basic, None) => Err(self.refused(None)),
+            (Challenge::Basic, Some(found)) => self.shown(&found),
+            (Challenge::Bearer(asked), found) => self.token(&asked, found.as_ref()),
         }
     }
 
-    fn whole(&self, answer: &mut Answer, most: u64) -> Result<Vec<u8>, PullError> {
+    fn login(&self) -> Result<Option<Found>, RegistryError> {
+        let registry = self.registry;
+        match self.purpose {
+            Purpose::LogIn(login) => {
+                Ok(Some(Found { login: Login::Password(login.clone()), from: "what was given".to_owned() }))
+            }
+            _ => credentials::find(&self.line.credentials, registry)
+                .map_err(|source| RegistryError::Credentials { registry: registry.to_string(), source }),
+        }
+    }
+
+    /// The header that shows name and password.
+    fn shown(&self, found: &Found) -> Result<HeaderValue, RegistryError> {
+        match &found.login {
+            Login::Password(login) => basic(login).ok_or_else(|| AuthError::Unspeakable(found.from.clone())),
+            Login::Identity(_) => Err(AuthError::NoPassword(found.from.clone())),
+        }
+        .map_err(|error| self.auth(error))
+    }
+
+    /// The header that shows a token of the server that `asked` names.
+    fn token(&self, asked: &Bearer, found: Option<&Found>) -> Result<HeaderValue, RegistryError> {
+        let server = asked.server(&self.url("")?).map_err(|error| self.auth(error))?;
+        let scope = self.purpose.scope();
+        let scope = scope.as_deref();
+        let mut headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
+        let (method, url, form) = match found.map(|found| (&found.login, found)) {
+            Some((Login::Identity(token), _)) => {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+                (Method::POST, server.clone(), asked.form(scope, token))
+            }
+            shown => {
+                let shown = shown.map(|(_, found)| self.shown(found)).transpose()?;
+                headers.extend(shown.map(|shown| (AUTHORIZATION, shown)));
+                (Method::GET, asked.question(&server, scope), Default::default())
+            }
+        };
+        let body = || Upload::from(form.clone());
+        let request = Request { method, url, headers: &[], body: &body, is_repeatable: true, what: "for a token" };
+        let mut answer = self.exchange(&request, &headers)?;
+        match answer.status {
+            StatusCode::OK => {
+                let answer = self.whole(&mut answer, LARGEST_TOKEN)?;
+                auth::bearer(&answer, &server).map_err(|error| self.auth(error))
+            }
+            StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                Err(self.refused(Some(&mut answer)))
+            }
+            _ => Err(self.failed(&mut answer, request.what)),
+        }
+    }
+
+    /// All of an answer, of which there may be `most` bytes.
+    pub fn whole(&self, answer: &mut Answer, most: u64) -> Result<Vec<u8>, RegistryError> {
         let reading = async { timeout(PATIENCE, answer.bytes(most)).await };
         match self.line.runtime.block_on(reading) {
             Ok(read) => read.map_err(|error| self.unreachable(error)),
-            Err(_) => Err(PullError::Slow { registry: self.reference.registry.to_string() }),
+            Err(_) => Err(RegistryError::Slow { registry: self.registry.to_string() }),
         }
     }
 
-    fn unreachable(&self, source: HttpError) -> PullError {
-        PullError::Unreachable { registry: self.reference.registry.to_string(), source }
+    pub fn unreachable(&self, source: HttpError) -> RegistryError {
+        RegistryError::Unreachable { registry: self.registry.to_string(), source }
     }
 
-    fn refused(&self) -> PullError {
-        let registry = self.reference.registry.to_string();
-        match &self.user {
-            Some(user) => PullError::WrongCredentials { registry, user: user.clone() },
-            None => PullError::NoCredentials(registry),
+    fn auth(&self, source: AuthError) -> RegistryError {
+        RegistryError::Auth { registry: self.registry.to_string(), source }
+    }
+
+    fn failed(&self, answer: &mut Answer, what: &'static str) -> RegistryError {
+        let (registry, status, said) = (self.registry.to_string(), answer.status, self.said(answer));
+        match is_busy(status) {
+            true => RegistryError::Failing { registry, status, said },
+            false => RegistryError::Status { registry, is_local: is_local(&answer.url), status, what, said },
         }
+    }
+
+    fn refused(&self, answer: Option<&mut Answer>) -> RegistryError {
+        let (registry, said) = (self.registry.to_string(), answer.map(|answer| self.said(answer)).unwrap_or_default());
+        match self.whose.clone() {
+            Some(whose) => RegistryError::WrongCredentials { registry, whose, said },
+            None => RegistryError::NoCredentials { registry, said },
+        }
+    }
+
+    /// The first of the errors that a registry lists, or what a server of tokens says.
+    fn said(&self, answer: &mut Answer) -> Said {
+        let json: Value = self
+            .whole(answer, LARGEST_REFUSAL)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default();
+        let error = json.pointer("/errors/0").unwrap_or(&json);
+        let texts = ["code", "error", "message", "details", "error_description"].map(|name| error.get(name)?.as_str());
+        let text = texts.into_iter().flatten().collect::<Vec<_>>().join(": ");
+        Said(Some(shortened(&text)).filter(|text| !text.is_empty()))
+    }
+}
+
+fn whose(found: &Found) -> String {
+    match &found.login {
+        Login::Password(login) => format!("`{}` from {}", shortened(&login.user), found.from),
+        Login::Identity(_) => format!("the identity token from {}", found.from),
     }
 }
 
 fn is_busy(status: StatusCode) -> bool {
     status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
-}
-
-/// Bytes on their way, for one who waits for them.
-pub(super) struct Arriving<'s> {
-    answer: Answer,
-    line: &'s Line,
-    rest: Bytes,
-    end: Instant,
-}
-
-impl Read for Arriving<'_> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        while self.rest.is_empty() {
-            if Instant::now() > self.end {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "it arrives too slowly"));
-            }
-            match self.line.runtime.block_on(self.answer.chunk()).map_err(io::Error::other)? {
-                Some(piece) => self.rest = piece,
-                None => return Ok(0),
-            }
-        }
-        let read = self.rest.len().min(into.len());
-        into.iter_mut().zip(&self.rest).for_each(|(to, from)| *to = *from);
-        self.rest.advance(read);
-        Ok(read)
-    }
 }

@@ -7,6 +7,7 @@ pub mod harness;
 pub mod http1;
 pub mod http2;
 pub mod process;
+pub mod registry;
 pub mod site;
 pub mod upstream;
 

@@ -1,0 +1,55 @@
+//! The commands of pages for users work as they are printed, in order.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::http1::Connection;
+use crate::support::process::{Wagi, command};
+use crate::support::registry::{Done, LOGIN, Registry, Setup};
+use crate::support::site::Site;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// What is in the fenced blocks of a kind.
+fn blocks(page: &str, kind: &str) -> String {
+    let mut is_inside = false;
+    let lines = page.lines().filter(|line| {
+        let is_fence = line.starts_with("```");
+        if is_fence {
+            is_inside = *line == format!("```{kind}");
+        }
+        is_inside && !is_fence
+    });
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn the_commands_of_the_page_about_publishing_work_in_order() {
+    let Some(registry) = Registry::start(&Setup { logins: LOGIN, ..Setup::default() }) else { return };
+    let page = std::fs::read_to_string(root().join("docs/publishing.md")).expect("there is a page");
+    let address = format!("localhost:{}", registry.address().port());
+    let script = blocks(&page, "sh").replace("localhost:5000", &address);
+    let site = Site::new();
+    let example = std::fs::read_to_string(root().join("examples/hello.wat")).expect("there is an example");
+    site.file("examples/hello.wat", example);
+    let program = Path::new(env!("CARGO_BIN_EXE_wagi")).parent().expect("it is in a directory");
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap_or_default());
+    let mut shell = Command::new("bash");
+    shell.current_dir(site.path()).env_clear().env("PATH", path).env("HOME", site.path().join("home"));
+    let done: Done = shell.args(["-euxo", "pipefail", "-c", &script]).output().into();
+    let said = done.stderr.clone();
+    let printed = done.well();
+    let pinned = printed.lines().filter(|line| line.starts_with(&format!("{address}/hello@sha256:")));
+    assert_eq!(pinned.count(), 4, "{printed}\n{said}");
+    // The table of routes, with the registry and without.
+    assert_eq!(printed.lines().filter(|line| line.starts_with("/hello\t")).count(), 2, "{printed}\n{said}");
+    assert!(said.contains("logged in to") && said.contains("logged out of"), "{said}");
+
+    drop(registry);
+    let mut serve = command(site.path());
+    serve.args(["-c", "modules.toml", "-l", "127.0.0.1:0", "--module-cache", "modules", "--pull", "if-not-present"]);
+    let wagi = Wagi::spawn(&mut serve);
+    assert_eq!(Connection::open(wagi.address()).get("/hello").text(), "Hello from WebAssembly\n");
+}
