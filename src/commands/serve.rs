@@ -4,11 +4,13 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 
 use wagi::config::{Config, Diagnostic, LogFormat, Options};
+use wagi::fetch::Silent;
 use wagi::observe::Lines;
 use wagi::server::{Server, Signals};
 use wagi::{Gateway, fetch, startup};
@@ -34,7 +36,7 @@ pub fn run_to_end(options: &Options) -> anyhow::Result<ExitCode> {
 async fn run(options: &Options, log: &Lines) -> anyhow::Result<ExitCode> {
     let (mut config, mut problems) = Config::load(options);
     // The files of a bindle are there as long as this is: until the server stops.
-    let _store = fetch::complete(&mut config, &mut problems).await;
+    let _store = fetch::complete(&mut config, &mut problems, Arc::new(Silent)).await;
     if options.check {
         // Looking must not leave anything behind.
         config.log.dir = None;

@@ -15,6 +15,7 @@
 //! | `oci` | how do modules of registries become files? |
 //! | `store` | how are fetched bytes kept so that they can be trusted? |
 //! | `disk` | how do they get to the disk? |
+//! | `progress` | who wants to know how far a transfer is? |
 
 mod bindle;
 mod dial;
@@ -24,16 +25,19 @@ mod http;
 mod login;
 mod module;
 mod oci;
+mod progress;
 mod server;
 mod store;
 #[cfg(test)]
 mod tests;
 mod tls;
 
+pub use progress::{Progress, Silent, Step};
 pub use store::Store;
 
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::config::{BindleId, Config, Diagnostic, ModuleRef, ScriptConfig, Sha256};
 
@@ -51,10 +55,14 @@ trait Source: Sync {
 /// Fetches the bindle that `config` names, if it names one, and adds its scripts; and the modules that its scripts name
 /// but that are not here. What is wrong is added to `problems`; if an error is among them, scripts are missing.
 ///
-/// The files of the scripts are there as long as the [`Store`] is.
+/// The files of the scripts are there as long as the [`Store`] is. Downloads of modules are told to `progress`.
 #[must_use = "the store may be temporary: its files are gone when it is dropped"]
-pub async fn complete(config: &mut Config, problems: &mut Vec<Diagnostic>) -> Option<Store> {
-    let Some(asked) = config.bindle.take() else { return modules(config, problems).await };
+pub async fn complete(
+    config: &mut Config,
+    problems: &mut Vec<Diagnostic>,
+    progress: Arc<dyn Progress>,
+) -> Option<Store> {
+    let Some(asked) = config.bindle.take() else { return modules(config, problems, progress).await };
     let directory = config.module_cache.clone();
     let fetching = tokio::task::spawn_blocking(move || bindle::fetch(&asked, directory.as_deref()));
     let Ok(fetched) = fetching.await else {
@@ -67,13 +75,13 @@ pub async fn complete(config: &mut Config, problems: &mut Vec<Diagnostic>) -> Op
 }
 
 /// Makes files of the modules that are elsewhere, and drops the scripts whose module cannot be had.
-async fn modules(config: &mut Config, problems: &mut Vec<Diagnostic>) -> Option<Store> {
+async fn modules(config: &mut Config, problems: &mut Vec<Diagnostic>, progress: Arc<dyn Progress>) -> Option<Store> {
     if !config.scripts.iter().any(|script| matches!(script.module, ModuleRef::Bindle { .. } | ModuleRef::Oci(_))) {
         return None;
     }
     let (directory, mut scripts) = (config.module_cache.clone(), std::mem::take(&mut config.scripts));
     let means =
-        oci::Means { credentials: config.registries.credentials.clone(), largest_module: config.limits.module_size };
+        oci::Means { registries: config.registries.clone(), largest_module: config.limits.module_size, progress };
     let fetching = tokio::task::spawn_blocking(move || {
         let fetched = fetch_modules(&mut scripts, directory.as_deref(), means);
         (scripts, fetched)

@@ -25,14 +25,15 @@ mod registry;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use tokio::runtime::Handle;
 
-use crate::config::{Diagnostic, Key, ModuleRef, ScriptConfig};
+use crate::config::{Diagnostic, Key, ModuleRef, Registries, ScriptConfig};
 
 use super::http::{Http, HttpOptions};
+use super::progress::Progress;
 use super::store::Store;
 
 use error::PullError;
@@ -48,10 +49,12 @@ type Outcomes = HashMap<String, Result<Pulled, PullError>>;
 
 /// What pulling takes besides the references.
 pub(super) struct Means {
-    /// The files of credentials, the first beating the next.
-    pub credentials: Vec<PathBuf>,
+    /// How registries are asked.
+    pub registries: Registries,
     /// How many bytes a module may have.
     pub largest_module: u64,
+    /// Who wants to know how far downloads are.
+    pub progress: Arc<dyn Progress>,
 }
 
 /// Pulls the modules that `scripts` name in registries into `store`, and returns what is wrong. Scripts whose module cannot
@@ -70,8 +73,9 @@ pub(super) fn complete(scripts: &mut Vec<ScriptConfig>, store: &Store, means: Me
             return vec![Diagnostic::error("cannot ask registries").caused_by(&error)];
         }
     };
-    let line = Line { http, runtime: Handle::current(), credentials: means.credentials };
-    let outcomes = pull_all(&Pull { store, line: &line, most: means.largest_module }, &texts);
+    let line = Line { http, runtime: Handle::current(), credentials: means.registries.credentials };
+    let outcomes =
+        pull_all(&Pull { store, line: &line, most: means.largest_module, progress: &*means.progress }, &texts);
     let mut problems = Vec::new();
     scripts.retain_mut(|script| place(script, &outcomes, &mut problems));
     problems

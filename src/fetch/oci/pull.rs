@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use crate::config::Sha256;
 use crate::fetch::disk::sha256_hex;
+use crate::fetch::progress::{Counted, Progress};
 use crate::fetch::store::{Store, StoreError};
 
 use super::error::PullError;
@@ -27,6 +28,8 @@ pub(super) struct Pull<'p> {
     pub line: &'p Line,
     /// How many bytes a module may have.
     pub most: u64,
+    /// Who wants to know how far a download is.
+    pub progress: &'p dyn Progress,
 }
 
 /// A module in the store.
@@ -78,7 +81,7 @@ impl Pull<'_> {
                 Content::Manifest(_) => return Err(unusable(registry, None, ManifestError::Nested)),
             },
         };
-        Ok((self.layer(&layer, &mut session, registry)?, layer))
+        Ok((self.layer(&layer, &mut session, reference)?, layer))
     }
 
     /// What the manifest with a digest says, from the store if it is there.
@@ -124,7 +127,12 @@ impl Pull<'_> {
         (sha256_hex(&bytes) == sha256.as_str()).then_some(bytes)
     }
 
-    fn layer(&self, layer: &Descriptor, session: &mut Session<'_>, registry: &str) -> Result<PathBuf, PullError> {
+    fn layer(
+        &self,
+        layer: &Descriptor,
+        session: &mut Session<'_>,
+        reference: &Reference,
+    ) -> Result<PathBuf, PullError> {
         if layer.size > self.most {
             return Err(PullError::TooLarge { size: layer.size, most: self.most });
         }
@@ -133,11 +141,12 @@ impl Pull<'_> {
         }
         let mut attempts = 0;
         loop {
-            let mut bytes = session.layer(&format!("sha256:{}", layer.sha256), layer.size)?;
+            let from = session.layer(&format!("sha256:{}", layer.sha256), layer.size)?;
+            let mut bytes = Counted { from, step: self.progress.begins(&reference.to_string(), layer.size) };
             let taken = self.store.take_in(&layer.sha256, layer.size, &mut bytes);
             attempts += 1;
             if attempts == ATTEMPTS || !matches!(taken, Err(StoreError::Fetch(_))) {
-                return taken.map_err(|error| PullError::of_module(error, registry));
+                return taken.map_err(|error| PullError::of_module(error, reference.registry.name()));
             }
         }
     }
