@@ -3,11 +3,9 @@
 //! One engine per process. Instances, memories and stacks come from a pool made at start, so that a fresh instance per
 //! request costs microseconds; where the address space for the pool is not to be had, they are allocated on demand.
 
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result};
+use wasmtime::{Cache, Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result};
 
 use crate::config::CompilationCache;
-
-use super::cache;
 
 /// What the operator's configuration says about the engine.
 pub struct EngineConfig {
@@ -39,17 +37,17 @@ const INSTANCE_SIZE: usize = 16 << 20;
 const MEMORIES_PER_MODULE: u32 = 4;
 const TABLES_PER_MODULE: u32 = 4;
 
-/// Makes the engine.
-pub(super) fn engine(config: &EngineConfig) -> Result<Engine> {
-    let mut pooled = common(config)?;
+/// Makes the engine, which keeps compiled code in `cache`.
+pub(super) fn engine(config: &EngineConfig, cache: Option<&Cache>) -> Result<Engine> {
+    let mut pooled = common(config, cache);
     pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config)));
     Engine::new(&pooled).or_else(|error| {
         tracing::warn!(error = %format!("{error:#}"), "cannot make a pool of instances: requests will be slower");
-        Engine::new(&common(config)?)
+        Engine::new(&common(config, cache))
     })
 }
 
-fn common(config: &EngineConfig) -> Result<Config> {
+fn common(config: &EngineConfig, cache: Option<&Cache>) -> Config {
     let mut common = Config::new();
     common
         .epoch_interruption(true)
@@ -60,8 +58,8 @@ fn common(config: &EngineConfig) -> Result<Config> {
         // What only components need, and stores are cheaper without.
         .concurrency_support(false)
         .memory_init_cow(true)
-        .cache(config.cache.as_ref().map(cache::open).transpose()?);
-    Ok(common)
+        .cache(cache.cloned());
+    common
 }
 
 fn pool(config: &EngineConfig) -> PoolingAllocationConfig {

@@ -27,7 +27,7 @@ pub use stdio::{ErrorLog, InputStream, OUTPUT_IN_FLIGHT};
 use std::io;
 use std::sync::Arc;
 
-use wasmtime::{Engine, Linker, Module, Store};
+use wasmtime::{Cache, Engine, Linker, Module, Store};
 
 use lanes::Lanes;
 use state::State;
@@ -85,17 +85,24 @@ pub struct Runtime {
     engine: Engine,
     linker: Linker<State>,
     lanes: Arc<Lanes>,
+    compiled: Option<Cache>,
 }
 
 impl Runtime {
     /// Starts the engine.
     pub fn new(config: &EngineConfig) -> Result<Self, Error> {
-        let engine = engine::engine(config).map_err(Error::Engine)?;
+        let compiled = config.cache.as_ref().and_then(cache::open);
+        let engine = engine::engine(config, compiled.as_ref()).map_err(Error::Engine)?;
         let mut linker = Linker::new(&engine);
         preview1::add_to_linker(&mut linker).map_err(Error::Engine)?;
         experimental_http::add_to_linker(&mut linker).map_err(Error::Engine)?;
         let lanes = Arc::new(Lanes::start(&engine).map_err(Error::Threads)?);
-        Ok(Self { engine, linker, lanes })
+        Ok(Self { engine, linker, lanes, compiled })
+    }
+
+    /// How often compiled code was taken from the cache so far; `None` without a cache.
+    pub fn taken_from_cache(&self) -> Option<usize> {
+        self.compiled.as_ref().map(Cache::cache_hits)
     }
 
     /// Compiles a module, binary or text, and links it. Takes as long as the module is large: not for a thread that

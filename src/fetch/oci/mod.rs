@@ -23,14 +23,13 @@ mod reference;
 mod registry;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use tokio::runtime::Handle;
 
-use crate::config::{Diagnostic, Key, ModuleRef, Registries, ScriptConfig};
+use crate::config::{Diagnostic, Fetched, Key, Lock, ModuleRef, Registries, ScriptConfig};
 
 use super::http::{Http, HttpOptions};
 use super::progress::Progress;
@@ -38,7 +37,7 @@ use super::store::Store;
 
 use error::PullError;
 use pull::{Pull, Pulled};
-use reference::Reference;
+use reference::{Reference, Version};
 use registry::Line;
 
 /// How many modules are pulled at the same time.
@@ -55,6 +54,8 @@ pub(super) struct Means {
     pub largest_module: u64,
     /// Who wants to know how far downloads are.
     pub progress: Arc<dyn Progress>,
+    /// What references stood for when somebody last looked.
+    pub lock: Option<Lock>,
 }
 
 /// Pulls the modules that `scripts` name in registries into `store`, and returns what is wrong. Scripts whose module cannot
@@ -74,11 +75,27 @@ pub(super) fn complete(scripts: &mut Vec<ScriptConfig>, store: &Store, means: Me
         }
     };
     let line = Line { http, runtime: Handle::current(), credentials: means.registries.credentials };
-    let outcomes =
-        pull_all(&Pull { store, line: &line, most: means.largest_module, progress: &*means.progress }, &texts);
+    let outcomes = pull_all(
+        &Pull { store, line: &line, most: means.largest_module, progress: &*means.progress },
+        &texts,
+        means.lock.as_ref(),
+    );
     let mut problems = Vec::new();
     scripts.retain_mut(|script| place(script, &outcomes, &mut problems));
+    for pulled in outcomes.values().flatten() {
+        store.hold(&pulled.path);
+    }
     problems
+}
+
+/// The artifact that a text names; the one it named when it was locked, if it was.
+fn meant(text: &str, lock: Option<&Lock>) -> Result<Reference, PullError> {
+    let reference = Reference::parse(text)?;
+    let locked = lock.and_then(|lock| lock.find((&ModuleRef::Oci(text.to_owned()).to_string(), None)));
+    Ok(match locked.and_then(|module| module.manifest.clone()) {
+        Some(manifest) => Reference { version: Version::Digest(manifest), ..reference },
+        None => reference,
+    })
 }
 
 /// The reference of a script's module, if that is in a registry.
@@ -89,13 +106,13 @@ fn named(script: &ScriptConfig) -> Option<&str> {
     }
 }
 
-fn pull_all(pull: &Pull<'_>, texts: &[String]) -> Outcomes {
+fn pull_all(pull: &Pull<'_>, texts: &[String], lock: Option<&Lock>) -> Outcomes {
     let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(Outcomes::new()));
     thread::scope(|scope| {
         for _ in 0..SIDE_BY_SIDE.min(texts.len()) {
             scope.spawn(|| {
                 while let Some(text) = texts.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let outcome = Reference::parse(text).map_err(PullError::from).and_then(|named| pull.pull(&named));
+                    let outcome = meant(text, lock).and_then(|reference| pull.pull(&reference));
                     outcomes.lock().unwrap_or_else(PoisonError::into_inner).insert(text.clone(), outcome);
                 }
             });
@@ -109,12 +126,19 @@ fn place(script: &mut ScriptConfig, outcomes: &Outcomes, problems: &mut Vec<Diag
     let Some(outcome) = named(script).and_then(|text| outcomes.get(text)) else { return true };
     let at = script.origin.at(Key::Module);
     match outcome {
-        Ok(Pulled { path, outdated }) => {
+        Ok(Pulled { path, module, manifest, arrival, outdated }) => {
             if let Some(error) = outdated {
                 let message = format!("serving `{}` as it was when the registry last answered", script.module);
                 problems.push(Diagnostic::warning(message).at(at).caused_by(error));
             }
-            script.module = ModuleRef::File(PathBuf::clone(path));
+            script.module = ModuleRef::Fetched(Box::new(Fetched {
+                reference: script.module.clone(),
+                path: path.clone(),
+                sha256: module.sha256.clone(),
+                size: module.size,
+                manifest: Some(manifest.clone()),
+                arrival: *arrival,
+            }));
             true
         }
         Err(error) => {

@@ -9,7 +9,8 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::config::Sha256;
+use crate::cache::{self, NOTES, Note};
+use crate::config::{Arrival, Sha256};
 use crate::fetch::disk::sha256_hex;
 use crate::fetch::progress::{Counted, Progress};
 use crate::fetch::store::{Store, StoreError};
@@ -36,52 +37,67 @@ pub(super) struct Pull<'p> {
 #[derive(Debug)]
 pub(super) struct Pulled {
     pub path: PathBuf,
+    pub module: Descriptor,
+    /// The manifest or index that the reference stands for.
+    pub manifest: Sha256,
+    pub arrival: Arrival,
     /// Why it is what the tag was, and not what it may be now.
     pub outdated: Option<PullError>,
+}
+
+/// A module in the store, and what led to it.
+struct Found {
+    path: PathBuf,
+    module: Descriptor,
+    /// The manifest, and before it the index that lists it, if there is one.
+    manifests: Vec<Sha256>,
+    is_new: bool,
 }
 
 impl Pull<'_> {
     pub fn pull(&self, reference: &Reference) -> Result<Pulled, PullError> {
         let started = Instant::now();
-        let found = self.module(reference);
-        if matches!(reference.version, Version::Tag(_)) {
-            match found {
-                Ok((_, ref layer)) => self.note(reference, layer),
-                Err(error) if error.is_outage() => {
-                    let noted = self.noted(reference);
-                    return match noted.and_then(|layer| self.store.find(&layer.sha256, layer.size)) {
-                        Some(path) => Ok(Pulled { path, outdated: Some(error) }),
-                        None => Err(error),
-                    };
-                }
-                Err(_) => {}
+        let (found, outdated) = match self.module(reference) {
+            Ok(found) => {
+                self.note(reference, &found);
+                (found, None)
             }
-        }
-        let (path, layer) = found?;
-        let took = started.elapsed();
-        tracing::info!(module = %reference, bytes = layer.size, digest = %layer.sha256, ?took, "module is in the cache");
-        Ok(Pulled { path, outdated: None })
+            Err(error) => match self.remembered(reference).filter(|_| error.is_outage()) {
+                Some(found) => (found, Some(error)),
+                None => return Err(error),
+            },
+        };
+        let Found { path, module, manifests, is_new } = found;
+        let arrival = Arrival { is_new, took: started.elapsed() };
+        tracing::debug!(module = %reference, bytes = module.size, digest = %module.sha256, is_new, took = ?arrival.took, "pulled");
+        let manifest = manifests.into_iter().next().unwrap_or_else(|| module.sha256.clone());
+        Ok(Pulled { path, module, manifest, arrival, outdated })
     }
 
-    fn module(&self, reference: &Reference) -> Result<(PathBuf, Descriptor), PullError> {
+    fn module(&self, reference: &Reference) -> Result<Found, PullError> {
         let mut session = Session::new(self.line, reference);
         let registry = reference.registry.name();
-        let content = match &reference.version {
+        let (first, content) = match &reference.version {
             Version::Tag(tag) => {
                 let sent = session.manifest(tag)?;
                 check_against_header(&sent)?;
-                self.take_in(sent, registry)?
+                (sha256_hex(&sent.bytes).parse().ok(), self.take_in(sent, registry)?)
             }
-            Version::Digest(sha256) => self.by_digest(sha256, None, &mut session, registry)?,
+            Version::Digest(sha256) => (Some(sha256.clone()), self.by_digest(sha256, None, &mut session, registry)?),
         };
-        let layer = match content {
+        let mut manifests: Vec<Sha256> = first.into_iter().collect();
+        let module = match content {
             Content::Module(layer) => layer,
-            Content::Manifest(next) => match self.by_digest(&next.sha256, Some(next.size), &mut session, registry)? {
-                Content::Module(layer) => layer,
-                Content::Manifest(_) => return Err(unusable(registry, None, ManifestError::Nested)),
-            },
+            Content::Manifest(next) => {
+                manifests.push(next.sha256.clone());
+                match self.by_digest(&next.sha256, Some(next.size), &mut session, registry)? {
+                    Content::Module(layer) => layer,
+                    Content::Manifest(_) => return Err(unusable(registry, None, ManifestError::Nested)),
+                }
+            }
         };
-        Ok((self.layer(&layer, &mut session, reference)?, layer))
+        let (path, is_new) = self.layer(&module, &mut session, reference)?;
+        Ok(Found { path, module, manifests, is_new })
     }
 
     /// What the manifest with a digest says, from the store if it is there.
@@ -123,8 +139,12 @@ impl Pull<'_> {
         let path = self.store.path(sha256.as_str());
         fs::symlink_metadata(&path).ok().filter(|found| found.is_file() && found.len() <= LARGEST_MANIFEST)?;
         let mut bytes = Vec::new();
-        File::open(&path).ok()?.take(LARGEST_MANIFEST).read_to_end(&mut bytes).ok()?;
-        (sha256_hex(&bytes) == sha256.as_str()).then_some(bytes)
+        let file = File::open(&path).ok()?;
+        (&file).take(LARGEST_MANIFEST).read_to_end(&mut bytes).ok()?;
+        (sha256_hex(&bytes) == sha256.as_str()).then(|| {
+            cache::touch(&file);
+            bytes
+        })
     }
 
     fn layer(
@@ -132,12 +152,12 @@ impl Pull<'_> {
         layer: &Descriptor,
         session: &mut Session<'_>,
         reference: &Reference,
-    ) -> Result<PathBuf, PullError> {
+    ) -> Result<(PathBuf, bool), PullError> {
         if layer.size > self.most {
             return Err(PullError::TooLarge { size: layer.size, most: self.most });
         }
         if let Some(path) = self.store.find(&layer.sha256, layer.size) {
-            return Ok(path);
+            return Ok((path, false));
         }
         let mut attempts = 0;
         loop {
@@ -146,36 +166,45 @@ impl Pull<'_> {
             let taken = self.store.take_in(&layer.sha256, layer.size, &mut bytes);
             attempts += 1;
             if attempts == ATTEMPTS || !matches!(taken, Err(StoreError::Fetch(_))) {
+                let taken = taken.map(|path| (path, true));
                 return taken.map_err(|error| PullError::of_module(error, reference.registry.name()));
             }
         }
     }
 
-    fn note_path(reference: &Reference) -> PathBuf {
-        Path::new("_OCI").join(sha256_hex(reference.to_string().as_bytes()))
+    fn note_path(&self, reference: &Reference) -> PathBuf {
+        self.store.path(Path::new(NOTES).join(sha256_hex(reference.to_string().as_bytes())))
     }
 
-    /// Notes what a tag is, so that it can be served when the registry is down.
-    fn note(&self, reference: &Reference, layer: &Descriptor) {
-        match self.noted(reference) {
-            Some(noted) if noted == *layer => return,
-            Some(noted) => {
-                tracing::info!(module = %reference, was = %noted.sha256, is = %layer.sha256, "the tag has moved");
+    /// Notes what a reference is, so that it can be served when the registry is down, and so that its files have a name.
+    fn note(&self, reference: &Reference, found: &Found) {
+        let path = self.note_path(reference);
+        let note = Note {
+            module: found.module.sha256.clone(),
+            size: found.module.size,
+            reference: reference.to_string(),
+            manifests: found.manifests.clone(),
+        };
+        match Note::read(&path) {
+            Some(noted) if noted == note => return cache::renew(&path),
+            Some(noted) if noted.module != note.module => {
+                tracing::info!(module = %reference, was = %noted.module, is = %note.module, "the tag has moved");
             }
-            None => {}
+            _ => {}
         }
-        let line = format!("sha256:{} {}\n", layer.sha256, layer.size);
-        if let Err(error) = self.store.write(&Self::note_path(reference), line.as_bytes()) {
-            tracing::warn!(module = %reference, %error, "cannot note what the tag is");
+        if let Err(error) = self.store.write(&path, note.text().as_bytes()) {
+            tracing::warn!(module = %reference, %error, "cannot note what the reference is");
         }
     }
 
-    fn noted(&self, reference: &Reference) -> Option<Descriptor> {
-        let mut text = String::new();
-        let file = File::open(self.store.path(Self::note_path(reference))).ok()?;
-        file.take(256).read_to_string(&mut text).ok()?;
-        let (digest, size) = text.trim_end().split_once(' ')?;
-        Some(Descriptor { sha256: reference::sha256(digest).ok()?, size: size.parse().ok()? })
+    /// What a reference was when its registry was last asked, if all of it is still here.
+    fn remembered(&self, reference: &Reference) -> Option<Found> {
+        let path = self.note_path(reference);
+        let note = Note::read(&path)?;
+        let module = Descriptor { sha256: note.module, size: note.size };
+        let file = self.store.find(&module.sha256, module.size)?;
+        cache::renew(&path);
+        Some(Found { path: file, module, manifests: note.manifests, is_new: false })
     }
 }
 
