@@ -55,8 +55,3 @@ pub struct Caches {
 pub fn usual_modules(user_cache: &Path) -> PathBuf {
     user_cache.join("modules")
 }
-
-/// The usual place for compiled code there.
-pub(crate) fn usual_compiled(user_cache: &Path) -> PathBuf {
-    user_cache.join("compiled")
-}

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 
 use wagi::cache::{Caches, Entry, list, prune, usual_modules};
-use wagi::config::compilation_cache;
+use wagi::config::{compilation_cache, usual_compiled};
 
 use super::serve::print_problems;
 use super::{say, size};
@@ -30,7 +30,7 @@ impl Whereabouts {
     fn caches(self) -> Caches {
         let usual = self.user_cache.as_deref();
         let mut problems = Vec::new();
-        let compiled = usual.map(|usual| usual.join("compiled"));
+        let compiled = usual.map(usual_compiled);
         let compiled = compilation_cache(self.cache.as_deref(), compiled.as_deref(), false, &mut problems);
         print_problems(&problems);
         Caches {

@@ -71,6 +71,11 @@ pub struct CompilationCache {
     pub files_total_size_limit_percent_if_deleting: Option<u8>,
 }
 
+/// The usual directory for compiled code, in the user's directory for caches of wagi.
+pub fn usual_compiled(user_cache: &Path) -> PathBuf {
+    user_cache.join("compiled")
+}
+
 /// What a file says.
 #[derive(Debug, PartialEq, Eq)]
 enum Said {

@@ -32,6 +32,8 @@ const HEAD: &str = "\
 pub struct Lock {
     /// Where it was read.
     pub path: PathBuf,
+    /// The modules.toml it stands beside.
+    pub manifest: PathBuf,
     /// One for each reference.
     pub modules: Vec<LockedModule>,
 }
@@ -87,7 +89,7 @@ pub(super) fn of(options: &Options, problems: &mut Vec<Diagnostic>) -> Option<Lo
             let modules = parse(&file, &mut report);
             let is_broken = report.errors() > 0;
             problems.extend(report.finish());
-            (!is_broken).then_some(Lock { path, modules })
+            (!is_broken).then(|| Lock { path, manifest: manifest.clone(), modules })
         }
         Err(problem) => {
             problems.push(*problem);
@@ -211,7 +213,7 @@ mod tests {
             locked("bindle:a/1.0.0", Some("http://one"), None),
             locked("oci:h/app:1", None, Some("a")),
         ];
-        let lock = Lock { path: PathBuf::new(), modules };
+        let lock = Lock { modules, ..Lock::default() };
         let text = lock.to_string();
         assert!(text.starts_with("# What the modules") && text.contains("\nversion = 1\n"), "{text}");
         let (read, problems) = parsed(&text);
@@ -227,12 +229,12 @@ mod tests {
             ]
         );
         assert!(read.iter().all(|module| module.place.is_some() && module.size == 7));
-        assert_eq!(Lock { path: PathBuf::new(), modules: read }.to_string(), text);
+        assert_eq!(Lock { modules: read, ..Lock::default() }.to_string(), text);
     }
 
     #[test]
     fn damage_is_reported_where_it_is() {
-        let good = Lock { path: PathBuf::new(), modules: vec![locked("oci:h/app:1", None, Some("a"))] }.to_string();
+        let good = Lock { modules: vec![locked("oci:h/app:1", None, Some("a"))], ..Lock::default() }.to_string();
         for (from, to, part, place) in [
             ("version = 1", "", "`version` is missing", ":1:1"),
             ("version = 1", "version = 2", "between 1 and 1", ":3:11"),

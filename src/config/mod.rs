@@ -39,7 +39,7 @@ mod spelling;
 mod values;
 
 pub use allowed_hosts::{AllowedHosts, HostError};
-pub use cache::{CompilationCache, compilation_cache};
+pub use cache::{CompilationCache, compilation_cache, usual_compiled};
 pub use diagnostic::{Diagnostic, Place, Severity, SourceFile};
 pub use env_file::{PairError, parse_pair};
 pub use hostname::{Hostname, HostnameError};
@@ -194,7 +194,7 @@ impl Config {
             limits: manifest.limits.gateway,
             cache: compilation_cache(
                 options.cache.as_deref(),
-                options.user_cache.as_deref().map(crate::cache::usual_compiled).as_deref(),
+                options.user_cache.as_deref().map(usual_compiled).as_deref(),
                 options.strict,
                 &mut problems,
             ),
@@ -205,6 +205,25 @@ impl Config {
             locked: options.lock == LockFile::Required,
         };
         (config, problems)
+    }
+}
+
+impl ScriptConfig {
+    /// A module that answers every request, with the defaults of everything.
+    pub(crate) fn alone(module: ModuleRef, environment: Vec<(String, String)>) -> Self {
+        Self {
+            origin: Origin::command_line(),
+            route: RoutePattern::new("/..."),
+            module,
+            entrypoint: entry::DEFAULT_ENTRYPOINT.to_owned(),
+            argv: None,
+            environment,
+            volumes: Vec::new(),
+            allowed_hosts: AllowedHosts::None,
+            http_max_concurrency: None,
+            pass_authorization: false,
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -231,19 +250,7 @@ fn alone(path: &std::path::Path, environment: Vec<(String, String)>, problems: &
         problems.push(Diagnostic::error(fault).help(file::relative_paths()));
         return Manifest::default();
     }
-    let script = ScriptConfig {
-        origin: Origin::command_line(),
-        route: RoutePattern::new("/..."),
-        module: ModuleRef::File(path.to_owned()),
-        entrypoint: entry::DEFAULT_ENTRYPOINT.to_owned(),
-        argv: None,
-        environment,
-        volumes: Vec::new(),
-        allowed_hosts: AllowedHosts::None,
-        http_max_concurrency: None,
-        pass_authorization: false,
-        limits: Limits::default(),
-    };
+    let script = ScriptConfig::alone(ModuleRef::File(path.to_owned()), environment);
     Manifest { scripts: vec![script], ..Manifest::default() }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::config::{Arrival, Diagnostic, Fetched, Key, Lock, LockedModule, ModuleRef, ScriptConfig, Sha256};
 
@@ -36,8 +36,7 @@ impl Comparison<'_> {
     }
 
     fn cure(&self) -> String {
-        let manifest = self.lock.path.with_file_name("modules.toml");
-        format!("bring the lock file up to date: `wagi lock -c {}`", manifest.display())
+        format!("bring the lock file up to date: `wagi lock -c {}`", self.lock.manifest.display())
     }
 
     fn find(&self, module: &ModuleRef) -> Option<&LockedModule> {
@@ -119,7 +118,7 @@ pub(super) fn take(scripts: &[ScriptConfig]) -> Result<Lock, Box<Diagnostic>> {
         };
         modules.push(LockedModule { reference, server, manifest, module, size, place: None });
     }
-    Ok(Lock { path: PathBuf::new(), modules })
+    Ok(Lock { modules, ..Lock::default() })
 }
 
 fn digest(path: &Path) -> io::Result<(Sha256, u64)> {

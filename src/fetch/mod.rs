@@ -6,6 +6,7 @@
 //!
 //! | file | question |
 //! | --- | --- |
+//! | `artifact` | what is one artifact, to somebody who only looks? |
 //! | `bindle` | what has to be fetched for a bindle, and where does it go? |
 //! | `directory` | where is it in a directory of standalone bindles? |
 //! | `server` | where is it on a bindle server? |
@@ -18,6 +19,7 @@
 //! | `disk` | how do they get to the disk? |
 //! | `progress` | who wants to know how far a transfer is? |
 
+mod artifact;
 mod bindle;
 mod dial;
 mod directory;
@@ -34,6 +36,7 @@ mod store;
 mod tests;
 mod tls;
 
+pub use artifact::{Artifact, artifact};
 pub use lock::write_lock;
 pub use progress::{Progress, Silent, Step};
 pub use store::Store;

@@ -5,6 +5,7 @@
 //! holder polls for.
 
 mod cache;
+mod contents;
 mod engine;
 mod experimental_http;
 mod lanes;
@@ -18,6 +19,7 @@ mod stdio;
 mod streams;
 mod timers;
 
+pub use contents::{Contents, ContentsError, Extern, Form, contents};
 pub use engine::EngineConfig;
 pub use run::{Ending, Output, Run};
 pub use script::{EntryError, Grants, Invocation, Program, ROUTES, Script};
@@ -124,6 +126,13 @@ impl Runtime {
     }
 
     fn missing_imports(&self, module: &Module) -> Vec<(String, String)> {
+        let imports: Vec<_> = module.imports().map(|import| (import.module(), import.name())).collect();
+        let found = imports.iter().zip(self.provides(&imports));
+        found.filter(|(_, provided)| !provided).map(|((module, name), _)| ((*module).into(), (*name).into())).collect()
+    }
+
+    /// Which of these imports, each a module and a name, are provided.
+    pub fn provides(&self, imports: &[(&str, &str)]) -> Vec<bool> {
         let mut store = Store::new(
             &self.engine,
             State::new(
@@ -136,9 +145,7 @@ impl Runtime {
                 0,
             ),
         );
-        let unknown =
-            |import: &wasmtime::ImportType<'_>| self.linker.get(&mut store, import.module(), import.name()).is_err();
-        module.imports().filter(unknown).map(|import| (import.module().into(), import.name().into())).collect()
+        imports.iter().map(|(module, name)| self.linker.get(&mut store, module, name).is_ok()).collect()
     }
 }
 

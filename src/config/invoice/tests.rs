@@ -50,7 +50,7 @@ fn seen(parcels: &[String]) -> Vec<(String, Vec<String>)> {
     assert_eq!(problems, []);
     let of = |script: BindleScript| {
         let names = script.assets.iter().map(|asset| asset.name.clone()).collect();
-        (script.with_files("m".into(), None).route.to_string(), names)
+        (script.with_files(ModuleRef::File("m".into()), None).route.to_string(), names)
     };
     scripts.into_iter().map(of).collect()
 }
