@@ -7,7 +7,14 @@
 use std::fs::{self, File, FileTimes, TryLockError};
 use std::io;
 use std::path::Path;
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+/// Pruning takes less time than that. Who locks a cache for longer does something else.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a lock is tried that somebody else has.
+const BETWEEN: Duration = Duration::from_millis(20);
 
 /// A lock, until it is dropped.
 #[derive(Debug)]
@@ -18,9 +25,16 @@ pub(crate) struct Hold {
 impl Hold {
     /// Waits until nobody prunes this file or directory, and keeps others from doing so. `None` if it is gone.
     pub fn shared(path: &Path) -> Option<Self> {
-        let file = File::open(path).ok()?;
-        if let Err(error) = file.lock_shared() {
-            tracing::debug!(path = %path.display(), %error, "cannot lock it");
+        let (file, begun) = (File::open(path).ok()?, Instant::now());
+        loop {
+            match file.try_lock_shared() {
+                Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => thread::sleep(BETWEEN),
+                Err(error) => {
+                    tracing::debug!(path = %path.display(), %error, "cannot lock it");
+                    break;
+                }
+                Ok(()) => break,
+            }
         }
         // While it was waited for it may have been removed.
         is_still(&file, path).then_some(Self { _file: file })

@@ -17,7 +17,9 @@ use super::progress::Bars;
 use super::{runtime, say};
 
 /// What the server says about itself when `RUST_LOG` says nothing.
-const DEFAULT_EVENTS: &str = "warn,wagi=info,wasmtime_wasi=error";
+///
+/// The engine's cache warns when two servers write the same file at once; what comes of it is said where modules are loaded.
+const DEFAULT_EVENTS: &str = "warn,wagi=info,wasmtime_wasi=error,wasmtime_internal_cache=error";
 
 /// Serves until it is asked to stop, or does what `--check` asks for.
 pub fn run_to_end(options: &Options) -> anyhow::Result<ExitCode> {

@@ -108,8 +108,8 @@ fn place_all(
         let (path, is_new) = match store.find(&parcel.sha256, parcel.size) {
             Some(path) => (path, false),
             None => {
-                let mut bytes = source.parcel(&asked.id, &parcel.sha256).map_err(StoreError::Fetch)?;
-                (store.take_in(&parcel.sha256, parcel.size, &mut *bytes)?, true)
+                let open = || source.parcel(&asked.id, &parcel.sha256);
+                (store.take_in_from(&parcel.sha256, parcel.size, open)?, true)
             }
         };
         Ok((path, Arrival { is_new, took: started.elapsed() }))

@@ -120,6 +120,10 @@ fn home(config: &Config, problems: &mut Vec<Diagnostic>) -> Option<PathBuf> {
 /// Makes files of the modules that are elsewhere, and drops the scripts whose module cannot be had.
 async fn modules(config: &mut Config, problems: &mut Vec<Diagnostic>, progress: Arc<dyn Progress>) -> Option<Store> {
     let is_elsewhere = |script: &ScriptConfig| matches!(script.module, ModuleRef::Bindle { .. } | ModuleRef::Oci(_));
+    if config.locked && config.lock.is_none() {
+        // That is reported; what they are is not known.
+        config.scripts.retain(|script| !is_elsewhere(script));
+    }
     let any_elsewhere = config.scripts.iter().any(is_elsewhere);
     if !any_elsewhere && config.lock.is_none() {
         return None;

@@ -116,8 +116,8 @@ impl<'s> Modules<'s> {
         let (path, is_new) = match self.store.find(&program.sha256, program.size) {
             Some(path) => (path, false),
             None => {
-                let bytes = server.parcel(&id, &program.sha256).map_err(StoreError::Fetch);
-                let taken = bytes.and_then(|mut bytes| self.store.take_in(&program.sha256, program.size, &mut *bytes));
+                let open = || server.parcel(&id, &program.sha256);
+                let taken = self.store.take_in_from(&program.sha256, program.size, open);
                 (taken.map_err(|error| ModuleError::Parcel(program.name.clone(), error))?, true)
             }
         };

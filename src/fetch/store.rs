@@ -118,6 +118,23 @@ impl Store {
         Ok(path)
     }
 
+    /// Takes in what `open` leads to. What breaks off on its way is worth another attempt.
+    pub(super) fn take_in_from<'r>(
+        &self,
+        sha256: &Sha256,
+        size: u64,
+        open: impl Fn() -> io::Result<Box<dyn Read + 'r>>,
+    ) -> Result<PathBuf, StoreError> {
+        let attempt = || {
+            let mut bytes = open().map_err(StoreError::Fetch)?;
+            Ok(self.take_in(sha256, size, &mut *bytes))
+        };
+        match attempt()? {
+            Err(StoreError::Fetch(_)) => attempt()?,
+            done => done,
+        }
+    }
+
     /// Writes a file under a name of its own.
     pub(super) fn write(&self, relative: &Path, bytes: &[u8]) -> io::Result<()> {
         let mut partial = Partial::begin(&self.path(PARTIAL))?;

@@ -200,10 +200,15 @@ impl Loader<'_> {
             return compile(Instant::now()).map(|(program, took)| (program, Code::Compiled, took));
         };
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = self.runtime.taken_from_cache();
+        let before = (self.runtime.taken_from_cache(), self.runtime.put_into_cache());
         let (program, took) = compile(Instant::now())?;
-        let code = if self.runtime.taken_from_cache() > before { Code::Cached } else { Code::Compiled };
-        Ok((program, code, took))
+        if self.runtime.taken_from_cache() > before.0 {
+            return Ok((program, Code::Cached, took));
+        }
+        if self.runtime.put_into_cache() == before.1 {
+            tracing::info!("compiled code is not kept: another server is just writing it, or there is no room for it");
+        }
+        Ok((program, Code::Compiled, took))
     }
 
     fn log(&self, reference: &ModuleRef, source: &Source<'_>, facts: &Facts) {
@@ -223,7 +228,9 @@ impl Loader<'_> {
 
     fn log_total(&self, took: Duration) {
         let Tally { modules, fetched, compiled } = *self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-        tracing::info!(modules, fetched, compiled, ?took, "all modules are loaded");
+        if modules > 0 {
+            tracing::info!(modules, fetched, compiled, ?took, "all modules are loaded");
+        }
     }
 
     fn read(&self, path: &Path) -> Result<Vec<u8>, LoadError> {
@@ -244,4 +251,42 @@ struct Facts {
     bytes: usize,
     digest: String,
     code: (Code, Duration),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Fetched;
+    use crate::wasm::EngineConfig;
+
+    fn runtime() -> Runtime {
+        let config =
+            EngineConfig { instances: 1, memory: 1 << 20, table_elements: 100, wasm_stack: 512 << 10, cache: None };
+        Runtime::new(&config).expect("an engine")
+    }
+
+    /// Between checking a file and reading it again there is time for somebody who may write to the cache.
+    #[test]
+    fn a_fetched_file_that_was_changed_since_is_not_loaded() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("module");
+        let bytes = b"(module (func (export \"_start\")))";
+        std::fs::write(&path, bytes).expect("writable");
+        for (sha256, is_loaded) in [(sha256_hex(bytes), true), ("0".repeat(64), false)] {
+            let fetched = ModuleRef::Fetched(Box::new(Fetched {
+                reference: ModuleRef::Oci("h/app:1".to_owned()),
+                path: path.clone(),
+                sha256: sha256.parse().expect("a digest"),
+                size: bytes.len() as u64,
+                manifest: None,
+                arrival: Arrival::default(),
+            }));
+            let loaded = programs(&runtime(), &[fetched], 1 << 20);
+            match &loaded[..] {
+                [Ok(_)] => assert!(is_loaded),
+                [Err(LoadError::Changed)] => assert!(!is_loaded),
+                _ => panic!("something else went wrong"),
+            }
+        }
+    }
 }

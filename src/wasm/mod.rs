@@ -107,6 +107,11 @@ impl Runtime {
         self.compiled.as_ref().map(Cache::cache_hits)
     }
 
+    /// How often compiled code was put into the cache so far; `None` without a cache.
+    pub fn put_into_cache(&self) -> Option<usize> {
+        self.compiled.as_ref().map(Cache::cache_misses)
+    }
+
     /// Compiles a module, binary or text, and links it. Takes as long as the module is large: not for a thread that
     /// serves requests.
     pub fn compile(&self, bytes: &[u8]) -> Result<Program, Error> {

@@ -29,6 +29,10 @@ fn home(directory: &Path) -> PathBuf {
 
 fn serving(site: &Site) -> Command {
     site.write();
+    start(site)
+}
+
+fn start(site: &Site) -> Command {
     let mut command = at_home(site.path());
     command.args(["-l", "127.0.0.1:0", "-c", "modules.toml"]);
     command
@@ -167,7 +171,7 @@ fn several_servers_fill_the_caches_at_once() {
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                let wagi = Wagi::spawn(&mut serving(&site));
+                let wagi = Wagi::spawn(&mut start(&site));
                 assert_eq!(Connection::open(wagi.address()).get("/").text(), "hello");
                 assert!(!wagi.log().contains("WARN"), "{}", wagi.log());
             });

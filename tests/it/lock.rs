@@ -61,6 +61,8 @@ fn served(site: &Site, arguments: &[&str]) -> (String, String) {
     let mut command = command(site.path());
     let wagi = Wagi::spawn(command.args(["-l", "127.0.0.1:0", "-c", "modules.toml"]).args(arguments));
     let text = Connection::open(wagi.address()).get("/").text();
+    // What is said at the start comes before the line of the request.
+    wagi.logged(&["GET / HTTP/1.1"]);
     (text, wagi.log())
 }
 

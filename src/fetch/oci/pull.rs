@@ -172,13 +172,14 @@ impl Pull<'_> {
         }
     }
 
-    fn note_path(&self, reference: &Reference) -> PathBuf {
-        self.store.path(Path::new(NOTES).join(sha256_hex(reference.to_string().as_bytes())))
+    /// Where the note is below the store.
+    fn note_path(reference: &Reference) -> PathBuf {
+        Path::new(NOTES).join(sha256_hex(reference.to_string().as_bytes()))
     }
 
     /// Notes what a reference is, so that it can be served when the registry is down, and so that its files have a name.
     fn note(&self, reference: &Reference, found: &Found) {
-        let path = self.note_path(reference);
+        let path = self.store.path(Self::note_path(reference));
         let note = Note {
             module: found.module.sha256.clone(),
             size: found.module.size,
@@ -192,14 +193,14 @@ impl Pull<'_> {
             }
             _ => {}
         }
-        if let Err(error) = self.store.write(&path, note.text().as_bytes()) {
+        if let Err(error) = self.store.write(&Self::note_path(reference), note.text().as_bytes()) {
             tracing::warn!(module = %reference, %error, "cannot note what the reference is");
         }
     }
 
     /// What a reference was when its registry was last asked, if all of it is still here.
     fn remembered(&self, reference: &Reference) -> Option<Found> {
-        let path = self.note_path(reference);
+        let path = self.store.path(Self::note_path(reference));
         let note = Note::read(&path)?;
         let module = Descriptor { sha256: note.module, size: note.size };
         let file = self.store.find(&module.sha256, module.size)?;
