@@ -95,3 +95,13 @@ fn what_is_in_a_registry_is_shown_with_its_manifest() {
     let output = inspect(site.path(), &[&missing]);
     assert_eq!(output.status.code(), Some(1));
 }
+
+#[test]
+fn the_documentation_shows_what_is_printed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/caches.md")).expect("there is a page");
+    let line = "$ wagi inspect examples/greet.wat\n";
+    let (_, block) = page.split_once(line).expect("the page has an example");
+    let (expected, _) = block.split_once("```").expect("the block ends");
+    assert_eq!(shown(&inspect(root, &["examples/greet.wat"])), expected);
+}

@@ -126,7 +126,7 @@ fn place(script: &mut ScriptConfig, outcomes: &Outcomes, problems: &mut Vec<Diag
     let Some(outcome) = named(script).and_then(|text| outcomes.get(text)) else { return true };
     let at = script.origin.at(Key::Module);
     match outcome {
-        Ok(Pulled { path, module, manifest, arrival, outdated }) => {
+        Ok(Pulled { path, manifest, layer, arrival, outdated }) => {
             if let Some(error) = outdated {
                 let message = format!("serving `{}` as it was when the registry last answered", script.module);
                 problems.push(Diagnostic::warning(message).at(at).caused_by(error));
@@ -134,8 +134,8 @@ fn place(script: &mut ScriptConfig, outcomes: &Outcomes, problems: &mut Vec<Diag
             script.module = ModuleRef::Fetched(Box::new(Fetched {
                 reference: script.module.clone(),
                 path: path.clone(),
-                sha256: module.sha256.clone(),
-                size: module.size,
+                sha256: layer.sha256.clone(),
+                size: layer.size,
                 manifest: Some(manifest.clone()),
                 arrival: *arrival,
             }));

@@ -37,9 +37,10 @@ pub(super) struct Pull<'p> {
 #[derive(Debug)]
 pub(super) struct Pulled {
     pub path: PathBuf,
-    pub module: Descriptor,
     /// The manifest or index that the reference stands for.
     pub manifest: Sha256,
+    /// What that says of the module.
+    pub layer: Descriptor,
     pub arrival: Arrival,
     /// Why it is what the tag was, and not what it may be now.
     pub outdated: Option<PullError>,
@@ -48,7 +49,7 @@ pub(super) struct Pulled {
 /// A module in the store, and what led to it.
 struct Found {
     path: PathBuf,
-    module: Descriptor,
+    layer: Descriptor,
     /// The manifest, and before it the index that lists it, if there is one.
     manifests: Vec<Sha256>,
     is_new: bool,
@@ -67,11 +68,11 @@ impl Pull<'_> {
                 None => return Err(error),
             },
         };
-        let Found { path, module, manifests, is_new } = found;
+        let Found { path, layer, manifests, is_new } = found;
         let arrival = Arrival { is_new, took: started.elapsed() };
-        tracing::debug!(module = %reference, bytes = module.size, digest = %module.sha256, is_new, took = ?arrival.took, "pulled");
-        let manifest = manifests.into_iter().next().unwrap_or_else(|| module.sha256.clone());
-        Ok(Pulled { path, module, manifest, arrival, outdated })
+        tracing::debug!(module = %reference, bytes = layer.size, digest = %layer.sha256, is_new, took = ?arrival.took, "pulled");
+        let manifest = manifests.into_iter().next().unwrap_or_else(|| layer.sha256.clone());
+        Ok(Pulled { path, manifest, layer, arrival, outdated })
     }
 
     fn module(&self, reference: &Reference) -> Result<Found, PullError> {
@@ -86,7 +87,7 @@ impl Pull<'_> {
             Version::Digest(sha256) => (Some(sha256.clone()), self.by_digest(sha256, None, &mut session, registry)?),
         };
         let mut manifests: Vec<Sha256> = first.into_iter().collect();
-        let module = match content {
+        let layer = match content {
             Content::Module(layer) => layer,
             Content::Manifest(next) => {
                 manifests.push(next.sha256.clone());
@@ -96,8 +97,8 @@ impl Pull<'_> {
                 }
             }
         };
-        let (path, is_new) = self.layer(&module, &mut session, reference)?;
-        Ok(Found { path, module, manifests, is_new })
+        let (path, is_new) = self.layer(&layer, &mut session, reference)?;
+        Ok(Found { path, layer, manifests, is_new })
     }
 
     /// What the manifest with a digest says, from the store if it is there.
@@ -181,8 +182,8 @@ impl Pull<'_> {
     fn note(&self, reference: &Reference, found: &Found) {
         let path = self.store.path(Self::note_path(reference));
         let note = Note {
-            module: found.module.sha256.clone(),
-            size: found.module.size,
+            module: found.layer.sha256.clone(),
+            size: found.layer.size,
             reference: reference.to_string(),
             manifests: found.manifests.clone(),
         };
@@ -202,10 +203,10 @@ impl Pull<'_> {
     fn remembered(&self, reference: &Reference) -> Option<Found> {
         let path = self.store.path(Self::note_path(reference));
         let note = Note::read(&path)?;
-        let module = Descriptor { sha256: note.module, size: note.size };
-        let file = self.store.find(&module.sha256, module.size)?;
+        let layer = Descriptor { sha256: note.module, size: note.size };
+        let file = self.store.find(&layer.sha256, layer.size)?;
         cache::renew(&path);
-        Some(Found { path: file, module, manifests: note.manifests, is_new: false })
+        Some(Found { path: file, layer, manifests: note.manifests, is_new: false })
     }
 }
 
