@@ -134,6 +134,13 @@ impl Reading {
                     self.export(export.name, export.kind, export.index);
                 }
             }
+            payload => self.outer_of_component(payload)?,
+        }
+        Ok(())
+    }
+
+    fn outer_of_component(&mut self, payload: Payload<'_>) -> Result<(), wasmparser::BinaryReaderError> {
+        match payload {
             Payload::ComponentImportSection(section) => {
                 for import in section {
                     let import = import?;

@@ -283,3 +283,17 @@ fn bars_are_drawn_on_a_terminal_and_nowhere_else() {
     let plain = site.run(&["--check"]);
     assert!(!String::from_utf8_lossy(&plain.stderr).contains('\u{2588}') && plain.status.success());
 }
+
+#[test]
+fn a_long_download_is_a_line_where_there_is_no_terminal() {
+    let ballast = "ab".repeat(5 << 19);
+    let content = program("hello").replacen("(module", &format!("(module (@custom \"ballast\" \"{ballast}\")"), 1);
+    let server = registry(shelf(&content));
+    let name = format!("127.0.0.1:{}/app:1", server.port());
+    let site = Site::new().module("/", Path::new(&format!("oci:{name}")), "");
+    let wagi = Wagi::spawn(&mut serving(&site));
+    wagi.logged(&[&format!("fetching {name} (5.0 MiB)")]);
+    let again = Wagi::spawn(&mut serving(&site));
+    again.logged(&["all modules are loaded"]);
+    assert!(!again.log().contains("fetching"), "{}", again.log());
+}
