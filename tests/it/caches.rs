@@ -6,7 +6,11 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use wagi::observe::sha256_hex;
 
 use crate::oci::{digest, give, manifest, program, real_registry, registry, shelf};
 use crate::support::bindle::Bindle;
@@ -14,7 +18,7 @@ use crate::support::guest::printing;
 use crate::support::http1::Connection;
 use crate::support::process::{Wagi, command};
 use crate::support::site::Site;
-use crate::support::upstream::Upstream;
+use crate::support::upstream::{Upstream, reply};
 
 /// A command with a home of its own, whose caches are below `home`.
 fn at_home(directory: &Path) -> Command {
@@ -246,6 +250,32 @@ fn without_a_home_there_is_nothing_to_list() {
     let site = Site::new();
     let output = command(site.path()).args(["cache", "list"]).output().expect("wagi can be started");
     assert!(said(&output).contains("neither XDG_CACHE_HOME nor HOME is set"));
+}
+
+/// What is noted of a reference is checked by nobody.
+#[test]
+fn a_forged_note_does_not_stand_in_for_a_digest() {
+    let (content, forged) = (program("hello"), program("forged"));
+    let (shelf, is_down) = (shelf(&content), Arc::new(AtomicBool::new(false)));
+    let flag = is_down.clone();
+    let server = Upstream::start(move |received| match flag.load(Ordering::SeqCst) {
+        true => reply("503 Service Unavailable", "", ""),
+        false => give(&shelf, received),
+    });
+    let reference = format!("127.0.0.1:{}/app@{}", server.port(), digest(&manifest(&content)));
+    let site = Site::new().module("/", Path::new(&format!("oci:{reference}")), "");
+    drop(Wagi::spawn(&mut serving(&site)));
+    let modules = home(site.path()).join("wagi/modules");
+    fs::remove_file(modules.join(&digest(&manifest(&content))[7..])).expect("it was there");
+    fs::write(modules.join(&digest(&forged)[7..]), &forged).expect("writable");
+    let note = modules.join("_OCI").join(sha256_hex(reference.as_bytes()));
+    let text = fs::read_to_string(&note).expect("a note").replace(&digest(&content), &digest(&forged));
+    fs::write(&note, text.replace(&format!(" {}\n", content.len()), &format!(" {}\n", forged.len())))
+        .expect("writable");
+    is_down.store(true, Ordering::SeqCst);
+    let output = start(&site).output().expect("wagi can be started");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && said.contains("fails with 503"), "{said}");
 }
 
 /// `script` gives the server a terminal.

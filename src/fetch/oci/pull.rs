@@ -58,21 +58,30 @@ struct Found {
 impl Pull<'_> {
     pub fn pull(&self, reference: &Reference) -> Result<Pulled, PullError> {
         let started = Instant::now();
-        let (found, outdated) = match self.module(reference) {
-            Ok(found) => {
-                self.note(reference, &found);
-                (found, None)
-            }
-            Err(error) => match self.remembered(reference).filter(|_| error.is_outage()) {
-                Some(found) => (found, Some(error)),
-                None => return Err(error),
-            },
-        };
+        let (found, outdated) = self.have(reference)?;
         let Found { path, layer, manifests, is_new } = found;
         let arrival = Arrival { is_new, took: started.elapsed() };
         tracing::debug!(module = %reference, bytes = layer.size, digest = %layer.sha256, is_new, took = ?arrival.took, "pulled");
         let manifest = manifests.into_iter().next().unwrap_or_else(|| layer.sha256.clone());
         Ok(Pulled { path, manifest, layer, arrival, outdated })
+    }
+
+    /// What a reference is, and why it may be something else by now.
+    fn have(&self, reference: &Reference) -> Result<(Found, Option<PullError>), PullError> {
+        match self.module(reference) {
+            Ok(found) => {
+                self.note(reference, &found);
+                Ok((found, None))
+            }
+            // Nobody checks a note: it must not stand in for a digest.
+            Err(error) if matches!(reference.version, Version::Tag(_)) && error.is_outage() => {
+                match self.remembered(reference) {
+                    Some(found) => Ok((found, Some(error))),
+                    None => Err(error),
+                }
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn module(&self, reference: &Reference) -> Result<Found, PullError> {
