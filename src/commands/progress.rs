@@ -48,7 +48,7 @@ impl Progress for Bars {
     fn begins(&self, name: &str, bytes: u64) -> Box<dyn Step> {
         if !self.is_terminal {
             if bytes >= WORTH_A_LINE {
-                say(format_args!("fetching {name} ({})", size(bytes)));
+                say(format_args!("transferring {name} ({})", size(bytes)));
             }
             return Box::new(Bar(ProgressBar::hidden()));
         }

@@ -322,8 +322,8 @@ fn a_long_download_is_a_line_where_there_is_no_terminal() {
     let name = format!("127.0.0.1:{}/app:1", server.port());
     let site = Site::new().module("/", Path::new(&format!("oci:{name}")), "");
     let wagi = Wagi::spawn(&mut serving(&site));
-    wagi.logged(&[&format!("fetching {name} (5.0 MiB)")]);
+    wagi.logged(&[&format!("transferring {name} (5.0 MiB)")]);
     let again = Wagi::spawn(&mut serving(&site));
     again.logged(&["all modules are loaded"]);
-    assert!(!again.log().contains("fetching"), "{}", again.log());
+    assert!(!again.log().contains("transferring"), "{}", again.log());
 }
