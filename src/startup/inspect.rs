@@ -48,9 +48,7 @@ pub struct Item {
 pub async fn inspect(bytes: Vec<u8>) -> Result<Inspection, ContentsError> {
     let contents = wasm::contents(&bytes)?;
     let mut inspection = Inspection::new(&contents);
-    if contents.form == Form::Module {
-        inspection.run(&contents, bytes).await;
-    }
+    inspection.run(&contents, bytes).await;
     Ok(inspection)
 }
 
@@ -85,9 +83,11 @@ impl Inspection {
             Ok(runtime) => Arc::new(runtime),
             Err(error) => return self.problem(&error),
         };
-        let names: Vec<_> = contents.imports.iter().map(|import| (&*import.module, &*import.name)).collect();
-        for ((_, is_provided), found) in self.imports.iter_mut().zip(runtime.provides(&names)) {
-            *is_provided = Some(found);
+        if contents.form == Form::Module {
+            let names: Vec<_> = contents.imports.iter().map(|import| (&*import.module, &*import.name)).collect();
+            for ((_, is_provided), found) in self.imports.iter_mut().zip(runtime.provides(&names)) {
+                *is_provided = Some(found);
+            }
         }
         let compiling = runtime.clone();
         let program = match tokio::task::spawn_blocking(move || compiling.compile(&bytes)).await {
