@@ -49,8 +49,13 @@ enum When {
 }
 
 impl RegistryArguments {
-    /// Where modules are kept.
-    pub fn module_cache(&self, _variable: Variable<'_>) -> Option<PathBuf> {
+    /// Where modules are kept, named or not.
+    pub fn module_cache(&self, variable: Variable<'_>) -> Option<PathBuf> {
+        self.named_module_cache().or_else(|| user_cache(variable).map(|cache| cache.join("modules")))
+    }
+
+    /// Where the operator wants modules to be kept.
+    pub fn named_module_cache(&self) -> Option<PathBuf> {
         self.module_cache.clone()
     }
 
@@ -83,4 +88,12 @@ pub(super) fn credentials(variable: Variable<'_>) -> Vec<PathBuf> {
     let docker = below("DOCKER_CONFIG", "config.json").or_else(|| below("HOME", ".docker/config.json"));
     let podman = [below("XDG_RUNTIME_DIR", "containers/auth.json"), below("HOME", ".config/containers/auth.json")];
     docker.into_iter().chain(podman.into_iter().flatten()).collect()
+}
+
+/// The directory for caches of wagi that is the user's own. Relative paths in the variables count for nothing, as the XDG
+/// Base Directory Specification wants it.
+pub(super) fn user_cache(variable: Variable<'_>) -> Option<PathBuf> {
+    let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let caches = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
+    caches.map(|caches| caches.join("wagi"))
 }

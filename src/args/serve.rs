@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 
-use wagi::config::{BindleLocation, Hostname, LogFormat, Login, Options, Source, TlsFiles, parse_pair};
+use wagi::config::{BindleLocation, Hostname, LockFile, LogFormat, Login, Options, Source, TlsFiles, parse_pair};
 
-use super::registries::RegistryArguments;
+use super::registries::{RegistryArguments, user_cache};
 use super::{Refusal, Variable, text_of};
 
 /// What a server is started with.
@@ -49,7 +49,7 @@ pub(super) struct ServeArguments {
     #[arg(short = 'k', long)]
     bindle_insecure: bool,
 
-    /// The configuration of the compilation cache [default: cache.toml, if there is one]
+    /// The configuration of the compilation cache [default: cache.toml, if there is one; else in the user's cache directory]
     #[arg(long, value_name = "FILE")]
     cache: Option<PathBuf>,
 
@@ -112,15 +112,20 @@ enum Form {
 impl ServeArguments {
     pub fn options(self, variable: Variable<'_>) -> Result<Options, Refusal> {
         let directory = |typed: Option<PathBuf>, name: &str| typed.or_else(|| variable(name).map(PathBuf::from));
+        if self.locked && self.config.as_ref().is_none_or(|file| file.is_empty()) {
+            let message = "--locked needs --config FILE: a lock file stands beside a modules.toml";
+            return Err(Refusal::new(ErrorKind::MissingRequiredArgument, message));
+        }
         Ok(Options {
             source: self.source(variable)?,
             tls: tls(directory(self.tls_cert, "WAGI_TLS_CERT"), directory(self.tls_key, "WAGI_TLS_KEY"))?,
             cache: self.cache,
             listen: self.listen,
             hostname: self.hostname,
-            module_cache: self.registries.module_cache(variable),
+            module_cache: self.registries.named_module_cache(),
+            user_cache: user_cache(variable),
             registries: self.registries.registries(variable),
-            locked: self.locked,
+            lock: if self.locked { LockFile::Required } else { LockFile::Obeyed },
             log_dir: directory(self.log_dir, "WAGI_LOG_DIR"),
             log_format: match self.log_format {
                 Form::Text => LogFormat::Text,

@@ -102,6 +102,7 @@ fn exactly_one_source_is_served() {
         ("-c Cargo.toml --tls-cert c", "needs --tls-key"),
         ("-c Cargo.toml --tls-key k", "needs --tls-cert"),
         ("-c Cargo.toml --colour", "--colour"),
+        ("Cargo.toml --locked", "--locked needs --config"),
     ] {
         let shown = refusal(line, &[]);
         assert!(shown.contains(message), "{line}: {shown}");
@@ -145,6 +146,15 @@ fn credentials_for_registries_are_where_docker_and_podman_keep_them() {
     let all = ["/d/config.json", "/x/containers/auth.json", "/h/.config/containers/auth.json"].map(PathBuf::from);
     assert_eq!(files(&[("HOME", "/h"), ("DOCKER_CONFIG", "/d"), ("XDG_RUNTIME_DIR", "/x")]), all);
     assert_eq!(files(&[("HOME", ""), ("DOCKER_CONFIG", "")]), [] as [PathBuf; 0]);
+}
+
+#[test]
+fn caches_are_in_the_directory_of_the_user() {
+    let cache = |env: &[(&str, &str)]| with_env("-c Cargo.toml", env).expect("valid").user_cache;
+    assert_eq!(cache(&[("HOME", "/h")]), Some("/h/.cache/wagi".into()));
+    assert_eq!(cache(&[("HOME", "/h"), ("XDG_CACHE_HOME", "/x")]), Some("/x/wagi".into()));
+    assert_eq!(cache(&[("HOME", "/h"), ("XDG_CACHE_HOME", "x")]), Some("/h/.cache/wagi".into()));
+    assert_eq!(cache(&[("HOME", "h"), ("XDG_CACHE_HOME", "")]), None);
 }
 
 #[test]

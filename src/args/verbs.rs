@@ -1,8 +1,9 @@
 //! Which commands are there besides serving, and what do they take?
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 use wagi::fetch::{self, Publication};
 
@@ -81,19 +82,39 @@ pub(super) enum Verb {
 pub(super) enum CacheVerb {
     /// Show what is in them, with sizes and ages
     List {
-        /// The module cache [default: wagi in the user's cache directory]
-        #[arg(long, value_name = "DIR")]
-        module_cache: Option<PathBuf>,
+        #[command(flatten)]
+        caches: CacheArguments,
     },
     /// Remove what has not been used for a while
     Prune {
-        /// The module cache [default: wagi in the user's cache directory]
-        #[arg(long, value_name = "DIR")]
-        module_cache: Option<PathBuf>,
-        /// How long ago the last use has to be, such as 30d
-        #[arg(long, value_name = "DURATION", default_value = "30d")]
-        unused_for: String,
+        /// How long ago the last use has to be, such as 30d; 0s for any time
+        #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = humantime::parse_duration)]
+        unused_for: Duration,
+        #[command(flatten)]
+        caches: CacheArguments,
     },
+}
+
+/// Where the caches are.
+#[derive(Args)]
+pub(super) struct CacheArguments {
+    /// The module cache [default: wagi/modules in the user's cache directory]
+    #[arg(long, value_name = "DIR")]
+    module_cache: Option<PathBuf>,
+
+    /// The configuration of the compilation cache [default: cache.toml, if there is one; else in the user's cache directory]
+    #[arg(long, value_name = "FILE")]
+    cache: Option<PathBuf>,
+}
+
+impl CacheArguments {
+    fn whereabouts(self, variable: Variable<'_>) -> cache::Whereabouts {
+        cache::Whereabouts {
+            module_cache: self.module_cache,
+            cache: self.cache,
+            user_cache: registries::user_cache(variable),
+        }
+    }
 }
 
 /// [`fetch::Layout`] as it is written.
@@ -144,9 +165,9 @@ impl Verb {
                 module_cache: registries.module_cache(variable),
                 registries: registries.registries(variable),
             }),
-            Self::Cache(CacheVerb::List { module_cache }) => Command::Cache(cache::Cache::List { module_cache }),
-            Self::Cache(CacheVerb::Prune { module_cache, unused_for }) => {
-                Command::Cache(cache::Cache::Prune { module_cache, unused_for })
+            Self::Cache(CacheVerb::List { caches }) => Command::Cache(cache::Cache::List(caches.whereabouts(variable))),
+            Self::Cache(CacheVerb::Prune { unused_for, caches }) => {
+                Command::Cache(cache::Cache::Prune(caches.whereabouts(variable), unused_for))
             }
         })
     }

@@ -3,7 +3,14 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use wagi::config::Registries;
+use anyhow::Context;
+
+use wagi::config::{Config, LOCK_FILE, LockFile, Options, Registries, Source};
+use wagi::fetch;
+
+use super::progress::Bars;
+use super::say;
+use super::serve::print_problems;
 
 /// What to lock.
 pub struct Lock {
@@ -14,6 +21,22 @@ pub struct Lock {
 
 impl Lock {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
-        anyhow::bail!("not there yet: {:?} {:?} {:?}", self.config, self.module_cache, self.registries)
+        let mut options = Options::new(Source::Manifest(self.config.clone()));
+        options.module_cache = self.module_cache;
+        options.registries = self.registries;
+        options.lock = LockFile::Ignored;
+        let (mut config, mut problems) = Config::load(&options);
+        let lock = fetch::resolve(&mut config, &mut problems, Bars::on_stderr().shared()).await;
+        print_problems(&problems);
+        let Some(lock) = lock else { return Ok(ExitCode::FAILURE) };
+        let path = self.config.with_file_name(LOCK_FILE);
+        let shown = path.display();
+        let is_new = fetch::write_lock(&path, &lock).with_context(|| format!("cannot write `{shown}`"))?;
+        let number = lock.modules.len();
+        match is_new {
+            true => say(format_args!("{shown}: {number} modules written")),
+            false => say(format_args!("{shown}: nothing has changed")),
+        }
+        Ok(ExitCode::SUCCESS)
     }
 }

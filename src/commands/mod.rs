@@ -7,6 +7,7 @@ pub mod cache;
 pub mod inspect;
 pub mod lock;
 pub mod login;
+pub mod progress;
 pub mod pull;
 pub mod push;
 pub mod serve;
@@ -63,4 +64,31 @@ fn runtime() -> anyhow::Result<Runtime> {
 /// A line on stderr. If nobody can read it there is nobody to tell.
 pub fn say(line: std::fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// A number of bytes as people read it.
+pub fn size(bytes: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let (mut whole, mut unit) = (bytes as f64 / 1024.0, 0);
+    while whole >= 1024.0 && unit + 1 < units.len() {
+        (whole, unit) = (whole / 1024.0, unit + 1);
+    }
+    format!("{whole:.1} {}", units.get(unit).unwrap_or(&"EiB"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_have_units() {
+        for (bytes, shown) in
+            [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (64 << 20, "64.0 MiB"), (u64::MAX, "16.0 EiB")]
+        {
+            assert_eq!(size(bytes), shown);
+        }
+    }
 }

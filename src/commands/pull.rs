@@ -3,13 +3,13 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Context;
 
 use wagi::config::{Diagnostic, Registries};
-use wagi::fetch::{self, Silent};
+use wagi::fetch;
 
+use super::progress::Bars;
 use super::serve::print_problems;
 
 /// What to pull, and where to.
@@ -28,7 +28,7 @@ impl Pull {
             return Ok(ExitCode::FAILURE);
         };
         let (mut lines, mut problems) = (String::new(), Vec::new());
-        for pulled in fetch::pull(self.references, cache, self.registries, Arc::new(Silent)).await {
+        for pulled in fetch::pull(self.references, cache, self.registries, Bars::on_stderr().shared()).await {
             match pulled {
                 Ok(module) => {
                     lines += &format!("{} {}\n", module.reference, module.path.display());

@@ -2,13 +2,13 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Context;
 
 use wagi::config::Registries;
-use wagi::fetch::{self, Publication, Silent};
+use wagi::fetch::{self, Publication};
 
+use super::progress::Bars;
 use super::serve::print_problems;
 
 /// What to push, and where to.
@@ -20,7 +20,7 @@ pub struct Push {
 impl Push {
     /// One line: what it is for ever.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
-        match fetch::push(self.publication, self.registries, Arc::new(Silent)).await {
+        match fetch::push(self.publication, self.registries, Bars::on_stderr().shared()).await {
             Ok(reference) => {
                 writeln!(io::stdout(), "{reference}").context("cannot print what was published")?;
                 Ok(ExitCode::SUCCESS)

@@ -4,44 +4,49 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 
 use wagi::config::{Config, Diagnostic, LogFormat, Options};
-use wagi::fetch::Silent;
 use wagi::observe::Lines;
 use wagi::server::{Server, Signals};
 use wagi::{Gateway, fetch, startup};
 
+use super::progress::Bars;
 use super::{runtime, say};
 
 /// What the server says about itself when `RUST_LOG` says nothing.
-const DEFAULT_EVENTS: &str = "warn,wagi=info,wasmtime_wasi=error";
+///
+/// The engine's cache warns when two servers write the same file at once; what comes of it is said where modules are loaded.
+const DEFAULT_EVENTS: &str = "warn,wagi=info,wasmtime_wasi=error,wasmtime_internal_cache=error";
 
 /// Serves until it is asked to stop, or does what `--check` asks for.
 pub fn run_to_end(options: &Options) -> anyhow::Result<ExitCode> {
-    let log = Lines::to(io::stderr()).context("cannot start the log")?;
+    let bars = Bars::on_stderr();
+    let log = Lines::to(bars.stderr()).context("cannot start the log")?;
     observe_events(&log, options.log_format);
     allow_all_descriptors();
     let runtime = runtime()?;
-    let ended = runtime.block_on(run(options, &log));
+    let ended = runtime.block_on(run(options, &log, &bars));
     // Waiting for what still runs would leave the end of the process to a guest whose file operation hangs.
     runtime.shutdown_background();
     log.flush();
     ended
 }
 
-async fn run(options: &Options, log: &Lines) -> anyhow::Result<ExitCode> {
+async fn run(options: &Options, log: &Lines, bars: &Bars) -> anyhow::Result<ExitCode> {
     let (mut config, mut problems) = Config::load(options);
     // The files of a bindle are there as long as this is: until the server stops.
-    let _store = fetch::complete(&mut config, &mut problems, Arc::new(Silent)).await;
+    let store = fetch::complete(&mut config, &mut problems, bars.shared()).await;
     if options.check {
         // Looking must not leave anything behind.
         config.log.dir = None;
     }
     let gateway = startup::load(&config, log, &mut problems).await;
+    if let Some(store) = &store {
+        store.settle();
+    }
     log.flush();
     print_problems(&problems);
     if problems.iter().any(Diagnostic::is_error) {

@@ -1,7 +1,8 @@
 //! Where are compiled modules kept between two starts?
 //!
-//! The file has the form of wasmtime's own cache configuration, as `--cache` has always taken it, with the `enabled` key
-//! that wasmtime has since dropped. `Config::load` calls this; `startup` turns the result into wasmtime's cache.
+//! In the user's directory for caches, unless a file says otherwise. That has the form of wasmtime's own cache configuration,
+//! as `--cache` has always taken it, with the `enabled` key that wasmtime has since dropped. `Config::load` calls this;
+//! `wasm` turns the result into wasmtime's cache.
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -42,8 +43,10 @@ const KEYS: [&str; 13] = [
 /// A cache of compiled modules. `None` leaves a value to wasmtime.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CompilationCache {
-    /// An absolute path, which need not exist yet; by default a directory below the user's cache directory.
-    pub directory: Option<PathBuf>,
+    /// An absolute path, which need not exist yet.
+    pub directory: PathBuf,
+    /// Whether the operator asked for it. What nobody asked for is done without where it cannot be had.
+    pub is_asked_for: bool,
     /// How many events may wait for the thread that looks after the cache.
     pub worker_event_queue_size: Option<u64>,
     /// zstd level for new files, 0 to 21.
@@ -68,22 +71,56 @@ pub struct CompilationCache {
     pub files_total_size_limit_percent_if_deleting: Option<u8>,
 }
 
-/// The cache that the file `named` by the operator, or else `cache.toml`, asks for.
-pub(super) fn read(named: Option<&Path>, strict: bool, problems: &mut Vec<Diagnostic>) -> Option<CompilationCache> {
+/// The usual directory for compiled code, in the user's directory for caches of wagi.
+pub fn usual_compiled(user_cache: &Path) -> PathBuf {
+    user_cache.join("compiled")
+}
+
+/// What a file says.
+#[derive(Debug, PartialEq, Eq)]
+enum Said {
+    /// Nothing is to be kept.
+    Off,
+    /// Without a directory, in the usual one.
+    On(Option<PathBuf>, Box<CompilationCache>),
+}
+
+/// Where compiled code is kept, as the file `named` by the operator says, or else `cache.toml`; without both, in the
+/// `usual` directory, if there is one.
+pub fn compilation_cache(
+    named: Option<&Path>,
+    usual: Option<&Path>,
+    strict: bool,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<CompilationCache> {
     let path = named.unwrap_or(Path::new(DEFAULT_FILE));
     if !path.exists() {
         if named.is_some() {
-            let message = format!("cache configuration `{}` does not exist: nothing is cached", path.display());
+            let message = format!("cache configuration `{}` does not exist: the defaults hold", path.display());
             problems.push(Diagnostic::warning(message).help(file::relative_paths()));
         }
-        return None;
+        return usual.map(|usual| CompilationCache { directory: usual.to_owned(), ..CompilationCache::default() });
     }
+    match said(path, strict, problems)? {
+        Said::Off => None,
+        Said::On(directory, cache) => {
+            let directory = directory.or_else(|| usual.map(Path::to_owned));
+            if directory.is_none() {
+                let message = format!("`{}` names no directory, and the user has none for caches", path.display());
+                problems.push(Diagnostic::warning(message).help("add `directory` with an absolute path"));
+            }
+            directory.map(|directory| CompilationCache { directory, ..*cache })
+        }
+    }
+}
+
+fn said(path: &Path, strict: bool, problems: &mut Vec<Diagnostic>) -> Option<Said> {
     match file::read(path, "cache configuration", LARGEST_FILE, SourceFile::new) {
         Ok(file) => {
             let mut report = Report::new(Arc::clone(&file), strict);
-            let cache = parse(&file, &mut report);
+            let said = parse(&file, &mut report);
             problems.extend(report.finish());
-            cache
+            said
         }
         Err(problem) => {
             problems.push(*problem);
@@ -92,7 +129,7 @@ pub(super) fn read(named: Option<&Path>, strict: bool, problems: &mut Vec<Diagno
     }
 }
 
-fn parse(file: &Arc<SourceFile>, report: &mut Report) -> Option<CompilationCache> {
+fn parse(file: &Arc<SourceFile>, report: &mut Report) -> Option<Said> {
     let root = syntax(file, report)?;
     let root = root.get_ref();
     report.unknown_keys(root, &["cache"], "at the top level");
@@ -102,16 +139,19 @@ fn parse(file: &Arc<SourceFile>, report: &mut Report) -> Option<CompilationCache
     }
     let settings = report.optional(root, "cache", |value| table("cache", value))?;
     report.unknown_keys(settings, &KEYS, "in `[cache]`");
-    let cache = CompilationCache::of(settings, report);
+    let (directory, cache) = CompilationCache::of(settings, report);
     let is_enabled = report.optional(settings, "enabled", |value| boolean("enabled", value)).unwrap_or(true);
-    is_enabled.then_some(cache)
+    Some(if is_enabled { Said::On(directory, Box::new(cache)) } else { Said::Off })
 }
 
 impl CompilationCache {
-    fn of(table: &DeTable<'_>, report: &mut Report) -> Self {
+    /// The directory that is named, and the settings.
+    fn of(table: &DeTable<'_>, report: &mut Report) -> (Option<PathBuf>, Self) {
         let mut settings = Settings { table, report };
+        let directory = settings.take("directory", directory);
         let cache = Self {
-            directory: settings.take("directory", directory),
+            directory: PathBuf::new(),
+            is_asked_for: true,
             worker_event_queue_size: settings.take("worker-event-queue-size", amount),
             baseline_compression_level: settings.take("baseline-compression-level", level),
             optimized_compression_level: settings.take("optimized-compression-level", level),
@@ -134,7 +174,7 @@ impl CompilationCache {
             let span = table.get("optimized-compression-level").map(Value::span).unwrap_or_default();
             report.error(span, Fault::new(message));
         }
-        cache
+        (directory, cache)
     }
 }
 
@@ -218,7 +258,7 @@ fn split(text: &str) -> (&str, &str) {
 mod tests {
     use super::*;
 
-    fn parsed(text: &str) -> (Option<CompilationCache>, Vec<Diagnostic>) {
+    fn parsed(text: &str) -> (Option<Said>, Vec<Diagnostic>) {
         let file = SourceFile::new("cache.toml", text);
         let mut report = Report::new(Arc::clone(&file), false);
         let cache = parse(&file, &mut report);
@@ -234,7 +274,8 @@ mod tests {
             file-count-soft-limit = \"65536\"\nfiles-total-size-soft-limit = \"10Gi\"\n\
             file-count-limit-percent-if-deleting = \"70%\"\nfiles-total-size-limit-percent-if-deleting = \"7 %\"\n";
         let expected = CompilationCache {
-            directory: Some("/var/cache/wagi".into()),
+            directory: PathBuf::new(),
+            is_asked_for: true,
             worker_event_queue_size: Some(16),
             baseline_compression_level: Some(3),
             optimized_compression_level: Some(20),
@@ -247,14 +288,16 @@ mod tests {
             file_count_limit_percent_if_deleting: Some(70),
             files_total_size_limit_percent_if_deleting: Some(7),
         };
-        assert_eq!(parsed(text), (Some(expected), vec![]));
+        assert_eq!(parsed(text), (Some(Said::On(Some("/var/cache/wagi".into()), Box::new(expected))), vec![]));
     }
 
     #[test]
     fn a_cache_can_be_switched_off_and_left_to_its_defaults() {
-        assert_eq!(parsed("[cache]\nenabled = false\ndirectory = '/x'"), (None, vec![]));
-        assert_eq!(parsed("[cache]\nenabled = true"), (Some(CompilationCache::default()), vec![]));
-        assert_eq!(parsed("[cache]"), (Some(CompilationCache::default()), vec![]));
+        let defaults = CompilationCache { is_asked_for: true, ..CompilationCache::default() };
+        assert_eq!(parsed("[cache]\nenabled = false\ndirectory = '/x'"), (Some(Said::Off), vec![]));
+        for text in ["[cache]\nenabled = true", "[cache]"] {
+            assert_eq!(parsed(text), (Some(Said::On(None, Box::new(defaults.clone()))), vec![]));
+        }
     }
 
     #[test]
@@ -286,8 +329,30 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_worth_a_word_only_if_it_was_named() {
-        let mut problems = Vec::new();
-        assert_eq!(read(Some(Path::new("no/such/cache.toml")), false, &mut problems), None);
+        let (mut problems, usual) = (Vec::new(), Path::new("/home/me/.cache/wagi/compiled"));
+        let missing = Some(Path::new("no/such/cache.toml"));
+        assert_eq!(compilation_cache(missing, None, false, &mut problems), None);
         assert_eq!(problems.iter().map(Diagnostic::is_error).collect::<Vec<_>>(), [false]);
+        let cache = compilation_cache(None, Some(usual), false, &mut problems).expect("the usual one");
+        assert_eq!((cache.directory.as_path(), cache.is_asked_for, problems.len()), (usual, false, 1));
+    }
+
+    #[test]
+    fn a_file_may_leave_the_directory_to_its_default_and_switch_everything_off() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let (file, usual) = (directory.path().join("c.toml"), Path::new("/usual"));
+        for (text, with_usual, without) in [
+            ("[cache]", Some("/usual"), None),
+            ("[cache]\ndirectory='/own'", Some("/own"), Some("/own")),
+            ("[cache]\nenabled=false", None, None),
+        ] {
+            std::fs::write(&file, text).expect("writable");
+            for (usual, expected) in [(Some(usual), with_usual), (None, without)] {
+                let mut problems = Vec::new();
+                let cache = compilation_cache(Some(&file), usual, false, &mut problems);
+                assert_eq!(cache.map(|cache| cache.directory), expected.map(PathBuf::from), "{text}");
+                assert_eq!(problems.len(), usize::from(text == "[cache]" && usual.is_none()), "{text}");
+            }
+        }
     }
 }

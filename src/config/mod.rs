@@ -13,6 +13,7 @@
 //! | `module_ref`, `allowed_hosts`, `hostname` | what does this text mean? |
 //! | `env_file` | which variables get all scripts? |
 //! | `cache` | where are compiled modules kept? |
+//! | `lock` | what did references stand for when somebody last looked? |
 //! | `values`, `spelling`, `file` | how is a value, a misspelt key, a file read? |
 //! | `diagnostic`, `origin` | how and where is a problem shown? |
 
@@ -29,6 +30,7 @@ mod file;
 mod hostname;
 mod invoice;
 mod limits;
+mod lock;
 mod manifest;
 mod module_ref;
 mod options;
@@ -37,15 +39,16 @@ mod spelling;
 mod values;
 
 pub use allowed_hosts::{AllowedHosts, HostError};
-pub use cache::CompilationCache;
+pub use cache::{CompilationCache, compilation_cache, usual_compiled};
 pub use diagnostic::{Diagnostic, Place, Severity, SourceFile};
 pub use env_file::{PairError, parse_pair};
 pub use hostname::{Hostname, HostnameError};
-pub use invoice::{BindleConfig, BindleId, BindleIdError};
-pub(crate) use invoice::{BindleScript, LARGEST_INVOICE, Parcel, Sha256, read_invoice};
+pub use invoice::{BindleConfig, BindleId, BindleIdError, Sha256};
+pub(crate) use invoice::{BindleScript, LARGEST_INVOICE, Parcel, read_invoice};
 pub use limits::{ConnectionLimits, GatewayLimits, Limits};
-pub use module_ref::{ModuleRef, ModuleRefError};
-pub use options::{BindleLocation, Login, Options, PullPolicy, Registries, Source};
+pub use lock::{LOCK_FILE, Lock, LockedModule};
+pub use module_ref::{Arrival, Fetched, ModuleRef, ModuleRefError};
+pub use options::{BindleLocation, LockFile, Login, Options, PullPolicy, Registries, Source};
 pub use origin::{Key, Origin};
 
 use crate::route::RoutePattern;
@@ -68,11 +71,15 @@ pub struct Config {
     pub limits: GatewayLimits,
     /// Where compiled modules are kept; `None` for nowhere.
     pub cache: Option<CompilationCache>,
-    /// Where modules from elsewhere are kept; `None` for a directory that is removed at the end.
+    /// Where the operator wants modules from elsewhere to be kept.
     pub module_cache: Option<PathBuf>,
+    /// Where they are kept otherwise, in a directory of their own; `None` for one that is removed at the end.
+    pub user_cache: Option<PathBuf>,
     /// How registries are asked.
     pub registries: Registries,
-    /// Whether to serve only what `wagi.lock` says.
+    /// What references stood for when somebody last looked, if that was written down.
+    pub lock: Option<Lock>,
+    /// Whether to serve nothing else.
     pub locked: bool,
 }
 
@@ -185,12 +192,38 @@ impl Config {
             bindle,
             log: LogConfig { dir: options.log_dir.clone(), format: options.log_format },
             limits: manifest.limits.gateway,
-            cache: cache::read(options.cache.as_deref(), options.strict, &mut problems),
+            cache: compilation_cache(
+                options.cache.as_deref(),
+                options.user_cache.as_deref().map(usual_compiled).as_deref(),
+                options.strict,
+                &mut problems,
+            ),
             module_cache: options.module_cache.clone(),
+            user_cache: options.user_cache.clone(),
             registries: options.registries.clone(),
-            locked: options.locked,
+            lock: lock::of(options, &mut problems),
+            locked: options.lock == LockFile::Required,
         };
         (config, problems)
+    }
+}
+
+impl ScriptConfig {
+    /// A module that answers every request, with the defaults of everything.
+    pub(crate) fn alone(module: ModuleRef, environment: Vec<(String, String)>) -> Self {
+        Self {
+            origin: Origin::command_line(),
+            route: RoutePattern::new("/..."),
+            module,
+            entrypoint: entry::DEFAULT_ENTRYPOINT.to_owned(),
+            argv: None,
+            environment,
+            volumes: Vec::new(),
+            allowed_hosts: AllowedHosts::None,
+            http_max_concurrency: None,
+            pass_authorization: false,
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -217,19 +250,7 @@ fn alone(path: &std::path::Path, environment: Vec<(String, String)>, problems: &
         problems.push(Diagnostic::error(fault).help(file::relative_paths()));
         return Manifest::default();
     }
-    let script = ScriptConfig {
-        origin: Origin::command_line(),
-        route: RoutePattern::new("/..."),
-        module: ModuleRef::File(path.to_owned()),
-        entrypoint: entry::DEFAULT_ENTRYPOINT.to_owned(),
-        argv: None,
-        environment,
-        volumes: Vec::new(),
-        allowed_hosts: AllowedHosts::None,
-        http_max_concurrency: None,
-        pass_authorization: false,
-        limits: Limits::default(),
-    };
+    let script = ScriptConfig::alone(ModuleRef::File(path.to_owned()), environment);
     Manifest { scripts: vec![script], ..Manifest::default() }
 }
 

@@ -17,12 +17,14 @@ pub struct Options {
     pub listen: SocketAddr,
     /// The server's own name. Default: `default_host` of the configuration file, else `localhost:3000`.
     pub hostname: Option<Hostname>,
-    /// Where modules from elsewhere are to be kept, once there are any.
+    /// Where modules from elsewhere are to be kept, once there are any. Default: below `user_cache`.
     pub module_cache: Option<PathBuf>,
+    /// The directory for caches of wagi that is the user's own. Default: nothing is kept that no other option asks for.
+    pub user_cache: Option<PathBuf>,
     /// How registries are asked. Default: anonymously.
     pub registries: Registries,
-    /// Whether to serve only what `wagi.lock` says. Default: no.
-    pub locked: bool,
+    /// What `wagi.lock` beside a modules.toml counts for. Default: it is obeyed.
+    pub lock: LockFile,
     /// Where the standard error of guests is kept in files. Default: nowhere.
     pub log_dir: Option<PathBuf>,
     /// The form of our own log. Default: text.
@@ -96,6 +98,18 @@ pub enum PullPolicy {
     Never,
 }
 
+/// What a lock file counts for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LockFile {
+    /// What is in it is served; what is not is looked up.
+    #[default]
+    Obeyed,
+    /// Any difference to it is an error, and so is its absence.
+    Required,
+    /// It is not even read.
+    Ignored,
+}
+
 /// Name and password of HTTP Basic authentication.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Login {
@@ -114,8 +128,9 @@ impl Options {
             listen: (Ipv4Addr::LOCALHOST, 3000).into(),
             hostname: None,
             module_cache: None,
+            user_cache: None,
             registries: Registries::default(),
-            locked: false,
+            lock: LockFile::default(),
             log_dir: None,
             log_format: LogFormat::Text,
             tls: None,

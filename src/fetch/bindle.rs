@@ -11,8 +11,10 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Instant;
 
+use crate::cache::{self, ASSETS, INVOICES, VIEWS};
 use crate::config::{
-    BindleConfig, BindleLocation, BindleScript, Diagnostic, LARGEST_INVOICE, Parcel, ScriptConfig, Sha256, read_invoice,
+    Arrival, BindleConfig, BindleLocation, BindleScript, Diagnostic, Fetched as FetchedModule, LARGEST_INVOICE,
+    ModuleRef, Parcel, ScriptConfig, Sha256, read_invoice,
 };
 
 use super::Source;
@@ -66,12 +68,12 @@ fn fetch_from(
     }
     let store = Store::open(directory).map_err(|error| unusable(directory, &error))?;
     let hash = sha256_hex(asked.id.to_string().as_bytes());
-    let invoice = Path::new("_INVOICES").join(&hash);
+    let invoice = Path::new(INVOICES).join(&hash);
     store.write(&invoice, &bytes).map_err(|error| unwritable(&store.path(&invoice), &error))?;
     let parcels = needed(&scripts);
     let files = place_all(source, asked, &store, &parcels, &mut fetched.problems);
     if files.len() == parcels.len() {
-        let bindle = Placed { store: &store, files };
+        let bindle = Placed { store: &store, id: asked.id.to_string(), files };
         for script in scripts {
             fetched.scripts.push(bindle.script(script, &hash, &mut fetched.problems)?);
         }
@@ -82,8 +84,8 @@ fn fetch_from(
     Ok(())
 }
 
-/// Where parcels are, by their contents: the same file may be in several parcels.
-type Files = HashMap<(Sha256, u64), PathBuf>;
+/// Where parcels are and how they came, by their contents: the same file may be in several parcels.
+type Files = HashMap<(Sha256, u64), (PathBuf, Arrival)>;
 
 /// The parcels that scripts run or see, one for each content.
 fn needed(scripts: &[BindleScript]) -> Vec<Parcel> {
@@ -101,15 +103,20 @@ fn place_all(
     parcels: &[Parcel],
     problems: &mut Vec<Diagnostic>,
 ) -> Files {
-    let place = |parcel: &Parcel| match store.find(&parcel.sha256, parcel.size) {
-        Some(path) => Ok(path),
-        None => {
-            let mut bytes = source.parcel(&asked.id, &parcel.sha256).map_err(StoreError::Fetch)?;
-            store.take_in(&parcel.sha256, parcel.size, &mut *bytes)
-        }
+    let place = |parcel: &Parcel| {
+        let started = Instant::now();
+        let (path, is_new) = match store.find(&parcel.sha256, parcel.size) {
+            Some(path) => (path, false),
+            None => {
+                let open = || source.parcel(&asked.id, &parcel.sha256);
+                (store.take_in_from(&parcel.sha256, parcel.size, open)?, true)
+            }
+        };
+        Ok((path, Arrival { is_new, took: started.elapsed() }))
     };
     let next = AtomicUsize::new(0);
-    let slots: Vec<OnceLock<Result<PathBuf, StoreError>>> = parcels.iter().map(|_| OnceLock::new()).collect();
+    let slots: Vec<OnceLock<Result<(PathBuf, Arrival), StoreError>>> =
+        parcels.iter().map(|_| OnceLock::new()).collect();
     thread::scope(|scope| {
         for _ in 0..SIDE_BY_SIDE.min(parcels.len()) {
             scope.spawn(|| {
@@ -125,8 +132,8 @@ fn place_all(
     let mut files = Files::new();
     for (parcel, slot) in parcels.iter().zip(slots) {
         match slot.into_inner() {
-            Some(Ok(path)) => {
-                files.insert((parcel.sha256.clone(), parcel.size), path);
+            Some(Ok(placed)) => {
+                files.insert((parcel.sha256.clone(), parcel.size), placed);
             }
             Some(Err(error)) => problems.push(not_placed(parcel, &error)),
             None => {}
@@ -138,6 +145,8 @@ fn place_all(
 /// Parcels that are in the store.
 struct Placed<'p> {
     store: &'p Store,
+    /// The bindle they are of.
+    id: String,
     files: Files,
 }
 
@@ -148,7 +157,7 @@ impl Placed<'_> {
         hash: &str,
         problems: &mut Vec<Diagnostic>,
     ) -> Result<ScriptConfig, Box<Diagnostic>> {
-        let module = self.file(&script.module)?.to_owned();
+        let module = self.module(&script.module)?;
         let mut view = None;
         if !script.assets.is_empty() {
             self.show_where_wagi_did(&script.assets, hash, problems);
@@ -157,9 +166,23 @@ impl Placed<'_> {
         Ok(script.with_files(module, view))
     }
 
+    /// The program that a parcel is.
+    fn module(&self, parcel: &Parcel) -> Result<ModuleRef, Box<Diagnostic>> {
+        let (path, arrival) = self.placed(parcel)?;
+        self.store.hold(path);
+        let reference = ModuleRef::Bindle { id: format!("{}#{}", self.id, parcel.name), server: None };
+        let (path, sha256) = (path.clone(), parcel.sha256.clone());
+        let (size, arrival) = (parcel.size, *arrival);
+        Ok(ModuleRef::Fetched(Box::new(FetchedModule { reference, path, sha256, size, manifest: None, arrival })))
+    }
+
     fn file(&self, parcel: &Parcel) -> Result<&Path, Box<Diagnostic>> {
-        let file = self.files.get(&(parcel.sha256.clone(), parcel.size)).map(PathBuf::as_path);
-        file.ok_or_else(|| Box::new(Diagnostic::error(format!("parcel `{}` is not in the store", parcel.name))))
+        self.placed(parcel).map(|(path, _)| path.as_path())
+    }
+
+    fn placed(&self, parcel: &Parcel) -> Result<&(PathBuf, Arrival), Box<Diagnostic>> {
+        let placed = self.files.get(&(parcel.sha256.clone(), parcel.size));
+        placed.ok_or_else(|| Box::new(Diagnostic::error(format!("parcel `{}` is not in the store", parcel.name))))
     }
 
     /// The directory with these files and no others. It is named after them, so that nothing in it ever has to change
@@ -168,19 +191,22 @@ impl Placed<'_> {
         let mut lines: Vec<String> = assets.iter().map(|asset| format!("{}\0{}\n", asset.name, asset.sha256)).collect();
         lines.sort_unstable();
         lines.dedup();
-        let view = Path::new("_VIEWS").join(sha256_hex(lines.concat().as_bytes()));
+        let view = Path::new(VIEWS).join(sha256_hex(lines.concat().as_bytes()));
         for asset in assets {
             let shown = view.join(&asset.name);
             let done = self.store.show(self.file(asset)?, &shown);
             done.map_err(|error| unwritable(&self.store.path(&shown), &error))?;
         }
-        Ok(self.store.path(view))
+        let view = self.store.path(view);
+        cache::renew(&view);
+        self.store.hold(&view);
+        Ok(view)
     }
 
     /// All files of a bindle in one directory, for those who look for them there; guests do not.
     fn show_where_wagi_did(&self, assets: &[Arc<Parcel>], hash: &str, problems: &mut Vec<Diagnostic>) {
         for asset in assets {
-            let shown = Path::new("_ASSETS").join(hash).join(&asset.name);
+            let shown = Path::new(ASSETS).join(hash).join(&asset.name);
             let Ok(file) = self.file(asset) else { continue };
             if let Err(error) = self.store.show(file, &shown) {
                 let message = format!("cannot show parcel `{}` as `{}`", asset.name, self.store.path(&shown).display());

@@ -32,7 +32,7 @@ impl Partial {
     pub fn finish(self, path: &Path) -> io::Result<()> {
         self.file.sync_all()?;
         if let Some(directory) = path.parent() {
-            create_directories(directory)?;
+            crate::cache::create(directory)?;
         }
         fs::rename(&self.path, path)
     }
@@ -88,7 +88,7 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn random_name() -> io::Result<String> {
+pub(super) fn random_name() -> io::Result<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
     Ok(hex(&bytes))
@@ -97,20 +97,10 @@ fn random_name() -> io::Result<String> {
 /// A new directory that nobody else can look into.
 pub(super) fn fresh_directory() -> io::Result<PathBuf> {
     let path = std::env::temp_dir().join(format!("wagi-{}", random_name()?));
-    directory_builder().create(&path)?;
-    Ok(path)
-}
-
-/// Makes a directory and those above it, as far as they are not there.
-pub(super) fn create_directories(path: &Path) -> io::Result<()> {
-    directory_builder().recursive(true).create(path)
-}
-
-fn directory_builder() -> DirBuilder {
     let mut builder = DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
+    builder.create(&path).map(|()| path)
 }
 
 fn private_file(path: &Path) -> io::Result<File> {

@@ -6,6 +6,7 @@
 //!
 //! | file | question |
 //! | --- | --- |
+//! | `artifact` | what is one artifact, to somebody who only looks? |
 //! | `bindle` | what has to be fetched for a bindle, and where does it go? |
 //! | `directory` | where is it in a directory of standalone bindles? |
 //! | `server` | where is it on a bindle server? |
@@ -15,15 +16,18 @@
 //! | `module` | where is the program of a `bindle:` module? |
 //! | `oci` | how do modules of registries become files? |
 //! | `registries` | what can be asked of registries besides? |
+//! | `lock` | is what is here what the lock file says? |
 //! | `store` | how are fetched bytes kept so that they can be trusted? |
 //! | `disk` | how do they get to the disk? |
 //! | `progress` | who wants to know how far a transfer is? |
 
+mod artifact;
 mod bindle;
 mod dial;
 mod directory;
 mod disk;
 mod http;
+mod lock;
 mod login;
 mod module;
 mod oci;
@@ -37,16 +41,21 @@ mod tests;
 mod tls;
 mod upload;
 
+pub use artifact::{Artifact, artifact};
+pub use lock::write_lock;
 pub use oci::{Layout, LoggedIn, LoggedOut, Publication, PulledModule};
 pub use progress::{Progress, Silent, Step};
 pub use registries::{log_in, log_out, pull, push};
 pub use store::Store;
 
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::{BindleId, Config, Diagnostic, ModuleRef, ScriptConfig, Sha256};
+use crate::cache;
+use crate::config::{BindleId, Config, Diagnostic, Lock, ModuleRef, ScriptConfig, Sha256};
+
+use lock::Comparison;
 
 /// Somewhere bindles are to be had. A new one is one more file with an implementation and an arm in `bindle::fetch`.
 ///
@@ -70,7 +79,7 @@ pub async fn complete(
     progress: Arc<dyn Progress>,
 ) -> Option<Store> {
     let Some(asked) = config.bindle.take() else { return modules(config, problems, progress).await };
-    let directory = config.module_cache.clone();
+    let directory = home(config, problems);
     let fetching = tokio::task::spawn_blocking(move || bindle::fetch(&asked, directory.as_deref()));
     let Ok(fetched) = fetching.await else {
         problems.push(Diagnostic::error("fetching the bindle failed: this is a defect of the server"));
@@ -81,19 +90,68 @@ pub async fn complete(
     fetched.store
 }
 
-/// Makes files of the modules that are elsewhere, and drops the scripts whose module cannot be had.
-async fn modules(config: &mut Config, problems: &mut Vec<Diagnostic>, progress: Arc<dyn Progress>) -> Option<Store> {
-    if !config.scripts.iter().any(|script| matches!(script.module, ModuleRef::Bindle { .. } | ModuleRef::Oci(_))) {
+/// Looks up and fetches every module that `config` names, and returns what they are now: what a lock file has to say. `None`
+/// if one of them cannot be had.
+pub async fn resolve(config: &mut Config, problems: &mut Vec<Diagnostic>, progress: Arc<dyn Progress>) -> Option<Lock> {
+    let _store = complete(config, problems, progress).await;
+    let scripts = std::mem::take(&mut config.scripts);
+    let taken = tokio::task::spawn_blocking(move || lock::take(&scripts)).await.ok()?;
+    let lock = taken.map_err(|problem| problems.push(*problem)).ok()?;
+    (!problems.iter().any(Diagnostic::is_error)).then_some(lock)
+}
+
+/// The directory to keep modules in: the one that was named or else the usual one, if it can be had and nobody else can write
+/// there.
+fn home(config: &Config, problems: &mut Vec<Diagnostic>) -> Option<PathBuf> {
+    let exposed = |path: &Path| cache::exposure(path).ok().flatten();
+    if let Some(named) = &config.module_cache {
+        if let Some(exposure) = exposed(named) {
+            let message = "somebody else can change the files of the module cache";
+            problems.push(Diagnostic::warning(message).caused_by(&exposure).help(exposure.help()));
+        }
+        return Some(named.clone());
+    }
+    let usual = cache::usual_modules(config.user_cache.as_deref()?);
+    if let Err(error) = cache::create(&usual) {
+        tracing::info!(directory = %usual.display(), %error, "fetched modules are not kept for the next start");
         return None;
     }
-    let (directory, mut scripts) = (config.module_cache.clone(), std::mem::take(&mut config.scripts));
-    let means =
-        oci::Means { registries: config.registries.clone(), largest_module: config.limits.module_size, progress };
-    let fetching = tokio::task::spawn_blocking(move || {
-        let fetched = fetch_modules(&mut scripts, directory.as_deref(), means);
+    if let Some(exposure) = exposed(&usual) {
+        let message = format!("fetched modules are not kept in `{}`", usual.display());
+        problems.push(Diagnostic::warning(message).caused_by(&exposure).help(exposure.help()));
+        return None;
+    }
+    Some(usual)
+}
+
+/// Makes files of the modules that are elsewhere, and drops the scripts whose module cannot be had.
+async fn modules(config: &mut Config, problems: &mut Vec<Diagnostic>, progress: Arc<dyn Progress>) -> Option<Store> {
+    let is_elsewhere = |script: &ScriptConfig| matches!(script.module, ModuleRef::Bindle { .. } | ModuleRef::Oci(_));
+    if config.locked && config.lock.is_none() {
+        // That is reported; what they are is not known.
+        config.scripts.retain(|script| !is_elsewhere(script));
+    }
+    let any_elsewhere = config.scripts.iter().any(is_elsewhere);
+    if !any_elsewhere && config.lock.is_none() {
+        return None;
+    }
+    let fetching = Fetching {
+        directory: any_elsewhere.then(|| home(config, problems)),
+        lock: config.lock.clone(),
+        is_lock_required: config.locked,
+        means: oci::Means {
+            registries: config.registries.clone(),
+            largest_module: config.limits.module_size,
+            progress,
+            lock: config.lock.clone(),
+        },
+    };
+    let mut scripts = std::mem::take(&mut config.scripts);
+    let fetched = tokio::task::spawn_blocking(move || {
+        let fetched = fetching.fetch(&mut scripts);
         (scripts, fetched)
     });
-    let Ok((scripts, (store, found))) = fetching.await else {
+    let Ok((scripts, (store, found))) = fetched.await else {
         problems.push(Diagnostic::error("fetching the modules failed: this is a defect of the server"));
         return None;
     };
@@ -102,26 +160,42 @@ async fn modules(config: &mut Config, problems: &mut Vec<Diagnostic>, progress: 
     store
 }
 
-fn fetch_modules(
-    scripts: &mut Vec<ScriptConfig>,
-    directory: Option<&Path>,
+/// What modules are fetched with.
+struct Fetching {
+    /// Where they are kept, if there are any to be fetched; within that, `None` for a temporary directory.
+    directory: Option<Option<PathBuf>>,
+    lock: Option<Lock>,
+    is_lock_required: bool,
     means: oci::Means,
-) -> (Option<Store>, Vec<Diagnostic>) {
-    let store = match Store::open(directory) {
-        Ok(store) => store,
-        Err(error) => {
-            scripts.clear();
-            return (None, vec![*bindle::unusable(directory, &error)]);
+}
+
+impl Fetching {
+    fn fetch(self, scripts: &mut Vec<ScriptConfig>) -> (Option<Store>, Vec<Diagnostic>) {
+        let Self { directory, lock, is_lock_required, means } = self;
+        let comparison = lock.as_ref().map(|lock| Comparison { lock, is_required: is_lock_required });
+        let mut problems = comparison.as_ref().map(|comparison| comparison.compare(scripts)).unwrap_or_default();
+        let store =
+            match directory.map(|directory| Store::open(directory.as_deref()).map_err(|error| (directory, error))) {
+                None => None,
+                Some(Ok(store)) => Some(store),
+                Some(Err((directory, error))) => {
+                    scripts.clear();
+                    problems.push(*bindle::unusable(directory.as_deref(), &error));
+                    return (None, problems);
+                }
+            };
+        if let Some(store) = &store {
+            let mut modules = module::Modules::new(store, means.largest_module, lock.as_ref());
+            problems.extend(oci::complete(scripts, store, means));
+            scripts.retain_mut(|script| match modules.complete(script) {
+                Ok(()) => true,
+                Err(problem) => {
+                    problems.push(*problem);
+                    false
+                }
+            });
         }
-    };
-    let mut problems = oci::complete(scripts, &store, means);
-    let mut modules = module::Modules::new(&store);
-    scripts.retain_mut(|script| match modules.complete(script) {
-        Ok(()) => true,
-        Err(problem) => {
-            problems.push(*problem);
-            false
-        }
-    });
-    (Some(store), problems)
+        problems.extend(comparison.iter().flat_map(|comparison| comparison.verify(scripts)));
+        (store, problems)
+    }
 }

@@ -4,11 +4,15 @@
 //! asks. Features, groups and files play no part. Called by `complete`, on a thread that may block.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::Path;
+use std::time::Instant;
 
 use toml::{Table, Value};
 
-use crate::config::{BindleId, Diagnostic, Key, LARGEST_INVOICE, ModuleRef, ScriptConfig, Sha256};
+use crate::cache::INVOICES;
+use crate::config::{
+    Arrival, BindleId, Diagnostic, Fetched, Key, LARGEST_INVOICE, Lock, ModuleRef, ScriptConfig, Sha256,
+};
 
 use super::Source as _;
 use super::disk::sha256_hex;
@@ -41,6 +45,8 @@ enum ModuleError {
     Broken(String),
     #[error("parcel `{0}` cannot be had")]
     Parcel(String, #[source] StoreError),
+    #[error("parcel `{name}` has {size} bytes, more than the {most} a module may have")]
+    TooLarge { name: String, size: u64, most: u64 },
     #[error("cannot write to the module cache")]
     Keep(#[source] std::io::Error),
 }
@@ -55,6 +61,7 @@ impl ModuleError {
             }
             Self::Server(error) => error.help(),
             Self::Yanked => "ask for another version",
+            Self::TooLarge { .. } => "raise `module_size` in the limits",
             _ => "`--bindle` with `--check` says more about a bindle",
         }
     }
@@ -63,47 +70,70 @@ impl ModuleError {
 /// Puts programs of bindles into a store.
 pub(super) struct Modules<'s> {
     store: &'s Store,
+    /// How many bytes a module may have.
+    most: u64,
+    lock: Option<&'s Lock>,
     servers: HashMap<String, Server>,
-    placed: HashMap<ModuleRef, PathBuf>,
+    placed: HashMap<ModuleRef, Fetched>,
 }
 
 impl<'s> Modules<'s> {
-    pub fn new(store: &'s Store) -> Self {
-        Self { store, servers: HashMap::new(), placed: HashMap::new() }
+    pub fn new(store: &'s Store, most: u64, lock: Option<&'s Lock>) -> Self {
+        Self { store, most, lock, servers: HashMap::new(), placed: HashMap::new() }
     }
 
     /// Makes a file of the script's module, if it is one of a bindle.
     pub fn complete(&mut self, script: &mut ScriptConfig) -> Result<(), Box<Diagnostic>> {
         let ModuleRef::Bindle { id, server } = &script.module else { return Ok(()) };
-        let path = match self.placed.get(&script.module) {
-            Some(path) => path.clone(),
-            None => self.place(id, server.as_deref()).map_err(|error| {
+        let fetched = match self.placed.get(&script.module) {
+            Some(fetched) => fetched.clone(),
+            None => self.place(&script.module, id, server.as_deref()).map_err(|error| {
                 let problem = Diagnostic::error(format!("route `{}`: cannot fetch `{}`", script.route, script.module));
                 Box::new(problem.at(script.origin.at(Key::Module)).caused_by(&error).help(error.help()))
             })?,
         };
-        let reference = std::mem::replace(&mut script.module, ModuleRef::File(path.clone()));
-        self.placed.insert(reference, path);
+        let reference = std::mem::replace(&mut script.module, ModuleRef::Fetched(Box::new(fetched.clone())));
+        self.placed.insert(reference, fetched);
         Ok(())
     }
 
-    fn place(&mut self, id: &str, url: Option<&str>) -> Result<PathBuf, ModuleError> {
+    fn place(&mut self, reference: &ModuleRef, id: &str, url: Option<&str>) -> Result<Fetched, ModuleError> {
+        let started = Instant::now();
         let id: BindleId = id.parse().map_err(|_| ModuleError::Id)?;
         let url = url.ok_or(ModuleError::NoServer)?;
         if !self.servers.contains_key(url) {
             self.servers.insert(url.to_owned(), Server::new(url, None, false)?);
         }
         let server = self.servers.get(url).ok_or(ModuleError::NoServer)?;
-        let (_, invoice) = server.fetch_invoice(&id, LARGEST_INVOICE)?;
-        let program = Program::first(&invoice, &id)?;
-        let place = std::path::Path::new("_INVOICES").join(sha256_hex(id.to_string().as_bytes()));
-        self.store.write(&place, &invoice).map_err(ModuleError::Keep)?;
-        if let Some(path) = self.store.find(&program.sha256, program.size) {
-            return Ok(path);
+        let program = match self.lock.and_then(|lock| lock.find((&reference.to_string(), Some(url)))) {
+            // What it was then is known; whether it has been withdrawn since is not asked.
+            Some(locked) => Program { name: id.to_string(), sha256: locked.module.clone(), size: locked.size },
+            None => self.program(server, &id)?,
+        };
+        if program.size > self.most {
+            return Err(ModuleError::TooLarge { name: program.name, size: program.size, most: self.most });
         }
-        let bytes = server.parcel(&id, &program.sha256).map_err(StoreError::Fetch);
-        let taken = bytes.and_then(|mut bytes| self.store.take_in(&program.sha256, program.size, &mut *bytes));
-        taken.map_err(|error| ModuleError::Parcel(program.name, error))
+        let (path, is_new) = match self.store.find(&program.sha256, program.size) {
+            Some(path) => (path, false),
+            None => {
+                let open = || server.parcel(&id, &program.sha256);
+                let taken = self.store.take_in_from(&program.sha256, program.size, open);
+                (taken.map_err(|error| ModuleError::Parcel(program.name.clone(), error))?, true)
+            }
+        };
+        self.store.hold(&path);
+        let arrival = Arrival { is_new, took: started.elapsed() };
+        let (reference, Program { sha256, size, .. }) = (reference.clone(), program);
+        Ok(Fetched { reference, path, sha256, size, manifest: None, arrival })
+    }
+
+    /// What the server's invoice says.
+    fn program(&self, server: &Server, id: &BindleId) -> Result<Program, ModuleError> {
+        let (_, invoice) = server.fetch_invoice(id, LARGEST_INVOICE)?;
+        let program = Program::first(&invoice, id)?;
+        let place = Path::new(INVOICES).join(sha256_hex(id.to_string().as_bytes()));
+        self.store.write(&place, &invoice).map_err(ModuleError::Keep)?;
+        Ok(program)
     }
 }
 

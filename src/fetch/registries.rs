@@ -19,7 +19,7 @@ pub async fn pull(
     registries: Registries,
     progress: Arc<dyn Progress>,
 ) -> Vec<Result<PulledModule, Box<Diagnostic>>> {
-    let means = Means { registries, largest_module: LARGEST_MODULE, progress };
+    let means = Means { registries, largest_module: LARGEST_MODULE, progress, lock: None };
     let pulling = blocking(move || match Store::open(Some(&module_cache)) {
         Ok(store) => oci::pull(&references, &store, &means),
         Err(error) => vec![Err(bindle::unusable(Some(&module_cache), &error))],
@@ -33,7 +33,7 @@ pub async fn push(
     registries: Registries,
     progress: Arc<dyn Progress>,
 ) -> Result<String, Box<Diagnostic>> {
-    let means = Means { registries, largest_module: LARGEST_MODULE, progress };
+    let means = Means { registries, largest_module: LARGEST_MODULE, progress, lock: None };
     blocking(move || oci::push(&publication, &means)).await?
 }
 

@@ -5,7 +5,7 @@
 
 use std::io::{self, Read};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes};
 use http::header::{ACCEPT, AUTHORIZATION};
@@ -21,6 +21,10 @@ use super::login::basic;
 
 /// How long is waited before each time something is tried again.
 const PAUSES: [Duration; 3] = [Duration::from_millis(300), Duration::from_millis(800), Duration::from_millis(1800)];
+
+/// How long a parcel may take, and what is added to that by its size.
+const PATIENCE: Duration = Duration::from_secs(60);
+const SLOWEST_BYTES_PER_SECOND: u64 = 16 << 10;
 
 /// A bindle server.
 pub(super) struct Server {
@@ -183,7 +187,7 @@ impl Source for Server {
             ServerError::Missing(_) => io::Error::new(io::ErrorKind::NotFound, error),
             error => io::Error::other(error),
         })?;
-        Ok(Box::new(Body { answer, piece: Bytes::new(), runtime: &self.runtime }))
+        Ok(Box::new(Body { answer, piece: Bytes::new(), runtime: &self.runtime, begun: Instant::now(), arrived: 0 }))
     }
 }
 
@@ -192,13 +196,28 @@ struct Body<'s> {
     answer: Answer,
     piece: Bytes,
     runtime: &'s Handle,
+    begun: Instant,
+    arrived: u64,
+}
+
+impl Body<'_> {
+    /// Whether it comes in slower than is worth waiting for, all in all.
+    fn is_too_slow(&self) -> bool {
+        self.begun.elapsed() > PATIENCE + Duration::from_secs(self.arrived / SLOWEST_BYTES_PER_SECOND)
+    }
 }
 
 impl Read for Body<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         while self.piece.is_empty() {
+            if self.is_too_slow() {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "it arrives too slowly"));
+            }
             match self.runtime.block_on(self.answer.chunk()).map_err(io::Error::other)? {
-                Some(piece) => self.piece = piece,
+                Some(piece) => {
+                    self.arrived = self.arrived.saturating_add(piece.len() as u64);
+                    self.piece = piece;
+                }
                 None => return Ok(0),
             }
         }

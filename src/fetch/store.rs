@@ -2,24 +2,19 @@
 //!
 //! A store is a directory of files that are named after their SHA-256. A file gets its name when it is complete, checked
 //! and on the disk, and is checked again whenever it is asked for, so that a killed process, a full disk or a stranger's hand
-//! leaves nothing behind that is served. Several servers may share one. Used by `bindle`.
-//!
-//! | path | what |
-//! | --- | --- |
-//! | `<SHA-256>` | the bytes with this digest |
-//! | `_INVOICES/`, `_ASSETS/`, `_VIEWS/` | what is shown under other names |
-//! | `_PARTIAL/` | files that are being written |
+//! leaves nothing behind that is served. Several servers may share one, and somebody may prune it meanwhile: `crate::cache`
+//! knows the names of its parts. Used by `bindle`, `module` and `oci`.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::cache::{self, Hold, PARTIAL};
 use crate::config::Sha256;
 
-use super::disk::{self, Partial, Stopped, copy_and_digest, create_directories, fresh_directory, is_same_file};
-
-const PARTIAL: &str = "_PARTIAL";
+use super::disk::{self, Partial, Stopped, copy_and_digest, fresh_directory, is_same_file};
 
 /// A file that nobody has touched for so long is left over from a process that was killed.
 const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
@@ -29,6 +24,10 @@ const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Store {
     root: PathBuf,
     is_temporary: bool,
+    /// Keeps others from pruning anything.
+    filling: Mutex<Option<Hold>>,
+    /// Keeps others from pruning what is used.
+    held: Mutex<Vec<Hold>>,
 }
 
 /// Why bytes are not in the store.
@@ -54,13 +53,28 @@ pub(super) enum StoreError {
 impl Store {
     /// The store in `directory`, or a new one that is removed when it is dropped.
     pub(super) fn open(directory: Option<&Path>) -> io::Result<Self> {
-        let store = match directory {
-            Some(root) => Self { root: root.to_owned(), is_temporary: false },
-            None => Self { root: fresh_directory()?, is_temporary: true },
+        let (root, is_temporary) = match directory {
+            Some(root) => (root.to_owned(), false),
+            None => (fresh_directory()?, true),
         };
-        create_directories(&store.root.join(PARTIAL))?;
+        cache::create(&root)?;
+        let filling = Mutex::new(Hold::shared(&root));
+        let store = Self { root, is_temporary, filling, held: Mutex::default() };
+        cache::create(&store.root.join(PARTIAL))?;
         store.sweep();
         Ok(store)
+    }
+
+    /// Everything is fetched, and has been read that is read once only: others may prune what is not held.
+    pub fn settle(&self) {
+        self.filling.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// Keeps a file or directory of the store from being pruned as long as the store is in use.
+    pub(super) fn hold(&self, path: &Path) {
+        if let Some(hold) = Hold::shared(path) {
+            self.held.lock().unwrap_or_else(PoisonError::into_inner).push(hold);
+        }
     }
 
     /// Where something is or will be.
@@ -75,7 +89,11 @@ impl Store {
         fs::symlink_metadata(&path).ok().filter(|found| found.is_file() && found.len() == size)?;
         let mut file = File::open(&path).ok()?;
         let found = copy_and_digest(&mut file, &mut io::sink(), size);
-        matches!(found, Ok((digest, found)) if digest == sha256.as_str() && found == size).then_some(path)
+        let is_right = matches!(found, Ok((digest, found)) if digest == sha256.as_str() && found == size);
+        is_right.then(|| {
+            cache::touch(&file);
+            path
+        })
     }
 
     /// Takes in what `from` yields, if it has this digest and size, in place of what is there.
@@ -98,6 +116,23 @@ impl Store {
         }
         partial.finish(&path).map_err(keep)?;
         Ok(path)
+    }
+
+    /// Takes in what `open` leads to. What breaks off on its way is worth another attempt.
+    pub(super) fn take_in_from<'r>(
+        &self,
+        sha256: &Sha256,
+        size: u64,
+        open: impl Fn() -> io::Result<Box<dyn Read + 'r>>,
+    ) -> Result<PathBuf, StoreError> {
+        let attempt = || {
+            let mut bytes = open().map_err(StoreError::Fetch)?;
+            Ok(self.take_in(sha256, size, &mut *bytes))
+        };
+        match attempt()? {
+            Err(StoreError::Fetch(_)) => attempt()?,
+            done => done,
+        }
     }
 
     /// Writes a file under a name of its own.

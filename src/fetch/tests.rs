@@ -95,8 +95,8 @@ impl Site {
 }
 
 fn program(script: &ScriptConfig) -> String {
-    let ModuleRef::File(path) = &script.module else { panic!("not a file: {:?}", script.module) };
-    fs::read_to_string(path).expect("a program")
+    let ModuleRef::Fetched(fetched) = &script.module else { panic!("not fetched: {:?}", script.module) };
+    fs::read_to_string(&fetched.path).expect("a program")
 }
 
 /// What a script sees: the paths and contents below its `/`.
@@ -294,7 +294,8 @@ fn without_a_cache_the_files_are_there_as_long_as_the_store() {
     let fetched = fetch(&site.asked(), None);
     let script = fetched.scripts.first().expect("a script");
     assert_eq!((program(script), view(script)), ("x.wasm".to_owned(), pairs(&[("a.txt", "asset")])));
-    let ModuleRef::File(path) = script.module.clone() else { panic!("not a file") };
+    let ModuleRef::Fetched(module) = script.module.clone() else { panic!("not fetched") };
+    let path = module.path;
     drop(fetched.store);
     assert!(!path.exists() && path.parent().is_some_and(|directory| !directory.exists()));
 }

@@ -5,6 +5,7 @@
 //! once, asked for its sub-routes, and mounted. What is checked here cannot fail for a request.
 
 mod discover;
+mod inspect;
 mod load;
 mod mount;
 
@@ -18,6 +19,7 @@ use crate::observe::{AccessLog, Lines};
 use crate::trust::TrustError;
 use crate::wasm::{self, EngineConfig, Runtime};
 
+pub use inspect::{Inspection, Item, inspect};
 use mount::Mounting;
 
 /// Why start-up cannot even look at the modules.

@@ -25,7 +25,7 @@ use super::load::LoadError;
 const HEALTH: &str = "/healthz";
 
 /// How long a module may take to declare its sub-routes.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the routes of one entry share.
 struct Given {

@@ -1,17 +1,62 @@
 //! Where is compiled code kept between two starts?
 //!
-//! In the engine's own cache, which the operator's configuration sets up; `engine` asks for it once.
+//! In the engine's own cache, which the operator's configuration sets up. It runs what it finds, so that it is only used in a
+//! directory nobody else can write to; without it, everything works and starts take longer. Opened by `Runtime::new`, once.
+
+use std::path::Path;
 
 use wasmtime::{Cache, CacheConfig, Result};
 
+use crate::cache;
 use crate::config::CompilationCache;
 
-/// Opens the cache.
-pub(super) fn open(asked: &CompilationCache) -> Result<Cache> {
-    let mut config = CacheConfig::new();
-    if let Some(directory) = &asked.directory {
-        config.with_directory(directory);
+/// Where the engine puts its files below the directory it is given.
+const BELOW: &str = "modules";
+
+/// Opens the cache that is asked for, if that can be done safely.
+pub(super) fn open(asked: &CompilationCache) -> Option<Cache> {
+    let directory = asked.directory.as_path();
+    let shown = directory.display();
+    match is_private(directory) {
+        Ok(true) => {}
+        Ok(false) => return None,
+        Err(error) if asked.is_asked_for => {
+            tracing::warn!(directory = %shown, %error, "cannot keep compiled code: everything is compiled at each start");
+            return None;
+        }
+        Err(error) => {
+            tracing::info!(directory = %shown, %error, "cannot keep compiled code: everything is compiled at each start");
+            return None;
+        }
     }
+    cache::sweep_compiled(directory);
+    match configured(asked) {
+        Ok(cache) => Some(cache),
+        Err(error) => {
+            let error = format!("{error:#}");
+            tracing::warn!(directory = %shown, error, "cannot keep compiled code: everything is compiled at each start");
+            None
+        }
+    }
+}
+
+/// Makes the directory for the server's user alone, and looks whether it is. The one below guards all that is in it.
+fn is_private(directory: &Path) -> std::io::Result<bool> {
+    let below = directory.join(BELOW);
+    cache::create(&below)?;
+    for path in [directory, below.as_path()] {
+        if let Some(exposure) = cache::exposure(path)? {
+            let (reason, help) = (exposure.to_string(), exposure.help());
+            tracing::warn!(reason, help, "compiled code is not kept where somebody else could change it");
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn configured(asked: &CompilationCache) -> Result<Cache> {
+    let mut config = CacheConfig::new();
+    config.with_directory(&asked.directory);
     macro_rules! take_over {
         ($($value:ident => $setter:ident),* $(,)?) => {$(
             if let Some(value) = asked.$value {

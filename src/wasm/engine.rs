@@ -3,11 +3,9 @@
 //! One engine per process. Instances, memories and stacks come from a pool made at start, so that a fresh instance per
 //! request costs microseconds; where the address space for the pool is not to be had, they are allocated on demand.
 
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result};
+use wasmtime::{Cache, Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result};
 
 use crate::config::CompilationCache;
-
-use super::cache;
 
 /// What the operator's configuration says about the engine.
 pub struct EngineConfig {
@@ -39,22 +37,23 @@ const INSTANCE_SIZE: usize = 16 << 20;
 const MEMORIES_PER_MODULE: u32 = 4;
 const TABLES_PER_MODULE: u32 = 4;
 
-/// Makes the engine.
-pub(super) fn engine(config: &EngineConfig) -> Result<Engine> {
+/// Makes the engine, which keeps compiled code in `cache`.
+pub(super) fn engine(config: &EngineConfig, cache: Option<&Cache>) -> Result<Engine> {
     // Address space is what a large pool runs out of first, and hardly a module has a second memory.
-    pooled(config, MEMORIES_PER_MODULE).or_else(|_| pooled(config, 1)).or_else(|error| {
+    let pooled = |memories| pooled(config, cache, memories);
+    pooled(MEMORIES_PER_MODULE).or_else(|_| pooled(1)).or_else(|error| {
         tracing::warn!(error = %format!("{error:#}"), "cannot make a pool of instances: requests will be slower");
-        Engine::new(&common(config)?)
+        Engine::new(&common(config, cache))
     })
 }
 
-fn pooled(config: &EngineConfig, memories_per_instance: u32) -> Result<Engine> {
-    let mut pooled = common(config)?;
+fn pooled(config: &EngineConfig, cache: Option<&Cache>, memories_per_instance: u32) -> Result<Engine> {
+    let mut pooled = common(config, cache);
     pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config, memories_per_instance)));
     Engine::new(&pooled)
 }
 
-fn common(config: &EngineConfig) -> Result<Config> {
+fn common(config: &EngineConfig, cache: Option<&Cache>) -> Config {
     let mut common = Config::new();
     common
         .epoch_interruption(true)
@@ -65,8 +64,8 @@ fn common(config: &EngineConfig) -> Result<Config> {
         // What only components need, and stores are cheaper without.
         .concurrency_support(false)
         .memory_init_cow(true)
-        .cache(config.cache.as_ref().map(cache::open).transpose()?);
-    Ok(common)
+        .cache(cache.cloned());
+    common
 }
 
 fn pool(config: &EngineConfig, memories_per_instance: u32) -> PoolingAllocationConfig {

@@ -5,6 +5,7 @@
 //! holder polls for.
 
 mod cache;
+mod contents;
 mod engine;
 mod experimental_http;
 mod lanes;
@@ -20,6 +21,7 @@ mod stdio;
 mod streams;
 mod timers;
 
+pub use contents::{Contents, ContentsError, Extern, Form, contents};
 pub use engine::EngineConfig;
 pub use run::{Ending, Output, Run};
 pub use script::{EntryError, Grants, Invocation, Program, ROUTES, Script};
@@ -29,7 +31,7 @@ pub use stdio::{ErrorLog, InputStream, OUTPUT_IN_FLIGHT};
 use std::io;
 use std::sync::Arc;
 
-use wasmtime::{Engine, Linker, Module, Store};
+use wasmtime::{Cache, Engine, Linker, Module, Store};
 
 use lanes::Lanes;
 use state::State;
@@ -87,17 +89,29 @@ pub struct Runtime {
     engine: Engine,
     linker: Linker<State>,
     lanes: Arc<Lanes>,
+    compiled: Option<Cache>,
 }
 
 impl Runtime {
     /// Starts the engine.
     pub fn new(config: &EngineConfig) -> Result<Self, Error> {
-        let engine = engine::engine(config).map_err(Error::Engine)?;
+        let compiled = config.cache.as_ref().and_then(cache::open);
+        let engine = engine::engine(config, compiled.as_ref()).map_err(Error::Engine)?;
         let mut linker = Linker::new(&engine);
         preview1::add_to_linker(&mut linker).map_err(Error::Engine)?;
         experimental_http::add_to_linker(&mut linker).map_err(Error::Engine)?;
         let lanes = Arc::new(Lanes::start(&engine).map_err(Error::Threads)?);
-        Ok(Self { engine, linker, lanes })
+        Ok(Self { engine, linker, lanes, compiled })
+    }
+
+    /// How often compiled code was taken from the cache so far; `None` without a cache.
+    pub fn taken_from_cache(&self) -> Option<usize> {
+        self.compiled.as_ref().map(Cache::cache_hits)
+    }
+
+    /// How often compiled code was put into the cache so far; `None` without a cache.
+    pub fn put_into_cache(&self) -> Option<usize> {
+        self.compiled.as_ref().map(Cache::cache_misses)
     }
 
     /// Compiles a module, binary or text, and links it. Takes as long as the module is large: not for a thread that
@@ -119,6 +133,13 @@ impl Runtime {
     }
 
     fn missing_imports(&self, module: &Module) -> Vec<(String, String)> {
+        let imports: Vec<_> = module.imports().map(|import| (import.module(), import.name())).collect();
+        let found = imports.iter().zip(self.provides(&imports));
+        found.filter(|(_, provided)| !provided).map(|((module, name), _)| ((*module).into(), (*name).into())).collect()
+    }
+
+    /// Which of these imports, each a module and a name, are provided.
+    pub fn provides(&self, imports: &[(&str, &str)]) -> Vec<bool> {
         let mut store = Store::new(
             &self.engine,
             State::new(
@@ -131,9 +152,7 @@ impl Runtime {
                 0,
             ),
         );
-        let unknown =
-            |import: &wasmtime::ImportType<'_>| self.linker.get(&mut store, import.module(), import.name()).is_err();
-        module.imports().filter(unknown).map(|import| (import.module().into(), import.name().into())).collect()
+        imports.iter().map(|(module, name)| self.linker.get(&mut store, module, name).is_ok()).collect()
     }
 }
 

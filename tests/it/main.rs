@@ -2,6 +2,7 @@
 
 mod bindle; // bindles from a directory, served by a real process
 mod bindle_server; // bindles from a server, and servers that do not play along
+mod caches; // where caches are, second starts, what is listed and pruned
 mod cli; // the program as it is started: options, exit codes, logs
 mod command_line; // arguments: the default and the template
 mod departures; // a client that leaves
@@ -11,7 +12,10 @@ mod environment; // meta-variables as a guest reads them
 mod files; // volumes, and that nothing leads out of them
 mod hostile; // answers and requests meant to do harm
 mod imports; // what guests import and export, and what they get for it
+mod inspect; // what is shown of a module
+mod kills; // processes that die while they fill the caches
 mod languages; // programs in Rust, C and Go, built from source
+mod lock; // wagi.lock, and what --locked refuses
 mod manifests; // configuration files beside what is said about them
 mod neighbours; // what guests that compute, grow or wait cost the others
 mod oci; // modules from registries, and registries that do not play along

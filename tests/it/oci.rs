@@ -26,11 +26,11 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const LEGACY: &str = "application/vnd.wasm.content.layer.v1+wasm";
 
-fn program(text: &str) -> String {
+pub fn program(text: &str) -> String {
     printing(format!("Content-Type: text/plain\n\n{text}"))
 }
 
-fn digest(bytes: &str) -> String {
+pub fn digest(bytes: &str) -> String {
     format!("sha256:{}", sha256_hex(bytes.as_bytes()))
 }
 
@@ -39,16 +39,16 @@ fn described(media_type: &str, content: &str) -> Value {
 }
 
 /// A manifest with one layer, in the layout of those who began with modules in registries.
-fn manifest(content: &str) -> String {
+pub fn manifest(content: &str) -> String {
     let config = described("application/vnd.wasm.config.v1+json", "{}");
     json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [described(LEGACY, content)] })
         .to_string()
 }
 
 /// What a registry has, by path below `/v2/app/`: a content type and bytes.
-type Shelf = HashMap<String, (String, String)>;
+pub type Shelf = HashMap<String, (String, String)>;
 
-fn shelf(content: &str) -> Shelf {
+pub fn shelf(content: &str) -> Shelf {
     let manifest = manifest(content);
     let mut shelf = Shelf::new();
     shelf.insert("manifests/1".to_owned(), (MANIFEST.to_owned(), manifest.clone()));
@@ -61,14 +61,14 @@ fn path(received: &Received) -> &str {
     received.line.strip_prefix("GET ").expect("nothing is sent but GET")
 }
 
-fn give(shelf: &Shelf, received: &Received) -> Vec<u8> {
+pub fn give(shelf: &Shelf, received: &Received) -> Vec<u8> {
     match path(received).strip_prefix("/v2/app/").and_then(|path| shelf.get(path)) {
         Some((media_type, content)) => reply("200 OK", &format!("Content-Type: {media_type}\r\n"), content),
         None => reply("404 Not Found", "", "{\"errors\":[]}"),
     }
 }
 
-fn registry(shelf: Shelf) -> Upstream {
+pub fn registry(shelf: Shelf) -> Upstream {
     Upstream::start(move |received| give(&shelf, received))
 }
 
@@ -499,9 +499,9 @@ fn references_that_make_no_sense_are_refused_where_they_stand() {
 }
 
 /// Debian's registry, as a process.
-struct RealRegistry {
+pub struct RealRegistry {
     child: Child,
-    address: SocketAddr,
+    pub address: SocketAddr,
     _directory: TempDir,
 }
 
@@ -513,7 +513,7 @@ impl Drop for RealRegistry {
 }
 
 /// Starts it, with these lines of `htpasswd` if there are any; `None` where it is not installed.
-fn real_registry(logins: &str) -> Option<RealRegistry> {
+pub fn real_registry(logins: &str) -> Option<RealRegistry> {
     let program = Path::new("/usr/bin/docker-registry");
     if !program.exists() {
         assert!(std::env::var_os("CI").is_none(), "{} is missing", program.display());
@@ -552,7 +552,7 @@ impl RealRegistry {
     }
 
     /// Uploads a module and its manifest the way every client does.
-    fn push(&self, tag: &str, content: &str, headers: &str) {
+    pub fn push(&self, tag: &str, content: &str, headers: &str) {
         for blob in ["{}", content] {
             let begun = self.request("POST /v2/team/app/blobs/uploads/", headers, "");
             assert_eq!(begun.status, 202, "{}", begun.text());

@@ -71,10 +71,10 @@ pub struct BindleScript {
 }
 
 impl BindleScript {
-    /// The script, its program being the file `module` and its root directory, if it has files, `view`.
-    pub fn with_files(self, module: PathBuf, view: Option<PathBuf>) -> ScriptConfig {
+    /// The script, its program being `module` and its root directory, if it has files, `view`.
+    pub fn with_files(self, module: ModuleRef, view: Option<PathBuf>) -> ScriptConfig {
         let root = view.map(|host_path| Volume { guest_path: "/".to_owned(), host_path, read_only: true });
-        ScriptConfig { module: ModuleRef::File(module), volumes: root.into_iter().collect(), ..self.settings }
+        ScriptConfig { module, volumes: root.into_iter().collect(), ..self.settings }
     }
 }
 

@@ -50,7 +50,7 @@ fn seen(parcels: &[String]) -> Vec<(String, Vec<String>)> {
     assert_eq!(problems, []);
     let of = |script: BindleScript| {
         let names = script.assets.iter().map(|asset| asset.name.clone()).collect();
-        (script.with_files("m".into(), None).route.to_string(), names)
+        (script.with_files(ModuleRef::File("m".into()), None).route.to_string(), names)
     };
     scripts.into_iter().map(of).collect()
 }
@@ -69,7 +69,7 @@ fn a_program_gets_what_its_features_say() {
     let script = scripts.into_iter().next().expect("one script");
     assert_eq!((script.module.name.as_str(), script.module.size), ("x.wasm", 3));
     assert_eq!(script.module.sha256.as_str(), "a".repeat(64));
-    let config = script.with_files("cache/m".into(), Some("cache/v".into()));
+    let config = script.with_files(ModuleRef::File("cache/m".into()), Some("cache/v".into()));
     assert_eq!(config.route.to_string(), "/x/...");
     assert_eq!(config.module, ModuleRef::File("cache/m".into()));
     assert_eq!((config.entrypoint.as_str(), config.argv.as_deref()), ("run", Some("${ARGS}")));

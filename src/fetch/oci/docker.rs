@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
+use crate::cache;
 use crate::config::Login;
-use crate::fetch::disk::{Partial, create_directories};
+use crate::fetch::disk::Partial;
 use crate::fetch::login::encoded;
 
 use super::credentials::{self, CredentialsError, common_keychain, own_keychain};
@@ -100,7 +101,7 @@ impl DockerFile {
     fn write(&self) -> Result<(), KeepError> {
         let written = || {
             let directory = self.path.parent().unwrap_or(Path::new("."));
-            create_directories(directory)?;
+            cache::create(directory)?;
             let mut partial = Partial::begin(directory)?;
             partial.file.write_all(&serde_json::to_vec_pretty(&self.json)?)?;
             if let Some(permissions) = &self.permissions {

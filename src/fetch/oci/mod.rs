@@ -38,7 +38,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use crate::config::{Diagnostic, Key, ModuleRef, Registries, ScriptConfig};
+use crate::config::{Diagnostic, Fetched, Key, Lock, ModuleRef, Registries, ScriptConfig};
 
 use super::progress::Progress;
 use super::store::Store;
@@ -51,7 +51,7 @@ use error::PullError;
 use line::{Line, LineError};
 use pull::{Pull, Pulled};
 use push::Push;
-use reference::Reference;
+use reference::{Reference, Version};
 
 /// How many modules are pulled at the same time.
 const SIDE_BY_SIDE: usize = 4;
@@ -70,6 +70,8 @@ pub(super) struct Means {
     pub largest_module: u64,
     /// Who wants to know how far downloads are.
     pub progress: Arc<dyn Progress>,
+    /// What references stood for when somebody last looked.
+    pub lock: Option<Lock>,
 }
 
 /// Pulls the modules that `scripts` name in registries into `store`, and returns what is wrong. Scripts whose module cannot
@@ -88,11 +90,27 @@ pub(super) fn complete(scripts: &mut Vec<ScriptConfig>, store: &Store, means: Me
             return vec![no_line(&error)];
         }
     };
-    let outcomes =
-        pull_all(&Pull { store, line: &line, most: means.largest_module, progress: &*means.progress }, &texts);
+    let outcomes = pull_all(
+        &Pull { store, line: &line, most: means.largest_module, progress: &*means.progress },
+        &texts,
+        means.lock.as_ref(),
+    );
     let mut problems = Vec::new();
     scripts.retain_mut(|script| place(script, &outcomes, &mut problems));
+    for pulled in outcomes.values().flatten() {
+        store.hold(&pulled.path);
+    }
     problems
+}
+
+/// The artifact that a text names; the one it named when it was locked, if it was.
+fn meant(text: &str, lock: Option<&Lock>) -> Result<Reference, PullError> {
+    let reference = Reference::parse(text)?;
+    let locked = lock.and_then(|lock| lock.find((&ModuleRef::Oci(text.to_owned()).to_string(), None)));
+    Ok(match locked.and_then(|module| module.manifest.clone()) {
+        Some(manifest) => Reference { version: Version::Digest(manifest), ..reference },
+        None => reference,
+    })
 }
 
 /// The reference of a script's module, if that is in a registry.
@@ -103,13 +121,13 @@ fn named(script: &ScriptConfig) -> Option<&str> {
     }
 }
 
-fn pull_all(pull: &Pull<'_>, texts: &[String]) -> Outcomes {
+fn pull_all(pull: &Pull<'_>, texts: &[String], lock: Option<&Lock>) -> Outcomes {
     let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(Outcomes::new()));
     thread::scope(|scope| {
         for _ in 0..SIDE_BY_SIDE.min(texts.len()) {
             scope.spawn(|| {
                 while let Some(text) = texts.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let outcome = Reference::parse(text).map_err(PullError::from).and_then(|named| pull.pull(&named));
+                    let outcome = meant(text, lock).and_then(|reference| pull.pull(&reference));
                     outcomes.lock().unwrap_or_else(PoisonError::into_inner).insert(text.clone(), outcome);
                 }
             });
@@ -123,12 +141,19 @@ fn place(script: &mut ScriptConfig, outcomes: &Outcomes, problems: &mut Vec<Diag
     let Some(outcome) = named(script).and_then(|text| outcomes.get(text)) else { return true };
     let at = script.origin.at(Key::Module);
     match outcome {
-        Ok(Pulled { path, outdated, .. }) => {
+        Ok(Pulled { path, manifest, layer, arrival, outdated }) => {
             if let Some(error) = outdated {
                 let message = format!("serving `{}` as it was when the registry last answered", script.module);
                 problems.push(Diagnostic::warning(message).at(at).caused_by(error));
             }
-            script.module = ModuleRef::File(PathBuf::clone(path));
+            script.module = ModuleRef::Fetched(Box::new(Fetched {
+                reference: script.module.clone(),
+                path: path.clone(),
+                sha256: layer.sha256.clone(),
+                size: layer.size,
+                manifest: Some(manifest.clone()),
+                arrival: *arrival,
+            }));
             true
         }
         Err(error) => {
@@ -159,7 +184,7 @@ pub(super) fn pull(texts: &[String], store: &Store, means: &Means) -> Vec<Result
     named.sort_unstable();
     named.dedup();
     let pull = Pull { store, line: &line, most: means.largest_module, progress: &*means.progress };
-    let mut outcomes = pull_all(&pull, &named);
+    let mut outcomes = pull_all(&pull, &named, None);
     // What is named twice is shown once.
     let outcomes = texts.iter().filter_map(|text| outcomes.remove_entry(reference::without_scheme(text)));
     outcomes

@@ -9,7 +9,8 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::config::Sha256;
+use crate::cache::{self, NOTES, Note};
+use crate::config::{Arrival, Sha256};
 use crate::fetch::disk::{sha256, sha256_hex};
 use crate::fetch::progress::{Counted, Progress};
 use crate::fetch::store::{Store, StoreError};
@@ -38,51 +39,62 @@ pub(super) struct Pull<'p> {
 #[derive(Debug)]
 pub(super) struct Pulled {
     pub path: PathBuf,
-    /// The digest of what the reference names: a manifest or an index.
+    /// The manifest or index that the reference stands for.
     pub manifest: Sha256,
     /// What that says of the module.
     pub layer: Descriptor,
+    pub arrival: Arrival,
     /// Why it is what the tag was, and not what it may be now.
     pub outdated: Option<PullError>,
+}
+
+/// A module in the store, and what led to it.
+struct Found {
+    path: PathBuf,
+    layer: Descriptor,
+    /// The manifest, and before it the index that lists it, if there is one.
+    manifests: Vec<Sha256>,
+    is_new: bool,
 }
 
 impl Pull<'_> {
     pub fn pull(&self, reference: &Reference) -> Result<Pulled, PullError> {
         let started = Instant::now();
-        let pulled = self.have(reference)?;
-        let (manifest, layer, took) = (&pulled.manifest, &pulled.layer, started.elapsed());
-        tracing::info!(
-            module = %reference, bytes = layer.size, digest = %layer.sha256, %manifest, ?took, "module is in the cache"
-        );
-        Ok(pulled)
+        let (found, outdated) = self.have(reference)?;
+        let Found { path, layer, manifests, is_new } = found;
+        let arrival = Arrival { is_new, took: started.elapsed() };
+        tracing::debug!(module = %reference, bytes = layer.size, digest = %layer.sha256, is_new, took = ?arrival.took, "pulled");
+        let manifest = manifests.into_iter().next().unwrap_or_else(|| layer.sha256.clone());
+        Ok(Pulled { path, manifest, layer, arrival, outdated })
     }
 
-    fn have(&self, reference: &Reference) -> Result<Pulled, PullError> {
-        if matches!(reference.version, Version::Digest(_)) {
-            return self.module(reference);
-        }
-        if self.line.asks_for_what_is_missing_only()
-            && let Some(pulled) = self.remembered(reference)
+    /// What a reference is, and why it may be something else by now.
+    fn have(&self, reference: &Reference) -> Result<(Found, Option<PullError>), PullError> {
+        // Nobody checks a note: it must not stand in for a digest.
+        let is_tag = matches!(reference.version, Version::Tag(_));
+        if is_tag
+            && self.line.asks_for_what_is_missing_only()
+            && let Some(found) = self.remembered(reference)
         {
-            return Ok(pulled);
+            return Ok((found, None));
         }
         match self.module(reference) {
-            Ok(pulled) => {
-                self.note(reference, &pulled);
-                Ok(pulled)
+            Ok(found) => {
+                self.note(reference, &found);
+                Ok((found, None))
             }
-            Err(error) if error.is_outage() => match self.remembered(reference) {
-                Some(pulled) => Ok(Pulled { outdated: Some(error), ..pulled }),
+            Err(error) if is_tag && error.is_outage() => match self.remembered(reference) {
+                Some(found) => Ok((found, Some(error))),
                 None => Err(error),
             },
             Err(error) => Err(error),
         }
     }
 
-    fn module(&self, reference: &Reference) -> Result<Pulled, PullError> {
+    fn module(&self, reference: &Reference) -> Result<Found, PullError> {
         let mut session = Session::to_pull(self.line, reference);
         let registry = reference.registry.name();
-        let (manifest, content) = match &reference.version {
+        let (first, content) = match &reference.version {
             Version::Tag(tag) => {
                 let sent = session.manifest(tag)?;
                 check_against_header(&sent)?;
@@ -90,15 +102,19 @@ impl Pull<'_> {
             }
             Version::Digest(sha256) => (sha256.clone(), self.by_digest(sha256, None, &mut session, registry)?),
         };
+        let mut manifests = vec![first];
         let layer = match content {
             Content::Module(layer) => layer,
-            Content::Manifest(next) => match self.by_digest(&next.sha256, Some(next.size), &mut session, registry)? {
-                Content::Module(layer) => layer,
-                Content::Manifest(_) => return Err(unusable(registry, None, ManifestError::Nested)),
-            },
+            Content::Manifest(next) => {
+                manifests.push(next.sha256.clone());
+                match self.by_digest(&next.sha256, Some(next.size), &mut session, registry)? {
+                    Content::Module(layer) => layer,
+                    Content::Manifest(_) => return Err(unusable(registry, None, ManifestError::Nested)),
+                }
+            }
         };
-        let path = self.layer(&layer, &mut session, reference)?;
-        Ok(Pulled { path, manifest, layer, outdated: None })
+        let (path, is_new) = self.layer(&layer, &mut session, reference)?;
+        Ok(Found { path, layer, manifests, is_new })
     }
 
     /// What the manifest with a digest says, from the store if it is there.
@@ -139,8 +155,12 @@ impl Pull<'_> {
         let path = self.store.path(sha256.as_str());
         fs::symlink_metadata(&path).ok().filter(|found| found.is_file() && found.len() <= LARGEST_MANIFEST)?;
         let mut bytes = Vec::new();
-        File::open(&path).ok()?.take(LARGEST_MANIFEST).read_to_end(&mut bytes).ok()?;
-        (sha256_hex(&bytes) == sha256.as_str()).then_some(bytes)
+        let file = File::open(&path).ok()?;
+        (&file).take(LARGEST_MANIFEST).read_to_end(&mut bytes).ok()?;
+        (sha256_hex(&bytes) == sha256.as_str()).then(|| {
+            cache::touch(&file);
+            bytes
+        })
     }
 
     fn layer(
@@ -148,12 +168,12 @@ impl Pull<'_> {
         layer: &Descriptor,
         session: &mut Session<'_>,
         reference: &Reference,
-    ) -> Result<PathBuf, PullError> {
+    ) -> Result<(PathBuf, bool), PullError> {
         if layer.size > self.most {
             return Err(PullError::TooLarge { size: layer.size, most: self.most });
         }
         if let Some(path) = self.store.find(&layer.sha256, layer.size) {
-            return Ok(path);
+            return Ok((path, false));
         }
         let mut attempts = 0;
         loop {
@@ -162,47 +182,46 @@ impl Pull<'_> {
             let taken = self.store.take_in(&layer.sha256, layer.size, &mut bytes);
             attempts += 1;
             if attempts == ATTEMPTS || !matches!(taken, Err(StoreError::Fetch(_))) {
+                let taken = taken.map(|path| (path, true));
                 return taken.map_err(|error| PullError::of_module(error, reference.registry.name()));
             }
         }
     }
 
+    /// Where the note is below the store.
     fn note_path(reference: &Reference) -> PathBuf {
-        Path::new("_OCI").join(sha256_hex(reference.to_string().as_bytes()))
+        Path::new(NOTES).join(sha256_hex(reference.to_string().as_bytes()))
     }
 
-    /// Notes what a tag is, for when the registry is down or not to be asked.
-    fn note(&self, reference: &Reference, pulled: &Pulled) {
-        let noted = self.noted(reference);
-        if noted.as_ref().is_some_and(|noted| *noted == (pulled.layer.clone(), pulled.manifest.clone())) {
-            return;
+    /// Notes what a reference is, so that it can be served when the registry is down, and so that its files have a name.
+    fn note(&self, reference: &Reference, found: &Found) {
+        let path = self.store.path(Self::note_path(reference));
+        let note = Note {
+            module: found.layer.sha256.clone(),
+            size: found.layer.size,
+            reference: reference.to_string(),
+            manifests: found.manifests.clone(),
+        };
+        match Note::read(&path) {
+            Some(noted) if noted == note => return cache::renew(&path),
+            Some(noted) if noted.module != note.module => {
+                tracing::info!(module = %reference, was = %noted.module, is = %note.module, "the tag has moved");
+            }
+            _ => {}
         }
-        let layer = &pulled.layer;
-        if let Some((was, _)) = noted.filter(|(was, _)| was != layer) {
-            tracing::info!(module = %reference, was = %was.sha256, is = %layer.sha256, "the tag has moved");
-        }
-        let line = format!("sha256:{} {} sha256:{}\n", layer.sha256, layer.size, pulled.manifest);
-        if let Err(error) = self.store.write(&Self::note_path(reference), line.as_bytes()) {
-            tracing::warn!(module = %reference, %error, "cannot note what the tag is");
+        if let Err(error) = self.store.write(&Self::note_path(reference), note.text().as_bytes()) {
+            tracing::warn!(module = %reference, %error, "cannot note what the reference is");
         }
     }
 
-    /// What a tag was when it was last asked for: the module, and the digest of its manifest.
-    fn noted(&self, reference: &Reference) -> Option<(Descriptor, Sha256)> {
-        let mut text = String::new();
-        let file = File::open(self.store.path(Self::note_path(reference))).ok()?;
-        file.take(256).read_to_string(&mut text).ok()?;
-        let mut words = text.split_ascii_whitespace();
-        let sha256 = reference::sha256(words.next()?).ok()?;
-        let layer = Descriptor { sha256, size: words.next()?.parse().ok()? };
-        Some((layer, reference::sha256(words.next()?).ok()?))
-    }
-
-    /// The module that a tag was, if it is in the store undamaged.
-    fn remembered(&self, reference: &Reference) -> Option<Pulled> {
-        let (layer, manifest) = self.noted(reference)?;
-        let path = self.store.find(&layer.sha256, layer.size)?;
-        Some(Pulled { path, manifest, layer, outdated: None })
+    /// What a reference was when its registry was last asked, if all of it is still here.
+    fn remembered(&self, reference: &Reference) -> Option<Found> {
+        let path = self.store.path(Self::note_path(reference));
+        let note = Note::read(&path)?;
+        let layer = Descriptor { sha256: note.module, size: note.size };
+        let file = self.store.find(&layer.sha256, layer.size)?;
+        cache::renew(&path);
+        Some(Found { path: file, layer, manifests: note.manifests, is_new: false })
     }
 }
 

@@ -1,0 +1,89 @@
+//! How is a directory for its owner alone made, and is it still?
+//!
+//! Compiled code is run as it is found, and a file that was checked may be another one when it is read again. Who may write
+//! to a cache may therefore do what the server does.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Makes a directory and those above it for their owner alone, as far as they are not there.
+pub(crate) fn create(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(path)
+}
+
+/// Why others can change what is in a directory.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Exposure {
+    #[error("`{}` belongs to the user {owner}, and the server runs as {us}", path.display())]
+    Foreign { path: PathBuf, owner: u32, us: u32 },
+    #[error("others may write to `{}`: its mode is {mode:03o}", path.display())]
+    Writable { path: PathBuf, mode: u32 },
+}
+
+impl Exposure {
+    /// What the operator can do about it.
+    pub fn help(&self) -> String {
+        match self {
+            Self::Foreign { path, us, .. } => format!("`chown {us} {}`, or name another directory", path.display()),
+            Self::Writable { path, .. } => format!("`chmod go-w {}`", path.display()),
+        }
+    }
+}
+
+/// Whether somebody who is neither the server's user nor root can change what is in a directory.
+#[cfg(unix)]
+pub(crate) fn exposure(path: &Path) -> io::Result<Option<Exposure>> {
+    use std::os::unix::fs::MetadataExt as _;
+    let found = fs::metadata(path)?;
+    let (owner, mode, us) = (found.uid(), found.mode() & 0o7777, rustix::process::geteuid().as_raw());
+    Ok(if owner != us && owner != 0 {
+        Some(Exposure::Foreign { path: path.to_owned(), owner, us })
+    } else if mode & 0o022 != 0 {
+        Some(Exposure::Writable { path: path.to_owned(), mode })
+    } else {
+        None
+    })
+}
+
+/// Elsewhere it is up to the operator.
+#[cfg(not(unix))]
+pub(crate) fn exposure(path: &Path) -> io::Result<Option<Exposure>> {
+    fs::metadata(path).map(|_| None)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_directory_is_made_for_its_owner_alone_and_those_above_it_too() {
+        let root = tempfile::tempdir().expect("a temporary directory");
+        let path = root.path().join("a/b");
+        create(&path).expect("it can be made");
+        create(&path).expect("it may be there");
+        for made in [path.as_path(), path.parent().expect("a parent")] {
+            let mode = fs::metadata(made).expect("there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o700, "{}", made.display());
+        }
+        assert_eq!(exposure(&path).expect("there"), None);
+    }
+
+    #[test]
+    fn a_directory_others_may_write_to_is_exposed() {
+        let root = tempfile::tempdir().expect("a temporary directory");
+        for (mode, exposed) in [(0o700, false), (0o755, false), (0o775, true), (0o702, true), (0o1777, true)] {
+            fs::set_permissions(root.path(), fs::Permissions::from_mode(mode)).expect("it is ours");
+            let found = exposure(root.path()).expect("there");
+            assert_eq!(found.is_some(), exposed, "{mode:o}");
+            if let Some(found) = found {
+                assert!(found.help().contains("chmod go-w"), "{}", found.help());
+            }
+        }
+        assert!(exposure(&root.path().join("missing")).is_err());
+    }
+}

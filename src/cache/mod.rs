@@ -1,0 +1,57 @@
+//! What is kept between two starts, and what of it can go?
+//!
+//! Two directories: fetched files, each under its SHA-256, and compiled code, which the engine looks after. This room knows
+//! how they are laid out and to whom they have to belong; `fetch` fills the one, `wasm` the other.
+//!
+//! | file | question |
+//! | --- | --- |
+//! | `directory` | how is a directory for its owner alone made, and is it still? |
+//! | `holding` | who is using what just now? |
+//! | `note` | what is remembered of a reference? |
+//! | `inventory` | what is in the caches? |
+//! | `prune` | what of it can go? |
+
+mod directory;
+mod holding;
+mod inventory;
+mod note;
+mod prune;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use directory::{create, exposure};
+pub(crate) use holding::{Hold, renew, touch};
+pub use inventory::{Entry, Kind, list};
+pub(crate) use note::Note;
+pub(crate) use prune::sweep_compiled;
+pub use prune::{PruneError, Pruned, prune};
+
+use std::path::{Path, PathBuf};
+
+/// Notes of what references were, named after the SHA-256 of the reference.
+pub(crate) const NOTES: &str = "_OCI";
+/// Invoices, named after the SHA-256 of the bindle's id.
+pub(crate) const INVOICES: &str = "_INVOICES";
+/// All files of a bindle in one directory.
+pub(crate) const ASSETS: &str = "_ASSETS";
+/// The files that one script sees.
+pub(crate) const VIEWS: &str = "_VIEWS";
+/// Files that are being written.
+pub(crate) const PARTIAL: &str = "_PARTIAL";
+
+/// Where the engine keeps compiled code below the directory it is given.
+const COMPILED: &str = "modules";
+
+/// The directories of the caches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Caches {
+    /// Fetched files; `None` where none are kept.
+    pub modules: Option<PathBuf>,
+    /// Compiled code; `None` where none is kept.
+    pub compiled: Option<PathBuf>,
+}
+
+/// The usual place for modules in the user's directory for caches of wagi.
+pub fn usual_modules(user_cache: &Path) -> PathBuf {
+    user_cache.join("modules")
+}

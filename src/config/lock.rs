@@ -1,0 +1,256 @@
+//! What did references stand for when somebody last looked?
+//!
+//! `wagi lock` writes it down in a file beside the modules.toml: for each module the digest of its bytes, and for an artifact
+//! of a registry that of its manifest. `Config::load` reads the file, `fetch` obeys it.
+
+use std::collections::HashSet;
+use std::fmt::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use toml::de::DeTable;
+
+use super::manifest::syntax;
+use super::values::{Fault, Report, Value, array, count, string, table};
+use super::{Diagnostic, LockFile, Options, Place, Sha256, Source, SourceFile, file};
+
+/// The name of the file.
+pub const LOCK_FILE: &str = "wagi.lock";
+
+/// No such file is larger than this many bytes: thousands of modules fit.
+const LARGEST_FILE: u64 = 4 << 20;
+
+const VERSION: u64 = 1;
+
+const HEAD: &str = "\
+# What the modules of the modules.toml beside this file are, byte for byte. Servers serve what is written here.
+# Written by `wagi lock`; keep it under version control.
+";
+
+/// What references stood for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lock {
+    /// Where it was read.
+    pub path: PathBuf,
+    /// The modules.toml it stands beside.
+    pub manifest: PathBuf,
+    /// One for each reference.
+    pub modules: Vec<LockedModule>,
+}
+
+/// What one reference stood for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockedModule {
+    /// As a modules.toml names it.
+    pub reference: String,
+    /// The bindle server, for a `bindle:` module.
+    pub server: Option<String>,
+    /// The digest of the manifest or index, for a module of a registry.
+    pub manifest: Option<Sha256>,
+    /// The digest of the module.
+    pub module: Sha256,
+    /// How many bytes it has.
+    pub size: u64,
+    /// Where all that is written.
+    pub place: Option<Place>,
+}
+
+impl LockedModule {
+    /// By what it is found.
+    pub fn key(&self) -> (&str, Option<&str>) {
+        (&self.reference, self.server.as_deref())
+    }
+}
+
+impl Lock {
+    /// What is written of a reference.
+    pub fn find(&self, key: (&str, Option<&str>)) -> Option<&LockedModule> {
+        self.modules.iter().find(|module| module.key() == key)
+    }
+}
+
+/// The lock file beside the modules.toml that `options` name, if it is there and counts.
+pub(super) fn of(options: &Options, problems: &mut Vec<Diagnostic>) -> Option<Lock> {
+    let Source::Manifest(manifest) = &options.source else { return None };
+    let path = manifest.with_file_name(LOCK_FILE);
+    if options.lock == LockFile::Ignored {
+        return None;
+    }
+    if !path.exists() {
+        if options.lock == LockFile::Required {
+            let message = format!("there is no lock file `{}`", path.display());
+            problems.push(Diagnostic::error(message).help(cure(manifest)));
+        }
+        return None;
+    }
+    match file::read(&path, "lock file", LARGEST_FILE, SourceFile::new) {
+        Ok(file) => {
+            let mut report = Report::new(Arc::clone(&file), options.strict);
+            let modules = parse(&file, &mut report);
+            let is_broken = report.errors() > 0;
+            problems.extend(report.finish());
+            (!is_broken).then(|| Lock { path, manifest: manifest.clone(), modules })
+        }
+        Err(problem) => {
+            problems.push(*problem);
+            None
+        }
+    }
+}
+
+/// How a lock file comes about.
+fn cure(manifest: &Path) -> String {
+    format!("write it with `wagi lock -c {}`", manifest.display())
+}
+
+fn parse(file: &Arc<SourceFile>, report: &mut Report) -> Vec<LockedModule> {
+    let Some(root) = syntax(file, report) else { return Vec::new() };
+    let root = root.get_ref();
+    report.unknown_keys(root, &["version", "module"], "at the top level");
+    match root.get("version") {
+        None => report.error(0..0, Fault::new("`version` is missing").help("write the file again with `wagi lock`")),
+        Some(value) => {
+            let version = count("version", value.get_ref(), VERSION..=VERSION);
+            let help = "this server knows version 1: write the file again with its `wagi lock`";
+            report.accept(value.span(), version.map_err(|fault| fault.help(help)));
+        }
+    }
+    let written = report.optional(root, "module", |value| array("module", "an array of tables", value));
+    let mut seen = HashSet::new();
+    let mut modules = Vec::new();
+    for value in written.into_iter().flatten() {
+        let Some(module) = module(value, report) else { continue };
+        if !seen.insert((module.reference.clone(), module.server.clone())) {
+            let fault = Fault::new(format!("`{}` is there twice", module.reference));
+            report.error(value.span(), fault.help("write the file again with `wagi lock`"));
+        }
+        modules.push(module);
+    }
+    modules
+}
+
+fn module(value: &Value<'_>, report: &mut Report) -> Option<LockedModule> {
+    let entry = report.accept(value.span(), table("module", value.get_ref()))?;
+    report.unknown_keys(entry, &["reference", "server", "manifest", "module", "size"], "in `[[module]]`");
+    for key in ["reference", "module", "size"].into_iter().filter(|key| !entry.contains_key(*key)) {
+        report.error(value.span(), Fault::new(format!("`{key}` is missing in `[[module]]`")));
+    }
+    let text =
+        |key: &str, report: &mut Report| report.optional(entry, key, |value| string(key, value).map(str::to_owned));
+    let (reference, server) = (text("reference", report), text("server", report));
+    let size = report.optional(entry, "size", |value| count("size", value, 0..=u64::MAX));
+    let (manifest, module) = (digest(entry, "manifest", report), digest(entry, "module", report));
+    let place = Some(Place::new(report.file(), value.span()));
+    Some(LockedModule { reference: reference?, server, manifest, module: module?, size: size?, place })
+}
+
+fn digest(entry: &DeTable<'_>, key: &str, report: &mut Report) -> Option<Sha256> {
+    report.optional(entry, key, |value| {
+        let digits = string(key, value)?.strip_prefix("sha256:").and_then(|digits| digits.parse().ok());
+        let fault = || Fault::new(format!("`{key}` must be `sha256:` and 64 hexadecimal digits"));
+        digits.ok_or_else(|| fault().help("write the file again with `wagi lock`"))
+    })
+}
+
+/// The file as it is written: the same modules give the same bytes.
+impl fmt::Display for Lock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut modules: Vec<&LockedModule> = self.modules.iter().collect();
+        modules.sort_by_key(|module| module.key());
+        modules.dedup_by_key(|module| module.key());
+        write!(f, "{HEAD}version = {VERSION}\n")?;
+        for module in modules {
+            write!(f, "\n[[module]]\nreference = {}\n", quoted(&module.reference))?;
+            if let Some(server) = &module.server {
+                writeln!(f, "server = {}", quoted(server))?;
+            }
+            if let Some(manifest) = &module.manifest {
+                writeln!(f, "manifest = \"sha256:{manifest}\"")?;
+            }
+            write!(f, "module = \"sha256:{}\"\nsize = {}\n", module.module, module.size)?;
+        }
+        Ok(())
+    }
+}
+
+/// A basic string of TOML.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => quoted.extend(['\\', character]),
+            // Writing to a string does not fail.
+            _ if character.is_control() => drop(write!(quoted, "\\u{:04X}", u32::from(character))),
+            _ => quoted.push(character),
+        }
+    }
+    quoted + "\""
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> (Vec<LockedModule>, Vec<String>) {
+        let file = SourceFile::new("wagi.lock", text);
+        let mut report = Report::new(Arc::clone(&file), false);
+        let modules = parse(&file, &mut report);
+        (modules, report.finish().iter().map(|problem| problem.render(false)).collect())
+    }
+
+    fn locked(reference: &str, server: Option<&str>, manifest: Option<&str>) -> LockedModule {
+        let digest = |digit: &str| digit.repeat(64).parse().expect("a digest");
+        let (server, manifest) = (server.map(str::to_owned), manifest.map(digest));
+        LockedModule { reference: reference.to_owned(), server, manifest, module: digest("b"), size: 7, place: None }
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_sorted() {
+        let modules = vec![
+            locked("oci:h/app:1", None, Some("a")),
+            locked("a \"quoted\"\\\u{7}é.wasm", None, None),
+            locked("bindle:a/1.0.0", Some("http://two"), None),
+            locked("bindle:a/1.0.0", Some("http://one"), None),
+            locked("oci:h/app:1", None, Some("a")),
+        ];
+        let lock = Lock { modules, ..Lock::default() };
+        let text = lock.to_string();
+        assert!(text.starts_with("# What the modules") && text.contains("\nversion = 1\n"), "{text}");
+        let (read, problems) = parsed(&text);
+        assert_eq!(problems, [] as [String; 0]);
+        let keys: Vec<_> = read.iter().map(LockedModule::key).collect();
+        assert_eq!(
+            keys,
+            [
+                ("a \"quoted\"\\\u{7}é.wasm", None),
+                ("bindle:a/1.0.0", Some("http://one")),
+                ("bindle:a/1.0.0", Some("http://two")),
+                ("oci:h/app:1", None),
+            ]
+        );
+        assert!(read.iter().all(|module| module.place.is_some() && module.size == 7));
+        assert_eq!(Lock { modules: read, ..Lock::default() }.to_string(), text);
+    }
+
+    #[test]
+    fn damage_is_reported_where_it_is() {
+        let good = Lock { modules: vec![locked("oci:h/app:1", None, Some("a"))], ..Lock::default() }.to_string();
+        for (from, to, part, place) in [
+            ("version = 1", "", "`version` is missing", ":1:1"),
+            ("version = 1", "version = 2", "between 1 and 1", ":3:11"),
+            ("size = 7", "size = -7", "`size` must be", ":9:8"),
+            ("size = 7", "", "`size` is missing", ":5:1"),
+            ("sha256:aaaa", "sha256:xaaa", "`manifest` must be `sha256:`", ":7:12"),
+            ("module = \"sha256:", "module = \"md5:", "`module` must be `sha256:`", ":8:10"),
+            ("[[module]]", "[[module]", "not valid TOML", ":5:"),
+            ("size = 7", "size = 7\nsise = 8", "unknown key `sise`", ":10:1"),
+        ] {
+            let (_, problems) = parsed(&good.replace(from, to));
+            assert_eq!(problems.len(), 1, "{to}: {problems:?}");
+            assert!(problems[0].contains(part) && problems[0].contains(place), "{to}: {}", problems[0]);
+        }
+        let entry = &good[good.find("\n[[").expect("an entry")..];
+        let (_, problems) = parsed(&format!("{good}{entry}"));
+        assert!(problems.len() == 1 && problems[0].contains("is there twice"), "{problems:?}");
+    }
+}

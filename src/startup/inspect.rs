@@ -1,0 +1,181 @@
+//! What is a module, and how can it be served?
+//!
+//! What a start would find out about it, without a configuration: its contents, which of its imports are provided, whether it
+//! compiles, and which sub-routes it declares, for which it is run as a start would run it. Asked by `wagi inspect`.
+
+use std::sync::Arc;
+
+use crate::config::{GatewayLimits, Limits};
+use crate::route::Discovered;
+use crate::wasm::{self, Contents, ContentsError, EngineConfig, Form, Grants, ROUTES, Runtime, Volumes};
+
+use super::discover::sub_routes;
+use super::mount::PATIENCE;
+
+/// What is known about a module or component.
+#[derive(Debug)]
+pub struct Inspection {
+    /// What kind it is.
+    pub kind: &'static str,
+    /// Whether it was written as text.
+    pub is_text: bool,
+    /// What it needs, and whether that is provided here; of components, `None`.
+    pub imports: Vec<(Item, Option<bool>)>,
+    /// What it has.
+    pub exports: Vec<Item>,
+    /// The exports that `entrypoint` may name.
+    pub entry_points: Vec<String>,
+    /// The bytes its memories start with, and may have at most if it says so.
+    pub memory: (u64, Option<u64>),
+    /// The sub-routes it declares: pattern below its own route, and entry point. `None` if it declares none.
+    pub sub_routes: Option<Vec<(String, String)>>,
+    /// Why it cannot be served as it is, the nearest cause first.
+    pub problems: Vec<String>,
+}
+
+/// Something imported or exported.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// Where an import of a module is from; else empty.
+    pub module: String,
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: &'static str,
+}
+
+/// Looks at a module or component, binary or text. Compiles and runs it.
+pub async fn inspect(bytes: Vec<u8>) -> Result<Inspection, ContentsError> {
+    let contents = wasm::contents(&bytes)?;
+    let mut inspection = Inspection::new(&contents);
+    inspection.run(&contents, bytes).await;
+    Ok(inspection)
+}
+
+impl Inspection {
+    fn new(contents: &Contents) -> Self {
+        let item =
+            |found: &wasm::Extern| Item { module: found.module.clone(), name: found.name.clone(), kind: found.kind };
+        let entry_points = contents.exports.iter().filter(|export| export.is_plain_function && export.name != ROUTES);
+        Self {
+            kind: kind(contents),
+            is_text: contents.is_text,
+            imports: contents.imports.iter().map(|import| (item(import), None)).collect(),
+            exports: contents.exports.iter().map(item).collect(),
+            entry_points: entry_points.map(|export| export.name.clone()).collect(),
+            memory: (contents.memory, contents.largest_memory),
+            sub_routes: None,
+            problems: Vec::new(),
+        }
+    }
+
+    /// Finds out what only the engine knows, with the limits that hold when nothing else is said.
+    async fn run(&mut self, contents: &Contents, bytes: Vec<u8>) {
+        let limits = Limits::default();
+        let engine = EngineConfig {
+            instances: 1,
+            memory: limits.memory,
+            table_elements: limits.table_elements,
+            wasm_stack: GatewayLimits::default().wasm_stack,
+            cache: None,
+        };
+        let runtime = match Runtime::new(&engine) {
+            Ok(runtime) => Arc::new(runtime),
+            Err(error) => return self.problem(&error),
+        };
+        if contents.form == Form::Module {
+            let names: Vec<_> = contents.imports.iter().map(|import| (&*import.module, &*import.name)).collect();
+            for ((_, is_provided), found) in self.imports.iter_mut().zip(runtime.provides(&names)) {
+                *is_provided = Some(found);
+            }
+        }
+        let compiling = runtime.clone();
+        let program = match tokio::task::spawn_blocking(move || compiling.compile(&bytes)).await {
+            Ok(Ok(program)) => program,
+            Ok(Err(error)) => return self.problem(&error),
+            Err(_) => return self.problems.push("compiling it failed".to_owned()),
+        };
+        match sub_routes(&program, grants(&limits), PATIENCE).await {
+            Ok(declared) => self.sub_routes = declared.map(|list| list.into_iter().map(below).collect()),
+            Err(error) => self.problem(&error),
+        }
+    }
+
+    fn problem(&mut self, error: &dyn std::error::Error) {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            self.problems.push(error.to_string());
+            next = error.source();
+        }
+    }
+}
+
+fn grants(limits: &Limits) -> Grants {
+    Grants {
+        volumes: Volumes::default(),
+        outbound: None,
+        log: None,
+        cpu_time: limits.cpu_time,
+        memory: limits.memory,
+        table_elements: limits.table_elements,
+        output: None,
+        stderr: limits.stderr,
+    }
+}
+
+fn below(declared: Discovered) -> (String, String) {
+    (declared.route, declared.entrypoint)
+}
+
+/// What a module or component is for, by what it exports.
+fn kind(contents: &Contents) -> &'static str {
+    let exports = |prefix: &str| contents.exports.iter().any(|export| export.name.starts_with(prefix));
+    match contents.form {
+        Form::Module => "module",
+        Form::Component if exports("wasi:http/incoming-handler@0.2.") => "component, wasi:http 0.2",
+        Form::Component if exports("wasi:http/handler@0.3.") => "component, wasi:http 0.3",
+        Form::Component if exports("wasi:cli/run@") => "component, wasi:cli",
+        Form::Component => "component, of another world",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_module_is_shown_with_what_a_start_would_find() {
+        let text = include_str!("../../examples/greet.wat");
+        let found = inspect(text.into()).await.expect("a module");
+        assert_eq!((found.kind, found.is_text, found.problems.len()), ("module", true, 0));
+        assert!(found.imports.iter().all(|(_, is_provided)| *is_provided == Some(true)), "{:?}", found.imports);
+        assert_eq!(found.sub_routes.map(|list| list.len()), Some(2));
+        assert!(found.entry_points.contains(&"_start".to_owned()) && !found.entry_points.contains(&ROUTES.to_owned()));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_cannot_be_served_is_shown_with_the_reason() {
+        let text = r#"(module (import "env" "magic" (func)) (func (export "_start")))"#;
+        let found = inspect(text.into()).await.expect("a module");
+        assert_eq!(found.imports[0].1, Some(false));
+        assert!(found.problems[0].contains("`env.magic`"), "{:?}", found.problems);
+        let endless = r#"(module (func (export "_routes") unreachable))"#;
+        let found = inspect(endless.into()).await.expect("a module");
+        assert!(found.problems[0].contains("`_routes` trapped"), "{:?}", found.problems);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn components_are_told_by_what_they_export() {
+        for (export, kind) in [
+            ("wasi:http/incoming-handler@0.2.3", "component, wasi:http 0.2"),
+            ("wasi:http/handler@0.3.0", "component, wasi:http 0.3"),
+            ("wasi:cli/run@0.2.0", "component, wasi:cli"),
+            ("example:other/thing@1.0.0", "component, of another world"),
+        ] {
+            let text =
+                format!("(component (import \"a:b/c@1.0.0\" (instance $i)) (export \"{export}\" (instance $i)))");
+            let found = inspect(text.into()).await.expect("a component");
+            assert_eq!((found.kind, found.imports[0].1), (kind, None));
+        }
+    }
+}
