@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use super::env_file;
 use super::file::{must_be_directory, must_be_file, relative_paths};
-use super::values::{Fault, Report, Value, array, boolean, count, string, table};
-use super::{AllowedHosts, BindleId, Key, Limits, ModuleRef, Origin, ScriptConfig, Volume};
+use super::values::{Fault, Report, Value, boolean, count, string, table};
+use super::{BindleId, Key, Limits, ModuleRef, Origin, ScriptConfig, Volume};
+use super::{allowed_hosts, env_file};
 use crate::route::RoutePattern;
 
 const KEYS: [&str; 13] = [
@@ -57,7 +57,7 @@ pub(super) fn read(
     let argv = text("argv", report);
     let environment = environment(entry, given, report);
     let volumes = volumes(entry, &mut origin, report);
-    let allowed_hosts = allowed_hosts(entry, report);
+    let allowed_hosts = allowed_hosts::read(entry, report);
     let http_max_concurrency = report.optional(entry, "http_max_concurrency", open_responses);
     let pass_authorization = report.optional(entry, "pass_authorization", |value| boolean("pass_authorization", value));
     let limits = limits(entry, given.limits, report);
@@ -224,18 +224,6 @@ fn volume(guest: &str, value: &Value<'_>, report: &mut Report) -> Option<(PathBu
     let directory = must_be_directory(Path::new(text)).map_err(|fault| Fault::new(fault).help(relative_paths()));
     report.accept(path.span(), directory)?;
     Some((text.into(), path.span(), read_only))
-}
-
-fn allowed_hosts(entry: &DeTable<'_>, report: &mut Report) -> AllowedHosts {
-    let mut hosts = AllowedHosts::None;
-    let written = report.optional(entry, "allowed_hosts", |value| array("allowed_hosts", "an array of strings", value));
-    for (index, value) in written.into_iter().flatten().enumerate() {
-        let added = string(&format!("allowed_hosts[{index}]"), value.get_ref()).and_then(|text| {
-            hosts.add(text).map_err(|error| Fault::new(format!("in `allowed_hosts`: {error}")).help(error.help()))
-        });
-        report.accept(value.span(), added);
-    }
-    hosts
 }
 
 fn open_responses(value: &DeValue<'_>) -> Result<u32, Fault> {

@@ -36,7 +36,7 @@ mod origin;
 mod spelling;
 mod values;
 
-pub use allowed_hosts::{AllowedHosts, HostError};
+pub use allowed_hosts::{AllowedHost, AllowedHosts, HostError};
 pub use cache::CompilationCache;
 pub use diagnostic::{Diagnostic, Place, Severity, SourceFile};
 pub use env_file::{PairError, parse_pair};
