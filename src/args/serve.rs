@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 
-use wagi::config::{BindleLocation, Hostname, LogFormat, Login, Options, Source, TlsFiles, parse_pair};
+use wagi::config::{
+    BindleLocation, Hostname, LogFormat, Login, Options, ServerEnvironment, Source, TlsFiles, parse_pair,
+};
 
 use super::registries::RegistryArguments;
 use super::{Refusal, Variable, text_of};
@@ -128,6 +130,7 @@ impl ServeArguments {
             },
             env: self.env,
             env_files: self.env_file,
+            server_environment: ServerEnvironment::default(),
             check: self.check,
             strict: self.strict,
         })

@@ -7,11 +7,11 @@ use toml::de::{DeTable, DeValue};
 
 use super::file::{must_be_directory, must_be_file, relative_paths};
 use super::values::{Fault, Report, Value, boolean, count, string, table};
-use super::{BindleId, Key, Limits, ModuleRef, Origin, ScriptConfig, Volume};
-use super::{allowed_hosts, env_file};
+use super::{BindleId, Key, Limits, ModuleRef, Origin, ScriptConfig, ServerEnvironment, Volume};
+use super::{allowed_hosts, environment};
 use crate::route::RoutePattern;
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 15] = [
     "route",
     "module",
     "entrypoint",
@@ -20,6 +20,8 @@ const KEYS: [&str; 13] = [
     "allowed_hosts",
     "http_max_concurrency",
     "environment",
+    "env_file",
+    "secrets",
     "repository",
     "bindle_server",
     "host",
@@ -35,6 +37,8 @@ pub(super) struct Given<'a> {
     pub limits: &'a Limits,
     /// The variables of `--env` and `--env-file`.
     pub environment: &'a [(String, String)],
+    /// What `${NAME}` stands for in its variables.
+    pub server: &'a ServerEnvironment,
 }
 
 /// Reads the `[[module]]` with its header at `span`; `None` if it holds an error.
@@ -55,7 +59,7 @@ pub(super) fn read(
     let module = module(entry, &span, report);
     let entrypoint = text("entrypoint", report).unwrap_or_else(|| DEFAULT_ENTRYPOINT.to_owned());
     let argv = text("argv", report);
-    let environment = environment(entry, given, report);
+    let environment = environment::read(entry, given, report);
     let volumes = volumes(entry, &mut origin, report);
     let allowed_hosts = allowed_hosts::read(entry, report);
     let http_max_concurrency = report.optional(entry, "http_max_concurrency", open_responses);
@@ -154,34 +158,6 @@ fn module(entry: &DeTable<'_>, header: &Range<usize>, report: &mut Report) -> Op
     };
     report.accept(span, available)?;
     Some(module)
-}
-
-/// The module's own variables, overridden by those given to all modules.
-fn environment(entry: &DeTable<'_>, given: &Given<'_>, report: &mut Report) -> Vec<(String, String)> {
-    let mut variables = Vec::new();
-    let own = report.optional(entry, "environment", |value| table("environment", value));
-    for (name, value) in own.into_iter().flatten() {
-        let parsed = string(&format!("environment.{}", name.get_ref()), value.get_ref());
-        if let Some(value) = report.accept(value.span(), parsed)
-            && report.accept(name.span(), variable_name(name.get_ref())).is_some()
-        {
-            env_file::set(&mut variables, name.get_ref(), value);
-        }
-    }
-    for (name, value) in given.environment {
-        env_file::set(&mut variables, name, value);
-    }
-    variables
-}
-
-fn variable_name(name: &str) -> Result<(), Fault> {
-    if name.is_empty() {
-        return Err(Fault::new("the name of an environment variable must not be empty"));
-    }
-    match name.chars().find(|character| ['=', '\0'].contains(character)) {
-        Some(character) => Err(Fault::new(format!("the name of environment variable `{name}` holds {character:?}"))),
-        None => Ok(()),
-    }
 }
 
 fn volumes(entry: &DeTable<'_>, origin: &mut Origin, report: &mut Report) -> Vec<Volume> {

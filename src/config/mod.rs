@@ -12,6 +12,8 @@
 //! | `limits` | how much may be used? |
 //! | `module_ref`, `allowed_hosts`, `hostname` | what does this text mean? |
 //! | `env_file` | which variables get all scripts? |
+//! | `environment`, `expansion` | which does one module get, and what is `${NAME}` in them? |
+//! | `concealed` | which pieces of a file are never shown? |
 //! | `cache` | where are compiled modules kept? |
 //! | `values`, `spelling`, `file` | how is a value, a misspelt key, a file read? |
 //! | `diagnostic`, `origin` | how and where is a problem shown? |
@@ -22,9 +24,12 @@ use std::path::PathBuf;
 
 mod allowed_hosts;
 mod cache;
+mod concealed;
 mod diagnostic;
 mod entry;
 mod env_file;
+mod environment;
+mod expansion;
 mod file;
 mod hostname;
 mod invoice;
@@ -45,11 +50,11 @@ pub use invoice::{BindleConfig, BindleId, BindleIdError};
 pub(crate) use invoice::{BindleScript, LARGEST_INVOICE, Parcel, Sha256, read_invoice};
 pub use limits::{ConnectionLimits, GatewayLimits, Limits};
 pub use module_ref::{ModuleRef, ModuleRefError};
-pub use options::{BindleLocation, Login, Options, PullPolicy, Registries, Source};
+pub use options::{BindleLocation, Login, Options, PullPolicy, Registries, ServerEnvironment, Source};
 pub use origin::{Key, Origin};
 
 use crate::route::RoutePattern;
-use manifest::Manifest;
+use manifest::{Given, Manifest};
 
 /// Everything the operator asked for, with no default left open.
 #[derive(Clone, Debug)]
@@ -167,7 +172,11 @@ impl Config {
         }
         let mut bindle = None;
         let manifest = match &options.source {
-            Source::Manifest(path) => manifest::read(path, &environment, options.strict, &mut problems),
+            Source::Manifest(path) => {
+                let server = &options.server_environment;
+                let given = Given { environment: &environment, server, strict: options.strict };
+                manifest::read(path, &given, &mut problems)
+            }
             Source::Module(path) => alone(path, environment, &mut problems),
             Source::Bindle { id, location } => {
                 bindle = self::bindle(id, location, environment, options.strict, &mut problems);
