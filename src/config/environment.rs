@@ -83,12 +83,17 @@ fn expanded(name: &str, value: &Value<'_>, given: &Given<'_>, report: &mut Repor
     }
 }
 
-/// The file that `value` names.
+/// The file that `value` names. Complaints show the name as it is written: somebody may take a variable with the secret
+/// itself for one with its file.
 fn path(name: &str, value: &Value<'_>, given: &Given<'_>, report: &mut Report) -> Option<String> {
     let path = expanded(name, value, given, report)?;
-    let is_file = must_be_file(Path::new(&path));
-    let fault = |fault| Fault::new(format!("in `{name}`: {fault}")).help(relative_paths());
-    report.accept(value.span(), is_file.map_err(fault)).map(|()| path)
+    let written = value.get_ref().as_str().unwrap_or_default();
+    let fault = |fault: String| {
+        let fault = fault.replace(&format!("`{path}`"), &format!("`{written}`"));
+        Fault::new(format!("in `{name}`: {fault}")).help(relative_paths())
+    };
+    let is_file = must_be_file(Path::new(&path)).map_err(fault);
+    report.accept(value.span(), is_file).map(|()| path)
 }
 
 /// What `env_file` names, each with how to call it.

@@ -18,6 +18,8 @@ mod outbound; // guests that call other servers
 mod readme; // what newcomers are told
 mod responses; // what a guest prints, and what the client gets
 mod routing; // which route answers, sub-routes
+mod sandbox; // volumes against guests that try to get out or to write
+mod secrets; // variables from files and from the server, and who sees their values
 mod shutdown; // signals, and what becomes of requests under way
 mod streaming; // bodies over real sockets, in both directions
 mod support;

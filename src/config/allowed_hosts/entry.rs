@@ -64,7 +64,7 @@ pub enum HostError {
     #[error("`{0}` is no range of addresses")]
     Range(String),
     /// A range whose address has bits that do not count.
-    #[error("`{0}` is not the beginning of its range, `{1}`")]
+    #[error("`{0}` is not a range but an address within `{1}`")]
     WithinRange(String, String),
     /// A table whose host has a scheme, a port or a path.
     #[error("`{0}` is more than a host")]
@@ -109,6 +109,10 @@ impl AllowedHost {
                 (Hosts::Within(range), Some(Host::Ipv6(address))) => {
                     let address = IpAddr::V6(address);
                     range.contains(&address) || range.contains(&address.to_canonical())
+                }
+                // So are addresses in URLs of schemes that are not the web's.
+                (Hosts::Within(range), Some(Host::Domain(text))) => {
+                    text.parse::<IpAddr>().is_ok_and(|address| range.contains(&address))
                 }
                 (Hosts::Named(name), Some(Host::Domain(host))) => without_dot(host) == name,
                 (Hosts::Below(end), Some(Host::Domain(host))) => {
