@@ -297,6 +297,8 @@ mod tests {
         let mut options = Options::new(Source::Bindle { id: "a/1.0.0".to_owned(), location });
         options.env = vec![("A".to_owned(), "hunter2".to_owned())];
         assert!(!format!("{options:?}").contains("hunter2"));
+        options.env_files = vec![here()];
+        assert!(!format!("{:?}", Config::load(&options)).contains("hunter2"));
         options.source = Source::Module(here());
         assert!(!format!("{:?}", Config::load(&options).0).contains("hunter2"));
     }

@@ -107,13 +107,23 @@ fn open(volume: u32, name: &str, how: u32) -> String {
     format!("path_open {volume} 1 '{name}' {how} i64:-1 i64:-1 0 48")
 }
 
-/// Every call that alters a volume, on the first of two.
-fn altering() -> Calls {
+/// For everything, and for everything but writing.
+const ALL: i64 = -1;
+const NO_WRITING: i64 = !(1 << 6);
+
+/// A descriptor for a file of the first volume.
+fn file2(rights: i64) -> String {
+    format!("path_open 3 1 'file2' 0 i64:{rights} i64:{rights} 0 48")
+}
+
+/// Every call that alters a volume, on the first of two. Those on a descriptor have one that was opened for `rights`.
+fn altering(rights: i64) -> Calls {
     let slice = "(i32.const 0) (i32.const 1)";
     Calls::new()
         .open(3, "new1", CREATE)
         .open(3, "new2", CREATE_NEW)
         .open(3, "file1", TRUNCATE)
+        .open(3, "file1", 0)
         .call("path_unlink_file 3 'file3'")
         .call("path_rename 3 'file4' 3 'renamed'")
         .call("path_rename 3 'file5' 4 'taken'")
@@ -125,7 +135,7 @@ fn altering() -> Calls {
         .call("path_link 3 0 'file7' 4 'alias'")
         .call("path_link 4 0 'mine2' 3 'planted2'")
         .call("path_filestat_set_times 3 1 'file8' i64:1000000000 i64:1000000000 5")
-        .open(3, "file2", 0)
+        .call(&file2(rights))
         .on_opened("write", &format!("{slice} (i32.const 8)"))
         .on_opened("fd_pwrite", &format!("{slice} (i64.const 100) (i32.const 8)"))
         .on_opened("fd_filestat_set_size", "(i64.const 1)")
@@ -164,9 +174,9 @@ async fn a_read_only_volume_refuses_every_call_that_alters_it() {
     let before = (inventory(&data), inventory(&own));
     let volumes =
         format!("{{ '/' = {{ path = '{}', read_only = true }}, '/own' = '{}' }}", data.display(), own.display());
-    for (call, errno) in altering().run(&volumes).await {
+    for (call, errno) in altering(NO_WRITING).run(&volumes).await {
         // Looking is allowed.
-        assert_eq!(errno == 0, call == open(3, "file2", 0), "{call}: {errno}");
+        assert_eq!(errno == 0, call == file2(NO_WRITING), "{call}: {errno}");
     }
     assert_eq!((inventory(&data), inventory(&own)), before);
 }
@@ -177,7 +187,7 @@ async fn a_writable_volume_takes_them() {
     let directory = directories();
     let (data, own) = (directory.path().join("data"), directory.path().join("own"));
     let volumes = format!("{{ '/' = '{}', '/own' = '{}' }}", data.display(), own.display());
-    for (call, errno) in altering().run(&volumes).await {
+    for (call, errno) in altering(ALL).run(&volumes).await {
         // Reserving room for a file is not offered by the engine.
         assert_eq!(errno == 0, !call.starts_with("fd_allocate"), "{call}: {errno}");
     }
