@@ -3,8 +3,10 @@
 //! WASI hands both over as NUL-terminated strings laid end to end plus one pointer per string, so that is how they are
 //! built in the first place: `cgi` writes a block once per request, `wasm` copies it into the guest in one go.
 
+use std::fmt;
+
 /// NUL-terminated strings laid end to end in one buffer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct StringBlock {
     bytes: Vec<u8>,
     starts: Vec<u32>,
@@ -73,6 +75,13 @@ impl StringBlock {
             let string = self.bytes.get(start as usize..end.saturating_sub(1)).unwrap_or_default();
             std::str::from_utf8(string).unwrap_or_default()
         })
+    }
+}
+
+/// How many there are, but not the strings: they are often secrets.
+impl fmt::Debug for StringBlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StringBlock").field("strings", &self.starts.len()).finish_non_exhaustive()
     }
 }
 

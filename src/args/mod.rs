@@ -20,7 +20,7 @@ use std::ffi::OsString;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 
-use wagi::config::Options;
+use wagi::config::{Options, ServerEnvironment};
 
 use crate::commands::Command;
 use serve::ServeArguments;
@@ -42,7 +42,12 @@ struct CommandLine {
 
 /// What the process was started for. Ends it if that cannot be meant, or asks for help or the version only.
 pub fn parse() -> Command {
-    parse_from(std::env::args_os(), |name| std::env::var_os(name)).unwrap_or_else(|error| error.exit())
+    let variable = |name: &str| std::env::var_os(name);
+    let mut command = parse_from(std::env::args_os(), variable).unwrap_or_else(|error| error.exit());
+    if let Command::Serve(options) = &mut command {
+        options.server_environment = ServerEnvironment::new(variable);
+    }
+    command
 }
 
 /// Parses `arguments`, the first of which is the program, with `variable` to look up environment variables.

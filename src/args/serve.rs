@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 
-use wagi::config::{BindleLocation, Hostname, LockFile, LogFormat, Login, Options, Source, TlsFiles, parse_pair};
+use wagi::config::{
+    BindleLocation, Hostname, LockFile, LogFormat, Login, Options, ServerEnvironment, Source, TlsFiles, parse_pair,
+};
 
 use super::registries::{RegistryArguments, user_cache};
 use super::{Refusal, Variable, text_of};
@@ -133,6 +135,7 @@ impl ServeArguments {
             },
             env: self.env,
             env_files: self.env_file,
+            server_environment: ServerEnvironment::default(),
             check: self.check,
             strict: self.strict,
         })

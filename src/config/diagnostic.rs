@@ -4,9 +4,9 @@
 //! them too, with a [`Place`] from an [`Origin`](super::Origin). `main` prints them and stops if one is an error.
 
 use std::error::Error;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
@@ -23,22 +23,33 @@ pub enum Severity {
 }
 
 /// The text of a file that was read, and the name it was read by.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub struct SourceFile {
     name: String,
     text: String,
     shown: bool,
+    /// The pieces of a file that is shown otherwise.
+    concealed: OnceLock<Vec<Range<usize>>>,
 }
 
 impl SourceFile {
     /// A file whose lines may be shown.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), text: text.into(), shown: true })
+        Self::with(name.into(), text.into(), true)
     }
 
     /// A file of secrets: problems in it are given as line and column only.
     pub fn secret(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), text: text.into(), shown: false })
+        Self::with(name.into(), text.into(), false)
+    }
+
+    fn with(name: String, text: String, shown: bool) -> Arc<Self> {
+        Arc::new(Self { name, text, shown, concealed: OnceLock::new() })
+    }
+
+    /// Keeps these bytes from being shown, whichever problem is about their line. Counts the first time only.
+    pub(super) fn conceal(&self, pieces: Vec<Range<usize>>) {
+        self.concealed.get_or_init(|| pieces);
     }
 
     /// All of the file.
@@ -54,6 +65,24 @@ impl SourceFile {
         (lines + 1, before.get(line_start..).unwrap_or_default().chars().count() + 1)
     }
 
+    /// The piece of the text that begins at `start`, with asterisks for what is concealed: as many as it has bytes, so that
+    /// all else keeps its place.
+    fn visible(&self, start: usize, lines: &str) -> String {
+        let concealed: &[Range<usize>] = self.concealed.get().map_or(&[], Vec::as_slice);
+        // Of a whole file only what is near is of interest, and a file may have thousands of them.
+        let near: Vec<_> =
+            concealed.iter().filter(|piece| piece.start < start + lines.len() && piece.end > start).collect();
+        let mut visible = String::with_capacity(lines.len());
+        for (at, letter) in lines.char_indices() {
+            if !letter.is_whitespace() && near.iter().any(|piece| piece.contains(&(start + at))) {
+                (0..letter.len_utf8()).for_each(|_| visible.push('*'));
+            } else {
+                visible.push(letter);
+            }
+        }
+        visible
+    }
+
     /// The whole lines that `span` touches, and where the first of them begins.
     fn lines(&self, span: &Range<usize>) -> (usize, &str) {
         let start = self.text.get(..span.start).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
@@ -61,6 +90,13 @@ impl SourceFile {
         let end = rest.find('\n').map_or(self.text.len(), |newline| span.end + newline);
         let lines = self.text.get(start..end).unwrap_or_default();
         (start, lines.strip_suffix('\r').unwrap_or(lines))
+    }
+}
+
+/// The name only: in the text of an environment file there are secrets.
+impl fmt::Debug for SourceFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceFile").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -84,6 +120,10 @@ impl Place {
             end += 1;
         }
         Self { file: Arc::clone(file), span: start..end }
+    }
+
+    pub(super) fn is_in(&self, file: &Arc<SourceFile>) -> bool {
+        Arc::ptr_eq(&self.file, file)
     }
 
     pub(super) fn start(&self) -> usize {
@@ -187,7 +227,7 @@ impl Diagnostic {
         // The carriage return of a line end is not among the lines, but a span may begin or end behind it.
         let [from, to] = [place.span.start, place.span.end].map(|at| at.saturating_sub(start).min(lines.len()));
         let annotation = AnnotationKind::Primary.span(from..to).label(self.label.as_deref().map(visible));
-        report.element(Snippet::source(lines).path(name).line_start(line).annotation(annotation))
+        report.element(Snippet::source(file.visible(start, lines)).path(name).line_start(line).annotation(annotation))
     }
 }
 
@@ -283,6 +323,15 @@ warning: `route` must be a string
         assert_eq!(shown, "warning: no\n--> .env:2:1\n = help: do");
         let shown = plain(&"a".repeat(LONGEST_EXCERPT + 1), 3..4);
         assert!(shown.contains("modules.toml:1:4") && shown.len() < 100, "{shown}");
+    }
+
+    #[test]
+    fn concealed_pieces_are_asterisks_and_nothing_moves() {
+        let file = SourceFile::new("m.toml", "A = 'sécret', B = 3\nC = 's'");
+        file.conceal(vec![4..13, 26..29]);
+        let shown = Diagnostic::error("no").at(Place::new(&file, 15..16)).label("here").render(false);
+        assert!(shown.contains("1 | A = *********, B = 3\n  |                ^ here"), "{shown}");
+        assert!(!format!("{:?}", Place::new(&file, 0..1)).contains("cret"));
     }
 
     #[test]

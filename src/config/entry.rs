@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use super::env_file;
 use super::file::{must_be_directory, must_be_file, relative_paths};
-use super::values::{Fault, Report, Value, array, boolean, count, string, table};
-use super::{AllowedHosts, BindleId, Key, Limits, ModuleRef, Origin, ScriptConfig, Volume};
+use super::values::{Fault, Report, Value, boolean, count, string, table};
+use super::{BindleId, Key, Limits, ModuleRef, Origin, ScriptConfig, ServerEnvironment, Volume};
+use super::{allowed_hosts, environment};
 use crate::route::RoutePattern;
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 15] = [
     "route",
     "module",
     "entrypoint",
@@ -20,6 +20,8 @@ const KEYS: [&str; 13] = [
     "allowed_hosts",
     "http_max_concurrency",
     "environment",
+    "env_file",
+    "secrets",
     "repository",
     "bindle_server",
     "host",
@@ -35,6 +37,8 @@ pub(super) struct Given<'a> {
     pub limits: &'a Limits,
     /// The variables of `--env` and `--env-file`.
     pub environment: &'a [(String, String)],
+    /// What `${NAME}` stands for in its variables.
+    pub server: &'a ServerEnvironment,
 }
 
 /// Reads the `[[module]]` with its header at `span`; `None` if it holds an error.
@@ -55,9 +59,9 @@ pub(super) fn read(
     let module = module(entry, &span, report);
     let entrypoint = text("entrypoint", report).unwrap_or_else(|| DEFAULT_ENTRYPOINT.to_owned());
     let argv = text("argv", report);
-    let environment = environment(entry, given, report);
+    let environment = environment::read(entry, given, report);
     let volumes = volumes(entry, &mut origin, report);
-    let allowed_hosts = allowed_hosts(entry, report);
+    let allowed_hosts = allowed_hosts::read(entry, report);
     let http_max_concurrency = report.optional(entry, "http_max_concurrency", open_responses);
     let pass_authorization = report.optional(entry, "pass_authorization", |value| boolean("pass_authorization", value));
     let limits = limits(entry, given.limits, report);
@@ -156,34 +160,6 @@ fn module(entry: &DeTable<'_>, header: &Range<usize>, report: &mut Report) -> Op
     Some(module)
 }
 
-/// The module's own variables, overridden by those given to all modules.
-fn environment(entry: &DeTable<'_>, given: &Given<'_>, report: &mut Report) -> Vec<(String, String)> {
-    let mut variables = Vec::new();
-    let own = report.optional(entry, "environment", |value| table("environment", value));
-    for (name, value) in own.into_iter().flatten() {
-        let parsed = string(&format!("environment.{}", name.get_ref()), value.get_ref());
-        if let Some(value) = report.accept(value.span(), parsed)
-            && report.accept(name.span(), variable_name(name.get_ref())).is_some()
-        {
-            env_file::set(&mut variables, name.get_ref(), value);
-        }
-    }
-    for (name, value) in given.environment {
-        env_file::set(&mut variables, name, value);
-    }
-    variables
-}
-
-fn variable_name(name: &str) -> Result<(), Fault> {
-    if name.is_empty() {
-        return Err(Fault::new("the name of an environment variable must not be empty"));
-    }
-    match name.chars().find(|character| ['=', '\0'].contains(character)) {
-        Some(character) => Err(Fault::new(format!("the name of environment variable `{name}` holds {character:?}"))),
-        None => Ok(()),
-    }
-}
-
 fn volumes(entry: &DeTable<'_>, origin: &mut Origin, report: &mut Report) -> Vec<Volume> {
     let mut volumes = Vec::new();
     let written = report.optional(entry, "volumes", |value| table("volumes", value));
@@ -224,18 +200,6 @@ fn volume(guest: &str, value: &Value<'_>, report: &mut Report) -> Option<(PathBu
     let directory = must_be_directory(Path::new(text)).map_err(|fault| Fault::new(fault).help(relative_paths()));
     report.accept(path.span(), directory)?;
     Some((text.into(), path.span(), read_only))
-}
-
-fn allowed_hosts(entry: &DeTable<'_>, report: &mut Report) -> AllowedHosts {
-    let mut hosts = AllowedHosts::None;
-    let written = report.optional(entry, "allowed_hosts", |value| array("allowed_hosts", "an array of strings", value));
-    for (index, value) in written.into_iter().flatten().enumerate() {
-        let added = string(&format!("allowed_hosts[{index}]"), value.get_ref()).and_then(|text| {
-            hosts.add(text).map_err(|error| Fault::new(format!("in `allowed_hosts`: {error}")).help(error.help()))
-        });
-        report.accept(value.span(), added);
-    }
-    hosts
 }
 
 fn open_responses(value: &DeValue<'_>) -> Result<u32, Fault> {

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::entry::{self, Given};
+use super::entry;
 use super::limits::AllLimits;
 use super::values::{Fault, Report, Value, array, string, table};
-use super::{Diagnostic, Hostname, ScriptConfig, SourceFile, file};
+use super::{Diagnostic, Hostname, ScriptConfig, ServerEnvironment, SourceFile, concealed, file};
 
 /// No modules.toml is larger than this many bytes: thousands of modules fit.
 const LARGEST_FILE: u64 = 4 << 20;
@@ -27,16 +27,21 @@ pub(super) struct Manifest {
     pub scripts: Vec<ScriptConfig>,
 }
 
-/// Reads the file at `path`. All scripts get the variables of `environment`; unknown keys are errors if `strict`.
-pub(super) fn read(
-    path: &Path,
-    environment: &[(String, String)],
-    strict: bool,
-    problems: &mut Vec<Diagnostic>,
-) -> Manifest {
+/// What a modules.toml is read with.
+pub(super) struct Given<'a> {
+    /// The variables that all scripts get.
+    pub environment: &'a [(String, String)],
+    /// What `${NAME}` stands for.
+    pub server: &'a ServerEnvironment,
+    /// Whether unknown keys are errors.
+    pub strict: bool,
+}
+
+/// Reads the file at `path`.
+pub(super) fn read(path: &Path, given: &Given<'_>, problems: &mut Vec<Diagnostic>) -> Manifest {
     match file::read(path, "configuration file", LARGEST_FILE, SourceFile::new) {
         Ok(file) => {
-            let (manifest, found) = parse(&file, environment, strict);
+            let (manifest, found) = parse(&file, given);
             problems.extend(found);
             manifest
         }
@@ -47,17 +52,26 @@ pub(super) fn read(
     }
 }
 
-pub(super) fn parse(
-    file: &Arc<SourceFile>,
-    environment: &[(String, String)],
-    strict: bool,
-) -> (Manifest, Vec<Diagnostic>) {
-    let mut report = Report::new(Arc::clone(file), strict);
+pub(super) fn parse(file: &Arc<SourceFile>, given: &Given<'_>) -> (Manifest, Vec<Diagnostic>) {
+    let mut report = Report::new(Arc::clone(file), given.strict);
     let mut manifest = Manifest::default();
     if let Some(root) = syntax(file, &mut report) {
-        manifest.walk(root.get_ref(), environment, &mut report);
+        conceal(file, root.get_ref(), &report);
+        manifest.walk(root.get_ref(), given, &mut report);
+    } else {
+        file.conceal(concealed::pieces(file.text()));
     }
     (manifest, report.finish())
+}
+
+/// Conceals what is not to be shown of a file with this tree.
+fn conceal(file: &SourceFile, root: &DeTable<'_>, report: &Report) {
+    let mut concealed = concealed::values(root);
+    if report.errors() > 0 {
+        // A value that stands there twice is in the tree once.
+        concealed.extend(concealed::pieces(file.text()));
+    }
+    file.conceal(concealed);
 }
 
 /// The tree of the file, unless it is so broken that what follows would be guesswork.
@@ -74,7 +88,7 @@ pub(super) fn syntax<'f>(file: &'f Arc<SourceFile>, report: &mut Report) -> Opti
 }
 
 impl Manifest {
-    fn walk(&mut self, root: &DeTable<'_>, environment: &[(String, String)], report: &mut Report) {
+    fn walk(&mut self, root: &DeTable<'_>, given: &Given<'_>, report: &mut Report) {
         report.unknown_keys(root, &KEYS, "at the top level");
         self.hostname = report.optional(root, "default_host", default_host);
         if let Some(limits) = report.optional(root, "limits", |value| table("limits", value)) {
@@ -84,7 +98,7 @@ impl Manifest {
             let fault = Fault::new("there is no `[[module]]` in this file");
             return report.error(0..0, fault.help("write `module = []` to serve nothing but `/healthz`"));
         };
-        let given = Given { limits: &self.limits.module, environment };
+        let given = entry::Given { limits: &self.limits.module, environment: given.environment, server: given.server };
         self.scripts = entries(modules, report)
             .into_iter()
             .filter_map(|(table, value)| entry::read(table, value.span(), &given, report))
@@ -111,6 +125,10 @@ fn default_host(value: &DeValue<'_>) -> Result<Hostname, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parsed(file: &Arc<SourceFile>, environment: &[(String, String)], strict: bool) -> (Manifest, Vec<Diagnostic>) {
+        parse(file, &Given { environment, server: &ServerEnvironment::default(), strict })
+    }
 
     /// Numbers that look random and are the same in every run (Knuth's 64-bit multiplier).
     struct Dice(u64);
@@ -142,7 +160,7 @@ mod tests {
                 text.replace_range(places[from]..to, pieces[dice.below(pieces.len())]);
             }
             let file = SourceFile::new("modules.toml", text);
-            let (_, problems) = parse(&file, &[], dice.below(2) == 0);
+            let (_, problems) = parsed(&file, &[], dice.below(2) == 0);
             for problem in &problems {
                 assert!(problem.render(false).contains(" modules.toml:"), "{problem:?}");
             }
@@ -153,7 +171,7 @@ mod tests {
     #[test]
     fn deep_nesting_is_an_error_and_no_stack_overflow() {
         let text = format!("module = {}", "[".repeat(100_000));
-        let (_, problems) = parse(&SourceFile::new("modules.toml", text), &[], false);
+        let (_, problems) = parsed(&SourceFile::new("modules.toml", text), &[], false);
         assert!(!problems.is_empty());
         assert!(problems.iter().all(|problem| problem.render(false).contains("modules.toml:1:")));
     }
@@ -162,7 +180,7 @@ mod tests {
     fn good_entries_come_back_beside_bad_ones() {
         let text = "[[module]]\nroute='/a'\nmodule='Cargo.toml'\n[[module]]\nroute=1\n\
             [[module]]\nroute='/c'\nmodule='Cargo.toml'";
-        let (manifest, problems) = parse(&SourceFile::new("modules.toml", text), &[], false);
+        let (manifest, problems) = parsed(&SourceFile::new("modules.toml", text), &[], false);
         let routes: Vec<_> = manifest.scripts.iter().map(|script| script.route.to_string()).collect();
         assert_eq!(routes, ["/a", "/c"]);
         assert_eq!(problems.len(), 2);
@@ -172,7 +190,7 @@ mod tests {
     fn variables_of_the_operator_override_those_of_a_module() {
         let text = "[[module]]\nroute='/'\nmodule='Cargo.toml'\nenvironment = { A = 'own', B = 'own' }";
         let given = [("B".to_owned(), "given".to_owned()), ("C".to_owned(), "given".to_owned())];
-        let (manifest, _) = parse(&SourceFile::new("modules.toml", text), &given, false);
+        let (manifest, _) = parsed(&SourceFile::new("modules.toml", text), &given, false);
         let script = manifest.scripts.first().expect("one script");
         let pairs: Vec<_> = script.environment.iter().map(|(name, value)| (&**name, &**value)).collect();
         assert_eq!(pairs, [("A", "own"), ("B", "given"), ("C", "given")]);

@@ -12,6 +12,8 @@
 //! | `limits` | how much may be used? |
 //! | `module_ref`, `allowed_hosts`, `hostname` | what does this text mean? |
 //! | `env_file` | which variables get all scripts? |
+//! | `environment`, `expansion` | which does one module get, and what is `${NAME}` in them? |
+//! | `concealed` | which pieces of a file are never shown? |
 //! | `cache` | where are compiled modules kept? |
 //! | `lock` | what did references stand for when somebody last looked? |
 //! | `values`, `spelling`, `file` | how is a value, a misspelt key, a file read? |
@@ -23,9 +25,12 @@ use std::path::PathBuf;
 
 mod allowed_hosts;
 mod cache;
+mod concealed;
 mod diagnostic;
 mod entry;
 mod env_file;
+mod environment;
+mod expansion;
 mod file;
 mod hostname;
 mod invoice;
@@ -38,7 +43,7 @@ mod origin;
 mod spelling;
 mod values;
 
-pub use allowed_hosts::{AllowedHosts, HostError};
+pub use allowed_hosts::{AllowedHost, AllowedHosts, HostError};
 pub use cache::{CompilationCache, compilation_cache, usual_compiled};
 pub use diagnostic::{Diagnostic, Place, Severity, SourceFile};
 pub use env_file::{PairError, parse_pair};
@@ -48,11 +53,11 @@ pub(crate) use invoice::{BindleScript, LARGEST_INVOICE, Parcel, read_invoice};
 pub use limits::{ConnectionLimits, GatewayLimits, Limits};
 pub use lock::{LOCK_FILE, Lock, LockedModule};
 pub use module_ref::{Arrival, Fetched, ModuleRef, ModuleRefError};
-pub use options::{BindleLocation, LockFile, Login, Options, PullPolicy, Registries, Source};
+pub use options::{BindleLocation, LockFile, Login, Options, PullPolicy, Registries, ServerEnvironment, Source};
 pub use origin::{Key, Origin};
 
 use crate::route::RoutePattern;
-use manifest::Manifest;
+use manifest::{Given, Manifest};
 
 /// Everything the operator asked for, with no default left open.
 #[derive(Clone, Debug)]
@@ -174,7 +179,11 @@ impl Config {
         }
         let mut bindle = None;
         let manifest = match &options.source {
-            Source::Manifest(path) => manifest::read(path, &environment, options.strict, &mut problems),
+            Source::Manifest(path) => {
+                let server = &options.server_environment;
+                let given = Given { environment: &environment, server, strict: options.strict };
+                manifest::read(path, &given, &mut problems)
+            }
             Source::Module(path) => alone(path, environment, &mut problems),
             Source::Bindle { id, location } => {
                 bindle = self::bindle(id, location, environment, options.strict, &mut problems);
@@ -309,6 +318,8 @@ mod tests {
         let mut options = Options::new(Source::Bindle { id: "a/1.0.0".to_owned(), location });
         options.env = vec![("A".to_owned(), "hunter2".to_owned())];
         assert!(!format!("{options:?}").contains("hunter2"));
+        options.env_files = vec![here()];
+        assert!(!format!("{:?}", Config::load(&options)).contains("hunter2"));
         options.source = Source::Module(here());
         assert!(!format!("{:?}", Config::load(&options).0).contains("hunter2"));
     }

@@ -1,8 +1,10 @@
 //! What did the operator type? Made by `args`, understood by `Config::load`.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::{Hostname, LogFormat, TlsFiles};
 
@@ -35,10 +37,29 @@ pub struct Options {
     pub env: Vec<(String, String)>,
     /// Files of variables for every guest, in the order they were given.
     pub env_files: Vec<PathBuf>,
+    /// What `${NAME}` stands for in a modules.toml. Default: nothing is set.
+    pub server_environment: ServerEnvironment,
     /// Stop when everything has been looked at, without serving. Default: no.
     pub check: bool,
     /// Whether unknown keys are errors. Default: no.
     pub strict: bool,
+}
+
+/// The server's own environment, for those variables that a modules.toml asks for by name.
+#[derive(Clone, Default)]
+pub struct ServerEnvironment(Option<Arc<Lookup>>);
+
+type Lookup = dyn Fn(&str) -> Option<OsString> + Send + Sync;
+
+impl ServerEnvironment {
+    /// The one in which `lookup` finds variables by their names.
+    pub fn new(lookup: impl Fn(&str) -> Option<OsString> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(lookup)))
+    }
+
+    pub(super) fn variable(&self, name: &str) -> Option<OsString> {
+        self.0.as_ref().and_then(|lookup| lookup(name))
+    }
 }
 
 /// What to serve.
@@ -136,6 +157,7 @@ impl Options {
             tls: None,
             env: Vec::new(),
             env_files: Vec::new(),
+            server_environment: ServerEnvironment::default(),
             check: false,
             strict: false,
         }

@@ -75,6 +75,12 @@ impl Report {
         self.push(span, problem, fault.label, fault.help);
     }
 
+    /// A problem of a file that this one names.
+    pub fn add(&mut self, problem: Diagnostic) {
+        self.errors += usize::from(problem.is_error());
+        self.problems.push(problem);
+    }
+
     fn push(&mut self, span: Range<usize>, problem: Diagnostic, label: Option<String>, help: Option<String>) {
         let place = Place::new(&self.file, span);
         self.problems.push(Diagnostic { label, help, ..problem.at(place) });
@@ -119,7 +125,12 @@ impl Report {
 
     /// The problems as a reader of the file meets them.
     pub fn finish(mut self) -> Vec<Diagnostic> {
-        self.problems.sort_by_key(|problem| problem.place.as_ref().map(Place::start));
+        // Those within other files come last, in the order in which they were found.
+        let start = |problem: &Diagnostic| match &problem.place {
+            Some(place) if place.is_in(&self.file) => place.start(),
+            _ => usize::MAX,
+        };
+        self.problems.sort_by_key(start);
         self.problems
     }
 }

@@ -23,11 +23,9 @@ use url::{Host, Url};
 
 use super::internet::Internet;
 use super::link::Link;
+use super::lookups::Lookups;
 use super::policy::Policy;
 use super::{Error, Limits};
-
-/// Names of one script that are being resolved at once. Each takes a thread, for as long as its servers are silent.
-const LOOKUPS: usize = 8;
 
 /// Addresses tried for one connection; with more, each had too little of the time.
 const ADDRESSES: usize = 4;
@@ -42,13 +40,13 @@ struct Inner {
     policy: Arc<Policy>,
     resolve: Duration,
     connect: Duration,
-    lookups: Arc<Semaphore>,
+    lookups: Lookups,
     connections: Arc<Semaphore>,
 }
 
 impl Dialer {
     pub fn new(internet: Arc<dyn Internet>, tls: Arc<ClientConfig>, policy: Arc<Policy>, limits: &Limits) -> Self {
-        let lookups = Arc::new(Semaphore::new(LOOKUPS));
+        let lookups = Lookups::new(internet.clone());
         let connections = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
         let (resolve, connect) = (limits.resolve, limits.connect);
         Self(Arc::new(Inner { internet, tls: tls.into(), policy, resolve, connect, lookups, connections }))
@@ -97,7 +95,8 @@ impl Inner {
             Host::Ipv6(address) => vec![SocketAddr::new(address.into(), port)],
             Host::Domain(name) => self.lookup(name, port).await.map_err(|source| unresolved(name, source))?,
         };
-        let mut refusal = unresolved(url.host_str().unwrap_or_default(), io::ErrorKind::NotFound.into());
+        let nowhere = Arc::new(io::ErrorKind::NotFound.into());
+        let mut refusal = unresolved(url.host_str().unwrap_or_default(), nowhere);
         let mut admitted = Vec::new();
         for address in found {
             match self.policy.admits_address(url, address.ip()) {
@@ -109,12 +108,9 @@ impl Inner {
         if admitted.is_empty() { Err(refusal) } else { Ok(admitted) }
     }
 
-    async fn lookup(&self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-        let lookup = async {
-            let turn = self.lookups.clone().acquire_owned().await.map_err(io::Error::other)?;
-            self.internet.lookup(name.to_owned(), port, turn).await
-        };
-        timeout(self.resolve, lookup).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    async fn lookup(&self, name: &str, port: u16) -> Result<Vec<SocketAddr>, Arc<io::Error>> {
+        let found = timeout(self.resolve, self.lookups.addresses(name, port)).await;
+        found.unwrap_or_else(|_| Err(Arc::new(io::ErrorKind::TimedOut.into())))
     }
 
     /// Tries one address after the other; each has an equal share of the time that is left.
@@ -152,8 +148,8 @@ fn server_name(url: &Url) -> Option<ServerName<'static>> {
     }
 }
 
-fn unresolved(host: &str, source: io::Error) -> Error {
-    Error::Resolve { host: host.to_owned(), source: Arc::new(source) }
+fn unresolved(host: &str, source: Arc<io::Error>) -> Error {
+    Error::Resolve { host: host.to_owned(), source }
 }
 
 fn unconnected(url: &Url, source: io::Error) -> Error {

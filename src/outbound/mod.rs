@@ -9,6 +9,7 @@
 //! | `redirect` | where does an answer send the caller? |
 //! | `response` | how does an answer come into memory? |
 //! | `dial` | how does a host name become a connection? |
+//! | `lookups` | who resolves a name that many ask for at once? |
 //! | `internet` | which system calls does that take? |
 //! | `link` | what is a connection? |
 //! | `trust` | whose certificates are believed? |
@@ -25,6 +26,7 @@ mod error;
 mod exchange;
 mod internet;
 mod link;
+mod lookups;
 mod policy;
 mod redirect;
 mod response;

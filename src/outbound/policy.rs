@@ -6,18 +6,22 @@
 //!
 //! A host in `allowed_hosts` is taken at its word, with bounds:
 //!
-//! | the address is | of a listed host | with `insecure:allow-all` |
-//! | --- | --- | --- |
-//! | public or private | yes | yes |
-//! | loopback | of `localhost`; else if the address or `localhost` is listed, too | yes |
-//! | multicast, documentation, reserved | if the address is listed, too | yes |
-//! | link-local, cloud metadata | if the address is listed, too | no |
+//! | the address is | of a host listed by its name | of one below a listed `*.` | with `insecure:allow-all` |
+//! | --- | --- | --- | --- |
+//! | public | yes | yes | yes |
+//! | private | yes | if the address is listed | yes |
+//! | loopback | of `localhost`; else if the address or `localhost` is listed | the same | yes |
+//! | multicast, documentation, reserved | if the address is listed | the same | yes |
+//! | link-local, cloud metadata | if the address is listed | the same | no |
+//!
+//! Whoever may register a name below a listed `*.` chooses where it leads, hence the difference. An address is listed by
+//! itself or by a range; the last row wants a range that holds nothing else, so that `0.0.0.0/0` does not open it.
 
 use std::net::IpAddr;
 use std::str;
 
 use http::Uri;
-use url::{Host, Url};
+use url::{Host, Position, Url};
 
 use super::Error;
 use super::address::Kind;
@@ -52,7 +56,7 @@ impl Policy {
     /// Whether the host of `url` may be called, as far as its name tells.
     pub fn admits_host(&self, url: &Url) -> Result<(), Error> {
         if !self.allowed.allows(url) {
-            return Err(Error::HostNotAllowed(url.host_str().unwrap_or_default().to_owned()));
+            return Err(Error::HostNotAllowed(url[..Position::BeforePath].to_owned()));
         }
         match url.host() {
             Some(Host::Ipv4(address)) => self.admits_address(url, address.into()),
@@ -64,10 +68,13 @@ impl Policy {
     /// Whether the host of `url`, which may be called, may be called at `address`.
     pub fn admits_address(&self, url: &Url, address: IpAddr) -> Result<(), Error> {
         let admitted = match Kind::of(address) {
-            Kind::Public | Kind::Private => true,
-            Kind::Loopback => self.allows_all() || is_localhost(url) || self.lists(url, &["localhost"], address),
-            Kind::Nowhere => self.allows_all() || self.lists(url, &[], address),
-            Kind::Link => !self.allows_all() && self.lists(url, &[], address),
+            Kind::Public => true,
+            Kind::Private => self.allows_all() || self.allowed.names(url) || self.lists(url, address),
+            Kind::Loopback => {
+                self.allows_all() || is_localhost(url) || self.lists(url, address) || self.lists_localhost(url)
+            }
+            Kind::Nowhere => self.allows_all() || self.lists(url, address),
+            Kind::Link => self.lists_by_itself(url, address),
         };
         let refusal = || Error::AddressNotAllowed { host: url.host_str().unwrap_or_default().to_owned(), address };
         if admitted { Ok(()) } else { Err(refusal()) }
@@ -77,17 +84,21 @@ impl Policy {
         self.allowed == AllowedHosts::All
     }
 
-    /// Whether the list has `address` itself, or one of `names`.
-    fn lists(&self, url: &Url, names: &[&str], address: IpAddr) -> bool {
-        let literal = |address: IpAddr| match address {
-            IpAddr::V4(address) => address.to_string(),
-            IpAddr::V6(address) => format!("[{address}]"),
-        };
-        let spellings = [literal(address), literal(address.to_canonical())];
-        spellings.iter().map(String::as_str).chain(names.iter().copied()).any(|host| {
-            let mut there = url.clone();
-            there.set_host(Some(host)).is_ok() && self.allowed.allows(&there)
-        })
+    fn lists(&self, url: &Url, address: IpAddr) -> bool {
+        self.allowed.ranges(url, address).next().is_some()
+    }
+
+    /// Whether a listed range has `address` and begins and ends with addresses of its kind.
+    fn lists_by_itself(&self, url: &Url, address: IpAddr) -> bool {
+        let kind = Kind::of(address);
+        self.allowed
+            .ranges(url, address)
+            .any(|range| [range.start(), range.end()].map(|&end| Kind::of(end)) == [kind; 2])
+    }
+
+    fn lists_localhost(&self, url: &Url) -> bool {
+        let mut there = url.clone();
+        there.set_host(Some("localhost")).is_ok() && self.allowed.names(&there)
     }
 }
 

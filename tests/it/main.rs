@@ -27,6 +27,8 @@ mod registry_policy; // when registries are asked
 mod registry_push; // registries that do not play along when something is published
 mod responses; // what a guest prints, and what the client gets
 mod routing; // which route answers, sub-routes
+mod sandbox; // volumes against guests that try to get out or to write
+mod secrets; // variables from files and from the server, and who sees their values
 mod shutdown; // signals, and what becomes of requests under way
 mod streaming; // bodies over real sockets, in both directions
 mod support;

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use wagi::config::{Config, Diagnostic, Options, Source};
+use wagi::config::{Config, Diagnostic, Options, ServerEnvironment, Source};
 
 /// The files in a folder of manifests, named as from the root of the package, where tests run.
 fn manifests(folder: &str) -> Vec<PathBuf> {
@@ -25,6 +25,7 @@ fn load(path: &Path) -> (Config, Vec<Diagnostic>) {
     options.strict = path.to_string_lossy().ends_with(".strict.toml");
     options.env_files = vec!["tests/manifests/files/settings.env".into()];
     options.env = vec![("SECOND".to_owned(), "two".to_owned()), ("THIRD".to_owned(), "3".to_owned())];
+    options.server_environment = ServerEnvironment::new(|name| (name == "GREETED").then(|| "world".into()));
     Config::load(&options)
 }
 
@@ -67,6 +68,18 @@ fn good_manifests_load() {
         compare(&path, &(shown(&problems) + "\n" + &summary(&config)), &mut differences);
     }
     assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+/// What stands for a password in these files is in none of the answers to them.
+#[test]
+fn no_problem_shows_the_value_of_a_variable() {
+    for path in manifests("bad") {
+        let (config, problems) = load(&path);
+        let shown = shown(&problems) + &format!("{problems:?} {config:?}");
+        for secret in ["hunter", "1234"] {
+            assert!(!shown.contains(secret), "{}: {shown}", path.display());
+        }
+    }
 }
 
 #[test]

@@ -139,7 +139,7 @@ async fn redirects_out_are_refused() {
         ("302/http://169.254.169.254/latest/meta-data/", 7),
         ("302/http://loop.example/", 7),
         ("302/http://sub.a.example/", 7),
-        ("302/http://a.example./", 7),
+        ("302/http://a.example../", 7),
         ("302/http://user@a.example/", 11),
         ("302/ftp://a.example/", 11),
     ] {

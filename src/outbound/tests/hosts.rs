@@ -6,6 +6,7 @@ async fn internet() -> Arc<Fake> {
     let internet = Fake::new(server(|_| answer(200, &[], "")).await);
     for (name, addresses) in [
         ("good.example", &["93.184.216.34"][..]),
+        ("good.example.", &["93.184.216.34"]),
         ("xn--bcher-kva.example", &["93.184.216.35"]),
         ("localhost", &["127.0.0.1", "::1"]),
         ("api.localhost", &["127.0.0.1"]),
@@ -85,7 +86,7 @@ const SPELLINGS: [(&str, u32, u32); 108] = [
     ("http://good.example:/", 0, 0),
     ("http://good.example:65536/", 10, 10),
     ("http://good.example:x/", 10, 10),
-    ("http://good.example./", 7, 11),
+    ("http://good.example./", 0, 0),
     ("http://good.example../", 7, 11),
     ("http://sub.good.example/", 7, 11),
     ("http://good.example.evil.example/", 7, 11),

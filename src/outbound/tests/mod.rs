@@ -3,6 +3,7 @@
 mod calls;
 mod hosts;
 mod limits;
+mod policy;
 mod tls;
 
 use std::collections::{HashMap, VecDeque};
