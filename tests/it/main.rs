@@ -14,7 +14,8 @@ mod languages; // programs in Rust, C and Go, built from source
 mod manifests; // configuration files beside what is said about them
 mod neighbours; // what guests that compute, grow or wait cost the others
 mod oci; // modules from registries, and registries that do not play along
-mod outbound; // guests that call other servers
+mod outbound;
+mod outbound_languages; // guests that call other servers
 mod readme; // what newcomers are told
 mod responses; // what a guest prints, and what the client gets
 mod routing; // which route answers, sub-routes
