@@ -1,4 +1,4 @@
-// What does an HTTP component in JavaScript see of a request, and can it answer in pieces?
+// What does an HTTP component in JavaScript see of a request, can it answer in pieces, and whom may it call?
 
 const PLAIN = { headers: { 'content-type': 'text/plain' } };
 
@@ -8,6 +8,9 @@ async function answer(request) {
   const url = new URL(request.url);
   if (url.pathname.endsWith('/stream')) {
     return new Response(slowly(), PLAIN);
+  }
+  if (url.pathname.endsWith('/call')) {
+    return called(url.searchParams.get('url'));
   }
   const headers = [...request.headers].map(([name, value]) => `${name}: ${value}\n`).sort();
   const body = await request.text();
@@ -26,4 +29,14 @@ function slowly() {
       controller.close();
     },
   });
+}
+
+// What a GET of the URL brings.
+async function called(url) {
+  try {
+    const answer = await fetch(url);
+    return new Response(`status: ${answer.status}\n${await answer.text()}`, PLAIN);
+  } catch (error) {
+    return new Response(`refused: ${error}\n`, PLAIN);
+  }
 }

@@ -66,10 +66,14 @@ fn a_go_program_that_uses_the_cgi_package_is_served() {
     assert_eq!(connection.get("/app").text(), "hello from Go\nGET /app\n\n");
 }
 
+/// The programs that the guides begin with.
 #[test]
-fn an_assemblyscript_program_is_served() {
-    let Some(path) = built_now("as-hello.wasm") else { return };
-    let wagi = served(&path);
-    let answer = Connection::open(wagi.address()).post("/app/some/path", "0123456789".repeat(1000));
-    assert_eq!((answer.status, answer.text().as_str()), (200, "You asked for /some/path and sent 10000 bytes\n"));
+fn small_programs_in_rust_and_assemblyscript_are_served() {
+    for name in ["hello.wasm", "as-hello.wasm"] {
+        let Some(path) = built_now(name) else { return };
+        let wagi = served(&path);
+        let answer = Connection::open(wagi.address()).post("/app/some/path", "0123456789".repeat(1000));
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/plain")), "{name}");
+        assert_eq!(answer.text(), "You asked for /some/path and sent 10000 bytes\n", "{name}");
+    }
 }

@@ -160,3 +160,17 @@ fn an_assemblyscript_program_without_memory_gets_a_code_as_well() {
     assert_eq!(Connection::open(wagi.address()).get("/").status, 500);
     wagi.logged(&["the guest exited with code 12"]);
 }
+
+/// The program of the guide.
+#[test]
+fn an_assemblyscript_program_shows_what_it_is_answered() {
+    let Some(program) = built_now("as-fetch.wasm") else { return };
+    let body = "0123456789".repeat(1000);
+    let upstream = Upstream::start(move |_| reply("203 Fine", "Content-Type: a/b\r\n", &body));
+    let wagi = Site::new().module("/open", &program, LOOPBACK).module("/closed", &program, "").start(&[]);
+    let mut connection = Connection::open(wagi.address());
+    let shown = connection.get(&format!("/open?{}", upstream.url("/path"))).text();
+    assert_eq!(shown, format!("status: 203\ntype: a/b\n{}", "0123456789".repeat(1000)));
+    assert_eq!(connection.get(&format!("/closed?{}", upstream.url("/path"))).text(), "refused: 7\n");
+    assert_eq!(upstream.only().line, "GET /path");
+}
