@@ -21,7 +21,7 @@ const PROGRAMS: [(&str, &str); 9] = [
     ("/c-closed/...", "http-c.wasm"),
 ];
 
-/// The routes of components that describe their request, and of those, below `/stream`, that stream.
+/// The routes of components that describe their request and, below `/stream`, print in pieces.
 const HTTP: [&str; 3] = ["/c", "/python", "/js"];
 
 /// A server over all of them.
@@ -42,10 +42,20 @@ fn sent(connection: &mut Connection, request: &str, body: &str) -> Answer {
     connection.answer()
 }
 
-/// Twice, since each request gets an instance of its own.
+/// One test for all of it: the larger of the programs take their time to compile.
 #[test]
 fn components_and_modules_are_served_by_one_process() {
     let Some(wagi) = served() else { return };
+    every_program_answers(&wagi);
+    a_wasi_cli_component_gets_what_a_module_gets(&wagi);
+    http_components_answer_in_pieces(&wagi);
+    http_components_get_large_bodies_and_send_them(&wagi);
+    http_components_call_whom_their_entry_names(&wagi);
+    assert!(!wagi.log().contains("panicked"), "{}", wagi.log());
+}
+
+/// Twice, since each request gets an instance of its own.
+fn every_program_answers(wagi: &Wagi) {
     let mut connection = Connection::open(wagi.address());
     for _ in 0..2 {
         assert_eq!(connection.get("/module/args?a=b&c").text(), "\"/module/args\"\n\"a=b\"\n\"c\"\n");
@@ -66,9 +76,7 @@ fn components_and_modules_are_served_by_one_process() {
 }
 
 /// A program is the same as a module and as a component: what one prints, the other prints.
-#[test]
-fn a_wasi_cli_component_gets_what_a_module_gets() {
-    let Some(wagi) = served() else { return };
+fn a_wasi_cli_component_gets_what_a_module_gets(wagi: &Wagi) {
     let mut connection = Connection::open(wagi.address());
     let mut variables = |route: &str| {
         let text = connection.get(&format!("{route}/env?query")).text();
@@ -93,9 +101,7 @@ fn a_wasi_cli_component_gets_what_a_module_gets() {
     }
 }
 
-#[test]
-fn http_components_answer_in_pieces() {
-    let Some(wagi) = served() else { return };
+fn http_components_answer_in_pieces(wagi: &Wagi) {
     for route in HTTP {
         let mut connection = Connection::open(wagi.address());
         connection.send(format!("GET {route}/stream HTTP/1.1\r\nHost: localhost\r\n\r\n"));
@@ -108,9 +114,7 @@ fn http_components_answer_in_pieces() {
     }
 }
 
-#[test]
-fn http_components_get_large_bodies_and_send_them() {
-    let Some(wagi) = served() else { return };
+fn http_components_get_large_bodies_and_send_them(wagi: &Wagi) {
     let body = "0123456789".repeat(100_000);
     for route in HTTP {
         let text = Connection::open(wagi.address()).post(route, &body).text();
@@ -118,9 +122,7 @@ fn http_components_get_large_bodies_and_send_them() {
     }
 }
 
-#[test]
-fn http_components_call_whom_their_entry_names() {
-    let Some(wagi) = served() else { return };
+fn http_components_call_whom_their_entry_names(wagi: &Wagi) {
     let upstream = Upstream::start(|received| reply("203 Fine", "", format!("got {}", received.line)));
     let mut connection = Connection::open(wagi.address());
     let url = upstream.url("/inner?x");
