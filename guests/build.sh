@@ -47,7 +47,7 @@ build_rust() {
     local arguments=(build --quiet --release --locked --target wasm32-wasip1 --manifest-path "$workspace/Cargo.toml"
         --package "$package" --target-dir "$build")
     # Panic messages name source files: without this, the bytes would depend on where they lie.
-    local flags="--remap-path-prefix=$workspace=guests --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
+    local flags="--remap-path-prefix=$(dirname "$here")= --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
     # Flags meant for building the gateway would replace those given here.
     unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
     if has_rustup_target; then
