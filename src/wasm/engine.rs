@@ -1,7 +1,8 @@
 //! How is the engine set up?
 //!
-//! One engine per process. Instances, memories and stacks come from a pool made at start, so that a fresh instance per
-//! request costs microseconds; where the address space for the pool is not to be had, they are allocated on demand.
+//! There is one for modules, and another for components once there is a component: what components need would slow
+//! modules down. Instances, memories and stacks come from a pool made at start, so that a fresh instance per request costs
+//! microseconds; where the address space for the pool is not to be had, they are allocated on demand.
 
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result};
 
@@ -10,6 +11,7 @@ use crate::config::CompilationCache;
 use super::cache;
 
 /// What the operator's configuration says about the engine.
+#[derive(Clone)]
 pub struct EngineConfig {
     /// The most guests that run at once.
     pub instances: u32,
@@ -39,13 +41,40 @@ const INSTANCE_SIZE: usize = 16 << 20;
 const MEMORIES_PER_MODULE: u32 = 4;
 const TABLES_PER_MODULE: u32 = 4;
 
-/// Makes the engine.
-pub(super) fn engine(config: &EngineConfig) -> Result<Engine> {
-    let mut pooled = common(config)?;
-    pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config)));
+/// What a component may consist of: those made of interpreters and their libraries have some dozens of core modules, each
+/// with a small table of its own at most, and one memory that all of them share.
+const CORE_INSTANCES_PER_COMPONENT: u32 = 256;
+const MEMORIES_PER_COMPONENT: u32 = 4;
+const TABLES_PER_COMPONENT: u32 = 16;
+
+/// Each call into a component that waits has a stack; those of WASI 0.3 may wait several times at once.
+const STACKS_PER_COMPONENT: u32 = 4;
+
+/// Makes the engine for modules.
+pub(super) fn for_modules(config: &EngineConfig) -> Result<Engine> {
+    engine(pool_for_modules(config), || {
+        let mut modules = common(config)?;
+        // What only components need, and stores are cheaper without.
+        modules.wasm_component_model(false).concurrency_support(false);
+        Ok(modules)
+    })
+}
+
+/// Makes the engine for components.
+pub(super) fn for_components(config: &EngineConfig) -> Result<Engine> {
+    engine(pool_for_components(config), || {
+        let mut components = common(config)?;
+        components.wasm_component_model(true).wasm_component_model_async(true).concurrency_support(true);
+        Ok(components)
+    })
+}
+
+fn engine(pool: PoolingAllocationConfig, config: impl Fn() -> Result<Config>) -> Result<Engine> {
+    let mut pooled = config()?;
+    pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Engine::new(&pooled).or_else(|error| {
         tracing::warn!(error = %format!("{error:#}"), "cannot make a pool of instances: requests will be slower");
-        Engine::new(&common(config)?)
+        Engine::new(&config()?)
     })
 }
 
@@ -56,15 +85,12 @@ fn common(config: &EngineConfig) -> Result<Config> {
         .max_wasm_stack(config.wasm_stack)
         .async_stack_size(config.wasm_stack + STACK_FOR_HOST)
         .wasm_multi_memory(true)
-        .wasm_component_model(false)
-        // What only components need, and stores are cheaper without.
-        .concurrency_support(false)
         .memory_init_cow(true)
         .cache(config.cache.as_ref().map(cache::open).transpose()?);
     Ok(common)
 }
 
-fn pool(config: &EngineConfig) -> PoolingAllocationConfig {
+fn pool_for_modules(config: &EngineConfig) -> PoolingAllocationConfig {
     let instances = config.instances.saturating_add(SPARE_INSTANCES);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_core_instances(instances)
@@ -81,5 +107,20 @@ fn pool(config: &EngineConfig) -> PoolingAllocationConfig {
         .async_stack_keep_resident(STACK_KEPT)
         .max_unused_warm_slots(instances)
         .pagemap_scan(Enabled::Auto);
+    pool
+}
+
+fn pool_for_components(config: &EngineConfig) -> PoolingAllocationConfig {
+    let instances = config.instances.saturating_add(SPARE_INSTANCES);
+    let mut pool = pool_for_modules(config);
+    pool.total_component_instances(instances)
+        .total_core_instances(instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT))
+        .total_memories(instances.saturating_mul(MEMORIES_PER_COMPONENT))
+        .total_tables(instances.saturating_mul(TABLES_PER_COMPONENT))
+        .total_stacks(instances.saturating_mul(STACKS_PER_COMPONENT))
+        .max_component_instance_size(INSTANCE_SIZE)
+        .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
+        .max_memories_per_component(MEMORIES_PER_COMPONENT)
+        .max_tables_per_component(TABLES_PER_COMPONENT);
     pool
 }
