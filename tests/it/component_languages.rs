@@ -70,7 +70,10 @@ fn every_program_answers(wagi: &Wagi) {
             assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/plain")), "{route}");
             let text = answer.text();
             assert!(text.starts_with(&format!("PUT {route}/some/path?query\n")), "{text}");
-            assert!(text.contains("\nx-mine: one\n") && text.ends_with("\n\nthe body"), "{text}");
+            for line in ["x-mine: one", "wagi-path-info: /some/path", &format!("wagi-script-name: {route}")] {
+                assert!(text.contains(&format!("\n{line}\n")), "{line}: {text}");
+            }
+            assert!(text.ends_with("\n\nthe body"), "{text}");
         }
     }
 }
