@@ -55,7 +55,7 @@ fn list(calls: &str) -> anyhow::Result<()> {
         }
     }
     for mut response in open {
-        let missing = response.header_get("X-Missing".to_owned()).map_or_else(|error| error.to_string(), |value| value);
+        let missing = response.header_get("X-Missing".to_owned()).unwrap_or_else(|error| error.to_string());
         let all = response.headers_get_all().map_or_else(|error| error.to_string(), |all| all.len().to_string());
         let mut piece = [0; 3];
         let read = response.body_read(&mut piece)?;
