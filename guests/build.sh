@@ -26,6 +26,7 @@ if [[ $# -lt 1 || $1 == -* ]]; then
     exit 2
 fi
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(dirname "$here")
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
 shift
@@ -47,7 +48,7 @@ build_rust() {
     local arguments=(build --quiet --release --locked --target wasm32-wasip1 --manifest-path "$workspace/Cargo.toml"
         --package "$package" --target-dir "$build")
     # Panic messages name source files: without this, the bytes would depend on where they lie.
-    local flags="--remap-path-prefix=$(dirname "$here")= --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
+    local flags="--remap-path-prefix=$root= --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
     # Flags meant for building the gateway would replace those given here.
     unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
     if has_rustup_target; then
@@ -148,7 +149,7 @@ for kind in "${@:-rust}"; do
     rust) build_rust wagi-guests "$here" probe ;;
     hello) build_rust wagi-guests "$here" hello ;;
     outbound) build_rust wagi-guest-outbound "$here" outbound ;;
-    azure) build_rust azure-blob "$(dirname "$here")/examples/azure-blob" azure-blob ;;
+    azure) build_rust azure-blob "$root/examples/azure-blob" azure-blob ;;
     cli-rust)
         build_rust wagi-guests "$here" probe
         adapt "$out/probe.wasm" command cli-rust
