@@ -1,11 +1,20 @@
 #!/usr/bin/env bash
 # How are the guest programs built from source?
 #
-#   guests/build.sh OUT_DIR [rust] [outbound] [c] [go]        without a name: rust
+#   guests/build.sh OUT_DIR [KIND]...        without a kind: rust
 #
-# Leaves probe.wasm, outbound.wasm, c-hello.wasm, c-echo.wasm and go-hello.wasm in OUT_DIR, as far as asked for.
-# Installs nothing; outbound, in Rust like the probe, depends on crates, which are downloaded. Refresh the copy that the
-# tests carry with `guests/build.sh tests/guests`.
+# Leaves in OUT_DIR, as far as asked for:
+#   rust hello       probe.wasm, hello.wasm: core modules in Rust
+#   outbound azure   outbound.wasm, azure-blob.wasm: core modules that call out; they depend on crates, which are downloaded
+#   c go             c-hello.wasm, c-echo.wasm, go-hello.wasm: core modules
+#   assemblyscript   as-hello.wasm, as-fetch.wasm, as-calls.wasm, as-no-memory.wasm: core modules
+#   cli-rust         cli-rust.wasm: the probe as a `wasi:cli` component
+#   http-rust http-c http-python http-js
+#                    http-rust.wasm, http-c.wasm, http-c-hello.wasm, http-python.wasm, http-js.wasm: `wasi:http` components
+#
+# Installs nothing. Compilers are taken from PATH; those from npm, and the definition of `wasi:http`, from the node_modules
+# in NPM_DIR, which is this directory unless said otherwise (`npm install` in it). http-c wants wit-bindgen as well, and
+# http-python componentize-py. Refresh the copy that the tests carry with `guests/build.sh tests/guests`.
 #
 # Rust is built with rustup's wasm32-wasip1 target where that is installed. Otherwise with Debian's compiler, which
 # builds the standard library from source (packages rustc-web cargo-web rust-web-src wasi-libc lld). Two compilers write
@@ -13,36 +22,44 @@
 set -euo pipefail
 
 if [[ $# -lt 1 || $1 == -* ]]; then
-    sed -n '2,5s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,14s/^# \{0,1\}//p' "$0" >&2
     exit 2
 fi
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(dirname "$here")
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
 shift
+npm=$(cd "${NPM_DIR:-$here}" && pwd)
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
 
 has_rustup_target() {
     command -v rustup >/dev/null && rustup target list --installed 2>/dev/null | grep -qx wasm32-wasip1
 }
 
-# Builds the package $1, whose program is called $2.
+# Builds the package $1 of the workspace $2, and takes from it the programs named behind. A program is a command, unless
+# `model` says reactor: a library, whose functions are called from outside.
 build_rust() {
+    local package=$1 workspace=$2 name
+    local crt1=/usr/lib/wasm32-wasi/crt1-${model:-command}.o
+    shift 2
     local build=${CARGO_TARGET_DIR:-$here/target}
-    local arguments=(build --quiet --release --locked --target wasm32-wasip1 --manifest-path "$here/Cargo.toml"
-        --package "$1" --target-dir "$build")
+    local arguments=(build --quiet --release --locked --target wasm32-wasip1 --manifest-path "$workspace/Cargo.toml"
+        --package "$package" --target-dir "$build")
     # Panic messages name source files: without this, the bytes would depend on where they lie.
-    local flags="--remap-path-prefix=$here=guests --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
+    local flags="--remap-path-prefix=$root= --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
     # Flags meant for building the gateway would replace those given here.
     unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
     if has_rustup_target; then
         CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS=$flags cargo "${arguments[@]}"
-    elif [[ -x /usr/bin/cargo && -x /usr/bin/rustc && -f /usr/lib/wasm32-wasi/crt1-command.o ]]; then
+    elif [[ -x /usr/bin/cargo && -x /usr/bin/rustc && -f $crt1 ]]; then
         # Debian ships a compiler that knows the target, and the C library, but no built standard library. Building one
         # is reserved to nightly compilers, hence the bootstrap switch. The C start-up file is named because a compiler
         # that does not carry its own no longer looks for one.
         flags+=" --remap-path-prefix=/usr/lib/rustlib/src/rust=rust"
         flags+=" -Clink-self-contained=no -Clinker-flavor=wasm-ld"
-        flags+=" -Clink-arg=/usr/lib/wasm32-wasi/crt1-command.o -L/usr/lib/wasm32-wasi"
+        flags+=" -Clink-arg=$crt1 -L/usr/lib/wasm32-wasi"
         RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld \
             CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS=$flags \
             /usr/bin/cargo "${arguments[@]}" -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
@@ -51,7 +68,9 @@ build_rust() {
         exit 1
     fi
     # Not `cp`, which would make the copy executable.
-    install -m 644 "$build/wasm32-wasip1/release/$2.wasm" "$out/$2.wasm"
+    for name in "$@"; do
+        install -m 644 "$build/wasm32-wasip1/release/$name.wasm" "$out/$name.wasm"
+    done
 }
 
 build_c() {
@@ -67,14 +86,84 @@ build_go() {
         go build -trimpath -ldflags=-s -o "$out/go-hello.wasm" hello.go)
 }
 
-for language in "${@:-rust}"; do
-    case $language in
-    rust) build_rust wagi-guests probe ;;
-    outbound) build_rust wagi-guest-outbound outbound ;;
-    c | go) "build_$language" ;;
+build_assemblyscript() {
+    local name sources
+    # The compiler takes no absolute paths.
+    sources=$(realpath --relative-to "$npm" "$here/assemblyscript")
+    for name in hello fetch calls; do
+        (cd "$npm" && node_modules/.bin/asc "$sources/$name.ts" -O \
+            --config node_modules/@assemblyscript/wasi-shim/asconfig.json -o "$scratch/$name.wasm")
+        install -m 644 "$scratch/$name.wasm" "$out/as-$name.wasm"
+    done
+    (cd "$npm" && node_modules/.bin/asc "$sources/no_memory.ts" -O --use abort= --runtime stub --noExportMemory \
+        -o "$scratch/no-memory.wasm")
+    install -m 644 "$scratch/no-memory.wasm" "$out/as-no-memory.wasm"
+}
+
+# Makes a component of the core module $1 with the adapter for $2, command or reactor, and calls it $3.
+adapt() {
+    "$npm/node_modules/.bin/jco" new "$1" "--wasi-$2" -o "$scratch/component.wasm" >/dev/null
+    install -m 644 "$scratch/component.wasm" "$out/$3.wasm"
+}
+
+# Lays out the world of guests/wit with all it depends on.
+lay_out_wit() {
+    local wasi=$npm/node_modules/@bytecodealliance/jco/lib/wit/builtin/0.2.12
+    rm -rf "$scratch/wit"
+    mkdir "$scratch/wit"
+    cp "$here/wit/http.wit" "$scratch/wit/"
+    cp -r "$wasi" "$scratch/wit/deps"
+    # The JavaScript engine knows itself by this version and no other. The interfaces are the same.
+    sed -i 's/0\.2\.12/0.2.10/g' "$scratch"/wit/deps/*/*.wit
+}
+
+build_http_c() {
+    lay_out_wit
+    wit-bindgen c "$scratch/wit" --world wagi:guests/http --out-dir "$scratch/c" >/dev/null
+    local name
+    for name in http http_hello; do
+        # The generated code has parameters it does not use.
+        clang --target=wasm32-wasi -mexec-model=reactor -O2 -Wall -Wextra -Werror -Wno-unused-parameter -Wl,--strip-all \
+            -I "$scratch/c" "$here/c/$name.c" "$scratch/c/http.c" "$scratch/c/http_component_type.o" -o "$scratch/$name.wasm"
+    done
+    adapt "$scratch/http.wasm" reactor http-c
+    adapt "$scratch/http_hello.wasm" reactor http-c-hello
+}
+
+build_http_python() {
+    lay_out_wit
+    PYTHONDONTWRITEBYTECODE=1 componentize-py -q -d "$scratch/wit" -w wagi:guests/http \
+        componentize -p "$here/python" app -o "$scratch/python.wasm"
+    install -m 644 "$scratch/python.wasm" "$out/http-python.wasm"
+}
+
+build_http_js() {
+    lay_out_wit
+    "$npm/node_modules/.bin/componentize-js" "$here/javascript/app.js" -w "$scratch/wit" -n http -o "$scratch/js.wasm"
+    install -m 644 "$scratch/js.wasm" "$out/http-js.wasm"
+}
+
+for kind in "${@:-rust}"; do
+    begin=$SECONDS
+    case $kind in
+    rust) build_rust wagi-guests "$here" probe ;;
+    hello) build_rust wagi-guests "$here" hello ;;
+    outbound) build_rust wagi-guest-outbound "$here" outbound ;;
+    azure) build_rust azure-blob "$root/examples/azure-blob" azure-blob ;;
+    cli-rust)
+        build_rust wagi-guests "$here" probe
+        adapt "$out/probe.wasm" command cli-rust
+        ;;
+    http-rust)
+        model=reactor build_rust wagi-guest-http "$here" http_rust
+        adapt "$out/http_rust.wasm" reactor http-rust
+        rm "$out/http_rust.wasm"
+        ;;
+    c | go | assemblyscript | http-c | http-python | http-js) "build_${kind//-/_}" ;;
     *)
-        echo "build.sh: no guests in '$language'" >&2
+        echo "build.sh: no guests of the kind '$kind'" >&2
         exit 2
         ;;
     esac
+    echo "$kind: $((SECONDS - begin)) s"
 done

@@ -44,8 +44,10 @@ struct CommandLine {
 pub fn parse() -> Command {
     let variable = |name: &str| std::env::var_os(name);
     let mut command = parse_from(std::env::args_os(), variable).unwrap_or_else(|error| error.exit());
-    if let Command::Serve(options) = &mut command {
-        options.server_environment = ServerEnvironment::new(variable);
+    match &mut command {
+        Command::Serve(options) => options.server_environment = ServerEnvironment::new(variable),
+        Command::Lock(lock) => lock.server_environment = ServerEnvironment::new(variable),
+        _ => {}
     }
     command
 }

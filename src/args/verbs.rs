@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use wagi::config::ServerEnvironment;
 use wagi::fetch::{self, Publication};
 
 use crate::commands::{Command, cache, inspect, lock, login, pull, push};
@@ -164,6 +165,7 @@ impl Verb {
                 config,
                 module_cache: registries.module_cache(variable),
                 registries: registries.registries(variable),
+                server_environment: ServerEnvironment::default(),
             }),
             Self::Cache(CacheVerb::List { caches }) => Command::Cache(cache::Cache::List(caches.whereabouts(variable))),
             Self::Cache(CacheVerb::Prune { unused_for, caches }) => {

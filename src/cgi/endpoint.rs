@@ -5,7 +5,7 @@
 //! asks it for each request.
 
 use http::header::{HOST, HeaderMap};
-use http::uri::Uri;
+use http::uri::{Authority, Uri};
 
 /// What `--hostname` is taken for when the operator says nothing.
 const DEFAULT_HOSTNAME: &str = "localhost:3000";
@@ -41,6 +41,18 @@ impl Endpoint {
     /// The URL scheme.
     pub fn scheme(&self) -> &'static str {
         if self.https { "https" } else { "http" }
+    }
+
+    /// What a URL of this server has between scheme and path: what the client addressed or, if it did not say so in a
+    /// way that fits there, our own name and port.
+    pub fn authority(&self, uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
+        let addressed = host_field(headers).or_else(|| Some(uri.authority()?.as_str())).map(without_userinfo);
+        let addressed =
+            addressed.and_then(|text| text.parse().ok()).filter(|addressed: &Authority| !addressed.host().is_empty());
+        addressed.or_else(|| {
+            let name = self.name.as_deref().unwrap_or("localhost");
+            self.port.as_ref().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}")).parse().ok()
+        })
     }
 
     pub(super) fn address<'a>(&'a self, uri: &'a Uri, headers: &'a HeaderMap) -> ServerAddress<'a> {
@@ -158,6 +170,31 @@ mod tests {
             (b"]", "] 7"),
         ] {
             assert_eq!(address(false, Some("own:7"), "/", Some(host)), expected, "{host:?}");
+        }
+    }
+
+    #[test]
+    fn the_authority_is_what_the_client_addressed_or_our_own() {
+        for (target, host, expected) in [
+            ("/", Some("a.example:81"), "a.example:81"),
+            ("/", Some("A.example"), "A.example"),
+            ("/", Some("[::1]:80"), "[::1]:80"),
+            ("/", Some("user@a.example"), "a.example"),
+            ("http://a.example:81/", None, "a.example:81"),
+            ("http://u:p@a.example/", None, "a.example"),
+            ("http://a.example/", Some("b.example"), "b.example"),
+            ("/", Some(":81"), "own:7"),
+            ("/", Some("a b"), "own:7"),
+            ("/", Some("[::1"), "own:7"),
+            ("/", Some(""), "own:7"),
+            ("/", None, "own:7"),
+        ] {
+            let endpoint = Endpoint::new(false, Some("own:7"));
+            let mut headers = HeaderMap::new();
+            headers.extend(host.map(|host| (HOST, HeaderValue::from_static(host))));
+            let uri = target.parse().expect("a request target");
+            let authority = endpoint.authority(&uri, &headers).expect("an authority");
+            assert_eq!(authority.as_str(), expected, "{target} {host:?}");
         }
     }
 

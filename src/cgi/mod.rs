@@ -22,4 +22,5 @@ pub use command_line::CommandLine;
 pub use endpoint::Endpoint;
 pub use head_reader::HeadReader;
 pub use meta_variables::{BadRequest, RequestHead, RouteVariables};
-pub use response::{Dropped, HeadError, Kind, Reason, ResponseHead};
+pub(crate) use request_headers::remove_withheld;
+pub use response::{Dropped, HeadError, Kind, Reason, ResponseHead, keep_allowed_trailers};

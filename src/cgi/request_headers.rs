@@ -64,6 +64,15 @@ impl HeaderFilter {
     }
 }
 
+/// Removes the fields that no program behind the gateway is to see, whichever way it is told of the others.
+pub(crate) fn remove_withheld(headers: &mut HeaderMap) {
+    let nominated = nominated(headers);
+    let withheld: Vec<HeaderName> = headers.keys().filter(|name| is_withheld(name.as_str())).cloned().collect();
+    for name in withheld.iter().chain(&nominated) {
+        headers.remove(name);
+    }
+}
+
 /// Whether a field is about the connection (RFC 9110 §7.6.1), is a proxy's, or would pose as a variable that programs
 /// take their proxy from (`Proxy` as HTTP_PROXY).
 fn is_withheld(name: &str) -> bool {

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use http::status::StatusCode;
 
 /// More fields than any script needs; a header map would panic at 32768 names.
@@ -103,6 +103,44 @@ impl ResponseHead {
             return Fields::of(&text.replace('\0', ""))?.into_head();
         }
         Fields::of(text)?.into_head()
+    }
+
+    /// The same for a program that speaks HTTP: what it says, without what is not its to say.
+    pub fn of_http(status: StatusCode, mut headers: HeaderMap, limit: usize) -> Result<Self, HeadError> {
+        if status.is_informational() {
+            return Err(HeadError::Informational(status.as_u16()));
+        }
+        // As a line has them, with a colon, a blank and the end of the line.
+        let length: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        if length > limit {
+            return Err(HeadError::TooLong { limit });
+        }
+        if headers.len() > MOST_FIELDS {
+            return Err(HeadError::TooManyFields);
+        }
+        let mut fields = Fields::default();
+        for value in headers.get_all(CONTENT_LENGTH) {
+            fields.add_length(&String::from_utf8_lossy(value.as_bytes()));
+        }
+        headers.remove(CONTENT_LENGTH);
+        // It tells which fields come behind the body, and HTTP/1.1 sends none that it does not name (RFC 9110 §6.6.2).
+        let dropped = |name: &&HeaderName| is_about_the_connection(name) && name.as_str() != "trailer";
+        for name in headers.keys().filter(dropped).cloned().collect::<Vec<_>>() {
+            headers.remove(&name);
+            fields.drop(name.as_str(), Reason::Connection);
+        }
+        let content_length = if let Length::Said(length) = fields.content_length { Some(length) } else { None };
+        Ok(Self { status, headers, content_length, dropped: fields.dropped, kind: Kind::Document })
+    }
+}
+
+/// Leaves of an answer's trailer fields those that may come behind its body.
+pub fn keep_allowed_trailers(trailers: &mut HeaderMap) {
+    // RFC 9110 §6.5.1: nothing about framing, routing or the connection, which would come too late there.
+    let is_late =
+        |name: &HeaderName| is_about_the_connection(name) || [CONTENT_LENGTH, CONTENT_TYPE, HOST].contains(name);
+    for name in trailers.keys().filter(|name| is_late(name)).cloned().collect::<Vec<_>>() {
+        trailers.remove(&name);
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use wagi::config::{Config, LOCK_FILE, LockFile, Options, Registries, Source};
+use wagi::config::{Config, LOCK_FILE, LockFile, Options, Registries, ServerEnvironment, Source};
 use wagi::fetch;
 
 use super::progress::Bars;
@@ -17,6 +17,7 @@ pub struct Lock {
     pub config: PathBuf,
     pub module_cache: Option<PathBuf>,
     pub registries: Registries,
+    pub server_environment: ServerEnvironment,
 }
 
 impl Lock {
@@ -24,6 +25,7 @@ impl Lock {
         let mut options = Options::new(Source::Manifest(self.config.clone()));
         options.module_cache = self.module_cache;
         options.registries = self.registries;
+        options.server_environment = self.server_environment;
         options.lock = LockFile::Ignored;
         let (mut config, mut problems) = Config::load(&options);
         let lock = fetch::resolve(&mut config, &mut problems, Bars::on_stderr().shared()).await;

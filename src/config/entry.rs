@@ -78,7 +78,7 @@ pub(super) fn read(
         volumes,
         allowed_hosts,
         http_max_concurrency,
-        pass_authorization: pass_authorization.unwrap_or(false),
+        pass_authorization,
         limits,
     })
 }

@@ -148,8 +148,9 @@ pub struct ScriptConfig {
     pub allowed_hosts: AllowedHosts,
     /// How many responses of such calls it may hold open; `None` for any number.
     pub http_max_concurrency: Option<u32>,
-    /// Whether it is shown the client's credentials. Default: no.
-    pub pass_authorization: bool,
+    /// Whether it is shown the client's credentials, if that was said. Components that are asked over HTTP see them
+    /// otherwise, all others do not.
+    pub pass_authorization: Option<bool>,
     /// What it may use.
     pub limits: Limits,
 }
@@ -230,7 +231,7 @@ impl ScriptConfig {
             volumes: Vec::new(),
             allowed_hosts: AllowedHosts::None,
             http_max_concurrency: None,
-            pass_authorization: false,
+            pass_authorization: None,
             limits: Limits::default(),
         }
     }

@@ -9,7 +9,7 @@ use crate::cgi::ResponseHead;
 use crate::observe::Record;
 
 use super::ScriptRoute;
-use super::body::AnswerBody;
+use super::body::{AnswerBody, Rest};
 use super::failure::Failure;
 use super::opening::Opened;
 
@@ -43,20 +43,29 @@ pub(super) fn refused(failure: &Failure, mut record: Box<Record>) -> Response<An
     response
 }
 
-/// What the script printed.
-pub(super) fn printed(
+/// What the script has answered.
+pub(super) fn answered(
     opened: Opened,
     method: &Method,
     script: &ScriptRoute,
     mut record: Box<Record>,
 ) -> Response<AnswerBody> {
-    let Opened { head, body, more, stopped } = opened;
+    let Opened { head, body, trailers, more, goes_on, stopped } = opened;
     record.answered(head.status, if stopped { "stopped" } else { "ok" });
     note_dropped(&head, &mut record);
+    if let Some(run) = goes_on {
+        record.cpu_time = run.cpu_time();
+        run.let_finish(script.time_between_outputs);
+    }
     let (status, claimed, mut headers) = (head.status, head.content_length, head.headers);
     let body = match more {
-        Some(run) => AnswerBody::running(body, run, script.time_between_outputs, record),
-        None => AnswerBody::known(body, record),
+        // What CGI scripts say of it has never been passed on; with components it is part of the protocol.
+        Some(run) => {
+            let length = claimed.filter(|_| script.speaks_http());
+            let rest = Rest { printed: body, length, run, longest_pause: script.time_between_outputs };
+            AnswerBody::running(rest, record)
+        }
+        None => AnswerBody::known(body, record).with_trailers(trailers),
     };
     // RFC 9110 §9.3.2: the length a GET would have had. Only the guest can know it if it printed no body. §8.6: never
     // with a 204.

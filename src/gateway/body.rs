@@ -10,9 +10,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
+use crate::cgi::keep_allowed_trailers;
 use crate::observe::Record;
 use crate::wasm::{Output, Run};
 
@@ -31,11 +33,27 @@ pub struct BrokenOff;
 
 enum Content {
     Known(Bytes),
+    /// Known as well, with trailers behind it.
+    Ending(Bytes, Option<HeaderMap>),
     Running(Box<Running>),
+}
+
+/// A guest that goes on with its answer.
+pub(super) struct Rest {
+    /// What of the body is there already.
+    pub printed: Bytes,
+    /// How long the whole body will be, if the guest has said so in a way that holds.
+    pub length: Option<u64>,
+    /// The guest.
+    pub run: Run,
+    /// How long it may be silent.
+    pub longest_pause: Duration,
 }
 
 struct Running {
     printed: Bytes,
+    /// How much of a body is still to come whose length was announced.
+    left: Option<u64>,
     run: Option<Run>,
     longest_pause: Duration,
     timer: Option<Pin<Box<Sleep>>>,
@@ -47,8 +65,17 @@ impl AnswerBody {
         Self { content: Content::Known(bytes), record: Some(record) }
     }
 
-    pub(super) fn running(printed: Bytes, run: Run, longest_pause: Duration, record: Box<Record>) -> Self {
-        let running = Running { printed, run: Some(run), longest_pause, timer: None, waiting: false };
+    /// The same body with trailers behind it, if there are any.
+    pub(super) fn with_trailers(mut self, trailers: Option<HeaderMap>) -> Self {
+        if let (Content::Known(bytes), Some(trailers)) = (&mut self.content, trailers) {
+            self.content = Content::Ending(std::mem::take(bytes), Some(allowed(trailers)));
+        }
+        self
+    }
+
+    pub(super) fn running(rest: Rest, record: Box<Record>) -> Self {
+        let Rest { printed, length: left, run, longest_pause } = rest;
+        let running = Running { printed, left, run: Some(run), longest_pause, timer: None, waiting: false };
         Self { content: Content::Running(Box::new(running)), record: Some(record) }
     }
 }
@@ -64,23 +91,46 @@ impl Running {
         timer.as_mut().poll(cx)
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         if !self.printed.is_empty() {
-            return Poll::Ready(Some(Ok(std::mem::take(&mut self.printed))));
+            let printed = std::mem::take(&mut self.printed);
+            return Poll::Ready(Some(self.within_length(printed)));
         }
         let Some(run) = &mut self.run else { return Poll::Ready(None) };
         match run.poll_output(cx) {
             Poll::Ready(Output::Bytes(bytes)) => {
                 self.waiting = false;
-                Poll::Ready(Some(Ok(bytes)))
+                Poll::Ready(Some(self.within_length(bytes)))
             }
-            Poll::Ready(Output::Ended(ending)) => Poll::Ready(Failure::of(ending).map(Err)),
+            Poll::Ready(Output::Trailers(trailers)) => Poll::Ready(Some(Ok(Frame::trailers(allowed(trailers))))),
+            Poll::Ready(Output::Ended(ending)) => Poll::Ready(self.ended(Failure::of(ending)).map(Err)),
+            Poll::Ready(Output::Complete) => Poll::Ready(self.ended(None).map(Err)),
+            // A second head cannot be sent.
+            Poll::Ready(Output::Head(_)) => Poll::Ready(self.ended(Some(Failure::TwoHeads)).map(Err)),
             Poll::Pending => {
                 std::task::ready!(self.poll_late(cx));
                 Poll::Ready(Some(Err(Failure::OutputLate(self.longest_pause))))
             }
         }
     }
+
+    /// A body that was announced to have a length is no longer than that ...
+    fn within_length(&mut self, bytes: Bytes) -> Result<Frame<Bytes>, Failure> {
+        if let Some(left) = &mut self.left {
+            *left = left.checked_sub(bytes.len() as u64).ok_or(Failure::WrongLength)?;
+        }
+        Ok(Frame::data(bytes))
+    }
+
+    /// ... and no shorter.
+    fn ended(&self, failure: Option<Failure>) -> Option<Failure> {
+        failure.or_else(|| self.left.is_some_and(|left| left > 0).then_some(Failure::WrongLength))
+    }
+}
+
+fn allowed(mut trailers: HeaderMap) -> HeaderMap {
+    keep_allowed_trailers(&mut trailers);
+    trailers
 }
 
 impl Body for AnswerBody {
@@ -90,14 +140,22 @@ impl Body for AnswerBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let this = &mut *self;
         let polled = match &mut this.content {
-            Content::Known(bytes) if bytes.is_empty() => None,
-            Content::Known(bytes) => Some(Ok(std::mem::take(bytes))),
+            Content::Known(bytes) | Content::Ending(bytes, _) if !bytes.is_empty() => {
+                Some(Ok(Frame::data(std::mem::take(bytes))))
+            }
+            Content::Known(_) => None,
+            Content::Ending(_, trailers) => trailers.take().map(|trailers| Ok(Frame::trailers(trailers))),
             Content::Running(running) => {
                 let polled = std::task::ready!(running.poll(cx));
-                if !matches!(polled, Some(Ok(_)))
-                    && let Some(run) = running.run.take()
-                {
-                    this.note_end(&run, polled.as_ref().and_then(|polled| polled.as_ref().err()));
+                let is_over = !matches!(polled, Some(Ok(_)));
+                let longest_pause = running.longest_pause;
+                if let Some(run) = running.run.take_if(|_| is_over) {
+                    let failure = polled.as_ref().and_then(|polled| polled.as_ref().err());
+                    this.note_end(&run, failure);
+                    // A guest that goes on behind a complete answer may; there is nothing left of one that has ended.
+                    if failure.is_none() {
+                        run.let_finish(longest_pause);
+                    }
                 }
                 polled
             }
@@ -105,11 +163,11 @@ impl Body for AnswerBody {
         Poll::Ready(match polled {
             None => None,
             Some(Err(_)) => Some(Err(BrokenOff)),
-            Some(Ok(bytes)) => {
-                if let Some(record) = &mut this.record {
+            Some(Ok(frame)) => {
+                if let (Some(record), Some(bytes)) = (&mut this.record, frame.data_ref()) {
                     record.bytes += bytes.len() as u64;
                 }
-                Some(Ok(Frame::data(bytes)))
+                Some(Ok(frame))
             }
         })
     }
@@ -121,7 +179,9 @@ impl Body for AnswerBody {
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Known(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::Running(_) => SizeHint::default(),
+            // HTTP/1.1 has trailers only behind a body that was not announced with its length (RFC 9112 §7.1.2).
+            Content::Ending(..) => SizeHint::default(),
+            Content::Running(running) => running.left.map_or_else(SizeHint::default, SizeHint::with_exact),
         }
     }
 }

@@ -12,6 +12,8 @@ use crate::cgi::{BadRequest, HeadError};
 use crate::server::BodyError;
 use crate::wasm::Ending;
 
+use super::intake::TooLong;
+
 /// Why a request could not be answered as the script would have it.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
@@ -35,6 +37,12 @@ pub(super) enum Failure {
     Exited(i32),
     #[error("the guest trapped: {0}")]
     Trapped(String),
+    #[error("the guest gave no complete answer: {0}")]
+    NotAnswered(String),
+    #[error("the body of the answer is not as long as the guest said")]
+    WrongLength,
+    #[error("the guest began its answer twice")]
+    TwoHeads,
     #[error("the guest could not be started: {0}")]
     NotStarted(String),
     #[error("the memory for bodies of unknown length is full")]
@@ -62,9 +70,10 @@ impl Failure {
             Self::BodyLate => StatusCode::REQUEST_TIMEOUT,
             Self::Busy | Self::NoRoomForBody => StatusCode::SERVICE_UNAVAILABLE,
             Self::CpuTime | Self::HeadLate(_) | Self::OutputLate(_) => StatusCode::GATEWAY_TIMEOUT,
-            Self::Exited(_) | Self::Trapped(_) | Self::NotStarted(_) | Self::OutputLimit | Self::Head(_) => {
+            Self::Exited(_) | Self::Trapped(_) | Self::NotAnswered(_) | Self::NotStarted(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
+            Self::OutputLimit | Self::Head(_) | Self::WrongLength | Self::TwoHeads => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -73,6 +82,7 @@ impl Failure {
         match self {
             Self::Exited(_) => "exit",
             Self::Trapped(_) => "trap",
+            Self::NotAnswered(_) | Self::WrongLength | Self::TwoHeads => "not-answered",
             Self::NotStarted(_) => "not-started",
             Self::CpuTime | Self::HeadLate(_) | Self::OutputLate(_) => "timeout",
             Self::OutputLimit => "output-limit",
@@ -93,6 +103,7 @@ impl Failure {
             Ending::Succeeded => return None,
             Ending::Exited(code) => Self::Exited(code),
             Ending::Trapped(reason) => Self::Trapped(reason),
+            Ending::NotAnswered(reason) => Self::NotAnswered(reason),
             Ending::NotStarted(reason) => Self::NotStarted(reason),
             Ending::CpuTimeUsedUp => Self::CpuTime,
             Ending::OutputLimitReached => Self::OutputLimit,
@@ -110,6 +121,9 @@ impl Failure {
                 || wrapped.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut);
             if late {
                 return Self::BodyLate;
+            }
+            if let Some(&TooLong { limit }) = error.downcast_ref() {
+                return Self::BodyTooLarge { limit };
             }
             // The source of an I/O error is that of the error inside it, which would be left out.
             let inside = wrapped.and_then(io::Error::get_ref).map(|inside| inside as &(dyn StdError + 'static));

@@ -1,23 +1,24 @@
-//! How does a request body become a guest's stdin?
+//! How does a request body get to its guest?
 //!
-//! CONTENT_LENGTH must be exact (RFC 3875 §4.1.2). A body of known length streams: the guest pulls it, and what it does
-//! not read stays with the client. One of unknown length is collected first, up to the limit.
+//! As stdin for most: CONTENT_LENGTH must be exact (RFC 3875 §4.1.2). A body of known length streams: the guest pulls it, and what it does
+//! not read stays with the client. One of unknown length is collected first, up to the limit. A component that is asked
+//! over HTTP reads whatever comes, of either kind, up to the limit.
 
 use std::error::Error as StdError;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
-use http_body::Body;
+use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use pin_project_lite::pin_project;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::wasm::InputStream;
+use crate::wasm::{InputStream, RequestBody};
 
 use super::failure::Failure;
 
@@ -66,6 +67,72 @@ where
         Some(length) => Ok(Intake { length, stdin: Some(Box::pin(DataStream { body })) }),
         None => collect(body, limit, shelf).await,
     }
+}
+
+/// A request body went over its limit while it was read.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("longer than {limit} bytes")]
+pub(super) struct TooLong {
+    pub limit: u64,
+}
+
+/// A body for a guest that reads it as it comes.
+pub(super) fn passing<B>(body: B, limit: u64) -> Result<RequestBody, Failure>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn StdError + Send + Sync>>,
+{
+    if body.size_hint().lower() > limit {
+        return Err(Failure::BodyTooLarge { limit });
+    }
+    Ok(Passing { body, limit, left: limit }.boxed_unsync())
+}
+
+pin_project! {
+    /// A body that ends with an error when it is longer than it may be.
+    struct Passing<B> {
+        #[pin]
+        body: B,
+        limit: u64,
+        left: u64,
+    }
+}
+
+impl<B> Body for Passing<B>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn StdError + Send + Sync>>,
+{
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let this = self.project();
+        let frame = ready!(this.body.poll_frame(cx)).map(|frame| frame.map_err(into_io));
+        Poll::Ready(frame.map(|frame| {
+            let frame = frame?;
+            let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+            let too_long = TooLong { limit: *this.limit };
+            *this.left =
+                this.left.checked_sub(length).ok_or_else(|| io::Error::new(io::ErrorKind::FileTooLarge, too_long))?;
+            Ok(frame)
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The same error, with its kind if it is one of silence.
+fn into_io(error: impl Into<Box<dyn StdError + Send + Sync>>) -> io::Error {
+    let error = error.into();
+    let late = matches!(Failure::of_body(&*error), Failure::BodyLate);
+    io::Error::new(if late { io::ErrorKind::TimedOut } else { io::ErrorKind::Other }, error)
 }
 
 async fn collect<B>(body: B, limit: u64, shelf: &Shelf) -> Result<Intake, Failure>

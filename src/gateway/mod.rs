@@ -8,6 +8,7 @@ mod admission;
 mod answer;
 mod body;
 mod failure;
+mod incoming;
 mod intake;
 mod opening;
 
@@ -33,10 +34,11 @@ use crate::config::{GatewayLimits, ScriptConfig};
 use crate::observe::{AccessLog, Record, RouteName};
 use crate::route::{RouteMatch, RoutePattern, RouteTable};
 use crate::server::Peer;
-use crate::wasm::{Invocation, Run, Script};
+use crate::wasm::{Incoming, Invocation, Run, Script};
 
 use admission::{Admission, Places};
 use failure::Failure;
+use incoming::RouteFields;
 use intake::Shelf;
 use opening::{BodyUse, Opening};
 
@@ -66,14 +68,21 @@ pub(crate) enum Target {
 /// A script at a route, with everything about it that is the same for each request.
 pub(crate) struct ScriptRoute {
     name: Arc<RouteName>,
-    variables: RouteVariables,
-    command_line: CommandLine,
+    told: Told,
     script: Script,
     places: Places,
     longest_body: u64,
     longest_head: usize,
     time_to_head: Duration,
     time_between_outputs: Duration,
+}
+
+/// How a script is told of its requests.
+enum Told {
+    /// As CGI has it.
+    Cgi { variables: RouteVariables, command_line: CommandLine },
+    /// By the request itself.
+    Http(RouteFields),
 }
 
 /// How many guests of one module may run at once; the routes of a module share it.
@@ -96,10 +105,18 @@ impl ScriptRoute {
         script: Script,
         places: &ModulePlaces,
     ) -> Self {
+        let told = if script.speaks_http() {
+            Told::Http(RouteFields::new(pattern, config.pass_authorization.unwrap_or(true)))
+        } else {
+            let pass_authorization = config.pass_authorization.unwrap_or(false);
+            Told::Cgi {
+                variables: RouteVariables::new(pattern, &config.environment, pass_authorization),
+                command_line: config.argv.as_deref().map_or_else(CommandLine::default, CommandLine::from_template),
+            }
+        };
         Self {
             name,
-            variables: RouteVariables::new(pattern, &config.environment, config.pass_authorization),
-            command_line: config.argv.as_deref().map_or_else(CommandLine::default, CommandLine::from_template),
+            told,
             script,
             places: places.0.clone(),
             longest_body: config.limits.request_body,
@@ -107,6 +124,10 @@ impl ScriptRoute {
             time_to_head: config.limits.time_to_head,
             time_between_outputs: config.limits.time_between_outputs,
         }
+    }
+
+    fn speaks_http(&self) -> bool {
+        matches!(self.told, Told::Http(_))
     }
 }
 
@@ -151,7 +172,7 @@ impl Gateway {
         let Target::Script(script) = matched.target else { return answer::healthy(record) };
         record.route = Some(script.name.clone());
         match shared.run(script, &matched, &parts, client, body, &mut record).await {
-            Ok(opened) => answer::printed(opened, &parts.method, script, record),
+            Ok(opened) => answer::answered(opened, &parts.method, script, record),
             Err(failure) => answer::refused(&failure, record),
         }
     }
@@ -183,20 +204,31 @@ impl Shared {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
-        let body = intake::intake(body, route.longest_body, &self.shelf).await?;
-        let head = RequestHead {
-            method: &parts.method,
-            uri: &parts.uri,
-            version: parts.version,
-            headers: &parts.headers,
-            content_length: body.length,
-            remote_address: client,
+        let run = match &route.told {
+            Told::Cgi { variables, command_line } => {
+                let body = intake::intake(body, route.longest_body, &self.shelf).await?;
+                let head = RequestHead {
+                    method: &parts.method,
+                    uri: &parts.uri,
+                    version: parts.version,
+                    headers: &parts.headers,
+                    content_length: body.length,
+                    remote_address: client,
+                };
+                let environment = variables.environment(&self.endpoint, &head, matched.path_info)?;
+                let arguments = command_line.arguments(&parts.uri);
+                let place = self.admission.enter(&route.places).await?;
+                let invocation = Invocation { arguments, environment, stdin: body.stdin, request: record.id() };
+                Some(route.script.start(invocation, place))
+            }
+            Told::Http(fields) => {
+                let body = intake::passing(body, route.longest_body)?;
+                let head = fields.head(&self.endpoint, parts, (matched.path_info, client));
+                let place = self.admission.enter(&route.places).await?;
+                route.script.ask(Incoming { head, body, request: record.id() }, place)
+            }
         };
-        let environment = route.variables.environment(&self.endpoint, &head, matched.path_info)?;
-        let arguments = route.command_line.arguments(&parts.uri);
-        let place = self.admission.enter(&route.places).await?;
-        let invocation = Invocation { arguments, environment, stdin: body.stdin, request: record.id() };
-        let mut started = Started { run: Some(route.script.start(invocation, place)), record };
+        let mut started = Started { run, record };
         let body_use = if parts.method == Method::HEAD { BodyUse::Discarded } else { BodyUse::Sent };
         Opening::new(&mut started.run, route.longest_head, route.time_to_head, body_use).await
     }

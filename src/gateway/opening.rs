@@ -2,7 +2,8 @@
 //!
 //! A guest is driven until its head is complete. If it ends soon after, its whole output is known: the answer goes out in
 //! one piece, with its length, and a guest that failed gets an error status however much it had printed. Otherwise the
-//! head is committed, and the rest follows as the guest prints it.
+//! head is committed, and the rest follows as the guest prints it. A component that is asked over HTTP says its head at
+//! once and may go on when its answer is complete; the rest is the same.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,6 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
 use tokio::time::{Instant, Sleep};
 
 use crate::cgi::{HeadError, HeadReader, ResponseHead};
@@ -26,8 +28,12 @@ pub(super) struct Opened {
     pub head: ResponseHead,
     /// The body as far as it has been printed.
     pub body: Bytes,
-    /// The guest, if it is not done yet and its body is wanted.
+    /// What comes behind the body.
+    pub trailers: Option<HeaderMap>,
+    /// The guest, if its answer is not complete yet and the body is wanted.
     pub more: Option<Run>,
+    /// The guest, if its answer is complete and it goes on.
+    pub goes_on: Option<Run>,
     /// Whether the guest was stopped because nobody waits for what it still has to print.
     pub stopped: bool,
 }
@@ -42,9 +48,12 @@ pub(super) enum BodyUse {
 /// Drives a guest until its answer can be sent.
 pub(super) struct Opening<'a> {
     run: &'a mut Option<Run>,
+    longest_head: usize,
+    /// What looks for the end of the head, until it is found.
     reader: Option<HeadReader>,
     head: Option<ResponseHead>,
     body: Pieces,
+    trailers: Option<HeaderMap>,
     body_use: BodyUse,
     time_to_head: Duration,
     timer: Option<Pin<Box<Sleep>>>,
@@ -56,9 +65,11 @@ impl<'a> Opening<'a> {
     pub fn new(run: &'a mut Option<Run>, longest_head: usize, time_to_head: Duration, body_use: BodyUse) -> Self {
         Self {
             run,
+            longest_head,
             reader: Some(HeadReader::new(longest_head)),
             head: None,
             body: Pieces::default(),
+            trailers: None,
             body_use,
             time_to_head,
             timer: None,
@@ -80,12 +91,22 @@ impl<'a> Opening<'a> {
 
     fn read_head(&mut self) -> Result<(), Failure> {
         let Some(reader) = self.reader.take() else { return Ok(()) };
-        let head = reader.finish()?;
+        self.begin(reader.finish()?);
+        Ok(())
+    }
+
+    /// Takes the head of a component, which needs no looking for.
+    fn take_head(&mut self, head: http::response::Parts) -> Result<(), Failure> {
+        self.reader = None;
+        self.begin(ResponseHead::of_http(head.status, head.headers, self.longest_head)?);
+        Ok(())
+    }
+
+    fn begin(&mut self, head: ResponseHead) {
         if has_no_body(&head) {
             self.body_use = BodyUse::Discarded;
         }
         self.head = Some(head);
-        Ok(())
     }
 
     fn add_to_body(&mut self, bytes: Bytes) {
@@ -108,7 +129,12 @@ impl<'a> Opening<'a> {
         if self.body_use == BodyUse::Discarded && length > 0 {
             head.content_length = Some(length);
         }
-        Ok(Opened { head, body: std::mem::take(&mut self.body).into_bytes(), more: None, stopped: false })
+        Ok(self.opened(head))
+    }
+
+    fn opened(&mut self, head: ResponseHead) -> Opened {
+        let body = std::mem::take(&mut self.body).into_bytes();
+        Opened { head, body, trailers: self.trailers.take(), more: None, goes_on: None, stopped: false }
     }
 
     /// The answer as far as it is known, the guest still running.
@@ -116,7 +142,7 @@ impl<'a> Opening<'a> {
         let head = self.head.take()?;
         let stopped = self.body_use == BodyUse::Discarded;
         let more = if stopped { None } else { self.run.take() };
-        Some(Opened { head, body: std::mem::take(&mut self.body).into_bytes(), more, stopped })
+        Some(Opened { more, stopped, ..self.opened(head) })
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -140,6 +166,31 @@ fn has_no_body(head: &ResponseHead) -> bool {
     head.status == http::StatusCode::NO_CONTENT || head.status == http::StatusCode::NOT_MODIFIED
 }
 
+impl Opening<'_> {
+    /// Takes what the guest says next; the answer when it can be sent.
+    fn hear(&mut self, output: Output) -> Result<Option<Opened>, Failure> {
+        match output {
+            Output::Head(head) => self.take_head(*head)?,
+            Output::Bytes(bytes) => {
+                self.take(bytes)?;
+                if self.body.kept >= OUTPUT_IN_FLIGHT {
+                    return Ok(self.committed());
+                }
+            }
+            Output::Trailers(trailers) => self.trailers = Some(trailers),
+            Output::Complete => {
+                let opened = self.finished()?;
+                return Ok(Some(Opened { goes_on: self.run.take(), ..opened }));
+            }
+            Output::Ended(ending) => match Failure::of(ending) {
+                None => return self.finished().map(Some),
+                Some(failure) => return Err(failure),
+            },
+        }
+        Ok(None)
+    }
+}
+
 impl Future for Opening<'_> {
     type Output = Result<Opened, Failure>;
 
@@ -147,20 +198,16 @@ impl Future for Opening<'_> {
         let this = &mut *self;
         loop {
             let Some(run) = this.run.as_mut() else { return Poll::Ready(this.finished()) };
-            match run.poll_output(cx) {
-                Poll::Ready(Output::Bytes(bytes)) => {
-                    this.take(bytes)?;
-                    if this.body.kept >= OUTPUT_IN_FLIGHT
-                        && let Some(opened) = this.committed()
-                    {
+            let polled = run.poll_output(cx);
+            // Whatever the guest makes of it, a request that is not whole has no answer of its own.
+            if let Some(failure) = run.take_input_failure() {
+                return Poll::Ready(Err(Failure::of_body(&failure)));
+            }
+            match polled {
+                Poll::Ready(output) => {
+                    if let Some(opened) = this.hear(output)? {
                         return Poll::Ready(Ok(opened));
                     }
-                }
-                Poll::Ready(Output::Ended(ending)) => {
-                    return Poll::Ready(match Failure::of(ending) {
-                        None => this.finished(),
-                        Some(failure) => Err(failure),
-                    });
                 }
                 Poll::Pending => {
                     std::task::ready!(this.poll_timer(cx));

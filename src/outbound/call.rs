@@ -8,10 +8,11 @@ use std::str;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request as HttpRequest};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use url::Url;
 
 use super::Error;
+use super::exchange::Upload;
 use super::policy::{self, Destination};
 
 /// As much as servers take; it also bounds the work of reading them.
@@ -19,9 +20,8 @@ const HEADERS_TEXT: usize = 64 * 1024;
 
 /// What concerns one connection, says where the body ends or whom it is for: all ours to say, since two opinions about
 /// it are how requests are smuggled. Nobody would wait for the answer that `Expect` asks for.
-const OURS: [HeaderName; 11] = [
+const OURS: [HeaderName; 10] = [
     header::HOST,
-    header::CONTENT_LENGTH,
     header::TRANSFER_ENCODING,
     header::CONNECTION,
     header::TE,
@@ -84,20 +84,18 @@ impl Hop {
     /// The first: takes from the headers what is not the guest's to set.
     pub fn first(request: Request) -> Self {
         let Request { destination: Destination(url), method, mut headers, body } = request;
-        let named: Vec<HeaderName> = headers.get(header::CONNECTION).map_or_else(Vec::new, connection_options);
-        for name in OURS.iter().chain(&named) {
-            headers.remove(name);
-        }
+        headers.remove(header::CONTENT_LENGTH);
+        remove_ours(&mut headers);
         headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
         Self { url, method, headers, body }
     }
 
     /// What goes to the library, which adds Host and, where there is a body, Content-Length.
-    pub fn to_request(&self) -> Result<HttpRequest<Full<Bytes>>, Error> {
+    pub fn to_request(&self) -> Result<HttpRequest<Upload>, Error> {
         if self.method == Method::CONNECT {
             return Err(Error::Tunnel);
         }
-        let mut request = HttpRequest::new(Full::new(self.body.clone()));
+        let mut request = HttpRequest::new(Full::new(self.body.clone()).map_err(|never| match never {}).boxed_unsync());
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = policy::uri(&self.url)?;
         request.headers_mut().clone_from(&self.headers);
@@ -106,6 +104,15 @@ impl Hop {
             request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         Ok(request)
+    }
+}
+
+/// Removes the headers that are not the guest's to set. Content-Length is left: what it says has to be looked at where the
+/// body is.
+pub(super) fn remove_ours(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers.get(header::CONNECTION).map_or_else(Vec::new, connection_options);
+    for name in OURS.iter().chain(&named) {
+        headers.remove(name);
     }
 }
 

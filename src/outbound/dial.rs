@@ -30,6 +30,16 @@ use super::{Error, Limits};
 /// Addresses tried for one connection; with more, each had too little of the time.
 const ADDRESSES: usize = 4;
 
+tokio::task_local! {
+    /// How long the call that is under way waits for a connection, if less than any call may.
+    static PATIENCE: Option<Duration>;
+}
+
+/// A call that waits no longer for a connection than this.
+pub(super) fn within<F: Future>(patience: Option<Duration>, call: F) -> impl Future<Output = F::Output> {
+    PATIENCE.scope(patience, call)
+}
+
 /// Makes the connections of one script.
 #[derive(Clone)]
 pub(super) struct Dialer(Arc<Inner>);
@@ -64,7 +74,14 @@ impl Service<Uri> for Dialer {
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let inner = self.0.clone();
-        Box::pin(async move { inner.dial(&uri).await.map(TokioIo::new) })
+        let patience = PATIENCE.try_with(|patience| *patience).ok().flatten();
+        Box::pin(async move {
+            let Some(patience) = patience else { return inner.dial(&uri).await.map(TokioIo::new) };
+            match timeout(patience, inner.dial(&uri)).await {
+                Ok(dialled) => dialled.map(TokioIo::new),
+                Err(_elapsed) => Err(late(&uri)),
+            }
+        })
     }
 }
 
@@ -150,6 +167,11 @@ fn server_name(url: &Url) -> Option<ServerName<'static>> {
 
 fn unresolved(host: &str, source: Arc<io::Error>) -> Error {
     Error::Resolve { host: host.to_owned(), source }
+}
+
+fn late(uri: &Uri) -> Error {
+    let host = uri.host().unwrap_or_default().to_owned();
+    Error::Connect { host, source: Arc::new(io::ErrorKind::TimedOut.into()) }
 }
 
 fn unconnected(url: &Url, source: io::Error) -> Error {

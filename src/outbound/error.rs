@@ -7,6 +7,8 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use tokio_rustls::rustls;
+
 /// Why a call, or a question about its answer, failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
@@ -103,6 +105,47 @@ pub enum Error {
     /// The run has called as often as it may.
     #[error("more than {0} calls")]
     TooManyCalls(u32),
+    /// The run has sent and got as much as it may.
+    #[error("more than {0} bytes were sent and received")]
+    TooMuchPassed(u64),
+    /// The other side said nothing for too long.
+    #[error("the other side was silent for too long")]
+    Silent,
+}
+
+/// What an error comes down to for guests that want to know more than a code can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nature {
+    /// The script may not.
+    Denied,
+    /// It may call the host, but not at this address.
+    DeniedAddress,
+    /// The request makes no sense.
+    Malformed,
+    /// Nobody knows the name.
+    UnknownName,
+    /// Nobody said within the time whether there is such a name.
+    NameTimedOut,
+    /// Nobody listens there.
+    Refused,
+    /// The connection was not made within the time.
+    ConnectTimedOut,
+    /// There is no way there.
+    Unreachable,
+    /// TLS could not be agreed on.
+    Tls,
+    /// The certificate is not believed.
+    Certificate,
+    /// The answer did not come within the time.
+    TimedOut,
+    /// The headers of the answer are too long.
+    HeadersTooLarge,
+    /// The body is too long.
+    TooLarge,
+    /// The run has too much under way.
+    Busy,
+    /// The connection broke off, or what came over it was not HTTP.
+    Broken,
 }
 
 impl Error {
@@ -124,6 +167,26 @@ impl Error {
             Self::TooLarge(_) | Self::HeadersTooLarge(_) => 11,
             Self::HeadersNotText | Self::NoRoom | Self::Stopped => 12,
             Self::TooManyOpen | Self::TooManyCalls(_) => 13,
+            Self::TooMuchPassed(_) | Self::Silent => 11,
+        }
+    }
+
+    /// What it comes down to.
+    pub fn nature(&self) -> Nature {
+        match self {
+            Self::HostNotAllowed(_) => Nature::Denied,
+            Self::AddressNotAllowed { .. } => Nature::DeniedAddress,
+            Self::InvalidMethod | Self::InvalidHeaders | Self::InvalidUrl | Self::NotUtf8 => Nature::Malformed,
+            Self::Scheme(_) | Self::Tunnel | Self::Redirect | Self::TooManyRedirects(_) => Nature::Malformed,
+            Self::Resolve { source, .. } if source.kind() == io::ErrorKind::TimedOut => Nature::NameTimedOut,
+            Self::Resolve { .. } => Nature::UnknownName,
+            Self::Connect { source, .. } => of_connecting(source),
+            Self::TimedOut | Self::Silent => Nature::TimedOut,
+            Self::HeadersTooLarge(_) | Self::HeadersNotText => Nature::HeadersTooLarge,
+            Self::TooLarge(_) | Self::TooMuchPassed(_) => Nature::TooLarge,
+            Self::NoRoom | Self::TooManyOpen | Self::TooManyCalls(_) => Nature::Busy,
+            Self::Exchange(_) | Self::Stopped | Self::InvalidHandle => Nature::Broken,
+            Self::MemoryNotFound | Self::MemoryAccess | Self::BufferTooSmall | Self::HeaderNotFound => Nature::Broken,
         }
     }
 
@@ -137,6 +200,19 @@ impl Error {
             cause = inner.source();
         }
         Self::Exchange(Arc::new(error))
+    }
+}
+
+fn of_connecting(error: &io::Error) -> Nature {
+    match error.get_ref().and_then(|inside| inside.downcast_ref()) {
+        Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => Nature::Certificate,
+        Some(_) => Nature::Tls,
+        None => match error.kind() {
+            io::ErrorKind::ConnectionRefused => Nature::Refused,
+            io::ErrorKind::TimedOut => Nature::ConnectTimedOut,
+            io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => Nature::Broken,
+            _ => Nature::Unreachable,
+        },
     }
 }
 

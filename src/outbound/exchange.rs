@@ -2,11 +2,12 @@
 //!
 //! `Client::send` runs [`follow`] within the time of the call. Each hop is checked like the first one.
 
+use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::combinators::UnsyncBoxBody;
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
@@ -24,7 +25,10 @@ const IDLE_TIME: Duration = Duration::from_secs(15);
 const PING_AFTER: Duration = Duration::from_secs(10);
 
 /// The connections of one script, and how HTTP is spoken on them.
-pub(super) type Pool = HttpClient<Dialer, Full<Bytes>>;
+pub(super) type Pool = HttpClient<Dialer, Upload>;
+
+/// The body of a request: all of it, or as it comes.
+pub(super) type Upload = UnsyncBoxBody<Bytes, Box<dyn StdError + Send + Sync>>;
 
 pub(super) fn pool(dialer: Dialer, limits: &Limits) -> Pool {
     HttpClient::builder(TokioExecutor::new())

@@ -8,6 +8,8 @@
 //! | `exchange` | which requests lead to the answer? |
 //! | `redirect` | where does an answer send the caller? |
 //! | `response` | how does an answer come into memory? |
+//! | `stream` | how do a request and its answer pass as they come? |
+//! | `allowance` | how much may a run pass like that? |
 //! | `dial` | how does a host name become a connection? |
 //! | `lookups` | who resolves a name that many ask for at once? |
 //! | `internet` | which system calls does that take? |
@@ -17,9 +19,10 @@
 //! | `error` | what went wrong, and with which code? |
 //!
 //! `startup` makes one [`Network`] and of it one [`Client`] per script; the imports of `wasi_experimental_http` hold
-//! the [`Sessions`] of their run and call the client. The proxies in the server's environment are not used.
+//! the [`Sessions`] of their run and call the client, those of `wasi:http` hold its [`Allowance`]. The proxies in the server's environment are not used.
 
 mod address;
+mod allowance;
 mod call;
 mod dial;
 mod error;
@@ -31,14 +34,18 @@ mod policy;
 mod redirect;
 mod response;
 mod sessions;
+mod stream;
 mod trust;
 
+use std::error::Error as StdError;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body::Body;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinHandle};
@@ -52,11 +59,13 @@ use self::policy::Policy;
 use crate::config::AllowedHosts;
 use crate::trust::TrustError;
 
+pub use self::allowance::Allowance;
 pub use self::call::{Request, headers, method};
-pub use self::error::Error;
+pub use self::error::{Error, Nature};
 pub use self::policy::Destination;
 pub use self::response::Response;
 pub use self::sessions::Sessions;
+pub use self::stream::{Download, Patience, Streamed};
 
 /// What all answers that runs hold may take together. Each is bounded, but not how many guests there are.
 const MEMORY: usize = 256 * 1024 * 1024;
@@ -82,6 +91,8 @@ pub struct Limits {
     pub calls: u32,
     /// Bytes of all bodies that one run holds.
     pub held: usize,
+    /// Bytes of all bodies that one run sends and gets as they come, none of which is held.
+    pub passed: u64,
     /// Connections of one script, idle ones included.
     pub connections: usize,
 }
@@ -98,6 +109,7 @@ impl Default for Limits {
             redirects: 10,
             calls: 256,
             held: 64 * 1024 * 1024,
+            passed: 1024 * 1024 * 1024,
             connections: 1024,
         }
     }
@@ -174,6 +186,25 @@ impl Client {
             Ok(Err(_elapsed)) => Err(Error::TimedOut),
             Err(_stopped) => Err(Error::Stopped),
         }
+    }
+
+    /// Sends a request and gives the answer, either body passing as it comes. Redirects are answers like others. Dropping
+    /// the future, or else the answer, ends the call.
+    pub async fn pass<B>(&self, request: Streamed<B>) -> Result<http::Response<Download>, Error>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        let calls = self.calls.clone();
+        match Task(self.home.spawn(async move { stream::pass(&calls, request).await })).await {
+            Ok(answer) => answer,
+            Err(_stopped) => Err(Error::Stopped),
+        }
+    }
+
+    /// What one run may pass, with so many calls under way at a time.
+    pub fn allowance(&self, most: Option<u32>) -> Arc<Allowance> {
+        Arc::new(Allowance::new(&self.calls.limits, most))
     }
 
     /// The answers of one run, of which it may hold `most` open.

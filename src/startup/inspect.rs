@@ -112,6 +112,7 @@ impl Inspection {
 
 fn grants(limits: &Limits) -> Grants {
     Grants {
+        environment: Arc::default(),
         volumes: Volumes::default(),
         outbound: None,
         log: None,
@@ -132,8 +133,8 @@ fn kind(contents: &Contents) -> &'static str {
     let exports = |prefix: &str| contents.exports.iter().any(|export| export.name.starts_with(prefix));
     match contents.form {
         Form::Module => "module",
-        Form::Component if exports("wasi:http/incoming-handler@0.2.") => "component, wasi:http 0.2",
         Form::Component if exports("wasi:http/handler@0.3.") => "component, wasi:http 0.3",
+        Form::Component if exports("wasi:http/incoming-handler@0.2.") => "component, wasi:http 0.2",
         Form::Component if exports("wasi:cli/run@") => "component, wasi:cli",
         Form::Component => "component, of another world",
     }

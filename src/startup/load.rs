@@ -49,6 +49,10 @@ impl LoadError {
             Self::Unusable(error) if matches!(**error, wasm::Error::OldHttp) => {
                 Some("build the program again with version 0.4 or later of the library")
             }
+            Self::Unusable(error) if matches!(**error, wasm::Error::NotServed(_)) => Some(
+                "a component has to export `wasi:cli/run` or `wasi:http/incoming-handler` of WASI 0.2, or `wasi:cli/run` \
+                 or `wasi:http/handler` of WASI 0.3",
+            ),
             _ => None,
         }
     }

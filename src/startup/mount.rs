@@ -31,6 +31,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 struct Given {
     volumes: Volumes,
     outbound: Option<Outbound>,
+    environment: Arc<[(String, String)]>,
 }
 
 /// The table of routes while it is being made.
@@ -73,11 +74,12 @@ impl<'a> Mounting<'a> {
 
     /// Mounts an entry.
     pub async fn mount(&mut self, script: &'a ScriptConfig, program: &Program) {
-        self.warn_about_environment(script);
+        self.warn_about_cgi(script, program);
         let Some(volumes) = self.open_volumes(script) else { return };
         let places = ModulePlaces::new(script.limits.concurrency);
         let own = RoutePattern::new(script.route.as_str());
-        let given = Given { volumes, outbound: self.outbound(script) };
+        let environment = script.environment.clone().into();
+        let given = Given { volumes, outbound: self.outbound(script), environment };
         let Some(grants) = self.grants(script, &own, &given) else { return };
         let discovery = Grants { volumes: Volumes::default(), outbound: None, ..grants.clone() };
         let discovered = match sub_routes(program, discovery, PATIENCE).await {
@@ -152,6 +154,7 @@ impl<'a> Mounting<'a> {
         Some(Grants {
             volumes: given.volumes.clone(),
             outbound: given.outbound.clone(),
+            environment: given.environment.clone(),
             log: Some(Arc::new(GuestLog::new(name, self.log.clone(), self.format, file))),
             cpu_time: limits.cpu_time,
             memory: limits.memory,
@@ -164,7 +167,16 @@ impl<'a> Mounting<'a> {
 
 /// What an operator should know though it stops nothing.
 impl<'a> Mounting<'a> {
-    fn warn_about_environment(&mut self, script: &ScriptConfig) {
+    /// What is written for CGI: variables it defines itself and, for a component that is asked over HTTP, arguments.
+    fn warn_about_cgi(&mut self, script: &ScriptConfig, program: &Program) {
+        if program.speaks_http() {
+            if script.argv.is_some() {
+                let message = for_route(script, "`argv` has no effect: the component is asked over HTTP");
+                let problem = Diagnostic::warning(message).at(script.origin.at(Key::Argv));
+                self.problems.push(problem.help("remove it; the component reads the request itself"));
+            }
+            return;
+        }
         for (name, _) in script.environment.iter().filter(|(name, _)| RouteVariables::defines(name)) {
             let message = for_route(script, format!("the variable `{name}` is left out: CGI defines it itself"));
             self.problems.push(Diagnostic::warning(message).at(script.origin.at(Key::Route)));
@@ -235,6 +247,7 @@ fn no_entry(script: &ScriptConfig, pattern: &RoutePattern, key: Key, error: &Ent
         EntryError::Missing { candidates, .. } if !candidates.is_empty() => {
             problem.help(format!("the module exports {}", quoted(candidates)))
         }
+        EntryError::Component { .. } => problem.help("remove `entrypoint`"),
         _ => problem,
     }
 }

@@ -1,13 +1,15 @@
 //! How is the engine set up?
 //!
-//! One engine per process. Instances, memories and stacks come from a pool made at start, so that a fresh instance per
-//! request costs microseconds; where the address space for the pool is not to be had, they are allocated on demand.
+//! There is one for modules, and another for components once there is a component: what components need would slow
+//! modules down. Instances, memories and stacks come from a pool made at start, so that a fresh instance per request costs
+//! microseconds; where the address space for the pool is not to be had, they are allocated on demand.
 
 use wasmtime::{Cache, Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result};
 
 use crate::config::CompilationCache;
 
 /// What the operator's configuration says about the engine.
+#[derive(Clone)]
 pub struct EngineConfig {
     /// The most guests that run at once.
     pub instances: u32,
@@ -37,20 +39,40 @@ const INSTANCE_SIZE: usize = 16 << 20;
 const MEMORIES_PER_MODULE: u32 = 4;
 const TABLES_PER_MODULE: u32 = 4;
 
-/// Makes the engine, which keeps compiled code in `cache`.
-pub(super) fn engine(config: &EngineConfig, cache: Option<&Cache>) -> Result<Engine> {
-    // Address space is what a large pool runs out of first, and hardly a module has a second memory.
-    let pooled = |memories| pooled(config, cache, memories);
-    pooled(MEMORIES_PER_MODULE).or_else(|_| pooled(1)).or_else(|error| {
-        tracing::warn!(error = %format!("{error:#}"), "cannot make a pool of instances: requests will be slower");
-        Engine::new(&common(config, cache))
-    })
+/// What a component may consist of: those made of interpreters and their libraries have some dozens of core modules, each
+/// with a small table of its own at most, and one memory that all of them share.
+const CORE_INSTANCES_PER_COMPONENT: u32 = 256;
+const MEMORIES_PER_COMPONENT: u32 = 4;
+const TABLES_PER_COMPONENT: u32 = 16;
+
+/// Each call into a component that waits has a stack; those of WASI 0.3 may wait several times at once.
+const STACKS_PER_COMPONENT: u32 = 4;
+
+/// Makes the engine for modules, which keeps compiled code in `cache`.
+pub(super) fn for_modules(config: &EngineConfig, cache: Option<&Cache>) -> Result<Engine> {
+    let mut modules = common(config, cache);
+    // What only components need, and stores are cheaper without.
+    modules.wasm_component_model(false).concurrency_support(false);
+    engine(modules, |memories| pool_for_modules(config, memories))
 }
 
-fn pooled(config: &EngineConfig, cache: Option<&Cache>, memories_per_instance: u32) -> Result<Engine> {
-    let mut pooled = common(config, cache);
-    pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config, memories_per_instance)));
-    Engine::new(&pooled)
+/// Makes the engine for components, which keeps compiled code in `cache`.
+pub(super) fn for_components(config: &EngineConfig, cache: Option<&Cache>) -> Result<Engine> {
+    let mut components = common(config, cache);
+    components.wasm_component_model(true).wasm_component_model_async(true).concurrency_support(true);
+    engine(components, |memories| pool_for_components(config, memories))
+}
+
+/// Address space is what a large pool runs out of first, and hardly a guest has a second memory.
+fn engine(config: Config, pool: impl Fn(u32) -> PoolingAllocationConfig) -> Result<Engine> {
+    let pooled = |memories| {
+        let mut pooled = config.clone();
+        Engine::new(pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(memories))))
+    };
+    pooled(MEMORIES_PER_MODULE).or_else(|_| pooled(1)).or_else(|error| {
+        tracing::warn!(error = %format!("{error:#}"), "cannot make a pool of instances: requests will be slower");
+        Engine::new(&config)
+    })
 }
 
 fn common(config: &EngineConfig, cache: Option<&Cache>) -> Config {
@@ -60,15 +82,12 @@ fn common(config: &EngineConfig, cache: Option<&Cache>) -> Config {
         .max_wasm_stack(config.wasm_stack)
         .async_stack_size(config.wasm_stack + STACK_FOR_HOST)
         .wasm_multi_memory(true)
-        .wasm_component_model(false)
-        // What only components need, and stores are cheaper without.
-        .concurrency_support(false)
         .memory_init_cow(true)
         .cache(cache.cloned());
     common
 }
 
-fn pool(config: &EngineConfig, memories_per_instance: u32) -> PoolingAllocationConfig {
+fn pool_for_modules(config: &EngineConfig, memories_per_instance: u32) -> PoolingAllocationConfig {
     let instances = config.instances.saturating_add(SPARE_INSTANCES);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_core_instances(instances)
@@ -85,5 +104,19 @@ fn pool(config: &EngineConfig, memories_per_instance: u32) -> PoolingAllocationC
         .async_stack_keep_resident(STACK_KEPT)
         .max_unused_warm_slots(instances)
         .pagemap_scan(Enabled::Auto);
+    pool
+}
+
+fn pool_for_components(config: &EngineConfig, memories_per_instance: u32) -> PoolingAllocationConfig {
+    let instances = config.instances.saturating_add(SPARE_INSTANCES);
+    let mut pool = pool_for_modules(config, memories_per_instance);
+    pool.total_component_instances(instances)
+        .total_core_instances(instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT))
+        .total_tables(instances.saturating_mul(TABLES_PER_COMPONENT))
+        .total_stacks(instances.saturating_mul(STACKS_PER_COMPONENT))
+        .max_component_instance_size(INSTANCE_SIZE)
+        .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
+        .max_memories_per_component(MEMORIES_PER_COMPONENT)
+        .max_tables_per_component(TABLES_PER_COMPONENT);
     pool
 }

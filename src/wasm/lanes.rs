@@ -8,6 +8,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use std::{io, thread};
 
 use pin_project_lite::pin_project;
@@ -16,6 +17,7 @@ use tokio::task::JoinHandle;
 use wasmtime::Engine;
 
 use super::meter::Ticker;
+use super::run::Ending;
 use super::stdio::Pipes;
 
 /// The lowest priority there is; asking for it needs no privilege.
@@ -24,7 +26,7 @@ const LOWEST_PRIORITY: i32 = 19;
 /// What keeps guests going: the ticker that ends slices, and the runtime for those that compute for long.
 pub(super) struct Lanes {
     slow: Option<Runtime>,
-    _ticker: Ticker,
+    ticker: Ticker,
 }
 
 impl Lanes {
@@ -39,7 +41,12 @@ impl Lanes {
             .event_interval(4)
             .enable_all()
             .build()?;
-        Ok(Self { slow: Some(runtime), _ticker: Ticker::start(engine)? })
+        Ok(Self { slow: Some(runtime), ticker: Ticker::start(engine)? })
+    }
+
+    /// From now on there are guests of this engine, too.
+    pub fn serve(&self, engine: &Engine) {
+        self.ticker.add(engine);
     }
 
     /// Goes on with a guest on the slow lane. Dropping the handle does not stop it: abort does, at its next slice.
@@ -50,6 +57,23 @@ impl Lanes {
     {
         pipes.meter.move_to_slow_lane();
         Some(self.slow.as_ref()?.spawn(Metered { guest, pipes }))
+    }
+
+    /// Looks after a guest on the slow lane whose answer is complete, and stops it when it takes longer than `patience`.
+    pub fn see_off(&self, mut guest: JoinHandle<Ending>, pipes: Arc<Pipes>, patience: Duration) {
+        let Some(slow) = &self.slow else { return guest.abort() };
+        slow.spawn(async move {
+            let reason = match tokio::time::timeout(patience, &mut guest).await {
+                Ok(Ok(Ending::Succeeded)) => return,
+                Ok(Ok(ending)) => format!("{ending:?}"),
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => {
+                    guest.abort();
+                    "it took too long and was stopped".to_owned()
+                }
+            };
+            pipes.stderr().write(format!("[the guest went on behind its answer: {reason}]\n").as_bytes());
+        });
     }
 }
 

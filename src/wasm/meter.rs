@@ -1,15 +1,17 @@
 //! How much time has a guest used, and is its time slice over?
 //!
-//! Wasm code looks at the engine's epoch at every loop and call; a ticker thread moves the epoch on. When a guest meets a
+//! Wasm code looks at its engine's epoch at every loop and call; a ticker thread moves the epochs on. When a guest meets a
 //! new epoch the [`Meter`] decides: go on, give way (its slice is over, see `lanes`), or stop (its CPU limit is reached).
 //! Only time spent inside a poll of the guest counts, so waiting for input or a timer costs a guest nothing.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use wasmtime::Engine;
+use wasmtime::{Engine, EngineWeak, Result, UpdateDeadline};
+
+use super::CpuTimeUsedUp;
 
 /// How often the epoch moves on, and so the length of a time slice: short beside what a person notices, long beside
 /// what a tick costs.
@@ -96,6 +98,15 @@ impl Meter {
         Verdict::Yield
     }
 
+    /// The verdict as the engine wants to hear it.
+    pub fn at_new_epoch(&self) -> Result<UpdateDeadline> {
+        match self.verdict() {
+            Verdict::Continue => Ok(UpdateDeadline::Continue(1)),
+            Verdict::Yield => Ok(UpdateDeadline::Yield(1)),
+            Verdict::Stop => Err(CpuTimeUsedUp.into()),
+        }
+    }
+
     /// On a busy machine the clock goes on while the thread waits for a core. Before a guest is moved for it, it has to
     /// use up half a slice that is really the thread's.
     fn really_computed(&self) -> bool {
@@ -125,22 +136,31 @@ impl Meter {
     }
 }
 
-/// Moves an engine's epoch on until it is dropped.
-pub(super) struct Ticker(#[expect(dead_code, reason = "the thread ends when this goes")] Arc<()>);
+/// Moves the epochs of engines on until it is dropped.
+pub(super) struct Ticker(Arc<Mutex<Vec<EngineWeak>>>);
 
 impl Ticker {
     /// Starts the thread.
     pub fn start(engine: &Engine) -> std::io::Result<Self> {
-        let alive = Arc::new(());
-        let (watched, engine) = (Arc::downgrade(&alive), engine.weak());
+        let engines = Arc::new(Mutex::new(vec![engine.weak()]));
+        let watched = Arc::downgrade(&engines);
         thread::Builder::new().name("wagi-epoch".into()).spawn(move || {
-            while watched.strong_count() > 0 {
+            while let Some(engines) = watched.upgrade() {
+                for engine in engines.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                    if let Some(engine) = engine.upgrade() {
+                        engine.increment_epoch();
+                    }
+                }
+                drop(engines);
                 thread::sleep(TICK);
-                let Some(engine) = engine.upgrade() else { return };
-                engine.increment_epoch();
             }
         })?;
-        Ok(Self(alive))
+        Ok(Self(engines))
+    }
+
+    /// From now on this engine's epoch moves on, too.
+    pub fn add(&self, engine: &Engine) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(engine.weak());
     }
 }
 

@@ -1,10 +1,11 @@
 //! How do Wasm programs run?
 //!
-//! The only room that knows the engine; it knows nothing of HTTP, CGI or routes. [`Runtime`] compiles bytes to a
-//! [`Program`], which with an entry point and grants is a [`Script`]; starting a script gives a [`Run`], whose output its
-//! holder polls for.
+//! The only room that knows the engine; it knows nothing of CGI or routes, and of HTTP only what components that are asked
+//! over it have to be told. [`Runtime`] compiles bytes to a [`Program`], which with an entry point and grants is a
+//! [`Script`]; starting a script gives a [`Run`], whose output its holder polls for.
 
 mod cache;
+mod component;
 mod contents;
 mod engine;
 mod experimental_http;
@@ -21,6 +22,7 @@ mod stdio;
 mod streams;
 mod timers;
 
+pub use component::{Incoming, RequestBody};
 pub use contents::{Contents, ContentsError, Extern, Form, contents};
 pub use engine::EngineConfig;
 pub use run::{Ending, Output, Run};
@@ -29,11 +31,12 @@ pub use state::{Outbound, Volumes};
 pub use stdio::{ErrorLog, InputStream, OUTPUT_IN_FLIGHT};
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use wasmtime::{Cache, Engine, Linker, Module, Store};
+use wasmtime::{Cache, Engine, InstancePre, Linker, Module, Store};
 
 use lanes::Lanes;
+use script::Code;
 use state::State;
 
 /// Why a program cannot be run here.
@@ -54,9 +57,12 @@ pub enum Error {
     /// It was built against the first versions of the guest library for outbound HTTP.
     #[error("it calls out through `wasi_experimental_http` as it was before version 0.4, which is not served")]
     OldHttp,
-    /// The bytes are a component.
-    #[error("a component, not a module: components are not served yet")]
-    Component,
+    /// It is a component that exports nothing to be entered through. What it exports is listed.
+    #[error("the component exports {}, of which nothing is served", names(.0))]
+    NotServed(Vec<String>),
+    /// It is a component that imports interfaces nobody provides.
+    #[error("imports {}, which nothing here provides", names(.0))]
+    UnknownInterfaces(Vec<String>),
     /// It imports what nobody provides. Each is `module`, `name`.
     #[error("imports {}, which nothing here provides", list(.0))]
     UnknownImports(Vec<(String, String)>),
@@ -67,6 +73,13 @@ pub enum Error {
 
 fn list(imports: &[(String, String)]) -> String {
     imports.iter().map(|(module, name)| format!("`{module}.{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn names(names: &[String]) -> String {
+    match names {
+        [] => "nothing".to_owned(),
+        names => names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+    }
 }
 
 /// A guest may compute for so long and no longer.
@@ -90,18 +103,21 @@ pub struct Runtime {
     linker: Linker<State>,
     lanes: Arc<Lanes>,
     compiled: Option<Cache>,
+    config: EngineConfig,
+    /// What components need, once there is one.
+    components: Mutex<Option<Arc<component::Host>>>,
 }
 
 impl Runtime {
     /// Starts the engine.
     pub fn new(config: &EngineConfig) -> Result<Self, Error> {
         let compiled = config.cache.as_ref().and_then(cache::open);
-        let engine = engine::engine(config, compiled.as_ref()).map_err(Error::Engine)?;
+        let engine = engine::for_modules(config, compiled.as_ref()).map_err(Error::Engine)?;
         let mut linker = Linker::new(&engine);
         preview1::add_to_linker(&mut linker).map_err(Error::Engine)?;
         experimental_http::add_to_linker(&mut linker).map_err(Error::Engine)?;
         let lanes = Arc::new(Lanes::start(&engine).map_err(Error::Threads)?);
-        Ok(Self { engine, linker, lanes, compiled })
+        Ok(Self { engine, linker, lanes, compiled, config: config.clone(), components: Mutex::default() })
     }
 
     /// How often compiled code was taken from the cache so far; `None` without a cache.
@@ -114,12 +130,29 @@ impl Runtime {
         self.compiled.as_ref().map(Cache::cache_misses)
     }
 
-    /// Compiles a module, binary or text, and links it. Takes as long as the module is large: not for a thread that
-    /// serves requests.
+    /// Compiles a module or a component, binary or text, and links it. Takes as long as it is large: not for a thread
+    /// that serves requests.
     pub fn compile(&self, bytes: &[u8]) -> Result<Program, Error> {
-        if is_component(bytes) {
-            return Err(Error::Component);
+        let code = if component::is_component(bytes) {
+            Code::Component(self.components()?.compile(bytes)?)
+        } else {
+            Code::Module(self.compile_module(bytes)?)
+        };
+        Ok(Program { code, lanes: self.lanes.clone() })
+    }
+
+    fn components(&self) -> Result<Arc<component::Host>, Error> {
+        let mut made = self.components.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(components) = &*made {
+            return Ok(components.clone());
         }
+        let components = Arc::new(component::Host::new(&self.config, self.compiled.as_ref()).map_err(Error::Engine)?);
+        self.lanes.serve(&components.engine);
+        *made = Some(components.clone());
+        Ok(components)
+    }
+
+    fn compile_module(&self, bytes: &[u8]) -> Result<InstancePre<State>, Error> {
         let module = Module::new(&self.engine, bytes).map_err(not_compiled)?;
         if experimental_http::is_old(&module) {
             return Err(Error::OldHttp);
@@ -128,8 +161,7 @@ impl Runtime {
         if !missing.is_empty() {
             return Err(Error::UnknownImports(missing));
         }
-        let linked = self.linker.instantiate_pre(&module).map_err(Error::Link)?;
-        Ok(Program { linked, lanes: self.lanes.clone() })
+        self.linker.instantiate_pre(&module).map_err(Error::Link)
     }
 
     fn missing_imports(&self, module: &Module) -> Vec<(String, String)> {
@@ -159,9 +191,4 @@ impl Runtime {
 /// The pool refuses what can never be instantiated; the engine tells that by its message only.
 fn not_compiled(error: wasmtime::Error) -> Error {
     if format!("{error:#}").contains("pooling allocator") { Error::TooDemanding(error) } else { Error::Compile(error) }
-}
-
-/// Components have the magic number of modules and another version after it; their text begins `(component`.
-fn is_component(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"\0asm\x0d\0\x01\0") || bytes.trim_ascii_start().starts_with(b"(component")
 }

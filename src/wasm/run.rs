@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
+use super::component::{Answer, Head, Trailers};
 use super::lanes::Lanes;
 use super::stdio::Pipes;
 use super::{CpuTimeUsedUp, OutputLimit, StdinFailed};
@@ -34,22 +35,31 @@ pub enum Ending {
     OutputLimitReached,
     /// The request body could not be read to its end.
     InputFailed(io::Error),
+    /// It gave no answer, or an incomplete one; the text says how. Only components that are asked over `wasi:http`.
+    NotAnswered(String),
     /// It could not be started; the text says why.
     NotStarted(String),
     /// There was no instance, memory or stack left to start it with.
     NoRoom,
 }
 
-/// What a run yields next.
+/// What a run yields next. Heads, trailers and the end of an answer are known only of components that are asked over
+/// `wasi:http`; all that other guests say is bytes.
 #[derive(Debug)]
 pub enum Output {
-    /// More of what the guest prints, never empty.
+    /// The head of the answer.
+    Head(Box<Head>),
+    /// More of what the guest prints, or of the body of its answer; never empty.
     Bytes(Bytes),
+    /// The trailer fields of the answer.
+    Trailers(Trailers),
+    /// The answer is complete, though the guest goes on.
+    Complete,
     /// The guest has ended and all it printed has been taken.
     Ended(Ending),
 }
 
-type Guest = Pin<Box<dyn Future<Output = Ending> + Send>>;
+pub(super) type Guest = Pin<Box<dyn Future<Output = Ending> + Send>>;
 
 enum Stage {
     InPlace(Guest),
@@ -62,16 +72,29 @@ pub struct Run {
     stage: Stage,
     pipes: Arc<Pipes>,
     lanes: Arc<Lanes>,
+    /// What a component says of its answer that is not bytes.
+    answer: Option<Arc<Answer>>,
 }
 
 impl Run {
     pub(super) fn new(guest: Guest, pipes: Arc<Pipes>, lanes: Arc<Lanes>) -> Self {
-        Self { stage: Stage::InPlace(guest), pipes, lanes }
+        Self { stage: Stage::InPlace(guest), pipes, lanes, answer: None }
+    }
+
+    /// The same run, of a component whose answer is noted here.
+    pub(super) fn answering(mut self, answer: Arc<Answer>) -> Self {
+        self.answer = Some(answer);
+        self
     }
 
     /// Lets the guest go on, and takes what it has printed.
     pub fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Output> {
         self.poll_guest(cx);
+        if let Some(answer) = &self.answer
+            && let Some(said) = answer.poll_said(&self.pipes, cx, matches!(self.stage, Stage::Ended(_)))
+        {
+            return said;
+        }
         match &mut self.stage {
             Stage::Ended(ending) => {
                 let rest = self.pipes.stdout().take_rest();
@@ -85,6 +108,23 @@ impl Run {
                 Some(bytes) => Poll::Ready(Output::Bytes(bytes)),
                 None => Poll::Pending,
             },
+        }
+    }
+
+    /// The failure of the request body that a component has met, which matters as long as nothing has been answered.
+    pub fn take_input_failure(&self) -> Option<io::Error> {
+        self.answer.as_ref()?.take_input_failure()
+    }
+
+    /// Lets a guest whose answer is complete come to its end, for so long and on the slow lane.
+    pub fn let_finish(mut self, patience: Duration) {
+        let guest = match std::mem::replace(&mut self.stage, Stage::Ended(None)) {
+            Stage::InPlace(guest) => self.lanes.take_over(guest, self.pipes.clone()),
+            Stage::SlowLane(guest) => Some(guest),
+            Stage::Ended(_) => None,
+        };
+        if let Some(guest) = guest {
+            self.lanes.see_off(guest, self.pipes.clone(), patience);
         }
     }
 
@@ -124,6 +164,7 @@ impl Run {
                 match ready!(self.poll_output(cx)) {
                     Output::Bytes(bytes) => printed.extend_from_slice(&bytes),
                     Output::Ended(ending) => return Poll::Ready(ending),
+                    Output::Head(_) | Output::Trailers(_) | Output::Complete => {}
                 }
             }
         })
@@ -157,6 +198,16 @@ impl Drop for Run {
         self.pipes.close_output();
         if let Stage::SlowLane(guest) = &self.stage {
             guest.abort();
+        }
+    }
+}
+
+impl Ending {
+    /// A start function may trap or exit like any other; everything else is the host's reason for not making an instance.
+    pub(super) fn of_start(error: wasmtime::Error) -> Self {
+        match Self::from(error) {
+            Self::Trapped(reason) => Self::NotStarted(reason),
+            ending => ending,
         }
     }
 }

@@ -6,15 +6,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmtime::{ExternType, InstancePre, Module, ModuleExport, Store, UpdateDeadline};
+use wasmtime::{ExternType, FuncType, InstancePre, Module, ModuleExport, Store};
 
 use crate::strings::StringBlock;
 
-use super::CpuTimeUsedUp;
+use super::component::Linked;
 use super::lanes::Lanes;
 use super::memory::MemoryBudget;
-use super::meter::{Meter, Verdict};
-use super::run::{Ending, Run};
+use super::meter::Meter;
+use super::run::{Ending, Guest, Run};
 use super::state::{Outbound, State, Volumes};
 use super::stdio::{ErrorLog, InputStream, Pipes, Stderr};
 
@@ -30,8 +30,15 @@ pub const ROUTES: &str = "_routes";
 /// Compiled code linked to the host. Cheap to clone.
 #[derive(Clone)]
 pub struct Program {
-    pub(super) linked: InstancePre<State>,
+    pub(super) code: Code,
     pub(super) lanes: Arc<Lanes>,
+}
+
+/// Code of either kind.
+#[derive(Clone)]
+pub(super) enum Code {
+    Module(InstancePre<State>),
+    Component(Linked),
 }
 
 /// What a guest may use and what it is given, the same for each of its runs.
@@ -41,6 +48,8 @@ pub struct Grants {
     pub volumes: Volumes,
     /// Whom it may call; nobody without.
     pub outbound: Option<Outbound>,
+    /// The operator's variables, for those that are asked over HTTP; all others get theirs with each invocation.
+    pub environment: Arc<[(String, String)]>,
     /// Where its stderr goes; dropped without.
     pub log: Option<Arc<dyn ErrorLog>>,
     /// CPU time.
@@ -55,7 +64,7 @@ pub struct Grants {
     pub stderr: usize,
 }
 
-/// Why a function cannot be an entry point.
+/// Why a script cannot be entered as asked.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum EntryError {
     /// There is none of that name.
@@ -74,57 +83,75 @@ pub enum EntryError {
         /// Its type.
         found: String,
     },
+    /// Components are entered where WASI says.
+    #[error("`{name}` cannot be an entry point: the module is a component, which is entered through what WASI defines")]
+    Component {
+        /// The name asked for.
+        name: String,
+    },
 }
 
 impl Program {
-    fn module(&self) -> &Module {
-        self.linked.module()
+    /// Whether it is a component that is asked over HTTP. All others have the contract of CGI.
+    pub fn speaks_http(&self) -> bool {
+        matches!(&self.code, Code::Component(linked) if linked.speaks_http())
     }
 
-    /// Whether it exports a function of this name.
+    /// Whether it is a module that exports a function of this name.
     pub fn exports(&self, name: &str) -> bool {
-        matches!(self.module().get_export(name), Some(ExternType::Func(_)))
+        matches!(&self.code, Code::Module(linked) if function(linked.module(), name).is_some())
     }
 
     /// This program with an entry point and grants. The entry point must be a function without parameters and results.
     pub fn script(&self, entry: &str, grants: Grants) -> Result<Script, EntryError> {
-        let function = self.entry(entry)?;
-        let initialize = match entry {
-            START | INITIALIZE | ROUTES => None,
-            _ => self.entry(INITIALIZE).ok(),
+        let calls = match &self.code {
+            Code::Module(linked) => {
+                let function = self::entry(linked.module(), entry)?;
+                let initialize = match entry {
+                    START | INITIALIZE | ROUTES => None,
+                    _ => self::entry(linked.module(), INITIALIZE).ok(),
+                };
+                [initialize, Some(function)]
+            }
+            Code::Component(_) if entry == START => [None, None],
+            Code::Component(_) => return Err(EntryError::Component { name: entry.to_owned() }),
         };
-        Ok(Script { program: self.clone(), calls: [initialize, Some(function)], grants })
+        Ok(Script { program: self.clone(), calls, entered: true, grants })
     }
 
     /// This program as a script that is made and dropped without a call: whatever can go wrong before the entry point is
     /// reached goes wrong here.
     pub fn instantiation(&self, grants: Grants) -> Script {
-        Script { program: self.clone(), calls: [None, None], grants }
+        Script { program: self.clone(), calls: [None, None], entered: false, grants }
     }
+}
 
-    fn entry(&self, name: &str) -> Result<ModuleExport, EntryError> {
-        let module = self.module();
-        let Some(ExternType::Func(found)) = module.get_export(name) else {
-            return Err(EntryError::Missing { name: name.to_owned(), candidates: self.candidates() });
-        };
-        if found.params().len() + found.results().len() > 0 {
-            return Err(EntryError::WrongType { name: name.to_owned(), found: found.to_string() });
-        }
-        let missing = || EntryError::Missing { name: name.to_owned(), candidates: Vec::new() };
-        module.get_export_index(name).ok_or_else(missing)
-    }
+fn function(module: &Module, name: &str) -> Option<FuncType> {
+    module.get_export(name).and_then(|export| export.func().cloned())
+}
 
-    fn candidates(&self) -> Vec<String> {
-        let callable = |ty: &ExternType| matches!(ty, ExternType::Func(f) if f.params().len() + f.results().len() == 0);
-        self.module().exports().filter(|export| callable(&export.ty())).map(|export| export.name().to_owned()).collect()
+fn entry(module: &Module, name: &str) -> Result<ModuleExport, EntryError> {
+    let missing = || EntryError::Missing { name: name.to_owned(), candidates: candidates(module) };
+    let found = function(module, name).ok_or_else(missing)?;
+    if found.params().len() + found.results().len() > 0 {
+        return Err(EntryError::WrongType { name: name.to_owned(), found: found.to_string() });
     }
+    module.get_export_index(name).ok_or_else(missing)
+}
+
+fn candidates(module: &Module) -> Vec<String> {
+    let callable = |ty: &ExternType| matches!(ty, ExternType::Func(f) if f.params().len() + f.results().len() == 0);
+    module.exports().filter(|export| callable(&export.ty())).map(|export| export.name().to_owned()).collect()
 }
 
 /// A program with an entry point, limits and grants. Cheap to clone.
 #[derive(Clone)]
 pub struct Script {
     program: Program,
+    /// What is called of a module.
     calls: [Option<ModuleExport>; 2],
+    /// Whether it is entered at all; of a module that shows in `calls`.
+    entered: bool,
     grants: Grants,
 }
 
@@ -143,27 +170,68 @@ pub struct Invocation {
 
 impl Script {
     /// Starts a fresh instance. It computes only while the run is polled. `permit` is dropped together with the instance.
+    /// One that is asked over HTTP is only made.
     pub fn start<P: Send + 'static>(&self, invocation: Invocation, permit: P) -> Run {
         let grants = &self.grants;
         let stderr = Stderr::new(grants.log.clone(), invocation.request, grants.stderr);
-        let pipes = Pipes::new(invocation.stdin, grants.output, stderr, Meter::new(grants.cpu_time));
-        let pipes = Arc::new(pipes);
+        let pipes = Arc::new(Pipes::new(invocation.stdin, grants.output, stderr, Meter::new(grants.cpu_time)));
+        let strings = (invocation.arguments, invocation.environment);
+        let guest = match &self.program.code {
+            Code::Module(linked) => self.start_module(linked, &pipes, strings, permit),
+            Code::Component(linked) => {
+                let guest = linked.start(grants, &pipes, strings, self.entered);
+                Box::pin(async move {
+                    let _permit = permit;
+                    guest.await
+                })
+            }
+        };
+        Run::new(guest, pipes, self.program.lanes.clone())
+    }
+
+    fn start_module<P: Send + 'static>(
+        &self,
+        linked: &InstancePre<State>,
+        pipes: &Arc<Pipes>,
+        (arguments, environment): (StringBlock, StringBlock),
+        permit: P,
+    ) -> Guest {
+        let grants = &self.grants;
         let state = State::new(
-            invocation.arguments,
-            invocation.environment,
+            arguments,
+            environment,
             pipes.clone(),
             MemoryBudget::new(grants.memory, grants.table_elements),
             grants.volumes.clone(),
             grants.outbound.clone(),
             grants.memory,
         );
-        let (linked, calls, transfer) = (self.program.linked.clone(), self.calls, grants.memory);
-        let guest = Box::pin(async move {
+        let (linked, calls, transfer) = (linked.clone(), self.calls, grants.memory);
+        Box::pin(async move {
             let _permit = permit;
             let store = store(&linked, state, transfer);
             call(store, &linked, calls).await
-        });
-        Run::new(guest, pipes, self.program.lanes.clone())
+        })
+    }
+
+    /// The component it is, if it is one.
+    pub(super) fn component(&self) -> Option<&Linked> {
+        if let Code::Component(linked) = &self.program.code { Some(linked) } else { None }
+    }
+
+    /// What it is given.
+    pub(super) fn grants(&self) -> &Grants {
+        &self.grants
+    }
+
+    /// Where it runs.
+    pub(super) fn lanes(&self) -> Arc<Lanes> {
+        self.program.lanes.clone()
+    }
+
+    /// Whether it is asked over HTTP. All others have the contract of CGI.
+    pub fn speaks_http(&self) -> bool {
+        self.program.speaks_http()
     }
 }
 
@@ -173,18 +241,14 @@ fn store(linked: &InstancePre<State>, state: State, transfer: usize) -> Store<St
     // Whatever a host call copies has to fit into the guest as well.
     store.set_hostcall_fuel(transfer);
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(|context| match context.data().pipes.meter.verdict() {
-        Verdict::Continue => Ok(UpdateDeadline::Continue(1)),
-        Verdict::Yield => Ok(UpdateDeadline::Yield(1)),
-        Verdict::Stop => Err(CpuTimeUsedUp.into()),
-    });
+    store.epoch_deadline_callback(|context| context.data().pipes.meter.at_new_epoch());
     store
 }
 
 async fn call(mut store: Store<State>, linked: &InstancePre<State>, calls: [Option<ModuleExport>; 2]) -> Ending {
     let instance = match linked.instantiate_async(&mut store).await {
         Ok(instance) => instance,
-        Err(error) => return not_instantiated(error),
+        Err(error) => return Ending::of_start(error),
     };
     for export in calls.iter().flatten() {
         let function = instance.get_module_export(&mut store, export).and_then(wasmtime::Extern::into_func);
@@ -198,12 +262,4 @@ async fn call(mut store: Store<State>, linked: &InstancePre<State>, calls: [Opti
         }
     }
     Ending::Succeeded
-}
-
-/// A start function may trap or exit like any other; everything else is the host's reason for not making an instance.
-fn not_instantiated(error: wasmtime::Error) -> Ending {
-    match Ending::from(error) {
-        Ending::Trapped(reason) => Ending::NotStarted(reason),
-        ending => ending,
-    }
 }

@@ -25,7 +25,7 @@ use super::streams::{Errors, Input, Output};
 const HANDLES: usize = 64;
 
 /// The most random bytes one call may ask for, as in our own `random_get`.
-const RANDOM_PER_CALL: u64 = 1 << 20;
+pub(super) const RANDOM_PER_CALL: u64 = 1 << 20;
 
 /// The directories a script may see, opened once at start and shared by all its guests.
 #[derive(Clone, Default)]
@@ -50,6 +50,16 @@ impl Volumes {
             count += 1;
         }
         Ok(Self { opened: builder.build().filesystem().clone(), count })
+    }
+
+    /// As wasmtime-wasi has them.
+    pub(super) fn opened(&self) -> WasiFilesystemCtx {
+        self.opened.clone()
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.count
     }
 }
 
@@ -161,7 +171,7 @@ impl State {
 }
 
 /// The monotonic clock of a guest starts with it, and says nothing about how long the server has been up.
-struct SinceStart(Instant);
+pub(super) struct SinceStart(pub Instant);
 
 impl HostMonotonicClock for SinceStart {
     fn resolution(&self) -> u64 {

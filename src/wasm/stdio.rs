@@ -34,6 +34,8 @@ pub(super) struct Pipes {
     stdin: Mutex<Stdin>,
     stdout: Mutex<Stdout>,
     stderr: Mutex<Stderr>,
+    /// Why a guest has to end that could not be told where it happened.
+    fault: Mutex<Option<wasmtime::Error>>,
     pub meter: Meter,
 }
 
@@ -67,6 +69,7 @@ impl Pipes {
                 reader: None,
             }),
             stderr: Mutex::new(stderr),
+            fault: Mutex::default(),
             meter,
         }
     }
@@ -124,6 +127,27 @@ impl Pipes {
         wake(writer);
     }
 
+    /// Promises to wake whoever reads when there is news, though nothing may have been printed.
+    pub fn watch(&self, cx: &Context<'_>) {
+        self.stdout().reader = Some(cx.waker().clone());
+    }
+
+    /// Wakes whoever reads.
+    pub fn tell_reader(&self) {
+        let reader = self.stdout().reader.take();
+        wake(reader);
+    }
+
+    /// Notes why the guest has to end. Whoever polls the guest asks for it.
+    pub fn fail(&self, fault: impl Into<wasmtime::Error>) {
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault.into());
+    }
+
+    /// Why the guest has to end, if it has to.
+    pub fn take_fault(&self) -> Option<wasmtime::Error> {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     pub fn stderr(&self) -> MutexGuard<'_, Stderr> {
         self.stderr.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -167,6 +191,11 @@ impl Stdin {
     /// Takes up to `most` bytes without copying.
     pub fn take(&mut self, most: usize) -> Bytes {
         self.chunk.split_to(most.min(self.chunk.len()))
+    }
+
+    /// Notes whether the guest waits for the client to send more, for a body that is read elsewhere.
+    pub fn set_waits(&mut self, waits: bool) {
+        self.waits = waits;
     }
 
     /// Whether the guest waits for the client to send more.

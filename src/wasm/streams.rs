@@ -1,15 +1,17 @@
 //! How does wasmtime-wasi see a guest's standard streams?
 //!
 //! Our own `fd_read` and `fd_write` serve descriptors 0 to 2 while they are what they were at the start. wasmtime-wasi
-//! serves everything else and still has to know the streams: for `poll_oneoff`, after `fd_renumber`, and for guests of
-//! preview 0. These adapters give it the same pipes.
+//! serves everything else and still has to know the streams: for `poll_oneoff`, after `fd_renumber`, for guests of
+//! preview 0, and for components. These adapters give it the same pipes.
 
 use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdinStream, StdoutStream};
 use wasmtime_wasi::p2::{InputStream, OutputStream, Pollable, StreamError, StreamResult};
@@ -39,10 +41,9 @@ macro_rules! never_a_terminal {
 }
 never_a_terminal!(Input, Output, Errors);
 
-// The asynchronous views are for preview 3 only, which core modules never reach.
 impl StdinStream for Input {
     fn async_stream(&self) -> Box<dyn AsyncRead + Send + Sync> {
-        Box::new(tokio::io::empty())
+        Box::new(self.clone())
     }
 
     fn p2_stream(&self) -> Box<dyn InputStream> {
@@ -52,7 +53,7 @@ impl StdinStream for Input {
 
 impl StdoutStream for Output {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(tokio::io::sink())
+        Box::new(self.clone())
     }
 
     fn p2_stream(&self) -> Box<dyn OutputStream> {
@@ -62,11 +63,60 @@ impl StdoutStream for Output {
 
 impl StdoutStream for Errors {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(tokio::io::sink())
+        Box::new(self.clone())
     }
 
     fn p2_stream(&self) -> Box<dyn OutputStream> {
         Box::new(self.clone())
+    }
+}
+
+// What follows is how guests of WASI 0.3 read and write. What has to end them cannot be told them there: see `Pipes::fail`.
+impl AsyncRead for Input {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut stdin = self.0.stdin();
+        ready!(stdin.poll_ready(cx));
+        if let Some(error) = stdin.take_failure() {
+            self.0.fail(super::StdinFailed(error));
+            return Poll::Ready(Err(broken_pipe()));
+        }
+        into.put_slice(&stdin.take(into.remaining()));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Output {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.0.stdout().poll_room(cx));
+        Poll::Ready(self.0.print(bytes).map_err(|refused| {
+            if refused == Refused::LimitReached {
+                self.0.fail(super::OutputLimit);
+            }
+            broken_pipe()
+        }))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Errors {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.stderr().write(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }
 

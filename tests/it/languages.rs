@@ -1,23 +1,10 @@
 //! Programs built from source by real toolchains. CI builds them all and names their directory in `WAGI_GUESTS_DIR`; where
 //! that is not set, only the probe that is checked in is there to be served.
 
-use std::path::PathBuf;
-
-use crate::support::guest::{built, probe};
+use crate::support::guest::{built_now, probe};
 use crate::support::http1::Connection;
 use crate::support::process::Wagi;
 use crate::support::site::Site;
-
-/// A program that CI has built; `None` where nobody has built anything.
-fn built_now(name: &str) -> Option<PathBuf> {
-    if std::env::var_os("WAGI_GUESTS_DIR").is_none() {
-        eprintln!("note: {name} is not served: WAGI_GUESTS_DIR is not set (see guests/build.sh)");
-        return None;
-    }
-    let path = built(name);
-    assert!(path.is_file(), "{} is missing", path.display());
-    Some(path)
-}
 
 fn served(program: &std::path::Path) -> Wagi {
     Site::new().module("/app/...", program, "environment = { GREETING = 'hello' }").start(&[])
@@ -77,4 +64,16 @@ fn a_go_program_that_uses_the_cgi_package_is_served() {
     let answer = connection.post("/app/some/path", "the body");
     assert_eq!((answer.status, answer.text().as_str()), (200, "hello from Go\nPOST /app/some/path\nthe body\n"));
     assert_eq!(connection.get("/app").text(), "hello from Go\nGET /app\n\n");
+}
+
+/// The programs that the guides begin with.
+#[test]
+fn small_programs_in_rust_and_assemblyscript_are_served() {
+    for name in ["hello.wasm", "as-hello.wasm"] {
+        let Some(path) = built_now(name) else { return };
+        let wagi = served(&path);
+        let answer = Connection::open(wagi.address()).post("/app/some/path", "0123456789".repeat(1000));
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/plain")), "{name}");
+        assert_eq!(answer.text(), "You asked for /some/path and sent 10000 bytes\n", "{name}");
+    }
 }

@@ -1,25 +1,29 @@
 //! The integration tests, in one binary. What each topic holds:
 
+mod azure; // the example that stores blobs, against the emulator of the storage
 mod bindle; // bindles from a directory, served by a real process
 mod bindle_server; // bindles from a server, and servers that do not play along
 mod caches; // where caches are, second starts, what is listed and pruned
 mod cli; // the program as it is started: options, exit codes, logs
 mod command_line; // arguments: the default and the template
+mod component_languages; // components in C, Python, JavaScript and Rust, built from source
 mod departures; // a client that leaves
 mod docs; // commands of pages for users
 mod endings; // limits, and how a guest that reaches one ends
 mod environment; // meta-variables as a guest reads them
 mod files; // volumes, and that nothing leads out of them
+mod guides; // programs that docs show
 mod hostile; // answers and requests meant to do harm
 mod imports; // what guests import and export, and what they get for it
 mod inspect; // what is shown of a module
 mod kills; // processes that die while they fill the caches
-mod languages; // programs in Rust, C and Go, built from source
+mod languages; // programs in Rust, C, Go and AssemblyScript, built from source
 mod lock; // wagi.lock, and what --locked refuses
 mod manifests; // configuration files beside what is said about them
 mod neighbours; // what guests that compute, grow or wait cost the others
 mod oci; // modules from registries, and registries that do not play along
 mod outbound; // guests that call other servers
+mod outbound_languages; // the same from Rust and AssemblyScript, built from source
 mod readme; // what newcomers are told
 mod registry; // publishing and pulling with a real registry, and what others make of it
 mod registry_login; // logins: where they are kept, identity tokens, the terminal

@@ -39,7 +39,7 @@ fn summary(config: &Config) -> String {
     let mut text = format!("hostname {} {:?}\n{:?}\n", config.hostname, config.limits, config.server.limits);
     for script in &config.scripts {
         let _ = writeln!(text, "\n{} runs {} of {}", script.route, script.entrypoint, script.module);
-        let _ = writeln!(text, "  argv {:?}, credentials {}", script.argv, script.pass_authorization);
+        let _ = writeln!(text, "  argv {:?}, credentials {}", script.argv, script.pass_authorization == Some(true));
         let _ = writeln!(text, "  environment {:?}", script.environment);
         let _ = writeln!(text, "  volumes {:?}", script.volumes);
         let _ = writeln!(text, "  hosts {:?}, at once {:?}", script.allowed_hosts, script.http_max_concurrency);

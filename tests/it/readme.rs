@@ -52,18 +52,22 @@ fn curl_lines(readme: &str) -> Vec<(String, String)> {
     pairs.map(|pair| (pair[0].1.clone(), pair[1].1.clone())).collect()
 }
 
-#[test]
-fn the_curl_lines_of_the_readme_answer_as_printed() {
-    let readme = std::fs::read_to_string(root().join("README.md")).expect("there is a README");
-    let lines = curl_lines(&readme);
+/// Runs the `curl` lines of a text, of which there are a few, and compares what they print.
+pub fn curl_lines_answer_as_printed(text: &str, wagi: &Wagi) {
+    let lines = curl_lines(text);
     assert!(lines.len() >= 3, "{lines:#?}");
-    let wagi = examples();
     for (line, expected) in lines {
         assert!(line.contains("http://127.0.0.1:3000/"), "{line}");
         let line = line.replace("http://127.0.0.1:3000", wagi.url());
         let output = Command::new("bash").args(["-c", &line]).env("no_proxy", "*").output().expect("there is a shell");
         assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{line}");
     }
+}
+
+#[test]
+fn the_curl_lines_of_the_readme_answer_as_printed() {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("there is a README");
+    curl_lines_answer_as_printed(&readme, &examples());
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn sources(below: &str) -> Vec<(PathBuf, String)> {
     let mut files = Vec::new();
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").path()) {
-            if entry.is_dir() {
+            if entry.is_dir() && !entry.ends_with("target") {
                 directories.push(entry);
             } else if entry.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&entry).expect("a text file");

@@ -90,7 +90,7 @@ fn settings(described: &Described<'_>, route: &Written<'_>, asked: &BindleConfig
         volumes: Vec::new(),
         allowed_hosts: wagi.allowed_hosts.as_ref().map(|written| allowed_hosts(written, report)).unwrap_or_default(),
         http_max_concurrency: None,
-        pass_authorization: false,
+        pass_authorization: None,
         limits: Limits::default(),
     }
 }

@@ -47,6 +47,17 @@ pub fn built(name: &str) -> PathBuf {
     }
 }
 
+/// A program that CI has built; `None` where nobody has built anything.
+pub fn built_now(name: &str) -> Option<PathBuf> {
+    if std::env::var_os("WAGI_GUESTS_DIR").is_none() {
+        eprintln!("note: {name} is not served: WAGI_GUESTS_DIR is not set (see guests/build.sh)");
+        return None;
+    }
+    let path = built(name);
+    assert!(path.is_file(), "{} is missing", path.display());
+    Some(path)
+}
+
 /// The program that does what the path tells it.
 pub fn probe() -> PathBuf {
     built("probe.wasm")
