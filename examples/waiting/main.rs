@@ -58,7 +58,14 @@ async fn main() -> Result<()> {
 
     let (mut quiet, mut busy, mut longest) = (Times::default(), Times::default(), Duration::ZERO);
     for _ in 0..ROUNDS {
-        quiet.add(beside(gateway, async { Ok(sleep(QUIET).await) }).await?.1);
+        quiet.add(
+            beside(gateway, async {
+                sleep(QUIET).await;
+                Ok(())
+            })
+            .await?
+            .1,
+        );
         let (took, times) = beside(gateway, wave(gateway)).await?;
         busy.add(times);
         longest = longest.max(took);

@@ -158,7 +158,7 @@ impl fmt::Display for Lock {
         let mut modules: Vec<&LockedModule> = self.modules.iter().collect();
         modules.sort_by_key(|module| module.key());
         modules.dedup_by_key(|module| module.key());
-        write!(f, "{HEAD}version = {VERSION}\n")?;
+        writeln!(f, "{HEAD}version = {VERSION}")?;
         for module in modules {
             write!(f, "\n[[module]]\nreference = {}\n", quoted(&module.reference))?;
             if let Some(server) = &module.server {

@@ -116,7 +116,7 @@ impl Dice {
 
     /// One call of a program.
     fn call(&mut self) -> (&'static str, Vec<Val>) {
-        if self.roll() % 40 == 0 {
+        if self.roll().is_multiple_of(40) {
             return ("proc_exit", vec![Val::I32(self.one_of(&[0, 1, 42, 125]))]);
         }
         let (name, types) = self.one_of(&CALLS);
@@ -129,7 +129,7 @@ impl Dice {
             .chars()
             .map(|kind| if kind == 'l' { Val::I64(self.number().into()) } else { Val::I32(self.number()) })
             .collect();
-        if name.starts_with("fd_") && self.roll() % 4 != 0 {
+        if name.starts_with("fd_") && !self.roll().is_multiple_of(4) {
             values[0] = Val::I32(self.one_of(&[0, 1, 2]));
         }
         if matches!(name, "fd_read" | "fd_write") {

@@ -585,7 +585,8 @@ fn a_real_registry_s_module_is_served() {
     drop(registry);
     assert_eq!(served(&mut wagi(&pinned)).1, "old");
     let (stale, text) = served(&mut wagi(&tagged));
-    assert!(text == "new" && stale.log().contains("as it was when the registry last answered"), "{}", stale.log());
+    assert_eq!(text, "new");
+    stale.logged(&["as it was when the registry last answered"]);
 }
 
 #[test]
