@@ -47,7 +47,8 @@ impl Endpoint {
     /// way that fits there, our own name and port.
     pub fn authority(&self, uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
         let addressed = host_field(headers).or_else(|| Some(uri.authority()?.as_str())).map(without_userinfo);
-        let addressed = addressed.and_then(|text| text.parse().ok()).filter(|addressed: &Authority| !addressed.host().is_empty());
+        let addressed =
+            addressed.and_then(|text| text.parse().ok()).filter(|addressed: &Authority| !addressed.host().is_empty());
         addressed.or_else(|| {
             let name = self.name.as_deref().unwrap_or("localhost");
             self.port.as_ref().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}")).parse().ok()

@@ -137,7 +137,8 @@ impl ResponseHead {
 /// Leaves of an answer's trailer fields those that may come behind its body.
 pub fn keep_allowed_trailers(trailers: &mut HeaderMap) {
     // RFC 9110 §6.5.1: nothing about framing, routing or the connection, which would come too late there.
-    let is_late = |name: &HeaderName| is_about_the_connection(name) || [CONTENT_LENGTH, CONTENT_TYPE, HOST].contains(name);
+    let is_late =
+        |name: &HeaderName| is_about_the_connection(name) || [CONTENT_LENGTH, CONTENT_TYPE, HOST].contains(name);
     for name in trailers.keys().filter(|name| is_late(name)).cloned().collect::<Vec<_>>() {
         trailers.remove(&name);
     }

@@ -32,11 +32,7 @@ pub(super) struct RouteFields {
 impl RouteFields {
     /// With `pass_authorization` the component sees the client's credentials.
     pub fn new(pattern: &RoutePattern, pass_authorization: bool) -> Self {
-        Self {
-            script_name: value(pattern.script_name()),
-            matched_route: value(pattern.as_str()),
-            pass_authorization,
-        }
+        Self { script_name: value(pattern.script_name()), matched_route: value(pattern.as_str()), pass_authorization }
     }
 
     /// The request as the component sees it, whose path goes on with the raw `path_info` behind the route's prefix.

@@ -113,7 +113,8 @@ where
             let frame = frame?;
             let length = frame.data_ref().map_or(0, |data| data.len() as u64);
             let too_long = TooLong { limit: *this.limit };
-            *this.left = this.left.checked_sub(length).ok_or_else(|| io::Error::new(io::ErrorKind::FileTooLarge, too_long))?;
+            *this.left =
+                this.left.checked_sub(length).ok_or_else(|| io::Error::new(io::ErrorKind::FileTooLarge, too_long))?;
             Ok(frame)
         }))
     }

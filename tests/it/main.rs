@@ -4,6 +4,10 @@ mod bindle; // bindles from a directory, served by a real process
 mod bindle_server; // bindles from a server, and servers that do not play along
 mod cli; // the program as it is started: options, exit codes, logs
 mod command_line; // arguments: the default and the template
+mod components; // components that are asked over wasi:http 0.2
+mod components_3; // components of WASI 0.3
+mod components_cli; // components that are run through wasi:cli
+mod components_outbound; // components that call others
 mod departures; // a client that leaves
 mod endings; // limits, and how a guest that reaches one ends
 mod environment; // meta-variables as a guest reads them

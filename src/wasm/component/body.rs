@@ -129,7 +129,9 @@ impl Pump {
                     ready!(self.pipes.stdout().poll_room(cx));
                     match self.pipes.print(rest) {
                         Ok(count) => rest.advance(count),
-                        Err(Refused::LimitReached) => return Poll::Ready(Err(wasmtime::Error::from(OutputLimit).into())),
+                        Err(Refused::LimitReached) => {
+                            return Poll::Ready(Err(wasmtime::Error::from(OutputLimit).into()));
+                        }
                         // Nobody reads any more; the run is about to be dropped.
                         Err(Refused::Closed) => rest.clear(),
                     }

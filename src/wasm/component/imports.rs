@@ -99,8 +99,13 @@ mod tests {
 
     #[test]
     fn the_list_of_imports_is_what_is_linked() {
-        let config =
-            engine::EngineConfig { instances: 1, memory: 1 << 16, table_elements: 10, wasm_stack: 1 << 17, cache: None };
+        let config = engine::EngineConfig {
+            instances: 1,
+            memory: 1 << 16,
+            table_elements: 10,
+            wasm_stack: 1 << 17,
+            cache: None,
+        };
         let engine = engine::for_components(&config).expect("an engine");
         let mut linker = linker(&engine).expect("a linker");
         // A name that is taken cannot be taken a second time.
@@ -115,7 +120,8 @@ mod tests {
 
     #[test]
     fn other_imports_are_unknown() {
-        let names = ["wasi:cli/run@0.2.0", "wasi:nn/tensor@0.2.0", "wasi:cli/environment", "wasi:cli/environment@0.4.0"];
+        let names =
+            ["wasi:cli/run@0.2.0", "wasi:nn/tensor@0.2.0", "wasi:cli/environment", "wasi:cli/environment@0.4.0"];
         assert_eq!(unknown(names.into_iter().chain(["wasi:io/poll@0.2.9", "wasi:http/client@0.3.0"])), names);
     }
 }
