@@ -3,12 +3,12 @@
 use bytes::Bytes;
 use http::Request;
 
-use crate::support::eventually;
 use crate::support::guest::component;
 use crate::support::harness::{Running, Test};
 use crate::support::http1::Connection;
 use crate::support::site::Site;
 use crate::support::upstream::{Upstream, reply};
+use crate::support::{eventually, http2};
 
 async fn started(keys: &str) -> Running {
     Test::new().file_module("/p/...", &component("http3-probe.wasm"), keys).start().await
@@ -34,6 +34,23 @@ fn pieces_arrive_one_by_one() {
         assert_eq!(connection.chunk().unwrap().unwrap(), format!("piece {piece}\n").into_bytes());
     }
     assert!(connection.chunk().unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trailers_reach_http_2_clients() {
+    let wagi = Site::new().module("/p/...", &component("http3-probe.wasm"), "").start(&[]);
+    let mut connection = http2::Connection::open(wagi.address()).await;
+    for pieces in [0, 3] {
+        let (answer, _stream) = connection.get(&format!("/p/pieces?{pieces}")).await;
+        let (status, mut body) = http2::head(answer).await;
+        let mut text = Vec::new();
+        while let Some(piece) = http2::piece(&mut body).await {
+            text.extend_from_slice(&piece.expect("a piece"));
+        }
+        assert_eq!((status, String::from_utf8_lossy(&text).lines().count()), (200, pieces));
+        let trailers = body.trailers().await.expect("an end").expect("trailers");
+        assert_eq!(trailers["x-after"], "1");
+    }
 }
 
 #[tokio::test]
