@@ -7,6 +7,10 @@ mod caches; // where caches are, second starts, what is listed and pruned
 mod cli; // the program as it is started: options, exit codes, logs
 mod command_line; // arguments: the default and the template
 mod component_languages; // components in C, Python, JavaScript and Rust, built from source
+mod components; // components that are asked over wasi:http 0.2
+mod components_3; // components of WASI 0.3
+mod components_cli; // components that are run through wasi:cli
+mod components_outbound; // components that call others
 mod departures; // a client that leaves
 mod docs; // commands of pages for users
 mod endings; // limits, and how a guest that reaches one ends

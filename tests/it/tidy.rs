@@ -36,6 +36,9 @@ const WALLS: [(&str, &[&str]); 11] = [
     ),
 ];
 
+/// What may be named behind a wall after all, and where: components that are asked over HTTP speak of requests and heads.
+const DOORS: [(&str, &str); 1] = [("src/wasm/component", "use http")];
+
 /// Only these may talk to the terminal, end the process or look at its environment.
 const ENTRANCE: [&str; 3] = ["src/main.rs", "src/args/", "src/commands/"];
 const ENTRANCE_ONLY: [&str; 5] = ["println!", "eprintln!", "process::exit", "env::var", "env::args"];
@@ -76,7 +79,8 @@ fn no_room_names_what_is_behind_a_wall() {
     for (room, forbidden) in WALLS {
         for (path, text) in sources(room).iter().filter(|(path, _)| !is_test(path)) {
             for (number, line) in code(text) {
-                for word in forbidden.iter().filter(|word| line.contains(*word)) {
+                let has_door = |word: &str| DOORS.iter().any(|(room, door)| path.starts_with(room) && *door == word);
+                for word in forbidden.iter().filter(|word| line.contains(*word) && !has_door(word)) {
                     crossings.push(format!("{}:{number}: {word}", path.display()));
                 }
             }

@@ -10,8 +10,11 @@ use http_body_util::BodyExt;
 use wasmtime_wasi_http::{Error, RequestOptions, Result, WasiBody, WasiHttpHooks};
 
 use super::super::state::Outbound;
-use super::super::stdio::OUTPUT_IN_FLIGHT;
 use crate::outbound::{self, Allowance, Client, Nature, Patience, Streamed};
+
+/// The most of a body that is taken from a guest at a time. wasmtime-wasi-http holds two such pieces for each body that is
+/// being written, and a guest may be writing many.
+const CHUNK: usize = 16 * 1024;
 
 /// The way out of one guest; there is none for those that may call nobody.
 pub(super) struct Outgoing(Option<(Client, Arc<Allowance>)>);
@@ -51,13 +54,12 @@ impl WasiHttpHooks for Outgoing {
         })
     }
 
-    /// As much as other guests may be ahead of their clients.
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
-        OUTPUT_IN_FLIGHT
+        CHUNK
     }
 
     fn p3_outgoing_body_chunk_size(&mut self) -> usize {
-        OUTPUT_IN_FLIGHT
+        CHUNK
     }
 }
 

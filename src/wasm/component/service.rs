@@ -136,26 +136,31 @@ async fn call_3(
 async fn drive(mut pump: Pump, call: impl Future<Output = (Store<State>, Result<(), Ending>)>) -> Ending {
     let mut call = pin!(call);
     let mut over = None;
+    let mut passed_on = false;
     let mut step = |cx: &mut Context<'_>| {
-        if over.is_none()
-            && let Poll::Ready((store, called)) = call.as_mut().poll(cx)
-        {
-            if let Err(ending) = called {
-                // What it has said before goes out, as far as there is room for it.
-                let _ = pump.poll(cx);
-                return Poll::Ready(ending);
+        loop {
+            if over.is_none()
+                && let Poll::Ready((store, called)) = call.as_mut().poll(cx)
+            {
+                if let Err(ending) = called {
+                    // What it has said before goes out, as far as there is room for it.
+                    let _ = pump.poll(cx);
+                    return Poll::Ready(ending);
+                }
+                over = Some(store);
             }
-            over = Some(store);
-        }
-        match pump.poll(cx) {
-            Poll::Ready(Err(ending)) => Poll::Ready(ending),
-            Poll::Ready(Ok(())) if over.is_some() => Poll::Ready(Ending::Succeeded),
-            Poll::Pending if over.is_some() => match pump.waits_for() {
-                Some(WaitsFor::Head) => Poll::Ready(Ending::NotAnswered("it returned without one".into())),
-                Some(WaitsFor::Body) => Poll::Ready(Ending::NotAnswered("it returned before its end".into())),
-                Some(WaitsFor::Client) | None => Poll::Pending,
-            },
-            _ => Poll::Pending,
+            return match pump.poll(cx) {
+                Poll::Ready(Err(ending)) => Poll::Ready(ending),
+                Poll::Ready(Ok(())) if over.is_some() => Poll::Ready(Ending::Succeeded),
+                // Most guests that hear that their answer has gone out are done: once more, before they are moved.
+                Poll::Ready(Ok(())) if !std::mem::replace(&mut passed_on, true) => continue,
+                Poll::Pending if over.is_some() => match pump.waits_for() {
+                    Some(WaitsFor::Head) => Poll::Ready(Ending::NotAnswered("it returned without one".into())),
+                    Some(WaitsFor::Body) => Poll::Ready(Ending::NotAnswered("it returned before its end".into())),
+                    Some(WaitsFor::Client) | None => Poll::Pending,
+                },
+                _ => Poll::Pending,
+            };
         }
     };
     poll_fn(&mut step).await

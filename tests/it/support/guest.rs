@@ -58,6 +58,12 @@ pub fn built_now(name: &str) -> Option<PathBuf> {
     Some(path)
 }
 
+/// A component for tests: as CI has just built it if it has, else as checked in.
+pub fn component(name: &str) -> PathBuf {
+    let fresh = built(name);
+    if fresh.is_file() { fresh } else { PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/guests").join(name) }
+}
+
 /// The program that does what the path tells it.
 pub fn probe() -> PathBuf {
     built("probe.wasm")

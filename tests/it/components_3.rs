@@ -1,0 +1,106 @@
+//! Components of WASI 0.3, over HTTP and through `wasi:cli`.
+
+use bytes::Bytes;
+use http::Request;
+
+use crate::support::guest::component;
+use crate::support::harness::{Running, Test};
+use crate::support::http1::Connection;
+use crate::support::site::Site;
+use crate::support::upstream::{Upstream, reply};
+use crate::support::{eventually, http2};
+
+async fn started(keys: &str) -> Running {
+    Test::new().file_module("/p/...", &component("http3-probe.wasm"), keys).start().await
+}
+
+#[tokio::test]
+async fn a_component_sees_the_request_and_answers() {
+    let running = started("").await;
+    let request = Request::put("/p/request?a").header("host", "example.org:81").body(Bytes::new()).unwrap();
+    assert_eq!(running.send(request).await.text(), "Method::Put Some(Scheme::Http) example.org:81 /p/request?a\n");
+    let body: Vec<u8> = (0..300_000_u32).map(|number| number.to_le_bytes()[0]).collect();
+    assert!(running.post("/p/echo", body.clone()).await.body == body, "the body comes back changed");
+    assert_eq!(running.post("/p/echo", "").await.text(), "");
+}
+
+#[test]
+fn pieces_arrive_one_by_one() {
+    let wagi = Site::new().module("/p/...", &component("http3-probe.wasm"), "").start(&[]);
+    let mut connection = Connection::open(wagi.address());
+    connection.send("GET /p/pieces?4 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(connection.head().status, 200);
+    for piece in 0..4 {
+        assert_eq!(connection.chunk().unwrap().unwrap(), format!("piece {piece}\n").into_bytes());
+    }
+    assert!(connection.chunk().unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trailers_reach_http_2_clients() {
+    let wagi = Site::new().module("/p/...", &component("http3-probe.wasm"), "").start(&[]);
+    let mut connection = http2::Connection::open(wagi.address()).await;
+    for pieces in [0, 3] {
+        let (answer, _stream) = connection.get(&format!("/p/pieces?{pieces}")).await;
+        let (status, mut body) = http2::head(answer).await;
+        let mut text = Vec::new();
+        while let Some(piece) = http2::piece(&mut body).await {
+            text.extend_from_slice(&piece.expect("a piece"));
+        }
+        assert_eq!((status, String::from_utf8_lossy(&text).lines().count()), (200, pieces));
+        let trailers = body.trailers().await.expect("an end").expect("trailers");
+        assert_eq!(trailers["x-after"], "1");
+    }
+}
+
+#[tokio::test]
+async fn failures_are_those_of_other_guests() {
+    let running = started("limits = { cpu_time = '300ms' }").await;
+    for (path, status, reason) in
+        [("trap", 500, "end=trap"), ("error", 500, "LoopDetected"), ("spin", 504, "used up its CPU time")]
+    {
+        assert_eq!(running.get(&format!("/p/{path}")).await.status.as_u16(), status, "{path}");
+        assert!(running.log().contains(reason), "{path}: {}", running.log());
+    }
+    let answer = running.get("/p/trap-late").await;
+    assert_eq!((answer.text().as_str(), answer.cut), ("begun\n", true));
+}
+
+#[test]
+fn a_guest_may_go_on_behind_its_answer() {
+    let wagi = Site::new().module("/p/...", &component("http3-probe.wasm"), "").start(&[]);
+    assert_eq!(Connection::open(wagi.address()).get("/p/after?300").text(), "answered\n");
+    eventually(|| wagi.log().contains("done behind the answer").then_some(()));
+}
+
+#[tokio::test]
+async fn calls_are_allowed_or_denied() {
+    let upstream = Upstream::start(|_| reply("203 Fine", "", "hello"));
+    let target = format!("/p/call?{}", upstream.url("/x"));
+    assert!(started("").await.get(&target).await.text().contains("HttpRequestDenied"));
+    assert_eq!(started("allowed_hosts = ['http://127.0.0.1']").await.get(&target).await.text(), "203\nhello");
+    assert_eq!(upstream.only().line, "GET /x");
+}
+
+#[tokio::test]
+async fn a_command_has_the_contract_of_cgi() {
+    let command = component("cli3-probe.wasm");
+    let running = Test::new().file_module("/c/...", &command, "environment = { A = '1' }").start().await;
+    let answer = running.post("/c/x?a=b", "the body").await;
+    assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "text/plain"));
+    let text = answer.text();
+    assert!(text.starts_with("[\"/c/x\", \"a=b\"]\n") && text.ends_with("the body"), "{text}");
+    for line in ["\nPATH_INFO=/x\n", "\nA=1\n", "\nREQUEST_METHOD=POST\n", "\nCONTENT_LENGTH=8\n"] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    assert_eq!(running.get("/c/fail").await.status.as_u16(), 500);
+}
+
+#[tokio::test]
+async fn what_a_command_prints_is_limited() {
+    let command = component("cli3-probe.wasm");
+    let running = Test::new().file_module("/c/...", &command, "limits = { response_body = '200KiB' }").start().await;
+    let answer = running.get("/c/much").await;
+    assert!(answer.cut || answer.status == 500, "{}", answer.status);
+    assert!(running.log().contains("printed more than the limit"), "{}", running.log());
+}
