@@ -179,7 +179,8 @@ fn a_tag_is_looked_up_at_each_start_and_its_last_module_stands_in_for_a_registry
         flag.store(true, Ordering::SeqCst);
         let (stale, text) = served(&mut wagi(&site));
         assert_eq!(text, "new");
-        assert!(stale.log().contains("warning: serving") && stale.log().contains(reason), "{}", stale.log());
+        stale.logged(&["warning: serving"]);
+        stale.logged(&[reason]);
     }
     // Nothing stands in where nothing is known, nor for a registry that says no.
     std::fs::remove_dir_all(site.path().join("cache/_OCI")).expect("removable");
