@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
 # How are the guest programs built from source?
 #
-#   guests/build.sh OUT_DIR [rust] [outbound] [hello] [c] [go]        without a name: rust
+#   guests/build.sh OUT_DIR [rust] [outbound] [c] [go]        without a name: rust
 #
-# Leaves probe.wasm, outbound.wasm, bench-rust.wasm, c-hello.wasm, c-echo.wasm and go-hello.wasm in OUT_DIR, as far as
-# asked for.
+# Leaves probe.wasm, outbound.wasm, c-hello.wasm, c-echo.wasm and go-hello.wasm in OUT_DIR, as far as asked for.
 # Installs nothing; outbound, in Rust like the probe, depends on crates, which are downloaded. Refresh the copy that the
 # tests carry with `guests/build.sh tests/guests`.
 #
@@ -72,7 +71,6 @@ for language in "${@:-rust}"; do
     case $language in
     rust) build_rust wagi-guests probe ;;
     outbound) build_rust wagi-guest-outbound outbound ;;
-    hello) build_rust wagi-guest-hello bench-rust ;;
     c | go) "build_$language" ;;
     *)
         echo "build.sh: no guests in '$language'" >&2

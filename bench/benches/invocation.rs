@@ -21,7 +21,7 @@ fn invocation(criterion: &mut Criterion) {
     for (language, module) in guests {
         let module = in_repository(module);
         if !module.exists() {
-            eprintln!("invocation/{language}: missing, run `bench/setup.sh`");
+            eprintln!("invocation/{language}: not built, see bench/setup.sh");
             continue;
         }
         let gateway = runtime.block_on(gateway(Source::Module(module))).expect("the program can be served");

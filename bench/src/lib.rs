@@ -72,7 +72,7 @@ pub fn answer(module: &str, requests: u32) -> Result<()> {
     // One guest at a time is all there is, and a debugger has less address space to give.
     config.limits.total_concurrency = 1;
     let gateway = runtime.block_on(started(&config, problems))?;
-    ensure!(reserved()? > LEAST_POOL, "there is no address space for a pool of instances: other code would be counted");
+    println!("{}", if reserved()? > LEAST_POOL { POOLED } else { "instances are made one by one" });
     let _inside = runtime.enter();
     for _ in 0..requests {
         let response = ask(&gateway, "/");
@@ -81,8 +81,11 @@ pub fn answer(module: &str, requests: u32) -> Result<()> {
     Ok(())
 }
 
+/// What [`answer`] says if instances come from a pool, as they do when serving.
+pub const POOLED: &str = "instances come from a pool";
+
 /// A pool reserves address space for many memories, of which each alone takes a few of these.
-const LEAST_POOL: u64 = 100 << 30;
+const LEAST_POOL: u64 = 20 << 30;
 
 /// Address space of this process, in bytes.
 fn reserved() -> Result<u64> {

@@ -25,10 +25,15 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts a process whose standard error nobody reads.
+    /// Starts a process that reads nothing, and whose standard error nobody reads.
     pub fn start(command: &mut Command) -> Result<Self> {
+        Self::start_with(command.stdin(Stdio::null()))
+    }
+
+    /// Starts a process that has its standard input.
+    pub fn start_with(command: &mut Command) -> Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().with_context(|| format!("cannot start `{name}`"))?;
         let stdout = child.stdout.take().map(BufReader::new);
         Ok(Self { child, stdout })
@@ -62,18 +67,9 @@ impl Process {
         }
     }
 
-    /// CPU time used so far, by all of its threads, in the system too.
+    /// CPU time used so far: by all threads, in the system too, and by all children.
     pub fn cpu(&self) -> Result<Duration> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The name, in brackets, may hold anything.
-        let fields = stat.rsplit_once(')').context("no process name")?.1;
-        let fields: Vec<&str> = fields.split_whitespace().collect();
-        let mut ticks = 0.0;
-        // Behind the name, these two are the time in the program and the time in the system.
-        for field in [11, 12] {
-            ticks += fields.get(field).context("too few fields")?.parse::<f64>()?;
-        }
-        Ok(Duration::from_secs_f64(ticks / TICKS_PER_SECOND))
+        Ok(Duration::from_secs_f64(ticks(self.child.id())? / TICKS_PER_SECOND))
     }
 
     /// Memory that is its own and not a file's, in bytes.
@@ -113,6 +109,24 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What the system charges a process and its children, those that have ended too.
+fn ticks(id: u32) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
+    // The name, in brackets, may hold anything.
+    let fields: Vec<&str> = stat.rsplit_once(')').context("no process name")?.1.split_whitespace().collect();
+    let mut sum = 0.0;
+    // proc(5): utime, stime, and both of the children that were waited for.
+    for field in [11, 12, 13, 14] {
+        sum += fields.get(field).context("too few fields")?.parse::<f64>()?;
+    }
+    let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+    for child in children.split_whitespace() {
+        // One that ends meanwhile is waited for, and counted the next time.
+        sum += ticks(child.parse()?).unwrap_or_default();
+    }
+    Ok(sum)
 }
 
 /// A port that nobody uses, for servers that do not tell which one they got.

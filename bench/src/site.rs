@@ -43,22 +43,17 @@ impl Site {
         Ok(Self { wagi, bench, scratch, rounds, turn, is_quick, root })
     }
 
-    /// A program for guests that this benchmark brings along as text.
-    pub fn own_guest(&self, name: &str) -> PathBuf {
-        self.root.join("bench/guests").join(name)
-    }
-
-    /// A program for guests that `bench/setup.sh` or `guests/build.sh` has compiled, or what is missing.
-    pub fn built_guest(&self, name: &str) -> Result<PathBuf> {
-        let file = self.root.join("target/guests").join(name);
-        ensure!(file.exists(), "`target/guests/{name}` is not built: run `bench/setup.sh`");
+    /// A compiled guest, seen from the repository, or what is missing.
+    pub fn guest(&self, name: &str) -> Result<String> {
+        let file = format!("target/guests/{name}");
+        ensure!(self.root.join(&file).exists(), "`{file}` is not built");
         Ok(file)
     }
 
     /// What `bench/setup.sh` has installed, or what is missing.
     pub fn tool(&self, name: &str) -> Result<PathBuf> {
         let file = self.root.join("target/bench-tools").join(name);
-        ensure!(file.exists(), "`target/bench-tools/{name}` is not installed: run `bench/setup.sh`");
+        ensure!(file.exists(), "`{name}` is not below `target/bench-tools`");
         Ok(file)
     }
 
@@ -66,7 +61,7 @@ impl Site {
     pub fn program(&self, name: &str) -> Result<PathBuf> {
         let places = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
         let found = places.iter().map(|place| Path::new(place).join(name)).find(|file| file.exists());
-        found.with_context(|| format!("`{name}` is not installed: run `bench/setup.sh`"))
+        found.with_context(|| format!("`{name}` is not installed"))
     }
 
     /// Writes a file for this run.

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{Bound, Outcome};
 use crate::client::{Connection, get};
-use crate::servers::wagi;
+use crate::servers::{HELLO_WAT, wagi};
 use crate::site::Site;
 
 /// Takes the measure.
@@ -21,8 +21,8 @@ pub fn take(site: &Site) -> Result<Vec<Outcome>> {
     let limits = format!(
         "[limits]\ntotal_concurrency = {places}\nconcurrency = {places}\nconnections = {places}\nmemory = \"1MiB\"\n"
     );
-    let entry = wagi::entry("/sleep", &site.own_guest("sleep.wat"));
-    let hello = wagi::entry("/", &site.root.join("examples/hello.wat"));
+    let entry = wagi::entry("/sleep", "bench/guests/sleep.wat");
+    let hello = wagi::entry("/", HELLO_WAT);
     let server = wagi::serve(site, "asleep", &format!("{limits}{hello}{entry}"))?.says_hello("/")?;
     let before = server.process.memory()?;
 

@@ -12,7 +12,7 @@ use super::{Bound, Outcome};
 use crate::client::Connection;
 use crate::load::median;
 use crate::process::Process;
-use crate::servers::{Server, hyper, wagi};
+use crate::servers::{HELLO_WAT, Server, hyper, wagi};
 use crate::site::Site;
 
 const MEBIBYTE: u64 = 1 << 20;
@@ -20,8 +20,8 @@ const MEBIBYTE: u64 = 1 << 20;
 /// Takes the measure, in turns with bare hyper, which sends back what it gets.
 pub fn take(site: &Site) -> Result<Vec<Outcome>> {
     let length = if site.is_quick { 128 * MEBIBYTE } else { 1024 * MEBIBYTE };
-    let entry = wagi::entry("/echo", &site.root.join("examples/echo.wat"));
-    let hello = wagi::entry("/", &site.root.join("examples/hello.wat"));
+    let entry = wagi::entry("/echo", "examples/echo.wat");
+    let hello = wagi::entry("/", HELLO_WAT);
     let limits = "[limits]\nrequest_body = \"none\"\ncpu_time = \"5m\"\n";
     let ours = wagi::serve(site, "echo", &format!("{limits}{hello}{entry}"))?.says_hello("/")?;
     let limit = hyper::http1(site)?;

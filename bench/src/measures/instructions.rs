@@ -2,6 +2,7 @@
 //!
 //! Counted by valgrind, where a busy machine changes nothing: a run of few requests is taken off one of many, and with it
 //! the start. The gateway is asked in this process, so what is counted is routing, CGI, the guest and the log, not HTTP.
+//! Where valgrind has too little address space for a pool of instances, they are made one by one, and the result says so.
 
 use std::process::Command;
 
@@ -9,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
 use super::Outcome;
+use crate::servers::HELLO_WAT;
 use crate::site::Site;
 
 const FEW: u32 = 100;
@@ -17,31 +19,37 @@ const REQUESTS: u32 = 1_000;
 /// Takes the measure for each hello program that is there.
 pub fn take(site: &Site) -> Result<Vec<Outcome>> {
     let guests = [
-        ("text form", Ok(site.root.join("examples/hello.wat"))),
-        ("C", site.built_guest("bench-c.wasm")),
-        ("Rust", site.built_guest("bench-rust.wasm")),
+        ("text form", Ok(HELLO_WAT.to_owned())),
+        ("C", site.guest("bench-c.wasm")),
+        ("Rust", site.guest("bench-rust.wasm")),
     ];
     let mut outcomes = Vec::new();
     for (language, module) in guests {
         let what = format!("instructions per request, program in {language}");
-        let counted = module.and_then(|module| count(site, &module.to_string_lossy()));
+        let counted = module.and_then(|module| Ok((run(site, &module, FEW)?, run(site, &module, FEW + REQUESTS)?)));
         outcomes.push(match counted {
-            Ok((few, many)) => Outcome::new("instructions", what, (many - few) / f64::from(REQUESTS), "")
-                .with(json!({ "requests": REQUESTS, "few": few, "many": many })),
+            Ok((few, many)) => {
+                let what = if many.is_pooled { what } else { format!("{what}; without the pool") };
+                let each = (many.instructions - few.instructions) / f64::from(REQUESTS);
+                Outcome::new("instructions", what, each, "")
+                    .with(json!({ "requests": REQUESTS, "is_pooled": many.is_pooled, "few": few.instructions, "many": many.instructions }))
+            }
             Err(error) => Outcome::missing("instructions", what, format!("{error:#}")),
         });
     }
     Ok(outcomes)
 }
 
-fn count(site: &Site, module: &str) -> Result<(f64, f64)> {
-    Ok((run(site, module, FEW)?, run(site, module, FEW + REQUESTS)?))
+struct Run {
+    instructions: f64,
+    is_pooled: bool,
 }
 
-fn run(site: &Site, module: &str, requests: u32) -> Result<f64> {
+fn run(site: &Site, module: &str, requests: u32) -> Result<Run> {
     let output = Command::new(site.program("valgrind")?)
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(&site.bench)
+        .current_dir(&site.root)
         .args(["answer", module, &requests.to_string()])
         .output()
         .context("cannot start `valgrind`")?;
@@ -49,5 +57,6 @@ fn run(site: &Site, module: &str, requests: u32) -> Result<f64> {
     ensure!(output.status.success(), "the run under valgrind failed:\n{report}");
     let collected = report.lines().find_map(|line| line.split_once("Collected :"));
     let (_, count) = collected.with_context(|| format!("valgrind reports no count:\n{report}"))?;
-    Ok(count.trim().parse()?)
+    let is_pooled = String::from_utf8_lossy(&output.stdout).contains(wagi_bench::POOLED);
+    Ok(Run { instructions: count.trim().parse()?, is_pooled })
 }

@@ -9,7 +9,7 @@ use super::{Bound, Outcome};
 use crate::client::{Connection, get};
 use crate::load::open_loop::{self, Latencies};
 use crate::load::{median, wrk};
-use crate::servers::{Server, wagi};
+use crate::servers::{HELLO_WAT, Server, wagi};
 use crate::site::Site;
 
 const SPINNERS: usize = 8;
@@ -19,8 +19,8 @@ const SHARE: f64 = 0.3;
 
 /// Takes the measure: in each round once quiet and once beside the others, as fast as it goes and at a fixed rate.
 pub fn take(site: &Site) -> Result<Vec<Outcome>> {
-    let spin = wagi::entry("/spin", &site.own_guest("spin.wat"));
-    let hello = wagi::entry("/", &site.root.join("examples/hello.wat"));
+    let spin = wagi::entry("/spin", "bench/guests/spin.wat");
+    let hello = wagi::entry("/", HELLO_WAT);
     let limits = "[limits]\ncpu_time = \"1h\"\ntime_to_head = \"1h\"\n";
     let server = wagi::serve(site, "neighbours", &format!("{limits}{hello}{spin}"))?.says_hello("/")?;
     let capacity = wrk::load(site, &server.url("/"), 32, site.turn)?.per_second;

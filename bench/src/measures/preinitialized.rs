@@ -10,8 +10,8 @@ use crate::site::Site;
 
 /// Takes the measure: the program that fills a table for each request beside the one that has it from the start.
 pub fn take(site: &Site) -> Result<Vec<Outcome>> {
-    let module = site.own_guest("tables.wat");
-    let (plain, before) = (wagi::entry("/plain", &module), wagi::entry("/before", &module));
+    let module = "bench/guests/tables.wat";
+    let (plain, before) = (wagi::entry("/plain", module), wagi::entry("/before", module));
     let manifest = format!("{plain}\n{before}preinitialize = true\n");
     let file = site.write("preinitialized.toml", &manifest)?;
     let is_known = wagi::command(site, &file).args(["--check", "--strict"]).output()?.status.success();

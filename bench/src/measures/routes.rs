@@ -5,17 +5,16 @@ use serde_json::json;
 
 use super::{Bound, Outcome};
 use crate::load::{median, wrk};
-use crate::servers::wagi;
+use crate::servers::{HELLO_WAT, wagi};
 use crate::site::Site;
 
 const ROUTES: usize = 10_000;
 
 /// Takes the measure: the last of many routes beside the only one, under the same name.
 pub fn take(site: &Site) -> Result<Vec<Outcome>> {
-    let module = site.root.join("examples/hello.wat");
     let last = route(ROUTES);
-    let many: String = (1..=ROUTES).map(|number| wagi::entry(&route(number), &module)).collect();
-    let one = wagi::serve(site, "one-route", &wagi::entry(&last, &module))?.says_hello(&last)?;
+    let many: String = (1..=ROUTES).map(|number| wagi::entry(&route(number), HELLO_WAT)).collect();
+    let one = wagi::serve(site, "one-route", &wagi::entry(&last, HELLO_WAT))?.says_hello(&last)?;
     let many = wagi::serve(site, "many-routes", &many)?.says_hello(&last)?;
     let rate = |url: String| Ok::<_, anyhow::Error>(wrk::load(site, &url, 32, site.turn)?.per_second);
     let (mut ratios, mut rates) = (Vec::new(), Vec::new());

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{Bound, Outcome};
 use crate::load::median;
-use crate::servers::wagi;
+use crate::servers::{HELLO_WAT, wagi};
 use crate::site::Site;
 
 const MODULES: usize = 1_000;
@@ -22,14 +22,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub fn modules(site: &Site) -> Result<Vec<Outcome>> {
     let directory = site.scratch.join("modules");
     fs::create_dir_all(&directory)?;
-    let hello = fs::read_to_string(site.root.join("examples/hello.wat"))?;
+    let hello = fs::read_to_string(site.root.join(HELLO_WAT))?;
     let mut manifest = String::new();
     for number in 0..MODULES {
         // Distinct in code too, or caches would find that all are one.
         let distinct =
             format!("(func (export \"number\") (result i32) (i32.const {number}))\n\n  (func (export \"_start\")");
-        let module = directory.join(format!("{number}.wat"));
-        fs::write(&module, hello.replace("(func (export \"_start\")", &distinct))?;
+        let module = format!("target/bench/modules/{number}.wat");
+        fs::write(site.root.join(&module), hello.replace("(func (export \"_start\")", &distinct))?;
         manifest += &wagi::entry(&format!("/{number}"), &module);
     }
     let manifest = site.write("modules.toml", &manifest)?;
@@ -50,7 +50,7 @@ pub fn modules(site: &Site) -> Result<Vec<Outcome>> {
 
 /// How long hello takes from the start of the process until its answer is here.
 pub fn first_answer(site: &Site) -> Result<Vec<Outcome>> {
-    let manifest = site.write("hello.toml", &wagi::entry("/", &site.root.join("examples/hello.wat")))?;
+    let manifest = site.write("hello.toml", &wagi::entry("/", HELLO_WAT))?;
     let cache = Cache::fill(site, &manifest, 1)?;
     let times = repeat(site, || {
         let begin = Instant::now();

@@ -9,23 +9,25 @@ use crate::measures::{Bound, Outcome, show};
 /// The servers of the comparison, as far as there was one.
 pub fn servers(outcomes: &[Outcome]) -> String {
     let Some(servers) = servers_of(outcomes) else { return String::new() };
+    let mut missing = String::new();
     let mut rows = vec![["server", "requests/s", "ratio", "lowest to highest", "median", "CPU"].map(str::to_owned)];
     for server in servers {
         let number = |key: &str| server[key].as_f64().unwrap_or(f64::NAN);
         let what = server["what"].as_str().unwrap_or_default().to_owned();
-        rows.push(match server["missing"].as_str() {
-            Some(why) => [what, "missing".to_owned(), String::new(), why.to_owned(), String::new(), String::new()],
-            None => [
-                what,
-                thousands(number("per_second")),
-                format!("{:.3}", number("ratio")),
-                format!("{:.3} to {:.3}", number("ratio_lowest"), number("ratio_highest")),
-                show(number("median_ms"), "ms"),
-                show(number("cpu_us"), "µs"),
-            ],
-        });
+        if let Some(why) = server["missing"].as_str() {
+            missing += &format!("\nMissing: {what}, because {why}.\n");
+            continue;
+        }
+        rows.push([
+            what,
+            thousands(number("per_second")),
+            format!("{:.3}", number("ratio")),
+            format!("{:.3} to {:.3}", number("ratio_lowest"), number("ratio_highest")),
+            show(number("median_ms"), "ms"),
+            show(number("cpu_us"), "µs"),
+        ]);
     }
-    render(&rows)
+    render(&rows) + &missing
 }
 
 /// What `hello` saw of each server, in the order of their list.

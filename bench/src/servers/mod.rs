@@ -15,6 +15,7 @@ pub mod wasmtime;
 pub mod workerd;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
@@ -24,13 +25,21 @@ use crate::site::Site;
 /// What every program answers.
 pub const HELLO: &str = "Hello from WebAssembly\n";
 
+/// The smallest program, core module.
+pub const HELLO_WAT: &str = "examples/hello.wat";
+
+/// The smallest component that says the same.
+pub const HELLO_HTTP: &str = "bench/guests/hello-http.wat";
+
+/// A component in C, which says something of its own; built by `guests/build.sh`.
+pub const HTTP_C: &str = "http-c-hello.wasm";
+
 /// A server that is running, until this value ends.
 pub struct Server {
-    /// Whose CPU time counts.
+    /// The one that listens.
     pub process: Process,
-    /// What it needs besides.
-    #[expect(dead_code, reason = "it is kept so that it runs")]
-    pub beside: Option<Process>,
+    /// Others that take part in each answer.
+    pub beside: Vec<Process>,
     /// Where it listens.
     pub address: SocketAddr,
 }
@@ -38,12 +47,24 @@ pub struct Server {
 impl Server {
     /// One process that listens there.
     pub fn new(process: Process, address: SocketAddr) -> Self {
-        Self { process, beside: None, address }
+        Self { process, beside: Vec::new(), address }
     }
 
     /// Where a path of it is found.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// CPU time of all that take part, so far.
+    pub fn cpu(&self) -> Result<Duration> {
+        let others: Result<Duration> = self.beside.iter().map(Process::cpu).sum();
+        Ok(self.process.cpu()? + others?)
+    }
+
+    /// Waits until it answers, whatever that is.
+    pub fn answers(mut self, path: &str) -> Result<Self> {
+        self.process.answers(self.address, path)?;
+        Ok(self)
     }
 
     /// Waits until it answers, and makes sure that it is what every other server answers.
@@ -67,7 +88,7 @@ pub struct Contender {
 }
 
 /// All of them, the limit first.
-pub const CONTENDERS: [Contender; 13] = [
+pub const CONTENDERS: [Contender; 16] = [
     Contender { name: "hyper", what: "bare hyper: no program at all, the limit", path: "/", start: hyper::http1 },
     Contender { name: "wagi-wat", what: "wagi, program in text form", path: "/", start: wagi::wat },
     Contender { name: "wagi-c", what: "wagi, program in C", path: "/", start: wagi::c },
@@ -77,12 +98,40 @@ pub const CONTENDERS: [Contender; 13] = [
     Contender { name: "wagi-http-c", what: "wagi, `wasi:http` component in C", path: "/", start: wagi::http_c },
     Contender {
         name: "wasmtime-reuse",
-        what: "`wasmtime serve`, tuned, an instance shared by 128 requests",
+        what: "`wasmtime serve`, tuned, 128 requests share an instance, component in text form",
         path: "/",
         start: wasmtime::reuse,
     },
-    Contender { name: "wasmtime-tuned", what: "`wasmtime serve`, tuned pool", path: "/", start: wasmtime::tuned },
-    Contender { name: "wasmtime", what: "`wasmtime serve`, defaults", path: "/", start: wasmtime::defaults },
+    Contender {
+        name: "wasmtime-reuse-c",
+        what: "`wasmtime serve`, tuned, 128 requests share an instance, component in C",
+        path: "/",
+        start: wasmtime::reuse_c,
+    },
+    Contender {
+        name: "wasmtime-tuned",
+        what: "`wasmtime serve`, tuned, component in text form",
+        path: "/",
+        start: wasmtime::tuned,
+    },
+    Contender {
+        name: "wasmtime-tuned-c",
+        what: "`wasmtime serve`, tuned, component in C",
+        path: "/",
+        start: wasmtime::tuned_c,
+    },
+    Contender {
+        name: "wasmtime",
+        what: "`wasmtime serve`, defaults, component in text form",
+        path: "/",
+        start: wasmtime::defaults,
+    },
+    Contender {
+        name: "wasmtime-c",
+        what: "`wasmtime serve`, defaults, component in C",
+        path: "/",
+        start: wasmtime::defaults_c,
+    },
     Contender { name: "workerd", what: "workerd, a warm isolate for all", path: "/", start: workerd::start },
     Contender {
         name: "lighttpd-cgi",

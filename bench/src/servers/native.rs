@@ -1,9 +1,11 @@
 //! How is the same program in C served as it always was: compiled for this machine, started for each request?
 
 use std::fs;
-use std::process::Command;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::process::{Command, Stdio};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::Server;
 use crate::process::{Process, free_address};
@@ -11,6 +13,9 @@ use crate::site::Site;
 
 /// Where the program answers.
 pub const SCRIPT: &str = "/hello.cgi";
+
+/// Each starts one program at a time.
+const WRAPPERS: usize = 4;
 
 /// lighttpd starts the program itself.
 pub fn lighttpd(site: &Site) -> Result<Server> {
@@ -36,9 +41,14 @@ pub fn nginx(site: &Site) -> Result<Server> {
     let address = free_address()?;
     let root = site.tool("cgi")?;
     let socket = site.scratch.join("fcgiwrap.socket");
-    let fcgiwrap = site.program("fcgiwrap")?;
-    let wrap =
-        Process::start(Command::new(fcgiwrap).args(["-c", "4", "-s"]).arg(format!("unix:{}", socket.display())))?;
+    let listener = UnixListener::bind(&socket).with_context(|| format!("cannot listen on `{}`", socket.display()))?;
+    let program = site.program("fcgiwrap")?;
+    let start = || {
+        // Where FastCGI programs find the socket they are to accept from.
+        let socket = Stdio::from(OwnedFd::from(listener.try_clone()?));
+        Process::start_with(Command::new(&program).stdin(socket))
+    };
+    let beside = (0..WRAPPERS).map(|_| start()).collect::<Result<_>>()?;
     fs::create_dir_all(site.scratch.join("nginx"))?;
     let config = format!(
         r#"daemon off;
@@ -70,6 +80,6 @@ http {{
     let config = site.write("nginx.conf", &config)?;
     let mut command = Command::new(site.program("nginx")?);
     command.arg("-p").arg(site.scratch.join("nginx")).arg("-c").arg(config);
-    let server = Server { beside: Some(wrap), ..Server::new(Process::start(&mut command)?, address) };
+    let server = Server { beside, ..Server::new(Process::start(&mut command)?, address) };
     server.says_hello(SCRIPT)
 }

@@ -4,18 +4,18 @@
 //! its default unless a measure needs another.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use super::Server;
+use super::{HELLO_HTTP, HELLO_WAT, HTTP_C, Server};
 use crate::process::Process;
 use crate::site::Site;
 
-/// One entry of a `modules.toml`.
-pub fn entry(route: &str, module: &Path) -> String {
-    format!("[[module]]\nroute = \"{route}\"\nmodule = {module:?}\n")
+/// One entry of a `modules.toml`. The gateway is started in the repository, so that a module there has its short name.
+pub fn entry(route: &str, module: &str) -> String {
+    format!("[[module]]\nroute = \"{route}\"\nmodule = \"{module}\"\n")
 }
 
 /// Serves these entries.
@@ -66,39 +66,36 @@ pub fn command(site: &Site, manifest: &Path) -> Command {
     command
 }
 
-fn hello(site: &Site, name: &str, module: PathBuf) -> Result<Server> {
-    serve(site, name, &entry("/", &module))?.says_hello("/")
+fn hello(site: &Site, name: &str, module: &str) -> Result<Server> {
+    serve(site, name, &entry("/", module))?.says_hello("/")
 }
 
 /// The smallest program there is.
 pub fn wat(site: &Site) -> Result<Server> {
-    hello(site, "wat", site.root.join("examples/hello.wat"))
+    hello(site, "wat", HELLO_WAT)
 }
 
 /// The same in C.
 pub fn c(site: &Site) -> Result<Server> {
-    hello(site, "c", site.built_guest("bench-c.wasm")?)
+    hello(site, "c", &site.guest("bench-c.wasm")?)
 }
 
 /// The same in Rust.
 pub fn rust(site: &Site) -> Result<Server> {
-    hello(site, "rust", site.built_guest("bench-rust.wasm")?)
+    hello(site, "rust", &site.guest("bench-rust.wasm")?)
 }
 
 /// The same in Go.
 pub fn go(site: &Site) -> Result<Server> {
-    hello(site, "go", site.built_guest("bench-go.wasm")?)
+    hello(site, "go", &site.guest("bench-go.wasm")?)
 }
 
 /// The smallest component.
 pub fn http(site: &Site) -> Result<Server> {
-    hello(site, "http", site.own_guest("hello-http.wat"))
+    hello(site, "http", HELLO_HTTP)
 }
 
 /// A component from C, whose answer is its own.
 pub fn http_c(site: &Site) -> Result<Server> {
-    let module = site.built_guest("http-c.wasm")?;
-    let mut server = serve(site, "http-c", &entry("/...", &module))?;
-    server.process.answers(server.address, "/")?;
-    Ok(server)
+    serve(site, "http-c", &entry("/...", &site.guest(HTTP_C)?))?.answers("/")
 }

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::Server;
+use super::{HELLO_HTTP, HTTP_C, Server};
 use crate::process::{Process, free_address};
 use crate::site::Site;
 
@@ -22,30 +22,47 @@ const POOL: [&str; 10] = [
     "pooling-async-stack-keep-resident=32768",
 ];
 
+/// An instance answers so many requests, where it is shared.
+const SHARED: &str = "--max-instance-reuse-count=128";
+
 /// As it comes: a fresh instance for each request.
 pub fn defaults(site: &Site) -> Result<Server> {
-    start(site, &[])
+    start(site, &[], HELLO_HTTP)?.says_hello("/")
+}
+
+/// The same, with a program from a compiler.
+pub fn defaults_c(site: &Site) -> Result<Server> {
+    start(site, &[], &site.guest(HTTP_C)?)?.answers("/")
 }
 
 /// A fresh instance for each request, from a pool.
 pub fn tuned(site: &Site) -> Result<Server> {
-    start(site, &pool())
+    start(site, &pool(), HELLO_HTTP)?.says_hello("/")
 }
 
-/// Each instance answers 128 requests.
+/// The same, with a program from a compiler.
+pub fn tuned_c(site: &Site) -> Result<Server> {
+    start(site, &pool(), &site.guest(HTTP_C)?)?.answers("/")
+}
+
+/// Many requests, one after the other, meet the same instance.
 pub fn reuse(site: &Site) -> Result<Server> {
-    let mut arguments = pool();
-    arguments.push("--max-instance-reuse-count=128".to_owned());
-    start(site, &arguments)
+    start(site, &[pool(), vec![SHARED.to_owned()]].concat(), HELLO_HTTP)?.says_hello("/")
+}
+
+/// The same, with a program from a compiler.
+pub fn reuse_c(site: &Site) -> Result<Server> {
+    start(site, &[pool(), vec![SHARED.to_owned()]].concat(), &site.guest(HTTP_C)?)?.answers("/")
 }
 
 fn pool() -> Vec<String> {
-    POOL.iter().map(|flag| format!("-O{flag}")).chain(["-Opooling-pagemap-scan=y".to_owned()]).collect()
+    POOL.iter().map(|flag| format!("-O{flag}")).collect()
 }
 
-fn start(site: &Site, arguments: &[String]) -> Result<Server> {
+fn start(site: &Site, arguments: &[String], component: &str) -> Result<Server> {
     let address = free_address()?;
     let mut command = Command::new(site.tool("bin/wasmtime")?);
-    command.args(["serve", "--addr", &address.to_string()]).args(arguments).arg(site.own_guest("hello-http.wat"));
-    Server::new(Process::start(&mut command)?, address).says_hello("/")
+    // What compilers link in asks for files and an environment, so that both have to be offered.
+    command.args(["serve", "-Scli", "--addr", &address.to_string()]).args(arguments).arg(component);
+    Ok(Server::new(Process::start(command.current_dir(&site.root))?, address))
 }
