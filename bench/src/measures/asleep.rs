@@ -2,6 +2,7 @@
 //!
 //! Each has a connection of its own, whose buffers count: nobody sleeps without one.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -13,15 +14,25 @@ use crate::client::{Connection, get};
 use crate::servers::{HELLO_WAT, wagi};
 use crate::site::Site;
 
+/// How long the guest sleeps as it is written.
+const TIMEOUT: &str = "(i64.const 10_000_000_000)";
+
 /// Takes the measure.
 pub fn take(site: &Site) -> Result<Vec<Outcome>> {
-    let guests: usize = if site.is_quick { 1_000 } else { 10_000 };
+    // The first has to sleep until the last does.
+    let (guests, seconds) = if site.is_quick { (1_000, 10) } else { (10_000, 60) };
     allow_descriptors()?;
     let places = guests + 100;
     let limits = format!(
-        "[limits]\ntotal_concurrency = {places}\nconcurrency = {places}\nconnections = {places}\nmemory = \"1MiB\"\n"
+        "[limits]\ntotal_concurrency = {places}\nconcurrency = {places}\nconnections = {places}\nmemory = \"1MiB\"\n\
+         time_between_outputs = \"{}s\"\n",
+        seconds * 2
     );
-    let entry = wagi::entry("/sleep", "bench/guests/sleep.wat");
+    let guest = fs::read_to_string(site.root.join("bench/guests/sleep.wat"))?;
+    let timeout = format!("(i64.const {seconds}_000_000_000)");
+    ensure!(guest.contains(TIMEOUT), "sleep.wat sleeps for another time");
+    site.write("sleep.wat", &guest.replace(TIMEOUT, &timeout))?;
+    let entry = wagi::entry("/sleep", "target/bench/sleep.wat");
     let hello = wagi::entry("/", HELLO_WAT);
     let server = wagi::serve(site, "asleep", &format!("{limits}{hello}{entry}"))?.says_hello("/")?;
     let before = server.process.memory()?;
@@ -37,7 +48,7 @@ pub fn take(site: &Site) -> Result<Vec<Outcome>> {
     // A head is here as soon as its guest sleeps.
     let framings: Vec<_> = connections.iter_mut().map(Connection::head).collect::<Result<_>>()?;
     let asleep = begin.elapsed();
-    ensure!(asleep < Duration::from_secs(10), "the first guest woke before the last slept: {asleep:?}");
+    ensure!(asleep < Duration::from_secs(seconds), "the first guest woke before the last slept: {asleep:?}");
     let each = (server.process.memory()?.saturating_sub(before)) as f64 / 1024.0 / guests as f64;
     for (connection, framing) in connections.iter_mut().zip(framings) {
         ensure!(connection.skip_body(framing)? == 13, "a guest did not wake");
