@@ -5,7 +5,7 @@ use crate::measures::Outcome;
 use super::table::{servers_of, thousands};
 
 const ROW: usize = 28;
-const LEFT: usize = 380;
+const LEFT: usize = 580;
 const WIDTH: usize = 480;
 
 /// One bar for each server, the fastest first. Those that were not there have none.
