@@ -29,9 +29,9 @@ doc:
 deny:
     cargo deny check
 
-# Requests per second, a fresh instance each, beside a server without guests
-compare:
-    cargo run --release --example compare
+# How fast it is, beside other servers; bench/setup.sh installs them
+bench *arguments:
+    cargo run --release -p wagi-bench -- {{arguments}}
 
 # Rebuild the guest that the tests carry
 guests:

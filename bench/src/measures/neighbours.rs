@@ -1,0 +1,83 @@
+//! What do guests that never end do to others?
+
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::{Bound, Outcome};
+use crate::client::{Connection, get};
+use crate::load::open_loop::{self, Latencies};
+use crate::load::{median, wrk};
+use crate::servers::{HELLO_WAT, Server, wagi};
+use crate::site::Site;
+
+const SPINNERS: usize = 8;
+
+/// Of what the quiet server can answer.
+const SHARE: f64 = 0.3;
+
+/// Takes the measure: in each round once quiet and once beside the others, as fast as it goes and at a fixed rate.
+pub fn take(site: &Site) -> Result<Vec<Outcome>> {
+    let spin = wagi::entry("/spin", "bench/guests/spin.wat");
+    let hello = wagi::entry("/", HELLO_WAT);
+    let limits = "[limits]\ncpu_time = \"1h\"\ntime_to_head = \"1h\"\n";
+    let server = wagi::serve(site, "neighbours", &format!("{limits}{hello}{spin}"))?.says_hello("/")?;
+    let capacity = wrk::load(site, &server.url("/"), 32, site.turn)?.per_second;
+    let rate = capacity * SHARE;
+    let (mut quiet, mut beside) = (Vec::new(), Vec::new());
+    for _ in 0..site.rounds.min(5) {
+        quiet.push(Round::take(site, &server, rate)?);
+        let spinners = spin_up(&server)?;
+        beside.push(Round::take(site, &server, rate)?);
+        drop(spinners);
+        server.process.calms_down()?;
+    }
+    Ok(outcomes(quiet, beside, rate))
+}
+
+struct Round {
+    per_second: f64,
+    latencies: Latencies,
+}
+
+impl Round {
+    fn take(site: &Site, server: &Server, rate: f64) -> Result<Self> {
+        let per_second = wrk::load(site, &server.url("/"), 32, site.turn)?.per_second;
+        Ok(Self { per_second, latencies: open_loop::load(server.address, "/", rate, site.turn)? })
+    }
+}
+
+/// Requests that keep guests busy as long as they are held.
+fn spin_up(server: &Server) -> Result<Vec<Connection>> {
+    let spin = || {
+        let mut connection = Connection::open(server.address)?;
+        connection.send(get("/spin").as_bytes())?;
+        Ok(connection)
+    };
+    let spinners = (0..SPINNERS).map(|_| spin()).collect::<Result<_>>()?;
+    // They are where they stay as soon as they have used up what they may compute among the others.
+    let begin = server.process.cpu()?;
+    while server.process.cpu()? - begin < Duration::from_secs(1) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(spinners)
+}
+
+fn outcomes(quiet: Vec<Round>, beside: Vec<Round>, rate: f64) -> Vec<Outcome> {
+    let ratio = median(quiet.iter().zip(&beside).map(|(quiet, beside)| beside.per_second / quiet.per_second));
+    let rates = |rounds: &[Round]| rounds.iter().map(|round| round.per_second.round()).collect::<Vec<_>>();
+    let rounds = json!({ "quiet_per_second": rates(&quiet), "beside_per_second": rates(&beside) });
+    let quiet = Latencies::merge(quiet.into_iter().map(|round| round.latencies));
+    let beside = Latencies::merge(beside.into_iter().map(|round| round.latencies));
+    let (calm, p99) = (quiet.percentile(99.0), beside.percentile(99.0));
+    let throughput =
+        Outcome::new("neighbours", "hello beside eight guests that spin: throughput against quiet", ratio, "");
+    let latency = Outcome::new("neighbours", format!("the same: p99 at a fixed rate, quiet {calm:.2} ms"), p99, "ms");
+    let (must, aim) = ((calm * 3.0).max(calm + 5.0), (calm * 2.0).max(calm + 2.0));
+    let detail = json!({ "rate": rate.round(), "quiet": quiet.json(), "beside": beside.json() });
+    vec![
+        throughput.held_against(Bound::AtLeast(0.8), Some(Bound::AtLeast(0.9))).with(rounds),
+        latency.held_against(Bound::AtMost(must), Some(Bound::AtMost(aim))).with(detail),
+    ]
+}

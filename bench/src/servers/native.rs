@@ -1,0 +1,85 @@
+//! How is the same program in C served as it always was: compiled for this machine, started for each request?
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+
+use super::Server;
+use crate::process::{Process, free_address};
+use crate::site::Site;
+
+/// Where the program answers.
+pub const SCRIPT: &str = "/hello.cgi";
+
+/// Each starts one program at a time.
+const WRAPPERS: usize = 4;
+
+/// lighttpd starts the program itself.
+pub fn lighttpd(site: &Site) -> Result<Server> {
+    let address = free_address()?;
+    let root = site.tool("cgi")?;
+    let config = format!(
+        r#"server.document-root = {root:?}
+server.bind = "{}"
+server.port = {}
+server.modules = ("mod_cgi")
+cgi.assign = (".cgi" => "")
+"#,
+        address.ip(),
+        address.port()
+    );
+    let config = site.write("lighttpd.conf", &config)?;
+    let process = Process::start(Command::new(site.program("lighttpd")?).arg("-D").arg("-f").arg(config))?;
+    Server::new(process, address).says_hello(SCRIPT)
+}
+
+/// nginx asks fcgiwrap, whose processes start the program.
+pub fn nginx(site: &Site) -> Result<Server> {
+    let address = free_address()?;
+    let root = site.tool("cgi")?;
+    let socket = site.scratch.join("fcgiwrap.socket");
+    let listener = UnixListener::bind(&socket).with_context(|| format!("cannot listen on `{}`", socket.display()))?;
+    let program = site.program("fcgiwrap")?;
+    let start = || {
+        // Where FastCGI programs find the socket they are to accept from.
+        let socket = Stdio::from(OwnedFd::from(listener.try_clone()?));
+        Process::start_with(Command::new(&program).stdin(socket))
+    };
+    let beside = (0..WRAPPERS).map(|_| start()).collect::<Result<_>>()?;
+    fs::create_dir_all(site.scratch.join("nginx"))?;
+    let config = format!(
+        r#"daemon off;
+user root;
+worker_processes auto;
+pid nginx.pid;
+error_log /dev/null;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    client_body_temp_path body;
+    fastcgi_temp_path fastcgi;
+    proxy_temp_path proxy;
+    scgi_temp_path scgi;
+    uwsgi_temp_path uwsgi;
+    server {{
+        listen {address};
+        location / {{
+            include /etc/nginx/fastcgi_params;
+            fastcgi_param SCRIPT_FILENAME {}$fastcgi_script_name;
+            fastcgi_pass unix:{};
+        }}
+    }}
+}}
+"#,
+        root.display(),
+        socket.display()
+    );
+    let config = site.write("nginx.conf", &config)?;
+    let mut command = Command::new(site.program("nginx")?);
+    command.arg("-p").arg(site.scratch.join("nginx")).arg("-c").arg(config);
+    let server = Server { beside, ..Server::new(Process::start(&mut command)?, address) };
+    server.says_hello(SCRIPT)
+}
