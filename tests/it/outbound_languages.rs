@@ -50,7 +50,8 @@ fn the_rust_crate_passes_codes_on() {
 }
 
 /// Steps of the AssemblyScript guest, and the line it prints for each.
-type Steps = Vec<(Vec<u8>, Vec<u8>)>;
+type Steps = Vec<Step>;
+type Step = (Vec<u8>, Vec<u8>);
 
 fn step(steps: &mut Steps, words: &[&[u8]], line: impl AsRef<[u8]>) {
     steps.push((words.join(&b'\t'), line.as_ref().to_vec()));
@@ -61,7 +62,7 @@ fn step(steps: &mut Steps, words: &[&[u8]], line: impl AsRef<[u8]>) {
 fn performed(steps: &Steps, keys: &str) -> bool {
     let Some(program) = built_now("as-calls.wasm") else { return false };
     let wagi = Site::new().module("/", &program, keys).start(&[]);
-    let lines = |which: fn(&(Vec<u8>, Vec<u8>)) -> &Vec<u8>| {
+    let lines = |which: fn(&Step) -> &Vec<u8>| {
         let lines: Vec<&[u8]> = steps.iter().map(|step| which(step).as_slice()).collect();
         lines.join(&b'\n')
     };
