@@ -68,6 +68,11 @@ pub struct CompilationCache {
     pub files_total_size_limit_percent_if_deleting: Option<u8>,
 }
 
+/// Whether the operator has a file that says where compiled code is kept, be it nowhere.
+pub(super) fn is_configured(named: Option<&Path>) -> bool {
+    named.is_some() || Path::new(DEFAULT_FILE).exists()
+}
+
 /// The cache that the file `named` by the operator, or else `cache.toml`, asks for.
 pub(super) fn read(named: Option<&Path>, strict: bool, problems: &mut Vec<Diagnostic>) -> Option<CompilationCache> {
     let path = named.unwrap_or(Path::new(DEFAULT_FILE));

@@ -66,8 +66,10 @@ pub struct Config {
     pub log: LogConfig,
     /// What all guests together may use.
     pub limits: GatewayLimits,
-    /// Where compiled modules are kept; `None` for nowhere.
+    /// The compilation cache that a `cache.toml` describes; `None` for none of that kind.
     pub cache: Option<CompilationCache>,
+    /// The directory in which compiled code is kept where no `cache.toml` says otherwise; `None` for nowhere.
+    pub compiled: Option<PathBuf>,
     /// Where modules from elsewhere are kept; `None` for a directory that is removed at the end.
     pub module_cache: Option<PathBuf>,
     /// How registries are asked.
@@ -186,6 +188,7 @@ impl Config {
             log: LogConfig { dir: options.log_dir.clone(), format: options.log_format },
             limits: manifest.limits.gateway,
             cache: cache::read(options.cache.as_deref(), options.strict, &mut problems),
+            compiled: options.compiled.clone().filter(|_| !cache::is_configured(options.cache.as_deref())),
             module_cache: options.module_cache.clone(),
             registries: options.registries.clone(),
             locked: options.locked,

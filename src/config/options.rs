@@ -13,6 +13,8 @@ pub struct Options {
     pub source: Source,
     /// Where the compilation cache is configured. Default: `cache.toml`, if there is one.
     pub cache: Option<PathBuf>,
+    /// The directory in which compiled code is kept unless such a file says otherwise. Default: nowhere.
+    pub compiled: Option<PathBuf>,
     /// The address to listen on. Default `127.0.0.1:3000`.
     pub listen: SocketAddr,
     /// The server's own name. Default: `default_host` of the configuration file, else `localhost:3000`.
@@ -111,6 +113,7 @@ impl Options {
         Self {
             source,
             cache: None,
+            compiled: None,
             listen: (Ipv4Addr::LOCALHOST, 3000).into(),
             hostname: None,
             module_cache: None,

@@ -98,9 +98,10 @@ impl Loader<'_> {
         let digest = sha256_hex(&bytes);
         let compile = || {
             let started = Instant::now();
-            let program = self.runtime.compile(&bytes).map_err(|error| LoadError::Unusable(Arc::new(error)))?;
+            let (program, code) =
+                self.runtime.compile(&bytes, &digest).map_err(|error| LoadError::Unusable(Arc::new(error)))?;
             let (module, took) = (reference.to_string(), started.elapsed());
-            tracing::info!(module, bytes = bytes.len(), digest = &digest[..12], ?took, "compiled");
+            tracing::info!(module, bytes = bytes.len(), digest = &digest[..12], ?code, ?took, "loaded");
             Ok(program)
         };
         place(&self.by_content, digest.clone()).get_or_init(compile).clone()

@@ -78,5 +78,6 @@ fn engine_config(config: &Config) -> EngineConfig {
         table_elements: config.scripts.iter().map(|script| script.limits.table_elements).max().unwrap_or(0),
         wasm_stack: config.limits.wasm_stack,
         cache: config.cache.clone(),
+        compiled: config.compiled.clone(),
     }
 }

@@ -3,11 +3,13 @@
 //! One engine per process. Instances, memories and stacks come from a pool made at start, so that a fresh instance per
 //! request costs microseconds; where the address space for the pool is not to be had, they are allocated on demand.
 
+use std::path::PathBuf;
+
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result};
 
 use crate::config::CompilationCache;
 
-use super::cache;
+use super::engine_cache;
 
 /// What the operator's configuration says about the engine.
 pub struct EngineConfig {
@@ -19,8 +21,10 @@ pub struct EngineConfig {
     pub table_elements: usize,
     /// The WebAssembly stack of a guest, in bytes.
     pub wasm_stack: usize,
-    /// Where compiled code is kept between starts; nowhere without.
+    /// The engine's own cache of compiled code; it beats `compiled`.
     pub cache: Option<CompilationCache>,
+    /// The directory in which compiled code is kept between starts; nowhere without.
+    pub compiled: Option<PathBuf>,
 }
 
 /// Room for guests that have ended but whose memory is not back yet.
@@ -60,7 +64,7 @@ fn common(config: &EngineConfig) -> Result<Config> {
         // What only components need, and stores are cheaper without.
         .concurrency_support(false)
         .memory_init_cow(true)
-        .cache(config.cache.as_ref().map(cache::open).transpose()?);
+        .cache(config.cache.as_ref().map(engine_cache::open).transpose()?);
     Ok(common)
 }
 

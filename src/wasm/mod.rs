@@ -5,11 +5,14 @@
 //! holder polls for.
 
 mod cache;
+mod code;
 mod engine;
+mod engine_cache;
 mod experimental_http;
 mod lanes;
 mod memory;
 mod meter;
+mod precompiled;
 mod preview1;
 mod run;
 mod script;
@@ -18,7 +21,9 @@ mod stdio;
 mod streams;
 mod timers;
 
+pub use code::CodeOrigin;
 pub use engine::EngineConfig;
+pub use precompiled::{TrustError, TrustedCode, is_precompiled};
 pub use run::{Ending, Output, Run};
 pub use script::{EntryError, Grants, Invocation, Program, ROUTES, Script};
 pub use state::{Outbound, Volumes};
@@ -29,6 +34,7 @@ use std::sync::Arc;
 
 use wasmtime::{Engine, Linker, Module, Store};
 
+use cache::CompiledCode;
 use lanes::Lanes;
 use state::State;
 
@@ -56,6 +62,9 @@ pub enum Error {
     /// It imports what nobody provides. Each is `module`, `name`.
     #[error("imports {}, which nothing here provides", list(.0))]
     UnknownImports(Vec<(String, String)>),
+    /// The code is ahead-of-time code of another engine.
+    #[error("the code was compiled for another version, machine or setting of the engine")]
+    OtherEngine(#[source] wasmtime::Error),
     /// An import has another type than what is provided.
     #[error("its imports do not fit")]
     Link(#[source] wasmtime::Error),
@@ -85,6 +94,7 @@ pub struct Runtime {
     engine: Engine,
     linker: Linker<State>,
     lanes: Arc<Lanes>,
+    compiled: Option<CompiledCode>,
 }
 
 impl Runtime {
@@ -95,24 +105,35 @@ impl Runtime {
         preview1::add_to_linker(&mut linker).map_err(Error::Engine)?;
         experimental_http::add_to_linker(&mut linker).map_err(Error::Engine)?;
         let lanes = Arc::new(Lanes::start(&engine).map_err(Error::Threads)?);
-        Ok(Self { engine, linker, lanes })
+        let compiled = config.compiled.as_deref().and_then(|directory| {
+            let refused = |error: &dyn std::error::Error| {
+                let cause = error.source().map(ToString::to_string);
+                tracing::warn!(%error, cause, "compiled code is not kept: the next start compiles again");
+            };
+            CompiledCode::open(directory, &engine).inspect_err(|error| refused(error)).ok()
+        });
+        Ok(Self { engine, linker, lanes, compiled })
     }
 
-    /// Compiles a module, binary or text, and links it. Takes as long as the module is large: not for a thread that
-    /// serves requests.
-    pub fn compile(&self, bytes: &[u8]) -> Result<Program, Error> {
+    /// Compiles a module, binary or text, with the SHA-256 `digest`, and links it. Takes as long as the module is large: not
+    /// for a thread that serves requests.
+    pub fn compile(&self, bytes: &[u8], digest: &str) -> Result<(Program, CodeOrigin), Error> {
         if is_component(bytes) {
             return Err(Error::Component);
         }
-        let module = Module::new(&self.engine, bytes).map_err(not_compiled)?;
-        if experimental_http::is_old(&module) {
+        let (module, origin) = self.module(bytes, digest)?;
+        Ok((self.link(&module)?, origin))
+    }
+
+    fn link(&self, module: &Module) -> Result<Program, Error> {
+        if experimental_http::is_old(module) {
             return Err(Error::OldHttp);
         }
-        let missing = self.missing_imports(&module);
+        let missing = self.missing_imports(module);
         if !missing.is_empty() {
             return Err(Error::UnknownImports(missing));
         }
-        let linked = self.linker.instantiate_pre(&module).map_err(Error::Link)?;
+        let linked = self.linker.instantiate_pre(module).map_err(Error::Link)?;
         Ok(Program { linked, lanes: self.lanes.clone() })
     }
 
@@ -133,11 +154,6 @@ impl Runtime {
             |import: &wasmtime::ImportType<'_>| self.linker.get(&mut store, import.module(), import.name()).is_err();
         module.imports().filter(unknown).map(|import| (import.module().into(), import.name().into())).collect()
     }
-}
-
-/// The pool refuses what can never be instantiated; the engine tells that by its message only.
-fn not_compiled(error: wasmtime::Error) -> Error {
-    if format!("{error:#}").contains("pooling allocator") { Error::TooDemanding(error) } else { Error::Compile(error) }
 }
 
 /// Components have the magic number of modules and another version after it; their text begins `(component`.
