@@ -8,12 +8,14 @@ use toml::de::{DeTable, DeValue};
 use super::env_file;
 use super::file::{must_be_directory, must_be_file, relative_paths};
 use super::values::{Fault, Report, Value, array, boolean, count, string, table};
-use super::{AllowedHosts, BindleId, Key, Limits, ModuleRef, Origin, ScriptConfig, Volume};
+use super::{AllowedHosts, BindleId, Key, Limits, ModuleRef, Origin, Preparation, ScriptConfig, Volume};
 use crate::route::RoutePattern;
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 15] = [
     "route",
     "module",
+    "preinitialize",
+    "precompiled",
     "entrypoint",
     "argv",
     "volumes",
@@ -53,6 +55,7 @@ pub(super) fn read(
     };
     let route = required(entry, "route", &span, report).map(|(text, at)| route(text, at, report));
     let module = module(entry, &span, report);
+    let preparation = preparation(entry, module.as_ref(), report);
     let entrypoint = text("entrypoint", report).unwrap_or_else(|| DEFAULT_ENTRYPOINT.to_owned());
     let argv = text("argv", report);
     let environment = environment(entry, given, report);
@@ -68,6 +71,7 @@ pub(super) fn read(
         origin,
         route: route?,
         module: module?,
+        preparation,
         entrypoint,
         argv,
         environment,
@@ -84,6 +88,8 @@ fn origin(entry: &DeTable<'_>, header: &Range<usize>, report: &Report) -> Origin
     for (key, name) in [
         (Key::Route, "route"),
         (Key::Module, "module"),
+        (Key::Preinitialize, "preinitialize"),
+        (Key::Precompiled, "precompiled"),
         (Key::Entrypoint, "entrypoint"),
         (Key::Argv, "argv"),
         (Key::AllowedHosts, "allowed_hosts"),
@@ -154,6 +160,30 @@ fn module(entry: &DeTable<'_>, header: &Range<usize>, report: &mut Report) -> Op
     };
     report.accept(span, available)?;
     Some(module)
+}
+
+/// What has to happen to the module. That code is trusted can be said of a file only: what others serve is compiled here.
+fn preparation(entry: &DeTable<'_>, module: Option<&ModuleRef>, report: &mut Report) -> Preparation {
+    let mut asked = |key: &'static str| report.optional(entry, key, |value| boolean(key, value)).unwrap_or(false);
+    let (preinitialize, precompiled) = (asked("preinitialize"), asked("precompiled"));
+    let span = entry.get("precompiled").map(Value::span).unwrap_or_default();
+    match (preinitialize, precompiled) {
+        (true, true) => {
+            let fault = Fault::new("`precompiled` and `preinitialize` exclude each other");
+            report.error(span, fault.help("run `wagi preinit` first, and `wagi compile` on what it writes"));
+        }
+        (_, true) if !matches!(module, None | Some(ModuleRef::File(_))) => {
+            let fault =
+                Fault::new("`precompiled` is for files: code from a registry or bindle server is never trusted");
+            report.error(span, fault.help("publish the module itself; it is compiled once and kept"));
+        }
+        _ => {}
+    }
+    match (preinitialize, precompiled) {
+        (_, true) => Preparation::Precompiled,
+        (true, false) => Preparation::Preinitialize,
+        (false, false) => Preparation::Compile,
+    }
 }
 
 /// The module's own variables, overridden by those given to all modules.

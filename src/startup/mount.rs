@@ -64,7 +64,7 @@ impl<'a> Mounting<'a> {
     /// Reports an entry whose module is not a program.
     pub fn refuse(&mut self, script: &ScriptConfig, error: &LoadError) {
         let message = for_route(script, format!("cannot load `{}`", script.module));
-        let problem = Diagnostic::error(message).at(script.origin.at(Key::Module)).caused_by(error);
+        let problem = Diagnostic::error(message).at(script.origin.at(error.key())).caused_by(error);
         self.problems.push(match error.help() {
             Some(help) => problem.help(help),
             None => problem,

@@ -99,7 +99,9 @@ impl CompiledCode {
         // Not synchronised: what a crash of the system leaves behind breaks the seal.
         let written = file.write_all(code).and_then(|()| file.write_all(&seal(&name, code)));
         let named = written.and_then(|()| Ok(renameat(&self.directory, &partial, &self.directory, &name)?));
-        named.inspect_err(|_| drop(unlinkat(&self.directory, &partial, AtFlags::empty())))
+        named.inspect_err(|_| {
+            let _ = unlinkat(&self.directory, &partial, AtFlags::empty());
+        })
     }
 
     fn name(&self, digest: &str) -> String {
@@ -131,7 +133,7 @@ fn unbroken(file: File, name: &str) -> io::Result<Private> {
     let mut buffer = vec![0; PIECE];
     let mut left = code;
     while left > 0 {
-        let read = reader.by_ref().take(left).read(&mut buffer)?;
+        let read = reader.take(left).read(&mut buffer)?;
         if read == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }

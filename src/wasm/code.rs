@@ -2,8 +2,11 @@
 //!
 //! From the directory of compiled code if it is there, else from the compiler; or the operator has it made ahead of time.
 
-use wasmtime::{Engine, Module};
+use std::fmt;
 
+use wasmtime::Module;
+
+use super::engine;
 use super::precompiled::{self, TrustedCode};
 use super::{Error, Program, Runtime};
 
@@ -16,6 +19,17 @@ pub enum CodeOrigin {
     Kept,
     /// The operator had it compiled.
     Given,
+}
+
+/// As the log says it.
+impl fmt::Display for CodeOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Compiled => "compiled",
+            Self::Kept => "taken from the compilation cache",
+            Self::Given => "loaded ahead-of-time code",
+        })
+    }
 }
 
 impl Runtime {
@@ -44,9 +58,13 @@ impl Runtime {
     }
 }
 
-/// The ahead-of-time code of a module, for engines set up like this one.
-pub(super) fn ahead_of_time(engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, Error> {
-    engine.precompile_module(bytes).map_err(Error::Compile)
+/// The ahead-of-time code of a module, binary or text, for the engine of any server: what differs between theirs does not
+/// change the code.
+pub fn ahead_of_time(bytes: &[u8]) -> Result<Vec<u8>, Error> {
+    if super::is_component(bytes) {
+        return Err(Error::Component);
+    }
+    engine::for_compiling().map_err(Error::Engine)?.precompile_module(bytes).map_err(Error::Compile)
 }
 
 pub(super) fn not_compiled(error: wasmtime::Error) -> Error {

@@ -33,6 +33,20 @@ const SPARE_INSTANCES: u32 = 32;
 /// Host functions run on the guest's stack too, above what the guest may use.
 const STACK_FOR_HOST: usize = 512 * 1024;
 
+/// What the code of a guest may be compiled with elsewhere: no instances, and no limits that change the code.
+pub(super) fn for_compiling() -> Result<Engine> {
+    let limits = crate::config::GatewayLimits::default();
+    let config = EngineConfig {
+        instances: 0,
+        memory: 0,
+        table_elements: 0,
+        wasm_stack: limits.wasm_stack,
+        cache: None,
+        compiled: None,
+    };
+    Engine::new(&common(&config)?)
+}
+
 /// What is kept of a memory, table or stack between two guests: zeroing this much is cheaper than giving pages back.
 const MEMORY_KEPT: usize = 256 * 1024;
 const TABLE_KEPT: usize = 16 * 1024;

@@ -9,10 +9,12 @@ mod code;
 mod engine;
 mod engine_cache;
 mod experimental_http;
+mod initializer;
 mod lanes;
 mod memory;
 mod meter;
 mod precompiled;
+mod preinitialize;
 mod preview1;
 mod run;
 mod script;
@@ -21,9 +23,10 @@ mod stdio;
 mod streams;
 mod timers;
 
-pub use code::CodeOrigin;
+pub use code::{CodeOrigin, ahead_of_time};
 pub use engine::EngineConfig;
 pub use precompiled::{TrustError, TrustedCode, is_precompiled};
+pub use preinitialize::{PreinitializeError, Preinitialized};
 pub use run::{Ending, Output, Run};
 pub use script::{EntryError, Grants, Invocation, Program, ROUTES, Script};
 pub use state::{Outbound, Volumes};
@@ -95,6 +98,8 @@ pub struct Runtime {
     linker: Linker<State>,
     lanes: Arc<Lanes>,
     compiled: Option<CompiledCode>,
+    memory: usize,
+    table_elements: usize,
 }
 
 impl Runtime {
@@ -112,7 +117,7 @@ impl Runtime {
             };
             CompiledCode::open(directory, &engine).inspect_err(|error| refused(error)).ok()
         });
-        Ok(Self { engine, linker, lanes, compiled })
+        Ok(Self { engine, linker, lanes, compiled, memory: config.memory, table_elements: config.table_elements })
     }
 
     /// Compiles a module, binary or text, with the SHA-256 `digest`, and links it. Takes as long as the module is large: not

@@ -1,0 +1,54 @@
+//! Can a guest write to code that the server runs?
+//!
+//! Compiled code is run as it is found. A volume that a guest may write to must hold neither the directory in which it is kept
+//! nor a file of ahead-of-time code: the guest could write its way out of the sandbox.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::{Config, Diagnostic, ModuleRef, Preparation, ScriptConfig};
+
+use super::load::LoadError;
+
+/// The directory for compiled code, unless a guest can write to it.
+pub(super) fn keep(config: &Config, problems: &mut Vec<Diagnostic>) -> Option<PathBuf> {
+    let directory = config.compiled.clone()?;
+    let Some(volume) = writable_above(config, &directory) else { return Some(directory) };
+    let message = format!(
+        "compiled code is not kept: `{}` is in the volume `{}`, which guests may write to",
+        directory.display(),
+        volume.display()
+    );
+    problems
+        .push(Diagnostic::warning(message).help("give guests another directory, or this one with `read_only = true`"));
+    None
+}
+
+/// Whether the module of `script` can be trusted as far as guests go.
+pub(super) fn check(config: &Config, script: &ScriptConfig) -> Result<(), LoadError> {
+    match (&script.module, script.preparation) {
+        (ModuleRef::File(path), Preparation::Precompiled) => match writable_above(config, path) {
+            Some(volume) => Err(LoadError::Exposed { volume }),
+            None => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}
+
+/// The volume with the right to write in which this file or directory is, or which is in this directory.
+fn writable_above(config: &Config, path: &Path) -> Option<PathBuf> {
+    let path = resolved(path);
+    let volumes = config.scripts.iter().flat_map(|script| &script.volumes).filter(|volume| !volume.read_only);
+    volumes
+        .map(|volume| resolved(&volume.host_path))
+        .find(|volume| path.starts_with(volume) || volume.starts_with(&path))
+}
+
+/// Without links, as far as the path exists.
+fn resolved(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let found = absolute.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    match found {
+        Some((above, canonical)) => canonical.join(absolute.strip_prefix(above).unwrap_or(Path::new(""))),
+        None => absolute,
+    }
+}
