@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
 
-use crate::commands::{Command, cache, inspect, lock, login, pull, push};
+use crate::commands::{Command, cache, compile, inspect, lock, login, preinit, pull, push};
 
 use super::registries::{self, RegistryArguments};
 use super::{Refusal, Variable};
@@ -68,6 +68,25 @@ pub(super) enum Verb {
         config: PathBuf,
         #[command(flatten)]
         registries: RegistryArguments,
+    },
+    /// Compile a module ahead of time, for `precompiled = true`
+    Compile {
+        /// The module, binary or text
+        file: PathBuf,
+        /// Where to [default: FILE with the ending .cwasm]
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Let `wasm-opt -O3` improve the module first, if it is on the PATH
+        #[arg(long)]
+        optimize: bool,
+    },
+    /// Run a module's initialiser, and write the module as it is then
+    Preinit {
+        /// The module, binary or text
+        file: PathBuf,
+        /// Where to
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
     },
     /// Look after the caches
     #[command(subcommand)]
@@ -140,6 +159,8 @@ impl Verb {
                 module_cache: registries.module_cache(variable),
                 registries: registries.registries(variable),
             }),
+            Self::Compile { file, output, optimize } => Command::Compile(compile::Compile { file, output, optimize }),
+            Self::Preinit { file, output } => Command::Preinit(preinit::Preinit { file, output }),
             Self::Cache(CacheVerb::List { module_cache }) => Command::Cache(cache::Cache::List { module_cache }),
             Self::Cache(CacheVerb::Prune { module_cache, unused_for }) => {
                 Command::Cache(cache::Cache::Prune { module_cache, unused_for })

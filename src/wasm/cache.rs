@@ -148,3 +148,7 @@ fn unbroken(file: File, name: &str) -> io::Result<Private> {
     reader.rewind()?;
     Ok(file)
 }
+
+#[cfg(test)]
+#[path = "cache_tests.rs"]
+mod tests;

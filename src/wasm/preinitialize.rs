@@ -175,3 +175,73 @@ impl InstanceState for InitializedState<'_> {
         contents(memory.map(|memory| memory.data(&*self.store)).unwrap_or_default());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wasm::EngineConfig;
+
+    /// Draws random numbers and looks at the clocks, and leaves what it saw in its memory.
+    const CURIOUS: &str = r#"(module
+        (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "clock_time_get" (func $time (param i32 i64 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "environ_sizes_get" (func $environ (param i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (func (export "wizer.initialize")
+            (drop (call $random (i32.const 0) (i32.const 100)))
+            (drop (call $time (i32.const 0) (i64.const 1) (i32.const 200)))
+            (drop (call $time (i32.const 1) (i64.const 1) (i32.const 208)))
+            (i64.store (i32.const 216) (i64.const -1))
+            (drop (call $environ (i32.const 216) (i32.const 220)))
+            (i32.store8 (i32.const 300) (i32.const 42))))"#;
+
+    fn runtime() -> Runtime {
+        let config = EngineConfig {
+            instances: 1,
+            memory: 1 << 20,
+            table_elements: 10,
+            wasm_stack: 1 << 18,
+            cache: None,
+            compiled: None,
+        };
+        Runtime::new(&config).expect("an engine")
+    }
+
+    #[test]
+    fn the_same_module_comes_to_the_same_snapshot() {
+        let preinitialized =
+            |digest: &str| runtime().preinitialize(CURIOUS.as_bytes(), digest).expect("a snapshot").module;
+        let first = preinitialized("a");
+        assert_eq!(first, preinitialized("a"));
+        assert_ne!(first, preinitialized("b"), "random numbers follow from the digest");
+        let zeros = first.windows(100).filter(|bytes| bytes.iter().all(|byte| *byte == 0)).count();
+        assert_eq!(zeros, 0, "random numbers are not zero");
+    }
+
+    #[test]
+    fn an_initialiser_has_limits_and_stays_in_its_memory() {
+        let grow = "(drop (memory.grow (i32.const 17))) (if (i32.ne (memory.size) (i32.const 1)) (then unreachable))";
+        let outside = "(drop (call $random (i32.const 65530) (i32.const 100)))";
+        let endless = "(drop (call $random (i32.const 65530) (i32.const -1)))";
+        for (body, fails) in [(grow, false), (outside, true), (endless, true)] {
+            let module = CURIOUS.replace("(drop (call $random (i32.const 0) (i32.const 100)))", body);
+            let made = runtime().preinitialize(module.as_bytes(), "a");
+            assert_eq!(made.is_err(), fails, "{body}");
+        }
+    }
+
+    /// Each is valid, and more than wizer is made for.
+    #[test]
+    fn modules_beyond_wizer_are_errors() {
+        for module in [
+            r#"(module (import "a" "t" (tag)) (memory (export "memory") 1) (func (export "wizer.initialize")))"#,
+            r#"(module (import "a" "g" (global i32)) (func (export "wizer.initialize")))"#,
+            r#"(module (memory 1) (export "__wizer_memory_0" (memory 0)) (func (export "wizer.initialize")))"#,
+            "(module",
+            "(component)",
+            "",
+        ] {
+            assert!(runtime().preinitialize(module.as_bytes(), "a").is_err(), "{module}");
+        }
+    }
+}

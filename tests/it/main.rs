@@ -19,6 +19,7 @@ mod readme; // what newcomers are told
 mod responses; // what a guest prints, and what the client gets
 mod routing; // which route answers, sub-routes
 mod shutdown; // signals, and what becomes of requests under way
+mod startup; // initialisers, and code compiled ahead of time
 mod streaming; // bodies over real sockets, in both directions
 mod support;
 mod tidy; // the walls between rooms, and other rules of the house
