@@ -116,7 +116,7 @@ impl ServeArguments {
             source: self.source(variable)?,
             tls: tls(directory(self.tls_cert, "WAGI_TLS_CERT"), directory(self.tls_key, "WAGI_TLS_KEY"))?,
             cache: self.cache,
-            compiled: variable("XDG_CACHE_HOME").map(|home| PathBuf::from(home).join("wagi/compiled")),
+            compiled: None,
             listen: self.listen,
             hostname: self.hostname,
             module_cache: self.registries.module_cache(variable),

@@ -161,13 +161,19 @@ impl Loader<'_> {
                     return Err(LoadError::Precompiled);
                 }
                 let digest = sha256_hex(&bytes);
-                let make = || match wanted.preparation {
-                    Preparation::Preinitialize => self.preinitialize(wanted, &bytes, &digest),
-                    _ => self.compile(wanted, &bytes, &digest),
-                };
+                if wanted.preparation == Preparation::Compile {
+                    return self.compile_once(wanted, &bytes, &digest);
+                }
+                let make = || self.preinitialize(wanted, &bytes, &digest);
                 place(&self.by_content, (digest.clone(), wanted.preparation)).get_or_init(make).clone()
             }
         }
+    }
+
+    /// A snapshot may be the module of another entry.
+    fn compile_once(&self, wanted: &Wanted, bytes: &[u8], digest: &str) -> Loaded {
+        let compile = || self.compile(wanted, bytes, digest);
+        place(&self.by_content, (digest.to_owned(), Preparation::Compile)).get_or_init(compile).clone()
     }
 
     fn compile(&self, wanted: &Wanted, bytes: &[u8], digest: &str) -> Loaded {
@@ -182,9 +188,10 @@ impl Loader<'_> {
         let begun = Instant::now();
         let made = self.runtime.preinitialize(bytes, digest);
         let made = made.map_err(|error| LoadError::Preinitialize(Arc::new(error)))?;
-        let (module, took, printed) = (wanted.module.to_string(), begun.elapsed(), made.printed);
+        let (module, took) = (wanted.module.to_string(), begun.elapsed());
+        let printed = Some(made.printed).filter(|printed| !printed.is_empty());
         tracing::info!(module, bytes = made.module.len(), ?took, printed, "preinitialized");
-        self.compile(wanted, &made.module, &sha256_hex(&made.module))
+        self.compile_once(wanted, &made.module, &sha256_hex(&made.module))
     }
 
     fn trust(&self, wanted: &Wanted, file: File) -> Loaded {

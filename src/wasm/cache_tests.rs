@@ -98,8 +98,8 @@ fn what_others_could_have_written_is_not_run() {
         let refusal = CompiledCode::open(directory.path(), &engine).unwrap_err();
         assert!(matches!(refusal, CacheError::Shared { .. }), "{mode:o}");
     }
-    let linked = directory.path().join("linked");
-    std::os::unix::fs::symlink(tempfile::tempdir().unwrap().path(), &linked).unwrap();
+    let (linked, target) = (directory.path().join("linked"), tempfile::tempdir().unwrap());
+    std::os::unix::fs::symlink(target.path(), &linked).unwrap();
     assert!(matches!(CompiledCode::open(&linked, &engine), Err(CacheError::Open { .. })));
 }
 

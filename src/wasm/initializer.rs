@@ -23,8 +23,9 @@ const BADF: i32 = 8;
 const SPIPE: i32 = 70;
 const SUCCESS: i32 = 0;
 
-/// How a terminal or pipe is called in WASI.
-const CHARACTER_DEVICE: u8 = 2;
+/// The rights to read and to write.
+const FD_READ: u64 = 1 << 1;
+const FD_WRITE: u64 = 1 << 6;
 
 /// A millisecond in nanoseconds.
 const MOMENT: u64 = 1_000_000;
@@ -101,15 +102,22 @@ fn add_streams(linker: &mut Linker<Initializing>) -> Result<()> {
         },
     )?;
     linker.func_wrap(MODULE, "fd_fdstat_get", |mut host: Host<'_>, fd: i32, stat: i32| {
-        let mut described = [0; 24];
-        described[0] = CHARACTER_DEVICE;
-        if is_standard(fd) { write(&mut host, stat, &described) } else { Ok(BADF) }
+        if is_standard(fd) { write(&mut host, stat, &stream_stat(fd)) } else { Ok(BADF) }
     })?;
     linker.func_wrap(MODULE, "fd_read", |mut host: Host<'_>, fd: i32, _: i32, _: i32, read: i32| {
         if fd == 0 { write(&mut host, read, &0_u32.to_le_bytes()) } else { Ok(BADF) }
     })?;
     linker.func_wrap(MODULE, "fd_write", fd_write)?;
     Ok(())
+}
+
+/// The same as for a request: C libraries choose by it how they buffer, for as long as the module lives.
+fn stream_stat(fd: i32) -> [u8; 24] {
+    let rights = if fd == 0 { FD_READ } else { FD_WRITE }.to_le_bytes();
+    let mut stat = [0; 24];
+    stat[8..16].copy_from_slice(&rights);
+    stat[16..].copy_from_slice(&rights);
+    stat
 }
 
 fn is_standard(fd: i32) -> bool {
