@@ -32,7 +32,7 @@ use super::precompiled::{self, Private};
 const SEAL: usize = 32;
 
 /// Code is read in pieces of this size to be checked.
-const PIECE: usize = 256 << 10;
+const PIECE: usize = 64 << 10;
 
 /// Why a directory cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -110,7 +110,7 @@ impl Runtime {
         preview1::add_to_linker(&mut linker).map_err(Error::Engine)?;
         experimental_http::add_to_linker(&mut linker).map_err(Error::Engine)?;
         let lanes = Arc::new(Lanes::start(&engine).map_err(Error::Threads)?);
-        let compiled = config.compiled.as_deref().and_then(|directory| {
+        let compiled = config.compiled.as_deref().filter(|_| config.cache.is_none()).and_then(|directory| {
             let refused = |error: &dyn std::error::Error| {
                 let cause = error.source().map(ToString::to_string);
                 tracing::warn!(%error, cause, "compiled code is not kept: the next start compiles again");

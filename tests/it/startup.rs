@@ -211,6 +211,17 @@ async fn compiled_code_is_kept_for_the_next_start_except_where_guests_can_write(
         // The module, the one that was run to initialise it, and what came of it.
         assert_eq!(kept(), 3);
     }
+    let files =
+        || fs::read_dir(cache.path().join("code")).expect("a directory").map(|file| file.expect("an entry").path());
+    for file in files() {
+        fs::write(file, "damaged").expect("writable");
+    }
+    let test = Test::new().module("/a", &module, "").module("/b", &module, "preinitialize = true");
+    let running = test.options(|options| options.compiled = Some(cache.path().join("code"))).start().await;
+    assert_eq!((running.get("/a").await.text(), running.get("/b").await.text()), ("-1".into(), "71".into()));
+    assert!(files().all(|file| fs::metadata(file).expect("a file").len() > 1000));
+    assert_eq!(kept(), 3);
+
     let keys = format!("volumes = {{ '/' = '{}' }}", cache.path().display());
     let test = Test::new().module("/", &printing("Content-Type: a/b\n\nx"), &keys);
     let (running, problems) =
