@@ -240,3 +240,17 @@ fn help_and_version_are_no_failures() {
         assert!(shown("-h").contains(word) && shown("--help").contains(word), "{word}");
     }
 }
+
+#[test]
+fn commands_for_what_is_done_ahead_arrive() {
+    let Ok(Command::Compile(compile)) = command("compile --optimize a.wasm -o b", &[]) else { panic!("no compiling") };
+    assert_eq!((compile.file.to_str(), compile.output.as_deref()), (Some("a.wasm"), Some(Path::new("b"))));
+    assert!(compile.optimize);
+    let Ok(Command::Compile(compile)) = command("compile a.wasm", &[]) else { panic!("no compiling") };
+    assert!(compile.output.is_none() && !compile.optimize);
+    let Ok(Command::Preinit(preinit)) = command("preinit a.wasm -o b", &[]) else { panic!("no initialising") };
+    assert_eq!((preinit.file.to_str(), preinit.output.to_str()), (Some("a.wasm"), Some("b")));
+    for line in ["compile", "preinit a.wasm", "preinit -o b"] {
+        assert_eq!(command(line, &[]).err().map(|error| error.exit_code()), Some(2), "{line}");
+    }
+}

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use wagi::config::ServerEnvironment;
 use wagi::fetch::{self, Publication};
 
-use crate::commands::{Command, cache, inspect, lock, login, pull, push};
+use crate::commands::{Command, cache, compile, inspect, lock, login, preinit, pull, push};
 
 use super::registries::{self, RegistryArguments, TransportArguments};
 use super::{Refusal, Variable};
@@ -72,6 +72,25 @@ pub(super) enum Verb {
         config: PathBuf,
         #[command(flatten)]
         registries: RegistryArguments,
+    },
+    /// Compile a module ahead of time, for `precompiled = true`
+    Compile {
+        /// The module, binary or text
+        file: PathBuf,
+        /// Where to [default: FILE with the ending .cwasm]
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Let `wasm-opt -O3` improve the module first, if it is on the PATH
+        #[arg(long)]
+        optimize: bool,
+    },
+    /// Run a module's initialiser, and write the module as it is then
+    Preinit {
+        /// The module, binary or text
+        file: PathBuf,
+        /// Where to
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
     },
     /// Look after the caches
     #[command(subcommand)]
@@ -167,6 +186,8 @@ impl Verb {
                 registries: registries.registries(variable),
                 server_environment: ServerEnvironment::default(),
             }),
+            Self::Compile { file, output, optimize } => Command::Compile(compile::Compile { file, output, optimize }),
+            Self::Preinit { file, output } => Command::Preinit(preinit::Preinit { file, output }),
             Self::Cache(CacheVerb::List { caches }) => Command::Cache(cache::Cache::List(caches.whereabouts(variable))),
             Self::Cache(CacheVerb::Prune { unused_for, caches }) => {
                 Command::Cache(cache::Cache::Prune(caches.whereabouts(variable), unused_for))

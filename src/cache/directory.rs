@@ -3,7 +3,7 @@
 //! Compiled code is run as it is found, and a file that was checked may be another one when it is read again. Who may write
 //! to a cache may therefore do what the server does.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -17,11 +17,25 @@ pub(crate) fn create(path: &Path) -> io::Result<()> {
 
 /// Why others can change what is in a directory.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Exposure {
+pub enum Exposure {
+    /// It belongs to somebody else.
     #[error("`{}` belongs to the user {owner}, and the server runs as {us}", path.display())]
-    Foreign { path: PathBuf, owner: u32, us: u32 },
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+        /// Its user.
+        owner: u32,
+        /// Ours.
+        us: u32,
+    },
+    /// Its owner is not alone.
     #[error("others may write to `{}`: its mode is {mode:03o}", path.display())]
-    Writable { path: PathBuf, mode: u32 },
+    Writable {
+        /// The directory.
+        path: PathBuf,
+        /// Who may do what.
+        mode: u32,
+    },
 }
 
 impl Exposure {
@@ -35,24 +49,28 @@ impl Exposure {
 }
 
 /// Whether somebody who is neither the server's user nor root can change what is in a directory.
-#[cfg(unix)]
 pub(crate) fn exposure(path: &Path) -> io::Result<Option<Exposure>> {
+    fs::metadata(path).map(|found| exposure_of(path, &found))
+}
+
+/// The same of a directory that is known already.
+#[cfg(unix)]
+pub(crate) fn exposure_of(path: &Path, found: &Metadata) -> Option<Exposure> {
     use std::os::unix::fs::MetadataExt as _;
-    let found = fs::metadata(path)?;
     let (owner, mode, us) = (found.uid(), found.mode() & 0o7777, rustix::process::geteuid().as_raw());
-    Ok(if owner != us && owner != 0 {
+    if owner != us && owner != 0 {
         Some(Exposure::Foreign { path: path.to_owned(), owner, us })
     } else if mode & 0o022 != 0 {
         Some(Exposure::Writable { path: path.to_owned(), mode })
     } else {
         None
-    })
+    }
 }
 
 /// Elsewhere it is up to the operator.
 #[cfg(not(unix))]
-pub(crate) fn exposure(path: &Path) -> io::Result<Option<Exposure>> {
-    fs::metadata(path).map(|_| None)
+pub(crate) fn exposure_of(_: &Path, _: &Metadata) -> Option<Exposure> {
+    None
 }
 
 #[cfg(all(test, unix))]

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use crate::config::Sha256;
 
-use super::{ASSETS, COMPILED, Caches, INVOICES, NOTES, Note, PARTIAL, VIEWS};
+use super::{ASSETS, CODE, COMPILED, Caches, INVOICES, NOTES, Note, PARTIAL, PARTIAL_CODE, VIEWS};
 
 /// No invoice is larger; of one that is the name is not shown.
 const LARGEST_INVOICE: u64 = 4 << 20;
@@ -132,9 +132,16 @@ fn modules(root: &Path, entries: &mut Vec<Entry>) -> io::Result<()> {
     Ok(())
 }
 
-/// What the engine keeps: below a directory for each version, a file for each module and one beside it with statistics, which
-/// is written whenever the other is used.
+/// What we keep, a file for each module and engine, written when it was last used. What the engine keeps: below a directory
+/// for each version, a file for each module and one beside it with statistics, which is written whenever the other is used.
 fn compiled(root: &Path, entries: &mut Vec<Entry>) -> io::Result<()> {
+    for file in files_of(root)? {
+        if file.name.ends_with(CODE) {
+            entries.push(Entry { kind: Kind::Compiled, used: file.written, ..file.entry() });
+        } else if file.name.ends_with(PARTIAL_CODE) {
+            entries.push(Entry { kind: Kind::Partial, ..file.entry() });
+        }
+    }
     for version in directories_of(&root.join(COMPILED))? {
         for file in files_of(&version.path)? {
             if file.name.ends_with(".stats") {

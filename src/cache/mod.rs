@@ -1,6 +1,6 @@
 //! What is kept between two starts, and what of it can go?
 //!
-//! Two directories: fetched files, each under its SHA-256, and compiled code, which the engine looks after. This room knows
+//! Two directories: fetched files, each under its SHA-256, and compiled code, ours or the engine's own. This room knows
 //! how they are laid out and to whom they have to belong; `fetch` fills the one, `wasm` the other.
 //!
 //! | file | question |
@@ -19,7 +19,8 @@ mod prune;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use directory::{create, exposure};
+pub use directory::Exposure;
+pub(crate) use directory::{create, exposure, exposure_of};
 pub(crate) use holding::{Hold, renew, touch};
 pub use inventory::{Entry, Kind, list};
 pub(crate) use note::Note;
@@ -39,7 +40,11 @@ pub(crate) const VIEWS: &str = "_VIEWS";
 /// Files that are being written.
 pub(crate) const PARTIAL: &str = "_PARTIAL";
 
-/// Where the engine keeps compiled code below the directory it is given.
+/// How files of compiled code end, and those that are being written.
+pub(crate) const CODE: &str = ".cwasm";
+pub(crate) const PARTIAL_CODE: &str = ".partial";
+
+/// Where the engine's own cache is below the directory it is given.
 const COMPILED: &str = "modules";
 
 /// The directories of the caches.

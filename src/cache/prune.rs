@@ -3,6 +3,7 @@
 //! What nobody has used for long enough and nobody uses now. Nothing is lost by it: a module is fetched again, or compiled
 //! again. Servers that start meanwhile wait for the moment it takes; those that run keep what they go on reading.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::fs::{self, Metadata};
 use std::io;
@@ -20,6 +21,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Compiled code is written in less time than that, unless its writer was killed.
 const ABANDONED: Duration = Duration::from_secs(10 * 60);
+
+/// As much is kept of compiled code from one start to the next.
+const MOST_BYTES: u64 = 2 << 30;
+const MOST_FILES: usize = 65_536;
 
 /// Why nothing is removed.
 #[derive(Debug, thiserror::Error)]
@@ -233,11 +238,27 @@ fn remove_empty_versions(root: &Path) {
 }
 
 /// Removes what killed processes have left half written in a cache of compiled code: it keeps others from writing the same.
+/// Of our own files, which nobody else looks after, those go that were not used for longest, as far as they are too many.
 pub(crate) fn sweep_compiled(root: &Path) {
     let caches = Caches { modules: None, compiled: Some(root.to_owned()) };
-    for entry in list(&caches).unwrap_or_default().into_iter().filter(|entry| entry.kind == Kind::Partial) {
+    let entries = list(&caches).unwrap_or_default();
+    for entry in entries.iter().filter(|entry| entry.kind == Kind::Partial) {
         if entry.written.elapsed().is_ok_and(|age| age > ABANDONED) {
-            let _ = fs::remove_file(entry.path);
+            let _ = fs::remove_file(&entry.path);
         }
     }
+    let ours = entries.into_iter().filter(|entry| entry.kind == Kind::Compiled && entry.path.parent() == Some(root));
+    for entry in surplus(ours.collect(), (MOST_BYTES, MOST_FILES)) {
+        let _ = fs::remove_file(entry.path);
+    }
+}
+
+/// What is beyond so many bytes and files, if what was used last may stay.
+fn surplus(mut entries: Vec<Entry>, (bytes, files): (u64, usize)) -> impl Iterator<Item = Entry> {
+    entries.sort_by_key(|entry| Reverse(entry.used));
+    let (mut sum, mut number) = (0_u64, 0_usize);
+    entries.into_iter().filter(move |entry| {
+        (sum, number) = (sum.saturating_add(entry.bytes), number.saturating_add(1));
+        sum > bytes || number > files
+    })
 }

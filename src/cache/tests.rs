@@ -101,6 +101,9 @@ fn everything_is_listed_as_what_it_is() {
     site.file("c/modules/engine/code", b"123456", 1);
     site.file("c/modules/engine/code.stats", b"x", 1);
     site.file("c/modules/engine/code.wip-x", b"1", 1);
+    site.file("c/ours.cwasm", b"1234567", 1);
+    site.file("c/ours.partial", b"12", 1);
+    site.file("c/README", b"not ours", 1);
     let expected = [
         (Kind::Module, "tag".to_owned(), 4),
         (Kind::Module, digest("c"), 8),
@@ -112,8 +115,10 @@ fn everything_is_listed_as_what_it_is() {
         (Kind::Assets, "a/b/1.0.0".to_owned(), 5),
         (Kind::View, "v".to_owned(), 3),
         (Kind::Partial, "engine/code.wip-x".to_owned(), 1),
+        (Kind::Partial, "ours.partial".to_owned(), 2),
         (Kind::Partial, "p".to_owned(), 2),
         (Kind::Compiled, "engine/code".to_owned(), 6),
+        (Kind::Compiled, "ours.cwasm".to_owned(), 7),
     ];
     let mut expected = Vec::from(expected);
     let mut listed = site.listed();
@@ -149,17 +154,30 @@ fn what_was_not_used_is_pruned_and_what_was_used_stays_with_what_leads_to_it() {
     site.file("c/modules/old/code.stats", b"x", 40);
     site.file("c/modules/new/code", b"123456", 40);
     site.file("c/modules/new/code.stats", b"x", 1);
+    for (name, days) in [("old.cwasm", 40), ("new.cwasm", 1), ("old.partial", 40)] {
+        site.file(format!("c/{name}"), b"1234567", days);
+    }
     let (mut removed, in_use) = site.pruned(30);
     removed.sort();
     assert_eq!(
         removed,
-        ["assets i", "compiled old/code", "invoice i", "manifest old", "module old", "partial p", "tag old"]
+        [
+            "assets i",
+            "compiled old.cwasm",
+            "compiled old/code",
+            "invoice i",
+            "manifest old",
+            "module old",
+            "partial old.partial",
+            "partial p",
+            "tag old"
+        ]
     );
     assert!(in_use.is_empty());
     let left: Vec<String> = site.listed().into_iter().map(|(kind, name, _)| format!("{kind} {name}")).collect();
-    assert_eq!(left, ["module used", "manifest used", "tag used", "compiled new/code"]);
+    assert_eq!(left, ["module used", "manifest used", "tag used", "compiled new.cwasm", "compiled new/code"]);
     assert!(!site.root.path().join("c/modules/old").exists());
-    assert_eq!(site.pruned(0).0.len(), 4);
+    assert_eq!(site.pruned(0).0.len(), 5);
     assert_eq!(site.listed(), []);
 }
 
@@ -203,6 +221,24 @@ fn code_that_was_left_half_written_is_swept_when_its_writer_must_be_gone() {
     let old = site.file("c/modules/engine/a.wip-atomic-write-mod", b"x", 1);
     let new = site.file("c/modules/engine/b.wip-atomic-write-mod", b"x", 0);
     let code = site.file("c/modules/engine/c", b"x", 1);
+    let old_of_ours = site.file("c/old.partial", b"x", 1);
+    let ours = [site.file("c/new.partial", b"x", 0), site.file("c/ours.cwasm", b"x", 400)];
     sweep_compiled(&site.root.path().join("c"));
-    assert_eq!([old, new, code].map(|path| path.exists()), [false, true, true]);
+    assert_eq!([old, new, code, old_of_ours].map(|path| path.exists()), [false, true, true, false]);
+    assert!(ours.iter().all(|path| path.exists()));
+}
+
+/// The file has holes and takes no room.
+#[test]
+fn of_our_code_the_oldest_goes_when_there_is_too_much() {
+    let site = Site::new();
+    let named = |name: &str, days| {
+        let path = site.file(format!("c/{name}.cwasm"), b"", days);
+        File::options().write(true).open(&path).and_then(|file| file.set_len(900 << 20)).expect("a file with holes");
+        age(&path, days);
+        path
+    };
+    let files = [named("c", 1), named("a", 3), named("b", 2)];
+    sweep_compiled(&site.root.path().join("c"));
+    assert_eq!(files.map(|path| path.exists()), [true, false, true]);
 }

@@ -4,9 +4,13 @@
 //! to stdout, everything else to stderr.
 
 pub mod cache;
+pub mod compile;
 pub mod inspect;
 pub mod lock;
 pub mod login;
+mod optimize;
+mod output;
+pub mod preinit;
 pub mod progress;
 pub mod pull;
 pub mod push;
@@ -32,6 +36,8 @@ pub enum Command {
     Logout(login::Logout),
     Lock(lock::Lock),
     Cache(cache::Cache),
+    Compile(compile::Compile),
+    Preinit(preinit::Preinit),
 }
 
 impl Command {
@@ -39,13 +45,15 @@ impl Command {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Serve(options) => serve::run_to_end(&options),
+            Self::Compile(command) => command.run(),
+            Self::Preinit(command) => command.run(),
             other => runtime()?.block_on(other.run_here()),
         }
     }
 
     async fn run_here(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Serve(_) => Ok(ExitCode::FAILURE),
+            Self::Serve(_) | Self::Compile(_) | Self::Preinit(_) => Ok(ExitCode::FAILURE),
             Self::Pull(command) => command.run().await,
             Self::Push(command) => command.run().await,
             Self::Inspect(command) => command.run().await,

@@ -7,13 +7,15 @@ use toml::de::{DeTable, DeValue};
 
 use super::file::{must_be_directory, must_be_file, relative_paths};
 use super::values::{Fault, Report, Value, boolean, count, string, table};
-use super::{BindleId, Key, Limits, ModuleRef, Origin, ScriptConfig, ServerEnvironment, Volume};
+use super::{BindleId, Key, Limits, ModuleRef, Origin, Preparation, ScriptConfig, ServerEnvironment, Volume};
 use super::{allowed_hosts, environment};
 use crate::route::RoutePattern;
 
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 17] = [
     "route",
     "module",
+    "preinitialize",
+    "precompiled",
     "entrypoint",
     "argv",
     "volumes",
@@ -57,6 +59,7 @@ pub(super) fn read(
     };
     let route = required(entry, "route", &span, report).map(|(text, at)| route(text, at, report));
     let module = module(entry, &span, report);
+    let preparation = preparation(entry, module.as_ref(), report);
     let entrypoint = text("entrypoint", report).unwrap_or_else(|| DEFAULT_ENTRYPOINT.to_owned());
     let argv = text("argv", report);
     let environment = environment::read(entry, given, report);
@@ -72,6 +75,7 @@ pub(super) fn read(
         origin,
         route: route?,
         module: module?,
+        preparation,
         entrypoint,
         argv,
         environment,
@@ -88,6 +92,8 @@ fn origin(entry: &DeTable<'_>, header: &Range<usize>, report: &Report) -> Origin
     for (key, name) in [
         (Key::Route, "route"),
         (Key::Module, "module"),
+        (Key::Preinitialize, "preinitialize"),
+        (Key::Precompiled, "precompiled"),
         (Key::Entrypoint, "entrypoint"),
         (Key::Argv, "argv"),
         (Key::AllowedHosts, "allowed_hosts"),
@@ -158,6 +164,30 @@ fn module(entry: &DeTable<'_>, header: &Range<usize>, report: &mut Report) -> Op
     };
     report.accept(span, available)?;
     Some(module)
+}
+
+/// What has to happen to the module. That code is trusted can be said of a file only: what others serve is compiled here.
+fn preparation(entry: &DeTable<'_>, module: Option<&ModuleRef>, report: &mut Report) -> Preparation {
+    let mut asked = |key: &'static str| report.optional(entry, key, |value| boolean(key, value)).unwrap_or(false);
+    let (preinitialize, precompiled) = (asked("preinitialize"), asked("precompiled"));
+    let span = entry.get("precompiled").map(Value::span).unwrap_or_default();
+    match (preinitialize, precompiled) {
+        (true, true) => {
+            let fault = Fault::new("`precompiled` and `preinitialize` exclude each other");
+            report.error(span, fault.help("run `wagi preinit` first, and `wagi compile` on what it writes"));
+        }
+        (_, true) if !matches!(module, None | Some(ModuleRef::File(_))) => {
+            let fault =
+                Fault::new("`precompiled` is for files: code from a registry or bindle server is never trusted");
+            report.error(span, fault.help("publish the module itself; it is compiled once and kept"));
+        }
+        _ => {}
+    }
+    match (preinitialize, precompiled) {
+        (_, true) => Preparation::Precompiled,
+        (true, false) => Preparation::Preinitialize,
+        (false, false) => Preparation::Compile,
+    }
 }
 
 fn volumes(entry: &DeTable<'_>, origin: &mut Origin, report: &mut Report) -> Vec<Volume> {

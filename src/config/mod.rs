@@ -136,6 +136,8 @@ pub struct ScriptConfig {
     pub route: RoutePattern,
     /// Where its module is.
     pub module: ModuleRef,
+    /// What has to happen to the module before it is code.
+    pub preparation: Preparation,
     /// The exported function to call. Default `_start`.
     pub entrypoint: String,
     /// The template of its arguments, if not WAGI's usual ones.
@@ -153,6 +155,18 @@ pub struct ScriptConfig {
     pub pass_authorization: Option<bool>,
     /// What it may use.
     pub limits: Limits,
+}
+
+/// What has to happen to a module before it is code that runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Preparation {
+    /// It is compiled.
+    #[default]
+    Compile,
+    /// Its initialiser is run, and what it leaves is compiled.
+    Preinitialize,
+    /// Nothing: the file holds ahead-of-time code that the operator trusts.
+    Precompiled,
 }
 
 /// A directory of ours and where a guest sees it.
@@ -225,6 +239,7 @@ impl ScriptConfig {
             origin: Origin::command_line(),
             route: RoutePattern::new("/..."),
             module,
+            preparation: Preparation::Compile,
             entrypoint: entry::DEFAULT_ENTRYPOINT.to_owned(),
             argv: None,
             environment,

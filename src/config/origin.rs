@@ -17,6 +17,10 @@ pub enum Key {
     Route,
     /// The value of `module`.
     Module,
+    /// The value of `preinitialize`.
+    Preinitialize,
+    /// The value of `precompiled`.
+    Precompiled,
     /// The value of `entrypoint`.
     Entrypoint,
     /// The value of `argv`.

@@ -4,13 +4,19 @@
 //! the limits of a request. Every module is instantiated here once, so that one whose memory does not fit or whose start
 //! function traps is found before a client does.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::route::{Discovered, DiscoveryError, discovery};
 use crate::wasm::{Ending, EntryError, Grants, Invocation, Program, ROUTES, Run, Script};
 
+use super::load::Wanted;
+
 /// The most a module may print to declare them.
 const LONGEST_LIST: u64 = 1 << 20;
+
+/// How long a module may take to declare them.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why a module cannot be mounted.
 #[derive(Debug, thiserror::Error)]
@@ -29,30 +35,52 @@ pub(super) enum DiscoverError {
     Printed(#[from] DiscoveryError),
 }
 
+/// What modules have declared, each under the limits it was asked with. Entries that differ in nothing that could matter are
+/// asked once.
+#[derive(Default)]
+pub(super) struct Declared(HashMap<(Wanted, usize, usize, Duration), SubRoutes>);
+
 /// The sub-routes in the order they were printed; `None` for a module that does not declare any.
-pub(super) async fn sub_routes(
-    program: &Program,
-    grants: Grants,
-    patience: Duration,
-) -> Result<Option<Vec<Discovered>>, DiscoverError> {
+type SubRoutes = Option<Vec<Discovered>>;
+
+impl Declared {
+    /// The sub-routes of a program.
+    pub async fn sub_routes(
+        &mut self,
+        wanted: Wanted,
+        program: &Program,
+        grants: Grants,
+    ) -> Result<SubRoutes, DiscoverError> {
+        let asked = (wanted, grants.memory, grants.table_elements, grants.cpu_time);
+        if let Some(known) = self.0.get(&asked) {
+            return Ok(known.clone());
+        }
+        let found = sub_routes(program, grants).await?;
+        self.0.insert(asked, found.clone());
+        Ok(found)
+    }
+}
+
+/// Asks a program for its sub-routes.
+pub(super) async fn sub_routes(program: &Program, grants: Grants) -> Result<SubRoutes, DiscoverError> {
     let grants = Grants { output: Some(LONGEST_LIST), ..grants };
     if !program.exports(ROUTES) {
-        let (_, ending) = finish(program.instantiation(grants), patience).await;
+        let (_, ending) = finish(program.instantiation(grants)).await;
         return match failure(ending) {
             None => Ok(None),
             Some(reason) => Err(DiscoverError::Instance(reason)),
         };
     }
-    let (printed, ending) = finish(program.script(ROUTES, grants)?, patience).await;
+    let (printed, ending) = finish(program.script(ROUTES, grants)?).await;
     match failure(ending) {
         None => Ok(Some(discovery::parse(&printed)?)),
         Some(reason) => Err(DiscoverError::Asked(reason)),
     }
 }
 
-async fn finish(script: Script, patience: Duration) -> (Vec<u8>, Option<Ending>) {
+async fn finish(script: Script) -> (Vec<u8>, Option<Ending>) {
     let run: Run = script.start(Invocation::default(), ());
-    match tokio::time::timeout(patience, run.collect()).await {
+    match tokio::time::timeout(PATIENCE, run.collect()).await {
         Ok((printed, ending)) => (printed, Some(ending)),
         Err(_) => (Vec::new(), None),
     }

@@ -6,11 +6,11 @@
 use std::sync::Arc;
 
 use crate::config::{GatewayLimits, Limits};
+use crate::observe::sha256_hex;
 use crate::route::Discovered;
 use crate::wasm::{self, Contents, ContentsError, EngineConfig, Form, Grants, ROUTES, Runtime, Volumes};
 
 use super::discover::sub_routes;
-use super::mount::PATIENCE;
 
 /// What is known about a module or component.
 #[derive(Debug)]
@@ -90,12 +90,12 @@ impl Inspection {
             }
         }
         let compiling = runtime.clone();
-        let program = match tokio::task::spawn_blocking(move || compiling.compile(&bytes)).await {
-            Ok(Ok(program)) => program,
+        let program = match tokio::task::spawn_blocking(move || compiling.compile(&bytes, &sha256_hex(&bytes))).await {
+            Ok(Ok((program, _))) => program,
             Ok(Err(error)) => return self.problem(&error),
             Err(_) => return self.problems.push("compiling it failed".to_owned()),
         };
-        match sub_routes(&program, grants(&limits), PATIENCE).await {
+        match sub_routes(&program, grants(&limits)).await {
             Ok(declared) => self.sub_routes = declared.map(|list| list.into_iter().map(below).collect()),
             Err(error) => self.problem(&error),
         }

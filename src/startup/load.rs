@@ -1,86 +1,59 @@
 //! How do module references become programs?
 //!
-//! Files are read and compiled side by side, on threads of their own; entries with the same content share one program. Where
-//! compiled code is kept, it comes from there; the log says which, for each module.
+//! Files are read and compiled side by side, on threads of their own; entries with the same content that want the same done
+//! to it share one program. Where compiled code is kept, it comes from there; the log says which, for each module.
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::hash::Hash;
+use std::io::Read;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::config::{Arrival, ModuleRef, Sha256};
+use crate::config::{Arrival, ModuleRef, Preparation, ScriptConfig, Sha256};
 use crate::observe::sha256_hex;
-use crate::wasm::{self, Program, Runtime};
+use crate::wasm::{CodeOrigin, Program, Runtime, TrustedCode, is_precompiled};
 
-/// Why a module is not a program.
-#[derive(Clone, Debug, thiserror::Error)]
-pub(super) enum LoadError {
-    /// Its bytes cannot be had.
-    #[error("cannot read the module")]
-    Read(#[source] Arc<io::Error>),
-    /// It is larger than modules may be.
-    #[error("the module is larger than {limit} bytes")]
-    TooLarge {
-        /// The limit in bytes.
-        limit: u64,
-    },
-    /// Its file is not what was fetched and checked.
-    #[error("its file is not what was fetched: somebody has changed it since")]
-    Changed,
-    /// It is not something to run here.
-    #[error("cannot use the module")]
-    Unusable(#[source] Arc<wasm::Error>),
-    /// It stands elsewhere, and nobody has made it a file: `fetch::complete` comes before `startup::load`.
-    #[error("the module has not been fetched")]
-    NotFetched,
-}
-
-impl LoadError {
-    /// What the operator can do about it.
-    pub fn help(&self) -> Option<&'static str> {
-        match self {
-            Self::Unusable(error) if matches!(**error, wasm::Error::TooDemanding(_)) => {
-                Some("raise `memory` or `table_elements` in the limits of the module")
-            }
-            Self::Unusable(error) if matches!(**error, wasm::Error::OldHttp) => {
-                Some("build the program again with version 0.4 or later of the library")
-            }
-            Self::Unusable(error) if matches!(**error, wasm::Error::NotServed(_)) => Some(
-                "a component has to export `wasi:cli/run` or `wasi:http/incoming-handler` of WASI 0.2, or `wasi:cli/run` \
-                 or `wasi:http/handler` of WASI 0.3",
-            ),
-            _ => None,
-        }
-    }
-}
+use super::refusal::LoadError;
 
 type Loaded = Result<Program, LoadError>;
 
-/// A program per reference, in order. Reads files and compiles: not for a thread that serves.
-pub(super) fn programs(runtime: &Runtime, references: &[ModuleRef], size_limit: u64) -> Vec<Loaded> {
+/// Where a module is, and what has to happen to it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Wanted {
+    module: ModuleRef,
+    preparation: Preparation,
+}
+
+impl From<&ScriptConfig> for Wanted {
+    fn from(script: &ScriptConfig) -> Self {
+        Self { module: script.module.clone(), preparation: script.preparation }
+    }
+}
+
+/// A program for each that is wanted, in order. Reads files and compiles: not for a thread that serves.
+pub(super) fn programs(runtime: &Runtime, wanted: &[Wanted], size_limit: u64) -> Vec<Loaded> {
     let started = Instant::now();
     let loader = Loader {
         runtime,
         size_limit,
-        by_path: Mutex::default(),
+        by_reference: Mutex::default(),
         by_content: Mutex::default(),
-        turn: Mutex::default(),
         tally: Mutex::default(),
     };
     let next = AtomicUsize::new(0);
-    let slots: Vec<OnceLock<Loaded>> = references.iter().map(|_| OnceLock::new()).collect();
+    let slots: Vec<OnceLock<Loaded>> = wanted.iter().map(|_| OnceLock::new()).collect();
     thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, usize::from).min(references.len()) {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from).min(wanted.len()) {
             scope.spawn(|| {
-                while let Some((reference, slot)) = {
+                while let Some((wanted, slot)) = {
                     let index = next.fetch_add(1, Ordering::Relaxed);
-                    references.get(index).zip(slots.get(index))
+                    wanted.get(index).zip(slots.get(index))
                 } {
-                    slot.get_or_init(|| loader.load(reference));
+                    slot.get_or_init(|| loader.load(wanted));
                 }
             });
         }
@@ -95,25 +68,6 @@ struct Tally {
     modules: usize,
     fetched: usize,
     compiled: usize,
-}
-
-/// Where the machine code of a module is from.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Code {
-    Compiled,
-    Cached,
-    /// Another module has the same content.
-    Shared,
-}
-
-impl Code {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Compiled => "compiled",
-            Self::Cached => "cached",
-            Self::Shared => "shared",
-        }
-    }
 }
 
 /// A file to load, and what is known about it.
@@ -138,6 +92,13 @@ impl<'a> Source<'a> {
         }
     }
 
+    fn check(&self, digest: &str) -> Result<(), LoadError> {
+        match self.sha256.is_none_or(|expected| expected.as_str() == digest) {
+            true => Ok(()),
+            false => Err(LoadError::Changed),
+        }
+    }
+
     fn from(&self) -> &'static str {
         match self.arrival {
             None => "file",
@@ -147,87 +108,160 @@ impl<'a> Source<'a> {
     }
 }
 
+/// A program, and what the log says of it.
+struct Made {
+    program: Program,
+    /// Where its code is from; `None` if another module has the same content.
+    code: Option<CodeOrigin>,
+    took: Duration,
+}
+
+/// The content of a file.
+struct Content {
+    length: usize,
+    digest: String,
+}
+
+impl Content {
+    fn of(bytes: &[u8]) -> Self {
+        Self { length: bytes.len(), digest: sha256_hex(bytes) }
+    }
+}
+
 /// A place for a result that whoever comes first computes.
 type Shared = Arc<OnceLock<Loaded>>;
 
 struct Loader<'a> {
     runtime: &'a Runtime,
     size_limit: u64,
-    by_path: Mutex<HashMap<String, Shared>>,
-    by_content: Mutex<HashMap<String, Shared>>,
-    /// Whose turn it is to compile where compiled code is kept.
-    turn: Mutex<()>,
+    by_reference: Mutex<HashMap<Wanted, Shared>>,
+    by_content: Mutex<HashMap<(String, Preparation), Shared>>,
     tally: Mutex<Tally>,
 }
 
 /// The place under this name; the same for everybody who asks.
-fn place(places: &Mutex<HashMap<String, Shared>>, name: String) -> Shared {
+fn place<K: Eq + Hash>(places: &Mutex<HashMap<K, Shared>>, name: K) -> Shared {
     places.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default().clone()
 }
 
 impl Loader<'_> {
-    fn load(&self, reference: &ModuleRef) -> Loaded {
-        let Some(source) = Source::of(reference) else { return Err(LoadError::NotFetched) };
-        let name = source.path.display().to_string();
-        place(&self.by_path, name).get_or_init(|| self.read_and_compile(reference, &source)).clone()
+    fn load(&self, wanted: &Wanted) -> Loaded {
+        place(&self.by_reference, wanted.clone()).get_or_init(|| self.read_and_make(wanted)).clone()
     }
 
-    fn read_and_compile(&self, reference: &ModuleRef, source: &Source<'_>) -> Loaded {
-        let bytes = self.read(source.path)?;
-        let digest = sha256_hex(&bytes);
-        if source.sha256.is_some_and(|expected| expected.as_str() != digest) {
-            return Err(LoadError::Changed);
-        }
-        let mut code = (Code::Shared, Duration::ZERO);
-        let compile = || {
-            let (program, found, took) = self.compile(&bytes)?;
-            code = (found, took);
-            Ok(program)
+    fn read_and_make(&self, wanted: &Wanted) -> Loaded {
+        let Some(source) = Source::of(&wanted.module) else { return Err(LoadError::NotFetched) };
+        let file = File::open(source.path).map_err(|error| LoadError::Read(Arc::new(error)))?;
+        let (content, made) = match wanted.preparation {
+            Preparation::Precompiled => self.trust(&source, file)?,
+            Preparation::Compile | Preparation::Preinitialize => self.make(wanted, &source, file)?,
         };
-        let loaded = place(&self.by_content, digest.clone()).get_or_init(compile).clone();
-        if loaded.is_ok() {
-            self.log(reference, source, &Facts { bytes: bytes.len(), digest, code });
-        }
-        loaded
+        self.log(&wanted.module, &source, (&content, &made));
+        Ok(made.program)
     }
 
-    /// The program that bytes are, where its code is from, and how long that took.
-    ///
-    /// The engine counts how often code came from its cache, not for which module: where there is a cache, one module is
-    /// compiled at a time, on all cores. That also bounds the memory it takes.
-    fn compile(&self, bytes: &[u8]) -> Result<(Program, Code, Duration), LoadError> {
-        let compile = |started: Instant| {
-            let program = self.runtime.compile(bytes).map_err(|error| LoadError::Unusable(Arc::new(error)))?;
-            Ok((program, started.elapsed()))
-        };
-        let Some(_) = self.runtime.taken_from_cache() else {
-            return compile(Instant::now()).map(|(program, took)| (program, Code::Compiled, took));
-        };
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = (self.runtime.taken_from_cache(), self.runtime.put_into_cache());
-        let (program, took) = compile(Instant::now())?;
-        if self.runtime.taken_from_cache() > before.0 {
-            return Ok((program, Code::Cached, took));
+    fn make(&self, wanted: &Wanted, source: &Source<'_>, file: File) -> Result<(Content, Made), LoadError> {
+        let bytes = self.read(file)?;
+        let content = Content::of(&bytes);
+        source.check(&content.digest)?;
+        if is_precompiled(&bytes) {
+            return Err(LoadError::Precompiled);
         }
-        if self.runtime.put_into_cache() == before.1 {
-            tracing::info!("compiled code is not kept: another server is just writing it, or there is no room for it");
-        }
-        Ok((program, Code::Compiled, took))
+        let made = if wanted.preparation == Preparation::Preinitialize {
+            let initialize = || self.preinitialize(&wanted.module, &bytes, &content.digest);
+            self.once((&content.digest, Preparation::Preinitialize), initialize)
+        } else {
+            self.compile(&bytes, &content.digest)
+        };
+        Ok((content, made?))
     }
 
-    fn log(&self, reference: &ModuleRef, source: &Source<'_>, facts: &Facts) {
-        let (module, from, digest) = (reference.to_string(), source.from(), format!("sha256:{}", facts.digest));
-        let (code, took) = (facts.code.0.word(), facts.code.1);
+    /// What `make` makes of the content with this digest, unless somebody has made it already.
+    fn once(
+        &self,
+        (digest, preparation): (&str, Preparation),
+        make: impl FnOnce() -> Result<(Program, Option<CodeOrigin>), LoadError>,
+    ) -> Result<Made, LoadError> {
+        let (begun, mut code, mut took) = (Instant::now(), None, Duration::ZERO);
+        let made = place(&self.by_content, (digest.to_owned(), preparation))
+            .get_or_init(|| {
+                let (program, from) = make()?;
+                (code, took) = (from, begun.elapsed());
+                Ok(program)
+            })
+            .clone();
+        made.map(|program| Made { program, code, took })
+    }
+
+    fn compile(&self, bytes: &[u8], digest: &str) -> Result<Made, LoadError> {
+        self.once((digest, Preparation::Compile), || {
+            let compiled = self.runtime.compile(bytes, digest);
+            let (program, code) = compiled.map_err(|error| LoadError::Unusable(Arc::new(error)))?;
+            Ok((program, Some(code)))
+        })
+    }
+
+    /// A snapshot may be the module of another entry.
+    fn preinitialize(
+        &self,
+        module: &ModuleRef,
+        bytes: &[u8],
+        digest: &str,
+    ) -> Result<(Program, Option<CodeOrigin>), LoadError> {
+        let begun = Instant::now();
+        let made = self.runtime.preinitialize(bytes, digest);
+        let made = made.map_err(|error| LoadError::Preinitialize(Arc::new(error)))?;
+        let (module, took) = (module.to_string(), begun.elapsed());
+        let printed = Some(made.printed).filter(|printed| !printed.is_empty());
+        tracing::info!(module, bytes = made.module.len(), ?took, printed, "preinitialized");
+        let compiled = self.compile(&made.module, &sha256_hex(&made.module))?;
+        Ok((compiled.program, compiled.code))
+    }
+
+    fn trust(&self, source: &Source<'_>, file: File) -> Result<(Content, Made), LoadError> {
+        let code = TrustedCode::read(file, self.size_limit).map_err(|error| LoadError::Untrusted(Arc::new(error)))?;
+        self.not_too_large(code.bytes())?;
+        let content = Content::of(code.bytes());
+        source.check(&content.digest)?;
+        if !is_precompiled(code.bytes()) {
+            return Err(LoadError::NotPrecompiled);
+        }
+        let made = self.once((&content.digest, Preparation::Precompiled), || {
+            let program = self.runtime.load(&code).map_err(|error| LoadError::Unusable(Arc::new(error)))?;
+            Ok((program, Some(CodeOrigin::Given)))
+        })?;
+        Ok((content, made))
+    }
+
+    fn read(&self, file: File) -> Result<Vec<u8>, LoadError> {
+        let mut bytes = Vec::new();
+        // One byte more than allowed tells a module of exactly the limit from a longer one.
+        let read = file.take(self.size_limit.saturating_add(1)).read_to_end(&mut bytes);
+        read.map_err(|error| LoadError::Read(Arc::new(error)))?;
+        self.not_too_large(&bytes)?;
+        Ok(bytes)
+    }
+
+    fn not_too_large(&self, bytes: &[u8]) -> Result<(), LoadError> {
+        match bytes.len() as u64 > self.size_limit {
+            true => Err(LoadError::TooLarge { limit: self.size_limit }),
+            false => Ok(()),
+        }
+    }
+
+    fn log(&self, reference: &ModuleRef, source: &Source<'_>, (content, made): (&Content, &Made)) {
+        let (module, from, digest) = (reference.to_string(), source.from(), format!("sha256:{}", content.digest));
+        let (bytes, code, took) = (content.length, word(made.code), made.took);
         match source.arrival {
             Some(Arrival { took: arrived, .. }) => {
-                tracing::info!(module, from, fetch = ?arrived, bytes = facts.bytes, digest, code, ?took, "loaded");
+                tracing::info!(module, from, fetch = ?arrived, bytes, digest, code, ?took, "loaded");
             }
-            None => tracing::info!(module, from, bytes = facts.bytes, digest, code, ?took, "loaded"),
+            None => tracing::info!(module, from, bytes, digest, code, ?took, "loaded"),
         }
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.modules += 1;
         tally.fetched += usize::from(from == "fetched");
-        tally.compiled += usize::from(facts.code.0 == Code::Compiled);
+        tally.compiled += usize::from(made.code == Some(CodeOrigin::Compiled));
     }
 
     fn log_total(&self, took: Duration) {
@@ -236,25 +270,16 @@ impl Loader<'_> {
             tracing::info!(modules, fetched, compiled, ?took, "all modules are loaded");
         }
     }
-
-    fn read(&self, path: &Path) -> Result<Vec<u8>, LoadError> {
-        let mut bytes = Vec::new();
-        // One byte more than allowed tells a module of exactly the limit from a longer one.
-        let read =
-            File::open(path).and_then(|file| file.take(self.size_limit.saturating_add(1)).read_to_end(&mut bytes));
-        read.map_err(|error| LoadError::Read(Arc::new(error)))?;
-        if bytes.len() as u64 > self.size_limit {
-            return Err(LoadError::TooLarge { limit: self.size_limit });
-        }
-        Ok(bytes)
-    }
 }
 
-/// What a line of the log says of a module.
-struct Facts {
-    bytes: usize,
-    digest: String,
-    code: (Code, Duration),
+/// As the log says it.
+fn word(code: Option<CodeOrigin>) -> &'static str {
+    match code {
+        Some(CodeOrigin::Compiled) => "compiled",
+        Some(CodeOrigin::Kept) => "cached",
+        Some(CodeOrigin::Given) => "precompiled",
+        None => "shared",
+    }
 }
 
 #[cfg(test)]
@@ -285,7 +310,8 @@ mod tests {
                 manifest: None,
                 arrival: Arrival::default(),
             }));
-            let loaded = programs(&runtime(), &[fetched], 1 << 20);
+            let wanted = Wanted { module: fetched, preparation: Preparation::Compile };
+            let loaded = programs(&runtime(), &[wanted], 1 << 20);
             match &loaded[..] {
                 [Ok(_)] => assert!(is_loaded),
                 [Err(LoadError::Changed)] => assert!(!is_loaded),

@@ -4,10 +4,13 @@
 //! distinct content and side by side; then entry by entry the program gets its entry point and grants, is instantiated
 //! once, asked for its sub-routes, and mounted. What is checked here cannot fail for a request.
 
+pub mod ahead;
 mod discover;
+mod exposure;
 mod inspect;
 mod load;
 mod mount;
+mod refusal;
 
 use std::io;
 use std::path::PathBuf;
@@ -51,17 +54,17 @@ pub async fn load(config: &Config, log: &Lines, problems: &mut Vec<Diagnostic>) 
         let problem = Diagnostic::error(format!("bindle `{}` has not been fetched", bindle.id));
         problems.push(problem.help("call `fetch::complete` between `Config::load` and `startup::load`"));
     }
-    let engine = engine_config(config);
-    let references: Vec<_> = config.scripts.iter().map(|script| script.module.clone()).collect();
+    let engine = EngineConfig { cache: exposure::keep(config, problems), ..engine_config(config) };
+    let wanted: Vec<_> = config.scripts.iter().map(load::Wanted::from).collect();
     let size_limit = config.limits.module_size;
     let compiling = tokio::task::spawn_blocking(move || {
         let runtime = Runtime::new(&engine)?;
-        Ok::<_, wasm::Error>(load::programs(&runtime, &references, size_limit))
+        Ok::<_, wasm::Error>(load::programs(&runtime, &wanted, size_limit))
     });
     let programs = compiling.await.map_err(|_| Error::Compiling)??;
     let mut mounting = Mounting::new(config, log, problems)?;
     for (script, program) in config.scripts.iter().zip(programs) {
-        match program {
+        match program.and_then(|program| exposure::check(config, script).map(|()| program)) {
             Ok(program) => mounting.mount(script, &program).await,
             Err(error) => mounting.refuse(script, &error),
         }
@@ -79,6 +82,6 @@ fn engine_config(config: &Config) -> EngineConfig {
         memory: config.scripts.iter().map(|script| script.limits.memory).max().unwrap_or(0),
         table_elements: config.scripts.iter().map(|script| script.limits.table_elements).max().unwrap_or(0),
         wasm_stack: config.limits.wasm_stack,
-        cache: config.cache.clone(),
+        cache: None,
     }
 }

@@ -5,7 +5,6 @@
 
 use std::error::Error as StdError;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::runtime::Handle;
 
@@ -18,14 +17,12 @@ use crate::route::{Discovered, RoutePattern, RouteTable, discovery};
 use crate::wasm::{EntryError, Grants, Outbound, Program, Volumes};
 
 use super::Error;
-use super::discover::{DiscoverError, sub_routes};
-use super::load::LoadError;
+use super::discover::{Declared, DiscoverError};
+use super::load::Wanted;
+use super::refusal::LoadError;
 
 /// The path of the built-in health check, before all routes.
 const HEALTH: &str = "/healthz";
-
-/// How long a module may take to declare its sub-routes.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the routes of one entry share.
 struct Given {
@@ -43,6 +40,7 @@ pub(super) struct Mounting<'a> {
     table: Vec<(RoutePattern, Target)>,
     /// The entry each row of the table comes from; none for what is built in.
     owners: Vec<Option<&'a ScriptConfig>>,
+    declared: Declared,
     problems: &'a mut Vec<Diagnostic>,
 }
 
@@ -59,13 +57,14 @@ impl<'a> Mounting<'a> {
             tracing::warn!("the system has no certificates to trust: guests cannot call anybody over https");
         }
         let table = vec![(RoutePattern::new(HEALTH), Target::Health)];
-        Ok(Self { log, format: config.log.format, log_directory, network, table, owners: vec![None], problems })
+        let (format, owners, declared) = (config.log.format, vec![None], Declared::default());
+        Ok(Self { log, format, log_directory, network, table, owners, declared, problems })
     }
 
     /// Reports an entry whose module is not a program.
     pub fn refuse(&mut self, script: &ScriptConfig, error: &LoadError) {
         let message = for_route(script, format!("cannot load `{}`", script.module));
-        let problem = Diagnostic::error(message).at(script.origin.at(Key::Module)).caused_by(error);
+        let problem = Diagnostic::error(message).at(script.origin.at(error.key())).caused_by(error);
         self.problems.push(match error.help() {
             Some(help) => problem.help(help),
             None => problem,
@@ -82,7 +81,7 @@ impl<'a> Mounting<'a> {
         let given = Given { volumes, outbound: self.outbound(script), environment };
         let Some(grants) = self.grants(script, &own, &given) else { return };
         let discovery = Grants { volumes: Volumes::default(), outbound: None, ..grants.clone() };
-        let discovered = match sub_routes(program, discovery, PATIENCE).await {
+        let discovered = match self.declared.sub_routes(Wanted::from(script), program, discovery).await {
             Ok(discovered) => discovered.inspect(|list| self.warn_about_empty(script, list)).unwrap_or_default(),
             Err(error) => {
                 self.problems.push(discovery_failed(script, &error));

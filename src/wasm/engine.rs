@@ -6,7 +6,9 @@
 
 use wasmtime::{Cache, Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result};
 
-use crate::config::CompilationCache;
+use crate::config::{CompilationCache, GatewayLimits};
+
+use super::contents::Form;
 
 /// What the operator's configuration says about the engine.
 #[derive(Clone)]
@@ -50,17 +52,22 @@ const STACKS_PER_COMPONENT: u32 = 4;
 
 /// Makes the engine for modules, which keeps compiled code in `cache`.
 pub(super) fn for_modules(config: &EngineConfig, cache: Option<&Cache>) -> Result<Engine> {
-    let mut modules = common(config, cache);
-    // What only components need, and stores are cheaper without.
-    modules.wasm_component_model(false).concurrency_support(false);
-    engine(modules, |memories| pool_for_modules(config, memories))
+    engine(modules(config, cache), |memories| pool_for_modules(config, memories))
 }
 
 /// Makes the engine for components, which keeps compiled code in `cache`.
 pub(super) fn for_components(config: &EngineConfig, cache: Option<&Cache>) -> Result<Engine> {
-    let mut components = common(config, cache);
-    components.wasm_component_model(true).wasm_component_model_async(true).concurrency_support(true);
-    engine(components, |memories| pool_for_components(config, memories))
+    engine(components(config, cache), |memories| pool_for_components(config, memories))
+}
+
+/// Makes an engine that only compiles, for any server's: what differs between theirs does not change the code.
+pub(super) fn for_compiling(form: Form) -> Result<Engine> {
+    let wasm_stack = GatewayLimits::default().wasm_stack;
+    let config = EngineConfig { instances: 0, memory: 0, table_elements: 0, wasm_stack, cache: None };
+    Engine::new(&match form {
+        Form::Module => modules(&config, None),
+        Form::Component => components(&config, None),
+    })
 }
 
 /// Address space is what a large pool runs out of first, and hardly a guest has a second memory.
@@ -73,6 +80,19 @@ fn engine(config: Config, pool: impl Fn(u32) -> PoolingAllocationConfig) -> Resu
         tracing::warn!(error = %format!("{error:#}"), "cannot make a pool of instances: requests will be slower");
         Engine::new(&config)
     })
+}
+
+fn modules(config: &EngineConfig, cache: Option<&Cache>) -> Config {
+    let mut modules = common(config, cache);
+    // What only components need, and stores are cheaper without.
+    modules.wasm_component_model(false).concurrency_support(false);
+    modules
+}
+
+fn components(config: &EngineConfig, cache: Option<&Cache>) -> Config {
+    let mut components = common(config, cache);
+    components.wasm_component_model(true).wasm_component_model_async(true).concurrency_support(true);
+    components
 }
 
 fn common(config: &EngineConfig, cache: Option<&Cache>) -> Config {

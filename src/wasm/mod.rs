@@ -5,13 +5,18 @@
 //! [`Script`]; starting a script gives a [`Run`], whose output its holder polls for.
 
 mod cache;
+mod code;
 mod component;
 mod contents;
 mod engine;
+mod engine_cache;
 mod experimental_http;
+mod initializer;
 mod lanes;
 mod memory;
 mod meter;
+mod precompiled;
+mod preinitialize;
 mod preview1;
 #[cfg(test)]
 mod preview1_tests;
@@ -22,9 +27,12 @@ mod stdio;
 mod streams;
 mod timers;
 
+pub use code::{CodeOrigin, ahead_of_time};
 pub use component::{Incoming, RequestBody};
 pub use contents::{Contents, ContentsError, Extern, Form, contents};
 pub use engine::EngineConfig;
+pub use precompiled::{TrustError, TrustedCode, is_precompiled};
+pub use preinitialize::{PreinitializeError, Preinitialized};
 pub use run::{Ending, Output, Run};
 pub use script::{EntryError, Grants, Invocation, Program, ROUTES, Script};
 pub use state::{Outbound, Volumes};
@@ -33,8 +41,10 @@ pub use stdio::{ErrorLog, InputStream, OUTPUT_IN_FLIGHT};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use wasmtime::{Cache, Engine, InstancePre, Linker, Module, Store};
+use wasmtime::component::Component;
+use wasmtime::{Engine, InstancePre, Linker, Module, Store};
 
+use code::Keeping;
 use lanes::Lanes;
 use script::Code;
 use state::State;
@@ -66,6 +76,9 @@ pub enum Error {
     /// It imports what nobody provides. Each is `module`, `name`.
     #[error("imports {}, which nothing here provides", list(.0))]
     UnknownImports(Vec<(String, String)>),
+    /// The code is ahead-of-time code of another engine.
+    #[error("the code was compiled for another version, machine or setting of the engine")]
+    OtherEngine(#[source] wasmtime::Error),
     /// An import has another type than what is provided.
     #[error("its imports do not fit")]
     Link(#[source] wasmtime::Error),
@@ -102,7 +115,7 @@ pub struct Runtime {
     engine: Engine,
     linker: Linker<State>,
     lanes: Arc<Lanes>,
-    compiled: Option<Cache>,
+    keeping: Keeping,
     config: EngineConfig,
     /// What components need, once there is one.
     components: Mutex<Option<Arc<component::Host>>>,
@@ -111,34 +124,30 @@ pub struct Runtime {
 impl Runtime {
     /// Starts the engine.
     pub fn new(config: &EngineConfig) -> Result<Self, Error> {
-        let compiled = config.cache.as_ref().and_then(cache::open);
-        let engine = engine::for_modules(config, compiled.as_ref()).map_err(Error::Engine)?;
+        let keeping = Keeping::open(config.cache.as_ref());
+        let engine = engine::for_modules(config, keeping.engine_cache()).map_err(Error::Engine)?;
         let mut linker = Linker::new(&engine);
         preview1::add_to_linker(&mut linker).map_err(Error::Engine)?;
         experimental_http::add_to_linker(&mut linker).map_err(Error::Engine)?;
         let lanes = Arc::new(Lanes::start(&engine).map_err(Error::Threads)?);
-        Ok(Self { engine, linker, lanes, compiled, config: config.clone(), components: Mutex::default() })
+        Ok(Self { engine, linker, lanes, keeping, config: config.clone(), components: Mutex::default() })
     }
 
-    /// How often compiled code was taken from the cache so far; `None` without a cache.
-    pub fn taken_from_cache(&self) -> Option<usize> {
-        self.compiled.as_ref().map(Cache::cache_hits)
-    }
-
-    /// How often compiled code was put into the cache so far; `None` without a cache.
-    pub fn put_into_cache(&self) -> Option<usize> {
-        self.compiled.as_ref().map(Cache::cache_misses)
-    }
-
-    /// Compiles a module or a component, binary or text, and links it. Takes as long as it is large: not for a thread
-    /// that serves requests.
-    pub fn compile(&self, bytes: &[u8]) -> Result<Program, Error> {
-        let code = if component::is_component(bytes) {
-            Code::Component(self.components()?.compile(bytes)?)
+    /// Compiles a module or a component, binary or text, with the SHA-256 `digest`, and links it. Takes as long as it is
+    /// large: not for a thread that serves requests.
+    pub fn compile(&self, bytes: &[u8], digest: &str) -> Result<(Program, CodeOrigin), Error> {
+        if component::is_component(bytes) {
+            let components = self.components()?;
+            let (component, origin) = self.keeping.code::<Component>(&components.engine, bytes, digest)?;
+            Ok((self.program(Code::Component(components.link(&component)?)), origin))
         } else {
-            Code::Module(self.compile_module(bytes)?)
-        };
-        Ok(Program { code, lanes: self.lanes.clone() })
+            let (module, origin) = self.keeping.code::<Module>(&self.engine, bytes, digest)?;
+            Ok((self.program(Code::Module(self.link(&module)?)), origin))
+        }
+    }
+
+    fn program(&self, code: Code) -> Program {
+        Program { code, lanes: self.lanes.clone() }
     }
 
     fn components(&self) -> Result<Arc<component::Host>, Error> {
@@ -146,22 +155,22 @@ impl Runtime {
         if let Some(components) = &*made {
             return Ok(components.clone());
         }
-        let components = Arc::new(component::Host::new(&self.config, self.compiled.as_ref()).map_err(Error::Engine)?);
+        let host = component::Host::new(&self.config, self.keeping.engine_cache()).map_err(Error::Engine)?;
+        let components = Arc::new(host);
         self.lanes.serve(&components.engine);
         *made = Some(components.clone());
         Ok(components)
     }
 
-    fn compile_module(&self, bytes: &[u8]) -> Result<InstancePre<State>, Error> {
-        let module = Module::new(&self.engine, bytes).map_err(not_compiled)?;
-        if experimental_http::is_old(&module) {
+    fn link(&self, module: &Module) -> Result<InstancePre<State>, Error> {
+        if experimental_http::is_old(module) {
             return Err(Error::OldHttp);
         }
-        let missing = self.missing_imports(&module);
+        let missing = self.missing_imports(module);
         if !missing.is_empty() {
             return Err(Error::UnknownImports(missing));
         }
-        self.linker.instantiate_pre(&module).map_err(Error::Link)
+        self.linker.instantiate_pre(module).map_err(Error::Link)
     }
 
     fn missing_imports(&self, module: &Module) -> Vec<(String, String)> {
@@ -186,9 +195,4 @@ impl Runtime {
         );
         imports.iter().map(|(module, name)| self.linker.get(&mut store, module, name).is_ok()).collect()
     }
-}
-
-/// The pool refuses what can never be instantiated; the engine tells that by its message only.
-fn not_compiled(error: wasmtime::Error) -> Error {
-    if format!("{error:#}").contains("pooling allocator") { Error::TooDemanding(error) } else { Error::Compile(error) }
 }

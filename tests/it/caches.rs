@@ -68,7 +68,7 @@ fn the_caches_are_in_the_directory_of_the_user_and_for_him_alone() {
         (vec![("HOME", own.clone()), ("XDG_CACHE_HOME", PathBuf::from("relative"))], own.join(".cache")),
     ] {
         drop(Wagi::spawn(command(site.path()).envs(variables).args(arguments)));
-        for made in ["", "wagi", "wagi/compiled", "wagi/compiled/modules"] {
+        for made in ["", "wagi", "wagi/compiled"] {
             assert_eq!(mode(&below.join(made)), 0o700, "{}", below.join(made).display());
         }
     }
@@ -89,6 +89,22 @@ fn a_start_without_a_usable_home_serves_all_the_same() {
 fn compiled_code_is_not_kept_where_others_could_change_it() {
     let site = Site::new().text_module("/", &printing("Content-Type: text/plain\n\nhello"), "");
     let compiled = home(site.path()).join("wagi/compiled");
+    fs::create_dir_all(&compiled).expect("writable");
+    fs::set_permissions(&compiled, fs::Permissions::from_mode(0o777)).expect("it is ours");
+    let wagi = Wagi::spawn(&mut serving(&site));
+    wagi.logged(&["WARN", "somebody else could change it", "chmod go-w", &compiled.display().to_string()]);
+    wagi.logged(&["all modules are loaded", "compiled=1"]);
+    assert_eq!(fs::read_dir(&compiled).expect("a directory").count(), 0);
+    fs::set_permissions(&compiled, fs::Permissions::from_mode(0o700)).expect("it is ours");
+    drop(Wagi::spawn(&mut serving(&site)));
+    assert_eq!(fs::read_dir(&compiled).expect("a directory").count(), 1);
+}
+
+#[test]
+fn nor_is_it_in_the_cache_of_the_engine() {
+    let site = Site::new().text_module("/", &printing("Content-Type: text/plain\n\nhello"), "");
+    let compiled = site.path().join("compiled");
+    site.file("cache.toml", format!("[cache]\ndirectory = '{}'\n", compiled.display()));
     fs::create_dir_all(compiled.join("modules")).expect("writable");
     for open in [compiled.clone(), compiled.join("modules")] {
         fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).expect("it is ours");

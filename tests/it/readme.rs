@@ -88,12 +88,13 @@ fn every_example_answers() {
     assert_eq!(connection.get("/greet").text(), "Try hello or goodbye below this path\n");
     assert_eq!(connection.get("/greet/hello").text(), "Hello\n");
     assert_eq!(connection.get("/greet/goodbye/for/now").text(), "Goodbye\n");
+    assert_eq!(connection.get("/primes").text(), "148933 primes below 2000000\n");
     let count = connection.get("/count");
     assert_eq!(count.header("content-type"), Some("text/event-stream"));
     assert_eq!(count.text(), "data: 1\n\ndata: 2\n\ndata: 3\n\ndata: 4\n\ndata: 5\n\n");
 
     let manifest = std::fs::read_to_string(root().join("examples/modules.toml")).expect("it is there");
-    assert_eq!(manifest.matches("\n[[module]]").count(), 5, "an example was added: ask for it here as well");
+    assert_eq!(manifest.matches("\n[[module]]").count(), 6, "an example was added: ask for it here as well");
     assert!(!wagi.log().contains("warning"), "{}", wagi.log());
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::entry::{self, DEFAULT_ENTRYPOINT};
 use crate::config::values::{Fault, Report};
-use crate::config::{AllowedHosts, Key, Limits, ModuleRef, Origin, ScriptConfig};
+use crate::config::{AllowedHosts, Key, Limits, ModuleRef, Origin, Preparation, ScriptConfig};
 
 use super::groups::{Groups, Walks};
 use super::parcel::{Described, Parcel, Written};
@@ -84,6 +84,7 @@ fn settings(described: &Described<'_>, route: &Written<'_>, asked: &BindleConfig
         route: entry::route(route.0, route.1.clone(), report),
         // Not known yet; `with_files` sets it.
         module: ModuleRef::File(PathBuf::new()),
+        preparation: Preparation::Compile,
         entrypoint: text(&wagi.entrypoint).unwrap_or_else(|| DEFAULT_ENTRYPOINT.to_owned()),
         argv: text(&wagi.argv),
         environment: asked.environment.clone(),

@@ -37,11 +37,11 @@ use wasmtime::{Cache, Engine, Store};
 use wasmtime_wasi::{p2 as cli2, p3 as cli3};
 use wasmtime_wasi_http::{p2 as http2, p3 as http3};
 
+use super::Error;
 use super::engine::{self, EngineConfig};
 use super::run::Ending;
 use super::script::Grants;
 use super::stdio::Pipes;
-use super::{Error, not_compiled};
 use crate::strings::StringBlock;
 
 use state::State;
@@ -120,14 +120,13 @@ impl Host {
         Ok(Self { engine, linker })
     }
 
-    /// Compiles a component, binary or text, and links it.
-    pub fn compile(&self, bytes: &[u8]) -> Result<Linked, Error> {
-        let component = Component::new(&self.engine, bytes).map_err(not_compiled)?;
+    /// Links a component.
+    pub fn link(&self, component: &Component) -> Result<Linked, Error> {
         let ty = component.component_type();
         let exports: Vec<String> = ty.exports(&self.engine).map(|(name, _)| name.to_owned()).collect();
         let served = SERVED.iter().find(|(served, _)| exports.iter().any(|name| name.starts_with(served)));
         let Some((_, make)) = served else { return Err(Error::NotServed(exports)) };
-        let linked = self.linker.instantiate_pre(&component).map_err(|error| {
+        let linked = self.linker.instantiate_pre(component).map_err(|error| {
             let unknown = imports::unknown(ty.imports(&self.engine).map(|(name, _)| name));
             if unknown.is_empty() { Error::Link(error) } else { Error::UnknownInterfaces(unknown) }
         })?;

@@ -1,0 +1,30 @@
+//! What of a start can be done ahead of it?
+//!
+//! Compiling, and running a module's initialiser. `wagi compile` and `wagi preinit` do it into files, with the engine as a
+//! server sets it up.
+
+use crate::observe::sha256_hex;
+use crate::wasm::{self, EngineConfig, PreinitializeError, Preinitialized, Runtime};
+
+/// As much memory as a 32-bit module can have: nobody shares the machine with what a command runs.
+const MEMORY: usize = 4 << 30;
+
+/// Table elements, as generously.
+const TABLE_ELEMENTS: usize = 1 << 20;
+
+/// The ahead-of-time code of a module or component, binary or text, for servers of this version on this kind of machine.
+pub fn compile(module: &[u8]) -> Result<Vec<u8>, wasm::Error> {
+    wasm::ahead_of_time(module)
+}
+
+/// A module, binary or text, after its initialiser has run.
+pub fn preinitialize(module: &[u8]) -> Result<Preinitialized, PreinitializeError> {
+    let engine = EngineConfig {
+        instances: 1,
+        memory: MEMORY,
+        table_elements: TABLE_ELEMENTS,
+        wasm_stack: crate::config::GatewayLimits::default().wasm_stack,
+        cache: None,
+    };
+    Runtime::new(&engine)?.preinitialize(module, &sha256_hex(module))
+}

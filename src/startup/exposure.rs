@@ -1,0 +1,58 @@
+//! Can a guest write to code that the server runs?
+//!
+//! Compiled code is run as it is found. A volume that a guest may write to must hold neither the directory in which it is kept
+//! nor a file of ahead-of-time code: the guest could write its way out of the sandbox.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::{CompilationCache, Config, Diagnostic, ModuleRef, Preparation, ScriptConfig};
+
+use super::refusal::LoadError;
+
+/// Where compiled code is kept, unless a guest can write to it.
+pub(super) fn keep(config: &Config, problems: &mut Vec<Diagnostic>) -> Option<CompilationCache> {
+    let cache = config.cache.as_ref()?;
+    let directory = &cache.directory;
+    let Some(volume) = writable_above(config, directory) else { return Some(cache.clone()) };
+    let message = format!(
+        "compiled code is not kept: `{}` is in the volume `{}`, which guests may write to",
+        directory.display(),
+        volume.display()
+    );
+    problems
+        .push(Diagnostic::warning(message).help("give guests another directory, or this one with `read_only = true`"));
+    None
+}
+
+/// Whether the module of `script` can be trusted as far as guests go.
+pub(super) fn check(config: &Config, script: &ScriptConfig) -> Result<(), LoadError> {
+    let path = match &script.module {
+        _ if script.preparation != Preparation::Precompiled => return Ok(()),
+        ModuleRef::File(path) => path,
+        ModuleRef::Fetched(fetched) => &fetched.path,
+        ModuleRef::Oci(_) | ModuleRef::Bindle { .. } => return Ok(()),
+    };
+    match writable_above(config, path) {
+        Some(volume) => Err(LoadError::Exposed { volume }),
+        None => Ok(()),
+    }
+}
+
+/// The volume with the right to write in which this file or directory is, or which is in this directory.
+fn writable_above(config: &Config, path: &Path) -> Option<PathBuf> {
+    let path = resolved(path);
+    let volumes = config.scripts.iter().flat_map(|script| &script.volumes).filter(|volume| !volume.read_only);
+    volumes
+        .map(|volume| resolved(&volume.host_path))
+        .find(|volume| path.starts_with(volume) || volume.starts_with(&path))
+}
+
+/// Without links, as far as the path exists.
+fn resolved(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let found = absolute.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    match found {
+        Some((above, canonical)) => canonical.join(absolute.strip_prefix(above).unwrap_or(Path::new(""))),
+        None => absolute,
+    }
+}
