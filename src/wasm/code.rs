@@ -10,8 +10,10 @@ use wasmtime::{Cache, Engine, Module};
 use crate::config::CompilationCache;
 
 use super::cache::{CacheError, CompiledCode, MachineCode};
-use super::contents::Form;
+use super::contents::{Form, PAGE};
+use super::engine::MemorySize;
 use super::engine_cache::EngineCache;
+use super::modules::Modules;
 use super::precompiled::{self, TrustedCode};
 use super::script::Code;
 use super::{Error, Program, Runtime, component, engine};
@@ -128,7 +130,16 @@ impl Runtime {
             let component = precompiled::load_component(&components.engine, code).map_err(refused)?;
             Code::Component(components.link(&component)?)
         } else {
-            Code::Module(self.link(&precompiled::load(&self.engine, code).map_err(refused)?)?)
+            let load = |modules: &Modules| precompiled::load(&modules.engine, code).map_err(refused);
+            let module = load(&self.small)?;
+            let pages = module.resources_required().max_initial_memory_size.unwrap_or_default();
+            Code::Module(match MemorySize::of(pages.saturating_mul(PAGE)) {
+                MemorySize::Small => self.small.link(&module)?,
+                MemorySize::Large => {
+                    let modules = self.modules(MemorySize::Large)?;
+                    modules.link(&load(&modules)?)?
+                }
+            })
         };
         Ok(self.program(linked))
     }

@@ -12,7 +12,8 @@ use wasmparser::{
 /// What stands at the beginning of the binary form.
 const MAGIC: &[u8] = b"\0asm";
 
-const PAGE: u64 = 65_536;
+/// The bytes of a page of memory.
+pub(super) const PAGE: u64 = 65_536;
 
 /// Why bytes have no contents to show.
 #[derive(Debug, thiserror::Error)]

@@ -33,6 +33,8 @@ const STACK_FOR_HOST: usize = 512 * 1024;
 
 /// What is kept of a memory, table or stack between two guests: zeroing this much is cheaper than giving pages back.
 const MEMORY_KEPT: usize = 256 * 1024;
+/// Up to this size, writing a memory anew is cheaper than asking which of its pages were written to.
+const SMALL_MEMORY: usize = 128 * 1024;
 const TABLE_KEPT: usize = 16 * 1024;
 const STACK_KEPT: usize = 32 * 1024;
 
@@ -50,9 +52,29 @@ const TABLES_PER_COMPONENT: u32 = 16;
 /// Each call into a component that waits has a stack; those of WASI 0.3 may wait several times at once.
 const STACKS_PER_COMPONENT: u32 = 4;
 
-/// Makes the engine for modules, which keeps compiled code in `cache`.
-pub(super) fn for_modules(config: &EngineConfig, cache: Option<&Cache>) -> Result<Engine> {
-    engine(modules(config, cache), |memories| pool_for_modules(config, memories))
+/// How large a memory is when a guest starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MemorySize {
+    Small,
+    Large,
+}
+
+impl MemorySize {
+    /// Of so many bytes.
+    pub fn of(bytes: u64) -> Self {
+        if bytes <= SMALL_MEMORY as u64 { Self::Small } else { Self::Large }
+    }
+}
+
+/// Makes the engine for modules with memories of this size, which keeps compiled code in `cache`.
+pub(super) fn for_modules(config: &EngineConfig, size: MemorySize, cache: Option<&Cache>) -> Result<Engine> {
+    engine(modules(config, cache), |memories| {
+        let mut pool = pool_for_modules(config, memories);
+        if size == MemorySize::Small {
+            pool.linear_memory_keep_resident(SMALL_MEMORY).pagemap_scan(Enabled::No);
+        }
+        pool
+    })
 }
 
 /// Makes the engine for components, which keeps compiled code in `cache`.

@@ -15,6 +15,7 @@ mod initializer;
 mod lanes;
 mod memory;
 mod meter;
+mod modules;
 mod precompiled;
 mod preinitialize;
 mod preview1;
@@ -39,15 +40,16 @@ pub use state::{Outbound, Volumes};
 pub use stdio::{ErrorLog, InputStream, OUTPUT_IN_FLIGHT};
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use wasmtime::Module;
 use wasmtime::component::Component;
-use wasmtime::{Engine, InstancePre, Linker, Module, Store};
 
 use code::Keeping;
+use engine::MemorySize;
 use lanes::Lanes;
+use modules::{Lazily, Modules};
 use script::Code;
-use state::State;
 
 /// Why a program cannot be run here.
 #[derive(Debug, thiserror::Error)]
@@ -112,25 +114,22 @@ struct StdinFailed(#[source] io::Error);
 
 /// The engine, what it offers to guests, and the threads that keep it going.
 pub struct Runtime {
-    engine: Engine,
-    linker: Linker<State>,
+    small: Arc<Modules>,
+    large: Lazily<Modules>,
+    components: Lazily<component::Host>,
     lanes: Arc<Lanes>,
     keeping: Keeping,
     config: EngineConfig,
-    /// What components need, once there is one.
-    components: Mutex<Option<Arc<component::Host>>>,
 }
 
 impl Runtime {
     /// Starts the engine.
     pub fn new(config: &EngineConfig) -> Result<Self, Error> {
         let keeping = Keeping::open(config.cache.as_ref());
-        let engine = engine::for_modules(config, keeping.engine_cache()).map_err(Error::Engine)?;
-        let mut linker = Linker::new(&engine);
-        preview1::add_to_linker(&mut linker).map_err(Error::Engine)?;
-        experimental_http::add_to_linker(&mut linker).map_err(Error::Engine)?;
-        let lanes = Arc::new(Lanes::start(&engine).map_err(Error::Threads)?);
-        Ok(Self { engine, linker, lanes, keeping, config: config.clone(), components: Mutex::default() })
+        let small = Arc::new(Modules::new(config, MemorySize::Small, keeping.engine_cache())?);
+        let lanes = Arc::new(Lanes::start(&small.engine).map_err(Error::Threads)?);
+        let (large, components) = (Lazily::default(), Lazily::default());
+        Ok(Self { small, large, components, lanes, keeping, config: config.clone() })
     }
 
     /// Compiles a module or a component, binary or text, with the SHA-256 `digest`, and links it. Takes as long as it is
@@ -141,8 +140,11 @@ impl Runtime {
             let (component, origin) = self.keeping.code::<Component>(&components.engine, bytes, digest)?;
             Ok((self.program(Code::Component(components.link(&component)?)), origin))
         } else {
-            let (module, origin) = self.keeping.code::<Module>(&self.engine, bytes, digest)?;
-            Ok((self.program(Code::Module(self.link(&module)?)), origin))
+            // What cannot be read here, the compiler will say what is wrong with.
+            let memory = contents(bytes).map_or(0, |contents| contents.memory);
+            let modules = self.modules(MemorySize::of(memory))?;
+            let (module, origin) = self.keeping.code::<Module>(&modules.engine, bytes, digest)?;
+            Ok((self.program(Code::Module(modules.link(&module)?)), origin))
         }
     }
 
@@ -150,49 +152,27 @@ impl Runtime {
         Program { code, lanes: self.lanes.clone() }
     }
 
+    fn modules(&self, size: MemorySize) -> Result<Arc<Modules>, Error> {
+        match size {
+            MemorySize::Small => Ok(self.small.clone()),
+            MemorySize::Large => self.large.or_make(|| {
+                let modules = Modules::new(&self.config, size, self.keeping.engine_cache())?;
+                self.lanes.serve(&modules.engine);
+                Ok(modules)
+            }),
+        }
+    }
+
     fn components(&self) -> Result<Arc<component::Host>, Error> {
-        let mut made = self.components.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(components) = &*made {
-            return Ok(components.clone());
-        }
-        let host = component::Host::new(&self.config, self.keeping.engine_cache()).map_err(Error::Engine)?;
-        let components = Arc::new(host);
-        self.lanes.serve(&components.engine);
-        *made = Some(components.clone());
-        Ok(components)
+        self.components.or_make(|| {
+            let host = component::Host::new(&self.config, self.keeping.engine_cache()).map_err(Error::Engine)?;
+            self.lanes.serve(&host.engine);
+            Ok(host)
+        })
     }
 
-    fn link(&self, module: &Module) -> Result<InstancePre<State>, Error> {
-        if experimental_http::is_old(module) {
-            return Err(Error::OldHttp);
-        }
-        let missing = self.missing_imports(module);
-        if !missing.is_empty() {
-            return Err(Error::UnknownImports(missing));
-        }
-        self.linker.instantiate_pre(module).map_err(Error::Link)
-    }
-
-    fn missing_imports(&self, module: &Module) -> Vec<(String, String)> {
-        let imports: Vec<_> = module.imports().map(|import| (import.module(), import.name())).collect();
-        let found = imports.iter().zip(self.provides(&imports));
-        found.filter(|(_, provided)| !provided).map(|((module, name), _)| ((*module).into(), (*name).into())).collect()
-    }
-
-    /// Which of these imports, each a module and a name, are provided.
+    /// Which of these imports of modules, each a module and a name, are provided.
     pub fn provides(&self, imports: &[(&str, &str)]) -> Vec<bool> {
-        let mut store = Store::new(
-            &self.engine,
-            State::new(
-                Default::default(),
-                Default::default(),
-                Arc::new(stdio::Pipes::new(None, None, stdio::Stderr::new(None, 0, 0), meter::Meter::default())),
-                memory::MemoryBudget::new(0, 0),
-                Volumes::default(),
-                None,
-                0,
-            ),
-        );
-        imports.iter().map(|(module, name)| self.linker.get(&mut store, module, name).is_ok()).collect()
+        self.small.provides(imports)
     }
 }

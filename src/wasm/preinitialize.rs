@@ -82,14 +82,14 @@ impl Runtime {
         let (context, instrumented) =
             sheltered(|| wizer.instrument(&binary)).map_err(PreinitializeError::Unsupported)?;
         let digest_of_it = sha256_hex(&instrumented);
-        let (module, _) = self.keeping.code::<Module>(&self.engine, &instrumented, &digest_of_it)?;
+        let (module, _) = self.keeping.code::<Module>(&self.small.engine, &instrumented, &digest_of_it)?;
         let name = initializer_of(&module)?;
         wizer.init_func(name);
         if matches!(module.get_export(RESUME), Some(ExternType::Func(_))) {
             wizer.func_rename(START, RESUME);
         }
         let budget = MemoryBudget::new(self.config.memory, self.config.table_elements);
-        let mut store = Store::new(&self.engine, Initializing::new(digest, budget));
+        let mut store = Store::new(&self.small.engine, Initializing::new(digest, budget));
         let made = run(&mut store, &module, name)
             .and_then(|instance| snapshot(&wizer, &context, InitializedState { store: &mut store, instance }));
         let printed = String::from_utf8_lossy(&store.data().printed).into_owned();
