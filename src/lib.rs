@@ -11,6 +11,7 @@
 pub mod cache;
 pub mod cgi;
 pub mod config;
+mod decimal;
 pub mod fetch;
 mod gateway;
 pub mod observe;

@@ -36,6 +36,16 @@ impl StringBlock {
         self.bytes.push(0);
     }
 
+    /// Appends `name=value` with a name that is put together from `prefix` and `letters`, which hold no NUL.
+    pub fn push_derived(&mut self, prefix: &str, letters: impl Iterator<Item = u8>, value: &str) {
+        self.open();
+        self.bytes.extend_from_slice(prefix.as_bytes());
+        self.bytes.extend(letters);
+        self.bytes.push(b'=');
+        self.bytes.extend_from_slice(value.as_bytes());
+        self.bytes.push(0);
+    }
+
     /// Appends all the strings of `other`, as they are.
     pub fn extend_from_block(&mut self, other: &StringBlock) {
         let shift = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
@@ -95,9 +105,10 @@ mod tests {
         block.push("/hello");
         block.push("");
         block.push_variable("SERVER_NAME", &["[", "::1", "]"]);
-        assert_eq!(block.iter().collect::<Vec<_>>(), ["/hello", "", "SERVER_NAME=[::1]"]);
-        assert_eq!(block.bytes(), b"/hello\0\0SERVER_NAME=[::1]\0");
-        assert_eq!(block.starts(), [0, 7, 8]);
+        block.push_derived("HTTP_", "host".bytes().map(|letter| letter.to_ascii_uppercase()), "a");
+        assert_eq!(block.iter().collect::<Vec<_>>(), ["/hello", "", "SERVER_NAME=[::1]", "HTTP_HOST=a"]);
+        assert_eq!(block.bytes(), b"/hello\0\0SERVER_NAME=[::1]\0HTTP_HOST=a\0");
+        assert_eq!(block.starts(), [0, 7, 8, 26]);
     }
 
     #[test]

@@ -14,26 +14,32 @@ pub struct HeadReader {
     /// What was read so far, without its carriage returns.
     collected: Vec<u8>,
     after_newline: bool,
-    complete: bool,
+    /// What the header part says, once it is complete.
+    found: Option<Result<ResponseHead, HeadError>>,
 }
 
 impl HeadReader {
     /// A reader for a header part of at most `limit` bytes, the blank line included.
     pub fn new(limit: usize) -> Self {
-        Self { limit, consumed: 0, collected: Vec::new(), after_newline: false, complete: false }
+        Self { limit, consumed: 0, collected: Vec::new(), after_newline: false, found: None }
     }
 
     /// Takes the next piece of output. `Some(n)` means that the header part is complete and that the body begins with
     /// byte `n` of this piece.
     pub fn read(&mut self, piece: &[u8]) -> Result<Option<usize>, HeadError> {
-        if self.complete {
+        if self.found.is_some() {
             return Ok(Some(0));
         }
         let window = piece.get(..self.limit.saturating_sub(self.consumed)).unwrap_or(piece);
         let end = self.end_in(window);
         let head = end.and_then(|end| window.get(..end)).unwrap_or(window);
+        // A header part in one piece without carriage returns, the usual case, is read where it is.
+        if end.is_some() && self.consumed == 0 && !head.contains(&b'\r') {
+            self.found = Some(ResponseHead::parse(head));
+            return Ok(end);
+        }
         self.collect(head);
-        self.complete = end.is_some();
+        self.found = end.map(|_| ResponseHead::parse(&self.collected));
         if end.is_none() && window.len() < piece.len() {
             return Err(HeadError::TooLong { limit: self.limit });
         }
@@ -42,10 +48,7 @@ impl HeadReader {
 
     /// What the header part says. At the end of the output this is an error if no blank line has come.
     pub fn finish(self) -> Result<ResponseHead, HeadError> {
-        if !self.complete {
-            return Err(HeadError::NoBlankLine);
-        }
-        ResponseHead::parse(&self.collected)
+        self.found.unwrap_or(Err(HeadError::NoBlankLine))
     }
 
     /// How many bytes into `window` the header part ends, if it does.

@@ -5,7 +5,6 @@
 //! a client sent.
 
 use std::collections::HashSet;
-use std::fmt::Write;
 use std::net::IpAddr;
 
 use http::header::{CONTENT_TYPE, HOST, HeaderMap};
@@ -13,7 +12,8 @@ use http::{Method, Uri, Version};
 use percent_encoding::percent_decode_str;
 
 use super::endpoint::{Endpoint, without_userinfo};
-use super::request_headers::{HeaderFilter, PREFIX};
+use super::request_headers::{HeaderFilter, PREFIX, text};
+use crate::decimal::{push_address, push_number};
 use crate::route::RoutePattern;
 use crate::strings::StringBlock;
 
@@ -138,14 +138,13 @@ impl RouteVariables {
 
 fn append_request(request: &RequestHead<'_>, block: &mut StringBlock) {
     let mut scratch = String::with_capacity(40);
-    // Writing to a String does not fail.
-    let _ = write!(scratch, "{}", request.content_length);
+    push_number(&mut scratch, request.content_length);
     block.push_variable("CONTENT_LENGTH", &[&scratch]);
     scratch.clear();
-    let _ = write!(scratch, "{}", request.remote_address);
+    push_address(&mut scratch, request.remote_address);
     block.push_variable("REMOTE_ADDR", &[&scratch]);
     block.push_variable("REMOTE_HOST", &[&scratch]);
-    let content_type = request.headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let content_type = request.headers.get(CONTENT_TYPE).map(text);
     block.push_variable("CONTENT_TYPE", &[content_type.as_deref().unwrap_or_default()]);
     block.push_variable("QUERY_STRING", &[request.uri.query().unwrap_or_default()]);
     block.push_variable("REQUEST_METHOD", &[request.method.as_str()]);

@@ -29,29 +29,27 @@ impl HeaderFilter {
     pub(super) fn append(&self, headers: &HeaderMap, block: &mut StringBlock) {
         let nominated = nominated(headers);
         let is_visible = |name: &HeaderName| self.lets_pass(name) && !nominated.contains(name);
-        let mut variable = String::with_capacity(64);
         if headers.len() == headers.keys_len() {
             for (name, value) in headers.iter().filter(|(name, _)| is_visible(name)) {
-                self.push(name, &text(value), &mut variable, block);
+                self.push(name, &text(value), block);
             }
             return;
         }
         for name in headers.keys().filter(|name| is_visible(name)) {
-            self.push(name, &joined(name, headers), &mut variable, block);
+            self.push(name, &joined(name, headers), block);
         }
     }
 
     /// Appends HTTP_HOST for a request that names its host elsewhere.
     pub(super) fn append_host(&self, authority: &str, block: &mut StringBlock) {
-        self.push(&HOST, authority, &mut String::new(), block);
+        self.push(&HOST, authority, block);
     }
 
-    fn push(&self, name: &HeaderName, value: &str, variable: &mut String, block: &mut StringBlock) {
-        variable.clear();
-        variable.push_str(PREFIX);
-        variable.extend(name.as_str().chars().map(|char| if char == '-' { '_' } else { char.to_ascii_uppercase() }));
-        if self.taken.is_empty() || !self.taken.contains(variable.as_str()) {
-            block.push_variable(variable, &[value]);
+    fn push(&self, name: &HeaderName, value: &str, block: &mut StringBlock) {
+        let letters = name.as_str().bytes().map(|byte| if byte == b'-' { b'_' } else { byte.to_ascii_uppercase() });
+        let variable = || PREFIX.bytes().chain(letters.clone()).map(char::from).collect::<String>();
+        if self.taken.is_empty() || !self.taken.contains(&variable()) {
+            block.push_derived(PREFIX, letters, value);
         }
     }
 
@@ -93,6 +91,9 @@ fn is_withheld(name: &str) -> bool {
 
 /// The fields that Connection declares to be about the connection (RFC 9110 §7.6.1), unless a script cannot do without.
 fn nominated(headers: &HeaderMap) -> HashSet<HeaderName> {
+    if !headers.contains_key(CONNECTION) {
+        return HashSet::new();
+    }
     let values = headers.get_all(CONNECTION).iter();
     values
         .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
@@ -116,8 +117,13 @@ fn joined<'h>(name: &HeaderName, headers: &'h HeaderMap) -> Cow<'h, str> {
     })
 }
 
-fn text(value: &HeaderValue) -> Cow<'_, str> {
-    String::from_utf8_lossy(value.as_bytes())
+/// A field's value as UTF-8, with replacements for what is not.
+pub(super) fn text(value: &HeaderValue) -> Cow<'_, str> {
+    // What is sound is looked at in larger pieces than what may have to be replaced.
+    match std::str::from_utf8(value.as_bytes()) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(value.as_bytes()),
+    }
 }
 
 #[cfg(test)]

@@ -199,7 +199,9 @@ impl<'a> Fields<'a> {
             self.status = Some(value);
             return;
         }
-        let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else {
+        // Nearly every script says this one, and comparing takes less than looking names up.
+        let known = if name.eq_ignore_ascii_case("content-type") { Some(CONTENT_TYPE) } else { None };
+        let Some(name) = known.or_else(|| HeaderName::from_bytes(name.as_bytes()).ok()) else {
             return self.drop(name, Reason::InvalidName);
         };
         if name == CONTENT_LENGTH {

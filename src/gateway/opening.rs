@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 use tokio::time::{Instant, Sleep};
 
@@ -77,14 +77,15 @@ impl<'a> Opening<'a> {
         }
     }
 
-    fn take(&mut self, bytes: Bytes) -> Result<(), Failure> {
+    fn take(&mut self, mut bytes: Bytes) -> Result<(), Failure> {
         let Some(reader) = &mut self.reader else {
             self.add_to_body(bytes);
             return Ok(());
         };
         if let Some(body_start) = reader.read(&bytes)? {
             self.read_head()?;
-            self.add_to_body(bytes.slice(body_start.min(bytes.len())..));
+            bytes.advance(body_start.min(bytes.len()));
+            self.add_to_body(bytes);
         }
         Ok(())
     }

@@ -3,17 +3,17 @@
 //! One line when it is over, whatever became of it: who asked for what, which route and module answered with which status,
 //! how many bytes were sent, how long it all took, how much of that the guest computed, and how the guest ended.
 
-use std::fmt::Write;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode, Uri, Version};
 
 use crate::config::LogFormat;
+use crate::decimal::{push_address, push_number};
 
-use super::escape;
 use super::lines::Lines;
+use super::{escape, time};
 
 /// What a route is called in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,9 @@ impl AccessLog {
         Self { lines: None, format: LogFormat::Text }
     }
 }
+
+/// Room for a line, so that most need one allocation.
+const TYPICAL_LINE: usize = 384;
 
 /// What stands in the log for a status when the client left before there was one; no client ever sees it.
 const CLIENT_GONE: u16 = 499;
@@ -105,37 +108,51 @@ impl Record {
     }
 
     fn write_text(&self, line: &mut String) -> std::fmt::Result {
-        write!(line, "{} {} \"{} ", humantime::format_rfc3339_millis(SystemTime::now()), self.client, self.method)?;
+        time::push_now(line)?;
+        line.push(' ');
+        push_address(line, self.client);
+        push_all(line, &[" \"", self.method.as_str(), " "]);
         escape::push(line, self.target().as_bytes());
-        write!(line, " {:?}\" {} {}B {}us", self.version, self.status(), self.bytes, self.total().as_micros())?;
-        write!(line, " guest={}us end={}", self.cpu_time.as_micros(), self.ending)?;
-        if let Some(name) = &self.route {
-            write!(line, " route=\"")?;
-            escape::push(line, name.route.as_bytes());
-            write!(line, "\" module=\"")?;
-            escape::push(line, name.module.as_bytes());
+        push_all(line, &[" ", version(self.version), "\" "]);
+        push_number(line, self.status().into());
+        line.push(' ');
+        push_number(line, self.bytes);
+        line.push_str("B ");
+        push_number(line, micros(self.started.elapsed()));
+        line.push_str("us guest=");
+        push_number(line, micros(self.cpu_time));
+        push_all(line, &["us end=", self.ending]);
+        for (key, value) in self.words() {
+            push_all(line, &[" ", key, "=\""]);
+            escape::push(line, value.as_bytes());
             line.push('"');
         }
-        if let Some(reason) = &self.reason {
-            write!(line, " reason=\"")?;
-            escape::push(line, reason.as_bytes());
-            line.push('"');
-        }
-        writeln!(line, " id={:016x}", self.id)
+        line.push_str(" id=");
+        push_id(line, self.id);
+        line.push('\n');
+        Ok(())
     }
 
     fn write_json(&self, line: &mut String) -> std::fmt::Result {
-        let time = humantime::format_rfc3339_millis(SystemTime::now());
-        write!(line, "{{\"time\":\"{time}\",\"kind\":\"access\",\"request_id\":\"{:016x}\"", self.id)?;
-        write!(line, ",\"client\":\"{}\",\"method\":\"{}\",\"target\":\"", self.client, self.method)?;
+        line.push_str("{\"time\":\"");
+        time::push_now(line)?;
+        line.push_str("\",\"kind\":\"access\",\"request_id\":\"");
+        push_id(line, self.id);
+        line.push_str("\",\"client\":\"");
+        push_address(line, self.client);
+        push_all(line, &["\",\"method\":\"", self.method.as_str(), "\",\"target\":\""]);
         escape::push(line, self.target().as_bytes());
-        write!(line, "\",\"version\":\"{:?}\",\"status\":{}", self.version, self.status())?;
-        write!(line, ",\"bytes\":{},\"total_us\":{}", self.bytes, self.total().as_micros())?;
-        write!(line, ",\"guest_us\":{},\"end\":\"{}\"", self.cpu_time.as_micros(), self.ending)?;
-        let names = self.route.as_ref().map(|name| [("route", &name.route), ("module", &name.module)]);
-        let reason = self.reason.as_ref().map(|reason| ("reason", reason));
-        for (key, value) in names.into_iter().flatten().chain(reason) {
-            write!(line, ",\"{key}\":\"")?;
+        push_all(line, &["\",\"version\":\"", version(self.version), "\",\"status\":"]);
+        push_number(line, self.status().into());
+        line.push_str(",\"bytes\":");
+        push_number(line, self.bytes);
+        line.push_str(",\"total_us\":");
+        push_number(line, micros(self.started.elapsed()));
+        line.push_str(",\"guest_us\":");
+        push_number(line, micros(self.cpu_time));
+        push_all(line, &[",\"end\":\"", self.ending, "\""]);
+        for (key, value) in self.words() {
+            push_all(line, &[",\"", key, "\":\""]);
             escape::push(line, value.as_bytes());
             line.push('"');
         }
@@ -147,15 +164,47 @@ impl Record {
         self.uri.path_and_query().map_or("", |target| target.as_str())
     }
 
-    fn total(&self) -> Duration {
-        self.started.elapsed()
+    /// What is said only of some requests.
+    fn words(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let names = self.route.as_deref().map(|name| [("route", name.route.as_str()), ("module", &name.module)]);
+        let reason = self.reason.as_deref().map(|reason| ("reason", reason));
+        names.into_iter().flatten().chain(reason)
+    }
+}
+
+fn push_all(line: &mut String, pieces: &[&str]) {
+    for piece in pieces {
+        line.push_str(piece);
+    }
+}
+
+/// Appends the number a request is known by, as 16 hexadecimal digits.
+fn push_id(line: &mut String, id: u64) {
+    for byte in id.to_be_bytes() {
+        for digit in [byte >> 4, byte & 15] {
+            line.push(char::from_digit(digit.into(), 16).unwrap_or('0'));
+        }
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn version(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_09 => "HTTP/0.9",
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2.0",
+        Version::HTTP_3 => "HTTP/3.0",
+        _ => "HTTP/1.1",
     }
 }
 
 impl Drop for Record {
     fn drop(&mut self) {
         let Some(lines) = &self.log.lines else { return };
-        let mut line = String::with_capacity(256);
+        let mut line = String::with_capacity(TYPICAL_LINE);
         let written = match self.log.format {
             LogFormat::Text => self.write_text(&mut line),
             LogFormat::Json => self.write_json(&mut line),

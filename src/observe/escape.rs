@@ -7,6 +7,10 @@ use std::fmt::Write;
 /// Appends `text` with quotes, backslashes, control characters and what is not UTF-8 written as escapes. The result is
 /// the inside of a JSON string as well.
 pub fn push(line: &mut String, text: &[u8]) {
+    if let Some(plain) = plain(text) {
+        line.push_str(plain);
+        return;
+    }
     for chunk in text.utf8_chunks() {
         for character in chunk.valid().chars() {
             match character {
@@ -23,6 +27,12 @@ pub fn push(line: &mut String, text: &[u8]) {
             line.push(char::REPLACEMENT_CHARACTER);
         }
     }
+}
+
+/// The text itself if nothing in it has to be written as an escape, as with nearly all that comes.
+fn plain(text: &[u8]) -> Option<&str> {
+    let is_plain = |byte: &u8| (b' '..=b'~').contains(byte) && !matches!(byte, b'"' | b'\\');
+    if text.iter().all(is_plain) { std::str::from_utf8(text).ok() } else { None }
 }
 
 /// What some readers of logs take for the end of a line, or what turns the direction of writing.

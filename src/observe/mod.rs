@@ -7,6 +7,7 @@ mod access;
 mod escape;
 mod guest;
 mod lines;
+mod time;
 
 pub use access::{AccessLog, Record, RouteName};
 pub use guest::{GuestLog, LogDirectory, LogFile, sha256_hex};

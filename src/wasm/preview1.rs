@@ -5,7 +5,7 @@
 //! guest first needs it. The answers, down to what traps, are those of wasmtime-wasi, except that reads and writes of the
 //! standard streams serve all buffers of a call and not only the first.
 
-use std::future::poll_fn;
+use std::future::{poll_fn, ready};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use wasmtime::{Caller, Linker, Result};
@@ -152,15 +152,12 @@ pub(super) fn clock_time(clock: Clockid, state: &State) -> Result<u64, Errno> {
 
 fn add_descriptors(linker: &mut Linker<State>) -> Result<()> {
     linker.func_wrap_async(MODULE, "fd_fdstat_get", |mut caller: Caller<'_, State>, (fd, stat): (i32, i32)| {
+        if let Some(answer) = stat_of_stream(&mut caller, fd, stat).transpose() {
+            return Box::new(ready(answer));
+        }
         Box::new(async move {
             let (mut memory, state) = split(&mut caller)?;
-            if state.is_original(fd) {
-                write(&mut memory, stat, stream_stat(fd))
-            } else if state.has_no_files() {
-                error(Errno::Badf)
-            } else {
-                fallback::fd_fdstat_get(state.wasi(), &mut memory, fd, stat).await
-            }
+            fallback::fd_fdstat_get(state.wasi(), &mut memory, fd, stat).await
         })
     })?;
     linker.func_wrap(MODULE, "fd_prestat_get", |mut caller: Caller<'_, State>, fd: i32, stat: i32| {
@@ -186,6 +183,15 @@ fn add_descriptors(linker: &mut Linker<State>) -> Result<()> {
         })
     })?;
     Ok(())
+}
+
+/// What `fd_fdstat_get` answers without wasmtime-wasi, if it does.
+fn stat_of_stream(caller: &mut Caller<'_, State>, fd: i32, stat: i32) -> Result<Option<i32>> {
+    let (mut memory, state) = split(caller)?;
+    if state.is_original(fd) {
+        return write(&mut memory, stat, stream_stat(fd)).map(Some);
+    }
+    if state.has_no_files() { error(Errno::Badf).map(Some) } else { Ok(None) }
 }
 
 /// Rights were given up by WASI and are ignored, but asking for more than there ever were must not end a guest.
@@ -252,17 +258,20 @@ fn add_streams(linker: &mut Linker<State>) -> Result<()> {
     linker.func_wrap_async(
         MODULE,
         "fd_write",
-        |mut caller: Caller<'_, State>, (fd, buffers, count, written): (i32, i32, i32, i32)| {
-            Box::new(async move {
-                match fd {
-                    1 if caller.data().is_original(fd) => write_stdout(&mut caller, buffers, count, written).await,
-                    2 if caller.data().is_original(fd) => write_stderr(&mut caller, buffers, count, written),
-                    _ => {
-                        let (mut memory, state) = split(&mut caller)?;
-                        fallback::fd_write(state.wasi(), &mut memory, fd, buffers, count, written).await
-                    }
+        |mut caller: Caller<'_, State>, (fd, buffers, count, written): (i32, i32, i32, i32)| match fd {
+            1 if caller.data().is_original(fd) => {
+                let mut printing = Printing { buffers, count, written, index: 0, done: 0, total: 0 };
+                // What fits, as nearly everything does, takes no future that could wait.
+                match printing.go_on(&mut caller).transpose() {
+                    Some(answer) => Box::new(ready(answer)),
+                    None => Box::new(async move { printing.come_to_end(&mut caller).await }),
                 }
-            })
+            }
+            2 if caller.data().is_original(fd) => Box::new(ready(write_stderr(&mut caller, buffers, count, written))),
+            _ => Box::new(async move {
+                let (mut memory, state) = split(&mut caller)?;
+                fallback::fd_write(state.wasi(), &mut memory, fd, buffers, count, written).await
+            }),
         },
     )?;
     Ok(())
@@ -307,36 +316,53 @@ async fn read_stdin(caller: &mut Caller<'_, State>, buffers: i32, count: i32, re
     write(&mut memory, read, total)
 }
 
-async fn write_stdout(caller: &mut Caller<'_, State>, buffers: i32, count: i32, written: i32) -> Answer {
-    let mut total = 0u32;
-    for buffer in buffer_list(buffers, count) {
-        let buffer = buffer?;
-        let mut done = 0;
-        loop {
-            let (memory, state) = split(caller)?;
-            let bytes = slice(&memory, buffer)?.get(done..).unwrap_or_default();
+/// A `fd_write` to standard output, and how far it has come.
+struct Printing {
+    buffers: i32,
+    count: i32,
+    written: i32,
+    /// The buffer that is next, and how much of it is printed.
+    index: u32,
+    done: usize,
+    total: u32,
+}
+
+impl Printing {
+    /// Prints what fits. The answer when that is all, or `None` when it has to wait.
+    fn go_on(&mut self, caller: &mut Caller<'_, State>) -> Result<Option<i32>> {
+        let (mut memory, state) = split(caller)?;
+        while self.index < self.count.cast_unsigned().min(BUFFERS_PER_CALL) {
+            let buffer = at::<Iovec>(self.buffers).add(self.index)?;
+            let bytes = slice(&memory, buffer)?.get(self.done..).unwrap_or_default();
             if bytes.is_empty() {
-                break;
+                self.total = self.total.wrapping_add(u32::try_from(self.done).unwrap_or(0));
+                (self.index, self.done) = (self.index + 1, 0);
+                continue;
             }
-            let moved = match state.pipes.print(bytes) {
-                Ok(moved) => moved,
-                Err(Refused::Closed) => return error(Errno::Pipe),
+            match state.pipes.print(bytes) {
+                Ok(0) => return Ok(None),
+                Ok(moved) => self.done += moved,
+                Err(Refused::Closed) => return error(Errno::Pipe).map(Some),
                 Err(Refused::LimitReached) => return Err(OutputLimit.into()),
-            };
-            done += moved;
-            if moved == 0 {
-                let pipes = state.pipes.clone();
-                poll_fn(|cx| pipes.stdout().poll_room(cx)).await;
-                // A call that moves this much is not interrupted by the epoch and has to look at the time itself.
-                if pipes.meter.verdict() == Verdict::Stop {
-                    return Err(CpuTimeUsedUp.into());
-                }
             }
         }
-        total = total.wrapping_add(u32::try_from(done).unwrap_or(0));
+        write(&mut memory, self.written, self.total).map(Some)
     }
-    let (mut memory, _) = split(caller)?;
-    write(&mut memory, written, total)
+
+    /// Prints the rest as whoever reads makes room for it.
+    async fn come_to_end(mut self, caller: &mut Caller<'_, State>) -> Answer {
+        loop {
+            let pipes = caller.data().pipes.clone();
+            poll_fn(|cx| pipes.stdout().poll_room(cx)).await;
+            // A call that moves this much is not interrupted by the epoch and has to look at the time itself.
+            if pipes.meter.verdict() == Verdict::Stop {
+                return Err(CpuTimeUsedUp.into());
+            }
+            if let Some(answer) = self.go_on(caller)? {
+                return Ok(answer);
+            }
+        }
+    }
 }
 
 fn write_stderr(caller: &mut Caller<'_, State>, buffers: i32, count: i32, written: i32) -> Answer {

@@ -15,7 +15,7 @@ use super::lanes::Lanes;
 use super::memory::MemoryBudget;
 use super::meter::Meter;
 use super::run::{Ending, Guest, Run};
-use super::state::{Outbound, State, Volumes};
+use super::state::{MEMORY, Outbound, State, Volumes};
 use super::stdio::{ErrorLog, InputStream, Pipes, Stderr};
 
 /// What a reactor exports to be called once before anything else.
@@ -116,13 +116,20 @@ impl Program {
             Code::Component(_) if entry == START => [None, None],
             Code::Component(_) => return Err(EntryError::Component { name: entry.to_owned() }),
         };
-        Ok(Script { program: self.clone(), calls, entered: true, grants })
+        Ok(Script { program: self.clone(), memory: self.memory(), calls, entered: true, grants })
     }
 
     /// This program as a script that is made and dropped without a call: whatever can go wrong before the entry point is
     /// reached goes wrong here.
     pub fn instantiation(&self, grants: Grants) -> Script {
-        Script { program: self.clone(), calls: [None, None], entered: false, grants }
+        Script { program: self.clone(), memory: self.memory(), calls: [None, None], entered: false, grants }
+    }
+
+    fn memory(&self) -> Option<ModuleExport> {
+        match &self.code {
+            Code::Module(linked) => linked.module().get_export_index(MEMORY),
+            Code::Component(_) => None,
+        }
     }
 }
 
@@ -148,6 +155,8 @@ fn candidates(module: &Module) -> Vec<String> {
 #[derive(Clone)]
 pub struct Script {
     program: Program,
+    /// The memory that a module shares with its host.
+    memory: Option<ModuleExport>,
     /// What is called of a module.
     calls: [Option<ModuleExport>; 2],
     /// Whether it is entered at all; of a module that shows in `calls`.
@@ -206,11 +215,11 @@ impl Script {
             grants.outbound.clone(),
             grants.memory,
         );
-        let (linked, calls, transfer) = (linked.clone(), self.calls, grants.memory);
+        let (linked, entered, transfer) = (linked.clone(), (self.memory, self.calls), grants.memory);
         Box::pin(async move {
             let _permit = permit;
             let store = store(&linked, state, transfer);
-            call(store, &linked, calls).await
+            call(store, &linked, entered).await
         })
     }
 
@@ -245,11 +254,18 @@ fn store(linked: &InstancePre<State>, state: State, transfer: usize) -> Store<St
     store
 }
 
-async fn call(mut store: Store<State>, linked: &InstancePre<State>, calls: [Option<ModuleExport>; 2]) -> Ending {
+async fn call(
+    mut store: Store<State>,
+    linked: &InstancePre<State>,
+    (memory, calls): (Option<ModuleExport>, [Option<ModuleExport>; 2]),
+) -> Ending {
     let instance = match linked.instantiate_async(&mut store).await {
         Ok(instance) => instance,
         Err(error) => return Ending::of_start(error),
     };
+    // Its place among the exports is known, so that no host call has to look for its name.
+    let memory = memory.and_then(|memory| instance.get_module_export(&mut store, &memory)?.into_memory());
+    store.data_mut().remember(memory);
     for export in calls.iter().flatten() {
         let function = instance.get_module_export(&mut store, export).and_then(wasmtime::Extern::into_func);
         let Some(function) = function else { return Ending::NotStarted("its entry point is not a function".into()) };

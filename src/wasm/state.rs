@@ -24,6 +24,9 @@ use super::streams::{Errors, Input, Output};
 /// The most descriptors and streams a guest may hold open, volumes apart: each open file is one of the server's.
 const HANDLES: usize = 64;
 
+/// The name WASI knows a guest's memory by.
+pub(super) const MEMORY: &str = "memory";
+
 /// The most random bytes one call may ask for, as in our own `random_get`.
 pub(super) const RANDOM_PER_CALL: u64 = 1 << 20;
 
@@ -135,6 +138,11 @@ impl State {
         self.volumes.count == 0 && self.wasi.is_none()
     }
 
+    /// From now on this is the memory that host calls read and write.
+    pub fn remember(&mut self, memory: Option<Memory>) {
+        self.memory = memory;
+    }
+
     /// The answers this guest holds of those it called; none for a script that may call nobody.
     pub fn sessions(&mut self) -> Option<&mut Sessions> {
         let outbound = self.outbound.as_ref()?;
@@ -188,7 +196,7 @@ pub(super) fn split<'a>(caller: &'a mut Caller<'_, State>) -> Result<(GuestMemor
     let memory = match caller.data().memory {
         Some(memory) => memory,
         None => {
-            let Some(Extern::Memory(memory)) = caller.get_export("memory") else {
+            let Some(Extern::Memory(memory)) = caller.get_export(MEMORY) else {
                 wasmtime::bail!("the module exports no memory named `memory`, which WASI needs");
             };
             caller.data_mut().memory = Some(memory);

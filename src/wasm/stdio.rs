@@ -17,8 +17,9 @@ use super::meter::Meter;
 /// The most output that waits in a pipe: what a guest may be ahead of its client.
 pub const OUTPUT_IN_FLIGHT: usize = 64 * 1024;
 
-/// Room for a typical head and a short body, so that most answers need one allocation.
-const FIRST_ALLOCATION: usize = 4 * 1024;
+/// Room for a typical head and a short body, so that most answers need one allocation, and one of those that allocators
+/// have at hand.
+const FIRST_ALLOCATION: usize = 1000;
 
 /// A request body as the guest reads it: chunks, each of which may be an error that ends the run.
 pub type InputStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
