@@ -50,6 +50,21 @@ async fn trailers_reach_http_2_clients() {
         assert_eq!((status, String::from_utf8_lossy(&text).lines().count()), (200, pieces));
         let trailers = body.trailers().await.expect("an end").expect("trailers");
         assert_eq!(trailers["x-after"], "1");
+        let line = wagi.logged(&[&format!("/p/pieces?{pieces} ")]);
+        assert!(line.contains("end=ok"), "{line}");
+    }
+}
+
+#[test]
+fn an_answer_is_over_with_its_trailers_whether_the_client_wants_them_or_not() {
+    let wagi = Site::new().module("/p/...", &component("http3-probe.wasm"), "").start(&[]);
+    for (target, fields) in [("/p/pieces?2", ""), ("/p/pieces?3", "TE: trailers\r\nConnection: te\r\n")] {
+        let mut connection = Connection::open(wagi.address());
+        connection.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n"));
+        connection.head();
+        while connection.chunk().unwrap().is_some() {}
+        let line = wagi.logged(&[target]);
+        assert!(line.contains("end=ok"), "{line}");
     }
 }
 
@@ -94,6 +109,27 @@ async fn a_command_has_the_contract_of_cgi() {
         assert!(text.contains(line), "{line}: {text}");
     }
     assert_eq!(running.get("/c/fail").await.status.as_u16(), 500);
+}
+
+#[tokio::test]
+async fn volumes_are_mounted_in_order_and_nothing_leads_out_of_them() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("there.txt"), "outside").unwrap();
+    for name in ["b", "a"] {
+        std::fs::create_dir(directory.path().join(name)).unwrap();
+        std::fs::write(directory.path().join(name).join("there.txt"), name).unwrap();
+    }
+    let path = directory.path().display();
+    let keys = format!("volumes = {{ '/b' = '{path}/b', '/a' = {{ path = '{path}/a', read_only = true }} }}");
+    let running = Test::new().file_module("/c/...", &component("cli3-probe.wasm"), &keys).start().await;
+    let text = running.get("/c/files").await.text();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    assert!(lines[0].starts_with("/b Ok(\"b\") Ok(()) Err("), "{text}");
+    assert!(lines[1].starts_with("/a Ok(\"a\") Err("), "{text}");
+    assert!(!text.contains("outside"), "{text}");
+    assert_eq!(std::fs::read_to_string(directory.path().join("b/new.txt")).unwrap(), "stored");
+    assert!(!directory.path().join("a/new.txt").exists());
 }
 
 #[tokio::test]
