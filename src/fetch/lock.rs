@@ -73,22 +73,23 @@ impl Comparison<'_> {
         for script in scripts {
             let Some(locked) = self.find(&script.module) else { continue };
             match &script.module {
-                ModuleRef::Fetched(fetched) if fetched.sha256 != locked.module => {
+                ModuleRef::Fetched(fetched) if (&fetched.sha256, fetched.size) != (&locked.module, locked.size) => {
                     let message = format!("the lock file contradicts itself about `{}`", script.module);
                     let problem = Diagnostic::error(message).at(locked.place.clone()).help(self.cure());
-                    problems.push(problem.label(format!("the module of this manifest is sha256:{}", fetched.sha256)));
+                    let found = format!("the module is sha256:{} and has {} bytes", fetched.sha256, fetched.size);
+                    problems.push(problem.label(found));
                 }
                 ModuleRef::File(path) => match digest(path) {
-                    Ok((sha256, size)) if sha256 == locked.module => {
+                    Ok((sha256, size)) if (&sha256, size) == (&locked.module, locked.size) => {
                         let (reference, path) = (script.module.clone(), path.clone());
                         let (manifest, arrival) = (None, Arrival::default());
                         let fetched = Fetched { reference, path, sha256, size, manifest, arrival };
                         script.module = ModuleRef::Fetched(Box::new(fetched));
                     }
-                    Ok((sha256, _)) => {
+                    Ok((sha256, size)) => {
                         let message = format!("`{}` is not what the lock file says", script.module);
                         let problem = self.problem(message).at(script.origin.at(Key::Module));
-                        problems.push(problem.label(format!("its SHA-256 is `{sha256}`")));
+                        problems.push(problem.label(format!("its SHA-256 is `{sha256}`, and it has {size} bytes")));
                     }
                     // Whoever reads it next says so.
                     Err(_) => {}

@@ -102,7 +102,10 @@ impl Running {
                 self.waiting = false;
                 Poll::Ready(Some(self.within_length(bytes)))
             }
-            Poll::Ready(Output::Trailers(trailers)) => Poll::Ready(Some(Ok(Frame::trailers(allowed(trailers))))),
+            Poll::Ready(Output::Trailers(trailers)) => Poll::Ready(Some(match self.ended(None) {
+                Some(failure) => Err(failure),
+                None => Ok(Frame::trailers(allowed(trailers))),
+            })),
             Poll::Ready(Output::Ended(ending)) => Poll::Ready(self.ended(Failure::of(ending)).map(Err)),
             Poll::Ready(Output::Complete) => Poll::Ready(self.ended(None).map(Err)),
             // A second head cannot be sent.
@@ -147,7 +150,8 @@ impl Body for AnswerBody {
             Content::Ending(_, trailers) => trailers.take().map(|trailers| Ok(Frame::trailers(trailers))),
             Content::Running(running) => {
                 let polled = std::task::ready!(running.poll(cx));
-                let is_over = !matches!(polled, Some(Ok(_)));
+                // Nothing comes behind trailers, and who has got them does not ask again.
+                let is_over = !matches!(&polled, Some(Ok(frame)) if frame.is_data());
                 let longest_pause = running.longest_pause;
                 if let Some(run) = running.run.take_if(|_| is_over) {
                     let failure = polled.as_ref().and_then(|polled| polled.as_ref().err());

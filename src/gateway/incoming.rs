@@ -14,7 +14,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::cgi::{Endpoint, remove_withheld};
 use crate::route::RoutePattern;
 
-/// What the names of our fields begin with.
+/// What the names of our fields begin with. Libraries that make variables of fields do not tell `_` from `-`.
 const PREFIX: &str = "wagi-";
 
 const SCRIPT_NAME: HeaderName = HeaderName::from_static("wagi-script-name");
@@ -43,7 +43,7 @@ impl RouteFields {
         head.uri = target(endpoint, sent);
         head.headers.clone_from(&sent.headers);
         remove_withheld(&mut head.headers);
-        let ours = |name: &&HeaderName| name.as_str().starts_with(PREFIX);
+        let ours = |name: &&HeaderName| name.as_str().replace('_', "-").starts_with(PREFIX);
         for name in sent.headers.keys().filter(ours) {
             head.headers.remove(name);
         }
@@ -116,6 +116,7 @@ mod tests {
         let request = Request::get("/")
             .header("Wagi-Path-Info", "/evil")
             .header("wagi-anything", "1")
+            .header("wagi_path_info", "/evil")
             .header("connection", "x-hop, close")
             .header("x-hop", "1")
             .header("te", "trailers")

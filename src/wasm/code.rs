@@ -121,10 +121,7 @@ impl Compilable for Component {
 impl Runtime {
     /// Links code that was compiled ahead of time.
     pub fn load(&self, code: &TrustedCode) -> Result<Program, Error> {
-        let refused = |error| match is_too_demanding(&error) {
-            true => Error::TooDemanding(error),
-            false => Error::OtherEngine(error),
-        };
+        let refused = |error| refused_by_pool(error).unwrap_or_else(Error::OtherEngine);
         let linked = if precompiled::is_of_component(code) {
             let components = self.components()?;
             let component = precompiled::load_component(&components.engine, code).map_err(refused)?;
@@ -156,10 +153,15 @@ pub fn ahead_of_time(bytes: &[u8]) -> Result<Vec<u8>, Error> {
 }
 
 fn not_compiled(error: wasmtime::Error) -> Error {
-    if is_too_demanding(&error) { Error::TooDemanding(error) } else { Error::Compile(error) }
+    refused_by_pool(error).unwrap_or_else(Error::Compile)
 }
 
 /// The pool refuses what can never be instantiated; the engine tells that by its message only.
-fn is_too_demanding(error: &wasmtime::Error) -> bool {
-    format!("{error:#}").contains("pooling allocator")
+fn refused_by_pool(error: wasmtime::Error) -> Result<Error, wasmtime::Error> {
+    let said = format!("{error:#}");
+    match said.contains("pooling allocator") {
+        true if said.contains("minimum") => Ok(Error::TooDemanding(error)),
+        true => Ok(Error::TooManyParts(error)),
+        false => Err(error),
+    }
 }

@@ -43,14 +43,15 @@ const INSTANCE_SIZE: usize = 16 << 20;
 const MEMORIES_PER_MODULE: u32 = 4;
 const TABLES_PER_MODULE: u32 = 4;
 
-/// What a component may consist of: those made of interpreters and their libraries have some dozens of core modules, each
+/// What a component may consist of: those made of interpreters and their libraries have a dozen or two of core modules, each
 /// with a small table of its own at most, and one memory that all of them share.
-const CORE_INSTANCES_PER_COMPONENT: u32 = 256;
+const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
 const MEMORIES_PER_COMPONENT: u32 = 4;
 const TABLES_PER_COMPONENT: u32 = 16;
 
-/// Each call into a component that waits has a stack; those of WASI 0.3 may wait several times at once.
-const STACKS_PER_COMPONENT: u32 = 4;
+/// Each call into a component that waits has a stack, and in those of WASI 0.3 each core module may wait by itself. So many
+/// guests may do that to the utmost, as many as run of one module unless its limits say more, and others still start.
+const GUESTS_THAT_WAIT_EVERYWHERE: u32 = 64;
 
 /// How large a memory is when a guest starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +156,7 @@ fn pool_for_components(config: &EngineConfig, memories_per_instance: u32) -> Poo
     pool.total_component_instances(instances)
         .total_core_instances(instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT))
         .total_tables(instances.saturating_mul(TABLES_PER_COMPONENT))
-        .total_stacks(instances.saturating_mul(STACKS_PER_COMPONENT))
+        .total_stacks(instances.saturating_add(GUESTS_THAT_WAIT_EVERYWHERE * CORE_INSTANCES_PER_COMPONENT))
         .max_component_instance_size(INSTANCE_SIZE)
         .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
         .max_memories_per_component(MEMORIES_PER_COMPONENT)

@@ -66,6 +66,9 @@ pub enum Error {
     /// It is a valid module, but needs more at the start than guests may have.
     #[error("the module needs more memory or larger tables than its limits allow")]
     TooDemanding(#[source] wasmtime::Error),
+    /// It is valid, but made of more pieces than there is room for, which no limit changes.
+    #[error("the module has more memories, tables or parts than a guest can have here")]
+    TooManyParts(#[source] wasmtime::Error),
     /// It was built against the first versions of the guest library for outbound HTTP.
     #[error("it calls out through `wasi_experimental_http` as it was before version 0.4, which is not served")]
     OldHttp,

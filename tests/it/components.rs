@@ -386,6 +386,72 @@ async fn a_component_that_exports_nothing_to_enter_stops_the_start_and_is_told_w
     }
 }
 
+/// Both exports do nothing: asked over HTTP that is no answer, run like a module it is no head.
+const BOTH: &str = r#"(component
+    (import "wasi:http/types@0.2.0" (instance $types
+        (export "incoming-request" (type (sub resource)))
+        (export "response-outparam" (type (sub resource)))))
+    (alias export $types "incoming-request" (type $request))
+    (alias export $types "response-outparam" (type $out))
+    (core module $m (func (export "handle") (param i32 i32)) (func (export "run") (result i32) (i32.const 0)))
+    (core instance $i (instantiate $m))
+    (func $handle (param "request" (own $request)) (param "response-out" (own $out)) (canon lift (core func $i "handle")))
+    (func $run (result (result)) (canon lift (core func $i "run")))
+    (instance $http (export "handle" (func $handle)))
+    (instance $cli (export "run" (func $run)))
+    (export "wasi:cli/run@0.2.0" (instance $cli))
+    (export "wasi:http/incoming-handler@0.2.0" (instance $http)))"#;
+
+#[tokio::test]
+async fn a_component_that_is_both_is_asked_over_http() {
+    let running = Test::at("/", BOTH).start().await;
+    assert_eq!(running.get("/").await.status.as_u16(), 500);
+    assert!(running.log().contains("end=not-answered"), "{}", running.log());
+}
+
+/// A command that makes so many handles to a resource of its own, and then says that all is well.
+fn handles(count: u32) -> String {
+    format!(
+        r#"(component
+            (type $mine (resource (rep i32)))
+            (core func $new (canon resource.new $mine))
+            (core module $m
+                (import "" "new" (func $new (param i32) (result i32)))
+                (func (export "run") (result i32) (local i32)
+                    (loop $next
+                        (drop (call $new (i32.const 1)))
+                        (br_if $next (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 1))) (i32.const {count}))))
+                    (i32.const 0)))
+            (core instance $i (instantiate $m (with "" (instance (export "new" (func $new))))))
+            (func $run (result (result)) (canon lift (core func $i "run")))
+            (instance $cli (export "run" (func $run)))
+            (export "wasi:cli/run@0.2.0" (instance $cli)))"#
+    )
+}
+
+#[tokio::test]
+async fn handles_are_limited() {
+    for (count, ending) in [(9_000, "end=bad-head"), (11_000, "store handle limit exceeded")] {
+        let running = Test::at("/", &handles(count)).start().await;
+        assert_eq!(running.get("/").await.status.as_u16(), 500);
+        assert!(running.log().contains(ending), "{count}: {}", running.log());
+    }
+}
+
+#[tokio::test]
+async fn a_component_of_too_many_memories_is_refused_and_no_limit_is_named_that_would_not_help() {
+    let text = r#"(component
+        (core module $m (memory 1) (func (export "run") (result i32) (i32.const 0)))
+        (core instance (instantiate $m)) (core instance (instantiate $m)) (core instance (instantiate $m))
+        (core instance (instantiate $m)) (core instance $i (instantiate $m))
+        (func $run (result (result)) (canon lift (core func $i "run")))
+        (instance $cli (export "run" (func $run)))
+        (export "wasi:cli/run@0.2.0" (instance $cli)))"#;
+    let (running, problems) = Test::at("/", text).try_start().await;
+    assert!(running.is_none() && problems.contains("more memories, tables or parts"), "{problems}");
+    assert!(!problems.contains("help: raise"), "{problems}");
+}
+
 #[tokio::test]
 async fn a_component_that_imports_what_nobody_provides_stops_the_start_with_a_list() {
     let text = r#"(component

@@ -50,7 +50,71 @@ async fn trailers_reach_http_2_clients() {
         assert_eq!((status, String::from_utf8_lossy(&text).lines().count()), (200, pieces));
         let trailers = body.trailers().await.expect("an end").expect("trailers");
         assert_eq!(trailers["x-after"], "1");
+        let line = wagi.logged(&[&format!("/p/pieces?{pieces} ")]);
+        assert!(line.contains("end=ok"), "{line}");
     }
+}
+
+#[test]
+fn an_answer_is_over_with_its_trailers_whether_the_client_wants_them_or_not() {
+    let wagi = Site::new().module("/p/...", &component("http3-probe.wasm"), "").start(&[]);
+    for (target, fields) in [("/p/pieces?2", ""), ("/p/pieces?3", "TE: trailers\r\nConnection: te\r\n")] {
+        let mut connection = Connection::open(wagi.address());
+        connection.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n"));
+        connection.head();
+        while connection.chunk().unwrap().is_some() {}
+        let line = wagi.logged(&[target]);
+        assert!(line.contains("end=ok"), "{line}");
+    }
+}
+
+/// A command made of many parts, each of which waits for a minute by itself while the first waits for all.
+fn waiting_everywhere(parts: usize) -> String {
+    let clock = "(import \"wasi:clocks/monotonic-clock@0.3.0\" (instance $c
+        (export \"wait-for\" (func async (param \"how-long\" u64)))))";
+    let callback = "(func (export \"cb\") (param i32 i32 i32) (result i32) (i32.const 0))";
+    let wait = "(call $wait (i64.const 60000000000))";
+    let each = |text: &str| (0..parts).map(|part| text.replace('N', &part.to_string())).collect::<String>();
+    let instances =
+        each("(instance $pN (instantiate $part (with \"wasi:clocks/monotonic-clock@0.3.0\" (instance $c))))");
+    let given = each("(with \"pN\" (func $pN \"go\"))");
+    let taken = each("(import \"pN\" (func $pN async)) (core func $lN (canon lower (func $pN) async))");
+    let exports = each("(export \"pN\" (func $lN))");
+    let imports = each("(import \"\" \"pN\" (func $pN (result i32)))");
+    let calls = each("(drop (call $pN))");
+    format!(
+        r#"(component {clock}
+            (component $part {clock}
+                (core func $wait (canon lower (func $c "wait-for")))
+                (core module $m (import "" "wait" (func $wait (param i64))) {callback}
+                    (func (export "go") (result i32) {wait} (i32.const 0)))
+                (core instance $i (instantiate $m (with "" (instance (export "wait" (func $wait))))))
+                (func (export "go") async (canon lift (core func $i "go") async (callback (core func $i "cb")))))
+            {instances}
+            (component $first {clock} {taken}
+                (core func $wait (canon lower (func $c "wait-for")))
+                (core module $m {imports} (import "" "wait" (func $wait (param i64))) {callback}
+                    (func (export "run") (result i32) {calls} {wait} (i32.const 0)))
+                (core instance $i (instantiate $m (with "" (instance {exports} (export "wait" (func $wait))))))
+                (func (export "run") async (result (result))
+                    (canon lift (core func $i "run") async (callback (core func $i "cb")))))
+            (instance $f (instantiate $first (with "wasi:clocks/monotonic-clock@0.3.0" (instance $c)) {given}))
+            (instance $cli (export "run" (func $f "run")))
+            (export "wasi:cli/run@0.3.0" (instance $cli)))"#
+    )
+}
+
+#[test]
+fn guests_that_wait_in_all_their_parts_leave_room_for_others() {
+    let site = Site::new().text_module("/w", &waiting_everywhere(60), "");
+    let wagi = site.module("/p/...", &component("http3-probe.wasm"), "").start(&[]);
+    let mut waiting: Vec<Connection> = (0..64).map(|_| Connection::open(wagi.address())).collect();
+    for connection in &mut waiting {
+        connection.send("GET /w HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    }
+    wagi.quiet();
+    assert!(!wagi.log().contains("GET /w"), "{}", wagi.log());
+    assert_eq!(Connection::open(wagi.address()).get("/p/request").status, 200);
 }
 
 #[tokio::test]
@@ -94,6 +158,27 @@ async fn a_command_has_the_contract_of_cgi() {
         assert!(text.contains(line), "{line}: {text}");
     }
     assert_eq!(running.get("/c/fail").await.status.as_u16(), 500);
+}
+
+#[tokio::test]
+async fn volumes_are_mounted_in_order_and_nothing_leads_out_of_them() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("there.txt"), "outside").unwrap();
+    for name in ["b", "a"] {
+        std::fs::create_dir(directory.path().join(name)).unwrap();
+        std::fs::write(directory.path().join(name).join("there.txt"), name).unwrap();
+    }
+    let path = directory.path().display();
+    let keys = format!("volumes = {{ '/b' = '{path}/b', '/a' = {{ path = '{path}/a', read_only = true }} }}");
+    let running = Test::new().file_module("/c/...", &component("cli3-probe.wasm"), &keys).start().await;
+    let text = running.get("/c/files").await.text();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    assert!(lines[0].starts_with("/b Ok(\"b\") Ok(()) Err("), "{text}");
+    assert!(lines[1].starts_with("/a Ok(\"a\") Err("), "{text}");
+    assert!(!text.contains("outside"), "{text}");
+    assert_eq!(std::fs::read_to_string(directory.path().join("b/new.txt")).unwrap(), "stored");
+    assert!(!directory.path().join("a/new.txt").exists());
 }
 
 #[tokio::test]

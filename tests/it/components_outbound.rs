@@ -1,9 +1,11 @@
 //! Components that call other servers through `wasi:http`: what is sent, what comes back as it comes, and what is refused.
 
 use std::io::Write;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::sync::{Mutex, mpsc};
 use std::time::Duration;
+
+use tokio::net::TcpSocket;
 
 use crate::support::eventually;
 use crate::support::guest::component;
@@ -142,6 +144,25 @@ async fn the_guests_own_patience_counts() {
     let answer = called(&started(LOOPBACK).await, &format!("timeout=100;{}", upstream.url("/"))).await;
     assert_eq!(answer.status.as_u16(), 502);
     assert!(answer.text().contains("Timeout"), "{}", answer.text());
+}
+
+/// A port of this machine where nobody gets through: clients wait there to be let in, and there is room for no other.
+fn full() -> (Vec<TcpStream>, TcpListener) {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+    let listener = socket.listen(1).and_then(tokio::net::TcpListener::into_std).expect("it listens");
+    let address = listener.local_addr().expect("an address");
+    let patience = Duration::from_millis(200);
+    let waiting = std::iter::from_fn(|| TcpStream::connect_timeout(&address, patience).ok()).collect();
+    (waiting, listener)
+}
+
+#[tokio::test]
+async fn the_guests_own_patience_counts_for_a_connection_too() {
+    let (_waiting, listener) = full();
+    let address = listener.local_addr().expect("an address");
+    let answer = called(&started(LOOPBACK).await, &format!("connect=100;http://{address}/")).await;
+    assert_eq!((answer.status.as_u16(), answer.text().as_str()), (502, "ErrorCode::ConnectionTimeout\n"));
 }
 
 #[test]

@@ -168,8 +168,15 @@ fn locked_refuses_any_difference_and_says_where_and_what_to_do() {
     assert!(said.contains("error: `plain.wat` is not what the lock file says"), "{said}");
     assert!(said.contains(&sha256_hex(program("changed").as_bytes())) && said.contains("wagi lock"), "{said}");
 
-    // Somebody has changed the digest of the module by hand.
+    // Somebody has changed a size by hand.
     site.file("plain.wat", program("plain"));
+    let size = |entry: &str| entry.replace("size = ", "size = 9");
+    site.file("wagi.lock", format!("{head}{first}{}", size(second)));
+    assert!(refusal(&site, &["--locked"]).contains("is not what the lock file says"));
+    site.file("wagi.lock", format!("{head}{}{second}", size(first)));
+    assert!(refusal(&site, &["--locked"]).contains("contradicts itself"));
+
+    // Somebody has changed the digest of the module by hand.
     let other = digest(&program("new"));
     site.file("wagi.lock", format!("{head}{}{second}", first.replace(&digest(&program("old")), &other)));
     for arguments in [&["--locked"][..], &[]] {

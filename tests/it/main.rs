@@ -22,6 +22,7 @@ mod imports; // what guests import and export, and what they get for it
 mod inspect; // what is shown of a module
 mod kills; // processes that die while they fill the caches
 mod languages; // programs in Rust, C, Go and AssemblyScript, built from source
+mod links; // what pages link to
 mod lock; // wagi.lock, and what --locked refuses
 mod manifests; // configuration files beside what is said about them
 mod neighbours; // what guests that compute, grow or wait cost the others

@@ -58,6 +58,18 @@ fn a_script_behind_tls_sees_https() {
 }
 
 #[test]
+fn a_component_behind_tls_sees_https() {
+    let tls = ["--tls-cert", &fixture("ec.cert.pem"), "--tls-key", &fixture("ec.pkcs8.pem")];
+    let wagi = Site::new().module("/p/...", &guest::component("http-probe.wasm"), "").start(&tls);
+    let expected = format!("Method::Get Scheme::Https {} /p/request?a=b\n", wagi.address());
+    for protocol in ["--http1.1", "--http2"] {
+        let answer = curl(&wagi, "ec.cert.pem", &[protocol], "/p/request?a=b");
+        assert!(answer.starts_with(&expected), "{expected} in {answer}");
+        assert!(answer.contains("\nwagi-path-info: /request\n"), "{answer}");
+    }
+}
+
+#[test]
 fn bodies_go_both_ways_through_tls() {
     let wagi = secure("ec.cert.pem", "ec.pkcs8.pem");
     let directory = tempfile::tempdir().expect("a temporary directory");

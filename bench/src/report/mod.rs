@@ -48,7 +48,7 @@ pub fn write(site: &Site, outcomes: &[Outcome], is_complete: bool) -> Result<()>
     let (before, rest) = text.split_once(BEGIN).context("docs/performance.md has lost its mark")?;
     let (_, after) = rest.split_once(END).context("docs/performance.md has lost its mark")?;
     let measured = format!(
-        "{}\n\n![Requests per second](performance/throughput.svg)\n\n{}\n{}",
+        "{}\n\n[Every round of every measure](performance/results.json)\n\n![Requests per second](performance/throughput.svg)\n\n{}\n{}",
         machine::sentence(&machine),
         table::servers(outcomes),
         table::outcomes(outcomes)

@@ -2,6 +2,8 @@
 //! standard input, or does what the first argument ends with.
 
 use wasip3::cli::{environment, stdin, stdout};
+use wasip3::filesystem::preopens::get_directories;
+use wasip3::filesystem::types::{Descriptor, DescriptorFlags, ErrorCode, OpenFlags, PathFlags};
 use wasip3::wit_stream;
 
 struct Probe;
@@ -19,6 +21,18 @@ impl wasip3::exports::cli::run::Guest for Probe {
         if arguments.first().is_some_and(|first| first.ends_with("/much")) {
             out.write_all(b"Content-Type: text/plain\n\n".to_vec()).await;
             while out.write_all(vec![b'x'; 16 * 1024]).await.is_empty() {}
+            return Ok(());
+        }
+        if arguments.first().is_some_and(|first| first.ends_with("/files")) {
+            out.write_all(b"Content-Type: text/plain\n\n".to_vec()).await;
+            for (directory, path) in get_directories() {
+                let inside = read(&directory, "there.txt").await;
+                let stored = write(&directory, "new.txt").await;
+                let outside = read(&directory, "../there.txt").await;
+                out.write_all(format!("{path} {inside:?} {stored:?} {outside:?}\n").into_bytes()).await;
+            }
+            drop(out);
+            let _ = all_printed.await;
             return Ok(());
         }
         let mut text = format!("Content-Type: text/plain\n\n{arguments:?}\n");
@@ -39,4 +53,23 @@ impl wasip3::exports::cli::run::Guest for Probe {
         let _ = all_printed.await;
         Ok(())
     }
+}
+
+async fn read(directory: &Descriptor, name: &str) -> Result<String, ErrorCode> {
+    let opening = directory.open_at(PathFlags::empty(), name.to_owned(), OpenFlags::empty(), DescriptorFlags::READ);
+    let file = opening.await?;
+    let (content, whole) = file.read_via_stream(0);
+    let content = content.collect().await;
+    whole.await?;
+    Ok(String::from_utf8_lossy(&content).into_owned())
+}
+
+async fn write(directory: &Descriptor, name: &str) -> Result<(), ErrorCode> {
+    let opening = directory.open_at(PathFlags::empty(), name.to_owned(), OpenFlags::CREATE, DescriptorFlags::WRITE);
+    let file = opening.await?;
+    let (mut content, data) = wit_stream::new();
+    let whole = file.write_via_stream(data, 0);
+    content.write_all(b"stored".to_vec()).await;
+    drop(content);
+    whole.await
 }

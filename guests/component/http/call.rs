@@ -29,13 +29,11 @@ fn answered(future: &FutureIncomingResponse) -> Result<IncomingResponse, ErrorCo
     future.get().expect("it is there").expect("it is taken once")
 }
 
-/// Sends the request on to the URL, which `timeout=MS;` may precede, and the answer back, both piece by piece.
+/// Sends the request on to the URL, which `timeout=MS;` or `connect=MS;` may precede, and the answer back, both piece by
+/// piece.
 pub fn pass_on(incoming: &IncomingRequest, out: ResponseOutparam, query: &str) {
-    let (timeout, url) = match query.strip_prefix("timeout=").and_then(|rest| rest.split_once(';')) {
-        Some((milliseconds, url)) => (milliseconds.parse::<u64>().ok(), url),
-        None => (None, query),
-    };
-    match passed_on(incoming, timeout, url) {
+    let (options, url) = query.split_once(';').map_or((None, query), |(said, url)| (Some(patience(said)), url));
+    match passed_on(incoming, options, url) {
         Ok(response) => {
             let answer = Answer::begin(out, response.status(), &[("x-passed", "on")]);
             send_back(&response, answer);
@@ -48,16 +46,23 @@ pub fn pass_on(incoming: &IncomingRequest, out: ResponseOutparam, query: &str) {
     }
 }
 
-fn passed_on(incoming: &IncomingRequest, timeout: Option<u64>, url: &str) -> Result<IncomingResponse, ErrorCode> {
+fn patience(said: &str) -> RequestOptions {
+    let options = RequestOptions::new();
+    let (what, milliseconds) = said.split_once('=').expect("a name and a time");
+    let time = Some(milliseconds.parse::<u64>().expect("a number") * 1_000_000);
+    if what == "connect" {
+        options.set_connect_timeout(time).expect("a timeout");
+    } else {
+        options.set_first_byte_timeout(time).expect("a timeout");
+        options.set_between_bytes_timeout(time).expect("a timeout");
+    }
+    options
+}
+
+fn passed_on(incoming: &IncomingRequest, options: Option<RequestOptions>, url: &str) -> Result<IncomingResponse, ErrorCode> {
     let method = incoming.method();
     let outgoing = request(url, &method);
     let body = outgoing.body().expect("the body is asked for once");
-    let options = timeout.map(|milliseconds| {
-        let options = RequestOptions::new();
-        options.set_first_byte_timeout(Some(milliseconds * 1_000_000)).expect("a timeout");
-        options.set_between_bytes_timeout(Some(milliseconds * 1_000_000)).expect("a timeout");
-        options
-    });
     let future = handle(outgoing, options)?;
     if matches!(method, Method::Post) {
         let from = incoming.consume().expect("the body is asked for once");

@@ -46,6 +46,10 @@ use crate::strings::StringBlock;
 
 use state::State;
 
+/// The most handles a guest may have: to what the host keeps for it, and to what its own parts give each other. The engine
+/// keeps a few hundred bytes for some kinds, which no limit on memory counts.
+const HANDLES: usize = 10_000;
+
 /// Whether the bytes are a component: in binary, modules have the same magic number and another version behind it; in
 /// text, components begin with another word.
 pub(super) fn is_component(bytes: &[u8]) -> bool {
@@ -155,6 +159,7 @@ impl Linked {
         store.limiter(|state| &mut state.budget);
         // Whatever a host call copies has to fit into the guest as well.
         store.set_hostcall_fuel(transfer);
+        store.set_max_component_handles(HANDLES);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|context| context.data().pipes.meter.at_new_epoch());
         store
