@@ -39,7 +39,7 @@ impl Site {
         fs::create_dir_all(&scratch)?;
         let wagi = release.join("wagi");
         ensure!(wagi.exists(), "`{}` is not there", wagi.display());
-        let (rounds, turn) = if is_quick { (2, Duration::from_secs(1)) } else { (7, Duration::from_secs(3)) };
+        let (rounds, turn) = if is_quick { (2, Duration::from_secs(1)) } else { (5, Duration::from_secs(2)) };
         Ok(Self { wagi, bench, scratch, rounds, turn, is_quick, root })
     }
 
