@@ -11,6 +11,7 @@ use crate::support::eventually;
 use crate::support::guest::component;
 use crate::support::harness::{Answer, Running, Test};
 use crate::support::http1::Connection;
+use crate::support::process::{Wagi, command};
 use crate::support::site::Site;
 use crate::support::upstream::{Upstream, redirect, reply};
 
@@ -163,6 +164,23 @@ async fn the_guests_own_patience_counts_for_a_connection_too() {
     let address = listener.local_addr().expect("an address");
     let answer = called(&started(LOOPBACK).await, &format!("connect=100;http://{address}/")).await;
     assert_eq!((answer.status.as_u16(), answer.text().as_str()), (502, "ErrorCode::ConnectionTimeout\n"));
+}
+
+#[test]
+fn an_error_does_not_show_the_guest_what_the_host_is_made_of() {
+    let upstream = Upstream::start_with(|_, stream| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")?;
+        Err(std::io::Error::other("no more"))
+    });
+    let site = Site::new().module("/...", &component("http-probe.wasm"), LOOPBACK);
+    site.write();
+    let mut command = command(site.path());
+    let wagi = Wagi::spawn(command.env("RUST_BACKTRACE", "1").args(["-l", "127.0.0.1:0", "-c", "modules.toml"]));
+    let mut connection = Connection::open(wagi.address());
+    connection.send(format!("GET /call?{} HTTP/1.1\r\nHost: localhost\r\n\r\n", upstream.url("/")));
+    wagi.logged(&["GET /call", "end="]);
+    let told = wagi.logged(&["the answer broke off: "]);
+    assert!(told.contains("HTTP protocol error") && !wagi.log().contains("backtrace"), "{}", wagi.log());
 }
 
 #[test]

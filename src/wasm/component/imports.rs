@@ -3,9 +3,10 @@
 //! The whole of WASI 0.2 and 0.3 as wasmtime has it. The engine names only the first import that is missing, so what it
 //! links is listed here once more; a test holds the list against it.
 
-use wasmtime::Engine;
-use wasmtime::component::Linker;
-use wasmtime_wasi::{p2 as wasi2, p3 as wasi3};
+use wasmtime::component::{Linker, Resource};
+use wasmtime::{Engine, StoreContextMut};
+use wasmtime_wasi::p2::IoError;
+use wasmtime_wasi::{WasiView, p2 as wasi2, p3 as wasi3};
 use wasmtime_wasi_http::{p2 as http2, p3 as http3};
 
 use super::state::State;
@@ -76,7 +77,21 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     http2::add_only_http_to_linker_async(&mut linker)?;
     wasi3::add_to_linker(&mut linker)?;
     http3::add_to_linker(&mut linker)?;
+    tell_errors_plainly(&mut linker)?;
     Ok(linker)
+}
+
+/// Guests that ask what an error was get its text. wasmtime-wasi would add where in the host's code it came about, if the
+/// server runs with `RUST_BACKTRACE`.
+fn tell_errors_plainly(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    let tell = |mut store: StoreContextMut<'_, State>, (error,): (Resource<IoError>,)| {
+        let told = format!("{:#}", store.data_mut().ctx().table.get(&error)?);
+        Ok((told,))
+    };
+    linker.allow_shadowing(true);
+    linker.instance("wasi:io/error@0.2.12")?.func_wrap("[method]error.to-debug-string", tell)?;
+    linker.allow_shadowing(false);
+    Ok(())
 }
 
 /// Those of the imports that nothing here provides.
