@@ -94,6 +94,10 @@ pub(super) struct ServeArguments {
     #[arg(long, value_name = "FILE", num_args = 1..)]
     env_file: Vec<PathBuf>,
 
+    /// Certificates of authorities to believe when modules call others, besides those of the system; PEM
+    #[arg(long, value_name = "FILE")]
+    outbound_ca: Option<PathBuf>,
+
     /// Check everything, print the table of routes, and do not serve
     #[arg(long)]
     check: bool,
@@ -128,6 +132,7 @@ impl ServeArguments {
             user_cache: user_cache(variable),
             registries: self.registries.registries(variable),
             lock: if self.locked { LockFile::Required } else { LockFile::Obeyed },
+            outbound_ca: self.outbound_ca,
             log_dir: directory(self.log_dir, "WAGI_LOG_DIR"),
             log_format: match self.log_format {
                 Form::Text => LogFormat::Text,

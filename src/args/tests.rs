@@ -54,7 +54,8 @@ fn an_option_left_out_has_its_default() {
 fn every_option_arrives() {
     let typed = options(
         "--config Cargo.toml --cache c.toml --listen [::1]:80 --hostname example.com:81 --module-cache m \
-         --log-dir l --log-format json --tls-cert c.pem --tls-key k.pem --env-file a b --env-file c --check --strict",
+         --log-dir l --log-format json --tls-cert c.pem --tls-key k.pem --env-file a b --env-file c \
+         --outbound-ca a.pem --check --strict",
     );
     assert_eq!(typed.listen.to_string(), "[::1]:80");
     assert_eq!(typed.hostname.map(|hostname| hostname.to_string()).as_deref(), Some("example.com:81"));
@@ -64,6 +65,7 @@ fn every_option_arrives() {
     assert_eq!(typed.log_format, LogFormat::Json);
     assert_eq!(typed.tls, Some(TlsFiles { cert: "c.pem".into(), key: "k.pem".into() }));
     assert_eq!(typed.env_files, ["a", "b", "c"].map(PathBuf::from));
+    assert_eq!(typed.outbound_ca.as_deref(), Some(Path::new("a.pem")));
     assert!(typed.check && typed.strict);
     assert!(options("-c Cargo.toml --default-host h").hostname.is_some());
 }

@@ -140,6 +140,11 @@ fn module(value: &Value<'_>, report: &mut Report) -> Option<LockedModule> {
     let (reference, server) = (text("reference", report), text("server", report));
     let size = report.optional(entry, "size", |value| count("size", value, 0..=u64::MAX));
     let (manifest, module) = (digest(entry, "manifest", report), digest(entry, "module", report));
+    // Without it the registry would have to be asked what the reference stands for now.
+    if reference.as_ref().is_some_and(|reference| reference.starts_with("oci:")) && !entry.contains_key("manifest") {
+        let fault = Fault::new("`manifest` is missing in `[[module]]`, which is of a registry");
+        report.error(value.span(), fault.help("write the file again with `wagi lock`"));
+    }
     let place = Some(Place::new(report.file(), value.span()));
     Some(LockedModule { reference: reference?, server, manifest, module: module?, size: size?, place })
 }
@@ -240,6 +245,7 @@ mod tests {
             ("version = 1", "version = 2", "between 1 and 1", ":3:11"),
             ("size = 7", "size = -7", "`size` must be", ":9:8"),
             ("size = 7", "", "`size` is missing", ":5:1"),
+            ("manifest = ", "# ", "`manifest` is missing", ":5:1"),
             ("sha256:aaaa", "sha256:xaaa", "`manifest` must be `sha256:`", ":7:12"),
             ("module = \"sha256:", "module = \"md5:", "`module` must be `sha256:`", ":8:10"),
             ("[[module]]", "[[module]", "not valid TOML", ":5:"),

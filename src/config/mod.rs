@@ -78,6 +78,8 @@ pub struct Config {
     pub cache: Option<CompilationCache>,
     /// Where the operator wants modules from elsewhere to be kept.
     pub module_cache: Option<PathBuf>,
+    /// Certificates of authorities to believe when guests call others, besides the system's, PEM.
+    pub outbound_ca: Option<PathBuf>,
     /// Where they are kept otherwise, in a directory of their own; `None` for one that is removed at the end.
     pub user_cache: Option<PathBuf>,
     /// How registries are asked.
@@ -223,6 +225,7 @@ impl Config {
                 &mut problems,
             ),
             module_cache: options.module_cache.clone(),
+            outbound_ca: options.outbound_ca.clone(),
             user_cache: options.user_cache.clone(),
             registries: options.registries.clone(),
             lock: lock::of(options, &mut problems),

@@ -21,6 +21,8 @@ pub struct Options {
     pub hostname: Option<Hostname>,
     /// Where modules from elsewhere are to be kept, once there are any. Default: below `user_cache`.
     pub module_cache: Option<PathBuf>,
+    /// Certificates of authorities to believe when guests call others, besides the system's, PEM. Default: none.
+    pub outbound_ca: Option<PathBuf>,
     /// The directory for caches of wagi that is the user's own. Default: nothing is kept that no other option asks for.
     pub user_cache: Option<PathBuf>,
     /// How registries are asked. Default: anonymously.
@@ -149,6 +151,7 @@ impl Options {
             listen: (Ipv4Addr::LOCALHOST, 3000).into(),
             hostname: None,
             module_cache: None,
+            outbound_ca: None,
             user_cache: None,
             registries: Registries::default(),
             lock: LockFile::default(),

@@ -50,9 +50,9 @@ impl<'a> Mounting<'a> {
             LogDirectory::create(path).map_err(|source| Error::LogDirectory { path: path.clone(), source })
         };
         let log_directory = config.log.dir.as_ref().map(create).transpose()?;
-        // Reading the system's certificates takes time: only where somebody may call out.
+        // Reading certificates takes time: only where somebody may call out.
         let calls_out = config.scripts.iter().any(|script| script.allowed_hosts != AllowedHosts::None);
-        let network = calls_out.then(|| Network::new(Handle::current(), None)).transpose()?;
+        let network = calls_out.then(|| Network::new(Handle::current(), config.outbound_ca.as_deref())).transpose()?;
         if network.as_ref().is_some_and(|network| network.roots() == 0) {
             tracing::warn!("the system has no certificates to trust: guests cannot call anybody over https");
         }

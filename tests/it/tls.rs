@@ -3,6 +3,7 @@
 use std::net::TcpStream;
 use std::process::{Command, Output};
 
+use crate::support::caller::Caller;
 use crate::support::http1::Connection;
 use crate::support::process::{self, Wagi};
 use crate::support::site::Site;
@@ -44,6 +45,23 @@ fn every_usual_form_of_a_key_serves_both_protocols() {
         assert_eq!(curl(&wagi, cert, &["--http1.1"], "/args"), "\"/args\"\nHTTP/1.1", "{key}");
         assert_eq!(curl(&wagi, cert, &["--http2"], "/args"), "\"/args\"\nHTTP/2", "{key}");
     }
+}
+
+#[test]
+fn a_program_that_calls_out_believes_the_authorities_the_operator_names() {
+    let callee = secure("ec.cert.pem", "ec.pkcs8.pem");
+    let module = Caller::new().get(format!("{}/args", callee.url())).module();
+    let called = |arguments: &[&str]| {
+        let wagi = Site::new().text_module("/", &module, "allowed_hosts = ['https://127.0.0.1']").start(arguments);
+        Connection::open(wagi.address()).get("/").text()
+    };
+    assert_eq!(called(&["--outbound-ca", &fixture("ec.cert.pem")]), "0 200 0\n");
+    assert_eq!(called(&[]), "11\n");
+    let missing = Site::new().text_module("/", &module, "allowed_hosts = ['https://127.0.0.1']");
+    let refused = missing.run(&["--outbound-ca", "no/such.pem"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("cannot read certificates from `no/such.pem`"), "{said}");
 }
 
 #[test]
