@@ -1,8 +1,7 @@
 //! `wagi inspect`: what is a module, and how can it be served?
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,12 +13,10 @@ use wagi::fetch::{self, Artifact};
 use wagi::observe::sha256_hex;
 use wagi::startup::{Inspection, Item, inspect};
 
+use super::output;
 use super::progress::Bars;
 use super::serve::print_problems;
 use super::size;
-
-/// What `module_size` may be set to.
-const LARGEST_MODULE: u64 = 1 << 30;
 
 /// What to look at.
 pub struct Inspect {
@@ -51,7 +48,7 @@ impl Inspect {
     async fn subject(self) -> anyhow::Result<Option<Subject>> {
         let path = Path::new(&self.what);
         if path.exists() || looks_like_a_path(&self.what) {
-            let bytes = read(path).with_context(|| format!("cannot read `{}`", self.what))?;
+            let bytes = output::read(path)?;
             return Ok(Some(Subject { bytes, artifact: None }));
         }
         let mut problems = Vec::new();
@@ -60,7 +57,7 @@ impl Inspect {
         print_problems(&problems);
         let Some(artifact) = artifact else { return Ok(None) };
         let path = &artifact.module.path;
-        let bytes = read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        let bytes = output::read(path)?;
         anyhow::ensure!(
             sha256_hex(&bytes) == artifact.module.sha256.as_str(),
             "`{}` has just been changed",
@@ -73,13 +70,6 @@ impl Inspect {
 fn looks_like_a_path(what: &str) -> bool {
     let is_below = ["/", "./", "../"].iter().any(|start| what.starts_with(start));
     is_below || what.ends_with(".wasm") || what.ends_with(".wat")
-}
-
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(LARGEST_MODULE + 1).read_to_end(&mut bytes)?;
-    anyhow::ensure!(bytes.len() as u64 <= LARGEST_MODULE, "it is larger than {}", size(LARGEST_MODULE));
-    Ok(bytes)
 }
 
 struct Report {

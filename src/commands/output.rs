@@ -8,15 +8,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
 
-/// As large as the configuration of a server allows modules to be.
-const LARGEST: u64 = 1 << 30;
+use wagi::config::LARGEST_MODULE;
 
 /// The bytes of the file at `path`.
 pub(super) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
+    let read = File::open(path).and_then(|file| file.take(LARGEST_MODULE + 1).read_to_end(&mut bytes));
     read.with_context(|| format!("cannot read `{}`", path.display()))?;
-    ensure!(bytes.len() as u64 <= LARGEST, "`{}` is larger than {} MiB", path.display(), LARGEST >> 20);
+    ensure!(bytes.len() as u64 <= LARGEST_MODULE, "`{}` is larger than {} MiB", path.display(), LARGEST_MODULE >> 20);
     Ok(bytes)
 }
 

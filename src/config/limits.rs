@@ -13,6 +13,9 @@ const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
+/// The most bytes a module may be allowed to have.
+pub const LARGEST_MODULE: u64 = GIB;
+
 /// What one guest may use, and how many of one module may run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -204,7 +207,7 @@ impl GatewayLimits {
             "queue" => self.queue = fitting(count(key, value, 0..=1_000_000)?),
             "queue_wait" => self.queue_wait = duration(key, value)?,
             "wasm_stack" => self.wasm_stack = fitting(size(key, value, 64 * KIB..=MIB)?),
-            "module_size" => self.module_size = size(key, value, KIB..=GIB)?,
+            "module_size" => self.module_size = size(key, value, KIB..=LARGEST_MODULE)?,
             _ => return Ok(false),
         }
         Ok(true)

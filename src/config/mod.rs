@@ -50,7 +50,7 @@ pub use env_file::{PairError, parse_pair};
 pub use hostname::{Hostname, HostnameError};
 pub use invoice::{BindleConfig, BindleId, BindleIdError, Sha256};
 pub(crate) use invoice::{BindleScript, LARGEST_INVOICE, Parcel, read_invoice};
-pub use limits::{ConnectionLimits, GatewayLimits, Limits};
+pub use limits::{ConnectionLimits, GatewayLimits, LARGEST_MODULE, Limits};
 pub use lock::{LOCK_FILE, Lock, LockedModule};
 pub use module_ref::{Arrival, Fetched, ModuleRef, ModuleRefError};
 pub use options::{BindleLocation, LockFile, Login, Options, PullPolicy, Registries, ServerEnvironment, Source};

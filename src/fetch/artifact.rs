@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::config::{Diagnostic, Fetched, ModuleRef, Registries, ScriptConfig};
+use crate::config::{Diagnostic, Fetched, LARGEST_MODULE, ModuleRef, Registries, ScriptConfig};
 
 use super::store::Store;
 use super::{Progress, bindle, oci};
@@ -31,10 +31,9 @@ pub async fn artifact(
     progress: Arc<dyn Progress>,
     problems: &mut Vec<Diagnostic>,
 ) -> Option<Artifact> {
-    let named = reference.strip_prefix("oci:").unwrap_or(reference);
-    let named = named.strip_prefix("//").unwrap_or(named);
-    let mut scripts = vec![ScriptConfig::alone(ModuleRef::Oci(named.to_owned()), Vec::new())];
-    let means = oci::Means { registries, largest_module: oci::LARGEST_MODULE, progress, lock: None };
+    let named = oci::without_scheme(reference).to_owned();
+    let mut scripts = vec![ScriptConfig::alone(ModuleRef::Oci(named), Vec::new())];
+    let means = oci::Means { registries, largest_module: LARGEST_MODULE, progress, lock: None };
     let pulling = tokio::task::spawn_blocking(move || {
         let store =
             Store::open(module_cache.as_deref()).map_err(|error| bindle::unusable(module_cache.as_deref(), &error))?;
@@ -71,12 +70,10 @@ fn layout(store: &Store, module: &Fetched) -> &'static str {
     let media_type = |described: Option<&Value>| Some(described?.get("mediaType")?.as_str()?.to_owned());
     let config = media_type(manifest.get("config")).unwrap_or_default();
     let layers = manifest.get("layers").and_then(Value::as_array);
-    let is_legacy = layers
-        .into_iter()
-        .flatten()
-        .any(|layer| media_type(Some(layer)).as_deref() == Some("application/vnd.wasm.content.layer.v1+wasm"));
+    let is_legacy =
+        layers.into_iter().flatten().any(|layer| media_type(Some(layer)).as_deref() == Some(oci::LEGACY_LAYER));
     match (config.as_str(), is_legacy) {
-        ("application/vnd.wasm.config.v0+json", _) => "cncf",
+        (oci::WASM_CONFIG, _) => "cncf",
         (_, true) => "legacy",
         _ => "other",
     }

@@ -4,10 +4,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::config::{Diagnostic, Login, Registries};
+use crate::config::{Diagnostic, LARGEST_MODULE, Login, Registries};
 
 use super::bindle;
-use super::oci::{self, LARGEST_MODULE, LoggedIn, LoggedOut, Means, Publication, PulledModule};
+use super::oci::{self, LoggedIn, LoggedOut, Means, Publication, PulledModule};
 use super::progress::Progress;
 use super::store::Store;
 

@@ -16,7 +16,7 @@ use super::manifest::{LEGACY_LAYER, OCI_MANIFEST, WASM_LAYER};
 
 /// The configurations that go with the two kinds of layers.
 const LEGACY_CONFIG: &str = "application/vnd.wasm.config.v1+json";
-const WASM_CONFIG: &str = "application/vnd.wasm.config.v0+json";
+pub(in crate::fetch) const WASM_CONFIG: &str = "application/vnd.wasm.config.v0+json";
 
 /// What every binary module and component begins with.
 const MAGIC: &[u8] = b"\0asm";

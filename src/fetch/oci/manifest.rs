@@ -15,7 +15,7 @@ pub(super) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.ma
 pub(super) const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 
 /// The layers that are modules: in the layout of those who began with it, and in the CNCF's.
-pub(super) const LEGACY_LAYER: &str = "application/vnd.wasm.content.layer.v1+wasm";
+pub(in crate::fetch) const LEGACY_LAYER: &str = "application/vnd.wasm.content.layer.v1+wasm";
 pub(super) const WASM_LAYER: &str = "application/wasm";
 const MODULES: [&str; 2] = [LEGACY_LAYER, WASM_LAYER];
 

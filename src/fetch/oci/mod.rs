@@ -46,6 +46,9 @@ use super::store::Store;
 pub use account::{LoggedIn, LoggedOut};
 pub(super) use account::{log_in, log_out};
 pub use artifact::Layout;
+pub(super) use artifact::WASM_CONFIG;
+pub(super) use manifest::LEGACY_LAYER;
+pub(super) use reference::without_scheme;
 
 use error::PullError;
 use line::{Line, LineError};
@@ -55,9 +58,6 @@ use reference::{Reference, Version};
 
 /// How many modules are pulled at the same time.
 const SIDE_BY_SIDE: usize = 4;
-
-/// How many bytes a module may have when nothing else is said: what `module_size` may be set to.
-pub(super) const LARGEST_MODULE: u64 = 1 << 30;
 
 /// What became of each reference.
 type Outcomes = HashMap<String, Result<Pulled, PullError>>;

@@ -13,12 +13,11 @@ use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, Method, StatusCode};
 use url::Url;
 
-use crate::config::Sha256;
+use crate::config::{LARGEST_MODULE, Sha256};
 use crate::fetch::progress::Progress;
 use crate::fetch::redirect;
 use crate::fetch::upload::Upload;
 
-use super::LARGEST_MODULE;
 use super::artifact::{Artifact, ArtifactError, Blob, Layout};
 use super::error::RegistryError;
 use super::line::Line;

@@ -86,7 +86,7 @@ impl Reference {
 }
 
 /// A reference as commands take it, without the `oci:` or `oci://` that a `modules.toml` writes before it.
-pub(super) fn without_scheme(text: &str) -> &str {
+pub(in crate::fetch) fn without_scheme(text: &str) -> &str {
     text.strip_prefix("oci:").map_or(text, |named| named.strip_prefix("//").unwrap_or(named))
 }
 
