@@ -16,6 +16,9 @@ use super::line::Line;
 /// system call per request.
 const SHORT_READ_MEANS_EMPTY: bool = cfg!(any(target_os = "linux", target_os = "android", target_os = "macos"));
 
+/// Up to this size, copying the pieces of an answer together costs less than having the system look at each.
+const WORTH_JOINING: usize = 1024;
+
 /// A socket as a byte stream, for which a shared reference to the socket is enough.
 pub(super) struct Stream {
     line: Arc<Line>,
@@ -124,7 +127,11 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_write_with(cx, || self.line.tcp.try_write_vectored(bufs))
+        let mut joined = [0; WORTH_JOINING];
+        match join(bufs, &mut joined) {
+            Some(bytes) => self.poll_write_with(cx, || self.line.tcp.try_write(bytes)),
+            None => self.poll_write_with(cx, || self.line.tcp.try_write_vectored(bufs)),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -138,5 +145,29 @@ impl AsyncWrite for Stream {
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.line.shut(Shutdown::Write);
         Poll::Ready(Ok(()))
+    }
+}
+
+/// The pieces as one, if they fit.
+fn join<'a>(pieces: &[IoSlice<'_>], room: &'a mut [u8]) -> Option<&'a [u8]> {
+    let mut length = 0;
+    for piece in pieces {
+        let end = length + piece.len();
+        room.get_mut(length..end)?.copy_from_slice(piece);
+        length = end;
+    }
+    room.get(..length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_joined_in_order_if_they_fit() {
+        let pieces = [IoSlice::new(b"head"), IoSlice::new(b""), IoSlice::new(b"body")];
+        assert_eq!(join(&pieces, &mut [0; 8]), Some(&b"headbody"[..]));
+        assert_eq!(join(&pieces, &mut [0; 7]), None);
+        assert_eq!(join(&[], &mut [0; 7]), Some(&b""[..]));
     }
 }
