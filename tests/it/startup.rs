@@ -418,6 +418,10 @@ fn an_optimiser_is_used_if_there_is_one_and_not_believed() {
         assert_eq!(output.status.code(), Some(1), "{script}");
         assert!(stderr(&output).contains(reason), "{script}: {}", stderr(&output));
     }
+    site.file("app.wat", "(component)");
+    let output = compile("cat");
+    assert!(stderr(&output).contains("takes modules only"), "{}", stderr(&output));
+    site.file("app.wat", printing("Content-Type: text/plain\n\nplain"));
     let mut without = crate::support::process::command(site.path());
     let output = without.env("PATH", "nowhere").args(["compile", "--optimize", "app.wat"]).output().expect("it starts");
     assert!(output.status.success() && stderr(&output).contains("no `wasm-opt` on the PATH"), "{}", stderr(&output));
