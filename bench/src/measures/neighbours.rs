@@ -14,6 +14,9 @@ use crate::site::Site;
 
 const SPINNERS: usize = 8;
 
+/// Each takes a while, until the spinners are where they stay.
+const ROUNDS: usize = 7;
+
 /// Of what the quiet server can answer.
 const SHARE: f64 = 0.3;
 
@@ -26,7 +29,7 @@ pub fn take(site: &Site) -> Result<Vec<Outcome>> {
     let capacity = wrk::load(site, &server.url("/"), 32, site.turn)?.per_second;
     let rate = capacity * SHARE;
     let (mut quiet, mut beside) = (Vec::new(), Vec::new());
-    for _ in 0..site.rounds.min(5) {
+    for _ in 0..site.rounds.min(ROUNDS) {
         quiet.push(Round::take(site, &server, rate)?);
         let spinners = spin_up(&server)?;
         beside.push(Round::take(site, &server, rate)?);

@@ -22,7 +22,7 @@ use anyhow::{Result, ensure};
 use crate::process::Process;
 use crate::site::Site;
 
-/// What every program answers.
+/// What a hello program answers.
 pub const HELLO: &str = "Hello from WebAssembly\n";
 
 /// The smallest program, core module.
@@ -31,8 +31,15 @@ pub const HELLO_WAT: &str = "examples/hello.wat";
 /// The smallest component that says the same.
 pub const HELLO_HTTP: &str = "bench/guests/hello-http.wat";
 
-/// A component in C, which says something of its own; built by `guests/build.sh`.
+/// What programs answer that look at their request: the same program as a module and as a component, built by
+/// `guests/build.sh`.
+pub const LINE: &str = "You asked for / and sent 0 bytes\n";
+
+/// As a component in C.
 pub const HTTP_C: &str = "http-c-hello.wasm";
+
+/// As a component in Rust.
+pub const HTTP_RUST: &str = "http-rust.wasm";
 
 /// A server that is running, until this value ends.
 pub struct Server {
@@ -61,16 +68,19 @@ impl Server {
         Ok(self.process.cpu()? + others?)
     }
 
-    /// Waits until it answers, whatever that is.
-    pub fn answers(mut self, path: &str) -> Result<Self> {
-        self.process.answers(self.address, path)?;
-        Ok(self)
+    /// Waits until it answers, and makes sure that it is what every hello program answers.
+    pub fn says_hello(self, path: &str) -> Result<Self> {
+        self.says(path, HELLO)
     }
 
-    /// Waits until it answers, and makes sure that it is what every other server answers.
-    pub fn says_hello(mut self, path: &str) -> Result<Self> {
+    /// The same of programs that look at their request.
+    pub fn says_line(self, path: &str) -> Result<Self> {
+        self.says(path, LINE)
+    }
+
+    fn says(mut self, path: &str, expected: &str) -> Result<Self> {
         let said = self.process.answers(self.address, path)?;
-        ensure!(said == HELLO, "the answer is {said:?}");
+        ensure!(said == expected, "the answer is {said:?}");
         Ok(self)
     }
 }
@@ -87,62 +97,35 @@ pub struct Contender {
     pub start: fn(&Site) -> Result<Server>,
 }
 
-/// All of them, the limit first.
-pub const CONTENDERS: [Contender; 16] = [
-    Contender { name: "hyper", what: "bare hyper: no program at all, the limit", path: "/", start: hyper::http1 },
-    Contender { name: "wagi-wat", what: "wagi, program in text form", path: "/", start: wagi::wat },
-    Contender { name: "wagi-c", what: "wagi, program in C", path: "/", start: wagi::c },
-    Contender { name: "wagi-rust", what: "wagi, program in Rust", path: "/", start: wagi::rust },
-    Contender { name: "wagi-go", what: "wagi, program in Go", path: "/", start: wagi::go },
-    Contender { name: "wagi-http", what: "wagi, `wasi:http` component in text form", path: "/", start: wagi::http },
-    Contender { name: "wagi-http-c", what: "wagi, `wasi:http` component in C", path: "/", start: wagi::http_c },
-    Contender {
-        name: "wasmtime-reuse",
-        what: "`wasmtime serve`, tuned, 128 requests share an instance, component in text form",
-        path: "/",
-        start: wasmtime::reuse,
-    },
-    Contender {
-        name: "wasmtime-reuse-c",
-        what: "`wasmtime serve`, tuned, 128 requests share an instance, component in C",
-        path: "/",
-        start: wasmtime::reuse_c,
-    },
-    Contender {
-        name: "wasmtime-tuned",
-        what: "`wasmtime serve`, tuned, component in text form",
-        path: "/",
-        start: wasmtime::tuned,
-    },
-    Contender {
-        name: "wasmtime-tuned-c",
-        what: "`wasmtime serve`, tuned, component in C",
-        path: "/",
-        start: wasmtime::tuned_c,
-    },
-    Contender {
-        name: "wasmtime",
-        what: "`wasmtime serve`, defaults, component in text form",
-        path: "/",
-        start: wasmtime::defaults,
-    },
-    Contender {
-        name: "wasmtime-c",
-        what: "`wasmtime serve`, defaults, component in C",
-        path: "/",
-        start: wasmtime::defaults_c,
-    },
-    Contender { name: "workerd", what: "workerd, a warm isolate for all", path: "/", start: workerd::start },
-    Contender {
-        name: "lighttpd-cgi",
-        what: "lighttpd, native CGI program in C",
-        path: native::SCRIPT,
-        start: native::lighttpd,
-    },
-    Contender {
-        name: "nginx-fcgiwrap",
-        what: "nginx and fcgiwrap, native CGI program in C",
-        path: native::SCRIPT,
-        start: native::nginx,
-    },
+/// All of them, the limit first. Those that are compared with each other have their turns one after the other.
+pub const CONTENDERS: [Contender; 21] = [
+    at_root("hyper", "bare hyper: no program at all, the limit", hyper::http1),
+    at_root("wagi-wat", "wagi, hello in text form", wagi::wat),
+    at_root("wasmtime-tuned", "`wasmtime serve`, tuned, hello in text form", wasmtime::tuned),
+    at_root("wasmtime-reuse", "`wasmtime serve`, tuned and shared, hello in text form", wasmtime::reuse),
+    at_root("wasmtime", "`wasmtime serve`, defaults, hello in text form", wasmtime::defaults),
+    at_root("wagi-http", "wagi, `wasi:http` component, hello in text form", wagi::http),
+    at_root("wagi-rust", "wagi, hello in Rust", wagi::rust),
+    at_root("wagi-go", "wagi, hello in Go", wagi::go),
+    at_root("wagi-c", "wagi, hello in C", wagi::c),
+    cgi("lighttpd-cgi", "lighttpd, native CGI program, hello in C", native::lighttpd),
+    cgi("nginx-fcgiwrap", "nginx and fcgiwrap, native CGI program, hello in C", native::nginx),
+    at_root("workerd", "workerd, a warm isolate for all, hello in JavaScript", workerd::start),
+    at_root("wagi-line-c", "wagi, line in C", wagi::line_c),
+    at_root("wasmtime-tuned-c", "`wasmtime serve`, tuned, line in C", wasmtime::tuned_c),
+    at_root("wasmtime-reuse-c", "`wasmtime serve`, tuned and shared, line in C", wasmtime::reuse_c),
+    at_root("wasmtime-c", "`wasmtime serve`, defaults, line in C", wasmtime::defaults_c),
+    at_root("wagi-http-c", "wagi, `wasi:http` component, line in C", wagi::http_c),
+    at_root("wagi-line-rust", "wagi, line in Rust", wagi::line_rust),
+    at_root("wasmtime-tuned-rust", "`wasmtime serve`, tuned, line in Rust", wasmtime::tuned_rust),
+    at_root("wasmtime-reuse-rust", "`wasmtime serve`, tuned and shared, line in Rust", wasmtime::reuse_rust),
+    at_root("wagi-http-rust", "wagi, `wasi:http` component, line in Rust", wagi::http_rust),
 ];
+
+const fn at_root(name: &'static str, what: &'static str, start: fn(&Site) -> Result<Server>) -> Contender {
+    Contender { name, what, path: "/", start }
+}
+
+const fn cgi(name: &'static str, what: &'static str, start: fn(&Site) -> Result<Server>) -> Contender {
+    Contender { name, what, path: native::SCRIPT, start }
+}

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use super::{HELLO_HTTP, HELLO_WAT, HTTP_C, Server};
+use super::{HELLO_HTTP, HELLO_WAT, HTTP_C, HTTP_RUST, Server};
 use crate::process::Process;
 use crate::site::Site;
 
@@ -70,6 +70,10 @@ fn hello(site: &Site, name: &str, module: &str) -> Result<Server> {
     serve(site, name, &entry("/", module))?.says_hello("/")
 }
 
+fn line(site: &Site, name: &str, module: &str) -> Result<Server> {
+    serve(site, name, &entry("/...", module))?.says_line("/")
+}
+
 /// The smallest program there is.
 pub fn wat(site: &Site) -> Result<Server> {
     hello(site, "wat", HELLO_WAT)
@@ -90,12 +94,27 @@ pub fn go(site: &Site) -> Result<Server> {
     hello(site, "go", &site.guest("bench-go.wasm")?)
 }
 
+/// A program in C that looks at its request.
+pub fn line_c(site: &Site) -> Result<Server> {
+    line(site, "line-c", &site.guest("bench-line-c.wasm")?)
+}
+
+/// The same in Rust.
+pub fn line_rust(site: &Site) -> Result<Server> {
+    line(site, "line-rust", &site.guest("hello.wasm")?)
+}
+
 /// The smallest component.
 pub fn http(site: &Site) -> Result<Server> {
     hello(site, "http", HELLO_HTTP)
 }
 
-/// A component from C, whose answer is its own.
+/// A component in C that looks at its request.
 pub fn http_c(site: &Site) -> Result<Server> {
-    serve(site, "http-c", &entry("/...", &site.guest(HTTP_C)?))?.answers("/")
+    line(site, "http-c", &site.guest(HTTP_C)?)
+}
+
+/// The same in Rust.
+pub fn http_rust(site: &Site) -> Result<Server> {
+    line(site, "http-rust", &site.guest(HTTP_RUST)?)
 }
