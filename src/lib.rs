@@ -11,13 +11,13 @@
 pub mod cache;
 pub mod cgi;
 pub mod config;
-mod decimal;
 pub mod fetch;
 mod gateway;
 pub mod observe;
 mod outbound;
 mod route;
 pub mod server;
+mod spelling;
 pub mod startup;
 mod strings;
 mod trust;

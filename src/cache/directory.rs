@@ -7,6 +7,8 @@ use std::fs::{self, DirBuilder, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::spelling::hex;
+
 /// Makes a directory and those above it for their owner alone, as far as they are not there.
 pub(crate) fn create(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
@@ -48,6 +50,13 @@ impl Exposure {
     }
 }
 
+/// A name nobody else comes upon, for a file that is being written.
+pub(crate) fn random_name() -> io::Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(hex(&bytes))
+}
+
 /// Whether somebody who is neither the server's user nor root can change what is in a directory.
 pub(crate) fn exposure(path: &Path) -> io::Result<Option<Exposure>> {
     fs::metadata(path).map(|found| exposure_of(path, &found))
@@ -58,13 +67,20 @@ pub(crate) fn exposure(path: &Path) -> io::Result<Option<Exposure>> {
 pub(crate) fn exposure_of(path: &Path, found: &Metadata) -> Option<Exposure> {
     use std::os::unix::fs::MetadataExt as _;
     let (owner, mode, us) = (found.uid(), found.mode() & 0o7777, rustix::process::geteuid().as_raw());
-    if owner != us && owner != 0 {
-        Some(Exposure::Foreign { path: path.to_owned(), owner, us })
-    } else if mode & 0o022 != 0 {
-        Some(Exposure::Writable { path: path.to_owned(), mode })
-    } else {
-        None
+    match only_ours_to_write(found) {
+        true => None,
+        false if owner != us && owner != 0 => Some(Exposure::Foreign { path: path.to_owned(), owner, us }),
+        false => Some(Exposure::Writable { path: path.to_owned(), mode }),
     }
+}
+
+/// Whether nobody but the server's user and root can write to a file or directory.
+#[cfg(unix)]
+pub(crate) fn only_ours_to_write(found: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    const OTHERS_WRITE: u32 = 0o022;
+    let (owner, us) = (found.uid(), rustix::process::geteuid().as_raw());
+    (owner == us || owner == 0) && found.mode() & OTHERS_WRITE == 0
 }
 
 /// Elsewhere it is up to the operator.

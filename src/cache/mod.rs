@@ -20,7 +20,7 @@ mod prune;
 mod tests;
 
 pub use directory::Exposure;
-pub(crate) use directory::{create, exposure, exposure_of};
+pub(crate) use directory::{create, exposure, exposure_of, only_ours_to_write, random_name};
 pub(crate) use holding::{Hold, renew, touch};
 pub use inventory::{Entry, Kind, list};
 pub(crate) use note::Note;

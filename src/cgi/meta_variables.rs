@@ -13,8 +13,8 @@ use percent_encoding::percent_decode_str;
 
 use super::endpoint::{Endpoint, without_userinfo};
 use super::request_headers::{HeaderFilter, PREFIX, text};
-use crate::decimal::{push_address, push_number};
 use crate::route::RoutePattern;
+use crate::spelling::{http_version, push_address, push_number};
 use crate::strings::StringBlock;
 
 /// The names an operator's variables cannot have.
@@ -148,7 +148,7 @@ fn append_request(request: &RequestHead<'_>, block: &mut StringBlock) {
     block.push_variable("CONTENT_TYPE", &[content_type.as_deref().unwrap_or_default()]);
     block.push_variable("QUERY_STRING", &[request.uri.query().unwrap_or_default()]);
     block.push_variable("REQUEST_METHOD", &[request.method.as_str()]);
-    block.push_variable("SERVER_PROTOCOL", &[protocol(request.version)]);
+    block.push_variable("SERVER_PROTOCOL", &[http_version(request.version)]);
 }
 
 fn append_server(endpoint: &Endpoint, request: &RequestHead<'_>, block: &mut StringBlock) {
@@ -168,17 +168,6 @@ fn host_elsewhere<'a>(request: &RequestHead<'a>) -> Option<&'a str> {
         return None;
     }
     Some(without_userinfo(request.uri.authority()?.as_str()))
-}
-
-/// SERVER_PROTOCOL (RFC 3875 §4.1.16).
-fn protocol(version: Version) -> &'static str {
-    match version {
-        Version::HTTP_09 => "HTTP/0.9",
-        Version::HTTP_10 => "HTTP/1.0",
-        Version::HTTP_2 => "HTTP/2.0",
-        Version::HTTP_3 => "HTTP/3.0",
-        _ => "HTTP/1.1",
-    }
 }
 
 #[cfg(test)]

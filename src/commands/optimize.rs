@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 
+use wagi::startup::ahead::is_component;
+
 use super::say;
 
 const PROGRAM: &str = "wasm-opt";
@@ -38,14 +40,11 @@ const FEATURES: [&str; 9] = [
     "--enable-tail-call",
 ];
 
-/// What a component begins with: version 13 in layer 1, where a module has version 1 in layer 0.
-const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
-
 /// A module, binary or text, after `wasm-opt -O3`; as it is, with a word about it, if there is no `wasm-opt`.
 pub(super) fn optimized(module: Vec<u8>) -> anyhow::Result<Vec<u8>> {
     let binary = wat::parse_bytes(&module).context("not a WebAssembly module")?.into_owned();
     ensure!(
-        !binary.starts_with(COMPONENT),
+        !is_component(&binary),
         "this is a component, and `{PROGRAM}` takes modules only: optimise the module it is made of, or compile without `--optimize`"
     );
     let mut child = match start() {

@@ -19,9 +19,9 @@ use crate::config::{
 
 use super::Source;
 use super::directory::Directory;
-use super::disk::sha256_hex;
 use super::server::Server;
 use super::store::{Store, StoreError};
+use crate::spelling::sha256_hex;
 
 /// How many parcels are fetched at the same time.
 const SIDE_BY_SIDE: usize = 4;

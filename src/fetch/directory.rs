@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{BindleId, Diagnostic, Sha256};
 
 use super::Source;
-use super::disk::sha256_hex;
+use crate::spelling::sha256_hex;
 
 /// A directory of standalone bindles.
 pub(super) struct Directory {

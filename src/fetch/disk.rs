@@ -1,6 +1,5 @@
-//! How do bytes get to the disk whole, private and with their digest? Used by `store`, and for the digest of ids.
+//! How do bytes get to the disk whole, private and with their digest? Used by `store`, and for digests.
 
-use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -8,7 +7,9 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256 as Hasher};
 
+use crate::cache::random_name;
 use crate::config::Sha256;
+use crate::spelling::hex;
 
 /// A file that is being written. It is removed if it is not finished.
 pub(super) struct Partial {
@@ -73,25 +74,6 @@ pub(super) fn copy_and_digest(from: &mut dyn Read, to: &mut dyn Write, most: u64
 /// The SHA-256 of `bytes`.
 pub(super) fn sha256(bytes: &[u8]) -> Sha256 {
     Sha256::from_bytes(Hasher::digest(bytes).into())
-}
-
-/// The same in hexadecimal digits.
-pub(super) fn sha256_hex(bytes: &[u8]) -> String {
-    hex(&Hasher::digest(bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
-}
-
-pub(super) fn random_name() -> io::Result<String> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
-    Ok(hex(&bytes))
 }
 
 /// A new directory that nobody else can look into.

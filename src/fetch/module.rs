@@ -15,9 +15,9 @@ use crate::config::{
 };
 
 use super::Source as _;
-use super::disk::sha256_hex;
 use super::server::{Server, ServerError};
 use super::store::{Store, StoreError};
+use crate::spelling::sha256_hex;
 
 /// What is a program.
 const MODULE_TYPE: &str = "application/wasm";

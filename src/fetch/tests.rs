@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{BindleConfig, BindleLocation, Diagnostic, ModuleRef, ScriptConfig};
 
 use super::bindle::{Fetched, fetch};
-use super::disk::sha256_hex;
+use crate::spelling::sha256_hex;
 
 const ID: &str = "example.com/site/1.0.0";
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use http::{Method, StatusCode, Uri, Version};
 
 use crate::config::LogFormat;
-use crate::decimal::{push_address, push_number};
+use crate::spelling::{http_version, push_address, push_number};
 
 use super::lines::Lines;
 use super::{escape, time};
@@ -113,7 +113,7 @@ impl Record {
         push_address(line, self.client);
         push_all(line, &[" \"", self.method.as_str(), " "]);
         escape::push(line, self.target().as_bytes());
-        push_all(line, &[" ", version(self.version), "\" "]);
+        push_all(line, &[" ", http_version(self.version), "\" "]);
         push_number(line, self.status().into());
         line.push(' ');
         push_number(line, self.bytes);
@@ -142,7 +142,7 @@ impl Record {
         push_address(line, self.client);
         push_all(line, &["\",\"method\":\"", self.method.as_str(), "\",\"target\":\""]);
         escape::push(line, self.target().as_bytes());
-        push_all(line, &["\",\"version\":\"", version(self.version), "\",\"status\":"]);
+        push_all(line, &["\",\"version\":\"", http_version(self.version), "\",\"status\":"]);
         push_number(line, self.status().into());
         line.push_str(",\"bytes\":");
         push_number(line, self.bytes);
@@ -189,16 +189,6 @@ fn push_id(line: &mut String, id: u64) {
 
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
-fn version(version: Version) -> &'static str {
-    match version {
-        Version::HTTP_09 => "HTTP/0.9",
-        Version::HTTP_10 => "HTTP/1.0",
-        Version::HTTP_2 => "HTTP/2.0",
-        Version::HTTP_3 => "HTTP/3.0",
-        _ => "HTTP/1.1",
-    }
 }
 
 impl Drop for Record {

@@ -4,7 +4,6 @@
 //! `<directory>/<SHA-256 of the route pattern>/module.stderr`, the place WAGI has always had for it; an index beside says
 //! which hash is which route. Files are opened once, at start.
 
-use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -14,9 +13,8 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::SystemTime;
 
-use sha2::{Digest, Sha256};
-
 use crate::config::LogFormat;
+use crate::spelling::sha256_hex;
 use crate::wasm::ErrorLog;
 
 use super::access::RouteName;
@@ -160,16 +158,6 @@ impl LogDirectory {
             self.index.lines().filter(|line| !before.contains(line)).map(|line| format!("{line}\n")).collect();
         OpenOptions::new().create(true).append(true).open(path)?.write_all(new.as_bytes())
     }
-}
-
-/// SHA-256 in lower-case hexadecimal digits.
-pub fn sha256_hex(bytes: &[u8]) -> String {
-    let mut hex = String::with_capacity(64);
-    for byte in Sha256::digest(bytes) {
-        // Writing to a string does not fail.
-        let _ = write!(hex, "{byte:02x}");
-    }
-    hex
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod guest;
 mod lines;
 mod time;
 
+pub use crate::spelling::sha256_hex;
 pub use access::{AccessLog, Record, RouteName};
-pub use guest::{GuestLog, LogDirectory, LogFile, sha256_hex};
+pub use guest::{GuestLog, LogDirectory, LogFile};
 pub use lines::Lines;

@@ -3,7 +3,9 @@
 //! Compiling, and running a module's initialiser. `wagi compile` and `wagi preinit` do it into files, with the engine as a
 //! server sets it up.
 
-use crate::observe::sha256_hex;
+pub use crate::wasm::is_component;
+
+use crate::spelling::sha256_hex;
 use crate::wasm::{self, EngineConfig, PreinitializeError, Preinitialized, Runtime};
 
 /// As much memory as a 32-bit module can have: nobody shares the machine with what a command runs.
@@ -19,12 +21,5 @@ pub fn compile(module: &[u8]) -> Result<Vec<u8>, wasm::Error> {
 
 /// A module, binary or text, after its initialiser has run.
 pub fn preinitialize(module: &[u8]) -> Result<Preinitialized, PreinitializeError> {
-    let engine = EngineConfig {
-        instances: 1,
-        memory: MEMORY,
-        table_elements: TABLE_ELEMENTS,
-        wasm_stack: crate::config::GatewayLimits::default().wasm_stack,
-        cache: None,
-    };
-    Runtime::new(&engine)?.preinitialize(module, &sha256_hex(module))
+    Runtime::new(&EngineConfig::for_one(MEMORY, TABLE_ELEMENTS))?.preinitialize(module, &sha256_hex(module))
 }

@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use crate::config::{GatewayLimits, Limits};
-use crate::observe::sha256_hex;
+use crate::config::Limits;
 use crate::route::Discovered;
+use crate::spelling::sha256_hex;
 use crate::wasm::{self, Contents, ContentsError, EngineConfig, Form, Grants, ROUTES, Runtime, Volumes};
 
 use super::discover::sub_routes;
@@ -72,14 +72,7 @@ impl Inspection {
     /// Finds out what only the engine knows, with the limits that hold when nothing else is said.
     async fn run(&mut self, contents: &Contents, bytes: Vec<u8>) {
         let limits = Limits::default();
-        let engine = EngineConfig {
-            instances: 1,
-            memory: limits.memory,
-            table_elements: limits.table_elements,
-            wasm_stack: GatewayLimits::default().wasm_stack,
-            cache: None,
-        };
-        let runtime = match Runtime::new(&engine) {
+        let runtime = match Runtime::new(&EngineConfig::for_one(limits.memory, limits.table_elements)) {
             Ok(runtime) => Arc::new(runtime),
             Err(error) => return self.problem(&error),
         };

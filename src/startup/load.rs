@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::config::{Arrival, ModuleRef, Preparation, ScriptConfig, Sha256};
-use crate::observe::sha256_hex;
+use crate::spelling::sha256_hex;
 use crate::wasm::{CodeOrigin, Program, Runtime, TrustedCode, is_precompiled};
 
 use super::refusal::LoadError;
@@ -289,9 +289,7 @@ mod tests {
     use crate::wasm::EngineConfig;
 
     fn runtime() -> Runtime {
-        let config =
-            EngineConfig { instances: 1, memory: 1 << 20, table_elements: 100, wasm_stack: 512 << 10, cache: None };
-        Runtime::new(&config).expect("an engine")
+        Runtime::new(&EngineConfig::for_one(1 << 20, 100)).expect("an engine")
     }
 
     /// Between checking a file and reading it again there is time for somebody who may write to the cache.

@@ -13,7 +13,6 @@
 //! | `<SHA-256 of the module>-<engine>.cwasm` | its code; last modified when it was last used |
 //! | `<random>.partial` | a file that is being written |
 
-use std::fmt::Write as _;
 use std::fs::{File, FileTimes};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -109,7 +108,7 @@ impl CompiledCode {
 
     /// Keeps the code for `engine` of what has this SHA-256, in place of what is there.
     pub fn keep(&self, digest: &str, engine: &Engine, code: &[u8]) -> io::Result<()> {
-        let (name, partial) = (name(digest, engine), partial_name()?);
+        let (name, partial) = (name(digest, engine), cache::random_name()? + cache::PARTIAL_CODE);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mut file = File::from(openat(&self.directory, &partial, flags, Mode::RUSR | Mode::WUSR)?);
         // Not synchronised: what a crash of the system leaves behind breaks the seal.
@@ -125,17 +124,6 @@ fn name(digest: &str, engine: &Engine) -> String {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
     format!("{digest}-{:016x}{}", hasher.finish(), cache::CODE)
-}
-
-fn partial_name() -> io::Result<String> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
-    let mut name = String::new();
-    for byte in random {
-        // Writing to a string does not fail.
-        let _ = write!(name, "{byte:02x}");
-    }
-    Ok(name + cache::PARTIAL_CODE)
 }
 
 fn seal(name: &str, code: &[u8]) -> [u8; SEAL] {

@@ -7,6 +7,7 @@ use std::path::Path;
 use wasmtime::component::Component;
 use wasmtime::{Cache, Engine, Module};
 
+use crate::cache::Exposure;
 use crate::config::CompilationCache;
 
 use super::cache::{CacheError, CompiledCode, MachineCode};
@@ -16,7 +17,7 @@ use super::engine_cache::EngineCache;
 use super::modules::Modules;
 use super::precompiled::{self, TrustedCode};
 use super::script::Code;
-use super::{Error, Program, Runtime, component, engine};
+use super::{Error, Program, Runtime, engine, is_component};
 
 /// Where the code of a program came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,10 +80,7 @@ impl Keeping {
 
 fn directory(path: &Path) -> Option<CompiledCode> {
     let cannot = |error: &CacheError| match error {
-        CacheError::Exposed(exposure) => {
-            let (reason, help) = (exposure.to_string(), exposure.help());
-            tracing::warn!(reason, help, "compiled code is not kept where somebody else could change it");
-        }
+        CacheError::Exposed(exposure) => warn_of(exposure),
         // Nobody has asked for it.
         CacheError::Open(error) => {
             let directory = path.display();
@@ -90,6 +88,12 @@ fn directory(path: &Path) -> Option<CompiledCode> {
         }
     };
     CompiledCode::open(path).inspect_err(cannot).ok()
+}
+
+/// Compiled code would be run as it is found.
+pub(super) fn warn_of(exposure: &Exposure) {
+    let (reason, help) = (exposure.to_string(), exposure.help());
+    tracing::warn!(reason, help, "compiled code is not kept where somebody else could change it");
 }
 
 /// What the compiler makes.
@@ -145,7 +149,7 @@ impl Runtime {
 /// The ahead-of-time code of a module or component, binary or text, for the engine of any server.
 pub fn ahead_of_time(bytes: &[u8]) -> Result<Vec<u8>, Error> {
     let engine = |form| engine::for_compiling(form).map_err(Error::Engine);
-    let code = match component::is_component(bytes) {
+    let code = match is_component(bytes) {
         true => engine(Form::Component)?.precompile_component(bytes),
         false => engine(Form::Module)?.precompile_module(bytes),
     };

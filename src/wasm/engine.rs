@@ -25,6 +25,14 @@ pub struct EngineConfig {
     pub cache: Option<CompilationCache>,
 }
 
+impl EngineConfig {
+    /// For one guest at a time with so much memory and so many table elements, and the stack that guests usually have.
+    pub fn for_one(memory: usize, table_elements: usize) -> Self {
+        let wasm_stack = GatewayLimits::default().wasm_stack;
+        Self { instances: 1, memory, table_elements, wasm_stack, cache: None }
+    }
+}
+
 /// Room for guests that have ended but whose memory is not back yet.
 const SPARE_INSTANCES: u32 = 32;
 
@@ -85,8 +93,7 @@ pub(super) fn for_components(config: &EngineConfig, cache: Option<&Cache>) -> Re
 
 /// Makes an engine that only compiles, for any server's: what differs between theirs does not change the code.
 pub(super) fn for_compiling(form: Form) -> Result<Engine> {
-    let wasm_stack = GatewayLimits::default().wasm_stack;
-    let config = EngineConfig { instances: 0, memory: 0, table_elements: 0, wasm_stack, cache: None };
+    let config = EngineConfig::for_one(0, 0);
     Engine::new(&match form {
         Form::Module => modules(&config, None),
         Form::Component => components(&config, None),

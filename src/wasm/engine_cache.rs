@@ -12,7 +12,7 @@ use wasmtime::{Cache, CacheConfig, Result};
 use crate::cache;
 use crate::config::CompilationCache;
 
-use super::code::CodeOrigin;
+use super::code::{CodeOrigin, warn_of};
 
 /// Where the engine puts its files below the directory it is given.
 const BELOW: &str = "modules";
@@ -74,8 +74,7 @@ fn is_private(directory: &Path) -> std::io::Result<bool> {
     cache::create(&below)?;
     for path in [directory, below.as_path()] {
         if let Some(exposure) = cache::exposure(path)? {
-            let (reason, help) = (exposure.to_string(), exposure.help());
-            tracing::warn!(reason, help, "compiled code is not kept where somebody else could change it");
+            warn_of(&exposure);
             return Ok(false);
         }
     }

@@ -29,7 +29,7 @@ mod streams;
 mod timers;
 
 pub use code::{CodeOrigin, ahead_of_time};
-pub use component::{Incoming, RequestBody};
+pub use component::{Incoming, RequestBody, is_component};
 pub use contents::{Contents, ContentsError, Extern, Form, contents};
 pub use engine::EngineConfig;
 pub use precompiled::{TrustError, TrustedCode, is_precompiled};
@@ -138,7 +138,7 @@ impl Runtime {
     /// Compiles a module or a component, binary or text, with the SHA-256 `digest`, and links it. Takes as long as it is
     /// large: not for a thread that serves requests.
     pub fn compile(&self, bytes: &[u8], digest: &str) -> Result<(Program, CodeOrigin), Error> {
-        if component::is_component(bytes) {
+        if is_component(bytes) {
             let components = self.components()?;
             let (component, origin) = self.keeping.code::<Component>(&components.engine, bytes, digest)?;
             Ok((self.program(Code::Component(components.link(&component)?)), origin))

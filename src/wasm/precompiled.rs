@@ -16,14 +16,10 @@ use std::os::unix::fs::MetadataExt as _;
 use wasmtime::component::Component;
 use wasmtime::{Engine, Module, Precompiled, Result};
 
-/// Whether something with this owner and mode can be written to by nobody else than this user and root.
-pub(super) fn only_ours_to_write(owner: u32, mode: u32) -> bool {
-    const OTHERS_WRITE: u32 = 0o022;
-    (owner == rustix::process::geteuid().as_raw() || owner == 0) && mode & OTHERS_WRITE == 0
-}
+use crate::cache::only_ours_to_write;
 
 fn is_private(found: &Metadata) -> bool {
-    found.is_file() && only_ours_to_write(found.uid(), found.mode())
+    found.is_file() && only_ours_to_write(found)
 }
 
 /// An open file that nobody else can have written.

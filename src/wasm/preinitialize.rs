@@ -12,11 +12,11 @@ use futures_util::FutureExt as _;
 use wasmtime::{ExternType, Instance, Module, Store, UpdateDeadline, Val};
 use wasmtime_wizer::{InstanceState, ModuleContext, SnapshotVal, ValType, Wizer};
 
-use crate::observe::sha256_hex;
+use crate::spelling::sha256_hex;
 
 use super::initializer::{self, Exited, Initializing};
 use super::memory::MemoryBudget;
-use super::{Error, Runtime, component};
+use super::{Error, Runtime, is_component};
 
 /// The names an initialiser is exported under; the first is what wizer's headers for C and C++ write.
 const INITIALIZERS: [&str; 2] = ["wizer.initialize", "wizer-initialize"];
@@ -74,7 +74,7 @@ impl Runtime {
     /// Runs the initialiser of a module, binary or text, with the SHA-256 `digest`. Takes as long as the initialiser: not for a
     /// thread that serves requests.
     pub fn preinitialize(&self, bytes: &[u8], digest: &str) -> Result<Preinitialized, PreinitializeError> {
-        if component::is_component(bytes) {
+        if is_component(bytes) {
             return Err(PreinitializeError::Component);
         }
         let binary = wat::parse_bytes(bytes).map_err(|error| Error::Compile(wasmtime::Error::new(error)))?;
@@ -200,9 +200,7 @@ mod tests {
             (i32.store8 (i32.const 300) (i32.const 42))))"#;
 
     fn runtime() -> Runtime {
-        let config =
-            EngineConfig { instances: 1, memory: 1 << 20, table_elements: 10, wasm_stack: 1 << 18, cache: None };
-        Runtime::new(&config).expect("an engine")
+        Runtime::new(&EngineConfig::for_one(1 << 20, 10)).expect("an engine")
     }
 
     #[test]

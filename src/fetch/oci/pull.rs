@@ -11,9 +11,10 @@ use std::time::Instant;
 
 use crate::cache::{self, NOTES, Note};
 use crate::config::{Arrival, Sha256};
-use crate::fetch::disk::{sha256, sha256_hex};
+use crate::fetch::disk::sha256;
 use crate::fetch::progress::{Counted, Progress};
 use crate::fetch::store::{Store, StoreError};
+use crate::spelling::sha256_hex;
 
 use super::download::{LARGEST_MANIFEST, Sent};
 use super::error::PullError;

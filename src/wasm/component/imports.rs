@@ -114,13 +114,7 @@ mod tests {
 
     #[test]
     fn the_list_of_imports_is_what_is_linked() {
-        let config = engine::EngineConfig {
-            instances: 1,
-            memory: 1 << 16,
-            table_elements: 10,
-            wasm_stack: 1 << 17,
-            cache: None,
-        };
+        let config = engine::EngineConfig::for_one(1 << 16, 10);
         let engine = engine::for_components(&config, None).expect("an engine");
         let mut linker = linker(&engine).expect("a linker");
         // A name that is taken cannot be taken a second time.

@@ -52,7 +52,7 @@ const HANDLES: usize = 10_000;
 
 /// Whether the bytes are a component: in binary, modules have the same magic number and another version behind it; in
 /// text, components begin with another word.
-pub(super) fn is_component(bytes: &[u8]) -> bool {
+pub fn is_component(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\0asm\x0d\0\x01\0") || without_comments(bytes).starts_with(b"(component")
 }
 

@@ -1,9 +1,13 @@
-//! How do numbers and addresses become text in no time?
+//! How is spelt what more than one room writes?
 //!
-//! `std::fmt` does the same in ten times as many instructions, which shows where it is done for each request.
+//! Numbers and addresses in no time: `std::fmt` does the same in ten times as many instructions, which shows where it is done
+//! for each request. Versions of HTTP, bytes and digests in one way everywhere.
 
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr};
+
+use http::Version;
+use sha2::{Digest as _, Sha256};
 
 /// Appends a number in decimal.
 pub fn push_number(text: &mut String, number: u64) {
@@ -31,6 +35,31 @@ fn push_ipv4(text: &mut String, address: Ipv4Addr) {
     }
 }
 
+/// What a version of HTTP is called in SERVER_PROTOCOL (RFC 3875 §4.1.16) and in the log.
+pub fn http_version(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_09 => "HTTP/0.9",
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2.0",
+        Version::HTTP_3 => "HTTP/3.0",
+        _ => "HTTP/1.1",
+    }
+}
+
+/// Bytes as hexadecimal digits, lower case.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// The SHA-256 of `bytes` in lower-case hexadecimal digits.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,5 +76,11 @@ mod tests {
             push_number(&mut text, number);
             assert_eq!(text, number.to_string());
         }
+    }
+
+    #[test]
+    fn bytes_are_lower_case_digits_with_their_zeros() {
+        assert_eq!(hex(&[0, 0x0a, 0xff]), "000aff");
+        assert_eq!(sha256_hex(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     }
 }
