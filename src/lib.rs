@@ -8,19 +8,21 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+mod bindle;
 pub mod cache;
 pub mod cgi;
 pub mod config;
 pub mod fetch;
 mod gateway;
+mod net;
 pub mod observe;
 mod outbound;
+mod registry;
 mod route;
+mod runtime;
 pub mod server;
 mod spelling;
 pub mod startup;
 mod strings;
-mod trust;
-mod wasm;
 
-pub use gateway::{AnswerBody, BrokenOff, Gateway};
+pub use crate::gateway::{AnswerBody, BrokenOff, Gateway};

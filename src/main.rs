@@ -3,15 +3,14 @@
 //! Exit code 0 is for what was done, a server that was asked to stop among it; 1 for what could not be; 2 for a command line
 //! that makes no sense.
 
-mod args;
-mod commands;
+mod cli;
 
 use std::process::ExitCode;
 
-use commands::say;
+use crate::cli::commands::say;
 
 fn main() -> ExitCode {
-    args::parse().run().unwrap_or_else(|error| {
+    cli::args::parse().run().unwrap_or_else(|error| {
         report(&error);
         ExitCode::FAILURE
     })

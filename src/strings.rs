@@ -97,7 +97,7 @@ impl fmt::Debug for StringBlock {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::strings::*;
 
     #[test]
     fn strings_come_back_as_they_went_in() {

@@ -91,7 +91,7 @@ pub(crate) fn exposure_of(_: &Path, _: &Metadata) -> Option<Exposure> {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use super::*;
+    use crate::cache::directory::*;
     use std::os::unix::fs::PermissionsExt as _;
 
     #[test]

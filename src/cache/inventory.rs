@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use crate::config::Sha256;
 
-use super::{ASSETS, CODE, COMPILED, Caches, INVOICES, NOTES, Note, PARTIAL, PARTIAL_CODE, VIEWS};
+use crate::cache::{ASSETS, CODE, COMPILED, Caches, INVOICES, NOTES, Note, PARTIAL, PARTIAL_CODE, VIEWS};
 
 /// No invoice is larger; of one that is the name is not shown.
 const LARGEST_INVOICE: u64 = 4 << 20;

@@ -12,20 +12,22 @@
 //! | `prune` | what of it can go? |
 
 mod directory;
-mod holding;
+pub(crate) mod disk;
 mod inventory;
+mod lock;
 mod note;
 mod prune;
+pub(crate) mod store;
 #[cfg(test)]
 mod tests;
 
-pub use directory::Exposure;
-pub(crate) use directory::{create, exposure, exposure_of, only_ours_to_write, random_name};
-pub(crate) use holding::{Hold, renew, touch};
-pub use inventory::{Entry, Kind, list};
-pub(crate) use note::Note;
-pub(crate) use prune::sweep_compiled;
-pub use prune::{PruneError, Pruned, prune};
+pub use crate::cache::directory::Exposure;
+pub(crate) use crate::cache::directory::{create, exposure, exposure_of, only_ours_to_write, random_name};
+pub use crate::cache::inventory::{Entry, Kind, list};
+pub(crate) use crate::cache::lock::{Hold, renew, touch};
+pub(crate) use crate::cache::note::Note;
+pub(crate) use crate::cache::prune::sweep_compiled;
+pub use crate::cache::prune::{PruneError, Pruned, prune};
 
 use std::path::{Path, PathBuf};
 

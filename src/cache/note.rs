@@ -50,7 +50,7 @@ impl Note {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::cache::note::*;
 
     #[test]
     fn a_note_is_read_as_it_was_written_and_nothing_else_is() {

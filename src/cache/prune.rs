@@ -13,8 +13,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::config::Sha256;
 
-use super::inventory::{entries_of, statistics_of};
-use super::{COMPILED, Caches, Entry, Hold, Kind, NOTES, Note, list};
+use crate::cache::inventory::{entries_of, statistics_of};
+use crate::cache::{COMPILED, Caches, Entry, Hold, Kind, NOTES, Note, list};
 
 /// How long to wait for servers that start.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::config::Sha256;
 
-use super::*;
+use crate::cache::*;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 

@@ -84,7 +84,7 @@ fn fill_in(pieces: &[Piece], uri: &Uri) -> StringBlock {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::cgi::command_line::*;
 
     fn arguments(target: &str, template: Option<&str>) -> Vec<String> {
         let line = template.map_or_else(CommandLine::default, CommandLine::from_template);

@@ -101,7 +101,7 @@ fn is_port(text: &str) -> bool {
 mod tests {
     use http::HeaderValue;
 
-    use super::*;
+    use crate::cgi::endpoint::*;
 
     fn address(https: bool, hostname: Option<&str>, target: &str, host: Option<&[u8]>) -> String {
         let endpoint = Endpoint::new(https, hostname);

@@ -4,7 +4,7 @@
 //! and mixtures will do. `gateway` feeds what the script prints, in whatever pieces it comes, until the end is found;
 //! `response` then says what the fields mean.
 
-use super::response::{HeadError, ResponseHead};
+use crate::cgi::response::{HeadError, ResponseHead};
 
 /// Collects the header part of a script's output. What it finds does not depend on how the output is cut into pieces.
 #[derive(Clone, Debug)]
@@ -76,7 +76,7 @@ impl HeadReader {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::cgi::head_reader::*;
 
     /// Feeds `output` cut at `cuts`; yields the head and where the body begins, or the error.
     fn read(output: &[u8], limit: usize, cuts: &[usize]) -> Result<(ResponseHead, usize), HeadError> {

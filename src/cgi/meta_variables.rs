@@ -11,8 +11,8 @@ use http::header::{CONTENT_TYPE, HOST, HeaderMap};
 use http::{Method, Uri, Version};
 use percent_encoding::percent_decode_str;
 
-use super::endpoint::{Endpoint, without_userinfo};
-use super::request_headers::{HeaderFilter, PREFIX, text};
+use crate::cgi::endpoint::{Endpoint, without_userinfo};
+use crate::cgi::request_headers::{HeaderFilter, PREFIX, text};
 use crate::route::RoutePattern;
 use crate::spelling::{http_version, push_address, push_number};
 use crate::strings::StringBlock;

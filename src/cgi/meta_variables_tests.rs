@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use http::header::{HeaderName, HeaderValue};
 
-use super::*;
+use crate::cgi::meta_variables::*;
 use crate::route::RouteTable;
 
 /// A request and the place where it arrives, to be varied by each test.

@@ -18,9 +18,9 @@ mod meta_variables;
 mod request_headers;
 mod response;
 
-pub use command_line::CommandLine;
-pub use endpoint::Endpoint;
-pub use head_reader::HeadReader;
-pub use meta_variables::{BadRequest, RequestHead, RouteVariables};
-pub(crate) use request_headers::remove_withheld;
-pub use response::{Dropped, HeadError, Kind, Reason, ResponseHead, keep_allowed_trailers};
+pub use crate::cgi::command_line::CommandLine;
+pub use crate::cgi::endpoint::Endpoint;
+pub use crate::cgi::head_reader::HeadReader;
+pub use crate::cgi::meta_variables::{BadRequest, RequestHead, RouteVariables};
+pub(crate) use crate::cgi::request_headers::remove_withheld;
+pub use crate::cgi::response::{Dropped, HeadError, Kind, Reason, ResponseHead, keep_allowed_trailers};

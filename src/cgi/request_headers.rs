@@ -128,7 +128,7 @@ pub(super) fn text(value: &HeaderValue) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::cgi::request_headers::*;
 
     fn variables(filter: &HeaderFilter, fields: &[(&str, &[u8])]) -> Vec<String> {
         let mut headers = HeaderMap::new();

@@ -1,6 +1,6 @@
 //! What header parts mean, rule by rule.
 
-use super::*;
+use crate::cgi::response::*;
 
 fn parse(text: &str) -> Result<ResponseHead, HeadError> {
     ResponseHead::parse(text.as_bytes())

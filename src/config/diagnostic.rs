@@ -1,7 +1,7 @@
 //! How is a problem in the configuration shown to the operator?
 //!
 //! Every file of this folder makes diagnostics instead of failing at the first problem; later stages of start-up make
-//! them too, with a [`Place`] from an [`Origin`](super::Origin). `main` prints them and stops if one is an error.
+//! them too, with a [`Place`] from an [`Origin`](crate::config::Origin). `main` prints them and stops if one is an error.
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
@@ -246,7 +246,7 @@ fn visible(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::config::diagnostic::*;
 
     fn plain(text: &str, span: Range<usize>) -> String {
         let file = SourceFile::new("modules.toml", text);

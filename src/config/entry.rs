@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use super::file::{must_be_directory, must_be_file, relative_paths};
-use super::values::{Fault, Report, Value, boolean, count, string, table};
-use super::{BindleId, Key, Limits, ModuleRef, Origin, Preparation, ScriptConfig, ServerEnvironment, Volume};
-use super::{allowed_hosts, environment};
+use crate::config::reader::file::{must_be_directory, must_be_file, relative_paths};
+use crate::config::reader::values::{Fault, Report, Value, boolean, count, string, table};
+use crate::config::{BindleId, Key, Limits, ModuleRef, Origin, Preparation, ScriptConfig, ServerEnvironment, Volume};
+use crate::config::{allowed_hosts, environment};
 use crate::route::RoutePattern;
 
 const KEYS: [&str; 17] = [

@@ -102,7 +102,7 @@ impl fmt::Display for Hostname {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::config::hostname::*;
 
     #[test]
     fn a_hostname_is_a_name_and_perhaps_a_port() {

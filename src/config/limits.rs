@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
-use super::values::{self, Fault, Report, Value, count, duration, size, size_or_unlimited};
+use crate::config::reader::values;
+use crate::config::reader::values::{Fault, Report, Value, count, duration, size, size_or_unlimited};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -278,8 +279,8 @@ fn fitting(number: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::SourceFile;
-    use super::*;
+    use crate::config::SourceFile;
+    use crate::config::limits::*;
 
     fn read(text: &str) -> (AllLimits, Vec<String>) {
         let file = SourceFile::new("modules.toml", text);

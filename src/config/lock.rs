@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use toml::de::DeTable;
 
-use super::manifest::syntax;
-use super::values::{Fault, Report, Value, array, count, string, table};
-use super::{Diagnostic, LockFile, Options, Place, Sha256, Source, SourceFile, file};
+use crate::config::manifest::syntax;
+use crate::config::reader::file;
+use crate::config::reader::values::{Fault, Report, Value, array, count, string, table};
+use crate::config::{Diagnostic, LockFile, Options, Place, Sha256, Source, SourceFile};
 
 /// The name of the file.
 pub const LOCK_FILE: &str = "wagi.lock";
@@ -194,7 +195,7 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::config::lock::*;
 
     fn parsed(text: &str) -> (Vec<LockedModule>, Vec<String>) {
         let file = SourceFile::new("wagi.lock", text);

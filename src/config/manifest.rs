@@ -9,10 +9,12 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::entry;
-use super::limits::AllLimits;
-use super::values::{Fault, Report, Value, array, string, table};
-use super::{Diagnostic, Hostname, ScriptConfig, ServerEnvironment, SourceFile, concealed, file};
+use crate::config::entry;
+use crate::config::environment::redaction;
+use crate::config::limits::AllLimits;
+use crate::config::reader::file;
+use crate::config::reader::values::{Fault, Report, Value, array, string, table};
+use crate::config::{Diagnostic, Hostname, ScriptConfig, ServerEnvironment, SourceFile};
 
 /// No modules.toml is larger than this many bytes: thousands of modules fit.
 const LARGEST_FILE: u64 = 4 << 20;
@@ -59,17 +61,17 @@ pub(super) fn parse(file: &Arc<SourceFile>, given: &Given<'_>) -> (Manifest, Vec
         conceal(file, root.get_ref(), &report);
         manifest.walk(root.get_ref(), given, &mut report);
     } else {
-        file.conceal(concealed::pieces(file.text()));
+        file.conceal(redaction::pieces(file.text()));
     }
     (manifest, report.finish())
 }
 
 /// Conceals what is not to be shown of a file with this tree.
 fn conceal(file: &SourceFile, root: &DeTable<'_>, report: &Report) {
-    let mut concealed = concealed::values(root);
+    let mut concealed = redaction::values(root);
     if report.errors() > 0 {
         // A value that stands there twice is in the tree once.
-        concealed.extend(concealed::pieces(file.text()));
+        concealed.extend(redaction::pieces(file.text()));
     }
     file.conceal(concealed);
 }
@@ -124,7 +126,7 @@ fn default_host(value: &DeValue<'_>) -> Result<Hostname, Fault> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::config::manifest::*;
 
     fn parsed(file: &Arc<SourceFile>, environment: &[(String, String)], strict: bool) -> (Manifest, Vec<Diagnostic>) {
         parse(file, &Given { environment, server: &ServerEnvironment::default(), strict })

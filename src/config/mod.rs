@@ -24,14 +24,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 mod allowed_hosts;
-mod cache;
-mod concealed;
+mod code_cache;
 mod diagnostic;
 mod entry;
-mod env_file;
 mod environment;
-mod expansion;
-mod file;
 mod hostname;
 mod invoice;
 mod limits;
@@ -39,25 +35,25 @@ mod lock;
 mod manifest;
 mod module_ref;
 mod options;
-mod origin;
-mod spelling;
-mod values;
+mod reader;
 
-pub use allowed_hosts::{AllowedHost, AllowedHosts, HostError};
-pub use cache::{CompilationCache, compilation_cache, usual_compiled};
-pub use diagnostic::{Diagnostic, Place, Severity, SourceFile};
-pub use env_file::{PairError, parse_pair};
-pub use hostname::{Hostname, HostnameError};
-pub use invoice::{BindleConfig, BindleId, BindleIdError, Sha256};
-pub(crate) use invoice::{BindleScript, LARGEST_INVOICE, Parcel, read_invoice};
-pub use limits::{ConnectionLimits, GatewayLimits, LARGEST_MODULE, Limits};
-pub use lock::{LOCK_FILE, Lock, LockedModule};
-pub use module_ref::{Arrival, Fetched, ModuleRef, ModuleRefError};
-pub use options::{BindleLocation, LockFile, Login, Options, PullPolicy, Registries, ServerEnvironment, Source};
-pub use origin::{Key, Origin};
+pub use crate::config::allowed_hosts::{AllowedHost, AllowedHosts, HostError};
+pub use crate::config::code_cache::{CompilationCache, compilation_cache, usual_compiled};
+pub use crate::config::diagnostic::{Diagnostic, Place, Severity, SourceFile};
+pub use crate::config::environment::env_file::{PairError, parse_pair};
+pub use crate::config::hostname::{Hostname, HostnameError};
+pub use crate::config::invoice::{BindleConfig, BindleId, BindleIdError, Sha256};
+pub(crate) use crate::config::invoice::{BindleScript, LARGEST_INVOICE, Parcel, read_invoice};
+pub use crate::config::limits::{ConnectionLimits, GatewayLimits, LARGEST_MODULE, Limits};
+pub use crate::config::lock::{LOCK_FILE, Lock, LockedModule};
+pub use crate::config::module_ref::{Arrival, Fetched, ModuleRef, ModuleRefError};
+pub use crate::config::options::{
+    BindleLocation, LockFile, Login, Options, PullPolicy, Registries, ServerEnvironment, Source,
+};
+pub use crate::config::reader::origin::{Key, Origin};
 
+use crate::config::manifest::{Given, Manifest};
 use crate::route::RoutePattern;
-use manifest::{Given, Manifest};
 
 /// Everything the operator asked for, with no default left open.
 #[derive(Clone, Debug)]
@@ -189,10 +185,10 @@ impl Config {
         let mut problems = Vec::new();
         let mut environment = Vec::new();
         for path in &options.env_files {
-            env_file::read(path, &mut environment, &mut problems);
+            environment::env_file::read(path, &mut environment, &mut problems);
         }
         for (name, value) in &options.env {
-            env_file::set(&mut environment, name, value);
+            environment::env_file::set(&mut environment, name, value);
         }
         let mut bindle = None;
         let manifest = match &options.source {
@@ -203,7 +199,7 @@ impl Config {
             }
             Source::Module(path) => alone(path, environment, &mut problems),
             Source::Bindle { id, location } => {
-                bindle = self::bindle(id, location, environment, options.strict, &mut problems);
+                bindle = crate::config::bindle(id, location, environment, options.strict, &mut problems);
                 Manifest::default()
             }
         };
@@ -274,8 +270,8 @@ fn bindle(
 
 /// One module that answers every request.
 fn alone(path: &std::path::Path, environment: Vec<(String, String)>, problems: &mut Vec<Diagnostic>) -> Manifest {
-    if let Err(fault) = file::must_be_file(path) {
-        problems.push(Diagnostic::error(fault).help(file::relative_paths()));
+    if let Err(fault) = crate::config::reader::file::must_be_file(path) {
+        problems.push(Diagnostic::error(fault).help(crate::config::reader::file::relative_paths()));
         return Manifest::default();
     }
     let script = ScriptConfig::alone(ModuleRef::File(path.to_owned()), environment);
@@ -295,7 +291,7 @@ impl fmt::Debug for ScriptConfig {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::config::*;
 
     fn here() -> PathBuf {
         PathBuf::from("Cargo.toml")

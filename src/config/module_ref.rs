@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::Sha256;
+use crate::config::Sha256;
 
 /// Where a module is to be had.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -160,7 +160,7 @@ impl fmt::Display for ModuleRef {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::config::module_ref::*;
 
     /// WAGI: what does not parse as a URL is a path.
     #[test]

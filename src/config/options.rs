@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Hostname, LogFormat, TlsFiles};
+use crate::config::{Hostname, LogFormat, TlsFiles};
 
 /// Command line and environment variables in plain types.
 #[derive(Clone)]

@@ -10,8 +10,9 @@ use serde_json::Value;
 
 use crate::config::{Diagnostic, Fetched, LARGEST_MODULE, ModuleRef, Registries, ScriptConfig};
 
-use super::store::Store;
-use super::{Progress, bindle, oci};
+use crate::bindle;
+use crate::cache::store::Store;
+use crate::fetch::Progress;
 
 /// An artifact that is here now.
 pub struct Artifact {
@@ -31,13 +32,13 @@ pub async fn artifact(
     progress: Arc<dyn Progress>,
     problems: &mut Vec<Diagnostic>,
 ) -> Option<Artifact> {
-    let named = oci::without_scheme(reference).to_owned();
+    let named = crate::registry::without_scheme(reference).to_owned();
     let mut scripts = vec![ScriptConfig::alone(ModuleRef::Oci(named), Vec::new())];
-    let means = oci::Means { registries, largest_module: LARGEST_MODULE, progress, lock: None };
+    let means = crate::registry::Means { registries, largest_module: LARGEST_MODULE, progress, lock: None };
     let pulling = tokio::task::spawn_blocking(move || {
         let store =
             Store::open(module_cache.as_deref()).map_err(|error| bindle::unusable(module_cache.as_deref(), &error))?;
-        let found = oci::complete(&mut scripts, &store, means);
+        let found = crate::registry::complete(&mut scripts, &store, means);
         Ok::<_, Box<Diagnostic>>((store, scripts, found))
     });
     match pulling.await {
@@ -70,10 +71,12 @@ fn layout(store: &Store, module: &Fetched) -> &'static str {
     let media_type = |described: Option<&Value>| Some(described?.get("mediaType")?.as_str()?.to_owned());
     let config = media_type(manifest.get("config")).unwrap_or_default();
     let layers = manifest.get("layers").and_then(Value::as_array);
-    let is_legacy =
-        layers.into_iter().flatten().any(|layer| media_type(Some(layer)).as_deref() == Some(oci::LEGACY_LAYER));
+    let is_legacy = layers
+        .into_iter()
+        .flatten()
+        .any(|layer| media_type(Some(layer)).as_deref() == Some(crate::registry::LEGACY_LAYER));
     match (config.as_str(), is_legacy) {
-        (oci::WASM_CONFIG, _) => "cncf",
+        (crate::registry::WASM_CONFIG, _) => "cncf",
         (_, true) => "legacy",
         _ => "other",
     }

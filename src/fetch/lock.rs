@@ -10,7 +10,7 @@ use std::path::Path;
 
 use crate::config::{Arrival, Diagnostic, Fetched, Key, Lock, LockedModule, ModuleRef, ScriptConfig, Sha256};
 
-use super::disk::{Stopped, copy_and_digest};
+use crate::cache::disk::{Stopped, copy_and_digest};
 use crate::cache::random_name;
 
 /// The lock file against a configuration.

@@ -22,51 +22,22 @@
 //! | `progress` | who wants to know how far a transfer is? |
 
 mod artifact;
-mod bindle;
-mod dial;
-mod directory;
-mod disk;
-mod http;
 mod lock;
-mod login;
-mod module;
-mod oci;
-mod progress;
-mod redirect;
-mod registries;
-mod server;
-mod store;
-#[cfg(test)]
-mod tests;
-mod tls;
-mod upload;
 
-pub use artifact::{Artifact, artifact};
-pub use lock::write_lock;
-pub use oci::{Layout, LoggedIn, LoggedOut, Publication, PulledModule};
-pub use progress::{Progress, Silent, Step};
-pub use registries::{log_in, log_out, pull, push};
-pub use store::Store;
+pub use crate::cache::store::Store;
+pub use crate::fetch::artifact::{Artifact, artifact};
+pub use crate::fetch::lock::write_lock;
+pub use crate::net::progress::{Progress, Silent, Step};
+pub use crate::registry::commands::{log_in, log_out, pull, push};
+pub use crate::registry::{Layout, LoggedIn, LoggedOut, Publication, PulledModule};
 
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cache;
-use crate::config::{BindleId, Config, Diagnostic, Lock, ModuleRef, ScriptConfig, Sha256};
+use crate::config::{Config, Diagnostic, Lock, ModuleRef, ScriptConfig};
 
-use lock::Comparison;
-
-/// Somewhere bindles are to be had. A new one is one more file with an implementation and an arm in `bindle::fetch`.
-///
-/// It is asked on threads that may block, by several at once, and trusted in nothing: who asks looks at every byte.
-trait Source: Sync {
-    /// The invoice of a bindle: the name to speak of it by, and its bytes, of which there may be `most` and one more.
-    fn invoice(&self, id: &BindleId, most: u64) -> Result<(String, Vec<u8>), Box<Diagnostic>>;
-
-    /// The bytes of a parcel of the bindle.
-    fn parcel(&self, id: &BindleId, sha256: &Sha256) -> io::Result<Box<dyn Read + '_>>;
-}
+use crate::fetch::lock::Comparison;
 
 /// Fetches the bindle that `config` names, if it names one, and adds its scripts; and the modules that its scripts name
 /// but that are not here. What is wrong is added to `problems`; if an error is among them, scripts are missing.
@@ -80,7 +51,7 @@ pub async fn complete(
 ) -> Option<Store> {
     let Some(asked) = config.bindle.take() else { return modules(config, problems, progress).await };
     let directory = home(config, problems);
-    let fetching = tokio::task::spawn_blocking(move || bindle::fetch(&asked, directory.as_deref()));
+    let fetching = tokio::task::spawn_blocking(move || crate::bindle::fetch(&asked, directory.as_deref()));
     let Ok(fetched) = fetching.await else {
         problems.push(Diagnostic::error("fetching the bindle failed: this is a defect of the server"));
         return None;
@@ -139,7 +110,7 @@ async fn modules(config: &mut Config, problems: &mut Vec<Diagnostic>, progress: 
         directory: any_elsewhere.then(|| home(config, problems)),
         lock: config.lock.clone(),
         is_lock_required: config.locked,
-        means: oci::Means {
+        means: crate::registry::Means {
             registries: config.registries.clone(),
             largest_module: config.limits.module_size,
             progress,
@@ -166,7 +137,7 @@ struct Fetching {
     directory: Option<Option<PathBuf>>,
     lock: Option<Lock>,
     is_lock_required: bool,
-    means: oci::Means,
+    means: crate::registry::Means,
 }
 
 impl Fetching {
@@ -180,13 +151,13 @@ impl Fetching {
                 Some(Ok(store)) => Some(store),
                 Some(Err((directory, error))) => {
                     scripts.clear();
-                    problems.push(*bindle::unusable(directory.as_deref(), &error));
+                    problems.push(*crate::bindle::unusable(directory.as_deref(), &error));
                     return (None, problems);
                 }
             };
         if let Some(store) = &store {
-            let mut modules = module::Modules::new(store, means.largest_module, lock.as_ref());
-            problems.extend(oci::complete(scripts, store, means));
+            let mut modules = crate::bindle::module::Modules::new(store, means.largest_module, lock.as_ref());
+            problems.extend(crate::registry::complete(scripts, store, means));
             scripts.retain_mut(|script| match modules.complete(script) {
                 Ok(()) => true,
                 Err(problem) => {

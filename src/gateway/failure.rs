@@ -9,10 +9,10 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::cgi::{BadRequest, HeadError};
+use crate::runtime::Ending;
 use crate::server::BodyError;
-use crate::wasm::Ending;
 
-use super::intake::TooLong;
+use crate::gateway::request_body::TooLong;
 
 /// Why a request could not be answered as the script would have it.
 #[derive(Debug, thiserror::Error)]

@@ -4,15 +4,15 @@
 //! request to the script, starts it, reads the head of what it prints and answers. It is a `tower` service that cannot
 //! fail: every failure is already a response.
 
-mod admission;
-mod answer;
-mod body;
+mod component_request;
+mod concurrency;
 mod failure;
-mod incoming;
-mod intake;
-mod opening;
+mod request_body;
+mod response;
+mod response_body;
+mod response_start;
 
-pub use body::{AnswerBody, BrokenOff};
+pub use crate::gateway::response_body::{AnswerBody, BrokenOff};
 
 use std::convert::Infallible;
 use std::error::Error as StdError;
@@ -33,14 +33,14 @@ use crate::cgi::{CommandLine, Endpoint, RequestHead, RouteVariables};
 use crate::config::{GatewayLimits, ScriptConfig};
 use crate::observe::{AccessLog, Record, RouteName};
 use crate::route::{RouteMatch, RoutePattern, RouteTable};
+use crate::runtime::{Incoming, Invocation, Run, Script};
 use crate::server::Peer;
-use crate::wasm::{Incoming, Invocation, Run, Script};
 
-use admission::{Admission, Places};
-use failure::Failure;
-use incoming::RouteFields;
-use intake::Shelf;
-use opening::{BodyUse, Opening};
+use crate::gateway::component_request::RouteFields;
+use crate::gateway::concurrency::{Admission, Places};
+use crate::gateway::failure::Failure;
+use crate::gateway::request_body::Shelf;
+use crate::gateway::response_start::{BodyUse, Opening};
 
 /// Answers requests. Clones share everything.
 #[derive(Clone)]
@@ -167,13 +167,13 @@ impl Gateway {
         let mut record = Box::new(Record::open(&shared.access_log, id, client, method, uri, parts.version));
         let matched = match shared.find(&parts) {
             Ok(matched) => matched,
-            Err(failure) => return answer::refused(&failure, record),
+            Err(failure) => return response::refused(&failure, record),
         };
-        let Target::Script(script) = matched.target else { return answer::healthy(record) };
+        let Target::Script(script) = matched.target else { return response::healthy(record) };
         record.route = Some(script.name.clone());
         match shared.run(script, &matched, &parts, client, body, &mut record).await {
-            Ok(opened) => answer::answered(opened, &parts.method, script, record),
-            Err(failure) => answer::refused(&failure, record),
+            Ok(opened) => response::answered(opened, &parts.method, script, record),
+            Err(failure) => response::refused(&failure, record),
         }
     }
 }
@@ -199,14 +199,14 @@ impl Shared {
         client: IpAddr,
         body: B,
         record: &mut Record,
-    ) -> Result<opening::Opened, Failure>
+    ) -> Result<response_start::Opened, Failure>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
         let run = match &route.told {
             Told::Cgi { variables, command_line } => {
-                let body = intake::intake(body, route.longest_body, &self.shelf).await?;
+                let body = request_body::intake(body, route.longest_body, &self.shelf).await?;
                 let head = RequestHead {
                     method: &parts.method,
                     uri: &parts.uri,
@@ -222,7 +222,7 @@ impl Shared {
                 Some(route.script.start(invocation, place))
             }
             Told::Http(fields) => {
-                let body = intake::passing(body, route.longest_body)?;
+                let body = request_body::passing(body, route.longest_body)?;
                 let head = fields.head(&self.endpoint, parts, (matched.path_info, client));
                 let place = self.admission.enter(&route.places).await?;
                 route.script.ask(Incoming { head, body, request: record.id() }, place)

@@ -12,8 +12,8 @@ use http::{Method, StatusCode, Uri, Version};
 use crate::config::LogFormat;
 use crate::spelling::{http_version, push_address, push_number};
 
-use super::lines::Lines;
-use super::{escape, time};
+use crate::observe::lines::Lines;
+use crate::observe::{escape, time};
 
 /// What a route is called in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -207,7 +207,7 @@ impl Drop for Record {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::observe::access::*;
 
     fn record() -> Record {
         let mut record = Record::open(

@@ -47,7 +47,7 @@ fn unicode(line: &mut String, character: char) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::observe::escape::*;
 
     #[test]
     fn whatever_comes_in_stays_on_one_line() {

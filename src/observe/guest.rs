@@ -14,12 +14,12 @@ use std::thread;
 use std::time::SystemTime;
 
 use crate::config::LogFormat;
+use crate::runtime::ErrorLog;
 use crate::spelling::sha256_hex;
-use crate::wasm::ErrorLog;
 
-use super::access::RouteName;
-use super::escape;
-use super::lines::Lines;
+use crate::observe::access::RouteName;
+use crate::observe::escape;
+use crate::observe::lines::Lines;
 
 /// The file that says which directory belongs to which route.
 const INDEX: &str = "index.tsv";
@@ -162,7 +162,7 @@ impl LogDirectory {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::observe::guest::*;
 
     #[test]
     fn the_directory_is_the_hash_of_the_pattern() {

@@ -121,7 +121,7 @@ impl Write for Lines {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::observe::lines::*;
 
     #[derive(Clone, Default)]
     struct Memory(Arc<Mutex<Vec<u8>>>);

@@ -9,7 +9,7 @@ mod guest;
 mod lines;
 mod time;
 
+pub use crate::observe::access::{AccessLog, Record, RouteName};
+pub use crate::observe::guest::{GuestLog, LogDirectory, LogFile};
+pub use crate::observe::lines::Lines;
 pub use crate::spelling::sha256_hex;
-pub use access::{AccessLog, Record, RouteName};
-pub use guest::{GuestLog, LogDirectory, LogFile};
-pub use lines::Lines;

@@ -45,7 +45,7 @@ fn push(line: &mut String, now: Duration) -> fmt::Result {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::observe::time::*;
 
     #[test]
     fn a_time_reads_as_it_would_worked_out_anew() {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use super::{Error, Limits};
+use crate::outbound::{Error, Limits};
 
 /// What one run may still pass. When it is dropped, what is under way has lost its owner.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ impl Passed {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::outbound::allowance::*;
 
     fn allowance(most_open: Option<u32>) -> Allowance {
         Allowance::new(&Limits { calls: 3, passed: 10, ..Limits::default() }, most_open)

@@ -11,9 +11,10 @@ use http::{Method, Request as HttpRequest};
 use http_body_util::{BodyExt, Full};
 use url::Url;
 
-use super::Error;
-use super::exchange::Upload;
-use super::policy::{self, Destination};
+use crate::outbound::Error;
+use crate::outbound::exchange::Upload;
+use crate::outbound::policy;
+use crate::outbound::policy::Destination;
 
 /// As much as servers take; it also bounds the work of reading them.
 const HEADERS_TEXT: usize = 64 * 1024;
@@ -124,7 +125,7 @@ fn connection_options(value: &HeaderValue) -> Vec<HeaderName> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::outbound::call::*;
 
     fn read(text: &[u8]) -> Result<Vec<(String, Vec<u8>)>, u32> {
         let headers = headers(text).map_err(|error| error.code())?;

@@ -21,11 +21,11 @@ use tokio_rustls::rustls::ClientConfig;
 use tower_service::Service;
 use url::{Host, Url};
 
-use super::internet::Internet;
-use super::link::Link;
-use super::lookups::Lookups;
-use super::policy::Policy;
-use super::{Error, Limits};
+use crate::net::resolve::Lookups;
+use crate::net::stream::Link;
+use crate::net::transport::Internet;
+use crate::outbound::policy::Policy;
+use crate::outbound::{Error, Limits};
 
 /// Addresses tried for one connection; with more, each had too little of the time.
 const ADDRESSES: usize = 4;

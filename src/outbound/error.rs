@@ -218,7 +218,7 @@ fn of_connecting(error: &io::Error) -> Nature {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::outbound::error::*;
 
     #[derive(Debug, thiserror::Error)]
     #[error("somebody else's")]

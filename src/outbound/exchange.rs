@@ -11,9 +11,9 @@ use http_body_util::combinators::UnsyncBoxBody;
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use super::call::Hop;
-use super::dial::Dialer;
-use super::{Calls, Error, Limits, Request, Response, redirect, response};
+use crate::outbound::call::Hop;
+use crate::outbound::dial::Dialer;
+use crate::outbound::{Calls, Error, Limits, Request, Response, redirect, response};
 
 /// Connections kept for the next call, per scheme, host and port; as many as could be of use to a module's guests.
 const IDLE_PER_HOST: usize = 64;

@@ -14,28 +14,22 @@
 //! | `lookups` | who resolves a name that many ask for at once? |
 //! | `internet` | which system calls does that take? |
 //! | `link` | what is a connection? |
-//! | `trust` | whose certificates are believed? |
 //! | `sessions` | which answers does a run hold? |
 //! | `error` | what went wrong, and with which code? |
 //!
 //! `startup` makes one [`Network`] and of it one [`Client`] per script; the imports of `wasi_experimental_http` hold
 //! the [`Sessions`] of their run and call the client, those of `wasi:http` hold its [`Allowance`]. The proxies in the server's environment are not used.
 
-mod address;
 mod allowance;
 mod call;
 mod dial;
 mod error;
 mod exchange;
-mod internet;
-mod link;
-mod lookups;
 mod policy;
 mod redirect;
 mod response;
 mod sessions;
 mod stream;
-mod trust;
 
 use std::error::Error as StdError;
 use std::path::Path;
@@ -52,20 +46,20 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout;
 use tokio_rustls::rustls::ClientConfig;
 
-use self::dial::Dialer;
-use self::exchange::Pool;
-use self::internet::{Internet, System};
-use self::policy::Policy;
 use crate::config::AllowedHosts;
-use crate::trust::TrustError;
+use crate::net::roots::TrustError;
+use crate::net::transport::{Internet, System};
+use crate::outbound::dial::Dialer;
+use crate::outbound::exchange::Pool;
+use crate::outbound::policy::Policy;
 
-pub use self::allowance::Allowance;
-pub use self::call::{Request, headers, method};
-pub use self::error::{Error, Nature};
-pub use self::policy::Destination;
-pub use self::response::Response;
-pub use self::sessions::Sessions;
-pub use self::stream::{Download, Patience, Streamed};
+pub use crate::outbound::allowance::Allowance;
+pub use crate::outbound::call::{Request, headers, method};
+pub use crate::outbound::error::{Error, Nature};
+pub use crate::outbound::policy::Destination;
+pub use crate::outbound::response::Response;
+pub use crate::outbound::sessions::Sessions;
+pub use crate::outbound::stream::{Download, Patience, Streamed};
 
 /// What all answers that runs hold may take together. Each is bounded, but not how many guests there are.
 const MEMORY: usize = 256 * 1024 * 1024;
@@ -129,9 +123,9 @@ impl Network {
     /// Reads the certificates of the system and those of `roots`, a PEM file. Connections live in the runtime `home`,
     /// whichever runtime a guest computes on.
     pub fn new(home: Handle, roots: Option<&Path>) -> Result<Self, TrustError> {
-        let store = crate::trust::roots(roots)?;
+        let store = crate::net::roots::roots(roots)?;
         let roots = store.len();
-        Ok(Self { roots, ..Self::with(home, trust::tls(store)?, Arc::new(System)) })
+        Ok(Self { roots, ..Self::with(home, crate::net::tls::with_roots(store)?, Arc::new(System)) })
     }
 
     fn with(home: Handle, tls: ClientConfig, internet: Arc<dyn Internet>) -> Self {
@@ -229,6 +223,3 @@ impl<T> Drop for Task<T> {
         self.0.abort();
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -23,9 +23,9 @@ use std::str;
 use http::Uri;
 use url::{Host, Position, Url};
 
-use super::Error;
-use super::address::Kind;
 use crate::config::AllowedHosts;
+use crate::net::address::Kind;
+use crate::outbound::Error;
 
 /// A URL that a script may call.
 #[derive(Clone, Debug)]

@@ -7,9 +7,9 @@ use http::header::{self, HeaderMap, HeaderName};
 use http::{Method, StatusCode};
 use url::Url;
 
-use super::Error;
-use super::call::Hop;
-use super::policy;
+use crate::outbound::Error;
+use crate::outbound::call::Hop;
+use crate::outbound::policy;
 
 /// Meant for whom the guest called, and for nobody that one names.
 const SECRETS: [HeaderName; 4] =
@@ -65,7 +65,7 @@ fn remove(headers: &mut HeaderMap, names: &[HeaderName]) {
 mod tests {
     use http::HeaderValue;
 
-    use super::*;
+    use crate::outbound::redirect::*;
 
     fn post() -> Hop {
         let mut headers = HeaderMap::new();

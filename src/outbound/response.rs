@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::{Error, Limits};
+use crate::outbound::{Error, Limits};
 
 /// What is set aside at once for a body that says how long it is. A word is not a byte.
 const FIRST_GUESS: u64 = 64 * 1024;

@@ -3,7 +3,7 @@
 //! The imports of `wasi_experimental_http` keep one [`Sessions`] per run. A handle is the lowest number that is free,
 //! the first one 0.
 
-use super::{Error, Limits, Response};
+use crate::outbound::{Error, Limits, Response};
 
 /// The answers one run holds.
 #[derive(Debug)]
@@ -105,7 +105,7 @@ impl Sessions {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::outbound::sessions::*;
 
     fn sessions(most: Option<u32>) -> Sessions {
         Sessions::new(&Limits { calls: 5, held: 10, ..Limits::default() }, most)

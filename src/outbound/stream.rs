@@ -18,8 +18,8 @@ use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
-use super::allowance::{Admitted, Allowance, Passed};
-use super::{Calls, Error, call, dial, policy, response};
+use crate::outbound::allowance::{Admitted, Allowance, Passed};
+use crate::outbound::{Calls, Error, call, dial, policy, response};
 
 /// How long a guest is willing to wait. None of it can be more than the limits of all calls.
 #[derive(Clone, Copy, Debug, Default)]

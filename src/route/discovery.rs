@@ -3,7 +3,7 @@
 //! WAGI's rule: at start a script's `_routes` function prints one route and one entry point per line. `startup` hands
 //! over what was printed and puts the result into the table in front of the script's own route.
 
-use super::RoutePattern;
+use crate::route::RoutePattern;
 
 /// One printed line: a route below the script's own and the function that answers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,8 +81,8 @@ fn parse_line(bytes: &[u8], line: usize) -> Result<Discovered, DiscoveryError> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::route::RouteTable;
+    use crate::route::discovery::*;
 
     fn routes(printed: &str) -> Vec<(String, String)> {
         let discovered = parse(printed.as_bytes()).expect("a list of routes");

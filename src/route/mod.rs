@@ -9,8 +9,8 @@ use std::collections::HashMap;
 pub mod discovery;
 mod pattern;
 
-pub use discovery::{Discovered, DiscoveryError};
-pub use pattern::RoutePattern;
+pub use crate::route::discovery::{Discovered, DiscoveryError};
+pub use crate::route::pattern::RoutePattern;
 
 /// An ordered list of routes with an index that finds the first match in one walk along the path.
 #[derive(Clone, Debug)]
@@ -108,7 +108,7 @@ impl Index {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::route::*;
 
     fn table(patterns: &[&str]) -> RouteTable<usize> {
         RouteTable::new(patterns.iter().enumerate().map(|(n, &text)| (RoutePattern::new(text), n)).collect())

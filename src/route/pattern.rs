@@ -85,7 +85,7 @@ impl fmt::Display for RoutePattern {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::route::pattern::*;
 
     /// WAGI: only a trailing `/...` is special; raw paths, segment boundaries.
     #[test]

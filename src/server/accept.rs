@@ -17,10 +17,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::connection::Terms;
-use super::shutdown::{Hub, Stage};
-use super::tally::{PanicNote, Tally};
-use super::{Peer, RequestBody};
+use crate::server::connection::Terms;
+use crate::server::counters::{PanicNote, Tally};
+use crate::server::shutdown::{Hub, Stage};
+use crate::server::{Peer, RequestBody};
 
 /// Pauses after a failed accept: the system lacks something that only time brings back.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -232,7 +232,7 @@ fn one_client(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::server::accept::*;
 
     fn addresses(most: usize) -> Arc<Addresses> {
         Arc::new(Addresses { most, counts: Mutex::default() })

@@ -80,7 +80,7 @@ impl Error {
             },
             Self::Pem { source: pem::Error::Io(_), .. } => Some("relative paths start from the current directory"),
             Self::Pem { .. } => Some("the file must be PEM text; convert DER with `openssl x509` or `openssl pkey`"),
-            Self::NothingInside { role, .. } if *role == super::tls::KEY => Some(
+            Self::NothingInside { role, .. } if *role == crate::server::tls::KEY => Some(
                 "expected `BEGIN PRIVATE KEY`, `BEGIN RSA PRIVATE KEY` or `BEGIN EC PRIVATE KEY`; encrypted keys cannot be used",
             ),
             Self::NothingInside { .. } => {

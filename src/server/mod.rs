@@ -11,16 +11,10 @@
 //! | `line`, `stream` | the socket and what is known about it |
 
 mod accept;
-mod body;
 mod connection;
-mod departure;
+mod counters;
 mod error;
-mod exchange;
-mod line;
-mod pace;
 mod shutdown;
-mod stream;
-mod tally;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -40,10 +34,10 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::config::{ConnectionLimits, ServerConfig};
 
-pub use body::{BodyError, RequestBody};
-pub use error::Error;
-pub use shutdown::{Signals, shutdown_signal};
-pub use tally::Tally;
+pub use crate::server::connection::request_body::{BodyError, RequestBody};
+pub use crate::server::counters::Tally;
+pub use crate::server::error::Error;
+pub use crate::server::shutdown::{Signals, shutdown_signal};
 
 /// Who sent a request. Found among the request's extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

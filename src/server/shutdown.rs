@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::AcqRel, Ordering::Acqui
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
-use super::Error;
+use crate::server::Error;
 
 /// The requests to stop that this process receives: SIGTERM and SIGINT, or Ctrl-C where there are no signals.
 #[derive(Debug)]

@@ -9,8 +9,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{self, ServerConfig};
 
-use super::Error;
 use crate::config::TlsFiles;
+use crate::server::Error;
 
 pub(super) const CERTIFICATE: &str = "TLS certificate";
 pub(super) const KEY: &str = "TLS key";

@@ -3,10 +3,11 @@
 //! Compiling, and running a module's initialiser. `wagi compile` and `wagi preinit` do it into files, with the engine as a
 //! server sets it up.
 
-pub use crate::wasm::is_component;
+pub use crate::runtime::is_component;
 
+use crate::runtime;
+use crate::runtime::{EngineConfig, PreinitializeError, Preinitialized, Runtime};
 use crate::spelling::sha256_hex;
-use crate::wasm::{self, EngineConfig, PreinitializeError, Preinitialized, Runtime};
 
 /// As much memory as a 32-bit module can have: nobody shares the machine with what a command runs.
 const MEMORY: usize = 4 << 30;
@@ -15,8 +16,8 @@ const MEMORY: usize = 4 << 30;
 const TABLE_ELEMENTS: usize = 1 << 20;
 
 /// The ahead-of-time code of a module or component, binary or text, for servers of this version on this kind of machine.
-pub fn compile(module: &[u8]) -> Result<Vec<u8>, wasm::Error> {
-    wasm::ahead_of_time(module)
+pub fn compile(module: &[u8]) -> Result<Vec<u8>, runtime::Error> {
+    runtime::ahead_of_time(module)
 }
 
 /// A module, binary or text, after its initialiser has run.

@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::route::{Discovered, DiscoveryError, discovery};
-use crate::wasm::{Ending, EntryError, Grants, Invocation, Program, ROUTES, Run, Script};
+use crate::runtime::{Ending, EntryError, Grants, Invocation, Program, ROUTES, Run, Script};
 
-use super::load::Wanted;
+use crate::startup::load::Wanted;
 
 /// The most a module may print to declare them.
 const LONGEST_LIST: u64 = 1 << 20;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{CompilationCache, Config, Diagnostic, ModuleRef, Preparation, ScriptConfig};
 
-use super::refusal::LoadError;
+use crate::startup::refusal::LoadError;
 
 /// Where compiled code is kept, unless a guest can write to it.
 pub(super) fn keep(config: &Config, problems: &mut Vec<Diagnostic>) -> Option<CompilationCache> {

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use crate::config::Limits;
 use crate::route::Discovered;
+use crate::runtime;
+use crate::runtime::{Contents, ContentsError, EngineConfig, Form, Grants, ROUTES, Runtime, Volumes};
 use crate::spelling::sha256_hex;
-use crate::wasm::{self, Contents, ContentsError, EngineConfig, Form, Grants, ROUTES, Runtime, Volumes};
 
-use super::discover::sub_routes;
+use crate::startup::discover::sub_routes;
 
 /// What is known about a module or component.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ pub struct Item {
 
 /// Looks at a module or component, binary or text. Compiles and runs it.
 pub async fn inspect(bytes: Vec<u8>) -> Result<Inspection, ContentsError> {
-    let contents = wasm::contents(&bytes)?;
+    let contents = runtime::contents(&bytes)?;
     let mut inspection = Inspection::new(&contents);
     inspection.run(&contents, bytes).await;
     Ok(inspection)
@@ -55,7 +56,7 @@ pub async fn inspect(bytes: Vec<u8>) -> Result<Inspection, ContentsError> {
 impl Inspection {
     fn new(contents: &Contents) -> Self {
         let item =
-            |found: &wasm::Extern| Item { module: found.module.clone(), name: found.name.clone(), kind: found.kind };
+            |found: &runtime::Extern| Item { module: found.module.clone(), name: found.name.clone(), kind: found.kind };
         let entry_points = contents.exports.iter().filter(|export| export.is_plain_function && export.name != ROUTES);
         Self {
             kind: kind(contents),
@@ -135,7 +136,7 @@ fn kind(contents: &Contents) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::startup::inspect::*;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_module_is_shown_with_what_a_start_would_find() {

@@ -14,10 +14,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::config::{Arrival, ModuleRef, Preparation, ScriptConfig, Sha256};
+use crate::runtime::{CodeOrigin, Program, Runtime, TrustedCode, is_precompiled};
 use crate::spelling::sha256_hex;
-use crate::wasm::{CodeOrigin, Program, Runtime, TrustedCode, is_precompiled};
 
-use super::refusal::LoadError;
+use crate::startup::refusal::LoadError;
 
 type Loaded = Result<Program, LoadError>;
 
@@ -284,9 +284,9 @@ fn word(code: Option<CodeOrigin>) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::config::Fetched;
-    use crate::wasm::EngineConfig;
+    use crate::runtime::EngineConfig;
+    use crate::startup::load::*;
 
     fn runtime() -> Runtime {
         Runtime::new(&EngineConfig::for_one(1 << 20, 100)).expect("an engine")

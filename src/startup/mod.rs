@@ -18,19 +18,20 @@ use std::path::PathBuf;
 use crate::cgi::Endpoint;
 use crate::config::{Config, Diagnostic};
 use crate::gateway::Gateway;
+use crate::net::roots::TrustError;
 use crate::observe::{AccessLog, Lines};
-use crate::trust::TrustError;
-use crate::wasm::{self, EngineConfig, Runtime};
+use crate::runtime;
+use crate::runtime::{EngineConfig, Runtime};
 
-pub use inspect::{Inspection, Item, inspect};
-use mount::Mounting;
+pub use crate::startup::inspect::{Inspection, Item, inspect};
+use crate::startup::mount::Mounting;
 
 /// Why start-up cannot even look at the modules.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The engine does not start.
     #[error(transparent)]
-    Engine(#[from] wasm::Error),
+    Engine(#[from] runtime::Error),
     /// Compiling came to an end it should not.
     #[error("compiling the modules failed: this is a defect of the server")]
     Compiling,
@@ -59,7 +60,7 @@ pub async fn load(config: &Config, log: &Lines, problems: &mut Vec<Diagnostic>) 
     let size_limit = config.limits.module_size;
     let compiling = tokio::task::spawn_blocking(move || {
         let runtime = Runtime::new(&engine)?;
-        Ok::<_, wasm::Error>(load::programs(&runtime, &wanted, size_limit))
+        Ok::<_, runtime::Error>(load::programs(&runtime, &wanted, size_limit))
     });
     let programs = compiling.await.map_err(|_| Error::Compiling)??;
     let mut mounting = Mounting::new(config, log, problems)?;

@@ -12,14 +12,15 @@ use crate::cgi::RouteVariables;
 use crate::config::{AllowedHosts, Config, Diagnostic, Key, LogFormat, ScriptConfig};
 use crate::gateway::{ModulePlaces, ScriptRoute, Target};
 use crate::observe::{GuestLog, Lines, LogDirectory, RouteName};
-use crate::outbound::{self, Network};
+use crate::outbound;
+use crate::outbound::Network;
 use crate::route::{Discovered, RoutePattern, RouteTable, discovery};
-use crate::wasm::{EntryError, Grants, Outbound, Program, Volumes};
+use crate::runtime::{EntryError, Grants, Outbound, Program, Volumes};
 
-use super::Error;
-use super::discover::{Declared, DiscoverError};
-use super::load::Wanted;
-use super::refusal::LoadError;
+use crate::startup::Error;
+use crate::startup::discover::{Declared, DiscoverError};
+use crate::startup::load::Wanted;
+use crate::startup::refusal::LoadError;
 
 /// The path of the built-in health check, before all routes.
 const HEALTH: &str = "/healthz";

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::Key;
-use crate::wasm::{self, PreinitializeError, TrustError};
+use crate::runtime;
+use crate::runtime::{PreinitializeError, TrustError};
 
 /// Why a module is not a program.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -24,7 +25,7 @@ pub(super) enum LoadError {
     Changed,
     /// It is not something to run here.
     #[error("cannot use the module")]
-    Unusable(#[source] Arc<wasm::Error>),
+    Unusable(#[source] Arc<runtime::Error>),
     /// It is ahead-of-time code, and nobody has said that it can be trusted.
     #[error("the file holds ahead-of-time code, not a module")]
     Precompiled,
@@ -52,16 +53,16 @@ impl LoadError {
     /// What the operator can do about it.
     pub fn help(&self) -> Option<&'static str> {
         match self {
-            Self::Unusable(error) if matches!(**error, wasm::Error::TooDemanding(_)) => {
+            Self::Unusable(error) if matches!(**error, runtime::Error::TooDemanding(_)) => {
                 Some("raise `memory` or `table_elements` in the limits of the module")
             }
-            Self::Unusable(error) if matches!(**error, wasm::Error::OldHttp) => {
+            Self::Unusable(error) if matches!(**error, runtime::Error::OldHttp) => {
                 Some("build the program again with version 0.4 or later of the library")
             }
-            Self::Unusable(error) if matches!(**error, wasm::Error::OtherEngine(_)) => {
+            Self::Unusable(error) if matches!(**error, runtime::Error::OtherEngine(_)) => {
                 Some("run `wagi compile` of this version again, on this kind of machine")
             }
-            Self::Unusable(error) if matches!(**error, wasm::Error::NotServed(_)) => Some(
+            Self::Unusable(error) if matches!(**error, runtime::Error::NotServed(_)) => Some(
                 "a component has to export `wasi:cli/run` or `wasi:http/incoming-handler` of WASI 0.2, or `wasi:cli/run` \
                  or `wasi:http/handler` of WASI 0.3",
             ),

@@ -7,40 +7,68 @@ use std::path::{Path, PathBuf};
 const WALLS: [(&str, &[&str]); 11] = [
     (
         "src/outbound",
-        &["wasmtime", "crate::cgi", "crate::route", "crate::gateway", "crate::server", "crate::wasm", "crate::startup"],
+        &[
+            "wasmtime",
+            "crate::cgi",
+            "crate::route",
+            "crate::gateway",
+            "crate::server",
+            "crate::runtime",
+            "crate::startup",
+        ],
     ),
     (
         "src/cgi",
-        &["tokio", "hyper", "wasmtime", "crate::wasm", "crate::gateway", "crate::config", "crate::server", "async fn"],
+        &[
+            "tokio",
+            "hyper",
+            "wasmtime",
+            "crate::runtime",
+            "crate::gateway",
+            "crate::config",
+            "crate::server",
+            "async fn",
+        ],
     ),
     (
         "src/route",
-        &["tokio", "hyper", "wasmtime", "http::", "crate::wasm", "crate::gateway", "crate::config", "crate::cgi"],
+        &["tokio", "hyper", "wasmtime", "http::", "crate::runtime", "crate::gateway", "crate::config", "crate::cgi"],
     ),
     (
         "src/config",
-        &["tokio", "hyper", "wasmtime::", "crate::wasm", "crate::gateway", "crate::server", "crate::startup"],
+        &["tokio", "hyper", "wasmtime::", "crate::runtime", "crate::gateway", "crate::server", "crate::startup"],
     ),
     (
-        "src/wasm",
+        "src/runtime",
         &["use http", "hyper", "crate::cgi", "crate::route", "crate::gateway", "crate::server", "crate::startup"],
     ),
-    ("src/server", &["wasmtime", "crate::cgi", "crate::wasm", "crate::route", "crate::gateway", "crate::startup"]),
+    ("src/server", &["wasmtime", "crate::cgi", "crate::runtime", "crate::route", "crate::gateway", "crate::startup"]),
     ("src/observe", &["hyper", "wasmtime", "crate::cgi", "crate::route", "crate::gateway", "crate::server"]),
     ("src/gateway", &["hyper", "wasmtime", "crate::startup", "std::fs", "TcpStream"]),
-    ("src/startup", &["hyper", "wasmtime", "crate::args"]),
-    ("src/cache", &["wasmtime", "tokio", "hyper", "crate::fetch", "crate::wasm", "crate::startup", "crate::gateway"]),
+    ("src/startup", &["hyper", "wasmtime", "crate::cli"]),
+    (
+        "src/cache",
+        &["wasmtime", "tokio", "hyper", "crate::fetch", "crate::runtime", "crate::startup", "crate::gateway"],
+    ),
     (
         "src/fetch",
-        &["wasmtime", "crate::cgi", "crate::wasm", "crate::route", "crate::gateway", "crate::server", "crate::startup"],
+        &[
+            "wasmtime",
+            "crate::cgi",
+            "crate::runtime",
+            "crate::route",
+            "crate::gateway",
+            "crate::server",
+            "crate::startup",
+        ],
     ),
 ];
 
 /// What may be named behind a wall after all, and where: components that are asked over HTTP speak of requests and heads.
-const DOORS: [(&str, &str); 1] = [("src/wasm/component", "use http")];
+const DOORS: [(&str, &str); 1] = [("src/runtime/component", "use http")];
 
 /// Only these may talk to the terminal, end the process or look at its environment.
-const ENTRANCE: [&str; 3] = ["src/main.rs", "src/args/", "src/commands/"];
+const ENTRANCE: [&str; 2] = ["src/main.rs", "src/cli/"];
 const ENTRANCE_ONLY: [&str; 5] = ["println!", "eprintln!", "process::exit", "env::var", "env::args"];
 
 /// Words that mean somebody has not finished.

@@ -18,8 +18,8 @@ use std::ops::RangeInclusive;
 
 use url::Url;
 
-pub use entry::{AllowedHost, HostError};
-pub(super) use written::read;
+pub use crate::config::allowed_hosts::entry::{AllowedHost, HostError};
+pub(super) use crate::config::allowed_hosts::written::read;
 
 /// The entry that allows everything.
 const ALLOW_ALL: &str = "insecure:allow-all";

@@ -1,6 +1,6 @@
 //! Entries, and the URLs that they cover.
 
-use super::*;
+use crate::config::allowed_hosts::*;
 
 fn allowed(entries: &[&str]) -> AllowedHosts {
     let mut allowed = AllowedHosts::default();

@@ -4,10 +4,10 @@
 
 use toml::de::{DeTable, DeValue};
 
-use crate::config::values::{Fault, Report, Value, array, count, string};
+use crate::config::reader::values::{Fault, Report, Value, array, count, string};
 
-use super::entry::{AllowedHost, HostError, Hosts, Scheme};
-use super::{ALLOW_ALL, AllowedHosts};
+use crate::config::allowed_hosts::entry::{AllowedHost, HostError, Hosts, Scheme};
+use crate::config::allowed_hosts::{ALLOW_ALL, AllowedHosts};
 
 /// What an entry in the form of a table may say.
 const KEYS: [&str; 3] = ["host", "scheme", "port"];

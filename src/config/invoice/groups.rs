@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::parcel::Described;
+use crate::config::invoice::parcel::Described;
 
 /// Of more circles than this nobody wants to read.
 const MOST_CYCLES: usize = 8;

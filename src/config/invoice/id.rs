@@ -98,7 +98,7 @@ fn is_padded(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::config::invoice::id::*;
 
     #[test]
     fn an_id_is_split_at_its_last_slash() {

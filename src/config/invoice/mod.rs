@@ -24,13 +24,14 @@ use std::sync::Arc;
 
 use toml::de::DeTable;
 
-pub use id::{BindleId, BindleIdError};
-pub use parcel::{Parcel, Sha256};
+pub use crate::config::invoice::id::{BindleId, BindleIdError};
+pub use crate::config::invoice::parcel::{Parcel, Sha256};
 
-use super::manifest::syntax;
-use super::values::{Fault, Report, array, boolean, string, table};
-use super::{BindleLocation, Diagnostic, ModuleRef, ScriptConfig, SourceFile, Volume, file};
-use parcel::{Described, spelled};
+use crate::config::invoice::parcel::{Described, spelled};
+use crate::config::manifest::syntax;
+use crate::config::reader::file;
+use crate::config::reader::values::{Fault, Report, array, boolean, string, table};
+use crate::config::{BindleLocation, Diagnostic, ModuleRef, ScriptConfig, SourceFile, Volume};
 
 /// No invoice is larger than this many bytes: more than ten thousand parcels fit.
 pub const LARGEST_INVOICE: u64 = 4 << 20;

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use toml::de::{DeTable, DeValue};
 
 use crate::config::Place;
-use crate::config::values::{Fault, Report, Value, array, count, string, table};
+use crate::config::reader::values::{Fault, Report, Value, array, count, string, table};
 
 const LABEL: [&str; 9] =
     ["sha256", "mediaType", "media_type", "name", "size", "annotations", "feature", "origin", "created"];
@@ -235,7 +235,7 @@ fn groups<'t>(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::config::invoice::parcel::*;
 
     #[test]
     fn a_file_has_a_name_that_leads_nowhere_but_down() {

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::config::entry::{self, DEFAULT_ENTRYPOINT};
-use crate::config::values::{Fault, Report};
+use crate::config::entry;
+use crate::config::entry::DEFAULT_ENTRYPOINT;
+use crate::config::reader::values::{Fault, Report};
 use crate::config::{AllowedHosts, Key, Limits, ModuleRef, Origin, Preparation, ScriptConfig};
 
-use super::groups::{Groups, Walks};
-use super::parcel::{Described, Parcel, Written};
-use super::{BindleConfig, BindleScript};
+use crate::config::invoice::groups::{Groups, Walks};
+use crate::config::invoice::parcel::{Described, Parcel, Written};
+use crate::config::invoice::{BindleConfig, BindleScript};
 
 /// How often, for all scripts together, a group or a parcel may be looked at to find what they require: ten thousand files
 /// for each of fifty scripts fit, and it takes no second.

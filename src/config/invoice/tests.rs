@@ -1,6 +1,6 @@
 //! What invoices mean, and what is said about those that mean nothing.
 
-use super::*;
+use crate::config::invoice::*;
 use crate::config::{Key, Limits};
 
 const HEAD: &str = "bindleVersion = '1.0.0'\nbindle = { name = 'a/b', version = '1.0.0' }\n";

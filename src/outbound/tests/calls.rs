@@ -1,6 +1,6 @@
 //! What is sent, and what comes back.
 
-use super::*;
+use crate::outbound::tests::*;
 
 #[tokio::test]
 async fn requests_are_sent_with_the_headers_of_the_guest_and_ours() {
@@ -71,9 +71,9 @@ async fn schemes_tunnels_and_silent_servers_are_request_errors() {
         assert_eq!(error.code(), 11, "{verb} {url}: {error}");
     }
     let closed = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address");
-    let client = super::client(&Fake::new(closed), &["http://10.0.0.1"]);
+    let client = crate::outbound::tests::client(&Fake::new(closed), &["http://10.0.0.1"]);
     assert!(matches!(get(&client, "http://10.0.0.1/").await, Err(Error::Connect { .. })));
-    let client = super::client(&Fake::new(raw_server(b"220 smtp ready\r\n").await), &["http://10.0.0.1"]);
+    let client = crate::outbound::tests::client(&Fake::new(raw_server(b"220 smtp ready\r\n").await), &["http://10.0.0.1"]);
     assert!(matches!(get(&client, "http://10.0.0.1/").await, Err(Error::Exchange(_))));
 }
 

@@ -1,6 +1,6 @@
 //! Who may be called, whatever the URL looks like and whatever names mean.
 
-use super::*;
+use crate::outbound::tests::*;
 
 async fn internet() -> Arc<Fake> {
     let internet = Fake::new(server(|_| answer(200, &[], "")).await);

@@ -1,6 +1,6 @@
 //! What a call may take.
 
-use super::*;
+use crate::outbound::tests::*;
 
 /// Calls that wait at once, all on the one thread of the test.
 const CALLS: usize = 300;

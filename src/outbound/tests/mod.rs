@@ -22,8 +22,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::internet::{Internet, Pending};
-use super::*;
+use crate::net::transport::{Internet, Pending};
+use crate::outbound::*;
 
 type Asked = http::Request<Incoming>;
 type Answered = http::Response<Full<Bytes>>;
@@ -131,7 +131,7 @@ fn allowed(entries: &[&str]) -> AllowedHosts {
 }
 
 fn network(internet: Arc<dyn Internet>) -> Network {
-    let tls = trust::tls(tokio_rustls::rustls::RootCertStore::empty()).expect("TLS");
+    let tls = crate::net::tls::with_roots(tokio_rustls::rustls::RootCertStore::empty()).expect("TLS");
     Network::with(Handle::current(), tls, internet)
 }
 

@@ -1,6 +1,6 @@
 //! Whom a list opens the way to: one table, from what is listed and what is called to who is connected to.
 
-use super::*;
+use crate::outbound::tests::*;
 
 /// What the names of the table mean. A name that is there twice has moved when it is asked for again.
 const NAMES: [(&str, &[&str]); 29] = [

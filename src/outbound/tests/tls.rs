@@ -9,7 +9,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
-use super::*;
+use crate::outbound::tests::*;
 
 fn fixture(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
@@ -39,7 +39,7 @@ async fn tls_server(alpn: &[&[u8]]) -> SocketAddr {
 }
 
 async fn serve(stream: tokio_rustls::server::TlsStream<TcpStream>) {
-    let h2 = stream.get_ref().1.alpn_protocol() == Some(trust::ALPN_H2);
+    let h2 = stream.get_ref().1.alpn_protocol() == Some(crate::net::tls::ALPN_H2);
     let service = service_fn(|request: Asked| async move {
         let body = format!("{:?} {}", request.version(), request.uri().host().unwrap_or("-"));
         let long = if request.uri().path() == "/long" { 100 * 1024 } else { 0 };
@@ -55,8 +55,8 @@ async fn serve(stream: tokio_rustls::server::TlsStream<TcpStream>) {
 
 fn trusting(internet: &Arc<Fake>) -> Client {
     let mut roots = RootCertStore::empty();
-    crate::trust::add_file(&mut roots, &fixture("ec.cert.pem")).expect("a root");
-    let tls = trust::tls(roots).expect("TLS");
+    crate::net::roots::add_file(&mut roots, &fixture("ec.cert.pem")).expect("a root");
+    let tls = crate::net::tls::with_roots(roots).expect("TLS");
     let network = Network::with(Handle::current(), tls, internet.clone());
     network.client(allowed(&["localhost", "http://127.0.0.1", "other.example"]), Limits::default())
 }
@@ -64,7 +64,7 @@ fn trusting(internet: &Arc<Fake>) -> Client {
 #[tokio::test]
 async fn http2_is_spoken_where_it_is_offered() {
     for (alpn, expected) in [
-        (&[trust::ALPN_H2, b"http/1.1"][..], "HTTP/2.0 localhost"),
+        (&[crate::net::tls::ALPN_H2, b"http/1.1"][..], "HTTP/2.0 localhost"),
         (&[b"http/1.1"], "HTTP/1.1 -"),
         (&[], "HTTP/1.1 -"),
     ] {

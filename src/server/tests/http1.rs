@@ -2,8 +2,8 @@
 
 use http_body_util::BodyExt;
 
-use super::super::{BodyError, Peer};
-use super::*;
+use crate::server::tests::*;
+use crate::server::{BodyError, Peer};
 
 #[tokio::test]
 async fn http_1_0_is_answered_and_closed() {

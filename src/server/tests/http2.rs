@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use h2::client::SendRequest;
 
-use super::*;
+use crate::server::tests::*;
 
 async fn connect(address: SocketAddr) -> (SendRequest<Bytes>, JoinHandle<Result<(), h2::Error>>) {
     let tcp = TcpStream::connect(address).await.unwrap();

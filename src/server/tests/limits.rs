@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use super::*;
+use crate::server::tests::*;
 
 const SHORT: Duration = Duration::from_millis(200);
 

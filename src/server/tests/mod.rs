@@ -1,7 +1,7 @@
 //! Whether the server keeps its promises, asked over real sockets. Each file takes one kind of promise; this one starts
 //! servers and speaks raw HTTP/1 to them.
 
-mod departure;
+mod disconnect;
 mod http1;
 mod http2;
 mod limits;
@@ -26,8 +26,8 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::{RequestBody, Server, Tally};
 use crate::config::{ConnectionLimits, ServerConfig, TlsFiles};
+use crate::server::{RequestBody, Server, Tally};
 
 type AnswerBody = UnsyncBoxBody<Bytes, std::io::Error>;
 type Answer = Response<AnswerBody>;

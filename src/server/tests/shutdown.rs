@@ -1,7 +1,7 @@
 //! The end of the server, and the reasons not to begin.
 
-use super::super::{Error, Server};
-use super::*;
+use crate::server::tests::*;
+use crate::server::{Error, Server};
 
 #[tokio::test]
 async fn request_under_way_is_finished_and_idle_connections_end_at_once() {

@@ -8,8 +8,8 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use super::super::{Error, Server};
-use super::*;
+use crate::server::tests::*;
+use crate::server::{Error, Server};
 
 const CERT: &str = "ec.cert.pem";
 

@@ -1,0 +1,117 @@
+//! Where is a bindle in a directory of standalone bindles?
+//!
+//! `DIR/<SHA-256 of NAME/VERSION>/` holds `invoice.toml` and `parcels/<SHA-256 of the parcel>.dat`. Asked by `bindle`.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use crate::config::{BindleId, Diagnostic, Sha256};
+
+use crate::bindle::Source;
+use crate::spelling::sha256_hex;
+
+/// A directory of standalone bindles.
+pub(crate) struct Directory {
+    root: PathBuf,
+}
+
+impl Directory {
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    fn of(&self, id: &BindleId) -> PathBuf {
+        self.root.join(sha256_hex(id.to_string().as_bytes()))
+    }
+
+    /// Why a directory holds no bindle, if it holds none.
+    fn missing(&self, id: &BindleId) -> Option<Diagnostic> {
+        let directory = self.of(id);
+        if !directory.is_dir() {
+            let problem = Diagnostic::error(format!("there is no bindle `{id}` in `{}`", self.root.display()));
+            let help = if self.root.join("invoice.toml").is_file() {
+                "this is the directory of one bindle: give the directory above it".to_owned()
+            } else {
+                format!("it would be in `{}`, named after the SHA-256 of its id", directory.display())
+            };
+            return Some(problem.help(help));
+        }
+        let lacks = |what| {
+            let message = format!("bindle `{id}` has no {what} in `{}`", directory.display());
+            Some(Diagnostic::error(message).help("a standalone bindle has an `invoice.toml` and a directory `parcels`"))
+        };
+        if !directory.join("invoice.toml").is_file() {
+            return lacks("file `invoice.toml`");
+        }
+        if !directory.join("parcels").is_dir() {
+            return lacks("directory `parcels`");
+        }
+        None
+    }
+}
+
+impl Source for Directory {
+    fn invoice(&self, id: &BindleId, most: u64) -> Result<(String, Vec<u8>), Box<Diagnostic>> {
+        if let Some(problem) = self.missing(id) {
+            return Err(Box::new(problem));
+        }
+        let path = self.of(id).join("invoice.toml");
+        let mut bytes = Vec::new();
+        let read = File::open(&path).and_then(|file| file.take(most.saturating_add(1)).read_to_end(&mut bytes));
+        let name = path.display().to_string();
+        match read {
+            Ok(_) => Ok((name, bytes)),
+            Err(error) => Err(Box::new(Diagnostic::error(format!("cannot read invoice `{name}`")).caused_by(&error))),
+        }
+    }
+
+    fn parcel(&self, id: &BindleId, sha256: &Sha256) -> io::Result<Box<dyn Read + '_>> {
+        let path = self.of(id).join("parcels").join(format!("{sha256}.dat"));
+        let named =
+            |error: io::Error| io::Error::new(error.kind(), format!("cannot read `{}`: {error}", path.display()));
+        // Opening a pipe would wait for somebody to write into it.
+        if !fs::metadata(&path).map_err(named)?.is_file() {
+            return Err(io::Error::other(format!("`{}` is not a regular file", path.display())));
+        }
+        Ok(Box::new(File::open(&path).map_err(named)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::bindle::directory::*;
+
+    #[test]
+    fn a_bindle_is_in_the_directory_of_its_hashed_id() {
+        for (id, hash) in [
+            ("example.com/baz/1.0.0", "187e908f466500c76c13953c3191fafa869c277e2689f451e92d75cda32452df"),
+            ("dynamic-routes/0.1.0", "3291b1beb4e6d0a0bee76b7c93b553bbf9649faec610029e87e125c3b68600f0"),
+            ("print-env/0.1.0", "8b90d4296616f9f12690d70b0b90041947fac2b7a1dd6324232f8b7b0c5d5395"),
+            (
+                "itowlson/toast-on-demand/0.1.0-ivan-20210924170616069",
+                "28e62d239a12d50b11db734eb4a37bf9e746fd487f2a375d17db3a82d6869d54",
+            ),
+        ] {
+            let id: BindleId = id.parse().expect(id);
+            assert_eq!(Directory::new(Path::new("bindles")).of(&id), Path::new("bindles").join(hash));
+        }
+    }
+
+    #[test]
+    fn a_directory_without_the_bindle_is_told_what_is_missing() {
+        let root = tempfile::tempdir().expect("a temporary directory");
+        let id: BindleId = "a/1.0.0".parse().expect("an id");
+        let directory = Directory::new(root.path());
+        let problem = || directory.invoice(&id, 100).err().map(|problem| problem.render(false)).unwrap_or_default();
+        assert!(problem().contains("no bindle `a/1.0.0`") && problem().contains(&sha256_hex(b"a/1.0.0")));
+        fs::write(root.path().join("invoice.toml"), "").expect("writable");
+        assert!(problem().contains("give the directory above"), "{}", problem());
+        fs::create_dir_all(directory.of(&id)).expect("writable");
+        assert!(problem().contains("no file `invoice.toml`"), "{}", problem());
+        fs::write(directory.of(&id).join("invoice.toml"), "x = 1").expect("writable");
+        assert!(problem().contains("no directory `parcels`"), "{}", problem());
+        fs::create_dir(directory.of(&id).join("parcels")).expect("writable");
+        assert_eq!(directory.invoice(&id, 2).expect("an invoice").1, b"x =");
+    }
+}

@@ -1,0 +1,241 @@
+//! Where is the program of a `bindle:` module?
+//!
+//! It is the first program in no group of the bindle with that id, on the server its entry names, which is not told who
+//! asks. Features, groups and files play no part. Called by `complete`, on a thread that may block.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Instant;
+
+use toml::{Table, Value};
+
+use crate::cache::INVOICES;
+use crate::config::{
+    Arrival, BindleId, Diagnostic, Fetched, Key, LARGEST_INVOICE, Lock, ModuleRef, ScriptConfig, Sha256,
+};
+
+use crate::bindle::Source as _;
+use crate::bindle::server::{Server, ServerError};
+use crate::cache::store::{Store, StoreError};
+use crate::spelling::sha256_hex;
+
+/// What is a program.
+const MODULE_TYPE: &str = "application/wasm";
+
+/// Why there is no program.
+#[derive(Debug, thiserror::Error)]
+enum ModuleError {
+    #[error("it is not the id of a bindle")]
+    Id,
+    #[error("the bindle server is not known")]
+    NoServer,
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    #[error("its invoice has more than {LARGEST_INVOICE} bytes")]
+    Large,
+    #[error("its invoice is not TOML in UTF-8")]
+    Syntax,
+    #[error("the server sends the invoice of another bindle")]
+    Other,
+    #[error("it is yanked: its publisher has withdrawn it")]
+    Yanked,
+    #[error("no parcel in its invoice has the type `{MODULE_TYPE}` and is in no group")]
+    Nothing,
+    #[error("parcel `{0}` has no size or SHA-256 digest")]
+    Broken(String),
+    #[error("parcel `{0}` cannot be had")]
+    Parcel(String, #[source] StoreError),
+    #[error("parcel `{name}` has {size} bytes, more than the {most} a module may have")]
+    TooLarge { name: String, size: u64, most: u64 },
+    #[error("cannot write to the module cache")]
+    Keep(#[source] std::io::Error),
+}
+
+impl ModuleError {
+    fn help(&self) -> &'static str {
+        match self {
+            Self::Id => "write `bindle:NAME/VERSION`, such as `bindle:example.com/hello/1.0.0`",
+            Self::NoServer => "give `bindle_server`, the URL of the server that has it",
+            Self::Server(error) if error.is_about_login() => {
+                "`bindle:` modules are fetched without a login; `--bindle` can log in"
+            }
+            Self::Server(error) => error.help(),
+            Self::Yanked => "ask for another version",
+            Self::TooLarge { .. } => "raise `module_size` in the limits",
+            _ => "`--bindle` with `--check` says more about a bindle",
+        }
+    }
+}
+
+/// Puts programs of bindles into a store.
+pub(crate) struct Modules<'s> {
+    store: &'s Store,
+    /// How many bytes a module may have.
+    most: u64,
+    lock: Option<&'s Lock>,
+    servers: HashMap<String, Server>,
+    placed: HashMap<ModuleRef, Fetched>,
+}
+
+impl<'s> Modules<'s> {
+    pub fn new(store: &'s Store, most: u64, lock: Option<&'s Lock>) -> Self {
+        Self { store, most, lock, servers: HashMap::new(), placed: HashMap::new() }
+    }
+
+    /// Makes a file of the script's module, if it is one of a bindle.
+    pub fn complete(&mut self, script: &mut ScriptConfig) -> Result<(), Box<Diagnostic>> {
+        let ModuleRef::Bindle { id, server } = &script.module else { return Ok(()) };
+        let fetched = match self.placed.get(&script.module) {
+            Some(fetched) => fetched.clone(),
+            None => self.place(&script.module, id, server.as_deref()).map_err(|error| {
+                let problem = Diagnostic::error(format!("route `{}`: cannot fetch `{}`", script.route, script.module));
+                Box::new(problem.at(script.origin.at(Key::Module)).caused_by(&error).help(error.help()))
+            })?,
+        };
+        let reference = std::mem::replace(&mut script.module, ModuleRef::Fetched(Box::new(fetched.clone())));
+        self.placed.insert(reference, fetched);
+        Ok(())
+    }
+
+    fn place(&mut self, reference: &ModuleRef, id: &str, url: Option<&str>) -> Result<Fetched, ModuleError> {
+        let started = Instant::now();
+        let id: BindleId = id.parse().map_err(|_| ModuleError::Id)?;
+        let url = url.ok_or(ModuleError::NoServer)?;
+        if !self.servers.contains_key(url) {
+            self.servers.insert(url.to_owned(), Server::new(url, None, false)?);
+        }
+        let server = self.servers.get(url).ok_or(ModuleError::NoServer)?;
+        let program = match self.lock.and_then(|lock| lock.find((&reference.to_string(), Some(url)))) {
+            // What it was then is known; whether it has been withdrawn since is not asked.
+            Some(locked) => Program { name: id.to_string(), sha256: locked.module.clone(), size: locked.size },
+            None => self.program(server, &id)?,
+        };
+        if program.size > self.most {
+            return Err(ModuleError::TooLarge { name: program.name, size: program.size, most: self.most });
+        }
+        let (path, is_new) = match self.store.find(&program.sha256, program.size) {
+            Some(path) => (path, false),
+            None => {
+                let open = || server.parcel(&id, &program.sha256);
+                let taken = self.store.take_in_from(&program.sha256, program.size, open);
+                (taken.map_err(|error| ModuleError::Parcel(program.name.clone(), error))?, true)
+            }
+        };
+        self.store.hold(&path);
+        let arrival = Arrival { is_new, took: started.elapsed() };
+        let (reference, Program { sha256, size, .. }) = (reference.clone(), program);
+        Ok(Fetched { reference, path, sha256, size, manifest: None, arrival })
+    }
+
+    /// What the server's invoice says.
+    fn program(&self, server: &Server, id: &BindleId) -> Result<Program, ModuleError> {
+        let (_, invoice) = server.fetch_invoice(id, LARGEST_INVOICE)?;
+        let program = Program::first(&invoice, id)?;
+        let place = Path::new(INVOICES).join(sha256_hex(id.to_string().as_bytes()));
+        self.store.write(&place, &invoice).map_err(ModuleError::Keep)?;
+        Ok(program)
+    }
+}
+
+/// A parcel that is a program.
+#[derive(Debug)]
+struct Program {
+    name: String,
+    sha256: Sha256,
+    size: u64,
+}
+
+impl Program {
+    /// The first one of an invoice that is in no group.
+    fn first(invoice: &[u8], id: &BindleId) -> Result<Self, ModuleError> {
+        if invoice.len() as u64 > LARGEST_INVOICE {
+            return Err(ModuleError::Large);
+        }
+        let text = std::str::from_utf8(invoice).map_err(|_| ModuleError::Syntax)?;
+        let root: Table = text.parse().map_err(|_| ModuleError::Syntax)?;
+        let of_bindle = |key| root.get("bindle")?.get(key)?.as_str();
+        if (of_bindle("name"), of_bindle("version")) != (Some(id.name()), Some(id.version())) {
+            return Err(ModuleError::Other);
+        }
+        if root.get("yanked").and_then(Value::as_bool) == Some(true) {
+            return Err(ModuleError::Yanked);
+        }
+        let parcels = root.get("parcel").and_then(Value::as_array).into_iter().flatten();
+        let label = parcels.filter(|parcel| is_in_no_group(parcel)).filter_map(|parcel| parcel.get("label"));
+        let label = label.into_iter().find(|label| media_type(label) == Some(MODULE_TYPE));
+        Self::described(label.ok_or(ModuleError::Nothing)?)
+    }
+
+    fn described(label: &Value) -> Result<Self, ModuleError> {
+        let text = |key| label.get(key).and_then(Value::as_str);
+        let name = text("name").unwrap_or_default().to_owned();
+        let size = label.get("size").and_then(Value::as_integer).and_then(|size| u64::try_from(size).ok());
+        match (text("sha256").and_then(|digest| digest.parse().ok()), size) {
+            (Some(sha256), Some(size)) => Ok(Self { name, sha256, size }),
+            _ => Err(ModuleError::Broken(name)),
+        }
+    }
+}
+
+fn media_type(label: &Value) -> Option<&str> {
+    label.get("mediaType").or_else(|| label.get("media_type"))?.as_str()
+}
+
+fn is_in_no_group(parcel: &Value) -> bool {
+    let conditions = parcel.get("conditions");
+    let groups = conditions.and_then(|table| table.get("memberOf").or_else(|| table.get("member_of")));
+    groups.is_none_or(|groups| groups.as_array().is_some_and(Vec::is_empty))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::bindle::module::*;
+
+    fn invoice(parcels: &[(&str, &str)]) -> String {
+        let mut text = "bindle = { name = 'a', version = '1.0.0' }\n".to_owned();
+        for (index, (media_type, conditions)) in parcels.iter().enumerate() {
+            let digest = sha256_hex(media_type.as_bytes());
+            text += &format!(
+                "[[parcel]]\nlabel = {{ name = 'p{index}', mediaType = '{media_type}', size = 3, sha256 = '{digest}' }}\n\
+                conditions = {{ {conditions} }}\n"
+            );
+        }
+        text
+    }
+
+    fn first(text: &str) -> Result<String, String> {
+        let id = "a/1.0.0".parse().expect("an id");
+        Program::first(text.as_bytes(), &id).map(|program| program.name).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_first_program_in_no_group_is_taken() {
+        let program = "application/wasm";
+        let parcels = [
+            ("text/plain", ""),
+            (program, "memberOf = ['g']"),
+            (program, "memberOf = [], requires = ['g']"),
+            (program, ""),
+        ];
+        assert_eq!(first(&invoice(&parcels)), Ok("p2".to_owned()));
+        assert!(first(&invoice(&parcels[..2])).is_err_and(|error| error.contains("no parcel")));
+    }
+
+    #[test]
+    fn an_invoice_that_is_wrong_is_refused() {
+        let good = invoice(&[("application/wasm", "")]);
+        assert_eq!(first(&good), Ok("p0".to_owned()));
+        for (text, message) in [
+            ("x =".to_owned(), "not TOML"),
+            (String::new(), "another bindle"),
+            (good.replace("'1.0.0'", "'1.0.1'"), "another bindle"),
+            (format!("yanked = true\n{good}"), "yanked"),
+            (good.replace("size = 3", "size = -3"), "no size"),
+            (good.replace("sha256 = '", "sha256 = '../"), "no size or SHA-256"),
+            (good.replace("size", "parcel"), "no size"),
+            ("parcel = 3\n".to_owned() + "bindle = { name = 'a', version = '1.0.0' }", "no parcel"),
+        ] {
+            assert!(first(&text).is_err_and(|error| error.contains(message)), "{text}");
+        }
+    }
+}

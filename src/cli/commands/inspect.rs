@@ -1,0 +1,171 @@
+//! `wagi inspect`: what is a module, and how can it be served?
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use wagi::config::Registries;
+use wagi::fetch::{self, Artifact};
+use wagi::observe::sha256_hex;
+use wagi::startup::{Inspection, Item, inspect};
+
+use crate::cli::commands::files;
+use crate::cli::commands::serve::print_problems;
+use crate::cli::commands::size;
+use crate::cli::terminal::progress::Bars;
+
+/// What to look at.
+pub struct Inspect {
+    pub what: String,
+    pub json: bool,
+    pub module_cache: Option<PathBuf>,
+    pub registries: Registries,
+}
+
+/// A module, and where it is from.
+struct Subject {
+    bytes: Vec<u8>,
+    artifact: Option<Artifact>,
+}
+
+impl Inspect {
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        let (what, json) = (self.what.clone(), self.json);
+        let Some(Subject { bytes, artifact }) = self.subject().await? else { return Ok(ExitCode::FAILURE) };
+        let (length, digest) = (bytes.len() as u64, sha256_hex(&bytes));
+        let found = inspect(bytes).await.with_context(|| format!("cannot inspect `{what}`"))?;
+        let report = Report { what, length, digest, artifact, found };
+        let text = if json { format!("{:#}\n", report.json()) } else { report.text() };
+        io::stdout().write_all(text.as_bytes()).context("cannot print what was found")?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// The file of that name, or else what is in a registry under it.
+    async fn subject(self) -> anyhow::Result<Option<Subject>> {
+        let path = Path::new(&self.what);
+        if path.exists() || looks_like_a_path(&self.what) {
+            let bytes = files::read(path)?;
+            return Ok(Some(Subject { bytes, artifact: None }));
+        }
+        let mut problems = Vec::new();
+        let progress = Bars::on_stderr().shared();
+        let artifact = fetch::artifact(&self.what, self.module_cache, self.registries, progress, &mut problems).await;
+        print_problems(&problems);
+        let Some(artifact) = artifact else { return Ok(None) };
+        let path = &artifact.module.path;
+        let bytes = files::read(path)?;
+        anyhow::ensure!(
+            sha256_hex(&bytes) == artifact.module.sha256.as_str(),
+            "`{}` has just been changed",
+            path.display()
+        );
+        Ok(Some(Subject { bytes, artifact: Some(artifact) }))
+    }
+}
+
+fn looks_like_a_path(what: &str) -> bool {
+    let is_below = ["/", "./", "../"].iter().any(|start| what.starts_with(start));
+    is_below || what.ends_with(".wasm") || what.ends_with(".wat")
+}
+
+struct Report {
+    what: String,
+    length: u64,
+    digest: String,
+    artifact: Option<Artifact>,
+    found: Inspection,
+}
+
+impl Report {
+    fn json(&self) -> Value {
+        let found = &self.found;
+        let item = |item: &Item| json!({ "name": item.name, "kind": item.kind });
+        let import = |(import, served): &(Item, Option<bool>)| json!({ "module": import.module, "name": import.name, "kind": import.kind, "served": served });
+        let sub_routes = found.sub_routes.as_ref().map(|list| {
+            list.iter().map(|(route, entry)| json!({ "route": route, "entrypoint": entry })).collect::<Vec<_>>()
+        });
+        let artifact = self.artifact.as_ref().map(|artifact| {
+            let manifest = artifact.module.manifest.as_ref().map(|digest| format!("sha256:{digest}"));
+            json!({ "reference": artifact.module.reference.to_string(), "manifest": manifest, "layout": artifact.layout })
+        });
+        json!({
+            "module": self.what,
+            "kind": found.kind,
+            "text": found.is_text,
+            "size": self.length,
+            "digest": format!("sha256:{}", self.digest),
+            "artifact": artifact,
+            "memory": { "minimum": found.memory.0, "maximum": found.memory.1 },
+            "imports": found.imports.iter().map(import).collect::<Vec<_>>(),
+            "exports": found.exports.iter().map(item).collect::<Vec<_>>(),
+            "entrypoints": found.entry_points,
+            "subroutes": sub_routes,
+            "problems": found.problems,
+        })
+    }
+
+    fn text(&self) -> String {
+        let found = &self.found;
+        let mut lines = vec![
+            format!("kind      {}{}", found.kind, if found.is_text { ", as text" } else { "" }),
+            format!("size      {} ({} bytes)", size(self.length), self.length),
+            format!("digest    sha256:{}", self.digest),
+        ];
+        if let Some(artifact) = &self.artifact {
+            if let Some(manifest) = &artifact.module.manifest {
+                lines.push(format!("manifest  sha256:{manifest}"));
+            }
+            lines.push(format!("layout    {}", artifact.layout));
+        }
+        if found.kind == "module" {
+            let most = found
+                .memory
+                .1
+                .map_or_else(|| "no limit of its own".to_owned(), |most| format!("at most {}", size(most)));
+            lines.push(format!("memory    {} at the start, {most}", size(found.memory.0)));
+        }
+        lines.extend(self.imports());
+        lines.push(list("exports", found.exports.iter().map(|export| format!("{} ({})", export.name, export.kind))));
+        if found.kind == "module" {
+            lines.push(list("entry points", found.entry_points.iter().cloned()));
+        }
+        if let Some(routes) = &found.sub_routes {
+            lines.push(list("sub-routes", routes.iter().map(|(route, entry)| format!("{route} -> {entry}"))));
+        }
+        if !found.problems.is_empty() {
+            lines.push(list("cannot be served as it is", found.problems.iter().cloned()));
+        }
+        visible(&lines.join("\n")) + "\n"
+    }
+
+    /// One paragraph for each module that is imported from.
+    fn imports(&self) -> Vec<String> {
+        let mut groups: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for (import, served) in &self.found.imports {
+            let not = if *served == Some(false) { ", which nothing here provides" } else { "" };
+            let line = format!("{} ({}){not}", import.name, import.kind);
+            groups.entry(&import.module).or_default().push(line);
+        }
+        if groups.is_empty() {
+            return vec![list("imports", std::iter::empty())];
+        }
+        let title =
+            |module: &str| if module.is_empty() { "imports".to_owned() } else { format!("imports from {module}") };
+        groups.into_iter().map(|(module, lines)| list(&title(module), lines.into_iter())).collect()
+    }
+}
+
+/// A title and what is below it.
+fn list(title: &str, lines: impl Iterator<Item = String>) -> String {
+    let lines: Vec<String> = lines.map(|line| format!("\n  {line}")).collect();
+    if lines.is_empty() { format!("{title}: none") } else { format!("{title}:{}", lines.concat()) }
+}
+
+/// Names in modules are anything; what drives a terminal is not shown.
+fn visible(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() && letter != '\n' { '?' } else { letter }).collect()
+}

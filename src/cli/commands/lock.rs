@@ -1,0 +1,44 @@
+//! `wagi lock`: what do the references of a modules.toml stand for now?
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use wagi::config::{Config, LOCK_FILE, LockFile, Options, Registries, ServerEnvironment, Source};
+use wagi::fetch;
+
+use crate::cli::commands::say;
+use crate::cli::commands::serve::print_problems;
+use crate::cli::terminal::progress::Bars;
+
+/// What to lock.
+pub struct Lock {
+    pub config: PathBuf,
+    pub module_cache: Option<PathBuf>,
+    pub registries: Registries,
+    pub server_environment: ServerEnvironment,
+}
+
+impl Lock {
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        let mut options = Options::new(Source::Manifest(self.config.clone()));
+        options.module_cache = self.module_cache;
+        options.registries = self.registries;
+        options.server_environment = self.server_environment;
+        options.lock = LockFile::Ignored;
+        let (mut config, mut problems) = Config::load(&options);
+        let lock = fetch::resolve(&mut config, &mut problems, Bars::on_stderr().shared()).await;
+        print_problems(&problems);
+        let Some(lock) = lock else { return Ok(ExitCode::FAILURE) };
+        let path = self.config.with_file_name(LOCK_FILE);
+        let shown = path.display();
+        let is_new = fetch::write_lock(&path, &lock).with_context(|| format!("cannot write `{shown}`"))?;
+        let number = lock.modules.len();
+        match is_new {
+            true => say(format_args!("{shown}: {number} modules written")),
+            false => say(format_args!("{shown}: nothing has changed")),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

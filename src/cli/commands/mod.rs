@@ -1,0 +1,100 @@
+//! What can the program be started for?
+//!
+//! One file per command, each a verb over the library. `args` makes them, `main` runs them. What a command is asked for goes
+//! to stdout, everything else to stderr.
+
+pub mod cache;
+pub mod compile;
+mod files;
+pub mod inspect;
+pub mod lock;
+pub mod login;
+mod optimize;
+pub mod preinit;
+pub mod pull;
+pub mod push;
+pub mod serve;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use tokio::runtime::{Builder, Runtime};
+
+use wagi::config::Options;
+
+/// What the process was started for.
+pub enum Command {
+    /// To serve, which is what it is for without a word.
+    Serve(Box<Options>),
+    Pull(pull::Pull),
+    Push(push::Push),
+    Inspect(inspect::Inspect),
+    Login(login::Login),
+    Logout(login::Logout),
+    Lock(lock::Lock),
+    Cache(cache::Cache),
+    Compile(compile::Compile),
+    Preinit(preinit::Preinit),
+}
+
+impl Command {
+    /// Does it, on a runtime of its own.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Serve(options) => serve::run_to_end(&options),
+            Self::Compile(command) => command.run(),
+            Self::Preinit(command) => command.run(),
+            other => runtime()?.block_on(other.run_here()),
+        }
+    }
+
+    async fn run_here(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Serve(_) | Self::Compile(_) | Self::Preinit(_) => Ok(ExitCode::FAILURE),
+            Self::Pull(command) => command.run().await,
+            Self::Push(command) => command.run().await,
+            Self::Inspect(command) => command.run().await,
+            Self::Login(command) => command.run().await,
+            Self::Logout(command) => command.run().await,
+            Self::Lock(command) => command.run().await,
+            Self::Cache(command) => command.run().await,
+        }
+    }
+}
+
+fn runtime() -> anyhow::Result<Runtime> {
+    Builder::new_multi_thread().enable_all().build().context("cannot start the threads that serve")
+}
+
+/// A line on stderr. If nobody can read it there is nobody to tell.
+pub fn say(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// A number of bytes as people read it.
+pub fn size(bytes: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let (mut whole, mut unit) = (bytes as f64 / 1024.0, 0);
+    while whole >= 1024.0 && unit + 1 < units.len() {
+        (whole, unit) = (whole / 1024.0, unit + 1);
+    }
+    format!("{whole:.1} {}", units.get(unit).unwrap_or(&"EiB"))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::commands::size;
+
+    #[test]
+    fn sizes_have_units() {
+        for (bytes, shown) in
+            [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (64 << 20, "64.0 MiB"), (u64::MAX, "16.0 EiB")]
+        {
+            assert_eq!(size(bytes), shown);
+        }
+    }
+}

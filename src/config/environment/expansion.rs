@@ -1,0 +1,176 @@
+//! What does `${NAME}` in a value stand for?
+//!
+//! For a variable of the server's own environment. `environment` asks for each value in which it may stand. `${NAME:-text}`
+//! is the text if there is no such variable, or an empty one, as in a shell; `$${` is `${`; any other `$` is a `$`.
+
+use std::ops::Range;
+
+use crate::config::ServerEnvironment;
+use crate::config::reader::values::Fault;
+
+const OPENING: &str = "${";
+
+/// Why a text cannot be expanded.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::config) struct Unexpanded {
+    /// Which `${` of the text it is about, counted from 0.
+    nth: usize,
+    reason: Reason,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Reason {
+    NoName,
+    NoEnd,
+    NotSet(String),
+    NotUtf8(String),
+}
+
+/// The text with every `${...}` replaced.
+pub(in crate::config) fn expand(text: &str, server: &ServerEnvironment) -> Result<String, Unexpanded> {
+    let mut expanded = String::new();
+    let mut rest = text;
+    let mut nth = 0;
+    while let Some((before, behind)) = rest.split_once(OPENING) {
+        if let Some(before) = before.strip_suffix('$') {
+            expanded.push_str(before);
+            expanded.push_str(OPENING);
+            rest = behind;
+        } else {
+            expanded.push_str(before);
+            let replaced =
+                placeholder(behind).and_then(|(placeholder, behind)| Ok((placeholder.value(server)?, behind)));
+            let (value, behind) = replaced.map_err(|reason| Unexpanded { nth, reason })?;
+            expanded.push_str(&value);
+            rest = behind;
+        }
+        nth += 1;
+    }
+    expanded.push_str(rest);
+    Ok(expanded)
+}
+
+/// A `${NAME}` or `${NAME:-default}`.
+struct Placeholder<'t> {
+    name: &'t str,
+    default: Option<&'t str>,
+}
+
+/// The placeholder that `text`, what follows a `${`, begins with, and what is behind it.
+fn placeholder(text: &str) -> Result<(Placeholder<'_>, &str), Reason> {
+    let (inner, behind) = text.split_once('}').ok_or(Reason::NoEnd)?;
+    let (name, default) = match inner.split_once(":-") {
+        Some((name, default)) => (name, Some(default)),
+        None => (inner, None),
+    };
+    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if name.is_empty() || !is_name || name.starts_with(|first: char| first.is_ascii_digit()) {
+        return Err(Reason::NoName);
+    }
+    Ok((Placeholder { name, default }, behind))
+}
+
+impl Placeholder<'_> {
+    fn value(&self, server: &ServerEnvironment) -> Result<String, Reason> {
+        let value = server.variable(self.name);
+        match (value.filter(|value| self.default.is_none() || !value.is_empty()), self.default) {
+            (Some(value), _) => value.into_string().map_err(|_| Reason::NotUtf8(self.name.to_owned())),
+            (None, Some(default)) => Ok(default.to_owned()),
+            (None, None) => Err(Reason::NotSet(self.name.to_owned())),
+        }
+    }
+}
+
+impl Unexpanded {
+    /// What is said about it: names, never values.
+    pub fn fault(&self) -> Fault {
+        let literally = "write `$${` for the text `${`";
+        match &self.reason {
+            Reason::NotSet(name) => Fault::new(format!("the server's environment has no variable `{name}`"))
+                .help(format!("set it, or write `${{{name}:-text}}` for a text to use instead; {literally}")),
+            Reason::NotUtf8(name) => {
+                Fault::new(format!("the variable `{name}` of the server's environment is not UTF-8"))
+            }
+            Reason::NoName => Fault::new("a `${` that is neither `${NAME}` nor `${NAME:-text}`")
+                .help(format!("names are letters, digits and `_`; {literally}")),
+            Reason::NoEnd => Fault::new("a `${` without its `}`").help(literally),
+        }
+    }
+
+    /// Where it stands in the file's `text`, if the value is the piece `span` of it.
+    pub fn place(&self, text: &str, span: Range<usize>) -> Range<usize> {
+        let written = text.get(span.clone()).unwrap_or_default();
+        // The escapes of TOML may spell a `$`; then the whole value is pointed at.
+        let Some((at, _)) = written.match_indices(OPENING).nth(self.nth) else { return span };
+        let length = written.get(at..).and_then(|rest| rest.find('}')).map_or(OPENING.len(), |end| end + 1);
+        span.start + at..span.start + at + length
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt as _;
+
+    use crate::config::environment::expansion::*;
+
+    fn server() -> ServerEnvironment {
+        ServerEnvironment::new(|name| match name {
+            "A" => Some("a".into()),
+            "_B2" => Some("${A}".into()),
+            "EMPTY" => Some("".into()),
+            "BYTES" => Some(OsString::from_vec(vec![0xff])),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn variables_are_replaced_where_they_are_asked_for() {
+        for (text, expanded) in [
+            ("", ""),
+            ("plain", "plain"),
+            ("${A}", "a"),
+            ("x${A}y${A}", "xaya"),
+            ("${_B2}", "${A}"),
+            ("${EMPTY}", ""),
+            ("${EMPTY:-d}", "d"),
+            ("${NONE:-d e}", "d e"),
+            ("${NONE:-}", ""),
+            ("${NONE:-a:-b}", "a:-b"),
+            ("${A:-d}", "a"),
+            ("$A $ $$ $$A pa$$word {A}", "$A $ $$ $$A pa$$word {A}"),
+            ("$${A}", "${A}"),
+            ("$${", "${"),
+            ("$${A}${A}", "${A}a"),
+            ("$$${A}", "$${A}"),
+            ("é${A}é", "éaé"),
+        ] {
+            assert_eq!(expand(text, &server()).as_deref(), Ok(expanded), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_replaced_is_pointed_at() {
+        for (text, reason, piece) in [
+            ("${A}${NONE}", Reason::NotSet("NONE".to_owned()), "${NONE}"),
+            ("$${A}${NONE}", Reason::NotSet("NONE".to_owned()), "${NONE}"),
+            ("${BYTES}", Reason::NotUtf8("BYTES".to_owned()), "${BYTES}"),
+            ("${BYTES:-d}", Reason::NotUtf8("BYTES".to_owned()), "${BYTES:-d}"),
+            ("x${}", Reason::NoName, "${}"),
+            ("${A-d}", Reason::NoName, "${A-d}"),
+            ("${1}", Reason::NoName, "${1}"),
+            ("${É}", Reason::NoName, "${É}"),
+            ("${ A }", Reason::NoName, "${ A }"),
+            ("${:-d}", Reason::NoName, "${:-d}"),
+            ("${A:?}", Reason::NoName, "${A:?}"),
+            ("a ${A", Reason::NoEnd, "${"),
+        ] {
+            let error = expand(text, &server()).expect_err(text);
+            assert_eq!(error.reason, reason, "{text}");
+            let written = format!("A = '{text}'");
+            let place = error.place(&written, 4..written.len());
+            assert_eq!(written.get(place), Some(piece), "{text}");
+            assert_eq!(error.place("\"\\u0024{A}\"", 0..11), 0..11);
+        }
+    }
+}

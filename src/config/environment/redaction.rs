@@ -1,0 +1,109 @@
+//! Which pieces of a modules.toml are never shown?
+//!
+//! The values of `environment`, and of keys that seem to be meant for it: passwords stand there. `manifest` marks them
+//! before anything is said about the file, so that no excerpt of a line holds one.
+
+use std::ops::Range;
+
+use toml::de::{DeTable, DeValue};
+
+use crate::config::reader::suggest::nearest;
+use crate::config::reader::values::Value;
+
+/// What begins something new. Other lines that begin with a bracket may be in the midst of a value.
+const HEADERS: [&str; 3] = ["[[module", "[module", "[limits"];
+
+/// The values to conceal in a file whose tree is `root`.
+pub(in crate::config) fn values(root: &DeTable<'_>) -> Vec<Range<usize>> {
+    let mut concealed = Vec::new();
+    table(root, false, &mut concealed);
+    concealed
+}
+
+fn table(table: &DeTable<'_>, within: bool, concealed: &mut Vec<Range<usize>>) {
+    for (key, value) in table {
+        crate::config::environment::redaction::value(value, within || is_for_variables(key.get_ref()), concealed);
+    }
+}
+
+fn value(value: &Value<'_>, within: bool, concealed: &mut Vec<Range<usize>>) {
+    match value.get_ref() {
+        DeValue::Table(inner) => table(inner, within, concealed),
+        DeValue::Array(inner) => {
+            inner.iter().for_each(|value| crate::config::environment::redaction::value(value, within, concealed))
+        }
+        _ if within => concealed.push(value.span()),
+        _ => {}
+    }
+}
+
+fn is_for_variables(key: &str) -> bool {
+    match key {
+        "env_file" | "secrets" => false,
+        _ if key.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("env")) => true,
+        // A word of another length is none of its misspellings.
+        _ => (8..=14).contains(&key.len()) && nearest(key, ["environment"]).is_some(),
+    }
+}
+
+/// The pieces to conceal in a file that is no TOML: from the first word that may be such a key to the next header.
+pub(in crate::config) fn pieces(text: &str) -> Vec<Range<usize>> {
+    let mut concealed = Vec::new();
+    let mut start = 0;
+    let mut open = None;
+    for line in text.split_inclusive('\n') {
+        let written = line.trim_start();
+        if HEADERS.iter().any(|header| written.starts_with(header)) {
+            concealed.extend(open.take().map(|from| from..start));
+        }
+        let mut words = written.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+        if open.is_none() && words.any(|word| !word.is_empty() && is_for_variables(word)) {
+            // A header is shown, as are keys before it on the line; what they are set to is not.
+            let shown = line.find('=').filter(|_| !written.starts_with('[')).map_or(line.len(), |equals| equals + 1);
+            open = Some(start + shown);
+        }
+        start += line.len();
+    }
+    concealed.extend(open.map(|from| from..text.len()));
+    concealed
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::environment::redaction::*;
+
+    fn shown(text: &str, concealed: &[Range<usize>]) -> String {
+        let is_shown = |at: &usize| !concealed.iter().any(|range| range.contains(at));
+        text.char_indices().filter(|(at, _)| is_shown(at)).map(|(_, letter)| letter).collect()
+    }
+
+    #[test]
+    fn values_of_variables_are_concealed_and_nothing_else() {
+        for (text, left) in [
+            ("environment = { A = 's', B = 3 }\nroute = '/'", "environment = { A = , B =  }\nroute = '/'"),
+            ("[[module]]\nenvironment.A = 's'\nargv = 'x'", "[[module]]\nenvironment.A = \nargv = 'x'"),
+            ("[[module]]\n[module.environment]\nA = '''s\ns'''", "[[module]]\n[module.environment]\nA = "),
+            ("enviroment = ['s', { a = 's' }]", "enviroment = [, { a =  }]"),
+            ("[env]\nA = 's'", "[env]\nA = "),
+            ("environment = 's'", "environment = "),
+            ("env_file = 'a.env'\nsecrets = { A = '/run/a' }", "env_file = 'a.env'\nsecrets = { A = '/run/a' }"),
+        ] {
+            let tree = DeTable::parse(text).expect(text);
+            assert_eq!(shown(text, &values(tree.get_ref())), left, "{text}");
+        }
+    }
+
+    #[test]
+    fn in_a_broken_file_whole_pieces_are_concealed() {
+        for (text, left) in [
+            ("route = '/'\nargv = 'x", "route = '/'\nargv = 'x"),
+            ("a = 1\nenvironment = { A = 's }\nb = 's'\n[[module]]\nc = 1", "a = 1\nenvironment =[[module]]\nc = 1"),
+            ("[module.environment]\nA = \"s\n's\n[limits]\nx", "[module.environment]\n[limits]\nx"),
+            ("environment.A = 's", "environment.A ="),
+            ("module = [{ environment = { A = 's } }]", "module ="),
+            ("enviroment\n= 's", "enviroment\n"),
+        ] {
+            assert_eq!(shown(text, &pieces(text)), left, "{text}");
+        }
+    }
+}

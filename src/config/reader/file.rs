@@ -1,0 +1,117 @@
+//! How does a file become text, and what is said when it does not? Asked by every reader in this folder.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::config::{Diagnostic, Place, SourceFile};
+
+/// Reads the text file at `path`, which is a `role` of at most `most` bytes.
+pub(in crate::config) fn read(
+    path: &Path,
+    role: &str,
+    most: u64,
+    source: fn(String, String) -> Arc<SourceFile>,
+) -> Result<Arc<SourceFile>, Box<Diagnostic>> {
+    let name = path.display().to_string();
+    let mut bytes = Vec::new();
+    // One byte more than is allowed tells a file that is too large from one that just fits.
+    let read = File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes));
+    if let Err(error) = read {
+        let unreadable = Diagnostic::error(format!("cannot read {role} `{name}`"));
+        return Err(Box::new(unreadable.caused_by(&error).help(relative_paths())));
+    }
+    text(&name, role, most, bytes, source)
+}
+
+/// The text that `bytes` are, which come from a `role` with the name `name`. They are all of it, or more than `most`.
+pub(in crate::config) fn text(
+    name: &str,
+    role: &str,
+    most: u64,
+    bytes: Vec<u8>,
+    source: fn(String, String) -> Arc<SourceFile>,
+) -> Result<Arc<SourceFile>, Box<Diagnostic>> {
+    if bytes.len() as u64 > most {
+        let allowed = most >> 20;
+        let unreadable = Diagnostic::error(format!("cannot read {role} `{name}`"));
+        return Err(Box::new(unreadable.help(format!("it is larger than {allowed} MiB: is this the right file?"))));
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(source(name.to_owned(), text)),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            let file = source(name.to_owned(), String::from_utf8_lossy(error.as_bytes()).into_owned());
+            let place = Place::new(&file, at..at + '\u{fffd}'.len_utf8());
+            Err(Box::new(Diagnostic::error(format!("{role} `{name}` is not UTF-8")).at(place).label("not a character")))
+        }
+    }
+}
+
+/// What is wrong with `path` if a regular file is meant.
+pub(in crate::config) fn must_be_file(path: &Path) -> Result<(), String> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() => Ok(()),
+        Ok(found) if found.is_dir() => Err(format!("`{}` is a directory, not a file", path.display())),
+        Ok(_) => Err(format!("`{}` is not a regular file", path.display())),
+        Err(error) => Err(inaccessible(path, "file", &error)),
+    }
+}
+
+/// What is wrong with `path` if a directory is meant.
+pub(in crate::config) fn must_be_directory(path: &Path) -> Result<(), String> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => Err(format!("`{}` is not a directory", path.display())),
+        Err(error) => Err(inaccessible(path, "directory", &error)),
+    }
+}
+
+fn inaccessible(path: &Path, kind: &str, error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => format!("{kind} `{}` does not exist", path.display()),
+        _ => format!("cannot look at {kind} `{}`: {error}", path.display()),
+    }
+}
+
+/// The help for a path that leads nowhere.
+pub(in crate::config) fn relative_paths() -> String {
+    match std::env::current_dir() {
+        Ok(directory) => format!("relative paths start from the current directory, `{}`", directory.display()),
+        Err(_) => "relative paths start from the current directory".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::reader::file::*;
+
+    fn problem(contents: &[u8]) -> Option<String> {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        fs::write(file.path(), contents).expect("writable");
+        read(file.path(), "sample", 1 << 20, SourceFile::new).err().map(|problem| problem.render(false))
+    }
+
+    #[test]
+    fn a_file_is_read_if_it_is_text_and_not_too_large() {
+        assert_eq!(problem(b""), None);
+        assert_eq!(problem(&[b'#'; 1 << 20]), None);
+        let too_large = problem(&[b'#'; (1 << 20) + 1]).expect("one byte too many");
+        assert!(too_large.contains("larger than 1 MiB"), "{too_large}");
+        let no_text = problem(b"a\n\xc3(\n").expect("not UTF-8");
+        assert!(no_text.contains("is not UTF-8") && no_text.contains(":2:1"), "{no_text}");
+        assert!(read(Path::new("/"), "sample", 9, SourceFile::new).is_err());
+    }
+
+    #[test]
+    fn files_and_directories_are_told_apart() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let missing = directory.path().join("x");
+        assert_eq!(must_be_directory(directory.path()), Ok(()));
+        assert!(must_be_file(directory.path()).is_err_and(|fault| fault.contains("is a directory")));
+        assert!(must_be_file(&missing).is_err_and(|fault| fault.contains("does not exist")));
+        assert!(must_be_directory(&missing).is_err_and(|fault| fault.contains("does not exist")));
+        assert!(must_be_file(Path::new("a\0b")).is_err_and(|fault| fault.contains("cannot look at")));
+    }
+}

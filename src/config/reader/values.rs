@@ -1,0 +1,351 @@
+//! What does one TOML value mean, and what is said if it means nothing?
+//!
+//! The readers of files (`manifest`, `entry`, `limits`, `cache`) collect problems in a [`Report`] and go on, so that one
+//! start shows all of them.
+
+use std::ops::{Range, RangeInclusive};
+use std::sync::Arc;
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::config::reader::suggest::nearest;
+use crate::config::{Diagnostic, Place, SourceFile};
+
+/// A value and where it stands.
+pub(in crate::config) type Value<'i> = Spanned<DeValue<'i>>;
+
+/// No duration is longer than this, so that adding it to a point in time never overflows.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// What is wrong with a value. The one who knows where it stands makes a diagnostic of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::config) struct Fault {
+    message: String,
+    label: Option<String>,
+    help: Option<String>,
+}
+
+impl Fault {
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), label: None, help: None }
+    }
+
+    pub fn label(self, label: impl Into<String>) -> Self {
+        Self { label: Some(label.into()), ..self }
+    }
+
+    pub fn help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
+}
+
+/// The problems of one file, in the order they are found.
+pub(in crate::config) struct Report {
+    file: Arc<SourceFile>,
+    strict: bool,
+    errors: usize,
+    problems: Vec<Diagnostic>,
+}
+
+impl Report {
+    /// A report that is empty so far. Unknown keys are errors if `strict`.
+    pub fn new(file: Arc<SourceFile>, strict: bool) -> Self {
+        Self { file, strict, errors: 0, problems: Vec::new() }
+    }
+
+    pub fn file(&self) -> &Arc<SourceFile> {
+        &self.file
+    }
+
+    /// How many errors there are so far.
+    pub fn errors(&self) -> usize {
+        self.errors
+    }
+
+    pub fn error(&mut self, span: Range<usize>, fault: Fault) {
+        self.errors += 1;
+        let problem = Diagnostic::error(fault.message);
+        self.push(span, problem, fault.label, fault.help);
+    }
+
+    pub fn warning(&mut self, span: Range<usize>, fault: Fault) {
+        let problem = Diagnostic::warning(fault.message);
+        self.push(span, problem, fault.label, fault.help);
+    }
+
+    /// A problem of a file that this one names.
+    pub fn add(&mut self, problem: Diagnostic) {
+        self.errors += usize::from(problem.is_error());
+        self.problems.push(problem);
+    }
+
+    fn push(&mut self, span: Range<usize>, problem: Diagnostic, label: Option<String>, help: Option<String>) {
+        let place = Place::new(&self.file, span);
+        self.problems.push(Diagnostic { label, help, ..problem.at(place) });
+    }
+
+    /// The value of `key`, if it is there and `parse` accepts it.
+    pub fn optional<'t, 'i, T>(
+        &mut self,
+        table: &'t DeTable<'i>,
+        key: &str,
+        parse: impl FnOnce(&'t DeValue<'i>) -> Result<T, Fault>,
+    ) -> Option<T> {
+        let value = table.get(key)?;
+        self.accept(value.span(), parse(value.get_ref()))
+    }
+
+    /// What was parsed; a fault is reported.
+    pub fn accept<T>(&mut self, span: Range<usize>, parsed: Result<T, Fault>) -> Option<T> {
+        parsed.map_err(|fault| self.error(span, fault)).ok()
+    }
+
+    /// Reports the keys of `table` that are none of `known`; `place` says where the
+    /// table is.
+    pub fn unknown_keys(&mut self, table: &DeTable<'_>, known: &[&'static str], place: &str) {
+        for key in table.keys().filter(|key| !known.contains(&key.get_ref().as_ref())) {
+            self.unknown_key(key, known, place);
+        }
+    }
+
+    pub fn unknown_key(&mut self, key: &Spanned<std::borrow::Cow<'_, str>>, known: &[&'static str], place: &str) {
+        let fault = Fault::new(format!("unknown key `{}` {place}", key.get_ref()));
+        let fault = match nearest(key.get_ref(), known.iter().copied()) {
+            Some(meant) => fault.help(format!("did you mean `{meant}`?")),
+            None => fault.help(format!("known are {}", listed(known))),
+        };
+        if self.strict {
+            self.error(key.span(), fault);
+        } else {
+            self.warning(key.span(), fault.label("it has no effect"));
+        }
+    }
+
+    /// The problems as a reader of the file meets them.
+    pub fn finish(mut self) -> Vec<Diagnostic> {
+        // Those within other files come last, in the order in which they were found.
+        let start = |problem: &Diagnostic| match &problem.place {
+            Some(place) if place.is_in(&self.file) => place.start(),
+            _ => usize::MAX,
+        };
+        self.problems.sort_by_key(start);
+        self.problems
+    }
+}
+
+fn listed(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    quoted.join(", ")
+}
+
+fn wrong_type(name: &str, expected: &str, value: &DeValue<'_>) -> Fault {
+    let found = match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a float",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date or time",
+        DeValue::Array(_) => "an array",
+        DeValue::Table(_) => "a table",
+    };
+    Fault::new(format!("`{name}` must be {expected}")).label(format!("this is {found}"))
+}
+
+/// A string without NUL, which neither a guest nor the file system could be given.
+pub(in crate::config) fn string<'v>(name: &str, value: &'v DeValue<'_>) -> Result<&'v str, Fault> {
+    let text = value.as_str().ok_or_else(|| wrong_type(name, "a string", value))?;
+    if text.contains('\0') {
+        return Err(Fault::new(format!("`{name}` must not hold a NUL character")));
+    }
+    Ok(text)
+}
+
+pub(in crate::config) fn boolean(name: &str, value: &DeValue<'_>) -> Result<bool, Fault> {
+    value.as_bool().ok_or_else(|| wrong_type(name, "`true` or `false`", value))
+}
+
+pub(in crate::config) fn array<'v, 'i>(
+    name: &str,
+    expected: &str,
+    value: &'v DeValue<'i>,
+) -> Result<&'v [Value<'i>], Fault> {
+    value.as_array().map(|array| &**array).ok_or_else(|| wrong_type(name, expected, value))
+}
+
+pub(in crate::config) fn table<'v, 'i>(name: &str, value: &'v DeValue<'i>) -> Result<&'v DeTable<'i>, Fault> {
+    value.as_table().ok_or_else(|| wrong_type(name, "a table", value))
+}
+
+/// A whole number within `range`.
+pub(in crate::config) fn count(name: &str, value: &DeValue<'_>, range: RangeInclusive<u64>) -> Result<u64, Fault> {
+    let integer = value.as_integer().ok_or_else(|| wrong_type(name, "a whole number", value))?;
+    let number = u64::from_str_radix(integer.as_str(), integer.radix()).ok();
+    number.filter(|number| range.contains(number)).ok_or_else(|| {
+        Fault::new(match *range.end() {
+            u64::MAX => format!("`{name}` must be at least {}", range.start()),
+            end => format!("`{name}` must be between {} and {end}", range.start()),
+        })
+    })
+}
+
+/// A duration such as `"30s"`, longer than nothing.
+pub(in crate::config) fn duration(name: &str, value: &DeValue<'_>) -> Result<Duration, Fault> {
+    let expected = "a duration such as `\"30s\"` or `\"500ms\"`";
+    let text = match value {
+        DeValue::String(text) => text.trim(),
+        DeValue::Integer(number) => {
+            return Err(wrong_type(name, expected, value).help(format!("with its unit: `\"{}s\"`", number.as_str())));
+        }
+        _ => return Err(wrong_type(name, expected, value)),
+    };
+    let parsed = humantime::parse_duration(text)
+        .map_err(|error| Fault::new(format!("`{name}` must be {expected}")).label(error.to_string()))?;
+    if parsed.is_zero() || parsed > LONGEST {
+        return Err(Fault::new(format!("`{name}` must be longer than nothing and at most 365 days")));
+    }
+    Ok(parsed)
+}
+
+/// A number of bytes within `range`: an integer, or a string such as `"64KiB"`.
+pub(in crate::config) fn size(name: &str, value: &DeValue<'_>, range: RangeInclusive<u64>) -> Result<u64, Fault> {
+    let bytes = any_size(name, value)?;
+    if range.contains(&bytes) {
+        return Ok(bytes);
+    }
+    Err(Fault::new(match *range.end() {
+        u64::MAX => format!("`{name}` must be at least {}", in_bytes(*range.start())),
+        end => format!("`{name}` must be between {} and {}", in_bytes(*range.start()), in_bytes(end)),
+    }))
+}
+
+/// Like [`size`], or else `0`, `"none"` or `"unlimited"` for no limit.
+pub(in crate::config) fn size_or_unlimited(
+    name: &str,
+    value: &DeValue<'_>,
+    range: RangeInclusive<u64>,
+) -> Result<Option<u64>, Fault> {
+    if is_unlimited(value) { Ok(None) } else { size(name, value, range).map(Some) }
+}
+
+/// Whether `value` is `0`, `"none"` or `"unlimited"`.
+pub(in crate::config) fn is_unlimited(value: &DeValue<'_>) -> bool {
+    match value {
+        DeValue::Integer(number) => number.as_str() == "0",
+        DeValue::String(text) => ["none", "unlimited", "0"].contains(&text.trim()),
+        _ => false,
+    }
+}
+
+fn any_size(name: &str, value: &DeValue<'_>) -> Result<u64, Fault> {
+    let expected = "a number of bytes or a size such as `\"64KiB\"`, `\"10MiB\"` or `\"1GB\"`";
+    let parsed = match value {
+        DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
+        DeValue::String(text) => parse_size(text.trim()),
+        _ => return Err(wrong_type(name, expected, value)),
+    };
+    parsed.ok_or_else(|| Fault::new(format!("`{name}` must be {expected}")))
+}
+
+fn parse_size(text: &str) -> Option<u64> {
+    let (number, unit) = text.split_at(text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len()));
+    let factor = match unit.trim_start().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+fn in_bytes(bytes: u64) -> String {
+    let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match units.into_iter().find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit)) {
+        Some((unit, name)) => format!("{}{name}", bytes / unit),
+        None => format!("{bytes} bytes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::reader::values::*;
+
+    fn value(text: &str) -> DeValue<'_> {
+        DeValue::parse(text).expect(text).into_inner()
+    }
+
+    #[test]
+    fn sizes_are_bytes_or_have_a_unit() {
+        for (text, bytes) in [
+            ("1", Some(1)),
+            ("0x10", Some(16)),
+            ("'64KiB'", Some(65_536)),
+            ("'10 MiB'", Some(10 << 20)),
+            ("'1GiB'", Some(1 << 30)),
+            ("'10MB'", Some(10_000_000)),
+            ("'5kb'", Some(5_000)),
+            ("' 7 '", Some(7)),
+            ("'7B'", Some(7)),
+            ("-1", None),
+            ("1.5", None),
+            ("true", None),
+            ("''", None),
+            ("'KiB'", None),
+            ("'1.5MiB'", None),
+            ("'10M'", None),
+            ("'-1KiB'", None),
+            ("'99999999999GiB'", None),
+            ("99999999999999999999", None),
+            ("'1KiB 2'", None),
+        ] {
+            assert_eq!(any_size("x", &value(text)).ok(), bytes, "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_have_a_unit_and_an_end() {
+        for (text, seconds) in [
+            ("'30s'", Some(30.0)),
+            ("'500ms'", Some(0.5)),
+            ("'1m 30s'", Some(90.0)),
+            ("'365d'", Some(31_536_000.0)),
+            ("'0s'", None),
+            ("'366d'", None),
+            ("'99999999999999y'", None),
+            ("'-1s'", None),
+            ("'30'", None),
+            ("''", None),
+            ("30", None),
+            ("1.5", None),
+            ("07:32:00", None),
+        ] {
+            assert_eq!(duration("x", &value(text)).ok().map(|d| d.as_secs_f64()), seconds, "{text}");
+        }
+        let fault = duration("queue_wait", &value("30")).expect_err("no unit");
+        assert_eq!(fault.help.as_deref(), Some("with its unit: `\"30s\"`"));
+    }
+
+    #[test]
+    fn a_number_out_of_bounds_is_told_the_bounds() {
+        let message = |fault: Result<u64, Fault>| fault.expect_err("out of bounds").message;
+        assert_eq!(message(count("x", &value("0"), 1..=u64::MAX)), "`x` must be at least 1");
+        assert_eq!(message(count("x", &value("-3"), 1..=9)), "`x` must be between 1 and 9");
+        assert_eq!(message(size("x", &value("1"), 65_536..=1 << 32)), "`x` must be between 64KiB and 4GiB");
+        assert_eq!(message(size("x", &value("1"), 100..=u64::MAX)), "`x` must be at least 100 bytes");
+        assert_eq!(count("x", &value("0b11"), 1..=9), Ok(3));
+    }
+
+    #[test]
+    fn no_limit_is_written_in_three_ways() {
+        for text in ["0", "'none'", "'unlimited'", "'0'"] {
+            assert_eq!(size_or_unlimited("x", &value(text), 1..=9), Ok(None), "{text}");
+        }
+        assert_eq!(size_or_unlimited("x", &value("5"), 1..=9), Ok(Some(5)));
+        assert!(size_or_unlimited("x", &value("'all'"), 1..=9).is_err());
+    }
+}

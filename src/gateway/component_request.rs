@@ -1,0 +1,136 @@
+//! What does a component that is asked over HTTP see of a request?
+//!
+//! The request as the client sent it, without what was meant for us alone. What CGI would say in variables and no request
+//! does, fields say whose names begin with `wagi-`; nobody else gets to set such fields.
+
+use std::net::IpAddr;
+
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use http::uri::{PathAndQuery, Scheme};
+use http::{HeaderName, HeaderValue, Request, Uri};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::cgi::{Endpoint, remove_withheld};
+use crate::route::RoutePattern;
+
+/// What the names of our fields begin with. Libraries that make variables of fields do not tell `_` from `-`.
+const PREFIX: &str = "wagi-";
+
+const SCRIPT_NAME: HeaderName = HeaderName::from_static("wagi-script-name");
+const PATH_INFO: HeaderName = HeaderName::from_static("wagi-path-info");
+const MATCHED_ROUTE: HeaderName = HeaderName::from_static("wagi-matched-route");
+const REMOTE_ADDR: HeaderName = HeaderName::from_static("wagi-remote-addr");
+
+/// What is the same for each request to a route.
+pub(super) struct RouteFields {
+    script_name: HeaderValue,
+    matched_route: HeaderValue,
+    pass_authorization: bool,
+}
+
+impl RouteFields {
+    /// With `pass_authorization` the component sees the client's credentials.
+    pub fn new(pattern: &RoutePattern, pass_authorization: bool) -> Self {
+        Self { script_name: value(pattern.script_name()), matched_route: value(pattern.as_str()), pass_authorization }
+    }
+
+    /// The request as the component sees it, whose path goes on with the raw `path_info` behind the route's prefix.
+    pub fn head(&self, endpoint: &Endpoint, sent: &Parts, (path_info, client): (&str, IpAddr)) -> Parts {
+        let (mut head, ()) = Request::new(()).into_parts();
+        head.method.clone_from(&sent.method);
+        head.version = sent.version;
+        head.uri = target(endpoint, sent);
+        head.headers.clone_from(&sent.headers);
+        remove_withheld(&mut head.headers);
+        let ours = |name: &&HeaderName| name.as_str().replace('_', "-").starts_with(PREFIX);
+        for name in sent.headers.keys().filter(ours) {
+            head.headers.remove(name);
+        }
+        if !self.pass_authorization {
+            head.headers.remove(AUTHORIZATION);
+        }
+        head.headers.insert(SCRIPT_NAME, self.script_name.clone());
+        head.headers.insert(PATH_INFO, value(path_info));
+        head.headers.insert(MATCHED_ROUTE, self.matched_route.clone());
+        head.headers.insert(REMOTE_ADDR, value(&client.to_string()));
+        head
+    }
+}
+
+/// The target as an absolute URL: under which scheme and name the client has asked, with path and query as it sent them.
+fn target(endpoint: &Endpoint, sent: &Parts) -> Uri {
+    let mut parts = http::uri::Parts::default();
+    parts.scheme = Some(if endpoint.scheme() == "https" { Scheme::HTTPS } else { Scheme::HTTP });
+    parts.authority = endpoint.authority(&sent.uri, &sent.headers);
+    let path = sent.uri.path_and_query().cloned();
+    parts.path_and_query = Some(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
+    Uri::from_parts(parts).unwrap_or_else(|_| sent.uri.clone())
+}
+
+/// A text as the value of a field. What fields cannot hold is encoded as in a URL, which paths are anyway.
+fn value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or_else(|_| {
+        let encoded = utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        HeaderValue::from_str(&encoded).unwrap_or_else(|_| HeaderValue::from_static(""))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use crate::gateway::component_request::*;
+
+    fn seen(route: &str, request: http::request::Builder, pass_authorization: bool) -> (String, Vec<String>) {
+        let pattern = RoutePattern::new(route);
+        let (sent, ()) = request.body(()).expect("a request").into_parts();
+        let path_info = pattern.matches(sent.uri.path()).expect("the route matches");
+        let fields = RouteFields::new(&pattern, pass_authorization);
+        let endpoint = Endpoint::new(true, Some("own:7"));
+        let head = fields.head(&endpoint, &sent, (path_info, Ipv4Addr::LOCALHOST.into()));
+        let mut headers: Vec<String> =
+            head.headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().expect("text"))).collect();
+        headers.sort();
+        (head.uri.to_string(), headers)
+    }
+
+    #[test]
+    fn a_component_sees_what_the_client_sent_and_where_it_is_mounted() {
+        let request = Request::get("/a/b%20c/../d?q=%2F").header("host", "x.example:81").header("x-mine", "1");
+        let (target, headers) = seen("/a/...", request, true);
+        assert_eq!(target, "https://x.example:81/a/b%20c/../d?q=%2F");
+        let expected = [
+            "host: x.example:81",
+            "wagi-matched-route: /a/...",
+            "wagi-path-info: /b%20c/../d",
+            "wagi-remote-addr: 127.0.0.1",
+            "wagi-script-name: /a",
+            "x-mine: 1",
+        ];
+        assert_eq!(headers, expected);
+    }
+
+    #[test]
+    fn nobody_else_sets_our_fields_and_those_of_the_connection_stay_here() {
+        let request = Request::get("/")
+            .header("Wagi-Path-Info", "/evil")
+            .header("wagi-anything", "1")
+            .header("wagi_path_info", "/evil")
+            .header("connection", "x-hop, close")
+            .header("x-hop", "1")
+            .header("te", "trailers")
+            .header("proxy-authorization", "Basic eA==")
+            .header("authorization", "Basic eA==");
+        let (target, headers) = seen("/", request, false);
+        assert_eq!(target, "https://own:7/");
+        let expected = ["matched-route: /", "path-info: ", "remote-addr: 127.0.0.1", "script-name: /"];
+        assert_eq!(headers, expected.map(|field| format!("wagi-{field}")));
+    }
+
+    #[test]
+    fn credentials_pass_unless_the_operator_says_no() {
+        let request = Request::get("/").header("authorization", "Basic eA==");
+        assert!(seen("/", request, true).1.contains(&"authorization: Basic eA==".to_owned()));
+    }
+}

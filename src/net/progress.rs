@@ -1,0 +1,53 @@
+//! Who wants to know how far a transfer is?
+//!
+//! What is fetched or published goes past a [`Step`], piece by piece. Whoever calls decides what becomes of that: the
+//! program draws bars, a test counts, [`Silent`] does nothing.
+
+use std::fmt;
+use std::io::{self, Read};
+
+/// Somebody who wants to know.
+pub trait Progress: Send + Sync {
+    /// A transfer of `bytes` begins, spoken of as `name`. It is over when the step is dropped, whole or not.
+    fn begins(&self, name: &str, bytes: u64) -> Box<dyn Step>;
+}
+
+/// A transfer under way.
+pub trait Step: Send {
+    /// So many more bytes have arrived.
+    fn advance(&mut self, bytes: u64);
+}
+
+/// Nobody wants to know.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn begins(&self, _: &str, _: u64) -> Box<dyn Step> {
+        Box::new(Self)
+    }
+}
+
+impl Step for Silent {
+    fn advance(&mut self, _: u64) {}
+}
+
+impl fmt::Debug for dyn Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Progress")
+    }
+}
+
+/// Bytes that are counted as they are read.
+pub(crate) struct Counted<R> {
+    pub from: R,
+    pub step: Box<dyn Step>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.from.read(into)?;
+        self.step.advance(read as u64);
+        Ok(read)
+    }
+}

@@ -1,0 +1,74 @@
+//! What is a connection to somebody else's server?
+//!
+//! `dial` makes them: a TCP stream, bare or with TLS on it, and the seat it takes among those of its script.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_rustls::client::TlsStream;
+
+/// A connection. Its seat is free when it is dropped.
+pub(crate) struct Link {
+    stream: Box<dyn Stream>,
+    speaks_h2: bool,
+    _seat: OwnedSemaphorePermit,
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+impl Link {
+    pub fn plain(stream: TcpStream, seat: OwnedSemaphorePermit) -> Self {
+        Self { stream: Box::new(stream), speaks_h2: false, _seat: seat }
+    }
+
+    pub fn tls(stream: TlsStream<TcpStream>, seat: OwnedSemaphorePermit) -> Self {
+        let speaks_h2 = stream.get_ref().1.alpn_protocol() == Some(crate::net::tls::ALPN_H2);
+        Self { stream: Box::new(stream), speaks_h2, _seat: seat }
+    }
+}
+
+impl Connection for Link {
+    fn connected(&self) -> Connected {
+        let connected = Connected::new();
+        if self.speaks_h2 { connected.negotiated_h2() } else { connected }
+    }
+}
+
+impl AsyncRead for Link {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, into)
+    }
+}
+
+impl AsyncWrite for Link {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

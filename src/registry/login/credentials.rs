@@ -1,0 +1,242 @@
+//! Which login does the operator have for a registry?
+//!
+//! The files that Docker and Podman keep are looked through in order; the first that knows the registry decides. They are
+//! opened only for a registry that asks. Asked by `registry`.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use crate::config;
+
+use crate::registry::login::credential_helper;
+use crate::registry::login::credential_helper::KeychainError;
+use crate::registry::reference::Registry;
+
+/// More than anybody's file of credentials has.
+const LARGEST_FILE: u64 = 1 << 20;
+
+/// The name that stands for a token of another kind.
+const IDENTITY_TOKEN: &str = "<token>";
+
+/// What one can log in with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::registry) enum Login {
+    Password(config::Login),
+    /// For a server of tokens, which gives another for it.
+    Identity(IdentityToken),
+}
+
+/// A token that stands for somebody, which `Debug` does not show.
+#[derive(Clone, PartialEq, Eq)]
+pub(in crate::registry) struct IdentityToken(pub String);
+
+/// A login, and where it is from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::registry) struct Found {
+    pub login: Login,
+    pub from: String,
+}
+
+/// Why credentials that should be there cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::registry) enum CredentialsError {
+    #[error("cannot read `{}`", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("`{}` is not a file of credentials: it is not JSON or too large", .0.display())]
+    Json(PathBuf),
+    #[error("the entry for `{registry}` in `{}` is neither a name and a password nor Base64 of both", path.display())]
+    Entry { path: PathBuf, registry: String },
+    #[error(transparent)]
+    Keychain(#[from] KeychainError),
+}
+
+/// The login for `registry` in the first of `files` that has one; `None` if none has.
+pub(in crate::registry) fn find(files: &[PathBuf], registry: &Registry) -> Result<Option<Found>, CredentialsError> {
+    for path in files {
+        if let Some(json) = read(path)?
+            && let Some(found) = find_in(&json, path, registry)?
+        {
+            tracing::debug!(%registry, from = %found.from, "credentials found");
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// What is in a file of credentials, if it is there.
+pub(in crate::registry) fn read(path: &Path) -> Result<Option<Value>, CredentialsError> {
+    let mut text = Vec::new();
+    match File::open(path).and_then(|file| file.take(LARGEST_FILE).read_to_end(&mut text)) {
+        Ok(_) => serde_json::from_slice(&text).map(Some).map_err(|_| CredentialsError::Json(path.to_owned())),
+        Err(error) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => Ok(None),
+        Err(source) => Err(CredentialsError::Read { path: path.to_owned(), source }),
+    }
+}
+
+/// A program for this registry beats an entry, an entry beats the program for all registries.
+fn find_in(json: &Value, path: &Path, registry: &Registry) -> Result<Option<Found>, CredentialsError> {
+    let kept = |program: &str| {
+        credential_helper::ask(program, registry).map(|login| found(login, credential_helper::program(program)))
+    };
+    if let Some(program) = own_keychain(json, registry) {
+        return Ok(Some(kept(program)?));
+    }
+    if let Some(entry) = entry(json, "auths", registry)
+        && let Some(login) = written(entry, path, registry)?
+    {
+        return Ok(Some(Found { login, from: path.display().to_string() }));
+    }
+    match common_keychain(json).map(kept) {
+        Some(Ok(found)) => Ok(Some(found)),
+        // It may know other registries; this one may be open to all.
+        None | Some(Err(KeychainError::Unknown { .. })) => Ok(None),
+        Some(Err(error)) => Err(error.into()),
+    }
+}
+
+/// The program that keeps the login for this registry.
+pub(in crate::registry) fn own_keychain<'j>(json: &'j Value, registry: &Registry) -> Option<&'j str> {
+    entry(json, "credHelpers", registry).and_then(Value::as_str)
+}
+
+/// The program that keeps all others.
+pub(in crate::registry) fn common_keychain(json: &Value) -> Option<&str> {
+    json.get("credsStore").and_then(Value::as_str).filter(|program| !program.is_empty())
+}
+
+/// Whether there is an entry with something in it.
+pub(in crate::registry) fn has_entry(json: &Value, registry: &Registry) -> bool {
+    entry(json, "auths", registry).and_then(Value::as_object).is_some_and(|entry| !entry.is_empty())
+}
+
+fn entry<'j>(json: &'j Value, table: &str, registry: &Registry) -> Option<&'j Value> {
+    let table = json.get(table)?.as_object()?;
+    table.iter().find(|(key, _)| registry.is_meant_by(key)).map(|(_, value)| value)
+}
+
+/// What an entry of `auths` says. It is empty where a program keeps the password.
+fn written(entry: &Value, path: &Path, registry: &Registry) -> Result<Option<Login>, CredentialsError> {
+    let text = |name: &str| entry.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let unreadable = || CredentialsError::Entry { path: path.to_owned(), registry: registry.to_string() };
+    if let Some(token) = text("identitytoken") {
+        return Ok(Some(Login::Identity(IdentityToken(token.to_owned()))));
+    }
+    let (user, password) = match (text("auth"), text("username"), text("password")) {
+        (Some(auth), ..) => {
+            let decoded = STANDARD.decode(auth).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+            let decoded = decoded.ok_or_else(unreadable)?;
+            let (user, password) = decoded.split_once(':').ok_or_else(unreadable)?;
+            // Docker has written zeros behind some.
+            (user.to_owned(), password.trim_end_matches('\0').to_owned())
+        }
+        (None, Some(user), Some(password)) => (user.to_owned(), password.to_owned()),
+        (None, None, None) => return Ok(None),
+        _ => return Err(unreadable()),
+    };
+    Ok(Some(login(user, password)))
+}
+
+fn found((user, secret): (String, String), from: String) -> Found {
+    Found { login: login(user, secret), from }
+}
+
+fn login(user: String, secret: String) -> Login {
+    match user == IDENTITY_TOKEN {
+        true => Login::Identity(IdentityToken(secret)),
+        false => Login::Password(config::Login { user, password: secret }),
+    }
+}
+
+impl fmt::Debug for IdentityToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IdentityToken")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::registry::login::credentials::*;
+    use crate::registry::reference::Reference;
+
+    fn found(json: &Value, reference: &str) -> Result<Option<String>, String> {
+        let registry = Reference::parse(reference).expect("a reference").registry;
+        let found = find_in(json, Path::new("config.json"), &registry).map_err(|error| error.to_string())?;
+        Ok(found.map(|found| match found.login {
+            Login::Password(login) => format!("{}:{}", login.user, login.password),
+            Login::Identity(IdentityToken(token)) => format!("token {token}"),
+        }))
+    }
+
+    fn auth(text: &str) -> Value {
+        json!({ "auth": STANDARD.encode(text) })
+    }
+
+    #[test]
+    fn an_entry_is_found_by_the_registry_s_host() {
+        let json = json!({ "auths": {
+            "https://index.docker.io/v1/": auth("hub:1"),
+            "ghcr.io": auth("git:with:colon"),
+            "localhost:5000": { "username": "me", "password": "pw" },
+            "empty.io": {},
+        } });
+        assert_eq!(found(&json, "foo"), Ok(Some("hub:1".to_owned())));
+        assert_eq!(found(&json, "ghcr.io/a"), Ok(Some("git:with:colon".to_owned())));
+        assert_eq!(found(&json, "localhost:5000/a"), Ok(Some("me:pw".to_owned())));
+        for reference in ["localhost:5001/a", "empty.io/a", "other.io/a"] {
+            assert_eq!(found(&json, reference), Ok(None), "{reference}");
+        }
+    }
+
+    #[test]
+    fn an_identity_token_is_told_from_a_password() {
+        for entry in [auth("<token>:t0ken"), json!({ "auth": "bWU6", "identitytoken": "t0ken" })] {
+            let json = json!({ "auths": { "a.io": entry } });
+            assert_eq!(found(&json, "a.io/x"), Ok(Some("token t0ken".to_owned())));
+        }
+        assert!(!format!("{:?}", IdentityToken("t0ken".to_owned())).contains("t0ken"));
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_used_is_named_without_its_secret() {
+        for (entry, part) in [
+            (json!({ "auth": "hunter2?" }), "Base64"),
+            (auth("hunter2"), "Base64"),
+            (json!({ "username": "hunter2" }), "neither"),
+        ] {
+            let refusal = found(&json!({ "auths": { "a.io": entry } }), "a.io/x").expect_err(part);
+            assert!(refusal.contains(part) && refusal.contains("`a.io`"), "{refusal}");
+            assert!(refusal.contains("`config.json`") && !refusal.contains("hunter2"), "{refusal}");
+        }
+        let login = login("me".to_owned(), "hunter2".to_owned());
+        assert!(!format!("{login:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn the_first_file_that_knows_the_registry_decides() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let [missing, one, two] = ["missing", "one", "two"].map(|name| directory.path().join(name));
+        std::fs::write(&one, json!({ "auths": { "a.io": auth("a:1") } }).to_string()).expect("writable");
+        let both = json!({ "auths": { "a.io": auth("a:2"), "b.io": auth("b:2") } });
+        std::fs::write(&two, both.to_string()).expect("writable");
+        let user = |reference: &str, files: &[PathBuf]| {
+            let registry = Reference::parse(reference).expect("a reference").registry;
+            find(files, &registry).map(|found| found.map(|found| (found.login, found.from)))
+        };
+        let files = [missing, one.clone(), two];
+        let known = |user: &str, password: &str, from: &Path| {
+            Some((login(user.to_owned(), password.to_owned()), from.display().to_string()))
+        };
+        assert_eq!(user("a.io/x", &files).expect("readable"), known("a", "1", &one));
+        assert_eq!(user("b.io/x", &files).expect("readable"), known("b", "2", &files[2]));
+        std::fs::write(&one, "{").expect("writable");
+        assert!(matches!(user("b.io/x", &files), Err(CredentialsError::Json(path)) if path == one));
+    }
+}

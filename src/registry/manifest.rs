@@ -1,0 +1,172 @@
+//! What is in an artifact?
+//!
+//! A registry answers with a manifest, which lists layers, or with an index, which lists manifests. The one layer that is
+//! a module is picked here; what leaves a choice is refused. Read by `pull`, bytes in, nothing fetched.
+
+use serde_json::{Map, Value};
+
+use crate::config::Sha256;
+
+use crate::registry::reference;
+
+pub(in crate::registry) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(in crate::registry) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub(in crate::registry) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+pub(in crate::registry) const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+
+/// The layers that are modules: in the layout of those who began with it, and in the CNCF's.
+pub(crate) const LEGACY_LAYER: &str = "application/vnd.wasm.content.layer.v1+wasm";
+pub(in crate::registry) const WASM_LAYER: &str = "application/wasm";
+const MODULES: [&str; 2] = [LEGACY_LAYER, WASM_LAYER];
+
+/// How many media types an error message lists.
+const MOST_NAMED: usize = 5;
+
+/// How many characters of what a registry has sent it shows. No digest has more.
+const LONGEST_SHOWN: usize = 140;
+
+/// What a manifest or an index says of something: where it is and how to check it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::registry) struct Descriptor {
+    pub sha256: Sha256,
+    pub size: u64,
+}
+
+/// Where to go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::registry) enum Content {
+    /// The layer is the module.
+    Module(Descriptor),
+    /// Another manifest says more.
+    Manifest(Descriptor),
+}
+
+/// Why an artifact holds no module to be used here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(in crate::registry) enum ManifestError {
+    #[error("it is not JSON")]
+    Json,
+    #[error("it is neither a manifest nor an index: {0}")]
+    Unknown(String),
+    #[error("it is both a manifest and an index")]
+    Both,
+    #[error("its schema version is not 2")]
+    Version,
+    #[error("`{0}` is missing or no such thing as it should be")]
+    Field(&'static str),
+    #[error("its digest `{0}` is not a SHA-256")]
+    Digest(String),
+    #[error("no layer is a module; there are: {0}")]
+    NoModule(String),
+    #[error("the layers are packed as `{0}`, but a module has to be a layer of its own, neither packed nor compressed")]
+    Packed(String),
+    #[error("{0} of the layers are modules: which one is meant is not said")]
+    SeveralModules(usize),
+    #[error("the index lists {0} artifacts and does not say which one is for WebAssembly")]
+    SeveralManifests(usize),
+    #[error("the index lists nothing that is a manifest")]
+    EmptyIndex,
+    #[error("an index lists another index")]
+    Nested,
+}
+
+/// Reads what a registry has sent as `content_type`, or what the store has.
+pub(in crate::registry) fn read(bytes: &[u8], content_type: Option<&str>) -> Result<Content, ManifestError> {
+    let json: Value = serde_json::from_slice(bytes).map_err(|_| ManifestError::Json)?;
+    let document = json.as_object().ok_or(ManifestError::Json)?;
+    let stated = document.get("mediaType").map(|value| value.as_str().ok_or(ManifestError::Field("mediaType")));
+    let sent = content_type.filter(|name| is_index(name).is_some());
+    let (layers, manifests) = (document.get("layers"), document.get("manifests"));
+    // A document that can be read in two ways is read in another way by somebody else.
+    for name in stated.transpose()?.into_iter().chain(sent) {
+        match is_index(name) {
+            None => return Err(ManifestError::Unknown(format!("its type is `{}`", shortened(name)))),
+            Some(true) if manifests.is_none() || layers.is_some() => return Err(ManifestError::Both),
+            Some(false) if layers.is_none() || manifests.is_some() => return Err(ManifestError::Both),
+            Some(_) => {}
+        }
+    }
+    if document.get("schemaVersion").and_then(Value::as_u64) != Some(2) {
+        return Err(ManifestError::Version);
+    }
+    match (layers.map(Value::as_array), manifests.map(Value::as_array)) {
+        (Some(Some(layers)), None) => pick_layer(layers).map(Content::Module),
+        (None, Some(Some(manifests))) => pick_manifest(manifests).map(Content::Manifest),
+        (Some(_), Some(_)) => Err(ManifestError::Both),
+        (Some(None), None) => Err(ManifestError::Field("layers")),
+        (None, Some(None)) => Err(ManifestError::Field("manifests")),
+        (None, None) => Err(ManifestError::Unknown("it has neither `layers` nor `manifests`".to_owned())),
+    }
+}
+
+/// As much of a foreign text as a message needs, in one line.
+pub(in crate::registry) fn shortened(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control()).take(LONGEST_SHOWN).collect()
+}
+
+fn is_index(media_type: &str) -> Option<bool> {
+    match media_type {
+        OCI_INDEX | DOCKER_LIST => Some(true),
+        OCI_MANIFEST | DOCKER_MANIFEST => Some(false),
+        _ => None,
+    }
+}
+
+fn pick_layer(layers: &[Value]) -> Result<Descriptor, ManifestError> {
+    let modules: Vec<_> = layers.iter().filter(|layer| MODULES.contains(&media_type(layer))).collect();
+    match modules[..] {
+        [module] => descriptor(module),
+        [] => Err(no_module(layers)),
+        _ => Err(ManifestError::SeveralModules(modules.len())),
+    }
+}
+
+fn no_module(layers: &[Value]) -> ManifestError {
+    let is_packed = |name: &&str| ["gzip", "zstd", "tar"].iter().any(|packing| name.contains(packing));
+    let mut names: Vec<_> = layers.iter().map(media_type).collect();
+    if let Some(name) = names.iter().copied().find(is_packed) {
+        return ManifestError::Packed(shortened(name));
+    }
+    names.dedup();
+    names.truncate(MOST_NAMED);
+    let names: Vec<_> = names.iter().map(|name| format!("`{}`", shortened(name))).collect();
+    ManifestError::NoModule(if names.is_empty() { "none".to_owned() } else { names.join(", ") })
+}
+
+fn pick_manifest(listed: &[Value]) -> Result<Descriptor, ManifestError> {
+    let known: Vec<_> = listed.iter().filter(|listed| is_index(media_type(listed)) == Some(false)).collect();
+    let for_wasm: Vec<_> = known.iter().copied().filter(|listed| platform(listed, "architecture") == "wasm").collect();
+    // Of one program in two forms, modules are the one of WASI's first preview.
+    let is_first = |listed: &&Value| ["wasi", "wasip1"].contains(&platform(listed, "os"));
+    let first: Vec<_> = for_wasm.iter().copied().filter(is_first).collect();
+    for candidates in [&for_wasm, &first, &known] {
+        if let [only] = candidates[..] {
+            return descriptor(only);
+        }
+    }
+    match known.len() {
+        0 if listed.iter().any(|listed| is_index(media_type(listed)) == Some(true)) => Err(ManifestError::Nested),
+        0 => Err(ManifestError::EmptyIndex),
+        several => Err(ManifestError::SeveralManifests(several)),
+    }
+}
+
+fn media_type(described: &Value) -> &str {
+    described.get("mediaType").and_then(Value::as_str).unwrap_or("no media type")
+}
+
+fn platform<'v>(listed: &'v Value, key: &str) -> &'v str {
+    listed.get("platform").and_then(|platform| platform.get(key)).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn descriptor(described: &Value) -> Result<Descriptor, ManifestError> {
+    let fields: &Map<String, Value> = described.as_object().ok_or(ManifestError::Field("layers"))?;
+    let digest = fields.get("digest").and_then(Value::as_str).ok_or(ManifestError::Field("digest"))?;
+    let sha256 = reference::sha256(digest).map_err(|_| ManifestError::Digest(shortened(digest)))?;
+    let size = fields.get("size").and_then(Value::as_u64).ok_or(ManifestError::Field("size"))?;
+    Ok(Descriptor { sha256, size })
+}
+
+#[cfg(test)]
+#[path = "tests/manifest.rs"]
+mod tests;

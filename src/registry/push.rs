@@ -1,0 +1,218 @@
+//! How does a module get into a registry?
+//!
+//! Its bytes and its configuration first, as far as they are not there already, then the manifest that names them under the
+//! tag: whoever sees the tag finds all of it. Called by `mod`, on a thread that may block.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName};
+use http::{HeaderMap, Method, StatusCode};
+use url::Url;
+
+use crate::config::{LARGEST_MODULE, Sha256};
+use crate::net::progress::Progress;
+use crate::net::redirect;
+use crate::net::upload::Upload;
+
+use crate::registry::api::{Purpose, Request, Session};
+use crate::registry::artifact::{Artifact, ArtifactError, Blob, Layout};
+use crate::registry::client::Line;
+use crate::registry::error::RegistryError;
+use crate::registry::manifest::{OCI_MANIFEST, shortened};
+use crate::registry::reference;
+use crate::registry::reference::{Reference, ReferenceError, Version};
+
+/// How often an upload is begun that does not arrive whole.
+const ATTEMPTS: usize = 3;
+
+const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+
+/// Why a module is not in a registry now.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::registry) enum PushError {
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    #[error("`{0}` is a digest: that is what comes of publishing, not where to publish")]
+    NoTag(String),
+    #[error("cannot read `{}`", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("`{}` has more than the {LARGEST_MODULE} bytes that modules may have", .0.display())]
+    TooLarge(PathBuf),
+    #[error("`{}` cannot be published", path.display())]
+    Artifact { path: PathBuf, source: ArtifactError },
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error("registry `{0}` does not say where to put the bytes")]
+    NoPlace(String),
+    #[error("registry `{registry}` has kept {what} as `{found}`, not as `sha256:{expected}`: it is damaged")]
+    Digest { registry: String, what: &'static str, found: String, expected: Sha256 },
+}
+
+impl PushError {
+    /// What the operator can do about it.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::Reference(_) => Some("write `HOST/NAME:TAG`".to_owned()),
+            Self::NoTag(_) => Some("name a tag: `HOST/NAME:TAG`".to_owned()),
+            Self::Registry(error) => error.help(),
+            Self::Digest { .. } => Some("push again".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// What is published, and what with.
+pub(in crate::registry) struct Push<'p> {
+    pub line: &'p Line,
+    pub file: &'p Path,
+    pub layout: Layout,
+    pub progress: &'p dyn Progress,
+}
+
+impl Push<'_> {
+    /// Publishes under a name and tag; the reference by digest.
+    pub fn push(&self, reference: &Reference) -> Result<Reference, PushError> {
+        let Version::Tag(tag) = &reference.version else {
+            return Err(PushError::NoTag(reference.version.to_string()));
+        };
+        let artifact = self.artifact()?;
+        let purpose = Purpose::Push(&reference.repository);
+        let mut session = Session::new(self.line, &reference.registry, purpose);
+        let module = &artifact.module.bytes;
+        let watched =
+            || Upload::watched(module.clone(), self.progress.begins(&reference.to_string(), module.len() as u64));
+        session.put_blob(&artifact.module, &watched, "the module")?;
+        let config = || Upload::from(artifact.config.bytes.clone());
+        session.put_blob(&artifact.config, &config, "the configuration")?;
+        session.put_manifest(tag, &artifact.manifest)?;
+        tracing::info!(module = %reference, digest = %artifact.manifest.sha256, "module is in the registry");
+        Ok(reference.pinned(&artifact.manifest.sha256))
+    }
+
+    fn artifact(&self) -> Result<Artifact, PushError> {
+        let path = || self.file.to_owned();
+        let (bytes, written) = read(self.file).map_err(|source| PushError::Read { path: path(), source })?;
+        if bytes.len() as u64 > LARGEST_MODULE {
+            return Err(PushError::TooLarge(path()));
+        }
+        // The time of the file rather than of now: the same file is the same artifact, whenever it is published.
+        let artifact = Artifact::new(bytes, self.layout, written);
+        artifact.map_err(|source| PushError::Artifact { path: path(), source })
+    }
+}
+
+/// What is in a file, up to a byte too much, and when it was written.
+fn read(path: &Path) -> io::Result<(Vec<u8>, SystemTime)> {
+    let mut bytes = Vec::new();
+    let file = File::open(path)?;
+    let written = file.metadata()?.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+    file.take(LARGEST_MODULE + 1).read_to_end(&mut bytes)?;
+    Ok((bytes, written))
+}
+
+impl Session<'_> {
+    /// Puts bytes into the registry that are not there yet.
+    fn put_blob(&mut self, blob: &Blob, body: &dyn Fn() -> Upload, what: &'static str) -> Result<(), PushError> {
+        if self.has(blob)? {
+            tracing::debug!(digest = %blob.sha256, "the registry has it already");
+            return Ok(());
+        }
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let put = self.begin().and_then(|place| self.finish(place, blob, body, what));
+            match put {
+                // What has become of the place for the bytes is unknown: a new one is needed.
+                Err(PushError::Registry(error)) if attempts < ATTEMPTS && error.is_outage() => {
+                    tracing::debug!(%error, "uploading again");
+                }
+                put => return put,
+            }
+        }
+    }
+
+    fn has(&mut self, blob: &Blob) -> Result<bool, PushError> {
+        let url = self.url(&format!("blobs/sha256:{}", blob.sha256))?;
+        let request = Request {
+            method: Method::HEAD,
+            url,
+            headers: &[],
+            body: &Upload::default,
+            is_repeatable: true,
+            what: "what it has",
+        };
+        let answer = self.send(&request, &[StatusCode::OK, StatusCode::NOT_FOUND])?;
+        Ok(answer.status == StatusCode::OK)
+    }
+
+    /// A place for the bytes of one blob.
+    fn begin(&mut self) -> Result<Url, PushError> {
+        let url = self.url("blobs/uploads/")?;
+        let request = Request {
+            method: Method::POST,
+            url,
+            headers: &[],
+            body: &Upload::default,
+            is_repeatable: true,
+            what: "to take something in",
+        };
+        let answer = self.send(&request, &[StatusCode::ACCEPTED])?;
+        let place = redirect::location(&answer.url, &answer.headers).map_err(|error| self.unreachable(error))?;
+        place.ok_or_else(|| PushError::NoPlace(self.registry.to_string()))
+    }
+
+    fn finish(
+        &mut self,
+        mut place: Url,
+        blob: &Blob,
+        body: &dyn Fn() -> Upload,
+        what: &'static str,
+    ) -> Result<(), PushError> {
+        place.query_pairs_mut().append_pair("digest", &format!("sha256:{}", blob.sha256));
+        let request = Request {
+            method: Method::PUT,
+            url: place,
+            headers: &[(CONTENT_TYPE, "application/octet-stream")],
+            body,
+            is_repeatable: false,
+            what: "to take in the bytes",
+        };
+        let answer = self.send(&request, &[StatusCode::CREATED])?;
+        self.check(&answer.headers, blob, what)
+    }
+
+    fn put_manifest(&mut self, tag: &str, manifest: &Blob) -> Result<(), PushError> {
+        let bytes: &Bytes = &manifest.bytes;
+        let request = Request {
+            method: Method::PUT,
+            url: self.url(&format!("manifests/{tag}"))?,
+            headers: &[(CONTENT_TYPE, OCI_MANIFEST)],
+            body: &|| Upload::from(bytes.clone()),
+            is_repeatable: true,
+            what: "to take in the manifest",
+        };
+        let answer = self.send(&request, &[StatusCode::CREATED])?;
+        self.check(&answer.headers, manifest, "the manifest")
+    }
+
+    /// What the registry says it has kept is what it was sent, as far as it says so.
+    fn check(&self, headers: &HeaderMap, blob: &Blob, what: &'static str) -> Result<(), PushError> {
+        let Some(stated) = headers.get(DIGEST) else { return Ok(()) };
+        let stated = String::from_utf8_lossy(stated.as_bytes());
+        match reference::sha256(&stated) {
+            Ok(found) if found == blob.sha256 => Ok(()),
+            // It may count with another function, which says nothing here.
+            _ if stated.starts_with("sha512:") => Ok(()),
+            _ => Err(PushError::Digest {
+                registry: self.registry.to_string(),
+                what,
+                found: shortened(&stated),
+                expected: blob.sha256.clone(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Which artifact of which registry does a text name?
+//!
+//! `[REGISTRY/]NAME[:TAG][@sha256:DIGEST]`, as Docker writes it. Read by `mod` for every `oci:` module, and for commands.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use url::{Host, Url};
+
+use crate::config::Sha256;
+
+/// The registry of those who name none.
+const DOCKER_HUB: &str = "docker.io";
+
+/// Other names that lead there, the first being the one that answers.
+const DOCKER_HUB_HOSTS: [&str; 2] = ["registry-1.docker.io", "index.docker.io"];
+
+const LONGEST_NAME: usize = 255;
+const LONGEST_TAG: usize = 128;
+
+/// An artifact of a registry.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(in crate::registry) struct Reference {
+    pub registry: Registry,
+    /// The name within the registry.
+    pub repository: String,
+    pub version: Version,
+}
+
+/// Which of the artifacts under a name is meant.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(in crate::registry) enum Version {
+    /// What the registry calls so at the moment.
+    Tag(String),
+    /// The one whose manifest has this digest.
+    Digest(Sha256),
+}
+
+/// `HOST[:PORT]`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(in crate::registry) struct Registry(String);
+
+/// Why a text names no artifact.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(in crate::registry) enum ReferenceError {
+    #[error("`{0}` is not the address of a registry")]
+    Registry(String),
+    #[error("`{0}` is not the name of an artifact: names have lower-case letters, digits and `.`, `_`, `-`, `/`")]
+    Name(String),
+    #[error("`{0}` is not a tag: tags are made of letters, digits and `.`, `_`, `-`")]
+    Tag(String),
+    #[error("`{0}` is not a digest: write `sha256:` and 64 hexadecimal digits")]
+    Digest(String),
+}
+
+impl Reference {
+    pub fn parse(text: &str) -> Result<Self, ReferenceError> {
+        let (text, digest) = match text.split_once('@') {
+            Some((text, digest)) => (text, Some(sha256(digest)?)),
+            None => (text, None),
+        };
+        let (registry, rest) = match text.split_once('/') {
+            Some((first, rest)) if is_registry(first) => (Registry::parse(first)?, rest),
+            _ => (Registry(DOCKER_HUB.to_owned()), text),
+        };
+        let (name, tag) = match rest.split_once(':') {
+            Some((name, tag)) => (name, Some(tag)),
+            None => (rest, None),
+        };
+        if !is_name(name) {
+            return Err(ReferenceError::Name(name.to_owned()));
+        }
+        if let Some(tag) = tag.filter(|tag| !is_tag(tag)) {
+            return Err(ReferenceError::Tag(tag.to_owned()));
+        }
+        let is_official = registry.0 == DOCKER_HUB && !name.contains('/');
+        let repository = if is_official { format!("library/{name}") } else { name.to_owned() };
+        let version = digest.map_or_else(|| Version::Tag(tag.unwrap_or("latest").to_owned()), Version::Digest);
+        Ok(Self { registry, repository, version })
+    }
+
+    /// The same name with the digest of a manifest: what it stands for now and for ever.
+    pub fn pinned(&self, manifest: &Sha256) -> Self {
+        Self { version: Version::Digest(manifest.clone()), ..self.clone() }
+    }
+}
+
+/// A reference as commands take it, without the `oci:` or `oci://` that a `modules.toml` writes before it.
+pub(crate) fn without_scheme(text: &str) -> &str {
+    text.strip_prefix("oci:").map_or(text, |named| named.strip_prefix("//").unwrap_or(named))
+}
+
+/// Whether the first part of a reference is a registry rather than a name.
+fn is_registry(first: &str) -> bool {
+    first == "localhost" || first.contains(['.', ':'])
+}
+
+/// The digest in `sha256:HEX`.
+pub(in crate::registry) fn sha256(text: &str) -> Result<Sha256, ReferenceError> {
+    let digits = text.strip_prefix("sha256:").and_then(|digits| digits.parse().ok());
+    digits.ok_or_else(|| ReferenceError::Digest(text.to_owned()))
+}
+
+fn is_name(name: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let is_part = |part: &str| {
+        part.bytes().all(|byte| is_plain(byte) || b"._-".contains(&byte))
+            && part.bytes().next().is_some_and(is_plain)
+            && part.bytes().last().is_some_and(is_plain)
+            && !part.contains("..")
+    };
+    name.len() <= LONGEST_NAME && name.split('/').all(is_part)
+}
+
+fn is_tag(tag: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    tag.len() <= LONGEST_TAG
+        && tag.bytes().next().is_some_and(is_plain)
+        && tag.bytes().all(|byte| is_plain(byte) || b".-".contains(&byte))
+}
+
+impl Registry {
+    /// As an operator names it alone, perhaps with a scheme before it and a version of the API behind it.
+    pub fn named(text: &str) -> Result<Self, ReferenceError> {
+        let name = bare(text);
+        match is_registry(name) {
+            true => Self::parse(name),
+            false => Err(ReferenceError::Registry(text.to_owned())),
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, ReferenceError> {
+        let refused = || ReferenceError::Registry(text.to_owned());
+        if text.bytes().any(|byte| !byte.is_ascii_alphanumeric() && !b".-:[]_".contains(&byte)) {
+            return Err(refused());
+        }
+        let name = text.to_ascii_lowercase();
+        let name = if DOCKER_HUB_HOSTS.contains(&name.as_str()) { DOCKER_HUB.to_owned() } else { name };
+        Url::parse(&format!("https://{name}/")).map_err(|_| refused())?;
+        Ok(Self(name))
+    }
+
+    /// Its name as operators write it.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+
+    /// The URL of a path below the root of its API.
+    pub fn url(&self, scheme: &str, path: &str) -> Option<Url> {
+        let host = if self.0 == DOCKER_HUB { DOCKER_HUB_HOSTS[0] } else { &self.0 };
+        Url::parse(&format!("{scheme}://{host}/v2/{path}")).ok()
+    }
+
+    /// Whether it is on this machine, so that nobody listens on the way.
+    pub fn is_local(&self) -> bool {
+        Url::parse(&format!("https://{}/", self.0)).is_ok_and(|url| is_local(&url))
+    }
+
+    /// Whether a key of a file of credentials means this registry: `HOST[:PORT]`, perhaps with a scheme and a version.
+    pub fn is_meant_by(&self, key: &str) -> bool {
+        let key = bare(key).to_ascii_lowercase();
+        key == self.0 || (self.0 == DOCKER_HUB && DOCKER_HUB_HOSTS.contains(&key.as_str()))
+    }
+
+    /// The name that files of credentials, and programs which keep them, know it by.
+    pub fn login_name(&self) -> &str {
+        if self.0 == DOCKER_HUB { "https://index.docker.io/v1/" } else { &self.0 }
+    }
+}
+
+/// `HOST[:PORT]` of what may be a URL of the API.
+fn bare(text: &str) -> &str {
+    let text = text.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
+    text.trim_end_matches("/v1").trim_end_matches("/v2")
+}
+
+/// Whether a URL leads to this machine.
+pub(in crate::registry) fn is_local(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => IpAddr::from(address).is_loopback(),
+        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+        None => false,
+    }
+}
+
+impl fmt::Display for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tag(tag) => f.write_str(tag),
+            Self::Digest(digest) => write!(f, "sha256:{digest}"),
+        }
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if matches!(self.version, Version::Tag(_)) { ':' } else { '@' };
+        write!(f, "{}/{}{sign}{}", self.registry, self.repository, self.version)
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/reference.rs"]
+mod tests;

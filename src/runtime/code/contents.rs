@@ -1,0 +1,299 @@
+//! What is in the bytes of a module or component, without running it?
+//!
+//! Its outer sections are read: what it imports and exports, and how much memory it starts with. What is nested in a component
+//! is its own affair. Asked by `startup::inspect`.
+
+use std::borrow::Cow;
+
+use wasmparser::{
+    ComponentExternalKind, ComponentTypeRef, ExternalKind, FuncType, MemoryType, Parser, Payload, TypeRef,
+};
+
+/// What stands at the beginning of the binary form.
+const MAGIC: &[u8] = b"\0asm";
+
+/// The bytes of a page of memory.
+pub(in crate::runtime) const PAGE: u64 = 65_536;
+
+/// Why bytes have no contents to show.
+#[derive(Debug, thiserror::Error)]
+pub enum ContentsError {
+    /// They have neither form.
+    #[error("neither a module nor a component, binary or text")]
+    Text(#[source] wat::Error),
+    /// They begin like one and do not go on like one.
+    #[error("not a valid module or component")]
+    Binary(#[from] wasmparser::BinaryReaderError),
+}
+
+/// Whether modules or components.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A core module.
+    Module,
+    /// A component.
+    Component,
+}
+
+/// Something imported or exported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extern {
+    /// Where an import of a module is from; empty for exports and in components.
+    pub module: String,
+    /// Its name there.
+    pub name: String,
+    /// What it is.
+    pub kind: &'static str,
+    /// Whether it is a function that takes and returns nothing.
+    pub is_plain_function: bool,
+}
+
+/// What is in a module or component.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contents {
+    /// Which of both.
+    pub form: Form,
+    /// Whether it was written as text.
+    pub is_text: bool,
+    /// What it needs.
+    pub imports: Vec<Extern>,
+    /// What it has.
+    pub exports: Vec<Extern>,
+    /// The bytes all memories of a module start with.
+    pub memory: u64,
+    /// The bytes they may have at most, if the module says so of each.
+    pub largest_memory: Option<u64>,
+}
+
+/// Reads them.
+pub fn contents(bytes: &[u8]) -> Result<Contents, ContentsError> {
+    let is_text = !bytes.starts_with(MAGIC);
+    let binary = match is_text {
+        true => wat::parse_bytes(bytes).map_err(ContentsError::Text)?,
+        false => Cow::Borrowed(bytes),
+    };
+    let mut reading = Reading::default();
+    let mut depth = 0_usize;
+    for payload in Parser::new(0).parse_all(&binary) {
+        match payload? {
+            Payload::Version { encoding, .. } => {
+                depth += 1;
+                if depth == 1 {
+                    reading.is_component = encoding == wasmparser::Encoding::Component;
+                }
+            }
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            payload if depth == 1 => reading.outer(payload)?,
+            _ => {}
+        }
+    }
+    Ok(reading.contents(is_text))
+}
+
+#[derive(Default)]
+struct Reading {
+    is_component: bool,
+    types: Vec<Option<FuncType>>,
+    /// The type of each function, imported ones first.
+    functions: Vec<u32>,
+    memories: Vec<MemoryType>,
+    imports: Vec<Extern>,
+    exports: Vec<Extern>,
+}
+
+impl Reading {
+    fn outer(&mut self, payload: Payload<'_>) -> Result<(), wasmparser::BinaryReaderError> {
+        match payload {
+            Payload::TypeSection(section) => {
+                for group in section {
+                    let types = group?.into_types();
+                    self.types.extend(types.map(|ty| match ty.composite_type.inner {
+                        wasmparser::CompositeInnerType::Func(function) => Some(function),
+                        _ => None,
+                    }));
+                }
+            }
+            Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    let import = import?;
+                    self.import(import.module, import.name, import.ty);
+                }
+            }
+            Payload::FunctionSection(section) => {
+                for ty in section {
+                    self.functions.push(ty?);
+                }
+            }
+            Payload::MemorySection(section) => {
+                for memory in section {
+                    self.memories.push(memory?);
+                }
+            }
+            Payload::ExportSection(section) => {
+                for export in section {
+                    let export = export?;
+                    self.export(export.name, export.kind, export.index);
+                }
+            }
+            payload => self.outer_of_component(payload)?,
+        }
+        Ok(())
+    }
+
+    fn outer_of_component(&mut self, payload: Payload<'_>) -> Result<(), wasmparser::BinaryReaderError> {
+        match payload {
+            Payload::ComponentImportSection(section) => {
+                for import in section {
+                    let import = import?;
+                    let kind = kind_of_component_type(import.ty);
+                    let (module, name) = (String::new(), import.name.name.to_owned());
+                    self.imports.push(Extern { module, name, kind, is_plain_function: false });
+                }
+            }
+            Payload::ComponentExportSection(section) => {
+                for export in section {
+                    let export = export?;
+                    let kind = kind_of_component_export(export.kind);
+                    let (module, name) = (String::new(), export.name.name.to_owned());
+                    self.exports.push(Extern { module, name, kind, is_plain_function: false });
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn import(&mut self, module: &str, name: &str, ty: TypeRef) {
+        let kind = match ty {
+            TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
+                self.functions.push(ty);
+                "function"
+            }
+            TypeRef::Memory(memory) => {
+                self.memories.push(memory);
+                "memory"
+            }
+            TypeRef::Table(_) => "table",
+            TypeRef::Global(_) => "global",
+            TypeRef::Tag(_) => "tag",
+        };
+        let (module, name) = (module.to_owned(), name.to_owned());
+        self.imports.push(Extern { module, name, kind, is_plain_function: false });
+    }
+
+    fn export(&mut self, name: &str, kind: ExternalKind, index: u32) {
+        let (kind, is_plain_function) = match kind {
+            ExternalKind::Func | ExternalKind::FuncExact => ("function", self.is_plain(index)),
+            ExternalKind::Table => ("table", false),
+            ExternalKind::Memory => ("memory", false),
+            ExternalKind::Global => ("global", false),
+            ExternalKind::Tag => ("tag", false),
+        };
+        self.exports.push(Extern { module: String::new(), name: name.to_owned(), kind, is_plain_function });
+    }
+
+    fn is_plain(&self, function: u32) -> bool {
+        let at = |index: u32| usize::try_from(index).unwrap_or(usize::MAX);
+        let ty = self.functions.get(at(function)).and_then(|ty| self.types.get(at(*ty))).and_then(Option::as_ref);
+        ty.is_some_and(|ty| ty.params().is_empty() && ty.results().is_empty())
+    }
+
+    fn contents(self, is_text: bool) -> Contents {
+        let bytes = |memory: &MemoryType, pages: u64| {
+            let page = memory.page_size_log2.map_or(PAGE, |log2| 1_u64.checked_shl(log2).unwrap_or(u64::MAX));
+            pages.saturating_mul(page)
+        };
+        let memory = self.memories.iter().fold(0, |sum: u64, memory| sum.saturating_add(bytes(memory, memory.initial)));
+        let mut largest = self.memories.iter().map(|memory| memory.maximum.map(|pages| bytes(memory, pages)));
+        let largest_memory = largest.try_fold(0, |sum: u64, bytes| Some(sum.saturating_add(bytes?)));
+        let largest_memory = largest_memory.filter(|_| !self.memories.is_empty());
+        let form = if self.is_component { Form::Component } else { Form::Module };
+        Contents { form, is_text, imports: self.imports, exports: self.exports, memory, largest_memory }
+    }
+}
+
+fn kind_of_component_type(ty: ComponentTypeRef) -> &'static str {
+    match ty {
+        ComponentTypeRef::Module(_) => "module",
+        ComponentTypeRef::Func(_) => "function",
+        ComponentTypeRef::Value(_) => "value",
+        ComponentTypeRef::Type(_) => "type",
+        ComponentTypeRef::Instance(_) => "interface",
+        ComponentTypeRef::Component(_) => "component",
+    }
+}
+
+fn kind_of_component_export(kind: ComponentExternalKind) -> &'static str {
+    match kind {
+        ComponentExternalKind::Module => "module",
+        ComponentExternalKind::Func => "function",
+        ComponentExternalKind::Value => "value",
+        ComponentExternalKind::Type => "type",
+        ComponentExternalKind::Instance => "interface",
+        ComponentExternalKind::Component => "component",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::runtime::code::contents::*;
+
+    fn named(externs: &[Extern]) -> Vec<(&str, &str, &str, bool)> {
+        externs.iter().map(|e| (e.module.as_str(), e.name.as_str(), e.kind, e.is_plain_function)).collect()
+    }
+
+    #[test]
+    fn a_module_shows_what_it_needs_and_has() {
+        let text = r#"(module
+            (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
+            (import "env" "table" (table 1 funcref))
+            (memory (export "memory") 2 4)
+            (func (export "_start"))
+            (func (export "add") (param i32) (result i32) (local.get 0)))"#;
+        let binary = wat::parse_str(text).expect("a module");
+        for (bytes, is_text) in [(text.as_bytes(), true), (binary.as_slice(), false)] {
+            let found = contents(bytes).expect("a module");
+            assert_eq!((found.form, found.is_text), (Form::Module, is_text));
+            assert_eq!((found.memory, found.largest_memory), (2 * PAGE, Some(4 * PAGE)));
+            let imports =
+                [("wasi_snapshot_preview1", "proc_exit", "function", false), ("env", "table", "table", false)];
+            assert_eq!(named(&found.imports), imports);
+            let exports =
+                [("", "memory", "memory", false), ("", "_start", "function", true), ("", "add", "function", false)];
+            assert_eq!(named(&found.exports), exports);
+        }
+        let none = contents(b"(module)").expect("a module");
+        assert_eq!((none.memory, none.largest_memory), (0, None));
+    }
+
+    #[test]
+    fn a_component_shows_its_own_and_not_what_is_nested_in_it() {
+        let text = r#"(component
+            (import "wasi:cli/environment@0.2.0" (instance $i))
+            (core module (import "a" "b" (func)) (func (export "inner")))
+            (export "wasi:cli/run@0.2.0" (instance $i)))"#;
+        let found = contents(text.as_bytes()).expect("a component");
+        assert_eq!((found.form, found.memory), (Form::Component, 0));
+        assert_eq!(named(&found.imports), [("", "wasi:cli/environment@0.2.0", "interface", false)]);
+        assert_eq!(named(&found.exports), [("", "wasi:cli/run@0.2.0", "interface", false)]);
+    }
+
+    #[test]
+    fn what_is_neither_is_refused_however_it_is_cut() {
+        let binary = wat::parse_str("(module (func (export \"_start\")) (memory 1))").expect("a module");
+        for bytes in [&b""[..], b"\0asm", b"hello", b"(module", b"\xff\xfe\0", b"\0asm\x07\0\0\0"] {
+            assert!(contents(bytes).is_err(), "{bytes:?}");
+        }
+        for end in 1..binary.len() {
+            let _ = contents(&binary[..end]);
+        }
+        let mut flipped = binary.clone();
+        for index in 0..flipped.len() {
+            for bit in 0..8 {
+                flipped[index] ^= 1 << bit;
+                let _ = contents(&flipped);
+                flipped[index] ^= 1 << bit;
+            }
+        }
+    }
+}

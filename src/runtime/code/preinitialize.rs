@@ -1,0 +1,244 @@
+//! What is a module once its initialiser has run?
+//!
+//! Another module: the same code, with memory and globals as the initialiser left them. It is made once, before the first
+//! request, and every request starts from it with a fresh instance of its own. The crate `wasmtime-wizer` says what has to be
+//! read from the instance and writes the module; what runs in between is an instance like any other, with limits, and with the
+//! host of `initializer`.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt as _;
+use wasmtime::{ExternType, Instance, Module, Store, UpdateDeadline, Val};
+use wasmtime_wizer::{InstanceState, ModuleContext, SnapshotVal, ValType, Wizer};
+
+use crate::spelling::sha256_hex;
+
+use crate::runtime::code::initializer;
+use crate::runtime::code::initializer::{Exited, Initializing};
+use crate::runtime::instance::memory::MemoryBudget;
+use crate::runtime::{Error, Runtime, is_component};
+
+/// The names an initialiser is exported under; the first is what wizer's headers for C and C++ write.
+const INITIALIZERS: [&str; 2] = ["wizer.initialize", "wizer-initialize"];
+
+/// What a module exports to be called instead of `_start` once it is initialised; `_start` would initialise it again.
+const RESUME: &str = "wizer.resume";
+const START: &str = "_start";
+const INITIALIZE: &str = "_initialize";
+
+/// How long an initialiser may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Why a module cannot be preinitialised.
+#[derive(Debug, thiserror::Error)]
+pub enum PreinitializeError {
+    /// It is not one that can be compiled.
+    #[error(transparent)]
+    Module(#[from] Error),
+    /// It does something that a snapshot cannot hold.
+    #[error("no snapshot can be made of this module")]
+    Unsupported(#[source] wasmtime::Error),
+    /// It is a component.
+    #[error("components cannot be preinitialized, only modules")]
+    Component,
+    /// It has no initialiser.
+    #[error("the module exports no function `{}` or `{}`", INITIALIZERS[0], INITIALIZERS[1])]
+    Missing,
+    /// Its initialiser takes parameters or returns results.
+    #[error("the exported function `{name}` has the type {found}, and an initialiser takes and returns nothing")]
+    WrongType {
+        /// Its name.
+        name: &'static str,
+        /// Its type.
+        found: String,
+    },
+    /// Its initialiser did not end well.
+    #[error("its initialiser failed{}", if printed.is_empty() { String::new() } else { format!(", having printed {printed:?}") })]
+    Failed {
+        /// What it printed, as far as it was kept.
+        printed: String,
+        /// How it ended.
+        source: wasmtime::Error,
+    },
+}
+
+/// A module after its initialiser has run.
+pub struct Preinitialized {
+    /// The module, binary.
+    pub module: Vec<u8>,
+    /// What the initialiser printed, as far as it was kept.
+    pub printed: String,
+}
+
+impl Runtime {
+    /// Runs the initialiser of a module, binary or text, with the SHA-256 `digest`. Takes as long as the initialiser: not for a
+    /// thread that serves requests.
+    pub fn preinitialize(&self, bytes: &[u8], digest: &str) -> Result<Preinitialized, PreinitializeError> {
+        if is_component(bytes) {
+            return Err(PreinitializeError::Component);
+        }
+        let binary = wat::parse_bytes(bytes).map_err(|error| Error::Compile(wasmtime::Error::new(error)))?;
+        let mut wizer = Wizer::new();
+        let (context, instrumented) =
+            sheltered(|| wizer.instrument(&binary)).map_err(PreinitializeError::Unsupported)?;
+        let digest_of_it = sha256_hex(&instrumented);
+        let (module, _) = self.keeping.code::<Module>(&self.small.engine, &instrumented, &digest_of_it)?;
+        let name = initializer_of(&module)?;
+        wizer.init_func(name);
+        if matches!(module.get_export(RESUME), Some(ExternType::Func(_))) {
+            wizer.func_rename(START, RESUME);
+        }
+        let budget = MemoryBudget::new(self.config.memory, self.config.table_elements);
+        let mut store = Store::new(&self.small.engine, Initializing::new(digest, budget));
+        let made = run(&mut store, &module, name)
+            .and_then(|instance| snapshot(&wizer, &context, InitializedState { store: &mut store, instance }));
+        let printed = String::from_utf8_lossy(&store.data().printed).into_owned();
+        match made {
+            Ok(module) => Ok(Preinitialized { module, printed }),
+            Err(source) => Err(PreinitializeError::Failed { printed, source }),
+        }
+    }
+}
+
+fn initializer_of(module: &Module) -> Result<&'static str, PreinitializeError> {
+    let exported = |name: &&'static str| matches!(module.get_export(name), Some(ExternType::Func(_)));
+    let name = INITIALIZERS.into_iter().find(exported).ok_or(PreinitializeError::Missing)?;
+    match module.get_export(name) {
+        Some(ExternType::Func(found)) if found.params().len() + found.results().len() > 0 => {
+            Err(PreinitializeError::WrongType { name, found: found.to_string() })
+        }
+        _ => Ok(name),
+    }
+}
+
+fn run(store: &mut Store<Initializing>, module: &Module, name: &str) -> wasmtime::Result<Instance> {
+    let begun = Instant::now();
+    store.limiter(|state| &mut state.budget);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(move |_| match begun.elapsed() > PATIENCE {
+        true => wasmtime::bail!("it has not returned within {} s", PATIENCE.as_secs()),
+        false => Ok(UpdateDeadline::Continue(1)),
+    });
+    let linker = initializer::linker(module)?;
+    at_once(async {
+        let instance = linker.instantiate_async(&mut *store, module).await?;
+        for name in [INITIALIZE, name] {
+            if let Some(function) = instance.get_func(&mut *store, name) {
+                let called = function.typed::<(), ()>(&mut *store)?.call_async(&mut *store, ()).await;
+                called.map_err(plain)?;
+            }
+        }
+        Ok(instance)
+    })
+}
+
+/// An exit needs no trace of where the module was.
+fn plain(error: wasmtime::Error) -> wasmtime::Error {
+    match error.downcast_ref::<Exited>() {
+        Some(Exited(code)) => Exited(*code).into(),
+        None => error,
+    }
+}
+
+fn snapshot(wizer: &Wizer, context: &ModuleContext<'_>, mut state: InitializedState<'_>) -> wasmtime::Result<Vec<u8>> {
+    sheltered(|| at_once(wizer.snapshot(context, &mut state)))
+}
+
+/// Nothing here waits: no host function does, and the epoch stops an initialiser but never makes it give way.
+fn at_once<T>(future: impl Future<Output = wasmtime::Result<T>>) -> wasmtime::Result<T> {
+    future.now_or_never().unwrap_or_else(|| wasmtime::bail!("it waits for something"))
+}
+
+/// Wizer asserts what it takes for granted in modules, and the module may be anybody's.
+fn sheltered<T>(call: impl FnOnce() -> wasmtime::Result<T>) -> wasmtime::Result<T> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| wasmtime::bail!("wizer cannot handle it"))
+}
+
+/// An instance whose initialiser has run.
+struct InitializedState<'a> {
+    store: &'a mut Store<Initializing>,
+    instance: Instance,
+}
+
+/// Asked only for what wizer itself has exported; anything else would be its mistake, from which `sheltered` protects.
+impl InstanceState for InitializedState<'_> {
+    async fn global_get(&mut self, name: &str, _: ValType) -> SnapshotVal {
+        let value = self.instance.get_global(&mut *self.store, name).map(|global| global.get(&mut *self.store));
+        match value {
+            Some(Val::I32(number)) => SnapshotVal::I32(number),
+            Some(Val::I64(number)) => SnapshotVal::I64(number),
+            Some(Val::F32(bits)) => SnapshotVal::F32(bits),
+            Some(Val::F64(bits)) => SnapshotVal::F64(bits),
+            Some(Val::V128(bits)) => SnapshotVal::V128(bits.as_u128()),
+            _ => panic!("`{name}` is no global of a number"),
+        }
+    }
+
+    async fn memory_contents(&mut self, name: &str, contents: impl FnOnce(&[u8]) + Send) {
+        let memory = self.instance.get_memory(&mut *self.store, name);
+        contents(memory.map(|memory| memory.data(&*self.store)).unwrap_or_default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::runtime::EngineConfig;
+    use crate::runtime::code::preinitialize::*;
+
+    /// Draws random numbers and looks at the clocks, and leaves what it saw in its memory.
+    const CURIOUS: &str = r#"(module
+        (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "clock_time_get" (func $time (param i32 i64 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "environ_sizes_get" (func $environ (param i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (func (export "wizer.initialize")
+            (drop (call $random (i32.const 0) (i32.const 100)))
+            (drop (call $time (i32.const 0) (i64.const 1) (i32.const 200)))
+            (drop (call $time (i32.const 1) (i64.const 1) (i32.const 208)))
+            (i64.store (i32.const 216) (i64.const -1))
+            (drop (call $environ (i32.const 216) (i32.const 220)))
+            (i32.store8 (i32.const 300) (i32.const 42))))"#;
+
+    fn runtime() -> Runtime {
+        Runtime::new(&EngineConfig::for_one(1 << 20, 10)).expect("an engine")
+    }
+
+    #[test]
+    fn the_same_module_comes_to_the_same_snapshot() {
+        let preinitialized =
+            |digest: &str| runtime().preinitialize(CURIOUS.as_bytes(), digest).expect("a snapshot").module;
+        let first = preinitialized("a");
+        assert_eq!(first, preinitialized("a"));
+        assert_ne!(first, preinitialized("b"), "random numbers follow from the digest");
+        let zeros = first.windows(100).filter(|bytes| bytes.iter().all(|byte| *byte == 0)).count();
+        assert_eq!(zeros, 0, "random numbers are not zero");
+    }
+
+    #[test]
+    fn an_initialiser_has_limits_and_stays_in_its_memory() {
+        let grow = "(drop (memory.grow (i32.const 17))) (if (i32.ne (memory.size) (i32.const 1)) (then unreachable))";
+        let outside = "(drop (call $random (i32.const 65530) (i32.const 100)))";
+        let endless = "(drop (call $random (i32.const 65530) (i32.const -1)))";
+        for (body, fails) in [(grow, false), (outside, true), (endless, true)] {
+            let module = CURIOUS.replace("(drop (call $random (i32.const 0) (i32.const 100)))", body);
+            let made = runtime().preinitialize(module.as_bytes(), "a");
+            assert_eq!(made.is_err(), fails, "{body}");
+        }
+    }
+
+    /// Each is valid, and more than wizer is made for.
+    #[test]
+    fn modules_beyond_wizer_are_errors() {
+        for module in [
+            r#"(module (import "a" "t" (tag)) (memory (export "memory") 1) (func (export "wizer.initialize")))"#,
+            r#"(module (import "a" "g" (global i32)) (func (export "wizer.initialize")))"#,
+            r#"(module (memory 1) (export "__wizer_memory_0" (memory 0)) (func (export "wizer.initialize")))"#,
+            "(module",
+            "(component)",
+            "",
+        ] {
+            assert!(runtime().preinitialize(module.as_bytes(), "a").is_err(), "{module}");
+        }
+    }
+}

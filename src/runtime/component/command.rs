@@ -1,0 +1,64 @@
+//! How is a component run like a module?
+//!
+//! Through `wasi:cli/run`: the whole contract of CGI holds, with arguments, environment and standard streams.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+
+use wasmtime::component::Accessor;
+use wasmtime::{Result, Store};
+use wasmtime_wasi::{p2, p3};
+
+use crate::runtime::component::state::State;
+use crate::runtime::instance::run::Ending;
+use crate::runtime::instance::stdio::Pipes;
+
+/// Runs a command of WASI 0.2 to its end.
+pub(in crate::runtime::component) async fn run_2(
+    mut store: Store<State>,
+    command: &p2::bindings::CommandPre<State>,
+) -> Ending {
+    let pipes = store.data().pipes.clone();
+    match command.instantiate_async(&mut store).await {
+        Ok(command) => ending(until_fault(&pipes, command.wasi_cli_run().call_run(&mut store)).await),
+        Err(error) => Ending::of_start(error),
+    }
+}
+
+/// Runs a command of WASI 0.3 to its end, which comes when all it has begun is done.
+pub(in crate::runtime::component) async fn run_3(
+    mut store: Store<State>,
+    command: &p3::bindings::CommandPre<State>,
+) -> Ending {
+    let pipes = store.data().pipes.clone();
+    let command = match command.instantiate_async(&mut store).await {
+        Ok(command) => command,
+        Err(error) => return Ending::of_start(error),
+    };
+    let run = async |accessor: &Accessor<State>| {
+        let ran = command.wasi_cli_run().call_run(accessor).await?;
+        poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
+        Ok(ran)
+    };
+    ending(until_fault(&pipes, async { store.run_concurrent(run).await? }).await)
+}
+
+fn ending(ran: Result<std::result::Result<(), ()>>) -> Ending {
+    match ran {
+        Ok(Ok(())) => Ending::Succeeded,
+        // What `wasi:cli/run` says with an error, programs say with this code.
+        Ok(Err(())) => Ending::Exited(1),
+        Err(error) => error.into(),
+    }
+}
+
+/// Lets a guest run until it ends, or until something has happened that has to end it.
+async fn until_fault<T>(pipes: &Pipes, running: impl Future<Output = Result<T>>) -> Result<T> {
+    let mut running = pin!(running);
+    poll_fn(|cx| {
+        let polled = running.as_mut().poll(cx);
+        pipes.take_fault().map_or(polled, |fault| Poll::Ready(Err(fault)))
+    })
+    .await
+}

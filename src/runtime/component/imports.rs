@@ -1,0 +1,136 @@
+//! Which imports are there for components?
+//!
+//! The whole of WASI 0.2 and 0.3 as wasmtime has it. The engine names only the first import that is missing, so what it
+//! links is listed here once more; a test holds the list against it.
+
+use wasmtime::component::{Linker, Resource};
+use wasmtime::{Engine, StoreContextMut};
+use wasmtime_wasi::p2::IoError;
+use wasmtime_wasi::{WasiView, p2 as wasi2, p3 as wasi3};
+use wasmtime_wasi_http::{p2 as http2, p3 as http3};
+
+use crate::runtime::component::state::State;
+
+/// The interfaces of WASI 0.2 that hold more than types, which need no implementation.
+const WASI_2: [&str; 29] = [
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stderr",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stderr",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+    "wasi:filesystem/preopens",
+    "wasi:filesystem/types",
+    "wasi:http/outgoing-handler",
+    "wasi:http/types",
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:random/insecure",
+    "wasi:random/insecure-seed",
+    "wasi:random/random",
+    "wasi:sockets/instance-network",
+    "wasi:sockets/ip-name-lookup",
+    "wasi:sockets/network",
+    "wasi:sockets/tcp",
+    "wasi:sockets/tcp-create-socket",
+    "wasi:sockets/udp",
+    "wasi:sockets/udp-create-socket",
+];
+
+/// The interfaces of WASI 0.3 that do.
+const WASI_3: [&str; 22] = [
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stderr",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stderr",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/system-clock",
+    "wasi:clocks/types",
+    "wasi:filesystem/preopens",
+    "wasi:filesystem/types",
+    "wasi:http/client",
+    "wasi:http/types",
+    "wasi:random/insecure",
+    "wasi:random/insecure-seed",
+    "wasi:random/random",
+    "wasi:sockets/ip-name-lookup",
+    "wasi:sockets/types",
+];
+
+/// Everything components may import.
+pub(in crate::runtime::component) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    wasi2::add_to_linker_async(&mut linker)?;
+    http2::add_only_http_to_linker_async(&mut linker)?;
+    wasi3::add_to_linker(&mut linker)?;
+    http3::add_to_linker(&mut linker)?;
+    tell_errors_plainly(&mut linker)?;
+    Ok(linker)
+}
+
+/// Guests that ask what an error was get its text. wasmtime-wasi would add where in the host's code it came about, if the
+/// server runs with `RUST_BACKTRACE`.
+fn tell_errors_plainly(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    let tell = |mut store: StoreContextMut<'_, State>, (error,): (Resource<IoError>,)| {
+        let told = format!("{:#}", store.data_mut().ctx().table.get(&error)?);
+        Ok((told,))
+    };
+    linker.allow_shadowing(true);
+    linker.instance("wasi:io/error@0.2.12")?.func_wrap("[method]error.to-debug-string", tell)?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+/// Those of the imports that nothing here provides.
+pub(in crate::runtime::component) fn unknown<'a>(imports: impl Iterator<Item = &'a str>) -> Vec<String> {
+    imports.filter(|import| !is_known(import)).map(str::to_owned).collect()
+}
+
+fn is_known(import: &str) -> bool {
+    match import.split_once('@') {
+        Some((name, version)) if version.starts_with("0.2.") => WASI_2.contains(&name),
+        Some((name, version)) if version.starts_with("0.3.") => WASI_3.contains(&name),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::runtime::component::imports::*;
+    use crate::runtime::engine;
+
+    #[test]
+    fn the_list_of_imports_is_what_is_linked() {
+        let config = engine::EngineConfig::for_one(1 << 16, 10);
+        let engine = engine::for_components(&config, None).expect("an engine");
+        let mut linker = linker(&engine).expect("a linker");
+        // A name that is taken cannot be taken a second time.
+        let mut is_taken = |name: &str| linker.root().func_wrap(name, |_, (): ()| Ok(())).is_err();
+        for (names, version) in [(&WASI_2[..], "0.2.12"), (&WASI_3, "0.3.0")] {
+            for name in names.iter().map(|name| format!("{name}@{version}")) {
+                assert!(is_taken(&name) && is_known(&name), "{name}");
+            }
+        }
+        assert!(!is_taken("wasi:nn/tensor@0.2.0"));
+    }
+
+    #[test]
+    fn other_imports_are_unknown() {
+        let names =
+            ["wasi:cli/run@0.2.0", "wasi:nn/tensor@0.2.0", "wasi:cli/environment", "wasi:cli/environment@0.4.0"];
+        assert_eq!(unknown(names.into_iter().chain(["wasi:io/poll@0.2.9", "wasi:http/client@0.3.0"])), names);
+    }
+}

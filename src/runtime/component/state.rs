@@ -1,0 +1,96 @@
+//! What does the host keep for one component while it runs?
+//!
+//! One [`State`] per store, made at the start of a run and dropped with it. Components have wasmtime-wasi's own
+//! functions, so its context is always there.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::cli::StdoutStream;
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use crate::runtime::component::outgoing::Outgoing;
+use crate::runtime::instance::memory::MemoryBudget;
+use crate::runtime::instance::script::Grants;
+use crate::runtime::instance::state::{RANDOM_PER_CALL, SinceStart};
+use crate::runtime::instance::stdio::Pipes;
+use crate::runtime::wasi::streams::{Errors, Input, Output};
+
+/// The most resources a guest may hold, volumes apart: files, each one of the server's, but also streams, header fields
+/// and what it waits for.
+const RESOURCES: usize = 256;
+
+/// What the host keeps for one guest.
+pub(in crate::runtime) struct State {
+    pub pipes: Arc<Pipes>,
+    pub budget: MemoryBudget,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    table: ResourceTable,
+    outgoing: Outgoing,
+}
+
+impl State {
+    /// For a guest that is run like a module.
+    pub fn of_command<'a>(
+        grants: &Grants,
+        pipes: &Arc<Pipes>,
+        arguments: impl Iterator<Item = &'a str>,
+        environment: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        let mut builder = builder(pipes, Output(pipes.clone()));
+        builder.stdin(Input(pipes.clone()));
+        for argument in arguments {
+            builder.arg(argument);
+        }
+        for (name, value) in environment {
+            builder.env(name, value);
+        }
+        Self::new(grants, pipes, builder.build())
+    }
+
+    /// For a guest that is asked over HTTP. What it prints goes to the log, on whichever stream.
+    pub fn of_service(grants: &Grants, pipes: &Arc<Pipes>) -> Self {
+        let mut builder = builder(pipes, Errors(pipes.clone()));
+        builder.envs(&grants.environment);
+        Self::new(grants, pipes, builder.build())
+    }
+
+    fn new(grants: &Grants, pipes: &Arc<Pipes>, mut wasi: WasiCtx) -> Self {
+        *wasi.filesystem() = grants.volumes.opened();
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(RESOURCES + grants.volumes.count());
+        Self {
+            pipes: pipes.clone(),
+            budget: MemoryBudget::new(grants.memory, grants.table_elements),
+            wasi,
+            http: WasiHttpCtx::new(),
+            table,
+            outgoing: Outgoing::new(grants.outbound.as_ref()),
+        }
+    }
+}
+
+fn builder(pipes: &Arc<Pipes>, stdout: impl StdoutStream + 'static) -> WasiCtxBuilder {
+    let mut builder = WasiCtxBuilder::new();
+    builder
+        .stdout(stdout)
+        .stderr(Errors(pipes.clone()))
+        .max_random_size(RANDOM_PER_CALL)
+        .monotonic_clock(SinceStart(Instant::now()));
+    builder
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.outgoing }
+    }
+}

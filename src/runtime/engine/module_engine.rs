@@ -1,0 +1,90 @@
+//! In which engine does a module run, and what is it linked to there?
+//!
+//! What a request leaves in a memory is wiped out for the next. For a small memory it is cheapest to write all of it anew;
+//! for a large one, to ask the system which pages were written to. How it is done is a matter of the engine, so there is one
+//! for modules with small memories and, once there is such a module, one for the others. The code is the same for both.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use wasmtime::{Cache, Engine, InstancePre, Linker, Module, Store};
+
+use crate::runtime::Error;
+use crate::runtime::engine;
+use crate::runtime::engine::{EngineConfig, MemorySize};
+use crate::runtime::instance::state::{State, Volumes};
+use crate::runtime::instance::{cpu_time, memory, stdio};
+use crate::runtime::wasi::{experimental_http, preview1};
+
+/// An engine for modules, and what it offers to them.
+pub(in crate::runtime) struct Modules {
+    pub engine: Engine,
+    linker: Linker<State>,
+}
+
+impl Modules {
+    /// Makes the engine.
+    pub fn new(config: &EngineConfig, size: MemorySize, cache: Option<&Cache>) -> Result<Self, Error> {
+        let engine = engine::for_modules(config, size, cache).map_err(Error::Engine)?;
+        let mut linker = Linker::new(&engine);
+        preview1::add_to_linker(&mut linker).map_err(Error::Engine)?;
+        experimental_http::add_to_linker(&mut linker).map_err(Error::Engine)?;
+        Ok(Self { engine, linker })
+    }
+
+    /// Links a module.
+    pub fn link(&self, module: &Module) -> Result<InstancePre<State>, Error> {
+        if experimental_http::is_old(module) {
+            return Err(Error::OldHttp);
+        }
+        let missing = self.missing_imports(module);
+        if !missing.is_empty() {
+            return Err(Error::UnknownImports(missing));
+        }
+        self.linker.instantiate_pre(module).map_err(Error::Link)
+    }
+
+    fn missing_imports(&self, module: &Module) -> Vec<(String, String)> {
+        let imports: Vec<_> = module.imports().map(|import| (import.module(), import.name())).collect();
+        let found = imports.iter().zip(self.provides(&imports));
+        found.filter(|(_, provided)| !provided).map(|((module, name), _)| ((*module).into(), (*name).into())).collect()
+    }
+
+    /// Which of these imports, each a module and a name, are provided.
+    pub fn provides(&self, imports: &[(&str, &str)]) -> Vec<bool> {
+        let mut store = Store::new(
+            &self.engine,
+            State::new(
+                Default::default(),
+                Default::default(),
+                Arc::new(stdio::Pipes::new(None, None, stdio::Stderr::new(None, 0, 0), cpu_time::Meter::default())),
+                memory::MemoryBudget::new(0, 0),
+                Volumes::default(),
+                None,
+                0,
+            ),
+        );
+        imports.iter().map(|(module, name)| self.linker.get(&mut store, module, name).is_ok()).collect()
+    }
+}
+
+/// What is made when it is first needed.
+pub(in crate::runtime) struct Lazily<T>(Mutex<Option<Arc<T>>>);
+
+impl<T> Default for Lazily<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T> Lazily<T> {
+    /// What there is, or else what is made now.
+    pub fn or_make(&self, make: impl FnOnce() -> Result<T, Error>) -> Result<Arc<T>, Error> {
+        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(made) = &*made {
+            return Ok(made.clone());
+        }
+        let new = Arc::new(make()?);
+        *made = Some(new.clone());
+        Ok(new)
+    }
+}

@@ -1,0 +1,71 @@
+//! How much memory may an instance have?
+//!
+//! The limit counts all memories of an instance together: a limit per memory is no limit for a guest that may declare
+//! several. A guest that asks for more gets -1 from `memory.grow`, as the specification has it, and can go on.
+
+use wasmtime::{ResourceLimiter, Result};
+
+/// The memory and table space an instance may still take.
+///
+/// What was once granted is never given back: the engine reports failed growths that it had not asked about, so a refund
+/// could be made to exceed what was paid.
+#[derive(Debug)]
+pub(in crate::runtime) struct MemoryBudget {
+    bytes_left: usize,
+    elements_left: usize,
+}
+
+impl MemoryBudget {
+    /// A budget of `bytes` of memory and `elements` of tables.
+    pub fn new(bytes: usize, elements: usize) -> Self {
+        Self { bytes_left: bytes, elements_left: elements }
+    }
+}
+
+/// Growing past the declared maximum fails anyway and must not be charged.
+fn spend(left: &mut usize, current: usize, desired: usize, maximum: Option<usize>) -> bool {
+    if maximum.is_some_and(|maximum| desired > maximum) {
+        return false;
+    }
+    let rest = left.checked_sub(desired.saturating_sub(current));
+    *left = rest.unwrap_or(*left);
+    rest.is_some()
+}
+
+impl ResourceLimiter for MemoryBudget {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        Ok(spend(&mut self.bytes_left, current, desired, maximum))
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        Ok(spend(&mut self.elements_left, current, desired, maximum))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::runtime::instance::memory::*;
+
+    #[test]
+    fn memories_are_counted_together() {
+        let mut budget = MemoryBudget::new(100, 0);
+        assert!(budget.memory_growing(0, 60, None).unwrap());
+        assert!(!budget.memory_growing(0, 60, None).unwrap());
+        assert!(budget.memory_growing(0, 40, None).unwrap());
+    }
+
+    #[test]
+    fn growing_past_the_declared_maximum_is_refused_and_costs_nothing() {
+        let mut budget = MemoryBudget::new(100, 0);
+        assert!(!budget.memory_growing(0, 90, Some(50)).unwrap());
+        assert!(budget.memory_growing(0, 100, None).unwrap());
+    }
+
+    #[test]
+    fn a_failure_the_engine_reports_gives_nothing_back() {
+        let mut budget = MemoryBudget::new(100, 0);
+        assert!(budget.memory_growing(0, 100, None).unwrap());
+        budget.memory_grow_failed(wasmtime::Error::msg("not asked about")).unwrap();
+        assert!(!budget.memory_growing(100, 101, None).unwrap());
+    }
+}

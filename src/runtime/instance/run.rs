@@ -1,0 +1,257 @@
+//! What is a guest doing, and how did it end?
+//!
+//! A [`Run`] is one call of a script in progress. Whoever holds it polls it for output, and that is what drives the guest;
+//! dropping it ends the guest. Nothing of a guest outlives its run.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::task::JoinHandle;
+use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
+
+use crate::runtime::component::{Answer, Head, Trailers};
+use crate::runtime::engine::executors::Lanes;
+use crate::runtime::instance::stdio::Pipes;
+use crate::runtime::{CpuTimeUsedUp, OutputLimit, StdinFailed};
+
+/// How a guest ended.
+#[derive(Debug)]
+pub enum Ending {
+    /// Its entry point returned, or it exited with code 0.
+    Succeeded,
+    /// It exited with another code.
+    Exited(i32),
+    /// It trapped; the text says on what and where.
+    Trapped(String),
+    /// It used up its CPU time.
+    CpuTimeUsedUp,
+    /// It printed more than it may.
+    OutputLimitReached,
+    /// The request body could not be read to its end.
+    InputFailed(io::Error),
+    /// It gave no answer, or an incomplete one; the text says how. Only components that are asked over `wasi:http`.
+    NotAnswered(String),
+    /// It could not be started; the text says why.
+    NotStarted(String),
+    /// There was no instance, memory or stack left to start it with.
+    NoRoom,
+}
+
+/// What a run yields next. Heads, trailers and the end of an answer are known only of components that are asked over
+/// `wasi:http`; all that other guests say is bytes.
+#[derive(Debug)]
+pub enum Output {
+    /// The head of the answer.
+    Head(Box<Head>),
+    /// More of what the guest prints, or of the body of its answer; never empty.
+    Bytes(Bytes),
+    /// The trailer fields of the answer.
+    Trailers(Trailers),
+    /// The answer is complete, though the guest goes on.
+    Complete,
+    /// The guest has ended and all it printed has been taken.
+    Ended(Ending),
+}
+
+pub(in crate::runtime) type Guest = Pin<Box<dyn Future<Output = Ending> + Send>>;
+
+enum Stage {
+    InPlace(Guest),
+    SlowLane(JoinHandle<Ending>),
+    Ended(Option<Ending>),
+}
+
+/// One call of a script in progress.
+pub struct Run {
+    stage: Stage,
+    pipes: Arc<Pipes>,
+    lanes: Arc<Lanes>,
+    /// What a component says of its answer that is not bytes.
+    answer: Option<Arc<Answer>>,
+}
+
+impl Run {
+    pub(in crate::runtime) fn new(guest: Guest, pipes: Arc<Pipes>, lanes: Arc<Lanes>) -> Self {
+        Self { stage: Stage::InPlace(guest), pipes, lanes, answer: None }
+    }
+
+    /// The same run, of a component whose answer is noted here.
+    pub(in crate::runtime) fn answering(mut self, answer: Arc<Answer>) -> Self {
+        self.answer = Some(answer);
+        self
+    }
+
+    /// Lets the guest go on, and takes what it has printed.
+    pub fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Output> {
+        self.poll_guest(cx);
+        if let Some(answer) = &self.answer
+            && let Some(said) = answer.poll_said(&self.pipes, cx, matches!(self.stage, Stage::Ended(_)))
+        {
+            return said;
+        }
+        match &mut self.stage {
+            Stage::Ended(ending) => {
+                let rest = self.pipes.stdout().take_rest();
+                if !rest.is_empty() {
+                    return Poll::Ready(Output::Bytes(rest));
+                }
+                let ending = ending.take().unwrap_or(Ending::Succeeded);
+                Poll::Ready(Output::Ended(ending))
+            }
+            _ => match self.pipes.poll_printed(cx) {
+                Some(bytes) => Poll::Ready(Output::Bytes(bytes)),
+                None => Poll::Pending,
+            },
+        }
+    }
+
+    /// The failure of the request body that a component has met, which matters as long as nothing has been answered.
+    pub fn take_input_failure(&self) -> Option<io::Error> {
+        self.answer.as_ref()?.take_input_failure()
+    }
+
+    /// Lets a guest whose answer is complete come to its end, for so long and on the slow lane.
+    pub fn let_finish(mut self, patience: Duration) {
+        let guest = match std::mem::replace(&mut self.stage, Stage::Ended(None)) {
+            Stage::InPlace(guest) => self.lanes.take_over(guest, self.pipes.clone()),
+            Stage::SlowLane(guest) => Some(guest),
+            Stage::Ended(_) => None,
+        };
+        if let Some(guest) = guest {
+            self.lanes.see_off(guest, self.pipes.clone(), patience);
+        }
+    }
+
+    fn poll_guest(&mut self, cx: &mut Context<'_>) {
+        if let Stage::InPlace(guest) = &mut self.stage {
+            self.pipes.meter.enter();
+            let polled = guest.as_mut().poll(cx);
+            self.pipes.meter.leave();
+            match polled {
+                Poll::Ready(ending) => self.stage = Stage::Ended(Some(ending)),
+                Poll::Pending if self.pipes.meter.take_slice_over() => self.move_to_slow_lane(),
+                Poll::Pending => return,
+            }
+        }
+        if let Stage::SlowLane(guest) = &mut self.stage
+            && let Poll::Ready(ended) = Pin::new(guest).poll(cx)
+        {
+            let ending = ended.unwrap_or_else(|error| Ending::NotStarted(format!("the host failed: {error}")));
+            self.stage = Stage::Ended(Some(ending));
+        }
+    }
+
+    fn move_to_slow_lane(&mut self) {
+        if let Stage::InPlace(guest) = std::mem::replace(&mut self.stage, Stage::Ended(None)) {
+            self.stage = match self.lanes.take_over(guest, self.pipes.clone()) {
+                Some(moved) => Stage::SlowLane(moved),
+                None => Stage::Ended(Some(Ending::NotStarted("the server is shutting down".into()))),
+            };
+        }
+    }
+
+    /// Collects everything the guest prints until it ends.
+    pub async fn collect(mut self) -> (Vec<u8>, Ending) {
+        let mut printed = Vec::new();
+        let ending = std::future::poll_fn(|cx| {
+            loop {
+                match ready!(self.poll_output(cx)) {
+                    Output::Bytes(bytes) => printed.extend_from_slice(&bytes),
+                    Output::Ended(ending) => return Poll::Ready(ending),
+                    Output::Head(_) | Output::Trailers(_) | Output::Complete => {}
+                }
+            }
+        })
+        .await;
+        (printed, ending)
+    }
+
+    /// From now on what the guest prints is counted and forgotten, and it is not held up by it.
+    pub fn discard_output(&self) {
+        self.pipes.discard_output();
+    }
+
+    /// How many bytes were forgotten.
+    pub fn discarded(&self) -> u64 {
+        self.pipes.discarded()
+    }
+
+    /// Whether the guest waits for its client to send more of the request.
+    pub fn waits_for_input(&self) -> bool {
+        self.pipes.stdin().waits()
+    }
+
+    /// The CPU time the guest has used so far.
+    pub fn cpu_time(&self) -> Duration {
+        self.pipes.meter.used()
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.pipes.close_output();
+        if let Stage::SlowLane(guest) = &self.stage {
+            guest.abort();
+        }
+    }
+}
+
+impl Ending {
+    /// A start function may trap or exit like any other; everything else is the host's reason for not making an instance.
+    pub(in crate::runtime) fn of_start(error: wasmtime::Error) -> Self {
+        match Self::from(error) {
+            Self::Trapped(reason) => Self::NotStarted(reason),
+            ending => ending,
+        }
+    }
+}
+
+impl From<wasmtime::Error> for Ending {
+    fn from(error: wasmtime::Error) -> Self {
+        if let Some(exit) = error.downcast_ref::<I32Exit>() {
+            return if exit.0 == 0 { Self::Succeeded } else { Self::Exited(exit.0) };
+        }
+        if error.is::<PoolConcurrencyLimitError>() {
+            return Self::NoRoom;
+        }
+        if error.is::<CpuTimeUsedUp>() {
+            return Self::CpuTimeUsedUp;
+        }
+        if error.is::<OutputLimit>() {
+            return Self::OutputLimitReached;
+        }
+        match error.downcast::<StdinFailed>() {
+            Ok(StdinFailed(error)) => Self::InputFailed(error),
+            Err(error) => Self::Trapped(describe(&error)),
+        }
+    }
+}
+
+/// The innermost functions named in the log when a guest traps, and how much of a name: a module may hold any.
+const FRAMES_NAMED: usize = 5;
+const LONGEST_NAME: usize = 100;
+
+/// One line: the reason, and the innermost functions that were running.
+fn describe(error: &wasmtime::Error) -> String {
+    let reason = match error.downcast_ref::<Trap>() {
+        Some(trap) => trap.to_string(),
+        None => error.root_cause().to_string(),
+    };
+    let frames: Vec<String> = error
+        .downcast_ref::<WasmBacktrace>()
+        .map(|backtrace| {
+            let name = |frame: &wasmtime::FrameInfo| {
+                let name = frame.func_name().map(|name| name.chars().take(LONGEST_NAME).collect());
+                name.unwrap_or_else(|| format!("function {}", frame.func_index()))
+            };
+            backtrace.frames().iter().take(FRAMES_NAMED).map(name).collect()
+        })
+        .unwrap_or_default();
+    if frames.is_empty() { reason } else { format!("{reason}, in {}", frames.join(" < ")) }
+}

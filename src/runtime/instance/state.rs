@@ -1,0 +1,208 @@
+//! What does the host keep for one guest while it runs?
+//!
+//! One [`State`] per store, made at the start of a run and dropped with it. What most guests never use, wasmtime-wasi's
+//! context above all, is built when it is first asked for.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use wasmtime::{Caller, Extern, Memory, Result};
+use wasmtime_wasi::filesystem::WasiFilesystemCtx;
+use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1;
+use wasmtime_wasi::{FsPerms, HostMonotonicClock, WasiCtxBuilder, WasiView};
+use wiggle::GuestMemory;
+
+use crate::outbound::{Client, Sessions};
+use crate::strings::StringBlock;
+
+use crate::runtime::instance::memory::MemoryBudget;
+use crate::runtime::instance::stdio::Pipes;
+use crate::runtime::wasi::streams::{Errors, Input, Output};
+
+/// The most descriptors and streams a guest may hold open, volumes apart: each open file is one of the server's.
+const HANDLES: usize = 64;
+
+/// The name WASI knows a guest's memory by.
+pub(in crate::runtime) const MEMORY: &str = "memory";
+
+/// The most random bytes one call may ask for, as in our own `random_get`.
+pub(in crate::runtime) const RANDOM_PER_CALL: u64 = 1 << 20;
+
+/// The directories a script may see, opened once at start and shared by all its guests.
+#[derive(Clone, Default)]
+pub struct Volumes {
+    opened: WasiFilesystemCtx,
+    count: usize,
+}
+
+impl Volumes {
+    /// Opens host directories in order, so that descriptor 3 is the first of them. Each is guest path, host path, and
+    /// whether it is read-only. The error names the index of the one that cannot be opened.
+    pub fn open<'a>(
+        directories: impl IntoIterator<Item = (&'a str, &'a PathBuf, bool)>,
+    ) -> Result<Self, (usize, std::io::Error)> {
+        let mut builder = WasiCtxBuilder::new();
+        let mut count = 0;
+        for (guest_path, host_path, read_only) in directories {
+            let permissions = if read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite };
+            builder
+                .preopened_dir(host_path, guest_path, permissions)
+                .map_err(|error| (count, error.downcast().unwrap_or_else(std::io::Error::other)))?;
+            count += 1;
+        }
+        Ok(Self { opened: builder.build().filesystem().clone(), count })
+    }
+
+    /// As wasmtime-wasi has them.
+    pub(in crate::runtime) fn opened(&self) -> WasiFilesystemCtx {
+        self.opened.clone()
+    }
+
+    /// How many there are.
+    pub(in crate::runtime) fn count(&self) -> usize {
+        self.count
+    }
+}
+
+/// The way out of a script that may call others.
+#[derive(Clone)]
+pub struct Outbound {
+    /// Whom it may call, and the connections to them.
+    pub client: Client,
+    /// How many answers a guest may hold open; any number without.
+    pub most_open: Option<u32>,
+}
+
+/// What the host keeps for one guest.
+pub(in crate::runtime) struct State {
+    pub arguments: StringBlock,
+    pub environment: StringBlock,
+    pub pipes: Arc<Pipes>,
+    pub budget: MemoryBudget,
+    pub started: Instant,
+    /// Whether descriptors 0, 1 and 2 are still what they were at the start.
+    original: [bool; 3],
+    memory: Option<Memory>,
+    volumes: Volumes,
+    /// The way out, for a script that may call others.
+    pub outbound: Option<Outbound>,
+    sessions: Option<Sessions>,
+    /// The most bytes one call of wasmtime-wasi may copy.
+    transfer: usize,
+    wasi: Option<Box<WasiP1Ctx>>,
+}
+
+impl State {
+    pub fn new(
+        arguments: StringBlock,
+        environment: StringBlock,
+        pipes: Arc<Pipes>,
+        budget: MemoryBudget,
+        volumes: Volumes,
+        outbound: Option<Outbound>,
+        transfer: usize,
+    ) -> Self {
+        let started = Instant::now();
+        Self {
+            arguments,
+            environment,
+            pipes,
+            budget,
+            started,
+            original: [true; 3],
+            memory: None,
+            volumes,
+            outbound,
+            sessions: None,
+            transfer,
+            wasi: None,
+        }
+    }
+
+    /// Whether this is a standard stream that the guest has neither closed nor replaced.
+    pub fn is_original(&self, descriptor: i32) -> bool {
+        usize::try_from(descriptor).ok().and_then(|index| self.original.get(index)).copied().unwrap_or(false)
+    }
+
+    /// From now on wasmtime-wasi answers for this descriptor.
+    pub fn hand_over(&mut self, descriptor: i32) {
+        if let Some(original) = usize::try_from(descriptor).ok().and_then(|index| self.original.get_mut(index)) {
+            *original = false;
+        }
+    }
+
+    /// Whether the guest can have no descriptor but the standard streams: nothing was mounted, nothing ever opened.
+    pub fn has_no_files(&self) -> bool {
+        self.volumes.count == 0 && self.wasi.is_none()
+    }
+
+    /// From now on this is the memory that host calls read and write.
+    pub fn remember(&mut self, memory: Option<Memory>) {
+        self.memory = memory;
+    }
+
+    /// The answers this guest holds of those it called; none for a script that may call nobody.
+    pub fn sessions(&mut self) -> Option<&mut Sessions> {
+        let outbound = self.outbound.as_ref()?;
+        Some(self.sessions.get_or_insert_with(|| outbound.client.sessions(outbound.most_open)))
+    }
+
+    /// wasmtime-wasi's view of this guest, built on first use and ready for one call.
+    pub fn wasi(&mut self) -> &mut WasiP1Ctx {
+        let Self { wasi, arguments, environment, pipes, started, volumes, transfer, .. } = self;
+        let wasi = wasi.get_or_insert_with(|| {
+            let mut builder = WasiCtxBuilder::new();
+            builder
+                .stdin(Input(pipes.clone()))
+                .stdout(Output(pipes.clone()))
+                .stderr(Errors(pipes.clone()))
+                .max_random_size(RANDOM_PER_CALL)
+                .monotonic_clock(SinceStart(*started));
+            for argument in arguments.iter() {
+                builder.arg(argument);
+            }
+            for (name, value) in environment.iter().filter_map(|variable| variable.split_once('=')) {
+                builder.env(name, value);
+            }
+            let mut wasi = builder.build_p1();
+            let view = wasi.ctx();
+            *view.ctx.filesystem() = volumes.opened.clone();
+            view.table.set_max_capacity(HANDLES + volumes.count);
+            Box::new(wasi)
+        });
+        // Its calls use this allowance up, and only those it links itself renew it.
+        wasi.set_hostcall_fuel(*transfer);
+        wasi
+    }
+}
+
+/// The monotonic clock of a guest starts with it, and says nothing about how long the server has been up.
+pub(in crate::runtime) struct SinceStart(pub Instant);
+
+impl HostMonotonicClock for SinceStart {
+    fn resolution(&self) -> u64 {
+        1
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+/// The guest's memory and the host's state at once. The exported memory is looked up once per run.
+pub(in crate::runtime) fn split<'a>(caller: &'a mut Caller<'_, State>) -> Result<(GuestMemory<'a>, &'a mut State)> {
+    let memory = match caller.data().memory {
+        Some(memory) => memory,
+        None => {
+            let Some(Extern::Memory(memory)) = caller.get_export(MEMORY) else {
+                wasmtime::bail!("the module exports no memory named `memory`, which WASI needs");
+            };
+            caller.data_mut().memory = Some(memory);
+            memory
+        }
+    };
+    let (bytes, state) = memory.data_and_store_mut(caller);
+    Ok((GuestMemory::Unshared(bytes), state))
+}

@@ -1,0 +1,186 @@
+//! What do the imports of `wasi_experimental_http` answer?
+//!
+//! The five functions guests of WAGI have always called out with: always there, whether or not a script may call anybody.
+//! This file reads from and writes to the guest's memory and keeps the order of checks that guests know; whom to call,
+//! how, and what the codes mean is up to `outbound`.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use wasmtime::{Caller, Extern, ExternType, Linker, Module, Result};
+
+use crate::outbound;
+use crate::outbound::{Error, Request};
+
+use crate::runtime::instance::state::State;
+
+const MODULE: &str = "wasi_experimental_http";
+
+/// Makes the five functions available to guests.
+pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
+    linker.func_wrap_async(
+        MODULE,
+        "req",
+        |mut caller: Caller<'_, State>,
+         (url, url_len, method, method_len, headers, headers_len, body, body_len, status, handle): Ten| {
+            let input = Input {
+                url: range(url, url_len),
+                method: range(method, method_len),
+                headers: range(headers, headers_len),
+                body: range(body, body_len),
+            };
+            Box::new(async move { code(request(&mut caller, input, status, handle).await) })
+        },
+    )?;
+    linker.func_wrap(MODULE, "close", |mut caller: Caller<'_, State>, handle: i32| {
+        if let Some(sessions) = caller.data_mut().sessions() {
+            sessions.close(handle.cast_unsigned());
+        }
+        0
+    })?;
+    linker.func_wrap(
+        MODULE,
+        "header_get",
+        |mut caller: Caller<'_, State>, handle: i32, name: i32, name_len: i32, value: i32, room: i32, written: i32| {
+            code(header(&mut caller, handle, range(name, name_len), (range(value, room), written)))
+        },
+    )?;
+    linker.func_wrap(
+        MODULE,
+        "headers_get_all",
+        |mut caller: Caller<'_, State>, handle: i32, buffer: i32, room: i32, written: i32| {
+            code(all_headers(&mut caller, handle, (range(buffer, room), written)))
+        },
+    )?;
+    linker.func_wrap(
+        MODULE,
+        "body_read",
+        |mut caller: Caller<'_, State>, handle: i32, buffer: i32, room: i32, read: i32| {
+            code(read_body(&mut caller, handle, range(buffer, room), read))
+        },
+    )?;
+    Ok(())
+}
+
+/// The first versions imported one function of 15 parameters under this name.
+pub(in crate::runtime) fn is_old(module: &Module) -> bool {
+    let mut requests = module.imports().filter(|import| import.module() == MODULE && import.name() == "req");
+    requests.any(|import| matches!(import.ty(), ExternType::Func(request) if request.params().len() == 15))
+}
+
+/// The parameters of `req`.
+type Ten = (i32, i32, i32, i32, i32, i32, i32, i32, i32, i32);
+
+/// Where in the guest's memory the parts of a request are.
+struct Input {
+    url: Range<usize>,
+    method: Range<usize>,
+    headers: Range<usize>,
+    body: Range<usize>,
+}
+
+/// A buffer of the guest, and where to note how much of it was filled.
+type Output = (Range<usize>, i32);
+
+/// Both numbers are of 32 bits, so their sum always fits.
+fn range(start: i32, length: i32) -> Range<usize> {
+    let start = start.cast_unsigned() as usize;
+    start..start + length.cast_unsigned() as usize
+}
+
+fn code(done: std::result::Result<(), Error>) -> i32 {
+    match done {
+        Ok(()) => 0,
+        Err(error) => {
+            tracing::debug!(%error, code = error.code(), "a call to a server failed");
+            error.code().cast_signed()
+        }
+    }
+}
+
+fn split<'a>(caller: &'a mut Caller<'_, State>) -> std::result::Result<(&'a mut [u8], &'a mut State), Error> {
+    match caller.get_export("memory") {
+        Some(Extern::Memory(memory)) => Ok(memory.data_and_store_mut(caller)),
+        _ => Err(Error::MemoryNotFound),
+    }
+}
+
+/// What the guest says; a range that is not in its memory counts as a buffer too small.
+fn input(memory: &[u8], range: Range<usize>) -> std::result::Result<&[u8], Error> {
+    memory.get(range).ok_or(Error::BufferTooSmall)
+}
+
+/// What the guest gets, at the start of the range it named.
+fn output(memory: &mut [u8], at: Range<usize>, bytes: &[u8]) -> std::result::Result<(), Error> {
+    let room = memory.get_mut(at).ok_or(Error::MemoryAccess)?;
+    room.get_mut(..bytes.len()).ok_or(Error::BufferTooSmall)?.copy_from_slice(bytes);
+    Ok(())
+}
+
+fn output_number(memory: &mut [u8], at: i32, number: usize) -> std::result::Result<(), Error> {
+    let number = u32::try_from(number).unwrap_or(u32::MAX);
+    output(memory, range(at, 4), &number.to_le_bytes())
+}
+
+async fn request(
+    caller: &mut Caller<'_, State>,
+    parts: Input,
+    status: i32,
+    handle: i32,
+) -> std::result::Result<(), Error> {
+    let (memory, state) = split(caller)?;
+    let Some(outbound) = state.outbound.clone() else { return Err(Error::HostNotAllowed("any".to_owned())) };
+    state.sessions().ok_or(Error::InvalidHandle)?.admit()?;
+    let request = Request {
+        destination: outbound.client.destination(input(memory, parts.url)?)?,
+        method: outbound::method(input(memory, parts.method)?)?,
+        body: Bytes::copy_from_slice(input(memory, parts.body)?),
+        headers: outbound::headers(input(memory, parts.headers)?)?,
+    };
+    let response = outbound.client.send(request, std::time::Duration::MAX).await?;
+    let (memory, state) = split(caller)?;
+    output(memory, range(status, 2), &response.status().to_le_bytes())?;
+    let sessions = state.sessions().ok_or(Error::InvalidHandle)?;
+    let opened = sessions.open(response)?;
+    // An answer whose handle the guest never learns would be held until it ends.
+    output_number(memory, handle, opened as usize).inspect_err(|_| sessions.close(opened))
+}
+
+fn header(
+    caller: &mut Caller<'_, State>,
+    handle: i32,
+    name: Range<usize>,
+    (value_at, written): Output,
+) -> std::result::Result<(), Error> {
+    let (memory, state) = split(caller)?;
+    let sessions = state.sessions().ok_or(Error::InvalidHandle)?;
+    sessions.check(handle.cast_unsigned())?;
+    let value = sessions.header(handle.cast_unsigned(), input(memory, name)?)?;
+    output(memory, value_at, value)?;
+    output_number(memory, written, value.len())
+}
+
+fn all_headers(
+    caller: &mut Caller<'_, State>,
+    handle: i32,
+    (buffer, written): Output,
+) -> std::result::Result<(), Error> {
+    let (memory, state) = split(caller)?;
+    let text = state.sessions().ok_or(Error::InvalidHandle)?.headers_text(handle.cast_unsigned())?;
+    output(memory, buffer, text.as_bytes())?;
+    output_number(memory, written, text.len())
+}
+
+fn read_body(
+    caller: &mut Caller<'_, State>,
+    handle: i32,
+    buffer: Range<usize>,
+    read: i32,
+) -> std::result::Result<(), Error> {
+    let (memory, state) = split(caller)?;
+    let sessions = state.sessions().ok_or(Error::InvalidHandle)?;
+    sessions.check(handle.cast_unsigned())?;
+    let into = memory.get_mut(buffer).ok_or(Error::MemoryAccess)?;
+    let count = sessions.read(handle.cast_unsigned(), into)?;
+    output_number(memory, read, count)
+}

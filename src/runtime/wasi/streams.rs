@@ -1,0 +1,193 @@
+//! How does wasmtime-wasi see a guest's standard streams?
+//!
+//! Our own `fd_read` and `fd_write` serve descriptors 0 to 2 while they are what they were at the start. wasmtime-wasi
+//! serves everything else and still has to know the streams: for `poll_oneoff`, after `fd_renumber`, for guests of
+//! preview 0, and for components. These adapters give it the same pipes.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use wasmtime_wasi::async_trait;
+use wasmtime_wasi::cli::{IsTerminal, StdinStream, StdoutStream};
+use wasmtime_wasi::p2::{InputStream, OutputStream, Pollable, StreamError, StreamResult};
+
+use crate::runtime::instance::stdio::{OUTPUT_IN_FLIGHT, Pipes, Refused};
+
+/// Descriptor 0.
+#[derive(Clone)]
+pub(in crate::runtime) struct Input(pub Arc<Pipes>);
+
+/// Descriptor 1.
+#[derive(Clone)]
+pub(in crate::runtime) struct Output(pub Arc<Pipes>);
+
+/// Descriptor 2.
+#[derive(Clone)]
+pub(in crate::runtime) struct Errors(pub Arc<Pipes>);
+
+macro_rules! never_a_terminal {
+    ($($stream:ty),*) => {$(
+        impl IsTerminal for $stream {
+            fn is_terminal(&self) -> bool {
+                false
+            }
+        }
+    )*};
+}
+never_a_terminal!(Input, Output, Errors);
+
+impl StdinStream for Input {
+    fn async_stream(&self) -> Box<dyn AsyncRead + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn p2_stream(&self) -> Box<dyn InputStream> {
+        Box::new(self.clone())
+    }
+}
+
+impl StdoutStream for Output {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+}
+
+impl StdoutStream for Errors {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+}
+
+// What follows is how guests of WASI 0.3 read and write. What has to end them cannot be told them there: see `Pipes::fail`.
+impl AsyncRead for Input {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut stdin = self.0.stdin();
+        ready!(stdin.poll_ready(cx));
+        if let Some(error) = stdin.take_failure() {
+            self.0.fail(crate::runtime::StdinFailed(error));
+            return Poll::Ready(Err(broken_pipe()));
+        }
+        into.put_slice(&stdin.take(into.remaining()));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Output {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.0.stdout().poll_room(cx));
+        Poll::Ready(self.0.print(bytes).map_err(|refused| {
+            if refused == Refused::LimitReached {
+                self.0.fail(crate::runtime::OutputLimit);
+            }
+            broken_pipe()
+        }))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Errors {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.stderr().write(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[async_trait]
+impl Pollable for Input {
+    async fn ready(&mut self) {
+        poll_fn(|cx| self.0.stdin().poll_ready(cx)).await;
+    }
+}
+
+impl InputStream for Input {
+    fn read(&mut self, size: usize) -> StreamResult<Bytes> {
+        let mut stdin = self.0.stdin();
+        if let Some(error) = stdin.take_failure() {
+            return Err(StreamError::Trap(crate::runtime::StdinFailed(error).into()));
+        }
+        let bytes = stdin.take(size);
+        if bytes.is_empty() && size > 0 && stdin.at_end() { Err(StreamError::Closed) } else { Ok(bytes) }
+    }
+}
+
+#[async_trait]
+impl Pollable for Output {
+    async fn ready(&mut self) {
+        poll_fn(|cx| self.0.stdout().poll_room(cx)).await;
+    }
+}
+
+impl OutputStream for Output {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        let written = self.0.print(&bytes).map_err(refusal)?;
+        if written == bytes.len() { Ok(()) } else { Err(StreamError::trap("wrote more than there was room for")) }
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        self.0.stdout().room().map_err(refusal)
+    }
+}
+
+fn refusal(refused: Refused) -> StreamError {
+    match refused {
+        Refused::Closed => StreamError::LastOperationFailed(broken_pipe().into()),
+        Refused::LimitReached => StreamError::Trap(crate::runtime::OutputLimit.into()),
+    }
+}
+
+/// As an operating system reports it: wasmtime-wasi looks at the number, not at the kind.
+fn broken_pipe() -> io::Error {
+    rustix::io::Errno::PIPE.into()
+}
+
+#[async_trait]
+impl Pollable for Errors {
+    async fn ready(&mut self) {}
+}
+
+impl OutputStream for Errors {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.0.stderr().write(&bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(OUTPUT_IN_FLIGHT)
+    }
+}

@@ -1,0 +1,86 @@
+//! How does a guest sleep?
+//!
+//! Through `poll_oneoff`, which can wait for much else as well. Waiting for timers alone, which is what sleeping comes down
+//! to, is answered here without a thread; everything else is wasmtime-wasi's to answer.
+
+use std::time::Duration;
+
+use wasmtime::{Caller, Linker, Result};
+use wasmtime_wasi::p1::types::{
+    Errno, Event, EventFdReadwrite, Eventrwflags, Eventtype, Subclockflags, Subscription, SubscriptionU,
+};
+use wasmtime_wasi::p1::wasi_snapshot_preview1 as fallback;
+
+use crate::runtime::instance::state::{State, split};
+use crate::runtime::wasi::preview1::{Answer, MODULE, at, clock_time, write};
+
+/// The longest list of subscriptions answered here.
+const TIMERS_PER_CALL: u32 = 64;
+
+/// Makes `poll_oneoff` available to guests.
+pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
+    linker.func_wrap_async(
+        MODULE,
+        "poll_oneoff",
+        |mut caller: Caller<'_, State>, (subscriptions, events, count, stored): (i32, i32, i32, i32)| {
+            Box::new(async move {
+                match timers(&mut caller, subscriptions, count)? {
+                    Some(timers) => sleep(&mut caller, &timers, events, stored).await,
+                    None => {
+                        let (mut memory, state) = split(&mut caller)?;
+                        fallback::poll_oneoff(state.wasi(), &mut memory, subscriptions, events, count, stored).await
+                    }
+                }
+            })
+        },
+    )?;
+    Ok(())
+}
+
+/// A timer a guest waits for: what it is known by, and how long it still has to run.
+struct Timer {
+    userdata: u64,
+    remaining: Duration,
+}
+
+/// The timers a guest subscribes to, or `None` when it subscribes to anything else, or makes a mistake: those are
+/// wasmtime-wasi's to answer.
+fn timers(caller: &mut Caller<'_, State>, subscriptions: i32, count: i32) -> Result<Option<Vec<Timer>>> {
+    let (memory, state) = split(caller)?;
+    let count = count.cast_unsigned();
+    if count == 0 || count > TIMERS_PER_CALL {
+        return Ok(None);
+    }
+    let mut timers = Vec::new();
+    for subscription in at::<Subscription>(subscriptions).as_array(count).iter() {
+        let subscription: Subscription = match memory.read(subscription?) {
+            Ok(subscription) => subscription,
+            Err(_) => return Ok(None),
+        };
+        let SubscriptionU::Clock(clock) = subscription.u else { return Ok(None) };
+        let Ok(now) = clock_time(clock.id, state) else { return Ok(None) };
+        let absolute = clock.flags.contains(Subclockflags::SUBSCRIPTION_CLOCK_ABSTIME);
+        let remaining = if absolute { clock.timeout.saturating_sub(now) } else { clock.timeout };
+        timers.push(Timer { userdata: subscription.userdata, remaining: Duration::from_nanos(remaining) });
+    }
+    Ok(Some(timers))
+}
+
+async fn sleep(caller: &mut Caller<'_, State>, timers: &[Timer], events: i32, stored: i32) -> Answer {
+    let shortest = timers.iter().map(|timer| timer.remaining).min().unwrap_or_default();
+    if !shortest.is_zero() {
+        tokio::time::sleep(shortest).await;
+    }
+    let (mut memory, _) = split(caller)?;
+    let mut event = at::<Event>(events);
+    let mut count = 0u32;
+    for timer in timers.iter().filter(|timer| timer.remaining <= shortest) {
+        let nothing = EventFdReadwrite { nbytes: 0, flags: Eventrwflags::empty() };
+        let happened =
+            Event { userdata: timer.userdata, error: Errno::Success, type_: Eventtype::Clock, fd_readwrite: nothing };
+        memory.write(event, happened)?;
+        event = event.add(1)?;
+        count += 1;
+    }
+    write(&mut memory, stored, count)
+}
