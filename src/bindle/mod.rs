@@ -21,8 +21,8 @@ use std::time::Instant;
 use crate::cache;
 use crate::cache::{ASSETS, INVOICES, VIEWS};
 use crate::config::{
-    Arrival, BindleConfig, BindleId, BindleLocation, BindleScript, Diagnostic, Fetched as FetchedModule,
-    LARGEST_INVOICE, ModuleRef, Parcel, ScriptConfig, Sha256, read_invoice,
+    Arrival, BindleConfig, BindleEntry, BindleId, BindleLocation, Diagnostic, EntryConfig, Fetched as FetchedModule,
+    LARGEST_INVOICE, ModuleRef, Parcel, Sha256, read_invoice,
 };
 
 use crate::bindle::directory::Directory;
@@ -47,7 +47,7 @@ const SIDE_BY_SIDE: usize = 4;
 /// What became of a bindle.
 #[derive(Default)]
 pub(crate) struct Fetched {
-    pub scripts: Vec<ScriptConfig>,
+    pub entries: Vec<EntryConfig>,
     pub problems: Vec<Diagnostic>,
     /// Where the files of the scripts are.
     pub store: Option<Store>,
@@ -93,7 +93,7 @@ fn fetch_from(
     if files.len() == parcels.len() {
         let bindle = Placed { store: &store, id: asked.id.to_string(), files };
         for script in scripts {
-            fetched.scripts.push(bindle.script(script, &hash, &mut fetched.problems)?);
+            fetched.entries.push(bindle.script(script, &hash, &mut fetched.problems)?);
         }
         let (id, took) = (&asked.id, started.elapsed());
         tracing::info!(bindle = %id, parcels = parcels.len(), ?took, "fetched and checked");
@@ -106,7 +106,7 @@ fn fetch_from(
 type Files = HashMap<(Sha256, u64), (PathBuf, Arrival)>;
 
 /// The parcels that scripts run or see, one for each content.
-fn needed(scripts: &[BindleScript]) -> Vec<Parcel> {
+fn needed(scripts: &[BindleEntry]) -> Vec<Parcel> {
     let mut seen = HashSet::new();
     let all =
         scripts.iter().flat_map(|script| std::iter::once(&script.module).chain(script.assets.iter().map(Arc::as_ref)));
@@ -171,10 +171,10 @@ struct Placed<'p> {
 impl Placed<'_> {
     fn script(
         &self,
-        script: BindleScript,
+        script: BindleEntry,
         hash: &str,
         problems: &mut Vec<Diagnostic>,
-    ) -> Result<ScriptConfig, Box<Diagnostic>> {
+    ) -> Result<EntryConfig, Box<Diagnostic>> {
         let module = self.module(&script.module)?;
         let mut view = None;
         if !script.assets.is_empty() {

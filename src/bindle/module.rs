@@ -11,7 +11,7 @@ use toml::{Table, Value};
 
 use crate::cache::INVOICES;
 use crate::config::{
-    Arrival, BindleId, Diagnostic, Fetched, Key, LARGEST_INVOICE, Lock, ModuleRef, ScriptConfig, Sha256,
+    Arrival, BindleId, Diagnostic, EntryConfig, Fetched, Key, LARGEST_INVOICE, Lock, ModuleRef, Sha256,
 };
 
 use crate::bindle::Source as _;
@@ -83,7 +83,7 @@ impl<'s> Modules<'s> {
     }
 
     /// Makes a file of the script's module, if it is one of a bindle.
-    pub fn complete(&mut self, script: &mut ScriptConfig) -> Result<(), Box<Diagnostic>> {
+    pub fn complete(&mut self, script: &mut EntryConfig) -> Result<(), Box<Diagnostic>> {
         let ModuleRef::Bindle { id, server } = &script.module else { return Ok(()) };
         let fetched = match self.placed.get(&script.module) {
             Some(fetched) => fetched.clone(),

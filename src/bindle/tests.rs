@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::config::{BindleConfig, BindleLocation, Diagnostic, ModuleRef, ScriptConfig};
+use crate::config::{BindleConfig, BindleLocation, Diagnostic, EntryConfig, ModuleRef};
 
 use crate::bindle::{Fetched, fetch};
 use crate::spelling::sha256_hex;
@@ -79,28 +79,28 @@ impl Site {
         fetch(&self.asked(), Some(&self.cache()))
     }
 
-    fn scripts(&self) -> Vec<ScriptConfig> {
+    fn scripts(&self) -> Vec<EntryConfig> {
         let fetched = self.fetch();
         assert_eq!(fetched.problems, []);
-        fetched.scripts
+        fetched.entries
     }
 
     /// What is said about a bindle that is not served.
     fn refusal(&self) -> String {
         let fetched = self.fetch();
-        assert!(fetched.scripts.is_empty());
+        assert!(fetched.entries.is_empty());
         assert!(fetched.problems.iter().any(Diagnostic::is_error));
         fetched.problems.iter().map(|problem| problem.render(false)).collect()
     }
 }
 
-fn program(script: &ScriptConfig) -> String {
+fn program(script: &EntryConfig) -> String {
     let ModuleRef::Fetched(fetched) = &script.module else { panic!("not fetched: {:?}", script.module) };
     fs::read_to_string(&fetched.path).expect("a program")
 }
 
 /// What a script sees: the paths and contents below its `/`.
-fn view(script: &ScriptConfig) -> Vec<(String, String)> {
+fn view(script: &EntryConfig) -> Vec<(String, String)> {
     let Some(root) = script.volumes.first() else { return Vec::new() };
     assert!(root.read_only && root.guest_path == "/" && script.volumes.len() == 1);
     tree(&root.host_path)
@@ -284,7 +284,7 @@ fn files_with_clashing_names_are_shown_to_their_scripts_all_the_same() {
         "{:?}",
         fetched.problems
     );
-    let views: Vec<_> = fetched.scripts.iter().map(view).collect();
+    let views: Vec<_> = fetched.entries.iter().map(view).collect();
     assert_eq!(views, [pairs(&[("a", "a file")]), pairs(&[("a/b", "in a directory")])]);
 }
 
@@ -292,7 +292,7 @@ fn files_with_clashing_names_are_shown_to_their_scripts_all_the_same() {
 fn without_a_cache_the_files_are_there_as_long_as_the_store() {
     let site = Site::new().script("x.wasm", "/x", "requires = ['g']").asset("a.txt", "asset", "g");
     let fetched = fetch(&site.asked(), None);
-    let script = fetched.scripts.first().expect("a script");
+    let script = fetched.entries.first().expect("a script");
     assert_eq!((program(script), view(script)), ("x.wasm".to_owned(), pairs(&[("a.txt", "asset")])));
     let ModuleRef::Fetched(module) = script.module.clone() else { panic!("not fetched") };
     let path = module.path;

@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::config::reader::file::{must_be_directory, must_be_file, relative_paths};
 use crate::config::reader::values::{Fault, Report, Value, boolean, count, string, table};
-use crate::config::{BindleId, Key, Limits, ModuleRef, Origin, Preparation, ScriptConfig, ServerEnvironment, Volume};
+use crate::config::{BindleId, EntryConfig, Key, Limits, ModuleRef, Origin, Preparation, ServerEnvironment, Volume};
 use crate::config::{allowed_hosts, environment};
 use crate::route::RoutePattern;
 
@@ -49,7 +49,7 @@ pub(super) fn read(
     span: Range<usize>,
     given: &Given<'_>,
     report: &mut Report,
-) -> Option<ScriptConfig> {
+) -> Option<EntryConfig> {
     let errors_before = report.errors();
     report.unknown_keys(entry, &KEYS, "in `[[module]]`");
     historical(entry, report);
@@ -71,7 +71,7 @@ pub(super) fn read(
     if report.errors() > errors_before {
         return None;
     }
-    Some(ScriptConfig {
+    Some(EntryConfig {
         origin,
         route: route?,
         module: module?,

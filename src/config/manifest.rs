@@ -14,7 +14,7 @@ use crate::config::environment::redaction;
 use crate::config::limits::AllLimits;
 use crate::config::reader::file;
 use crate::config::reader::values::{Fault, Report, Value, array, string, table};
-use crate::config::{Diagnostic, Hostname, ScriptConfig, ServerEnvironment, SourceFile};
+use crate::config::{Diagnostic, EntryConfig, Hostname, ServerEnvironment, SourceFile};
 
 /// No modules.toml is larger than this many bytes: thousands of modules fit.
 const LARGEST_FILE: u64 = 4 << 20;
@@ -26,7 +26,7 @@ const KEYS: [&str; 3] = ["module", "limits", "default_host"];
 pub(super) struct Manifest {
     pub hostname: Option<Hostname>,
     pub limits: AllLimits,
-    pub scripts: Vec<ScriptConfig>,
+    pub entries: Vec<EntryConfig>,
 }
 
 /// What a modules.toml is read with.
@@ -101,7 +101,7 @@ impl Manifest {
             return report.error(0..0, fault.help("write `module = []` to serve nothing but `/healthz`"));
         };
         let given = entry::Given { limits: &self.limits.module, environment: given.environment, server: given.server };
-        self.scripts = entries(modules, report)
+        self.entries = entries(modules, report)
             .into_iter()
             .filter_map(|(table, value)| entry::read(table, value.span(), &given, report))
             .collect();
@@ -183,7 +183,7 @@ mod tests {
         let text = "[[module]]\nroute='/a'\nmodule='Cargo.toml'\n[[module]]\nroute=1\n\
             [[module]]\nroute='/c'\nmodule='Cargo.toml'";
         let (manifest, problems) = parsed(&SourceFile::new("modules.toml", text), &[], false);
-        let routes: Vec<_> = manifest.scripts.iter().map(|script| script.route.to_string()).collect();
+        let routes: Vec<_> = manifest.entries.iter().map(|script| script.route.to_string()).collect();
         assert_eq!(routes, ["/a", "/c"]);
         assert_eq!(problems.len(), 2);
     }
@@ -193,7 +193,7 @@ mod tests {
         let text = "[[module]]\nroute='/'\nmodule='Cargo.toml'\nenvironment = { A = 'own', B = 'own' }";
         let given = [("B".to_owned(), "given".to_owned()), ("C".to_owned(), "given".to_owned())];
         let (manifest, _) = parsed(&SourceFile::new("modules.toml", text), &given, false);
-        let script = manifest.scripts.first().expect("one script");
+        let script = manifest.entries.first().expect("one script");
         let pairs: Vec<_> = script.environment.iter().map(|(name, value)| (&**name, &**value)).collect();
         assert_eq!(pairs, [("A", "own"), ("B", "given"), ("C", "given")]);
     }

@@ -43,7 +43,7 @@ pub use crate::config::diagnostic::{Diagnostic, Place, Severity, SourceFile};
 pub use crate::config::environment::env_file::{PairError, parse_pair};
 pub use crate::config::hostname::{Hostname, HostnameError};
 pub use crate::config::invoice::{BindleConfig, BindleId, BindleIdError, Sha256};
-pub(crate) use crate::config::invoice::{BindleScript, LARGEST_INVOICE, Parcel, read_invoice};
+pub(crate) use crate::config::invoice::{BindleEntry, LARGEST_INVOICE, Parcel, read_invoice};
 pub use crate::config::limits::{ConnectionLimits, GatewayLimits, LARGEST_MODULE, Limits};
 pub use crate::config::lock::{LOCK_FILE, Lock, LockedModule};
 pub use crate::config::module_ref::{Arrival, Fetched, ModuleRef, ModuleRefError};
@@ -63,7 +63,7 @@ pub struct Config {
     /// The server's own name.
     pub hostname: Hostname,
     /// What to serve, in the order of precedence.
-    pub scripts: Vec<ScriptConfig>,
+    pub entries: Vec<EntryConfig>,
     /// A bindle whose scripts are to be served; `fetch::complete` adds them to `scripts`.
     pub bindle: Option<BindleConfig>,
     /// Where logs go.
@@ -127,7 +127,7 @@ pub enum LogFormat {
 
 /// A script at a route.
 #[derive(Clone)]
-pub struct ScriptConfig {
+pub struct EntryConfig {
     /// Where it was described.
     pub origin: Origin,
     /// Which requests it answers.
@@ -210,7 +210,7 @@ impl Config {
                 limits: manifest.limits.connection,
             },
             hostname: options.hostname.clone().or(manifest.hostname).unwrap_or_default(),
-            scripts: manifest.scripts,
+            entries: manifest.entries,
             bindle,
             log: LogConfig { dir: options.log_dir.clone(), format: options.log_format },
             limits: manifest.limits.gateway,
@@ -231,7 +231,7 @@ impl Config {
     }
 }
 
-impl ScriptConfig {
+impl EntryConfig {
     /// A module that answers every request, with the defaults of everything.
     pub(crate) fn alone(module: ModuleRef, environment: Vec<(String, String)>) -> Self {
         Self {
@@ -274,14 +274,14 @@ fn alone(path: &std::path::Path, environment: Vec<(String, String)>, problems: &
         problems.push(Diagnostic::error(fault).help(crate::config::reader::file::relative_paths()));
         return Manifest::default();
     }
-    let script = ScriptConfig::alone(ModuleRef::File(path.to_owned()), environment);
-    Manifest { scripts: vec![script], ..Manifest::default() }
+    let script = EntryConfig::alone(ModuleRef::File(path.to_owned()), environment);
+    Manifest { entries: vec![script], ..Manifest::default() }
 }
 
 /// Shows what is run where, but not the variables: they are often secrets.
-impl fmt::Debug for ScriptConfig {
+impl fmt::Debug for EntryConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ScriptConfig")
+        f.debug_struct("EntryConfig")
             .field("route", &self.route)
             .field("module", &self.module)
             .field("entrypoint", &self.entrypoint)
@@ -303,7 +303,7 @@ mod tests {
         options.env = vec![("A".to_owned(), "1".to_owned()), ("A".to_owned(), "2".to_owned())];
         let (config, problems) = Config::load(&options);
         assert_eq!(problems, []);
-        let script = config.scripts.first().expect("one script");
+        let script = config.entries.first().expect("one script");
         assert_eq!(script.route, RoutePattern::new("/..."));
         assert_eq!(script.module, ModuleRef::File(here()));
         assert_eq!(script.environment, [("A".to_owned(), "2".to_owned())]);
@@ -317,7 +317,7 @@ mod tests {
         options.env_files = vec!["no/such.env".into(), here()];
         options.cache = Some("no/such-cache.toml".into());
         let (config, problems) = Config::load(&options);
-        assert!(config.scripts.is_empty());
+        assert!(config.entries.is_empty());
         let messages: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
         assert!(messages.contains(&"cannot read environment file `no/such.env`"), "{messages:?}");
         assert!(messages.contains(&"cannot read configuration file `no/such.toml`"), "{messages:?}");

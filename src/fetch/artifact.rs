@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::config::{Diagnostic, Fetched, LARGEST_MODULE, ModuleRef, Registries, ScriptConfig};
+use crate::config::{Diagnostic, EntryConfig, Fetched, LARGEST_MODULE, ModuleRef, Registries};
 
 use crate::bindle;
 use crate::cache::store::Store;
@@ -33,7 +33,7 @@ pub async fn artifact(
     problems: &mut Vec<Diagnostic>,
 ) -> Option<Artifact> {
     let named = crate::registry::without_scheme(reference).to_owned();
-    let mut scripts = vec![ScriptConfig::alone(ModuleRef::Oci(named), Vec::new())];
+    let mut scripts = vec![EntryConfig::alone(ModuleRef::Oci(named), Vec::new())];
     let means = crate::registry::Means { registries, largest_module: LARGEST_MODULE, progress, lock: None };
     let pulling = tokio::task::spawn_blocking(move || {
         let store =

@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use crate::config::{Arrival, Diagnostic, Fetched, Key, Lock, LockedModule, ModuleRef, ScriptConfig, Sha256};
+use crate::config::{Arrival, Diagnostic, EntryConfig, Fetched, Key, Lock, LockedModule, ModuleRef, Sha256};
 
 use crate::cache::disk::{Stopped, copy_and_digest};
 use crate::cache::random_name;
@@ -46,7 +46,7 @@ impl Comparison<'_> {
     }
 
     /// What is in only one of both. If differences are errors, scripts that are not locked are dropped.
-    pub fn compare(&self, scripts: &mut Vec<ScriptConfig>) -> Vec<Diagnostic> {
+    pub fn compare(&self, scripts: &mut Vec<EntryConfig>) -> Vec<Diagnostic> {
         let mut problems = Vec::new();
         let (mut wanted, name) = (HashSet::new(), self.lock.path.display());
         scripts.retain(|script| {
@@ -69,7 +69,7 @@ impl Comparison<'_> {
 
     /// Whether the files are those that were locked. What is served is what the lock file says or, for a file that somebody
     /// has changed, reported.
-    pub fn verify(&self, scripts: &mut [ScriptConfig]) -> Vec<Diagnostic> {
+    pub fn verify(&self, scripts: &mut [EntryConfig]) -> Vec<Diagnostic> {
         let mut problems = Vec::new();
         for script in scripts {
             let Some(locked) = self.find(&script.module) else { continue };
@@ -103,7 +103,7 @@ impl Comparison<'_> {
 }
 
 /// What the modules of `scripts` are, after they have been fetched.
-pub(super) fn take(scripts: &[ScriptConfig]) -> Result<Lock, Box<Diagnostic>> {
+pub(super) fn take(scripts: &[EntryConfig]) -> Result<Lock, Box<Diagnostic>> {
     let mut modules = Vec::new();
     for script in scripts {
         let (reference, server) = key(&script.module);

@@ -35,7 +35,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cache;
-use crate::config::{Config, Diagnostic, Lock, ModuleRef, ScriptConfig};
+use crate::config::{Config, Diagnostic, EntryConfig, Lock, ModuleRef};
 
 use crate::fetch::lock::Comparison;
 
@@ -56,7 +56,7 @@ pub async fn complete(
         problems.push(Diagnostic::error("fetching the bindle failed: this is a defect of the server"));
         return None;
     };
-    config.scripts.extend(fetched.scripts);
+    config.entries.extend(fetched.entries);
     problems.extend(fetched.problems);
     fetched.store
 }
@@ -65,7 +65,7 @@ pub async fn complete(
 /// if one of them cannot be had.
 pub async fn resolve(config: &mut Config, problems: &mut Vec<Diagnostic>, progress: Arc<dyn Progress>) -> Option<Lock> {
     let _store = complete(config, problems, progress).await;
-    let scripts = std::mem::take(&mut config.scripts);
+    let scripts = std::mem::take(&mut config.entries);
     let taken = tokio::task::spawn_blocking(move || lock::take(&scripts)).await.ok()?;
     let lock = taken.map_err(|problem| problems.push(*problem)).ok()?;
     (!problems.iter().any(Diagnostic::is_error)).then_some(lock)
@@ -97,12 +97,12 @@ fn home(config: &Config, problems: &mut Vec<Diagnostic>) -> Option<PathBuf> {
 
 /// Makes files of the modules that are elsewhere, and drops the scripts whose module cannot be had.
 async fn modules(config: &mut Config, problems: &mut Vec<Diagnostic>, progress: Arc<dyn Progress>) -> Option<Store> {
-    let is_elsewhere = |script: &ScriptConfig| matches!(script.module, ModuleRef::Bindle { .. } | ModuleRef::Oci(_));
+    let is_elsewhere = |script: &EntryConfig| matches!(script.module, ModuleRef::Bindle { .. } | ModuleRef::Oci(_));
     if config.locked && config.lock.is_none() {
         // That is reported; what they are is not known.
-        config.scripts.retain(|script| !is_elsewhere(script));
+        config.entries.retain(|script| !is_elsewhere(script));
     }
-    let any_elsewhere = config.scripts.iter().any(is_elsewhere);
+    let any_elsewhere = config.entries.iter().any(is_elsewhere);
     if !any_elsewhere && config.lock.is_none() {
         return None;
     }
@@ -117,7 +117,7 @@ async fn modules(config: &mut Config, problems: &mut Vec<Diagnostic>, progress: 
             lock: config.lock.clone(),
         },
     };
-    let mut scripts = std::mem::take(&mut config.scripts);
+    let mut scripts = std::mem::take(&mut config.entries);
     let fetched = tokio::task::spawn_blocking(move || {
         let fetched = fetching.fetch(&mut scripts);
         (scripts, fetched)
@@ -126,7 +126,7 @@ async fn modules(config: &mut Config, problems: &mut Vec<Diagnostic>, progress: 
         problems.push(Diagnostic::error("fetching the modules failed: this is a defect of the server"));
         return None;
     };
-    config.scripts = scripts;
+    config.entries = scripts;
     problems.extend(found);
     store
 }
@@ -141,7 +141,7 @@ struct Fetching {
 }
 
 impl Fetching {
-    fn fetch(self, scripts: &mut Vec<ScriptConfig>) -> (Option<Store>, Vec<Diagnostic>) {
+    fn fetch(self, scripts: &mut Vec<EntryConfig>) -> (Option<Store>, Vec<Diagnostic>) {
         let Self { directory, lock, is_lock_required, means } = self;
         let comparison = lock.as_ref().map(|lock| Comparison { lock, is_required: is_lock_required });
         let mut problems = comparison.as_ref().map(|comparison| comparison.compare(scripts)).unwrap_or_default();

@@ -30,10 +30,10 @@ use http::{Method, Request, Response};
 use http_body::Body;
 
 use crate::cgi::{CommandLine, Endpoint, RequestHead, RouteVariables};
-use crate::config::{GatewayLimits, ScriptConfig};
+use crate::config::{EntryConfig, GatewayLimits};
 use crate::observe::{AccessLog, Record, RouteName};
 use crate::route::{RouteMatch, RoutePattern, RouteTable};
-use crate::runtime::{Incoming, Invocation, Run, Script};
+use crate::runtime::{ComponentRequest, Guest, Invocation, Run};
 use crate::server::Peer;
 
 use crate::gateway::component_request::RouteFields;
@@ -62,14 +62,14 @@ pub(crate) enum Target {
     /// The built-in health check.
     Health,
     /// A script.
-    Script(Box<ScriptRoute>),
+    Guest(Box<GuestRoute>),
 }
 
 /// A script at a route, with everything about it that is the same for each request.
-pub(crate) struct ScriptRoute {
+pub(crate) struct GuestRoute {
     name: Arc<RouteName>,
     told: Told,
-    script: Script,
+    script: Guest,
     places: Places,
     longest_body: u64,
     longest_head: usize,
@@ -96,13 +96,13 @@ impl ModulePlaces {
     }
 }
 
-impl ScriptRoute {
+impl GuestRoute {
     /// Mounts a script at a pattern.
     pub fn new(
         pattern: &RoutePattern,
         name: Arc<RouteName>,
-        config: &ScriptConfig,
-        script: Script,
+        config: &EntryConfig,
+        script: Guest,
         places: &ModulePlaces,
     ) -> Self {
         let told = if script.speaks_http() {
@@ -149,7 +149,7 @@ impl Gateway {
     pub fn routes(&self) -> impl Iterator<Item = (&RoutePattern, Option<&str>)> {
         self.shared.routes.entries().map(|(pattern, target)| match target {
             Target::Health => (pattern, None),
-            Target::Script(script) => (pattern, Some(script.name.module.as_str())),
+            Target::Guest(script) => (pattern, Some(script.name.module.as_str())),
         })
     }
 
@@ -169,7 +169,7 @@ impl Gateway {
             Ok(matched) => matched,
             Err(failure) => return response::refused(&failure, record),
         };
-        let Target::Script(script) = matched.target else { return response::healthy(record) };
+        let Target::Guest(script) = matched.target else { return response::healthy(record) };
         record.route = Some(script.name.clone());
         match shared.run(script, &matched, &parts, client, body, &mut record).await {
             Ok(opened) => response::answered(opened, &parts.method, script, record),
@@ -193,7 +193,7 @@ impl Shared {
 
     async fn run<B>(
         &self,
-        route: &ScriptRoute,
+        route: &GuestRoute,
         matched: &RouteMatch<'_, '_, Target>,
         parts: &http::request::Parts,
         client: IpAddr,
@@ -225,7 +225,7 @@ impl Shared {
                 let body = request_body::passing(body, route.longest_body)?;
                 let head = fields.head(&self.endpoint, parts, (matched.path_info, client));
                 let place = self.admission.enter(&route.places).await?;
-                route.script.ask(Incoming { head, body, request: record.id() }, place)
+                route.script.ask(ComponentRequest { head, body, request: record.id() }, place)
             }
         };
         let mut started = Started { run, record };

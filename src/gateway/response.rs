@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::cgi::ResponseHead;
 use crate::observe::Record;
 
-use crate::gateway::ScriptRoute;
+use crate::gateway::GuestRoute;
 use crate::gateway::failure::Failure;
 use crate::gateway::response_body::{AnswerBody, Rest};
 use crate::gateway::response_start::Opened;
@@ -47,7 +47,7 @@ pub(super) fn refused(failure: &Failure, mut record: Box<Record>) -> Response<An
 pub(super) fn answered(
     opened: Opened,
     method: &Method,
-    script: &ScriptRoute,
+    script: &GuestRoute,
     mut record: Box<Record>,
 ) -> Response<AnswerBody> {
     let Opened { head, body, trailers, more, goes_on, stopped } = opened;

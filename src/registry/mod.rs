@@ -36,7 +36,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use crate::config::{Diagnostic, Fetched, Key, Lock, ModuleRef, Registries, ScriptConfig};
+use crate::config::{Diagnostic, EntryConfig, Fetched, Key, Lock, ModuleRef, Registries};
 
 use crate::cache::store::Store;
 use crate::net::progress::Progress;
@@ -74,7 +74,7 @@ pub(crate) struct Means {
 
 /// Pulls the modules that `scripts` name in registries into `store`, and returns what is wrong. Scripts whose module cannot
 /// be had are dropped. For a thread that may block, with a runtime around it.
-pub(crate) fn complete(scripts: &mut Vec<ScriptConfig>, store: &Store, means: Means) -> Vec<Diagnostic> {
+pub(crate) fn complete(scripts: &mut Vec<EntryConfig>, store: &Store, means: Means) -> Vec<Diagnostic> {
     let mut texts: Vec<_> = scripts.iter().filter_map(|script| named(script).map(str::to_owned)).collect();
     texts.sort_unstable();
     texts.dedup();
@@ -112,7 +112,7 @@ fn meant(text: &str, lock: Option<&Lock>) -> Result<Reference, PullError> {
 }
 
 /// The reference of a script's module, if that is in a registry.
-fn named(script: &ScriptConfig) -> Option<&str> {
+fn named(script: &EntryConfig) -> Option<&str> {
     match &script.module {
         ModuleRef::Oci(text) => Some(text),
         _ => None,
@@ -135,7 +135,7 @@ fn pull_all(pull: &Pull<'_>, texts: &[String], lock: Option<&Lock>) -> Outcomes 
 }
 
 /// Lets a script name the file that its module has become; whether there is one.
-fn place(script: &mut ScriptConfig, outcomes: &Outcomes, problems: &mut Vec<Diagnostic>) -> bool {
+fn place(script: &mut EntryConfig, outcomes: &Outcomes, problems: &mut Vec<Diagnostic>) -> bool {
     let Some(outcome) = named(script).and_then(|text| outcomes.get(text)) else { return true };
     let at = script.origin.at(Key::Module);
     match outcome {

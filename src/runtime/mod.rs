@@ -2,7 +2,7 @@
 //!
 //! The only room that knows the engine; it knows nothing of CGI or routes, and of HTTP only what components that are asked
 //! over it have to be told. [`Runtime`] compiles bytes to a [`Program`], which with an entry point and grants is a
-//! [`Script`]; starting a script gives a [`Run`], whose output its holder polls for.
+//! [`Guest`]; starting a script gives a [`Run`], whose output its holder polls for.
 
 mod code;
 mod component;
@@ -14,10 +14,10 @@ pub use crate::runtime::code::contents::{Contents, ContentsError, Extern, Form, 
 pub use crate::runtime::code::precompiled::{TrustError, TrustedCode, is_precompiled};
 pub use crate::runtime::code::preinitialize::{PreinitializeError, Preinitialized};
 pub use crate::runtime::code::{CodeOrigin, ahead_of_time};
-pub use crate::runtime::component::{Incoming, RequestBody, is_component};
+pub use crate::runtime::component::{ComponentRequest, RequestBody, is_component};
 pub use crate::runtime::engine::EngineConfig;
+pub use crate::runtime::instance::guest::{EntryError, Grants, Guest, Invocation, Program, ROUTES};
 pub use crate::runtime::instance::run::{Ending, Output, Run};
-pub use crate::runtime::instance::script::{EntryError, Grants, Invocation, Program, ROUTES, Script};
 pub use crate::runtime::instance::state::{Outbound, Volumes};
 pub use crate::runtime::instance::stdio::{ErrorLog, InputStream, OUTPUT_IN_FLIGHT};
 
@@ -31,7 +31,7 @@ use crate::runtime::code::Keeping;
 use crate::runtime::engine::MemorySize;
 use crate::runtime::engine::executors::Lanes;
 use crate::runtime::engine::module_engine::{Lazily, Modules};
-use crate::runtime::instance::script::Code;
+use crate::runtime::instance::guest::Code;
 
 /// Why a program cannot be run here.
 #[derive(Debug, thiserror::Error)]

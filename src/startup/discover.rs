@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::route::{Discovered, DiscoveryError, discovery};
-use crate::runtime::{Ending, EntryError, Grants, Invocation, Program, ROUTES, Run, Script};
+use crate::runtime::{Ending, EntryError, Grants, Guest, Invocation, Program, ROUTES, Run};
 
 use crate::startup::load::Wanted;
 
@@ -71,14 +71,14 @@ pub(super) async fn sub_routes(program: &Program, grants: Grants) -> Result<SubR
             Some(reason) => Err(DiscoverError::Instance(reason)),
         };
     }
-    let (printed, ending) = finish(program.script(ROUTES, grants)?).await;
+    let (printed, ending) = finish(program.guest(ROUTES, grants)?).await;
     match failure(ending) {
         None => Ok(Some(discovery::parse(&printed)?)),
         Some(reason) => Err(DiscoverError::Asked(reason)),
     }
 }
 
-async fn finish(script: Script) -> (Vec<u8>, Option<Ending>) {
+async fn finish(script: Guest) -> (Vec<u8>, Option<Ending>) {
     let run: Run = script.start(Invocation::default(), ());
     match tokio::time::timeout(PATIENCE, run.collect()).await {
         Ok((printed, ending)) => (printed, Some(ending)),

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{CompilationCache, Config, Diagnostic, ModuleRef, Preparation, ScriptConfig};
+use crate::config::{CompilationCache, Config, Diagnostic, EntryConfig, ModuleRef, Preparation};
 
 use crate::startup::refusal::LoadError;
 
@@ -25,7 +25,7 @@ pub(super) fn keep(config: &Config, problems: &mut Vec<Diagnostic>) -> Option<Co
 }
 
 /// Whether the module of `script` can be trusted as far as guests go.
-pub(super) fn check(config: &Config, script: &ScriptConfig) -> Result<(), LoadError> {
+pub(super) fn check(config: &Config, script: &EntryConfig) -> Result<(), LoadError> {
     let path = match &script.module {
         _ if script.preparation != Preparation::Precompiled => return Ok(()),
         ModuleRef::File(path) => path,
@@ -41,7 +41,7 @@ pub(super) fn check(config: &Config, script: &ScriptConfig) -> Result<(), LoadEr
 /// The volume with the right to write in which this file or directory is, or which is in this directory.
 fn writable_above(config: &Config, path: &Path) -> Option<PathBuf> {
     let path = resolved(path);
-    let volumes = config.scripts.iter().flat_map(|script| &script.volumes).filter(|volume| !volume.read_only);
+    let volumes = config.entries.iter().flat_map(|script| &script.volumes).filter(|volume| !volume.read_only);
     volumes
         .map(|volume| resolved(&volume.host_path))
         .find(|volume| path.starts_with(volume) || volume.starts_with(&path))

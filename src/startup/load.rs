@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::config::{Arrival, ModuleRef, Preparation, ScriptConfig, Sha256};
+use crate::config::{Arrival, EntryConfig, ModuleRef, Preparation, Sha256};
 use crate::runtime::{CodeOrigin, Program, Runtime, TrustedCode, is_precompiled};
 use crate::spelling::sha256_hex;
 
@@ -28,8 +28,8 @@ pub(super) struct Wanted {
     preparation: Preparation,
 }
 
-impl From<&ScriptConfig> for Wanted {
-    fn from(script: &ScriptConfig) -> Self {
+impl From<&EntryConfig> for Wanted {
+    fn from(script: &EntryConfig) -> Self {
         Self { module: script.module.clone(), preparation: script.preparation }
     }
 }

@@ -56,7 +56,7 @@ pub async fn load(config: &Config, log: &Lines, problems: &mut Vec<Diagnostic>) 
         problems.push(problem.help("call `fetch::complete` between `Config::load` and `startup::load`"));
     }
     let engine = EngineConfig { cache: exposure::keep(config, problems), ..engine_config(config) };
-    let wanted: Vec<_> = config.scripts.iter().map(load::Wanted::from).collect();
+    let wanted: Vec<_> = config.entries.iter().map(load::Wanted::from).collect();
     let size_limit = config.limits.module_size;
     let compiling = tokio::task::spawn_blocking(move || {
         let runtime = Runtime::new(&engine)?;
@@ -64,7 +64,7 @@ pub async fn load(config: &Config, log: &Lines, problems: &mut Vec<Diagnostic>) 
     });
     let programs = compiling.await.map_err(|_| Error::Compiling)??;
     let mut mounting = Mounting::new(config, log, problems)?;
-    for (script, program) in config.scripts.iter().zip(programs) {
+    for (script, program) in config.entries.iter().zip(programs) {
         match program.and_then(|program| exposure::check(config, script).map(|()| program)) {
             Ok(program) => mounting.mount(script, &program).await,
             Err(error) => mounting.refuse(script, &error),
@@ -80,8 +80,8 @@ pub async fn load(config: &Config, log: &Lines, problems: &mut Vec<Diagnostic>) 
 fn engine_config(config: &Config) -> EngineConfig {
     EngineConfig {
         instances: u32::try_from(config.limits.total_concurrency).unwrap_or(u32::MAX),
-        memory: config.scripts.iter().map(|script| script.limits.memory).max().unwrap_or(0),
-        table_elements: config.scripts.iter().map(|script| script.limits.table_elements).max().unwrap_or(0),
+        memory: config.entries.iter().map(|script| script.limits.memory).max().unwrap_or(0),
+        table_elements: config.entries.iter().map(|script| script.limits.table_elements).max().unwrap_or(0),
         wasm_stack: config.limits.wasm_stack,
         cache: None,
     }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use crate::cgi::RouteVariables;
-use crate::config::{AllowedHosts, Config, Diagnostic, Key, LogFormat, ScriptConfig};
-use crate::gateway::{ModulePlaces, ScriptRoute, Target};
+use crate::config::{AllowedHosts, Config, Diagnostic, EntryConfig, Key, LogFormat};
+use crate::gateway::{GuestRoute, ModulePlaces, Target};
 use crate::observe::{GuestLog, Lines, LogDirectory, RouteName};
 use crate::outbound;
 use crate::outbound::Network;
@@ -40,7 +40,7 @@ pub(super) struct Mounting<'a> {
     network: Option<Network>,
     table: Vec<(RoutePattern, Target)>,
     /// The entry each row of the table comes from; none for what is built in.
-    owners: Vec<Option<&'a ScriptConfig>>,
+    owners: Vec<Option<&'a EntryConfig>>,
     declared: Declared,
     problems: &'a mut Vec<Diagnostic>,
 }
@@ -52,7 +52,7 @@ impl<'a> Mounting<'a> {
         };
         let log_directory = config.log.dir.as_ref().map(create).transpose()?;
         // Reading certificates takes time: only where somebody may call out.
-        let calls_out = config.scripts.iter().any(|script| script.allowed_hosts != AllowedHosts::None);
+        let calls_out = config.entries.iter().any(|script| script.allowed_hosts != AllowedHosts::None);
         let network = calls_out.then(|| Network::new(Handle::current(), config.outbound_ca.as_deref())).transpose()?;
         if network.as_ref().is_some_and(|network| network.roots() == 0) {
             tracing::warn!("the system has no certificates to trust: guests cannot call anybody over https");
@@ -63,7 +63,7 @@ impl<'a> Mounting<'a> {
     }
 
     /// Reports an entry whose module is not a program.
-    pub fn refuse(&mut self, script: &ScriptConfig, error: &LoadError) {
+    pub fn refuse(&mut self, script: &EntryConfig, error: &LoadError) {
         let message = for_route(script, format!("cannot load `{}`", script.module));
         let problem = Diagnostic::error(message).at(script.origin.at(error.key())).caused_by(error);
         self.problems.push(match error.help() {
@@ -73,7 +73,7 @@ impl<'a> Mounting<'a> {
     }
 
     /// Mounts an entry.
-    pub async fn mount(&mut self, script: &'a ScriptConfig, program: &Program) {
+    pub async fn mount(&mut self, script: &'a EntryConfig, program: &Program) {
         self.warn_about_cgi(script, program);
         let Some(volumes) = self.open_volumes(script) else { return };
         let places = ModulePlaces::new(script.limits.concurrency);
@@ -98,18 +98,18 @@ impl<'a> Mounting<'a> {
 
     fn add(
         &mut self,
-        script: &'a ScriptConfig,
+        script: &'a EntryConfig,
         program: &Program,
         (pattern, key): (RoutePattern, Key),
         entry: &str,
         grants: Grants,
         places: &ModulePlaces,
     ) {
-        match program.script(entry, grants) {
+        match program.guest(entry, grants) {
             Ok(linked) => {
                 let name = route_name(script, &pattern);
-                let route = ScriptRoute::new(&pattern, name, script, linked, places);
-                self.table.push((pattern, Target::Script(Box::new(route))));
+                let route = GuestRoute::new(&pattern, name, script, linked, places);
+                self.table.push((pattern, Target::Guest(Box::new(route))));
                 self.owners.push(Some(script));
             }
             Err(error) => self.problems.push(no_entry(script, &pattern, key, &error)),
@@ -119,7 +119,7 @@ impl<'a> Mounting<'a> {
 
 /// What an entry is given.
 impl<'a> Mounting<'a> {
-    fn open_volumes(&mut self, script: &ScriptConfig) -> Option<Volumes> {
+    fn open_volumes(&mut self, script: &EntryConfig) -> Option<Volumes> {
         let directories =
             script.volumes.iter().map(|volume| (volume.guest_path.as_str(), &volume.host_path, volume.read_only));
         match Volumes::open(directories) {
@@ -133,13 +133,13 @@ impl<'a> Mounting<'a> {
         }
     }
 
-    fn outbound(&self, script: &ScriptConfig) -> Option<Outbound> {
+    fn outbound(&self, script: &EntryConfig) -> Option<Outbound> {
         let network = self.network.as_ref().filter(|_| script.allowed_hosts != AllowedHosts::None)?;
         let client = network.client(script.allowed_hosts.clone(), outbound::Limits::default());
         Some(Outbound { client, most_open: script.http_max_concurrency })
     }
 
-    fn grants(&mut self, script: &ScriptConfig, pattern: &RoutePattern, given: &Given) -> Option<Grants> {
+    fn grants(&mut self, script: &EntryConfig, pattern: &RoutePattern, given: &Given) -> Option<Grants> {
         let name = route_name(script, pattern);
         let file = self.log_directory.as_mut().map(|directory| directory.open(pattern.as_str())).transpose();
         let file = match file {
@@ -168,7 +168,7 @@ impl<'a> Mounting<'a> {
 /// What an operator should know though it stops nothing.
 impl<'a> Mounting<'a> {
     /// What is written for CGI: variables it defines itself and, for a component that is asked over HTTP, arguments.
-    fn warn_about_cgi(&mut self, script: &ScriptConfig, program: &Program) {
+    fn warn_about_cgi(&mut self, script: &EntryConfig, program: &Program) {
         if program.speaks_http() {
             if script.argv.is_some() {
                 let message = for_route(script, "`argv` has no effect: the component is asked over HTTP");
@@ -183,7 +183,7 @@ impl<'a> Mounting<'a> {
         }
     }
 
-    fn warn_about_empty(&mut self, script: &ScriptConfig, discovered: &[Discovered]) {
+    fn warn_about_empty(&mut self, script: &EntryConfig, discovered: &[Discovered]) {
         if discovered.is_empty() {
             let message = for_route(script, "`_routes` printed nothing: there are no sub-routes");
             self.problems.push(Diagnostic::warning(message).at(script.origin.at(Key::Module)));
@@ -222,15 +222,15 @@ impl<'a> Mounting<'a> {
     }
 }
 
-fn route_name(script: &ScriptConfig, pattern: &RoutePattern) -> Arc<RouteName> {
+fn route_name(script: &EntryConfig, pattern: &RoutePattern) -> Arc<RouteName> {
     Arc::new(RouteName { route: pattern.to_string(), module: script.module.to_string() })
 }
 
-fn for_route(script: &ScriptConfig, what: impl std::fmt::Display) -> String {
+fn for_route(script: &EntryConfig, what: impl std::fmt::Display) -> String {
     format!("route `{}`: {what}", script.route)
 }
 
-fn discovery_failed(script: &ScriptConfig, error: &DiscoverError) -> Diagnostic {
+fn discovery_failed(script: &EntryConfig, error: &DiscoverError) -> Diagnostic {
     let problem = Diagnostic::error(for_route(script, error)).at(script.origin.at(Key::Module));
     match error.source() {
         Some(cause) => problem.caused_by(cause),
@@ -238,7 +238,7 @@ fn discovery_failed(script: &ScriptConfig, error: &DiscoverError) -> Diagnostic 
     }
 }
 
-fn no_entry(script: &ScriptConfig, pattern: &RoutePattern, key: Key, error: &EntryError) -> Diagnostic {
+fn no_entry(script: &EntryConfig, pattern: &RoutePattern, key: Key, error: &EntryError) -> Diagnostic {
     let module = &script.module;
     let problem = Diagnostic::error(format!("route `{pattern}`: module `{module}` has no such entry point"))
         .at(script.origin.at(key))

@@ -37,7 +37,7 @@ fn shown(problems: &[Diagnostic]) -> String {
 
 fn summary(config: &Config) -> String {
     let mut text = format!("hostname {} {:?}\n{:?}\n", config.hostname, config.limits, config.server.limits);
-    for script in &config.scripts {
+    for script in &config.entries {
         let _ = writeln!(text, "\n{} runs {} of {}", script.route, script.entrypoint, script.module);
         let _ = writeln!(text, "  argv {:?}, credentials {}", script.argv, script.pass_authorization == Some(true));
         let _ = writeln!(text, "  environment {:?}", script.environment);

@@ -31,7 +31,7 @@ use crate::config::invoice::parcel::{Described, spelled};
 use crate::config::manifest::syntax;
 use crate::config::reader::file;
 use crate::config::reader::values::{Fault, Report, array, boolean, string, table};
-use crate::config::{BindleLocation, Diagnostic, ModuleRef, ScriptConfig, SourceFile, Volume};
+use crate::config::{BindleLocation, Diagnostic, EntryConfig, ModuleRef, SourceFile, Volume};
 
 /// No invoice is larger than this many bytes: more than ten thousand parcels fit.
 pub const LARGEST_INVOICE: u64 = 4 << 20;
@@ -63,25 +63,25 @@ pub struct BindleConfig {
 
 /// A script of a bindle, which lacks nothing but the paths of its files.
 #[derive(Debug)]
-pub struct BindleScript {
+pub struct BindleEntry {
     /// Its program.
     pub module: Parcel,
     /// The files it may see, in the order of the invoice.
     pub assets: Vec<Arc<Parcel>>,
-    settings: ScriptConfig,
+    settings: EntryConfig,
 }
 
-impl BindleScript {
+impl BindleEntry {
     /// The script, its program being `module` and its root directory, if it has files, `view`.
-    pub fn with_files(self, module: ModuleRef, view: Option<PathBuf>) -> ScriptConfig {
+    pub fn with_files(self, module: ModuleRef, view: Option<PathBuf>) -> EntryConfig {
         let root = view.map(|host_path| Volume { guest_path: "/".to_owned(), host_path, read_only: true });
-        ScriptConfig { module, volumes: root.into_iter().collect(), ..self.settings }
+        EntryConfig { module, volumes: root.into_iter().collect(), ..self.settings }
     }
 }
 
 /// Reads the invoice with the name `name`, which is to be that of the bindle asked for. If a problem is an error, the
 /// scripts are what is left without it.
-pub fn read_invoice(name: &str, bytes: Vec<u8>, asked: &BindleConfig) -> (Vec<BindleScript>, Vec<Diagnostic>) {
+pub fn read_invoice(name: &str, bytes: Vec<u8>, asked: &BindleConfig) -> (Vec<BindleEntry>, Vec<Diagnostic>) {
     let file = match file::text(name, "invoice", LARGEST_INVOICE, bytes, SourceFile::new) {
         Ok(file) => file,
         Err(problem) => return (Vec::new(), vec![*problem]),

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use crate::config::entry;
 use crate::config::entry::DEFAULT_ENTRYPOINT;
 use crate::config::reader::values::{Fault, Report};
-use crate::config::{AllowedHosts, Key, Limits, ModuleRef, Origin, Preparation, ScriptConfig};
+use crate::config::{AllowedHosts, EntryConfig, Key, Limits, ModuleRef, Origin, Preparation};
 
 use crate::config::invoice::groups::{Groups, Walks};
 use crate::config::invoice::parcel::{Described, Parcel, Written};
-use crate::config::invoice::{BindleConfig, BindleScript};
+use crate::config::invoice::{BindleConfig, BindleEntry};
 
 /// How often, for all scripts together, a group or a parcel may be looked at to find what they require: ten thousand files
 /// for each of fifty scripts fit, and it takes no second.
@@ -20,7 +20,7 @@ const MOST_STEPS: usize = 1_000_000;
 const MODULE_TYPE: &str = "application/wasm";
 
 /// The scripts in the order of their parcels, which is that of their routes.
-pub(super) fn scripts(parcels: &[Described<'_>], asked: &BindleConfig, report: &mut Report) -> Vec<BindleScript> {
+pub(super) fn scripts(parcels: &[Described<'_>], asked: &BindleConfig, report: &mut Report) -> Vec<BindleEntry> {
     let groups = Groups::of(parcels);
     let files: Vec<Option<Arc<Parcel>>> =
         parcels.iter().map(|described| described.is_file.then(|| Arc::new(described.parcel.clone()))).collect();
@@ -38,7 +38,7 @@ pub(super) fn scripts(parcels: &[Described<'_>], asked: &BindleConfig, report: &
         let assets: Vec<_> = required.into_iter().filter_map(|index| files.get(index).cloned().flatten()).collect();
         no_two_in_one_place(described, &assets, report);
         roots.push(index);
-        scripts.push(BindleScript {
+        scripts.push(BindleEntry {
             module: described.parcel.clone(),
             assets,
             settings: settings(described, route, asked, report),
@@ -67,7 +67,7 @@ fn route<'d, 't>(described: &'d Described<'t>, report: &mut Report) -> Option<&'
     None
 }
 
-fn settings(described: &Described<'_>, route: &Written<'_>, asked: &BindleConfig, report: &mut Report) -> ScriptConfig {
+fn settings(described: &Described<'_>, route: &Written<'_>, asked: &BindleConfig, report: &mut Report) -> EntryConfig {
     let wagi = &described.wagi;
     let mut origin = Origin::written(report.file(), described.header.clone());
     origin.note(Key::Route, route.1.clone());
@@ -80,7 +80,7 @@ fn settings(described: &Described<'_>, route: &Written<'_>, asked: &BindleConfig
         }
     }
     let text = |written: &Option<Written<'_>>| written.as_ref().map(|(text, _)| (*text).to_owned());
-    ScriptConfig {
+    EntryConfig {
         origin,
         route: entry::route(route.0, route.1.clone(), report),
         // Not known yet; `with_files` sets it.

@@ -14,7 +14,7 @@ fn asked() -> BindleConfig {
     }
 }
 
-fn read(text: &str) -> (Vec<BindleScript>, Vec<Diagnostic>) {
+fn read(text: &str) -> (Vec<BindleEntry>, Vec<Diagnostic>) {
     read_invoice("invoice.toml", text.as_bytes().to_vec(), &asked())
 }
 
@@ -48,7 +48,7 @@ fn complaints(parcels: &[String]) -> Vec<String> {
 fn seen(parcels: &[String]) -> Vec<(String, Vec<String>)> {
     let (scripts, problems) = read(&(HEAD.to_owned() + &parcels.concat()));
     assert_eq!(problems, []);
-    let of = |script: BindleScript| {
+    let of = |script: BindleEntry| {
         let names = script.assets.iter().map(|asset| asset.name.clone()).collect();
         (script.with_files(ModuleRef::File("m".into()), None).route.to_string(), names)
     };

@@ -253,5 +253,5 @@ fn written(entry: &str) -> AllowedHosts {
     let options = crate::config::Options::new(crate::config::Source::Manifest(manifest));
     let (config, problems) = crate::config::Config::load(&options);
     assert_eq!(problems, [], "{entry}");
-    config.scripts.into_iter().next().expect("one script").allowed_hosts
+    config.entries.into_iter().next().expect("one script").allowed_hosts
 }

@@ -23,7 +23,7 @@ use crate::runtime::code::engine_cache::EngineCache;
 use crate::runtime::code::precompiled::TrustedCode;
 use crate::runtime::engine::MemorySize;
 use crate::runtime::engine::module_engine::Modules;
-use crate::runtime::instance::script::Code;
+use crate::runtime::instance::guest::Code;
 use crate::runtime::{Error, Program, Runtime, engine, is_component};
 
 /// Where the code of a program came from.

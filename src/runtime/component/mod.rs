@@ -28,7 +28,7 @@ pub(in crate::runtime) mod state;
 pub use crate::runtime::component::body::RequestBody;
 pub(in crate::runtime) use crate::runtime::component::response_state::Answer;
 pub use crate::runtime::component::response_state::{Head, Trailers};
-pub use crate::runtime::component::service::Incoming;
+pub use crate::runtime::component::service::ComponentRequest;
 
 use std::sync::Arc;
 
@@ -40,8 +40,8 @@ use wasmtime_wasi_http::{p2 as http2, p3 as http3};
 use crate::runtime::Error;
 use crate::runtime::engine;
 use crate::runtime::engine::EngineConfig;
+use crate::runtime::instance::guest::Grants;
 use crate::runtime::instance::run::Ending;
-use crate::runtime::instance::script::Grants;
 use crate::runtime::instance::stdio::Pipes;
 use crate::strings::StringBlock;
 

@@ -22,12 +22,12 @@ use crate::runtime::component::body::{Answered, Pump, RequestBody, Upload, Waits
 use crate::runtime::component::response_state::Answer;
 use crate::runtime::component::state::State;
 use crate::runtime::instance::cpu_time::Meter;
+use crate::runtime::instance::guest::Guest;
 use crate::runtime::instance::run::{Ending, Run};
-use crate::runtime::instance::script::Script;
 use crate::runtime::instance::stdio::{Pipes, Stderr};
 
 /// A request for a component.
-pub struct Incoming {
+pub struct ComponentRequest {
     /// All but the body; the target is an absolute URL.
     pub head: Parts,
     /// The body.
@@ -36,10 +36,10 @@ pub struct Incoming {
     pub request: u64,
 }
 
-impl Script {
+impl Guest {
     /// Asks a fresh instance. It computes only while the run is polled. `permit` is dropped together with the instance.
     /// `None` for a script that is not asked over HTTP.
-    pub fn ask<P: Send + 'static>(&self, incoming: Incoming, permit: P) -> Option<Run> {
+    pub fn ask<P: Send + 'static>(&self, incoming: ComponentRequest, permit: P) -> Option<Run> {
         let linked = self.component().filter(|linked| linked.speaks_http())?.clone();
         let grants = self.grants();
         let stderr = Stderr::new(grants.log.clone(), incoming.request, grants.stderr);

@@ -59,10 +59,10 @@ pub enum Output {
     Ended(Ending),
 }
 
-pub(in crate::runtime) type Guest = Pin<Box<dyn Future<Output = Ending> + Send>>;
+pub(in crate::runtime) type GuestFuture = Pin<Box<dyn Future<Output = Ending> + Send>>;
 
 enum Stage {
-    InPlace(Guest),
+    InPlace(GuestFuture),
     SlowLane(JoinHandle<Ending>),
     Ended(Option<Ending>),
 }
@@ -77,7 +77,7 @@ pub struct Run {
 }
 
 impl Run {
-    pub(in crate::runtime) fn new(guest: Guest, pipes: Arc<Pipes>, lanes: Arc<Lanes>) -> Self {
+    pub(in crate::runtime) fn new(guest: GuestFuture, pipes: Arc<Pipes>, lanes: Arc<Lanes>) -> Self {
         Self { stage: Stage::InPlace(guest), pipes, lanes, answer: None }
     }
 

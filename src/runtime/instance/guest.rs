@@ -1,6 +1,6 @@
 //! What is a script, and how does a run of it start?
 //!
-//! A [`Program`] is compiled code linked to the host, once per distinct module. A [`Script`] is a program with an entry
+//! A [`Program`] is compiled code linked to the host, once per distinct module. A [`Guest`] is a program with an entry
 //! point, limits and grants: one per route. Starting one makes a fresh instance in a fresh store, every time.
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::runtime::component::Linked;
 use crate::runtime::engine::executors::Lanes;
 use crate::runtime::instance::cpu_time::Meter;
 use crate::runtime::instance::memory::MemoryBudget;
-use crate::runtime::instance::run::{Ending, Guest, Run};
+use crate::runtime::instance::run::{Ending, GuestFuture, Run};
 use crate::runtime::instance::state::{MEMORY, Outbound, State, Volumes};
 use crate::runtime::instance::stdio::{ErrorLog, InputStream, Pipes, Stderr};
 
@@ -103,26 +103,26 @@ impl Program {
     }
 
     /// This program with an entry point and grants. The entry point must be a function without parameters and results.
-    pub fn script(&self, entry: &str, grants: Grants) -> Result<Script, EntryError> {
+    pub fn guest(&self, entry: &str, grants: Grants) -> Result<Guest, EntryError> {
         let calls = match &self.code {
             Code::Module(linked) => {
-                let function = crate::runtime::instance::script::entry(linked.module(), entry)?;
+                let function = crate::runtime::instance::guest::entry(linked.module(), entry)?;
                 let initialize = match entry {
                     START | INITIALIZE | ROUTES => None,
-                    _ => crate::runtime::instance::script::entry(linked.module(), INITIALIZE).ok(),
+                    _ => crate::runtime::instance::guest::entry(linked.module(), INITIALIZE).ok(),
                 };
                 [initialize, Some(function)]
             }
             Code::Component(_) if entry == START => [None, None],
             Code::Component(_) => return Err(EntryError::Component { name: entry.to_owned() }),
         };
-        Ok(Script { program: self.clone(), memory: self.memory(), calls, entered: true, grants })
+        Ok(Guest { program: self.clone(), memory: self.memory(), calls, entered: true, grants })
     }
 
     /// This program as a script that is made and dropped without a call: whatever can go wrong before the entry point is
     /// reached goes wrong here.
-    pub fn instantiation(&self, grants: Grants) -> Script {
-        Script { program: self.clone(), memory: self.memory(), calls: [None, None], entered: false, grants }
+    pub fn instantiation(&self, grants: Grants) -> Guest {
+        Guest { program: self.clone(), memory: self.memory(), calls: [None, None], entered: false, grants }
     }
 
     fn memory(&self) -> Option<ModuleExport> {
@@ -153,7 +153,7 @@ fn candidates(module: &Module) -> Vec<String> {
 
 /// A program with an entry point, limits and grants. Cheap to clone.
 #[derive(Clone)]
-pub struct Script {
+pub struct Guest {
     program: Program,
     /// The memory that a module shares with its host.
     memory: Option<ModuleExport>,
@@ -177,7 +177,7 @@ pub struct Invocation {
     pub request: u64,
 }
 
-impl Script {
+impl Guest {
     /// Starts a fresh instance. It computes only while the run is polled. `permit` is dropped together with the instance.
     /// One that is asked over HTTP is only made.
     pub fn start<P: Send + 'static>(&self, invocation: Invocation, permit: P) -> Run {
@@ -204,7 +204,7 @@ impl Script {
         pipes: &Arc<Pipes>,
         (arguments, environment): (StringBlock, StringBlock),
         permit: P,
-    ) -> Guest {
+    ) -> GuestFuture {
         let grants = &self.grants;
         let state = State::new(
             arguments,
