@@ -14,6 +14,7 @@ pub mod cgi;
 pub mod config;
 pub mod fetch;
 mod gateway;
+mod idle_timeout;
 mod net;
 pub mod observe;
 mod outbound;

@@ -1,6 +1,5 @@
 //! How a service reads what the client uploads: as it comes, but not for ever. Made by `exchange` for each request.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,8 +10,8 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
-use tokio::time::{Instant, Sleep};
 
+use crate::idle_timeout::IdleTimeout;
 use crate::server::connection::state::Line;
 
 /// How much of a body that nobody wants is read away to keep its connection, and for how long.
@@ -24,10 +23,8 @@ const LONGEST_READING: Duration = Duration::from_secs(5);
 pub struct RequestBody {
     /// Gone only when the body is dropped.
     incoming: Option<Incoming>,
-    limit: Duration,
-    /// Made when the client first keeps the reader waiting.
-    timer: Option<Pin<Box<Sleep>>>,
-    waiting: bool,
+    /// How long the client may keep the reader waiting.
+    silence: IdleTimeout,
     /// Told when the body is dropped early; `None` once there is nothing left to read.
     line: Option<Arc<Line>>,
 }
@@ -47,21 +44,7 @@ pub enum BodyError {
 impl RequestBody {
     pub(in crate::server) fn new(incoming: Incoming, limit: Duration, line: &Arc<Line>) -> Self {
         let line = (!incoming.is_end_stream()).then(|| Arc::clone(line));
-        Self { incoming: Some(incoming), limit, timer: None, waiting: false, line }
-    }
-
-    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let timer = match &mut self.timer {
-            Some(timer) => {
-                if !self.waiting {
-                    timer.as_mut().reset(Instant::now() + self.limit);
-                }
-                timer
-            }
-            empty => empty.insert(Box::pin(tokio::time::sleep(self.limit))),
-        };
-        self.waiting = true;
-        timer.as_mut().poll(cx)
+        Self { incoming: Some(incoming), silence: IdleTimeout::new(limit), line }
     }
 }
 
@@ -72,9 +55,9 @@ impl Body for RequestBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
         let Poll::Ready(frame) = Pin::new(incoming).poll_frame(cx) else {
-            return self.poll_late(cx).map(|()| Some(Err(BodyError::TimedOut)));
+            return self.silence.poll_elapsed(cx).map(|()| Some(Err(BodyError::TimedOut)));
         };
-        self.waiting = false;
+        self.silence.reset();
         if frame.is_none() || self.is_end_stream() {
             self.line = None;
         }
