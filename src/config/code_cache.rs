@@ -13,7 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::config::manifest::syntax;
 use crate::config::reader::file;
-use crate::config::reader::values::{Fault, Report, Value, boolean, count, string, table};
+use crate::config::reader::values::{Report, Value, ValueError, boolean, count, string, table};
 use crate::config::{Diagnostic, SourceFile};
 
 /// Looked for in the working directory if `--cache` names no other.
@@ -79,7 +79,7 @@ pub fn usual_compiled(user_cache: &Path) -> PathBuf {
 
 /// What a file says.
 #[derive(Debug, PartialEq, Eq)]
-enum Said {
+enum CacheFile {
     /// Nothing is to be kept.
     Off,
     /// Without a directory, in the usual one.
@@ -102,9 +102,9 @@ pub fn compilation_cache(
         }
         return usual.map(|usual| CompilationCache { directory: usual.to_owned(), ..CompilationCache::default() });
     }
-    match said(path, strict, problems)? {
-        Said::Off => None,
-        Said::On(directory, cache) => {
+    match cache_file(path, strict, problems)? {
+        CacheFile::Off => None,
+        CacheFile::On(directory, cache) => {
             let directory = directory.or_else(|| usual.map(Path::to_owned));
             if directory.is_none() {
                 let message = format!("`{}` names no directory, and the user has none for caches", path.display());
@@ -115,7 +115,7 @@ pub fn compilation_cache(
     }
 }
 
-fn said(path: &Path, strict: bool, problems: &mut Vec<Diagnostic>) -> Option<Said> {
+fn cache_file(path: &Path, strict: bool, problems: &mut Vec<Diagnostic>) -> Option<CacheFile> {
     match file::read(path, "cache configuration", LARGEST_FILE, SourceFile::new) {
         Ok(file) => {
             let mut report = Report::new(Arc::clone(&file), strict);
@@ -130,19 +130,19 @@ fn said(path: &Path, strict: bool, problems: &mut Vec<Diagnostic>) -> Option<Sai
     }
 }
 
-fn parse(file: &Arc<SourceFile>, report: &mut Report) -> Option<Said> {
+fn parse(file: &Arc<SourceFile>, report: &mut Report) -> Option<CacheFile> {
     let root = syntax(file, report)?;
     let root = root.get_ref();
     report.unknown_keys(root, &["cache"], "at the top level");
     if !root.contains_key("cache") {
-        let fault = Fault::new("there is no `[cache]` in this file");
-        report.error(0..0, fault.help("write a line `[cache]` above the settings"));
+        let error = ValueError::new("there is no `[cache]` in this file");
+        report.error(0..0, error.help("write a line `[cache]` above the settings"));
     }
     let settings = report.optional(root, "cache", |value| table("cache", value))?;
     report.unknown_keys(settings, &KEYS, "in `[cache]`");
     let (directory, cache) = CompilationCache::of(settings, report);
     let is_enabled = report.optional(settings, "enabled", |value| boolean("enabled", value)).unwrap_or(true);
-    Some(if is_enabled { Said::On(directory, Box::new(cache)) } else { Said::Off })
+    Some(if is_enabled { CacheFile::On(directory, Box::new(cache)) } else { CacheFile::Off })
 }
 
 impl CompilationCache {
@@ -173,7 +173,7 @@ impl CompilationCache {
         {
             let message = "`optimized-compression-level` must not be below `baseline-compression-level`";
             let span = table.get("optimized-compression-level").map(Value::span).unwrap_or_default();
-            report.error(span, Fault::new(message));
+            report.error(span, ValueError::new(message));
         }
         (directory, cache)
     }
@@ -185,30 +185,30 @@ struct Settings<'a, 'i> {
 }
 
 impl Settings<'_, '_> {
-    fn take<T>(&mut self, key: &str, parse: impl FnOnce(&str, &DeValue<'_>) -> Result<T, Fault>) -> Option<T> {
+    fn take<T>(&mut self, key: &str, parse: impl FnOnce(&str, &DeValue<'_>) -> Result<T, ValueError>) -> Option<T> {
         self.report.optional(self.table, key, |value| parse(key, value))
     }
 }
 
-fn directory(name: &str, value: &DeValue<'_>) -> Result<PathBuf, Fault> {
+fn directory(name: &str, value: &DeValue<'_>) -> Result<PathBuf, ValueError> {
     let text = string(name, value)?;
     if text.starts_with('<') {
-        let fault = Fault::new("`directory` still holds the placeholder of the example");
-        return Err(fault.help("write the absolute path of a directory, or remove the line"));
+        let error = ValueError::new("`directory` still holds the placeholder of the example");
+        return Err(error.help("write the absolute path of a directory, or remove the line"));
     }
     if !Path::new(text).is_absolute() {
-        let fault = Fault::new(format!("`directory` must be an absolute path, which `{text}` is not"));
-        return Err(fault.help("write it from the root, or remove the line for a directory in the user's cache"));
+        let error = ValueError::new(format!("`directory` must be an absolute path, which `{text}` is not"));
+        return Err(error.help("write it from the root, or remove the line for a directory in the user's cache"));
     }
     Ok(text.into())
 }
 
-fn level(name: &str, value: &DeValue<'_>) -> Result<i32, Fault> {
+fn level(name: &str, value: &DeValue<'_>) -> Result<i32, ValueError> {
     count(name, value, LEVELS).map(|level| i32::try_from(level).unwrap_or_default())
 }
 
 /// A number with or without one of wasmtime's unit prefixes.
-fn amount(name: &str, value: &DeValue<'_>) -> Result<u64, Fault> {
+fn amount(name: &str, value: &DeValue<'_>) -> Result<u64, ValueError> {
     let DeValue::String(text) = value else { return count(name, value, 0..=u64::MAX) };
     let (number, prefix) = split(text);
     let factor = match prefix {
@@ -226,10 +226,11 @@ fn amount(name: &str, value: &DeValue<'_>) -> Result<u64, Fault> {
         _ => None,
     };
     let amount = number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
-    amount.ok_or_else(|| Fault::new(format!("`{name}` must be a number such as `\"500\"`, `\"64K\"` or `\"10Gi\"`")))
+    amount
+        .ok_or_else(|| ValueError::new(format!("`{name}` must be a number such as `\"500\"`, `\"64K\"` or `\"10Gi\"`")))
 }
 
-fn period(name: &str, value: &DeValue<'_>) -> Result<Duration, Fault> {
+fn period(name: &str, value: &DeValue<'_>) -> Result<Duration, ValueError> {
     let (number, unit) = split(string(name, value)?);
     let seconds = match unit {
         "s" => Some(1),
@@ -239,14 +240,15 @@ fn period(name: &str, value: &DeValue<'_>) -> Result<Duration, Fault> {
         _ => None,
     };
     let period = number.parse::<u64>().ok().zip(seconds).and_then(|(number, seconds)| number.checked_mul(seconds));
-    let fault = || Fault::new(format!("`{name}` must be a duration such as `\"30s\"`, `\"5m\"`, `\"1h\"` or `\"1d\"`"));
-    period.map(Duration::from_secs).ok_or_else(fault)
+    let error =
+        || ValueError::new(format!("`{name}` must be a duration such as `\"30s\"`, `\"5m\"`, `\"1h\"` or `\"1d\"`"));
+    period.map(Duration::from_secs).ok_or_else(error)
 }
 
-fn percent(name: &str, value: &DeValue<'_>) -> Result<u8, Fault> {
+fn percent(name: &str, value: &DeValue<'_>) -> Result<u8, ValueError> {
     let (number, unit) = split(string(name, value)?);
     let percent = number.parse::<u8>().ok().filter(|percent| *percent <= 100 && unit == "%");
-    percent.ok_or_else(|| Fault::new(format!("`{name}` must be between `\"0%\"` and `\"100%\"`")))
+    percent.ok_or_else(|| ValueError::new(format!("`{name}` must be between `\"0%\"` and `\"100%\"`")))
 }
 
 fn split(text: &str) -> (&str, &str) {
@@ -259,7 +261,7 @@ fn split(text: &str) -> (&str, &str) {
 mod tests {
     use crate::config::code_cache::*;
 
-    fn parsed(text: &str) -> (Option<Said>, Vec<Diagnostic>) {
+    fn parsed(text: &str) -> (Option<CacheFile>, Vec<Diagnostic>) {
         let file = SourceFile::new("cache.toml", text);
         let mut report = Report::new(Arc::clone(&file), false);
         let cache = parse(&file, &mut report);
@@ -289,15 +291,15 @@ mod tests {
             file_count_limit_percent_if_deleting: Some(70),
             files_total_size_limit_percent_if_deleting: Some(7),
         };
-        assert_eq!(parsed(text), (Some(Said::On(Some("/var/cache/wagi".into()), Box::new(expected))), vec![]));
+        assert_eq!(parsed(text), (Some(CacheFile::On(Some("/var/cache/wagi".into()), Box::new(expected))), vec![]));
     }
 
     #[test]
     fn a_cache_can_be_switched_off_and_left_to_its_defaults() {
         let defaults = CompilationCache { is_asked_for: true, ..CompilationCache::default() };
-        assert_eq!(parsed("[cache]\nenabled = false\ndirectory = '/x'"), (Some(Said::Off), vec![]));
+        assert_eq!(parsed("[cache]\nenabled = false\ndirectory = '/x'"), (Some(CacheFile::Off), vec![]));
         for text in ["[cache]\nenabled = true", "[cache]"] {
-            assert_eq!(parsed(text), (Some(Said::On(None, Box::new(defaults.clone()))), vec![]));
+            assert_eq!(parsed(text), (Some(CacheFile::On(None, Box::new(defaults.clone()))), vec![]));
         }
     }
 

@@ -29,7 +29,7 @@ pub struct SourceFile {
     text: String,
     shown: bool,
     /// The pieces of a file that is shown otherwise.
-    concealed: OnceLock<Vec<Range<usize>>>,
+    redacted: OnceLock<Vec<Range<usize>>>,
 }
 
 impl SourceFile {
@@ -44,12 +44,12 @@ impl SourceFile {
     }
 
     fn with(name: String, text: String, shown: bool) -> Arc<Self> {
-        Arc::new(Self { name, text, shown, concealed: OnceLock::new() })
+        Arc::new(Self { name, text, shown, redacted: OnceLock::new() })
     }
 
     /// Keeps these bytes from being shown, whichever problem is about their line. Counts the first time only.
-    pub(super) fn conceal(&self, pieces: Vec<Range<usize>>) {
-        self.concealed.get_or_init(|| pieces);
+    pub(super) fn redact(&self, pieces: Vec<Range<usize>>) {
+        self.redacted.get_or_init(|| pieces);
     }
 
     /// All of the file.
@@ -65,13 +65,13 @@ impl SourceFile {
         (lines + 1, before.get(line_start..).unwrap_or_default().chars().count() + 1)
     }
 
-    /// The piece of the text that begins at `start`, with asterisks for what is concealed: as many as it has bytes, so that
+    /// The piece of the text that begins at `start`, with asterisks for what is redacted: as many as it has bytes, so that
     /// all else keeps its place.
     fn visible(&self, start: usize, lines: &str) -> String {
-        let concealed: &[Range<usize>] = self.concealed.get().map_or(&[], Vec::as_slice);
+        let redacted: &[Range<usize>] = self.redacted.get().map_or(&[], Vec::as_slice);
         // Of a whole file only what is near is of interest, and a file may have thousands of them.
         let near: Vec<_> =
-            concealed.iter().filter(|piece| piece.start < start + lines.len() && piece.end > start).collect();
+            redacted.iter().filter(|piece| piece.start < start + lines.len() && piece.end > start).collect();
         let mut visible = String::with_capacity(lines.len());
         for (at, letter) in lines.char_indices() {
             if !letter.is_whitespace() && near.iter().any(|piece| piece.contains(&(start + at))) {
@@ -328,7 +328,7 @@ warning: `route` must be a string
     #[test]
     fn concealed_pieces_are_asterisks_and_nothing_moves() {
         let file = SourceFile::new("m.toml", "A = 'sécret', B = 3\nC = 's'");
-        file.conceal(vec![4..13, 26..29]);
+        file.redact(vec![4..13, 26..29]);
         let shown = Diagnostic::error("no").at(Place::new(&file, 15..16)).label("here").render(false);
         assert!(shown.contains("1 | A = *********, B = 3\n  |                ^ here"), "{shown}");
         assert!(!format!("{:?}", Place::new(&file, 0..1)).contains("cret"));

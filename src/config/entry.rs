@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use crate::config::reader::file::{must_be_directory, must_be_file, relative_paths};
-use crate::config::reader::values::{Fault, Report, Value, boolean, count, string, table};
+use crate::config::reader::values::{Report, Value, ValueError, boolean, count, string, table};
 use crate::config::{BindleId, EntryConfig, Key, Limits, ModuleRef, Origin, Preparation, ServerEnvironment, Volume};
 use crate::config::{allowed_hosts, environment};
 use crate::route::RoutePattern;
@@ -35,7 +35,7 @@ const KEYS: [&str; 17] = [
 pub(super) const DEFAULT_ENTRYPOINT: &str = "_start";
 
 /// What holds for every module unless it says otherwise.
-pub(super) struct Given<'a> {
+pub(super) struct Defaults<'a> {
     pub limits: &'a Limits,
     /// The variables of `--env` and `--env-file`.
     pub environment: &'a [(String, String)],
@@ -47,7 +47,7 @@ pub(super) struct Given<'a> {
 pub(super) fn read(
     entry: &DeTable<'_>,
     span: Range<usize>,
-    given: &Given<'_>,
+    defaults: &Defaults<'_>,
     report: &mut Report,
 ) -> Option<EntryConfig> {
     let errors_before = report.errors();
@@ -60,23 +60,21 @@ pub(super) fn read(
     let route = required(entry, "route", &span, report).map(|(text, at)| route(text, at, report));
     let module = module(entry, &span, report);
     let preparation = preparation(entry, module.as_ref(), report);
-    let entrypoint = text("entrypoint", report).unwrap_or_else(|| DEFAULT_ENTRYPOINT.to_owned());
+    let entrypoint = text("entrypoint", report);
     let argv = text("argv", report);
-    let environment = environment::read(entry, given, report);
+    let environment = environment::read(entry, defaults, report);
     let volumes = volumes(entry, &mut origin, report);
     let allowed_hosts = allowed_hosts::read(entry, report);
     let http_max_concurrency = report.optional(entry, "http_max_concurrency", open_responses);
     let pass_authorization = report.optional(entry, "pass_authorization", |value| boolean("pass_authorization", value));
-    let limits = limits(entry, given.limits, report);
+    let limits = limits(entry, defaults.limits, report);
     if report.errors() > errors_before {
         return None;
     }
+    let unset = EntryConfig::new(origin, route?, module?);
     Some(EntryConfig {
-        origin,
-        route: route?,
-        module: module?,
         preparation,
-        entrypoint,
+        entrypoint: entrypoint.unwrap_or(unset.entrypoint),
         argv,
         environment,
         volumes,
@@ -84,6 +82,7 @@ pub(super) fn read(
         http_max_concurrency,
         pass_authorization,
         limits,
+        ..unset
     })
 }
 
@@ -111,8 +110,8 @@ fn historical(entry: &DeTable<'_>, report: &mut Report) {
     if let Some(host) = entry.get("host")
         && report.accept(host.span(), string("host", host.get_ref())).is_some()
     {
-        let fault = Fault::new("`host` has no effect: virtual hosts are not applied");
-        report.warning(host.span(), fault.help("remove it; the route answers for every host"));
+        let error = ValueError::new("`host` has no effect: virtual hosts are not applied");
+        report.warning(host.span(), error.help("remove it; the route answers for every host"));
     }
 }
 
@@ -124,7 +123,7 @@ fn required<'t>(
     report: &mut Report,
 ) -> Option<(&'t str, Range<usize>)> {
     let Some(value) = entry.get(key) else {
-        report.error(header.clone(), Fault::new(format!("`{key}` is missing in `[[module]]`")));
+        report.error(header.clone(), ValueError::new(format!("`{key}` is missing in `[[module]]`")));
         return None;
     };
     Some((report.accept(value.span(), string(key, value.get_ref()))?, value.span()))
@@ -139,7 +138,7 @@ pub(super) fn route(text: &str, span: Range<usize>, report: &mut Report) -> Rout
         } else {
             format!("write `/{text}`: request paths begin with a slash")
         };
-        report.warning(span, Fault::new(format!("route `{text}` never matches a request")).help(help));
+        report.warning(span, ValueError::new(format!("route `{text}` never matches a request")).help(help));
     }
     pattern
 }
@@ -147,19 +146,19 @@ pub(super) fn route(text: &str, span: Range<usize>, report: &mut Report) -> Rout
 fn module(entry: &DeTable<'_>, header: &Range<usize>, report: &mut Report) -> Option<ModuleRef> {
     let server = report.optional(entry, "bindle_server", |value| string("bindle_server", value).map(str::to_owned));
     let (text, span) = required(entry, "module", header, report)?;
-    let parsed = text.parse::<ModuleRef>().map_err(|error| Fault::new(error.to_string()).help(error.help()));
+    let parsed = text.parse::<ModuleRef>().map_err(|error| ValueError::new(error.to_string()).help(error.help()));
     let mut module = report.accept(span.clone(), parsed)?;
     let available = match &mut module {
-        ModuleRef::File(path) => must_be_file(path).map_err(|fault| Fault::new(fault).help(relative_paths())),
+        ModuleRef::File(path) => must_be_file(path).map_err(|error| ValueError::new(error).help(relative_paths())),
         // What it names is for `fetch` to find out.
         ModuleRef::Oci(_) | ModuleRef::Fetched(_) => Ok(()),
         ModuleRef::Bindle { .. } if server.is_none() && !entry.contains_key("bindle_server") => {
-            Err(Fault::new("a `bindle:` module needs `bindle_server`, the URL of the server that has it"))
+            Err(ValueError::new("a `bindle:` module needs `bindle_server`, the URL of the server that has it"))
         }
         ModuleRef::Bindle { id, server: at } => {
             *at = server;
             let parsed = id.parse::<BindleId>().map(drop);
-            parsed.map_err(|error| Fault::new(error.to_string()).help(error.help()))
+            parsed.map_err(|error| ValueError::new(error.to_string()).help(error.help()))
         }
     };
     report.accept(span, available)?;
@@ -173,13 +172,13 @@ fn preparation(entry: &DeTable<'_>, module: Option<&ModuleRef>, report: &mut Rep
     let span = entry.get("precompiled").map(Value::span).unwrap_or_default();
     match (preinitialize, precompiled) {
         (true, true) => {
-            let fault = Fault::new("`precompiled` and `preinitialize` exclude each other");
-            report.error(span, fault.help("run `wagi preinit` first, and `wagi compile` on what it writes"));
+            let error = ValueError::new("`precompiled` and `preinitialize` exclude each other");
+            report.error(span, error.help("run `wagi preinit` first, and `wagi compile` on what it writes"));
         }
         (_, true) if !matches!(module, None | Some(ModuleRef::File(_))) => {
-            let fault =
-                Fault::new("`precompiled` is for files: code from a registry or bindle server is never trusted");
-            report.error(span, fault.help("publish the module itself; it is compiled once and kept"));
+            let error =
+                ValueError::new("`precompiled` is for files: code from a registry or bindle server is never trusted");
+            report.error(span, error.help("publish the module itself; it is compiled once and kept"));
         }
         _ => {}
     }
@@ -196,7 +195,7 @@ fn volumes(entry: &DeTable<'_>, origin: &mut Origin, report: &mut Report) -> Vec
     for (guest_path, value) in written.into_iter().flatten() {
         let guest: &str = guest_path.get_ref();
         if guest.is_empty() || guest.contains('\0') {
-            report.error(guest_path.span(), Fault::new("a volume needs a path in the guest, such as `/`"));
+            report.error(guest_path.span(), ValueError::new("a volume needs a path in the guest, such as `/`"));
         }
         if let Some((host_path, span, read_only)) = volume(guest, value, report) {
             origin.note(Key::Volume(volumes.len()), span);
@@ -214,27 +213,27 @@ fn volume(guest: &str, value: &Value<'_>, report: &mut Report) -> Option<(PathBu
             report.unknown_keys(table, &["path", "read_only"], &format!("in `{name}`"));
             let read_only = report.optional(table, "read_only", |value| boolean("read_only", value)).unwrap_or(false);
             let Some(path) = table.get("path") else {
-                report.error(value.span(), Fault::new(format!("`path` is missing in `{name}`")));
+                report.error(value.span(), ValueError::new(format!("`path` is missing in `{name}`")));
                 return None;
             };
             (path, read_only)
         }
         DeValue::String(_) => (value, false),
         _ => {
-            let fault = Fault::new(format!("`{name}` must be a path or `{{ path = \"...\", read_only = true }}`"));
-            report.error(value.span(), fault);
+            let error = ValueError::new(format!("`{name}` must be a path or `{{ path = \"...\", read_only = true }}`"));
+            report.error(value.span(), error);
             return None;
         }
     };
     let text = report.accept(path.span(), string(&name, path.get_ref()))?;
-    let directory = must_be_directory(Path::new(text)).map_err(|fault| Fault::new(fault).help(relative_paths()));
+    let directory = must_be_directory(Path::new(text)).map_err(|error| ValueError::new(error).help(relative_paths()));
     report.accept(path.span(), directory)?;
     Some((text.into(), path.span(), read_only))
 }
 
-fn open_responses(value: &DeValue<'_>) -> Result<u32, Fault> {
+fn open_responses(value: &DeValue<'_>) -> Result<u32, ValueError> {
     let most = count("http_max_concurrency", value, 1..=u32::MAX.into())
-        .map_err(|fault| fault.help("leave it out for no limit; leave out `allowed_hosts` to allow no calls at all"))?;
+        .map_err(|error| error.help("leave it out for no limit; leave out `allowed_hosts` to allow no calls at all"))?;
     Ok(u32::try_from(most).unwrap_or(u32::MAX))
 }
 

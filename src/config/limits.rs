@@ -8,7 +8,7 @@ use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
 use crate::config::reader::values;
-use crate::config::reader::values::{Fault, Report, Value, count, duration, size, size_or_unlimited};
+use crate::config::reader::values::{Report, Value, ValueError, count, duration, size, size_or_unlimited};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -164,7 +164,7 @@ impl Limits {
     ];
 
     /// Sets the limit called `key`; says `false` if there is none.
-    fn set(&mut self, key: &str, value: &DeValue<'_>) -> Result<bool, Fault> {
+    fn set(&mut self, key: &str, value: &DeValue<'_>) -> Result<bool, ValueError> {
         match key {
             "time_to_head" => self.time_to_head = duration(key, value)?,
             "time_between_outputs" => self.time_between_outputs = duration(key, value)?,
@@ -190,8 +190,8 @@ impl Limits {
                 continue;
             }
             if GatewayLimits::KEYS.contains(&name) || ConnectionLimits::KEYS.contains(&name) {
-                let fault = Fault::new(format!("`{name}` is a limit of the whole server, not of one module"));
-                report.error(key.span(), fault.help("move it into the `[limits]` table at the top level of the file"));
+                let error = ValueError::new(format!("`{name}` is a limit of the whole server, not of one module"));
+                report.error(key.span(), error.help("move it into the `[limits]` table at the top level of the file"));
             } else {
                 report.unknown_key(key, &Self::KEYS, "in the limits of a module");
             }
@@ -202,7 +202,7 @@ impl Limits {
 impl GatewayLimits {
     const KEYS: [&str; 5] = ["total_concurrency", "queue", "queue_wait", "wasm_stack", "module_size"];
 
-    fn set(&mut self, key: &str, value: &DeValue<'_>) -> Result<bool, Fault> {
+    fn set(&mut self, key: &str, value: &DeValue<'_>) -> Result<bool, ValueError> {
         match key {
             "total_concurrency" => self.total_concurrency = fitting(count(key, value, 1..=100_000)?),
             "queue" => self.queue = fitting(count(key, value, 0..=1_000_000)?),
@@ -228,7 +228,7 @@ impl ConnectionLimits {
         "shutdown_grace",
     ];
 
-    fn set(&mut self, key: &str, value: &DeValue<'_>) -> Result<bool, Fault> {
+    fn set(&mut self, key: &str, value: &DeValue<'_>) -> Result<bool, ValueError> {
         match key {
             "connections" => self.connections = fitting(count(key, value, 1..=10_000_000)?),
             // Behind a proxy all connections come from one address.
@@ -266,7 +266,7 @@ impl AllLimits {
         }
     }
 
-    fn set(&mut self, key: &str, value: &Value<'_>) -> Result<bool, Fault> {
+    fn set(&mut self, key: &str, value: &Value<'_>) -> Result<bool, ValueError> {
         let value = value.get_ref();
         Ok(self.module.set(key, value)? || self.gateway.set(key, value)? || self.connection.set(key, value)?)
     }

@@ -12,7 +12,7 @@ use toml::de::DeTable;
 
 use crate::config::manifest::syntax;
 use crate::config::reader::file;
-use crate::config::reader::values::{Fault, Report, Value, array, count, string, table};
+use crate::config::reader::values::{Report, Value, ValueError, array, count, string, table};
 use crate::config::{Diagnostic, LockFile, Options, Place, Sha256, Source, SourceFile};
 
 /// The name of the file.
@@ -71,7 +71,7 @@ impl Lock {
 }
 
 /// The lock file beside the modules.toml that `options` name, if it is there and counts.
-pub(super) fn of(options: &Options, problems: &mut Vec<Diagnostic>) -> Option<Lock> {
+pub(super) fn load(options: &Options, problems: &mut Vec<Diagnostic>) -> Option<Lock> {
     let Source::Manifest(manifest) = &options.source else { return None };
     let path = manifest.with_file_name(LOCK_FILE);
     if options.lock == LockFile::Ignored {
@@ -109,11 +109,13 @@ fn parse(file: &Arc<SourceFile>, report: &mut Report) -> Vec<LockedModule> {
     let root = root.get_ref();
     report.unknown_keys(root, &["version", "module"], "at the top level");
     match root.get("version") {
-        None => report.error(0..0, Fault::new("`version` is missing").help("write the file again with `wagi lock`")),
+        None => {
+            report.error(0..0, ValueError::new("`version` is missing").help("write the file again with `wagi lock`"))
+        }
         Some(value) => {
             let version = count("version", value.get_ref(), VERSION..=VERSION);
             let help = "this server knows version 1: write the file again with its `wagi lock`";
-            report.accept(value.span(), version.map_err(|fault| fault.help(help)));
+            report.accept(value.span(), version.map_err(|error| error.help(help)));
         }
     }
     let written = report.optional(root, "module", |value| array("module", "an array of tables", value));
@@ -122,8 +124,8 @@ fn parse(file: &Arc<SourceFile>, report: &mut Report) -> Vec<LockedModule> {
     for value in written.into_iter().flatten() {
         let Some(module) = module(value, report) else { continue };
         if !seen.insert((module.reference.clone(), module.server.clone())) {
-            let fault = Fault::new(format!("`{}` is there twice", module.reference));
-            report.error(value.span(), fault.help("write the file again with `wagi lock`"));
+            let error = ValueError::new(format!("`{}` is there twice", module.reference));
+            report.error(value.span(), error.help("write the file again with `wagi lock`"));
         }
         modules.push(module);
     }
@@ -134,7 +136,7 @@ fn module(value: &Value<'_>, report: &mut Report) -> Option<LockedModule> {
     let entry = report.accept(value.span(), table("module", value.get_ref()))?;
     report.unknown_keys(entry, &["reference", "server", "manifest", "module", "size"], "in `[[module]]`");
     for key in ["reference", "module", "size"].into_iter().filter(|key| !entry.contains_key(*key)) {
-        report.error(value.span(), Fault::new(format!("`{key}` is missing in `[[module]]`")));
+        report.error(value.span(), ValueError::new(format!("`{key}` is missing in `[[module]]`")));
     }
     let text =
         |key: &str, report: &mut Report| report.optional(entry, key, |value| string(key, value).map(str::to_owned));
@@ -143,8 +145,8 @@ fn module(value: &Value<'_>, report: &mut Report) -> Option<LockedModule> {
     let (manifest, module) = (digest(entry, "manifest", report), digest(entry, "module", report));
     // Without it the registry would have to be asked what the reference stands for now.
     if reference.as_ref().is_some_and(|reference| reference.starts_with("oci:")) && !entry.contains_key("manifest") {
-        let fault = Fault::new("`manifest` is missing in `[[module]]`, which is of a registry");
-        report.error(value.span(), fault.help("write the file again with `wagi lock`"));
+        let error = ValueError::new("`manifest` is missing in `[[module]]`, which is of a registry");
+        report.error(value.span(), error.help("write the file again with `wagi lock`"));
     }
     let place = Some(Place::new(report.file(), value.span()));
     Some(LockedModule { reference: reference?, server, manifest, module: module?, size: size?, place })
@@ -153,8 +155,8 @@ fn module(value: &Value<'_>, report: &mut Report) -> Option<LockedModule> {
 fn digest(entry: &DeTable<'_>, key: &str, report: &mut Report) -> Option<Sha256> {
     report.optional(entry, key, |value| {
         let digits = string(key, value)?.strip_prefix("sha256:").and_then(|digits| digits.parse().ok());
-        let fault = || Fault::new(format!("`{key}` must be `sha256:` and 64 hexadecimal digits"));
-        digits.ok_or_else(|| fault().help("write the file again with `wagi lock`"))
+        let error = || ValueError::new(format!("`{key}` must be `sha256:` and 64 hexadecimal digits"));
+        digits.ok_or_else(|| error().help("write the file again with `wagi lock`"))
     })
 }
 

@@ -13,7 +13,7 @@ use crate::config::entry;
 use crate::config::environment::redaction;
 use crate::config::limits::AllLimits;
 use crate::config::reader::file;
-use crate::config::reader::values::{Fault, Report, Value, array, string, table};
+use crate::config::reader::values::{Report, Value, ValueError, array, string, table};
 use crate::config::{Diagnostic, EntryConfig, Hostname, ServerEnvironment, SourceFile};
 
 /// No modules.toml is larger than this many bytes: thousands of modules fit.
@@ -30,7 +30,7 @@ pub(super) struct Manifest {
 }
 
 /// What a modules.toml is read with.
-pub(super) struct Given<'a> {
+pub(super) struct ParseOptions<'a> {
     /// The variables that all scripts get.
     pub environment: &'a [(String, String)],
     /// What `${NAME}` stands for.
@@ -40,10 +40,10 @@ pub(super) struct Given<'a> {
 }
 
 /// Reads the file at `path`.
-pub(super) fn read(path: &Path, given: &Given<'_>, problems: &mut Vec<Diagnostic>) -> Manifest {
+pub(super) fn read(path: &Path, options: &ParseOptions<'_>, problems: &mut Vec<Diagnostic>) -> Manifest {
     match file::read(path, "configuration file", LARGEST_FILE, SourceFile::new) {
         Ok(file) => {
-            let (manifest, found) = parse(&file, given);
+            let (manifest, found) = parse(&file, options);
             problems.extend(found);
             manifest
         }
@@ -54,26 +54,26 @@ pub(super) fn read(path: &Path, given: &Given<'_>, problems: &mut Vec<Diagnostic
     }
 }
 
-pub(super) fn parse(file: &Arc<SourceFile>, given: &Given<'_>) -> (Manifest, Vec<Diagnostic>) {
-    let mut report = Report::new(Arc::clone(file), given.strict);
+pub(super) fn parse(file: &Arc<SourceFile>, options: &ParseOptions<'_>) -> (Manifest, Vec<Diagnostic>) {
+    let mut report = Report::new(Arc::clone(file), options.strict);
     let mut manifest = Manifest::default();
     if let Some(root) = syntax(file, &mut report) {
-        conceal(file, root.get_ref(), &report);
-        manifest.walk(root.get_ref(), given, &mut report);
+        redact(file, root.get_ref(), &report);
+        manifest.walk(root.get_ref(), options, &mut report);
     } else {
-        file.conceal(redaction::pieces(file.text()));
+        file.redact(redaction::pieces(file.text()));
     }
     (manifest, report.finish())
 }
 
-/// Conceals what is not to be shown of a file with this tree.
-fn conceal(file: &SourceFile, root: &DeTable<'_>, report: &Report) {
-    let mut concealed = redaction::values(root);
+/// Redacts what is not to be shown of a file with this tree.
+fn redact(file: &SourceFile, root: &DeTable<'_>, report: &Report) {
+    let mut redacted = redaction::values(root);
     if report.errors() > 0 {
         // A value that stands there twice is in the tree once.
-        concealed.extend(redaction::pieces(file.text()));
+        redacted.extend(redaction::pieces(file.text()));
     }
-    file.conceal(concealed);
+    file.redact(redacted);
 }
 
 /// The tree of the file, unless it is so broken that what follows would be guesswork.
@@ -84,33 +84,34 @@ pub(super) fn syntax<'f>(file: &'f Arc<SourceFile>, report: &mut Report) -> Opti
         // A key that stands there twice leaves the rest of the tree as it is.
         is_whole &= error.message() == "duplicate key";
         let span = error.span().unwrap_or_default();
-        report.error(span, Fault::new(format!("not valid TOML: {}", error.message())));
+        report.error(span, ValueError::new(format!("not valid TOML: {}", error.message())));
     }
     is_whole.then_some(root)
 }
 
 impl Manifest {
-    fn walk(&mut self, root: &DeTable<'_>, given: &Given<'_>, report: &mut Report) {
+    fn walk(&mut self, root: &DeTable<'_>, options: &ParseOptions<'_>, report: &mut Report) {
         report.unknown_keys(root, &KEYS, "at the top level");
         self.hostname = report.optional(root, "default_host", default_host);
         if let Some(limits) = report.optional(root, "limits", |value| table("limits", value)) {
             self.limits.read(limits, report);
         }
         let Some(modules) = root.get("module") else {
-            let fault = Fault::new("there is no `[[module]]` in this file");
-            return report.error(0..0, fault.help("write `module = []` to serve nothing but `/healthz`"));
+            let error = ValueError::new("there is no `[[module]]` in this file");
+            return report.error(0..0, error.help("write `module = []` to serve nothing but `/healthz`"));
         };
-        let given = entry::Given { limits: &self.limits.module, environment: given.environment, server: given.server };
+        let options =
+            entry::Defaults { limits: &self.limits.module, environment: options.environment, server: options.server };
         self.entries = entries(modules, report)
             .into_iter()
-            .filter_map(|(table, value)| entry::read(table, value.span(), &given, report))
+            .filter_map(|(table, value)| entry::read(table, value.span(), &options, report))
             .collect();
     }
 }
 
 fn entries<'t, 'i>(modules: &'t Value<'i>, report: &mut Report) -> Vec<(&'t DeTable<'i>, &'t Value<'i>)> {
     let parsed = array("module", "an array of tables", modules.get_ref())
-        .map_err(|fault| fault.help("write `[[module]]`, in two pairs of brackets"));
+        .map_err(|error| error.help("write `[[module]]`, in two pairs of brackets"));
     let values = report.accept(modules.span(), parsed).unwrap_or_default();
     let tables = values.iter().enumerate().filter_map(|(index, value)| {
         let parsed = table(&format!("module[{index}]"), value.get_ref());
@@ -119,9 +120,9 @@ fn entries<'t, 'i>(modules: &'t Value<'i>, report: &mut Report) -> Vec<(&'t DeTa
     tables.collect()
 }
 
-fn default_host(value: &DeValue<'_>) -> Result<Hostname, Fault> {
+fn default_host(value: &DeValue<'_>) -> Result<Hostname, ValueError> {
     let text = string("default_host", value)?;
-    text.parse().map_err(|error| Fault::new(format!("in `default_host`: {error}")))
+    text.parse().map_err(|error| ValueError::new(format!("in `default_host`: {error}")))
 }
 
 #[cfg(test)]
@@ -129,7 +130,7 @@ mod tests {
     use crate::config::manifest::*;
 
     fn parsed(file: &Arc<SourceFile>, environment: &[(String, String)], strict: bool) -> (Manifest, Vec<Diagnostic>) {
-        parse(file, &Given { environment, server: &ServerEnvironment::default(), strict })
+        parse(file, &ParseOptions { environment, server: &ServerEnvironment::default(), strict })
     }
 
     /// Numbers that look random and are the same in every run (Knuth's 64-bit multiplier).
@@ -191,10 +192,10 @@ mod tests {
     #[test]
     fn variables_of_the_operator_override_those_of_a_module() {
         let text = "[[module]]\nroute='/'\nmodule='Cargo.toml'\nenvironment = { A = 'own', B = 'own' }";
-        let given = [("B".to_owned(), "given".to_owned()), ("C".to_owned(), "given".to_owned())];
-        let (manifest, _) = parsed(&SourceFile::new("modules.toml", text), &given, false);
+        let options = [("B".to_owned(), "options".to_owned()), ("C".to_owned(), "options".to_owned())];
+        let (manifest, _) = parsed(&SourceFile::new("modules.toml", text), &options, false);
         let script = manifest.entries.first().expect("one script");
         let pairs: Vec<_> = script.environment.iter().map(|(name, value)| (&**name, &**value)).collect();
-        assert_eq!(pairs, [("A", "own"), ("B", "given"), ("C", "given")]);
+        assert_eq!(pairs, [("A", "own"), ("B", "options"), ("C", "options")]);
     }
 }

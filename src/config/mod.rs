@@ -13,7 +13,7 @@
 //! | `module_ref`, `allowed_hosts`, `hostname` | what does this text mean? |
 //! | `env_file` | which variables get all scripts? |
 //! | `environment`, `expansion` | which does one module get, and what is `${NAME}` in them? |
-//! | `concealed` | which pieces of a file are never shown? |
+//! | `redacted` | which pieces of a file are never shown? |
 //! | `cache` | where are compiled modules kept? |
 //! | `lock` | what did references stand for when somebody last looked? |
 //! | `values`, `spelling`, `file` | how is a value, a misspelt key, a file read? |
@@ -52,7 +52,7 @@ pub use crate::config::options::{
 };
 pub use crate::config::reader::origin::{Key, Origin};
 
-use crate::config::manifest::{Given, Manifest};
+use crate::config::manifest::{Manifest, ParseOptions};
 use crate::route::RoutePattern;
 
 /// Everything the operator asked for, with no default left open.
@@ -194,8 +194,8 @@ impl Config {
         let manifest = match &options.source {
             Source::Manifest(path) => {
                 let server = &options.server_environment;
-                let given = Given { environment: &environment, server, strict: options.strict };
-                manifest::read(path, &given, &mut problems)
+                let options = ParseOptions { environment: &environment, server, strict: options.strict };
+                manifest::read(path, &options, &mut problems)
             }
             Source::Module(path) => alone(path, environment, &mut problems),
             Source::Bindle { id, location } => {
@@ -224,7 +224,7 @@ impl Config {
             outbound_ca: options.outbound_ca.clone(),
             user_cache: options.user_cache.clone(),
             registries: options.registries.clone(),
-            lock: lock::of(options, &mut problems),
+            lock: lock::load(options, &mut problems),
             locked: options.lock == LockFile::Required,
         };
         (config, problems)
@@ -232,16 +232,16 @@ impl Config {
 }
 
 impl EntryConfig {
-    /// A module that answers every request, with the defaults of everything.
-    pub(crate) fn alone(module: ModuleRef, environment: Vec<(String, String)>) -> Self {
+    /// An entry that serves `module` at `route`, with every other setting at its default.
+    pub(crate) fn new(origin: Origin, route: RoutePattern, module: ModuleRef) -> Self {
         Self {
-            origin: Origin::command_line(),
-            route: RoutePattern::new("/..."),
+            origin,
+            route,
             module,
             preparation: Preparation::Compile,
             entrypoint: entry::DEFAULT_ENTRYPOINT.to_owned(),
             argv: None,
-            environment,
+            environment: Vec::new(),
             volumes: Vec::new(),
             allowed_hosts: AllowedHosts::None,
             http_max_concurrency: None,
@@ -270,12 +270,13 @@ fn bindle(
 
 /// One module that answers every request.
 fn alone(path: &std::path::Path, environment: Vec<(String, String)>, problems: &mut Vec<Diagnostic>) -> Manifest {
-    if let Err(fault) = crate::config::reader::file::must_be_file(path) {
-        problems.push(Diagnostic::error(fault).help(crate::config::reader::file::relative_paths()));
+    if let Err(error) = crate::config::reader::file::must_be_file(path) {
+        problems.push(Diagnostic::error(error).help(crate::config::reader::file::relative_paths()));
         return Manifest::default();
     }
-    let script = EntryConfig::alone(ModuleRef::File(path.to_owned()), environment);
-    Manifest { entries: vec![script], ..Manifest::default() }
+    let module = ModuleRef::File(path.to_owned());
+    let entry = EntryConfig::new(Origin::command_line(), RoutePattern::new("/..."), module);
+    Manifest { entries: vec![EntryConfig { environment, ..entry }], ..Manifest::default() }
 }
 
 /// Shows what is run where, but not the variables: they are often secrets.

@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::config::{Diagnostic, EntryConfig, Fetched, LARGEST_MODULE, ModuleRef, Registries};
+use crate::config::{Diagnostic, EntryConfig, Fetched, LARGEST_MODULE, ModuleRef, Origin, Registries};
 
 use crate::bindle;
 use crate::cache::store::Store;
 use crate::fetch::Progress;
+use crate::route::RoutePattern;
 
 /// An artifact that is here now.
 pub struct Artifact {
@@ -33,7 +34,7 @@ pub async fn artifact(
     problems: &mut Vec<Diagnostic>,
 ) -> Option<Artifact> {
     let named = crate::registry::without_scheme(reference).to_owned();
-    let mut scripts = vec![EntryConfig::alone(ModuleRef::Oci(named), Vec::new())];
+    let mut scripts = vec![EntryConfig::new(Origin::command_line(), RoutePattern::new("/..."), ModuleRef::Oci(named))];
     let means = crate::registry::Means { registries, largest_module: LARGEST_MODULE, progress, lock: None };
     let pulling = tokio::task::spawn_blocking(move || {
         let store =

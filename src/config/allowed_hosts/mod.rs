@@ -3,15 +3,15 @@
 //! | file | question |
 //! | --- | --- |
 //! | `entry` | what does one entry stand for? |
-//! | `written` | what does the key say? |
+//! | `parse` | what does the key say? |
 //!
-//! `entry` and `written` make the list; `outbound::policy` asks it about every URL and every address. What an entry does
+//! `entry` and `parse` make the list; `outbound::policy` asks it about every URL and every address. What an entry does
 //! not say, it does not restrict.
 
 mod entry;
+mod parse;
 #[cfg(test)]
 mod tests;
-mod written;
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -19,7 +19,7 @@ use std::ops::RangeInclusive;
 use url::Url;
 
 pub use crate::config::allowed_hosts::entry::{AllowedHost, HostError};
-pub(super) use crate::config::allowed_hosts::written::read;
+pub(super) use crate::config::allowed_hosts::parse::read;
 
 /// The entry that allows everything.
 const ALLOW_ALL: &str = "insecure:allow-all";

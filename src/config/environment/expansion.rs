@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use crate::config::ServerEnvironment;
-use crate::config::reader::values::Fault;
+use crate::config::reader::values::ValueError;
 
 const OPENING: &str = "${";
 
@@ -83,17 +83,17 @@ impl Placeholder<'_> {
 
 impl Unexpanded {
     /// What is said about it: names, never values.
-    pub fn fault(&self) -> Fault {
+    pub fn value_error(&self) -> ValueError {
         let literally = "write `$${` for the text `${`";
         match &self.reason {
-            Reason::NotSet(name) => Fault::new(format!("the server's environment has no variable `{name}`"))
+            Reason::NotSet(name) => ValueError::new(format!("the server's environment has no variable `{name}`"))
                 .help(format!("set it, or write `${{{name}:-text}}` for a text to use instead; {literally}")),
             Reason::NotUtf8(name) => {
-                Fault::new(format!("the variable `{name}` of the server's environment is not UTF-8"))
+                ValueError::new(format!("the variable `{name}` of the server's environment is not UTF-8"))
             }
-            Reason::NoName => Fault::new("a `${` that is neither `${NAME}` nor `${NAME:-text}`")
+            Reason::NoName => ValueError::new("a `${` that is neither `${NAME}` nor `${NAME:-text}`")
                 .help(format!("names are letters, digits and `_`; {literally}")),
-            Reason::NoEnd => Fault::new("a `${` without its `}`").help(literally),
+            Reason::NoEnd => ValueError::new("a `${` without its `}`").help(literally),
         }
     }
 

@@ -12,11 +12,11 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::config::entry::Given;
+use crate::config::entry::Defaults;
 use crate::config::environment::expansion::expand;
 use crate::config::reader::file;
 use crate::config::reader::file::{must_be_file, relative_paths};
-use crate::config::reader::values::{Fault, Report, Value, array, string, table};
+use crate::config::reader::values::{Report, Value, ValueError, array, string, table};
 use crate::config::{Diagnostic, Place, SourceFile};
 
 /// No secret is longer than this many bytes: chains of certificates fit.
@@ -25,31 +25,31 @@ const LONGEST_SECRET: u64 = 1 << 20;
 type Variables = Vec<(String, String)>;
 
 /// The variables of the `[[module]]` that `entry` is.
-pub(in crate::config) fn read(entry: &DeTable<'_>, given: &Given<'_>, report: &mut Report) -> Variables {
+pub(in crate::config) fn read(entry: &DeTable<'_>, defaults: &Defaults<'_>, report: &mut Report) -> Variables {
     let mut variables = Vec::new();
     for (value, name) in env_files(entry, report) {
-        if let Some(path) = path(&name, value, given, report) {
+        if let Some(path) = path(&name, value, defaults, report) {
             from_file(Path::new(&path), value, &mut variables, report);
         }
     }
     let environment = named_values(entry, "environment", report);
     for (name, value) in &environment {
-        if let Some(text) = expanded(&format!("environment.{name}"), value, given, report) {
+        if let Some(text) = expanded(&format!("environment.{name}"), value, defaults, report) {
             env_file::set(&mut variables, name, &text);
         }
     }
     for (name, value) in named_values(entry, "secrets", report) {
         if environment.iter().any(|(other, _)| *other == name) {
-            let fault = Fault::new(format!("`{name}` is both in `environment` and in `secrets`"));
-            report.error(value.span(), fault.help("remove one of them"));
+            let error = ValueError::new(format!("`{name}` is both in `environment` and in `secrets`"));
+            report.error(value.span(), error.help("remove one of them"));
         }
         let key = format!("secrets.{name}");
-        let file = path(&key, value, given, report).and_then(|path| secret(&key, Path::new(&path), value, report));
+        let file = path(&key, value, defaults, report).and_then(|path| secret(&key, Path::new(&path), value, report));
         if let Some(file) = file {
             env_file::set(&mut variables, name, one_line_end_less(file.text()));
         }
     }
-    for (name, value) in given.environment {
+    for (name, value) in defaults.environment {
         env_file::set(&mut variables, name, value);
     }
     variables
@@ -65,24 +65,26 @@ fn named_values<'t, 'i>(entry: &'t DeTable<'i>, key: &str, report: &mut Report) 
     named.collect()
 }
 
-fn variable_name(name: &str) -> Result<(), Fault> {
+fn variable_name(name: &str) -> Result<(), ValueError> {
     if name.is_empty() {
-        return Err(Fault::new("the name of an environment variable must not be empty"));
+        return Err(ValueError::new("the name of an environment variable must not be empty"));
     }
     match name.chars().find(|character| ['=', '\0'].contains(character)) {
-        Some(character) => Err(Fault::new(format!("the name of environment variable `{name}` holds {character:?}"))),
+        Some(character) => {
+            Err(ValueError::new(format!("the name of environment variable `{name}` holds {character:?}")))
+        }
         None => Ok(()),
     }
 }
 
 /// The string `value` with the server's variables in place of their names.
-fn expanded(name: &str, value: &Value<'_>, given: &Given<'_>, report: &mut Report) -> Option<String> {
+fn expanded(name: &str, value: &Value<'_>, defaults: &Defaults<'_>, report: &mut Report) -> Option<String> {
     let text = report.accept(value.span(), string(name, value.get_ref()))?;
-    match expand(text, given.server) {
+    match expand(text, defaults.server) {
         Ok(text) => Some(text),
         Err(unexpanded) => {
             let place = unexpanded.place(report.file().text(), value.span());
-            report.error(place, unexpanded.fault());
+            report.error(place, unexpanded.value_error());
             None
         }
     }
@@ -90,14 +92,14 @@ fn expanded(name: &str, value: &Value<'_>, given: &Given<'_>, report: &mut Repor
 
 /// The file that `value` names. Complaints show the name as it is written: somebody may take a variable with the secret
 /// itself for one with its file.
-fn path(name: &str, value: &Value<'_>, given: &Given<'_>, report: &mut Report) -> Option<String> {
-    let path = expanded(name, value, given, report)?;
+fn path(name: &str, value: &Value<'_>, defaults: &Defaults<'_>, report: &mut Report) -> Option<String> {
+    let path = expanded(name, value, defaults, report)?;
     let written = value.get_ref().as_str().unwrap_or_default();
-    let fault = |fault: String| {
-        let fault = fault.replace(&format!("`{path}`"), &format!("`{written}`"));
-        Fault::new(format!("in `{name}`: {fault}")).help(relative_paths())
+    let error = |error: String| {
+        let error = error.replace(&format!("`{path}`"), &format!("`{written}`"));
+        ValueError::new(format!("in `{name}`: {error}")).help(relative_paths())
     };
-    let is_file = must_be_file(Path::new(&path)).map_err(fault);
+    let is_file = must_be_file(Path::new(&path)).map_err(error);
     report.accept(value.span(), is_file).map(|()| path)
 }
 
@@ -126,8 +128,8 @@ fn from_file(path: &Path, value: &Value<'_>, variables: &mut Variables, report: 
 fn secret(key: &str, path: &Path, value: &Value<'_>, report: &mut Report) -> Option<std::sync::Arc<SourceFile>> {
     match file::read(path, "secret file", LONGEST_SECRET, SourceFile::secret) {
         Ok(file) if file.text().contains('\0') => {
-            let fault = format!("in `{key}`: `{}` holds a NUL character, which no variable can", path.display());
-            report.error(value.span(), Fault::new(fault));
+            let error = format!("in `{key}`: `{}` holds a NUL character, which no variable can", path.display());
+            report.error(value.span(), ValueError::new(error));
             None
         }
         Ok(file) => Some(file),

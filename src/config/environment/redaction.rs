@@ -13,26 +13,26 @@ use crate::config::reader::values::Value;
 /// What begins something new. Other lines that begin with a bracket may be in the midst of a value.
 const HEADERS: [&str; 3] = ["[[module", "[module", "[limits"];
 
-/// The values to conceal in a file whose tree is `root`.
+/// The values to redact in a file whose tree is `root`.
 pub(in crate::config) fn values(root: &DeTable<'_>) -> Vec<Range<usize>> {
-    let mut concealed = Vec::new();
-    table(root, false, &mut concealed);
-    concealed
+    let mut redacted = Vec::new();
+    table(root, false, &mut redacted);
+    redacted
 }
 
-fn table(table: &DeTable<'_>, within: bool, concealed: &mut Vec<Range<usize>>) {
+fn table(table: &DeTable<'_>, within: bool, redacted: &mut Vec<Range<usize>>) {
     for (key, value) in table {
-        crate::config::environment::redaction::value(value, within || is_for_variables(key.get_ref()), concealed);
+        crate::config::environment::redaction::value(value, within || is_for_variables(key.get_ref()), redacted);
     }
 }
 
-fn value(value: &Value<'_>, within: bool, concealed: &mut Vec<Range<usize>>) {
+fn value(value: &Value<'_>, within: bool, redacted: &mut Vec<Range<usize>>) {
     match value.get_ref() {
-        DeValue::Table(inner) => table(inner, within, concealed),
+        DeValue::Table(inner) => table(inner, within, redacted),
         DeValue::Array(inner) => {
-            inner.iter().for_each(|value| crate::config::environment::redaction::value(value, within, concealed))
+            inner.iter().for_each(|value| crate::config::environment::redaction::value(value, within, redacted))
         }
-        _ if within => concealed.push(value.span()),
+        _ if within => redacted.push(value.span()),
         _ => {}
     }
 }
@@ -46,15 +46,15 @@ fn is_for_variables(key: &str) -> bool {
     }
 }
 
-/// The pieces to conceal in a file that is no TOML: from the first word that may be such a key to the next header.
+/// The pieces to redact in a file that is no TOML: from the first word that may be such a key to the next header.
 pub(in crate::config) fn pieces(text: &str) -> Vec<Range<usize>> {
-    let mut concealed = Vec::new();
+    let mut redacted = Vec::new();
     let mut start = 0;
     let mut open = None;
     for line in text.split_inclusive('\n') {
         let written = line.trim_start();
         if HEADERS.iter().any(|header| written.starts_with(header)) {
-            concealed.extend(open.take().map(|from| from..start));
+            redacted.extend(open.take().map(|from| from..start));
         }
         let mut words = written.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
         if open.is_none() && words.any(|word| !word.is_empty() && is_for_variables(word)) {
@@ -64,16 +64,16 @@ pub(in crate::config) fn pieces(text: &str) -> Vec<Range<usize>> {
         }
         start += line.len();
     }
-    concealed.extend(open.map(|from| from..text.len()));
-    concealed
+    redacted.extend(open.map(|from| from..text.len()));
+    redacted
 }
 
 #[cfg(test)]
 mod tests {
     use crate::config::environment::redaction::*;
 
-    fn shown(text: &str, concealed: &[Range<usize>]) -> String {
-        let is_shown = |at: &usize| !concealed.iter().any(|range| range.contains(at));
+    fn shown(text: &str, redacted: &[Range<usize>]) -> String {
+        let is_shown = |at: &usize| !redacted.iter().any(|range| range.contains(at));
         text.char_indices().filter(|(at, _)| is_shown(at)).map(|(_, letter)| letter).collect()
     }
 

@@ -30,7 +30,7 @@ pub use crate::config::invoice::parcel::{Parcel, Sha256};
 use crate::config::invoice::parcel::{Described, spelled};
 use crate::config::manifest::syntax;
 use crate::config::reader::file;
-use crate::config::reader::values::{Fault, Report, array, boolean, string, table};
+use crate::config::reader::values::{Report, ValueError, array, boolean, string, table};
 use crate::config::{BindleLocation, Diagnostic, EntryConfig, ModuleRef, SourceFile, Volume};
 
 /// No invoice is larger than this many bytes: more than ten thousand parcels fit.
@@ -100,28 +100,28 @@ pub fn read_invoice(name: &str, bytes: Vec<u8>, asked: &BindleConfig) -> (Vec<Bi
 fn check_head(root: &DeTable<'_>, asked: &BindleConfig, report: &mut Report) {
     report.unknown_keys(root, &KEYS, "in the invoice");
     if spelled(root, ["bindleVersion", "bindle_version"]).is_none() {
-        report.warning(0..0, Fault::new("`bindleVersion` is missing").help("write `bindleVersion = \"1.0.0\"`"));
+        report.warning(0..0, ValueError::new("`bindleVersion` is missing").help("write `bindleVersion = \"1.0.0\"`"));
     }
     if report.optional(root, "yanked", |value| boolean("yanked", value)) == Some(true) {
         let span = root.get("yanked").map_or(0..0, toml::Spanned::span);
-        let fault = Fault::new(format!("bindle `{}` is yanked: its publisher has withdrawn it", asked.id));
-        report.error(span, fault.help("ask for another version"));
+        let error = ValueError::new(format!("bindle `{}` is yanked: its publisher has withdrawn it", asked.id));
+        report.error(span, error.help("ask for another version"));
     }
     let Some(value) = root.get("bindle") else {
-        return report.error(0..0, Fault::new("`[bindle]` with its `name` and `version` is missing"));
+        return report.error(0..0, ValueError::new("`[bindle]` with its `name` and `version` is missing"));
     };
     let Some(bindle) = report.accept(value.span(), table("bindle", value.get_ref())) else { return };
     for (key, expected) in [("name", asked.id.name()), ("version", asked.id.version())] {
         let Some(value) = bindle.get(key) else {
-            report.error(value.span(), Fault::new(format!("`bindle.{key}` is missing")));
+            report.error(value.span(), ValueError::new(format!("`bindle.{key}` is missing")));
             continue;
         };
         let Some(found) = report.accept(value.span(), string(&format!("bindle.{key}"), value.get_ref())) else {
             continue;
         };
         if found != expected {
-            let fault = Fault::new(format!("this is the invoice of another bindle than `{}`", asked.id));
-            report.error(value.span(), fault.label(format!("expected `{expected}`")));
+            let error = ValueError::new(format!("this is the invoice of another bindle than `{}`", asked.id));
+            report.error(value.span(), error.label(format!("expected `{expected}`")));
         }
     }
 }
@@ -129,7 +129,7 @@ fn check_head(root: &DeTable<'_>, asked: &BindleConfig, report: &mut Report) {
 fn parcels<'t>(root: &'t DeTable<'_>, report: &mut Report) -> Vec<Described<'t>> {
     let parse = |value| {
         array("parcel", "an array of tables", value)
-            .map_err(|fault| fault.help("write `[[parcel]]`, in two pairs of brackets"))
+            .map_err(|error| error.help("write `[[parcel]]`, in two pairs of brackets"))
     };
     let values = report.optional(root, "parcel", parse).unwrap_or_default();
     let read = values.iter().enumerate().filter_map(|(index, value)| {

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use toml::de::{DeTable, DeValue};
 
 use crate::config::Place;
-use crate::config::reader::values::{Fault, Report, Value, array, count, string, table};
+use crate::config::reader::values::{Report, Value, ValueError, array, count, string, table};
 
 const LABEL: [&str; 9] =
     ["sha256", "mediaType", "media_type", "name", "size", "annotations", "feature", "origin", "created"];
@@ -156,18 +156,19 @@ fn required<'t, 'i>(
 ) -> Option<&'t Value<'i>> {
     let value = spelled(table, keys);
     if value.is_none() {
-        report.error(header.clone(), Fault::new(format!("`{name}` is missing in `[[parcel]]`")));
+        report.error(header.clone(), ValueError::new(format!("`{name}` is missing in `[[parcel]]`")));
     }
     value
 }
 
-fn digest(text: &str) -> Result<Sha256, Fault> {
-    let parsed = text.parse().map_err(|()| Fault::new(format!("`label.sha256` is not a SHA-256 digest: `{text}`")));
-    parsed.map_err(|fault| fault.help("write its 64 hexadecimal digits, as `sha256sum` prints them"))
+fn digest(text: &str) -> Result<Sha256, ValueError> {
+    let parsed =
+        text.parse().map_err(|()| ValueError::new(format!("`label.sha256` is not a SHA-256 digest: `{text}`")));
+    parsed.map_err(|error| error.help("write its 64 hexadecimal digits, as `sha256sum` prints them"))
 }
 
 /// A path that stays below the directory it starts from, on any system.
-fn path(name: &str) -> Result<(), Fault> {
+fn path(name: &str) -> Result<(), ValueError> {
     let has_drive =
         name.split('/').any(|part| matches!(part.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic()));
     let wrong = if name.is_empty() {
@@ -185,8 +186,8 @@ fn path(name: &str) -> Result<(), Fault> {
     } else {
         return Ok(());
     };
-    let fault = Fault::new(format!("`label.name` of a file must be a plain path, but is `{name}`"));
-    Err(fault.label(wrong).help("write the path below the script's `/`, such as `images/logo.png`"))
+    let error = ValueError::new(format!("`label.name` of a file must be a plain path, but is `{name}`"));
+    Err(error.label(wrong).help("write the path below the script's `/`, such as `images/logo.png`"))
 }
 
 fn wagi<'t>(label: &'t DeTable<'_>, report: &mut Report) -> Wagi<'t> {
@@ -197,9 +198,9 @@ fn wagi<'t>(label: &'t DeTable<'_>, report: &mut Report) -> Wagi<'t> {
     report.unknown_keys(wagi, &WAGI, "in `feature.wagi`");
     let mut text = |key: &'static str| {
         let value = wagi.get(key)?;
-        let quoted = |fault: Fault| match value.get_ref() {
-            DeValue::Boolean(is) => fault.help(format!("in quotes: `{key} = \"{is}\"`")),
-            _ => fault,
+        let quoted = |error: ValueError| match value.get_ref() {
+            DeValue::Boolean(is) => error.help(format!("in quotes: `{key} = \"{is}\"`")),
+            _ => error,
         };
         let parsed = string(&format!("feature.wagi.{key}"), value.get_ref()).map_err(quoted);
         Some((report.accept(value.span(), parsed)?, value.span()))
@@ -212,8 +213,8 @@ fn wagi<'t>(label: &'t DeTable<'_>, report: &mut Report) -> Wagi<'t> {
         file: text("file"),
     };
     if let Some((_, span)) = text("host") {
-        let fault = Fault::new("`host` has no effect: virtual hosts are not applied");
-        report.warning(span, fault.help("the route answers for every host"));
+        let error = ValueError::new("`host` has no effect: virtual hosts are not applied");
+        report.warning(span, error.help("the route answers for every host"));
     }
     features
 }

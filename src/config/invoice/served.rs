@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::entry;
-use crate::config::entry::DEFAULT_ENTRYPOINT;
-use crate::config::reader::values::{Fault, Report};
-use crate::config::{AllowedHosts, EntryConfig, Key, Limits, ModuleRef, Origin, Preparation};
+use crate::config::reader::values::{Report, ValueError};
+use crate::config::{AllowedHosts, EntryConfig, Key, ModuleRef, Origin};
 
 use crate::config::invoice::groups::{Groups, Walks};
 use crate::config::invoice::parcel::{Described, Parcel, Written};
@@ -30,9 +29,9 @@ pub(super) fn scripts(parcels: &[Described<'_>], asked: &BindleConfig, report: &
     for (index, described) in parcels.iter().enumerate() {
         let Some(route) = route(described, report) else { continue };
         let Some(required) = groups.required_by(index, &mut walks) else {
-            let fault = Fault::new(format!("parcel `{}` is one too many", described.parcel.name));
+            let error = ValueError::new(format!("parcel `{}` is one too many", described.parcel.name));
             let help = "the programs of this bindle require too many files: make several bindles of it";
-            report.error(described.header.clone(), fault.help(help));
+            report.error(described.header.clone(), error.help(help));
             break;
         };
         let assets: Vec<_> = required.into_iter().filter_map(|index| files.get(index).cloned().flatten()).collect();
@@ -46,8 +45,8 @@ pub(super) fn scripts(parcels: &[Described<'_>], asked: &BindleConfig, report: &
     }
     report_cycles(parcels, &groups, &roots, report);
     if roots.is_empty() {
-        let fault = Fault::new(format!("nothing in bindle `{}` is served", asked.id));
-        report.warning(0..0, fault.help(format!("a program has the type `{MODULE_TYPE}`, a route and no group")));
+        let error = ValueError::new(format!("nothing in bindle `{}` is served", asked.id));
+        report.warning(0..0, error.help(format!("a program has the type `{MODULE_TYPE}`, a route and no group")));
     }
     scripts
 }
@@ -62,8 +61,8 @@ fn route<'d, 't>(described: &'d Described<'t>, report: &mut Report) -> Option<&'
     } else {
         return Some(route);
     };
-    let fault = Fault::new(format!("parcel `{}` is not served: {reason}", described.parcel.name));
-    report.warning(route.1.clone(), fault.label("this route has no effect"));
+    let error = ValueError::new(format!("parcel `{}` is not served: {reason}", described.parcel.name));
+    report.warning(route.1.clone(), error.label("this route has no effect"));
     None
 }
 
@@ -80,20 +79,15 @@ fn settings(described: &Described<'_>, route: &Written<'_>, asked: &BindleConfig
         }
     }
     let text = |written: &Option<Written<'_>>| written.as_ref().map(|(text, _)| (*text).to_owned());
+    let route = entry::route(route.0, route.1.clone(), report);
+    // The file is not known yet: `with_files` sets it.
+    let defaults = EntryConfig::new(origin, route, ModuleRef::File(PathBuf::new()));
     EntryConfig {
-        origin,
-        route: entry::route(route.0, route.1.clone(), report),
-        // Not known yet; `with_files` sets it.
-        module: ModuleRef::File(PathBuf::new()),
-        preparation: Preparation::Compile,
-        entrypoint: text(&wagi.entrypoint).unwrap_or_else(|| DEFAULT_ENTRYPOINT.to_owned()),
+        entrypoint: text(&wagi.entrypoint).unwrap_or(defaults.entrypoint),
         argv: text(&wagi.argv),
         environment: asked.environment.clone(),
-        volumes: Vec::new(),
         allowed_hosts: wagi.allowed_hosts.as_ref().map(|written| allowed_hosts(written, report)).unwrap_or_default(),
-        http_max_concurrency: None,
-        pass_authorization: None,
-        limits: Limits::default(),
+        ..defaults
     }
 }
 
@@ -101,7 +95,7 @@ fn allowed_hosts((list, span): &Written<'_>, report: &mut Report) -> AllowedHost
     let mut hosts = AllowedHosts::None;
     for piece in list.split(',').map(str::trim).filter(|piece| !piece.is_empty()) {
         let added = hosts.add(piece);
-        let added = added.map_err(|error| Fault::new(format!("in `allowed_hosts`: {error}")).help(error.help()));
+        let added = added.map_err(|error| ValueError::new(format!("in `allowed_hosts`: {error}")).help(error.help()));
         report.accept(span.clone(), added);
     }
     hosts
@@ -119,8 +113,8 @@ fn no_two_in_one_place(described: &Described<'_>, assets: &[Arc<Parcel>], report
             Some(below) if below.starts_with('/') => format!("`{}` as a file and as a directory", a.name),
             _ => continue,
         };
-        let fault = Fault::new(format!("parcel `{}` requires {complaint}", described.parcel.name));
-        report.error(described.requires_span.clone(), fault);
+        let error = ValueError::new(format!("parcel `{}` requires {complaint}", described.parcel.name));
+        report.error(described.requires_span.clone(), error);
     }
 }
 
@@ -132,7 +126,7 @@ fn report_cycles(parcels: &[Described<'_>], groups: &Groups<'_>, roots: &[usize]
             groups => format!("groups require each other: {}", cycle_text(groups)),
         };
         let label = format!("parcel `{}` closes the circle", closing.parcel.name);
-        report.error(closing.requires_span.clone(), Fault::new(message).label(label));
+        report.error(closing.requires_span.clone(), ValueError::new(message).label(label));
     }
 }
 

@@ -109,9 +109,9 @@ mod tests {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let missing = directory.path().join("x");
         assert_eq!(must_be_directory(directory.path()), Ok(()));
-        assert!(must_be_file(directory.path()).is_err_and(|fault| fault.contains("is a directory")));
-        assert!(must_be_file(&missing).is_err_and(|fault| fault.contains("does not exist")));
-        assert!(must_be_directory(&missing).is_err_and(|fault| fault.contains("does not exist")));
-        assert!(must_be_file(Path::new("a\0b")).is_err_and(|fault| fault.contains("cannot look at")));
+        assert!(must_be_file(directory.path()).is_err_and(|error| error.contains("is a directory")));
+        assert!(must_be_file(&missing).is_err_and(|error| error.contains("does not exist")));
+        assert!(must_be_directory(&missing).is_err_and(|error| error.contains("does not exist")));
+        assert!(must_be_file(Path::new("a\0b")).is_err_and(|error| error.contains("cannot look at")));
     }
 }

@@ -21,13 +21,13 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// What is wrong with a value. The one who knows where it stands makes a diagnostic of it.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::config) struct Fault {
+pub(in crate::config) struct ValueError {
     message: String,
     label: Option<String>,
     help: Option<String>,
 }
 
-impl Fault {
+impl ValueError {
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), label: None, help: None }
     }
@@ -64,15 +64,15 @@ impl Report {
         self.errors
     }
 
-    pub fn error(&mut self, span: Range<usize>, fault: Fault) {
+    pub fn error(&mut self, span: Range<usize>, error: ValueError) {
         self.errors += 1;
-        let problem = Diagnostic::error(fault.message);
-        self.push(span, problem, fault.label, fault.help);
+        let problem = Diagnostic::error(error.message);
+        self.push(span, problem, error.label, error.help);
     }
 
-    pub fn warning(&mut self, span: Range<usize>, fault: Fault) {
-        let problem = Diagnostic::warning(fault.message);
-        self.push(span, problem, fault.label, fault.help);
+    pub fn warning(&mut self, span: Range<usize>, error: ValueError) {
+        let problem = Diagnostic::warning(error.message);
+        self.push(span, problem, error.label, error.help);
     }
 
     /// A problem of a file that this one names.
@@ -91,15 +91,15 @@ impl Report {
         &mut self,
         table: &'t DeTable<'i>,
         key: &str,
-        parse: impl FnOnce(&'t DeValue<'i>) -> Result<T, Fault>,
+        parse: impl FnOnce(&'t DeValue<'i>) -> Result<T, ValueError>,
     ) -> Option<T> {
         let value = table.get(key)?;
         self.accept(value.span(), parse(value.get_ref()))
     }
 
-    /// What was parsed; a fault is reported.
-    pub fn accept<T>(&mut self, span: Range<usize>, parsed: Result<T, Fault>) -> Option<T> {
-        parsed.map_err(|fault| self.error(span, fault)).ok()
+    /// What was parsed; an error is reported.
+    pub fn accept<T>(&mut self, span: Range<usize>, parsed: Result<T, ValueError>) -> Option<T> {
+        parsed.map_err(|error| self.error(span, error)).ok()
     }
 
     /// Reports the keys of `table` that are none of `known`; `place` says where the
@@ -111,15 +111,15 @@ impl Report {
     }
 
     pub fn unknown_key(&mut self, key: &Spanned<std::borrow::Cow<'_, str>>, known: &[&'static str], place: &str) {
-        let fault = Fault::new(format!("unknown key `{}` {place}", key.get_ref()));
-        let fault = match nearest(key.get_ref(), known.iter().copied()) {
-            Some(meant) => fault.help(format!("did you mean `{meant}`?")),
-            None => fault.help(format!("known are {}", listed(known))),
+        let error = ValueError::new(format!("unknown key `{}` {place}", key.get_ref()));
+        let error = match nearest(key.get_ref(), known.iter().copied()) {
+            Some(meant) => error.help(format!("did you mean `{meant}`?")),
+            None => error.help(format!("known are {}", listed(known))),
         };
         if self.strict {
-            self.error(key.span(), fault);
+            self.error(key.span(), error);
         } else {
-            self.warning(key.span(), fault.label("it has no effect"));
+            self.warning(key.span(), error.label("it has no effect"));
         }
     }
 
@@ -140,7 +140,7 @@ fn listed(words: &[&str]) -> String {
     quoted.join(", ")
 }
 
-fn wrong_type(name: &str, expected: &str, value: &DeValue<'_>) -> Fault {
+fn wrong_type(name: &str, expected: &str, value: &DeValue<'_>) -> ValueError {
     let found = match value {
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "an integer",
@@ -150,19 +150,19 @@ fn wrong_type(name: &str, expected: &str, value: &DeValue<'_>) -> Fault {
         DeValue::Array(_) => "an array",
         DeValue::Table(_) => "a table",
     };
-    Fault::new(format!("`{name}` must be {expected}")).label(format!("this is {found}"))
+    ValueError::new(format!("`{name}` must be {expected}")).label(format!("this is {found}"))
 }
 
 /// A string without NUL, which neither a guest nor the file system could be given.
-pub(in crate::config) fn string<'v>(name: &str, value: &'v DeValue<'_>) -> Result<&'v str, Fault> {
+pub(in crate::config) fn string<'v>(name: &str, value: &'v DeValue<'_>) -> Result<&'v str, ValueError> {
     let text = value.as_str().ok_or_else(|| wrong_type(name, "a string", value))?;
     if text.contains('\0') {
-        return Err(Fault::new(format!("`{name}` must not hold a NUL character")));
+        return Err(ValueError::new(format!("`{name}` must not hold a NUL character")));
     }
     Ok(text)
 }
 
-pub(in crate::config) fn boolean(name: &str, value: &DeValue<'_>) -> Result<bool, Fault> {
+pub(in crate::config) fn boolean(name: &str, value: &DeValue<'_>) -> Result<bool, ValueError> {
     value.as_bool().ok_or_else(|| wrong_type(name, "`true` or `false`", value))
 }
 
@@ -170,20 +170,20 @@ pub(in crate::config) fn array<'v, 'i>(
     name: &str,
     expected: &str,
     value: &'v DeValue<'i>,
-) -> Result<&'v [Value<'i>], Fault> {
+) -> Result<&'v [Value<'i>], ValueError> {
     value.as_array().map(|array| &**array).ok_or_else(|| wrong_type(name, expected, value))
 }
 
-pub(in crate::config) fn table<'v, 'i>(name: &str, value: &'v DeValue<'i>) -> Result<&'v DeTable<'i>, Fault> {
+pub(in crate::config) fn table<'v, 'i>(name: &str, value: &'v DeValue<'i>) -> Result<&'v DeTable<'i>, ValueError> {
     value.as_table().ok_or_else(|| wrong_type(name, "a table", value))
 }
 
 /// A whole number within `range`.
-pub(in crate::config) fn count(name: &str, value: &DeValue<'_>, range: RangeInclusive<u64>) -> Result<u64, Fault> {
+pub(in crate::config) fn count(name: &str, value: &DeValue<'_>, range: RangeInclusive<u64>) -> Result<u64, ValueError> {
     let integer = value.as_integer().ok_or_else(|| wrong_type(name, "a whole number", value))?;
     let number = u64::from_str_radix(integer.as_str(), integer.radix()).ok();
     number.filter(|number| range.contains(number)).ok_or_else(|| {
-        Fault::new(match *range.end() {
+        ValueError::new(match *range.end() {
             u64::MAX => format!("`{name}` must be at least {}", range.start()),
             end => format!("`{name}` must be between {} and {end}", range.start()),
         })
@@ -191,7 +191,7 @@ pub(in crate::config) fn count(name: &str, value: &DeValue<'_>, range: RangeIncl
 }
 
 /// A duration such as `"30s"`, longer than nothing.
-pub(in crate::config) fn duration(name: &str, value: &DeValue<'_>) -> Result<Duration, Fault> {
+pub(in crate::config) fn duration(name: &str, value: &DeValue<'_>) -> Result<Duration, ValueError> {
     let expected = "a duration such as `\"30s\"` or `\"500ms\"`";
     let text = match value {
         DeValue::String(text) => text.trim(),
@@ -201,20 +201,20 @@ pub(in crate::config) fn duration(name: &str, value: &DeValue<'_>) -> Result<Dur
         _ => return Err(wrong_type(name, expected, value)),
     };
     let parsed = humantime::parse_duration(text)
-        .map_err(|error| Fault::new(format!("`{name}` must be {expected}")).label(error.to_string()))?;
+        .map_err(|error| ValueError::new(format!("`{name}` must be {expected}")).label(error.to_string()))?;
     if parsed.is_zero() || parsed > LONGEST {
-        return Err(Fault::new(format!("`{name}` must be longer than nothing and at most 365 days")));
+        return Err(ValueError::new(format!("`{name}` must be longer than nothing and at most 365 days")));
     }
     Ok(parsed)
 }
 
 /// A number of bytes within `range`: an integer, or a string such as `"64KiB"`.
-pub(in crate::config) fn size(name: &str, value: &DeValue<'_>, range: RangeInclusive<u64>) -> Result<u64, Fault> {
+pub(in crate::config) fn size(name: &str, value: &DeValue<'_>, range: RangeInclusive<u64>) -> Result<u64, ValueError> {
     let bytes = any_size(name, value)?;
     if range.contains(&bytes) {
         return Ok(bytes);
     }
-    Err(Fault::new(match *range.end() {
+    Err(ValueError::new(match *range.end() {
         u64::MAX => format!("`{name}` must be at least {}", in_bytes(*range.start())),
         end => format!("`{name}` must be between {} and {}", in_bytes(*range.start()), in_bytes(end)),
     }))
@@ -225,7 +225,7 @@ pub(in crate::config) fn size_or_unlimited(
     name: &str,
     value: &DeValue<'_>,
     range: RangeInclusive<u64>,
-) -> Result<Option<u64>, Fault> {
+) -> Result<Option<u64>, ValueError> {
     if is_unlimited(value) { Ok(None) } else { size(name, value, range).map(Some) }
 }
 
@@ -238,14 +238,14 @@ pub(in crate::config) fn is_unlimited(value: &DeValue<'_>) -> bool {
     }
 }
 
-fn any_size(name: &str, value: &DeValue<'_>) -> Result<u64, Fault> {
+fn any_size(name: &str, value: &DeValue<'_>) -> Result<u64, ValueError> {
     let expected = "a number of bytes or a size such as `\"64KiB\"`, `\"10MiB\"` or `\"1GB\"`";
     let parsed = match value {
         DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
         DeValue::String(text) => parse_size(text.trim()),
         _ => return Err(wrong_type(name, expected, value)),
     };
-    parsed.ok_or_else(|| Fault::new(format!("`{name}` must be {expected}")))
+    parsed.ok_or_else(|| ValueError::new(format!("`{name}` must be {expected}")))
 }
 
 fn parse_size(text: &str) -> Option<u64> {
@@ -326,13 +326,13 @@ mod tests {
         ] {
             assert_eq!(duration("x", &value(text)).ok().map(|d| d.as_secs_f64()), seconds, "{text}");
         }
-        let fault = duration("queue_wait", &value("30")).expect_err("no unit");
-        assert_eq!(fault.help.as_deref(), Some("with its unit: `\"30s\"`"));
+        let error = duration("queue_wait", &value("30")).expect_err("no unit");
+        assert_eq!(error.help.as_deref(), Some("with its unit: `\"30s\"`"));
     }
 
     #[test]
     fn a_number_out_of_bounds_is_told_the_bounds() {
-        let message = |fault: Result<u64, Fault>| fault.expect_err("out of bounds").message;
+        let message = |error: Result<u64, ValueError>| error.expect_err("out of bounds").message;
         assert_eq!(message(count("x", &value("0"), 1..=u64::MAX)), "`x` must be at least 1");
         assert_eq!(message(count("x", &value("-3"), 1..=9)), "`x` must be between 1 and 9");
         assert_eq!(message(size("x", &value("1"), 65_536..=1 << 32)), "`x` must be between 64KiB and 4GiB");

@@ -4,7 +4,7 @@
 
 use toml::de::{DeTable, DeValue};
 
-use crate::config::reader::values::{Fault, Report, Value, array, count, string};
+use crate::config::reader::values::{Report, Value, ValueError, array, count, string};
 
 use crate::config::allowed_hosts::entry::{AllowedHost, HostError, Hosts, Scheme};
 use crate::config::allowed_hosts::{ALLOW_ALL, AllowedHosts};
@@ -22,7 +22,7 @@ pub(in crate::config) fn read(entry: &DeTable<'_>, report: &mut Report) -> Allow
         if let DeValue::Table(table) = value.get_ref() {
             hosts.push_from(in_parts(&name, (value, table), report));
         } else {
-            let added = string(&name, value.get_ref()).and_then(|text| hosts.add(text).map_err(fault));
+            let added = string(&name, value.get_ref()).and_then(|text| hosts.add(text).map_err(host_error));
             report.accept(value.span(), added);
         }
     }
@@ -38,14 +38,14 @@ impl AllowedHosts {
 }
 
 /// What is said about an entry that is no host.
-pub(in crate::config) fn fault(error: HostError) -> Fault {
-    Fault::new(format!("in `allowed_hosts`: {error}")).help(error.help())
+pub(in crate::config) fn host_error(error: HostError) -> ValueError {
+    ValueError::new(format!("in `allowed_hosts`: {error}")).help(error.help())
 }
 
 fn in_parts(name: &str, (value, table): (&Value<'_>, &DeTable<'_>), report: &mut Report) -> Option<AllowedHost> {
     report.unknown_keys(table, &KEYS, &format!("in `{name}`"));
     if !table.contains_key("host") {
-        report.error(value.span(), Fault::new(format!("`host` is missing in `{name}`")));
+        report.error(value.span(), ValueError::new(format!("`host` is missing in `{name}`")));
     }
     let errors_before = report.errors();
     let hosts = report.optional(table, "host", |value| hosts(string("host", value)?));
@@ -57,15 +57,15 @@ fn in_parts(name: &str, (value, table): (&Value<'_>, &DeTable<'_>), report: &mut
     Some(AllowedHost { hosts: hosts?, scheme, port: port.and_then(|port| port.try_into().ok()) })
 }
 
-fn hosts(text: &str) -> Result<Hosts, Fault> {
+fn hosts(text: &str) -> Result<Hosts, ValueError> {
     let text = text.trim();
     if text == ALLOW_ALL {
-        let fault = Fault::new(format!("in `allowed_hosts`: `{ALLOW_ALL}` is no host"));
-        return Err(fault.help(format!("write \"{ALLOW_ALL}\" as an entry of its own")));
+        let error = ValueError::new(format!("in `allowed_hosts`: `{ALLOW_ALL}` is no host"));
+        return Err(error.help(format!("write \"{ALLOW_ALL}\" as an entry of its own")));
     }
-    text.parse().map_err(fault)
+    text.parse().map_err(host_error)
 }
 
-fn scheme(text: &str) -> Result<Scheme, Fault> {
-    text.parse().map_err(|()| Fault::new("`scheme` must be `\"http\"` or `\"https\"`"))
+fn scheme(text: &str) -> Result<Scheme, ValueError> {
+    text.parse().map_err(|()| ValueError::new("`scheme` must be `\"http\"` or `\"https\"`"))
 }
