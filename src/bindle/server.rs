@@ -17,7 +17,7 @@ use crate::config::{BindleId, Diagnostic, Login, Sha256};
 
 use crate::bindle::Source;
 use crate::net::authorization::basic;
-use crate::net::client::{Answer, Http, HttpError, HttpOptions};
+use crate::net::client::{ClientError, ClientOptions, HttpClient, Response};
 
 /// How long is waited before each time something is tried again.
 const PAUSES: [Duration; 3] = [Duration::from_millis(300), Duration::from_millis(800), Duration::from_millis(1800)];
@@ -29,7 +29,7 @@ const SLOWEST_BYTES_PER_SECOND: u64 = 16 << 10;
 /// A bindle server.
 pub(crate) struct Server {
     base: Url,
-    http: Http,
+    http: HttpClient,
     login: HeaderMap,
     runtime: Handle,
 }
@@ -44,7 +44,7 @@ pub(crate) enum ServerError {
     #[error("the name for the bindle server holds a colon, or name or password a control character")]
     Login,
     #[error(transparent)]
-    Http(#[from] HttpError),
+    Http(#[from] ClientError),
     #[error("`{0}` is not there")]
     Missing(Url),
     #[error("`{0}` is yanked, or not for us")]
@@ -97,7 +97,7 @@ impl Server {
             headers.insert(AUTHORIZATION, basic(login).ok_or(ServerError::Login)?);
         }
         let base = base(url)?;
-        let http = Http::new(&HttpOptions { accept_any_certificate: insecure, ..HttpOptions::default() })?;
+        let http = HttpClient::new(&ClientOptions { accept_any_certificate: insecure, ..ClientOptions::default() })?;
         Ok(Self { base, http, login: headers, runtime: Handle::current() })
     }
 
@@ -134,7 +134,7 @@ impl Server {
         attempt()
     }
 
-    fn ask(&self, url: &Url, accept: &'static str) -> Result<Answer, ServerError> {
+    fn ask(&self, url: &Url, accept: &'static str) -> Result<Response, ServerError> {
         let mut headers = self.login.clone();
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
         let answer = self.runtime.block_on(self.http.get(url, &headers))?;
@@ -193,7 +193,7 @@ impl Source for Server {
 
 /// The body of an answer, to be read outside of the runtime.
 struct Body<'s> {
-    answer: Answer,
+    answer: Response,
     piece: Bytes,
     runtime: &'s Handle,
     begun: Instant,

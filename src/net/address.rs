@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Who is behind an address, the most dangerous to let a stranger reach last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
+pub(crate) enum AddressClass {
     /// Somebody on the Internet.
     Public,
     /// Somebody on a network of the operator's.
@@ -15,12 +15,12 @@ pub(crate) enum Kind {
     /// This machine.
     Loopback,
     /// Nobody to call: multicast, broadcast, documentation, reserved.
-    Nowhere,
+    Reserved,
     /// The link itself, and the metadata services of clouds, which are reached over it or as if.
-    Link,
+    LinkLocal,
 }
 
-impl Kind {
+impl AddressClass {
     /// The kind of `address`. One that carries another inside is what that one is.
     pub fn of(address: IpAddr) -> Self {
         match address {
@@ -31,64 +31,64 @@ impl Kind {
 }
 
 /// The first range that holds an address decides; outside of all it is public.
-const V4: [([u8; 4], u32, Kind); 20] = [
-    ([168, 63, 129, 16], 32, Kind::Link),
-    ([100, 100, 100, 200], 32, Kind::Link),
-    ([192, 0, 0, 192], 32, Kind::Link),
-    ([169, 254, 0, 0], 16, Kind::Link),
-    ([127, 0, 0, 0], 8, Kind::Loopback),
+const V4: [([u8; 4], u32, AddressClass); 20] = [
+    ([168, 63, 129, 16], 32, AddressClass::LinkLocal),
+    ([100, 100, 100, 200], 32, AddressClass::LinkLocal),
+    ([192, 0, 0, 192], 32, AddressClass::LinkLocal),
+    ([169, 254, 0, 0], 16, AddressClass::LinkLocal),
+    ([127, 0, 0, 0], 8, AddressClass::Loopback),
     // Systems connect to themselves for it.
-    ([0, 0, 0, 0], 32, Kind::Loopback),
-    ([0, 0, 0, 0], 8, Kind::Nowhere),
-    ([10, 0, 0, 0], 8, Kind::Private),
-    ([172, 16, 0, 0], 12, Kind::Private),
-    ([192, 168, 0, 0], 16, Kind::Private),
-    ([100, 64, 0, 0], 10, Kind::Private),
-    ([192, 0, 0, 0], 24, Kind::Nowhere),
-    ([192, 0, 2, 0], 24, Kind::Nowhere),
-    ([192, 88, 99, 0], 24, Kind::Nowhere),
-    ([198, 18, 0, 0], 15, Kind::Nowhere),
-    ([198, 51, 100, 0], 24, Kind::Nowhere),
-    ([203, 0, 113, 0], 24, Kind::Nowhere),
-    ([224, 0, 0, 0], 4, Kind::Nowhere),
-    ([240, 0, 0, 0], 4, Kind::Nowhere),
-    ([255, 255, 255, 255], 32, Kind::Nowhere),
+    ([0, 0, 0, 0], 32, AddressClass::Loopback),
+    ([0, 0, 0, 0], 8, AddressClass::Reserved),
+    ([10, 0, 0, 0], 8, AddressClass::Private),
+    ([172, 16, 0, 0], 12, AddressClass::Private),
+    ([192, 168, 0, 0], 16, AddressClass::Private),
+    ([100, 64, 0, 0], 10, AddressClass::Private),
+    ([192, 0, 0, 0], 24, AddressClass::Reserved),
+    ([192, 0, 2, 0], 24, AddressClass::Reserved),
+    ([192, 88, 99, 0], 24, AddressClass::Reserved),
+    ([198, 18, 0, 0], 15, AddressClass::Reserved),
+    ([198, 51, 100, 0], 24, AddressClass::Reserved),
+    ([203, 0, 113, 0], 24, AddressClass::Reserved),
+    ([224, 0, 0, 0], 4, AddressClass::Reserved),
+    ([240, 0, 0, 0], 4, AddressClass::Reserved),
+    ([255, 255, 255, 255], 32, AddressClass::Reserved),
 ];
 
 /// The same; outside of all an address is not assigned.
-const V6: [([u16; 8], u32, Kind); 14] = [
-    ([0, 0, 0, 0, 0, 0, 0, 0], 127, Kind::Loopback),
-    ([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], 128, Kind::Link),
-    ([0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254], 128, Kind::Link),
-    ([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10, Kind::Link),
-    ([0xfec0, 0, 0, 0, 0, 0, 0, 0], 10, Kind::Private),
-    ([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7, Kind::Private),
-    ([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48, Kind::Private),
-    ([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96, Kind::Public),
-    ([0, 0, 0, 0, 0, 0xffff, 0, 0], 96, Kind::Public),
-    ([0x2001, 0, 0, 0, 0, 0, 0, 0], 23, Kind::Nowhere),
-    ([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32, Kind::Nowhere),
-    ([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20, Kind::Nowhere),
-    ([0x2000, 0, 0, 0, 0, 0, 0, 0], 3, Kind::Public),
-    ([0, 0, 0, 0, 0, 0, 0, 0], 0, Kind::Nowhere),
+const V6: [([u16; 8], u32, AddressClass); 14] = [
+    ([0, 0, 0, 0, 0, 0, 0, 0], 127, AddressClass::Loopback),
+    ([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], 128, AddressClass::LinkLocal),
+    ([0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254], 128, AddressClass::LinkLocal),
+    ([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10, AddressClass::LinkLocal),
+    ([0xfec0, 0, 0, 0, 0, 0, 0, 0], 10, AddressClass::Private),
+    ([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7, AddressClass::Private),
+    ([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48, AddressClass::Private),
+    ([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96, AddressClass::Public),
+    ([0, 0, 0, 0, 0, 0xffff, 0, 0], 96, AddressClass::Public),
+    ([0x2001, 0, 0, 0, 0, 0, 0, 0], 23, AddressClass::Reserved),
+    ([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32, AddressClass::Reserved),
+    ([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20, AddressClass::Reserved),
+    ([0x2000, 0, 0, 0, 0, 0, 0, 0], 3, AddressClass::Public),
+    ([0, 0, 0, 0, 0, 0, 0, 0], 0, AddressClass::Reserved),
 ];
 
-fn v4(address: Ipv4Addr) -> Kind {
+fn v4(address: Ipv4Addr) -> AddressClass {
     let bits = u32::from(address);
-    let holds = |&&(base, length, _): &&([u8; 4], u32, Kind)| {
+    let holds = |&&(base, length, _): &&([u8; 4], u32, AddressClass)| {
         let mask = u32::MAX.checked_shl(32 - length).unwrap_or(0);
         bits & mask == u32::from(Ipv4Addr::from(base)) & mask
     };
-    V4.iter().find(holds).map_or(Kind::Public, |&(_, _, kind)| kind)
+    V4.iter().find(holds).map_or(AddressClass::Public, |&(_, _, kind)| kind)
 }
 
-fn v6(address: Ipv6Addr) -> Kind {
+fn v6(address: Ipv6Addr) -> AddressClass {
     let bits = u128::from(address);
-    let holds = |&&(base, length, _): &&([u16; 8], u32, Kind)| {
+    let holds = |&&(base, length, _): &&([u16; 8], u32, AddressClass)| {
         let mask = u128::MAX.checked_shl(128 - length).unwrap_or(0);
         bits & mask == u128::from(Ipv6Addr::from(base)) & mask
     };
-    let kind = V6.iter().find(holds).map_or(Kind::Nowhere, |&(_, _, kind)| kind);
+    let kind = V6.iter().find(holds).map_or(AddressClass::Reserved, |&(_, _, kind)| kind);
     carried(address).map_or(kind, |inner| kind.max(v4(inner)))
 }
 
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn addresses_have_kinds() {
-        use Kind::{Link, Loopback, Nowhere, Private, Public};
+        use AddressClass::{LinkLocal, Loopback, Private, Public, Reserved};
         for (address, kind) in [
             ("1.1.1.1", Public),
             ("93.184.216.34", Public),
@@ -141,23 +141,23 @@ mod tests {
             ("127.0.0.1", Loopback),
             ("127.255.255.255", Loopback),
             ("0.0.0.0", Loopback),
-            ("0.0.0.1", Nowhere),
-            ("192.0.0.8", Nowhere),
-            ("192.0.2.1", Nowhere),
-            ("192.88.99.1", Nowhere),
-            ("198.18.0.1", Nowhere),
-            ("198.19.255.255", Nowhere),
-            ("198.51.100.7", Nowhere),
-            ("203.0.113.7", Nowhere),
-            ("224.0.0.1", Nowhere),
-            ("239.255.255.255", Nowhere),
-            ("240.0.0.1", Nowhere),
-            ("255.255.255.255", Nowhere),
-            ("169.254.169.254", Link),
-            ("169.254.0.0", Link),
-            ("168.63.129.16", Link),
-            ("100.100.100.200", Link),
-            ("192.0.0.192", Link),
+            ("0.0.0.1", Reserved),
+            ("192.0.0.8", Reserved),
+            ("192.0.2.1", Reserved),
+            ("192.88.99.1", Reserved),
+            ("198.18.0.1", Reserved),
+            ("198.19.255.255", Reserved),
+            ("198.51.100.7", Reserved),
+            ("203.0.113.7", Reserved),
+            ("224.0.0.1", Reserved),
+            ("239.255.255.255", Reserved),
+            ("240.0.0.1", Reserved),
+            ("255.255.255.255", Reserved),
+            ("169.254.169.254", LinkLocal),
+            ("169.254.0.0", LinkLocal),
+            ("168.63.129.16", LinkLocal),
+            ("100.100.100.200", LinkLocal),
+            ("192.0.0.192", LinkLocal),
             ("2606:4700::1111", Public),
             ("2a00:1450::1", Public),
             ("fc00::1", Private),
@@ -165,42 +165,42 @@ mod tests {
             ("fec0::1", Private),
             ("::", Loopback),
             ("::1", Loopback),
-            ("::2", Nowhere),
-            ("100::1", Nowhere),
-            ("2001:db8::1", Nowhere),
-            ("2001:2::1", Nowhere),
-            ("2001:20::1", Nowhere),
-            ("3fff::1", Nowhere),
-            ("5f00::1", Nowhere),
-            ("4000::1", Nowhere),
-            ("ff02::1", Nowhere),
-            ("fe80::1", Link),
-            ("febf::1", Link),
-            ("fd00:ec2::254", Link),
-            ("fd20:ce::254", Link),
+            ("::2", Reserved),
+            ("100::1", Reserved),
+            ("2001:db8::1", Reserved),
+            ("2001:2::1", Reserved),
+            ("2001:20::1", Reserved),
+            ("3fff::1", Reserved),
+            ("5f00::1", Reserved),
+            ("4000::1", Reserved),
+            ("ff02::1", Reserved),
+            ("fe80::1", LinkLocal),
+            ("febf::1", LinkLocal),
+            ("fd00:ec2::254", LinkLocal),
+            ("fd20:ce::254", LinkLocal),
             ("::ffff:93.184.216.34", Public),
             ("::ffff:10.0.0.1", Private),
             ("::ffff:127.0.0.1", Loopback),
-            ("::ffff:169.254.169.254", Link),
-            ("::93.184.216.34", Nowhere),
-            ("::127.0.0.1", Nowhere),
-            ("::169.254.169.254", Link),
-            ("::ffff:0:169.254.169.254", Link),
-            ("::ffff:0:10.0.0.1", Nowhere),
+            ("::ffff:169.254.169.254", LinkLocal),
+            ("::93.184.216.34", Reserved),
+            ("::127.0.0.1", Reserved),
+            ("::169.254.169.254", LinkLocal),
+            ("::ffff:0:169.254.169.254", LinkLocal),
+            ("::ffff:0:10.0.0.1", Reserved),
             ("64:ff9b::5db8:d822", Public),
             ("64:ff9b::10.0.0.1", Private),
             ("64:ff9b::127.0.0.1", Loopback),
-            ("64:ff9b::169.254.169.254", Link),
+            ("64:ff9b::169.254.169.254", LinkLocal),
             ("64:ff9b:1::5db8:d822", Private),
-            ("64:ff9b:1::169.254.169.254", Link),
+            ("64:ff9b:1::169.254.169.254", LinkLocal),
             ("2002:5db8:d822::1", Public),
             ("2002:a00:1::1", Private),
             ("2002:7f00:1::1", Loopback),
-            ("2002:a9fe:a9fe::1", Link),
-            ("2001::5601:5601", Link),
-            ("2001::80ff:fffe", Nowhere),
+            ("2002:a9fe:a9fe::1", LinkLocal),
+            ("2001::5601:5601", LinkLocal),
+            ("2001::80ff:fffe", Reserved),
         ] {
-            assert_eq!(Kind::of(address.parse().expect(address)), kind, "{address}");
+            assert_eq!(AddressClass::of(address.parse().expect(address)), kind, "{address}");
         }
     }
 }

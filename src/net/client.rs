@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{Client, Error as ExchangeError};
@@ -44,7 +44,7 @@ const IDLE: Duration = Duration::from_secs(15);
 
 /// Whose certificates are believed.
 #[derive(Debug, Default)]
-pub(crate) struct HttpOptions {
+pub(crate) struct ClientOptions {
     /// A PEM file of certificates that are believed besides the system's.
     pub roots: Option<PathBuf>,
     /// Whether any certificate is believed.
@@ -53,13 +53,13 @@ pub(crate) struct HttpOptions {
 
 /// Fetches, and keeps connections for the next time. Needs a tokio runtime around it.
 #[derive(Clone)]
-pub(crate) struct Http {
+pub(crate) struct HttpClient {
     pool: Client<Dialer, Upload>,
 }
 
 /// Why nothing could be fetched.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum HttpError {
+pub(crate) enum ClientError {
     #[error(transparent)]
     Setup(#[from] TrustError),
     #[error("cannot ask `{0}`: it is not the URL of a server")]
@@ -82,7 +82,7 @@ pub(crate) enum HttpError {
     TooManyRedirects(String),
 }
 
-impl HttpError {
+impl ClientError {
     /// Whether it may go away by itself within seconds.
     pub fn is_transient(&self) -> bool {
         match self {
@@ -102,10 +102,10 @@ impl HttpError {
     }
 }
 
-impl Http {
-    pub fn new(options: &HttpOptions) -> Result<Self, HttpError> {
+impl HttpClient {
+    pub fn new(options: &ClientOptions) -> Result<Self, ClientError> {
         let tls =
-            if options.accept_any_certificate { tls::careless()? } else { tls::careful(options.roots.as_deref())? };
+            if options.accept_any_certificate { tls::insecure()? } else { tls::verified(options.roots.as_deref())? };
         let pool = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
@@ -116,71 +116,71 @@ impl Http {
 
     /// The answer to a GET, which may be any status; redirects are followed. What `headers` authorize is only for the
     /// host and port of `url`.
-    pub async fn get(&self, url: &Url, headers: &HeaderMap) -> Result<Answer, HttpError> {
-        self.send(&Question { method: Method::GET, url, headers, body: &Upload::default }).await
+    pub async fn get(&self, url: &Url, headers: &HeaderMap) -> Result<Response, ClientError> {
+        self.send(&Request { method: Method::GET, url, headers, body: &Upload::default }).await
     }
 
-    /// The answer to any question, the same way. What is sent is for the host and port of its URL as well.
-    pub async fn send(&self, question: &Question<'_>) -> Result<Answer, HttpError> {
-        let (mut url, mut headers) = (question.url.clone(), question.headers.clone());
+    /// The response to any request, the same way. The body, too, is only for the host and port of its URL.
+    pub async fn send(&self, request: &Request<'_>) -> Result<Response, ClientError> {
+        let (mut url, mut headers) = (request.url.clone(), request.headers.clone());
         headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(concat!("wagi/", env!("CARGO_PKG_VERSION"))));
         for _ in 0..=REDIRECTS {
-            let answer = self.send_once(question, &url, &headers).await?;
+            let answer = self.send_once(request, &url, &headers).await?;
             let Some(next) = redirect::next(&url, answer.status, &answer.headers)? else { return Ok(answer) };
-            let (is_same, is_plain) = (is_same_server(&next, &url), question.sends_nothing());
+            let (is_same, is_plain) = (is_same_server(&next, &url), request.sends_nothing());
             if !is_plain && !matches!(answer.status.as_u16(), 307 | 308) {
                 // Others than these ask for a GET instead, which is not what was asked.
                 return Ok(answer);
             }
             if !is_plain && !is_same {
                 let why = "a server that what is sent is not for";
-                return Err(HttpError::Redirect { url: shown(&url), to: shown(&next), why });
+                return Err(ClientError::Redirect { url: shown(&url), to: shown(&next), why });
             }
             if !is_same {
                 headers.remove(AUTHORIZATION);
             }
             url = next;
         }
-        Err(HttpError::TooManyRedirects(shown(&url)))
+        Err(ClientError::TooManyRedirects(shown(&url)))
     }
 
-    async fn send_once(&self, question: &Question<'_>, url: &Url, headers: &HeaderMap) -> Result<Answer, HttpError> {
+    async fn send_once(&self, request: &Request<'_>, url: &Url, headers: &HeaderMap) -> Result<Response, ClientError> {
         let uri = Some(url).filter(|url| is_of_server(url)).and_then(|url| bare(url).as_str().parse::<Uri>().ok());
-        let body = (question.body)();
+        let body = (request.body)();
         let length = body.len();
-        let mut request = Request::new(body);
-        *request.method_mut() = question.method.clone();
-        *request.uri_mut() = uri.ok_or_else(|| HttpError::NoServer(shown(url)))?;
-        *request.headers_mut() = headers.clone();
-        if !question.sends_nothing() {
+        let mut message = http::Request::new(body);
+        *message.method_mut() = request.method.clone();
+        *message.uri_mut() = uri.ok_or_else(|| ClientError::NoServer(shown(url)))?;
+        *message.headers_mut() = headers.clone();
+        if !request.sends_nothing() {
             // Some servers insist on it even where it is 0.
-            request.headers_mut().insert(CONTENT_LENGTH, length.into());
+            message.headers_mut().insert(CONTENT_LENGTH, length.into());
         }
         let patience = HEAD + Duration::from_secs(length / SLOWEST_BYTES_PER_SECOND);
-        let answer = timeout(patience, self.pool.request(request)).await;
-        let answer = answer.map_err(|_| HttpError::NoHead { url: shown(url), seconds: patience.as_secs() })?;
-        let (head, body) = answer.map_err(|error| HttpError::of_exchange(url, error))?.into_parts();
-        Ok(Answer { status: head.status, headers: head.headers, url: url.clone(), body })
+        let answer = timeout(patience, self.pool.request(message)).await;
+        let answer = answer.map_err(|_| ClientError::NoHead { url: shown(url), seconds: patience.as_secs() })?;
+        let (head, body) = answer.map_err(|error| ClientError::of_exchange(url, error))?.into_parts();
+        Ok(Response { status: head.status, headers: head.headers, url: url.clone(), body })
     }
 }
 
-/// What is asked of a server.
-pub(crate) struct Question<'q> {
+/// A request to a server.
+pub(crate) struct Request<'r> {
     pub method: Method,
-    pub url: &'q Url,
-    pub headers: &'q HeaderMap,
+    pub url: &'r Url,
+    pub headers: &'r HeaderMap,
     /// Makes what is sent, as often as it has to be.
-    pub body: &'q dyn Fn() -> Upload,
+    pub body: &'r dyn Fn() -> Upload,
 }
 
-impl Question<'_> {
+impl Request<'_> {
     fn sends_nothing(&self) -> bool {
         [Method::GET, Method::HEAD].contains(&self.method)
     }
 }
 
-/// The answer of a server.
-pub(crate) struct Answer {
+/// The response of a server.
+pub(crate) struct Response {
     pub status: StatusCode,
     pub headers: HeaderMap,
     /// Where it is from, after all redirects.
@@ -188,9 +188,9 @@ pub(crate) struct Answer {
     body: Incoming,
 }
 
-impl Answer {
+impl Response {
     /// The next piece of the body; none at the end.
-    pub async fn chunk(&mut self) -> Result<Option<Bytes>, HttpError> {
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, ClientError> {
         let next = async {
             loop {
                 match self.body.frame().await.transpose()?.map(hyper::body::Frame::into_data) {
@@ -201,16 +201,16 @@ impl Answer {
                 }
             }
         };
-        let next = timeout(PIECE, next).await.map_err(|_| HttpError::NoPiece { url: shown(&self.url) })?;
-        next.map_err(|source| HttpError::Body { url: shown(&self.url), source })
+        let next = timeout(PIECE, next).await.map_err(|_| ClientError::NoPiece { url: shown(&self.url) })?;
+        next.map_err(|source| ClientError::Body { url: shown(&self.url), source })
     }
 
     /// The whole body, which may have `most` bytes.
-    pub async fn bytes(&mut self, most: u64) -> Result<Vec<u8>, HttpError> {
+    pub async fn bytes(&mut self, most: u64) -> Result<Vec<u8>, ClientError> {
         let mut bytes = Vec::new();
         while let Some(piece) = self.chunk().await? {
             if (bytes.len() + piece.len()) as u64 > most {
-                return Err(HttpError::TooLarge { url: shown(&self.url), most });
+                return Err(ClientError::TooLarge { url: shown(&self.url), most });
             }
             bytes.extend_from_slice(&piece);
         }

@@ -7,10 +7,10 @@ use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
 use url::{Host, Url};
 
-use crate::net::client::HttpError;
+use crate::net::client::ClientError;
 
 /// Where an answer of `url` sends us, if it is a redirect that says so.
-pub(crate) fn next(url: &Url, status: StatusCode, headers: &HeaderMap) -> Result<Option<Url>, HttpError> {
+pub(crate) fn next(url: &Url, status: StatusCode, headers: &HeaderMap) -> Result<Option<Url>, ClientError> {
     if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
     }
@@ -18,13 +18,13 @@ pub(crate) fn next(url: &Url, status: StatusCode, headers: &HeaderMap) -> Result
 }
 
 /// What an answer of `url` gives as its location, if it may be gone to.
-pub(crate) fn location(url: &Url, headers: &HeaderMap) -> Result<Option<Url>, HttpError> {
+pub(crate) fn location(url: &Url, headers: &HeaderMap) -> Result<Option<Url>, ClientError> {
     let Some(location) = headers.get(LOCATION).and_then(|location| std::str::from_utf8(location.as_bytes()).ok())
     else {
         return Ok(None);
     };
     let Ok(next) = url.join(location) else { return Ok(None) };
-    let refuse = |why| Err(HttpError::Redirect { url: shown(url), to: shown(&next), why });
+    let refuse = |why| Err(ClientError::Redirect { url: shown(url), to: shown(&next), why });
     if !is_of_server(&next) {
         return refuse("which is not the URL of a server");
     }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::{OnceCell, Semaphore};
 
-use crate::net::transport::Internet;
+use crate::net::transport::Transport;
 
 /// Names of one script that are being resolved at once. Each takes a thread, for as long as its servers are silent.
 const AT_ONCE: usize = 8;
@@ -20,13 +20,13 @@ type Answer = OnceCell<Result<Vec<SocketAddr>, Arc<io::Error>>>;
 
 /// The names of one script that are being resolved.
 pub(crate) struct Lookups {
-    internet: Arc<dyn Internet>,
+    internet: Arc<dyn Transport>,
     turns: Arc<Semaphore>,
     under_way: Mutex<HashMap<(String, u16), Weak<Answer>>>,
 }
 
 impl Lookups {
-    pub fn new(internet: Arc<dyn Internet>) -> Self {
+    pub fn new(internet: Arc<dyn Transport>) -> Self {
         Self { internet, turns: Arc::new(Semaphore::new(AT_ONCE)), under_way: Mutex::default() }
     }
 
@@ -78,7 +78,7 @@ mod tests {
         asked: AtomicUsize,
     }
 
-    impl Internet for Slow {
+    impl Transport for Slow {
         fn lookup(&self, _: String, port: u16, _: OwnedSemaphorePermit) -> Pending<Vec<SocketAddr>> {
             let asked = self.asked.fetch_add(1, Ordering::Relaxed);
             let gate = self.gate.clone();

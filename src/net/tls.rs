@@ -22,15 +22,15 @@ pub(crate) fn with_roots(roots: RootCertStore) -> Result<ClientConfig, TrustErro
 }
 
 /// TLS with servers whose certificate leads to the system's roots or to those in `file`.
-pub(crate) fn careful(file: Option<&Path>) -> Result<ClientConfig, TrustError> {
+pub(crate) fn verified(file: Option<&Path>) -> Result<ClientConfig, TrustError> {
     let roots = roots::roots(file)?;
     Ok(builder(provider())?.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// TLS with whoever answers.
-pub(crate) fn careless() -> Result<ClientConfig, TrustError> {
+pub(crate) fn insecure() -> Result<ClientConfig, TrustError> {
     let provider = provider();
-    let anyone = Arc::new(Anyone(Arc::clone(&provider)));
+    let anyone = Arc::new(NoVerification(Arc::clone(&provider)));
     Ok(builder(provider)?.dangerous().with_custom_certificate_verifier(anyone).with_no_client_auth())
 }
 
@@ -47,9 +47,9 @@ fn builder(provider: Arc<CryptoProvider>) -> Result<Builder, TrustError> {
 
 /// Believes every certificate. That the server has the key of the one it shows is still looked at.
 #[derive(Debug)]
-struct Anyone(Arc<CryptoProvider>);
+struct NoVerification(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Anyone {
+impl ServerCertVerifier for NoVerification {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

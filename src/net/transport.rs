@@ -15,7 +15,7 @@ use tokio::task::spawn_blocking;
 pub(crate) type Pending<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
 /// Where names and addresses lead.
-pub(crate) trait Internet: Send + Sync {
+pub(crate) trait Transport: Send + Sync {
     /// The addresses of a name, the preferred one first. `turn` is given back when the operation is over, also if
     /// nobody waits for it any more.
     fn lookup(&self, name: String, port: u16, turn: OwnedSemaphorePermit) -> Pending<Vec<SocketAddr>>;
@@ -25,9 +25,9 @@ pub(crate) trait Internet: Send + Sync {
 }
 
 /// The one this machine is connected to, with the resolver of the system.
-pub(crate) struct System;
+pub(crate) struct SystemTransport;
 
-impl Internet for System {
+impl Transport for SystemTransport {
     fn lookup(&self, name: String, port: u16, turn: OwnedSemaphorePermit) -> Pending<Vec<SocketAddr>> {
         // The system's resolver blocks a thread and cannot be stopped: not even when time is up does it take less than
         // its own time, so that the turn goes with it.

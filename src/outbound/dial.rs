@@ -21,9 +21,9 @@ use tokio_rustls::rustls::ClientConfig;
 use tower_service::Service;
 use url::{Host, Url};
 
+use crate::net::connection::Connection;
 use crate::net::resolve::Lookups;
-use crate::net::stream::Link;
-use crate::net::transport::Internet;
+use crate::net::transport::Transport;
 use crate::outbound::policy::Policy;
 use crate::outbound::{Error, Limits};
 
@@ -36,8 +36,8 @@ tokio::task_local! {
 }
 
 /// A call that waits no longer for a connection than this.
-pub(super) fn within<F: Future>(patience: Option<Duration>, call: F) -> impl Future<Output = F::Output> {
-    PATIENCE.scope(patience, call)
+pub(super) fn within<F: Future>(timeouts: Option<Duration>, call: F) -> impl Future<Output = F::Output> {
+    PATIENCE.scope(timeouts, call)
 }
 
 /// Makes the connections of one script.
@@ -45,7 +45,7 @@ pub(super) fn within<F: Future>(patience: Option<Duration>, call: F) -> impl Fut
 pub(super) struct Dialer(Arc<Inner>);
 
 struct Inner {
-    internet: Arc<dyn Internet>,
+    internet: Arc<dyn Transport>,
     tls: TlsConnector,
     policy: Arc<Policy>,
     resolve: Duration,
@@ -55,7 +55,7 @@ struct Inner {
 }
 
 impl Dialer {
-    pub fn new(internet: Arc<dyn Internet>, tls: Arc<ClientConfig>, policy: Arc<Policy>, limits: &Limits) -> Self {
+    pub fn new(internet: Arc<dyn Transport>, tls: Arc<ClientConfig>, policy: Arc<Policy>, limits: &Limits) -> Self {
         let lookups = Lookups::new(internet.clone());
         let connections = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
         let (resolve, connect) = (limits.resolve, limits.connect);
@@ -64,7 +64,7 @@ impl Dialer {
 }
 
 impl Service<Uri> for Dialer {
-    type Response = TokioIo<Link>;
+    type Response = TokioIo<Connection>;
     type Error = Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Error>> + Send>>;
 
@@ -74,10 +74,10 @@ impl Service<Uri> for Dialer {
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let inner = self.0.clone();
-        let patience = PATIENCE.try_with(|patience| *patience).ok().flatten();
+        let timeouts = PATIENCE.try_with(|timeouts| *timeouts).ok().flatten();
         Box::pin(async move {
-            let Some(patience) = patience else { return inner.dial(&uri).await.map(TokioIo::new) };
-            match timeout(patience, inner.dial(&uri)).await {
+            let Some(timeouts) = timeouts else { return inner.dial(&uri).await.map(TokioIo::new) };
+            match timeout(timeouts, inner.dial(&uri)).await {
                 Ok(dialled) => dialled.map(TokioIo::new),
                 Err(_elapsed) => Err(late(&uri)),
             }
@@ -86,7 +86,7 @@ impl Service<Uri> for Dialer {
 }
 
 impl Inner {
-    async fn dial(&self, uri: &Uri) -> Result<Link, Error> {
+    async fn dial(&self, uri: &Uri) -> Result<Connection, Error> {
         // Back to a URL, so that the policy sees what it saw before.
         let url = Url::parse(&uri.to_string()).map_err(|_| Error::InvalidUrl)?;
         self.policy.admits_host(&url)?;
@@ -97,11 +97,11 @@ impl Inner {
         // What is sent is sent in one piece; waiting for more of it only costs time.
         stream.set_nodelay(true).map_err(|source| unconnected(&url, source))?;
         if url.scheme() != "https" {
-            return Ok(Link::plain(stream, seat));
+            return Ok(Connection::plain(stream, seat));
         }
         let name = server_name(&url).ok_or(Error::InvalidUrl)?;
         let stream = self.in_time(&url, self.tls.connect(name, stream)).await?;
-        Ok(Link::tls(stream, seat))
+        Ok(Connection::tls(stream, seat))
     }
 
     /// Where the host is, as far as it may be called there.

@@ -115,7 +115,7 @@ pub enum Error {
 
 /// What an error comes down to for guests that want to know more than a code can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Nature {
+pub enum ErrorKind {
     /// The script may not.
     Denied,
     /// It may call the host, but not at this address.
@@ -172,21 +172,23 @@ impl Error {
     }
 
     /// What it comes down to.
-    pub fn nature(&self) -> Nature {
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::HostNotAllowed(_) => Nature::Denied,
-            Self::AddressNotAllowed { .. } => Nature::DeniedAddress,
-            Self::InvalidMethod | Self::InvalidHeaders | Self::InvalidUrl | Self::NotUtf8 => Nature::Malformed,
-            Self::Scheme(_) | Self::Tunnel | Self::Redirect | Self::TooManyRedirects(_) => Nature::Malformed,
-            Self::Resolve { source, .. } if source.kind() == io::ErrorKind::TimedOut => Nature::NameTimedOut,
-            Self::Resolve { .. } => Nature::UnknownName,
+            Self::HostNotAllowed(_) => ErrorKind::Denied,
+            Self::AddressNotAllowed { .. } => ErrorKind::DeniedAddress,
+            Self::InvalidMethod | Self::InvalidHeaders | Self::InvalidUrl | Self::NotUtf8 => ErrorKind::Malformed,
+            Self::Scheme(_) | Self::Tunnel | Self::Redirect | Self::TooManyRedirects(_) => ErrorKind::Malformed,
+            Self::Resolve { source, .. } if source.kind() == io::ErrorKind::TimedOut => ErrorKind::NameTimedOut,
+            Self::Resolve { .. } => ErrorKind::UnknownName,
             Self::Connect { source, .. } => of_connecting(source),
-            Self::TimedOut | Self::Silent => Nature::TimedOut,
-            Self::HeadersTooLarge(_) | Self::HeadersNotText => Nature::HeadersTooLarge,
-            Self::TooLarge(_) | Self::TooMuchPassed(_) => Nature::TooLarge,
-            Self::NoRoom | Self::TooManyOpen | Self::TooManyCalls(_) => Nature::Busy,
-            Self::Exchange(_) | Self::Stopped | Self::InvalidHandle => Nature::Broken,
-            Self::MemoryNotFound | Self::MemoryAccess | Self::BufferTooSmall | Self::HeaderNotFound => Nature::Broken,
+            Self::TimedOut | Self::Silent => ErrorKind::TimedOut,
+            Self::HeadersTooLarge(_) | Self::HeadersNotText => ErrorKind::HeadersTooLarge,
+            Self::TooLarge(_) | Self::TooMuchPassed(_) => ErrorKind::TooLarge,
+            Self::NoRoom | Self::TooManyOpen | Self::TooManyCalls(_) => ErrorKind::Busy,
+            Self::Exchange(_) | Self::Stopped | Self::InvalidHandle => ErrorKind::Broken,
+            Self::MemoryNotFound | Self::MemoryAccess | Self::BufferTooSmall | Self::HeaderNotFound => {
+                ErrorKind::Broken
+            }
         }
     }
 
@@ -203,15 +205,17 @@ impl Error {
     }
 }
 
-fn of_connecting(error: &io::Error) -> Nature {
+fn of_connecting(error: &io::Error) -> ErrorKind {
     match error.get_ref().and_then(|inside| inside.downcast_ref()) {
-        Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => Nature::Certificate,
-        Some(_) => Nature::Tls,
+        Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => ErrorKind::Certificate,
+        Some(_) => ErrorKind::Tls,
         None => match error.kind() {
-            io::ErrorKind::ConnectionRefused => Nature::Refused,
-            io::ErrorKind::TimedOut => Nature::ConnectTimedOut,
-            io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => Nature::Broken,
-            _ => Nature::Unreachable,
+            io::ErrorKind::ConnectionRefused => ErrorKind::Refused,
+            io::ErrorKind::TimedOut => ErrorKind::ConnectTimedOut,
+            io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => {
+                ErrorKind::Broken
+            }
+            _ => ErrorKind::Unreachable,
         },
     }
 }

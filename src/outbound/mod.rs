@@ -8,8 +8,8 @@
 //! | `exchange` | which requests lead to the answer? |
 //! | `redirect` | where does an answer send the caller? |
 //! | `response` | how does an answer come into memory? |
-//! | `stream` | how do a request and its answer pass as they come? |
-//! | `allowance` | how much may a run pass like that? |
+//! | `streaming` | how do a request and its answer pass as they come? |
+//! | `budget` | how much may a run pass like that? |
 //! | `dial` | how does a host name become a connection? |
 //! | `lookups` | who resolves a name that many ask for at once? |
 //! | `internet` | which system calls does that take? |
@@ -18,9 +18,9 @@
 //! | `error` | what went wrong, and with which code? |
 //!
 //! `startup` makes one [`Network`] and of it one [`Client`] per script; the imports of `wasi_experimental_http` hold
-//! the [`Sessions`] of their run and call the client, those of `wasi:http` hold its [`Allowance`]. The proxies in the server's environment are not used.
+//! the [`Sessions`] of their run and call the client, those of `wasi:http` hold its [`CallBudget`]. The proxies in the server's environment are not used.
 
-mod allowance;
+mod budget;
 mod call;
 mod dial;
 mod error;
@@ -29,7 +29,7 @@ mod policy;
 mod redirect;
 mod response;
 mod sessions;
-mod stream;
+mod streaming;
 
 use std::error::Error as StdError;
 use std::path::Path;
@@ -48,18 +48,18 @@ use tokio_rustls::rustls::ClientConfig;
 
 use crate::config::AllowedHosts;
 use crate::net::roots::TrustError;
-use crate::net::transport::{Internet, System};
+use crate::net::transport::{SystemTransport, Transport};
 use crate::outbound::dial::Dialer;
 use crate::outbound::exchange::Pool;
 use crate::outbound::policy::Policy;
 
-pub use crate::outbound::allowance::Allowance;
+pub use crate::outbound::budget::CallBudget;
 pub use crate::outbound::call::{Request, headers, method};
-pub use crate::outbound::error::{Error, Nature};
+pub use crate::outbound::error::{Error, ErrorKind};
 pub use crate::outbound::policy::Destination;
 pub use crate::outbound::response::Response;
 pub use crate::outbound::sessions::Sessions;
-pub use crate::outbound::stream::{Download, Patience, Streamed};
+pub use crate::outbound::streaming::{Download, StreamingRequest, Timeouts};
 
 /// What all answers that runs hold may take together. Each is bounded, but not how many guests there are.
 const MEMORY: usize = 256 * 1024 * 1024;
@@ -114,7 +114,7 @@ impl Default for Limits {
 pub struct Network {
     home: Handle,
     tls: Arc<ClientConfig>,
-    internet: Arc<dyn Internet>,
+    internet: Arc<dyn Transport>,
     room: Arc<Semaphore>,
     roots: usize,
 }
@@ -125,10 +125,10 @@ impl Network {
     pub fn new(home: Handle, roots: Option<&Path>) -> Result<Self, TrustError> {
         let store = crate::net::roots::roots(roots)?;
         let roots = store.len();
-        Ok(Self { roots, ..Self::with(home, crate::net::tls::with_roots(store)?, Arc::new(System)) })
+        Ok(Self { roots, ..Self::with(home, crate::net::tls::with_roots(store)?, Arc::new(SystemTransport)) })
     }
 
-    fn with(home: Handle, tls: ClientConfig, internet: Arc<dyn Internet>) -> Self {
+    fn with(home: Handle, tls: ClientConfig, internet: Arc<dyn Transport>) -> Self {
         Self { home, tls: Arc::new(tls), internet, room: Arc::new(Semaphore::new(MEMORY)), roots: 0 }
     }
 
@@ -184,21 +184,21 @@ impl Client {
 
     /// Sends a request and gives the answer, either body passing as it comes. Redirects are answers like others. Dropping
     /// the future, or else the answer, ends the call.
-    pub async fn pass<B>(&self, request: Streamed<B>) -> Result<http::Response<Download>, Error>
+    pub async fn pass<B>(&self, request: StreamingRequest<B>) -> Result<http::Response<Download>, Error>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
         let calls = self.calls.clone();
-        match Task(self.home.spawn(async move { stream::pass(&calls, request).await })).await {
+        match Task(self.home.spawn(async move { streaming::pass(&calls, request).await })).await {
             Ok(answer) => answer,
             Err(_stopped) => Err(Error::Stopped),
         }
     }
 
     /// What one run may pass, with so many calls under way at a time.
-    pub fn allowance(&self, most: Option<u32>) -> Arc<Allowance> {
-        Arc::new(Allowance::new(&self.calls.limits, most))
+    pub fn budget(&self, most: Option<u32>) -> Arc<CallBudget> {
+        Arc::new(CallBudget::new(&self.calls.limits, most))
     }
 
     /// The answers of one run, of which it may hold `most` open.

@@ -24,7 +24,7 @@ use http::Uri;
 use url::{Host, Position, Url};
 
 use crate::config::AllowedHosts;
-use crate::net::address::Kind;
+use crate::net::address::AddressClass;
 use crate::outbound::Error;
 
 /// A URL that a script may call.
@@ -67,14 +67,14 @@ impl Policy {
 
     /// Whether the host of `url`, which may be called, may be called at `address`.
     pub fn admits_address(&self, url: &Url, address: IpAddr) -> Result<(), Error> {
-        let admitted = match Kind::of(address) {
-            Kind::Public => true,
-            Kind::Private => self.allows_all() || self.allowed.names(url) || self.lists(url, address),
-            Kind::Loopback => {
+        let admitted = match AddressClass::of(address) {
+            AddressClass::Public => true,
+            AddressClass::Private => self.allows_all() || self.allowed.names(url) || self.lists(url, address),
+            AddressClass::Loopback => {
                 self.allows_all() || is_localhost(url) || self.lists(url, address) || self.lists_localhost(url)
             }
-            Kind::Nowhere => self.allows_all() || self.lists(url, address),
-            Kind::Link => self.lists_by_itself(url, address),
+            AddressClass::Reserved => self.allows_all() || self.lists(url, address),
+            AddressClass::LinkLocal => self.lists_by_itself(url, address),
         };
         let refusal = || Error::AddressNotAllowed { host: url.host_str().unwrap_or_default().to_owned(), address };
         if admitted { Ok(()) } else { Err(refusal()) }
@@ -90,10 +90,10 @@ impl Policy {
 
     /// Whether a listed range has `address` and begins and ends with addresses of its kind.
     fn lists_by_itself(&self, url: &Url, address: IpAddr) -> bool {
-        let kind = Kind::of(address);
+        let kind = AddressClass::of(address);
         self.allowed
             .ranges(url, address)
-            .any(|range| [range.start(), range.end()].map(|&end| Kind::of(end)) == [kind; 2])
+            .any(|range| [range.start(), range.end()].map(|&end| AddressClass::of(end)) == [kind; 2])
     }
 
     fn lists_localhost(&self, url: &Url) -> bool {

@@ -12,7 +12,8 @@ use tokio::time::timeout;
 use url::Url;
 
 use crate::net::authorization::basic;
-use crate::net::client::{Answer, HttpError, Question};
+use crate::net::client;
+use crate::net::client::{ClientError, Response};
 use crate::net::redirect::is_same_server;
 use crate::net::upload::Upload;
 
@@ -103,7 +104,7 @@ impl<'s> Session<'s> {
     }
 
     /// The answer, which has one of the statuses `expected`.
-    pub fn send(&mut self, request: &Request<'_>, expected: &[StatusCode]) -> Result<Answer, RegistryError> {
+    pub fn send(&mut self, request: &Request<'_>, expected: &[StatusCode]) -> Result<Response, RegistryError> {
         let mut answer = self.ask(request)?;
         if answer.status == StatusCode::UNAUTHORIZED {
             // A token is good for some minutes only, so that even one that was shown may have to be renewed.
@@ -123,7 +124,7 @@ impl<'s> Session<'s> {
     }
 
     /// Asks, and asks again as long as that may help.
-    fn ask(&self, request: &Request<'_>) -> Result<Answer, RegistryError> {
+    fn ask(&self, request: &Request<'_>) -> Result<Response, RegistryError> {
         if !self.line.may_pull() && matches!(self.purpose, Purpose::Pull(_)) {
             return Err(RegistryError::NotAsked);
         }
@@ -138,8 +139,9 @@ impl<'s> Session<'s> {
         self.exchange(request, &headers)
     }
 
-    fn exchange(&self, request: &Request<'_>, headers: &HeaderMap) -> Result<Answer, RegistryError> {
-        let question = Question { method: request.method.clone(), url: &request.url, headers, body: request.body };
+    fn exchange(&self, request: &Request<'_>, headers: &HeaderMap) -> Result<Response, RegistryError> {
+        let question =
+            client::Request { method: request.method.clone(), url: &request.url, headers, body: request.body };
         let mut pauses = PAUSES.iter().filter(|_| request.is_repeatable);
         loop {
             let asked = self.line.runtime.block_on(self.line.http.send(&question));
@@ -219,7 +221,7 @@ impl<'s> Session<'s> {
     }
 
     /// All of an answer, of which there may be `most` bytes.
-    pub fn whole(&self, answer: &mut Answer, most: u64) -> Result<Vec<u8>, RegistryError> {
+    pub fn whole(&self, answer: &mut Response, most: u64) -> Result<Vec<u8>, RegistryError> {
         let reading = async { timeout(PATIENCE, answer.bytes(most)).await };
         match self.line.runtime.block_on(reading) {
             Ok(read) => read.map_err(|error| self.unreachable(error)),
@@ -227,7 +229,7 @@ impl<'s> Session<'s> {
         }
     }
 
-    pub fn unreachable(&self, source: HttpError) -> RegistryError {
+    pub fn unreachable(&self, source: ClientError) -> RegistryError {
         RegistryError::Unreachable { registry: self.registry.to_string(), source }
     }
 
@@ -235,7 +237,7 @@ impl<'s> Session<'s> {
         RegistryError::Auth { registry: self.registry.to_string(), source }
     }
 
-    fn failed(&self, answer: &mut Answer, what: &'static str) -> RegistryError {
+    fn failed(&self, answer: &mut Response, what: &'static str) -> RegistryError {
         let (registry, status, said) = (self.registry.to_string(), answer.status, self.said(answer));
         match is_busy(status) {
             true => RegistryError::Failing { registry, status, said },
@@ -243,7 +245,7 @@ impl<'s> Session<'s> {
         }
     }
 
-    fn refused(&self, answer: Option<&mut Answer>) -> RegistryError {
+    fn refused(&self, answer: Option<&mut Response>) -> RegistryError {
         let (registry, said) = (self.registry.to_string(), answer.map(|answer| self.said(answer)).unwrap_or_default());
         match self.whose.clone() {
             Some(whose) => RegistryError::WrongCredentials { registry, whose, said },
@@ -252,7 +254,7 @@ impl<'s> Session<'s> {
     }
 
     /// The first of the errors that a registry lists, or what a server of tokens says.
-    fn said(&self, answer: &mut Answer) -> Said {
+    fn said(&self, answer: &mut Response) -> Said {
         let json: Value = self
             .whole(answer, LARGEST_REFUSAL)
             .ok()

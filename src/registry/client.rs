@@ -7,13 +7,13 @@ use tokio::runtime::Handle;
 use url::Url;
 
 use crate::config::{PullPolicy, Registries};
-use crate::net::client::{Http, HttpError, HttpOptions};
+use crate::net::client::{ClientError, ClientOptions, HttpClient};
 
 use crate::registry::reference::{ReferenceError, Registry};
 
 /// What it takes to ask registries.
 pub(in crate::registry) struct Line {
-    pub http: Http,
+    pub http: HttpClient,
     /// What the network is waited for with.
     pub runtime: Handle,
     /// The files of credentials.
@@ -27,7 +27,7 @@ pub(in crate::registry) struct Line {
 #[derive(Debug, thiserror::Error)]
 pub(in crate::registry) enum LineError {
     #[error(transparent)]
-    Http(#[from] HttpError),
+    Http(#[from] ClientError),
     #[error("in `--plain-http`")]
     Plain(#[from] ReferenceError),
 }
@@ -36,7 +36,7 @@ impl Line {
     /// For a thread with a runtime around it.
     pub fn new(registries: &Registries) -> Result<Self, LineError> {
         let plain = registries.plain_http.iter().map(|name| Registry::named(name)).collect::<Result<_, _>>()?;
-        let http = Http::new(&HttpOptions { roots: registries.ca_file.clone(), ..HttpOptions::default() })?;
+        let http = HttpClient::new(&ClientOptions { roots: registries.ca_file.clone(), ..ClientOptions::default() })?;
         let credentials = registries.credentials.clone();
         Ok(Self { http, runtime: Handle::current(), credentials, plain, policy: registries.pull })
     }

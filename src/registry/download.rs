@@ -7,7 +7,7 @@ use bytes::{Buf as _, Bytes};
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{Method, StatusCode};
 
-use crate::net::client::{Answer, SLOWEST_BYTES_PER_SECOND};
+use crate::net::client::{Response, SLOWEST_BYTES_PER_SECOND};
 use crate::net::upload::Upload;
 
 use crate::registry::api::{PATIENCE, Request, Session};
@@ -48,7 +48,7 @@ impl<'s> Session<'s> {
         Ok(Arriving { answer, line: self.line, rest: Bytes::new(), end: Instant::now() + allowed })
     }
 
-    fn get(&mut self, path: &str, accept: &str, what: &'static str) -> Result<Answer, RegistryError> {
+    fn get(&mut self, path: &str, accept: &str, what: &'static str) -> Result<Response, RegistryError> {
         let request = Request {
             method: Method::GET,
             url: self.url(path)?,
@@ -63,7 +63,7 @@ impl<'s> Session<'s> {
 
 /// Bytes on their way, for one who waits for them.
 pub(in crate::registry) struct Arriving<'s> {
-    answer: Answer,
+    answer: Response,
     line: &'s Line,
     rest: Bytes,
     end: Instant,

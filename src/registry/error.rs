@@ -8,7 +8,7 @@ use http::StatusCode;
 
 use crate::cache::store::StoreError;
 use crate::config::Sha256;
-use crate::net::client::HttpError;
+use crate::net::client::ClientError;
 use crate::net::dial::DialError;
 
 use crate::registry::api::PATIENCE;
@@ -21,7 +21,7 @@ use crate::registry::reference::ReferenceError;
 #[derive(Debug, thiserror::Error)]
 pub(in crate::registry) enum RegistryError {
     #[error("registry `{registry}` cannot be reached")]
-    Unreachable { registry: String, source: HttpError },
+    Unreachable { registry: String, source: ClientError },
     #[error("registry `{registry}` has not answered in full within {} s", PATIENCE.as_secs())]
     Slow { registry: String },
     #[error("registry `{registry}` fails with {status}{said}")]
@@ -60,7 +60,7 @@ impl RegistryError {
     pub fn is_outage(&self) -> bool {
         match self {
             Self::Unreachable { source, .. } => {
-                use HttpError::{Redirect, TooLarge, TooManyRedirects};
+                use ClientError::{Redirect, TooLarge, TooManyRedirects};
                 !matches!(source, TooLarge { .. } | Redirect { .. } | TooManyRedirects(..))
             }
             Self::Failing { .. } | Self::Slow { .. } => true,
@@ -82,10 +82,12 @@ impl RegistryError {
                  the machine"
                     .to_owned(),
             ),
-            Self::Unreachable { registry, source: HttpError::Dial { source: DialError::Tls(_), .. } } => Some(format!(
-                "if its certificate is from an authority of your own, name that with `--registry-ca FILE`; if it \
+            Self::Unreachable { registry, source: ClientError::Dial { source: DialError::Tls(_), .. } } => {
+                Some(format!(
+                    "if its certificate is from an authority of your own, name that with `--registry-ca FILE`; if it \
                  speaks plain HTTP, say so with `--plain-http {registry}`"
-            )),
+                ))
+            }
             Self::NotAsked => Some("leave out `--pull never`, or run `wagi pull` with what is missing".to_owned()),
             _ => None,
         }

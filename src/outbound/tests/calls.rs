@@ -40,7 +40,7 @@ async fn scripts_do_not_share_connections() {
 #[tokio::test]
 async fn the_system_resolves_names() {
     let server = server(|request| answer(200, &[], describe(&request))).await;
-    let client = network(Arc::new(System)).client(allowed(&["localhost"]), Limits::default());
+    let client = network(Arc::new(SystemTransport)).client(allowed(&["localhost"]), Limits::default());
     let response = get(&client, &format!("http://localhost:{}/", server.port())).await.expect("an answer");
     assert!(text(&response).contains("host:localhost:"), "{}", text(&response));
     let error = get(&client, &format!("http://127.0.0.1:{}/", server.port())).await.expect_err("not listed");

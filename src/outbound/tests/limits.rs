@@ -55,10 +55,10 @@ async fn time_is_limited_for_the_whole_and_for_silence_and_by_the_run() {
     }
 }
 
-/// An Internet that never says anything.
+/// A transport that never says anything.
 struct Silent;
 
-impl Internet for Silent {
+impl Transport for Silent {
     fn lookup(&self, _: String, _: u16, turn: OwnedSemaphorePermit) -> Pending<Vec<SocketAddr>> {
         Box::pin(async move {
             let _turn = turn;

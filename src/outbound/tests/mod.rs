@@ -1,4 +1,4 @@
-//! Calls over real sockets, on an Internet that is a single server: whatever is connected to, that one answers.
+//! Calls over real sockets, on a transport that leads to a single server: whatever is connected to, that one answers.
 
 mod calls;
 mod hosts;
@@ -22,7 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::net::transport::{Internet, Pending};
+use crate::net::transport::{Pending, Transport};
 use crate::outbound::*;
 
 type Asked = http::Request<Incoming>;
@@ -62,7 +62,7 @@ impl Fake {
     }
 }
 
-impl Internet for Fake {
+impl Transport for Fake {
     fn lookup(&self, name: String, port: u16, _turn: OwnedSemaphorePermit) -> Pending<Vec<SocketAddr>> {
         let answer = self.answer(&name, port).ok_or_else(|| io::Error::other("no such name"));
         Box::pin(async { answer })
@@ -130,7 +130,7 @@ fn allowed(entries: &[&str]) -> AllowedHosts {
     allowed
 }
 
-fn network(internet: Arc<dyn Internet>) -> Network {
+fn network(internet: Arc<dyn Transport>) -> Network {
     let tls = crate::net::tls::with_roots(tokio_rustls::rustls::RootCertStore::empty()).expect("TLS");
     Network::with(Handle::current(), tls, internet)
 }

@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use wasmtime_wasi_http::{Error, RequestOptions, Result, WasiBody, WasiHttpHooks};
 
 use crate::outbound;
-use crate::outbound::{Allowance, Client, Nature, Patience, Streamed};
+use crate::outbound::{CallBudget, Client, ErrorKind, StreamingRequest, Timeouts};
 use crate::runtime::instance::state::Outbound;
 
 /// The most of a body that is taken from a guest at a time. wasmtime-wasi-http holds two such pieces for each body that is
@@ -18,11 +18,11 @@ use crate::runtime::instance::state::Outbound;
 const CHUNK: usize = 16 * 1024;
 
 /// The way out of one guest; there is none for those that may call nobody.
-pub(in crate::runtime::component) struct Outgoing(Option<(Client, Arc<Allowance>)>);
+pub(in crate::runtime::component) struct Outgoing(Option<(Client, Arc<CallBudget>)>);
 
 impl Outgoing {
     pub fn new(outbound: Option<&Outbound>) -> Self {
-        Self(outbound.map(|outbound| (outbound.client.clone(), outbound.client.allowance(outbound.most_open))))
+        Self(outbound.map(|outbound| (outbound.client.clone(), outbound.client.budget(outbound.most_open))))
     }
 }
 
@@ -40,16 +40,16 @@ impl WasiHttpHooks for Outgoing {
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<()>> + Send>,
     ) -> Box<dyn Future<Output = Answer> + Send> {
-        let Some((client, allowance)) = &self.0 else { return Box::new(async { Err(Error::HttpRequestDenied) }) };
+        let Some((client, budget)) = &self.0 else { return Box::new(async { Err(Error::HttpRequestDenied) }) };
         let options = options.unwrap_or_default();
-        let patience = Patience {
+        let timeouts = Timeouts {
             connect: options.connect_timeout,
             head: options.first_byte_timeout,
             piece: options.between_bytes_timeout,
         };
-        let (client, allowance) = (client.clone(), Arc::downgrade(allowance));
+        let (client, budget) = (client.clone(), Arc::downgrade(budget));
         Box::new(async move {
-            let response = client.pass(Streamed { request, patience, allowance }).await.map_err(told)?;
+            let response = client.pass(StreamingRequest { request, timeouts, budget }).await.map_err(told)?;
             let over: Box<dyn Future<Output = Result<()>> + Send> = Box::new(async { Ok(()) });
             Ok((response.map(|body| body.map_err(told).boxed_unsync()), over))
         })
@@ -67,21 +67,21 @@ impl WasiHttpHooks for Outgoing {
 /// What the guest is told.
 fn told(error: outbound::Error) -> Error {
     tracing::debug!(%error, "a call to a server failed");
-    match error.nature() {
-        Nature::Denied => Error::HttpRequestDenied,
-        Nature::DeniedAddress => Error::DestinationIpProhibited,
-        Nature::Malformed => Error::HttpRequestUriInvalid,
-        Nature::UnknownName => Error::DnsError { rcode: None, info_code: None },
-        Nature::NameTimedOut => Error::DnsTimeout,
-        Nature::Refused => Error::ConnectionRefused,
-        Nature::ConnectTimedOut => Error::ConnectionTimeout,
-        Nature::Unreachable => Error::DestinationUnavailable,
-        Nature::Tls => Error::TlsProtocolError,
-        Nature::Certificate => Error::TlsCertificateError,
-        Nature::TimedOut => Error::ConnectionReadTimeout,
-        Nature::HeadersTooLarge => Error::HttpResponseHeaderSectionSize(None),
-        Nature::TooLarge => Error::HttpResponseBodySize(None),
-        Nature::Busy => Error::ConnectionLimitReached,
-        Nature::Broken => Error::HttpProtocolError,
+    match error.kind() {
+        ErrorKind::Denied => Error::HttpRequestDenied,
+        ErrorKind::DeniedAddress => Error::DestinationIpProhibited,
+        ErrorKind::Malformed => Error::HttpRequestUriInvalid,
+        ErrorKind::UnknownName => Error::DnsError { rcode: None, info_code: None },
+        ErrorKind::NameTimedOut => Error::DnsTimeout,
+        ErrorKind::Refused => Error::ConnectionRefused,
+        ErrorKind::ConnectTimedOut => Error::ConnectionTimeout,
+        ErrorKind::Unreachable => Error::DestinationUnavailable,
+        ErrorKind::Tls => Error::TlsProtocolError,
+        ErrorKind::Certificate => Error::TlsCertificateError,
+        ErrorKind::TimedOut => Error::ConnectionReadTimeout,
+        ErrorKind::HeadersTooLarge => Error::HttpResponseHeaderSectionSize(None),
+        ErrorKind::TooLarge => Error::HttpResponseBodySize(None),
+        ErrorKind::Busy => Error::ConnectionLimitReached,
+        ErrorKind::Broken => Error::HttpProtocolError,
     }
 }

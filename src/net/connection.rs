@@ -1,53 +1,54 @@
 //! What is a connection to somebody else's server?
 //!
-//! `dial` makes them: a TCP stream, bare or with TLS on it, and the seat it takes among those of its script.
+//! `dial` makes them: a TCP stream, bare or with TLS on it, and the permit that counts it.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::client::legacy::connect;
+use hyper_util::client::legacy::connect::Connected;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::client::TlsStream;
 
-/// A connection. Its seat is free when it is dropped.
-pub(crate) struct Link {
+/// A connection. Its permit is released when it is dropped.
+pub(crate) struct Connection {
     stream: Box<dyn Stream>,
     speaks_h2: bool,
-    _seat: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-impl Link {
-    pub fn plain(stream: TcpStream, seat: OwnedSemaphorePermit) -> Self {
-        Self { stream: Box::new(stream), speaks_h2: false, _seat: seat }
+impl Connection {
+    pub fn plain(stream: TcpStream, permit: OwnedSemaphorePermit) -> Self {
+        Self { stream: Box::new(stream), speaks_h2: false, _permit: permit }
     }
 
-    pub fn tls(stream: TlsStream<TcpStream>, seat: OwnedSemaphorePermit) -> Self {
+    pub fn tls(stream: TlsStream<TcpStream>, permit: OwnedSemaphorePermit) -> Self {
         let speaks_h2 = stream.get_ref().1.alpn_protocol() == Some(crate::net::tls::ALPN_H2);
-        Self { stream: Box::new(stream), speaks_h2, _seat: seat }
+        Self { stream: Box::new(stream), speaks_h2, _permit: permit }
     }
 }
 
-impl Connection for Link {
+impl connect::Connection for Connection {
     fn connected(&self) -> Connected {
         let connected = Connected::new();
         if self.speaks_h2 { connected.negotiated_h2() } else { connected }
     }
 }
 
-impl AsyncRead for Link {
+impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, into)
     }
 }
 
-impl AsyncWrite for Link {
+impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }

@@ -10,7 +10,7 @@ use crate::outbound::{Error, Limits};
 
 /// What one run may still pass. When it is dropped, what is under way has lost its owner.
 #[derive(Debug)]
-pub struct Allowance {
+pub struct CallBudget {
     most_open: u32,
     most_calls: u32,
     most_bytes: u64,
@@ -24,14 +24,14 @@ struct Counted {
     bytes: AtomicU64,
 }
 
-impl Allowance {
+impl CallBudget {
     pub(super) fn new(limits: &Limits, most_open: Option<u32>) -> Self {
         let most_open = most_open.unwrap_or(u32::MAX);
         Self { most_open, most_calls: limits.calls, most_bytes: limits.passed, counted: Arc::default() }
     }
 
     /// Asked before each call: may there be another?
-    pub fn admit(&self) -> Result<Admitted, Error> {
+    pub fn admit(&self) -> Result<CallPermit, Error> {
         if self.counted.open.load(Relaxed) >= self.most_open {
             return Err(Error::TooManyOpen);
         }
@@ -39,25 +39,25 @@ impl Allowance {
             return Err(Error::TooManyCalls(self.most_calls));
         }
         self.counted.open.fetch_add(1, Relaxed);
-        Ok(Admitted { counted: self.counted.clone(), most_bytes: self.most_bytes })
+        Ok(CallPermit { counted: self.counted.clone(), most_bytes: self.most_bytes })
     }
 }
 
 /// A call under way, until dropped.
 #[derive(Debug)]
-pub struct Admitted {
+pub struct CallPermit {
     counted: Arc<Counted>,
     most_bytes: u64,
 }
 
-impl Admitted {
+impl CallPermit {
     /// Counts what passes.
-    pub(super) fn passes(&self) -> Passed {
-        Passed { counted: self.counted.clone(), most_bytes: self.most_bytes }
+    pub(super) fn passes(&self) -> ByteCounter {
+        ByteCounter { counted: self.counted.clone(), most_bytes: self.most_bytes }
     }
 }
 
-impl Drop for Admitted {
+impl Drop for CallPermit {
     fn drop(&mut self) {
         self.counted.open.fetch_sub(1, Relaxed);
     }
@@ -65,12 +65,12 @@ impl Drop for Admitted {
 
 /// The count of bytes, for one body.
 #[derive(Debug)]
-pub(super) struct Passed {
+pub(super) struct ByteCounter {
     counted: Arc<Counted>,
     most_bytes: u64,
 }
 
-impl Passed {
+impl ByteCounter {
     pub fn add(&self, bytes: usize) -> Result<(), Error> {
         let bytes = bytes as u64;
         let before = self.counted.bytes.fetch_add(bytes, Relaxed);
@@ -80,34 +80,34 @@ impl Passed {
 
 #[cfg(test)]
 mod tests {
-    use crate::outbound::allowance::*;
+    use crate::outbound::budget::*;
 
-    fn allowance(most_open: Option<u32>) -> Allowance {
-        Allowance::new(&Limits { calls: 3, passed: 10, ..Limits::default() }, most_open)
+    fn budget(most_open: Option<u32>) -> CallBudget {
+        CallBudget::new(&Limits { calls: 3, passed: 10, ..Limits::default() }, most_open)
     }
 
     #[test]
     fn calls_under_way_are_counted_until_they_are_over() {
-        let allowance = allowance(Some(1));
-        let first = allowance.admit().expect("the first");
-        assert_eq!(allowance.admit().expect_err("a second").code(), 13);
+        let budget = budget(Some(1));
+        let first = budget.admit().expect("the first");
+        assert_eq!(budget.admit().expect_err("a second").code(), 13);
         drop(first);
-        allowance.admit().expect("the next");
+        budget.admit().expect("the next");
     }
 
     #[test]
     fn a_run_may_call_so_often_and_no_more() {
-        let allowance = allowance(None);
+        let budget = budget(None);
         for _ in 0..3 {
-            allowance.admit().expect("one of three");
+            budget.admit().expect("one of three");
         }
-        assert_eq!(allowance.admit().expect_err("a fourth").code(), 13);
+        assert_eq!(budget.admit().expect_err("a fourth").code(), 13);
     }
 
     #[test]
     fn bytes_of_all_calls_are_counted_together() {
-        let allowance = allowance(None);
-        let (one, other) = (allowance.admit().expect("one"), allowance.admit().expect("another"));
+        let budget = budget(None);
+        let (one, other) = (budget.admit().expect("one"), budget.admit().expect("another"));
         one.passes().add(6).expect("six of ten");
         other.passes().add(4).expect("ten of ten");
         assert!(one.passes().add(1).is_err());

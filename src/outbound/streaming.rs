@@ -18,12 +18,12 @@ use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
-use crate::outbound::allowance::{Admitted, Allowance, Passed};
+use crate::outbound::budget::{ByteCounter, CallBudget, CallPermit};
 use crate::outbound::{Calls, Error, call, dial, policy, response};
 
 /// How long a guest is willing to wait. None of it can be more than the limits of all calls.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Patience {
+pub struct Timeouts {
     /// For a connection.
     pub connect: Option<Duration>,
     /// For the head of the answer.
@@ -33,36 +33,36 @@ pub struct Patience {
 }
 
 /// A request of a guest. Its target is an absolute URL.
-pub struct Streamed<B> {
+pub struct StreamingRequest<B> {
     /// The request.
     pub request: Request<B>,
     /// How long the guest waits.
-    pub patience: Patience,
-    /// Its run's allowance, which this call is not to outlive.
-    pub allowance: Weak<Allowance>,
+    pub timeouts: Timeouts,
+    /// Its run's budget, which this call is not to outlive.
+    pub budget: Weak<CallBudget>,
 }
 
 /// Sends the request and gives the answer.
-pub(super) async fn pass<B>(calls: &Arc<Calls>, streamed: Streamed<B>) -> Result<Response<Download>, Error>
+pub(super) async fn pass<B>(calls: &Arc<Calls>, streamed: StreamingRequest<B>) -> Result<Response<Download>, Error>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
-    let Streamed { request, patience, allowance } = streamed;
+    let StreamingRequest { request, timeouts, budget } = streamed;
     let (mut head, body) = request.into_parts();
     head.uri = destination(calls, &head.uri)?;
     if head.method == Method::CONNECT {
         return Err(Error::Tunnel);
     }
-    let admitted = allowance.upgrade().ok_or(Error::Stopped)?.admit()?;
+    let admitted = budget.upgrade().ok_or(Error::Stopped)?.admit()?;
     describe(&mut head.headers, &head.method, &body);
     let sent = Arc::new(AtomicU64::new(0));
-    let upload = Upload { body, owner: allowance, passed: admitted.passes(), sent: sent.clone() };
+    let upload = Upload { body, owner: budget, passed: admitted.passes(), sent: sent.clone() };
     let request = Request::from_parts(head, upload.boxed_unsync());
-    let exchange = dial::within(patience.connect, calls.pool.request(request));
-    let answer = answered(exchange, &sent, calls.limits.total.min(patience.head.unwrap_or(Duration::MAX))).await?;
+    let exchange = dial::within(timeouts.connect, calls.pool.request(request));
+    let answer = answered(exchange, &sent, calls.limits.total.min(timeouts.head.unwrap_or(Duration::MAX))).await?;
     response::check_headers(answer.headers(), &calls.limits)?;
-    let longest_pause = calls.limits.idle.min(patience.piece.unwrap_or(Duration::MAX));
+    let longest_pause = calls.limits.idle.min(timeouts.piece.unwrap_or(Duration::MAX));
     Ok(answer.map(|incoming| Download { incoming, longest_pause, timer: None, waiting: false, admitted }))
 }
 
@@ -108,8 +108,8 @@ pin_project! {
     struct Upload<B> {
         #[pin]
         body: B,
-        owner: Weak<Allowance>,
-        passed: Passed,
+        owner: Weak<CallBudget>,
+        passed: ByteCounter,
         sent: Arc<AtomicU64>,
     }
 }
@@ -156,7 +156,7 @@ pub struct Download {
     longest_pause: Duration,
     timer: Option<Pin<Box<Sleep>>>,
     waiting: bool,
-    admitted: Admitted,
+    admitted: CallPermit,
 }
 
 impl Download {
