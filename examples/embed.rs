@@ -15,7 +15,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 
 use wagi::config::{Config, Options, Source};
-use wagi::observe::Lines;
+use wagi::observe::LogWriter;
 use wagi::server::Peer;
 use wagi::startup;
 
@@ -23,7 +23,7 @@ use wagi::startup;
 async fn main() -> anyhow::Result<()> {
     let options = Options::new(Source::Manifest("examples/modules.toml".into()));
     let (config, mut problems) = Config::load(&options);
-    let gateway = startup::load(&config, &Lines::to(std::io::stderr())?, &mut problems).await?;
+    let gateway = startup::load(&config, &LogWriter::spawn(std::io::stderr())?, &mut problems).await?;
     for problem in &problems {
         eprintln!("{}", problem.render(false));
     }

@@ -13,6 +13,7 @@ pub mod cache;
 pub mod cgi;
 pub mod config;
 pub mod fetch;
+mod format;
 mod gateway;
 mod idle_timeout;
 mod net;
@@ -22,8 +23,7 @@ mod registry;
 mod route;
 mod runtime;
 pub mod server;
-mod spelling;
 pub mod startup;
 mod strings;
 
-pub use crate::gateway::{AnswerBody, BrokenOff, Gateway};
+pub use crate::gateway::{Gateway, ResponseAborted, ResponseBody};

@@ -11,8 +11,8 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Empty};
 
 use wagi::config::{Config, Diagnostic, Options, Source};
-use wagi::observe::Lines;
-use wagi::{AnswerBody, Gateway, startup};
+use wagi::observe::LogWriter;
+use wagi::{Gateway, ResponseBody, startup};
 
 /// A gateway that serves what `source` says, with its log thrown away behind its last buffer.
 pub async fn gateway(source: Source) -> Result<Gateway> {
@@ -21,7 +21,7 @@ pub async fn gateway(source: Source) -> Result<Gateway> {
 }
 
 async fn started(config: &Config, mut problems: Vec<Diagnostic>) -> Result<Gateway> {
-    let gateway = startup::load(config, &Lines::to(std::io::sink())?, &mut problems).await?;
+    let gateway = startup::load(config, &LogWriter::spawn(std::io::sink())?, &mut problems).await?;
     if let Some(problem) = problems.first() {
         bail!(problem.render(false));
     }
@@ -57,11 +57,11 @@ pub fn ask(gateway: &Gateway, path: &str) -> Response<Bytes> {
 
 /// Answers one request, and takes the body in.
 pub async fn answer_of(gateway: &Gateway, path: &str) -> Response<Bytes> {
-    let (head, body) = gateway.answer(request(path)).await.into_parts();
+    let (head, body) = gateway.handle(request(path)).await.into_parts();
     Response::from_parts(head, collect(body).await)
 }
 
-async fn collect(body: AnswerBody) -> Bytes {
+async fn collect(body: ResponseBody) -> Bytes {
     body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default()
 }
 

@@ -27,7 +27,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use wagi::config::{Config, Options, Source};
-use wagi::observe::Lines;
+use wagi::observe::LogWriter;
 use wagi::server::Server;
 use wagi::startup;
 
@@ -201,7 +201,7 @@ async fn gateway(directory: &std::path::Path, slow: SocketAddr) -> Result<Socket
     let mut options = Options::new(Source::Manifest(file("modules.toml")));
     options.listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let (config, mut problems) = Config::load(&options);
-    let gateway = startup::load(&config, &Lines::to(std::io::sink())?, &mut problems).await?;
+    let gateway = startup::load(&config, &LogWriter::spawn(std::io::sink())?, &mut problems).await?;
     if let Some(problem) = problems.first() {
         bail!(problem.render(false));
     }

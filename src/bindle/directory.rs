@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{BindleId, Diagnostic, Sha256};
 
 use crate::bindle::Source;
-use crate::spelling::sha256_hex;
+use crate::format::sha256_hex;
 
 /// A directory of standalone bindles.
 pub(crate) struct Directory {

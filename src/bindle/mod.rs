@@ -28,7 +28,7 @@ use crate::config::{
 use crate::bindle::directory::Directory;
 use crate::bindle::server::Server;
 use crate::cache::store::{Store, StoreError};
-use crate::spelling::sha256_hex;
+use crate::format::sha256_hex;
 
 /// Somewhere bindles are to be had. A new one is one more file with an implementation and an arm in `crate::bindle::fetch`.
 ///

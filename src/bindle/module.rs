@@ -17,7 +17,7 @@ use crate::config::{
 use crate::bindle::Source as _;
 use crate::bindle::server::{Server, ServerError};
 use crate::cache::store::{Store, StoreError};
-use crate::spelling::sha256_hex;
+use crate::format::sha256_hex;
 
 /// What is a program.
 const MODULE_TYPE: &str = "application/wasm";

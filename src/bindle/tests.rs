@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{BindleConfig, BindleLocation, Diagnostic, EntryConfig, ModuleRef};
 
 use crate::bindle::{Fetched, fetch};
-use crate::spelling::sha256_hex;
+use crate::format::sha256_hex;
 
 const ID: &str = "example.com/site/1.0.0";
 

@@ -7,7 +7,7 @@ use std::fs::{self, DirBuilder, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::spelling::hex;
+use crate::format::hex;
 
 /// Makes a directory and those above it for their owner alone, as far as they are not there.
 pub(crate) fn create(path: &Path) -> io::Result<()> {

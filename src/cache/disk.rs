@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256 as Hasher};
 
 use crate::cache::random_name;
 use crate::config::Sha256;
-use crate::spelling::hex;
+use crate::format::hex;
 
 /// A file that is being written. It is removed if it is not finished.
 pub(crate) struct Partial {

@@ -13,8 +13,8 @@ use percent_encoding::percent_decode_str;
 
 use crate::cgi::endpoint::{Endpoint, without_userinfo};
 use crate::cgi::request_headers::{HeaderFilter, PREFIX, text};
+use crate::format::{http_version, push_address, push_number};
 use crate::route::RoutePattern;
-use crate::spelling::{http_version, push_address, push_number};
 use crate::strings::StringBlock;
 
 /// The names an operator's variables cannot have.

@@ -12,7 +12,7 @@ mod response;
 mod response_body;
 mod response_start;
 
-pub use crate::gateway::response_body::{AnswerBody, BrokenOff};
+pub use crate::gateway::response_body::{ResponseAborted, ResponseBody};
 
 use std::convert::Infallible;
 use std::error::Error as StdError;
@@ -154,7 +154,7 @@ impl Gateway {
     }
 
     /// Answers one request. The client's address is taken from a [`Peer`] among the request's extensions.
-    pub async fn answer<B>(&self, request: Request<B>) -> Response<AnswerBody>
+    pub async fn handle<B>(&self, request: Request<B>) -> Response<ResponseBody>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
@@ -253,7 +253,7 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
-    type Response = Response<AnswerBody>;
+    type Response = Response<ResponseBody>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
@@ -263,6 +263,6 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let gateway = self.clone();
-        Box::pin(async move { Ok(gateway.answer(request).await) })
+        Box::pin(async move { Ok(gateway.handle(request).await) })
     }
 }

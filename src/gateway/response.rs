@@ -10,7 +10,7 @@ use crate::observe::Record;
 
 use crate::gateway::GuestRoute;
 use crate::gateway::failure::Failure;
-use crate::gateway::response_body::{AnswerBody, Rest};
+use crate::gateway::response_body::{ResponseBody, Rest};
 use crate::gateway::response_start::Opened;
 
 /// The methods that make sense to repeat a refused request with (RFC 9110 §15.5.6 wants some named).
@@ -24,16 +24,16 @@ const LONGEST_NOTE: usize = 120;
 const RETRY_SOON: HeaderValue = HeaderValue::from_static("1");
 
 /// The constant answer of the health check.
-pub(super) fn healthy(mut record: Box<Record>) -> Response<AnswerBody> {
+pub(super) fn healthy(mut record: Box<Record>) -> Response<ResponseBody> {
     record.answered(StatusCode::OK, "none");
-    Response::new(AnswerBody::known(Bytes::from_static(b"OK"), record))
+    Response::new(ResponseBody::known(Bytes::from_static(b"OK"), record))
 }
 
 /// An error status and nothing else.
-pub(super) fn refused(failure: &Failure, mut record: Box<Record>) -> Response<AnswerBody> {
+pub(super) fn refused(failure: &Failure, mut record: Box<Record>) -> Response<ResponseBody> {
     record.answered(failure.status(), failure.ending());
     record.reason = Some(failure.to_string());
-    let mut response = Response::new(AnswerBody::known(Bytes::new(), record));
+    let mut response = Response::new(ResponseBody::known(Bytes::new(), record));
     *response.status_mut() = failure.status();
     match failure {
         Failure::Busy | Failure::NoRoomForBody => response.headers_mut().insert(RETRY_AFTER, RETRY_SOON),
@@ -49,7 +49,7 @@ pub(super) fn answered(
     method: &Method,
     script: &GuestRoute,
     mut record: Box<Record>,
-) -> Response<AnswerBody> {
+) -> Response<ResponseBody> {
     let Opened { head, body, trailers, more, goes_on, stopped } = opened;
     record.answered(head.status, if stopped { "stopped" } else { "ok" });
     note_dropped(&head, &mut record);
@@ -63,9 +63,9 @@ pub(super) fn answered(
         Some(run) => {
             let length = claimed.filter(|_| script.speaks_http());
             let rest = Rest { printed: body, length, run, longest_pause: script.time_between_outputs };
-            AnswerBody::running(rest, record)
+            ResponseBody::running(rest, record)
         }
-        None => AnswerBody::known(body, record).with_trailers(trailers),
+        None => ResponseBody::known(body, record).with_trailers(trailers),
     };
     // RFC 9110 §9.3.2: the length a GET would have had. Only the guest can know it if it printed no body. §8.6: never
     // with a 204.

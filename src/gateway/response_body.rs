@@ -21,15 +21,15 @@ use crate::runtime::{Output, Run};
 use crate::gateway::failure::Failure;
 
 /// The body of an answer. Its record goes to the log when the body is dropped.
-pub struct AnswerBody {
+pub struct ResponseBody {
     content: Content,
     record: Option<Box<Record>>,
 }
 
 /// The transfer was cut because the guest failed behind its head; the log says how.
 #[derive(Debug, thiserror::Error)]
-#[error("the answer broke off")]
-pub struct BrokenOff;
+#[error("the response was aborted")]
+pub struct ResponseAborted;
 
 enum Content {
     Known(Bytes),
@@ -60,7 +60,7 @@ struct Running {
     waiting: bool,
 }
 
-impl AnswerBody {
+impl ResponseBody {
     pub(super) fn known(bytes: Bytes, record: Box<Record>) -> Self {
         Self { content: Content::Known(bytes), record: Some(record) }
     }
@@ -136,11 +136,14 @@ fn allowed(mut trailers: HeaderMap) -> HeaderMap {
     trailers
 }
 
-impl Body for AnswerBody {
+impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = BrokenOff;
+    type Error = ResponseAborted;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ResponseAborted>>> {
         let this = &mut *self;
         let polled = match &mut this.content {
             Content::Known(bytes) | Content::Ending(bytes, _) if !bytes.is_empty() => {
@@ -166,7 +169,7 @@ impl Body for AnswerBody {
         };
         Poll::Ready(match polled {
             None => None,
-            Some(Err(_)) => Some(Err(BrokenOff)),
+            Some(Err(_)) => Some(Err(ResponseAborted)),
             Some(Ok(frame)) => {
                 if let (Some(record), Some(bytes)) = (&mut this.record, frame.data_ref()) {
                     record.bytes += bytes.len() as u64;
@@ -190,7 +193,7 @@ impl Body for AnswerBody {
     }
 }
 
-impl AnswerBody {
+impl ResponseBody {
     fn note_end(&mut self, run: &Run, failure: Option<&Failure>) {
         let Some(record) = &mut self.record else { return };
         record.cpu_time = run.cpu_time();
@@ -199,7 +202,7 @@ impl AnswerBody {
     }
 }
 
-impl Drop for AnswerBody {
+impl Drop for ResponseBody {
     fn drop(&mut self) {
         if let Content::Running(running) = &mut self.content
             && let Some(run) = running.run.take()

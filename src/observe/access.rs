@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use http::{Method, StatusCode, Uri, Version};
 
 use crate::config::LogFormat;
-use crate::spelling::{http_version, push_address, push_number};
+use crate::format::{http_version, push_address, push_number};
 
-use crate::observe::lines::Lines;
+use crate::observe::log_writer::LogWriter;
 use crate::observe::{escape, time};
 
 /// What a route is called in the log.
@@ -27,13 +27,13 @@ pub struct RouteName {
 /// The log of requests.
 #[derive(Clone)]
 pub struct AccessLog {
-    lines: Option<Lines>,
+    lines: Option<LogWriter>,
     format: LogFormat,
 }
 
 impl AccessLog {
     /// A log in this format.
-    pub fn new(lines: Lines, format: LogFormat) -> Self {
+    pub fn new(lines: LogWriter, format: LogFormat) -> Self {
         Self { lines: Some(lines), format }
     }
 

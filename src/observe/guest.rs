@@ -14,12 +14,12 @@ use std::thread;
 use std::time::SystemTime;
 
 use crate::config::LogFormat;
+use crate::format::sha256_hex;
 use crate::runtime::ErrorLog;
-use crate::spelling::sha256_hex;
 
 use crate::observe::access::RouteName;
 use crate::observe::escape;
-use crate::observe::lines::Lines;
+use crate::observe::log_writer::LogWriter;
 
 /// The file that says which directory belongs to which route.
 const INDEX: &str = "index.tsv";
@@ -27,14 +27,14 @@ const INDEX: &str = "index.tsv";
 /// The log of one route's guests.
 pub struct GuestLog {
     name: Arc<RouteName>,
-    server_log: Lines,
+    server_log: LogWriter,
     format: LogFormat,
     file: Option<LogFile>,
 }
 
 impl GuestLog {
     /// A log for the guests of this route, in the server's log and, with one, in a file of its own.
-    pub fn new(name: Arc<RouteName>, server_log: Lines, format: LogFormat, file: Option<LogFile>) -> Self {
+    pub fn new(name: Arc<RouteName>, server_log: LogWriter, format: LogFormat, file: Option<LogFile>) -> Self {
         Self { name, server_log, format, file }
     }
 

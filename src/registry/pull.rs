@@ -14,8 +14,8 @@ use crate::cache::disk::sha256;
 use crate::cache::store::{Store, StoreError};
 use crate::cache::{NOTES, Note};
 use crate::config::{Arrival, Sha256};
+use crate::format::sha256_hex;
 use crate::net::progress::{Counted, Progress};
-use crate::spelling::sha256_hex;
 
 use crate::registry::api::Session;
 use crate::registry::client::Line;

@@ -5,9 +5,9 @@
 
 pub use crate::runtime::is_component;
 
+use crate::format::sha256_hex;
 use crate::runtime;
 use crate::runtime::{EngineConfig, PreinitializeError, Preinitialized, Runtime};
-use crate::spelling::sha256_hex;
 
 /// As much memory as a 32-bit module can have: nobody shares the machine with what a command runs.
 const MEMORY: usize = 4 << 30;

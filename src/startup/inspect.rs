@@ -6,10 +6,10 @@
 use std::sync::Arc;
 
 use crate::config::Limits;
+use crate::format::sha256_hex;
 use crate::route::Discovered;
 use crate::runtime;
 use crate::runtime::{Contents, ContentsError, EngineConfig, Form, Grants, ROUTES, Runtime, Volumes};
-use crate::spelling::sha256_hex;
 
 use crate::startup::discover::sub_routes;
 

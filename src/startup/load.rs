@@ -14,8 +14,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::config::{Arrival, EntryConfig, ModuleRef, Preparation, Sha256};
+use crate::format::sha256_hex;
 use crate::runtime::{CodeOrigin, Program, Runtime, TrustedCode, is_precompiled};
-use crate::spelling::sha256_hex;
 
 use crate::startup::refusal::LoadError;
 

@@ -19,7 +19,7 @@ use crate::cgi::Endpoint;
 use crate::config::{Config, Diagnostic};
 use crate::gateway::Gateway;
 use crate::net::roots::TrustError;
-use crate::observe::{AccessLog, Lines};
+use crate::observe::{AccessLog, LogWriter};
 use crate::runtime;
 use crate::runtime::{EngineConfig, Runtime};
 
@@ -50,7 +50,7 @@ pub enum Error {
 
 /// Makes the gateway. What is wrong with the configuration's entries is added to `problems`; if an error is among them,
 /// the gateway is not complete and must not serve.
-pub async fn load(config: &Config, log: &Lines, problems: &mut Vec<Diagnostic>) -> Result<Gateway, Error> {
+pub async fn load(config: &Config, log: &LogWriter, problems: &mut Vec<Diagnostic>) -> Result<Gateway, Error> {
     if let Some(bindle) = &config.bindle {
         let problem = Diagnostic::error(format!("bindle `{}` has not been fetched", bindle.id));
         problems.push(problem.help("call `fetch::complete` between `Config::load` and `startup::load`"));

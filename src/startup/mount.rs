@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use crate::cgi::RouteVariables;
 use crate::config::{AllowedHosts, Config, Diagnostic, EntryConfig, Key, LogFormat};
 use crate::gateway::{GuestRoute, ModulePlaces, Target};
-use crate::observe::{GuestLog, Lines, LogDirectory, RouteName};
+use crate::observe::{GuestLog, LogDirectory, LogWriter, RouteName};
 use crate::outbound;
 use crate::outbound::Network;
 use crate::route::{Discovered, RoutePattern, RouteTable, discovery};
@@ -34,7 +34,7 @@ struct Given {
 
 /// The table of routes while it is being made.
 pub(super) struct Mounting<'a> {
-    log: &'a Lines,
+    log: &'a LogWriter,
     format: LogFormat,
     log_directory: Option<LogDirectory>,
     network: Option<Network>,
@@ -46,7 +46,7 @@ pub(super) struct Mounting<'a> {
 }
 
 impl<'a> Mounting<'a> {
-    pub fn new(config: &Config, log: &'a Lines, problems: &'a mut Vec<Diagnostic>) -> Result<Self, Error> {
+    pub fn new(config: &Config, log: &'a LogWriter, problems: &'a mut Vec<Diagnostic>) -> Result<Self, Error> {
         let create = |path: &std::path::PathBuf| {
             LogDirectory::create(path).map_err(|source| Error::LogDirectory { path: path.clone(), source })
         };

@@ -101,7 +101,7 @@ fn futures_core_chunks(chunks: &[&'static str]) -> Chunks {
 }
 
 async fn send_unsized(running: &Running, body: Chunks) -> u16 {
-    running.gateway().answer(Request::post("/stdin").body(body).unwrap()).await.status().as_u16()
+    running.gateway().handle(Request::post("/stdin").body(body).unwrap()).await.status().as_u16()
 }
 
 #[tokio::test]

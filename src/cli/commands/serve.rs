@@ -9,7 +9,7 @@ use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 
 use wagi::config::{Config, Diagnostic, LogFormat, Options};
-use wagi::observe::Lines;
+use wagi::observe::LogWriter;
 use wagi::server::{Server, Signals};
 use wagi::{Gateway, fetch, startup};
 
@@ -24,7 +24,7 @@ const DEFAULT_EVENTS: &str = "warn,wagi=info,wasmtime_wasi=error,wasmtime_intern
 /// Serves until it is asked to stop, or does what `--check` asks for.
 pub fn run_to_end(options: &Options) -> anyhow::Result<ExitCode> {
     let bars = Bars::on_stderr();
-    let log = Lines::to(bars.stderr()).context("cannot start the log")?;
+    let log = LogWriter::spawn(bars.stderr()).context("cannot start the log")?;
     observe_events(&log, options.log_format);
     allow_all_descriptors();
     let runtime = runtime()?;
@@ -35,7 +35,7 @@ pub fn run_to_end(options: &Options) -> anyhow::Result<ExitCode> {
     ended
 }
 
-async fn run(options: &Options, log: &Lines, bars: &Bars) -> anyhow::Result<ExitCode> {
+async fn run(options: &Options, log: &LogWriter, bars: &Bars) -> anyhow::Result<ExitCode> {
     let (mut config, mut problems) = Config::load(options);
     // The files of a bindle are there as long as this is: until the server stops.
     let store = fetch::complete(&mut config, &mut problems, bars.shared()).await;
@@ -82,7 +82,7 @@ async fn serve(config: &Config, gateway: Gateway) -> anyhow::Result<()> {
     }
 }
 
-fn observe_events(log: &Lines, format: LogFormat) {
+fn observe_events(log: &LogWriter, format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_EVENTS));
     let log = log.clone();
     let events = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(move || log.clone());

@@ -12,7 +12,7 @@ use futures_util::FutureExt as _;
 use wasmtime::{ExternType, Instance, Module, Store, UpdateDeadline, Val};
 use wasmtime_wizer::{InstanceState, ModuleContext, SnapshotVal, ValType, Wizer};
 
-use crate::spelling::sha256_hex;
+use crate::format::sha256_hex;
 
 use crate::runtime::code::initializer;
 use crate::runtime::code::initializer::{Exited, Initializing};

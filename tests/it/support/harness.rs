@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use wagi::Gateway;
 use wagi::config::{Config, Options, Source};
-use wagi::observe::Lines;
+use wagi::observe::LogWriter;
 use wagi::server::Peer;
 use wagi::startup;
 
@@ -27,7 +27,7 @@ pub struct Test {
 pub struct Running {
     gateway: Gateway,
     log: Log,
-    lines: Lines,
+    lines: LogWriter,
     _directory: TempDir,
 }
 
@@ -138,7 +138,7 @@ impl Test {
     pub async fn try_start(self) -> (Option<Running>, String) {
         std::fs::write(self.directory.path().join("modules.toml"), &self.manifest).expect("a file can be written");
         let log = Log::default();
-        let lines = Lines::to(log.clone()).expect("a thread can be started");
+        let lines = LogWriter::spawn(log.clone()).expect("a thread can be started");
         let (config, mut problems) = Config::load(&self.options);
         let gateway = startup::load(&config, &lines, &mut problems).await.expect("an engine");
         let failed = problems.iter().any(|problem| problem.is_error());
@@ -166,7 +166,7 @@ impl Running {
     pub async fn send(&self, request: Request<Bytes>) -> Answer {
         let (mut parts, body) = request.into_parts();
         parts.extensions.insert(Peer { address: SocketAddr::from(([192, 168, 0, 1], 4321)) });
-        let response = self.gateway.answer(Request::from_parts(parts, Full::new(body))).await;
+        let response = self.gateway.handle(Request::from_parts(parts, Full::new(body))).await;
         let (parts, mut body) = response.into_parts();
         let (mut read, mut cut) = (Vec::new(), false);
         while let Some(frame) = body.frame().await {

@@ -20,7 +20,7 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// A log that takes lines without blocking. Clones write to the same place.
 #[derive(Clone)]
-pub struct Lines {
+pub struct LogWriter {
     shared: Arc<Shared>,
 }
 
@@ -43,9 +43,9 @@ impl Shared {
     }
 }
 
-impl Lines {
+impl LogWriter {
     /// Starts the thread that writes to `destination`.
-    pub fn to(destination: impl Write + Send + 'static) -> io::Result<Self> {
+    pub fn spawn(destination: impl Write + Send + 'static) -> io::Result<Self> {
         let shared = Arc::new(Shared { waiting: Mutex::default(), changed: Condvar::new() });
         let for_thread = shared.clone();
         thread::Builder::new().name("wagi-log".into()).spawn(move || write_out(&for_thread, destination))?;
@@ -108,7 +108,7 @@ fn write_out(shared: &Shared, mut destination: impl Write) {
 }
 
 /// For `tracing_subscriber`, which writes each event in one piece.
-impl Write for Lines {
+impl Write for LogWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.push(bytes);
         Ok(bytes.len())
@@ -121,7 +121,7 @@ impl Write for Lines {
 
 #[cfg(test)]
 mod tests {
-    use crate::observe::lines::*;
+    use crate::observe::log_writer::*;
 
     #[derive(Clone, Default)]
     struct Memory(Arc<Mutex<Vec<u8>>>);
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn lines_are_written_in_order() {
         let memory = Memory::default();
-        let lines = Lines::to(memory.clone()).unwrap();
+        let lines = LogWriter::spawn(memory.clone()).unwrap();
         for line in ["one\n", "two\n", "three\n"] {
             lines.push(line.as_bytes());
         }
@@ -162,7 +162,7 @@ mod tests {
                 Ok(())
             }
         }
-        let lines = Lines::to(Stuck).unwrap();
+        let lines = LogWriter::spawn(Stuck).unwrap();
         let line = vec![b'x'; 1 << 20];
         for _ in 0..20 {
             lines.push(&line);

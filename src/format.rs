@@ -62,7 +62,7 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::spelling::*;
+    use crate::format::*;
 
     #[test]
     fn addresses_and_numbers_read_as_std_writes_them() {
