@@ -22,8 +22,8 @@ use crate::runtime::code::contents::{Form, PAGE};
 use crate::runtime::code::engine_cache::EngineCache;
 use crate::runtime::code::precompiled::TrustedCode;
 use crate::runtime::engine::MemorySize;
-use crate::runtime::engine::module_engine::Modules;
-use crate::runtime::instance::guest::Code;
+use crate::runtime::guest::Code;
+use crate::runtime::module_engine::Modules;
 use crate::runtime::{Error, Program, Runtime, engine, is_component};
 
 /// Where the code of a program came from.

@@ -16,9 +16,8 @@ use http_body_util::combinators::UnsyncBoxBody;
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::{Error, WasiBody};
 
-use crate::runtime::OutputLimit;
-use crate::runtime::component::response_state::Answer;
-use crate::runtime::instance::run::Ending;
+use crate::runtime::instance::ending::{Ending, OutputLimit};
+use crate::runtime::instance::response_state::Answer;
 use crate::runtime::instance::stdio::{Pipes, Refused};
 
 /// The body of a request, with an error that ends it if it breaks off.

@@ -11,7 +11,7 @@ use wasmtime::{Result, Store};
 use wasmtime_wasi::{p2, p3};
 
 use crate::runtime::component::state::State;
-use crate::runtime::instance::run::Ending;
+use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::stdio::Pipes;
 
 /// Runs a command of WASI 0.2 to its end.

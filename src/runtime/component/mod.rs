@@ -14,20 +14,16 @@
 //! | `command` | how is it run like a module? |
 //! | `service` | how is it asked over HTTP? |
 //! | `body` | how do bodies get in and out of it? |
-//! | `answer` | what has it said of its answer that is not bytes? |
 //! | `outgoing` | how does it call somebody else? |
 
 pub(in crate::runtime) mod body;
 pub(in crate::runtime) mod command;
 pub(in crate::runtime) mod imports;
 pub(in crate::runtime) mod outgoing;
-pub(in crate::runtime) mod response_state;
 pub(in crate::runtime) mod service;
 pub(in crate::runtime) mod state;
 
 pub use crate::runtime::component::body::RequestBody;
-pub(in crate::runtime) use crate::runtime::component::response_state::Answer;
-pub use crate::runtime::component::response_state::{Head, Trailers};
 pub use crate::runtime::component::service::ComponentRequest;
 
 use std::sync::Arc;
@@ -37,11 +33,11 @@ use wasmtime::{Cache, Engine, Store};
 use wasmtime_wasi::{p2 as cli2, p3 as cli3};
 use wasmtime_wasi_http::{p2 as http2, p3 as http3};
 
-use crate::runtime::Error;
 use crate::runtime::engine;
 use crate::runtime::engine::EngineConfig;
-use crate::runtime::instance::guest::Grants;
-use crate::runtime::instance::run::Ending;
+use crate::runtime::error::Error;
+use crate::runtime::instance::ending::Ending;
+use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::stdio::Pipes;
 use crate::strings::StringBlock;
 

@@ -11,7 +11,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, Result, WasiBody, WasiHttpHooks}
 
 use crate::outbound;
 use crate::outbound::{CallBudget, Client, ErrorKind, StreamingRequest, Timeouts};
-use crate::runtime::instance::state::Outbound;
+use crate::runtime::instance::grants::Outbound;
 
 /// The most of a body that is taken from a guest at a time. wasmtime-wasi-http holds two such pieces for each body that is
 /// being written, and a guest may be writing many.

@@ -19,11 +19,12 @@ use wasmtime_wasi_http::{WasiHttpView, p3};
 
 use crate::runtime::component::Linked;
 use crate::runtime::component::body::{Answered, Pump, RequestBody, Upload, WaitsFor};
-use crate::runtime::component::response_state::Answer;
 use crate::runtime::component::state::State;
+use crate::runtime::guest::Guest;
 use crate::runtime::instance::cpu_time::Meter;
-use crate::runtime::instance::guest::Guest;
-use crate::runtime::instance::run::{Ending, Run};
+use crate::runtime::instance::ending::Ending;
+use crate::runtime::instance::response_state::Answer;
+use crate::runtime::instance::run::Run;
 use crate::runtime::instance::stdio::{Pipes, Stderr};
 
 /// A request for a component.

@@ -12,10 +12,10 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::runtime::component::outgoing::Outgoing;
-use crate::runtime::instance::guest::Grants;
+use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::memory::MemoryBudget;
-use crate::runtime::instance::state::{RANDOM_PER_CALL, SinceStart};
 use crate::runtime::instance::stdio::Pipes;
+use crate::runtime::wasi::state::{RANDOM_PER_CALL, SinceStart};
 use crate::runtime::wasi::streams::{Errors, Input, Output};
 
 /// The most resources a guest may hold, volumes apart: files, each one of the server's, but also streams, header fields

@@ -16,8 +16,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use wasmtime::Engine;
 
-use crate::runtime::instance::cpu_time::Ticker;
-use crate::runtime::instance::run::Ending;
+use crate::runtime::engine::ticker::Ticker;
+use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::stdio::Pipes;
 
 /// The lowest priority there is; asking for it needs no privilege.

@@ -5,7 +5,7 @@
 //! microseconds; where the address space for the pool is not to be had, they are allocated on demand.
 
 pub(in crate::runtime) mod executors;
-pub(in crate::runtime) mod module_engine;
+pub(in crate::runtime) mod ticker;
 
 use wasmtime::{Cache, Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result};
 

@@ -4,18 +4,14 @@
 //! new epoch the [`Meter`] decides: go on, give way (its slice is over, see `lanes`), or stop (its CPU limit is reached).
 //! Only time spent inside a poll of the guest counts, so waiting for input or a timer costs a guest nothing.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use wasmtime::{Engine, EngineWeak, Result, UpdateDeadline};
+use wasmtime::{Result, UpdateDeadline};
 
-use crate::runtime::CpuTimeUsedUp;
-
-/// How often the epoch moves on, and so the length of a time slice: short beside what a person notices, long beside
-/// what a tick costs.
-pub const TICK: Duration = Duration::from_millis(5);
+use crate::runtime::engine::ticker::TICK;
+use crate::runtime::instance::ending::CpuTimeUsedUp;
 
 /// What a guest may compute in one go on the threads that serve everybody.
 const SLICE: Duration = TICK;
@@ -133,34 +129,6 @@ impl Meter {
     /// The CPU time used so far.
     pub fn used(&self) -> Duration {
         Duration::from_nanos(self.used.load(Relaxed))
-    }
-}
-
-/// Moves the epochs of engines on until it is dropped.
-pub(in crate::runtime) struct Ticker(Arc<Mutex<Vec<EngineWeak>>>);
-
-impl Ticker {
-    /// Starts the thread.
-    pub fn start(engine: &Engine) -> std::io::Result<Self> {
-        let engines = Arc::new(Mutex::new(vec![engine.weak()]));
-        let watched = Arc::downgrade(&engines);
-        thread::Builder::new().name("wagi-epoch".into()).spawn(move || {
-            while let Some(engines) = watched.upgrade() {
-                for engine in engines.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-                    if let Some(engine) = engine.upgrade() {
-                        engine.increment_epoch();
-                    }
-                }
-                drop(engines);
-                thread::sleep(TICK);
-            }
-        })?;
-        Ok(Self(engines))
-    }
-
-    /// From now on this engine's epoch moves on, too.
-    pub fn add(&self, engine: &Engine) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(engine.weak());
     }
 }
 

@@ -10,54 +10,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::task::JoinHandle;
-use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
-use wasmtime_wasi::I32Exit;
 
-use crate::runtime::component::{Answer, Head, Trailers};
 use crate::runtime::engine::executors::Lanes;
+use crate::runtime::instance::ending::Ending;
+use crate::runtime::instance::output::Output;
+use crate::runtime::instance::response_state::Answer;
 use crate::runtime::instance::stdio::Pipes;
-use crate::runtime::{CpuTimeUsedUp, OutputLimit, StdinFailed};
-
-/// How a guest ended.
-#[derive(Debug)]
-pub enum Ending {
-    /// Its entry point returned, or it exited with code 0.
-    Succeeded,
-    /// It exited with another code.
-    Exited(i32),
-    /// It trapped; the text says on what and where.
-    Trapped(String),
-    /// It used up its CPU time.
-    CpuTimeUsedUp,
-    /// It printed more than it may.
-    OutputLimitReached,
-    /// The request body could not be read to its end.
-    InputFailed(io::Error),
-    /// It gave no answer, or an incomplete one; the text says how. Only components that are asked over `wasi:http`.
-    NotAnswered(String),
-    /// It could not be started; the text says why.
-    NotStarted(String),
-    /// There was no instance, memory or stack left to start it with.
-    NoRoom,
-}
-
-/// What a run yields next. Heads, trailers and the end of an answer are known only of components that are asked over
-/// `wasi:http`; all that other guests say is bytes.
-#[derive(Debug)]
-pub enum Output {
-    /// The head of the answer.
-    Head(Box<Head>),
-    /// More of what the guest prints, or of the body of its answer; never empty.
-    Bytes(Bytes),
-    /// The trailer fields of the answer.
-    Trailers(Trailers),
-    /// The answer is complete, though the guest goes on.
-    Complete,
-    /// The guest has ended and all it printed has been taken.
-    Ended(Ending),
-}
 
 pub(in crate::runtime) type GuestFuture = Pin<Box<dyn Future<Output = Ending> + Send>>;
 
@@ -200,58 +159,4 @@ impl Drop for Run {
             guest.abort();
         }
     }
-}
-
-impl Ending {
-    /// A start function may trap or exit like any other; everything else is the host's reason for not making an instance.
-    pub(in crate::runtime) fn of_start(error: wasmtime::Error) -> Self {
-        match Self::from(error) {
-            Self::Trapped(reason) => Self::NotStarted(reason),
-            ending => ending,
-        }
-    }
-}
-
-impl From<wasmtime::Error> for Ending {
-    fn from(error: wasmtime::Error) -> Self {
-        if let Some(exit) = error.downcast_ref::<I32Exit>() {
-            return if exit.0 == 0 { Self::Succeeded } else { Self::Exited(exit.0) };
-        }
-        if error.is::<PoolConcurrencyLimitError>() {
-            return Self::NoRoom;
-        }
-        if error.is::<CpuTimeUsedUp>() {
-            return Self::CpuTimeUsedUp;
-        }
-        if error.is::<OutputLimit>() {
-            return Self::OutputLimitReached;
-        }
-        match error.downcast::<StdinFailed>() {
-            Ok(StdinFailed(error)) => Self::InputFailed(error),
-            Err(error) => Self::Trapped(describe(&error)),
-        }
-    }
-}
-
-/// The innermost functions named in the log when a guest traps, and how much of a name: a module may hold any.
-const FRAMES_NAMED: usize = 5;
-const LONGEST_NAME: usize = 100;
-
-/// One line: the reason, and the innermost functions that were running.
-fn describe(error: &wasmtime::Error) -> String {
-    let reason = match error.downcast_ref::<Trap>() {
-        Some(trap) => trap.to_string(),
-        None => error.root_cause().to_string(),
-    };
-    let frames: Vec<String> = error
-        .downcast_ref::<WasmBacktrace>()
-        .map(|backtrace| {
-            let name = |frame: &wasmtime::FrameInfo| {
-                let name = frame.func_name().map(|name| name.chars().take(LONGEST_NAME).collect());
-                name.unwrap_or_else(|| format!("function {}", frame.func_index()))
-            };
-            backtrace.frames().iter().take(FRAMES_NAMED).map(name).collect()
-        })
-        .unwrap_or_default();
-    if frames.is_empty() { reason } else { format!("{reason}, in {}", frames.join(" < ")) }
 }

@@ -12,7 +12,7 @@ use wasmtime::{Caller, Extern, ExternType, Linker, Module, Result};
 use crate::outbound;
 use crate::outbound::{Error, Request};
 
-use crate::runtime::instance::state::State;
+use crate::runtime::wasi::state::State;
 
 const MODULE: &str = "wasi_experimental_http";
 

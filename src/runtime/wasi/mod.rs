@@ -4,5 +4,6 @@ pub(in crate::runtime) mod experimental_http;
 pub(in crate::runtime) mod preview1;
 #[cfg(test)]
 mod preview1_tests;
+pub(in crate::runtime) mod state;
 pub(in crate::runtime) mod streams;
 pub(in crate::runtime) mod timers;

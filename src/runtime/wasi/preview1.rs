@@ -17,10 +17,10 @@ use wiggle::{GuestError, GuestMemory, GuestPtr, GuestType};
 use crate::strings::StringBlock;
 
 use crate::runtime::instance::cpu_time::Verdict;
-use crate::runtime::instance::state::{State, split};
+use crate::runtime::instance::ending::{CpuTimeUsedUp, OutputLimit, StdinFailed};
 use crate::runtime::instance::stdio::Refused;
+use crate::runtime::wasi::state::{State, split};
 use crate::runtime::wasi::timers;
-use crate::runtime::{CpuTimeUsedUp, OutputLimit, StdinFailed};
 
 /// The name guests import these functions under.
 pub(in crate::runtime) const MODULE: &str = "wasi_snapshot_preview1";

@@ -13,8 +13,8 @@ use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
 
 use crate::runtime::instance::cpu_time::Meter;
 use crate::runtime::instance::memory::MemoryBudget;
-use crate::runtime::instance::state::{State, Volumes};
 use crate::runtime::instance::stdio::{ErrorLog, Pipes, Stderr};
+use crate::runtime::wasi::state::State;
 use crate::runtime::*;
 
 const ARGUMENTS: [&str; 3] = ["/program", "", "a=b c"];

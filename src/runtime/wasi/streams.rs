@@ -16,6 +16,7 @@ use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdinStream, StdoutStream};
 use wasmtime_wasi::p2::{InputStream, OutputStream, Pollable, StreamError, StreamResult};
 
+use crate::runtime::instance::ending::{OutputLimit, StdinFailed};
 use crate::runtime::instance::stdio::{OUTPUT_IN_FLIGHT, Pipes, Refused};
 
 /// Descriptor 0.
@@ -77,7 +78,7 @@ impl AsyncRead for Input {
         let mut stdin = self.0.stdin();
         ready!(stdin.poll_ready(cx));
         if let Some(error) = stdin.take_failure() {
-            self.0.fail(crate::runtime::StdinFailed(error));
+            self.0.fail(StdinFailed(error));
             return Poll::Ready(Err(broken_pipe()));
         }
         into.put_slice(&stdin.take(into.remaining()));
@@ -90,7 +91,7 @@ impl AsyncWrite for Output {
         ready!(self.0.stdout().poll_room(cx));
         Poll::Ready(self.0.print(bytes).map_err(|refused| {
             if refused == Refused::LimitReached {
-                self.0.fail(crate::runtime::OutputLimit);
+                self.0.fail(OutputLimit);
             }
             broken_pipe()
         }))
@@ -131,7 +132,7 @@ impl InputStream for Input {
     fn read(&mut self, size: usize) -> StreamResult<Bytes> {
         let mut stdin = self.0.stdin();
         if let Some(error) = stdin.take_failure() {
-            return Err(StreamError::Trap(crate::runtime::StdinFailed(error).into()));
+            return Err(StreamError::Trap(StdinFailed(error).into()));
         }
         let bytes = stdin.take(size);
         if bytes.is_empty() && size > 0 && stdin.at_end() { Err(StreamError::Closed) } else { Ok(bytes) }
@@ -163,7 +164,7 @@ impl OutputStream for Output {
 fn refusal(refused: Refused) -> StreamError {
     match refused {
         Refused::Closed => StreamError::LastOperationFailed(broken_pipe().into()),
-        Refused::LimitReached => StreamError::Trap(crate::runtime::OutputLimit.into()),
+        Refused::LimitReached => StreamError::Trap(OutputLimit.into()),
     }
 }
 

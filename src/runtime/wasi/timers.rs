@@ -11,8 +11,8 @@ use wasmtime_wasi::p1::types::{
 };
 use wasmtime_wasi::p1::wasi_snapshot_preview1 as fallback;
 
-use crate::runtime::instance::state::{State, split};
 use crate::runtime::wasi::preview1::{Answer, MODULE, at, clock_time, write};
+use crate::runtime::wasi::state::{State, split};
 
 /// The longest list of subscriptions answered here.
 const TIMERS_PER_CALL: u32 = 64;

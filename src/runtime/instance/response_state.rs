@@ -7,14 +7,8 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use crate::runtime::instance::run::Output;
+use crate::runtime::instance::output::{Head, Output, Trailers};
 use crate::runtime::instance::stdio::Pipes;
-
-/// The head of an answer.
-pub type Head = http::response::Parts;
-
-/// The trailer fields of an answer.
-pub type Trailers = http::HeaderMap;
 
 /// What is said about one answer, and how far that has been heard.
 #[derive(Default)]

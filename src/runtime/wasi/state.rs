@@ -3,20 +3,19 @@
 //! One [`State`] per store, made at the start of a run and dropped with it. What most guests never use, wasmtime-wasi's
 //! context above all, is built when it is first asked for.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use wasmtime::{Caller, Extern, Memory, Result};
-use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1;
-use wasmtime_wasi::{FsPerms, HostMonotonicClock, WasiCtxBuilder, WasiView};
+use wasmtime_wasi::{HostMonotonicClock, WasiCtxBuilder, WasiView};
 use wiggle::GuestMemory;
 
-use crate::outbound::{Client, Sessions};
+use crate::outbound::Sessions;
 use crate::strings::StringBlock;
 
+use crate::runtime::instance::grants::{Outbound, Volumes};
 use crate::runtime::instance::memory::MemoryBudget;
 use crate::runtime::instance::stdio::Pipes;
 use crate::runtime::wasi::streams::{Errors, Input, Output};
@@ -29,51 +28,6 @@ pub(in crate::runtime) const MEMORY: &str = "memory";
 
 /// The most random bytes one call may ask for, as in our own `random_get`.
 pub(in crate::runtime) const RANDOM_PER_CALL: u64 = 1 << 20;
-
-/// The directories a script may see, opened once at start and shared by all its guests.
-#[derive(Clone, Default)]
-pub struct Volumes {
-    opened: WasiFilesystemCtx,
-    count: usize,
-}
-
-impl Volumes {
-    /// Opens host directories in order, so that descriptor 3 is the first of them. Each is guest path, host path, and
-    /// whether it is read-only. The error names the index of the one that cannot be opened.
-    pub fn open<'a>(
-        directories: impl IntoIterator<Item = (&'a str, &'a PathBuf, bool)>,
-    ) -> Result<Self, (usize, std::io::Error)> {
-        let mut builder = WasiCtxBuilder::new();
-        let mut count = 0;
-        for (guest_path, host_path, read_only) in directories {
-            let permissions = if read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite };
-            builder
-                .preopened_dir(host_path, guest_path, permissions)
-                .map_err(|error| (count, error.downcast().unwrap_or_else(std::io::Error::other)))?;
-            count += 1;
-        }
-        Ok(Self { opened: builder.build().filesystem().clone(), count })
-    }
-
-    /// As wasmtime-wasi has them.
-    pub(in crate::runtime) fn opened(&self) -> WasiFilesystemCtx {
-        self.opened.clone()
-    }
-
-    /// How many there are.
-    pub(in crate::runtime) fn count(&self) -> usize {
-        self.count
-    }
-}
-
-/// The way out of a script that may call others.
-#[derive(Clone)]
-pub struct Outbound {
-    /// Whom it may call, and the connections to them.
-    pub client: Client,
-    /// How many answers a guest may hold open; any number without.
-    pub most_open: Option<u32>,
-}
 
 /// What the host keeps for one guest.
 pub(in crate::runtime) struct State {
@@ -135,7 +89,7 @@ impl State {
 
     /// Whether the guest can have no descriptor but the standard streams: nothing was mounted, nothing ever opened.
     pub fn has_no_files(&self) -> bool {
-        self.volumes.count == 0 && self.wasi.is_none()
+        self.volumes.count() == 0 && self.wasi.is_none()
     }
 
     /// From now on this is the memory that host calls read and write.
@@ -168,8 +122,8 @@ impl State {
             }
             let mut wasi = builder.build_p1();
             let view = wasi.ctx();
-            *view.ctx.filesystem() = volumes.opened.clone();
-            view.table.set_max_capacity(HANDLES + volumes.count);
+            *view.ctx.filesystem() = volumes.opened();
+            view.table.set_max_capacity(HANDLES + volumes.count());
             Box::new(wasi)
         });
         // Its calls use this allowance up, and only those it links itself renew it.

@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use wasmtime::{Cache, Engine, InstancePre, Linker, Module, Store};
 
-use crate::runtime::Error;
 use crate::runtime::engine;
 use crate::runtime::engine::{EngineConfig, MemorySize};
-use crate::runtime::instance::state::{State, Volumes};
+use crate::runtime::error::Error;
+use crate::runtime::instance::grants::Volumes;
 use crate::runtime::instance::{cpu_time, memory, stdio};
+use crate::runtime::wasi::state::State;
 use crate::runtime::wasi::{experimental_http, preview1};
 
 /// An engine for modules, and what it offers to them.

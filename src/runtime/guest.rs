@@ -4,7 +4,6 @@
 //! point, limits and grants: one per route. Starting one makes a fresh instance in a fresh store, every time.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use wasmtime::{ExternType, FuncType, InstancePre, Module, ModuleExport, Store};
 
@@ -13,10 +12,13 @@ use crate::strings::StringBlock;
 use crate::runtime::component::Linked;
 use crate::runtime::engine::executors::Lanes;
 use crate::runtime::instance::cpu_time::Meter;
+use crate::runtime::instance::ending::Ending;
+use crate::runtime::instance::grants::Grants;
+use crate::runtime::instance::invocation::Invocation;
 use crate::runtime::instance::memory::MemoryBudget;
-use crate::runtime::instance::run::{Ending, GuestFuture, Run};
-use crate::runtime::instance::state::{MEMORY, Outbound, State, Volumes};
-use crate::runtime::instance::stdio::{ErrorLog, InputStream, Pipes, Stderr};
+use crate::runtime::instance::run::{GuestFuture, Run};
+use crate::runtime::instance::stdio::{Pipes, Stderr};
+use crate::runtime::wasi::state::{MEMORY, State};
 
 /// What a reactor exports to be called once before anything else.
 const INITIALIZE: &str = "_initialize";
@@ -39,29 +41,6 @@ pub struct Program {
 pub(in crate::runtime) enum Code {
     Module(InstancePre<State>),
     Component(Linked),
-}
-
-/// What a guest may use and what it is given, the same for each of its runs.
-#[derive(Clone)]
-pub struct Grants {
-    /// The directories it sees.
-    pub volumes: Volumes,
-    /// Whom it may call; nobody without.
-    pub outbound: Option<Outbound>,
-    /// The operator's variables, for those that are asked over HTTP; all others get theirs with each invocation.
-    pub environment: Arc<[(String, String)]>,
-    /// Where its stderr goes; dropped without.
-    pub log: Option<Arc<dyn ErrorLog>>,
-    /// CPU time.
-    pub cpu_time: Duration,
-    /// Bytes in all its memories together.
-    pub memory: usize,
-    /// Elements in all its tables together.
-    pub table_elements: usize,
-    /// Bytes it may print, head included; unlimited without.
-    pub output: Option<u64>,
-    /// Bytes of stderr that are kept per run.
-    pub stderr: usize,
 }
 
 /// Why a script cannot be entered as asked.
@@ -106,10 +85,10 @@ impl Program {
     pub fn guest(&self, entry: &str, grants: Grants) -> Result<Guest, EntryError> {
         let calls = match &self.code {
             Code::Module(linked) => {
-                let function = crate::runtime::instance::guest::entry(linked.module(), entry)?;
+                let function = crate::runtime::guest::entry(linked.module(), entry)?;
                 let initialize = match entry {
                     START | INITIALIZE | ROUTES => None,
-                    _ => crate::runtime::instance::guest::entry(linked.module(), INITIALIZE).ok(),
+                    _ => crate::runtime::guest::entry(linked.module(), INITIALIZE).ok(),
                 };
                 [initialize, Some(function)]
             }
@@ -162,19 +141,6 @@ pub struct Guest {
     /// Whether it is entered at all; of a module that shows in `calls`.
     entered: bool,
     grants: Grants,
-}
-
-/// The inputs of one call.
-#[derive(Default)]
-pub struct Invocation {
-    /// argv.
-    pub arguments: StringBlock,
-    /// The environment, as `NAME=VALUE`.
-    pub environment: StringBlock,
-    /// The request body; none is the same as an empty one.
-    pub stdin: Option<InputStream>,
-    /// The number the log knows the request by.
-    pub request: u64,
 }
 
 impl Guest {
