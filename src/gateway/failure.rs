@@ -103,11 +103,11 @@ impl Failure {
             Ending::Succeeded => return None,
             Ending::Exited(code) => Self::Exited(code),
             Ending::Trapped(reason) => Self::Trapped(reason),
-            Ending::NotAnswered(reason) => Self::NotAnswered(reason),
+            Ending::NoResponse(reason) => Self::NotAnswered(reason),
             Ending::NotStarted(reason) => Self::NotStarted(reason),
             Ending::CpuTimeUsedUp => Self::CpuTime,
             Ending::OutputLimitReached => Self::OutputLimit,
-            Ending::NoRoom => Self::Busy,
+            Ending::PoolExhausted => Self::Busy,
             Ending::InputFailed(error) => Self::of_body(&error),
         })
     }

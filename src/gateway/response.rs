@@ -55,7 +55,7 @@ pub(super) fn answered(
     note_dropped(&head, &mut record);
     if let Some(run) = goes_on {
         record.cpu_time = run.cpu_time();
-        run.let_finish(script.time_between_outputs);
+        run.detach(script.time_between_outputs);
     }
     let (status, claimed, mut headers) = (head.status, head.content_length, head.headers);
     let body = match more {

@@ -161,7 +161,7 @@ impl Body for ResponseBody {
                     this.note_end(&run, failure);
                     // A guest that goes on behind a complete answer may; there is nothing left of one that has ended.
                     if failure.is_none() {
-                        run.let_finish(longest_pause);
+                        run.detach(longest_pause);
                     }
                 }
                 polled

@@ -10,8 +10,8 @@ use wasmtime::{ExternType, FuncType, InstancePre, Module, ModuleExport, Store};
 use crate::strings::StringBlock;
 
 use crate::runtime::component::Linked;
-use crate::runtime::engine::executors::Lanes;
-use crate::runtime::instance::cpu_time::Meter;
+use crate::runtime::engine::executors::Executors;
+use crate::runtime::instance::cpu_time::CpuTimer;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::invocation::Invocation;
@@ -33,7 +33,7 @@ pub const ROUTES: &str = "_routes";
 #[derive(Clone)]
 pub struct Program {
     pub(in crate::runtime) code: Code,
-    pub(in crate::runtime) lanes: Arc<Lanes>,
+    pub(in crate::runtime) executors: Arc<Executors>,
 }
 
 /// Code of either kind.
@@ -149,7 +149,7 @@ impl Guest {
     pub fn start<P: Send + 'static>(&self, invocation: Invocation, permit: P) -> Run {
         let grants = &self.grants;
         let stderr = Stderr::new(grants.log.clone(), invocation.request, grants.stderr);
-        let pipes = Arc::new(Pipes::new(invocation.stdin, grants.output, stderr, Meter::new(grants.cpu_time)));
+        let pipes = Arc::new(Pipes::new(invocation.stdin, grants.output, stderr, CpuTimer::new(grants.cpu_time)));
         let strings = (invocation.arguments, invocation.environment);
         let guest = match &self.program.code {
             Code::Module(linked) => self.start_module(linked, &pipes, strings, permit),
@@ -161,7 +161,7 @@ impl Guest {
                 })
             }
         };
-        Run::new(guest, pipes, self.program.lanes.clone())
+        Run::new(guest, pipes, self.program.executors.clone())
     }
 
     fn start_module<P: Send + 'static>(
@@ -200,8 +200,8 @@ impl Guest {
     }
 
     /// Where it runs.
-    pub(in crate::runtime) fn lanes(&self) -> Arc<Lanes> {
-        self.program.lanes.clone()
+    pub(in crate::runtime) fn executors(&self) -> Arc<Executors> {
+        self.program.executors.clone()
     }
 
     /// Whether it is asked over HTTP. All others have the contract of CGI.
@@ -216,7 +216,7 @@ fn store(linked: &InstancePre<State>, state: State, transfer: usize) -> Store<St
     // Whatever a host call copies has to fit into the guest as well.
     store.set_hostcall_fuel(transfer);
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(|context| context.data().pipes.meter.at_new_epoch());
+    store.epoch_deadline_callback(|context| context.data().pipes.cpu_timer.update_deadline());
     store
 }
 

@@ -13,7 +13,7 @@ mod instance;
 mod module_engine;
 mod wasi;
 
-pub use crate::runtime::code::contents::{Contents, ContentsError, Extern, Form, contents};
+pub use crate::runtime::code::module_info::{Encoding, Extern, ModuleInfo, ParseError};
 pub use crate::runtime::code::precompiled::{TrustError, TrustedCode, is_precompiled};
 pub use crate::runtime::code::preinitialize::{PreinitializeError, Preinitialized};
 pub use crate::runtime::code::{CodeOrigin, ahead_of_time};
@@ -33,30 +33,31 @@ use std::sync::Arc;
 use wasmtime::Module;
 use wasmtime::component::Component;
 
-use crate::runtime::code::Keeping;
+use crate::runtime::code::CodeCache;
 use crate::runtime::engine::MemorySize;
-use crate::runtime::engine::executors::Lanes;
+use crate::runtime::engine::executors::Executors;
+use crate::runtime::engine::once::TryOnceLock;
 use crate::runtime::guest::Code;
-use crate::runtime::module_engine::{Lazily, Modules};
+use crate::runtime::module_engine::ModuleEngine;
 
 /// The engine, what it offers to guests, and the threads that keep it going.
 pub struct Runtime {
-    small: Arc<Modules>,
-    large: Lazily<Modules>,
-    components: Lazily<component::Host>,
-    lanes: Arc<Lanes>,
-    keeping: Keeping,
+    small: Arc<ModuleEngine>,
+    large: TryOnceLock<ModuleEngine>,
+    components: TryOnceLock<component::ComponentEngine>,
+    executors: Arc<Executors>,
+    code_cache: CodeCache,
     config: EngineConfig,
 }
 
 impl Runtime {
     /// Starts the engine.
     pub fn new(config: &EngineConfig) -> Result<Self, Error> {
-        let keeping = Keeping::open(config.cache.as_ref());
-        let small = Arc::new(Modules::new(config, MemorySize::Small, keeping.engine_cache())?);
-        let lanes = Arc::new(Lanes::start(&small.engine).map_err(Error::Threads)?);
-        let (large, components) = (Lazily::default(), Lazily::default());
-        Ok(Self { small, large, components, lanes, keeping, config: config.clone() })
+        let code_cache = CodeCache::open(config.cache.as_ref());
+        let small = Arc::new(ModuleEngine::new(config, MemorySize::Small, code_cache.engine_cache())?);
+        let executors = Arc::new(Executors::start(&small.engine).map_err(Error::Threads)?);
+        let (large, components) = (TryOnceLock::default(), TryOnceLock::default());
+        Ok(Self { small, large, components, executors, code_cache, config: config.clone() })
     }
 
     /// Compiles a module or a component, binary or text, with the SHA-256 `digest`, and links it. Takes as long as it is
@@ -64,36 +65,37 @@ impl Runtime {
     pub fn compile(&self, bytes: &[u8], digest: &str) -> Result<(Program, CodeOrigin), Error> {
         if is_component(bytes) {
             let components = self.components()?;
-            let (component, origin) = self.keeping.code::<Component>(&components.engine, bytes, digest)?;
+            let (component, origin) = self.code_cache.code::<Component>(&components.engine, bytes, digest)?;
             Ok((self.program(Code::Component(components.link(&component)?)), origin))
         } else {
-            // What cannot be read here, the compiler will say what is wrong with.
-            let memory = contents(bytes).map_or(0, |contents| contents.memory);
+            // If the bytes cannot be parsed, the compiler reports what is wrong with them.
+            let memory = ModuleInfo::parse(bytes).map_or(0, |info| info.minimum_memory);
             let modules = self.modules(MemorySize::of(memory))?;
-            let (module, origin) = self.keeping.code::<Module>(&modules.engine, bytes, digest)?;
+            let (module, origin) = self.code_cache.code::<Module>(&modules.engine, bytes, digest)?;
             Ok((self.program(Code::Module(modules.link(&module)?)), origin))
         }
     }
 
     fn program(&self, code: Code) -> Program {
-        Program { code, lanes: self.lanes.clone() }
+        Program { code, executors: self.executors.clone() }
     }
 
-    fn modules(&self, size: MemorySize) -> Result<Arc<Modules>, Error> {
+    fn modules(&self, size: MemorySize) -> Result<Arc<ModuleEngine>, Error> {
         match size {
             MemorySize::Small => Ok(self.small.clone()),
-            MemorySize::Large => self.large.or_make(|| {
-                let modules = Modules::new(&self.config, size, self.keeping.engine_cache())?;
-                self.lanes.serve(&modules.engine);
+            MemorySize::Large => self.large.get_or_try_init(|| {
+                let modules = ModuleEngine::new(&self.config, size, self.code_cache.engine_cache())?;
+                self.executors.serve(&modules.engine);
                 Ok(modules)
             }),
         }
     }
 
-    fn components(&self) -> Result<Arc<component::Host>, Error> {
-        self.components.or_make(|| {
-            let host = component::Host::new(&self.config, self.keeping.engine_cache()).map_err(Error::Engine)?;
-            self.lanes.serve(&host.engine);
+    fn components(&self) -> Result<Arc<component::ComponentEngine>, Error> {
+        self.components.get_or_try_init(|| {
+            let host =
+                component::ComponentEngine::new(&self.config, self.code_cache.engine_cache()).map_err(Error::Engine)?;
+            self.executors.serve(&host.engine);
             Ok(host)
         })
     }

@@ -4,7 +4,7 @@
 //! for a large one, to ask the system which pages were written to. How it is done is a matter of the engine, so there is one
 //! for modules with small memories and, once there is such a module, one for the others. The code is the same for both.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use wasmtime::{Cache, Engine, InstancePre, Linker, Module, Store};
 
@@ -17,12 +17,12 @@ use crate::runtime::wasi::state::State;
 use crate::runtime::wasi::{experimental_http, preview1};
 
 /// An engine for modules, and what it offers to them.
-pub(in crate::runtime) struct Modules {
+pub(in crate::runtime) struct ModuleEngine {
     pub engine: Engine,
     linker: Linker<State>,
 }
 
-impl Modules {
+impl ModuleEngine {
     /// Makes the engine.
     pub fn new(config: &EngineConfig, size: MemorySize, cache: Option<&Cache>) -> Result<Self, Error> {
         let engine = engine::for_modules(config, size, cache).map_err(Error::Engine)?;
@@ -57,7 +57,7 @@ impl Modules {
             State::new(
                 Default::default(),
                 Default::default(),
-                Arc::new(stdio::Pipes::new(None, None, stdio::Stderr::new(None, 0, 0), cpu_time::Meter::default())),
+                Arc::new(stdio::Pipes::new(None, None, stdio::Stderr::new(None, 0, 0), cpu_time::CpuTimer::default())),
                 memory::MemoryBudget::new(0, 0),
                 Volumes::default(),
                 None,
@@ -65,27 +65,5 @@ impl Modules {
             ),
         );
         imports.iter().map(|(module, name)| self.linker.get(&mut store, module, name).is_ok()).collect()
-    }
-}
-
-/// What is made when it is first needed.
-pub(in crate::runtime) struct Lazily<T>(Mutex<Option<Arc<T>>>);
-
-impl<T> Default for Lazily<T> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<T> Lazily<T> {
-    /// What there is, or else what is made now.
-    pub fn or_make(&self, make: impl FnOnce() -> Result<T, Error>) -> Result<Arc<T>, Error> {
-        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(made) = &*made {
-            return Ok(made.clone());
-        }
-        let new = Arc::new(make()?);
-        *made = Some(new.clone());
-        Ok(new)
     }
 }

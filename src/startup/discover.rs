@@ -92,10 +92,10 @@ fn failure(ending: Option<Ending>) -> Option<String> {
         None => "did not return in time".to_owned(),
         Some(Ending::Exited(code)) => format!("exited with code {code}"),
         Some(Ending::Trapped(reason)) => format!("trapped: {reason}"),
-        Some(Ending::NotStarted(reason) | Ending::NotAnswered(reason)) => reason,
+        Some(Ending::NotStarted(reason) | Ending::NoResponse(reason)) => reason,
         Some(Ending::CpuTimeUsedUp) => "used up its CPU time".to_owned(),
         Some(Ending::OutputLimitReached) => format!("printed more than {LONGEST_LIST} bytes"),
-        Some(Ending::NoRoom) => "found no room".to_owned(),
+        Some(Ending::PoolExhausted) => "found no room".to_owned(),
         Some(Ending::InputFailed(error)) => error.to_string(),
     })
 }

@@ -1,6 +1,6 @@
 //! What is a module, and how can it be served?
 //!
-//! What a start would find out about it, without a configuration: its contents, which of its imports are provided, whether it
+//! What a start would find out about it, without a configuration: its imports and exports, which of its imports are provided, whether it
 //! compiles, and which sub-routes it declares, for which it is run as a start would run it. Asked by `wagi inspect`.
 
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::config::Limits;
 use crate::format::sha256_hex;
 use crate::route::Discovered;
 use crate::runtime;
-use crate::runtime::{Contents, ContentsError, EngineConfig, Form, Grants, ROUTES, Runtime, Volumes};
+use crate::runtime::{Encoding, EngineConfig, Grants, ModuleInfo, ParseError, ROUTES, Runtime, Volumes};
 
 use crate::startup::discover::sub_routes;
 
@@ -46,39 +46,39 @@ pub struct Item {
 }
 
 /// Looks at a module or component, binary or text. Compiles and runs it.
-pub async fn inspect(bytes: Vec<u8>) -> Result<Inspection, ContentsError> {
-    let contents = runtime::contents(&bytes)?;
-    let mut inspection = Inspection::new(&contents);
-    inspection.run(&contents, bytes).await;
+pub async fn inspect(bytes: Vec<u8>) -> Result<Inspection, ParseError> {
+    let info = ModuleInfo::parse(&bytes)?;
+    let mut inspection = Inspection::new(&info);
+    inspection.run(&info, bytes).await;
     Ok(inspection)
 }
 
 impl Inspection {
-    fn new(contents: &Contents) -> Self {
+    fn new(info: &ModuleInfo) -> Self {
         let item =
             |found: &runtime::Extern| Item { module: found.module.clone(), name: found.name.clone(), kind: found.kind };
-        let entry_points = contents.exports.iter().filter(|export| export.is_plain_function && export.name != ROUTES);
+        let entry_points = info.exports.iter().filter(|export| export.is_entry_point && export.name != ROUTES);
         Self {
-            kind: kind(contents),
-            is_text: contents.is_text,
-            imports: contents.imports.iter().map(|import| (item(import), None)).collect(),
-            exports: contents.exports.iter().map(item).collect(),
+            kind: kind(info),
+            is_text: info.is_text,
+            imports: info.imports.iter().map(|import| (item(import), None)).collect(),
+            exports: info.exports.iter().map(item).collect(),
             entry_points: entry_points.map(|export| export.name.clone()).collect(),
-            memory: (contents.memory, contents.largest_memory),
+            memory: (info.minimum_memory, info.maximum_memory),
             sub_routes: None,
             problems: Vec::new(),
         }
     }
 
     /// Finds out what only the engine knows, with the limits that hold when nothing else is said.
-    async fn run(&mut self, contents: &Contents, bytes: Vec<u8>) {
+    async fn run(&mut self, info: &ModuleInfo, bytes: Vec<u8>) {
         let limits = Limits::default();
         let runtime = match Runtime::new(&EngineConfig::for_one(limits.memory, limits.table_elements)) {
             Ok(runtime) => Arc::new(runtime),
             Err(error) => return self.problem(&error),
         };
-        if contents.form == Form::Module {
-            let names: Vec<_> = contents.imports.iter().map(|import| (&*import.module, &*import.name)).collect();
+        if info.encoding == Encoding::Module {
+            let names: Vec<_> = info.imports.iter().map(|import| (&*import.module, &*import.name)).collect();
             for ((_, is_provided), found) in self.imports.iter_mut().zip(runtime.provides(&names)) {
                 *is_provided = Some(found);
             }
@@ -123,14 +123,14 @@ fn below(declared: Discovered) -> (String, String) {
 }
 
 /// What a module or component is for, by what it exports.
-fn kind(contents: &Contents) -> &'static str {
-    let exports = |prefix: &str| contents.exports.iter().any(|export| export.name.starts_with(prefix));
-    match contents.form {
-        Form::Module => "module",
-        Form::Component if exports("wasi:http/handler@0.3.") => "component, wasi:http 0.3",
-        Form::Component if exports("wasi:http/incoming-handler@0.2.") => "component, wasi:http 0.2",
-        Form::Component if exports("wasi:cli/run@") => "component, wasi:cli",
-        Form::Component => "component, of another world",
+fn kind(info: &ModuleInfo) -> &'static str {
+    let exports = |prefix: &str| info.exports.iter().any(|export| export.name.starts_with(prefix));
+    match info.encoding {
+        Encoding::Module => "module",
+        Encoding::Component if exports("wasi:http/handler@0.3.") => "component, wasi:http 0.3",
+        Encoding::Component if exports("wasi:http/incoming-handler@0.2.") => "component, wasi:http 0.2",
+        Encoding::Component if exports("wasi:cli/run@") => "component, wasi:cli",
+        Encoding::Component => "component, of another world",
     }
 }
 

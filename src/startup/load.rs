@@ -228,7 +228,7 @@ impl Loader<'_> {
         }
         let made = self.once((&content.digest, Preparation::Precompiled), || {
             let program = self.runtime.load(&code).map_err(|error| LoadError::Unusable(Arc::new(error)))?;
-            Ok((program, Some(CodeOrigin::Given)))
+            Ok((program, Some(CodeOrigin::Precompiled)))
         })?;
         Ok((content, made))
     }
@@ -276,8 +276,8 @@ impl Loader<'_> {
 fn word(code: Option<CodeOrigin>) -> &'static str {
     match code {
         Some(CodeOrigin::Compiled) => "compiled",
-        Some(CodeOrigin::Kept) => "cached",
-        Some(CodeOrigin::Given) => "precompiled",
+        Some(CodeOrigin::Cached) => "cached",
+        Some(CodeOrigin::Precompiled) => "precompiled",
         None => "shared",
     }
 }

@@ -59,7 +59,7 @@ impl Watch<'_> {
     /// Where the code came from that was compiled in this turn.
     pub fn origin(&self) -> CodeOrigin {
         if self.cache.cache_hits() > self.before.0 {
-            return CodeOrigin::Kept;
+            return CodeOrigin::Cached;
         }
         if self.cache.cache_misses() == self.before.1 {
             tracing::info!("compiled code is not kept: another server is just writing it, or there is no room for it");

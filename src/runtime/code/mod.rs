@@ -3,9 +3,9 @@
 //! From where compiled code is kept, if it is there, else from the compiler; or the operator has it made ahead of time.
 
 pub(in crate::runtime) mod cache;
-pub(in crate::runtime) mod contents;
 pub(in crate::runtime) mod engine_cache;
 pub(in crate::runtime) mod initializer;
+pub(in crate::runtime) mod module_info;
 pub(in crate::runtime) mod precompiled;
 pub(in crate::runtime) mod preinitialize;
 
@@ -18,12 +18,12 @@ use crate::cache::Exposure;
 use crate::config::CompilationCache;
 
 use crate::runtime::code::cache::{CacheError, CompiledCode, MachineCode};
-use crate::runtime::code::contents::{Form, PAGE};
 use crate::runtime::code::engine_cache::EngineCache;
+use crate::runtime::code::module_info::{Encoding, PAGE_SIZE};
 use crate::runtime::code::precompiled::TrustedCode;
 use crate::runtime::engine::MemorySize;
 use crate::runtime::guest::Code;
-use crate::runtime::module_engine::Modules;
+use crate::runtime::module_engine::ModuleEngine;
 use crate::runtime::{Error, Program, Runtime, engine, is_component};
 
 /// Where the code of a program came from.
@@ -32,13 +32,13 @@ pub enum CodeOrigin {
     /// It was compiled now.
     Compiled,
     /// An earlier start compiled it.
-    Kept,
-    /// The operator had it compiled.
-    Given,
+    Cached,
+    /// The operator had it compiled ahead of time.
+    Precompiled,
 }
 
 /// Where compiled code is kept between starts, for all engines.
-pub(in crate::runtime) enum Keeping {
+pub(in crate::runtime) enum CodeCache {
     Nowhere,
     /// In the engine's own cache, for which the operator has a file.
     Engine(EngineCache),
@@ -46,7 +46,7 @@ pub(in crate::runtime) enum Keeping {
     Directory(CompiledCode),
 }
 
-impl Keeping {
+impl CodeCache {
     /// Opens what the configuration names. What cannot be used is done without.
     pub fn open(asked: Option<&CompilationCache>) -> Self {
         match asked {
@@ -72,7 +72,7 @@ impl Keeping {
             }
             Self::Directory(kept) => {
                 if let Some(code) = kept.find(digest, engine) {
-                    return Ok((code, CodeOrigin::Kept));
+                    return Ok((code, CodeOrigin::Cached));
                 }
                 let code = compile()?;
                 let written = code.serialized().map_err(std::io::Error::other);
@@ -138,10 +138,10 @@ impl Runtime {
             let component = precompiled::load_component(&components.engine, code).map_err(refused)?;
             Code::Component(components.link(&component)?)
         } else {
-            let load = |modules: &Modules| precompiled::load(&modules.engine, code).map_err(refused);
+            let load = |modules: &ModuleEngine| precompiled::load(&modules.engine, code).map_err(refused);
             let module = load(&self.small)?;
             let pages = module.resources_required().max_initial_memory_size.unwrap_or_default();
-            Code::Module(match MemorySize::of(pages.saturating_mul(PAGE)) {
+            Code::Module(match MemorySize::of(pages.saturating_mul(PAGE_SIZE)) {
                 MemorySize::Small => self.small.link(&module)?,
                 MemorySize::Large => {
                     let modules = self.modules(MemorySize::Large)?;
@@ -155,10 +155,10 @@ impl Runtime {
 
 /// The ahead-of-time code of a module or component, binary or text, for the engine of any server.
 pub fn ahead_of_time(bytes: &[u8]) -> Result<Vec<u8>, Error> {
-    let engine = |form| engine::for_compiling(form).map_err(Error::Engine);
+    let engine = |encoding| engine::for_compiling(encoding).map_err(Error::Engine);
     let code = match is_component(bytes) {
-        true => engine(Form::Component)?.precompile_component(bytes),
-        false => engine(Form::Module)?.precompile_module(bytes),
+        true => engine(Encoding::Component)?.precompile_component(bytes),
+        false => engine(Encoding::Module)?.precompile_module(bytes),
     };
     code.map_err(Error::Compile)
 }

@@ -83,7 +83,7 @@ impl Runtime {
         let (context, instrumented) =
             sheltered(|| wizer.instrument(&binary)).map_err(PreinitializeError::Unsupported)?;
         let digest_of_it = sha256_hex(&instrumented);
-        let (module, _) = self.keeping.code::<Module>(&self.small.engine, &instrumented, &digest_of_it)?;
+        let (module, _) = self.code_cache.code::<Module>(&self.small.engine, &instrumented, &digest_of_it)?;
         let name = initializer_of(&module)?;
         wizer.init_func(name);
         if matches!(module.get_export(RESUME), Some(ExternType::Func(_))) {

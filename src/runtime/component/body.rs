@@ -117,8 +117,8 @@ impl Pump {
             match &mut self.stage {
                 Stage::Waiting(answered) => match ready!(Pin::new(answered).poll(cx)) {
                     Ok(Ok(response)) => self.begin(response),
-                    Ok(Err(reason)) => return Poll::Ready(Err(Ending::NotAnswered(reason))),
-                    Err(_) => return Poll::Ready(Err(Ending::NotAnswered("it gave none".into()))),
+                    Ok(Err(reason)) => return Poll::Ready(Err(Ending::NoResponse(reason))),
+                    Err(_) => return Poll::Ready(Err(Ending::NoResponse("it gave none".into()))),
                 },
                 Stage::Sending { body, rest } if rest.is_empty() => {
                     let frame = ready!(Pin::new(body).poll_frame(cx));
@@ -163,7 +163,7 @@ impl Pump {
             },
             // Who announces a length for HEAD and sends nothing has not sent too little.
             Some(Err(error)) if !self.bodiless => {
-                return Err(Ending::NotAnswered(format!("its answer broke off: {error}")));
+                return Err(Ending::NoResponse(format!("its answer broke off: {error}")));
             }
             Some(Err(_)) | None => {
                 (self.stage, self.done) = (Stage::Done, None);

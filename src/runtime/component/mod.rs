@@ -89,7 +89,7 @@ fn block_end(text: &[u8]) -> Option<usize> {
 }
 
 /// The engine for components, and what it offers to them.
-pub(in crate::runtime) struct Host {
+pub(in crate::runtime) struct ComponentEngine {
     pub engine: Engine,
     linker: Linker<State>,
 }
@@ -113,7 +113,7 @@ const SERVED: [(&str, Make); 4] = [
 
 type Make = fn(InstancePre<State>) -> wasmtime::Result<Linked>;
 
-impl Host {
+impl ComponentEngine {
     /// Makes the engine for components.
     pub fn new(config: &EngineConfig, cache: Option<&Cache>) -> wasmtime::Result<Self> {
         let engine = engine::for_components(config, cache)?;
@@ -158,7 +158,7 @@ impl Linked {
         store.set_hostcall_fuel(transfer);
         store.set_max_component_handles(HANDLES);
         store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|context| context.data().pipes.meter.at_new_epoch());
+        store.epoch_deadline_callback(|context| context.data().pipes.cpu_timer.update_deadline());
         store
     }
 

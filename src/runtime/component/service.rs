@@ -21,7 +21,7 @@ use crate::runtime::component::Linked;
 use crate::runtime::component::body::{Answered, Pump, RequestBody, Upload, WaitsFor};
 use crate::runtime::component::state::State;
 use crate::runtime::guest::Guest;
-use crate::runtime::instance::cpu_time::Meter;
+use crate::runtime::instance::cpu_time::CpuTimer;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::response_state::Answer;
 use crate::runtime::instance::run::Run;
@@ -44,7 +44,7 @@ impl Guest {
         let linked = self.component().filter(|linked| linked.speaks_http())?.clone();
         let grants = self.grants();
         let stderr = Stderr::new(grants.log.clone(), incoming.request, grants.stderr);
-        let pipes = Arc::new(Pipes::new(None, grants.output, stderr, Meter::new(grants.cpu_time)));
+        let pipes = Arc::new(Pipes::new(None, grants.output, stderr, CpuTimer::new(grants.cpu_time)));
         let answer = Arc::new(Answer::default());
         let store = linked.store(State::of_service(grants, &pipes), grants.memory);
         let bodiless = incoming.head.method == http::Method::HEAD;
@@ -63,7 +63,7 @@ impl Guest {
                 Linked::Command2(_) | Linked::Command3(_) => Ending::Succeeded,
             }
         });
-        Some(Run::new(guest, pipes, self.lanes()).answering(answer))
+        Some(Run::new(guest, pipes, self.executors()).answering(answer))
     }
 }
 
@@ -156,8 +156,8 @@ async fn drive(mut pump: Pump, call: impl Future<Output = (Store<State>, Result<
                 // Most guests that hear that their answer has gone out are done: once more, before they are moved.
                 Poll::Ready(Ok(())) if !std::mem::replace(&mut passed_on, true) => continue,
                 Poll::Pending if over.is_some() => match pump.waits_for() {
-                    Some(WaitsFor::Head) => Poll::Ready(Ending::NotAnswered("it returned without one".into())),
-                    Some(WaitsFor::Body) => Poll::Ready(Ending::NotAnswered("it returned before its end".into())),
+                    Some(WaitsFor::Head) => Poll::Ready(Ending::NoResponse("it returned without one".into())),
+                    Some(WaitsFor::Body) => Poll::Ready(Ending::NoResponse("it returned before its end".into())),
                     Some(WaitsFor::Client) | None => Poll::Pending,
                 },
                 _ => Poll::Pending,

@@ -24,12 +24,12 @@ use crate::runtime::instance::stdio::Pipes;
 const LOWEST_PRIORITY: i32 = 19;
 
 /// What keeps guests going: the ticker that ends slices, and the runtime for those that compute for long.
-pub(in crate::runtime) struct Lanes {
+pub(in crate::runtime) struct Executors {
     slow: Option<Runtime>,
     ticker: Ticker,
 }
 
-impl Lanes {
+impl Executors {
     /// Starts the threads of the slow lane, one per core, and the ticker.
     pub fn start(engine: &Engine) -> io::Result<Self> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -55,7 +55,7 @@ impl Lanes {
         F: Future + Send + 'static,
         F::Output: Send,
     {
-        pipes.meter.move_to_slow_lane();
+        pipes.cpu_timer.move_to_background();
         Some(self.slow.as_ref()?.spawn(Metered { guest, pipes }))
     }
 
@@ -77,7 +77,7 @@ impl Lanes {
     }
 }
 
-impl Drop for Lanes {
+impl Drop for Executors {
     fn drop(&mut self) {
         // A runtime may be dropped from within another one only this way.
         if let Some(runtime) = self.slow.take() {
@@ -93,7 +93,7 @@ fn lower_priority() {
 }
 
 pin_project! {
-    /// A guest whose polls are charged to its meter.
+    /// A guest whose polls are charged to its cpu_timer.
     struct Metered<F> {
         #[pin]
         guest: F,
@@ -106,9 +106,9 @@ impl<F: Future> Future for Metered<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        this.pipes.meter.enter();
+        this.pipes.cpu_timer.enter();
         let polled = this.guest.poll(cx);
-        this.pipes.meter.leave();
+        this.pipes.cpu_timer.leave();
         polled
     }
 }

@@ -5,13 +5,14 @@
 //! microseconds; where the address space for the pool is not to be had, they are allocated on demand.
 
 pub(in crate::runtime) mod executors;
+pub(in crate::runtime) mod once;
 pub(in crate::runtime) mod ticker;
 
 use wasmtime::{Cache, Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result};
 
 use crate::config::{CompilationCache, GatewayLimits};
 
-use crate::runtime::code::contents::Form;
+use crate::runtime::code::module_info::Encoding;
 
 /// What the operator's configuration says about the engine.
 #[derive(Clone)]
@@ -99,11 +100,11 @@ pub(in crate::runtime) fn for_components(config: &EngineConfig, cache: Option<&C
 }
 
 /// Makes an engine that only compiles, for any server's: what differs between theirs does not change the code.
-pub(in crate::runtime) fn for_compiling(form: Form) -> Result<Engine> {
+pub(in crate::runtime) fn for_compiling(encoding: Encoding) -> Result<Engine> {
     let config = EngineConfig::for_one(0, 0);
-    Engine::new(&match form {
-        Form::Module => modules(&config, None),
-        Form::Component => components(&config, None),
+    Engine::new(&match encoding {
+        Encoding::Module => modules(&config, None),
+        Encoding::Component => components(&config, None),
     })
 }
 

@@ -1,7 +1,7 @@
 //! How much time has a guest used, and is its time slice over?
 //!
 //! Wasm code looks at its engine's epoch at every loop and call; a ticker thread moves the epochs on. When a guest meets a
-//! new epoch the [`Meter`] decides: go on, give way (its slice is over, see `lanes`), or stop (its CPU limit is reached).
+//! new epoch the [`CpuTimer`] decides: go on, give way (its slice is over, see `executors`), or stop (its CPU limit is reached).
 //! Only time spent inside a poll of the guest counts, so waiting for input or a timer costs a guest nothing.
 
 use std::sync::LazyLock;
@@ -19,7 +19,7 @@ const SLICE: Duration = TICK;
 /// What it may compute there altogether: one that rests for a moment between slices is no better for its neighbours.
 const SLICES_IN_PLACE: u32 = 8;
 
-/// The clock behind [`Meter`]: monotonic nanoseconds since first use.
+/// The clock behind [`CpuTimer`]: monotonic nanoseconds since first use.
 fn now() -> u64 {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX)
@@ -33,7 +33,7 @@ fn thread_time() -> u64 {
 
 /// What a guest that meets a new epoch has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::runtime) enum Verdict {
+pub(in crate::runtime) enum EpochAction {
     /// Go on: the epoch moved, but this guest has not had its slice yet.
     Continue,
     /// Give way to others, then go on.
@@ -45,7 +45,7 @@ pub(in crate::runtime) enum Verdict {
 /// The time one guest has used. Written by whoever polls the guest, read by its epoch callback on the same thread and by
 /// the log at the end.
 #[derive(Debug, Default)]
-pub(in crate::runtime) struct Meter {
+pub(in crate::runtime) struct CpuTimer {
     limit: u64,
     used: AtomicU64,
     entered: AtomicU64,
@@ -55,7 +55,7 @@ pub(in crate::runtime) struct Meter {
     slice_over: AtomicBool,
 }
 
-impl Meter {
+impl CpuTimer {
     pub fn new(limit: Duration) -> Self {
         Self { limit: u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX), ..Self::default() }
     }
@@ -77,29 +77,29 @@ impl Meter {
     }
 
     /// Called by the guest when it meets a new epoch, inside a poll.
-    pub fn verdict(&self) -> Verdict {
+    pub fn verdict(&self) -> EpochAction {
         let spent = self.clock().saturating_sub(self.entered.load(Relaxed));
         if self.used.load(Relaxed).saturating_add(spent) > self.limit {
-            return Verdict::Stop;
+            return EpochAction::Stop;
         }
         if self.slow_lane.load(Relaxed) {
-            return Verdict::Yield;
+            return EpochAction::Yield;
         }
         // The epoch may have moved while the guest was waiting; its slice starts when it is polled.
         let in_place = Duration::from_nanos(self.used.load(Relaxed).saturating_add(spent));
         if (Duration::from_nanos(spent) < SLICE && in_place < SLICE * SLICES_IN_PLACE) || !self.really_computed() {
-            return Verdict::Continue;
+            return EpochAction::Continue;
         }
         self.slice_over.store(true, Relaxed);
-        Verdict::Yield
+        EpochAction::Yield
     }
 
     /// The verdict as the engine wants to hear it.
-    pub fn at_new_epoch(&self) -> Result<UpdateDeadline> {
-        match self.verdict() {
-            Verdict::Continue => Ok(UpdateDeadline::Continue(1)),
-            Verdict::Yield => Ok(UpdateDeadline::Yield(1)),
-            Verdict::Stop => Err(CpuTimeUsedUp.into()),
+    pub fn update_deadline(&self) -> Result<UpdateDeadline> {
+        match self.on_epoch() {
+            EpochAction::Continue => Ok(UpdateDeadline::Continue(1)),
+            EpochAction::Yield => Ok(UpdateDeadline::Yield(1)),
+            EpochAction::Stop => Err(CpuTimeUsedUp.into()),
         }
     }
 
@@ -122,7 +122,7 @@ impl Meter {
     }
 
     /// From now on the guest runs on the slow lane.
-    pub fn move_to_slow_lane(&self) {
+    pub fn move_to_background(&self) {
         self.slow_lane.store(true, Relaxed);
     }
 
@@ -138,26 +138,26 @@ mod tests {
 
     #[test]
     fn a_guest_over_its_cpu_limit_stops() {
-        let meter = Meter::new(Duration::from_secs(1));
-        meter.enter();
-        meter.used.store(2_000_000_000, Relaxed);
-        assert_eq!(meter.verdict(), Verdict::Stop);
+        let cpu_timer = CpuTimer::new(Duration::from_secs(1));
+        cpu_timer.enter();
+        cpu_timer.used.store(2_000_000_000, Relaxed);
+        assert_eq!(cpu_timer.on_epoch(), EpochAction::Stop);
     }
 
     #[test]
     fn a_guest_that_meets_an_old_epoch_after_waiting_goes_on() {
-        let meter = Meter::new(Duration::from_secs(1));
+        let cpu_timer = CpuTimer::new(Duration::from_secs(1));
         now();
-        meter.enter();
-        assert_eq!(meter.verdict(), Verdict::Continue);
-        assert!(!meter.take_slice_over());
+        cpu_timer.enter();
+        assert_eq!(cpu_timer.on_epoch(), EpochAction::Continue);
+        assert!(!cpu_timer.take_slice_over());
     }
 
     #[test]
     fn on_the_slow_lane_every_new_epoch_is_a_reason_to_give_way() {
-        let meter = Meter::new(Duration::from_secs(1));
-        meter.move_to_slow_lane();
-        meter.enter();
-        assert_eq!(meter.verdict(), Verdict::Yield);
+        let cpu_timer = CpuTimer::new(Duration::from_secs(1));
+        cpu_timer.move_to_background();
+        cpu_timer.enter();
+        assert_eq!(cpu_timer.on_epoch(), EpochAction::Yield);
     }
 }

@@ -36,11 +36,11 @@ pub enum Ending {
     /// The request body could not be read to its end.
     InputFailed(io::Error),
     /// It gave no answer, or an incomplete one; the text says how. Only components that are asked over `wasi:http`.
-    NotAnswered(String),
+    NoResponse(String),
     /// It could not be started; the text says why.
     NotStarted(String),
     /// There was no instance, memory or stack left to start it with.
-    NoRoom,
+    PoolExhausted,
 }
 
 impl Ending {
@@ -59,7 +59,7 @@ impl From<wasmtime::Error> for Ending {
             return if exit.0 == 0 { Self::Succeeded } else { Self::Exited(exit.0) };
         }
         if error.is::<PoolConcurrencyLimitError>() {
-            return Self::NoRoom;
+            return Self::PoolExhausted;
         }
         if error.is::<CpuTimeUsedUp>() {
             return Self::CpuTimeUsedUp;

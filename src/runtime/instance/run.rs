@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use crate::runtime::engine::executors::Lanes;
+use crate::runtime::engine::executors::Executors;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::output::Output;
 use crate::runtime::instance::response_state::Answer;
@@ -30,14 +30,14 @@ enum Stage {
 pub struct Run {
     stage: Stage,
     pipes: Arc<Pipes>,
-    lanes: Arc<Lanes>,
+    executors: Arc<Executors>,
     /// What a component says of its answer that is not bytes.
     answer: Option<Arc<Answer>>,
 }
 
 impl Run {
-    pub(in crate::runtime) fn new(guest: GuestFuture, pipes: Arc<Pipes>, lanes: Arc<Lanes>) -> Self {
-        Self { stage: Stage::InPlace(guest), pipes, lanes, answer: None }
+    pub(in crate::runtime) fn new(guest: GuestFuture, pipes: Arc<Pipes>, executors: Arc<Executors>) -> Self {
+        Self { stage: Stage::InPlace(guest), pipes, executors, answer: None }
     }
 
     /// The same run, of a component whose answer is noted here.
@@ -76,25 +76,25 @@ impl Run {
     }
 
     /// Lets a guest whose answer is complete come to its end, for so long and on the slow lane.
-    pub fn let_finish(mut self, patience: Duration) {
+    pub fn detach(mut self, patience: Duration) {
         let guest = match std::mem::replace(&mut self.stage, Stage::Ended(None)) {
-            Stage::InPlace(guest) => self.lanes.take_over(guest, self.pipes.clone()),
+            Stage::InPlace(guest) => self.executors.take_over(guest, self.pipes.clone()),
             Stage::SlowLane(guest) => Some(guest),
             Stage::Ended(_) => None,
         };
         if let Some(guest) = guest {
-            self.lanes.see_off(guest, self.pipes.clone(), patience);
+            self.executors.see_off(guest, self.pipes.clone(), patience);
         }
     }
 
     fn poll_guest(&mut self, cx: &mut Context<'_>) {
         if let Stage::InPlace(guest) = &mut self.stage {
-            self.pipes.meter.enter();
+            self.pipes.cpu_timer.enter();
             let polled = guest.as_mut().poll(cx);
-            self.pipes.meter.leave();
+            self.pipes.cpu_timer.leave();
             match polled {
                 Poll::Ready(ending) => self.stage = Stage::Ended(Some(ending)),
-                Poll::Pending if self.pipes.meter.take_slice_over() => self.move_to_slow_lane(),
+                Poll::Pending if self.pipes.cpu_timer.take_slice_over() => self.move_to_background(),
                 Poll::Pending => return,
             }
         }
@@ -106,9 +106,9 @@ impl Run {
         }
     }
 
-    fn move_to_slow_lane(&mut self) {
+    fn move_to_background(&mut self) {
         if let Stage::InPlace(guest) = std::mem::replace(&mut self.stage, Stage::Ended(None)) {
-            self.stage = match self.lanes.take_over(guest, self.pipes.clone()) {
+            self.stage = match self.executors.take_over(guest, self.pipes.clone()) {
                 Some(moved) => Stage::SlowLane(moved),
                 None => Stage::Ended(Some(Ending::NotStarted("the server is shutting down".into()))),
             };
@@ -148,7 +148,7 @@ impl Run {
 
     /// The CPU time the guest has used so far.
     pub fn cpu_time(&self) -> Duration {
-        self.pipes.meter.used()
+        self.pipes.cpu_timer.used()
     }
 }
 

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::Stream;
 
-use crate::runtime::instance::cpu_time::Meter;
+use crate::runtime::instance::cpu_time::CpuTimer;
 
 /// The most output that waits in a pipe: what a guest may be ahead of its client.
 pub const OUTPUT_IN_FLIGHT: usize = 64 * 1024;
@@ -37,7 +37,7 @@ pub(in crate::runtime) struct Pipes {
     stderr: Mutex<Stderr>,
     /// Why a guest has to end that could not be told where it happened.
     fault: Mutex<Option<wasmtime::Error>>,
-    pub meter: Meter,
+    pub cpu_timer: CpuTimer,
 }
 
 /// Waking may run the other side at once, on a thread of higher priority than this one: never under a lock it needs.
@@ -57,7 +57,7 @@ pub(in crate::runtime) enum Refused {
 }
 
 impl Pipes {
-    pub fn new(stdin: Option<InputStream>, output_limit: Option<u64>, stderr: Stderr, meter: Meter) -> Self {
+    pub fn new(stdin: Option<InputStream>, output_limit: Option<u64>, stderr: Stderr, cpu_timer: CpuTimer) -> Self {
         Self {
             stdin: Mutex::new(Stdin { source: stdin, chunk: Bytes::new(), failure: None, waits: false }),
             stdout: Mutex::new(Stdout {
@@ -71,7 +71,7 @@ impl Pipes {
             }),
             stderr: Mutex::new(stderr),
             fault: Mutex::default(),
-            meter,
+            cpu_timer,
         }
     }
 
@@ -336,7 +336,7 @@ mod tests {
     use crate::runtime::instance::stdio::*;
 
     fn pipes(limit: Option<u64>) -> Pipes {
-        Pipes::new(None, limit, Stderr::new(None, 0, 0), Meter::default())
+        Pipes::new(None, limit, Stderr::new(None, 0, 0), CpuTimer::default())
     }
 
     #[test]

@@ -16,7 +16,7 @@ use wiggle::{GuestError, GuestMemory, GuestPtr, GuestType};
 
 use crate::strings::StringBlock;
 
-use crate::runtime::instance::cpu_time::Verdict;
+use crate::runtime::instance::cpu_time::EpochAction;
 use crate::runtime::instance::ending::{CpuTimeUsedUp, OutputLimit, StdinFailed};
 use crate::runtime::instance::stdio::Refused;
 use crate::runtime::wasi::state::{State, split};
@@ -356,7 +356,7 @@ impl Printing {
             let pipes = caller.data().pipes.clone();
             poll_fn(|cx| pipes.stdout().poll_room(cx)).await;
             // A call that moves this much is not interrupted by the epoch and has to look at the time itself.
-            if pipes.meter.verdict() == Verdict::Stop {
+            if pipes.cpu_timer.on_epoch() == EpochAction::Stop {
                 return Err(CpuTimeUsedUp.into());
             }
             if let Some(answer) = self.go_on(caller)? {

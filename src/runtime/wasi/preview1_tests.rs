@@ -11,7 +11,7 @@ use wasmtime_wasi::p1::{self, WasiP1Ctx};
 use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
 use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
 
-use crate::runtime::instance::cpu_time::Meter;
+use crate::runtime::instance::cpu_time::CpuTimer;
 use crate::runtime::instance::memory::MemoryBudget;
 use crate::runtime::instance::stdio::{ErrorLog, Pipes, Stderr};
 use crate::runtime::wasi::state::State;
@@ -266,7 +266,7 @@ fn block(strings: &[&str]) -> crate::strings::StringBlock {
 fn ours(errors: &Arc<Kept>) -> State {
     let input = futures_util::stream::iter([Ok(bytes::Bytes::from_static(INPUT))]);
     let stderr = Stderr::new(Some(errors.clone()), 0, 1 << 20);
-    let pipes = Pipes::new(Some(Box::pin(input)), None, stderr, Meter::new(Duration::from_secs(3600)));
+    let pipes = Pipes::new(Some(Box::pin(input)), None, stderr, CpuTimer::new(Duration::from_secs(3600)));
     let budget = MemoryBudget::new(1 << 20, 100);
     State::new(block(&ARGUMENTS), block(&ENVIRONMENT), Arc::new(pipes), budget, Volumes::default(), None, 1 << 20)
 }

@@ -1,7 +1,6 @@
-//! What is in the bytes of a module or component, without running it?
+//! What does a module or component import and export, and how much memory does it need?
 //!
-//! Its outer sections are read: what it imports and exports, and how much memory it starts with. What is nested in a component
-//! is its own affair. Asked by `startup::inspect`.
+//! Its outer sections are read; nothing is compiled or run. What is nested in a component is not listed. For `startup::inspect`.
 
 use std::borrow::Cow;
 
@@ -9,89 +8,92 @@ use wasmparser::{
     ComponentExternalKind, ComponentTypeRef, ExternalKind, FuncType, MemoryType, Parser, Payload, TypeRef,
 };
 
-/// What stands at the beginning of the binary form.
+/// The first bytes of a binary module or component.
 const MAGIC: &[u8] = b"\0asm";
 
-/// The bytes of a page of memory.
-pub(in crate::runtime) const PAGE: u64 = 65_536;
+/// The size of a page of linear memory, unless the module says otherwise.
+pub(in crate::runtime) const PAGE_SIZE: u64 = 65_536;
 
-/// Why bytes have no contents to show.
+/// Why bytes cannot be read as a module or component.
 #[derive(Debug, thiserror::Error)]
-pub enum ContentsError {
-    /// They have neither form.
+pub enum ParseError {
+    /// They are neither a binary nor a text that can be parsed.
     #[error("neither a module nor a component, binary or text")]
     Text(#[source] wat::Error),
-    /// They begin like one and do not go on like one.
+    /// They begin like a binary, and a section is malformed.
     #[error("not a valid module or component")]
     Binary(#[from] wasmparser::BinaryReaderError),
 }
 
-/// Whether modules or components.
+/// A module or a component; named as in wasmparser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum Encoding {
     /// A core module.
     Module,
     /// A component.
     Component,
 }
 
-/// Something imported or exported.
+/// An import or export.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extern {
-    /// Where an import of a module is from; empty for exports and in components.
+    /// The module that an import of a module names; empty for exports and for components.
     pub module: String,
-    /// Its name there.
+    /// Its name.
     pub name: String,
-    /// What it is.
+    /// What is imported or exported, such as `function`.
     pub kind: &'static str,
-    /// Whether it is a function that takes and returns nothing.
-    pub is_plain_function: bool,
+    /// Whether it is a function without parameters and results, which can be an entry point.
+    pub is_entry_point: bool,
 }
 
-/// What is in a module or component.
+/// What the sections of a module or component say.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Contents {
-    /// Which of both.
-    pub form: Form,
-    /// Whether it was written as text.
+pub struct ModuleInfo {
+    /// Whether it is a module or a component.
+    pub encoding: Encoding,
+    /// Whether it was given as text.
     pub is_text: bool,
-    /// What it needs.
+    /// Its imports.
     pub imports: Vec<Extern>,
-    /// What it has.
+    /// Its exports.
     pub exports: Vec<Extern>,
-    /// The bytes all memories of a module start with.
-    pub memory: u64,
-    /// The bytes they may have at most, if the module says so of each.
-    pub largest_memory: Option<u64>,
+    /// The minimum size of all memories of a module together, in bytes.
+    pub minimum_memory: u64,
+    /// Their maximum size together, if the module declares one for each.
+    pub maximum_memory: Option<u64>,
 }
 
-/// Reads them.
-pub fn contents(bytes: &[u8]) -> Result<Contents, ContentsError> {
-    let is_text = !bytes.starts_with(MAGIC);
-    let binary = match is_text {
-        true => wat::parse_bytes(bytes).map_err(ContentsError::Text)?,
-        false => Cow::Borrowed(bytes),
-    };
-    let mut reading = Reading::default();
-    let mut depth = 0_usize;
-    for payload in Parser::new(0).parse_all(&binary) {
-        match payload? {
-            Payload::Version { encoding, .. } => {
-                depth += 1;
-                if depth == 1 {
-                    reading.is_component = encoding == wasmparser::Encoding::Component;
+impl ModuleInfo {
+    /// Reads the outer sections of `bytes`, binary or text.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
+        let is_text = !bytes.starts_with(MAGIC);
+        let binary = match is_text {
+            true => wat::parse_bytes(bytes).map_err(ParseError::Text)?,
+            false => Cow::Borrowed(bytes),
+        };
+        let mut sections = Sections::default();
+        let mut depth = 0_usize;
+        for payload in Parser::new(0).parse_all(&binary) {
+            match payload? {
+                Payload::Version { encoding, .. } => {
+                    depth += 1;
+                    if depth == 1 {
+                        sections.is_component = encoding == wasmparser::Encoding::Component;
+                    }
                 }
+                Payload::End(_) => depth = depth.saturating_sub(1),
+                payload if depth == 1 => sections.read(payload)?,
+                _ => {}
             }
-            Payload::End(_) => depth = depth.saturating_sub(1),
-            payload if depth == 1 => reading.outer(payload)?,
-            _ => {}
         }
+        Ok(sections.into_info(is_text))
     }
-    Ok(reading.contents(is_text))
 }
 
+/// The outer sections, as far as they have been read.
 #[derive(Default)]
-struct Reading {
+struct Sections {
     is_component: bool,
     types: Vec<Option<FuncType>>,
     /// The type of each function, imported ones first.
@@ -101,8 +103,8 @@ struct Reading {
     exports: Vec<Extern>,
 }
 
-impl Reading {
-    fn outer(&mut self, payload: Payload<'_>) -> Result<(), wasmparser::BinaryReaderError> {
+impl Sections {
+    fn read(&mut self, payload: Payload<'_>) -> Result<(), wasmparser::BinaryReaderError> {
         match payload {
             Payload::TypeSection(section) => {
                 for group in section {
@@ -135,19 +137,19 @@ impl Reading {
                     self.export(export.name, export.kind, export.index);
                 }
             }
-            payload => self.outer_of_component(payload)?,
+            payload => self.read_of_component(payload)?,
         }
         Ok(())
     }
 
-    fn outer_of_component(&mut self, payload: Payload<'_>) -> Result<(), wasmparser::BinaryReaderError> {
+    fn read_of_component(&mut self, payload: Payload<'_>) -> Result<(), wasmparser::BinaryReaderError> {
         match payload {
             Payload::ComponentImportSection(section) => {
                 for import in section {
                     let import = import?;
                     let kind = kind_of_component_type(import.ty);
                     let (module, name) = (String::new(), import.name.name.to_owned());
-                    self.imports.push(Extern { module, name, kind, is_plain_function: false });
+                    self.imports.push(Extern { module, name, kind, is_entry_point: false });
                 }
             }
             Payload::ComponentExportSection(section) => {
@@ -155,7 +157,7 @@ impl Reading {
                     let export = export?;
                     let kind = kind_of_component_export(export.kind);
                     let (module, name) = (String::new(), export.name.name.to_owned());
-                    self.exports.push(Extern { module, name, kind, is_plain_function: false });
+                    self.exports.push(Extern { module, name, kind, is_entry_point: false });
                 }
             }
             _ => {}
@@ -178,37 +180,38 @@ impl Reading {
             TypeRef::Tag(_) => "tag",
         };
         let (module, name) = (module.to_owned(), name.to_owned());
-        self.imports.push(Extern { module, name, kind, is_plain_function: false });
+        self.imports.push(Extern { module, name, kind, is_entry_point: false });
     }
 
     fn export(&mut self, name: &str, kind: ExternalKind, index: u32) {
-        let (kind, is_plain_function) = match kind {
-            ExternalKind::Func | ExternalKind::FuncExact => ("function", self.is_plain(index)),
+        let (kind, is_entry_point) = match kind {
+            ExternalKind::Func | ExternalKind::FuncExact => ("function", self.is_entry_point(index)),
             ExternalKind::Table => ("table", false),
             ExternalKind::Memory => ("memory", false),
             ExternalKind::Global => ("global", false),
             ExternalKind::Tag => ("tag", false),
         };
-        self.exports.push(Extern { module: String::new(), name: name.to_owned(), kind, is_plain_function });
+        self.exports.push(Extern { module: String::new(), name: name.to_owned(), kind, is_entry_point });
     }
 
-    fn is_plain(&self, function: u32) -> bool {
+    fn is_entry_point(&self, function: u32) -> bool {
         let at = |index: u32| usize::try_from(index).unwrap_or(usize::MAX);
         let ty = self.functions.get(at(function)).and_then(|ty| self.types.get(at(*ty))).and_then(Option::as_ref);
         ty.is_some_and(|ty| ty.params().is_empty() && ty.results().is_empty())
     }
 
-    fn contents(self, is_text: bool) -> Contents {
+    fn into_info(self, is_text: bool) -> ModuleInfo {
         let bytes = |memory: &MemoryType, pages: u64| {
-            let page = memory.page_size_log2.map_or(PAGE, |log2| 1_u64.checked_shl(log2).unwrap_or(u64::MAX));
+            let page = memory.page_size_log2.map_or(PAGE_SIZE, |log2| 1_u64.checked_shl(log2).unwrap_or(u64::MAX));
             pages.saturating_mul(page)
         };
-        let memory = self.memories.iter().fold(0, |sum: u64, memory| sum.saturating_add(bytes(memory, memory.initial)));
-        let mut largest = self.memories.iter().map(|memory| memory.maximum.map(|pages| bytes(memory, pages)));
-        let largest_memory = largest.try_fold(0, |sum: u64, bytes| Some(sum.saturating_add(bytes?)));
-        let largest_memory = largest_memory.filter(|_| !self.memories.is_empty());
-        let form = if self.is_component { Form::Component } else { Form::Module };
-        Contents { form, is_text, imports: self.imports, exports: self.exports, memory, largest_memory }
+        let minimum_memory =
+            self.memories.iter().fold(0, |sum: u64, memory| sum.saturating_add(bytes(memory, memory.initial)));
+        let mut maximums = self.memories.iter().map(|memory| memory.maximum.map(|pages| bytes(memory, pages)));
+        let maximum_memory = maximums.try_fold(0, |sum: u64, bytes| Some(sum.saturating_add(bytes?)));
+        let maximum_memory = maximum_memory.filter(|_| !self.memories.is_empty());
+        let encoding = if self.is_component { Encoding::Component } else { Encoding::Module };
+        ModuleInfo { encoding, is_text, imports: self.imports, exports: self.exports, minimum_memory, maximum_memory }
     }
 }
 
@@ -236,10 +239,10 @@ fn kind_of_component_export(kind: ComponentExternalKind) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use crate::runtime::code::contents::*;
+    use crate::runtime::code::module_info::*;
 
     fn named(externs: &[Extern]) -> Vec<(&str, &str, &str, bool)> {
-        externs.iter().map(|e| (e.module.as_str(), e.name.as_str(), e.kind, e.is_plain_function)).collect()
+        externs.iter().map(|e| (e.module.as_str(), e.name.as_str(), e.kind, e.is_entry_point)).collect()
     }
 
     #[test]
@@ -252,9 +255,9 @@ mod tests {
             (func (export "add") (param i32) (result i32) (local.get 0)))"#;
         let binary = wat::parse_str(text).expect("a module");
         for (bytes, is_text) in [(text.as_bytes(), true), (binary.as_slice(), false)] {
-            let found = contents(bytes).expect("a module");
-            assert_eq!((found.form, found.is_text), (Form::Module, is_text));
-            assert_eq!((found.memory, found.largest_memory), (2 * PAGE, Some(4 * PAGE)));
+            let found = ModuleInfo::parse(bytes).expect("a module");
+            assert_eq!((found.encoding, found.is_text), (Encoding::Module, is_text));
+            assert_eq!((found.minimum_memory, found.maximum_memory), (2 * PAGE_SIZE, Some(4 * PAGE_SIZE)));
             let imports =
                 [("wasi_snapshot_preview1", "proc_exit", "function", false), ("env", "table", "table", false)];
             assert_eq!(named(&found.imports), imports);
@@ -262,8 +265,8 @@ mod tests {
                 [("", "memory", "memory", false), ("", "_start", "function", true), ("", "add", "function", false)];
             assert_eq!(named(&found.exports), exports);
         }
-        let none = contents(b"(module)").expect("a module");
-        assert_eq!((none.memory, none.largest_memory), (0, None));
+        let none = ModuleInfo::parse(b"(module)").expect("a module");
+        assert_eq!((none.minimum_memory, none.maximum_memory), (0, None));
     }
 
     #[test]
@@ -272,8 +275,8 @@ mod tests {
             (import "wasi:cli/environment@0.2.0" (instance $i))
             (core module (import "a" "b" (func)) (func (export "inner")))
             (export "wasi:cli/run@0.2.0" (instance $i)))"#;
-        let found = contents(text.as_bytes()).expect("a component");
-        assert_eq!((found.form, found.memory), (Form::Component, 0));
+        let found = ModuleInfo::parse(text.as_bytes()).expect("a component");
+        assert_eq!((found.encoding, found.minimum_memory), (Encoding::Component, 0));
         assert_eq!(named(&found.imports), [("", "wasi:cli/environment@0.2.0", "interface", false)]);
         assert_eq!(named(&found.exports), [("", "wasi:cli/run@0.2.0", "interface", false)]);
     }
@@ -282,16 +285,16 @@ mod tests {
     fn what_is_neither_is_refused_however_it_is_cut() {
         let binary = wat::parse_str("(module (func (export \"_start\")) (memory 1))").expect("a module");
         for bytes in [&b""[..], b"\0asm", b"hello", b"(module", b"\xff\xfe\0", b"\0asm\x07\0\0\0"] {
-            assert!(contents(bytes).is_err(), "{bytes:?}");
+            assert!(ModuleInfo::parse(bytes).is_err(), "{bytes:?}");
         }
         for end in 1..binary.len() {
-            let _ = contents(&binary[..end]);
+            let _ = ModuleInfo::parse(&binary[..end]);
         }
         let mut flipped = binary.clone();
         for index in 0..flipped.len() {
             for bit in 0..8 {
                 flipped[index] ^= 1 << bit;
-                let _ = contents(&flipped);
+                let _ = ModuleInfo::parse(&flipped);
                 flipped[index] ^= 1 << bit;
             }
         }
