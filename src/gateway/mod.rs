@@ -225,7 +225,7 @@ impl Shared {
                 let body = request_body::passing(body, route.longest_body)?;
                 let head = fields.head(&self.endpoint, parts, (matched.path_info, client));
                 let place = self.admission.enter(&route.places).await?;
-                route.script.ask(ComponentRequest { head, body, request: record.id() }, place)
+                route.script.handle(ComponentRequest { head, body, request: record.id() }, place)
             }
         };
         let mut started = Started { run, record };

@@ -40,6 +40,28 @@ pub enum Error {
     Link(#[source] wasmtime::Error),
 }
 
+impl Error {
+    /// Why `error` ended a compilation.
+    pub(in crate::runtime) fn of_compilation(error: wasmtime::Error) -> Self {
+        Self::of_pool(error).unwrap_or_else(Self::Compile)
+    }
+
+    /// Why `error` ended the loading of ahead-of-time code.
+    pub(in crate::runtime) fn of_loading(error: wasmtime::Error) -> Self {
+        Self::of_pool(error).unwrap_or_else(Self::OtherEngine)
+    }
+
+    /// The pool rejects what can never be instantiated; only the message of the engine's error says so.
+    fn of_pool(error: wasmtime::Error) -> Result<Self, wasmtime::Error> {
+        let message = format!("{error:#}");
+        match message.contains("pooling allocator") {
+            true if message.contains("minimum") => Ok(Self::TooDemanding(error)),
+            true => Ok(Self::TooManyParts(error)),
+            false => Err(error),
+        }
+    }
+}
+
 fn list(imports: &[(String, String)]) -> String {
     imports.iter().map(|(module, name)| format!("`{module}.{name}`")).collect::<Vec<_>>().join(", ")
 }

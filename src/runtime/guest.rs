@@ -1,32 +1,27 @@
-//! What is a script, and how does a run of it start?
+//! What is a guest, and how does a run of it start?
 //!
 //! A [`Program`] is compiled code linked to the host, once per distinct module. A [`Guest`] is a program with an entry
-//! point, limits and grants: one per route. Starting one makes a fresh instance in a fresh store, every time.
+//! point and grants: one per route. Each run gets a fresh instance in a fresh store.
 
 use std::sync::Arc;
 
 use wasmtime::{ExternType, FuncType, InstancePre, Module, ModuleExport, Store};
 
-use crate::strings::StringBlock;
-
-use crate::runtime::component::Linked;
+use crate::runtime::component::{ComponentRequest, Linked};
 use crate::runtime::engine::executors::Executors;
-use crate::runtime::instance::cpu_time::CpuTimer;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::invocation::Invocation;
-use crate::runtime::instance::memory::MemoryBudget;
 use crate::runtime::instance::run::{GuestFuture, Run};
-use crate::runtime::instance::stdio::{Pipes, Stderr};
 use crate::runtime::wasi::state::{MEMORY, State};
 
-/// What a reactor exports to be called once before anything else.
+/// The function that a reactor exports to be called once, before any other.
 const INITIALIZE: &str = "_initialize";
 
-/// The entry point of a command, which initialises itself.
+/// The entry point of a command, which initializes itself.
 const START: &str = "_start";
 
-/// The function sub-routes are asked for by; WAGI calls it on an instance of which nothing was called before.
+/// The function that prints sub-routes. WAGI calls it on an instance of which nothing was called before.
 pub const ROUTES: &str = "_routes";
 
 /// Compiled code linked to the host. Cheap to clone.
@@ -36,20 +31,20 @@ pub struct Program {
     pub(in crate::runtime) executors: Arc<Executors>,
 }
 
-/// Code of either kind.
+/// The code of a module or a component.
 #[derive(Clone)]
 pub(in crate::runtime) enum Code {
     Module(InstancePre<State>),
     Component(Linked),
 }
 
-/// Why a script cannot be entered as asked.
+/// Why an entry point cannot be called.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum EntryError {
-    /// There is none of that name.
+    /// No function of that name is exported.
     #[error("the module exports no function `{name}`")]
     Missing {
-        /// The name asked for.
+        /// The name of the entry point.
         name: String,
         /// The functions that could be entry points.
         candidates: Vec<String>,
@@ -57,21 +52,21 @@ pub enum EntryError {
     /// It takes parameters or returns results.
     #[error("the exported function `{name}` has the type {found}, and an entry point takes and returns nothing")]
     WrongType {
-        /// The name asked for.
+        /// The name of the entry point.
         name: String,
-        /// Its type.
+        /// The type of the function.
         found: String,
     },
-    /// Components are entered where WASI says.
+    /// The program is a component, which has no entry point but the one that WASI defines.
     #[error("`{name}` cannot be an entry point: the module is a component, which is entered through what WASI defines")]
     Component {
-        /// The name asked for.
+        /// The name of the entry point.
         name: String,
     },
 }
 
 impl Program {
-    /// Whether it is a component that is asked over HTTP. All others have the contract of CGI.
+    /// Whether it is a component that serves HTTP requests. All others follow CGI.
     pub fn speaks_http(&self) -> bool {
         matches!(&self.code, Code::Component(linked) if linked.speaks_http())
     }
@@ -83,25 +78,27 @@ impl Program {
 
     /// This program with an entry point and grants. The entry point must be a function without parameters and results.
     pub fn guest(&self, entry: &str, grants: Grants) -> Result<Guest, EntryError> {
-        let calls = match &self.code {
+        let functions = match &self.code {
             Code::Module(linked) => {
-                let function = crate::runtime::guest::entry(linked.module(), entry)?;
+                let function = entry_point(linked.module(), entry)?;
                 let initialize = match entry {
                     START | INITIALIZE | ROUTES => None,
-                    _ => crate::runtime::guest::entry(linked.module(), INITIALIZE).ok(),
+                    _ => entry_point(linked.module(), INITIALIZE).ok(),
                 };
                 [initialize, Some(function)]
             }
             Code::Component(_) if entry == START => [None, None],
             Code::Component(_) => return Err(EntryError::Component { name: entry.to_owned() }),
         };
-        Ok(Guest { program: self.clone(), memory: self.memory(), calls, entered: true, grants })
+        let exports = ModuleExports { memory: self.memory(), functions };
+        Ok(Guest { program: self.clone(), exports, is_called: true, grants })
     }
 
-    /// This program as a script that is made and dropped without a call: whatever can go wrong before the entry point is
-    /// reached goes wrong here.
+    /// This program as a guest that is instantiated and dropped without a call, to find what fails before the entry point is
+    /// reached.
     pub fn instantiation(&self, grants: Grants) -> Guest {
-        Guest { program: self.clone(), memory: self.memory(), calls: [None, None], entered: false, grants }
+        let exports = ModuleExports { memory: self.memory(), ..ModuleExports::default() };
+        Guest { program: self.clone(), exports, is_called: false, grants }
     }
 
     fn memory(&self) -> Option<ModuleExport> {
@@ -116,7 +113,7 @@ fn function(module: &Module, name: &str) -> Option<FuncType> {
     module.get_export(name).and_then(|export| export.func().cloned())
 }
 
-fn entry(module: &Module, name: &str) -> Result<ModuleExport, EntryError> {
+fn entry_point(module: &Module, name: &str) -> Result<ModuleExport, EntryError> {
     let missing = || EntryError::Missing { name: name.to_owned(), candidates: candidates(module) };
     let found = function(module, name).ok_or_else(missing)?;
     if found.params().len() + found.results().len() > 0 {
@@ -126,35 +123,46 @@ fn entry(module: &Module, name: &str) -> Result<ModuleExport, EntryError> {
 }
 
 fn candidates(module: &Module) -> Vec<String> {
-    let callable = |ty: &ExternType| matches!(ty, ExternType::Func(f) if f.params().len() + f.results().len() == 0);
-    module.exports().filter(|export| callable(&export.ty())).map(|export| export.name().to_owned()).collect()
+    let is_entry_point =
+        |ty: &ExternType| matches!(ty, ExternType::Func(f) if f.params().len() + f.results().len() == 0);
+    module.exports().filter(|export| is_entry_point(&export.ty())).map(|export| export.name().to_owned()).collect()
 }
 
-/// A program with an entry point, limits and grants. Cheap to clone.
+/// A program with an entry point and grants. Cheap to clone.
 #[derive(Clone)]
 pub struct Guest {
     program: Program,
-    /// The memory that a module shares with its host.
-    memory: Option<ModuleExport>,
-    /// What is called of a module.
-    calls: [Option<ModuleExport>; 2],
-    /// Whether it is entered at all; of a module that shows in `calls`.
-    entered: bool,
+    exports: ModuleExports,
+    /// False for a guest that is only instantiated. For a module, `exports` has no functions then.
+    is_called: bool,
     grants: Grants,
+}
+
+/// The exports of a module that a run uses, by index, so that none has to be looked up by name. Empty for a component.
+#[derive(Clone, Copy, Default)]
+struct ModuleExports {
+    /// The memory that it shares with the host.
+    memory: Option<ModuleExport>,
+    /// The functions to call, in order.
+    functions: [Option<ModuleExport>; 2],
 }
 
 impl Guest {
     /// Starts a fresh instance. It computes only while the run is polled. `permit` is dropped together with the instance.
-    /// One that is asked over HTTP is only made.
-    pub fn start<P: Send + 'static>(&self, invocation: Invocation, permit: P) -> Run {
-        let grants = &self.grants;
-        let stderr = Stderr::new(grants.log.clone(), invocation.request, grants.stderr);
-        let pipes = Arc::new(Pipes::new(invocation.stdin, grants.output, stderr, CpuTimer::new(grants.cpu_time)));
-        let strings = (invocation.arguments, invocation.environment);
-        let guest = match &self.program.code {
-            Code::Module(linked) => self.start_module(linked, &pipes, strings, permit),
+    /// A component that serves HTTP requests is only instantiated.
+    pub fn start<P: Send + 'static>(&self, mut invocation: Invocation, permit: P) -> Run {
+        let pipes = Arc::new(self.grants.pipes(invocation.stdin.take(), invocation.request));
+        let guest: GuestFuture = match &self.program.code {
+            Code::Module(linked) => {
+                let state = State::new(&self.grants, pipes.clone(), invocation);
+                let (linked, exports) = (linked.clone(), self.exports);
+                Box::pin(async move {
+                    let _permit = permit;
+                    exports.run(store(&linked, state), &linked).await
+                })
+            }
             Code::Component(linked) => {
-                let guest = linked.start(grants, &pipes, strings, self.entered);
+                let guest = linked.start(&self.grants, &pipes, &invocation, self.is_called);
                 Box::pin(async move {
                     let _permit = permit;
                     guest.await
@@ -164,84 +172,53 @@ impl Guest {
         Run::new(guest, pipes, self.program.executors.clone())
     }
 
-    fn start_module<P: Send + 'static>(
-        &self,
-        linked: &InstancePre<State>,
-        pipes: &Arc<Pipes>,
-        (arguments, environment): (StringBlock, StringBlock),
-        permit: P,
-    ) -> GuestFuture {
-        let grants = &self.grants;
-        let state = State::new(
-            arguments,
-            environment,
-            pipes.clone(),
-            MemoryBudget::new(grants.memory, grants.table_elements),
-            grants.volumes.clone(),
-            grants.outbound.clone(),
-            grants.memory,
-        );
-        let (linked, entered, transfer) = (linked.clone(), (self.memory, self.calls), grants.memory);
-        Box::pin(async move {
-            let _permit = permit;
-            let store = store(&linked, state, transfer);
-            call(store, &linked, entered).await
-        })
+    /// Starts a fresh instance that handles an HTTP request. It computes only while the run is polled. `permit` is dropped
+    /// together with the instance. `None` for a guest that does not serve HTTP requests.
+    pub fn handle<P: Send + 'static>(&self, request: ComponentRequest, permit: P) -> Option<Run> {
+        let Code::Component(linked) = &self.program.code else { return None };
+        let executors = self.program.executors.clone();
+        linked.handle(&self.grants, request, executors, permit)
     }
 
-    /// The component it is, if it is one.
-    pub(in crate::runtime) fn component(&self) -> Option<&Linked> {
-        if let Code::Component(linked) = &self.program.code { Some(linked) } else { None }
-    }
-
-    /// What it is given.
-    pub(in crate::runtime) fn grants(&self) -> &Grants {
-        &self.grants
-    }
-
-    /// Where it runs.
-    pub(in crate::runtime) fn executors(&self) -> Arc<Executors> {
-        self.program.executors.clone()
-    }
-
-    /// Whether it is asked over HTTP. All others have the contract of CGI.
+    /// Whether it is a component that serves HTTP requests. All others follow CGI.
     pub fn speaks_http(&self) -> bool {
         self.program.speaks_http()
     }
 }
 
-fn store(linked: &InstancePre<State>, state: State, transfer: usize) -> Store<State> {
+fn store(linked: &InstancePre<State>, state: State) -> Store<State> {
+    let fuel = state.hostcall_fuel;
     let mut store = Store::new(linked.module().engine(), state);
     store.limiter(|state| &mut state.budget);
     // Whatever a host call copies has to fit into the guest as well.
-    store.set_hostcall_fuel(transfer);
+    store.set_hostcall_fuel(fuel);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|context| context.data().pipes.cpu_timer.update_deadline());
     store
 }
 
-async fn call(
-    mut store: Store<State>,
-    linked: &InstancePre<State>,
-    (memory, calls): (Option<ModuleExport>, [Option<ModuleExport>; 2]),
-) -> Ending {
-    let instance = match linked.instantiate_async(&mut store).await {
-        Ok(instance) => instance,
-        Err(error) => return Ending::of_start(error),
-    };
-    // Its place among the exports is known, so that no host call has to look for its name.
-    let memory = memory.and_then(|memory| instance.get_module_export(&mut store, &memory)?.into_memory());
-    store.data_mut().remember(memory);
-    for export in calls.iter().flatten() {
-        let function = instance.get_module_export(&mut store, export).and_then(wasmtime::Extern::into_func);
-        let Some(function) = function else { return Ending::NotStarted("its entry point is not a function".into()) };
-        let called = match function.typed::<(), ()>(&store) {
-            Ok(entry) => entry.call_async(&mut store, ()).await,
-            Err(error) => Err(error),
+impl ModuleExports {
+    /// Makes an instance and calls the functions.
+    async fn run(self, mut store: Store<State>, linked: &InstancePre<State>) -> Ending {
+        let instance = match linked.instantiate_async(&mut store).await {
+            Ok(instance) => instance,
+            Err(error) => return Ending::of_instantiation(error),
         };
-        if let Err(error) = called {
-            return error.into();
+        let memory = self.memory.and_then(|memory| instance.get_module_export(&mut store, &memory)?.into_memory());
+        store.data_mut().set_memory(memory);
+        for export in self.functions.iter().flatten() {
+            let function = instance.get_module_export(&mut store, export).and_then(wasmtime::Extern::into_func);
+            let Some(function) = function else {
+                return Ending::NotStarted("its entry point is not a function".into());
+            };
+            let called = match function.typed::<(), ()>(&store) {
+                Ok(entry) => entry.call_async(&mut store, ()).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = called {
+                return error.into();
+            }
         }
+        Ending::Succeeded
     }
-    Ending::Succeeded
 }

@@ -1,8 +1,21 @@
-//! How do Wasm programs run?
+//! How do WebAssembly programs run?
 //!
-//! The only room that knows the engine; it knows nothing of CGI or routes, and of HTTP only what components that are asked
-//! over it have to be told. [`Runtime`] compiles bytes to a [`Program`], which with an entry point and grants is a
-//! [`Guest`]; starting a script gives a [`Run`], whose output its holder polls for.
+//! The only room that names the engine. It knows nothing of CGI or routes, and of HTTP only what components need that serve
+//! requests themselves. [`Runtime`] compiles bytes to a [`Program`], which with an entry point and grants is a [`Guest`];
+//! starting a guest gives a [`Run`], which is polled for output.
+//!
+//! Rooms and files from low to high, each of which knows only those before it:
+//!
+//! | room | question |
+//! | --- | --- |
+//! | `error` | why can a program not be run here? |
+//! | `engine` | how are the engines set up, and on which threads do guests compute? |
+//! | `instance` | how does a run start, what may it use, and how does it end? |
+//! | `wasi` | what do the imports of modules do? |
+//! | `module_engine` | in which engine does a module run, and what is it linked to? |
+//! | `component` | the same for components |
+//! | `code` | where does machine code come from? |
+//! | `guest` | what is a guest, and how does a run of it start? |
 
 mod code;
 mod component;
@@ -13,10 +26,10 @@ mod instance;
 mod module_engine;
 mod wasi;
 
+pub use crate::runtime::code::cache::CodeOrigin;
 pub use crate::runtime::code::module_info::{Encoding, Extern, ModuleInfo, ParseError};
 pub use crate::runtime::code::precompiled::{TrustError, TrustedCode, is_precompiled};
 pub use crate::runtime::code::preinitialize::{PreinitializeError, Preinitialized};
-pub use crate::runtime::code::{CodeOrigin, ahead_of_time};
 pub use crate::runtime::component::{ComponentRequest, RequestBody, is_component};
 pub use crate::runtime::engine::EngineConfig;
 pub use crate::runtime::error::Error;
@@ -33,25 +46,30 @@ use std::sync::Arc;
 use wasmtime::Module;
 use wasmtime::component::Component;
 
-use crate::runtime::code::CodeCache;
+use crate::runtime::code::cache::CodeCache;
+use crate::runtime::code::deserialize;
+use crate::runtime::code::module_info::PAGE_SIZE;
+use crate::runtime::code::preinitialize::Preinitializer;
+use crate::runtime::component::ComponentEngine;
 use crate::runtime::engine::MemorySize;
 use crate::runtime::engine::executors::Executors;
 use crate::runtime::engine::once::TryOnceLock;
 use crate::runtime::guest::Code;
+use crate::runtime::instance::memory::MemoryBudget;
 use crate::runtime::module_engine::ModuleEngine;
 
-/// The engine, what it offers to guests, and the threads that keep it going.
+/// The engines, the cache of their code, and the threads that guests compute on.
 pub struct Runtime {
     small: Arc<ModuleEngine>,
     large: TryOnceLock<ModuleEngine>,
-    components: TryOnceLock<component::ComponentEngine>,
+    components: TryOnceLock<ComponentEngine>,
     executors: Arc<Executors>,
     code_cache: CodeCache,
     config: EngineConfig,
 }
 
 impl Runtime {
-    /// Starts the engine.
+    /// Starts the engine for modules and the threads. The other engines are made when they are first needed.
     pub fn new(config: &EngineConfig) -> Result<Self, Error> {
         let code_cache = CodeCache::open(config.cache.as_ref());
         let small = Arc::new(ModuleEngine::new(config, MemorySize::Small, code_cache.engine_cache())?);
@@ -60,43 +78,72 @@ impl Runtime {
         Ok(Self { small, large, components, executors, code_cache, config: config.clone() })
     }
 
-    /// Compiles a module or a component, binary or text, with the SHA-256 `digest`, and links it. Takes as long as it is
-    /// large: not for a thread that serves requests.
+    /// Compiles and links a module or a component, binary or text, with the SHA-256 `digest`. Blocks for as long as the
+    /// compiler needs: not for a thread that serves requests.
     pub fn compile(&self, bytes: &[u8], digest: &str) -> Result<(Program, CodeOrigin), Error> {
         if is_component(bytes) {
-            let components = self.components()?;
-            let (component, origin) = self.code_cache.code::<Component>(&components.engine, bytes, digest)?;
-            Ok((self.program(Code::Component(components.link(&component)?)), origin))
+            let engine = self.component_engine()?;
+            let (component, origin) = self.code_cache.get_or_compile::<Component>(&engine.engine, bytes, digest)?;
+            Ok((self.program(Code::Component(engine.link(&component)?)), origin))
         } else {
             // If the bytes cannot be parsed, the compiler reports what is wrong with them.
             let memory = ModuleInfo::parse(bytes).map_or(0, |info| info.minimum_memory);
-            let modules = self.modules(MemorySize::of(memory))?;
-            let (module, origin) = self.code_cache.code::<Module>(&modules.engine, bytes, digest)?;
-            Ok((self.program(Code::Module(modules.link(&module)?)), origin))
+            let engine = self.module_engine(MemorySize::of(memory))?;
+            let (module, origin) = self.code_cache.get_or_compile::<Module>(&engine.engine, bytes, digest)?;
+            Ok((self.program(Code::Module(engine.link(&module)?)), origin))
         }
+    }
+
+    /// Links code that was compiled ahead of time.
+    pub fn load(&self, code: &TrustedCode) -> Result<Program, Error> {
+        if code.is_component() {
+            let engine = self.component_engine()?;
+            let component = deserialize::component(&engine.engine, code).map_err(Error::of_loading)?;
+            return Ok(self.program(Code::Component(engine.link(&component)?)));
+        }
+        let load = |engine: &ModuleEngine| deserialize::module(&engine.engine, code).map_err(Error::of_loading);
+        let module = load(&self.small)?;
+        let pages = module.resources_required().max_initial_memory_size.unwrap_or_default();
+        let linked = match MemorySize::of(pages.saturating_mul(PAGE_SIZE)) {
+            MemorySize::Small => self.small.link(&module)?,
+            MemorySize::Large => {
+                let engine = self.module_engine(MemorySize::Large)?;
+                engine.link(&load(&engine)?)?
+            }
+        };
+        Ok(self.program(Code::Module(linked)))
+    }
+
+    /// Runs the initializer of a module, binary or text, with the SHA-256 `digest`. Blocks for as long as the initializer
+    /// runs: not for a thread that serves requests.
+    pub fn preinitialize(&self, bytes: &[u8], digest: &str) -> Result<Preinitialized, PreinitializeError> {
+        if is_component(bytes) {
+            return Err(PreinitializeError::Component);
+        }
+        let budget = MemoryBudget::new(self.config.memory, self.config.table_elements);
+        Preinitializer { engine: &self.small.engine, code_cache: &self.code_cache, budget }.run(bytes, digest)
     }
 
     fn program(&self, code: Code) -> Program {
         Program { code, executors: self.executors.clone() }
     }
 
-    fn modules(&self, size: MemorySize) -> Result<Arc<ModuleEngine>, Error> {
+    fn module_engine(&self, size: MemorySize) -> Result<Arc<ModuleEngine>, Error> {
         match size {
             MemorySize::Small => Ok(self.small.clone()),
             MemorySize::Large => self.large.get_or_try_init(|| {
-                let modules = ModuleEngine::new(&self.config, size, self.code_cache.engine_cache())?;
-                self.executors.serve(&modules.engine);
-                Ok(modules)
+                let engine = ModuleEngine::new(&self.config, size, self.code_cache.engine_cache())?;
+                self.executors.add_engine(&engine.engine);
+                Ok(engine)
             }),
         }
     }
 
-    fn components(&self) -> Result<Arc<component::ComponentEngine>, Error> {
+    fn component_engine(&self) -> Result<Arc<ComponentEngine>, Error> {
         self.components.get_or_try_init(|| {
-            let host =
-                component::ComponentEngine::new(&self.config, self.code_cache.engine_cache()).map_err(Error::Engine)?;
-            self.executors.serve(&host.engine);
-            Ok(host)
+            let engine = ComponentEngine::new(&self.config, self.code_cache.engine_cache()).map_err(Error::Engine)?;
+            self.executors.add_engine(&engine.engine);
+            Ok(engine)
         })
     }
 
@@ -104,4 +151,13 @@ impl Runtime {
     pub fn provides(&self, imports: &[(&str, &str)]) -> Vec<bool> {
         self.small.provides(imports)
     }
+}
+
+/// Compiles a module or component, binary or text, ahead of time, for the engine of any server.
+pub fn compile_ahead_of_time(bytes: &[u8]) -> Result<Vec<u8>, Error> {
+    let code = match is_component(bytes) {
+        true => engine::compiler_for_components().map_err(Error::Engine)?.precompile_component(bytes),
+        false => engine::compiler_for_modules().map_err(Error::Engine)?.precompile_module(bytes),
+    };
+    code.map_err(Error::Compile)
 }

@@ -1,8 +1,8 @@
-//! In which engine does a module run, and what is it linked to there?
+//! In which engine does a module run, and what is it linked to?
 //!
-//! What a request leaves in a memory is wiped out for the next. For a small memory it is cheapest to write all of it anew;
-//! for a large one, to ask the system which pages were written to. How it is done is a matter of the engine, so there is one
-//! for modules with small memories and, once there is such a module, one for the others. The code is the same for both.
+//! What a run leaves in a memory is erased for the next. For a small memory it is cheapest to write all of it anew; for a
+//! large one, to ask the system which pages were written to. The engine decides which, so there is one engine for modules
+//! with small memories and, once there is such a module, one for the others. The code is the same for both.
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use wasmtime::{Cache, Engine, InstancePre, Linker, Module, Store};
 use crate::runtime::engine;
 use crate::runtime::engine::{EngineConfig, MemorySize};
 use crate::runtime::error::Error;
-use crate::runtime::instance::grants::Volumes;
-use crate::runtime::instance::{cpu_time, memory, stdio};
+use crate::runtime::instance::grants::Grants;
+use crate::runtime::instance::invocation::Invocation;
 use crate::runtime::wasi::state::State;
 use crate::runtime::wasi::{experimental_http, preview1};
 
-/// An engine for modules, and what it offers to them.
+/// An engine for modules, and the imports that it provides.
 pub(in crate::runtime) struct ModuleEngine {
     pub engine: Engine,
     linker: Linker<State>,
@@ -52,18 +52,10 @@ impl ModuleEngine {
 
     /// Which of these imports, each a module and a name, are provided.
     pub fn provides(&self, imports: &[(&str, &str)]) -> Vec<bool> {
-        let mut store = Store::new(
-            &self.engine,
-            State::new(
-                Default::default(),
-                Default::default(),
-                Arc::new(stdio::Pipes::new(None, None, stdio::Stderr::new(None, 0, 0), cpu_time::CpuTimer::default())),
-                memory::MemoryBudget::new(0, 0),
-                Volumes::default(),
-                None,
-                0,
-            ),
-        );
+        // The linker can be asked only with a store.
+        let grants = Grants::default();
+        let pipes = Arc::new(grants.pipes(None, 0));
+        let mut store = Store::new(&self.engine, State::new(&grants, pipes, Invocation::default()));
         imports.iter().map(|(module, name)| self.linker.get(&mut store, module, name).is_ok()).collect()
     }
 }

@@ -17,7 +17,7 @@ const TABLE_ELEMENTS: usize = 1 << 20;
 
 /// The ahead-of-time code of a module or component, binary or text, for servers of this version on this kind of machine.
 pub fn compile(module: &[u8]) -> Result<Vec<u8>, runtime::Error> {
-    runtime::ahead_of_time(module)
+    runtime::compile_ahead_of_time(module)
 }
 
 /// A module, binary or text, after its initialiser has run.

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::config::Limits;
 use crate::route::{Discovered, DiscoveryError, discovery};
 use crate::runtime::{Ending, EntryError, Grants, Guest, Invocation, Program, ROUTES, Run};
 
@@ -51,7 +52,7 @@ impl Declared {
         program: &Program,
         grants: Grants,
     ) -> Result<SubRoutes, DiscoverError> {
-        let asked = (wanted, grants.memory, grants.table_elements, grants.cpu_time);
+        let asked = (wanted, grants.limits.memory, grants.limits.table_elements, grants.limits.cpu_time);
         if let Some(known) = self.0.get(&asked) {
             return Ok(known.clone());
         }
@@ -63,7 +64,9 @@ impl Declared {
 
 /// Asks a program for its sub-routes.
 pub(super) async fn sub_routes(program: &Program, grants: Grants) -> Result<SubRoutes, DiscoverError> {
-    let grants = Grants { output: Some(LONGEST_LIST), ..grants };
+    // All of the output is the list.
+    let limits = Limits { response_head: 0, response_body: Some(LONGEST_LIST), ..grants.limits };
+    let grants = Grants { limits, ..grants };
     if !program.exports(ROUTES) {
         let (_, ending) = finish(program.instantiation(grants)).await;
         return match failure(ending) {

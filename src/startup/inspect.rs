@@ -9,7 +9,7 @@ use crate::config::Limits;
 use crate::format::sha256_hex;
 use crate::route::Discovered;
 use crate::runtime;
-use crate::runtime::{Encoding, EngineConfig, Grants, ModuleInfo, ParseError, ROUTES, Runtime, Volumes};
+use crate::runtime::{Encoding, EngineConfig, Grants, ModuleInfo, ParseError, ROUTES, Runtime};
 
 use crate::startup::discover::sub_routes;
 
@@ -89,7 +89,7 @@ impl Inspection {
             Ok(Err(error)) => return self.problem(&error),
             Err(_) => return self.problems.push("compiling it failed".to_owned()),
         };
-        match sub_routes(&program, grants(&limits)).await {
+        match sub_routes(&program, Grants { limits, ..Grants::default() }).await {
             Ok(declared) => self.sub_routes = declared.map(|list| list.into_iter().map(below).collect()),
             Err(error) => self.problem(&error),
         }
@@ -101,20 +101,6 @@ impl Inspection {
             self.problems.push(error.to_string());
             next = error.source();
         }
-    }
-}
-
-fn grants(limits: &Limits) -> Grants {
-    Grants {
-        environment: Arc::default(),
-        volumes: Volumes::default(),
-        outbound: None,
-        log: None,
-        cpu_time: limits.cpu_time,
-        memory: limits.memory,
-        table_elements: limits.table_elements,
-        output: None,
-        stderr: limits.stderr,
     }
 }
 

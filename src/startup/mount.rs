@@ -136,7 +136,7 @@ impl<'a> Mounting<'a> {
     fn outbound(&self, script: &EntryConfig) -> Option<Outbound> {
         let network = self.network.as_ref().filter(|_| script.allowed_hosts != AllowedHosts::None)?;
         let client = network.client(script.allowed_hosts.clone(), outbound::Limits::default());
-        Some(Outbound { client, most_open: script.http_max_concurrency })
+        Some(Outbound { client, max_open: script.http_max_concurrency })
     }
 
     fn grants(&mut self, script: &EntryConfig, pattern: &RoutePattern, given: &Given) -> Option<Grants> {
@@ -150,17 +150,12 @@ impl<'a> Mounting<'a> {
                 return None;
             }
         };
-        let limits = &script.limits;
         Some(Grants {
             volumes: given.volumes.clone(),
             outbound: given.outbound.clone(),
             environment: given.environment.clone(),
             log: Some(Arc::new(GuestLog::new(name, self.log.clone(), self.format, file))),
-            cpu_time: limits.cpu_time,
-            memory: limits.memory,
-            table_elements: limits.table_elements,
-            output: limits.response_body.map(|bytes| bytes.saturating_add(limits.response_head as u64)),
-            stderr: limits.stderr,
+            limits: script.limits.clone(),
         })
     }
 }

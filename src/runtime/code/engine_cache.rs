@@ -1,9 +1,9 @@
 //! How is the engine's own cache set up?
 //!
-//! The one that a `cache.toml` describes, where the operator has one. It runs what it finds, so that it is only used in a
-//! directory nobody else can write to; without it, everything works and starts take longer. Opened by `code`, once; without
-//! such a file code is kept as `cache` does it.
+//! As the operator's `cache.toml` describes it. The engine runs what it finds in the cache, so the cache is used only in a
+//! directory that no other user can write to.
 
+use std::io;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -12,86 +12,82 @@ use wasmtime::{Cache, CacheConfig, Result};
 use crate::cache;
 use crate::config::CompilationCache;
 
-use crate::runtime::code::{CodeOrigin, warn_of};
+use crate::runtime::code::directory::CacheError;
 
-/// Where the engine puts its files below the directory it is given.
-const BELOW: &str = "modules";
+/// The subdirectory in which the engine puts its files.
+const SUBDIRECTORY: &str = "modules";
 
-/// The engine's own cache, and whose turn it is to compile.
+/// The engine's own cache.
 ///
-/// It counts how often code came from it, not for which module: one module is compiled at a time, on all cores.
+/// It counts its hits, but not for which module: one module is compiled at a time, on all cores.
 pub(in crate::runtime) struct EngineCache {
-    pub cache: Cache,
-    turn: Mutex<()>,
+    cache: Cache,
+    compiling: Mutex<()>,
 }
 
 impl EngineCache {
-    /// Opens the cache that is asked for, if that can be done safely.
-    pub fn open(asked: &CompilationCache) -> Option<Self> {
-        let directory = asked.directory.as_path();
-        let cannot = |error: &dyn std::fmt::Display| {
-            let shown = directory.display();
-            tracing::warn!(directory = %shown, %error, "cannot keep compiled code: everything is compiled at each start");
-        };
-        if !is_private(directory).inspect_err(|error| cannot(error)).ok()? {
-            return None;
-        }
-        cache::sweep_compiled(directory);
-        let cache = configured(asked).inspect_err(|error| cannot(&format!("{error:#}"))).ok()?;
-        Some(Self { cache, turn: Mutex::default() })
+    /// Opens the cache in the directory of `config`.
+    pub fn open(config: &CompilationCache) -> Result<Self, CacheError> {
+        create_private(&config.directory)?;
+        cache::sweep_compiled(&config.directory);
+        let cache = Cache::new(cache_config(config)).map_err(|error| io::Error::other(format!("{error:#}")))?;
+        Ok(Self { cache, compiling: Mutex::default() })
     }
 
-    /// Takes turns at compiling, so that it can be said where the code came from.
-    pub fn watch(&self) -> Watch<'_> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        Watch { cache: &self.cache, before: (self.cache.cache_hits(), self.cache.cache_misses()), _turn }
+    /// The cache, for the engines that are made.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// Waits until no other module is being compiled. The next is compiled while the result exists.
+    pub fn begin(&self) -> Compilation<'_> {
+        let _guard = self.compiling.lock().unwrap_or_else(PoisonError::into_inner);
+        Compilation { hits: self.cache.cache_hits(), misses: self.cache.cache_misses(), cache: &self.cache, _guard }
     }
 }
 
-/// One turn at compiling.
-pub(in crate::runtime) struct Watch<'c> {
+/// The compilation of one module, and the counters of the cache at its start.
+pub(in crate::runtime) struct Compilation<'c> {
     cache: &'c Cache,
-    before: (usize, usize),
-    _turn: MutexGuard<'c, ()>,
+    hits: usize,
+    misses: usize,
+    _guard: MutexGuard<'c, ()>,
 }
 
-impl Watch<'_> {
-    /// Where the code came from that was compiled in this turn.
-    pub fn origin(&self) -> CodeOrigin {
-        if self.cache.cache_hits() > self.before.0 {
-            return CodeOrigin::Cached;
-        }
-        if self.cache.cache_misses() == self.before.1 {
+impl Compilation<'_> {
+    /// Whether the code came from the cache.
+    pub fn was_hit(&self) -> bool {
+        let is_hit = self.cache.cache_hits() > self.hits;
+        if !is_hit && self.cache.cache_misses() == self.misses {
             tracing::info!("compiled code is not kept: another server is just writing it, or there is no room for it");
         }
-        CodeOrigin::Compiled
+        is_hit
     }
 }
 
-/// Makes the directory for the server's user alone, and looks whether it is. The one below guards all that is in it.
-fn is_private(directory: &Path) -> std::io::Result<bool> {
-    let below = directory.join(BELOW);
-    cache::create(&below)?;
-    for path in [directory, below.as_path()] {
+/// Creates the directory for the server's user alone, and checks it. Its subdirectory guards all that is in it.
+fn create_private(directory: &Path) -> Result<(), CacheError> {
+    let subdirectory = directory.join(SUBDIRECTORY);
+    cache::create(&subdirectory)?;
+    for path in [directory, subdirectory.as_path()] {
         if let Some(exposure) = cache::exposure(path)? {
-            warn_of(&exposure);
-            return Ok(false);
+            return Err(CacheError::Exposed(exposure));
         }
     }
-    Ok(true)
+    Ok(())
 }
 
-fn configured(asked: &CompilationCache) -> Result<Cache> {
+fn cache_config(asked: &CompilationCache) -> CacheConfig {
     let mut config = CacheConfig::new();
     config.with_directory(&asked.directory);
-    macro_rules! take_over {
+    macro_rules! set {
         ($($value:ident => $setter:ident),* $(,)?) => {$(
             if let Some(value) = asked.$value {
                 config.$setter(value);
             }
         )*};
     }
-    take_over! {
+    set! {
         worker_event_queue_size => with_worker_event_queue_size,
         baseline_compression_level => with_baseline_compression_level,
         optimized_compression_level => with_optimized_compression_level,
@@ -104,5 +100,5 @@ fn configured(asked: &CompilationCache) -> Result<Cache> {
         file_count_limit_percent_if_deleting => with_file_count_limit_percent_if_deleting,
         files_total_size_limit_percent_if_deleting => with_files_total_size_limit_percent_if_deleting,
     }
-    Cache::new(config)
+    config
 }

@@ -1,9 +1,9 @@
-//! What may a module call while it is being initialised, and what is it told?
+//! What may a module call while it is being initialized, and what do the calls return?
 //!
-//! Everything an initialiser learns becomes part of the module: of every answer, and of a file on the disk. So it learns
-//! nothing but itself. It has no arguments, environment, input or files; time starts at 1970 and moves by a millisecond per
-//! look; random numbers follow from the digest of the module. The same module always comes to the same snapshot. What it
-//! prints is the operator's to read. Any other import ends it.
+//! Everything an initializer learns becomes part of the module: of every response, and of a file on the disk. So it learns
+//! nothing from outside. It has no arguments, environment, input or files; time starts at 1970 and moves by a millisecond
+//! per call; random numbers follow from the digest of the module. The same module always comes to the same snapshot. What it
+//! prints is shown to the operator. Any other import ends it.
 
 use wasmtime::{Caller, Linker, Module, Result, Trap, bail};
 
@@ -12,8 +12,8 @@ use sha2::{Digest as _, Sha256};
 use crate::runtime::instance::memory::MemoryBudget;
 use crate::runtime::wasi::preview1::MODULE;
 
-/// What is kept of what it prints.
-const LONGEST_PRINT: usize = 4096;
+/// The most bytes that are kept of what it prints.
+const MAX_PRINTED: usize = 4096;
 
 /// As many buffers as one call looks at, as on other systems (IOV_MAX).
 const BUFFERS_PER_CALL: u32 = 1024;
@@ -28,43 +28,43 @@ const FD_READ: u64 = 1 << 1;
 const FD_WRITE: u64 = 1 << 6;
 
 /// A millisecond in nanoseconds.
-const MOMENT: u64 = 1_000_000;
+const CLOCK_STEP: u64 = 1_000_000;
 
 /// It called `proc_exit`.
 #[derive(Debug, thiserror::Error)]
 #[error("exited with code {0}")]
 pub(in crate::runtime) struct Exited(pub i32);
 
-/// What the host keeps for an initialiser while it runs.
-pub(in crate::runtime) struct Initializing {
+/// What the host keeps for an initializer while it runs.
+pub(in crate::runtime::code) struct State {
     pub budget: MemoryBudget,
     pub printed: Vec<u8>,
     time: u64,
     seed: Sha256,
-    drawn: u64,
+    blocks_drawn: u64,
 }
 
-impl Initializing {
+impl State {
     /// For the module with this digest.
     pub fn new(digest: &str, budget: MemoryBudget) -> Self {
-        Self { budget, printed: Vec::new(), time: 0, seed: Sha256::new_with_prefix(digest), drawn: 0 }
+        Self { budget, printed: Vec::new(), time: 0, seed: Sha256::new_with_prefix(digest), blocks_drawn: 0 }
     }
 
     fn now(&mut self) -> u64 {
-        self.time = self.time.saturating_add(MOMENT);
+        self.time = self.time.saturating_add(CLOCK_STEP);
         self.time
     }
 
     fn random(&mut self) -> [u8; 32] {
-        self.drawn = self.drawn.saturating_add(1);
-        self.seed.clone().chain_update(self.drawn.to_le_bytes()).finalize().into()
+        self.blocks_drawn = self.blocks_drawn.saturating_add(1);
+        self.seed.clone().chain_update(self.blocks_drawn.to_le_bytes()).finalize().into()
     }
 }
 
-type Host<'a> = Caller<'a, Initializing>;
+type Host<'a> = Caller<'a, State>;
 
-/// What `module` may call.
-pub(in crate::runtime) fn linker(module: &Module) -> Result<Linker<Initializing>> {
+/// Returns a linker with the functions that `module` may call.
+pub(in crate::runtime) fn linker(module: &Module) -> Result<Linker<State>> {
     let mut linker = Linker::new(module.engine());
     for name in ["args_sizes_get", "environ_sizes_get"] {
         linker.func_wrap(MODULE, name, |mut host: Host<'_>, count: i32, size: i32| {
@@ -78,7 +78,7 @@ pub(in crate::runtime) fn linker(module: &Module) -> Result<Linker<Initializing>
     linker.func_wrap(MODULE, "sched_yield", |_: Host<'_>| SUCCESS)?;
     linker.func_wrap(MODULE, "proc_exit", |_: Host<'_>, code: i32| -> Result<()> { Err(Exited(code).into()) })?;
     linker.func_wrap(MODULE, "clock_res_get", |mut host: Host<'_>, _: i32, resolution: i32| {
-        write(&mut host, resolution, &MOMENT.to_le_bytes())
+        write(&mut host, resolution, &CLOCK_STEP.to_le_bytes())
     })?;
     linker.func_wrap(MODULE, "clock_time_get", |mut host: Host<'_>, _: i32, _: i64, time: i32| {
         let now = host.data_mut().now();
@@ -90,7 +90,7 @@ pub(in crate::runtime) fn linker(module: &Module) -> Result<Linker<Initializing>
     Ok(linker)
 }
 
-fn add_streams(linker: &mut Linker<Initializing>) -> Result<()> {
+fn add_streams(linker: &mut Linker<State>) -> Result<()> {
     linker.func_wrap(MODULE, "fd_prestat_get", |_: Host<'_>, _: i32, _: i32| BADF)?;
     linker.func_wrap(MODULE, "fd_prestat_dir_name", |_: Host<'_>, _: i32, _: i32, _: i32| BADF)?;
     linker.func_wrap(MODULE, "fd_close", |_: Host<'_>, fd: i32| if is_standard(fd) { SUCCESS } else { BADF })?;
@@ -111,7 +111,7 @@ fn add_streams(linker: &mut Linker<Initializing>) -> Result<()> {
     Ok(())
 }
 
-/// The same as for a request: C libraries choose by it how they buffer, for as long as the module lives.
+/// The same as for a run of a guest: C libraries choose by it how they buffer, for as long as the module lives.
 fn stream_stat(fd: i32) -> [u8; 24] {
     let rights = if fd == 0 { FD_READ } else { FD_WRITE }.to_le_bytes();
     let mut stat = [0; 24];
@@ -125,14 +125,14 @@ fn is_standard(fd: i32) -> bool {
 }
 
 /// All of its memory. Modules that import functions of WASI export it.
-fn memory<'a>(host: &'a mut Host<'_>) -> Result<(&'a mut [u8], &'a mut Initializing)> {
+fn memory<'a>(host: &'a mut Host<'_>) -> Result<(&'a mut [u8], &'a mut State)> {
     let Some(memory) = host.get_export("memory").and_then(wasmtime::Extern::into_memory) else {
         bail!("the module exports no memory");
     };
     Ok(memory.data_and_store_mut(host))
 }
 
-fn part(memory: &mut [u8], address: i32, length: u32) -> Result<&mut [u8]> {
+fn slice(memory: &mut [u8], address: i32, length: u32) -> Result<&mut [u8]> {
     let start = usize::try_from(address.cast_unsigned())?;
     let end = start.saturating_add(usize::try_from(length)?);
     Ok(memory.get_mut(start..end).ok_or(Trap::MemoryOutOfBounds)?)
@@ -140,14 +140,14 @@ fn part(memory: &mut [u8], address: i32, length: u32) -> Result<&mut [u8]> {
 
 fn write(host: &mut Host<'_>, address: i32, bytes: &[u8]) -> Result<i32> {
     let (memory, _) = memory(host)?;
-    part(memory, address, u32::try_from(bytes.len())?)?.copy_from_slice(bytes);
+    slice(memory, address, u32::try_from(bytes.len())?)?.copy_from_slice(bytes);
     Ok(SUCCESS)
 }
 
 fn random_get(mut host: Host<'_>, address: i32, length: i32) -> Result<i32> {
-    let (memory, own) = memory(&mut host)?;
-    for piece in part(memory, address, length.cast_unsigned())?.chunks_mut(32) {
-        let random = own.random();
+    let (memory, state) = memory(&mut host)?;
+    for piece in slice(memory, address, length.cast_unsigned())?.chunks_mut(32) {
+        let random = state.random();
         piece.iter_mut().zip(random).for_each(|(byte, random)| *byte = random);
     }
     Ok(SUCCESS)
@@ -157,17 +157,17 @@ fn fd_write(mut host: Host<'_>, fd: i32, buffers: i32, count: i32, written: i32)
     if fd != 1 && fd != 2 {
         return Ok(BADF);
     }
-    let (memory, own) = memory(&mut host)?;
+    let (memory, state) = memory(&mut host)?;
     let number = |bytes: &[u8]| bytes.try_into().map_or(0, u32::from_le_bytes);
     let mut total: u32 = 0;
     let listed = count.cast_unsigned().min(BUFFERS_PER_CALL);
-    let list = part(memory, buffers, listed.saturating_mul(8))?.to_vec();
+    let list = slice(memory, buffers, listed.saturating_mul(8))?.to_vec();
     for buffer in list.chunks_exact(8) {
         let (address, length) = buffer.split_at(4);
         let (address, length) = (number(address), number(length));
-        let text = part(memory, address.cast_signed(), length)?;
-        let room = LONGEST_PRINT.saturating_sub(own.printed.len());
-        own.printed.extend(text.iter().take(room));
+        let text = slice(memory, address.cast_signed(), length)?;
+        let room = MAX_PRINTED.saturating_sub(state.printed.len());
+        state.printed.extend(text.iter().take(room));
         total = total.saturating_add(length);
     }
     write(&mut host, written, &total.to_le_bytes())

@@ -1,39 +1,40 @@
-//! What is a module once its initialiser has run?
+//! What is a module once its initializer has run?
 //!
-//! Another module: the same code, with memory and globals as the initialiser left them. It is made once, before the first
+//! Another module: the same code, with memory and globals as the initializer left them. It is made once, before the first
 //! request, and every request starts from it with a fresh instance of its own. The crate `wasmtime-wizer` says what has to be
-//! read from the instance and writes the module; what runs in between is an instance like any other, with limits, and with the
-//! host of `initializer`.
+//! read from the instance and writes the module. In between the instance runs like any other, with limits, and with the host
+//! functions of `initializer`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
-use wasmtime::{ExternType, Instance, Module, Store, UpdateDeadline, Val};
+use wasmtime::{Engine, ExternType, Instance, Module, Store, UpdateDeadline, Val};
 use wasmtime_wizer::{InstanceState, ModuleContext, SnapshotVal, ValType, Wizer};
 
 use crate::format::sha256_hex;
 
+use crate::runtime::code::cache::CodeCache;
 use crate::runtime::code::initializer;
-use crate::runtime::code::initializer::{Exited, Initializing};
+use crate::runtime::code::initializer::{Exited, State};
+use crate::runtime::error::Error;
 use crate::runtime::instance::memory::MemoryBudget;
-use crate::runtime::{Error, Runtime, is_component};
 
-/// The names an initialiser is exported under; the first is what wizer's headers for C and C++ write.
+/// The names an initializer is exported under; the first is what wizer's headers for C and C++ write.
 const INITIALIZERS: [&str; 2] = ["wizer.initialize", "wizer-initialize"];
 
-/// What a module exports to be called instead of `_start` once it is initialised; `_start` would initialise it again.
+/// What a module exports to be called instead of `_start` once it is initialized; `_start` would initialize it again.
 const RESUME: &str = "wizer.resume";
 const START: &str = "_start";
 const INITIALIZE: &str = "_initialize";
 
-/// How long an initialiser may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long an initializer may take.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Why a module cannot be preinitialised.
+/// Why a module cannot be preinitialized.
 #[derive(Debug, thiserror::Error)]
 pub enum PreinitializeError {
-    /// It is not one that can be compiled.
+    /// It cannot be compiled.
     #[error(transparent)]
     Module(#[from] Error),
     /// It does something that a snapshot cannot hold.
@@ -42,10 +43,10 @@ pub enum PreinitializeError {
     /// It is a component.
     #[error("components cannot be preinitialized, only modules")]
     Component,
-    /// It has no initialiser.
+    /// It exports no initializer.
     #[error("the module exports no function `{}` or `{}`", INITIALIZERS[0], INITIALIZERS[1])]
     Missing,
-    /// Its initialiser takes parameters or returns results.
+    /// Its initializer takes parameters or returns results.
     #[error("the exported function `{name}` has the type {found}, and an initialiser takes and returns nothing")]
     WrongType {
         /// Its name.
@@ -53,48 +54,50 @@ pub enum PreinitializeError {
         /// Its type.
         found: String,
     },
-    /// Its initialiser did not end well.
+    /// Its initializer exited, trapped or took too long.
     #[error("its initialiser failed{}", if printed.is_empty() { String::new() } else { format!(", having printed {printed:?}") })]
     Failed {
-        /// What it printed, as far as it was kept.
+        /// The start of what it printed.
         printed: String,
         /// How it ended.
         source: wasmtime::Error,
     },
 }
 
-/// A module after its initialiser has run.
+/// A module after its initializer has run.
 pub struct Preinitialized {
     /// The module, binary.
     pub module: Vec<u8>,
-    /// What the initialiser printed, as far as it was kept.
+    /// The start of what the initializer printed.
     pub printed: String,
 }
 
-impl Runtime {
-    /// Runs the initialiser of a module, binary or text, with the SHA-256 `digest`. Takes as long as the initialiser: not for a
-    /// thread that serves requests.
-    pub fn preinitialize(&self, bytes: &[u8], digest: &str) -> Result<Preinitialized, PreinitializeError> {
-        if is_component(bytes) {
-            return Err(PreinitializeError::Component);
-        }
+/// What an initializer runs with.
+pub(in crate::runtime) struct Preinitializer<'a> {
+    pub engine: &'a Engine,
+    pub code_cache: &'a CodeCache,
+    pub budget: MemoryBudget,
+}
+
+impl Preinitializer<'_> {
+    /// Runs the initializer of a module, binary or text, with the SHA-256 `digest`.
+    pub fn run(self, bytes: &[u8], digest: &str) -> Result<Preinitialized, PreinitializeError> {
         let binary = wat::parse_bytes(bytes).map_err(|error| Error::Compile(wasmtime::Error::new(error)))?;
         let mut wizer = Wizer::new();
         let (context, instrumented) =
-            sheltered(|| wizer.instrument(&binary)).map_err(PreinitializeError::Unsupported)?;
-        let digest_of_it = sha256_hex(&instrumented);
-        let (module, _) = self.code_cache.code::<Module>(&self.small.engine, &instrumented, &digest_of_it)?;
+            catch_panics(|| wizer.instrument(&binary)).map_err(PreinitializeError::Unsupported)?;
+        let instrumented_digest = sha256_hex(&instrumented);
+        let (module, _) = self.code_cache.get_or_compile::<Module>(self.engine, &instrumented, &instrumented_digest)?;
         let name = initializer_of(&module)?;
         wizer.init_func(name);
         if matches!(module.get_export(RESUME), Some(ExternType::Func(_))) {
             wizer.func_rename(START, RESUME);
         }
-        let budget = MemoryBudget::new(self.config.memory, self.config.table_elements);
-        let mut store = Store::new(&self.small.engine, Initializing::new(digest, budget));
-        let made = run(&mut store, &module, name)
+        let mut store = Store::new(self.engine, State::new(digest, self.budget));
+        let snapshot = run(&mut store, &module, name)
             .and_then(|instance| snapshot(&wizer, &context, InitializedState { store: &mut store, instance }));
         let printed = String::from_utf8_lossy(&store.data().printed).into_owned();
-        match made {
+        match snapshot {
             Ok(module) => Ok(Preinitialized { module, printed }),
             Err(source) => Err(PreinitializeError::Failed { printed, source }),
         }
@@ -112,21 +115,21 @@ fn initializer_of(module: &Module) -> Result<&'static str, PreinitializeError> {
     }
 }
 
-fn run(store: &mut Store<Initializing>, module: &Module, name: &str) -> wasmtime::Result<Instance> {
-    let begun = Instant::now();
+fn run(store: &mut Store<State>, module: &Module, name: &str) -> wasmtime::Result<Instance> {
+    let started = Instant::now();
     store.limiter(|state| &mut state.budget);
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(move |_| match begun.elapsed() > PATIENCE {
-        true => wasmtime::bail!("it has not returned within {} s", PATIENCE.as_secs()),
+    store.epoch_deadline_callback(move |_| match started.elapsed() > TIMEOUT {
+        true => wasmtime::bail!("it has not returned within {} s", TIMEOUT.as_secs()),
         false => Ok(UpdateDeadline::Continue(1)),
     });
     let linker = initializer::linker(module)?;
-    at_once(async {
+    poll_once(async {
         let instance = linker.instantiate_async(&mut *store, module).await?;
         for name in [INITIALIZE, name] {
             if let Some(function) = instance.get_func(&mut *store, name) {
                 let called = function.typed::<(), ()>(&mut *store)?.call_async(&mut *store, ()).await;
-                called.map_err(plain)?;
+                called.map_err(without_backtrace)?;
             }
         }
         Ok(instance)
@@ -134,7 +137,7 @@ fn run(store: &mut Store<Initializing>, module: &Module, name: &str) -> wasmtime
 }
 
 /// An exit needs no trace of where the module was.
-fn plain(error: wasmtime::Error) -> wasmtime::Error {
+fn without_backtrace(error: wasmtime::Error) -> wasmtime::Error {
     match error.downcast_ref::<Exited>() {
         Some(Exited(code)) => Exited(*code).into(),
         None => error,
@@ -142,26 +145,26 @@ fn plain(error: wasmtime::Error) -> wasmtime::Error {
 }
 
 fn snapshot(wizer: &Wizer, context: &ModuleContext<'_>, mut state: InitializedState<'_>) -> wasmtime::Result<Vec<u8>> {
-    sheltered(|| at_once(wizer.snapshot(context, &mut state)))
+    catch_panics(|| poll_once(wizer.snapshot(context, &mut state)))
 }
 
-/// Nothing here waits: no host function does, and the epoch stops an initialiser but never makes it give way.
-fn at_once<T>(future: impl Future<Output = wasmtime::Result<T>>) -> wasmtime::Result<T> {
+/// Polls once. Nothing here waits: no host function does, and the epoch stops an initializer but never makes it yield.
+fn poll_once<T>(future: impl Future<Output = wasmtime::Result<T>>) -> wasmtime::Result<T> {
     future.now_or_never().unwrap_or_else(|| wasmtime::bail!("it waits for something"))
 }
 
-/// Wizer asserts what it takes for granted in modules, and the module may be anybody's.
-fn sheltered<T>(call: impl FnOnce() -> wasmtime::Result<T>) -> wasmtime::Result<T> {
+/// Returns a panic as an error. Wizer asserts what it expects of modules, and the module may be an untrusted one.
+fn catch_panics<T>(call: impl FnOnce() -> wasmtime::Result<T>) -> wasmtime::Result<T> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| wasmtime::bail!("wizer cannot handle it"))
 }
 
-/// An instance whose initialiser has run.
+/// An instance whose initializer has run.
 struct InitializedState<'a> {
-    store: &'a mut Store<Initializing>,
+    store: &'a mut Store<State>,
     instance: Instance,
 }
 
-/// Asked only for what wizer itself has exported; anything else would be its mistake, from which `sheltered` protects.
+/// Wizer asks only for what it has exported itself. Anything else is its mistake, which `catch_panics` returns as an error.
 impl InstanceState for InitializedState<'_> {
     async fn global_get(&mut self, name: &str, _: ValType) -> SnapshotVal {
         let value = self.instance.get_global(&mut *self.store, name).map(|global| global.get(&mut *self.store));
@@ -183,8 +186,7 @@ impl InstanceState for InitializedState<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::runtime::EngineConfig;
-    use crate::runtime::code::preinitialize::*;
+    use crate::runtime::{EngineConfig, Runtime};
 
     /// Draws random numbers and looks at the clocks, and leaves what it saw in its memory.
     const CURIOUS: &str = r#"(module
@@ -216,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn an_initialiser_has_limits_and_stays_in_its_memory() {
+    fn an_initializer_has_limits_and_stays_in_its_memory() {
         let grow = "(drop (memory.grow (i32.const 17))) (if (i32.ne (memory.size) (i32.const 1)) (then unreachable))";
         let outside = "(drop (call $random (i32.const 65530) (i32.const 100)))";
         let endless = "(drop (call $random (i32.const 65530) (i32.const -1)))";

@@ -22,7 +22,7 @@ pub(in crate::runtime::component) async fn run_2(
     let pipes = store.data().pipes.clone();
     match command.instantiate_async(&mut store).await {
         Ok(command) => ending(until_fault(&pipes, command.wasi_cli_run().call_run(&mut store)).await),
-        Err(error) => Ending::of_start(error),
+        Err(error) => Ending::of_instantiation(error),
     }
 }
 
@@ -34,7 +34,7 @@ pub(in crate::runtime::component) async fn run_3(
     let pipes = store.data().pipes.clone();
     let command = match command.instantiate_async(&mut store).await {
         Ok(command) => command,
-        Err(error) => return Ending::of_start(error),
+        Err(error) => return Ending::of_instantiation(error),
     };
     let run = async |accessor: &Accessor<State>| {
         let ran = command.wasi_cli_run().call_run(accessor).await?;

@@ -38,8 +38,8 @@ use crate::runtime::engine::EngineConfig;
 use crate::runtime::error::Error;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::grants::Grants;
+use crate::runtime::instance::invocation::Invocation;
 use crate::runtime::instance::stdio::Pipes;
-use crate::strings::StringBlock;
 
 use crate::runtime::component::state::State;
 
@@ -170,24 +170,24 @@ impl Linked {
             Self::Service2(service) => service.instantiate_async(&mut store).await.map(drop),
             Self::Service3(service) => service.instantiate_async(&mut store).await.map(drop),
         };
-        made.map_or_else(Ending::of_start, |()| Ending::Succeeded)
+        made.map_or_else(Ending::of_instantiation, |()| Ending::Succeeded)
     }
 
-    /// Runs it like a module, or only makes it. The guest computes when this is polled.
+    /// Runs it like a module, or only instantiates it. The guest computes when this is polled.
     pub fn start(
         &self,
         grants: &Grants,
         pipes: &Arc<Pipes>,
-        (arguments, environment): (StringBlock, StringBlock),
-        entered: bool,
+        invocation: &Invocation,
+        is_called: bool,
     ) -> impl Future<Output = Ending> + Send + 'static {
-        let variables = environment.iter().filter_map(|variable| variable.split_once('='));
-        let state = State::of_command(grants, pipes, arguments.iter(), variables);
-        let (linked, store) = (self.clone(), self.store(state, grants.memory));
+        let variables = invocation.environment.iter().filter_map(|variable| variable.split_once('='));
+        let state = State::of_command(grants, pipes, invocation.arguments.iter(), variables);
+        let (linked, store) = (self.clone(), self.store(state, grants.limits.memory));
         async move {
             match &linked {
-                Self::Command2(command) if entered => command::run_2(store, command).await,
-                Self::Command3(command) if entered => command::run_3(store, command).await,
+                Self::Command2(command) if is_called => command::run_2(store, command).await,
+                Self::Command3(command) if is_called => command::run_3(store, command).await,
                 _ => linked.instantiate(store).await,
             }
         }

@@ -22,7 +22,7 @@ pub(in crate::runtime::component) struct Outgoing(Option<(Client, Arc<CallBudget
 
 impl Outgoing {
     pub fn new(outbound: Option<&Outbound>) -> Self {
-        Self(outbound.map(|outbound| (outbound.client.clone(), outbound.client.budget(outbound.most_open))))
+        Self(outbound.map(|outbound| (outbound.client.clone(), outbound.client.budget(outbound.max_open))))
     }
 }
 

@@ -20,12 +20,11 @@ use wasmtime_wasi_http::{WasiHttpView, p3};
 use crate::runtime::component::Linked;
 use crate::runtime::component::body::{Answered, Pump, RequestBody, Upload, WaitsFor};
 use crate::runtime::component::state::State;
-use crate::runtime::guest::Guest;
-use crate::runtime::instance::cpu_time::CpuTimer;
+use crate::runtime::engine::executors::Executors;
 use crate::runtime::instance::ending::Ending;
+use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::response_state::Answer;
 use crate::runtime::instance::run::Run;
-use crate::runtime::instance::stdio::{Pipes, Stderr};
 
 /// A request for a component.
 pub struct ComponentRequest {
@@ -37,16 +36,23 @@ pub struct ComponentRequest {
     pub request: u64,
 }
 
-impl Guest {
-    /// Asks a fresh instance. It computes only while the run is polled. `permit` is dropped together with the instance.
-    /// `None` for a script that is not asked over HTTP.
-    pub fn ask<P: Send + 'static>(&self, incoming: ComponentRequest, permit: P) -> Option<Run> {
-        let linked = self.component().filter(|linked| linked.speaks_http())?.clone();
-        let grants = self.grants();
-        let stderr = Stderr::new(grants.log.clone(), incoming.request, grants.stderr);
-        let pipes = Arc::new(Pipes::new(None, grants.output, stderr, CpuTimer::new(grants.cpu_time)));
+impl Linked {
+    /// Starts a fresh instance that handles a request. It computes only while the run is polled. `permit` is dropped together
+    /// with the instance. `None` for a component that does not serve HTTP requests.
+    pub fn handle<P: Send + 'static>(
+        &self,
+        grants: &Grants,
+        incoming: ComponentRequest,
+        executors: Arc<Executors>,
+        permit: P,
+    ) -> Option<Run> {
+        if !self.speaks_http() {
+            return None;
+        }
+        let linked = self.clone();
+        let pipes = Arc::new(grants.pipes(None, incoming.request));
         let answer = Arc::new(Answer::default());
-        let store = linked.store(State::of_service(grants, &pipes), grants.memory);
+        let store = linked.store(State::of_service(grants, &pipes), grants.limits.memory);
         let bodiless = incoming.head.method == http::Method::HEAD;
         let upload = Upload { body: incoming.body, pipes: pipes.clone(), answer: answer.clone() };
         let request = http::Request::from_parts(incoming.head, upload);
@@ -63,7 +69,7 @@ impl Guest {
                 Linked::Command2(_) | Linked::Command3(_) => Ending::Succeeded,
             }
         });
-        Some(Run::new(guest, pipes, self.executors()).answering(answer))
+        Some(Run::new(guest, pipes, executors).answering(answer))
     }
 }
 
@@ -79,7 +85,7 @@ async fn call_2(
 ) -> (Store<State>, Result<(), Ending>) {
     let service = match service.instantiate_async(&mut store).await {
         Ok(service) => service,
-        Err(error) => return (store, Err(Ending::of_start(error))),
+        Err(error) => return (store, Err(Ending::of_instantiation(error))),
     };
     let scheme = if request.uri().scheme() == Some(&http::uri::Scheme::HTTPS) { Scheme::Https } else { Scheme::Http };
     let mut http = store.data_mut().http();
@@ -114,7 +120,7 @@ async fn call_3(
 ) -> (Store<State>, Result<(), Ending>) {
     let service = match service.instantiate_async(&mut store).await {
         Ok(service) => service,
-        Err(error) => return (store, Err(Ending::of_start(error))),
+        Err(error) => return (store, Err(Ending::of_instantiation(error))),
     };
     let (request, sent) = p3::Request::from_http(store.data_mut().http().hooks, request);
     let call = async |accessor: &Accessor<State>| {

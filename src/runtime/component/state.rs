@@ -64,7 +64,7 @@ impl State {
         table.set_max_capacity(RESOURCES + grants.volumes.count());
         Self {
             pipes: pipes.clone(),
-            budget: MemoryBudget::new(grants.memory, grants.table_elements),
+            budget: grants.memory_budget(),
             wasi,
             http: WasiHttpCtx::new(),
             table,

@@ -1,8 +1,8 @@
-//! How is the engine set up?
+//! How are the engines set up, and on which threads do guests compute?
 //!
-//! There is one for modules, and another for components once there is a component: what components need would slow
-//! modules down. Instances, memories and stacks come from a pool made at start, so that a fresh instance per request costs
-//! microseconds; where the address space for the pool is not to be had, they are allocated on demand.
+//! There is one for modules, and another for components once there is a component: the features that components need would
+//! slow modules down. Instances, memories and stacks come from a pool made at start, so that a fresh instance per request
+//! costs microseconds. If there is not enough address space for the pool, they are allocated on demand.
 
 pub(in crate::runtime) mod executors;
 pub(in crate::runtime) mod once;
@@ -12,12 +12,10 @@ use wasmtime::{Cache, Config, Enabled, Engine, InstanceAllocationStrategy, Pooli
 
 use crate::config::{CompilationCache, GatewayLimits};
 
-use crate::runtime::code::module_info::Encoding;
-
-/// What the operator's configuration says about the engine.
+/// The settings of the engines.
 #[derive(Clone)]
 pub struct EngineConfig {
-    /// The most guests that run at once.
+    /// The maximum number of guests that run at once.
     pub instances: u32,
     /// The largest memory any guest may have, in bytes.
     pub memory: usize,
@@ -25,45 +23,46 @@ pub struct EngineConfig {
     pub table_elements: usize,
     /// The WebAssembly stack of a guest, in bytes.
     pub wasm_stack: usize,
-    /// Where compiled code is kept between starts; nowhere without.
+    /// Where compiled code is kept between starts; `None` to keep none.
     pub cache: Option<CompilationCache>,
 }
 
 impl EngineConfig {
-    /// For one guest at a time with so much memory and so many table elements, and the stack that guests usually have.
+    /// The settings for one guest at a time with `memory` bytes and `table_elements`, and the default stack.
     pub fn for_one(memory: usize, table_elements: usize) -> Self {
         let wasm_stack = GatewayLimits::default().wasm_stack;
         Self { instances: 1, memory, table_elements, wasm_stack, cache: None }
     }
 }
 
-/// Room for guests that have ended but whose memory is not back yet.
+/// Instances more than guests, for guests that have ended but whose memory is not back yet.
 const SPARE_INSTANCES: u32 = 32;
 
 /// Host functions run on the guest's stack too, above what the guest may use.
 const STACK_FOR_HOST: usize = 512 * 1024;
 
-/// What is kept of a memory, table or stack between two guests: zeroing this much is cheaper than giving pages back.
-const MEMORY_KEPT: usize = 256 * 1024;
+/// The bytes of a memory, table or stack that stay resident between two guests: zeroing them is cheaper than giving pages
+/// back.
+const MEMORY_RESIDENT: usize = 256 * 1024;
 /// Up to this size, writing a memory anew is cheaper than asking which of its pages were written to.
 const SMALL_MEMORY: usize = 128 * 1024;
-const TABLE_KEPT: usize = 16 * 1024;
-const STACK_KEPT: usize = 32 * 1024;
+const TABLE_RESIDENT: usize = 16 * 1024;
+const STACK_RESIDENT: usize = 32 * 1024;
 
 /// More than any module seen in the field needs, so that no existing module is refused.
 const INSTANCE_SIZE: usize = 16 << 20;
 const MEMORIES_PER_MODULE: u32 = 4;
 const TABLES_PER_MODULE: u32 = 4;
 
-/// What a component may consist of: those made of interpreters and their libraries have a dozen or two of core modules, each
-/// with a small table of its own at most, and one memory that all of them share.
+/// The parts that a component may have. Components made of interpreters and their libraries have a dozen or two of core
+/// modules, each with a small table of its own at most, and one memory that all of them share.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
 const MEMORIES_PER_COMPONENT: u32 = 4;
 const TABLES_PER_COMPONENT: u32 = 16;
 
-/// Each call into a component that waits has a stack, and in those of WASI 0.3 each core module may wait by itself. So many
-/// guests may do that to the utmost, as many as run of one module unless its limits say more, and others still start.
-const GUESTS_THAT_WAIT_EVERYWHERE: u32 = 64;
+/// Each call into a component that waits has a stack, and in components of WASI 0.3 each core module may wait by itself. The
+/// number of guests that may do that in all their modules while others can still start: the default limit of one module.
+const FULLY_WAITING_GUESTS: u32 = 64;
 
 /// How large a memory is when a guest starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +72,7 @@ pub(in crate::runtime) enum MemorySize {
 }
 
 impl MemorySize {
-    /// Of so many bytes.
+    /// The size class of a memory of `bytes`.
     pub fn of(bytes: u64) -> Self {
         if bytes <= SMALL_MEMORY as u64 { Self::Small } else { Self::Large }
     }
@@ -85,7 +84,7 @@ pub(in crate::runtime) fn for_modules(
     size: MemorySize,
     cache: Option<&Cache>,
 ) -> Result<Engine> {
-    engine(modules(config, cache), |memories| {
+    engine(module_config(config, cache), |memories| {
         let mut pool = pool_for_modules(config, memories);
         if size == MemorySize::Small {
             pool.linear_memory_keep_resident(SMALL_MEMORY).pagemap_scan(Enabled::No);
@@ -96,19 +95,22 @@ pub(in crate::runtime) fn for_modules(
 
 /// Makes the engine for components, which keeps compiled code in `cache`.
 pub(in crate::runtime) fn for_components(config: &EngineConfig, cache: Option<&Cache>) -> Result<Engine> {
-    engine(components(config, cache), |memories| pool_for_components(config, memories))
+    engine(component_config(config, cache), |memories| pool_for_components(config, memories))
 }
 
-/// Makes an engine that only compiles, for any server's: what differs between theirs does not change the code.
-pub(in crate::runtime) fn for_compiling(encoding: Encoding) -> Result<Engine> {
-    let config = EngineConfig::for_one(0, 0);
-    Engine::new(&match encoding {
-        Encoding::Module => modules(&config, None),
-        Encoding::Component => components(&config, None),
-    })
+/// Makes an engine that only compiles modules, for the engine of any server: the settings that differ between servers do not
+/// change the code.
+pub(in crate::runtime) fn compiler_for_modules() -> Result<Engine> {
+    Engine::new(&module_config(&EngineConfig::for_one(0, 0), None))
 }
 
-/// Address space is what a large pool runs out of first, and hardly a guest has a second memory.
+/// Makes an engine that only compiles components, for the engine of any server.
+pub(in crate::runtime) fn compiler_for_components() -> Result<Engine> {
+    Engine::new(&component_config(&EngineConfig::for_one(0, 0), None))
+}
+
+/// Makes an engine with a pool: with several memories for each instance, or else with one, because address space is what a
+/// large pool runs out of first, and hardly a guest has a second memory; or else without a pool.
 fn engine(config: Config, pool: impl Fn(u32) -> PoolingAllocationConfig) -> Result<Engine> {
     let pooled = |memories| {
         let mut pooled = config.clone();
@@ -120,20 +122,20 @@ fn engine(config: Config, pool: impl Fn(u32) -> PoolingAllocationConfig) -> Resu
     })
 }
 
-fn modules(config: &EngineConfig, cache: Option<&Cache>) -> Config {
-    let mut modules = common(config, cache);
+fn module_config(config: &EngineConfig, cache: Option<&Cache>) -> Config {
+    let mut modules = common_config(config, cache);
     // What only components need, and stores are cheaper without.
     modules.wasm_component_model(false).concurrency_support(false);
     modules
 }
 
-fn components(config: &EngineConfig, cache: Option<&Cache>) -> Config {
-    let mut components = common(config, cache);
+fn component_config(config: &EngineConfig, cache: Option<&Cache>) -> Config {
+    let mut components = common_config(config, cache);
     components.wasm_component_model(true).wasm_component_model_async(true).concurrency_support(true);
     components
 }
 
-fn common(config: &EngineConfig, cache: Option<&Cache>) -> Config {
+fn common_config(config: &EngineConfig, cache: Option<&Cache>) -> Config {
     let mut common = Config::new();
     common
         .epoch_interruption(true)
@@ -157,9 +159,9 @@ fn pool_for_modules(config: &EngineConfig, memories_per_instance: u32) -> Poolin
         .max_tables_per_module(TABLES_PER_MODULE)
         .max_memory_size(config.memory)
         .table_elements(config.table_elements)
-        .linear_memory_keep_resident(MEMORY_KEPT)
-        .table_keep_resident(TABLE_KEPT)
-        .async_stack_keep_resident(STACK_KEPT)
+        .linear_memory_keep_resident(MEMORY_RESIDENT)
+        .table_keep_resident(TABLE_RESIDENT)
+        .async_stack_keep_resident(STACK_RESIDENT)
         .max_unused_warm_slots(instances)
         .pagemap_scan(Enabled::Auto);
     pool
@@ -171,7 +173,7 @@ fn pool_for_components(config: &EngineConfig, memories_per_instance: u32) -> Poo
     pool.total_component_instances(instances)
         .total_core_instances(instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT))
         .total_tables(instances.saturating_mul(TABLES_PER_COMPONENT))
-        .total_stacks(instances.saturating_add(GUESTS_THAT_WAIT_EVERYWHERE * CORE_INSTANCES_PER_COMPONENT))
+        .total_stacks(instances.saturating_add(FULLY_WAITING_GUESTS * CORE_INSTANCES_PER_COMPONENT))
         .max_component_instance_size(INSTANCE_SIZE)
         .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
         .max_memories_per_component(MEMORIES_PER_COMPONENT)

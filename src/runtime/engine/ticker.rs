@@ -1,21 +1,21 @@
-//! When do the epochs of the engines move on?
+//! When do the epochs of the engines advance?
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
+use std::{io, thread};
 
 use wasmtime::{Engine, EngineWeak};
 
-/// How often the epoch moves on, and so the length of a time slice: short beside what a person notices, long beside
-/// what a tick costs.
-pub const TICK: Duration = Duration::from_millis(5);
+/// The time between two epochs, and so the length of a time slice: short beside what a person notices, long beside what a
+/// tick costs.
+pub(in crate::runtime) const TICK: Duration = Duration::from_millis(5);
 
-/// Moves the epochs of engines on until it is dropped.
+/// A thread that advances the epochs of engines until this is dropped.
 pub(in crate::runtime) struct Ticker(Arc<Mutex<Vec<EngineWeak>>>);
 
 impl Ticker {
     /// Starts the thread.
-    pub fn start(engine: &Engine) -> std::io::Result<Self> {
+    pub fn start(engine: &Engine) -> io::Result<Self> {
         let engines = Arc::new(Mutex::new(vec![engine.weak()]));
         let watched = Arc::downgrade(&engines);
         thread::Builder::new().name("wagi-epoch".into()).spawn(move || {
@@ -32,7 +32,7 @@ impl Ticker {
         Ok(Self(engines))
     }
 
-    /// From now on this engine's epoch moves on, too.
+    /// Adds an engine.
     pub fn add(&self, engine: &Engine) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(engine.weak());
     }

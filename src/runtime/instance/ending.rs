@@ -5,22 +5,22 @@ use std::io;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-/// A guest may compute for so long and no longer.
+/// The error that ends a guest at its limit on CPU time.
 #[derive(Debug, thiserror::Error)]
 #[error("used up its CPU time")]
 pub(in crate::runtime) struct CpuTimeUsedUp;
 
-/// A guest may print so much and no more.
+/// The error that ends a guest at its limit on output.
 #[derive(Debug, thiserror::Error)]
 #[error("printed more than it may")]
 pub(in crate::runtime) struct OutputLimit;
 
-/// The request body broke off while the guest was reading it.
+/// The error that ends a guest whose request body broke off.
 #[derive(Debug, thiserror::Error)]
 #[error("the request body could not be read")]
 pub(in crate::runtime) struct StdinFailed(#[source] pub io::Error);
 
-/// How a guest ended.
+/// How a run ended.
 #[derive(Debug)]
 pub enum Ending {
     /// Its entry point returned, or it exited with code 0.
@@ -35,17 +35,18 @@ pub enum Ending {
     OutputLimitReached,
     /// The request body could not be read to its end.
     InputFailed(io::Error),
-    /// It gave no answer, or an incomplete one; the text says how. Only components that are asked over `wasi:http`.
+    /// It gave no response, or an incomplete one; the text says how. Only of components that serve `wasi:http`.
     NoResponse(String),
     /// It could not be started; the text says why.
     NotStarted(String),
-    /// There was no instance, memory or stack left to start it with.
+    /// The pool had no instance, memory or stack left.
     PoolExhausted,
 }
 
 impl Ending {
-    /// A start function may trap or exit like any other; everything else is the host's reason for not making an instance.
-    pub(in crate::runtime) fn of_start(error: wasmtime::Error) -> Self {
+    /// How a guest ended that could not be instantiated. A start function may trap or exit like any other; everything else
+    /// is the host's reason for not making an instance.
+    pub(in crate::runtime) fn of_instantiation(error: wasmtime::Error) -> Self {
         match Self::from(error) {
             Self::Trapped(reason) => Self::NotStarted(reason),
             ending => ending,
@@ -74,11 +75,13 @@ impl From<wasmtime::Error> for Ending {
     }
 }
 
-/// The innermost functions named in the log when a guest traps, and how much of a name: a module may hold any.
-const FRAMES_NAMED: usize = 5;
-const LONGEST_NAME: usize = 100;
+/// The most functions named in the log when a guest traps, the innermost first.
+const MAX_FRAMES: usize = 5;
 
-/// One line: the reason, and the innermost functions that were running.
+/// The most characters of a function's name in the log: a module may hold names of any length.
+const MAX_NAME_LENGTH: usize = 100;
+
+/// Returns one line: the reason, and the innermost functions that were running.
 fn describe(error: &wasmtime::Error) -> String {
     let reason = match error.downcast_ref::<Trap>() {
         Some(trap) => trap.to_string(),
@@ -88,10 +91,10 @@ fn describe(error: &wasmtime::Error) -> String {
         .downcast_ref::<WasmBacktrace>()
         .map(|backtrace| {
             let name = |frame: &wasmtime::FrameInfo| {
-                let name = frame.func_name().map(|name| name.chars().take(LONGEST_NAME).collect());
+                let name = frame.func_name().map(|name| name.chars().take(MAX_NAME_LENGTH).collect());
                 name.unwrap_or_else(|| format!("function {}", frame.func_index()))
             };
-            backtrace.frames().iter().take(FRAMES_NAMED).map(name).collect()
+            backtrace.frames().iter().take(MAX_FRAMES).map(name).collect()
         })
         .unwrap_or_default();
     if frames.is_empty() { reason } else { format!("{reason}, in {}", frames.join(" < ")) }

@@ -2,39 +2,48 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
+use crate::config::Limits;
 use crate::outbound::Client;
 
-use crate::runtime::instance::stdio::ErrorLog;
+use crate::runtime::instance::cpu_time::CpuTimer;
+use crate::runtime::instance::memory::MemoryBudget;
+use crate::runtime::instance::stdio::{ErrorLog, InputStream, Pipes, Stderr};
 
 /// What a guest may use and what it is given, the same for each of its runs.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Grants {
     /// The directories it sees.
     pub volumes: Volumes,
-    /// Whom it may call; nobody without.
+    /// The client for its requests to upstreams; `None` for a guest without `allowed_hosts`.
     pub outbound: Option<Outbound>,
-    /// The operator's variables, for those that are asked over HTTP; all others get theirs with each invocation.
+    /// The operator's variables, for components that serve HTTP requests; all other guests get theirs with each invocation.
     pub environment: Arc<[(String, String)]>,
-    /// Where its stderr goes; dropped without.
+    /// Where its stderr goes; `None` to discard it.
     pub log: Option<Arc<dyn ErrorLog>>,
-    /// CPU time.
-    pub cpu_time: Duration,
-    /// Bytes in all its memories together.
-    pub memory: usize,
-    /// Elements in all its tables together.
-    pub table_elements: usize,
-    /// Bytes it may print, head included; unlimited without.
-    pub output: Option<u64>,
-    /// Bytes of stderr that are kept per run.
-    pub stderr: usize,
+    /// What one run may use. Time to the head and between outputs, and the number of runs, are up to the caller.
+    pub limits: Limits,
 }
 
-/// The directories a script may see, opened once at start and shared by all its guests.
+impl Grants {
+    /// The pipes of a run that the log knows by the number `request`.
+    pub(in crate::runtime) fn pipes(&self, stdin: Option<InputStream>, request: u64) -> Pipes {
+        let limits = &self.limits;
+        let output = limits.response_body.map(|body| body.saturating_add(limits.response_head as u64));
+        let stderr = Stderr::new(self.log.clone(), request, limits.stderr);
+        Pipes::new(stdin, output, stderr, CpuTimer::new(limits.cpu_time))
+    }
+
+    /// The memory and table elements that one run may use.
+    pub(in crate::runtime) fn memory_budget(&self) -> MemoryBudget {
+        MemoryBudget::new(self.limits.memory, self.limits.table_elements)
+    }
+}
+
+/// The directories of a guest, opened once at start and shared by all its runs.
 #[derive(Clone, Default)]
 pub struct Volumes {
     opened: WasiFilesystemCtx,
@@ -59,22 +68,22 @@ impl Volumes {
         Ok(Self { opened: builder.build().filesystem().clone(), count })
     }
 
-    /// As wasmtime-wasi has them.
+    /// The open directories in wasmtime-wasi's form.
     pub(in crate::runtime) fn opened(&self) -> WasiFilesystemCtx {
         self.opened.clone()
     }
 
-    /// How many there are.
+    /// The number of directories.
     pub(in crate::runtime) fn count(&self) -> usize {
         self.count
     }
 }
 
-/// The way out of a script that may call others.
+/// Access to upstreams.
 #[derive(Clone)]
 pub struct Outbound {
-    /// Whom it may call, and the connections to them.
+    /// The client, which knows the allowed hosts and keeps the connections.
     pub client: Client,
-    /// How many answers a guest may hold open; any number without.
-    pub most_open: Option<u32>,
+    /// How many responses a run may hold open; `None` for no limit.
+    pub max_open: Option<u32>,
 }

@@ -1,17 +1,18 @@
-//! What does one run of a guest get?
+//! What are the inputs of one run?
 
-use crate::runtime::instance::stdio::InputStream;
 use crate::strings::StringBlock;
 
-/// The inputs of one call.
+use crate::runtime::instance::stdio::InputStream;
+
+/// The inputs of one run.
 #[derive(Default)]
 pub struct Invocation {
     /// argv.
     pub arguments: StringBlock,
     /// The environment, as `NAME=VALUE`.
     pub environment: StringBlock,
-    /// The request body; none is the same as an empty one.
+    /// The request body; `None` is the same as an empty one.
     pub stdin: Option<InputStream>,
-    /// The number the log knows the request by.
+    /// The number by which the log knows the request.
     pub request: u64,
 }

@@ -1,26 +1,26 @@
-//! What does a run yield?
+//! What does a run yield when it is polled?
 
 use bytes::Bytes;
 
 use crate::runtime::instance::ending::Ending;
 
-/// The head of an answer.
+/// The head of a component's response.
 pub type Head = http::response::Parts;
 
-/// The trailer fields of an answer.
+/// The trailer fields of a component's response.
 pub type Trailers = http::HeaderMap;
 
-/// What a run yields next. Heads, trailers and the end of an answer are known only of components that are asked over
-/// `wasi:http`; all that other guests say is bytes.
+/// What a run yields next. Heads, trailers and the end of a response are known only of components that serve `wasi:http`;
+/// the output of all other guests is bytes.
 #[derive(Debug)]
 pub enum Output {
-    /// The head of the answer.
+    /// The head of the response.
     Head(Box<Head>),
-    /// More of what the guest prints, or of the body of its answer; never empty.
+    /// More of what the guest prints, or of the body of its response; never empty.
     Bytes(Bytes),
-    /// The trailer fields of the answer.
+    /// The trailer fields of the response.
     Trailers(Trailers),
-    /// The answer is complete, though the guest goes on.
+    /// The response is complete, though the guest continues.
     Complete,
     /// The guest has ended and all it printed has been taken.
     Ended(Ending),

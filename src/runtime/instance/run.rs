@@ -1,7 +1,7 @@
-//! What is a guest doing, and how did it end?
+//! What is a guest doing now?
 //!
-//! A [`Run`] is one call of a script in progress. Whoever holds it polls it for output, and that is what drives the guest;
-//! dropping it ends the guest. Nothing of a guest outlives its run.
+//! A [`Run`] is one call of a guest in progress. Its holder polls it for output, and that drives the guest; dropping it ends
+//! the guest. A guest never outlives its run, except one that is detached, which has a deadline.
 
 use std::future::Future;
 use std::io;
@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use crate::runtime::engine::executors::Executors;
+use crate::runtime::instance::cpu_time::CpuTimer;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::output::Output;
 use crate::runtime::instance::response_state::Answer;
@@ -20,24 +21,25 @@ use crate::runtime::instance::stdio::Pipes;
 
 pub(in crate::runtime) type GuestFuture = Pin<Box<dyn Future<Output = Ending> + Send>>;
 
+/// Where the guest is computing.
 enum Stage {
-    InPlace(GuestFuture),
-    SlowLane(JoinHandle<Ending>),
+    Foreground(GuestFuture),
+    Background(JoinHandle<Ending>),
     Ended(Option<Ending>),
 }
 
-/// One call of a script in progress.
+/// One call of a guest in progress.
 pub struct Run {
     stage: Stage,
     pipes: Arc<Pipes>,
     executors: Arc<Executors>,
-    /// What a component says of its answer that is not bytes.
+    /// The parts of a component's response that are not bytes.
     answer: Option<Arc<Answer>>,
 }
 
 impl Run {
     pub(in crate::runtime) fn new(guest: GuestFuture, pipes: Arc<Pipes>, executors: Arc<Executors>) -> Self {
-        Self { stage: Stage::InPlace(guest), pipes, executors, answer: None }
+        Self { stage: Stage::Foreground(guest), pipes, executors, answer: None }
     }
 
     /// The same run, of a component whose answer is noted here.
@@ -46,7 +48,7 @@ impl Run {
         self
     }
 
-    /// Lets the guest go on, and takes what it has printed.
+    /// Polls the guest, and takes what it has printed.
     pub fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Output> {
         self.poll_guest(cx);
         if let Some(answer) = &self.answer
@@ -70,35 +72,32 @@ impl Run {
         }
     }
 
-    /// The failure of the request body that a component has met, which matters as long as nothing has been answered.
+    /// Takes the failure of the request body that a component has met. It matters as long as no head was sent.
     pub fn take_input_failure(&self) -> Option<io::Error> {
         self.answer.as_ref()?.take_input_failure()
     }
 
-    /// Lets a guest whose answer is complete come to its end, for so long and on the slow lane.
-    pub fn detach(mut self, patience: Duration) {
+    /// Lets a guest whose response is complete continue in the background, for at most `timeout`.
+    pub fn detach(mut self, timeout: Duration) {
         let guest = match std::mem::replace(&mut self.stage, Stage::Ended(None)) {
-            Stage::InPlace(guest) => self.executors.take_over(guest, self.pipes.clone()),
-            Stage::SlowLane(guest) => Some(guest),
+            Stage::Foreground(guest) => self.spawn(guest),
+            Stage::Background(guest) => Some(guest),
             Stage::Ended(_) => None,
         };
         if let Some(guest) = guest {
-            self.executors.see_off(guest, self.pipes.clone(), patience);
+            drop(self.executors.spawn(reap(guest, self.pipes.clone(), timeout)));
         }
     }
 
     fn poll_guest(&mut self, cx: &mut Context<'_>) {
-        if let Stage::InPlace(guest) = &mut self.stage {
-            self.pipes.cpu_timer.enter();
-            let polled = guest.as_mut().poll(cx);
-            self.pipes.cpu_timer.leave();
-            match polled {
+        if let Stage::Foreground(guest) = &mut self.stage {
+            match poll_timed(guest, &self.pipes.cpu_timer, cx) {
                 Poll::Ready(ending) => self.stage = Stage::Ended(Some(ending)),
                 Poll::Pending if self.pipes.cpu_timer.take_slice_over() => self.move_to_background(),
                 Poll::Pending => return,
             }
         }
-        if let Stage::SlowLane(guest) = &mut self.stage
+        if let Stage::Background(guest) = &mut self.stage
             && let Poll::Ready(ended) = Pin::new(guest).poll(cx)
         {
             let ending = ended.unwrap_or_else(|error| Ending::NotStarted(format!("the host failed: {error}")));
@@ -107,12 +106,17 @@ impl Run {
     }
 
     fn move_to_background(&mut self) {
-        if let Stage::InPlace(guest) = std::mem::replace(&mut self.stage, Stage::Ended(None)) {
-            self.stage = match self.executors.take_over(guest, self.pipes.clone()) {
-                Some(moved) => Stage::SlowLane(moved),
+        if let Stage::Foreground(guest) = std::mem::replace(&mut self.stage, Stage::Ended(None)) {
+            self.stage = match self.spawn(guest) {
+                Some(moved) => Stage::Background(moved),
                 None => Stage::Ended(Some(Ending::NotStarted("the server is shutting down".into()))),
             };
         }
+    }
+
+    fn spawn(&self, guest: GuestFuture) -> Option<JoinHandle<Ending>> {
+        self.pipes.cpu_timer.move_to_background();
+        self.executors.spawn(TimedGuest { guest, pipes: self.pipes.clone() })
     }
 
     /// Collects everything the guest prints until it ends.
@@ -131,17 +135,17 @@ impl Run {
         (printed, ending)
     }
 
-    /// From now on what the guest prints is counted and forgotten, and it is not held up by it.
+    /// Discards what the guest prints from now on, and counts it. The guest no longer waits for a reader.
     pub fn discard_output(&self) {
         self.pipes.discard_output();
     }
 
-    /// How many bytes were forgotten.
+    /// The number of bytes that were discarded.
     pub fn discarded(&self) -> u64 {
         self.pipes.discarded()
     }
 
-    /// Whether the guest waits for its client to send more of the request.
+    /// Whether the guest waits for the client to send more of the request.
     pub fn waits_for_input(&self) -> bool {
         self.pipes.stdin().waits()
     }
@@ -155,8 +159,45 @@ impl Run {
 impl Drop for Run {
     fn drop(&mut self) {
         self.pipes.close_output();
-        if let Stage::SlowLane(guest) = &self.stage {
+        if let Stage::Background(guest) = &self.stage {
             guest.abort();
         }
     }
+}
+
+/// Waits for a detached guest, stops it after `timeout`, and logs if it did not succeed.
+async fn reap(mut guest: JoinHandle<Ending>, pipes: Arc<Pipes>, timeout: Duration) {
+    let reason = match tokio::time::timeout(timeout, &mut guest).await {
+        Ok(Ok(Ending::Succeeded)) => return,
+        Ok(Ok(ending)) => format!("{ending:?}"),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => {
+            guest.abort();
+            "it took too long and was stopped".to_owned()
+        }
+    };
+    pipes.stderr().write(format!("[the guest went on behind its answer: {reason}]\n").as_bytes());
+}
+
+/// A guest in the background.
+struct TimedGuest {
+    guest: GuestFuture,
+    pipes: Arc<Pipes>,
+}
+
+impl Future for TimedGuest {
+    type Output = Ending;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ending> {
+        let Self { guest, pipes } = &mut *self;
+        poll_timed(guest, &pipes.cpu_timer, cx)
+    }
+}
+
+/// Polls a guest and counts the time.
+fn poll_timed(guest: &mut GuestFuture, timer: &CpuTimer, cx: &mut Context<'_>) -> Poll<Ending> {
+    timer.enter();
+    let polled = guest.as_mut().poll(cx);
+    timer.leave();
+    polled
 }

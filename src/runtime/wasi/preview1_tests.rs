@@ -4,6 +4,7 @@
 //! and against wasmtime-wasi alone. Each call must give the same result, leave the same memory behind, and all of them the
 //! same output.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wasmtime::{Engine, Instance, Linker, Memory, Module, Result, Store, Trap, Val};
@@ -11,11 +12,12 @@ use wasmtime_wasi::p1::{self, WasiP1Ctx};
 use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
 use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
 
-use crate::runtime::instance::cpu_time::CpuTimer;
-use crate::runtime::instance::memory::MemoryBudget;
-use crate::runtime::instance::stdio::{ErrorLog, Pipes, Stderr};
+use crate::config::Limits;
+
+use crate::runtime::instance::grants::Grants;
+use crate::runtime::instance::invocation::Invocation;
+use crate::runtime::instance::stdio::ErrorLog;
 use crate::runtime::wasi::state::State;
-use crate::runtime::*;
 
 const ARGUMENTS: [&str; 3] = ["/program", "", "a=b c"];
 const ENVIRONMENT: [&str; 3] = ["NAME=value", "EMPTY=", "EQUALS=a=b"];
@@ -265,10 +267,18 @@ fn block(strings: &[&str]) -> crate::strings::StringBlock {
 
 fn ours(errors: &Arc<Kept>) -> State {
     let input = futures_util::stream::iter([Ok(bytes::Bytes::from_static(INPUT))]);
-    let stderr = Stderr::new(Some(errors.clone()), 0, 1 << 20);
-    let pipes = Pipes::new(Some(Box::pin(input)), None, stderr, CpuTimer::new(Duration::from_secs(3600)));
-    let budget = MemoryBudget::new(1 << 20, 100);
-    State::new(block(&ARGUMENTS), block(&ENVIRONMENT), Arc::new(pipes), budget, Volumes::default(), None, 1 << 20)
+    let limits = Limits {
+        memory: 1 << 20,
+        table_elements: 100,
+        stderr: 1 << 20,
+        cpu_time: Duration::from_secs(3600),
+        ..Limits::default()
+    };
+    let grants = Grants { log: Some(errors.clone()), limits, ..Grants::default() };
+    let pipes = Arc::new(grants.pipes(Some(Box::pin(input)), 0));
+    let invocation =
+        Invocation { arguments: block(&ARGUMENTS), environment: block(&ENVIRONMENT), ..Invocation::default() };
+    State::new(&grants, pipes, invocation)
 }
 
 fn theirs(output: &MemoryOutputPipe, errors: &MemoryOutputPipe) -> WasiP1Ctx {

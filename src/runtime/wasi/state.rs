@@ -15,7 +15,8 @@ use wiggle::GuestMemory;
 use crate::outbound::Sessions;
 use crate::strings::StringBlock;
 
-use crate::runtime::instance::grants::{Outbound, Volumes};
+use crate::runtime::instance::grants::{Grants, Outbound, Volumes};
+use crate::runtime::instance::invocation::Invocation;
 use crate::runtime::instance::memory::MemoryBudget;
 use crate::runtime::instance::stdio::Pipes;
 use crate::runtime::wasi::streams::{Errors, Input, Output};
@@ -43,34 +44,26 @@ pub(in crate::runtime) struct State {
     /// The way out, for a script that may call others.
     pub outbound: Option<Outbound>,
     sessions: Option<Sessions>,
-    /// The most bytes one call of wasmtime-wasi may copy.
-    transfer: usize,
+    /// The most bytes one host call may copy.
+    pub hostcall_fuel: usize,
     wasi: Option<Box<WasiP1Ctx>>,
 }
 
 impl State {
-    pub fn new(
-        arguments: StringBlock,
-        environment: StringBlock,
-        pipes: Arc<Pipes>,
-        budget: MemoryBudget,
-        volumes: Volumes,
-        outbound: Option<Outbound>,
-        transfer: usize,
-    ) -> Self {
-        let started = Instant::now();
+    /// The state of a new run.
+    pub fn new(grants: &Grants, pipes: Arc<Pipes>, invocation: Invocation) -> Self {
         Self {
-            arguments,
-            environment,
+            arguments: invocation.arguments,
+            environment: invocation.environment,
             pipes,
-            budget,
-            started,
+            budget: grants.memory_budget(),
+            started: Instant::now(),
             original: [true; 3],
             memory: None,
-            volumes,
-            outbound,
+            volumes: grants.volumes.clone(),
+            outbound: grants.outbound.clone(),
             sessions: None,
-            transfer,
+            hostcall_fuel: grants.limits.memory,
             wasi: None,
         }
     }
@@ -92,20 +85,20 @@ impl State {
         self.volumes.count() == 0 && self.wasi.is_none()
     }
 
-    /// From now on this is the memory that host calls read and write.
-    pub fn remember(&mut self, memory: Option<Memory>) {
+    /// Sets the memory that host calls read and write.
+    pub fn set_memory(&mut self, memory: Option<Memory>) {
         self.memory = memory;
     }
 
     /// The answers this guest holds of those it called; none for a script that may call nobody.
     pub fn sessions(&mut self) -> Option<&mut Sessions> {
         let outbound = self.outbound.as_ref()?;
-        Some(self.sessions.get_or_insert_with(|| outbound.client.sessions(outbound.most_open)))
+        Some(self.sessions.get_or_insert_with(|| outbound.client.sessions(outbound.max_open)))
     }
 
     /// wasmtime-wasi's view of this guest, built on first use and ready for one call.
     pub fn wasi(&mut self) -> &mut WasiP1Ctx {
-        let Self { wasi, arguments, environment, pipes, started, volumes, transfer, .. } = self;
+        let Self { wasi, arguments, environment, pipes, started, volumes, hostcall_fuel, .. } = self;
         let wasi = wasi.get_or_insert_with(|| {
             let mut builder = WasiCtxBuilder::new();
             builder
@@ -127,7 +120,7 @@ impl State {
             Box::new(wasi)
         });
         // Its calls use this allowance up, and only those it links itself renew it.
-        wasi.set_hostcall_fuel(*transfer);
+        wasi.set_hostcall_fuel(*hostcall_fuel);
         wasi
     }
 }

@@ -1,13 +1,15 @@
-//! What is kept is found, and nothing else is run.
+//! What was inserted is found, and nothing else is run.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::thread;
 
-use wasmtime::{Engine, Instance, Store};
+use wasmtime::component::Component;
+use wasmtime::{Engine, Instance, Module, Store};
 
-use crate::runtime::code::cache::*;
+use crate::runtime::code::directory::*;
+use crate::runtime::code::sealed::CHECKSUM_LENGTH;
 
 const MODULE: &str =
     r#"(module (memory 1) (data (i32.const 5) "data") (func (export "f") (result i32) (i32.load8_u (i32.const 5))))"#;
@@ -20,35 +22,35 @@ fn file(directory: &Path) -> PathBuf {
     file
 }
 
-fn answer(module: &Module) -> i32 {
+fn call(module: &Module) -> i32 {
     let mut store = Store::new(module.engine(), ());
     let instance = Instance::new(&mut store, module, &[]).unwrap();
     instance.get_typed_func::<(), i32>(&mut store, "f").unwrap().call(&mut store, ()).unwrap()
 }
 
-fn kept(directory: &Path) -> (CompiledCode, Engine) {
+fn filled(directory: &Path) -> (CodeDirectory, Engine) {
     let engine = Engine::default();
-    let cache = CompiledCode::open(directory).unwrap();
+    let cache = CodeDirectory::open(directory).unwrap();
     let code = Module::new(&engine, MODULE).unwrap().serialize().unwrap();
-    cache.keep(NAME, &engine, &code).unwrap();
+    cache.insert(NAME, &engine, &code).unwrap();
     (cache, engine)
 }
 
 #[test]
-fn what_was_kept_is_found_by_the_same_engine_only() {
+fn what_was_inserted_is_found_by_the_same_engine_only() {
     let directory = tempfile::tempdir().unwrap();
-    let (cache, engine) = kept(directory.path());
-    assert_eq!(answer(&cache.find::<Module>(NAME, &engine).unwrap()), i32::from(b'd'));
-    assert!(cache.find::<Module>("fedcba9876543210", &engine).is_none());
+    let (cache, engine) = filled(directory.path());
+    assert_eq!(call(&cache.get::<Module>(NAME, &engine).unwrap()), i32::from(b'd'));
+    assert!(cache.get::<Module>("fedcba9876543210", &engine).is_none());
     assert_eq!(fs::metadata(file(directory.path())).unwrap().mode() & 0o777, 0o600);
     let other = Engine::new(wasmtime::Config::new().epoch_interruption(true)).unwrap();
-    assert!(cache.find::<Module>(NAME, &other).is_none());
+    assert!(cache.get::<Module>(NAME, &other).is_none());
 }
 
 #[test]
 fn a_damaged_file_is_not_run_whichever_byte_it_is() {
     let directory = tempfile::tempdir().unwrap();
-    let (cache, engine) = kept(directory.path());
+    let (cache, engine) = filled(directory.path());
     let path = file(directory.path());
     let whole = fs::read(&path).unwrap();
     let step = (whole.len() / 300).max(1);
@@ -56,73 +58,73 @@ fn a_damaged_file_is_not_run_whichever_byte_it_is() {
         let mut damaged = whole.clone();
         damaged[at] ^= 1 << (at % 8);
         fs::write(&path, damaged).unwrap();
-        assert!(cache.find::<Module>(NAME, &engine).is_none(), "byte {at}");
+        assert!(cache.get::<Module>(NAME, &engine).is_none(), "byte {at}");
     }
-    for length in [0, 1, SEAL - 1, SEAL, whole.len() / 2, whole.len() - 1] {
+    for length in [0, 1, CHECKSUM_LENGTH - 1, CHECKSUM_LENGTH, whole.len() / 2, whole.len() - 1] {
         fs::write(&path, &whole[..length]).unwrap();
-        assert!(cache.find::<Module>(NAME, &engine).is_none(), "{length} bytes");
+        assert!(cache.get::<Module>(NAME, &engine).is_none(), "{length} bytes");
     }
     fs::write(&path, [&whole[..], b"x"].concat()).unwrap();
-    assert!(cache.find::<Module>(NAME, &engine).is_none());
+    assert!(cache.get::<Module>(NAME, &engine).is_none());
     fs::write(&path, whole).unwrap();
-    assert!(cache.find::<Module>(NAME, &engine).is_some());
+    assert!(cache.get::<Module>(NAME, &engine).is_some());
 }
 
 #[test]
 fn the_code_of_one_module_does_not_pass_for_that_of_another() {
     let directory = tempfile::tempdir().unwrap();
-    let (cache, engine) = kept(directory.path());
+    let (cache, engine) = filled(directory.path());
     let path = file(directory.path());
     let other = path.to_str().unwrap().replace(NAME, "fedcba9876543210");
     fs::copy(&path, other).unwrap();
-    assert!(cache.find::<Module>("fedcba9876543210", &engine).is_none());
+    assert!(cache.get::<Module>("fedcba9876543210", &engine).is_none());
 }
 
 #[test]
 fn what_others_could_have_written_is_not_run() {
     let directory = tempfile::tempdir().unwrap();
-    let (cache, engine) = kept(directory.path());
+    let (cache, engine) = filled(directory.path());
     let path = file(directory.path());
     for mode in [0o620, 0o602] {
         fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-        assert!(cache.find::<Module>(NAME, &engine).is_none(), "{mode:o}");
+        assert!(cache.get::<Module>(NAME, &engine).is_none(), "{mode:o}");
     }
     fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
     let elsewhere = directory.path().join("elsewhere");
     fs::rename(&path, &elsewhere).unwrap();
     std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
-    assert!(cache.find::<Module>(NAME, &engine).is_none(), "a link");
+    assert!(cache.get::<Module>(NAME, &engine).is_none(), "a link");
 
     for mode in [0o770, 0o707] {
         fs::set_permissions(directory.path(), Permissions::from_mode(mode)).unwrap();
-        let refusal = CompiledCode::open(directory.path()).unwrap_err();
-        assert!(matches!(refusal, CacheError::Exposed(_)), "{mode:o}");
+        let error = CodeDirectory::open(directory.path()).unwrap_err();
+        assert!(matches!(error, CacheError::Exposed(_)), "{mode:o}");
     }
     let (linked, target) = (directory.path().join("linked"), tempfile::tempdir().unwrap());
     std::os::unix::fs::symlink(target.path(), &linked).unwrap();
-    assert!(matches!(CompiledCode::open(&linked), Err(CacheError::Open(_))));
+    assert!(matches!(CodeDirectory::open(&linked), Err(CacheError::Open(_))));
 }
 
 #[test]
 fn a_directory_is_made_for_its_owner_alone() {
     let directory = tempfile::tempdir().unwrap();
-    let (_, _) = kept(&directory.path().join("a/b"));
+    let (_, _) = filled(&directory.path().join("a/b"));
     for made in ["a", "a/b"] {
         assert_eq!(fs::metadata(directory.path().join(made)).unwrap().mode() & 0o777, 0o700, "{made}");
     }
 }
 
 #[test]
-fn many_that_keep_and_find_at_once_see_whole_files() {
+fn many_that_insert_and_get_at_once_see_whole_files() {
     let directory = tempfile::tempdir().unwrap();
-    let (cache, engine) = kept(directory.path());
+    let (cache, engine) = filled(directory.path());
     let code = Module::new(&engine, MODULE).unwrap().serialize().unwrap();
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 for _ in 0..50 {
-                    cache.keep(NAME, &engine, &code).unwrap();
-                    assert!(cache.find::<Module>(NAME, &engine).is_some());
+                    cache.insert(NAME, &engine, &code).unwrap();
+                    assert!(cache.get::<Module>(NAME, &engine).is_some());
                 }
             });
         }
@@ -133,10 +135,10 @@ fn many_that_keep_and_find_at_once_see_whole_files() {
 #[test]
 fn what_is_mapped_survives_the_removal_of_its_file() {
     let directory = tempfile::tempdir().unwrap();
-    let (cache, engine) = kept(directory.path());
-    let module = cache.find::<Module>(NAME, &engine).unwrap();
+    let (cache, engine) = filled(directory.path());
+    let module = cache.get::<Module>(NAME, &engine).unwrap();
     fs::remove_file(file(directory.path())).unwrap();
-    assert_eq!(answer(&module), i32::from(b'd'));
+    assert_eq!(call(&module), i32::from(b'd'));
 }
 
 const COMPONENT: &str = r#"(component
@@ -145,31 +147,31 @@ const COMPONENT: &str = r#"(component
     (func (export "f") (result u32) (canon lift (core func $i "f"))))"#;
 
 #[test]
-fn components_are_kept_as_well_and_a_damaged_one_is_not_run() {
+fn components_are_found_as_well_and_a_damaged_one_is_not_run() {
     let directory = tempfile::tempdir().unwrap();
     let engine = Engine::default();
-    let cache = CompiledCode::open(directory.path()).unwrap();
-    cache.keep(NAME, &engine, &Component::new(&engine, COMPONENT).unwrap().serialize().unwrap()).unwrap();
-    let component = cache.find::<Component>(NAME, &engine).unwrap();
+    let cache = CodeDirectory::open(directory.path()).unwrap();
+    cache.insert(NAME, &engine, &Component::new(&engine, COMPONENT).unwrap().serialize().unwrap()).unwrap();
+    let component = cache.get::<Component>(NAME, &engine).unwrap();
     let mut store = Store::new(&engine, ());
     let instance = wasmtime::component::Linker::new(&engine).instantiate(&mut store, &component).unwrap();
     let function = instance.get_typed_func::<(), (u32,)>(&mut store, "f").unwrap();
     assert_eq!(function.call(&mut store, ()).unwrap(), (7,));
-    assert!(cache.find::<Module>(NAME, &engine).is_none());
+    assert!(cache.get::<Module>(NAME, &engine).is_none());
 
     let path = file(directory.path());
     let whole = fs::read(&path).unwrap();
-    for at in [0, whole.len() / 2, whole.len() - SEAL, whole.len() - 1] {
+    for at in [0, whole.len() / 2, whole.len() - CHECKSUM_LENGTH, whole.len() - 1] {
         let mut damaged = whole.clone();
         damaged[at] ^= 1;
         fs::write(&path, damaged).unwrap();
-        assert!(cache.find::<Component>(NAME, &engine).is_none(), "byte {at}");
+        assert!(cache.get::<Component>(NAME, &engine).is_none(), "byte {at}");
     }
-    for length in [0, SEAL, whole.len() - 1] {
+    for length in [0, CHECKSUM_LENGTH, whole.len() - 1] {
         fs::write(&path, &whole[..length]).unwrap();
-        assert!(cache.find::<Component>(NAME, &engine).is_none(), "{length} bytes");
+        assert!(cache.get::<Component>(NAME, &engine).is_none(), "{length} bytes");
     }
     fs::write(&path, whole).unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o620)).unwrap();
-    assert!(cache.find::<Component>(NAME, &engine).is_none(), "others may write");
+    assert!(cache.get::<Component>(NAME, &engine).is_none(), "others may write");
 }

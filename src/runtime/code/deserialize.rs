@@ -1,0 +1,36 @@
+//! Which calls of the engine trust the machine code they are given?
+//!
+//! The engine runs machine code as it finds it: forged code escapes the sandbox. These functions take only types that stand
+//! for a check: [`SealedFile`], which this program has written, and [`TrustedCode`], which the operator vouches for. This is
+//! the only file with `unsafe` in it.
+
+#![allow(
+    unsafe_code,
+    reason = "the engine's functions for machine code are unsafe; the types of the arguments keep their contract"
+)]
+
+use wasmtime::component::Component;
+use wasmtime::{Engine, Module, Result};
+
+use crate::runtime::code::precompiled::TrustedCode;
+use crate::runtime::code::sealed::SealedFile;
+
+/// Maps a module into memory, if the code is for this engine.
+pub(in crate::runtime::code) fn map_module(engine: &Engine, file: SealedFile) -> Result<Module> {
+    // SAFETY: only this user and root can have written the file, and its checksum says that it is what this program got from
+    // the engine: `SealedFile` is made by its `verify` only. Files are replaced by renaming, which leaves a mapped one as it is.
+    unsafe { Module::deserialize_open_file(engine, file.into_file()) }
+}
+
+/// Returns the module in `code`, if the code is for this engine.
+pub(in crate::runtime) fn module(engine: &Engine, code: &TrustedCode) -> Result<Module> {
+    // SAFETY: the operator vouches that the code is the engine's, and only this user and root can have written it:
+    // `TrustedCode` is made from such files only, and in memory nothing can change it.
+    unsafe { Module::deserialize(engine, code.bytes()) }
+}
+
+/// Returns the component in `code`, if the code is for this engine.
+pub(in crate::runtime) fn component(engine: &Engine, code: &TrustedCode) -> Result<Component> {
+    // SAFETY: as for modules; or the bytes are of a sealed file, whose checksum was verified in memory.
+    unsafe { Component::deserialize(engine, code.bytes()) }
+}

@@ -1,0 +1,98 @@
+//! How is compiled code kept in a directory?
+//!
+//! In a directory that only this user may write to, one file for each module and engine. The next start maps the file of a
+//! module into memory and compiles nothing; the file of a component is read. `sealed` says what a file holds and when it is
+//! trusted: a file that is cut short, damaged or under the name of another is compiled again and replaced.
+//!
+//! Files appear whole, by renaming, and are never written to again. So several servers can share the directory, and a
+//! running server keeps what it has mapped when a file is removed or replaced.
+//!
+//! | name | what |
+//! | --- | --- |
+//! | `<SHA-256 of the module>-<engine>.cwasm` | its code; last modified when it was last used |
+//! | `<random>.partial` | a file that is being written |
+
+use std::fs::{File, FileTimes};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::SystemTime;
+
+use rustix::fs::{AtFlags, Mode, OFlags, openat, renameat, unlinkat};
+use wasmtime::Engine;
+
+use crate::cache;
+use crate::cache::Exposure;
+
+use crate::runtime::code::machine_code::MachineCode;
+use crate::runtime::code::sealed;
+
+/// Why a directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CacheError {
+    /// It does not exist and cannot be created, or it is not a directory.
+    #[error(transparent)]
+    Open(#[from] io::Error),
+    /// Other users can write to it.
+    #[error(transparent)]
+    Exposed(Exposure),
+}
+
+/// A directory of compiled code, for any number of engines.
+#[derive(Debug)]
+pub(in crate::runtime) struct CodeDirectory {
+    directory: OwnedFd,
+}
+
+impl CodeDirectory {
+    /// Opens the directory at `path`, created if it does not exist.
+    pub fn open(path: &Path) -> Result<Self, CacheError> {
+        cache::create(path)?;
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let directory = File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from)?);
+        match cache::exposure_of(path, &directory.metadata()?) {
+            Some(exposure) => Err(CacheError::Exposed(exposure)),
+            None => {
+                cache::sweep_compiled(path);
+                Ok(Self { directory: directory.into() })
+            }
+        }
+    }
+
+    /// Returns the code for `engine` of the module or component with this SHA-256, if there is a file that is undamaged.
+    pub fn get<C: MachineCode>(&self, digest: &str, engine: &Engine) -> Option<C> {
+        let name = file_name(digest, engine);
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = File::from(openat(&self.directory, &name, flags, Mode::empty()).ok()?);
+        // The time of the last use, for `prune`. If it cannot be set, the code is as good.
+        let _ = file.set_times(FileTimes::new().set_modified(SystemTime::now()));
+        let not_used = |error: &wasmtime::Error| {
+            tracing::warn!(file = name, error = %format!("{error:#}"), "compiled code is not used: compiling again");
+        };
+        C::deserialize_sealed(engine, file, &name).inspect_err(not_used).ok()
+    }
+
+    /// Writes the code for `engine` of the module or component with this SHA-256, replacing an older file.
+    pub fn insert(&self, digest: &str, engine: &Engine, code: &[u8]) -> io::Result<()> {
+        let (name, partial) = (file_name(digest, engine), cache::random_name()? + cache::PARTIAL_CODE);
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let mut file = File::from(openat(&self.directory, &partial, flags, Mode::RUSR | Mode::WUSR)?);
+        // Not synchronized: a file that a crash of the system leaves incomplete has the wrong checksum.
+        let written = file.write_all(code).and_then(|()| file.write_all(&sealed::checksum(&name, code)));
+        let named = written.and_then(|()| Ok(renameat(&self.directory, &partial, &self.directory, &name)?));
+        named.inspect_err(|_| {
+            let _ = unlinkat(&self.directory, &partial, AtFlags::empty());
+        })
+    }
+}
+
+fn file_name(digest: &str, engine: &Engine) -> String {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    format!("{digest}-{:016x}{}", hasher.finish(), cache::CODE)
+}
+
+#[cfg(test)]
+#[path = "directory_tests.rs"]
+mod tests;
