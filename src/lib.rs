@@ -15,6 +15,7 @@ pub mod config;
 pub mod fetch;
 mod format;
 mod gateway;
+mod hop_by_hop;
 mod idle_timeout;
 mod net;
 pub mod observe;

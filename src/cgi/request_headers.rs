@@ -6,10 +6,10 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue,
-};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue};
 
+use crate::hop_by_hop;
+use crate::hop_by_hop::is_hop_by_hop;
 use crate::strings::StringBlock;
 
 /// What the names of these variables begin with.
@@ -58,50 +58,29 @@ impl HeaderFilter {
             return self.pass_authorization;
         }
         // `X_A` beside `X-A` would make the same variable.
-        !name.as_str().contains('_') && !is_withheld(name.as_str())
+        !name.as_str().contains('_') && !is_withheld(name)
     }
 }
 
 /// Removes the fields that no program behind the gateway is to see, whichever way it is told of the others.
 pub(crate) fn remove_withheld(headers: &mut HeaderMap) {
     let nominated = nominated(headers);
-    let withheld: Vec<HeaderName> = headers.keys().filter(|name| is_withheld(name.as_str())).cloned().collect();
+    let withheld: Vec<HeaderName> = headers.keys().filter(|name| is_withheld(name)).cloned().collect();
     for name in withheld.iter().chain(&nominated) {
         headers.remove(name);
     }
 }
 
-/// Whether a field is about the connection (RFC 9110 §7.6.1), is a proxy's, or would pose as a variable that programs
-/// take their proxy from (`Proxy` as HTTP_PROXY).
-fn is_withheld(name: &str) -> bool {
-    matches!(
-        name,
-        "connection"
-            | "keep-alive"
-            | "proxy"
-            | "proxy-authenticate"
-            | "proxy-authorization"
-            | "proxy-connection"
-            | "te"
-            | "trailer"
-            | "transfer-encoding"
-            | "upgrade"
-    )
+/// Whether a field is about the connection, is a proxy's, or would pose as a variable that programs take their proxy from
+/// (`Proxy` as HTTP_PROXY).
+fn is_withheld(name: &HeaderName) -> bool {
+    is_hop_by_hop(name) || matches!(name.as_str(), "proxy" | "proxy-authenticate" | "proxy-authorization")
 }
 
-/// The fields that Connection declares to be about the connection (RFC 9110 §7.6.1), unless a script cannot do without.
+/// The fields that Connection declares to be about the connection, unless a guest cannot do without.
 fn nominated(headers: &HeaderMap) -> HashSet<HeaderName> {
-    if !headers.contains_key(CONNECTION) {
-        return HashSet::new();
-    }
-    let values = headers.get_all(CONNECTION).iter();
-    values
-        .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
-        .map(<[u8]>::trim_ascii)
-        .filter(|token| !token.eq_ignore_ascii_case(b"keep-alive") && !token.eq_ignore_ascii_case(b"close"))
-        .filter_map(|token| HeaderName::from_bytes(token).ok())
-        .filter(|name| ![HOST, CONTENT_LENGTH, CONTENT_TYPE].contains(name))
-        .collect()
+    let is_needed = |name: &HeaderName| [HOST, CONTENT_LENGTH, CONTENT_TYPE].contains(name);
+    hop_by_hop::nominated(headers).filter(|name| !is_needed(name)).collect()
 }
 
 fn joined<'h>(name: &HeaderName, headers: &'h HeaderMap) -> Cow<'h, str> {

@@ -9,6 +9,8 @@ use std::fmt;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use http::status::StatusCode;
 
+use crate::hop_by_hop::is_hop_by_hop;
+
 /// More fields than any script needs; a header map would panic at 32768 names.
 const MOST_FIELDS: usize = 256;
 
@@ -124,7 +126,7 @@ impl ResponseHead {
         }
         headers.remove(CONTENT_LENGTH);
         // It tells which fields come behind the body, and HTTP/1.1 sends none that it does not name (RFC 9110 §6.6.2).
-        let dropped = |name: &&HeaderName| is_about_the_connection(name) && name.as_str() != "trailer";
+        let dropped = |name: &&HeaderName| is_hop_by_hop(name) && name.as_str() != "trailer";
         for name in headers.keys().filter(dropped).cloned().collect::<Vec<_>>() {
             headers.remove(&name);
             fields.drop(name.as_str(), Reason::Connection);
@@ -137,8 +139,7 @@ impl ResponseHead {
 /// Leaves of an answer's trailer fields those that may come behind its body.
 pub fn keep_allowed_trailers(trailers: &mut HeaderMap) {
     // RFC 9110 §6.5.1: nothing about framing, routing or the connection, which would come too late there.
-    let is_late =
-        |name: &HeaderName| is_about_the_connection(name) || [CONTENT_LENGTH, CONTENT_TYPE, HOST].contains(name);
+    let is_late = |name: &HeaderName| is_hop_by_hop(name) || [CONTENT_LENGTH, CONTENT_TYPE, HOST].contains(name);
     for name in trailers.keys().filter(|name| is_late(name)).cloned().collect::<Vec<_>>() {
         trailers.remove(&name);
     }
@@ -207,7 +208,7 @@ impl<'a> Fields<'a> {
         if name == CONTENT_LENGTH {
             return self.add_length(value);
         }
-        if is_about_the_connection(&name) {
+        if is_hop_by_hop(&name) {
             return self.drop(name.as_str(), Reason::Connection);
         }
         let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) else {
@@ -274,14 +275,6 @@ impl<'a> Fields<'a> {
             Some(_) => Kind::ClientRedirect,
         }
     }
-}
-
-/// Whether a field would break the framing of the answer or is about the connection only (RFC 9110 §7.6.1).
-fn is_about_the_connection(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "connection" | "keep-alive" | "proxy-connection" | "te" | "trailer" | "transfer-encoding" | "upgrade"
-    )
 }
 
 #[cfg(test)]
