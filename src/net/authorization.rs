@@ -1,4 +1,4 @@
-//! How do we say who we are? HTTP Basic authentication, RFC 7617, for bindle servers and registries alike.
+//! How does a request show who sends it? HTTP Basic authentication, RFC 7617, for bindle servers and registries alike.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,21 +6,21 @@ use http::HeaderValue;
 
 use crate::config::Login;
 
-/// The value of `Authorization` for a name and a password.
+/// The value of `Authorization` for a user name and a password.
 pub(crate) fn basic(login: &Login) -> Option<HeaderValue> {
-    // The first colon ends the name: one with a colon would be another, with another password.
+    // The first colon ends the name: a name with a colon would be read as another, with another password.
     if login.user.contains(':') {
         return None;
     }
     secret(&format!("Basic {}", encoded(login)))
 }
 
-/// Name and password as that header has them, and files of credentials.
+/// Name and password as that header and files of credentials have them.
 pub(crate) fn encoded(login: &Login) -> String {
     STANDARD.encode(format!("{}:{}", login.user, login.password))
 }
 
-/// A header value that nothing prints.
+/// A header value that is never printed.
 pub(crate) fn secret(text: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);

@@ -1,8 +1,7 @@
-//! How are bytes fetched from a server?
+//! How does wagi talk to registries and bindle servers?
 //!
-//! Over HTTP/1.1, along redirects that lead nowhere less safe, each step with an end to its patience. What is sent on the way
-//! is as much as a registry takes in. Used by those who know what is asked for: bindle servers and registries. Who asks
-//! trusts no byte of an answer.
+//! Over HTTP/1.1, along redirects that lead nowhere less safe, with a timeout for each step. The callers, who know what
+//! they ask for, trust no byte of a response.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,154 +12,145 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use hyper_util::client::legacy::{Client, Error as ExchangeError};
+use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::timeout;
+use tokio_rustls::rustls::ClientConfig;
 use url::Url;
 
-use crate::net::dial::{DialError, Dialer};
-use crate::net::redirect;
-use crate::net::redirect::{bare, is_of_server, is_same_server, shown};
-use crate::net::roots::TrustError;
+use crate::net::connect::policy::NamedBy;
+use crate::net::connect::transport::{SystemTransport, Transport};
+use crate::net::connect::{ConnectLimits, Connector};
+use crate::net::redirect::{Redirect, RedirectError, safe_location};
 use crate::net::tls;
 use crate::net::upload::Upload;
+use crate::net::url::{is_http, is_same_server, redacted, without_user};
+
+pub(crate) use crate::net::error::ClientError;
 
 /// How many redirects are followed.
-const REDIRECTS: usize = 5;
+const MAX_REDIRECTS: usize = 5;
 
-/// How long a server may take for the head of an answer, connecting included; with what is sent, by its size, more.
-const HEAD: Duration = Duration::from_secs(30);
+/// How long a server may take for the head of a response, connecting included; with a body to send, by its size, more.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) const SLOWEST_BYTES_PER_SECOND: u64 = 16 << 10;
 
-/// How long it may take for the next piece of a body.
-const PIECE: Duration = Duration::from_secs(15);
+/// How long the next piece of a body may take.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How much the head of an answer may have.
-const LARGEST_HEAD: usize = 64 << 10;
+/// The largest head of a response.
+const MAX_HEAD: usize = 64 << 10;
 
 /// How long a connection is kept for the next request. Servers rarely keep theirs much longer.
-const IDLE: Duration = Duration::from_secs(15);
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Whose certificates are believed.
+const CONNECT_LIMITS: ConnectLimits = ConnectLimits {
+    resolve: Duration::from_secs(5),
+    connect: Duration::from_secs(5),
+    // Callers have few requests under way at a time.
+    connections: usize::MAX,
+};
+
+/// Which certificates are trusted.
 #[derive(Debug, Default)]
 pub(crate) struct ClientOptions {
-    /// A PEM file of certificates that are believed besides the system's.
+    /// A PEM file of certificates that are trusted besides the system's.
     pub roots: Option<PathBuf>,
-    /// Whether any certificate is believed.
+    /// Whether every certificate is accepted.
     pub accept_any_certificate: bool,
 }
 
-/// Fetches, and keeps connections for the next time. Needs a tokio runtime around it.
+/// An HTTP client with pools of connections. Needs a tokio runtime around it.
 #[derive(Clone)]
 pub(crate) struct HttpClient {
-    pool: Client<Dialer, Upload>,
+    /// Connections to hosts that the operator has named.
+    operator_pool: Pool,
+    /// Connections to hosts that a server has named. Two pools, so that no request gets a connection that was made
+    /// under a policy less strict than its own.
+    server_pool: Pool,
 }
 
-/// Why nothing could be fetched.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ClientError {
-    #[error(transparent)]
-    Setup(#[from] TrustError),
-    #[error("cannot ask `{0}`: it is not the URL of a server")]
-    NoServer(String),
-    #[error("cannot reach `{url}`")]
-    Dial { url: String, source: DialError },
-    #[error("no answer from `{url}`")]
-    Exchange { url: String, source: ExchangeError },
-    #[error("no answer from `{url}` within {seconds} s")]
-    NoHead { url: String, seconds: u64 },
-    #[error("the answer of `{url}` breaks off")]
-    Body { url: String, source: hyper::Error },
-    #[error("the answer of `{url}` stalls for {} s", PIECE.as_secs())]
-    NoPiece { url: String },
-    #[error("the answer of `{url}` has more than {most} bytes")]
-    TooLarge { url: String, most: u64 },
-    #[error("`{url}` redirects to `{to}`, {why}")]
-    Redirect { url: String, to: String, why: &'static str },
-    #[error("more than {REDIRECTS} redirects, the last by `{0}`")]
-    TooManyRedirects(String),
-}
-
-impl ClientError {
-    /// Whether it may go away by itself within seconds.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Dial { source, .. } => matches!(source, DialError::Connect(_)),
-            Self::Exchange { .. } | Self::Body { .. } => true,
-            // Waiting for what is slow has taken long enough already.
-            _ => false,
-        }
-    }
-
-    fn of_exchange(url: &Url, error: ExchangeError) -> Self {
-        let url = shown(url);
-        match std::error::Error::source(&error).and_then(|source| source.downcast_ref::<DialError>()) {
-            Some(source) => Self::Dial { url, source: source.clone() },
-            None => Self::Exchange { url, source: error },
-        }
-    }
-}
+type Pool = Client<Connector, Upload>;
 
 impl HttpClient {
     pub fn new(options: &ClientOptions) -> Result<Self, ClientError> {
-        let tls =
-            if options.accept_any_certificate { tls::insecure()? } else { tls::verified(options.roots.as_deref())? };
-        let pool = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .http1_max_buf_size(LARGEST_HEAD)
-            .build(Dialer(Arc::new(tls).into()));
-        Ok(Self { pool })
+        let tls = match options.accept_any_certificate {
+            true => tls::insecure()?,
+            false => tls::verified(tls::roots(options.roots.as_deref())?)?,
+        };
+        Ok(Self::with(&Arc::new(tls), &(Arc::new(SystemTransport) as Arc<dyn Transport>)))
     }
 
-    /// The answer to a GET, which may be any status; redirects are followed. What `headers` authorize is only for the
-    /// host and port of `url`.
+    pub(in crate::net) fn with(tls: &Arc<ClientConfig>, transport: &Arc<dyn Transport>) -> Self {
+        let pool = |named_by: NamedBy| {
+            let connector = Connector::new(transport.clone(), tls.clone(), Arc::new(named_by), CONNECT_LIMITS);
+            Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(KEEP_ALIVE)
+                .http1_max_buf_size(MAX_HEAD)
+                .build(connector)
+        };
+        Self { operator_pool: pool(NamedBy::Operator), server_pool: pool(NamedBy::Server) }
+    }
+
+    /// The response to a GET of a URL that the operator has named. It may have any status; redirects are followed. What
+    /// `headers` authorize is only for the host and port of `url`.
     pub async fn get(&self, url: &Url, headers: &HeaderMap) -> Result<Response, ClientError> {
-        self.send(&Request { method: Method::GET, url, headers, body: &Upload::default }).await
+        let (method, named_by) = (Method::GET, NamedBy::Operator);
+        self.send(&Request { method, url, named_by, headers, body: &Upload::default }).await
     }
 
     /// The response to any request, the same way. The body, too, is only for the host and port of its URL.
     pub async fn send(&self, request: &Request<'_>) -> Result<Response, ClientError> {
         let (mut url, mut headers) = (request.url.clone(), request.headers.clone());
         headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(concat!("wagi/", env!("CARGO_PKG_VERSION"))));
-        for _ in 0..=REDIRECTS {
-            let answer = self.send_once(request, &url, &headers).await?;
-            let Some(next) = redirect::next(&url, answer.status, &answer.headers)? else { return Ok(answer) };
-            let (is_same, is_plain) = (is_same_server(&next, &url), request.sends_nothing());
-            if !is_plain && !matches!(answer.status.as_u16(), 307 | 308) {
-                // Others than these ask for a GET instead, which is not what was asked.
-                return Ok(answer);
+        for _ in 0..=MAX_REDIRECTS {
+            let response = self.send_once(request, &url, &headers).await?;
+            let Some(redirect) = Redirect::from_status(response.status) else { return Ok(response) };
+            let Some(next) = safe_location(&url, &response.headers)? else { return Ok(response) };
+            let (is_same, is_bodiless) = (is_same_server(&next, &url), request.is_bodiless());
+            if !is_bodiless && redirect == Redirect::AsGet {
+                // That is not the request that was asked for.
+                return Ok(response);
             }
-            if !is_plain && !is_same {
-                let why = "a server that what is sent is not for";
-                return Err(ClientError::Redirect { url: shown(&url), to: shown(&next), why });
+            if !is_bodiless && !is_same {
+                return Err(RedirectError::new(&url, &next, "a server that what is sent is not for").into());
             }
             if !is_same {
                 headers.remove(AUTHORIZATION);
             }
             url = next;
         }
-        Err(ClientError::TooManyRedirects(shown(&url)))
+        Err(ClientError::TooManyRedirects { url: redacted(&url), limit: MAX_REDIRECTS })
     }
 
     async fn send_once(&self, request: &Request<'_>, url: &Url, headers: &HeaderMap) -> Result<Response, ClientError> {
-        let uri = Some(url).filter(|url| is_of_server(url)).and_then(|url| bare(url).as_str().parse::<Uri>().ok());
+        let uri = Some(url).filter(|url| is_http(url)).and_then(|url| without_user(url).as_str().parse::<Uri>().ok());
         let body = (request.body)();
         let length = body.len();
         let mut message = http::Request::new(body);
         *message.method_mut() = request.method.clone();
-        *message.uri_mut() = uri.ok_or_else(|| ClientError::NoServer(shown(url)))?;
+        *message.uri_mut() = uri.ok_or_else(|| ClientError::NoServer(redacted(url)))?;
         *message.headers_mut() = headers.clone();
-        if !request.sends_nothing() {
+        if !request.is_bodiless() {
             // Some servers insist on it even where it is 0.
             message.headers_mut().insert(CONTENT_LENGTH, length.into());
         }
-        let patience = HEAD + Duration::from_secs(length / SLOWEST_BYTES_PER_SECOND);
-        let answer = timeout(patience, self.pool.request(message)).await;
-        let answer = answer.map_err(|_| ClientError::NoHead { url: shown(url), seconds: patience.as_secs() })?;
-        let (head, body) = answer.map_err(|error| ClientError::of_exchange(url, error))?.into_parts();
+        let limit = HEAD_TIMEOUT + Duration::from_secs(length / SLOWEST_BYTES_PER_SECOND);
+        let response = timeout(limit, self.pool(request, url).request(message)).await;
+        let response =
+            response.map_err(|_| ClientError::HeadTimedOut { url: redacted(url), seconds: limit.as_secs() })?;
+        let (head, body) = response.map_err(|error| ClientError::from_exchange(url, error))?.into_parts();
         Ok(Response { status: head.status, headers: head.headers, url: url.clone(), body })
+    }
+
+    /// The pool for the next step of a request. A redirect to another host is one that a server has named.
+    fn pool(&self, request: &Request<'_>, url: &Url) -> &Pool {
+        match request.named_by {
+            NamedBy::Operator if url.host() == request.url.host() => &self.operator_pool,
+            NamedBy::Operator | NamedBy::Server => &self.server_pool,
+        }
     }
 }
 
@@ -168,13 +158,15 @@ impl HttpClient {
 pub(crate) struct Request<'r> {
     pub method: Method,
     pub url: &'r Url,
+    /// Who has named the host of the URL.
+    pub named_by: NamedBy,
     pub headers: &'r HeaderMap,
-    /// Makes what is sent, as often as it has to be.
+    /// Makes the body, once for each time that it is sent.
     pub body: &'r dyn Fn() -> Upload,
 }
 
 impl Request<'_> {
-    fn sends_nothing(&self) -> bool {
+    fn is_bodiless(&self) -> bool {
         [Method::GET, Method::HEAD].contains(&self.method)
     }
 }
@@ -189,7 +181,7 @@ pub(crate) struct Response {
 }
 
 impl Response {
-    /// The next piece of the body; none at the end.
+    /// The next piece of the body; `None` at its end.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, ClientError> {
         let next = async {
             loop {
@@ -201,16 +193,18 @@ impl Response {
                 }
             }
         };
-        let next = timeout(PIECE, next).await.map_err(|_| ClientError::NoPiece { url: shown(&self.url) })?;
-        next.map_err(|source| ClientError::Body { url: shown(&self.url), source })
+        let next = timeout(IDLE_TIMEOUT, next)
+            .await
+            .map_err(|_| ClientError::BodyStalled { url: redacted(&self.url), seconds: IDLE_TIMEOUT.as_secs() })?;
+        next.map_err(|source| ClientError::Body { url: redacted(&self.url), source })
     }
 
-    /// The whole body, which may have `most` bytes.
-    pub async fn bytes(&mut self, most: u64) -> Result<Vec<u8>, ClientError> {
+    /// The whole body, which may have up to `limit` bytes.
+    pub async fn bytes(&mut self, limit: u64) -> Result<Vec<u8>, ClientError> {
         let mut bytes = Vec::new();
         while let Some(piece) = self.chunk().await? {
-            if (bytes.len() + piece.len()) as u64 > most {
-                return Err(ClientError::TooLarge { url: shown(&self.url), most });
+            if (bytes.len() + piece.len()) as u64 > limit {
+                return Err(ClientError::TooLarge { url: redacted(&self.url), limit });
             }
             bytes.extend_from_slice(&piece);
         }

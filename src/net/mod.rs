@@ -1,14 +1,25 @@
-//! What the HTTP clients of guests and of fetched modules share.
+//! What do both HTTP clients share, the one for registries and bindle servers and the one for the calls of guests?
+//!
+//! | file | question |
+//! | --- | --- |
+//! | `connect` | how does a URL become a connection? |
+//! | `tls` | which certificates are trusted, and how is TLS set up? |
+//! | `redirect` | where does a response send the client? |
+//! | `url` | what may be sent or shown of a URL? |
+//! | `client` | how does wagi talk to registries and bindle servers? |
+//! | `error` | what can go wrong with that? |
+//! | `upload` | what is the body of such a request? |
+//! | `authorization` | how does such a request show who sends it? |
+//! | `progress` | how far is a transfer? |
 
-pub(crate) mod address;
 pub(crate) mod authorization;
 pub(crate) mod client;
-pub(crate) mod connection;
-pub(crate) mod dial;
+pub(crate) mod connect;
+mod error;
 pub(crate) mod progress;
 pub(crate) mod redirect;
-pub(crate) mod resolve;
-pub(crate) mod roots;
+#[cfg(test)]
+pub(crate) mod tests;
 pub(crate) mod tls;
-pub(crate) mod transport;
 pub(crate) mod upload;
+pub(crate) mod url;

@@ -1,24 +1,24 @@
-//! Who wants to know how far a transfer is?
+//! How far is a transfer?
 //!
-//! What is fetched or published goes past a [`Step`], piece by piece. Whoever calls decides what becomes of that: the
+//! What is fetched or published is reported to a [`Step`], piece by piece. The caller decides what becomes of that: the
 //! program draws bars, a test counts, [`Silent`] does nothing.
 
 use std::fmt;
 use std::io::{self, Read};
 
-/// Somebody who wants to know.
+/// Follows transfers.
 pub trait Progress: Send + Sync {
-    /// A transfer of `bytes` begins, spoken of as `name`. It is over when the step is dropped, whole or not.
+    /// A transfer of `bytes` begins, shown as `name`. It is over when the step is dropped, complete or not.
     fn begins(&self, name: &str, bytes: u64) -> Box<dyn Step>;
 }
 
 /// A transfer under way.
 pub trait Step: Send {
-    /// So many more bytes have arrived.
+    /// Adds `bytes` to those that have passed.
     fn advance(&mut self, bytes: u64);
 }
 
-/// Nobody wants to know.
+/// Does nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 

@@ -1,37 +1,88 @@
-//! How is TLS spoken when something is fetched, with care or without? Asked by `http`, once for each server.
+//! Which certificates are trusted when wagi or a guest calls a server, and how is TLS set up?
+//!
+//! Trusted are those of the system's store and those of a file that the operator names. Asked by `client` for registries
+//! and bindle servers and by `outbound` for guests.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::crypto::{self, CryptoProvider, ring};
 use tokio_rustls::rustls::{self, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-use crate::net::roots;
-use crate::net::roots::TrustError;
-
 /// The name under which a client and a server agree on HTTP/2.
 pub(crate) const ALPN_H2: &[u8] = b"h2";
 
-/// The configuration of a client that trusts these roots and offers HTTP/2 and HTTP/1.1.
-pub(crate) fn with_roots(roots: RootCertStore) -> Result<ClientConfig, TrustError> {
-    let mut config = builder(provider())?.with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![ALPN_H2.to_vec(), b"http/1.1".to_vec()];
-    Ok(config)
+/// Why TLS towards servers cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    /// The file cannot be read, or is not PEM.
+    #[error("cannot read certificates from `{}`", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: pem::Error,
+    },
+    /// The file has no certificate.
+    #[error("there is no certificate in `{}`", .0.display())]
+    Nothing(PathBuf),
+    /// A certificate cannot be used to verify others.
+    #[error("a certificate in `{}` cannot be used", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: rustls::Error,
+    },
+    /// The TLS library does not offer what is asked of it.
+    #[error("cannot set up TLS")]
+    Tls(#[from] rustls::Error),
 }
 
-/// TLS with servers whose certificate leads to the system's roots or to those in `file`.
-pub(crate) fn verified(file: Option<&Path>) -> Result<ClientConfig, TrustError> {
-    let roots = roots::roots(file)?;
+/// The certificates of the system and of `file`. Those of the system that cannot be used are left out: the operator
+/// cannot mend them.
+pub(crate) fn roots(file: Option<&Path>) -> Result<RootCertStore, TrustError> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(file) = file {
+        add_file(&mut roots, file)?;
+    }
+    Ok(roots)
+}
+
+/// Adds the certificates of a PEM file.
+pub(crate) fn add_file(roots: &mut RootCertStore, file: &Path) -> Result<(), TrustError> {
+    let unreadable = |source| TrustError::Unreadable { path: file.to_owned(), source };
+    let sections = CertificateDer::pem_file_iter(file).map_err(unreadable)?;
+    let certificates = sections.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
+    if certificates.is_empty() {
+        return Err(TrustError::Nothing(file.to_owned()));
+    }
+    for certificate in certificates {
+        roots.add(certificate).map_err(|source| TrustError::Unusable { path: file.to_owned(), source })?;
+    }
+    Ok(())
+}
+
+/// TLS with servers whose certificate leads to one of `roots`.
+pub(crate) fn verified(roots: RootCertStore) -> Result<ClientConfig, TrustError> {
     Ok(builder(provider())?.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// TLS with whoever answers.
+/// TLS with any server: its certificate is not verified.
 pub(crate) fn insecure() -> Result<ClientConfig, TrustError> {
     let provider = provider();
-    let anyone = Arc::new(NoVerification(Arc::clone(&provider)));
-    Ok(builder(provider)?.dangerous().with_custom_certificate_verifier(anyone).with_no_client_auth())
+    let verifier = Arc::new(NoVerification(Arc::clone(&provider)));
+    Ok(builder(provider)?.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
+}
+
+/// The same configuration, which offers servers HTTP/2 beside HTTP/1.1.
+pub(crate) fn offering_http2(mut config: ClientConfig) -> ClientConfig {
+    config.alpn_protocols = vec![ALPN_H2.to_vec(), b"http/1.1".to_vec()];
+    config
 }
 
 // Named, because a second provider compiled in by some dependency would make the default ambiguous.
@@ -45,7 +96,7 @@ fn builder(provider: Arc<CryptoProvider>) -> Result<Builder, TrustError> {
     Ok(ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?)
 }
 
-/// Believes every certificate. That the server has the key of the one it shows is still looked at.
+/// Accepts every certificate. The server still has to prove that it has the key of its certificate.
 #[derive(Debug)]
 struct NoVerification(Arc<CryptoProvider>);
 

@@ -1,4 +1,4 @@
-//! What goes to a server with a request? Bytes, piece by piece, so that somebody may watch. Made for `http`.
+//! What is the body of a request to a registry? Bytes, piece by piece, so that their progress can be shown.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -9,10 +9,10 @@ use http_body::{Body, Frame, SizeHint};
 
 use crate::net::progress::Step;
 
-/// How much goes in one piece.
+/// The bytes of one piece.
 const PIECE: usize = 64 << 10;
 
-/// What is sent; by default nothing.
+/// The body of a request; by default empty.
 #[derive(Default)]
 pub(crate) struct Upload {
     rest: Bytes,
@@ -20,12 +20,12 @@ pub(crate) struct Upload {
 }
 
 impl Upload {
-    /// These bytes, told to `step` as they go.
+    /// A body of `bytes`, whose progress goes to `step`.
     pub fn watched(bytes: Bytes, step: Box<dyn Step>) -> Self {
         Self { rest: bytes, step: Some(step) }
     }
 
-    /// How much is left to send.
+    /// The bytes that are left to send.
     pub fn len(&self) -> u64 {
         self.rest.len() as u64
     }

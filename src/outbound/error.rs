@@ -1,6 +1,6 @@
 //! What can go wrong with a guest's call, and which code does the guest get?
 //!
-//! The imports of `wasi_experimental_http` answer with [`Error::code`]; the text is for the log, not for the guest.
+//! The imports of `wasi_experimental_http` return [`Error::code`]; the text is for the log, not for the guest.
 
 use std::error::Error as StdError;
 use std::io;
@@ -9,28 +9,30 @@ use std::sync::Arc;
 
 use tokio_rustls::rustls;
 
-/// Why a call, or a question about its answer, failed.
+use crate::net::connect::ConnectError;
+
+/// Why a call, or the use of its response, failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    /// No open answer has this handle.
+    /// No open response has this handle.
     #[error("no open response has this handle")]
     InvalidHandle,
     /// The guest exports no memory.
     #[error("the guest exports no memory named `memory`")]
     MemoryNotFound,
-    /// The guest wants something written to where it has no memory.
+    /// A range for output lies outside the guest's memory.
     #[error("an output range lies outside the guest's memory")]
     MemoryAccess,
-    /// The guest's buffer is too small, or what it sends lies outside its memory.
+    /// The guest's buffer is too small, or a range for input lies outside its memory.
     #[error("a buffer is too small, or an input range lies outside the guest's memory")]
     BufferTooSmall,
-    /// The answer has no such header.
+    /// The response has no such header.
     #[error("the response has no such header")]
     HeaderNotFound,
     /// Text that is not UTF-8.
     #[error("not valid UTF-8")]
     NotUtf8,
-    /// The script may not call this host.
+    /// The guest may not call this host.
     #[error("`allowed_hosts` does not name `{0}`")]
     HostNotAllowed(String),
     /// The host may be called, but not at this address.
@@ -38,7 +40,7 @@ pub enum Error {
     AddressNotAllowed {
         /// The host as the URL has it.
         host: String,
-        /// Where it is.
+        /// The address.
         address: IpAddr,
     },
     /// Not a method.
@@ -72,77 +74,77 @@ pub enum Error {
         /// Why.
         source: Arc<io::Error>,
     },
-    /// The other side does not speak HTTP as it should, or broke off.
+    /// The server does not speak HTTP as it should, or broke off.
     #[error("the exchange failed")]
     Exchange(#[source] Arc<dyn StdError + Send + Sync>),
-    /// One redirect after the other.
+    /// The redirects do not end.
     #[error("more than {0} redirects")]
     TooManyRedirects(usize),
     /// A redirect to a URL that cannot be called.
     #[error("redirected to a URL with a user name")]
     Redirect,
-    /// Time is up.
+    /// The call has reached its limit of time.
     #[error("the call took too long")]
     TimedOut,
-    /// The body of the answer is too long.
+    /// The body of the response is too long.
     #[error("the body of the response is longer than {0} bytes")]
     TooLarge(usize),
-    /// The headers of the answer are too long.
+    /// The headers of the response are too long.
     #[error("the headers of the response are longer than {0} bytes")]
     HeadersTooLarge(usize),
-    /// The answer's headers are no plain text.
+    /// The headers of the response are no plain text.
     #[error("the response headers are not UTF-8 or hold control characters")]
     HeadersNotText,
-    /// Too many answers are held by all guests together.
+    /// All guests together hold too many responses.
     #[error("there is no room for another response")]
     NoRoom,
-    /// The call was given up by the host.
+    /// The host has given the call up.
     #[error("the call was stopped")]
     Stopped,
-    /// The run holds as many answers as it may.
+    /// The run holds as many responses as it may.
     #[error("too many responses are open")]
     TooManyOpen,
-    /// The run has called as often as it may.
+    /// The run has made as many calls as it may.
     #[error("more than {0} calls")]
     TooManyCalls(u32),
-    /// The run has sent and got as much as it may.
+    /// The run has sent and received as much as it may.
     #[error("more than {0} bytes were sent and received")]
     TooMuchPassed(u64),
-    /// The other side said nothing for too long.
+    /// The server was silent for too long.
     #[error("the other side was silent for too long")]
-    Silent,
+    IdleTimedOut,
 }
 
-/// What an error comes down to for guests that want to know more than a code can tell.
+/// The kind of an error, for guests that learn more than a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The script may not.
+    /// The guest may not call the host.
     Denied,
-    /// It may call the host, but not at this address.
+    /// The guest may call the host, but not at this address.
     DeniedAddress,
-    /// The request makes no sense.
+    /// The request is not valid.
     Malformed,
-    /// Nobody knows the name.
+    /// There is no such name.
     UnknownName,
-    /// Nobody said within the time whether there is such a name.
-    NameTimedOut,
-    /// Nobody listens there.
-    Refused,
+    /// The name was not resolved within the time.
+    ResolveTimedOut,
+    /// No server listens at the address.
+    ConnectionRefused,
     /// The connection was not made within the time.
     ConnectTimedOut,
-    /// There is no way there.
+    /// There is no route to the address.
     Unreachable,
-    /// TLS could not be agreed on.
+    /// The TLS handshake failed.
     Tls,
-    /// The certificate is not believed.
+    /// The certificate is not trusted.
     Certificate,
-    /// The answer did not come within the time.
+    /// The response did not come within the time.
     TimedOut,
-    /// The headers of the answer are too long.
+    /// The headers of the response are too long.
     HeadersTooLarge,
     /// The body is too long.
     TooLarge,
-    /// The run has too much under way.
+    /// The run has too many calls or responses open.
     Busy,
     /// The connection broke off, or what came over it was not HTTP.
     Broken,
@@ -167,21 +169,21 @@ impl Error {
             Self::TooLarge(_) | Self::HeadersTooLarge(_) => 11,
             Self::HeadersNotText | Self::NoRoom | Self::Stopped => 12,
             Self::TooManyOpen | Self::TooManyCalls(_) => 13,
-            Self::TooMuchPassed(_) | Self::Silent => 11,
+            Self::TooMuchPassed(_) | Self::IdleTimedOut => 11,
         }
     }
 
-    /// What it comes down to.
+    /// The kind of the error.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::HostNotAllowed(_) => ErrorKind::Denied,
             Self::AddressNotAllowed { .. } => ErrorKind::DeniedAddress,
             Self::InvalidMethod | Self::InvalidHeaders | Self::InvalidUrl | Self::NotUtf8 => ErrorKind::Malformed,
             Self::Scheme(_) | Self::Tunnel | Self::Redirect | Self::TooManyRedirects(_) => ErrorKind::Malformed,
-            Self::Resolve { source, .. } if source.kind() == io::ErrorKind::TimedOut => ErrorKind::NameTimedOut,
+            Self::Resolve { source, .. } if source.kind() == io::ErrorKind::TimedOut => ErrorKind::ResolveTimedOut,
             Self::Resolve { .. } => ErrorKind::UnknownName,
-            Self::Connect { source, .. } => of_connecting(source),
-            Self::TimedOut | Self::Silent => ErrorKind::TimedOut,
+            Self::Connect { source, .. } => kind_of_connecting(source),
+            Self::TimedOut | Self::IdleTimedOut => ErrorKind::TimedOut,
             Self::HeadersTooLarge(_) | Self::HeadersNotText => ErrorKind::HeadersTooLarge,
             Self::TooLarge(_) | Self::TooMuchPassed(_) => ErrorKind::TooLarge,
             Self::NoRoom | Self::TooManyOpen | Self::TooManyCalls(_) => ErrorKind::Busy,
@@ -192,12 +194,15 @@ impl Error {
         }
     }
 
-    /// What a failed exchange means. The dialer's own errors come back from inside the library's.
-    pub(super) fn of_exchange(error: impl StdError + Send + Sync + 'static) -> Self {
+    /// The error behind a failed exchange. Ours, from the connector or the body, come back from inside the library's.
+    pub(super) fn from_exchange(error: impl StdError + Send + Sync + 'static) -> Self {
         let mut cause: Option<&(dyn StdError + 'static)> = Some(&error);
         while let Some(inner) = cause {
             if let Some(own) = inner.downcast_ref::<Self>() {
                 return own.clone();
+            }
+            if let Some(error) = inner.downcast_ref::<ConnectError>() {
+                return error.clone().into();
             }
             cause = inner.source();
         }
@@ -205,12 +210,26 @@ impl Error {
     }
 }
 
-fn of_connecting(error: &io::Error) -> ErrorKind {
+impl From<ConnectError> for Error {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::NoHost => Self::InvalidUrl,
+            ConnectError::HostDenied(host) => Self::HostNotAllowed(host),
+            ConnectError::AddressDenied { host, address } => Self::AddressNotAllowed { host, address },
+            ConnectError::Resolve { host, source } => Self::Resolve { host, source },
+            ConnectError::Connect { host, source } | ConnectError::Tls { host, source } => {
+                Self::Connect { host, source }
+            }
+        }
+    }
+}
+
+fn kind_of_connecting(error: &io::Error) -> ErrorKind {
     match error.get_ref().and_then(|inside| inside.downcast_ref()) {
         Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => ErrorKind::Certificate,
         Some(_) => ErrorKind::Tls,
         None => match error.kind() {
-            io::ErrorKind::ConnectionRefused => ErrorKind::Refused,
+            io::ErrorKind::ConnectionRefused => ErrorKind::ConnectionRefused,
             io::ErrorKind::TimedOut => ErrorKind::ConnectTimedOut,
             io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => {
                 ErrorKind::Broken
@@ -225,14 +244,16 @@ mod tests {
     use crate::outbound::error::*;
 
     #[derive(Debug, thiserror::Error)]
-    #[error("somebody else's")]
+    #[error("a foreign error")]
     struct Foreign(#[source] Box<dyn StdError + Send + Sync>);
 
     #[test]
     fn own_errors_are_found_within_foreign_ones() {
         let own = Error::HostNotAllowed("example.com".to_owned());
         let nested = Foreign(Box::new(Foreign(Box::new(own))));
-        assert_eq!(Error::of_exchange(nested).code(), 7);
-        assert_eq!(Error::of_exchange(io::Error::other("broken")).code(), 11);
+        assert_eq!(Error::from_exchange(nested).code(), 7);
+        let connect = ConnectError::AddressDenied { host: "a".to_owned(), address: [127, 0, 0, 1].into() };
+        assert_eq!(Error::from_exchange(Foreign(Box::new(connect))).kind(), ErrorKind::DeniedAddress);
+        assert_eq!(Error::from_exchange(io::Error::other("broken")).code(), 11);
     }
 }

@@ -1,58 +1,90 @@
-//! Where does an answer send the caller?
+//! What is sent next when a response redirects?
 //!
-//! `exchange` asks for each answer, and asks `policy` about where that leads before it goes there.
+//! `call` sends one hop after the other, and asks `policy` about each before it does.
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
+use http_body_util::{BodyExt, Full};
 use url::Url;
 
-use crate::outbound::Error;
-use crate::outbound::call::Hop;
-use crate::outbound::policy;
+use crate::net::redirect::{Redirect, location};
+use crate::net::url::has_user;
+use crate::outbound::error::Error;
+use crate::outbound::policy::{Destination, uri};
+use crate::outbound::pool::RequestBody;
+use crate::outbound::request::{Request, remove_restricted};
 
-/// Meant for whom the guest called, and for nobody that one names.
+/// Meant for the server that the guest called, and for no other one.
 const SECRETS: [HeaderName; 4] =
     [header::AUTHORIZATION, header::COOKIE, HeaderName::from_static("cookie2"), header::PROXY_AUTHORIZATION];
 
-/// What describes a body, and goes with it.
-const ABOUT_THE_BODY: [HeaderName; 4] =
+/// What describes a body, and is removed with it.
+const BODY_METADATA: [HeaderName; 4] =
     [header::CONTENT_TYPE, header::CONTENT_ENCODING, header::CONTENT_LANGUAGE, header::CONTENT_LOCATION];
 
-/// The request that `hop`'s answer asks for; none if the answer is what the guest gets. One whose Location is missing
-/// or no URL is, too.
-pub(super) fn next(hop: &Hop, status: StatusCode, headers: &HeaderMap) -> Result<Option<Hop>, Error> {
-    let keeps_body = match status.as_u16() {
-        301..=303 => false,
-        307 | 308 => true,
-        _ => return Ok(None),
-    };
-    let Some(url) = location(hop, headers) else { return Ok(None) };
-    if policy::has_user(&url) {
-        return Err(Error::Redirect);
-    }
-    let mut next = Hop { url, ..hop.clone() };
-    if !keeps_body {
-        become_get(&mut next);
-    }
-    if next.url.origin() != hop.url.origin() {
-        remove(&mut next.headers, &SECRETS);
-    }
-    Ok(Some(next))
+/// A request on its way from one redirect to the next.
+#[derive(Clone, Debug)]
+pub(super) struct Hop {
+    pub url: Url,
+    pub method: Method,
+    pub headers: HeaderMap,
+    pub body: Bytes,
 }
 
-fn location(hop: &Hop, headers: &HeaderMap) -> Option<Url> {
-    let location = std::str::from_utf8(headers.get(header::LOCATION)?.as_bytes()).ok()?;
-    hop.url.join(location).ok().filter(Url::has_host)
-}
-
-/// What WAGI's client made of every method but these two, and browsers make of POST.
-fn become_get(hop: &mut Hop) {
-    if hop.method != Method::HEAD {
-        hop.method = Method::GET;
+impl Hop {
+    /// The first: removes the headers that are not the guest's to set.
+    pub fn first(request: Request) -> Self {
+        let Request { destination: Destination(url), method, mut headers, body } = request;
+        headers.remove(header::CONTENT_LENGTH);
+        remove_restricted(&mut headers);
+        headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+        Self { url, method, headers, body }
     }
-    hop.body = Bytes::new();
-    remove(&mut hop.headers, &ABOUT_THE_BODY);
+
+    /// What goes to the library, which adds Host and, where there is a body, Content-Length.
+    pub fn to_request(&self) -> Result<http::Request<RequestBody>, Error> {
+        if self.method == Method::CONNECT {
+            return Err(Error::Tunnel);
+        }
+        let mut request =
+            http::Request::new(Full::new(self.body.clone()).map_err(|never| match never {}).boxed_unsync());
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = uri(&self.url)?;
+        request.headers_mut().clone_from(&self.headers);
+        // RFC 9110 §8.6: methods that usually come with a body say that there is none. Some servers insist.
+        if self.body.is_empty() && [Method::POST, Method::PUT, Method::PATCH].contains(&self.method) {
+            request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        Ok(request)
+    }
+
+    /// The request that a response asks for; `None` if the response is what the guest gets. That is also one whose
+    /// Location is missing or no URL.
+    pub fn next(&self, status: StatusCode, headers: &HeaderMap) -> Result<Option<Self>, Error> {
+        let Some(redirect) = Redirect::from_status(status) else { return Ok(None) };
+        let Some(url) = location(&self.url, headers).filter(Url::has_host) else { return Ok(None) };
+        if has_user(&url) {
+            return Err(Error::Redirect);
+        }
+        let mut next = Self { url, ..self.clone() };
+        if redirect == Redirect::AsGet {
+            next.become_get();
+        }
+        if next.url.origin() != self.url.origin() {
+            remove(&mut next.headers, &SECRETS);
+        }
+        Ok(Some(next))
+    }
+
+    /// What WAGI's client made of every method but these two, and browsers make of POST.
+    fn become_get(&mut self) {
+        if self.method != Method::HEAD {
+            self.method = Method::GET;
+        }
+        self.body = Bytes::new();
+        remove(&mut self.headers, &BODY_METADATA);
+    }
 }
 
 fn remove(headers: &mut HeaderMap, names: &[HeaderName]) {
@@ -63,9 +95,7 @@ fn remove(headers: &mut HeaderMap, names: &[HeaderName]) {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
-    use crate::outbound::redirect::*;
+    use crate::outbound::hop::*;
 
     fn post() -> Hop {
         let mut headers = HeaderMap::new();
@@ -79,7 +109,7 @@ mod tests {
     fn answered(status: u16, location: &str) -> Result<Option<Hop>, Error> {
         let mut headers = HeaderMap::new();
         headers.insert(header::LOCATION, HeaderValue::from_str(location).expect("a value"));
-        next(&post(), StatusCode::from_u16(status).expect("a status"), &headers)
+        post().next(StatusCode::from_u16(status).expect("a status"), &headers)
     }
 
     #[test]
@@ -124,7 +154,7 @@ mod tests {
             assert!(answered(302, location).expect("no error").is_none(), "{location}");
         }
         let headers = HeaderMap::new();
-        assert!(next(&post(), StatusCode::FOUND, &headers).expect("no error").is_none());
+        assert!(post().next(StatusCode::FOUND, &headers).expect("no error").is_none());
         assert!(matches!(answered(302, "https://user@a.example/"), Err(Error::Redirect)));
     }
 }

@@ -1,8 +1,8 @@
-//! May this script call that host, at that address?
+//! May this guest call that host, at that address?
 //!
-//! Asked three times for each request: by `Client::destination` with the guest's URL, by `exchange` with every URL a
-//! redirect leads to, and by `dial` with every address a name turns out to have. The last is what counts against names
-//! that are answered differently the second time: the address that was looked at is the one that is connected to.
+//! Asked three times for each request: by `Client::destination` with the guest's URL, by `call` with every URL a redirect
+//! leads to, and by the connector with every address that a name resolves to. The last is what counts against names that
+//! resolve differently the second time: the address that was checked is the one that is connected to.
 //!
 //! A host in `allowed_hosts` is taken at its word, with bounds:
 //!
@@ -14,24 +14,26 @@
 //! | multicast, documentation, reserved | if the address is listed | the same | yes |
 //! | link-local, cloud metadata | if the address is listed | the same | no |
 //!
-//! Whoever may register a name below a listed `*.` chooses where it leads, hence the difference. An address is listed by
+//! A third party that may register names below a listed `*.` chooses where they lead, hence the difference. An address is listed by
 //! itself or by a range; the last row wants a range that holds nothing else, so that `0.0.0.0/0` does not open it.
 
 use std::net::IpAddr;
 use std::str;
 
 use http::Uri;
-use url::{Host, Position, Url};
+use url::{Position, Url};
 
 use crate::config::AllowedHosts;
-use crate::net::address::AddressClass;
-use crate::outbound::Error;
+use crate::net::connect::address::AddressClass;
+use crate::net::connect::policy::ConnectPolicy;
+use crate::net::url::{has_user, host_address};
+use crate::outbound::error::Error;
 
-/// A URL that a script may call.
+/// A URL that a guest may call.
 #[derive(Clone, Debug)]
 pub struct Destination(pub(super) Url);
 
-/// Whom one script may call.
+/// The hosts and addresses that the guests of one entry may call.
 pub(super) struct Policy {
     allowed: AllowedHosts,
 }
@@ -45,29 +47,25 @@ impl Policy {
     pub fn destination(&self, url: &[u8]) -> Result<Destination, Error> {
         let text = str::from_utf8(url).map_err(|_| Error::NotUtf8)?;
         let url = Url::parse(text).map_err(|_| Error::InvalidUrl)?;
-        // Nobody needs a name before the host but who wants one host to look like another.
+        // A user name before the host serves only to make one host look like another.
         if url.host().is_none() || has_user(&url) {
             return Err(Error::InvalidUrl);
         }
-        self.admits_host(&url)?;
+        self.check_host(&url)?;
         Ok(Destination(url))
     }
 
     /// Whether the host of `url` may be called, as far as its name tells.
-    pub fn admits_host(&self, url: &Url) -> Result<(), Error> {
+    pub fn check_host(&self, url: &Url) -> Result<(), Error> {
         if !self.allowed.allows(url) {
             return Err(Error::HostNotAllowed(url[..Position::BeforePath].to_owned()));
         }
-        match url.host() {
-            Some(Host::Ipv4(address)) => self.admits_address(url, address.into()),
-            Some(Host::Ipv6(address)) => self.admits_address(url, address.into()),
-            _ => Ok(()),
-        }
+        host_address(url).map_or(Ok(()), |address| self.check_address(url, address))
     }
 
     /// Whether the host of `url`, which may be called, may be called at `address`.
-    pub fn admits_address(&self, url: &Url, address: IpAddr) -> Result<(), Error> {
-        let admitted = match AddressClass::of(address) {
+    pub fn check_address(&self, url: &Url, address: IpAddr) -> Result<(), Error> {
+        let is_allowed = match AddressClass::from(address) {
             AddressClass::Public => true,
             AddressClass::Private => self.allows_all() || self.allowed.names(url) || self.lists(url, address),
             AddressClass::Loopback => {
@@ -76,8 +74,8 @@ impl Policy {
             AddressClass::Reserved => self.allows_all() || self.lists(url, address),
             AddressClass::LinkLocal => self.lists_by_itself(url, address),
         };
-        let refusal = || Error::AddressNotAllowed { host: url.host_str().unwrap_or_default().to_owned(), address };
-        if admitted { Ok(()) } else { Err(refusal()) }
+        let error = || Error::AddressNotAllowed { host: url.host_str().unwrap_or_default().to_owned(), address };
+        if is_allowed { Ok(()) } else { Err(error()) }
     }
 
     fn allows_all(&self) -> bool {
@@ -88,12 +86,12 @@ impl Policy {
         self.allowed.ranges(url, address).next().is_some()
     }
 
-    /// Whether a listed range has `address` and begins and ends with addresses of its kind.
+    /// Whether a listed range has `address` and begins and ends with addresses of its class.
     fn lists_by_itself(&self, url: &Url, address: IpAddr) -> bool {
-        let kind = AddressClass::of(address);
+        let class = AddressClass::from(address);
         self.allowed
             .ranges(url, address)
-            .any(|range| [range.start(), range.end()].map(|&end| AddressClass::of(end)) == [kind; 2])
+            .any(|range| [range.start(), range.end()].map(|&end| AddressClass::from(end)) == [class; 2])
     }
 
     fn lists_localhost(&self, url: &Url) -> bool {
@@ -102,12 +100,17 @@ impl Policy {
     }
 }
 
-/// Whether a URL names somebody before the host.
-pub(super) fn has_user(url: &Url) -> bool {
-    !url.username().is_empty() || url.password().is_some()
+impl ConnectPolicy for Policy {
+    fn allows_host(&self, url: &Url) -> bool {
+        self.check_host(url).is_ok()
+    }
+
+    fn allows_address(&self, url: &Url, address: IpAddr) -> bool {
+        self.check_address(url, address).is_ok()
+    }
 }
 
-/// The same URL as the HTTP library has it; the two must agree on who is called.
+/// The same URL as the HTTP library has it. The two must agree on the server.
 pub(super) fn uri(url: &Url) -> Result<Uri, Error> {
     if !matches!(url.scheme(), "http" | "https") {
         return Err(Error::Scheme(url.scheme().to_owned()));

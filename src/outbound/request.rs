@@ -1,45 +1,27 @@
 //! What does a guest's request mean, and what of it is sent?
 //!
-//! The imports of `wasi_experimental_http` read method and headers with this before they send; `exchange` asks which of
-//! the headers are the guest's to set.
+//! The imports of `wasi_experimental_http` read method and headers with this before they send; `hop` and `streaming` ask
+//! which of the headers are the guest's to set.
 
 use std::str;
 
 use bytes::Bytes;
+use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Request as HttpRequest};
-use http_body_util::{BodyExt, Full};
-use url::Url;
 
-use crate::outbound::Error;
-use crate::outbound::exchange::Upload;
-use crate::outbound::policy;
+use crate::hop_by_hop::{is_hop_by_hop, nominated};
+use crate::outbound::error::Error;
 use crate::outbound::policy::Destination;
 
 /// As much as servers take; it also bounds the work of reading them.
-const HEADERS_TEXT: usize = 64 * 1024;
-
-/// What concerns one connection, says where the body ends or whom it is for: all ours to say, since two opinions about
-/// it are how requests are smuggled. Nobody would wait for the answer that `Expect` asks for.
-const OURS: [HeaderName; 10] = [
-    header::HOST,
-    header::TRANSFER_ENCODING,
-    header::CONNECTION,
-    header::TE,
-    header::TRAILER,
-    header::UPGRADE,
-    header::EXPECT,
-    header::PROXY_AUTHORIZATION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-];
+const MAX_HEADERS_TEXT: usize = 64 * 1024;
 
 /// One request of a guest.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Whom to call.
+    /// The server to call.
     pub destination: Destination,
-    /// How.
+    /// The method.
     pub method: Method,
     /// The guest's headers.
     pub headers: HeaderMap,
@@ -59,7 +41,7 @@ pub fn method(text: &[u8]) -> Result<Method, Error> {
 /// Reads headers: lines of `name:value`, ended by LF or CRLF. Of a repeated name the last value counts; blanks stay.
 pub fn headers(text: &[u8]) -> Result<HeaderMap, Error> {
     let text = str::from_utf8(text).map_err(|_| Error::NotUtf8)?;
-    if text.len() > HEADERS_TEXT {
+    if text.len() > MAX_HEADERS_TEXT {
         return Err(Error::InvalidHeaders);
     }
     let mut headers = HeaderMap::new();
@@ -72,60 +54,25 @@ pub fn headers(text: &[u8]) -> Result<HeaderMap, Error> {
     Ok(headers)
 }
 
-/// A request on its way from one redirect to the next.
-#[derive(Clone, Debug)]
-pub(super) struct Hop {
-    pub url: Url,
-    pub method: Method,
-    pub headers: HeaderMap,
-    pub body: Bytes,
-}
-
-impl Hop {
-    /// The first: takes from the headers what is not the guest's to set.
-    pub fn first(request: Request) -> Self {
-        let Request { destination: Destination(url), method, mut headers, body } = request;
-        headers.remove(header::CONTENT_LENGTH);
-        remove_ours(&mut headers);
-        headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
-        Self { url, method, headers, body }
-    }
-
-    /// What goes to the library, which adds Host and, where there is a body, Content-Length.
-    pub fn to_request(&self) -> Result<HttpRequest<Upload>, Error> {
-        if self.method == Method::CONNECT {
-            return Err(Error::Tunnel);
-        }
-        let mut request = HttpRequest::new(Full::new(self.body.clone()).map_err(|never| match never {}).boxed_unsync());
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = policy::uri(&self.url)?;
-        request.headers_mut().clone_from(&self.headers);
-        // RFC 9110 §8.6: methods that usually come with a body say that there is none. Some servers insist.
-        if self.body.is_empty() && [Method::POST, Method::PUT, Method::PATCH].contains(&self.method) {
-            request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
-        }
-        Ok(request)
-    }
-}
-
-/// Removes the headers that are not the guest's to set. Content-Length is left: what it says has to be looked at where the
-/// body is.
-pub(super) fn remove_ours(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers.get(header::CONNECTION).map_or_else(Vec::new, connection_options);
-    for name in OURS.iter().chain(&named) {
+/// Removes the headers that are not the guest's to set: those that are about the connection, say where the body ends or
+/// which server the request is for. Two opinions about that are how requests are smuggled. Content-Length is left: what
+/// it says has to be checked where the body is.
+pub(super) fn remove_restricted(headers: &mut HeaderMap) {
+    let restricted: Vec<HeaderName> = headers.keys().filter(|name| is_restricted(name)).cloned().collect();
+    let nominated: Vec<HeaderName> = nominated(headers).collect();
+    for name in restricted.iter().chain(&nominated) {
         headers.remove(name);
     }
 }
 
-/// RFC 9110 §7.6.1: the headers that Connection names concern the connection alone.
-fn connection_options(value: &HeaderValue) -> Vec<HeaderName> {
-    let names = value.to_str().unwrap_or_default().split(',');
-    names.filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok()).collect()
+fn is_restricted(name: &HeaderName) -> bool {
+    // Nothing would wait for the response that Expect asks for.
+    is_hop_by_hop(name) || [header::HOST, header::EXPECT, header::PROXY_AUTHORIZATION].contains(name)
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::outbound::call::*;
+    use crate::outbound::request::*;
 
     fn read(text: &[u8]) -> Result<Vec<(String, Vec<u8>)>, u32> {
         let headers = headers(text).map_err(|error| error.code())?;
@@ -155,7 +102,7 @@ mod tests {
 
     #[test]
     fn header_text_that_cannot_be_read_has_a_code() {
-        let long = format!("a:{}\n", "x".repeat(HEADERS_TEXT));
+        let long = format!("a:{}\n", "x".repeat(MAX_HEADERS_TEXT));
         for (text, code) in [
             (&b"a"[..], 9),
             (b"a:1\nb\n", 9),
@@ -193,5 +140,18 @@ mod tests {
             let read = method(text).map_err(|error| error.code());
             assert_eq!(read.as_ref().map(Method::as_str), expected.as_ref().map(|name| *name), "{text:?}");
         }
+    }
+
+    /// RFC 9110 §7.6.1
+    #[test]
+    fn headers_of_the_connection_are_removed_whichever_field_names_them() {
+        let mut headers = HeaderMap::new();
+        let fields =
+            ["connection: close, x-a", "connection: x-b", "x-a: 1", "x-b: 1", "te: trailers", "host: h", "x-c: 1"];
+        for (name, value) in fields.iter().filter_map(|field| field.split_once(": ")) {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        remove_restricted(&mut headers);
+        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-c"]);
     }
 }

@@ -1,7 +1,7 @@
-//! How does an answer come into memory?
+//! How does a response come into memory?
 //!
-//! `exchange` collects the body here, within the limits of the script and the room that all have together; `sessions`
-//! shows the parts of it to the guest.
+//! `call` collects the body here, within the limits of the call and the memory that all entries share; `sessions` shows
+//! the parts of it to the guest.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -14,18 +14,19 @@ use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::outbound::{Error, Limits};
+use crate::outbound::budget::Limits;
+use crate::outbound::error::Error;
 
-/// What is set aside at once for a body that says how long it is. A word is not a byte.
-const FIRST_GUESS: u64 = 64 * 1024;
+/// What is allocated at once for a body of known length. A length is only announced.
+const MAX_PREALLOCATED: u64 = 64 * 1024;
 
-/// A complete answer.
+/// A complete response.
 #[derive(Debug)]
 pub struct Response {
     status: u16,
     headers: HeaderMap,
     body: Bytes,
-    _room: Option<OwnedSemaphorePermit>,
+    _memory: Option<OwnedSemaphorePermit>,
 }
 
 impl Response {
@@ -67,50 +68,50 @@ pub(super) fn check_headers(headers: &HeaderMap, limits: &Limits) -> Result<(), 
     if length > limits.headers { Err(Error::HeadersTooLarge(limits.headers)) } else { Ok(()) }
 }
 
-/// Reads the body of an answer to its end.
+/// Reads the body of a response to its end.
 pub(super) async fn collect(
     response: http::Response<Incoming>,
     limits: &Limits,
-    room: &Arc<Semaphore>,
+    memory: &Arc<Semaphore>,
 ) -> Result<Response, Error> {
     let (head, mut incoming) = response.into_parts();
     let promised = incoming.size_hint().lower();
     if promised > limits.body as u64 {
         return Err(Error::TooLarge(limits.body));
     }
-    let mut body = BytesMut::with_capacity(promised.min(FIRST_GUESS) as usize);
-    let mut taken = None;
+    let mut body = BytesMut::with_capacity(promised.min(MAX_PREALLOCATED) as usize);
+    let mut reserved = None;
     while let Some(frame) = timeout(limits.idle, incoming.frame()).await.map_err(|_| Error::TimedOut)? {
         // Trailers are not shown to guests.
-        let Ok(piece) = frame.map_err(Error::of_exchange)?.into_data() else { continue };
+        let Ok(piece) = frame.map_err(Error::from_exchange)?.into_data() else { continue };
         if piece.len() > limits.body - body.len() {
             return Err(Error::TooLarge(limits.body));
         }
-        take(room, piece.len(), &mut taken)?;
+        reserve(memory, piece.len(), &mut reserved)?;
         body.extend_from_slice(&piece);
     }
-    Ok(Response { status: head.status.as_u16(), headers: head.headers, body: body.freeze(), _room: taken })
+    Ok(Response { status: head.status.as_u16(), headers: head.headers, body: body.freeze(), _memory: reserved })
 }
 
-/// Takes room for `bytes`; waiting for it could make everybody wait for everybody.
-fn take(room: &Arc<Semaphore>, bytes: usize, taken: &mut Option<OwnedSemaphorePermit>) -> Result<(), Error> {
+/// Reserves memory for `bytes`. Calls that waited for it could all wait for each other.
+fn reserve(memory: &Arc<Semaphore>, bytes: usize, reserved: &mut Option<OwnedSemaphorePermit>) -> Result<(), Error> {
     let bytes = u32::try_from(bytes).map_err(|_| Error::NoRoom)?;
-    let more = room.clone().try_acquire_many_owned(bytes).map_err(|_| Error::NoRoom)?;
-    match taken {
-        Some(taken) => taken.merge(more),
-        None => *taken = Some(more),
+    let more = memory.clone().try_acquire_many_owned(bytes).map_err(|_| Error::NoRoom)?;
+    match reserved {
+        Some(reserved) => reserved.merge(more),
+        None => *reserved = Some(more),
     }
     Ok(())
 }
 
 #[cfg(test)]
 impl Response {
-    /// An answer from nowhere.
+    /// A response that no server has sent.
     pub(super) fn of(headers: &[(&'static str, &[u8])], body: &'static [u8]) -> Self {
         let mut map = HeaderMap::new();
         for &(name, value) in headers {
             map.append(name, http::HeaderValue::from_bytes(value).expect("a header value"));
         }
-        Self { status: 200, headers: map, body: Bytes::from_static(body), _room: None }
+        Self { status: 200, headers: map, body: Bytes::from_static(body), _memory: None }
     }
 }

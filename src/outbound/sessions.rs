@@ -1,24 +1,26 @@
-//! Which answers does a run hold, and under which handles?
+//! Which responses does a run hold, and under which handles?
 //!
 //! The imports of `wasi_experimental_http` keep one [`Sessions`] per run. A handle is the lowest number that is free,
 //! the first one 0.
 
-use crate::outbound::{Error, Limits, Response};
+use crate::outbound::budget::Limits;
+use crate::outbound::error::Error;
+use crate::outbound::response::Response;
 
-/// The answers one run holds.
+/// The responses that one run holds.
 #[derive(Debug)]
 pub struct Sessions {
     open: Vec<Option<Session>>,
     /// How many of them may be open.
-    most: Option<u32>,
+    max_open: Option<u32>,
     /// Calls made, and how many may be.
     calls: u32,
-    most_calls: u32,
+    max_calls: u32,
     /// How many bytes of bodies may be held.
-    most_held: usize,
+    max_held: usize,
 }
 
-/// An answer, and how far the guest has read it.
+/// A response, and how far the guest has read it.
 #[derive(Debug)]
 struct Session {
     response: Response,
@@ -26,50 +28,50 @@ struct Session {
 }
 
 impl Sessions {
-    pub(super) fn new(limits: &Limits, most: Option<u32>) -> Self {
-        Self { open: Vec::new(), most, calls: 0, most_calls: limits.calls, most_held: limits.held }
+    pub(super) fn new(limits: &Limits, max_open: Option<u32>) -> Self {
+        Self { open: Vec::new(), max_open, calls: 0, max_calls: limits.calls, max_held: limits.held }
     }
 
-    /// Asked before each call: may there be another? Counts it.
+    /// Counts one more call, if there may be another.
     pub fn admit(&mut self) -> Result<(), Error> {
-        if self.most.is_some_and(|most| self.count() >= most as usize) {
+        if self.max_open.is_some_and(|max| self.count() >= max as usize) {
             return Err(Error::TooManyOpen);
         }
-        if self.calls >= self.most_calls {
-            return Err(Error::TooManyCalls(self.most_calls));
+        if self.calls >= self.max_calls {
+            return Err(Error::TooManyCalls(self.max_calls));
         }
         self.calls += 1;
         Ok(())
     }
 
-    /// How many answers are open.
+    /// The number of open responses.
     pub fn count(&self) -> usize {
         self.open.iter().flatten().count()
     }
 
-    /// Takes an answer in; fails when the run holds too many bytes already.
+    /// Opens a handle for a response. Fails when the run holds too many bytes already.
     pub fn open(&mut self, response: Response) -> Result<u32, Error> {
         let held: usize = self.open.iter().flatten().map(|session| session.response.body().len()).sum();
-        if held.saturating_add(response.body().len()) > self.most_held {
+        if held.saturating_add(response.body().len()) > self.max_held {
             return Err(Error::TooManyOpen);
         }
         let session = Some(Session { response, read: 0 });
         let free = self.open.iter().position(Option::is_none);
         match free.and_then(|handle| self.open.get_mut(handle)) {
-            Some(place) => *place = session,
+            Some(slot) => *slot = session,
             None => self.open.push(session),
         }
         u32::try_from(free.unwrap_or(self.open.len() - 1)).map_err(|_| Error::TooManyOpen)
     }
 
-    /// Forgets an answer. There need not be one.
+    /// Drops a response. There need not be one.
     pub fn close(&mut self, handle: u32) {
-        if let Some(place) = self.open.get_mut(handle as usize) {
-            *place = None;
+        if let Some(slot) = self.open.get_mut(handle as usize) {
+            *slot = None;
         }
     }
 
-    /// Whether the handle is that of an open answer.
+    /// Whether the handle is that of an open response.
     pub fn check(&self, handle: u32) -> Result<(), Error> {
         self.session(handle).map(|_| ())
     }
@@ -86,7 +88,7 @@ impl Sessions {
         self.session(handle)?.response.headers_text()
     }
 
-    /// Fills `into` with what comes next of the body and says how much that was; nothing at its end.
+    /// Fills `into` with what comes next of the body and returns the number of bytes, 0 at its end.
     pub fn read(&mut self, handle: u32, into: &mut [u8]) -> Result<usize, Error> {
         let session = self.open.get_mut(handle as usize).and_then(Option::as_mut).ok_or(Error::InvalidHandle)?;
         let rest = session.response.body().get(session.read..).unwrap_or_default();
@@ -107,8 +109,8 @@ impl Sessions {
 mod tests {
     use crate::outbound::sessions::*;
 
-    fn sessions(most: Option<u32>) -> Sessions {
-        Sessions::new(&Limits { calls: 5, held: 10, ..Limits::default() }, most)
+    fn sessions(max_open: Option<u32>) -> Sessions {
+        Sessions::new(&Limits { calls: 5, held: 10, ..Limits::default() }, max_open)
     }
 
     fn code<T>(result: Result<T, Error>) -> u32 {

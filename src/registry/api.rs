@@ -14,8 +14,9 @@ use url::Url;
 use crate::net::authorization::basic;
 use crate::net::client;
 use crate::net::client::{ClientError, Response};
-use crate::net::redirect::is_same_server;
+use crate::net::connect::policy::NamedBy;
 use crate::net::upload::Upload;
+use crate::net::url::is_same_server;
 
 use crate::registry::auth;
 use crate::registry::auth::{AuthError, Bearer, Challenge};
@@ -140,8 +141,11 @@ impl<'s> Session<'s> {
     }
 
     fn exchange(&self, request: &Request<'_>, headers: &HeaderMap) -> Result<Response, RegistryError> {
-        let question =
-            client::Request { method: request.method.clone(), url: &request.url, headers, body: request.body };
+        // A server of tokens and a place for uploads are named by the registry.
+        let is_own = request.url.host() == self.url("")?.host();
+        let named_by = if is_own { NamedBy::Operator } else { NamedBy::Server };
+        let (method, url) = (request.method.clone(), &request.url);
+        let question = client::Request { method, url, named_by, headers, body: request.body };
         let mut pauses = PAUSES.iter().filter(|_| request.is_repeatable);
         loop {
             let asked = self.line.runtime.block_on(self.line.http.send(&question));

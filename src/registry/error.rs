@@ -9,7 +9,7 @@ use http::StatusCode;
 use crate::cache::store::StoreError;
 use crate::config::Sha256;
 use crate::net::client::ClientError;
-use crate::net::dial::DialError;
+use crate::net::connect::ConnectError;
 
 use crate::registry::api::PATIENCE;
 use crate::registry::auth::AuthError;
@@ -59,10 +59,7 @@ impl RegistryError {
     /// what is wrong, is not.
     pub fn is_outage(&self) -> bool {
         match self {
-            Self::Unreachable { source, .. } => {
-                use ClientError::{Redirect, TooLarge, TooManyRedirects};
-                !matches!(source, TooLarge { .. } | Redirect { .. } | TooManyRedirects(..))
-            }
+            Self::Unreachable { source, .. } => !source.is_rejection(),
             Self::Failing { .. } | Self::Slow { .. } => true,
             _ => false,
         }
@@ -82,7 +79,7 @@ impl RegistryError {
                  the machine"
                     .to_owned(),
             ),
-            Self::Unreachable { registry, source: ClientError::Dial { source: DialError::Tls(_), .. } } => {
+            Self::Unreachable { registry, source: ClientError::Connect { source: ConnectError::Tls { .. }, .. } } => {
                 Some(format!(
                     "if its certificate is from an authority of your own, name that with `--registry-ca FILE`; if it \
                  speaks plain HTTP, say so with `--plain-http {registry}`"

@@ -161,7 +161,8 @@ impl Session<'_> {
             what: "to take something in",
         };
         let answer = self.send(&request, &[StatusCode::ACCEPTED])?;
-        let place = redirect::location(&answer.url, &answer.headers).map_err(|error| self.unreachable(error))?;
+        let place =
+            redirect::safe_location(&answer.url, &answer.headers).map_err(|error| self.unreachable(error.into()))?;
         place.ok_or_else(|| PushError::NoPlace(self.registry.to_string()))
     }
 

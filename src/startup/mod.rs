@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use crate::cgi::Endpoint;
 use crate::config::{Config, Diagnostic};
 use crate::gateway::Gateway;
-use crate::net::roots::TrustError;
+use crate::net::tls::TrustError;
 use crate::observe::{AccessLog, LogWriter};
 use crate::runtime;
 use crate::runtime::{EngineConfig, Runtime};

@@ -1,28 +1,30 @@
 //! What kind of address is this?
 //!
-//! `policy` asks, for every address a connection could be made to. The ranges are those of the IANA registries of
-//! special-purpose addresses, and those at which clouds serve credentials to whoever asks from within a machine.
+//! Policies ask for every address that a connection could be made to. The ranges are those of the IANA registries of
+//! special-purpose addresses, and those at which clouds serve credentials to any program on a machine.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Who is behind an address, the most dangerous to let a stranger reach last.
+use ipnet::{Ipv4Net, Ipv6Net};
+
+/// What an address leads to, the most dangerous last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum AddressClass {
-    /// Somebody on the Internet.
+    /// A host on the Internet.
     Public,
-    /// Somebody on a network of the operator's.
+    /// A host on a private network.
     Private,
     /// This machine.
     Loopback,
-    /// Nobody to call: multicast, broadcast, documentation, reserved.
+    /// No host: multicast, broadcast, documentation, reserved.
     Reserved,
     /// The link itself, and the metadata services of clouds, which are reached over it or as if.
     LinkLocal,
 }
 
-impl AddressClass {
-    /// The kind of `address`. One that carries another inside is what that one is.
-    pub fn of(address: IpAddr) -> Self {
+/// The class of an address. One that carries another inside is what that one is.
+impl From<IpAddr> for AddressClass {
+    fn from(address: IpAddr) -> Self {
         match address {
             IpAddr::V4(address) => v4(address),
             IpAddr::V6(address) => v6(address),
@@ -31,65 +33,64 @@ impl AddressClass {
 }
 
 /// The first range that holds an address decides; outside of all it is public.
-const V4: [([u8; 4], u32, AddressClass); 20] = [
-    ([168, 63, 129, 16], 32, AddressClass::LinkLocal),
-    ([100, 100, 100, 200], 32, AddressClass::LinkLocal),
-    ([192, 0, 0, 192], 32, AddressClass::LinkLocal),
-    ([169, 254, 0, 0], 16, AddressClass::LinkLocal),
-    ([127, 0, 0, 0], 8, AddressClass::Loopback),
+const V4: [(Ipv4Net, AddressClass); 20] = [
+    (net4([168, 63, 129, 16], 32), AddressClass::LinkLocal),
+    (net4([100, 100, 100, 200], 32), AddressClass::LinkLocal),
+    (net4([192, 0, 0, 192], 32), AddressClass::LinkLocal),
+    (net4([169, 254, 0, 0], 16), AddressClass::LinkLocal),
+    (net4([127, 0, 0, 0], 8), AddressClass::Loopback),
     // Systems connect to themselves for it.
-    ([0, 0, 0, 0], 32, AddressClass::Loopback),
-    ([0, 0, 0, 0], 8, AddressClass::Reserved),
-    ([10, 0, 0, 0], 8, AddressClass::Private),
-    ([172, 16, 0, 0], 12, AddressClass::Private),
-    ([192, 168, 0, 0], 16, AddressClass::Private),
-    ([100, 64, 0, 0], 10, AddressClass::Private),
-    ([192, 0, 0, 0], 24, AddressClass::Reserved),
-    ([192, 0, 2, 0], 24, AddressClass::Reserved),
-    ([192, 88, 99, 0], 24, AddressClass::Reserved),
-    ([198, 18, 0, 0], 15, AddressClass::Reserved),
-    ([198, 51, 100, 0], 24, AddressClass::Reserved),
-    ([203, 0, 113, 0], 24, AddressClass::Reserved),
-    ([224, 0, 0, 0], 4, AddressClass::Reserved),
-    ([240, 0, 0, 0], 4, AddressClass::Reserved),
-    ([255, 255, 255, 255], 32, AddressClass::Reserved),
+    (net4([0, 0, 0, 0], 32), AddressClass::Loopback),
+    (net4([0, 0, 0, 0], 8), AddressClass::Reserved),
+    (net4([10, 0, 0, 0], 8), AddressClass::Private),
+    (net4([172, 16, 0, 0], 12), AddressClass::Private),
+    (net4([192, 168, 0, 0], 16), AddressClass::Private),
+    (net4([100, 64, 0, 0], 10), AddressClass::Private),
+    (net4([192, 0, 0, 0], 24), AddressClass::Reserved),
+    (net4([192, 0, 2, 0], 24), AddressClass::Reserved),
+    (net4([192, 88, 99, 0], 24), AddressClass::Reserved),
+    (net4([198, 18, 0, 0], 15), AddressClass::Reserved),
+    (net4([198, 51, 100, 0], 24), AddressClass::Reserved),
+    (net4([203, 0, 113, 0], 24), AddressClass::Reserved),
+    (net4([224, 0, 0, 0], 4), AddressClass::Reserved),
+    (net4([240, 0, 0, 0], 4), AddressClass::Reserved),
+    (net4([255, 255, 255, 255], 32), AddressClass::Reserved),
 ];
 
 /// The same; outside of all an address is not assigned.
-const V6: [([u16; 8], u32, AddressClass); 14] = [
-    ([0, 0, 0, 0, 0, 0, 0, 0], 127, AddressClass::Loopback),
-    ([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], 128, AddressClass::LinkLocal),
-    ([0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254], 128, AddressClass::LinkLocal),
-    ([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10, AddressClass::LinkLocal),
-    ([0xfec0, 0, 0, 0, 0, 0, 0, 0], 10, AddressClass::Private),
-    ([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7, AddressClass::Private),
-    ([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48, AddressClass::Private),
-    ([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96, AddressClass::Public),
-    ([0, 0, 0, 0, 0, 0xffff, 0, 0], 96, AddressClass::Public),
-    ([0x2001, 0, 0, 0, 0, 0, 0, 0], 23, AddressClass::Reserved),
-    ([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32, AddressClass::Reserved),
-    ([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20, AddressClass::Reserved),
-    ([0x2000, 0, 0, 0, 0, 0, 0, 0], 3, AddressClass::Public),
-    ([0, 0, 0, 0, 0, 0, 0, 0], 0, AddressClass::Reserved),
+const V6: [(Ipv6Net, AddressClass); 14] = [
+    (net6([0, 0, 0, 0, 0, 0, 0, 0], 127), AddressClass::Loopback),
+    (net6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], 128), AddressClass::LinkLocal),
+    (net6([0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254], 128), AddressClass::LinkLocal),
+    (net6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10), AddressClass::LinkLocal),
+    (net6([0xfec0, 0, 0, 0, 0, 0, 0, 0], 10), AddressClass::Private),
+    (net6([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7), AddressClass::Private),
+    (net6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48), AddressClass::Private),
+    (net6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96), AddressClass::Public),
+    (net6([0, 0, 0, 0, 0, 0xffff, 0, 0], 96), AddressClass::Public),
+    (net6([0x2001, 0, 0, 0, 0, 0, 0, 0], 23), AddressClass::Reserved),
+    (net6([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32), AddressClass::Reserved),
+    (net6([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20), AddressClass::Reserved),
+    (net6([0x2000, 0, 0, 0, 0, 0, 0, 0], 3), AddressClass::Public),
+    (net6([0, 0, 0, 0, 0, 0, 0, 0], 0), AddressClass::Reserved),
 ];
 
+const fn net4([a, b, c, d]: [u8; 4], length: u8) -> Ipv4Net {
+    Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), length)
+}
+
+const fn net6([a, b, c, d, e, f, g, h]: [u16; 8], length: u8) -> Ipv6Net {
+    Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, g, h), length)
+}
+
 fn v4(address: Ipv4Addr) -> AddressClass {
-    let bits = u32::from(address);
-    let holds = |&&(base, length, _): &&([u8; 4], u32, AddressClass)| {
-        let mask = u32::MAX.checked_shl(32 - length).unwrap_or(0);
-        bits & mask == u32::from(Ipv4Addr::from(base)) & mask
-    };
-    V4.iter().find(holds).map_or(AddressClass::Public, |&(_, _, kind)| kind)
+    V4.iter().find(|(range, _)| range.contains(&address)).map_or(AddressClass::Public, |&(_, class)| class)
 }
 
 fn v6(address: Ipv6Addr) -> AddressClass {
-    let bits = u128::from(address);
-    let holds = |&&(base, length, _): &&([u16; 8], u32, AddressClass)| {
-        let mask = u128::MAX.checked_shl(128 - length).unwrap_or(0);
-        bits & mask == u128::from(Ipv6Addr::from(base)) & mask
-    };
-    let kind = V6.iter().find(holds).map_or(AddressClass::Reserved, |&(_, _, kind)| kind);
-    carried(address).map_or(kind, |inner| kind.max(v4(inner)))
+    let found = V6.iter().find(|(range, _)| range.contains(&address));
+    let class = found.map_or(AddressClass::Reserved, |&(_, class)| class);
+    carried(address).map_or(class, |inner| class.max(v4(inner)))
 }
 
 /// The IPv4 address a packet to this one may end up at.
@@ -115,12 +116,12 @@ fn carried(address: Ipv6Addr) -> Option<Ipv4Addr> {
 
 #[cfg(test)]
 mod tests {
-    use crate::net::address::*;
+    use crate::net::connect::address::*;
 
     #[test]
-    fn addresses_have_kinds() {
+    fn addresses_have_classes() {
         use AddressClass::{LinkLocal, Loopback, Private, Public, Reserved};
-        for (address, kind) in [
+        for (address, class) in [
             ("1.1.1.1", Public),
             ("93.184.216.34", Public),
             ("172.15.255.255", Public),
@@ -200,7 +201,7 @@ mod tests {
             ("2001::5601:5601", LinkLocal),
             ("2001::80ff:fffe", Reserved),
         ] {
-            assert_eq!(AddressClass::of(address.parse().expect(address)), kind, "{address}");
+            assert_eq!(AddressClass::from(address.parse::<IpAddr>().expect(address)), class, "{address}");
         }
     }
 }

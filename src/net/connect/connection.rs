@@ -1,6 +1,4 @@
-//! What is a connection to somebody else's server?
-//!
-//! `dial` makes them: a TCP stream, bare or with TLS on it, and the permit that counts it.
+//! What is a connection to a server? A TCP stream, plain or with TLS on it, and the permit that counts it.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -12,6 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::client::TlsStream;
+
+use crate::net::tls::ALPN_H2;
 
 /// A connection. Its permit is released when it is dropped.
 pub(crate) struct Connection {
@@ -30,7 +30,7 @@ impl Connection {
     }
 
     pub fn tls(stream: TlsStream<TcpStream>, permit: OwnedSemaphorePermit) -> Self {
-        let speaks_h2 = stream.get_ref().1.alpn_protocol() == Some(crate::net::tls::ALPN_H2);
+        let speaks_h2 = stream.get_ref().1.alpn_protocol() == Some(ALPN_H2);
         Self { stream: Box::new(stream), speaks_h2, _permit: permit }
     }
 }

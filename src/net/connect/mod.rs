@@ -1,10 +1,28 @@
-//! How does a host name become a connection?
+//! How does a URL become a connection?
 //!
-//! The pool of `exchange` calls [`Dialer`] for every connection it lacks. A name is resolved once, each of its addresses
-//! is put to `policy`, and only those that pass are connected to: nobody resolves the name a second time.
+//! | file | question |
+//! | --- | --- |
+//! | `target` | which server is that? |
+//! | `policy` | may a connection be made to that host, at that address? |
+//! | `address` | what kind of address is that? |
+//! | `resolve` | who resolves a name that many calls need at once? |
+//! | `transport` | which system calls does that take? |
+//! | `connection` | what is a connection? |
+//! | `error` | why is there none? |
+//!
+//! The pools of both HTTP clients call a [`Connector`] for every connection they lack. A name is resolved once, each of
+//! its addresses is put to the policy, and only those that pass are connected to: the name is not resolved a second time.
+
+pub(crate) mod address;
+mod connection;
+mod error;
+pub(crate) mod policy;
+mod resolve;
+mod target;
+pub(crate) mod transport;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,131 +30,150 @@ use std::time::Duration;
 
 use http::Uri;
 use hyper_util::rt::TokioIo;
-use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 use tower_service::Service;
-use url::{Host, Url};
+use url::Position;
 
-use crate::net::connection::Connection;
-use crate::net::resolve::Lookups;
-use crate::net::transport::Transport;
-use crate::outbound::policy::Policy;
-use crate::outbound::{Error, Limits};
+use crate::net::connect::connection::Connection;
+use crate::net::connect::policy::ConnectPolicy;
+use crate::net::connect::resolve::Lookups;
+use crate::net::connect::target::Target;
+use crate::net::connect::transport::Transport;
+use crate::net::url::host_address;
 
-/// Addresses tried for one connection; with more, each had too little of the time.
-const ADDRESSES: usize = 4;
+pub(crate) use crate::net::connect::error::ConnectError;
+
+/// Addresses tried for one connection. Each has an equal share of the time that is left, which with so few is never less
+/// than a quarter of all: an address that does not answer leaves time for the others.
+const MAX_ADDRESSES: usize = 4;
 
 tokio::task_local! {
     /// How long the call that is under way waits for a connection, if less than any call may.
-    static PATIENCE: Option<Duration>;
+    static CONNECT_TIMEOUT: Option<Duration>;
 }
 
-/// A call that waits no longer for a connection than this.
-pub(super) fn within<F: Future>(timeouts: Option<Duration>, call: F) -> impl Future<Output = F::Output> {
-    PATIENCE.scope(timeouts, call)
+/// A call that waits no longer for a connection than `limit`.
+pub(crate) fn with_timeout<F: Future>(limit: Option<Duration>, call: F) -> impl Future<Output = F::Output> {
+    CONNECT_TIMEOUT.scope(limit, call)
 }
 
-/// Makes the connections of one script.
+/// What making connections may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConnectLimits {
+    /// The time to resolve a name.
+    pub resolve: Duration,
+    /// The time to connect to the addresses of a name; once more as much for TLS.
+    pub connect: Duration,
+    /// Connections at a time, idle ones included.
+    pub connections: usize,
+}
+
+/// Makes connections, plain or with TLS as the scheme of the URL says.
 #[derive(Clone)]
-pub(super) struct Dialer(Arc<Inner>);
+pub(crate) struct Connector(Arc<Inner>);
 
 struct Inner {
-    internet: Arc<dyn Transport>,
+    transport: Arc<dyn Transport>,
     tls: TlsConnector,
-    policy: Arc<Policy>,
-    resolve: Duration,
-    connect: Duration,
+    policy: Arc<dyn ConnectPolicy>,
+    limits: ConnectLimits,
     lookups: Lookups,
     connections: Arc<Semaphore>,
 }
 
-impl Dialer {
-    pub fn new(internet: Arc<dyn Transport>, tls: Arc<ClientConfig>, policy: Arc<Policy>, limits: &Limits) -> Self {
-        let lookups = Lookups::new(internet.clone());
+impl Connector {
+    pub fn new(
+        transport: Arc<dyn Transport>,
+        tls: Arc<ClientConfig>,
+        policy: Arc<dyn ConnectPolicy>,
+        limits: ConnectLimits,
+    ) -> Self {
+        let lookups = Lookups::new(transport.clone());
         let connections = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
-        let (resolve, connect) = (limits.resolve, limits.connect);
-        Self(Arc::new(Inner { internet, tls: tls.into(), policy, resolve, connect, lookups, connections }))
+        Self(Arc::new(Inner { transport, tls: tls.into(), policy, limits, lookups, connections }))
     }
 }
 
-impl Service<Uri> for Dialer {
+impl Service<Uri> for Connector {
     type Response = TokioIo<Connection>;
-    type Error = Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Error>> + Send>>;
+    type Error = ConnectError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, ConnectError>> + Send>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let inner = self.0.clone();
-        let timeouts = PATIENCE.try_with(|timeouts| *timeouts).ok().flatten();
+        let limit = CONNECT_TIMEOUT.try_with(|limit| *limit).ok().flatten();
         Box::pin(async move {
-            let Some(timeouts) = timeouts else { return inner.dial(&uri).await.map(TokioIo::new) };
-            match timeout(timeouts, inner.dial(&uri)).await {
-                Ok(dialled) => dialled.map(TokioIo::new),
-                Err(_elapsed) => Err(late(&uri)),
+            let target = Target::new(&uri)?;
+            let Some(limit) = limit else { return inner.connect(&target).await.map(TokioIo::new) };
+            match timeout(limit, inner.connect(&target)).await {
+                Ok(connected) => connected.map(TokioIo::new),
+                Err(_elapsed) => Err(target.unconnected(io::ErrorKind::TimedOut.into())),
             }
         })
     }
 }
 
 impl Inner {
-    async fn dial(&self, uri: &Uri) -> Result<Connection, Error> {
-        // Back to a URL, so that the policy sees what it saw before.
-        let url = Url::parse(&uri.to_string()).map_err(|_| Error::InvalidUrl)?;
-        self.policy.admits_host(&url)?;
-        let seat = async { self.connections.clone().acquire_owned().await.map_err(io::Error::other) };
-        let seat = self.in_time(&url, seat).await?;
-        let addresses = self.addresses(&url).await?;
-        let stream = self.connect(&addresses).await.map_err(|source| unconnected(&url, source))?;
-        // What is sent is sent in one piece; waiting for more of it only costs time.
-        stream.set_nodelay(true).map_err(|source| unconnected(&url, source))?;
-        if url.scheme() != "https" {
-            return Ok(Connection::plain(stream, seat));
+    async fn connect(&self, target: &Target) -> Result<Connection, ConnectError> {
+        if !self.policy.allows_host(&target.url) {
+            return Err(ConnectError::HostDenied(target.url[..Position::BeforePath].to_owned()));
         }
-        let name = server_name(&url).ok_or(Error::InvalidUrl)?;
-        let stream = self.in_time(&url, self.tls.connect(name, stream)).await?;
-        Ok(Connection::tls(stream, seat))
+        let permit = async { self.connections.clone().acquire_owned().await.map_err(io::Error::other) };
+        let permit = self.in_time(permit).await.map_err(|source| target.unconnected(source))?;
+        let addresses = self.allowed_addresses(target).await?;
+        let stream = self.connect_to_one(&addresses).await.map_err(|source| target.unconnected(source))?;
+        // What is sent is sent in one piece; waiting for more of it only costs time.
+        stream.set_nodelay(true).map_err(|source| target.unconnected(source))?;
+        if target.url.scheme() != "https" {
+            return Ok(Connection::plain(stream, permit));
+        }
+        let stream = self.in_time(self.tls.connect(target.server_name()?, stream)).await;
+        let stream = stream.map_err(|source| ConnectError::Tls { host: target.host(), source: Arc::new(source) })?;
+        Ok(Connection::tls(stream, permit))
     }
 
-    /// Where the host is, as far as it may be called there.
-    async fn addresses(&self, url: &Url) -> Result<Vec<SocketAddr>, Error> {
-        let port = url.port_or_known_default().ok_or(Error::InvalidUrl)?;
-        let found = match url.host().ok_or(Error::InvalidUrl)? {
-            Host::Ipv4(address) => vec![SocketAddr::new(address.into(), port)],
-            Host::Ipv6(address) => vec![SocketAddr::new(address.into(), port)],
-            Host::Domain(name) => self.lookup(name, port).await.map_err(|source| unresolved(name, source))?,
+    /// The first addresses of the host that the policy allows.
+    async fn allowed_addresses(&self, target: &Target) -> Result<Vec<SocketAddr>, ConnectError> {
+        let found = match host_address(&target.url) {
+            Some(address) => vec![SocketAddr::new(address, target.port)],
+            None => self.resolve(target).await.map_err(|source| target.unresolved(source))?,
         };
-        let nowhere = Arc::new(io::ErrorKind::NotFound.into());
-        let mut refusal = unresolved(url.host_str().unwrap_or_default(), nowhere);
-        let mut admitted = Vec::new();
-        for address in found {
-            match self.policy.admits_address(url, address.ip()) {
-                Ok(()) => admitted.push(bare(address)),
-                Err(refused) => refusal = refused,
+        let mut error = target.unresolved(Arc::new(io::ErrorKind::NotFound.into()));
+        let mut allowed = Vec::new();
+        for address in found.iter().map(SocketAddr::ip) {
+            if self.policy.allows_address(&target.url, address) {
+                // Without what resolvers may add, such as the interface of a link.
+                allowed.push(SocketAddr::new(address, target.port));
+            } else {
+                error = ConnectError::AddressDenied { host: target.host(), address };
             }
         }
-        admitted.truncate(ADDRESSES);
-        if admitted.is_empty() { Err(refusal) } else { Ok(admitted) }
+        let mut allowed = interleaved(allowed);
+        allowed.truncate(MAX_ADDRESSES);
+        if allowed.is_empty() { Err(error) } else { Ok(allowed) }
     }
 
-    async fn lookup(&self, name: &str, port: u16) -> Result<Vec<SocketAddr>, Arc<io::Error>> {
-        let found = timeout(self.resolve, self.lookups.addresses(name, port)).await;
+    async fn resolve(&self, target: &Target) -> Result<Vec<SocketAddr>, Arc<io::Error>> {
+        let host = target.host();
+        let found = timeout(self.limits.resolve, self.lookups.addresses(&host, target.port)).await;
         found.unwrap_or_else(|_| Err(Arc::new(io::ErrorKind::TimedOut.into())))
     }
 
-    /// Tries one address after the other; each has an equal share of the time that is left.
-    async fn connect(&self, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
-        let deadline = Instant::now() + self.connect;
+    /// Tries one address after the other. Each has an equal share of the time that is left.
+    async fn connect_to_one(&self, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+        let deadline = Instant::now() + self.limits.connect;
         let mut failure = io::ErrorKind::NotFound.into();
         for (left, &address) in (1..=addresses.len() as u32).rev().zip(addresses) {
             let share = deadline.saturating_duration_since(Instant::now()) / left;
-            match timeout(share, self.internet.connect(address)).await {
+            match timeout(share, self.transport.connect(address)).await {
                 Ok(Ok(stream)) => return Ok(stream),
                 Ok(Err(error)) => failure = error,
                 Err(_elapsed) => failure = io::ErrorKind::TimedOut.into(),
@@ -145,35 +182,22 @@ impl Inner {
         Err(failure)
     }
 
-    /// What takes part in connecting has as long as connecting.
-    async fn in_time<T>(&self, url: &Url, step: impl Future<Output = io::Result<T>>) -> Result<T, Error> {
-        let done = timeout(self.connect, step).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        done.map_err(|source| unconnected(url, source))
+    /// Each other step has as long as connecting.
+    async fn in_time<T>(&self, step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+        timeout(self.limits.connect, step).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
-/// An address without what resolvers may add to it, such as the interface of a link.
-fn bare(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip(), address.port())
-}
-
-fn server_name(url: &Url) -> Option<ServerName<'static>> {
-    match url.host()? {
-        Host::Domain(name) => ServerName::try_from(name.to_owned()).ok(),
-        Host::Ipv4(address) => Some(ServerName::from(IpAddr::V4(address))),
-        Host::Ipv6(address) => Some(ServerName::from(IpAddr::V6(address))),
+/// The same addresses with both families in turn, so that the first few are not all of a family that leads nowhere here
+/// (RFC 8305 §4). The resolver's choice stays the first.
+fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (preferred, others): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| address.is_ipv6() == is_v6);
+    let (mut preferred, mut others) = (preferred.into_iter(), others.into_iter());
+    let mut interleaved = Vec::with_capacity(preferred.len() + others.len());
+    while preferred.len() + others.len() > 0 {
+        interleaved.extend(preferred.next());
+        interleaved.extend(others.next());
     }
-}
-
-fn unresolved(host: &str, source: Arc<io::Error>) -> Error {
-    Error::Resolve { host: host.to_owned(), source }
-}
-
-fn late(uri: &Uri) -> Error {
-    let host = uri.host().unwrap_or_default().to_owned();
-    Error::Connect { host, source: Arc::new(io::ErrorKind::TimedOut.into()) }
-}
-
-fn unconnected(url: &Url, source: io::Error) -> Error {
-    Error::Connect { host: url.host_str().unwrap_or_default().to_owned(), source: Arc::new(source) }
+    interleaved
 }

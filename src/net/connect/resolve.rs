@@ -1,7 +1,7 @@
-//! Who resolves a name that many ask for at once?
+//! Who resolves a name that many calls need at once?
 //!
-//! One for all of them: a thousand guests that call the same server need one answer, and the system's resolver takes a
-//! thread for each. Whoever comes when the answer is there asks anew, so that nobody gets an old one. `dial` asks here.
+//! One lookup serves all of them: a thousand guests that call the same server need one answer, and the system's resolver
+//! takes a thread for each. A call that comes after the answer looks the name up anew, so that no call gets an old one.
 
 use std::collections::HashMap;
 use std::io;
@@ -10,30 +10,30 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::{OnceCell, Semaphore};
 
-use crate::net::transport::Transport;
+use crate::net::connect::transport::Transport;
 
-/// Names of one script that are being resolved at once. Each takes a thread, for as long as its servers are silent.
-const AT_ONCE: usize = 8;
+/// Names that one connector resolves at once. Each takes a thread for as long as the name servers are silent.
+const MAX_LOOKUPS: usize = 8;
 
-/// What all who wait for it get.
-type Answer = OnceCell<Result<Vec<SocketAddr>, Arc<io::Error>>>;
+/// What all calls that wait for a name get.
+type SharedLookup = OnceCell<Result<Vec<SocketAddr>, Arc<io::Error>>>;
 
-/// The names of one script that are being resolved.
-pub(crate) struct Lookups {
-    internet: Arc<dyn Transport>,
-    turns: Arc<Semaphore>,
-    under_way: Mutex<HashMap<(String, u16), Weak<Answer>>>,
+/// The names that one connector is resolving.
+pub(super) struct Lookups {
+    transport: Arc<dyn Transport>,
+    permits: Arc<Semaphore>,
+    under_way: Mutex<HashMap<(String, u16), Weak<SharedLookup>>>,
 }
 
 impl Lookups {
-    pub fn new(internet: Arc<dyn Transport>) -> Self {
-        Self { internet, turns: Arc::new(Semaphore::new(AT_ONCE)), under_way: Mutex::default() }
+    pub fn new(transport: Arc<dyn Transport>) -> Self {
+        Self { transport, permits: Arc::new(Semaphore::new(MAX_LOOKUPS)), under_way: Mutex::default() }
     }
 
-    /// The addresses of a name. If whoever resolves it gives up, the next who waits goes on.
+    /// The addresses of a name. If the call that resolves it gives up, the next one that waits goes on.
     pub async fn addresses(&self, name: &str, port: u16) -> Result<Vec<SocketAddr>, Arc<io::Error>> {
-        let answer = self.shared(name, port);
-        let found = answer.get_or_init(async || {
+        let lookup = self.shared(name, port);
+        let found = lookup.get_or_init(async || {
             let found = self.resolve(name, port).await.map_err(Arc::new);
             self.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&(name.to_owned(), port));
             found
@@ -41,23 +41,23 @@ impl Lookups {
         found.await.clone()
     }
 
-    /// The answer that is under way, or one that nobody works on yet.
-    fn shared(&self, name: &str, port: u16) -> Arc<Answer> {
+    /// The lookup of a name that is under way, or a new one.
+    fn shared(&self, name: &str, port: u16) -> Arc<SharedLookup> {
         let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (name.to_owned(), port);
-        if let Some(answer) = under_way.get(&key).and_then(Weak::upgrade) {
-            return answer;
+        if let Some(lookup) = under_way.get(&key).and_then(Weak::upgrade) {
+            return lookup;
         }
-        // Those for which nobody waits any more go, so that there are no more than calls.
-        under_way.retain(|_, answer| answer.strong_count() > 0);
-        let answer = Arc::new(Answer::new());
-        under_way.insert(key, Arc::downgrade(&answer));
-        answer
+        // Lookups that no call waits for go, so that there are no more than calls.
+        under_way.retain(|_, lookup| lookup.strong_count() > 0);
+        let lookup = Arc::new(SharedLookup::new());
+        under_way.insert(key, Arc::downgrade(&lookup));
+        lookup
     }
 
     async fn resolve(&self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-        let turn = self.turns.clone().acquire_owned().await.map_err(io::Error::other)?;
-        self.internet.lookup(name.to_owned(), port, turn).await
+        let permit = self.permits.clone().acquire_owned().await.map_err(io::Error::other)?;
+        self.transport.lookup(name.to_owned(), port, permit).await
     }
 }
 
@@ -69,22 +69,22 @@ mod tests {
     use tokio::sync::OwnedSemaphorePermit;
     use tokio::task::{JoinSet, yield_now};
 
-    use crate::net::resolve::*;
-    use crate::net::transport::Pending;
+    use crate::net::connect::resolve::*;
+    use crate::net::connect::transport::Pending;
 
-    /// Answers when it is let, and counts how often it was asked.
+    /// Resolves names when the gate opens, and counts the lookups.
     struct Slow {
         gate: Arc<Semaphore>,
-        asked: AtomicUsize,
+        lookups: AtomicUsize,
     }
 
     impl Transport for Slow {
         fn lookup(&self, _: String, port: u16, _: OwnedSemaphorePermit) -> Pending<Vec<SocketAddr>> {
-            let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+            let number = self.lookups.fetch_add(1, Ordering::Relaxed);
             let gate = self.gate.clone();
             Box::pin(async move {
                 gate.acquire().await.map_err(io::Error::other)?.forget();
-                Ok(vec![SocketAddr::from(([93, 184, 216, asked as u8], port))])
+                Ok(vec![SocketAddr::from(([93, 184, 216, number as u8], port))])
             })
         }
 
@@ -94,33 +94,33 @@ mod tests {
     }
 
     fn slow() -> (Arc<Slow>, Arc<Lookups>) {
-        let slow = Arc::new(Slow { gate: Arc::new(Semaphore::new(0)), asked: AtomicUsize::new(0) });
+        let slow = Arc::new(Slow { gate: Arc::new(Semaphore::new(0)), lookups: AtomicUsize::new(0) });
         (slow.clone(), Arc::new(Lookups::new(slow)))
     }
 
-    async fn ask(lookups: &Arc<Lookups>, many: usize) -> JoinSet<Vec<SocketAddr>> {
-        let (mut asking, started) = (JoinSet::new(), Arc::new(AtomicUsize::new(0)));
-        for _ in 0..many {
+    async fn begin(lookups: &Arc<Lookups>, count: usize) -> JoinSet<Vec<SocketAddr>> {
+        let (mut calls, started) = (JoinSet::new(), Arc::new(AtomicUsize::new(0)));
+        for _ in 0..count {
             let (lookups, started) = (lookups.clone(), started.clone());
-            asking.spawn(async move {
+            calls.spawn(async move {
                 started.fetch_add(1, Ordering::Relaxed);
                 lookups.addresses("a.example", 80).await.expect("an answer")
             });
         }
-        // There is one thread: who has started has gone as far as it gets.
-        while started.load(Ordering::Relaxed) < many {
+        // There is one thread: a task that has started has gone as far as it gets.
+        while started.load(Ordering::Relaxed) < count {
             yield_now().await;
         }
-        asking
+        calls
     }
 
     #[tokio::test]
-    async fn many_who_ask_at_once_share_an_answer_and_who_comes_later_does_not() {
+    async fn calls_at_once_share_a_lookup_and_a_later_one_does_not() {
         let (slow, lookups) = slow();
-        let asking = ask(&lookups, 1000).await;
+        let calls = begin(&lookups, 1000).await;
         slow.gate.add_permits(1);
-        let answers = asking.join_all().await;
-        assert_eq!((answers.len(), slow.asked.load(Ordering::Relaxed)), (1000, 1));
+        let answers = calls.join_all().await;
+        assert_eq!((answers.len(), slow.lookups.load(Ordering::Relaxed)), (1000, 1));
         assert!(answers.iter().all(|answer| answer[0].to_string() == "93.184.216.0:80"));
         slow.gate.add_permits(1);
         assert_eq!(lookups.addresses("a.example", 80).await.expect("an answer")[0].to_string(), "93.184.216.1:80");
@@ -130,10 +130,10 @@ mod tests {
     #[tokio::test]
     async fn others_go_on_when_the_first_gives_up() {
         let (slow, lookups) = slow();
-        let mut first = ask(&lookups, 1).await;
-        let others = ask(&lookups, 5).await;
+        let mut first = begin(&lookups, 1).await;
+        let others = begin(&lookups, 5).await;
         first.shutdown().await;
         slow.gate.add_permits(1);
-        assert_eq!((others.join_all().await.len(), slow.asked.load(Ordering::Relaxed)), (5, 2));
+        assert_eq!((others.join_all().await.len(), slow.lookups.load(Ordering::Relaxed)), (5, 2));
     }
 }

@@ -1,12 +1,13 @@
 //! What is sent, and what comes back.
 
+use crate::net::connect::transport::SystemTransport;
 use crate::outbound::tests::*;
 
 #[tokio::test]
 async fn requests_are_sent_with_the_headers_of_the_guest_and_ours() {
-    let internet = Fake::new(server(|request| answer(200, &[("x-echo", "1")], describe(&request))).await);
-    internet.name("good.example", &["93.184.216.34"]);
-    let client = client(&internet, &["good.example"]);
+    let transport = FakeTransport::new(server(|request| answer(200, &[("x-echo", "1")], describe(&request))).await);
+    transport.name("good.example", &["93.184.216.34"]);
+    let client = client(&transport, &["good.example"]);
     let fields = "X-Mine:1\nHost:evil.example\nConnection:close, x-hop\nx-hop:1\nTransfer-Encoding:chunked\n\
                   Content-Length:9\nTE:trailers\nUpgrade:h2c\nExpect:100-continue\nProxy-Authorization:x\nKeep-Alive:1";
     for (verb, fields, body, expected) in [
@@ -21,20 +22,20 @@ async fn requests_are_sent_with_the_headers_of_the_guest_and_ours() {
         assert_eq!(text(&response), expected);
         assert_eq!((response.status(), &response.headers()["x-echo"]), (200, &http::HeaderValue::from_static("1")));
     }
-    assert_eq!(internet.dialled(), ["93.184.216.34:81"], "connections are used again");
+    assert_eq!(transport.dialled(), ["93.184.216.34:81"], "connections are used again");
 }
 
 #[tokio::test]
 async fn scripts_do_not_share_connections() {
-    let internet = Fake::new(server(|_| answer(200, &[], "")).await);
-    internet.name("good.example", &["93.184.216.34"]);
-    let network = network(internet.clone());
+    let transport = FakeTransport::new(server(|_| answer(200, &[], "")).await);
+    transport.name("good.example", &["93.184.216.34"]);
+    let network = network(transport.clone());
     for _ in 0..2 {
         let client = network.client(allowed(&["good.example"]), Limits::default());
         get(&client, "http://good.example/").await.expect("an answer");
         get(&client.clone(), "http://good.example/").await.expect("an answer");
     }
-    assert_eq!(internet.dialled().len(), 2);
+    assert_eq!(transport.dialled().len(), 2);
 }
 
 #[tokio::test]
@@ -49,16 +50,16 @@ async fn the_system_resolves_names() {
 
 #[tokio::test]
 async fn any_status_is_an_answer_and_bodies_are_not_decompressed() {
-    let internet = Fake::new(server(|_| answer(503, &[("content-encoding", "gzip")], "not gzip")).await);
-    let client = client(&internet, &["http://10.0.0.1"]);
+    let transport = FakeTransport::new(server(|_| answer(503, &[("content-encoding", "gzip")], "not gzip")).await);
+    let client = client(&transport, &["http://10.0.0.1"]);
     let response = get(&client, "http://10.0.0.1/").await.expect("an answer");
     assert_eq!((response.status(), text(&response).as_str()), (503, "not gzip"));
 }
 
 #[tokio::test]
 async fn schemes_tunnels_and_silent_servers_are_request_errors() {
-    let internet = Fake::new(server(|_| answer(200, &[], "")).await);
-    let client = client(&internet, &["http://10.0.0.1", "nowhere.example"]);
+    let transport = FakeTransport::new(server(|_| answer(200, &[], "")).await);
+    let client = client(&transport, &["http://10.0.0.1", "nowhere.example"]);
     for (verb, url) in [
         ("GET", "ftp://10.0.0.1/"),
         ("GET", "redis://10.0.0.1/"),
@@ -71,15 +72,18 @@ async fn schemes_tunnels_and_silent_servers_are_request_errors() {
         assert_eq!(error.code(), 11, "{verb} {url}: {error}");
     }
     let closed = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address");
-    let client = crate::outbound::tests::client(&Fake::new(closed), &["http://10.0.0.1"]);
+    let client = crate::outbound::tests::client(&FakeTransport::new(closed), &["http://10.0.0.1"]);
     assert!(matches!(get(&client, "http://10.0.0.1/").await, Err(Error::Connect { .. })));
-    let client = crate::outbound::tests::client(&Fake::new(raw_server(b"220 smtp ready\r\n").await), &["http://10.0.0.1"]);
+    let client = crate::outbound::tests::client(
+        &FakeTransport::new(raw_server(b"220 smtp ready\r\n").await),
+        &["http://10.0.0.1"],
+    );
     assert!(matches!(get(&client, "http://10.0.0.1/").await, Err(Error::Exchange(_))));
 }
 
 /// A server whose paths redirect: `/301/http://...` with 301 to what follows. Everything else describes the request.
-async fn redirecting() -> Arc<Fake> {
-    let internet = Fake::new(
+async fn redirecting() -> Arc<FakeTransport> {
+    let transport = FakeTransport::new(
         server(|request| {
             let target = request.uri().path_and_query().expect("a path").as_str();
             let (status, to) = target[1..].split_once('/').unwrap_or_default();
@@ -90,17 +94,17 @@ async fn redirecting() -> Arc<Fake> {
         })
         .await,
     );
-    internet.name("a.example", &["93.184.216.34"]);
-    internet.name("b.example", &["93.184.216.35"]);
-    internet.name("evil.example", &["93.184.216.66"]);
-    internet.name("loop.example", &["127.0.0.1"]);
-    internet
+    transport.name("a.example", &["93.184.216.34"]);
+    transport.name("b.example", &["93.184.216.35"]);
+    transport.name("evil.example", &["93.184.216.66"]);
+    transport.name("loop.example", &["127.0.0.1"]);
+    transport
 }
 
 #[tokio::test]
 async fn redirects_within_the_list_are_followed() {
-    let internet = redirecting().await;
-    let client = client(&internet, &["a.example", "b.example"]);
+    let transport = redirecting().await;
+    let client = client(&transport, &["a.example", "b.example"]);
     let secrets = "authorization:s\ncookie:s\nx-mine:1\ncontent-type:text/plain\n";
     for (target, expected) in [
         ("302//x", "GET /x\naccept:*/*\nauthorization:s\ncookie:s\nhost:a.example\nx-mine:1"),
@@ -126,8 +130,8 @@ async fn redirects_within_the_list_are_followed() {
 
 #[tokio::test]
 async fn redirects_out_are_refused() {
-    let internet = redirecting().await;
-    let client = client(&internet, &["a.example", "loop.example"]);
+    let transport = redirecting().await;
+    let client = client(&transport, &["a.example", "loop.example"]);
     for (target, code) in [
         ("302/http://evil.example/", 7),
         ("307/https://evil.example/", 7),
@@ -147,14 +151,14 @@ async fn redirects_out_are_refused() {
         let error = get(&client, &target).await.expect_err(&target);
         assert_eq!(error.code(), code, "{target}: {error}");
     }
-    let dialled = internet.dialled();
+    let dialled = transport.dialled();
     assert!(dialled.iter().all(|address| address == "93.184.216.34:80"), "{dialled:?}");
 }
 
 #[tokio::test]
 async fn redirects_end() {
-    let internet = redirecting().await;
-    let client = client(&internet, &["a.example"]);
+    let transport = redirecting().await;
+    let client = client(&transport, &["a.example"]);
     let ten = format!("http://a.example/{}x", "302//".repeat(10));
     assert_eq!(get(&client, &ten).await.expect("an answer").status(), 200);
     let eleven = format!("http://a.example/{}x", "302//".repeat(11));

@@ -2,8 +2,8 @@
 
 use crate::outbound::tests::*;
 
-async fn internet() -> Arc<Fake> {
-    let internet = Fake::new(server(|_| answer(200, &[], "")).await);
+async fn transport() -> Arc<FakeTransport> {
+    let transport = FakeTransport::new(server(|_| answer(200, &[], "")).await);
     for (name, addresses) in [
         ("good.example", &["93.184.216.34"][..]),
         ("good.example.", &["93.184.216.34"]),
@@ -23,9 +23,9 @@ async fn internet() -> Arc<Fake> {
         ("mixed.example", &["169.254.169.254", "127.0.0.1", "93.184.216.36"]),
         ("nothing.example", &[]),
     ] {
-        internet.name(name, addresses);
+        transport.name(name, addresses);
     }
-    internet
+    transport
 }
 
 /// 0 for an answer, else the code.
@@ -35,14 +35,14 @@ async fn code(client: &Client, url: &str) -> u32 {
 
 #[tokio::test]
 async fn hosts_are_compared_as_they_always_were() {
-    let internet = internet().await;
-    internet.name("api.brigade.sh", &["93.184.216.34"]);
-    internet.name("example.com", &["93.184.216.34"]);
-    internet.name("test.brigade.sh", &["93.184.216.34"]);
+    let transport = transport().await;
+    transport.name("api.brigade.sh", &["93.184.216.34"]);
+    transport.name("example.com", &["93.184.216.34"]);
+    transport.name("test.brigade.sh", &["93.184.216.34"]);
     let list = ["https://api.brigade.sh", "https://example.com", "http://192.168.0.1"];
-    let some = client(&internet, &list);
-    let all = client(&internet, &[list[0], list[1], list[2], "insecure:allow-all"]);
-    let none = client(&internet, &[]);
+    let some = client(&transport, &list);
+    let all = client(&transport, &[list[0], list[1], list[2], "insecure:allow-all"]);
+    let none = client(&transport, &[]);
     for (url, listed, open) in [
         ("http://api.brigade.sh/healthz", 0, 0),
         ("http://example.com/any/path", 0, 0),
@@ -180,17 +180,17 @@ const SPELLINGS: [(&str, u32, u32); 108] = [
 
 #[tokio::test]
 async fn hosts_are_what_they_mean_not_what_they_look_like() {
-    let internet = internet().await;
-    let some = client(&internet, &["good.example", "b\u{fc}cher.example", "http://127.0.0.2", "http://10.0.0.1"]);
-    let all = client(&internet, &["insecure:allow-all"]);
+    let transport = transport().await;
+    let some = client(&transport, &["good.example", "b\u{fc}cher.example", "http://127.0.0.2", "http://10.0.0.1"]);
+    let all = client(&transport, &["insecure:allow-all"]);
     for (url, listed, open) in SPELLINGS {
         assert_eq!(code(&some, url).await, listed, "{url:?} with a list");
         let reached = ["93.184.216.34:", "93.184.216.35:", "127.0.0.2:", "10.0.0.1:"];
-        for address in internet.dialled() {
+        for address in transport.dialled() {
             assert!(reached.iter().any(|allowed| address.starts_with(allowed)), "{url:?} reaches {address}");
         }
         assert_eq!(code(&all, url).await, open, "{url:?} with everything allowed");
-        internet.dialled();
+        transport.dialled();
     }
 }
 
@@ -219,37 +219,37 @@ async fn listed_names_are_called_where_that_is_harmless() {
         ("many.example", "other.example", 7, 0),
         ("nothing.example", "other.example", 11, 11),
     ] {
-        let internet = internet().await;
+        let transport = transport().await;
         let url = format!("http://{name}/");
-        assert_eq!(code(&client(&internet, &[name, also]), &url).await, listed, "{name} and {also}");
-        assert_eq!(internet.dialled().is_empty(), listed != 0, "{name} and {also}");
-        assert_eq!(code(&client(&internet, &["insecure:allow-all"]), &url).await, open, "{name}");
+        assert_eq!(code(&client(&transport, &[name, also]), &url).await, listed, "{name} and {also}");
+        assert_eq!(transport.dialled().is_empty(), listed != 0, "{name} and {also}");
+        assert_eq!(code(&client(&transport, &["insecure:allow-all"]), &url).await, open, "{name}");
     }
 }
 
 #[tokio::test]
 async fn only_those_addresses_of_a_name_are_connected_to_that_may_be() {
-    let internet = internet().await;
-    assert_eq!(code(&client(&internet, &["mixed.example"]), "http://mixed.example/").await, 0);
-    assert_eq!(internet.dialled(), ["93.184.216.36:80"]);
-    assert_eq!(code(&client(&internet, &["insecure:allow-all"]), "http://mixed.example/").await, 0);
-    assert_eq!(internet.dialled(), ["127.0.0.1:80"]);
+    let transport = transport().await;
+    assert_eq!(code(&client(&transport, &["mixed.example"]), "http://mixed.example/").await, 0);
+    assert_eq!(transport.dialled(), ["93.184.216.36:80"]);
+    assert_eq!(code(&client(&transport, &["insecure:allow-all"]), "http://mixed.example/").await, 0);
+    assert_eq!(transport.dialled(), ["127.0.0.1:80"]);
 }
 
 /// Each call has its own connection, so that each asks for the name again.
 #[tokio::test]
 async fn a_name_that_moves_to_this_machine_is_refused_from_then_on() {
-    let internet = Fake::new(server(|_| answer(200, &[("connection", "close")], "")).await);
+    let transport = FakeTransport::new(server(|_| answer(200, &[("connection", "close")], "")).await);
     for _ in 0..100 {
         for address in ["93.184.216.34", "127.0.0.1", "::1", "::ffff:127.0.0.1", "169.254.169.254"] {
-            internet.name("moving.example", &[address]);
+            transport.name("moving.example", &[address]);
         }
     }
-    let client = client(&internet, &["moving.example"]);
+    let client = client(&transport, &["moving.example"]);
     let mut codes = Vec::new();
     for _ in 0..500 {
         codes.push(code(&client, "http://moving.example/").await);
     }
     assert_eq!(codes, [0, 7, 7, 7, 7].repeat(100));
-    assert_eq!(internet.dialled(), ["93.184.216.34:80"; 100]);
+    assert_eq!(transport.dialled(), ["93.184.216.34:80"; 100]);
 }

@@ -1,5 +1,11 @@
 //! What a call may take.
 
+use std::net::SocketAddr;
+
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::net::connect::transport::{Pending, Transport};
 use crate::outbound::tests::*;
 
 /// Calls that wait at once, all on the one thread of the test.
@@ -8,7 +14,7 @@ const CALLS: usize = 300;
 const URL: &str = "http://10.0.0.1/";
 
 fn client(server: SocketAddr, limits: Limits) -> Client {
-    network(Fake::new(server)).client(allowed(&[URL]), limits)
+    network(FakeTransport::new(server)).client(allowed(&[URL]), limits)
 }
 
 #[tokio::test]
@@ -29,7 +35,7 @@ async fn bodies_have_a_limit_whether_or_not_their_length_is_known() {
 
 #[tokio::test]
 async fn header_blocks_have_a_limit() {
-    let long = |request: Asked| {
+    let long = |request: ServerRequest| {
         let length = request.uri().path()[1..].parse().expect("a length");
         answer(200, &[("x-long", &"x".repeat(length))], "")
     };
@@ -83,23 +89,23 @@ async fn resolving_and_connecting_have_their_own_time() {
 #[tokio::test]
 async fn connections_of_a_script_are_counted() {
     let limits = Limits { connections: 1, connect: Duration::from_millis(50), ..Limits::default() };
-    let internet = Fake::new(server(|_| answer(200, &[], "")).await);
-    let client = network(internet.clone()).client(allowed(&[URL, "http://10.0.0.2"]), limits);
+    let transport = FakeTransport::new(server(|_| answer(200, &[], "")).await);
+    let client = network(transport.clone()).client(allowed(&[URL, "http://10.0.0.2"]), limits);
     get(&client, URL).await.expect("an answer");
     // The first is idle now, but there.
     assert!(matches!(get(&client, "http://10.0.0.2/").await, Err(Error::Connect { .. })));
     get(&client, URL).await.expect("an answer");
-    assert_eq!(internet.dialled(), ["10.0.0.1:80"]);
+    assert_eq!(transport.dialled(), ["10.0.0.1:80"]);
 }
 
 #[tokio::test]
 async fn all_scripts_share_the_room_for_answers() {
-    let mut network = network(Fake::new(server(|_| answer(200, &[], "123456")).await));
-    network.room = Arc::new(Semaphore::new(10));
+    let mut network = network(FakeTransport::new(server(|_| answer(200, &[], "123456")).await));
+    network.memory = Arc::new(Semaphore::new(10));
     let [one, other] = [(), ()].map(|()| network.client(allowed(&[URL]), Limits::default()));
     let held = get(&one, URL).await.expect("an answer");
     let error = get(&other, URL).await.expect_err("too much");
-    assert_eq!((error.code(), network.room.available_permits()), (12, 4));
+    assert_eq!((error.code(), network.memory.available_permits()), (12, 4));
     drop(held);
     get(&other, URL).await.expect("an answer");
 }
@@ -127,7 +133,7 @@ async fn a_call_ends_when_nobody_waits_for_it() {
 #[tokio::test]
 async fn waiting_calls_take_no_thread() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let internet = Fake::new(listener.local_addr().expect("an address"));
+    let transport = FakeTransport::new(listener.local_addr().expect("an address"));
     // Answers nobody before all are there.
     tokio::spawn(async move {
         let mut streams = Vec::new();
@@ -143,7 +149,7 @@ async fn waiting_calls_take_no_thread() {
         }
         std::future::pending::<()>().await;
     });
-    let client = network(internet).client(allowed(&[URL]), Limits::default());
+    let client = network(transport).client(allowed(&[URL]), Limits::default());
     let calls: Vec<_> = (0..CALLS)
         .map(|_| {
             let client = client.clone();

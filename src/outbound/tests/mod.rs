@@ -1,4 +1,4 @@
-//! Calls over real sockets, on a transport that leads to a single server: whatever is connected to, that one answers.
+//! Calls over real sockets, on a transport that leads to a single server, whatever is connected to.
 
 mod calls;
 mod hosts;
@@ -6,93 +6,24 @@ mod limits;
 mod policy;
 mod tls;
 
-use std::collections::{HashMap, VecDeque};
-use std::convert::Infallible;
-use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::sync::OwnedSemaphorePermit;
 
-use crate::net::transport::{Pending, Transport};
-use crate::outbound::*;
-
-type Asked = http::Request<Incoming>;
-type Answered = http::Response<Full<Bytes>>;
+use crate::config::AllowedHosts;
+use crate::net::connect::transport::Transport;
+use crate::net::tests::{FakeTransport, ServerRequest, answer, server};
+use crate::outbound::response::Response;
+use crate::outbound::{Client, Error, Limits, Network, Request, headers, method};
 
 /// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(60);
 
-/// What names mean, and who was connected to.
-struct Fake {
-    server: SocketAddr,
-    names: Mutex<HashMap<String, VecDeque<Vec<IpAddr>>>>,
-    dialled: Mutex<Vec<SocketAddr>>,
-}
-
-impl Fake {
-    fn new(server: SocketAddr) -> Arc<Self> {
-        Arc::new(Self { server, names: Mutex::default(), dialled: Mutex::default() })
-    }
-
-    /// Adds an answer about a name. The last one is given again and again.
-    fn name(&self, name: &str, addresses: &[&str]) {
-        let addresses = addresses.iter().map(|address| address.parse().expect(address)).collect();
-        self.names.lock().expect("no panic").entry(name.to_owned()).or_default().push_back(addresses);
-    }
-
-    fn dialled(&self) -> Vec<String> {
-        let dialled = std::mem::take(&mut *self.dialled.lock().expect("no panic"));
-        dialled.iter().map(SocketAddr::to_string).collect()
-    }
-
-    fn answer(&self, name: &str, port: u16) -> Option<Vec<SocketAddr>> {
-        let mut names = self.names.lock().expect("no panic");
-        let answers = names.get_mut(name)?;
-        let answer = if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() };
-        Some(answer?.into_iter().map(|address| SocketAddr::new(address, port)).collect())
-    }
-}
-
-impl Transport for Fake {
-    fn lookup(&self, name: String, port: u16, _turn: OwnedSemaphorePermit) -> Pending<Vec<SocketAddr>> {
-        let answer = self.answer(&name, port).ok_or_else(|| io::Error::other("no such name"));
-        Box::pin(async { answer })
-    }
-
-    fn connect(&self, address: SocketAddr) -> Pending<TcpStream> {
-        self.dialled.lock().expect("no panic").push(address);
-        Box::pin(TcpStream::connect(self.server))
-    }
-}
-
-/// Starts a server that answers with what `answer` makes of a request.
-async fn server(answer: impl Fn(Asked) -> Answered + Clone + Send + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let answer = answer.clone();
-            let service = service_fn(move |request| {
-                let answered = answer(request);
-                async { Ok::<_, Infallible>(answered) }
-            });
-            tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-        }
-    });
-    address
-}
-
 /// Starts a server that reads something and then writes `bytes`, and no more.
-async fn raw_server(bytes: &'static [u8]) -> SocketAddr {
+async fn raw_server(bytes: &'static [u8]) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move {
@@ -106,16 +37,8 @@ async fn raw_server(bytes: &'static [u8]) -> SocketAddr {
     address
 }
 
-fn answer(status: u16, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answered {
-    let mut builder = http::Response::builder().status(status);
-    for (name, value) in headers {
-        builder = builder.header(*name, *value);
-    }
-    builder.body(Full::new(body.into())).expect("a response")
-}
-
 /// The request line and the headers, sorted.
-fn describe(request: &Asked) -> String {
+fn describe(request: &ServerRequest) -> String {
     let mut lines: Vec<_> =
         request.headers().iter().map(|(name, value)| format!("{name}:{}", value.to_str().expect("text"))).collect();
     lines.sort();
@@ -130,13 +53,13 @@ fn allowed(entries: &[&str]) -> AllowedHosts {
     allowed
 }
 
-fn network(internet: Arc<dyn Transport>) -> Network {
-    let tls = crate::net::tls::with_roots(tokio_rustls::rustls::RootCertStore::empty()).expect("TLS");
-    Network::with(Handle::current(), tls, internet)
+fn network(transport: Arc<dyn Transport>) -> Network {
+    let tls = crate::net::tls::verified(tokio_rustls::rustls::RootCertStore::empty()).expect("TLS");
+    Network::with(Handle::current(), tls, transport)
 }
 
-fn client(internet: &Arc<Fake>, entries: &[&str]) -> Client {
-    network(internet.clone()).client(allowed(entries), Limits::default())
+fn client(transport: &Arc<FakeTransport>, entries: &[&str]) -> Client {
+    network(transport.clone()).client(allowed(entries), Limits::default())
 }
 
 fn request(client: &Client, verb: &str, url: &str, fields: &str, body: &'static str) -> Result<Request, Error> {

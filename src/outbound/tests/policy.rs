@@ -209,12 +209,12 @@ async fn lists_open_what_they_say_and_nothing_else() {
     })
     .await;
     for &(list, url, dialled, code) in TABLE {
-        let internet = Fake::new(server);
+        let transport = FakeTransport::new(server);
         for (name, addresses) in NAMES {
-            internet.name(name, addresses);
+            transport.name(name, addresses);
         }
-        let ended = get(&client(&internet, list), url).await.err().map_or(ANSWER, |error| error.code());
-        assert_eq!(internet.dialled(), dialled, "{list:?} and {url:?}");
+        let ended = get(&client(&transport, list), url).await.err().map_or(ANSWER, |error| error.code());
+        assert_eq!(transport.dialled(), dialled, "{list:?} and {url:?}");
         assert_eq!(ended, code, "{list:?} and {url:?}");
     }
 }
@@ -234,13 +234,13 @@ async fn tables_restrict_scheme_and_port() {
         ("{ host = '*.good.example', port = 80 }", "http://a.good.example/", &["93.184.216.35:80"]),
         ("{ host = 'fd12::1' }", "http://[fd12::1]/", &["[fd12::1]:80"]),
     ] {
-        let internet = Fake::new(server);
+        let transport = FakeTransport::new(server);
         for (name, addresses) in NAMES {
-            internet.name(name, addresses);
+            transport.name(name, addresses);
         }
-        let client = network(internet.clone()).client(written(table), Limits::default());
+        let client = network(transport.clone()).client(written(table), Limits::default());
         let ended = get(&client, url).await;
-        assert_eq!(internet.dialled(), dialled, "{table} and {url}: {ended:?}");
+        assert_eq!(transport.dialled(), dialled, "{table} and {url}: {ended:?}");
     }
 }
 

@@ -1,10 +1,14 @@
 //! Calls over TLS.
 
+use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::path::Path;
 
-use hyper_util::rt::TokioExecutor;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
@@ -40,7 +44,7 @@ async fn tls_server(alpn: &[&[u8]]) -> SocketAddr {
 
 async fn serve(stream: tokio_rustls::server::TlsStream<TcpStream>) {
     let h2 = stream.get_ref().1.alpn_protocol() == Some(crate::net::tls::ALPN_H2);
-    let service = service_fn(|request: Asked| async move {
+    let service = service_fn(|request: ServerRequest| async move {
         let body = format!("{:?} {}", request.version(), request.uri().host().unwrap_or("-"));
         let long = if request.uri().path() == "/long" { 100 * 1024 } else { 0 };
         Ok::<_, Infallible>(answer(200, &[("x-long", &"x".repeat(long))], body))
@@ -53,11 +57,11 @@ async fn serve(stream: tokio_rustls::server::TlsStream<TcpStream>) {
     }
 }
 
-fn trusting(internet: &Arc<Fake>) -> Client {
+fn trusting(transport: &Arc<FakeTransport>) -> Client {
     let mut roots = RootCertStore::empty();
-    crate::net::roots::add_file(&mut roots, &fixture("ec.cert.pem")).expect("a root");
-    let tls = crate::net::tls::with_roots(roots).expect("TLS");
-    let network = Network::with(Handle::current(), tls, internet.clone());
+    crate::net::tls::add_file(&mut roots, &fixture("ec.cert.pem")).expect("a root");
+    let tls = crate::net::tls::verified(roots).expect("TLS");
+    let network = Network::with(Handle::current(), tls, transport.clone());
     network.client(allowed(&["localhost", "http://127.0.0.1", "other.example"]), Limits::default())
 }
 
@@ -68,13 +72,13 @@ async fn http2_is_spoken_where_it_is_offered() {
         (&[b"http/1.1"], "HTTP/1.1 -"),
         (&[], "HTTP/1.1 -"),
     ] {
-        let internet = Fake::new(tls_server(alpn).await);
-        internet.name("localhost", &["127.0.0.1"]);
-        let client = trusting(&internet);
+        let transport = FakeTransport::new(tls_server(alpn).await);
+        transport.name("localhost", &["127.0.0.1"]);
+        let client = trusting(&transport);
         for _ in 0..2 {
             assert_eq!(text(&get(&client, "https://localhost/").await.expect("an answer")), expected);
         }
-        assert_eq!(internet.dialled(), ["127.0.0.1:443"]);
+        assert_eq!(transport.dialled(), ["127.0.0.1:443"]);
         let answered = get(&client, "https://localhost/long").await;
         let code = answered.map_or_else(|error| error.code(), |_| 0);
         assert_eq!(code, 11);
@@ -83,13 +87,13 @@ async fn http2_is_spoken_where_it_is_offered() {
 
 #[tokio::test]
 async fn certificates_are_for_the_name_or_address_in_the_url() {
-    let internet = Fake::new(tls_server(&[]).await);
-    internet.name("other.example", &["93.184.216.34"]);
-    let trusting = trusting(&internet);
+    let transport = FakeTransport::new(tls_server(&[]).await);
+    transport.name("other.example", &["93.184.216.34"]);
+    let trusting = trusting(&transport);
     get(&trusting, "https://127.0.0.1:8443/").await.expect("an answer");
     let error = get(&trusting, "https://other.example/").await.expect_err("another name");
     assert_eq!(error.code(), 11, "{error}");
-    let doubting = client(&internet, &["http://127.0.0.1"]);
+    let doubting = client(&transport, &["http://127.0.0.1"]);
     let error = get(&doubting, "https://127.0.0.1/").await.expect_err("nobody is trusted");
     assert!(matches!(error, Error::Connect { .. }), "{error}");
 }

@@ -44,12 +44,12 @@ impl WasiHttpHooks for Outgoing {
         let options = options.unwrap_or_default();
         let timeouts = Timeouts {
             connect: options.connect_timeout,
-            head: options.first_byte_timeout,
-            piece: options.between_bytes_timeout,
+            first_byte: options.first_byte_timeout,
+            between_bytes: options.between_bytes_timeout,
         };
         let (client, budget) = (client.clone(), Arc::downgrade(budget));
         Box::new(async move {
-            let response = client.pass(StreamingRequest { request, timeouts, budget }).await.map_err(told)?;
+            let response = client.send_streaming(StreamingRequest { request, timeouts, budget }).await.map_err(told)?;
             let over: Box<dyn Future<Output = Result<()>> + Send> = Box::new(async { Ok(()) });
             Ok((response.map(|body| body.map_err(told).boxed_unsync()), over))
         })
@@ -72,8 +72,8 @@ fn told(error: outbound::Error) -> Error {
         ErrorKind::DeniedAddress => Error::DestinationIpProhibited,
         ErrorKind::Malformed => Error::HttpRequestUriInvalid,
         ErrorKind::UnknownName => Error::DnsError { rcode: None, info_code: None },
-        ErrorKind::NameTimedOut => Error::DnsTimeout,
-        ErrorKind::Refused => Error::ConnectionRefused,
+        ErrorKind::ResolveTimedOut => Error::DnsTimeout,
+        ErrorKind::ConnectionRefused => Error::ConnectionRefused,
         ErrorKind::ConnectTimedOut => Error::ConnectionTimeout,
         ErrorKind::Unreachable => Error::DestinationUnavailable,
         ErrorKind::Tls => Error::TlsProtocolError,

@@ -1,0 +1,144 @@
+//! Who makes the calls of one entry's guests?
+//!
+//! A [`Client`], whose connections live in the runtime of the server, whichever thread a guest computes on.
+
+use std::error::Error as StdError;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::Body;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::timeout;
+use tokio_rustls::rustls::ClientConfig;
+
+use crate::config::AllowedHosts;
+use crate::net::connect::Connector;
+use crate::net::connect::transport::{SystemTransport, Transport};
+use crate::net::tls;
+use crate::net::tls::TrustError;
+use crate::outbound::budget::{CallBudget, Limits};
+use crate::outbound::error::Error;
+use crate::outbound::policy::{Destination, Policy};
+use crate::outbound::pool::{Shared, pool};
+use crate::outbound::request::Request;
+use crate::outbound::response::Response;
+use crate::outbound::sessions::Sessions;
+use crate::outbound::streaming::{ResponseBody, StreamingRequest};
+use crate::outbound::{call, streaming};
+
+/// Bytes of responses that all runs may hold together. Each response is bounded, but not how many guests there are.
+const MAX_MEMORY: usize = 256 * 1024 * 1024;
+
+/// What the clients of all entries share: the transport, the trusted certificates, and memory for responses.
+#[derive(Clone)]
+pub struct Network {
+    runtime: Handle,
+    tls: Arc<ClientConfig>,
+    transport: Arc<dyn Transport>,
+    pub(super) memory: Arc<Semaphore>,
+    roots: usize,
+}
+
+impl Network {
+    /// Reads the certificates of the system and those of `roots`, a PEM file. Connections live in `runtime`.
+    pub fn new(runtime: Handle, roots: Option<&Path>) -> Result<Self, TrustError> {
+        let store = tls::roots(roots)?;
+        let roots = store.len();
+        Ok(Self { roots, ..Self::with(runtime, tls::verified(store)?, Arc::new(SystemTransport)) })
+    }
+
+    pub(super) fn with(runtime: Handle, tls: ClientConfig, transport: Arc<dyn Transport>) -> Self {
+        let tls = Arc::new(tls::offering_http2(tls));
+        Self { runtime, tls, transport, memory: Arc::new(Semaphore::new(MAX_MEMORY)), roots: 0 }
+    }
+
+    /// How many certificates are trusted. With none, every call over TLS fails.
+    pub fn roots(&self) -> usize {
+        self.roots
+    }
+
+    /// The client of one entry. Entries do not share connections: what one may reach another perhaps may not, and a
+    /// response that a server slipped in behind another must not get to a different entry.
+    pub fn client(&self, allowed: AllowedHosts, limits: Limits) -> Client {
+        let policy = Arc::new(Policy::new(allowed));
+        let connector = Connector::new(self.transport.clone(), self.tls.clone(), policy.clone(), (&limits).into());
+        let pool = pool(connector, &limits);
+        let shared = Shared { policy, pool, limits, memory: self.memory.clone() };
+        Client { runtime: self.runtime.clone(), shared: Arc::new(shared) }
+    }
+}
+
+/// Makes the calls of one entry's guests. Cheap to clone.
+#[derive(Clone)]
+pub struct Client {
+    runtime: Handle,
+    shared: Arc<Shared>,
+}
+
+impl Client {
+    /// The destination of a guest's URL, if it may be called. Fails with [`Error::NotUtf8`], [`Error::InvalidUrl`] or one
+    /// for a destination that is not allowed, in this order.
+    pub fn destination(&self, url: &[u8]) -> Result<Destination, Error> {
+        self.shared.policy.destination(url)
+    }
+
+    /// Sends a request and reads the whole response. Takes no longer than the limit allows, nor than `time_left`;
+    /// dropping the future ends the call.
+    pub async fn send(&self, request: Request, time_left: Duration) -> Result<Response, Error> {
+        let shared = self.shared.clone();
+        let limit = shared.limits.total.min(time_left);
+        let call = async move { timeout(limit, call::follow(&shared, request)).await };
+        match AbortOnDrop(self.runtime.spawn(call)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(_elapsed)) => Err(Error::TimedOut),
+            Err(_stopped) => Err(Error::Stopped),
+        }
+    }
+
+    /// Sends a request and returns the response, either body passing piece by piece. Redirects are responses like others.
+    /// Dropping the future, or else the response, ends the call.
+    pub async fn send_streaming<B>(&self, request: StreamingRequest<B>) -> Result<http::Response<ResponseBody>, Error>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        let shared = self.shared.clone();
+        match AbortOnDrop(self.runtime.spawn(async move { streaming::send(&shared, request).await })).await {
+            Ok(response) => response,
+            Err(_stopped) => Err(Error::Stopped),
+        }
+    }
+
+    /// The budget of one run, with up to `max_open` calls at a time.
+    pub fn budget(&self, max_open: Option<u32>) -> Arc<CallBudget> {
+        Arc::new(CallBudget::new(&self.shared.limits, max_open))
+    }
+
+    /// The responses of one run, which may hold up to `max_open` of them.
+    pub fn sessions(&self, max_open: Option<u32>) -> Sessions {
+        Sessions::new(&self.shared.limits, max_open)
+    }
+}
+
+/// A task that ends when nothing waits for it any more.
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Future for AbortOnDrop<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
