@@ -6,6 +6,7 @@
 //! ```
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Request};
@@ -15,15 +16,17 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 
 use wagi::config::{Config, Options, Source};
+use wagi::fetch::Silent;
 use wagi::observe::LogWriter;
 use wagi::server::Peer;
-use wagi::startup;
+use wagi::{fetch, startup};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let options = Options::new(Source::Manifest("examples/modules.toml".into()));
     let (config, mut problems) = Config::load(&options);
-    let gateway = startup::load(&config, &LogWriter::spawn(std::io::stderr())?, &mut problems).await?;
+    let mut resolved = fetch::complete(config, &mut problems, Arc::new(Silent)).await;
+    let gateway = startup::load(&mut resolved, &LogWriter::spawn(std::io::stderr())?, &mut problems).await?;
     for problem in &problems {
         eprintln!("{}", problem.render(false));
     }

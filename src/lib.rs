@@ -2,8 +2,8 @@
 //! headers and a body answers requests, each in a fresh sandbox.
 //!
 //! The `wagi` binary is a thin layer over this library, which can be embedded: [`Config`](config::Config) says what to
-//! serve, [`startup::load`] makes a [`Gateway`] of it, a `tower` service that [`Server`](server::Server) or any other HTTP
-//! server can mount. ARCHITECTURE.md in the repository has the map.
+//! serve, [`fetch::complete`] makes files of its modules, [`startup::load`] makes a [`Gateway`] of it, a `tower` service
+//! that [`Server`](server::Server) or any other HTTP server can mount. ARCHITECTURE.md in the repository has the map.
 
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
@@ -20,6 +20,7 @@ mod idle_timeout;
 mod net;
 pub mod observe;
 mod outbound;
+mod parallel;
 mod registry;
 mod route;
 mod runtime;

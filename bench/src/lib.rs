@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use anyhow::{Result, bail, ensure};
@@ -11,17 +12,19 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Empty};
 
 use wagi::config::{Config, Diagnostic, Options, Source};
+use wagi::fetch::Silent;
 use wagi::observe::LogWriter;
-use wagi::{Gateway, ResponseBody, startup};
+use wagi::{Gateway, ResponseBody, fetch, startup};
 
 /// A gateway that serves what `source` says, with its log thrown away behind its last buffer.
 pub async fn gateway(source: Source) -> Result<Gateway> {
     let (config, problems) = Config::load(&Options::new(source));
-    started(&config, problems).await
+    started(config, problems).await
 }
 
-async fn started(config: &Config, mut problems: Vec<Diagnostic>) -> Result<Gateway> {
-    let gateway = startup::load(config, &LogWriter::spawn(std::io::sink())?, &mut problems).await?;
+async fn started(config: Config, mut problems: Vec<Diagnostic>) -> Result<Gateway> {
+    let mut resolved = fetch::complete(config, &mut problems, Arc::new(Silent)).await;
+    let gateway = startup::load(&mut resolved, &LogWriter::spawn(std::io::sink())?, &mut problems).await?;
     if let Some(problem) = problems.first() {
         bail!(problem.render(false));
     }
@@ -71,7 +74,7 @@ pub fn answer(module: &str, requests: u32) -> Result<()> {
     let (mut config, problems) = Config::load(&Options::new(Source::Module(module.into())));
     // One guest at a time is all there is, and a debugger has less address space to give.
     config.limits.total_concurrency = 1;
-    let gateway = runtime.block_on(started(&config, problems))?;
+    let gateway = runtime.block_on(started(config, problems))?;
     println!("{}", if reserved()? > LEAST_POOL { POOLED } else { "instances are made one by one" });
     let _inside = runtime.enter();
     for _ in 0..requests {

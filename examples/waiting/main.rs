@@ -11,6 +11,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -27,9 +28,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use wagi::config::{Config, Options, Source};
+use wagi::fetch::Silent;
 use wagi::observe::LogWriter;
 use wagi::server::Server;
-use wagi::startup;
+use wagi::{fetch, startup};
 
 const GUESTS: u32 = 1000;
 const ROUNDS: usize = 9;
@@ -201,11 +203,12 @@ async fn gateway(directory: &std::path::Path, slow: SocketAddr) -> Result<Socket
     let mut options = Options::new(Source::Manifest(file("modules.toml")));
     options.listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let (config, mut problems) = Config::load(&options);
-    let gateway = startup::load(&config, &LogWriter::spawn(std::io::sink())?, &mut problems).await?;
+    let mut resolved = fetch::complete(config, &mut problems, Arc::new(Silent)).await;
+    let gateway = startup::load(&mut resolved, &LogWriter::spawn(std::io::sink())?, &mut problems).await?;
     if let Some(problem) = problems.first() {
         bail!(problem.render(false));
     }
-    let server = Server::bind(&config.server).await?;
+    let server = Server::bind(&resolved.config().server).await?;
     let address = server.address();
     tokio::spawn(server.serve(gateway, std::future::pending()));
     Ok(address)

@@ -13,22 +13,22 @@ mod tests;
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::thread;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::cache;
 use crate::cache::{ASSETS, INVOICES, VIEWS};
 use crate::config::{
-    Arrival, BindleConfig, BindleEntry, BindleId, BindleLocation, Diagnostic, EntryConfig, Fetched as FetchedModule,
-    LARGEST_INVOICE, ModuleRef, Parcel, Sha256, read_invoice,
+    BindleConfig, BindleEntry, BindleId, BindleLocation, Diagnostic, EntryConfig, LARGEST_INVOICE, Parcel, Sha256,
+    read_invoice,
 };
 
 use crate::bindle::directory::Directory;
 use crate::bindle::server::Server;
+use crate::cache::fetched::{Arrival, FetchedModule};
 use crate::cache::store::{Store, StoreError};
 use crate::format::sha256_hex;
+use crate::parallel;
 
 /// Somewhere bindles are to be had. A new one is one more file with an implementation and an arm in `crate::bindle::fetch`.
 ///
@@ -44,18 +44,24 @@ trait Source: Sync {
 /// How many parcels are fetched at the same time.
 const SIDE_BY_SIDE: usize = 4;
 
-/// What became of a bindle.
+/// A bindle after it was fetched.
 #[derive(Default)]
-pub(crate) struct Fetched {
-    pub entries: Vec<EntryConfig>,
+pub(crate) struct FetchedBindle {
+    pub entries: Vec<BindleModule>,
     pub problems: Vec<Diagnostic>,
-    /// Where the files of the scripts are.
+    /// The store with the files of the entries.
     pub store: Option<Store>,
 }
 
+/// An entry of a bindle, and its module.
+pub(crate) struct BindleModule {
+    pub entry: EntryConfig,
+    pub module: FetchedModule,
+}
+
 /// Fetches a bindle into the store in `directory`, or into a temporary one.
-pub(crate) fn fetch(asked: &BindleConfig, directory: Option<&Path>) -> Fetched {
-    let mut fetched = Fetched::default();
+pub(crate) fn fetch(asked: &BindleConfig, directory: Option<&Path>) -> FetchedBindle {
+    let mut fetched = FetchedBindle::default();
     let done = match &asked.location {
         BindleLocation::Directory(root) => fetch_from(&Directory::new(root), asked, directory, &mut fetched),
         BindleLocation::Server { url, login, insecure } => match Server::new(url, login.as_ref(), *insecure) {
@@ -73,7 +79,7 @@ fn fetch_from(
     source: &dyn Source,
     asked: &BindleConfig,
     directory: Option<&Path>,
-    fetched: &mut Fetched,
+    fetched: &mut FetchedBindle,
 ) -> Result<(), Box<Diagnostic>> {
     let started = Instant::now();
     let (name, bytes) = source.invoice(&asked.id, LARGEST_INVOICE)?;
@@ -84,14 +90,14 @@ fn fetch_from(
     if is_broken {
         return Ok(());
     }
-    let store = Store::open(directory).map_err(|error| unusable(directory, &error))?;
+    let store = Store::open(directory)?;
     let hash = sha256_hex(asked.id.to_string().as_bytes());
     let invoice = Path::new(INVOICES).join(&hash);
     store.write(&invoice, &bytes).map_err(|error| unwritable(&store.path(&invoice), &error))?;
     let parcels = needed(&scripts);
     let files = place_all(source, asked, &store, &parcels, &mut fetched.problems);
     if files.len() == parcels.len() {
-        let bindle = Placed { store: &store, id: asked.id.to_string(), files };
+        let bindle = Placed { store: &store, files };
         for script in scripts {
             fetched.entries.push(bindle.script(script, &hash, &mut fetched.problems)?);
         }
@@ -132,29 +138,13 @@ fn place_all(
         };
         Ok((path, Arrival { is_new, took: started.elapsed() }))
     };
-    let next = AtomicUsize::new(0);
-    let slots: Vec<OnceLock<Result<(PathBuf, Arrival), StoreError>>> =
-        parcels.iter().map(|_| OnceLock::new()).collect();
-    thread::scope(|scope| {
-        for _ in 0..SIDE_BY_SIDE.min(parcels.len()) {
-            scope.spawn(|| {
-                while let Some((parcel, slot)) = {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    parcels.get(index).zip(slots.get(index))
-                } {
-                    slot.get_or_init(|| place(parcel));
-                }
-            });
-        }
-    });
     let mut files = Files::new();
-    for (parcel, slot) in parcels.iter().zip(slots) {
-        match slot.into_inner() {
-            Some(Ok(placed)) => {
+    for (parcel, placed) in parcels.iter().zip(parallel::map(parcels, SIDE_BY_SIDE, place)) {
+        match placed {
+            Ok(placed) => {
                 files.insert((parcel.sha256.clone(), parcel.size), placed);
             }
-            Some(Err(error)) => problems.push(not_placed(parcel, &error)),
-            None => {}
+            Err(error) => problems.push(not_placed(parcel, &error)),
         }
     }
     files
@@ -163,8 +153,6 @@ fn place_all(
 /// Parcels that are in the store.
 struct Placed<'p> {
     store: &'p Store,
-    /// The bindle they are of.
-    id: String,
     files: Files,
 }
 
@@ -174,24 +162,22 @@ impl Placed<'_> {
         script: BindleEntry,
         hash: &str,
         problems: &mut Vec<Diagnostic>,
-    ) -> Result<EntryConfig, Box<Diagnostic>> {
+    ) -> Result<BindleModule, Box<Diagnostic>> {
         let module = self.module(&script.module)?;
         let mut view = None;
         if !script.assets.is_empty() {
             self.show_where_wagi_did(&script.assets, hash, problems);
             view = Some(self.view(&script.assets)?);
         }
-        Ok(script.with_files(module, view))
+        Ok(BindleModule { entry: script.with_files(view), module })
     }
 
     /// The program that a parcel is.
-    fn module(&self, parcel: &Parcel) -> Result<ModuleRef, Box<Diagnostic>> {
+    fn module(&self, parcel: &Parcel) -> Result<FetchedModule, Box<Diagnostic>> {
         let (path, arrival) = self.placed(parcel)?;
         self.store.hold(path);
-        let reference = ModuleRef::Bindle { id: format!("{}#{}", self.id, parcel.name), server: None };
-        let (path, sha256) = (path.clone(), parcel.sha256.clone());
-        let (size, arrival) = (parcel.size, *arrival);
-        Ok(ModuleRef::Fetched(Box::new(FetchedModule { reference, path, sha256, size, manifest: None, arrival })))
+        let sha256 = parcel.sha256.clone();
+        Ok(FetchedModule { path: path.clone(), sha256, size: parcel.size, manifest: None, arrival: *arrival })
     }
 
     fn file(&self, parcel: &Parcel) -> Result<&Path, Box<Diagnostic>> {
@@ -248,14 +234,6 @@ fn not_placed(parcel: &Parcel, error: &StoreError) -> Diagnostic {
         }
     };
     Diagnostic::error(message).at(parcel.place.clone()).caused_by(error)
-}
-
-pub(crate) fn unusable(directory: Option<&Path>, error: &std::io::Error) -> Box<Diagnostic> {
-    let message = match directory {
-        Some(directory) => format!("cannot use the module cache `{}`", directory.display()),
-        None => "cannot make a temporary directory for parcels".to_owned(),
-    };
-    Box::new(Diagnostic::error(message).caused_by(error))
 }
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Box<Diagnostic> {

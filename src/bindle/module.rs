@@ -10,12 +10,11 @@ use std::time::Instant;
 use toml::{Table, Value};
 
 use crate::cache::INVOICES;
-use crate::config::{
-    Arrival, BindleId, Diagnostic, EntryConfig, Fetched, Key, LARGEST_INVOICE, Lock, ModuleRef, Sha256,
-};
+use crate::config::{BindleId, Diagnostic, EntryConfig, Key, LARGEST_INVOICE, Lock, ModuleRef, Sha256};
 
 use crate::bindle::Source as _;
 use crate::bindle::server::{Server, ServerError};
+use crate::cache::fetched::{Arrival, FetchedModule, FetchedModules};
 use crate::cache::store::{Store, StoreError};
 use crate::format::sha256_hex;
 
@@ -45,8 +44,8 @@ enum ModuleError {
     Broken(String),
     #[error("parcel `{0}` cannot be had")]
     Parcel(String, #[source] StoreError),
-    #[error("parcel `{name}` has {size} bytes, more than the {most} a module may have")]
-    TooLarge { name: String, size: u64, most: u64 },
+    #[error("parcel `{name}` has {size} bytes, more than the {limit} a module may have")]
+    TooLarge { name: String, size: u64, limit: u64 },
     #[error("cannot write to the module cache")]
     Keep(#[source] std::io::Error),
 }
@@ -67,37 +66,47 @@ impl ModuleError {
     }
 }
 
-/// Puts programs of bindles into a store.
-pub(crate) struct Modules<'s> {
-    store: &'s Store,
-    /// How many bytes a module may have.
-    most: u64,
-    lock: Option<&'s Lock>,
-    servers: HashMap<String, Server>,
-    placed: HashMap<ModuleRef, Fetched>,
+/// Fetches the modules that `entries` name on bindle servers into `store`. For a thread that may block, with a runtime around
+/// it.
+pub(crate) fn fetch(
+    entries: &[EntryConfig],
+    store: &Store,
+    largest_module: u64,
+    lock: Option<&Lock>,
+) -> FetchedModules {
+    let mut fetching = Fetching { store, largest_module, lock, servers: HashMap::new() };
+    let mut fetched = FetchedModules::default();
+    for entry in entries {
+        let ModuleRef::Bindle { id, server } = &entry.module else { continue };
+        if fetched.by_reference.contains_key(&entry.module) {
+            continue;
+        }
+        match fetching.fetch(&entry.module, id, server.as_deref()) {
+            Ok(module) => {
+                fetched.by_reference.insert(entry.module.clone(), module);
+            }
+            Err(error) => {
+                let problem = Diagnostic::error(format!("route `{}`: cannot fetch `{}`", entry.route, entry.module));
+                let problem = problem.at(entry.origin.at(Key::Module)).caused_by(&error).help(error.help());
+                fetched.problems.push(problem);
+            }
+        }
+    }
+    fetched
 }
 
-impl<'s> Modules<'s> {
-    pub fn new(store: &'s Store, most: u64, lock: Option<&'s Lock>) -> Self {
-        Self { store, most, lock, servers: HashMap::new(), placed: HashMap::new() }
-    }
+/// Fetches programs of bindles into a store.
+struct Fetching<'s> {
+    store: &'s Store,
+    /// The limit on the size of a module, in bytes.
+    largest_module: u64,
+    lock: Option<&'s Lock>,
+    /// The servers by their URLs.
+    servers: HashMap<String, Server>,
+}
 
-    /// Makes a file of the script's module, if it is one of a bindle.
-    pub fn complete(&mut self, script: &mut EntryConfig) -> Result<(), Box<Diagnostic>> {
-        let ModuleRef::Bindle { id, server } = &script.module else { return Ok(()) };
-        let fetched = match self.placed.get(&script.module) {
-            Some(fetched) => fetched.clone(),
-            None => self.place(&script.module, id, server.as_deref()).map_err(|error| {
-                let problem = Diagnostic::error(format!("route `{}`: cannot fetch `{}`", script.route, script.module));
-                Box::new(problem.at(script.origin.at(Key::Module)).caused_by(&error).help(error.help()))
-            })?,
-        };
-        let reference = std::mem::replace(&mut script.module, ModuleRef::Fetched(Box::new(fetched.clone())));
-        self.placed.insert(reference, fetched);
-        Ok(())
-    }
-
-    fn place(&mut self, reference: &ModuleRef, id: &str, url: Option<&str>) -> Result<Fetched, ModuleError> {
+impl Fetching<'_> {
+    fn fetch(&mut self, reference: &ModuleRef, id: &str, url: Option<&str>) -> Result<FetchedModule, ModuleError> {
         let started = Instant::now();
         let id: BindleId = id.parse().map_err(|_| ModuleError::Id)?;
         let url = url.ok_or(ModuleError::NoServer)?;
@@ -110,8 +119,9 @@ impl<'s> Modules<'s> {
             Some(locked) => Program { name: id.to_string(), sha256: locked.module.clone(), size: locked.size },
             None => self.program(server, &id)?,
         };
-        if program.size > self.most {
-            return Err(ModuleError::TooLarge { name: program.name, size: program.size, most: self.most });
+        if program.size > self.largest_module {
+            let limit = self.largest_module;
+            return Err(ModuleError::TooLarge { name: program.name, size: program.size, limit });
         }
         let (path, is_new) = match self.store.find(&program.sha256, program.size) {
             Some(path) => (path, false),
@@ -123,8 +133,8 @@ impl<'s> Modules<'s> {
         };
         self.store.hold(&path);
         let arrival = Arrival { is_new, took: started.elapsed() };
-        let (reference, Program { sha256, size, .. }) = (reference.clone(), program);
-        Ok(Fetched { reference, path, sha256, size, manifest: None, arrival })
+        let Program { sha256, size, .. } = program;
+        Ok(FetchedModule { path, sha256, size, manifest: None, arrival })
     }
 
     /// What the server's invoice says.

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::config::{BindleConfig, BindleLocation, Diagnostic, EntryConfig, ModuleRef};
+use crate::config::{BindleConfig, BindleLocation, Diagnostic};
 
-use crate::bindle::{Fetched, fetch};
+use crate::bindle::{BindleModule, FetchedBindle, fetch};
 use crate::format::sha256_hex;
 
 const ID: &str = "example.com/site/1.0.0";
@@ -75,11 +75,11 @@ impl Site {
         }
     }
 
-    fn fetch(&self) -> Fetched {
+    fn fetch(&self) -> FetchedBindle {
         fetch(&self.asked(), Some(&self.cache()))
     }
 
-    fn scripts(&self) -> Vec<EntryConfig> {
+    fn entries(&self) -> Vec<BindleModule> {
         let fetched = self.fetch();
         assert_eq!(fetched.problems, []);
         fetched.entries
@@ -94,15 +94,15 @@ impl Site {
     }
 }
 
-fn program(script: &EntryConfig) -> String {
-    let ModuleRef::Fetched(fetched) = &script.module else { panic!("not fetched: {:?}", script.module) };
-    fs::read_to_string(&fetched.path).expect("a program")
+fn program(served: &BindleModule) -> String {
+    fs::read_to_string(&served.module.path).expect("a program")
 }
 
-/// What a script sees: the paths and contents below its `/`.
-fn view(script: &EntryConfig) -> Vec<(String, String)> {
-    let Some(root) = script.volumes.first() else { return Vec::new() };
-    assert!(root.read_only && root.guest_path == "/" && script.volumes.len() == 1);
+/// What guests see: the paths and contents below their `/`.
+fn view(served: &BindleModule) -> Vec<(String, String)> {
+    let volumes = &served.entry.volumes;
+    let Some(root) = volumes.first() else { return Vec::new() };
+    assert!(root.read_only && root.guest_path == "/" && volumes.len() == 1);
     tree(&root.host_path)
 }
 
@@ -137,10 +137,10 @@ fn a_script_with_files_sees_them_below_its_root() {
         .asset("images/raw-toast.jpeg", "toast", "files")
         .asset("index.html", "hello", "files")
         .asset("unseen.html", "unseen", "nobody");
-    let scripts = site.scripts();
-    let programs: Vec<_> = scripts.iter().map(|script| (script.route.to_string(), program(script))).collect();
+    let entries = site.entries();
+    let programs: Vec<_> = entries.iter().map(|served| (served.entry.route.to_string(), program(served))).collect();
     assert_eq!(programs, pairs(&[("/static/...", "server.wasm"), ("/other", "other.wasm")]));
-    let views: Vec<_> = scripts.iter().map(view).collect();
+    let views: Vec<_> = entries.iter().map(view).collect();
     let files = pairs(&[("images/raw-toast.jpeg", "toast"), ("index.html", "hello")]);
     assert_eq!(views, [files.clone(), Vec::new()]);
     // Where WAGI 0.8 has put them.
@@ -159,7 +159,7 @@ fn scripts_of_two_groups_do_not_see_each_other_s_files() {
         .asset("index.html", "of one", "one")
         .asset("index.html", "of two", "two")
         .asset("shared.css", "shared", "shared");
-    let views: Vec<_> = site.scripts().iter().map(view).collect();
+    let views: Vec<_> = site.entries().iter().map(view).collect();
     let [one, two] = ["of one", "of two"].map(|text| pairs(&[("index.html", text)]));
     assert_eq!(views, [one, two, pairs(&[("index.html", "of one"), ("shared.css", "shared")])]);
 }
@@ -171,9 +171,9 @@ fn one_file_serves_several_routes_and_names() {
         .with("y.wasm", "same", "route = '/b'", "")
         .asset("x.txt", "same", "g")
         .asset("y.txt", "same", "g");
-    let scripts = site.scripts();
-    assert_eq!(scripts.iter().map(program).collect::<Vec<_>>(), ["same", "same"]);
-    assert_eq!(scripts.iter().map(view).next(), Some(pairs(&[("x.txt", "same"), ("y.txt", "same")])));
+    let entries = site.entries();
+    assert_eq!(entries.iter().map(program).collect::<Vec<_>>(), ["same", "same"]);
+    assert_eq!(entries.iter().map(view).next(), Some(pairs(&[("x.txt", "same"), ("y.txt", "same")])));
 }
 
 #[test]
@@ -202,20 +202,23 @@ fn a_parcel_that_was_tampered_with_is_refused_with_both_digests() {
 #[test]
 fn damage_in_the_cache_is_repaired() {
     let site = Site::new().script("x.wasm", "/x", "requires = ['g']").asset("a.txt", "asset", "g");
-    let before = site.scripts();
+    let before = site.entries();
     for contents in ["x.wasm", "asset"] {
         for damage in ["", "damage", "longer than it should be"] {
             // Written in place, so that all names of the file are damaged.
             fs::write(site.cached(contents), damage).expect("writable");
-            let scripts = site.scripts();
-            assert_eq!(scripts.iter().map(program).collect::<Vec<_>>(), ["x.wasm"]);
-            assert_eq!(scripts.iter().map(view).collect::<Vec<_>>(), [pairs(&[("a.txt", "asset")])]);
-            assert_eq!(scripts.iter().map(|script| &script.volumes).collect::<Vec<_>>(), [&before[0].volumes]);
+            let entries = site.entries();
+            assert_eq!(entries.iter().map(program).collect::<Vec<_>>(), ["x.wasm"]);
+            assert_eq!(entries.iter().map(view).collect::<Vec<_>>(), [pairs(&[("a.txt", "asset")])]);
+            assert_eq!(
+                entries.iter().map(|served| &served.entry.volumes).collect::<Vec<_>>(),
+                [&before[0].entry.volumes]
+            );
         }
     }
     // With a whole cache the parcels are not needed, with a damaged one they are.
     fs::remove_file(site.parcel("asset")).expect("removable");
-    assert_eq!(site.scripts().len(), 1);
+    assert_eq!(site.entries().len(), 1);
     fs::write(site.cached("asset"), "aSset").expect("writable");
     assert!(site.refusal().contains("parcel `a.txt` is not in the bindle, but needed"));
 }
@@ -226,7 +229,7 @@ fn a_link_in_the_cache_is_replaced_by_a_file() {
     let site = Site::new().script("x.wasm", "/x", "");
     fs::create_dir_all(site.cache()).expect("writable");
     std::os::unix::fs::symlink(site.parcel("x.wasm"), site.cached("x.wasm")).expect("a link");
-    assert_eq!(site.scripts().len(), 1);
+    assert_eq!(site.entries().len(), 1);
     assert!(fs::symlink_metadata(site.cached("x.wasm")).is_ok_and(|found| found.is_file()));
     assert!(fs::symlink_metadata(site.parcel("x.wasm")).is_ok_and(|found| found.is_file()));
 }
@@ -237,10 +240,10 @@ fn the_invoice_of_the_directory_beats_that_of_the_cache() {
     fs::write(site.bindle().join("invoice.toml"), "broken =").expect("writable");
     assert!(site.refusal().contains("not valid TOML"));
     site.write_invoice();
-    assert_eq!(site.scripts().len(), 1);
+    assert_eq!(site.entries().len(), 1);
     let cached = site.cache().join("_INVOICES").join(sha256_hex(ID.as_bytes()));
     fs::write(&cached, "broken =").expect("writable");
-    assert_eq!(site.scripts().len(), 1);
+    assert_eq!(site.entries().len(), 1);
     assert_eq!(fs::read_to_string(cached).expect("an invoice"), site.invoice);
 }
 
@@ -250,7 +253,7 @@ fn only_parcels_that_are_needed_have_to_be_there() {
         Site::new().script("x.wasm", "/x", "").asset("a.txt", "asset", "nobody").with("y.wasm", "no route", "", "");
     fs::remove_file(site.parcel("asset")).expect("removable");
     fs::remove_file(site.parcel("no route")).expect("removable");
-    assert_eq!(site.scripts().len(), 1);
+    assert_eq!(site.entries().len(), 1);
     fs::remove_dir_all(site.cache()).expect("removable");
     fs::remove_file(site.parcel("x.wasm")).expect("removable");
     let refusal = site.refusal();
@@ -292,10 +295,9 @@ fn files_with_clashing_names_are_shown_to_their_scripts_all_the_same() {
 fn without_a_cache_the_files_are_there_as_long_as_the_store() {
     let site = Site::new().script("x.wasm", "/x", "requires = ['g']").asset("a.txt", "asset", "g");
     let fetched = fetch(&site.asked(), None);
-    let script = fetched.entries.first().expect("a script");
-    assert_eq!((program(script), view(script)), ("x.wasm".to_owned(), pairs(&[("a.txt", "asset")])));
-    let ModuleRef::Fetched(module) = script.module.clone() else { panic!("not fetched") };
-    let path = module.path;
+    let served = fetched.entries.first().expect("an entry");
+    assert_eq!((program(served), view(served)), ("x.wasm".to_owned(), pairs(&[("a.txt", "asset")])));
+    let path = served.module.path.clone();
     drop(fetched.store);
     assert!(!path.exists() && path.parent().is_some_and(|directory| !directory.exists()));
 }
@@ -305,7 +307,7 @@ fn without_a_cache_the_files_are_there_as_long_as_the_store() {
 fn what_is_in_the_cache_is_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let site = Site::new().script("x.wasm", "/x", "requires = ['g']").asset("d/a.txt", "asset", "g");
-    site.scripts();
+    site.entries();
     let mut open = vec![site.cache()];
     while let Some(path) = open.pop() {
         let mode = fs::metadata(&path).expect("there").permissions().mode();
@@ -323,10 +325,10 @@ fn several_servers_fill_one_cache_at_once() {
         site = site.asset(&format!("d{index}/a.txt"), &format!("asset {index}"), "g");
     }
     std::thread::scope(|scope| {
-        let servers: Vec<_> = (0..6).map(|_| scope.spawn(|| site.scripts())).collect();
+        let servers: Vec<_> = (0..6).map(|_| scope.spawn(|| site.entries())).collect();
         for server in servers {
-            let scripts = server.join().expect("a server");
-            assert_eq!(scripts.iter().map(|script| view(script).len()).collect::<Vec<_>>(), [20]);
+            let entries = server.join().expect("a server");
+            assert_eq!(entries.iter().map(|served| view(served).len()).collect::<Vec<_>>(), [20]);
         }
     });
     assert_eq!(all_files(&site.cache().join("_PARTIAL")), 0);

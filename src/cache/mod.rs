@@ -6,13 +6,17 @@
 //! | file | question |
 //! | --- | --- |
 //! | `directory` | how is a directory for its owner alone made, and is it still? |
-//! | `holding` | who is using what just now? |
+//! | `lock` | which processes use a cache now? |
+//! | `store` | how are fetched bytes kept so that they can be trusted? |
+//! | `disk` | how do bytes get to the disk? |
+//! | `fetched` | what is known of a module that was fetched? |
 //! | `note` | what is remembered of a reference? |
 //! | `inventory` | what is in the caches? |
 //! | `prune` | what of it can go? |
 
 mod directory;
 pub(crate) mod disk;
+pub(crate) mod fetched;
 mod inventory;
 mod lock;
 mod note;

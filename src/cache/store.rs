@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::cache;
 use crate::cache::{Hold, PARTIAL};
-use crate::config::Sha256;
+use crate::config::{Diagnostic, Sha256};
 
 use crate::cache::disk;
 use crate::cache::disk::{Partial, Stopped, copy_and_digest, fresh_directory, is_same_file};
@@ -26,10 +26,28 @@ const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Store {
     root: PathBuf,
     is_temporary: bool,
-    /// Keeps others from pruning anything.
-    filling: Mutex<Option<Hold>>,
-    /// Keeps others from pruning what is used.
+    /// Keeps other processes from pruning anything.
+    startup: Option<Hold>,
+    /// Keep other processes from pruning what is used.
     held: Mutex<Vec<Hold>>,
+}
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    /// The directory cannot be used.
+    #[error("cannot use the module cache `{}`", path.display())]
+    Directory { path: PathBuf, source: io::Error },
+    /// There is no directory for a temporary store.
+    #[error("cannot make a temporary directory for parcels")]
+    Temporary(#[source] io::Error),
+}
+
+impl From<OpenError> for Box<Diagnostic> {
+    fn from(error: OpenError) -> Self {
+        let (OpenError::Directory { source, .. } | OpenError::Temporary(source)) = &error;
+        Box::new(Diagnostic::error(error.to_string()).caused_by(source))
+    }
 }
 
 /// Why bytes are not in the store.
@@ -54,22 +72,26 @@ pub(crate) enum StoreError {
 
 impl Store {
     /// The store in `directory`, or a new one that is removed when it is dropped.
-    pub(crate) fn open(directory: Option<&Path>) -> io::Result<Self> {
-        let (root, is_temporary) = match directory {
-            Some(root) => (root.to_owned(), false),
-            None => (fresh_directory()?, true),
-        };
+    pub(crate) fn open(directory: Option<&Path>) -> Result<Self, OpenError> {
+        match directory {
+            Some(path) => Self::open_in(path.to_owned(), false)
+                .map_err(|source| OpenError::Directory { path: path.to_owned(), source }),
+            None => fresh_directory().and_then(|path| Self::open_in(path, true)).map_err(OpenError::Temporary),
+        }
+    }
+
+    fn open_in(root: PathBuf, is_temporary: bool) -> io::Result<Self> {
         cache::create(&root)?;
-        let filling = Mutex::new(Hold::shared(&root));
-        let store = Self { root, is_temporary, filling, held: Mutex::default() };
+        let startup = Hold::shared(&root);
+        let store = Self { root, is_temporary, startup, held: Mutex::default() };
         cache::create(&store.root.join(PARTIAL))?;
         store.sweep();
         Ok(store)
     }
 
-    /// Everything is fetched, and has been read that is read once only: others may prune what is not held.
-    pub fn settle(&self) {
-        self.filling.lock().unwrap_or_else(PoisonError::into_inner).take();
+    /// Takes the lock that keeps other processes from pruning anything. After it is dropped, they may prune what is not held.
+    pub(crate) fn take_startup_lock(&mut self) -> Option<Hold> {
+        self.startup.take()
     }
 
     /// Keeps a file or directory of the store from being pruned as long as the store is in use.

@@ -151,7 +151,7 @@ fn module(entry: &DeTable<'_>, header: &Range<usize>, report: &mut Report) -> Op
     let available = match &mut module {
         ModuleRef::File(path) => must_be_file(path).map_err(|error| ValueError::new(error).help(relative_paths())),
         // What it names is for `fetch` to find out.
-        ModuleRef::Oci(_) | ModuleRef::Fetched(_) => Ok(()),
+        ModuleRef::Oci(_) => Ok(()),
         ModuleRef::Bindle { .. } if server.is_none() && !entry.contains_key("bindle_server") => {
             Err(ValueError::new("a `bindle:` module needs `bindle_server`, the URL of the server that has it"))
         }

@@ -46,7 +46,7 @@ pub use crate::config::invoice::{BindleConfig, BindleId, BindleIdError, Sha256};
 pub(crate) use crate::config::invoice::{BindleEntry, LARGEST_INVOICE, Parcel, read_invoice};
 pub use crate::config::limits::{ConnectionLimits, GatewayLimits, LARGEST_MODULE, Limits};
 pub use crate::config::lock::{LOCK_FILE, Lock, LockedModule};
-pub use crate::config::module_ref::{Arrival, Fetched, ModuleRef, ModuleRefError};
+pub use crate::config::module_ref::{ModuleRef, ModuleRefError};
 pub use crate::config::options::{
     BindleLocation, LockFile, Login, Options, PullPolicy, Registries, ServerEnvironment, Source,
 };
@@ -64,7 +64,7 @@ pub struct Config {
     pub hostname: Hostname,
     /// What to serve, in the order of precedence.
     pub entries: Vec<EntryConfig>,
-    /// A bindle whose scripts are to be served; `fetch::complete` adds them to `scripts`.
+    /// A bindle whose scripts are to be served; `fetch::complete` adds them to `entries`.
     pub bindle: Option<BindleConfig>,
     /// Where logs go.
     pub log: LogConfig,

@@ -5,11 +5,8 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
 
 use url::Url;
-
-use crate::config::Sha256;
 
 /// Where a module is to be had.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -25,34 +22,6 @@ pub enum ModuleRef {
         /// The base URL of the server that has it, which is written elsewhere than the reference.
         server: Option<String>,
     },
-    /// What stood elsewhere and is a file here now.
-    Fetched(Box<Fetched>),
-}
-
-/// A module from elsewhere.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Fetched {
-    /// What it is called where it comes from.
-    pub reference: ModuleRef,
-    /// The file.
-    pub path: PathBuf,
-    /// What the file has to hold.
-    pub sha256: Sha256,
-    /// How many bytes that are.
-    pub size: u64,
-    /// The manifest that names it, if it is an artifact of a registry.
-    pub manifest: Option<Sha256>,
-    /// How it came.
-    pub arrival: Arrival,
-}
-
-/// How a module came here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Arrival {
-    /// Whether it was fetched just now; else it was in the cache.
-    pub is_new: bool,
-    /// How long it took to find or fetch.
-    pub took: Duration,
 }
 
 /// Why a text says nothing about where a module is.
@@ -153,7 +122,6 @@ impl fmt::Display for ModuleRef {
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Oci(reference) => write!(f, "oci:{reference}"),
             Self::Bindle { id, .. } => write!(f, "bindle:{id}"),
-            Self::Fetched(fetched) => fetched.reference.fmt(f),
         }
     }
 }

@@ -1,6 +1,6 @@
-//! What is one artifact of a registry, to somebody who only wants to look at it?
+//! What is one artifact of a registry?
 //!
-//! It is pulled like the module of a script, and its manifest says in which layout it was published.
+//! It is pulled like the module of an entry, and its manifest says in which layout it was published.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,24 +8,26 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::config::{Diagnostic, EntryConfig, Fetched, LARGEST_MODULE, ModuleRef, Origin, Registries};
+use crate::config::{Diagnostic, LARGEST_MODULE, ModuleRef, Registries};
 
-use crate::bindle;
+use crate::cache::fetched::{FetchedModule, FetchedModules};
 use crate::cache::store::Store;
-use crate::fetch::Progress;
-use crate::route::RoutePattern;
+use crate::net::progress::Progress;
+use crate::registry;
 
-/// An artifact that is here now.
+/// An artifact that was pulled. Its files may be removed when it is dropped.
 pub struct Artifact {
+    /// Its reference, with the scheme.
+    pub reference: String,
     /// Its module.
-    pub module: Fetched,
-    /// How it is laid out.
+    pub module: FetchedModule,
+    /// The layout of its manifest: `cncf`, `legacy`, `index` or `other`.
     pub layout: &'static str,
-    /// Keeps its files.
+    /// Its files.
     _store: Store,
 }
 
-/// Pulls the artifact that `reference` names, with or without its scheme. What is wrong is added to `problems`.
+/// Pulls the artifact with a reference, with or without its scheme. What is wrong is added to `problems`.
 pub async fn artifact(
     reference: &str,
     module_cache: Option<PathBuf>,
@@ -33,23 +35,20 @@ pub async fn artifact(
     progress: Arc<dyn Progress>,
     problems: &mut Vec<Diagnostic>,
 ) -> Option<Artifact> {
-    let named = crate::registry::without_scheme(reference).to_owned();
-    let mut scripts = vec![EntryConfig::new(Origin::command_line(), RoutePattern::new("/..."), ModuleRef::Oci(named))];
-    let means = crate::registry::Means { registries, largest_module: LARGEST_MODULE, progress, lock: None };
+    let reference = ModuleRef::Oci(registry::without_scheme(reference).to_owned());
+    let module = reference.clone();
+    let means = registry::Means { registries, largest_module: LARGEST_MODULE, progress, lock: None };
     let pulling = tokio::task::spawn_blocking(move || {
-        let store =
-            Store::open(module_cache.as_deref()).map_err(|error| bindle::unusable(module_cache.as_deref(), &error))?;
-        let found = crate::registry::complete(&mut scripts, &store, means);
-        Ok::<_, Box<Diagnostic>>((store, scripts, found))
+        let store = Store::open(module_cache.as_deref())?;
+        let fetched = registry::fetch_one(&module, &store, &means);
+        Ok::<_, Box<Diagnostic>>((store, fetched))
     });
     match pulling.await {
-        Ok(Ok((store, scripts, found))) => {
+        Ok(Ok((store, FetchedModules { mut by_reference, problems: found }))) => {
             problems.extend(found);
-            let Some(ModuleRef::Fetched(module)) = scripts.into_iter().next().map(|script| script.module) else {
-                return None;
-            };
+            let module = by_reference.remove(&reference)?;
             let layout = layout(&store, &module);
-            Some(Artifact { module: *module, layout, _store: store })
+            Some(Artifact { reference: reference.to_string(), module, layout, _store: store })
         }
         Ok(Err(problem)) => {
             problems.push(*problem);
@@ -62,8 +61,8 @@ pub async fn artifact(
     }
 }
 
-/// What the manifest says of itself.
-fn layout(store: &Store, module: &Fetched) -> &'static str {
+/// The layout of a module's manifest.
+fn layout(store: &Store, module: &FetchedModule) -> &'static str {
     let manifest = module.manifest.as_ref().and_then(|digest| fs::read(store.path(digest.as_str())).ok());
     let manifest: Value = manifest.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
     if manifest.get("manifests").is_some() {
@@ -72,12 +71,10 @@ fn layout(store: &Store, module: &Fetched) -> &'static str {
     let media_type = |described: Option<&Value>| Some(described?.get("mediaType")?.as_str()?.to_owned());
     let config = media_type(manifest.get("config")).unwrap_or_default();
     let layers = manifest.get("layers").and_then(Value::as_array);
-    let is_legacy = layers
-        .into_iter()
-        .flatten()
-        .any(|layer| media_type(Some(layer)).as_deref() == Some(crate::registry::LEGACY_LAYER));
+    let is_legacy =
+        layers.into_iter().flatten().any(|layer| media_type(Some(layer)).as_deref() == Some(registry::LEGACY_LAYER));
     match (config.as_str(), is_legacy) {
-        (crate::registry::WASM_CONFIG, _) => "cncf",
+        (registry::WASM_CONFIG, _) => "cncf",
         (_, true) => "legacy",
         _ => "other",
     }

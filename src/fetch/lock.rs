@@ -1,17 +1,19 @@
-//! Is what is here what the lock file says, and what is to be written into it?
+//! Are the files of modules those that the lock file names, and what does a new lock file say?
 //!
-//! What the file lacks and what it has too much is found before anything is fetched; whether the bytes are the right ones,
-//! after. Called by the parent, and by whoever writes the file.
+//! What the lock file lacks and what it has too much is found before anything is fetched; whether the bytes are the right ones,
+//! after.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use crate::config::{Arrival, Diagnostic, EntryConfig, Fetched, Key, Lock, LockedModule, ModuleRef, Sha256};
+use crate::config::{Diagnostic, EntryConfig, Key, Lock, LockedModule, ModuleRef, Sha256};
 
 use crate::cache::disk::{Stopped, copy_and_digest};
 use crate::cache::random_name;
+
+use crate::fetch::resolved::{ModuleFile, Resolved, ResolvedEntry};
 
 /// The lock file against a configuration.
 pub(super) struct Comparison<'l> {
@@ -24,8 +26,7 @@ pub(super) struct Comparison<'l> {
 fn key(module: &ModuleRef) -> (String, Option<String>) {
     let server = match module {
         ModuleRef::Bindle { server, .. } => server.clone(),
-        ModuleRef::Fetched(fetched) => return key(&fetched.reference),
-        _ => None,
+        ModuleRef::File(_) | ModuleRef::Oci(_) => None,
     };
     (module.to_string(), server)
 }
@@ -45,21 +46,22 @@ impl Comparison<'_> {
         self.lock.find((&reference, server.as_deref()))
     }
 
-    /// What is in only one of both. If differences are errors, scripts that are not locked are dropped.
-    pub fn compare(&self, scripts: &mut Vec<EntryConfig>) -> Vec<Diagnostic> {
+    /// Reports modules that only the configuration or only the lock file has. If differences are errors, entries that are not
+    /// locked are dropped.
+    pub fn compare(&self, entries: &mut Vec<EntryConfig>) -> Vec<Diagnostic> {
         let mut problems = Vec::new();
-        let (mut wanted, name) = (HashSet::new(), self.lock.path.display());
-        scripts.retain(|script| {
-            let is_locked = self.find(&script.module).is_some();
-            if wanted.insert(key(&script.module)) && !is_locked {
-                let message = format!("`{}` is not in the lock file `{name}`", script.module);
-                problems.push(self.problem(message).at(script.origin.at(Key::Module)));
+        let (mut configured, name) = (HashSet::new(), self.lock.path.display());
+        entries.retain(|entry| {
+            let is_locked = self.find(&entry.module).is_some();
+            if configured.insert(key(&entry.module)) && !is_locked {
+                let message = format!("`{}` is not in the lock file `{name}`", entry.module);
+                problems.push(self.problem(message).at(entry.origin.at(Key::Module)));
             }
             is_locked || !self.is_required
         });
         for locked in &self.lock.modules {
             let (reference, server) = locked.key();
-            if !wanted.contains(&(reference.to_owned(), server.map(str::to_owned))) {
+            if !configured.contains(&(reference.to_owned(), server.map(str::to_owned))) {
                 let message = format!("`{reference}` is in the lock file, but no module of the configuration");
                 problems.push(self.problem(message).at(locked.place.clone()));
             }
@@ -67,56 +69,51 @@ impl Comparison<'_> {
         problems
     }
 
-    /// Whether the files are those that were locked. What is served is what the lock file says or, for a file that somebody
-    /// has changed, reported.
-    pub fn verify(&self, scripts: &mut [EntryConfig]) -> Vec<Diagnostic> {
-        let mut problems = Vec::new();
-        for script in scripts {
-            let Some(locked) = self.find(&script.module) else { continue };
-            match &script.module {
-                ModuleRef::Fetched(fetched) if (&fetched.sha256, fetched.size) != (&locked.module, locked.size) => {
-                    let message = format!("the lock file contradicts itself about `{}`", script.module);
-                    let problem = Diagnostic::error(message).at(locked.place.clone()).help(self.cure());
-                    let found = format!("the module is sha256:{} and has {} bytes", fetched.sha256, fetched.size);
-                    problems.push(problem.label(found));
+    /// Reports files that are not those that were locked. A local file that is the locked one is checked again when it is loaded.
+    pub fn verify(&self, entries: &mut [ResolvedEntry]) -> Vec<Diagnostic> {
+        entries.iter_mut().filter_map(|entry| self.verify_entry(entry)).collect()
+    }
+
+    fn verify_entry(&self, entry: &mut ResolvedEntry) -> Option<Diagnostic> {
+        let module = &entry.config.module;
+        let locked = self.find(module)?;
+        match &mut entry.file {
+            ModuleFile::Fetched(fetched) if (&fetched.sha256, fetched.size) != (&locked.module, locked.size) => {
+                let message = format!("the lock file contradicts itself about `{module}`");
+                let problem = Diagnostic::error(message).at(locked.place.clone()).help(self.cure());
+                let found = format!("the module is sha256:{} and has {} bytes", fetched.sha256, fetched.size);
+                Some(problem.label(found))
+            }
+            ModuleFile::Fetched(_) => None,
+            ModuleFile::Local { path, sha256: expected } => {
+                // A file that cannot be read is reported when it is loaded.
+                let (sha256, size) = digest(path).ok()?;
+                if (&sha256, size) == (&locked.module, locked.size) {
+                    *expected = Some(sha256);
+                    return None;
                 }
-                ModuleRef::File(path) => match digest(path) {
-                    Ok((sha256, size)) if (&sha256, size) == (&locked.module, locked.size) => {
-                        let (reference, path) = (script.module.clone(), path.clone());
-                        let (manifest, arrival) = (None, Arrival::default());
-                        let fetched = Fetched { reference, path, sha256, size, manifest, arrival };
-                        script.module = ModuleRef::Fetched(Box::new(fetched));
-                    }
-                    Ok((sha256, size)) => {
-                        let message = format!("`{}` is not what the lock file says", script.module);
-                        let problem = self.problem(message).at(script.origin.at(Key::Module));
-                        problems.push(problem.label(format!("its SHA-256 is `{sha256}`, and it has {size} bytes")));
-                    }
-                    // Whoever reads it next says so.
-                    Err(_) => {}
-                },
-                _ => {}
+                let message = format!("`{module}` is not what the lock file says");
+                let problem = self.problem(message).at(entry.config.origin.at(Key::Module));
+                Some(problem.label(format!("its SHA-256 is `{sha256}`, and it has {size} bytes")))
             }
         }
-        problems
     }
 }
 
-/// What the modules of `scripts` are, after they have been fetched.
-pub(super) fn take(scripts: &[EntryConfig]) -> Result<Lock, Box<Diagnostic>> {
+/// The lock file for the modules of a configuration as they are now.
+pub(super) fn of(resolved: &Resolved) -> Result<Lock, Box<Diagnostic>> {
     let mut modules = Vec::new();
-    for script in scripts {
-        let (reference, server) = key(&script.module);
-        let (manifest, (module, size)) = match &script.module {
-            ModuleRef::Fetched(fetched) => (fetched.manifest.clone(), (fetched.sha256.clone(), fetched.size)),
-            ModuleRef::File(path) => {
+    for (entry, file) in resolved.entries() {
+        let (reference, server) = key(&entry.module);
+        let (manifest, (module, size)) = match file {
+            ModuleFile::Fetched(fetched) => (fetched.manifest.clone(), (fetched.sha256.clone(), fetched.size)),
+            ModuleFile::Local { path, .. } => {
                 let unreadable = |error| {
                     let problem = Diagnostic::error(format!("cannot read `{}`", path.display()));
-                    Box::new(problem.at(script.origin.at(Key::Module)).caused_by(&error))
+                    Box::new(problem.at(entry.origin.at(Key::Module)).caused_by(&error))
                 };
                 (None, digest(path).map_err(unreadable)?)
             }
-            ModuleRef::Oci(_) | ModuleRef::Bindle { .. } => continue,
         };
         modules.push(LockedModule { reference, server, manifest, module, size, place: None });
     }

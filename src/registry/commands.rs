@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use crate::config::{Diagnostic, LARGEST_MODULE, Login, Registries};
 
-use crate::bindle;
 use crate::cache::store::Store;
 use crate::net::progress::Progress;
 use crate::registry::{LoggedIn, LoggedOut, Means, Publication, PulledModule};
@@ -22,7 +21,7 @@ pub async fn pull(
     let means = Means { registries, largest_module: LARGEST_MODULE, progress, lock: None };
     let pulling = blocking(move || match Store::open(Some(&module_cache)) {
         Ok(store) => crate::registry::pull(&references, &store, &means),
-        Err(error) => vec![Err(bindle::unusable(Some(&module_cache), &error))],
+        Err(error) => vec![Err(error.into())],
     });
     pulling.await.unwrap_or_else(|problem| vec![Err(problem)])
 }

@@ -32,14 +32,13 @@ pub(crate) mod reference;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::Arc;
 
-use crate::config::{Diagnostic, EntryConfig, Fetched, Key, Lock, ModuleRef, Registries};
-
+use crate::cache::fetched::{FetchedModule, FetchedModules};
 use crate::cache::store::Store;
+use crate::config::{Diagnostic, EntryConfig, Key, Lock, ModuleRef, Place, Registries};
 use crate::net::progress::Progress;
+use crate::parallel;
 
 pub use crate::registry::artifact::Layout;
 pub(crate) use crate::registry::artifact::WASM_CONFIG;
@@ -72,33 +71,82 @@ pub(crate) struct Means {
     pub lock: Option<Lock>,
 }
 
-/// Pulls the modules that `scripts` name in registries into `store`, and returns what is wrong. Scripts whose module cannot
-/// be had are dropped. For a thread that may block, with a runtime around it.
-pub(crate) fn complete(scripts: &mut Vec<EntryConfig>, store: &Store, means: Means) -> Vec<Diagnostic> {
-    let mut texts: Vec<_> = scripts.iter().filter_map(|script| named(script).map(str::to_owned)).collect();
+/// A module to pull, and where the configuration names it.
+struct Wanted<'a> {
+    module: &'a ModuleRef,
+    text: &'a str,
+    place: Option<Place>,
+}
+
+impl<'a> Wanted<'a> {
+    /// `None` for a module that is in no registry.
+    fn new(module: &'a ModuleRef, place: Option<Place>) -> Option<Self> {
+        match module {
+            ModuleRef::Oci(text) => Some(Self { module, text, place }),
+            ModuleRef::File(_) | ModuleRef::Bindle { .. } => None,
+        }
+    }
+}
+
+/// Pulls the modules that `entries` name in registries into `store`. For a thread that may block, with a runtime around it.
+pub(crate) fn fetch(entries: &[EntryConfig], store: &Store, means: &Means) -> FetchedModules {
+    let wanted = entries.iter().filter_map(|entry| Wanted::new(&entry.module, entry.origin.at(Key::Module)));
+    fetch_all(&wanted.collect::<Vec<_>>(), store, means)
+}
+
+/// Pulls one module that no entry names, the same way.
+pub(crate) fn fetch_one(module: &ModuleRef, store: &Store, means: &Means) -> FetchedModules {
+    fetch_all(Wanted::new(module, None).as_slice(), store, means)
+}
+
+fn fetch_all(wanted: &[Wanted<'_>], store: &Store, means: &Means) -> FetchedModules {
+    let mut fetched = FetchedModules::default();
+    let mut texts: Vec<_> = wanted.iter().map(|wanted| wanted.text.to_owned()).collect();
     texts.sort_unstable();
     texts.dedup();
     if texts.is_empty() {
-        return Vec::new();
+        return fetched;
     }
     let line = match Line::new(&means.registries) {
         Ok(line) => line,
         Err(error) => {
-            scripts.retain(|script| named(script).is_none());
-            return vec![no_line(&error)];
+            fetched.problems.push(no_line(&error));
+            return fetched;
         }
     };
-    let outcomes = pull_all(
-        &Pull { store, line: &line, most: means.largest_module, progress: &*means.progress },
-        &texts,
-        means.lock.as_ref(),
-    );
-    let mut problems = Vec::new();
-    scripts.retain_mut(|script| place(script, &outcomes, &mut problems));
+    let pull = Pull { store, line: &line, most: means.largest_module, progress: &*means.progress };
+    let outcomes = pull_all(&pull, &texts, means.lock.as_ref());
+    for wanted in wanted {
+        if let Some(outcome) = outcomes.get(wanted.text) {
+            add(&mut fetched, wanted, outcome);
+        }
+    }
     for pulled in outcomes.values().flatten() {
         store.hold(&pulled.path);
     }
-    problems
+    fetched
+}
+
+/// Adds a module, or what is wrong with it.
+fn add(fetched: &mut FetchedModules, wanted: &Wanted<'_>, outcome: &Result<Pulled, PullError>) {
+    let (module, at) = (wanted.module, wanted.place.clone());
+    match outcome {
+        Ok(Pulled { path, manifest, layer, arrival, outdated }) => {
+            if let Some(error) = outdated {
+                let message = format!("serving `{module}` as it was when the registry last answered");
+                fetched.problems.push(Diagnostic::warning(message).at(at).caused_by(error));
+            }
+            let pulled = FetchedModule {
+                path: path.clone(),
+                sha256: layer.sha256.clone(),
+                size: layer.size,
+                manifest: Some(manifest.clone()),
+                arrival: *arrival,
+            };
+            fetched.by_reference.insert(module.clone(), pulled);
+        }
+        Err(error) => fetched.problems.push(not_pulled(&module.to_string(), error).at(at)),
+    }
 }
 
 /// The artifact that a text names; the one it named when it was locked, if it was.
@@ -111,54 +159,10 @@ fn meant(text: &str, lock: Option<&Lock>) -> Result<Reference, PullError> {
     })
 }
 
-/// The reference of a script's module, if that is in a registry.
-fn named(script: &EntryConfig) -> Option<&str> {
-    match &script.module {
-        ModuleRef::Oci(text) => Some(text),
-        _ => None,
-    }
-}
-
 fn pull_all(pull: &Pull<'_>, texts: &[String], lock: Option<&Lock>) -> Outcomes {
-    let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(Outcomes::new()));
-    thread::scope(|scope| {
-        for _ in 0..SIDE_BY_SIDE.min(texts.len()) {
-            scope.spawn(|| {
-                while let Some(text) = texts.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let outcome = meant(text, lock).and_then(|reference| pull.pull(&reference));
-                    outcomes.lock().unwrap_or_else(PoisonError::into_inner).insert(text.clone(), outcome);
-                }
-            });
-        }
-    });
-    outcomes.into_inner().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Lets a script name the file that its module has become; whether there is one.
-fn place(script: &mut EntryConfig, outcomes: &Outcomes, problems: &mut Vec<Diagnostic>) -> bool {
-    let Some(outcome) = named(script).and_then(|text| outcomes.get(text)) else { return true };
-    let at = script.origin.at(Key::Module);
-    match outcome {
-        Ok(Pulled { path, manifest, layer, arrival, outdated }) => {
-            if let Some(error) = outdated {
-                let message = format!("serving `{}` as it was when the registry last answered", script.module);
-                problems.push(Diagnostic::warning(message).at(at).caused_by(error));
-            }
-            script.module = ModuleRef::Fetched(Box::new(Fetched {
-                reference: script.module.clone(),
-                path: path.clone(),
-                sha256: layer.sha256.clone(),
-                size: layer.size,
-                manifest: Some(manifest.clone()),
-                arrival: *arrival,
-            }));
-            true
-        }
-        Err(error) => {
-            problems.push(not_pulled(&script.module.to_string(), error).at(at));
-            false
-        }
-    }
+    let pulled =
+        parallel::map(texts, SIDE_BY_SIDE, |text| meant(text, lock).and_then(|reference| pull.pull(&reference)));
+    texts.iter().cloned().zip(pulled).collect()
 }
 
 /// A module that was pulled for a command.

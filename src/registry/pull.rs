@@ -11,9 +11,10 @@ use std::time::Instant;
 
 use crate::cache;
 use crate::cache::disk::sha256;
+use crate::cache::fetched::Arrival;
 use crate::cache::store::{Store, StoreError};
 use crate::cache::{NOTES, Note};
-use crate::config::{Arrival, Sha256};
+use crate::config::Sha256;
 use crate::format::sha256_hex;
 use crate::net::progress::{Counted, Progress};
 

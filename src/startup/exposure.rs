@@ -5,7 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{CompilationCache, Config, Diagnostic, EntryConfig, ModuleRef, Preparation};
+use crate::config::{CompilationCache, Config, Diagnostic, EntryConfig, Preparation};
+use crate::fetch::ModuleFile;
 
 use crate::startup::refusal::LoadError;
 
@@ -25,14 +26,11 @@ pub(super) fn keep(config: &Config, problems: &mut Vec<Diagnostic>) -> Option<Co
 }
 
 /// Whether the module of `script` can be trusted as far as guests go.
-pub(super) fn check(config: &Config, script: &EntryConfig) -> Result<(), LoadError> {
-    let path = match &script.module {
-        _ if script.preparation != Preparation::Precompiled => return Ok(()),
-        ModuleRef::File(path) => path,
-        ModuleRef::Fetched(fetched) => &fetched.path,
-        ModuleRef::Oci(_) | ModuleRef::Bindle { .. } => return Ok(()),
-    };
-    match writable_above(config, path) {
+pub(super) fn check(config: &Config, script: &EntryConfig, file: &ModuleFile) -> Result<(), LoadError> {
+    if script.preparation != Preparation::Precompiled {
+        return Ok(());
+    }
+    match writable_above(config, file.path()) {
         Some(volume) => Err(LoadError::Exposed { volume }),
         None => Ok(()),
     }

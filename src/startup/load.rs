@@ -7,14 +7,14 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::hash::Hash;
 use std::io::Read;
-use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::config::{Arrival, EntryConfig, ModuleRef, Preparation, Sha256};
+use crate::config::{EntryConfig, ModuleRef, Preparation};
+use crate::fetch::{Arrival, ModuleFile};
 use crate::format::sha256_hex;
+use crate::parallel;
 use crate::runtime::{CodeOrigin, Program, Runtime, TrustedCode, is_precompiled};
 
 use crate::startup::refusal::LoadError;
@@ -24,13 +24,33 @@ type Loaded = Result<Program, LoadError>;
 /// Where a module is, and what has to happen to it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Wanted {
+    /// As the configuration names it.
     module: ModuleRef,
+    file: ModuleFile,
     preparation: Preparation,
 }
 
-impl From<&EntryConfig> for Wanted {
-    fn from(script: &EntryConfig) -> Self {
-        Self { module: script.module.clone(), preparation: script.preparation }
+impl From<(&EntryConfig, &ModuleFile)> for Wanted {
+    fn from((script, file): (&EntryConfig, &ModuleFile)) -> Self {
+        Self { module: script.module.clone(), file: file.clone(), preparation: script.preparation }
+    }
+}
+
+impl Wanted {
+    fn check(&self, digest: &str) -> Result<(), LoadError> {
+        match self.file.sha256().is_none_or(|expected| expected.as_str() == digest) {
+            true => Ok(()),
+            false => Err(LoadError::Changed),
+        }
+    }
+
+    /// Where the file is from, for the log.
+    fn origin(&self) -> &'static str {
+        match self.file.arrival() {
+            None => "file",
+            Some(Arrival { is_new: true, .. }) => "fetched",
+            Some(Arrival { is_new: false, .. }) => "cache",
+        }
     }
 }
 
@@ -44,22 +64,10 @@ pub(super) fn programs(runtime: &Runtime, wanted: &[Wanted], size_limit: u64) ->
         by_content: Mutex::default(),
         tally: Mutex::default(),
     };
-    let next = AtomicUsize::new(0);
-    let slots: Vec<OnceLock<Loaded>> = wanted.iter().map(|_| OnceLock::new()).collect();
-    thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, usize::from).min(wanted.len()) {
-            scope.spawn(|| {
-                while let Some((wanted, slot)) = {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    wanted.get(index).zip(slots.get(index))
-                } {
-                    slot.get_or_init(|| loader.load(wanted));
-                }
-            });
-        }
-    });
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let programs = parallel::map(wanted, threads, |wanted| loader.load(wanted));
     loader.log_total(started.elapsed());
-    slots.into_iter().map(|slot| slot.into_inner().unwrap_or(Err(LoadError::NotFetched))).collect()
+    programs
 }
 
 /// What it took to load the modules of a start.
@@ -68,44 +76,6 @@ struct Tally {
     modules: usize,
     fetched: usize,
     compiled: usize,
-}
-
-/// A file to load, and what is known about it.
-struct Source<'a> {
-    path: &'a Path,
-    /// What it has to hold, if that is known.
-    sha256: Option<&'a Sha256>,
-    /// How it came here, if it stood elsewhere.
-    arrival: Option<Arrival>,
-}
-
-impl<'a> Source<'a> {
-    fn of(reference: &'a ModuleRef) -> Option<Self> {
-        match reference {
-            ModuleRef::File(path) => Some(Self { path, sha256: None, arrival: None }),
-            ModuleRef::Fetched(fetched) => Some(Self {
-                path: &fetched.path,
-                sha256: Some(&fetched.sha256),
-                arrival: (!matches!(fetched.reference, ModuleRef::File(_))).then_some(fetched.arrival),
-            }),
-            ModuleRef::Oci(_) | ModuleRef::Bindle { .. } => None,
-        }
-    }
-
-    fn check(&self, digest: &str) -> Result<(), LoadError> {
-        match self.sha256.is_none_or(|expected| expected.as_str() == digest) {
-            true => Ok(()),
-            false => Err(LoadError::Changed),
-        }
-    }
-
-    fn from(&self) -> &'static str {
-        match self.arrival {
-            None => "file",
-            Some(Arrival { is_new: true, .. }) => "fetched",
-            Some(Arrival { is_new: false, .. }) => "cache",
-        }
-    }
 }
 
 /// A program, and what the log says of it.
@@ -150,20 +120,19 @@ impl Loader<'_> {
     }
 
     fn read_and_make(&self, wanted: &Wanted) -> Loaded {
-        let Some(source) = Source::of(&wanted.module) else { return Err(LoadError::NotFetched) };
-        let file = File::open(source.path).map_err(|error| LoadError::Read(Arc::new(error)))?;
+        let file = File::open(wanted.file.path()).map_err(|error| LoadError::Read(Arc::new(error)))?;
         let (content, made) = match wanted.preparation {
-            Preparation::Precompiled => self.trust(&source, file)?,
-            Preparation::Compile | Preparation::Preinitialize => self.make(wanted, &source, file)?,
+            Preparation::Precompiled => self.trust(wanted, file)?,
+            Preparation::Compile | Preparation::Preinitialize => self.make(wanted, file)?,
         };
-        self.log(&wanted.module, &source, (&content, &made));
+        self.log(wanted, &content, &made);
         Ok(made.program)
     }
 
-    fn make(&self, wanted: &Wanted, source: &Source<'_>, file: File) -> Result<(Content, Made), LoadError> {
+    fn make(&self, wanted: &Wanted, file: File) -> Result<(Content, Made), LoadError> {
         let bytes = self.read(file)?;
         let content = Content::of(&bytes);
-        source.check(&content.digest)?;
+        wanted.check(&content.digest)?;
         if is_precompiled(&bytes) {
             return Err(LoadError::Precompiled);
         }
@@ -218,11 +187,11 @@ impl Loader<'_> {
         Ok((compiled.program, compiled.code))
     }
 
-    fn trust(&self, source: &Source<'_>, file: File) -> Result<(Content, Made), LoadError> {
+    fn trust(&self, wanted: &Wanted, file: File) -> Result<(Content, Made), LoadError> {
         let code = TrustedCode::read(file, self.size_limit).map_err(|error| LoadError::Untrusted(Arc::new(error)))?;
         self.not_too_large(code.bytes())?;
         let content = Content::of(code.bytes());
-        source.check(&content.digest)?;
+        wanted.check(&content.digest)?;
         if !is_precompiled(code.bytes()) {
             return Err(LoadError::NotPrecompiled);
         }
@@ -249,10 +218,11 @@ impl Loader<'_> {
         }
     }
 
-    fn log(&self, reference: &ModuleRef, source: &Source<'_>, (content, made): (&Content, &Made)) {
-        let (module, from, digest) = (reference.to_string(), source.from(), format!("sha256:{}", content.digest));
+    fn log(&self, wanted: &Wanted, content: &Content, made: &Made) {
+        let (module, from) = (wanted.module.to_string(), wanted.origin());
+        let digest = format!("sha256:{}", content.digest);
         let (bytes, code, took) = (content.length, word(made.code), made.took);
-        match source.arrival {
+        match wanted.file.arrival() {
             Some(Arrival { took: arrived, .. }) => {
                 tracing::info!(module, from, fetch = ?arrived, bytes, digest, code, ?took, "loaded");
             }
@@ -284,7 +254,7 @@ fn word(code: Option<CodeOrigin>) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::Fetched;
+    use crate::fetch::FetchedModule;
     use crate::runtime::EngineConfig;
     use crate::startup::load::*;
 
@@ -300,15 +270,15 @@ mod tests {
         let bytes = b"(module (func (export \"_start\")))";
         std::fs::write(&path, bytes).expect("writable");
         for (sha256, is_loaded) in [(sha256_hex(bytes), true), ("0".repeat(64), false)] {
-            let fetched = ModuleRef::Fetched(Box::new(Fetched {
-                reference: ModuleRef::Oci("h/app:1".to_owned()),
+            let file = ModuleFile::Fetched(FetchedModule {
                 path: path.clone(),
                 sha256: sha256.parse().expect("a digest"),
                 size: bytes.len() as u64,
                 manifest: None,
                 arrival: Arrival::default(),
-            }));
-            let wanted = Wanted { module: fetched, preparation: Preparation::Compile };
+            });
+            let module = ModuleRef::Oci("h/app:1".to_owned());
+            let wanted = Wanted { module, file, preparation: Preparation::Compile };
             let loaded = programs(&runtime(), &[wanted], 1 << 20);
             match &loaded[..] {
                 [Ok(_)] => assert!(is_loaded),

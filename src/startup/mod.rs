@@ -17,6 +17,7 @@ use std::path::PathBuf;
 
 use crate::cgi::Endpoint;
 use crate::config::{Config, Diagnostic};
+use crate::fetch::Resolved;
 use crate::gateway::Gateway;
 use crate::net::tls::TrustError;
 use crate::observe::{AccessLog, LogWriter};
@@ -50,13 +51,13 @@ pub enum Error {
 
 /// Makes the gateway. What is wrong with the configuration's entries is added to `problems`; if an error is among them,
 /// the gateway is not complete and must not serve.
-pub async fn load(config: &Config, log: &LogWriter, problems: &mut Vec<Diagnostic>) -> Result<Gateway, Error> {
-    if let Some(bindle) = &config.bindle {
-        let problem = Diagnostic::error(format!("bindle `{}` has not been fetched", bindle.id));
-        problems.push(problem.help("call `fetch::complete` between `Config::load` and `startup::load`"));
-    }
+///
+/// When it returns, other processes may prune what the gateway does not use from the module cache.
+pub async fn load(resolved: &mut Resolved, log: &LogWriter, problems: &mut Vec<Diagnostic>) -> Result<Gateway, Error> {
+    let _startup = resolved.take_startup_lock();
+    let (resolved, config) = (&*resolved, resolved.config());
     let engine = EngineConfig { cache: exposure::keep(config, problems), ..engine_config(config) };
-    let wanted: Vec<_> = config.entries.iter().map(load::Wanted::from).collect();
+    let wanted: Vec<_> = resolved.entries().map(load::Wanted::from).collect();
     let size_limit = config.limits.module_size;
     let compiling = tokio::task::spawn_blocking(move || {
         let runtime = Runtime::new(&engine)?;
@@ -64,9 +65,9 @@ pub async fn load(config: &Config, log: &LogWriter, problems: &mut Vec<Diagnosti
     });
     let programs = compiling.await.map_err(|_| Error::Compiling)??;
     let mut mounting = Mounting::new(config, log, problems)?;
-    for (script, program) in config.entries.iter().zip(programs) {
-        match program.and_then(|program| exposure::check(config, script).map(|()| program)) {
-            Ok(program) => mounting.mount(script, &program).await,
+    for ((script, file), program) in resolved.entries().zip(programs) {
+        match program.and_then(|program| exposure::check(config, script, file).map(|()| program)) {
+            Ok(program) => mounting.mount(script, file, &program).await,
             Err(error) => mounting.refuse(script, &error),
         }
     }

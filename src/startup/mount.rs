@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 
 use crate::cgi::RouteVariables;
 use crate::config::{AllowedHosts, Config, Diagnostic, EntryConfig, Key, LogFormat};
+use crate::fetch::ModuleFile;
 use crate::gateway::{GuestRoute, ModulePlaces, Target};
 use crate::observe::{GuestLog, LogDirectory, LogWriter, RouteName};
 use crate::outbound;
@@ -73,7 +74,7 @@ impl<'a> Mounting<'a> {
     }
 
     /// Mounts an entry.
-    pub async fn mount(&mut self, script: &'a EntryConfig, program: &Program) {
+    pub async fn mount(&mut self, script: &'a EntryConfig, file: &ModuleFile, program: &Program) {
         self.warn_about_cgi(script, program);
         let Some(volumes) = self.open_volumes(script) else { return };
         let places = ModulePlaces::new(script.limits.concurrency);
@@ -82,7 +83,7 @@ impl<'a> Mounting<'a> {
         let given = Given { volumes, outbound: self.outbound(script), environment };
         let Some(grants) = self.grants(script, &own, &given) else { return };
         let discovery = Grants { volumes: Volumes::default(), outbound: None, ..grants.clone() };
-        let discovered = match self.declared.sub_routes(Wanted::from(script), program, discovery).await {
+        let discovered = match self.declared.sub_routes(Wanted::from((script, file)), program, discovery).await {
             Ok(discovered) => discovered.inspect(|list| self.warn_about_empty(script, list)).unwrap_or_default(),
             Err(error) => {
                 self.problems.push(discovery_failed(script, &error));

@@ -44,9 +44,6 @@ pub(super) enum LoadError {
     /// It cannot be initialised.
     #[error("cannot preinitialize the module")]
     Preinitialize(#[source] Arc<PreinitializeError>),
-    /// It stands elsewhere, and nobody has made it a file: `fetch::complete` comes before `startup::load`.
-    #[error("the module has not been fetched")]
-    NotFetched,
 }
 
 impl LoadError {

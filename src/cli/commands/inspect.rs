@@ -90,7 +90,7 @@ impl Report {
         });
         let artifact = self.artifact.as_ref().map(|artifact| {
             let manifest = artifact.module.manifest.as_ref().map(|digest| format!("sha256:{digest}"));
-            json!({ "reference": artifact.module.reference.to_string(), "manifest": manifest, "layout": artifact.layout })
+            json!({ "reference": artifact.reference, "manifest": manifest, "layout": artifact.layout })
         });
         json!({
             "module": self.what,

@@ -27,8 +27,8 @@ impl Lock {
         options.registries = self.registries;
         options.server_environment = self.server_environment;
         options.lock = LockFile::Ignored;
-        let (mut config, mut problems) = Config::load(&options);
-        let lock = fetch::resolve(&mut config, &mut problems, Bars::on_stderr().shared()).await;
+        let (config, mut problems) = Config::load(&options);
+        let lock = fetch::make_lock(config, &mut problems, Bars::on_stderr().shared()).await;
         print_problems(&problems);
         let Some(lock) = lock else { return Ok(ExitCode::FAILURE) };
         let path = self.config.with_file_name(LOCK_FILE);

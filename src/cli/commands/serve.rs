@@ -37,16 +37,13 @@ pub fn run_to_end(options: &Options) -> anyhow::Result<ExitCode> {
 
 async fn run(options: &Options, log: &LogWriter, bars: &Bars) -> anyhow::Result<ExitCode> {
     let (mut config, mut problems) = Config::load(options);
-    // The files of a bindle are there as long as this is: until the server stops.
-    let store = fetch::complete(&mut config, &mut problems, bars.shared()).await;
     if options.check {
         // Looking must not leave anything behind.
         config.log.dir = None;
     }
-    let gateway = startup::load(&config, log, &mut problems).await;
-    if let Some(store) = &store {
-        store.settle();
-    }
+    // The files of modules are there as long as this is: until the server stops.
+    let mut resolved = fetch::complete(config, &mut problems, bars.shared()).await;
+    let gateway = startup::load(&mut resolved, log, &mut problems).await;
     log.flush();
     print_problems(&problems);
     if problems.iter().any(Diagnostic::is_error) {
@@ -57,7 +54,7 @@ async fn run(options: &Options, log: &LogWriter, bars: &Bars) -> anyhow::Result<
         print_routes(&gateway)?;
         return Ok(ExitCode::SUCCESS);
     }
-    serve(&config, gateway).await?;
+    serve(resolved.config(), gateway).await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -31,7 +31,7 @@ use crate::config::invoice::parcel::{Described, spelled};
 use crate::config::manifest::syntax;
 use crate::config::reader::file;
 use crate::config::reader::values::{Report, ValueError, array, boolean, string, table};
-use crate::config::{BindleLocation, Diagnostic, EntryConfig, ModuleRef, SourceFile, Volume};
+use crate::config::{BindleLocation, Diagnostic, EntryConfig, SourceFile, Volume};
 
 /// No invoice is larger than this many bytes: more than ten thousand parcels fit.
 pub const LARGEST_INVOICE: u64 = 4 << 20;
@@ -72,10 +72,10 @@ pub struct BindleEntry {
 }
 
 impl BindleEntry {
-    /// The script, its program being `module` and its root directory, if it has files, `view`.
-    pub fn with_files(self, module: ModuleRef, view: Option<PathBuf>) -> EntryConfig {
+    /// The entry whose guests see the directory `view`, if there are files, as `/`.
+    pub fn with_files(self, view: Option<PathBuf>) -> EntryConfig {
         let root = view.map(|host_path| Volume { guest_path: "/".to_owned(), host_path, read_only: true });
-        EntryConfig { module, volumes: root.into_iter().collect(), ..self.settings }
+        EntryConfig { volumes: root.into_iter().collect(), ..self.settings }
     }
 }
 

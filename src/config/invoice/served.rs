@@ -1,6 +1,5 @@
 //! Which parcels are scripts, and what are they given? Asked by the parent, when all parcels are read.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::entry;
@@ -80,8 +79,8 @@ fn settings(described: &Described<'_>, route: &Written<'_>, asked: &BindleConfig
     }
     let text = |written: &Option<Written<'_>>| written.as_ref().map(|(text, _)| (*text).to_owned());
     let route = entry::route(route.0, route.1.clone(), report);
-    // The file is not known yet: `with_files` sets it.
-    let defaults = EntryConfig::new(origin, route, ModuleRef::File(PathBuf::new()));
+    let module = ModuleRef::Bindle { id: format!("{}#{}", asked.id, described.parcel.name), server: None };
+    let defaults = EntryConfig::new(origin, route, module);
     EntryConfig {
         entrypoint: text(&wagi.entrypoint).unwrap_or(defaults.entrypoint),
         argv: text(&wagi.argv),

@@ -50,7 +50,7 @@ fn seen(parcels: &[String]) -> Vec<(String, Vec<String>)> {
     assert_eq!(problems, []);
     let of = |script: BindleEntry| {
         let names = script.assets.iter().map(|asset| asset.name.clone()).collect();
-        (script.with_files(ModuleRef::File("m".into()), None).route.to_string(), names)
+        (script.with_files(None).route.to_string(), names)
     };
     scripts.into_iter().map(of).collect()
 }
@@ -69,9 +69,9 @@ fn a_program_gets_what_its_features_say() {
     let script = scripts.into_iter().next().expect("one script");
     assert_eq!((script.module.name.as_str(), script.module.size), ("x.wasm", 3));
     assert_eq!(script.module.sha256.as_str(), "a".repeat(64));
-    let config = script.with_files(ModuleRef::File("cache/m".into()), Some("cache/v".into()));
+    let config = script.with_files(Some("cache/v".into()));
     assert_eq!(config.route.to_string(), "/x/...");
-    assert_eq!(config.module, ModuleRef::File("cache/m".into()));
+    assert_eq!(config.module.to_string(), "bindle:a/b/1.0.0#x.wasm");
     assert_eq!((config.entrypoint.as_str(), config.argv.as_deref()), ("run", Some("${ARGS}")));
     assert_eq!(config.environment, [("A".to_owned(), "hunter2".to_owned())]);
     assert_eq!(format!("{:?}", config.allowed_hosts), "Only([\"a.example\", \"b.example\"])");

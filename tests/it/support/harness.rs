@@ -12,9 +12,10 @@ use tempfile::TempDir;
 
 use wagi::Gateway;
 use wagi::config::{Config, Options, Source};
+use wagi::fetch::Silent;
 use wagi::observe::LogWriter;
 use wagi::server::Peer;
-use wagi::startup;
+use wagi::{fetch, startup};
 
 /// A gateway to be made.
 pub struct Test {
@@ -140,7 +141,8 @@ impl Test {
         let log = Log::default();
         let lines = LogWriter::spawn(log.clone()).expect("a thread can be started");
         let (config, mut problems) = Config::load(&self.options);
-        let gateway = startup::load(&config, &lines, &mut problems).await.expect("an engine");
+        let mut resolved = fetch::complete(config, &mut problems, Arc::new(Silent)).await;
+        let gateway = startup::load(&mut resolved, &lines, &mut problems).await.expect("an engine");
         let failed = problems.iter().any(|problem| problem.is_error());
         let report: String = problems.iter().map(|problem| problem.render(false) + "\n").collect();
         let running = Running { gateway, log, lines, _directory: self.directory };

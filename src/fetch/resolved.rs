@@ -1,0 +1,112 @@
+//! What is a configuration in which every module is a file?
+
+use std::path::{Path, PathBuf};
+
+use crate::bindle::BindleModule;
+use crate::cache::Hold;
+use crate::cache::fetched::{Arrival, FetchedModule, FetchedModules};
+use crate::cache::store::Store;
+use crate::config::{Config, EntryConfig, ModuleRef, Sha256};
+
+/// A configuration in which every module is a file of this machine. Made by [`complete`](crate::fetch::complete).
+///
+/// Keep it as long as the gateway: the files of a temporary module cache are removed when it is dropped, and other processes
+/// may then prune the files of a shared one.
+#[derive(Debug)]
+#[must_use = "dropping it may remove the files of its modules"]
+pub struct Resolved {
+    config: Config,
+    /// The module of each entry of `config`, in the same order.
+    files: Vec<ModuleFile>,
+    store: Option<Store>,
+}
+
+/// An entry whose module is a file.
+#[derive(Debug)]
+pub(super) struct ResolvedEntry {
+    pub config: EntryConfig,
+    pub file: ModuleFile,
+}
+
+impl From<BindleModule> for ResolvedEntry {
+    fn from(module: BindleModule) -> Self {
+        Self { config: module.entry, file: ModuleFile::Fetched(module.module) }
+    }
+}
+
+/// The file that a module is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ModuleFile {
+    /// A file that the configuration names.
+    Local {
+        /// Its path.
+        path: PathBuf,
+        /// Its digest, if the lock file says it.
+        sha256: Option<Sha256>,
+    },
+    /// A file of the module cache.
+    Fetched(FetchedModule),
+}
+
+impl Resolved {
+    pub(super) fn new(config: Config, entries: Vec<ResolvedEntry>, store: Option<Store>) -> Self {
+        let (entries, files) = entries.into_iter().map(|entry| (entry.config, entry.file)).unzip();
+        Self { config: Config { entries, ..config }, files, store }
+    }
+
+    /// The configuration. Its entries are those whose modules are files.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The entries of the configuration, each with the file of its module.
+    pub fn entries(&self) -> impl Iterator<Item = (&EntryConfig, &ModuleFile)> {
+        self.config.entries.iter().zip(&self.files)
+    }
+
+    /// The lock that keeps other processes from pruning the module cache. It is to be dropped when every file has been read that
+    /// is read only once.
+    pub(crate) fn take_startup_lock(&mut self) -> Option<Hold> {
+        self.store.as_mut()?.take_startup_lock()
+    }
+}
+
+impl ModuleFile {
+    /// The path of the file.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Local { path, .. } => path,
+            Self::Fetched(module) => &module.path,
+        }
+    }
+
+    /// The digest that the file must have, if it is known.
+    pub fn sha256(&self) -> Option<&Sha256> {
+        match self {
+            Self::Local { sha256, .. } => sha256.as_ref(),
+            Self::Fetched(module) => Some(&module.sha256),
+        }
+    }
+
+    /// How the file came into the module cache, if it is there.
+    pub fn arrival(&self) -> Option<Arrival> {
+        match self {
+            Self::Local { .. } => None,
+            Self::Fetched(module) => Some(module.arrival),
+        }
+    }
+}
+
+/// The entries with the files of their modules, without those whose module was not fetched.
+pub(super) fn with_files(entries: Vec<EntryConfig>, fetched: &FetchedModules) -> Vec<ResolvedEntry> {
+    let with_file = |config: EntryConfig| {
+        let file = match &config.module {
+            ModuleRef::File(path) => ModuleFile::Local { path: path.clone(), sha256: None },
+            reference @ (ModuleRef::Oci(_) | ModuleRef::Bindle { .. }) => {
+                ModuleFile::Fetched(fetched.by_reference.get(reference)?.clone())
+            }
+        };
+        Some(ResolvedEntry { config, file })
+    };
+    entries.into_iter().filter_map(with_file).collect()
+}
