@@ -16,6 +16,7 @@ mod docs; // commands of pages for users
 mod endings; // limits, and how a guest that reaches one ends
 mod environment; // meta-variables as a guest reads them
 mod files; // volumes, and that nothing leads out of them
+mod frozen; // every string that is promised to the letter
 mod guides; // programs that docs show
 mod hostile; // answers and requests meant to do harm
 mod imports; // what guests import and export, and what they get for it

@@ -1,0 +1,57 @@
+//! What programs see of a request, and what wagi answers by itself.
+
+use super::{are_the_same, fits, promised};
+use crate::support::guest::{component, probe};
+use crate::support::http1::{Answer, Connection};
+use crate::support::site::Site;
+
+#[test]
+fn variables_of_a_request_are_as_promised() {
+    let wagi = Site::new().module("/probe/...", &probe(), "").start(&[]);
+    let mut connection = Connection::open(wagi.address());
+    connection.send("GET /probe/env?a=b HTTP/1.1\r\nHost: example.com:81\r\n\r\n");
+    let text = connection.answer().text();
+    are_the_same("variables", &promised(&["programs", "variables"]), text.lines().map(str::to_owned));
+}
+
+#[test]
+fn fields_for_components_are_as_promised() {
+    let wagi = Site::new().module("/http/...", &component("http-probe.wasm"), "").start(&[]);
+    let text = Connection::open(wagi.address()).get("/http/request").text();
+    // The first line is the request itself.
+    are_the_same("fields", &promised(&["programs", "fields"]), text.lines().skip(1).map(str::to_owned));
+}
+
+/// Status and fields, in the order of the alphabet.
+fn shown(answer: &Answer) -> Vec<String> {
+    let mut fields: Vec<String> = answer.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    fields.sort();
+    fields.insert(0, answer.status.to_string());
+    fields
+}
+
+#[track_caller]
+fn is_as_promised(name: &str, answer: &Answer) {
+    let (promised, shown) = (promised(&["responses", name]), shown(answer));
+    let is_kept = promised.len() == shown.len() && promised.iter().zip(&shown).all(|(kept, field)| fits(kept, field));
+    assert!(is_kept, "{name} is promised to be {promised:#?} and is {shown:#?}");
+}
+
+#[test]
+fn responses_of_wagi_s_own_are_as_promised() {
+    let wagi =
+        Site::new().top("[limits]\nqueue = 0").module("/one/...", &probe(), "limits = { concurrency = 1 }").start(&[]);
+    let answer = |request: &str| {
+        let mut connection = Connection::open(wagi.address());
+        connection.send(request);
+        connection.answer()
+    };
+    let get = |target: &str| answer(&format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    is_as_promised("health", &get("/healthz"));
+    is_as_promised("no_route", &get("/missing"));
+    is_as_promised("method_not_served", &answer("TRACE / HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    let mut holding = Connection::open(wagi.address());
+    holding.send("GET /one/sleep?60000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(holding.head().status, 200);
+    is_as_promised("busy", &get("/one/args"));
+}
