@@ -1,11 +1,11 @@
 //! The example that keeps its files in Azure Blob Storage, against Azurite, the emulator of those who make the storage.
 
-use std::io::{BufRead, BufReader, ErrorKind, Lines};
+use std::io::{BufRead, BufReader, Lines};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use crate::readme::curl_lines_answer_as_printed;
-use crate::support::guest::built_now;
+use crate::support::guest::built_from_source;
 use crate::support::http1::Connection;
 use crate::support::process::{self, Wagi};
 
@@ -25,29 +25,22 @@ impl Drop for Azurite {
 }
 
 impl Azurite {
-    /// `None` where it is not installed.
-    fn start() -> Option<Self> {
+    fn start() -> Self {
         let mut command = Command::new("azurite-blob");
         command.args(["--inMemoryPersistence", "--disableTelemetry", "--silent", "--blobPort", "0"]);
-        let mut child = match command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn() {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                assert!(std::env::var_os("CI").is_none(), "azurite-blob is not in PATH");
-                eprintln!("note: no blob is stored: azurite-blob is not in PATH (npm install azurite)");
-                return None;
-            }
-            child => child.expect("Azurite can be started"),
-        };
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        let mut child = child.expect("azurite-blob has to be in PATH (npm install azurite)");
         let mut said = BufReader::new(child.stdout.take().expect("it is piped")).lines();
         let lines = said.by_ref().map_while(Result::ok);
         let mut ports = lines.filter_map(|line| line.split_once("listens on http://127.0.0.1:")?.1.parse().ok());
         let port = ports.next().expect("Azurite says where it listens");
-        Some(Self { child, port, _said: said })
+        Self { child, port, _said: said }
     }
 }
 
 /// The example as its `modules.toml` has it, but for the file of the program, the emulator's port, and more changes.
-fn example(azurite: &Azurite, changes: &[(&str, &str)]) -> Option<Wagi> {
-    let program = built_now("azure-blob.wasm")?.canonicalize().expect("it is there");
+fn example(azurite: &Azurite, changes: &[(&str, &str)]) -> Wagi {
+    let program = built_from_source("azure-blob.wasm").canonicalize().expect("it is there");
     let port = format!("http://127.0.0.1:{}/", azurite.port);
     let given = [
         ("target/wasm32-wasip1/release/azure-blob.wasm", program.to_str().expect("a path in UTF-8")),
@@ -62,7 +55,7 @@ fn example(azurite: &Azurite, changes: &[(&str, &str)]) -> Option<Wagi> {
     std::fs::write(directory.path().join("modules.toml"), manifest).expect("writable");
     let mut command = process::command(directory.path());
     command.args(["-c", "modules.toml", "-l", "127.0.0.1:0"]);
-    Some(Wagi::spawn(&mut command).keeping(directory))
+    Wagi::spawn(&mut command).keeping(directory)
 }
 
 /// A file of the example.
@@ -82,9 +75,10 @@ fn put(connection: &mut Connection, path: &str, kind: &str, body: &[u8]) -> (u16
 }
 
 #[test]
+#[ignore = "needs azurite-blob; WAGI_GUESTS_DIR: azure"]
 fn blobs_are_stored_listed_and_read() {
-    let Some(azurite) = Azurite::start() else { return };
-    let Some(wagi) = example(&azurite, &[]) else { return };
+    let azurite = Azurite::start();
+    let wagi = example(&azurite, &[]);
     let mut connection = Connection::open(wagi.address());
     assert_eq!(connection.get("/blobs/").status, 404, "there is no container yet");
     let bytes: Vec<u8> = (0..200_000_u32).map(|number| number.to_le_bytes()[0] ^ number.to_le_bytes()[1]).collect();
@@ -102,16 +96,18 @@ fn blobs_are_stored_listed_and_read() {
 }
 
 #[test]
+#[ignore = "needs azurite-blob; WAGI_GUESTS_DIR: azure"]
 fn the_readme_of_the_example_answers_as_printed() {
-    let Some(azurite) = Azurite::start() else { return };
-    let Some(wagi) = example(&azurite, &[]) else { return };
+    let azurite = Azurite::start();
+    let wagi = example(&azurite, &[]);
     curl_lines_answer_as_printed(&text("README.md"), &wagi);
 }
 
 #[test]
+#[ignore = "needs azurite-blob; WAGI_GUESTS_DIR: azure"]
 fn what_the_storage_says_of_a_wrong_key_reaches_the_caller() {
-    let Some(azurite) = Azurite::start() else { return };
-    let Some(wagi) = example(&azurite, &[("Eby8vdM02", "Eby8vdM03")]) else { return };
+    let azurite = Azurite::start();
+    let wagi = example(&azurite, &[("Eby8vdM02", "Eby8vdM03")]);
     let mut connection = Connection::open(wagi.address());
     let (status, text) = put(&mut connection, "/blobs/name", "text/plain", b"text");
     assert_eq!(status, 403, "{text}");
@@ -120,9 +116,10 @@ fn what_the_storage_says_of_a_wrong_key_reaches_the_caller() {
 }
 
 #[test]
+#[ignore = "needs azurite-blob; WAGI_GUESTS_DIR: azure"]
 fn a_storage_that_may_not_be_called_is_not() {
-    let Some(azurite) = Azurite::start() else { return };
-    let Some(wagi) = example(&azurite, &[("allowed_hosts = [\"http://127.0.0.1\"]", "")]) else { return };
+    let azurite = Azurite::start();
+    let wagi = example(&azurite, &[("allowed_hosts = [\"http://127.0.0.1\"]", "")]);
     assert_eq!(Connection::open(wagi.address()).get("/blobs/name").status, 500);
     wagi.logged(&["the storage cannot be called"]);
 }

@@ -2,25 +2,24 @@
 
 use std::collections::HashMap;
 use std::io::{self, Write as _};
-use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use wagi::observe::sha256_hex;
 
+use crate::support::PATIENCE;
 use crate::support::guest::printing;
 use crate::support::http1::{Answer, Connection};
 use crate::support::process::{Wagi, command};
+use crate::support::registry::{LOGIN, Registry, Setup};
 use crate::support::site::Site;
 use crate::support::upstream::{Received, Upstream, reply};
-use crate::support::{PATIENCE, eventually};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -499,87 +498,43 @@ fn references_that_make_no_sense_are_refused_where_they_stand() {
     }
 }
 
-/// Debian's registry, as a process.
-pub struct RealRegistry {
-    child: Child,
-    pub address: SocketAddr,
-    _directory: TempDir,
+/// Sends one request to a real registry.
+fn ask(registry: &Registry, request: &str, headers: &str, body: &str) -> Answer {
+    let (address, length) = (registry.address(), body.len());
+    let mut connection = Connection::open(address);
+    connection.send(format!("{request} HTTP/1.1\r\nHost: {address}\r\n{headers}Content-Length: {length}\r\n\r\n"));
+    connection.send(body);
+    connection.answer()
 }
 
-impl Drop for RealRegistry {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Starts it, with these lines of `htpasswd` if there are any; `None` where it is not installed.
-pub fn real_registry(logins: &str) -> Option<RealRegistry> {
-    let program = Path::new("/usr/bin/docker-registry");
-    if !program.exists() {
-        assert!(std::env::var_os("CI").is_none(), "{} is missing", program.display());
-        eprintln!("note: no real registry is asked: the package docker-registry is not installed");
-        return None;
-    }
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let root = directory.path().display();
-    // Another process may take the port in between, but hardly ever does.
-    let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
-    std::fs::write(directory.path().join("htpasswd"), logins).expect("writable");
-    let auth = format!("auth:\n  htpasswd:\n    realm: test\n    path: {root}/htpasswd\n");
-    let settings = format!(
-        "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {root}/data\n\
-        http:\n  addr: {address}\n{}",
-        if logins.is_empty() { "" } else { &auth }
-    );
-    let file = directory.path().join("config.yml");
-    std::fs::write(&file, settings).expect("writable");
-    let mut command = Command::new(program);
-    command.arg("serve").arg(&file).stdout(Stdio::null()).stderr(Stdio::null());
-    let child = command.spawn().expect("the registry can be started");
-    let registry = RealRegistry { child, address, _directory: directory };
-    eventually(|| std::net::TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok());
-    Some(registry)
-}
-
-impl RealRegistry {
-    fn request(&self, request: &str, headers: &str, body: &str) -> Answer {
-        let mut connection = Connection::open(self.address);
-        let length = body.len();
-        connection
-            .send(format!("{request} HTTP/1.1\r\nHost: {}\r\n{headers}Content-Length: {length}\r\n\r\n", self.address));
-        connection.send(body);
-        connection.answer()
-    }
-
-    /// Uploads a module and its manifest the way every client does.
-    pub fn push(&self, tag: &str, content: &str, headers: &str) {
-        for blob in ["{}", content] {
-            let begun = self.request("POST /v2/team/app/blobs/uploads/", headers, "");
-            assert_eq!(begun.status, 202, "{}", begun.text());
-            let to = begun.header("location").expect("a place for the bytes");
-            let (_, path) = to.split_once("/v2/").expect("a path of the API");
-            let sign = if path.contains('?') { '&' } else { '?' };
-            let put = format!("PUT /v2/{path}{sign}digest={}", digest(blob));
-            let done = self.request(&put, &format!("{headers}Content-Type: application/octet-stream\r\n"), blob);
-            assert_eq!(done.status, 201, "{}", done.text());
-        }
-        let put = format!("PUT /v2/team/app/manifests/{tag}");
-        let done = self.request(&put, &format!("{headers}Content-Type: {MANIFEST}\r\n"), &manifest(content));
+/// Uploads a module and its manifest to a real registry the way every client does.
+pub fn push(registry: &Registry, tag: &str, content: &str, headers: &str) {
+    for blob in ["{}", content] {
+        let begun = ask(registry, "POST /v2/team/app/blobs/uploads/", headers, "");
+        assert_eq!(begun.status, 202, "{}", begun.text());
+        let to = begun.header("location").expect("a place for the bytes");
+        let (_, path) = to.split_once("/v2/").expect("a path of the API");
+        let sign = if path.contains('?') { '&' } else { '?' };
+        let put = format!("PUT /v2/{path}{sign}digest={}", digest(blob));
+        let done = ask(registry, &put, &format!("{headers}Content-Type: application/octet-stream\r\n"), blob);
         assert_eq!(done.status, 201, "{}", done.text());
     }
+    let put = format!("PUT /v2/team/app/manifests/{tag}");
+    let done = ask(registry, &put, &format!("{headers}Content-Type: {MANIFEST}\r\n"), &manifest(content));
+    assert_eq!(done.status, 201, "{}", done.text());
 }
 
 #[test]
+#[ignore = "needs docker-registry"]
 fn a_real_registry_s_module_is_served() {
-    let Some(registry) = real_registry("") else { return };
+    let registry = Registry::open();
     let (old, new) = (program("old"), program("new"));
-    registry.push("1", &old, "");
-    let base = format!("oci://{}/team/app", registry.address);
+    push(&registry, "1", &old, "");
+    let base = format!("oci://{}/team/app", registry.address());
     let (tagged, pinned) = (site(&format!("{base}:1")), site(&format!("{base}@{}", digest(&manifest(&old)))));
     assert_eq!(served(&mut wagi(&tagged)).1, "old");
     assert_eq!(served(&mut wagi(&pinned)).1, "old");
-    registry.push("1", &new, "");
+    push(&registry, "1", &new, "");
     assert_eq!(served(&mut wagi(&tagged)).1, "new");
     let said = refusal(&mut wagi(&site(&format!("{base}:2"))));
     assert!(said.contains("404 Not Found"), "{said}");
@@ -591,16 +546,15 @@ fn a_real_registry_s_module_is_served() {
 }
 
 #[test]
+#[ignore = "needs docker-registry"]
 fn a_real_registry_s_login_is_needed_and_found() {
-    // Of `hunter2`.
-    let hash = "$2b$04$04/0M8.3R3m1TReYsSZwk.YL63FVUbaAIJd1g9x1sDmBt5XJ1VT5i";
-    let Some(registry) = real_registry(&format!("me:{hash}\n")) else { return };
+    let registry = Registry::start(&Setup { logins: LOGIN, ..Setup::default() });
     let header = format!("Authorization: Basic {}\r\n", STANDARD.encode("me:hunter2"));
-    registry.push("1", &program("hello"), &header);
-    let site = site(&format!("oci:{}/team/app:1", registry.address));
+    push(&registry, "1", &program("hello"), &header);
+    let site = site(&format!("oci:{}/team/app:1", registry.address()));
     assert!(refusal(&mut wagi(&site)).contains("wants credentials"));
     for (password, is_good) in [("wrong", false), ("hunter2", true)] {
-        login(&site, &registry.address.to_string(), &format!("me:{password}"));
+        login(&site, &registry.address().to_string(), &format!("me:{password}"));
         let mut command = wagi(&site);
         command.env("DOCKER_CONFIG", site.path().join("docker"));
         match is_good {

@@ -7,9 +7,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use wagi::observe::sha256_hex;
 
-use crate::support::registry::{
-    Done, LOGIN, Registry, Setup, is_installed, outside, program, refused, run, served, wagi,
-};
+use crate::support::registry::{Done, LOGIN, Registry, Setup, installed, outside, program, refused, run, served, wagi};
 use crate::support::site::Site;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -24,10 +22,9 @@ fn digest(bytes: impl AsRef<[u8]>) -> String {
     format!("sha256:{}", sha256_hex(bytes.as_ref()))
 }
 
-/// Debian's skopeo, which reads and writes what all registries have; `None` where it is not installed.
-fn skopeo(arguments: &[&str]) -> Option<Done> {
-    let program = "/usr/bin/skopeo";
-    is_installed("skopeo", program).then(|| Command::new(program).args(arguments).output().into())
+/// Debian's skopeo, which reads and writes what all registries have.
+fn skopeo(arguments: &[&str]) -> Done {
+    Command::new(installed("skopeo", "/usr/bin/skopeo")).args(arguments).output().into()
 }
 
 fn json_of(text: &str) -> Value {
@@ -35,8 +32,9 @@ fn json_of(text: &str) -> Value {
 }
 
 #[test]
+#[ignore = "needs docker-registry"]
 fn what_is_published_is_served_under_tag_and_digest() {
-    let Some(registry) = Registry::open() else { return };
+    let registry = Registry::open();
     for layout in ["cncf", "legacy"] {
         let site = Site::new();
         site.file("hello.wat", program(layout));
@@ -53,8 +51,9 @@ fn what_is_published_is_served_under_tag_and_digest() {
 }
 
 #[test]
+#[ignore = "needs docker-registry"]
 fn a_pull_fills_the_cache_and_names_what_is_there_and_what_is_not() {
-    let Some(registry) = Registry::open() else { return };
+    let registry = Registry::open();
     let site = Site::new();
     let mut expected = String::new();
     for name in ["one", "two"] {
@@ -77,8 +76,9 @@ fn a_pull_fills_the_cache_and_names_what_is_there_and_what_is_not() {
 }
 
 #[test]
+#[ignore = "needs docker-registry, skopeo"]
 fn others_read_what_was_published() {
-    let Some(registry) = Registry::open() else { return };
+    let registry = Registry::open();
     let site = Site::new();
     let module = wat::parse_str(program("hello")).expect("valid");
     site.file("hello.wasm", &module);
@@ -89,15 +89,14 @@ fn others_read_what_was_published() {
         let reference = registry.reference(&format!("{layout}:1"));
         let pinned = run(&site, &["push", "hello.wasm", &reference, "--layout", layout]).well();
         let from = format!("docker://{reference}");
-        let Some(raw) = skopeo(&["inspect", "--raw", "--tls-verify=false", &from]) else { return };
-        let raw = raw.well();
+        let raw = skopeo(&["inspect", "--raw", "--tls-verify=false", &from]).well();
         assert!(pinned.trim().ends_with(&digest(&raw)), "{pinned}");
         let manifest = json_of(&raw);
         assert_eq!(manifest["mediaType"], MANIFEST);
         assert_eq!(manifest["config"]["mediaType"], config_type);
         let layers = json!([{ "mediaType": layer_type, "digest": digest(&module), "size": module.len() }]);
         assert_eq!(manifest["layers"], layers);
-        let config = skopeo(&["inspect", "--config", "--raw", "--tls-verify=false", &from]).expect("it is there");
+        let config = skopeo(&["inspect", "--config", "--raw", "--tls-verify=false", &from]);
         let config = json_of(&config.well());
         match layout {
             "legacy" => assert_eq!(config, json!({})),
@@ -109,31 +108,31 @@ fn others_read_what_was_published() {
             }
         }
         let to = format!("oci:{}:1", site.path().join(layout).display());
-        let copied = skopeo(&["--insecure-policy", "copy", "--src-tls-verify=false", &from, &to]);
-        copied.expect("it is there").well();
+        skopeo(&["--insecure-policy", "copy", "--src-tls-verify=false", &from, &to]).well();
         let blob = site.path().join(layout).join("blobs/sha256").join(sha256_hex(&module));
         assert_eq!(std::fs::read(blob).expect("it was copied"), module);
     }
 }
 
 #[test]
+#[ignore = "needs docker-registry, skopeo"]
 fn a_component_is_published_with_what_it_imports_and_exports() {
-    let Some(registry) = Registry::open() else { return };
+    let registry = Registry::open();
     let site = Site::new();
     site.file("component.wat", COMPONENT);
     let reference = registry.reference("component");
     run(&site, &["push", "component.wat", &reference]).well();
     let arguments = ["inspect", "--config", "--raw", "--tls-verify=false", &format!("docker://{reference}")];
-    let Some(config) = skopeo(&arguments) else { return };
-    let config = json_of(&config.well());
+    let config = json_of(&skopeo(&arguments).well());
     assert_eq!(config["os"], "wasip2");
     let names = json!({ "imports": ["wasi:cli/environment@0.2.0"], "exports": ["wasi:cli/run@0.2.0"] });
     assert_eq!(config["component"], names);
 }
 
 #[test]
+#[ignore = "needs docker-registry, skopeo"]
 fn what_others_copy_into_a_registry_is_served() {
-    let Some(registry) = Registry::open() else { return };
+    let registry = Registry::open();
     let site = Site::new();
     let module = wat::parse_str(program("copied")).expect("valid");
     let blob = |content: &[u8]| {
@@ -158,10 +157,7 @@ fn what_others_copy_into_a_registry_is_served() {
         let reference = registry.reference(&format!("app:{tag}"));
         let from = format!("oci:{}:{tag}", site.path().join("layout").display());
         let to = format!("docker://{reference}");
-        let Some(copied) = skopeo(&["--insecure-policy", "copy", "--dest-tls-verify=false", &from, &to]) else {
-            return;
-        };
-        copied.well();
+        skopeo(&["--insecure-policy", "copy", "--dest-tls-verify=false", &from, &to]).well();
         assert_eq!(served(&site, &reference, &[]).1, "copied");
     }
 }
@@ -176,8 +172,9 @@ fn log_in(site: &Site, registry: &str, user: &str, password: &str, arguments: &[
 }
 
 #[test]
+#[ignore = "needs docker-registry, skopeo"]
 fn a_login_is_checked_kept_for_nobody_else_and_forgotten() {
-    let Some(registry) = Registry::start(&Setup { logins: LOGIN, ..Setup::default() }) else { return };
+    let registry = Registry::start(&Setup { logins: LOGIN, ..Setup::default() });
     let (site, host) = (Site::new(), registry.address().to_string());
     site.file("hello.wat", program("hello"));
     let reference = registry.reference("team/hello:1");
@@ -205,9 +202,8 @@ fn a_login_is_checked_kept_for_nobody_else_and_forgotten() {
     // What another program makes of the same file.
     let authfile = format!("--authfile={}", file.display());
     let from = format!("docker://{reference}");
-    if let Some(raw) = skopeo(&["inspect", "--raw", "--tls-verify=false", &authfile, &from]) {
-        assert_eq!(json_of(&raw.well())["mediaType"], MANIFEST);
-    }
+    let raw = skopeo(&["inspect", "--raw", "--tls-verify=false", &authfile, &from]).well();
+    assert_eq!(json_of(&raw)["mediaType"], MANIFEST);
 
     assert_eq!(run(&site, &["logout", &host]).stderr, format!("logged out of `{host}`\n"));
     assert_eq!(run(&site, &["logout", &host]).stderr, format!("there was no login for `{host}`\n"));
@@ -215,8 +211,9 @@ fn a_login_is_checked_kept_for_nobody_else_and_forgotten() {
 }
 
 #[test]
+#[ignore = "needs docker-registry"]
 fn a_login_at_a_registry_that_is_open_to_all_is_kept_with_a_warning() {
-    let Some(registry) = Registry::open() else { return };
+    let registry = Registry::open();
     let site = Site::new();
     let done = log_in(&site, &registry.address().to_string(), "me", "hunter2", &[]);
     assert!(done.code == Some(0) && done.stderr.contains("asks for no login"), "{}", done.stderr);
@@ -225,10 +222,8 @@ fn a_login_at_a_registry_that_is_open_to_all_is_kept_with_a_warning() {
 }
 
 /// An authority, and a certificate by it for an address.
-fn authority(site: &Site, address: &str) -> bool {
-    if !is_installed("openssl", "/usr/bin/openssl") {
-        return false;
-    }
+fn authority(site: &Site, address: &str) {
+    installed("openssl", "/usr/bin/openssl");
     let script = format!(
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ca.key -out ca.pem -days 2 \
          -subj '/CN=an authority of our own' &&
@@ -237,18 +232,16 @@ fn authority(site: &Site, address: &str) -> bool {
          openssl x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out cert.pem"
     );
     Done::from(Command::new("sh").current_dir(site.path()).args(["-c", &script]).output()).well();
-    true
 }
 
 #[test]
+#[ignore = "needs docker-registry, openssl, an address besides loopback"]
 fn a_registry_with_a_certificate_of_an_authority_of_ones_own_is_believed_when_that_is_named() {
-    let Some(host) = outside() else { return };
+    let host = outside();
     let site = Site::new();
-    if !authority(&site, &host.to_string()) {
-        return;
-    }
+    authority(&site, &host.to_string());
     let tls = Some((site.path().join("cert.pem"), site.path().join("key.pem")));
-    let Some(registry) = Registry::start(&Setup { host: Some(host), tls, logins: LOGIN }) else { return };
+    let registry = Registry::start(&Setup { host: Some(host), tls, logins: LOGIN });
     let (address, reference) = (registry.address().to_string(), registry.reference("hello:1"));
     site.file("hello.wat", program("hello"));
     let said = run(&site, &["push", "hello.wat", &reference]).badly();
@@ -275,9 +268,10 @@ fn a_registry_with_a_certificate_of_an_authority_of_ones_own_is_believed_when_th
 }
 
 #[test]
+#[ignore = "needs docker-registry, an address besides loopback"]
 fn plain_http_is_spoken_elsewhere_when_the_registry_is_named() {
-    let Some(host) = outside() else { return };
-    let Some(registry) = Registry::start(&Setup { host: Some(host), ..Setup::default() }) else { return };
+    let host = outside();
+    let registry = Registry::start(&Setup { host: Some(host), ..Setup::default() });
     let (site, reference) = (Site::new(), registry.reference("hello:1"));
     site.file("hello.wat", program("hello"));
     let address = registry.address().to_string();
@@ -293,13 +287,12 @@ fn plain_http_is_spoken_elsewhere_when_the_registry_is_named() {
 }
 
 #[test]
+#[ignore = "needs docker-registry, openssl"]
 fn a_registry_on_this_machine_that_wants_tls_says_so() {
     let site = Site::new();
-    if !authority(&site, "127.0.0.1") {
-        return;
-    }
+    authority(&site, "127.0.0.1");
     let tls = Some((site.path().join("cert.pem"), site.path().join("key.pem")));
-    let Some(registry) = Registry::start(&Setup { tls, ..Setup::default() }) else { return };
+    let registry = Registry::start(&Setup { tls, ..Setup::default() });
     let said = refused(&site, &registry.reference("hello:1"), &[]);
     assert!(said.contains("400 Bad Request") && said.contains("by another name of the machine"), "{said}");
 }

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::support::eventually;
-use crate::support::registry::{Done, is_installed, program, refused, run, served, wagi};
+use crate::support::registry::{Done, installed, program, refused, run, served, wagi};
 use crate::support::site::Site;
 use crate::support::upstream::{Upstream, reply};
 
@@ -250,13 +250,11 @@ fn wrong_credentials_are_said_to_be_wrong_with_where_they_are_from() {
 
 /// On a terminal of its own, which util-linux's `script` makes.
 #[test]
+#[ignore = "needs script (bsdutils)"]
 fn on_a_terminal_the_password_is_asked_for_and_not_shown() {
-    if !is_installed("bsdutils", "/usr/bin/script") {
-        return;
-    }
     let (server, site) = (guarded(), Site::new());
     let host = host(&server);
-    let mut command = Command::new("/usr/bin/script");
+    let mut command = Command::new(installed("bsdutils", "/usr/bin/script"));
     let line = format!("{} login {host}", env!("CARGO_BIN_EXE_wagi"));
     command.args(["-qefc", &line, "/dev/null"]).current_dir(site.path());
     command.env("DOCKER_CONFIG", site.path().join("docker")).stdin(Stdio::piped()).stdout(Stdio::piped());

@@ -47,15 +47,14 @@ pub fn built(name: &str) -> PathBuf {
     }
 }
 
-/// A program that CI has built; `None` where nobody has built anything.
-pub fn built_now(name: &str) -> Option<PathBuf> {
-    if std::env::var_os("WAGI_GUESTS_DIR").is_none() {
-        eprintln!("note: {name} is not served: WAGI_GUESTS_DIR is not set (see guests/build.sh)");
-        return None;
-    }
-    let path = built(name);
-    assert!(path.is_file(), "{} is missing", path.display());
-    Some(path)
+/// A program that is not checked in. Tests of such programs are ignored unless they are asked for.
+#[track_caller]
+pub fn built_from_source(name: &str) -> PathBuf {
+    let directory = std::env::var_os("WAGI_GUESTS_DIR");
+    let directory = directory.expect("WAGI_GUESTS_DIR has to name a directory filled by guests/build.sh");
+    let path = PathBuf::from(directory).join(name);
+    assert!(path.is_file(), "{} is missing: build it with guests/build.sh", path.display());
+    path
 }
 
 /// A component for tests: as CI has just built it if it has, else as checked in.
