@@ -151,13 +151,26 @@ impl Wagi {
         Duration::from_millis(ticks * 10)
     }
 
-    /// Waits until the process does next to nothing.
+    /// How many threads of the process run or would like to.
+    fn busy_threads(&self) -> usize {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).expect("/proc is there");
+        // A thread that has ended meanwhile is not busy.
+        let states = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok());
+        states.filter(|stat| stat.rsplit(") ").next().is_some_and(|fields| fields.starts_with('R'))).count()
+    }
+
+    /// Waits until the process does next to nothing: it takes no time, and not because it gets none.
     #[track_caller]
     pub fn quiet(&self) {
+        const LOOKS: usize = 20;
         super::eventually(|| {
             let before = self.cpu_time();
-            thread::sleep(Duration::from_millis(200));
-            (self.cpu_time() - before <= Duration::from_millis(20)).then_some(())
+            let mut busy = 0;
+            for _ in 0..LOOKS {
+                thread::sleep(Duration::from_millis(10));
+                busy += usize::from(self.busy_threads() > 0);
+            }
+            (busy <= LOOKS / 10 && self.cpu_time() - before <= Duration::from_millis(20)).then_some(())
         });
     }
 
