@@ -1,0 +1,53 @@
+//! The rules of the house that can be read off the sources.
+//!
+//! | file | rule |
+//! | --- | --- |
+//! | `source` | how a source is read |
+//! | `walls` | which room may know which, and which libraries |
+
+mod source;
+mod walls;
+
+use source::sources;
+
+/// What means that something is not finished, in comments and in code.
+const UNFINISHED: [&str; 2] = ["TODO", "FIXME"];
+const UNFINISHED_CODE: [&str; 2] = ["todo!(", "unimplemented!("];
+
+#[test]
+fn every_file_opens_with_the_question_it_answers() {
+    for folder in ["src", "tests/it", "examples"] {
+        for source in sources(folder) {
+            assert!(source.text.starts_with("//!"), "{} has no head", source.path.display());
+        }
+    }
+}
+
+#[test]
+fn nothing_is_left_unfinished() {
+    for source in sources("src") {
+        let comments = UNFINISHED.iter().filter(|word| source.comments.contains(**word));
+        let found: Vec<_> =
+            comments.chain(UNFINISHED_CODE.iter().filter(|word| source.code.contains(**word))).collect();
+        assert!(found.is_empty(), "{} holds {found:?}", source.path.display());
+    }
+}
+
+#[test]
+fn files_stay_short_enough_to_read() {
+    for source in source::program() {
+        let lines = source.lines().count();
+        assert!(lines <= 400, "{} has {lines} lines of code", source.path.display());
+    }
+}
+
+/// Why a test is ignored says what it needs, as `cargo test` prints it.
+#[test]
+fn every_test_that_is_ignored_says_what_it_needs() {
+    for source in [sources("src"), sources("tests/it")].concat() {
+        let ignored = source.text.lines().filter(|line| line.trim_start().starts_with("#[ignore"));
+        for line in ignored {
+            assert!(line.trim_start().starts_with("#[ignore = \"needs "), "{}: {line}", source.path.display());
+        }
+    }
+}
