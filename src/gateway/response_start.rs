@@ -15,7 +15,7 @@ use http::HeaderMap;
 use tokio::time::{Instant, Sleep};
 
 use crate::cgi::{HeadError, HeadReader, ResponseHead};
-use crate::runtime::{OUTPUT_IN_FLIGHT, Output, Run};
+use crate::runtime::{Output, PIPE_CAPACITY, Run};
 
 use crate::gateway::failure::Failure;
 
@@ -174,7 +174,7 @@ impl Opening<'_> {
             Output::Head(head) => self.take_head(*head)?,
             Output::Bytes(bytes) => {
                 self.take(bytes)?;
-                if self.body.kept >= OUTPUT_IN_FLIGHT {
+                if self.body.kept >= PIPE_CAPACITY {
                     return Ok(self.committed());
                 }
             }

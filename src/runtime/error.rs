@@ -5,37 +5,37 @@ use std::io;
 /// Why a program cannot be run here.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The engine cannot be made.
+    /// The engine cannot be started.
     #[error("cannot start the WebAssembly engine")]
     Engine(#[source] wasmtime::Error),
     /// A thread or the second runtime cannot be started.
     #[error("cannot start the threads guests run on")]
     Threads(#[source] io::Error),
-    /// The bytes are not a module this engine takes.
+    /// The bytes are not a module or component that the engine can compile.
     #[error("not a WebAssembly module that can be compiled here")]
     Compile(#[source] wasmtime::Error),
-    /// It is a valid module, but needs more at the start than guests may have.
+    /// The module is valid, but needs more memory or table elements at the start than its limits allow.
     #[error("the module needs more memory or larger tables than its limits allow")]
     TooDemanding(#[source] wasmtime::Error),
-    /// It is valid, but made of more pieces than there is room for, which no limit changes.
+    /// The module is valid, but has more memories, tables or parts than the pool has slots for; no limit changes that.
     #[error("the module has more memories, tables or parts than a guest can have here")]
     TooManyParts(#[source] wasmtime::Error),
-    /// It was built against the first versions of the guest library for outbound HTTP.
+    /// The module was built against the first versions of the guest library for outbound HTTP.
     #[error("it calls out through `wasi_experimental_http` as it was before version 0.4, which is not served")]
     OldHttp,
-    /// It is a component that exports nothing to be entered through. What it exports is listed.
+    /// The component exports no interface that is served. Its exports are listed.
     #[error("the component exports {}, of which nothing is served", names(.0))]
     NotServed(Vec<String>),
-    /// It is a component that imports interfaces nobody provides.
+    /// The component imports these interfaces, which are not provided.
     #[error("imports {}, which nothing here provides", names(.0))]
     UnknownInterfaces(Vec<String>),
-    /// It imports what nobody provides. Each is `module`, `name`.
+    /// The module imports these functions, which are not provided. Each is `module`, `name`.
     #[error("imports {}, which nothing here provides", list(.0))]
     UnknownImports(Vec<(String, String)>),
-    /// The code is ahead-of-time code of another engine.
+    /// The code was compiled ahead of time for another engine.
     #[error("the code was compiled for another version, machine or setting of the engine")]
     OtherEngine(#[source] wasmtime::Error),
-    /// An import has another type than what is provided.
+    /// An import has another type than the function that is provided.
     #[error("its imports do not fit")]
     Link(#[source] wasmtime::Error),
 }

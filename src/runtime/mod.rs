@@ -39,7 +39,8 @@ pub use crate::runtime::instance::grants::{Grants, Outbound, Volumes};
 pub use crate::runtime::instance::invocation::Invocation;
 pub use crate::runtime::instance::output::Output;
 pub use crate::runtime::instance::run::Run;
-pub use crate::runtime::instance::stdio::{ErrorLog, InputStream, OUTPUT_IN_FLIGHT};
+pub use crate::runtime::instance::stderr::ErrorLog;
+pub use crate::runtime::instance::stdio::{InputStream, PIPE_CAPACITY};
 
 use std::sync::Arc;
 

@@ -18,7 +18,7 @@ use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::runtime::instance::ending::{Ending, OutputLimit};
 use crate::runtime::instance::response_state::Answer;
-use crate::runtime::instance::stdio::{Pipes, Refused};
+use crate::runtime::instance::stdio::{Pipes, WriteError};
 
 /// The body of a request, with an error that ends it if it breaks off.
 pub type RequestBody = UnsyncBoxBody<Bytes, io::Error>;
@@ -36,7 +36,7 @@ impl Body for Upload {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
-        self.pipes.stdin().set_waits(polled.is_pending());
+        self.pipes.stdin().set_waiting(polled.is_pending());
         Poll::Ready(match ready!(polled) {
             Some(Err(failure)) => {
                 let told = match failure.kind() {
@@ -125,14 +125,14 @@ impl Pump {
                     self.take(frame)?;
                 }
                 Stage::Sending { rest, .. } => {
-                    ready!(self.pipes.stdout().poll_room(cx));
-                    match self.pipes.print(rest) {
+                    ready!(self.pipes.stdout().poll_writable(cx));
+                    match self.pipes.write_stdout(rest) {
                         Ok(count) => rest.advance(count),
-                        Err(Refused::LimitReached) => {
+                        Err(WriteError::LimitReached) => {
                             return Poll::Ready(Err(wasmtime::Error::from(OutputLimit).into()));
                         }
                         // Nobody reads any more; the run is about to be dropped.
-                        Err(Refused::Closed) => rest.clear(),
+                        Err(WriteError::Closed) => rest.clear(),
                     }
                 }
                 Stage::Done => return Poll::Ready(Ok(())),

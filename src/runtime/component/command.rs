@@ -58,7 +58,7 @@ async fn until_fault<T>(pipes: &Pipes, running: impl Future<Output = Result<T>>)
     let mut running = pin!(running);
     poll_fn(|cx| {
         let polled = running.as_mut().poll(cx);
-        pipes.take_fault().map_or(polled, |fault| Poll::Ready(Err(fault)))
+        pipes.take_error().map_or(polled, |fault| Poll::Ready(Err(fault)))
     })
     .await
 }

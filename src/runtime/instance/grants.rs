@@ -11,7 +11,8 @@ use crate::outbound::Client;
 
 use crate::runtime::instance::cpu_time::CpuTimer;
 use crate::runtime::instance::memory::MemoryBudget;
-use crate::runtime::instance::stdio::{ErrorLog, InputStream, Pipes, Stderr};
+use crate::runtime::instance::stderr::{ErrorLog, Stderr};
+use crate::runtime::instance::stdio::{InputStream, Pipes};
 
 /// What a guest may use and what it is given, the same for each of its runs.
 #[derive(Clone, Default)]

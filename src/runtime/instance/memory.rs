@@ -1,13 +1,13 @@
 //! How much memory may an instance have?
 //!
 //! The limit counts all memories of an instance together: a limit per memory is no limit for a guest that may declare
-//! several. A guest that asks for more gets -1 from `memory.grow`, as the specification has it, and can go on.
+//! several. A guest that asks for more gets -1 from `memory.grow`, as the specification says, and can continue.
 
 use wasmtime::{ResourceLimiter, Result};
 
 /// The memory and table space an instance may still take.
 ///
-/// What was once granted is never given back: the engine reports failed growths that it had not asked about, so a refund
+/// What was granted is never returned to the budget: the engine reports failed growths that it had not asked about, so a refund
 /// could be made to exceed what was paid.
 #[derive(Debug)]
 pub(in crate::runtime) struct MemoryBudget {

@@ -1,4 +1,4 @@
-//! One run of a guest: how it starts, what it may use, and how it ends.
+//! How does a run start, what may it use, and how does it end?
 
 pub(in crate::runtime) mod cpu_time;
 pub(in crate::runtime) mod ending;
@@ -8,4 +8,5 @@ pub(in crate::runtime) mod memory;
 pub(in crate::runtime) mod output;
 pub(in crate::runtime) mod response_state;
 pub(in crate::runtime) mod run;
+pub(in crate::runtime) mod stderr;
 pub(in crate::runtime) mod stdio;

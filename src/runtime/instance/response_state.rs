@@ -31,7 +31,7 @@ impl Answer {
     /// The answer begins like this.
     pub fn begin(&self, head: Head, pipes: &Pipes) {
         self.said().head = Some(Box::new(head));
-        pipes.tell_reader();
+        pipes.wake_reader();
     }
 
     /// The answer ends with these.
@@ -42,7 +42,7 @@ impl Answer {
     /// All of the answer has been said.
     pub fn complete(&self, pipes: &Pipes) {
         self.said().complete = true;
-        pipes.tell_reader();
+        pipes.wake_reader();
     }
 
     /// The request body broke off like this.
@@ -57,7 +57,7 @@ impl Answer {
     /// What is next to be heard; `None` when only the end of the guest is left.
     pub fn poll_said(&self, pipes: &Pipes, cx: &mut Context<'_>, ended: bool) -> Option<Poll<Output>> {
         // The guest may be speaking on another thread right now: first the promise to be woken, then the look.
-        pipes.watch(cx);
+        pipes.register_reader(cx);
         let mut said = self.said();
         if let Some(head) = said.head.take() {
             said.head_heard = true;
@@ -70,7 +70,7 @@ impl Answer {
         let complete = said.complete;
         let trailers = said.trailers.take_if(|_| complete);
         drop(said);
-        if let Some(bytes) = pipes.poll_printed(cx) {
+        if let Some(bytes) = pipes.poll_stdout(cx) {
             self.said().trailers = trailers;
             return Some(Poll::Ready(Output::Bytes(bytes)));
         }

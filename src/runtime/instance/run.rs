@@ -58,14 +58,14 @@ impl Run {
         }
         match &mut self.stage {
             Stage::Ended(ending) => {
-                let rest = self.pipes.stdout().take_rest();
+                let rest = self.pipes.stdout().take_remaining();
                 if !rest.is_empty() {
                     return Poll::Ready(Output::Bytes(rest));
                 }
                 let ending = ending.take().unwrap_or(Ending::Succeeded);
                 Poll::Ready(Output::Ended(ending))
             }
-            _ => match self.pipes.poll_printed(cx) {
+            _ => match self.pipes.poll_stdout(cx) {
                 Some(bytes) => Poll::Ready(Output::Bytes(bytes)),
                 None => Poll::Pending,
             },
@@ -147,7 +147,7 @@ impl Run {
 
     /// Whether the guest waits for the client to send more of the request.
     pub fn waits_for_input(&self) -> bool {
-        self.pipes.stdin().waits()
+        self.pipes.stdin().is_waiting()
     }
 
     /// The CPU time the guest has used so far.

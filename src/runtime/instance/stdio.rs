@@ -1,8 +1,8 @@
 //! How do bytes get into and out of a guest, and what makes either side wait?
 //!
-//! Both ends of a run share one [`Pipes`]. Stdin is pulled chunk by chunk from whatever the caller supplied; stdout is a
-//! bounded buffer, so a guest that prints faster than its client reads is suspended in `fd_write`; stderr goes line by
-//! line to the script's log and is cut at a limit, because a log must never hold up a request.
+//! Both sides of a run share one [`Pipes`]. Stdin is pulled chunk by chunk from the stream that the caller supplied. Stdout is
+//! a bounded buffer, so a guest that prints faster than its client reads is suspended in `fd_write`. Stderr goes to the
+//! guest's log and never waits: see `stderr`.
 
 use std::io;
 use std::pin::Pin;
@@ -13,56 +13,52 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures_util::Stream;
 
 use crate::runtime::instance::cpu_time::CpuTimer;
+use crate::runtime::instance::stderr::Stderr;
 
-/// The most output that waits in a pipe: what a guest may be ahead of its client.
-pub const OUTPUT_IN_FLIGHT: usize = 64 * 1024;
+/// The capacity of stdout in bytes: how far a guest may be ahead of its client.
+pub const PIPE_CAPACITY: usize = 64 * 1024;
 
-/// Room for a typical head and a short body, so that most answers need one allocation, and one of those that allocators
-/// have at hand.
-const FIRST_ALLOCATION: usize = 1000;
+/// The initial size of the buffer. A typical head and a short body fit, so that most responses need one allocation, and one
+/// of a size that allocators have at hand.
+const INITIAL_CAPACITY: usize = 1000;
 
 /// A request body as the guest reads it: chunks, each of which may be an error that ends the run.
 pub type InputStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
-/// Where the lines a guest prints on stderr go.
-pub trait ErrorLog: Send + Sync {
-    /// Takes complete lines or, at the end of a run, the rest of one. Must not block.
-    fn write(&self, request: u64, text: &[u8]);
-}
-
-/// What the two sides of a run share: its three standard streams and the record of the time it used.
+/// What the two sides of a run share: its standard streams and its CPU timer.
 pub(in crate::runtime) struct Pipes {
     stdin: Mutex<Stdin>,
     stdout: Mutex<Stdout>,
     stderr: Mutex<Stderr>,
-    /// Why a guest has to end that could not be told where it happened.
-    fault: Mutex<Option<wasmtime::Error>>,
+    /// Why the guest has to end, if the error could not be returned where it happened.
+    error: Mutex<Option<wasmtime::Error>>,
     pub cpu_timer: CpuTimer,
 }
 
-/// Waking may run the other side at once, on a thread of higher priority than this one: never under a lock it needs.
+/// Wakes the other side, which may run at once, on a thread of higher priority than this one: never call it under a lock that
+/// the other side needs.
 fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
         waker.wake();
     }
 }
 
-/// Why output was refused.
+/// Why output is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::runtime) enum Refused {
-    /// Nobody reads any more.
+pub(in crate::runtime) enum WriteError {
+    /// The reader is gone.
     Closed,
-    /// The script's limit on its answer is reached.
+    /// The guest's limit on output is reached.
     LimitReached,
 }
 
 impl Pipes {
     pub fn new(stdin: Option<InputStream>, output_limit: Option<u64>, stderr: Stderr, cpu_timer: CpuTimer) -> Self {
         Self {
-            stdin: Mutex::new(Stdin { source: stdin, chunk: Bytes::new(), failure: None, waits: false }),
+            stdin: Mutex::new(Stdin { source: stdin, chunk: Bytes::new(), failure: None, is_waiting: false }),
             stdout: Mutex::new(Stdout {
                 buffer: BytesMut::new(),
-                left: output_limit.unwrap_or(u64::MAX),
+                remaining: output_limit.unwrap_or(u64::MAX),
                 closed: false,
                 discards: false,
                 discarded: 0,
@@ -70,7 +66,7 @@ impl Pipes {
                 reader: None,
             }),
             stderr: Mutex::new(stderr),
-            fault: Mutex::default(),
+            error: Mutex::default(),
             cpu_timer,
         }
     }
@@ -83,8 +79,8 @@ impl Pipes {
         self.stdout.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes as many of the bytes as fit; 0 means that the writer has to wait.
-    pub fn print(&self, bytes: &[u8]) -> Result<usize, Refused> {
+    /// Writes as many of the bytes as fit, and returns their number; 0 means that the writer has to wait.
+    pub fn write_stdout(&self, bytes: &[u8]) -> Result<usize, WriteError> {
         let mut stdout = self.stdout();
         let written = stdout.write(bytes)?;
         let reader = if written > 0 { stdout.reader.take() } else { None };
@@ -93,20 +89,20 @@ impl Pipes {
         Ok(written)
     }
 
-    /// Takes all that has been printed; `None` and a promise to wake when there is nothing yet.
-    pub fn poll_printed(&self, cx: &mut Context<'_>) -> Option<Bytes> {
+    /// Takes all that has been printed. `None` if there is nothing yet; then the reader is registered to be woken.
+    pub fn poll_stdout(&self, cx: &mut Context<'_>) -> Option<Bytes> {
         let mut stdout = self.stdout();
-        let printed = stdout.take(cx);
+        let printed = stdout.poll_take(cx);
         let writer = if printed.is_some() { stdout.writer.take() } else { None };
         drop(stdout);
         wake(writer);
         printed
     }
 
-    /// From now on what is printed is counted and forgotten.
+    /// Discards what is printed from now on, and counts it.
     pub fn discard_output(&self) {
         let mut stdout = self.stdout();
-        // What nobody has taken yet, printed perhaps by a guest on another thread, counts as well.
+        // What has not been taken yet, printed perhaps by a guest on another thread, counts as well.
         stdout.discarded += stdout.buffer.len() as u64;
         (stdout.discards, stdout.buffer) = (true, BytesMut::new());
         let writer = stdout.writer.take();
@@ -114,12 +110,12 @@ impl Pipes {
         wake(writer);
     }
 
-    /// How many bytes were forgotten.
+    /// The number of bytes that were discarded.
     pub fn discarded(&self) -> u64 {
         self.stdout().discarded
     }
 
-    /// Refuses everything that is printed from now on.
+    /// Makes every later write fail.
     pub fn close_output(&self) {
         let mut stdout = self.stdout();
         stdout.closed = true;
@@ -128,25 +124,25 @@ impl Pipes {
         wake(writer);
     }
 
-    /// Promises to wake whoever reads when there is news, though nothing may have been printed.
-    pub fn watch(&self, cx: &Context<'_>) {
+    /// Registers the reader to be woken, even if something has been printed.
+    pub fn register_reader(&self, cx: &Context<'_>) {
         self.stdout().reader = Some(cx.waker().clone());
     }
 
-    /// Wakes whoever reads.
-    pub fn tell_reader(&self) {
+    /// Wakes the reader.
+    pub fn wake_reader(&self) {
         let reader = self.stdout().reader.take();
         wake(reader);
     }
 
-    /// Notes why the guest has to end. Whoever polls the guest asks for it.
-    pub fn fail(&self, fault: impl Into<wasmtime::Error>) {
-        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault.into());
+    /// Sets why the guest has to end. The future that polls the guest takes it.
+    pub fn set_error(&self, error: impl Into<wasmtime::Error>) {
+        *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.into());
     }
 
-    /// Why the guest has to end, if it has to.
-    pub fn take_fault(&self) -> Option<wasmtime::Error> {
-        self.fault.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// Takes why the guest has to end, if it has to.
+    pub fn take_error(&self) -> Option<wasmtime::Error> {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     pub fn stderr(&self) -> MutexGuard<'_, Stderr> {
@@ -159,18 +155,18 @@ pub(in crate::runtime) struct Stdin {
     source: Option<InputStream>,
     chunk: Bytes,
     failure: Option<io::Error>,
-    waits: bool,
+    is_waiting: bool,
 }
 
 impl Stdin {
-    /// Waits until there are bytes to read, the end, or a failure.
+    /// Waits until there are bytes to read, or the end or a failure is reached.
     pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.waits = false;
+        self.is_waiting = false;
         while self.chunk.is_empty() && self.failure.is_none() {
             let Some(source) = &mut self.source else { return Poll::Ready(()) };
             match source.as_mut().poll_next(cx) {
                 Poll::Pending => {
-                    self.waits = true;
+                    self.is_waiting = true;
                     return Poll::Pending;
                 }
                 Poll::Ready(Some(Ok(chunk))) => self.chunk = chunk,
@@ -181,7 +177,7 @@ impl Stdin {
         Poll::Ready(())
     }
 
-    /// Moves what is there into `buffer`; 0 is the end when [`poll_ready`](Self::poll_ready) said ready.
+    /// Reads into `buffer` and returns the number of bytes. After [`poll_ready`](Self::poll_ready), 0 is the end.
     pub fn read(&mut self, buffer: &mut [u8]) -> usize {
         let count = buffer.len().min(self.chunk.len());
         buffer[..count].copy_from_slice(&self.chunk[..count]);
@@ -189,19 +185,19 @@ impl Stdin {
         count
     }
 
-    /// Takes up to `most` bytes without copying.
-    pub fn take(&mut self, most: usize) -> Bytes {
-        self.chunk.split_to(most.min(self.chunk.len()))
+    /// Takes up to `max` bytes without copying.
+    pub fn take(&mut self, max: usize) -> Bytes {
+        self.chunk.split_to(max.min(self.chunk.len()))
     }
 
-    /// Notes whether the guest waits for the client to send more, for a body that is read elsewhere.
-    pub fn set_waits(&mut self, waits: bool) {
-        self.waits = waits;
+    /// Sets whether the guest waits for the client to send more, for a body that is read elsewhere.
+    pub fn set_waiting(&mut self, is_waiting: bool) {
+        self.is_waiting = is_waiting;
     }
 
     /// Whether the guest waits for the client to send more.
-    pub fn waits(&self) -> bool {
-        self.waits
+    pub fn is_waiting(&self) -> bool {
+        self.is_waiting
     }
 
     /// Whether the end has been reached.
@@ -209,16 +205,17 @@ impl Stdin {
         self.chunk.is_empty() && self.source.is_none()
     }
 
-    /// The failure that ended the body, if one did.
+    /// Takes the failure that ended the body, if one did.
     pub fn take_failure(&mut self) -> Option<io::Error> {
         self.failure.take().inspect(|_| self.source = None)
     }
 }
 
-/// A bounded buffer between a guest and whoever sends its answer.
+/// A bounded buffer between a guest and the sender of its response.
 pub(in crate::runtime) struct Stdout {
     buffer: BytesMut,
-    left: u64,
+    /// How many bytes the guest may still print.
+    remaining: u64,
     closed: bool,
     discards: bool,
     discarded: u64,
@@ -227,42 +224,42 @@ pub(in crate::runtime) struct Stdout {
 }
 
 impl Stdout {
-    fn write(&mut self, bytes: &[u8]) -> Result<usize, Refused> {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, WriteError> {
         if self.closed {
-            return Err(Refused::Closed);
+            return Err(WriteError::Closed);
         }
-        if bytes.len() as u64 > self.left {
-            return Err(Refused::LimitReached);
+        if bytes.len() as u64 > self.remaining {
+            return Err(WriteError::LimitReached);
         }
         if self.discards {
-            self.left -= bytes.len() as u64;
+            self.remaining -= bytes.len() as u64;
             self.discarded += bytes.len() as u64;
             return Ok(bytes.len());
         }
-        let count = bytes.len().min(OUTPUT_IN_FLIGHT - self.buffer.len());
+        let count = bytes.len().min(PIPE_CAPACITY - self.buffer.len());
         if self.buffer.capacity() == 0 {
-            self.buffer.reserve(count.max(FIRST_ALLOCATION));
+            self.buffer.reserve(count.max(INITIAL_CAPACITY));
         }
         self.buffer.extend_from_slice(&bytes[..count]);
-        self.left -= count as u64;
+        self.remaining -= count as u64;
         Ok(count)
     }
 
-    /// How many bytes could be written now.
-    pub fn room(&self) -> Result<usize, Refused> {
-        if self.closed { Err(Refused::Closed) } else { Ok(OUTPUT_IN_FLIGHT - self.buffer.len()) }
+    /// The number of bytes that can be written now.
+    pub fn available(&self) -> Result<usize, WriteError> {
+        if self.closed { Err(WriteError::Closed) } else { Ok(PIPE_CAPACITY - self.buffer.len()) }
     }
 
-    /// Waits until there is room for at least one byte, or until nobody reads any more.
-    pub fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.closed || self.buffer.len() < OUTPUT_IN_FLIGHT {
+    /// Waits until there is room for at least one byte, or until the reader is gone.
+    pub fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.closed || self.buffer.len() < PIPE_CAPACITY {
             return Poll::Ready(());
         }
         self.writer = Some(cx.waker().clone());
         Poll::Pending
     }
 
-    fn take(&mut self, cx: &mut Context<'_>) -> Option<Bytes> {
+    fn poll_take(&mut self, cx: &mut Context<'_>) -> Option<Bytes> {
         if self.buffer.is_empty() {
             self.reader = Some(cx.waker().clone());
             return None;
@@ -270,64 +267,9 @@ impl Stdout {
         Some(std::mem::take(&mut self.buffer).freeze())
     }
 
-    /// Takes all that has been written by a guest that has ended.
-    pub fn take_rest(&mut self) -> Bytes {
+    /// Takes what is left, printed by a guest that has ended.
+    pub fn take_remaining(&mut self) -> Bytes {
         std::mem::take(&mut self.buffer).freeze()
-    }
-}
-
-/// The guest's error stream: cut into lines, limited, handed to the script's log.
-pub(in crate::runtime) struct Stderr {
-    log: Option<Arc<dyn ErrorLog>>,
-    request: u64,
-    left: usize,
-    full: bool,
-    line: Vec<u8>,
-}
-
-/// What a line is charged besides its text: about what it is wrapped in.
-const COST_OF_LINE: usize = 32;
-
-/// The longest line that is held back until it is complete.
-const LONGEST_LINE: usize = 4 * 1024;
-
-impl Stderr {
-    pub fn new(log: Option<Arc<dyn ErrorLog>>, request: u64, limit: usize) -> Self {
-        Self { log, request, left: limit, full: false, line: Vec::new() }
-    }
-
-    /// Takes everything; what is over the limit is dropped, with one note that it was.
-    pub fn write(&mut self, bytes: &[u8]) {
-        let Some(log) = &self.log else { return };
-        if self.full {
-            return;
-        }
-        let lines = bytes.iter().filter(|&&byte| byte == b'\n').count();
-        // Each line costs the log more than its own bytes.
-        let room = self.left.saturating_sub(lines.saturating_mul(COST_OF_LINE)).min(bytes.len());
-        self.full = room < bytes.len();
-        self.left = self.left.saturating_sub(bytes.len().saturating_add(lines.saturating_mul(COST_OF_LINE)));
-        self.line.extend_from_slice(&bytes[..room]);
-        if self.full {
-            self.line.extend_from_slice(b"\n[more was printed than the limit allows: the rest is dropped]\n");
-        }
-        let complete = match self.line.iter().rposition(|&byte| byte == b'\n') {
-            Some(newline) => newline + 1,
-            None if self.line.len() > LONGEST_LINE => self.line.len(),
-            None => return,
-        };
-        log.write(self.request, &self.line[..complete]);
-        self.line.drain(..complete);
-    }
-}
-
-impl Drop for Stderr {
-    fn drop(&mut self) {
-        if let Some(log) = &self.log
-            && !self.line.is_empty()
-        {
-            log.write(self.request, &self.line);
-        }
     }
 }
 
@@ -342,52 +284,34 @@ mod tests {
     #[test]
     fn output_waits_when_the_buffer_is_full() {
         let pipes = pipes(None);
-        let much = vec![b'x'; OUTPUT_IN_FLIGHT + 10];
-        assert_eq!(pipes.print(&much), Ok(OUTPUT_IN_FLIGHT));
-        assert_eq!(pipes.print(b"y"), Ok(0));
-        assert_eq!(pipes.stdout().take_rest().len(), OUTPUT_IN_FLIGHT);
-        assert_eq!(pipes.print(b"y"), Ok(1));
+        let much = vec![b'x'; PIPE_CAPACITY + 10];
+        assert_eq!(pipes.write_stdout(&much), Ok(PIPE_CAPACITY));
+        assert_eq!(pipes.write_stdout(b"y"), Ok(0));
+        assert_eq!(pipes.stdout().take_remaining().len(), PIPE_CAPACITY);
+        assert_eq!(pipes.write_stdout(b"y"), Ok(1));
     }
 
     #[test]
-    fn output_over_the_limit_is_refused() {
+    fn output_over_the_limit_is_an_error() {
         let pipes = pipes(Some(3));
-        assert_eq!(pipes.print(b"ab"), Ok(2));
-        assert_eq!(pipes.print(b"cd"), Err(Refused::LimitReached));
+        assert_eq!(pipes.write_stdout(b"ab"), Ok(2));
+        assert_eq!(pipes.write_stdout(b"cd"), Err(WriteError::LimitReached));
     }
 
     #[test]
-    fn output_nobody_wants_is_counted_whenever_it_was_printed() {
+    fn discarded_output_is_counted_whenever_it_was_printed() {
         let pipes = pipes(None);
-        assert_eq!(pipes.print(b"before"), Ok(6));
+        assert_eq!(pipes.write_stdout(b"before"), Ok(6));
         pipes.discard_output();
         pipes.discard_output();
-        assert_eq!(pipes.print(b"after"), Ok(5));
-        assert_eq!((pipes.discarded(), pipes.stdout().take_rest().len()), (11, 0));
+        assert_eq!(pipes.write_stdout(b"after"), Ok(5));
+        assert_eq!((pipes.discarded(), pipes.stdout().take_remaining().len()), (11, 0));
     }
 
     #[test]
-    fn output_nobody_reads_is_refused() {
+    fn output_without_a_reader_is_an_error() {
         let pipes = pipes(None);
         pipes.close_output();
-        assert_eq!(pipes.print(b"a"), Err(Refused::Closed));
-    }
-
-    #[test]
-    fn errors_reach_the_log_line_by_line_and_the_rest_at_the_end() {
-        #[derive(Default)]
-        struct Lines(Mutex<Vec<(u64, String)>>);
-        impl ErrorLog for Lines {
-            fn write(&self, request: u64, text: &[u8]) {
-                self.0.lock().unwrap().push((request, String::from_utf8_lossy(text).into_owned()));
-            }
-        }
-        let lines = Arc::new(Lines::default());
-        let mut stderr = Stderr::new(Some(lines.clone()), 7, 100);
-        stderr.write(b"one\ntw");
-        stderr.write(b"o\nthree");
-        drop(stderr);
-        let expected = [(7, "one\n".to_owned()), (7, "two\n".to_owned()), (7, "three".to_owned())];
-        assert_eq!(*lines.0.lock().unwrap(), expected);
+        assert_eq!(pipes.write_stdout(b"a"), Err(WriteError::Closed));
     }
 }

@@ -18,7 +18,7 @@ use crate::strings::StringBlock;
 
 use crate::runtime::instance::cpu_time::EpochAction;
 use crate::runtime::instance::ending::{CpuTimeUsedUp, OutputLimit, StdinFailed};
-use crate::runtime::instance::stdio::Refused;
+use crate::runtime::instance::stdio::WriteError;
 use crate::runtime::wasi::state::{State, split};
 use crate::runtime::wasi::timers;
 
@@ -340,11 +340,11 @@ impl Printing {
                 (self.index, self.done) = (self.index + 1, 0);
                 continue;
             }
-            match state.pipes.print(bytes) {
+            match state.pipes.write_stdout(bytes) {
                 Ok(0) => return Ok(None),
                 Ok(moved) => self.done += moved,
-                Err(Refused::Closed) => return error(Errno::Pipe).map(Some),
-                Err(Refused::LimitReached) => return Err(OutputLimit.into()),
+                Err(WriteError::Closed) => return error(Errno::Pipe).map(Some),
+                Err(WriteError::LimitReached) => return Err(OutputLimit.into()),
             }
         }
         write(&mut memory, self.written, self.total).map(Some)
@@ -354,7 +354,7 @@ impl Printing {
     async fn come_to_end(mut self, caller: &mut Caller<'_, State>) -> Answer {
         loop {
             let pipes = caller.data().pipes.clone();
-            poll_fn(|cx| pipes.stdout().poll_room(cx)).await;
+            poll_fn(|cx| pipes.stdout().poll_writable(cx)).await;
             // A call that moves this much is not interrupted by the epoch and has to look at the time itself.
             if pipes.cpu_timer.on_epoch() == EpochAction::Stop {
                 return Err(CpuTimeUsedUp.into());

@@ -16,7 +16,7 @@ use crate::config::Limits;
 
 use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::invocation::Invocation;
-use crate::runtime::instance::stdio::ErrorLog;
+use crate::runtime::instance::stderr::ErrorLog;
 use crate::runtime::wasi::state::State;
 
 const ARGUMENTS: [&str; 3] = ["/program", "", "a=b c"];
@@ -337,7 +337,7 @@ impl Both {
                 "seed {seed}: other memory after{done}"
             );
         }
-        let printed = us.store.data().pipes.stdout().take_rest();
+        let printed = us.store.data().pipes.stdout().take_remaining();
         assert_eq!(printed, output.contents(), "seed {seed}: other output after{done}");
         drop(us);
         assert_eq!(

@@ -17,7 +17,7 @@ use wasmtime_wasi::cli::{IsTerminal, StdinStream, StdoutStream};
 use wasmtime_wasi::p2::{InputStream, OutputStream, Pollable, StreamError, StreamResult};
 
 use crate::runtime::instance::ending::{OutputLimit, StdinFailed};
-use crate::runtime::instance::stdio::{OUTPUT_IN_FLIGHT, Pipes, Refused};
+use crate::runtime::instance::stdio::{PIPE_CAPACITY, Pipes, WriteError};
 
 /// Descriptor 0.
 #[derive(Clone)]
@@ -72,13 +72,13 @@ impl StdoutStream for Errors {
     }
 }
 
-// What follows is how guests of WASI 0.3 read and write. What has to end them cannot be told them there: see `Pipes::fail`.
+// What follows is how guests of WASI 0.3 read and write. What has to end them cannot be told them there: see `Pipes::set_error`.
 impl AsyncRead for Input {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut stdin = self.0.stdin();
         ready!(stdin.poll_ready(cx));
         if let Some(error) = stdin.take_failure() {
-            self.0.fail(StdinFailed(error));
+            self.0.set_error(StdinFailed(error));
             return Poll::Ready(Err(broken_pipe()));
         }
         into.put_slice(&stdin.take(into.remaining()));
@@ -88,10 +88,10 @@ impl AsyncRead for Input {
 
 impl AsyncWrite for Output {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        ready!(self.0.stdout().poll_room(cx));
-        Poll::Ready(self.0.print(bytes).map_err(|refused| {
-            if refused == Refused::LimitReached {
-                self.0.fail(OutputLimit);
+        ready!(self.0.stdout().poll_writable(cx));
+        Poll::Ready(self.0.write_stdout(bytes).map_err(|refused| {
+            if refused == WriteError::LimitReached {
+                self.0.set_error(OutputLimit);
             }
             broken_pipe()
         }))
@@ -142,13 +142,13 @@ impl InputStream for Input {
 #[async_trait]
 impl Pollable for Output {
     async fn ready(&mut self) {
-        poll_fn(|cx| self.0.stdout().poll_room(cx)).await;
+        poll_fn(|cx| self.0.stdout().poll_writable(cx)).await;
     }
 }
 
 impl OutputStream for Output {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        let written = self.0.print(&bytes).map_err(refusal)?;
+        let written = self.0.write_stdout(&bytes).map_err(refusal)?;
         if written == bytes.len() { Ok(()) } else { Err(StreamError::trap("wrote more than there was room for")) }
     }
 
@@ -157,14 +157,14 @@ impl OutputStream for Output {
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
-        self.0.stdout().room().map_err(refusal)
+        self.0.stdout().available().map_err(refusal)
     }
 }
 
-fn refusal(refused: Refused) -> StreamError {
+fn refusal(refused: WriteError) -> StreamError {
     match refused {
-        Refused::Closed => StreamError::LastOperationFailed(broken_pipe().into()),
-        Refused::LimitReached => StreamError::Trap(OutputLimit.into()),
+        WriteError::Closed => StreamError::LastOperationFailed(broken_pipe().into()),
+        WriteError::LimitReached => StreamError::Trap(OutputLimit.into()),
     }
 }
 
@@ -189,6 +189,6 @@ impl OutputStream for Errors {
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(OUTPUT_IN_FLIGHT)
+        Ok(PIPE_CAPACITY)
     }
 }

@@ -1,0 +1,93 @@
+//! Where does the output on stderr go?
+//!
+//! Line by line to the guest's log, up to a limit. What is over the limit is dropped, because a log must never hold up a
+//! request.
+
+use std::sync::Arc;
+
+/// A log for what a guest prints on stderr.
+pub trait ErrorLog: Send + Sync {
+    /// Writes complete lines or, at the end of a run, the rest of one. Must not block.
+    fn write(&self, request: u64, text: &[u8]);
+}
+
+/// The guest's error stream: cut into lines, limited, written to the guest's log.
+pub(in crate::runtime) struct Stderr {
+    log: Option<Arc<dyn ErrorLog>>,
+    request: u64,
+    /// How many bytes the log still takes.
+    remaining: usize,
+    is_full: bool,
+    line: Vec<u8>,
+}
+
+/// The bytes that a line is charged besides its text: about what the log writes around it.
+const LINE_OVERHEAD: usize = 32;
+
+/// The length from which a line is written before it is complete.
+const MAX_LINE_LENGTH: usize = 4 * 1024;
+
+impl Stderr {
+    /// The stream of a run that the log knows by the number `request`, cut after `limit` bytes.
+    pub fn new(log: Option<Arc<dyn ErrorLog>>, request: u64, limit: usize) -> Self {
+        Self { log, request, remaining: limit, is_full: false, line: Vec::new() }
+    }
+
+    /// Writes to the log; what is over the limit is dropped, with one note in the log.
+    pub fn write(&mut self, bytes: &[u8]) {
+        let Some(log) = &self.log else { return };
+        if self.is_full {
+            return;
+        }
+        let lines = bytes.iter().filter(|&&byte| byte == b'\n').count();
+        let room = self.remaining.saturating_sub(lines.saturating_mul(LINE_OVERHEAD)).min(bytes.len());
+        self.is_full = room < bytes.len();
+        self.remaining = self.remaining.saturating_sub(bytes.len().saturating_add(lines.saturating_mul(LINE_OVERHEAD)));
+        self.line.extend_from_slice(&bytes[..room]);
+        if self.is_full {
+            self.line.extend_from_slice(b"\n[more was printed than the limit allows: the rest is dropped]\n");
+        }
+        let complete = match self.line.iter().rposition(|&byte| byte == b'\n') {
+            Some(newline) => newline + 1,
+            None if self.line.len() > MAX_LINE_LENGTH => self.line.len(),
+            None => return,
+        };
+        log.write(self.request, &self.line[..complete]);
+        self.line.drain(..complete);
+    }
+}
+
+impl Drop for Stderr {
+    fn drop(&mut self) {
+        if let Some(log) = &self.log
+            && !self.line.is_empty()
+        {
+            log.write(self.request, &self.line);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use crate::runtime::instance::stderr::*;
+
+    #[test]
+    fn errors_reach_the_log_line_by_line_and_the_rest_at_the_end() {
+        #[derive(Default)]
+        struct Lines(Mutex<Vec<(u64, String)>>);
+        impl ErrorLog for Lines {
+            fn write(&self, request: u64, text: &[u8]) {
+                self.0.lock().unwrap().push((request, String::from_utf8_lossy(text).into_owned()));
+            }
+        }
+        let lines = Arc::new(Lines::default());
+        let mut stderr = Stderr::new(Some(lines.clone()), 7, 100);
+        stderr.write(b"one\ntw");
+        stderr.write(b"o\nthree");
+        drop(stderr);
+        let expected = [(7, "one\n".to_owned()), (7, "two\n".to_owned()), (7, "three".to_owned())];
+        assert_eq!(*lines.0.lock().unwrap(), expected);
+    }
+}
