@@ -10,7 +10,7 @@ use wasmtime::{Caller, Linker, Module, Result, Trap, bail};
 use sha2::{Digest as _, Sha256};
 
 use crate::runtime::instance::memory::MemoryBudget;
-use crate::runtime::wasi::preview1::MODULE;
+use crate::runtime::wasi::abi::MODULE;
 
 /// The most bytes that are kept of what it prints.
 const MAX_PRINTED: usize = 4096;

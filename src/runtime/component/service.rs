@@ -17,8 +17,8 @@ use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 use wasmtime_wasi_http::{WasiHttpView, p3};
 
-use crate::runtime::component::Linked;
 use crate::runtime::component::body::{Answered, Pump, RequestBody, Upload, WaitsFor};
+use crate::runtime::component::engine::Linked;
 use crate::runtime::component::state::State;
 use crate::runtime::engine::executors::Executors;
 use crate::runtime::instance::ending::Ending;

@@ -1,5 +1,6 @@
 //! The imports of modules: WASI preview 1 and `wasi_experimental_http`.
 
+pub(in crate::runtime) mod abi;
 pub(in crate::runtime) mod experimental_http;
 pub(in crate::runtime) mod preview1;
 #[cfg(test)]

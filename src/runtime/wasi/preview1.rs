@@ -6,24 +6,22 @@
 //! standard streams serve all buffers of a call and not only the first.
 
 use std::future::{poll_fn, ready};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use wasmtime::{Caller, Linker, Result};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::p1::types::{Clockid, Errno, Fdflags, Fdstat, Filetype, Iovec, Rights};
 use wasmtime_wasi::p1::{self, wasi_snapshot_preview1 as fallback};
-use wiggle::{GuestError, GuestMemory, GuestPtr, GuestType};
+use wiggle::{GuestError, GuestMemory, GuestPtr};
 
 use crate::strings::StringBlock;
 
 use crate::runtime::instance::cpu_time::EpochAction;
 use crate::runtime::instance::ending::{CpuTimeUsedUp, OutputLimit, StdinFailed};
 use crate::runtime::instance::stdio::WriteError;
+use crate::runtime::wasi::abi::{ErrnoResult, MODULE, SUCCESS, at, error, write};
 use crate::runtime::wasi::state::{State, split};
 use crate::runtime::wasi::timers;
-
-/// The name guests import these functions under.
-pub(in crate::runtime) const MODULE: &str = "wasi_snapshot_preview1";
+use crate::runtime::wasi::timers::clock_time;
 
 /// As many buffers as one call looks at, as on other systems (IOV_MAX); a longer list is served in part.
 const BUFFERS_PER_CALL: u32 = 1024;
@@ -49,24 +47,6 @@ pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<State>) -> Result<()
     Ok(())
 }
 
-/// A guest's answer: an error number as its `i32` result, or a trap.
-pub(in crate::runtime) type Answer = Result<i32>;
-
-const SUCCESS: Answer = Ok(0);
-
-fn error(errno: Errno) -> Answer {
-    Ok(i32::from(errno as u16))
-}
-
-pub(in crate::runtime) fn at<T>(address: i32) -> GuestPtr<T> {
-    GuestPtr::new(address.cast_unsigned())
-}
-
-pub(in crate::runtime) fn write<T: GuestType>(memory: &mut GuestMemory<'_>, address: i32, value: T) -> Answer {
-    memory.write(at(address), value)?;
-    SUCCESS
-}
-
 fn add_strings(linker: &mut Linker<State>) -> Result<()> {
     linker.func_wrap(MODULE, "args_sizes_get", |mut caller: Caller<'_, State>, count: i32, size: i32| {
         let (mut memory, state) = split(&mut caller)?;
@@ -87,7 +67,7 @@ fn add_strings(linker: &mut Linker<State>) -> Result<()> {
     Ok(())
 }
 
-fn write_sizes(memory: &mut GuestMemory<'_>, strings: &StringBlock, count: i32, size: i32) -> Answer {
+fn write_sizes(memory: &mut GuestMemory<'_>, strings: &StringBlock, count: i32, size: i32) -> ErrnoResult {
     let (Ok(strings_len), Ok(bytes_len)) = (u32::try_from(strings.len()), u32::try_from(strings.bytes().len())) else {
         return error(Errno::Overflow);
     };
@@ -96,7 +76,7 @@ fn write_sizes(memory: &mut GuestMemory<'_>, strings: &StringBlock, count: i32, 
     SUCCESS
 }
 
-fn write_strings(memory: &mut GuestMemory<'_>, strings: &StringBlock, pointers: i32, buffer: i32) -> Answer {
+fn write_strings(memory: &mut GuestMemory<'_>, strings: &StringBlock, pointers: i32, buffer: i32) -> ErrnoResult {
     let Ok(length) = u32::try_from(strings.bytes().len()) else { return error(Errno::Overflow) };
     memory.copy_from_slice(strings.bytes(), at::<u8>(buffer).as_array(length))?;
     let mut pointer = at::<u32>(pointers);
@@ -131,24 +111,12 @@ fn add_clocks(linker: &mut Linker<State>) -> Result<()> {
             None => error(Errno::Io),
         }
     })?;
-    linker.func_wrap(MODULE, "sched_yield", |_: Caller<'_, State>| -> Answer { SUCCESS })?;
+    linker.func_wrap(MODULE, "sched_yield", |_: Caller<'_, State>| -> ErrnoResult { SUCCESS })?;
     linker.func_wrap(MODULE, "proc_exit", |_: Caller<'_, State>, code: i32| -> Result<()> {
         // Codes from 126 on have no meaning in WASI; the log still wants to know which it was.
         Err(I32Exit(code).into())
     })?;
     Ok(())
-}
-
-fn nanoseconds(duration: Duration) -> Result<u64, Errno> {
-    u64::try_from(duration.as_nanos()).map_err(|_| Errno::Overflow)
-}
-
-pub(in crate::runtime) fn clock_time(clock: Clockid, state: &State) -> Result<u64, Errno> {
-    match clock {
-        Clockid::Realtime => nanoseconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()),
-        Clockid::Monotonic => nanoseconds(state.started.elapsed()),
-        Clockid::ProcessCputimeId | Clockid::ThreadCputimeId => Err(Errno::Badf),
-    }
 }
 
 fn add_descriptors(linker: &mut Linker<State>) -> Result<()> {
@@ -291,7 +259,7 @@ fn slice<'a>(memory: &'a GuestMemory<'_>, buffer: GuestPtr<Iovec>) -> Result<&'a
     Ok(memory.as_slice(buffer.buf.as_array(buffer.buf_len))?.unwrap_or_default())
 }
 
-async fn read_stdin(caller: &mut Caller<'_, State>, buffers: i32, count: i32, read: i32) -> Answer {
+async fn read_stdin(caller: &mut Caller<'_, State>, buffers: i32, count: i32, read: i32) -> ErrnoResult {
     let pipes = caller.data().pipes.clone();
     poll_fn(|cx| pipes.stdin().poll_ready(cx)).await;
     let (mut memory, _) = split(caller)?;
@@ -351,7 +319,7 @@ impl Printing {
     }
 
     /// Prints the rest as whoever reads makes room for it.
-    async fn come_to_end(mut self, caller: &mut Caller<'_, State>) -> Answer {
+    async fn come_to_end(mut self, caller: &mut Caller<'_, State>) -> ErrnoResult {
         loop {
             let pipes = caller.data().pipes.clone();
             poll_fn(|cx| pipes.stdout().poll_writable(cx)).await;
@@ -366,7 +334,7 @@ impl Printing {
     }
 }
 
-fn write_stderr(caller: &mut Caller<'_, State>, buffers: i32, count: i32, written: i32) -> Answer {
+fn write_stderr(caller: &mut Caller<'_, State>, buffers: i32, count: i32, written: i32) -> ErrnoResult {
     let (mut memory, state) = split(caller)?;
     let mut total = 0u32;
     let mut stderr = state.pipes.stderr();

@@ -3,15 +3,15 @@
 //! Through `poll_oneoff`, which can wait for much else as well. Waiting for timers alone, which is what sleeping comes down
 //! to, is answered here without a thread; everything else is wasmtime-wasi's to answer.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use wasmtime::{Caller, Linker, Result};
 use wasmtime_wasi::p1::types::{
-    Errno, Event, EventFdReadwrite, Eventrwflags, Eventtype, Subclockflags, Subscription, SubscriptionU,
+    Clockid, Errno, Event, EventFdReadwrite, Eventrwflags, Eventtype, Subclockflags, Subscription, SubscriptionU,
 };
 use wasmtime_wasi::p1::wasi_snapshot_preview1 as fallback;
 
-use crate::runtime::wasi::preview1::{Answer, MODULE, at, clock_time, write};
+use crate::runtime::wasi::abi::{ErrnoResult, MODULE, at, write};
 use crate::runtime::wasi::state::{State, split};
 
 /// The longest list of subscriptions answered here.
@@ -66,7 +66,20 @@ fn timers(caller: &mut Caller<'_, State>, subscriptions: i32, count: i32) -> Res
     Ok(Some(timers))
 }
 
-async fn sleep(caller: &mut Caller<'_, State>, timers: &[Timer], events: i32, stored: i32) -> Answer {
+fn nanoseconds(duration: Duration) -> std::result::Result<u64, Errno> {
+    u64::try_from(duration.as_nanos()).map_err(|_| Errno::Overflow)
+}
+
+/// Returns the time of a clock in nanoseconds.
+pub(in crate::runtime::wasi) fn clock_time(clock: Clockid, state: &State) -> std::result::Result<u64, Errno> {
+    match clock {
+        Clockid::Realtime => nanoseconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()),
+        Clockid::Monotonic => nanoseconds(state.started.elapsed()),
+        Clockid::ProcessCputimeId | Clockid::ThreadCputimeId => Err(Errno::Badf),
+    }
+}
+
+async fn sleep(caller: &mut Caller<'_, State>, timers: &[Timer], events: i32, stored: i32) -> ErrnoResult {
     let shortest = timers.iter().map(|timer| timer.remaining).min().unwrap_or_default();
     if !shortest.is_zero() {
         tokio::time::sleep(shortest).await;

@@ -1,0 +1,129 @@
+//! Which exports of a component are served, and what is a component linked to?
+
+use std::sync::Arc;
+
+use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::{Cache, Engine, Store};
+use wasmtime_wasi::{p2 as cli2, p3 as cli3};
+use wasmtime_wasi_http::{p2 as http2, p3 as http3};
+
+use crate::runtime::engine;
+use crate::runtime::engine::EngineConfig;
+use crate::runtime::error::Error;
+use crate::runtime::instance::ending::Ending;
+use crate::runtime::instance::grants::Grants;
+use crate::runtime::instance::invocation::Invocation;
+use crate::runtime::instance::stdio::Pipes;
+
+use crate::runtime::component::state::State;
+use crate::runtime::component::{command, imports};
+
+/// The most handles a guest may have: to what the host keeps for it, and to what its own parts give each other. The engine
+/// keeps a few hundred bytes for some kinds, which no limit on memory counts.
+const HANDLES: usize = 10_000;
+
+/// The engine for components, and the imports that it provides.
+pub(in crate::runtime) struct ComponentEngine {
+    pub engine: Engine,
+    linker: Linker<State>,
+}
+
+/// A component linked to the host, and the export that is served.
+#[derive(Clone)]
+pub(in crate::runtime) enum Linked {
+    Command2(cli2::bindings::CommandPre<State>),
+    Command3(cli3::bindings::CommandPre<State>),
+    Service2(http2::bindings::ProxyPre<State>),
+    Service3(http3::bindings::ServicePre<State>),
+}
+
+/// The exports that are served, in the order in which they are looked for.
+const SERVED: [(&str, Make); 4] = [
+    ("wasi:http/handler@0.3.", |linked| http3::bindings::ServicePre::new(linked).map(Linked::Service3)),
+    ("wasi:http/incoming-handler@0.2.", |linked| http2::bindings::ProxyPre::new(linked).map(Linked::Service2)),
+    ("wasi:cli/run@0.3.", |linked| cli3::bindings::CommandPre::new(linked).map(Linked::Command3)),
+    ("wasi:cli/run@0.2.", |linked| cli2::bindings::CommandPre::new(linked).map(Linked::Command2)),
+];
+
+type Make = fn(InstancePre<State>) -> wasmtime::Result<Linked>;
+
+impl ComponentEngine {
+    /// Makes the engine for components.
+    pub fn new(config: &EngineConfig, cache: Option<&Cache>) -> wasmtime::Result<Self> {
+        let engine = engine::for_components(config, cache)?;
+        let linker = imports::linker(&engine)?;
+        Ok(Self { engine, linker })
+    }
+
+    /// Links a component.
+    pub fn link(&self, component: &Component) -> Result<Linked, Error> {
+        let ty = component.component_type();
+        let exports: Vec<String> = ty.exports(&self.engine).map(|(name, _)| name.to_owned()).collect();
+        let served = SERVED.iter().find(|(served, _)| exports.iter().any(|name| name.starts_with(served)));
+        let Some((_, make)) = served else { return Err(Error::NotServed(exports)) };
+        let linked = self.linker.instantiate_pre(component).map_err(|error| {
+            let unknown = imports::unknown(ty.imports(&self.engine).map(|(name, _)| name));
+            if unknown.is_empty() { Error::Link(error) } else { Error::UnknownInterfaces(unknown) }
+        })?;
+        make(linked).map_err(Error::Link)
+    }
+}
+
+impl Linked {
+    fn instance(&self) -> &InstancePre<State> {
+        match self {
+            Self::Command2(command) => command.instance_pre(),
+            Self::Command3(command) => command.instance_pre(),
+            Self::Service2(service) => service.instance_pre(),
+            Self::Service3(service) => service.instance_pre(),
+        }
+    }
+
+    /// Whether it is asked over HTTP instead of being run like a module.
+    pub fn speaks_http(&self) -> bool {
+        matches!(self, Self::Service2(_) | Self::Service3(_))
+    }
+
+    /// A store for one guest, with its limits set.
+    pub fn store(&self, state: State, transfer: usize) -> Store<State> {
+        let mut store = Store::new(self.instance().engine(), state);
+        store.limiter(|state| &mut state.budget);
+        // Whatever a host call copies has to fit into the guest as well.
+        store.set_hostcall_fuel(transfer);
+        store.set_max_component_handles(HANDLES);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|context| context.data().pipes.cpu_timer.update_deadline());
+        store
+    }
+
+    /// Makes an instance and drops it: whatever can go wrong before the first call goes wrong here.
+    async fn instantiate(&self, mut store: Store<State>) -> Ending {
+        let made = match self {
+            Self::Command2(command) => command.instantiate_async(&mut store).await.map(drop),
+            Self::Command3(command) => command.instantiate_async(&mut store).await.map(drop),
+            Self::Service2(service) => service.instantiate_async(&mut store).await.map(drop),
+            Self::Service3(service) => service.instantiate_async(&mut store).await.map(drop),
+        };
+        made.map_or_else(Ending::of_instantiation, |()| Ending::Succeeded)
+    }
+
+    /// Runs it like a module, or only instantiates it. The guest computes when this is polled.
+    pub fn start(
+        &self,
+        grants: &Grants,
+        pipes: &Arc<Pipes>,
+        invocation: &Invocation,
+        is_called: bool,
+    ) -> impl Future<Output = Ending> + Send + 'static {
+        let variables = invocation.environment.iter().filter_map(|variable| variable.split_once('='));
+        let state = State::of_command(grants, pipes, invocation.arguments.iter(), variables);
+        let (linked, store) = (self.clone(), self.store(state, grants.limits.memory));
+        async move {
+            match &linked {
+                Self::Command2(command) if is_called => command::run_2(store, command).await,
+                Self::Command3(command) if is_called => command::run_3(store, command).await,
+                _ => linked.instantiate(store).await,
+            }
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! How do the functions of preview 1 take parameters and return results?
+
+use wasmtime::Result;
+use wasmtime_wasi::p1::types::Errno;
+use wiggle::{GuestMemory, GuestPtr, GuestType};
+
+/// The name guests import these functions under.
+pub(in crate::runtime) const MODULE: &str = "wasi_snapshot_preview1";
+
+/// The result of a call: an error number as its `i32` result, or a trap.
+pub(in crate::runtime::wasi) type ErrnoResult = Result<i32>;
+
+/// The error number 0.
+pub(in crate::runtime::wasi) const SUCCESS: ErrnoResult = Ok(0);
+
+/// Returns an error number.
+pub(in crate::runtime::wasi) fn error(errno: Errno) -> ErrnoResult {
+    Ok(i32::from(errno as u16))
+}
+
+/// A pointer into the guest's memory.
+pub(in crate::runtime::wasi) fn at<T>(address: i32) -> GuestPtr<T> {
+    GuestPtr::new(address.cast_unsigned())
+}
+
+/// Writes a value to the guest's memory.
+pub(in crate::runtime::wasi) fn write<T: GuestType>(
+    memory: &mut GuestMemory<'_>,
+    address: i32,
+    value: T,
+) -> ErrnoResult {
+    memory.write(at(address), value)?;
+    SUCCESS
+}
