@@ -17,9 +17,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use crate::server::connection::Terms;
-use crate::server::counters::{PanicNote, Tally};
-use crate::server::shutdown::{Hub, Stage};
+use crate::server::connection::ConnectionBuilder;
+use crate::server::counters::{Counters, PanicCounter};
+use crate::server::shutdown::{Shutdown, Stage};
 use crate::server::{Peer, RequestBody};
 
 /// Pauses after a failed accept: the system lacks something that only time brings back.
@@ -33,20 +33,20 @@ const CROWDED_INTERVAL: Duration = Duration::from_secs(1);
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// The places for connections.
-pub(super) struct Doors {
+pub(super) struct ConnectionLimiter {
     seats: Arc<Semaphore>,
     count: u32,
     addresses: Arc<Addresses>,
 }
 
 /// A place, free again when dropped.
-struct Seat {
+struct ConnectionPermit {
     _permit: OwnedSemaphorePermit,
     _address: CountedAddress,
-    _note: PanicNote,
+    _note: PanicCounter,
 }
 
-impl Doors {
+impl ConnectionLimiter {
     pub(super) fn new(connections: usize, per_address: usize) -> Self {
         let count = u32::try_from(connections.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
         let addresses = Arc::new(Addresses { most: per_address, counts: Mutex::default() });
@@ -54,12 +54,12 @@ impl Doors {
     }
 
     /// Waits for a free place.
-    async fn seat(&self, hub: &Hub) -> OwnedSemaphorePermit {
+    async fn seat(&self, shutdown: &Shutdown) -> OwnedSemaphorePermit {
         loop {
             if let Ok(permit) = Arc::clone(&self.seats).try_acquire_owned() {
                 return permit;
             }
-            hub.announce_crowded();
+            shutdown.announce_crowded();
             let waiting = Arc::clone(&self.seats).acquire_owned();
             if let Ok(permit) = tokio::time::timeout(CROWDED_INTERVAL, waiting).await {
                 return permit.expect("the semaphore is never closed");
@@ -76,8 +76,8 @@ impl Doors {
 /// Admits connections until `shutdown`, then sees the last of them out.
 pub(super) async fn run<S, B>(
     listener: TcpListener,
-    doors: Doors,
-    terms: Arc<Terms>,
+    doors: ConnectionLimiter,
+    terms: Arc<ConnectionBuilder>,
     service: S,
     (shutdown, grace): (impl Future<Output = ()>, Duration),
 ) where
@@ -93,10 +93,10 @@ pub(super) async fn run<S, B>(
         () = admit(&listener, &doors, &terms, service) => {}
     }
     drop(listener);
-    drain(&doors, &terms.hub, grace).await;
+    drain(&doors, &terms.shutdown, grace).await;
 }
 
-async fn admit<S, B>(listener: &TcpListener, doors: &Doors, terms: &Arc<Terms>, service: S)
+async fn admit<S, B>(listener: &TcpListener, doors: &ConnectionLimiter, terms: &Arc<ConnectionBuilder>, service: S)
 where
     S: tower_service::Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>,
     S: Clone + Send + 'static,
@@ -104,17 +104,18 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
-    let mut troubles = Troubles::default();
+    let mut troubles = AcceptBackoff::default();
     loop {
-        let permit = doors.seat(&terms.hub).await;
-        let (tcp, address) = accept(listener, &mut troubles, &terms.tally).await;
+        let permit = doors.seat(&terms.shutdown).await;
+        let (tcp, address) = accept(listener, &mut troubles, &terms.counters).await;
         let peer = Peer { address: SocketAddr::new(address.ip().to_canonical(), address.port()) };
         let Some(address) = Addresses::admit(&doors.addresses, peer.address.ip()) else {
-            Tally::count(&terms.tally.refused);
+            Counters::count(&terms.counters.refused);
             tracing::debug!(peer = %peer.address, "too many connections from one address");
             continue;
         };
-        let seat = Seat { _permit: permit, _address: address, _note: PanicNote(Arc::clone(&terms.tally)) };
+        let seat =
+            ConnectionPermit { _permit: permit, _address: address, _note: PanicCounter(Arc::clone(&terms.counters)) };
         let (terms, service) = (Arc::clone(terms), service.clone());
         tokio::spawn(async move {
             let _seat = seat;
@@ -123,48 +124,48 @@ where
     }
 }
 
-async fn drain(doors: &Doors, hub: &Hub, grace: Duration) {
-    hub.announce(Stage::Draining);
+async fn drain(doors: &ConnectionLimiter, shutdown: &Shutdown, grace: Duration) {
+    shutdown.announce(Stage::Draining);
     if tokio::time::timeout(grace, doors.empty()).await.is_err() {
         let open = doors.count as usize - doors.seats.available_permits();
         tracing::warn!(connections = open, ?grace, "requests cut off by the shutdown");
-        hub.announce(Stage::Over);
+        shutdown.announce(Stage::Aborting);
         // Only a service that blocks its thread holds a connection now, and it cannot be waited for.
         let _ = tokio::time::timeout(LAST_WAIT, doors.empty()).await;
     }
 }
 
 /// The next connection; failures are waited out.
-async fn accept(listener: &TcpListener, troubles: &mut Troubles, tally: &Tally) -> (TcpStream, SocketAddr) {
+async fn accept(listener: &TcpListener, troubles: &mut AcceptBackoff, counters: &Counters) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok((tcp, address)) => {
-                Tally::count(&tally.accepted);
+                Counters::count(&counters.accepted);
                 troubles.pause = FIRST_PAUSE;
                 // Fails only on a connection that is gone, which its first read will tell.
                 let _ = tcp.set_nodelay(true);
                 return (tcp, address);
             }
             Err(error) => {
-                let failures = Tally::count(&tally.accept_errors);
+                let failures = Counters::count(&counters.accept_errors);
                 troubles.wait_out(&error, failures).await;
             }
         }
     }
 }
 
-struct Troubles {
+struct AcceptBackoff {
     pause: Duration,
     logged: Option<Instant>,
 }
 
-impl Default for Troubles {
+impl Default for AcceptBackoff {
     fn default() -> Self {
         Self { pause: FIRST_PAUSE, logged: None }
     }
 }
 
-impl Troubles {
+impl AcceptBackoff {
     async fn wait_out(&mut self, error: &io::Error, failures: u64) {
         // The client gave up before its turn; nothing is wrong here.
         if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {

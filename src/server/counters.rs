@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// Counts since the start of the server.
 #[derive(Debug, Default)]
 #[non_exhaustive]
-pub struct Tally {
+pub struct Counters {
     /// Connections taken from the system.
     pub accepted: AtomicU64,
     /// Connections closed at once, since their address had too many already.
@@ -24,19 +24,19 @@ pub struct Tally {
     pub panics: AtomicU64,
 }
 
-impl Tally {
+impl Counters {
     pub(in crate::server) fn count(counter: &AtomicU64) -> u64 {
         counter.fetch_add(1, Relaxed) + 1
     }
 }
 
 /// Held by every task that runs the service, so that a panic does not go by unseen: it ends only that task.
-pub(in crate::server) struct PanicNote(pub(in crate::server) Arc<Tally>);
+pub(in crate::server) struct PanicCounter(pub(in crate::server) Arc<Counters>);
 
-impl Drop for PanicNote {
+impl Drop for PanicCounter {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let panics = Tally::count(&self.0.panics);
+            let panics = Counters::count(&self.0.panics);
             tracing::error!(panics, "the service panicked");
         }
     }

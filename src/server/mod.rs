@@ -35,7 +35,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::config::{ConnectionLimits, ServerConfig};
 
 pub use crate::server::connection::request_body::{BodyError, RequestBody};
-pub use crate::server::counters::Tally;
+pub use crate::server::counters::Counters;
 pub use crate::server::error::Error;
 pub use crate::server::shutdown::{Signals, shutdown_signal};
 
@@ -52,7 +52,7 @@ pub struct Server {
     address: SocketAddr,
     tls: Option<TlsAcceptor>,
     limits: ConnectionLimits,
-    tally: Arc<Tally>,
+    counters: Arc<Counters>,
 }
 
 impl Server {
@@ -66,7 +66,7 @@ impl Server {
         };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        Ok(Self { listener, address, tls, limits: config.limits.clone(), tally: Arc::default() })
+        Ok(Self { listener, address, tls, limits: config.limits.clone(), counters: Arc::default() })
     }
 
     /// The address of the open port.
@@ -81,8 +81,8 @@ impl Server {
     }
 
     /// What the server counts; stays readable while it serves.
-    pub fn tally(&self) -> Arc<Tally> {
-        Arc::clone(&self.tally)
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
     }
 
     /// Answers requests with `service` until `shutdown` resolves; then finishes those under way, as long as the grace
@@ -97,9 +97,9 @@ impl Server {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
-        let doors = accept::Doors::new(self.limits.connections, self.limits.connections_per_address);
+        let doors = accept::ConnectionLimiter::new(self.limits.connections, self.limits.connections_per_address);
         let grace = self.limits.shutdown_grace;
-        let terms = Arc::new(connection::Terms::new(self.limits, self.tls, self.tally));
+        let terms = Arc::new(connection::ConnectionBuilder::new(self.limits, self.tls, self.counters));
         accept::run(self.listener, doors, terms, service, (shutdown, grace)).await;
     }
 }

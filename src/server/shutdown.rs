@@ -1,5 +1,5 @@
 //! How the server is told to stop, and how it passes that on to its connections. `Signals` is for the binary; the
-//! accept loop announces through a `Hub`, every connection listens to it.
+//! accept loop announces through a `Shutdown`, every connection listens to it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Release};
@@ -71,18 +71,18 @@ pub(super) enum Stage {
     /// Requests under way are finished, nothing new is begun.
     Draining,
     /// Everything ends now.
-    Over,
+    Aborting,
 }
 
 /// Where the accept loop speaks to all connections at once.
-pub(super) struct Hub {
+pub(super) struct Shutdown {
     stage: AtomicU8,
     /// How often the server found itself full.
     crowded: AtomicUsize,
     changed: Arc<Notify>,
 }
 
-impl Hub {
+impl Shutdown {
     pub(super) fn new() -> Self {
         Self { stage: AtomicU8::new(Stage::Open as u8), crowded: AtomicUsize::new(0), changed: Arc::default() }
     }
@@ -102,7 +102,7 @@ impl Hub {
         match self.stage.load(Acquire) {
             0 => Stage::Open,
             1 => Stage::Draining,
-            _ => Stage::Over,
+            _ => Stage::Aborting,
         }
     }
 

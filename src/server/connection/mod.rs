@@ -11,7 +11,6 @@ pub(in crate::server) mod timeouts;
 use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::future::Future;
-use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,12 +28,12 @@ use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::ConnectionLimits;
-use crate::server::connection::service::Exchanges;
-use crate::server::connection::state::Line;
+use crate::server::connection::service::ConnectionService;
+use crate::server::connection::state::ConnectionState;
 use crate::server::connection::stream::Stream;
-use crate::server::connection::timeouts::{End, Http, Paced, Phase};
-use crate::server::counters::{PanicNote, Tally};
-use crate::server::shutdown::Hub;
+use crate::server::connection::timeouts::{CloseReason, ConnectionPhase, Http, TimedConnection};
+use crate::server::counters::{Counters, PanicCounter};
+use crate::server::shutdown::Shutdown;
 use crate::server::{Peer, RequestBody, tls};
 
 /// What a client sends first when it knows that the server speaks HTTP/2.
@@ -50,24 +49,24 @@ enum Protocol {
 }
 
 /// What all connections of a server have in common.
-pub(in crate::server) struct Terms {
-    pub(in crate::server) hub: Arc<Hub>,
-    pub(in crate::server) tally: Arc<Tally>,
+pub(in crate::server) struct ConnectionBuilder {
+    pub(in crate::server) shutdown: Arc<Shutdown>,
+    pub(in crate::server) counters: Arc<Counters>,
     limits: Arc<ConnectionLimits>,
     tls: Option<TlsAcceptor>,
     http1: http1::Builder,
     http2: http2::Builder<StreamTasks>,
 }
 
-impl Terms {
-    pub(in crate::server) fn new(limits: ConnectionLimits, tls: Option<TlsAcceptor>, tally: Arc<Tally>) -> Self {
+impl ConnectionBuilder {
+    pub(in crate::server) fn new(limits: ConnectionLimits, tls: Option<TlsAcceptor>, counters: Arc<Counters>) -> Self {
         Self {
-            hub: Arc::new(Hub::new()),
+            shutdown: Arc::new(Shutdown::new()),
             http1: http1_builder(&limits),
-            http2: http2_builder(&limits, &tally),
+            http2: http2_builder(&limits, &counters),
             limits: Arc::new(limits),
             tls,
-            tally,
+            counters,
         }
     }
 
@@ -81,9 +80,9 @@ impl Terms {
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
         let opened = Instant::now();
-        let line = Arc::new(Line::new(tcp));
+        let line = Arc::new(ConnectionState::new(tcp));
         let mut stream = Stream::new(Arc::clone(&line));
-        let exchanges = Exchanges { service, peer, body_timeout: self.limits.body_timeout, line };
+        let exchanges = ConnectionService { service, peer, body_timeout: self.limits.body_timeout, line };
         match &self.tls {
             None => {
                 let recognised = self.promptly(self.limits.header_timeout, recognise(&mut stream)).await;
@@ -98,7 +97,7 @@ impl Terms {
                     self.talk(stream, protocol, exchanges, Instant::now()).await;
                 }
                 failed => {
-                    Tally::count(&self.tally.handshakes_failed);
+                    Counters::count(&self.counters.handshakes_failed);
                     let error = failed.and_then(Result::err).map(tracing::field::display);
                     tracing::debug!(peer = %peer.address, error, "TLS handshake failed");
                 }
@@ -112,11 +111,11 @@ impl Terms {
             biased;
             outcome = opening => Some(outcome),
             () = tokio::time::sleep(limit) => None,
-            () = self.hub.draining() => None,
+            () = self.shutdown.draining() => None,
         }
     }
 
-    async fn talk<IO, S, B>(&self, io: IO, protocol: Protocol, exchanges: Exchanges<S>, opened: Instant)
+    async fn talk<IO, S, B>(&self, io: IO, protocol: Protocol, exchanges: ConnectionService<S>, opened: Instant)
     where
         IO: AsyncRead + AsyncWrite + Unpin + 'static,
         S: tower_service::Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>,
@@ -135,29 +134,29 @@ impl Terms {
         self.close(&line, peer, end).await;
     }
 
-    async fn pace<H: Http>(&self, http: H, line: &Arc<Line>, opened: Instant) -> End {
-        Paced::new(http, Arc::clone(line), Arc::clone(&self.hub), Arc::clone(&self.limits), opened).await
+    async fn pace<H: Http>(&self, http: H, line: &Arc<ConnectionState>, opened: Instant) -> CloseReason {
+        TimedConnection::new(http, Arc::clone(line), Arc::clone(&self.shutdown), Arc::clone(&self.limits), opened).await
     }
 
-    async fn close(&self, line: &Line, peer: Peer, end: End) {
+    async fn close(&self, line: &ConnectionState, peer: Peer, end: CloseReason) {
         match &end {
-            End::Done(outcome) => {
+            CloseReason::Done(outcome) => {
                 if let Err(error) = outcome {
                     tracing::debug!(peer = %peer.address, error = error as &dyn StdError, "connection failed");
                 }
                 return disconnect::linger(line, outcome.is_err()).await;
             }
-            End::Late(Phase::Leaving(_)) | End::Broken => {
-                Tally::count(&self.tally.clients_left);
+            CloseReason::Late(ConnectionPhase::Leaving(_)) | CloseReason::Broken => {
+                Counters::count(&self.counters.clients_left);
             }
-            End::Late(_) => {
-                Tally::count(&self.tally.timed_out);
+            CloseReason::Late(_) => {
+                Counters::count(&self.counters.timed_out);
             }
-            End::Over => {}
+            CloseReason::Over => {}
         }
         tracing::debug!(peer = %peer.address, ?end, "connection cut");
         // Requests of an HTTP/2 connection live in tasks of their own and would keep the socket open.
-        line.shut(Shutdown::Both);
+        line.shut(std::net::Shutdown::Both);
     }
 }
 
@@ -176,8 +175,8 @@ fn http1_builder(limits: &ConnectionLimits) -> http1::Builder {
     builder
 }
 
-fn http2_builder(limits: &ConnectionLimits, tally: &Arc<Tally>) -> http2::Builder<StreamTasks> {
-    let mut builder = http2::Builder::new(StreamTasks(Arc::clone(tally)));
+fn http2_builder(limits: &ConnectionLimits, counters: &Arc<Counters>) -> http2::Builder<StreamTasks> {
+    let mut builder = http2::Builder::new(StreamTasks(Arc::clone(counters)));
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(100)
@@ -214,14 +213,14 @@ async fn recognise(stream: &mut Stream) -> std::io::Result<Option<Protocol>> {
 
 /// Runs each HTTP/2 stream as a task.
 #[derive(Clone)]
-struct StreamTasks(Arc<Tally>);
+struct StreamTasks(Arc<Counters>);
 
 impl<F> Executor<F> for StreamTasks
 where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, stream: F) {
-        let note = PanicNote(Arc::clone(&self.0));
+        let note = PanicCounter(Arc::clone(&self.0));
         tokio::spawn(async move {
             let _note = note;
             stream.await;

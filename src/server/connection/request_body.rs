@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use tokio::runtime::Handle;
 
 use crate::idle_timeout::IdleTimeout;
-use crate::server::connection::state::Line;
+use crate::server::connection::state::ConnectionState;
 
 /// How much of a body that nobody wants is read away to keep its connection, and for how long.
 const WORTH_READING: u64 = 256 * 1024;
@@ -26,7 +26,7 @@ pub struct RequestBody {
     /// How long the client may keep the reader waiting.
     silence: IdleTimeout,
     /// Told when the body is dropped early; `None` once there is nothing left to read.
-    line: Option<Arc<Line>>,
+    line: Option<Arc<ConnectionState>>,
 }
 
 /// Why a request body ended too early.
@@ -42,7 +42,7 @@ pub enum BodyError {
 }
 
 impl RequestBody {
-    pub(in crate::server) fn new(incoming: Incoming, limit: Duration, line: &Arc<Line>) -> Self {
+    pub(in crate::server) fn new(incoming: Incoming, limit: Duration, line: &Arc<ConnectionState>) -> Self {
         let line = (!incoming.is_end_stream()).then(|| Arc::clone(line));
         Self { incoming: Some(incoming), silence: IdleTimeout::new(limit), line }
     }
@@ -87,7 +87,7 @@ impl Drop for RequestBody {
 }
 
 /// Reads what is left of a body, as long as it is little and comes soon.
-async fn read_away(incoming: Option<Incoming>, line: Arc<Line>) {
+async fn read_away(incoming: Option<Incoming>, line: Arc<ConnectionState>) {
     let Some(mut incoming) = incoming else { return };
     let mut left = WORTH_READING;
     let reading = async {

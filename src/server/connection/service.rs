@@ -1,5 +1,5 @@
 //! One request and its answer: what the service is given, and when the line counts them as over. The HTTP library
-//! calls an `Exchanges` for each request of a connection.
+//! calls an `ConnectionService` for each request of a connection.
 
 use std::convert::Infallible;
 use std::error::Error as StdError;
@@ -15,18 +15,18 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 
-use crate::server::connection::state::Line;
+use crate::server::connection::state::ConnectionState;
 use crate::server::{Peer, RequestBody};
 
 /// The service as one connection sees it.
-pub(in crate::server) struct Exchanges<S> {
+pub(in crate::server) struct ConnectionService<S> {
     pub(in crate::server) service: S,
     pub(in crate::server) peer: Peer,
     pub(in crate::server) body_timeout: Duration,
-    pub(in crate::server) line: Arc<Line>,
+    pub(in crate::server) line: Arc<ConnectionState>,
 }
 
-impl<S, B> hyper::service::Service<Request<Incoming>> for Exchanges<S>
+impl<S, B> hyper::service::Service<Request<Incoming>> for ConnectionService<S>
 where
     S: tower_service::Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone,
     B: Body<Data = Bytes>,
@@ -34,13 +34,13 @@ where
 {
     type Response = Response<AnswerBody<B>>;
     type Error = Infallible;
-    type Future = Exchange<S, S::Future>;
+    type Future = ResponseFuture<S, S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let ends_connection = request.version() == Version::HTTP_10;
         let mut request = request.map(|incoming| RequestBody::new(incoming, self.body_timeout, &self.line));
         request.extensions_mut().insert(self.peer);
-        Exchange {
+        ResponseFuture {
             step: Step::Asked { service: self.service.clone(), request: Some(request) },
             open: Some(Open::new(&self.line)),
             ends_connection,
@@ -49,10 +49,10 @@ where
 }
 
 /// A request counted as open, until dropped.
-struct Open(Arc<Line>);
+struct Open(Arc<ConnectionState>);
 
 impl Open {
-    fn new(line: &Arc<Line>) -> Self {
+    fn new(line: &Arc<ConnectionState>) -> Self {
         line.note_opened();
         Self(Arc::clone(line))
     }
@@ -66,7 +66,7 @@ impl Drop for Open {
 
 pin_project! {
     /// The answer to one request, in the making.
-    pub(in crate::server) struct Exchange<S, F> {
+    pub(in crate::server) struct ResponseFuture<S, F> {
         #[pin]
         step: Step<S, F>,
         open: Option<Open>,
@@ -82,7 +82,7 @@ pin_project! {
     }
 }
 
-impl<S, B> Future for Exchange<S, S::Future>
+impl<S, B> Future for ResponseFuture<S, S::Future>
 where
     S: tower_service::Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>,
 {

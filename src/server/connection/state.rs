@@ -3,7 +3,6 @@
 //!
 //! The facts are counters without ordering between them: whoever reads one is polled again after it was written.
 
-use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use tokio::net::TcpStream;
 
 /// One accepted socket. Shared, since the watch for a departing client needs it while the HTTP library owns the stream.
 #[derive(Debug)]
-pub(in crate::server) struct Line {
+pub(in crate::server) struct ConnectionState {
     pub(in crate::server) tcp: TcpStream,
     /// Requests whose answer has not been handed over completely.
     open: AtomicUsize,
@@ -34,7 +33,7 @@ pub(in crate::server) struct Line {
     broken: AtomicBool,
 }
 
-impl Line {
+impl ConnectionState {
     pub(in crate::server) fn new(tcp: TcpStream) -> Self {
         Self {
             tcp,
@@ -132,7 +131,7 @@ impl Line {
     }
 
     /// Ends our direction, or both. A failure means that the peer was faster.
-    pub(in crate::server) fn shut(&self, how: Shutdown) {
+    pub(in crate::server) fn shut(&self, how: std::net::Shutdown) {
         if self.broken.load(Relaxed) {
             return;
         }

@@ -2,7 +2,6 @@
 //! through TLS or directly.
 
 use std::io::{self, ErrorKind, IoSlice};
-use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -10,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
-use crate::server::connection::state::Line;
+use crate::server::connection::state::ConnectionState;
 
 /// With edge-triggered readiness, a read that does not fill its buffer proves the socket empty; knowing that saves one
 /// system call per request.
@@ -21,13 +20,13 @@ const WORTH_JOINING: usize = 1024;
 
 /// A socket as a byte stream, for which a shared reference to the socket is enough.
 pub(in crate::server) struct Stream {
-    line: Arc<Line>,
+    line: Arc<ConnectionState>,
     /// Bytes read while the protocol was being recognised; they come first.
     ahead: BytesMut,
 }
 
 impl Stream {
-    pub(in crate::server) fn new(line: Arc<Line>) -> Self {
+    pub(in crate::server) fn new(line: Arc<ConnectionState>) -> Self {
         Self { line, ahead: BytesMut::new() }
     }
 
@@ -143,7 +142,7 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.line.shut(Shutdown::Write);
+        self.line.shut(std::net::Shutdown::Write);
         Poll::Ready(Ok(()))
     }
 }

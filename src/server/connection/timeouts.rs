@@ -1,5 +1,5 @@
 //! How long a connection may take over what it is doing, and whether its client is still there. `connection` wraps the
-//! HTTP library's connection into a `Paced`; dropping that drops every HTTP/1 request on it.
+//! HTTP library's connection into a `TimedConnection`; dropping that drops every HTTP/1 request on it.
 //!
 //! One timer serves all limits. It is moved only to fire earlier; when it fires too early it is set again, so a
 //! connection that is busy with one quick request after another never touches it.
@@ -16,9 +16,9 @@ use tokio::time::{Instant, Sleep};
 
 use crate::config::ConnectionLimits;
 use crate::server::connection::disconnect;
-use crate::server::connection::disconnect::{Departure, Watch};
-use crate::server::connection::state::Line;
-use crate::server::shutdown::{Hub, Stage};
+use crate::server::connection::disconnect::{Disconnect, Watch};
+use crate::server::connection::state::ConnectionState;
+use crate::server::shutdown::{Shutdown, Stage};
 
 /// How long a client that sends no more may wait without a byte moving. It gets an answer that is nearly ready; one
 /// that has really gone holds nothing for longer.
@@ -38,11 +38,11 @@ pub(in crate::server) trait Http: Future<Output = hyper::Result<()>> {
 
 /// Why a connection is over.
 #[derive(Debug)]
-pub(in crate::server) enum End {
+pub(in crate::server) enum CloseReason {
     /// The HTTP library was done with it.
     Done(hyper::Result<()>),
     /// It outstayed a limit, in this phase.
-    Late(Phase),
+    Late(ConnectionPhase),
     /// The client broke it.
     Broken,
     /// The server stops.
@@ -51,7 +51,7 @@ pub(in crate::server) enum End {
 
 /// What a connection is waiting for. The number changes whenever the wait begins anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::server) enum Phase {
+pub(in crate::server) enum ConnectionPhase {
     /// The peer to take bytes.
     Sending(usize),
     /// The peer to widen the window of some HTTP/2 stream.
@@ -70,40 +70,40 @@ pub(in crate::server) enum Phase {
 
 pin_project! {
     /// A connection together with its limits.
-    pub(in crate::server) struct Paced<H> {
+    pub(in crate::server) struct TimedConnection<H> {
         #[pin]
         http: H,
         #[pin]
         announcement: OwnedNotified,
-        line: Arc<Line>,
-        hub: Arc<Hub>,
+        line: Arc<ConnectionState>,
+        shutdown: Arc<Shutdown>,
         limits: Arc<ConnectionLimits>,
         // What was announced when the task last registered; `None` before the first time.
         heard: Option<(Stage, usize)>,
         room_wanted: bool,
         closing: bool,
         watch: Option<Watch>,
-        departure: Option<Departure>,
-        phase: Option<Phase>,
+        departure: Option<Disconnect>,
+        phase: Option<ConnectionPhase>,
         since: Instant,
         timer: Option<Pin<Box<Sleep>>>,
     }
 }
 
-impl<H: Http> Paced<H> {
+impl<H: Http> TimedConnection<H> {
     /// `opened` is when the client connected; the wait for its first request counts from there.
     pub(in crate::server) fn new(
         http: H,
-        line: Arc<Line>,
-        hub: Arc<Hub>,
+        line: Arc<ConnectionState>,
+        shutdown: Arc<Shutdown>,
         limits: Arc<ConnectionLimits>,
         opened: Instant,
     ) -> Self {
         Self {
             http,
-            announcement: hub.announcement(),
+            announcement: shutdown.announcement(),
             line,
-            hub,
+            shutdown,
             limits,
             heard: None,
             room_wanted: false,
@@ -119,14 +119,14 @@ impl<H: Http> Paced<H> {
     /// Registers for announcements, once for each: the task stays the same, and so does its waker.
     fn listen(self: Pin<&mut Self>, cx: &mut Context<'_>) {
         let mut this = self.project();
-        let now = (this.hub.stage(), this.hub.crowded());
+        let now = (this.shutdown.stage(), this.shutdown.crowded());
         if *this.heard == Some(now) {
             return;
         }
         *this.room_wanted = this.heard.is_some_and(|(_, crowded)| crowded != now.1);
         *this.heard = Some(now);
         while this.announcement.as_mut().poll(cx).is_ready() {
-            this.announcement.set(this.hub.announcement());
+            this.announcement.set(this.shutdown.announcement());
         }
     }
 
@@ -142,36 +142,36 @@ impl<H: Http> Paced<H> {
         }
     }
 
-    fn phase(&self) -> Phase {
+    fn phase(&self) -> ConnectionPhase {
         let line = &*self.line;
         if line.blocked() {
-            Phase::Sending(line.sent())
+            ConnectionPhase::Sending(line.sent())
         } else if line.waiting() > 0 {
-            Phase::Offering(line.taken())
+            ConnectionPhase::Offering(line.taken())
         } else if line.open() > 0 {
-            if self.departure.is_some() { Phase::Leaving(line.moved()) } else { Phase::Working }
+            if self.departure.is_some() { ConnectionPhase::Leaving(line.moved()) } else { ConnectionPhase::Working }
         } else if self.closing {
-            Phase::Closing
+            ConnectionPhase::Closing
         } else if H::HEADS_ONLY && (line.heard() || line.served() == 0) {
-            Phase::Head(line.served())
+            ConnectionPhase::Head(line.served())
         } else {
-            Phase::Idle(line.served())
+            ConnectionPhase::Idle(line.served())
         }
     }
 
-    fn limit(&self, phase: Phase) -> Option<Duration> {
+    fn limit(&self, phase: ConnectionPhase) -> Option<Duration> {
         match phase {
-            Phase::Sending(_) | Phase::Offering(_) => Some(self.limits.send_timeout),
-            Phase::Leaving(_) => Some(LEAVING),
-            Phase::Working => None,
-            Phase::Head(_) => Some(self.limits.header_timeout),
-            Phase::Idle(_) => Some(self.limits.keep_alive),
-            Phase::Closing => Some(CLOSING),
+            ConnectionPhase::Sending(_) | ConnectionPhase::Offering(_) => Some(self.limits.send_timeout),
+            ConnectionPhase::Leaving(_) => Some(LEAVING),
+            ConnectionPhase::Working => None,
+            ConnectionPhase::Head(_) => Some(self.limits.header_timeout),
+            ConnectionPhase::Idle(_) => Some(self.limits.keep_alive),
+            ConnectionPhase::Closing => Some(CLOSING),
         }
     }
 
     /// The phase whose limit is over, if one is.
-    fn poll_late(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Option<Phase> {
+    fn poll_late(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Option<ConnectionPhase> {
         let phase = self.phase();
         let limit = self.limit(phase);
         let this = self.project();
@@ -198,32 +198,32 @@ impl<H: Http> Paced<H> {
     /// Whether the connection should be told to end, since the server stops or is full.
     fn is_unwanted(self: Pin<&mut Self>) -> bool {
         let this = self.project();
-        let idle = matches!(this.phase, Some(Phase::Idle(_)));
+        let idle = matches!(this.phase, Some(ConnectionPhase::Idle(_)));
         let spare = std::mem::take(this.room_wanted) && idle && this.since.elapsed() >= SPARE;
-        spare || this.hub.stage() > Stage::Open
+        spare || this.shutdown.stage() > Stage::Open
     }
 }
 
-impl<H: Http> Future for Paced<H> {
-    type Output = End;
+impl<H: Http> Future for TimedConnection<H> {
+    type Output = CloseReason;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
         loop {
             if let Poll::Ready(outcome) = self.as_mut().project().http.poll(cx) {
-                return Poll::Ready(End::Done(outcome));
+                return Poll::Ready(CloseReason::Done(outcome));
             }
             self.as_mut().listen(cx);
-            if self.hub.stage() == Stage::Over {
-                return Poll::Ready(End::Over);
+            if self.shutdown.stage() == Stage::Aborting {
+                return Poll::Ready(CloseReason::Over);
             }
             self.as_mut().poll_departure(cx);
-            if self.departure == Some(Departure::Broken) && self.line.open() > 0 {
-                return Poll::Ready(End::Broken);
+            if self.departure == Some(Disconnect::Reset) && self.line.open() > 0 {
+                return Poll::Ready(CloseReason::Broken);
             }
             let late = self.as_mut().poll_late(cx);
-            let polite = matches!(late, Some(Phase::Idle(_)));
+            let polite = matches!(late, Some(ConnectionPhase::Idle(_)));
             if let (Some(phase), false) = (late, polite) {
-                return Poll::Ready(End::Late(phase));
+                return Poll::Ready(CloseReason::Late(phase));
             }
             if self.closing || !(self.as_mut().is_unwanted() || polite) {
                 return Poll::Pending;

@@ -124,5 +124,5 @@ async fn panic_ends_only_its_connection() {
     assert_eq!(rest(&mut client).await, "");
     let mut client = send(server.address, "GET / HTTP/1.0\r\n\r\n").await;
     assert!(rest(&mut client).await.ends_with("hello"));
-    assert_eq!(server.tally.panics.load(std::sync::atomic::Ordering::Relaxed), 1);
+    assert_eq!(server.counters.panics.load(std::sync::atomic::Ordering::Relaxed), 1);
 }

@@ -88,7 +88,7 @@ async fn stream_whose_window_stays_shut_is_cut() {
     let (answer, _) = client.send_request(get(), true).unwrap();
     let _unread = promptly(answer).await.unwrap();
     let _ = promptly(connection).await.unwrap();
-    assert_eq!(server.tally.timed_out.load(Relaxed), 1);
+    assert_eq!(server.counters.timed_out.load(Relaxed), 1);
 }
 
 /// Bodies one after the other.
@@ -126,5 +126,5 @@ async fn panic_resets_only_its_stream() {
     assert!(promptly(broken).await.is_err());
     let (answer, _) = client.send_request(get(), true).unwrap();
     assert_eq!(promptly(answer).await.unwrap().status(), 200);
-    assert_eq!(server.tally.panics.load(Relaxed), 1);
+    assert_eq!(server.counters.panics.load(Relaxed), 1);
 }

@@ -24,7 +24,7 @@ async fn dripped_head_is_closed_after_the_total_time() {
         tokio::time::sleep(SHORT / 10).await;
     }
     assert!(begun.elapsed() >= SHORT);
-    assert_eq!(server.tally.timed_out.load(Relaxed), 1);
+    assert_eq!(server.counters.timed_out.load(Relaxed), 1);
 }
 
 #[tokio::test]
@@ -75,7 +75,7 @@ async fn client_that_takes_nothing_is_cut() {
     let server = start(config(|limits| limits.send_timeout = SHORT), flood).await;
     let client = send(server.address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     promptly(async {
-        while server.tally.timed_out.load(Relaxed) == 0 {
+        while server.counters.timed_out.load(Relaxed) == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     })

@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::config::{ConnectionLimits, ServerConfig, TlsFiles};
-use crate::server::{RequestBody, Server, Tally};
+use crate::server::{Counters, RequestBody, Server};
 
 type AnswerBody = UnsyncBoxBody<Bytes, std::io::Error>;
 type Answer = Response<AnswerBody>;
@@ -61,7 +61,7 @@ where
 
 struct Running {
     address: SocketAddr,
-    tally: Arc<Tally>,
+    counters: Arc<Counters>,
     stop: oneshot::Sender<()>,
     served: JoinHandle<()>,
 }
@@ -96,7 +96,7 @@ where
     A: Future<Output = Answer> + Send + 'static,
 {
     let server = Server::bind(&config).await.unwrap();
-    let (address, tally) = (server.address(), server.tally());
+    let (address, counters) = (server.address(), server.counters());
     let (stop, stopped) = oneshot::channel::<()>();
     let service = Closure(move |request| -> Answering {
         let answer = answer(request);
@@ -105,7 +105,7 @@ where
     let served = tokio::spawn(server.serve(service, async {
         let _ = stopped.await;
     }));
-    Running { address, tally, stop, served }
+    Running { address, counters, stop, served }
 }
 
 fn text(text: impl Into<Bytes>) -> Answer {

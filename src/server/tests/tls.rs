@@ -71,7 +71,7 @@ async fn silent_and_vanishing_clients_harm_nobody() {
     is_answered(connect(server.address, CERT, &[]).await).await;
     assert!(!rest(&mut plain).await.contains("HTTP"));
     assert_eq!(rest(&mut silent).await, "");
-    assert_eq!(server.tally.handshakes_failed.load(Relaxed), 22);
+    assert_eq!(server.counters.handshakes_failed.load(Relaxed), 22);
 }
 
 #[tokio::test]
