@@ -1,5 +1,4 @@
-//! Why the server cannot start, in words for the operator. Made by `Server::bind` and the TLS loader, printed by the
-//! binary.
+//! Why the server cannot start, in words for the operator. Returned by `Server::bind`, printed by the binary.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,7 +6,7 @@ use std::path::PathBuf;
 
 use rustls_pki_types::pem;
 
-/// What can go wrong before the first connection is accepted.
+/// An error before the first connection is accepted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -22,7 +21,7 @@ pub enum Error {
     Listen {
         /// The address asked for.
         address: SocketAddr,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// A TLS file cannot be read, or its PEM sections are damaged.
@@ -32,18 +31,18 @@ pub enum Error {
         role: &'static str,
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error of the PEM parser.
         source: pem::Error,
     },
-    /// A TLS file has no section of the kind it was named for.
+    /// A TLS file has no PEM section of the expected kind.
     #[error("the {role} file `{}` holds no {role}", path.display())]
-    NothingInside {
+    EmptyPem {
         /// `TLS certificate` or `TLS key`.
         role: &'static str,
         /// The file.
         path: PathBuf,
     },
-    /// The key is sound but belongs to another certificate.
+    /// The key is valid but belongs to another certificate.
     #[error("the TLS key `{}` does not belong to the certificate `{}`", key.display(), cert.display())]
     KeyMismatch {
         /// The certificate file.
@@ -58,10 +57,10 @@ pub enum Error {
         cert: PathBuf,
         /// The key file.
         key: PathBuf,
-        /// What the TLS library said.
+        /// The error of the TLS library.
         source: tokio_rustls::rustls::Error,
     },
-    /// The process cannot be told about signals.
+    /// The process cannot listen for signals.
     #[error("cannot listen for termination signals")]
     Signals(#[source] io::Error),
 }
@@ -80,10 +79,10 @@ impl Error {
             },
             Self::Pem { source: pem::Error::Io(_), .. } => Some("relative paths start from the current directory"),
             Self::Pem { .. } => Some("the file must be PEM text; convert DER with `openssl x509` or `openssl pkey`"),
-            Self::NothingInside { role, .. } if *role == crate::server::tls::KEY => Some(
+            Self::EmptyPem { role, .. } if *role == crate::server::tls::KEY => Some(
                 "expected `BEGIN PRIVATE KEY`, `BEGIN RSA PRIVATE KEY` or `BEGIN EC PRIVATE KEY`; encrypted keys cannot be used",
             ),
-            Self::NothingInside { .. } => {
+            Self::EmptyPem { .. } => {
                 Some("expected one or more `BEGIN CERTIFICATE` sections, the server's own certificate first")
             }
             Self::KeyMismatch { .. } => Some("the server's own certificate must be the first in its file"),

@@ -1,4 +1,5 @@
-//! How certificate and key files become a TLS acceptor. Called once, by `Server::bind`, before the port is opened.
+//! How certificate and key files become TLS. Loaded by `Server::bind`, before the port is opened; each connection gets its
+//! acceptor here.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,10 +16,26 @@ use crate::server::Error;
 pub(super) const CERTIFICATE: &str = "TLS certificate";
 pub(super) const KEY: &str = "TLS key";
 
-/// The name under which a client and the server agree on HTTP/2.
+/// The ALPN name of HTTP/2.
 pub(super) const ALPN_H2: &[u8] = b"h2";
 
-pub(super) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, Error> {
+/// The certificate, the key and the protocols of the server.
+pub(super) struct ServerTls {
+    config: Arc<ServerConfig>,
+}
+
+impl ServerTls {
+    pub(super) fn load(files: &TlsFiles) -> Result<Self, Error> {
+        Ok(Self { config: Arc::new(server_config(files)?) })
+    }
+
+    /// The acceptor for one connection.
+    pub(super) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.config))
+    }
+}
+
+fn server_config(files: &TlsFiles) -> Result<ServerConfig, Error> {
     let chain = certificates(&files.cert)?;
     let key = private_key(&files.key)?;
     let unusable = |source| match source {
@@ -35,7 +52,7 @@ pub(super) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, Error> {
         .map_err(unusable)?;
     config.alpn_protocols = vec![ALPN_H2.to_vec(), b"http/1.1".to_vec(), b"http/1.0".to_vec()];
     config.ticketer = ring::Ticketer::new().map_err(unusable)?;
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok(config)
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
@@ -56,7 +73,7 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
 fn unreadable(role: &'static str, path: &Path, source: pem::Error) -> Error {
     let path = path.to_owned();
     match source {
-        pem::Error::NoItemsFound => Error::NothingInside { role, path },
+        pem::Error::NoItemsFound => Error::EmptyPem { role, path },
         source => Error::Pem { role, path, source },
     }
 }

@@ -1,5 +1,5 @@
-//! How a connection ends at the socket: noticing that the client has left, and closing without destroying an answer
-//! that is still under way. Called by `pace` while requests are open, and by `connection` after the last.
+//! How a connection ends at the socket: `watch` notices that the client closed it, and `linger` closes it without
+//! destroying a response that is still under way.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,66 +8,65 @@ use std::time::Duration;
 
 use crate::server::connection::state::ConnectionState;
 
-/// Longest wait for a client to stop sending after it was answered.
+/// How long a client may go on sending after its response, and how much: both are read and thrown away.
 const LINGER_TIME: Duration = Duration::from_secs(2);
-/// Most bytes read for nothing after the answer.
 const LINGER_BYTES: usize = 64 << 20;
 
-/// How the client left.
+/// How the client closed its side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) enum Disconnect {
-    /// It will send no more, but might still be reading.
+    /// It sends no more, but may still read.
     HalfClosed,
     /// The connection is broken in both directions.
     Reset,
 }
 
-pub(in crate::server) type Watch = Pin<Box<dyn Future<Output = Disconnect> + Send>>;
+pub(in crate::server) type DisconnectWatch = Pin<Box<dyn Future<Output = Disconnect> + Send>>;
 
-/// Resolves once the client has closed its side, whether or not bytes it sent before are still unread.
+/// Resolves when the client has closed its side, whether or not bytes it sent before are still unread.
 ///
 /// The HTTP library learns of a closed connection by reading, which it does not do while a request body waits for
 /// its reader. The interest in priority events is the one that comes with "closed" but not with "readable".
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(in crate::server) fn watch(line: &Arc<ConnectionState>) -> Watch {
+pub(in crate::server) fn watch(state: &Arc<ConnectionState>) -> DisconnectWatch {
     use tokio::io::Interest;
 
-    let line = Arc::clone(line);
+    let state = Arc::clone(state);
     Box::pin(async move {
-        match line.tcp.ready(Interest::PRIORITY | Interest::ERROR).await {
+        match state.socket.ready(Interest::PRIORITY | Interest::ERROR).await {
             Ok(ready) if ready.is_error() => Disconnect::Reset,
             Ok(ready) if ready.is_read_closed() => Disconnect::HalfClosed,
-            // Urgent data: nobody sends it over HTTP, and it would keep this future ready for ever.
+            // Urgent data: HTTP has none, and it would keep this future ready for ever.
             Ok(_) => std::future::pending().await,
             Err(_) => Disconnect::Reset,
         }
     })
 }
 
-/// Elsewhere the socket cannot be asked; a client that left is noticed by the next read or write.
+/// Elsewhere the socket has no such event. The next read or write notices the disconnect.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(in crate::server) fn watch(_: &Arc<ConnectionState>) -> Watch {
+pub(in crate::server) fn watch(_: &Arc<ConnectionState>) -> DisconnectWatch {
     Box::pin(std::future::pending())
 }
 
-/// Ends our direction and, if the client may still be sending, reads until it stops.
+/// Closes our direction and, if the client may still be sending, reads until it stops.
 ///
-/// Closing a socket with unread bytes makes the kernel send a reset, and a reset can overtake the answer: the client
-/// would see a broken connection where a refusal was sent.
-pub(in crate::server) async fn linger(line: &ConnectionState, failed: bool) {
-    line.shut(std::net::Shutdown::Write);
-    let mut scrap = vec![0; 16 << 10];
-    let pending = matches!(line.tcp.try_read(&mut scrap), Ok(1..));
-    if failed || pending || line.unread() {
-        let _ = tokio::time::timeout(LINGER_TIME, discard(line, &mut scrap)).await;
+/// Closing a socket with unread bytes makes the kernel send a reset, and a reset can overtake the response: the client
+/// would see a broken connection instead of an error status.
+pub(in crate::server) async fn linger(state: &ConnectionState, failed: bool) {
+    state.shutdown_write();
+    let mut scratch = vec![0; 16 << 10];
+    let pending = matches!(state.socket.try_read(&mut scratch), Ok(1..));
+    if failed || pending || state.has_unread_body() {
+        let _ = tokio::time::timeout(LINGER_TIME, discard(state, &mut scratch)).await;
     }
 }
 
-async fn discard(line: &ConnectionState, scrap: &mut [u8]) -> std::io::Result<()> {
+async fn discard(state: &ConnectionState, scratch: &mut [u8]) -> std::io::Result<()> {
     let mut discarded = 0;
     while discarded < LINGER_BYTES {
-        line.tcp.readable().await?;
-        match line.tcp.try_read(scrap) {
+        state.socket.readable().await?;
+        match state.socket.try_read(scratch) {
             Ok(0) => break,
             Ok(read) => discarded += read,
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}

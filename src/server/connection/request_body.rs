@@ -1,4 +1,5 @@
-//! How a service reads what the client uploads: as it comes, but not for ever. Made by `exchange` for each request.
+//! How a service reads the body of a request: as the client sends it, within a timeout. `ConnectionService` makes one for
+//! each request.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,19 +15,19 @@ use tokio::runtime::Handle;
 use crate::idle_timeout::IdleTimeout;
 use crate::server::connection::state::ConnectionState;
 
-/// How much of a body that nobody wants is read away to keep its connection, and for how long.
-const WORTH_READING: u64 = 256 * 1024;
-const LONGEST_READING: Duration = Duration::from_secs(5);
+/// How much of an unread body is discarded to keep its connection open, and how long that may take.
+const MAX_DISCARD: u64 = 256 * 1024;
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The body of a request, as the client sends it.
 #[derive(Debug)]
 pub struct RequestBody {
-    /// Gone only when the body is dropped.
+    /// `None` only while the body is dropped.
     incoming: Option<Incoming>,
     /// How long the client may keep the reader waiting.
-    silence: IdleTimeout,
-    /// Told when the body is dropped early; `None` once there is nothing left to read.
-    line: Option<Arc<ConnectionState>>,
+    timeout: IdleTimeout,
+    /// Learns of a body that is dropped early; `None` when there is nothing left to read.
+    state: Option<Arc<ConnectionState>>,
 }
 
 /// Why a request body ended too early.
@@ -42,9 +43,9 @@ pub enum BodyError {
 }
 
 impl RequestBody {
-    pub(in crate::server) fn new(incoming: Incoming, limit: Duration, line: &Arc<ConnectionState>) -> Self {
-        let line = (!incoming.is_end_stream()).then(|| Arc::clone(line));
-        Self { incoming: Some(incoming), silence: IdleTimeout::new(limit), line }
+    pub(in crate::server) fn new(incoming: Incoming, limit: Duration, state: &Arc<ConnectionState>) -> Self {
+        let state = (!incoming.is_end_stream()).then(|| Arc::clone(state));
+        Self { incoming: Some(incoming), timeout: IdleTimeout::new(limit), state }
     }
 }
 
@@ -55,11 +56,11 @@ impl Body for RequestBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
         let Poll::Ready(frame) = Pin::new(incoming).poll_frame(cx) else {
-            return self.silence.poll_elapsed(cx).map(|()| Some(Err(BodyError::TimedOut)));
+            return self.timeout.poll_elapsed(cx).map(|()| Some(Err(BodyError::TimedOut)));
         };
-        self.silence.reset();
+        self.timeout.reset();
         if frame.is_none() || self.is_end_stream() {
-            self.line = None;
+            self.state = None;
         }
         Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Broken)))
     }
@@ -75,21 +76,21 @@ impl Body for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        let Some(line) = self.line.take() else { return };
-        let rest = self.size_hint().upper().unwrap_or(WORTH_READING);
+        let Some(state) = self.state.take() else { return };
+        let rest = self.size_hint().upper().unwrap_or(MAX_DISCARD);
         match Handle::try_current() {
-            // The next request on the connection comes behind the rest of this one; a client cannot know that nobody
-            // wants it (RFC 9112 §9.3).
-            Ok(runtime) if rest <= WORTH_READING => drop(runtime.spawn(read_away(self.incoming.take(), line))),
-            _ => line.note_unread(),
+            // The next request on the connection comes behind the rest of this one, which the client still sends
+            // (RFC 9112 §9.3).
+            Ok(runtime) if rest <= MAX_DISCARD => drop(runtime.spawn(discard(self.incoming.take(), state))),
+            _ => state.record_unread_body(),
         }
     }
 }
 
-/// Reads what is left of a body, as long as it is little and comes soon.
-async fn read_away(incoming: Option<Incoming>, line: Arc<ConnectionState>) {
+/// Reads and discards the rest of a body, as long as it is small and comes soon.
+async fn discard(incoming: Option<Incoming>, state: Arc<ConnectionState>) {
     let Some(mut incoming) = incoming else { return };
-    let mut left = WORTH_READING;
+    let mut left = MAX_DISCARD;
     let reading = async {
         while let Some(Ok(frame)) = incoming.frame().await {
             let length = frame.data_ref().map_or(0, |data| data.len() as u64);
@@ -100,7 +101,7 @@ async fn read_away(incoming: Option<Incoming>, line: Arc<ConnectionState>) {
         }
         true
     };
-    if !matches!(tokio::time::timeout(LONGEST_READING, reading).await, Ok(true)) {
-        line.note_unread();
+    if !matches!(tokio::time::timeout(DISCARD_TIMEOUT, reading).await, Ok(true)) {
+        state.record_unread_body();
     }
 }

@@ -1,8 +1,7 @@
-//! One request and its answer: what the service is given, and when the line counts them as over. The HTTP library
-//! calls an `ConnectionService` for each request of a connection.
+//! One request and its response: what the service is given, and when the connection counts the request as finished. The
+//! HTTP library calls a `ConnectionService` for each request of a connection.
 
 use std::convert::Infallible;
-use std::error::Error as StdError;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,6 +15,7 @@ use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 
 use crate::server::connection::state::ConnectionState;
+use crate::server::service::HttpService;
 use crate::server::{Peer, RequestBody};
 
 /// The service as one connection sees it.
@@ -23,86 +23,79 @@ pub(in crate::server) struct ConnectionService<S> {
     pub(in crate::server) service: S,
     pub(in crate::server) peer: Peer,
     pub(in crate::server) body_timeout: Duration,
-    pub(in crate::server) line: Arc<ConnectionState>,
+    pub(in crate::server) state: Arc<ConnectionState>,
 }
 
-impl<S, B> hyper::service::Service<Request<Incoming>> for ConnectionService<S>
-where
-    S: tower_service::Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone,
-    B: Body<Data = Bytes>,
-    B::Error: Into<Box<dyn StdError + Send + Sync>>,
-{
-    type Response = Response<AnswerBody<B>>;
+impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnectionService<S> {
+    type Response = Response<ResponseBody<S::ResponseBody>>;
     type Error = Infallible;
-    type Future = ResponseFuture<S, S::Future>;
+    type Future = ResponseFuture<S>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let ends_connection = request.version() == Version::HTTP_10;
-        let mut request = request.map(|incoming| RequestBody::new(incoming, self.body_timeout, &self.line));
+        let close_delimited = request.version() == Version::HTTP_10;
+        let mut request = request.map(|incoming| RequestBody::new(incoming, self.body_timeout, &self.state));
         request.extensions_mut().insert(self.peer);
         ResponseFuture {
-            step: Step::Asked { service: self.service.clone(), request: Some(request) },
-            open: Some(Open::new(&self.line)),
-            ends_connection,
+            step: Step::NotReady { service: self.service.clone(), request: Some(request) },
+            open: Some(OpenRequest::new(&self.state)),
+            close_delimited,
         }
     }
 }
 
 /// A request counted as open, until dropped.
-struct Open(Arc<ConnectionState>);
+struct OpenRequest(Arc<ConnectionState>);
 
-impl Open {
-    fn new(line: &Arc<ConnectionState>) -> Self {
-        line.note_opened();
-        Self(Arc::clone(line))
+impl OpenRequest {
+    fn new(state: &Arc<ConnectionState>) -> Self {
+        state.record_request_start();
+        Self(Arc::clone(state))
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenRequest {
     fn drop(&mut self) {
-        self.0.note_served();
+        self.0.record_request_end();
     }
 }
 
 pin_project! {
-    /// The answer to one request, in the making.
-    pub(in crate::server) struct ResponseFuture<S, F> {
+    /// The future of the response to one request.
+    pub(in crate::server) struct ResponseFuture<S: HttpService> {
         #[pin]
-        step: Step<S, F>,
-        open: Option<Open>,
-        ends_connection: bool,
+        step: Step<S, S::Future>,
+        open: Option<OpenRequest>,
+        close_delimited: bool,
     }
 }
 
 pin_project! {
-    #[project = StepPinned]
+    #[project = StepProjection]
     enum Step<S, F> {
-        Asked { service: S, request: Option<Request<RequestBody>> },
-        Answering { #[pin] future: F },
+        NotReady { service: S, request: Option<Request<RequestBody>> },
+        Called { #[pin] future: F },
     }
 }
 
-impl<S, B> Future for ResponseFuture<S, S::Future>
-where
-    S: tower_service::Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>,
-{
-    type Output = Result<Response<AnswerBody<B>>, Infallible>;
+impl<S: HttpService> Future for ResponseFuture<S> {
+    type Output = Result<Response<ResponseBody<S::ResponseBody>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
             match this.step.as_mut().project() {
-                StepPinned::Asked { service, request } => {
+                StepProjection::NotReady { service, request } => {
                     let Ok(()) = ready!(service.poll_ready(cx));
-                    let request = request.take().expect("the step ends with the request it began with");
+                    let request = request.take().expect("this step ends when the request is taken");
                     let future = service.call(request);
-                    this.step.set(Step::Answering { future });
+                    this.step.set(Step::Called { future });
                 }
-                StepPinned::Answering { future } => {
+                StepProjection::Called { future } => {
                     let Ok(response) = ready!(future.poll(cx));
-                    let (open, ends_connection) = (this.open.take(), *this.ends_connection);
-                    let answer = response.map(|body| AnswerBody { body, open, given: false, ends_connection });
-                    return Poll::Ready(Ok(answer));
+                    let (open, close_delimited) = (this.open.take(), *this.close_delimited);
+                    let response =
+                        response.map(|body| ResponseBody { body, open, frame_pending: false, close_delimited });
+                    return Poll::Ready(Ok(response));
                 }
             }
         }
@@ -111,26 +104,27 @@ where
 
 pin_project! {
     /// The service's response body, which keeps its request open until the last byte was taken.
-    pub(in crate::server) struct AnswerBody<B> {
+    pub(in crate::server) struct ResponseBody<B> {
         #[pin]
         body: B,
-        open: Option<Open>,
-        given: bool,
-        // HTTP/1.0 knows no other end of a body whose length was not announced.
-        ends_connection: bool,
+        open: Option<OpenRequest>,
+        // A frame was yielded and the next one not polled for yet.
+        frame_pending: bool,
+        // The body may end with the connection: HTTP/1.0 knows no other end without a Content-Length.
+        close_delimited: bool,
     }
 
-    impl<B> PinnedDrop for AnswerBody<B> {
+    impl<B> PinnedDrop for ResponseBody<B> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if let (true, Some(open)) = (*this.given, this.open) {
-                open.0.note_frame_taken();
+            if let (true, Some(open)) = (*this.frame_pending, this.open) {
+                open.0.record_frame_consumed();
             }
         }
     }
 }
 
-impl<B> Body for AnswerBody<B>
+impl<B> Body for ResponseBody<B>
 where
     B: Body<Data = Bytes>,
 {
@@ -139,17 +133,17 @@ where
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.project();
-        let Some(Open(line)) = this.open else { return this.body.poll_frame(cx) };
-        if std::mem::take(this.given) {
-            line.note_frame_taken();
+        let Some(OpenRequest(state)) = this.open else { return this.body.poll_frame(cx) };
+        if std::mem::take(this.frame_pending) {
+            state.record_frame_consumed();
         }
         let frame = ready!(this.body.poll_frame(cx));
-        if frame.as_ref().is_some_and(Result::is_err) && *this.ends_connection {
-            line.note_broken();
+        if frame.as_ref().is_some_and(Result::is_err) && *this.close_delimited {
+            state.reset_on_close();
         }
         if let Some(Ok(_)) = frame {
-            line.note_frame_given();
-            *this.given = true;
+            state.record_frame_yielded();
+            *this.frame_pending = true;
         }
         Poll::Ready(frame)
     }

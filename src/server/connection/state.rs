@@ -1,140 +1,151 @@
-//! What one connection is doing: its socket and the few facts its parts share. The byte stream, the exchanges and the
-//! request bodies write them down, `pace` and `departure` judge by them.
+//! What one connection is doing: its socket and the facts that its parts share. The byte stream, the service and the
+//! request bodies record them; `timeouts` and `disconnect` decide by them.
 //!
-//! The facts are counters without ordering between them: whoever reads one is polled again after it was written.
+//! The counters are relaxed: a reader that misses an update is polled again after it.
 
+use std::net;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
-/// One accepted socket. Shared, since the watch for a departing client needs it while the HTTP library owns the stream.
+/// One accepted socket. Shared: the watch for a disconnect needs it while the HTTP library owns the stream.
 #[derive(Debug)]
 pub(in crate::server) struct ConnectionState {
-    pub(in crate::server) tcp: TcpStream,
-    /// Requests whose answer has not been handed over completely.
-    open: AtomicUsize,
-    /// Requests that are done with.
-    served: AtomicUsize,
-    received: AtomicUsize,
-    sent: AtomicUsize,
+    pub(in crate::server) socket: TcpStream,
+    /// Requests whose response is not handed over completely.
+    open_requests: AtomicUsize,
+    finished_requests: AtomicUsize,
+    reads: AtomicUsize,
+    writes: AtomicUsize,
     /// Bytes came in since the last request ended: the next head is under way.
-    heard: AtomicBool,
-    /// The peer takes no more bytes for now.
-    blocked: AtomicBool,
-    /// Response bodies which gave a frame and were not asked for another one yet.
-    waiting: AtomicUsize,
-    /// Frames that were followed by the wish for another one.
-    taken: AtomicUsize,
-    /// Some request body was dropped before its end.
-    unread: AtomicBool,
-    /// The connection must not end as if all were well.
-    broken: AtomicBool,
+    head_started: AtomicBool,
+    /// The client takes no more bytes for now.
+    write_blocked: AtomicBool,
+    /// Response bodies that yielded a frame and were not polled for the next one yet.
+    pending_frames: AtomicUsize,
+    /// Frames after which the next one was polled for.
+    consumed_frames: AtomicUsize,
+    /// A request body was dropped before its end.
+    unread_body: AtomicBool,
+    /// The connection must end with a reset.
+    reset: AtomicBool,
 }
 
 impl ConnectionState {
-    pub(in crate::server) fn new(tcp: TcpStream) -> Self {
+    pub(in crate::server) fn new(socket: TcpStream) -> Self {
         Self {
-            tcp,
-            open: AtomicUsize::new(0),
-            served: AtomicUsize::new(0),
-            received: AtomicUsize::new(0),
-            sent: AtomicUsize::new(0),
-            heard: AtomicBool::new(false),
-            blocked: AtomicBool::new(false),
-            waiting: AtomicUsize::new(0),
-            taken: AtomicUsize::new(0),
-            unread: AtomicBool::new(false),
-            broken: AtomicBool::new(false),
+            socket,
+            open_requests: AtomicUsize::new(0),
+            finished_requests: AtomicUsize::new(0),
+            reads: AtomicUsize::new(0),
+            writes: AtomicUsize::new(0),
+            head_started: AtomicBool::new(false),
+            write_blocked: AtomicBool::new(false),
+            pending_frames: AtomicUsize::new(0),
+            consumed_frames: AtomicUsize::new(0),
+            unread_body: AtomicBool::new(false),
+            reset: AtomicBool::new(false),
         }
     }
 
-    pub(in crate::server) fn note_received(&self) {
-        self.received.fetch_add(1, Relaxed);
-        self.heard.store(true, Relaxed);
+    pub(in crate::server) fn record_read(&self) {
+        self.reads.fetch_add(1, Relaxed);
+        self.head_started.store(true, Relaxed);
     }
 
-    pub(in crate::server) fn note_sent(&self) {
-        self.sent.fetch_add(1, Relaxed);
-        self.blocked.store(false, Relaxed);
+    pub(in crate::server) fn record_write(&self) {
+        self.writes.fetch_add(1, Relaxed);
+        self.write_blocked.store(false, Relaxed);
     }
 
-    pub(in crate::server) fn note_blocked(&self) {
-        self.blocked.store(true, Relaxed);
+    pub(in crate::server) fn record_write_blocked(&self) {
+        self.write_blocked.store(true, Relaxed);
     }
 
-    pub(in crate::server) fn note_opened(&self) {
-        self.open.fetch_add(1, Relaxed);
+    pub(in crate::server) fn record_request_start(&self) {
+        self.open_requests.fetch_add(1, Relaxed);
     }
 
-    pub(in crate::server) fn note_served(&self) {
-        self.heard.store(false, Relaxed);
-        self.served.fetch_add(1, Relaxed);
-        self.open.fetch_sub(1, Relaxed);
+    pub(in crate::server) fn record_request_end(&self) {
+        self.head_started.store(false, Relaxed);
+        self.finished_requests.fetch_add(1, Relaxed);
+        self.open_requests.fetch_sub(1, Relaxed);
     }
 
-    pub(in crate::server) fn note_frame_given(&self) {
-        self.waiting.fetch_add(1, Relaxed);
+    pub(in crate::server) fn record_frame_yielded(&self) {
+        self.pending_frames.fetch_add(1, Relaxed);
     }
 
-    pub(in crate::server) fn note_frame_taken(&self) {
-        self.taken.fetch_add(1, Relaxed);
-        self.waiting.fetch_sub(1, Relaxed);
+    pub(in crate::server) fn record_frame_consumed(&self) {
+        self.consumed_frames.fetch_add(1, Relaxed);
+        self.pending_frames.fetch_sub(1, Relaxed);
     }
 
-    pub(in crate::server) fn note_unread(&self) {
-        self.unread.store(true, Relaxed);
+    pub(in crate::server) fn record_unread_body(&self) {
+        self.unread_body.store(true, Relaxed);
     }
 
-    pub(in crate::server) fn open(&self) -> usize {
-        self.open.load(Relaxed)
+    pub(in crate::server) fn open_requests(&self) -> usize {
+        self.open_requests.load(Relaxed)
     }
 
-    pub(in crate::server) fn served(&self) -> usize {
-        self.served.load(Relaxed)
+    pub(in crate::server) fn finished_requests(&self) -> usize {
+        self.finished_requests.load(Relaxed)
     }
 
-    pub(in crate::server) fn sent(&self) -> usize {
-        self.sent.load(Relaxed)
+    pub(in crate::server) fn writes(&self) -> usize {
+        self.writes.load(Relaxed)
     }
 
-    /// Changes with every byte in either direction.
-    pub(in crate::server) fn moved(&self) -> usize {
-        self.sent().wrapping_add(self.received.load(Relaxed))
+    /// A number that changes with every read and write.
+    pub(in crate::server) fn activity(&self) -> usize {
+        self.writes().wrapping_add(self.reads.load(Relaxed))
     }
 
-    pub(in crate::server) fn heard(&self) -> bool {
-        self.heard.load(Relaxed)
+    pub(in crate::server) fn head_started(&self) -> bool {
+        self.head_started.load(Relaxed)
     }
 
-    pub(in crate::server) fn blocked(&self) -> bool {
-        self.blocked.load(Relaxed)
+    pub(in crate::server) fn write_blocked(&self) -> bool {
+        self.write_blocked.load(Relaxed)
     }
 
-    pub(in crate::server) fn waiting(&self) -> usize {
-        self.waiting.load(Relaxed)
+    pub(in crate::server) fn pending_frames(&self) -> usize {
+        self.pending_frames.load(Relaxed)
     }
 
-    pub(in crate::server) fn taken(&self) -> usize {
-        self.taken.load(Relaxed)
+    pub(in crate::server) fn consumed_frames(&self) -> usize {
+        self.consumed_frames.load(Relaxed)
     }
 
-    pub(in crate::server) fn unread(&self) -> bool {
-        self.unread.load(Relaxed)
+    pub(in crate::server) fn has_unread_body(&self) -> bool {
+        self.unread_body.load(Relaxed)
     }
 
-    /// An answer broke off whose end is the end of the connection: only a reset tells the client so.
-    pub(in crate::server) fn note_broken(&self) {
-        self.broken.store(true, Relaxed);
-        let _ = SockRef::from(&self.tcp).set_linger(Some(Duration::ZERO));
+    /// Makes the close a reset: a response broke off whose end is the end of the connection, and nothing else tells the
+    /// client so.
+    pub(in crate::server) fn reset_on_close(&self) {
+        self.reset.store(true, Relaxed);
+        let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
     }
 
-    /// Ends our direction, or both. A failure means that the peer was faster.
-    pub(in crate::server) fn shut(&self, how: std::net::Shutdown) {
-        if self.broken.load(Relaxed) {
+    /// Closes our direction.
+    pub(in crate::server) fn shutdown_write(&self) {
+        self.shutdown(net::Shutdown::Write);
+    }
+
+    /// Closes both directions.
+    pub(in crate::server) fn shutdown_both(&self) {
+        self.shutdown(net::Shutdown::Both);
+    }
+
+    fn shutdown(&self, how: net::Shutdown) {
+        if self.reset.load(Relaxed) {
             return;
         }
-        let _ = SockRef::from(&self.tcp).shutdown(how);
+        // Fails only if the client closed first.
+        let _ = SockRef::from(&self.socket).shutdown(how);
     }
 }

@@ -1,5 +1,5 @@
-//! How long a connection may take over what it is doing, and whether its client is still there. `connection` wraps the
-//! HTTP library's connection into a `TimedConnection`; dropping that drops every HTTP/1 request on it.
+//! How long a connection may take over what it is doing, and whether its client is still there. `ConnectionBuilder` wraps
+//! the HTTP library's connection into a `TimedConnection`; dropping that drops every HTTP/1 request on it.
 //!
 //! One timer serves all limits. It is moved only to fire earlier; when it fires too early it is set again, so a
 //! connection that is busy with one quick request after another never touches it.
@@ -16,164 +16,170 @@ use tokio::time::{Instant, Sleep};
 
 use crate::config::ConnectionLimits;
 use crate::server::connection::disconnect;
-use crate::server::connection::disconnect::{Disconnect, Watch};
+use crate::server::connection::disconnect::{Disconnect, DisconnectWatch};
 use crate::server::connection::state::ConnectionState;
-use crate::server::shutdown::{Shutdown, Stage};
+use crate::server::shutdown::{Announcement, Shutdown, Stage};
 
-/// How long a client that sends no more may wait without a byte moving. It gets an answer that is nearly ready; one
-/// that has really gone holds nothing for longer.
-const LEAVING: Duration = Duration::from_millis(50);
-/// How long a connection without requests may take to end once it was told to.
-const CLOSING: Duration = Duration::from_secs(1);
-/// How long a connection must have been idle to be given up for others.
-const SPARE: Duration = Duration::from_secs(1);
+/// How long a half-closed connection may wait without a byte moving. A client that still reads gets a response that is
+/// nearly ready; one that has really gone holds nothing for longer.
+const HALF_CLOSED_TIMEOUT: Duration = Duration::from_millis(50);
+/// How long a connection without requests may take to end after `graceful_shutdown`.
+const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a connection must have been idle before a full server closes it.
+const RECLAIM_AFTER: Duration = Duration::from_secs(1);
 
-/// A connection of the HTTP library, whichever version it speaks.
-pub(in crate::server) trait Http: Future<Output = hyper::Result<()>> {
+/// A connection of the HTTP library, of any version.
+pub(in crate::server) trait HttpConnection: Future<Output = hyper::Result<()>> {
     /// Whether bytes outside of requests are the beginning of one.
     const HEADS_ONLY: bool;
     /// Ends the connection after the requests under way.
-    fn finish(self: Pin<&mut Self>);
+    fn graceful_shutdown(self: Pin<&mut Self>);
 }
 
-/// Why a connection is over.
+/// Why a connection ended.
 #[derive(Debug)]
 pub(in crate::server) enum CloseReason {
-    /// The HTTP library was done with it.
-    Done(hyper::Result<()>),
-    /// It outstayed a limit, in this phase.
-    Late(ConnectionPhase),
-    /// The client broke it.
-    Broken,
-    /// The server stops.
-    Over,
+    /// The HTTP library ended it.
+    Finished(hyper::Result<()>),
+    /// It exceeded the limit of this phase.
+    TimedOut(ConnectionPhase),
+    /// The client reset it.
+    Reset,
+    /// The server aborts all connections.
+    Aborted,
 }
 
 /// What a connection is waiting for. The number changes whenever the wait begins anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) enum ConnectionPhase {
-    /// The peer to take bytes.
-    Sending(usize),
-    /// The peer to widen the window of some HTTP/2 stream.
-    Offering(usize),
-    /// The service, whose client has stopped sending.
-    Leaving(usize),
+    /// The client to take bytes.
+    Writing(usize),
+    /// The client to widen the window of an HTTP/2 stream.
+    AwaitingWindow(usize),
+    /// The service; the client has stopped sending.
+    HalfClosed(usize),
     /// The service.
-    Working,
+    Handling,
     /// The rest of a request head.
-    Head(usize),
+    ReadingHead(usize),
     /// The next request.
     Idle(usize),
-    /// The peer to agree with the end.
+    /// The client to agree with the end.
     Closing,
 }
 
 pin_project! {
-    /// A connection together with its limits.
+    /// A connection under its timeouts.
     pub(in crate::server) struct TimedConnection<H> {
         #[pin]
         http: H,
         #[pin]
-        announcement: OwnedNotified,
-        line: Arc<ConnectionState>,
+        announced: OwnedNotified,
+        state: Arc<ConnectionState>,
         shutdown: Arc<Shutdown>,
         limits: Arc<ConnectionLimits>,
-        // What was announced when the task last registered; `None` before the first time.
-        heard: Option<(Stage, usize)>,
-        room_wanted: bool,
+        // The announcement that was current when the task last registered; `None` before the first time.
+        seen: Option<Announcement>,
+        reclaim: bool,
         closing: bool,
-        watch: Option<Watch>,
-        departure: Option<Disconnect>,
+        watch: Option<DisconnectWatch>,
+        disconnect: Option<Disconnect>,
         phase: Option<ConnectionPhase>,
         since: Instant,
         timer: Option<Pin<Box<Sleep>>>,
     }
 }
 
-impl<H: Http> TimedConnection<H> {
-    /// `opened` is when the client connected; the wait for its first request counts from there.
+impl<H: HttpConnection> TimedConnection<H> {
     pub(in crate::server) fn new(
         http: H,
-        line: Arc<ConnectionState>,
+        state: Arc<ConnectionState>,
         shutdown: Arc<Shutdown>,
         limits: Arc<ConnectionLimits>,
-        opened: Instant,
     ) -> Self {
         Self {
             http,
-            announcement: shutdown.announcement(),
-            line,
+            announced: shutdown.announced(),
+            state,
             shutdown,
             limits,
-            heard: None,
-            room_wanted: false,
+            seen: None,
+            reclaim: false,
             closing: false,
             watch: None,
-            departure: None,
+            disconnect: None,
             phase: None,
-            since: opened,
+            since: Instant::now(),
             timer: None,
         }
     }
 
+    /// Counts the wait for the first request from `opened`, when the client connected.
+    pub(in crate::server) fn opened_at(mut self, opened: Instant) -> Self {
+        self.since = opened;
+        self
+    }
+
     /// Registers for announcements, once for each: the task stays the same, and so does its waker.
-    fn listen(self: Pin<&mut Self>, cx: &mut Context<'_>) {
+    fn poll_announcement(self: Pin<&mut Self>, cx: &mut Context<'_>) {
         let mut this = self.project();
-        let now = (this.shutdown.stage(), this.shutdown.crowded());
-        if *this.heard == Some(now) {
+        let current = this.shutdown.announcement();
+        if *this.seen == Some(current) {
             return;
         }
-        *this.room_wanted = this.heard.is_some_and(|(_, crowded)| crowded != now.1);
-        *this.heard = Some(now);
-        while this.announcement.as_mut().poll(cx).is_ready() {
-            this.announcement.set(this.shutdown.announcement());
+        *this.reclaim = this.seen.is_some_and(|seen| seen.reclaims != current.reclaims);
+        *this.seen = Some(current);
+        while this.announced.as_mut().poll(cx).is_ready() {
+            this.announced.set(this.shutdown.announced());
         }
     }
 
-    fn poll_departure(self: Pin<&mut Self>, cx: &mut Context<'_>) {
+    fn poll_disconnect(self: Pin<&mut Self>, cx: &mut Context<'_>) {
         let this = self.project();
-        if this.departure.is_some() || this.line.open() == 0 {
+        if this.disconnect.is_some() || this.state.open_requests() == 0 {
             return;
         }
-        let watch = this.watch.get_or_insert_with(|| disconnect::watch(this.line));
-        if let Poll::Ready(departure) = watch.as_mut().poll(cx) {
-            *this.departure = Some(departure);
+        let watch = this.watch.get_or_insert_with(|| disconnect::watch(this.state));
+        if let Poll::Ready(disconnect) = watch.as_mut().poll(cx) {
+            *this.disconnect = Some(disconnect);
             *this.watch = None;
         }
     }
 
     fn phase(&self) -> ConnectionPhase {
-        let line = &*self.line;
-        if line.blocked() {
-            ConnectionPhase::Sending(line.sent())
-        } else if line.waiting() > 0 {
-            ConnectionPhase::Offering(line.taken())
-        } else if line.open() > 0 {
-            if self.departure.is_some() { ConnectionPhase::Leaving(line.moved()) } else { ConnectionPhase::Working }
+        let state = &*self.state;
+        if state.write_blocked() {
+            ConnectionPhase::Writing(state.writes())
+        } else if state.pending_frames() > 0 {
+            ConnectionPhase::AwaitingWindow(state.consumed_frames())
+        } else if state.open_requests() > 0 && self.disconnect.is_some() {
+            ConnectionPhase::HalfClosed(state.activity())
+        } else if state.open_requests() > 0 {
+            ConnectionPhase::Handling
         } else if self.closing {
             ConnectionPhase::Closing
-        } else if H::HEADS_ONLY && (line.heard() || line.served() == 0) {
-            ConnectionPhase::Head(line.served())
+        } else if H::HEADS_ONLY && (state.head_started() || state.finished_requests() == 0) {
+            ConnectionPhase::ReadingHead(state.finished_requests())
         } else {
-            ConnectionPhase::Idle(line.served())
+            ConnectionPhase::Idle(state.finished_requests())
         }
     }
 
-    fn limit(&self, phase: ConnectionPhase) -> Option<Duration> {
+    fn timeout(&self, phase: ConnectionPhase) -> Option<Duration> {
         match phase {
-            ConnectionPhase::Sending(_) | ConnectionPhase::Offering(_) => Some(self.limits.send_timeout),
-            ConnectionPhase::Leaving(_) => Some(LEAVING),
-            ConnectionPhase::Working => None,
-            ConnectionPhase::Head(_) => Some(self.limits.header_timeout),
+            ConnectionPhase::Writing(_) | ConnectionPhase::AwaitingWindow(_) => Some(self.limits.send_timeout),
+            ConnectionPhase::HalfClosed(_) => Some(HALF_CLOSED_TIMEOUT),
+            ConnectionPhase::Handling => None,
+            ConnectionPhase::ReadingHead(_) => Some(self.limits.header_timeout),
             ConnectionPhase::Idle(_) => Some(self.limits.keep_alive),
-            ConnectionPhase::Closing => Some(CLOSING),
+            ConnectionPhase::Closing => Some(CLOSING_TIMEOUT),
         }
     }
 
-    /// The phase whose limit is over, if one is.
-    fn poll_late(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Option<ConnectionPhase> {
+    /// Returns the current phase if it has exceeded its limit.
+    fn poll_timed_out(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Option<ConnectionPhase> {
         let phase = self.phase();
-        let limit = self.limit(phase);
+        let timeout = self.timeout(phase);
         let this = self.project();
         if *this.phase != Some(phase) {
             if this.phase.is_some() {
@@ -181,7 +187,7 @@ impl<H: Http> TimedConnection<H> {
             }
             *this.phase = Some(phase);
         }
-        let deadline = *this.since + limit?;
+        let deadline = *this.since + timeout?;
         let timer = this.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         if timer.deadline() > deadline || timer.is_elapsed() {
             timer.as_mut().reset(deadline);
@@ -195,42 +201,42 @@ impl<H: Http> TimedConnection<H> {
         None
     }
 
-    /// Whether the connection should be told to end, since the server stops or is full.
-    fn is_unwanted(self: Pin<&mut Self>) -> bool {
+    /// Whether the connection should end, since the server drains or needs its permit for another one.
+    fn should_close(self: Pin<&mut Self>) -> bool {
         let this = self.project();
         let idle = matches!(this.phase, Some(ConnectionPhase::Idle(_)));
-        let spare = std::mem::take(this.room_wanted) && idle && this.since.elapsed() >= SPARE;
-        spare || this.shutdown.stage() > Stage::Open
+        let reclaimed = std::mem::take(this.reclaim) && idle && this.since.elapsed() >= RECLAIM_AFTER;
+        reclaimed || this.shutdown.stage() > Stage::Open
     }
 }
 
-impl<H: Http> Future for TimedConnection<H> {
+impl<H: HttpConnection> Future for TimedConnection<H> {
     type Output = CloseReason;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
         loop {
             if let Poll::Ready(outcome) = self.as_mut().project().http.poll(cx) {
-                return Poll::Ready(CloseReason::Done(outcome));
+                return Poll::Ready(CloseReason::Finished(outcome));
             }
-            self.as_mut().listen(cx);
+            self.as_mut().poll_announcement(cx);
             if self.shutdown.stage() == Stage::Aborting {
-                return Poll::Ready(CloseReason::Over);
+                return Poll::Ready(CloseReason::Aborted);
             }
-            self.as_mut().poll_departure(cx);
-            if self.departure == Some(Disconnect::Reset) && self.line.open() > 0 {
-                return Poll::Ready(CloseReason::Broken);
+            self.as_mut().poll_disconnect(cx);
+            if self.disconnect == Some(Disconnect::Reset) && self.state.open_requests() > 0 {
+                return Poll::Ready(CloseReason::Reset);
             }
-            let late = self.as_mut().poll_late(cx);
-            let polite = matches!(late, Some(ConnectionPhase::Idle(_)));
-            if let (Some(phase), false) = (late, polite) {
-                return Poll::Ready(CloseReason::Late(phase));
+            let timed_out = self.as_mut().poll_timed_out(cx);
+            let idle = matches!(timed_out, Some(ConnectionPhase::Idle(_)));
+            if let (Some(phase), false) = (timed_out, idle) {
+                return Poll::Ready(CloseReason::TimedOut(phase));
             }
-            if self.closing || !(self.as_mut().is_unwanted() || polite) {
+            if self.closing || !(self.as_mut().should_close() || idle) {
                 return Poll::Pending;
             }
             let this = self.as_mut().project();
             *this.closing = true;
-            this.http.finish();
+            this.http.graceful_shutdown();
         }
     }
 }

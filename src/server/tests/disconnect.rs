@@ -1,4 +1,4 @@
-//! Clients that leave: what is dropped, how soon, and what a client that only stopped sending still gets.
+//! Disconnects: what is dropped, how soon, and what a half-closed connection still gets.
 
 use std::time::Instant;
 
@@ -6,8 +6,8 @@ use socket2::SockRef;
 
 use crate::server::tests::*;
 
-/// From the client's departure to the end of its request.
-const PROMISED: Duration = Duration::from_millis(100);
+/// The longest time from the disconnect to the end of its request.
+const DROP_LIMIT: Duration = Duration::from_millis(100);
 
 const UNREAD_POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n";
 
@@ -26,7 +26,7 @@ async fn request_is_dropped_with_its_client() {
         let (service, mut arrivals) = stuck();
         let server = start(config(|_| {}), service).await;
         for reset in [false, true] {
-            within(PROMISED, async || {
+            within(DROP_LIMIT, async || {
                 let client = send(server.address, &request).await;
                 let dropped = arrival(&mut arrivals).await;
                 if reset {
@@ -40,12 +40,12 @@ async fn request_is_dropped_with_its_client() {
     }
 }
 
-/// Bytes nobody reads are no sign of a departure, however many come.
+/// Unread bytes are no sign of a disconnect, however many come.
 #[tokio::test]
 async fn request_with_an_unread_body_stays_with_its_client() {
     let (service, mut arrivals) = stuck();
     let server = start(config(|_| {}), service).await;
-    within(PROMISED, async || {
+    within(DROP_LIMIT, async || {
         let mut client = send(server.address, UNREAD_POST).await;
         let mut dropped = arrival(&mut arrivals).await;
         for _ in 0..20 {
@@ -69,7 +69,7 @@ async fn response_body_is_dropped_with_its_client() {
         async move { Response::new(body.boxed_unsync()) }
     })
     .await;
-    within(PROMISED, async || {
+    within(DROP_LIMIT, async || {
         let mut client = send(server.address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
         until(&mut client, "begun").await;
         let dropped = arrival(&mut arrivals).await;
@@ -101,7 +101,7 @@ impl http_body::Body for Trickle {
 }
 
 #[tokio::test]
-async fn client_that_stopped_sending_gets_an_answer_that_is_nearly_ready() {
+async fn half_closed_connection_gets_a_response_that_is_nearly_ready() {
     let soon = async |_| {
         tokio::time::sleep(Duration::from_millis(10)).await;
         text("hello")
@@ -113,13 +113,13 @@ async fn client_that_stopped_sending_gets_an_answer_that_is_nearly_ready() {
 }
 
 #[tokio::test]
-async fn client_that_stopped_sending_gets_all_of_a_long_answer() {
+async fn half_closed_connection_gets_all_of_a_long_response() {
     let long = async |_| text(vec![b'x'; 20 << 20]);
     let server = start(config(|_| {}), long).await;
     let mut client = send(server.address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     client.shutdown().await.unwrap();
-    // Longer than a client that has gone is waited for: this one merely reads late.
-    tokio::time::sleep(PROMISED).await;
+    // Longer than a client that is gone is waited for: this one reads late.
+    tokio::time::sleep(DROP_LIMIT).await;
     assert!(rest(&mut client).await.len() > 20 << 20);
 }
 

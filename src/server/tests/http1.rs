@@ -9,8 +9,8 @@ use crate::server::{BodyError, Peer};
 async fn http_1_0_is_answered_and_closed() {
     let server = start(config(|_| {}), hello).await;
     let mut client = send(server.address, "GET / HTTP/1.0\r\n\r\n").await;
-    let answer = rest(&mut client).await;
-    assert!(answer.starts_with("HTTP/1.0 200 OK\r\n") && answer.ends_with("\r\n\r\nhello"), "{answer}");
+    let response = rest(&mut client).await;
+    assert!(response.starts_with("HTTP/1.0 200 OK\r\n") && response.ends_with("\r\n\r\nhello"), "{response}");
 }
 
 #[tokio::test]
@@ -22,12 +22,12 @@ async fn pipelined_requests_are_answered_in_order() {
     until(&mut client, "/first").await;
     assert!(until(&mut client, "/second").await.starts_with("HTTP/1.1 200 OK"));
     client.write_all(b"GET /third HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
-    let answer = rest(&mut client).await;
-    assert!(answer.contains("connection: close") && answer.ends_with("/third"), "{answer}");
+    let response = rest(&mut client).await;
+    assert!(response.contains("connection: close") && response.ends_with("/third"), "{response}");
 }
 
 #[tokio::test]
-async fn answer_does_not_wait_for_a_half_sent_request() {
+async fn response_does_not_wait_for_a_half_sent_request() {
     let server = start(config(|_| {}), hello).await;
     let mut client = send(server.address, "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HT").await;
     until(&mut client, "hello").await;
@@ -37,9 +37,9 @@ async fn answer_does_not_wait_for_a_half_sent_request() {
 
 #[tokio::test]
 async fn requests_carry_their_peer() {
-    let tell =
+    let echo_peer =
         async |request: Request<RequestBody>| text(request.extensions().get::<Peer>().unwrap().address.to_string());
-    let server = start(config(|_| {}), tell).await;
+    let server = start(config(|_| {}), echo_peer).await;
     let mut client = send(server.address, "GET / HTTP/1.0\r\n\r\n").await;
     let own = client.local_addr().unwrap().to_string();
     assert!(rest(&mut client).await.ends_with(&own));
@@ -59,8 +59,8 @@ async fn heads_over_a_limit_are_refused() {
         ("GET / HTTP/1.1\r\nHost: a\r\nX A: a\r\n\r\n".to_owned(), "HTTP/1.1 400 "),
     ] {
         let mut client = send(server.address, &request).await;
-        let answer = rest(&mut client).await;
-        assert!(answer.starts_with(status), "{} bytes: {answer}", request.len());
+        let response = rest(&mut client).await;
+        assert!(response.starts_with(status), "{} bytes: {response}", request.len());
     }
     let mut client = send(server.address, field(30 << 10)).await;
     assert!(until(&mut client, "hello").await.starts_with("HTTP/1.1 200 "));
@@ -81,13 +81,13 @@ async fn continue_is_sent_when_the_service_reads() {
     assert!(rest(&mut client).await.starts_with("HTTP/1.1 200 "));
 }
 
-/// The client is still sending when the answer and the end of the connection are on their way.
+/// The client is still sending when the response and the end of the connection are on their way.
 #[tokio::test]
 async fn refusal_of_an_unfinished_upload_arrives() {
     let refuse = async |_| {
-        let mut answer = text("too much");
-        *answer.status_mut() = http::StatusCode::PAYLOAD_TOO_LARGE;
-        answer
+        let mut response = text("too much");
+        *response.status_mut() = http::StatusCode::PAYLOAD_TOO_LARGE;
+        response
     };
     let server = start(config(|_| {}), refuse).await;
     let mut upload = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", 20 << 20).into_bytes();
@@ -95,10 +95,10 @@ async fn refusal_of_an_unfinished_upload_arrives() {
     for _ in 0..5 {
         let mut client = TcpStream::connect(server.address).await.unwrap();
         promptly(client.write_all(&upload)).await.unwrap();
-        let mut answer = Vec::new();
-        promptly(client.read_to_end(&mut answer)).await.unwrap();
-        let answer = String::from_utf8(answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 413 ") && answer.ends_with("\r\n\r\ntoo much"), "{answer}");
+        let mut response = Vec::new();
+        promptly(client.read_to_end(&mut response)).await.unwrap();
+        let response = String::from_utf8(response).unwrap();
+        assert!(response.starts_with("HTTP/1.1 413 ") && response.ends_with("\r\n\r\ntoo much"), "{response}");
     }
 }
 

@@ -17,7 +17,7 @@ fn get() -> Request<()> {
     Request::get("http://a/").body(()).unwrap()
 }
 
-async fn is_dropped_in_time(dropped: oneshot::Receiver<()>) {
+async fn assert_dropped_in_time(dropped: oneshot::Receiver<()>) {
     let begun = Instant::now();
     assert!(promptly(dropped).await.is_err());
     let elapsed = begun.elapsed();
@@ -28,10 +28,10 @@ async fn is_dropped_in_time(dropped: oneshot::Receiver<()>) {
 async fn prior_knowledge_is_recognised() {
     let server = start(config(|_| {}), hello).await;
     let (mut client, _connection) = connect(server.address).await;
-    let (answer, _) = client.send_request(get(), true).unwrap();
-    let mut answer = promptly(answer).await.unwrap();
-    assert_eq!((answer.status(), answer.version()), (http::StatusCode::OK, http::Version::HTTP_2));
-    assert_eq!(promptly(answer.body_mut().data()).await.unwrap().unwrap(), "hello");
+    let (response, _) = client.send_request(get(), true).unwrap();
+    let mut response = promptly(response).await.unwrap();
+    assert_eq!((response.status(), response.version()), (http::StatusCode::OK, http::Version::HTTP_2));
+    assert_eq!(promptly(response.body_mut().data()).await.unwrap().unwrap(), "hello");
 }
 
 #[tokio::test]
@@ -46,10 +46,10 @@ async fn reset_drops_the_request() {
     let (service, mut arrivals) = stuck();
     let server = start(config(|_| {}), service).await;
     let (mut client, _connection) = connect(server.address).await;
-    let (_answer, mut stream) = client.send_request(get(), true).unwrap();
+    let (_response, mut stream) = client.send_request(get(), true).unwrap();
     let dropped = arrival(&mut arrivals).await;
     stream.send_reset(h2::Reason::CANCEL);
-    is_dropped_in_time(dropped).await;
+    assert_dropped_in_time(dropped).await;
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn closed_connection_drops_its_requests() {
     let requests = [arrival(&mut arrivals).await, arrival(&mut arrivals).await];
     connection.abort();
     for dropped in requests {
-        is_dropped_in_time(dropped).await;
+        assert_dropped_in_time(dropped).await;
     }
 }
 
@@ -71,8 +71,8 @@ async fn closed_connection_drops_its_requests() {
 async fn idle_connection_is_closed() {
     let server = start(config(|limits| limits.keep_alive = Duration::from_millis(200)), hello).await;
     let (mut client, connection) = connect(server.address).await;
-    let (answer, _) = client.send_request(get(), true).unwrap();
-    promptly(answer).await.unwrap();
+    let (response, _) = client.send_request(get(), true).unwrap();
+    promptly(response).await.unwrap();
     promptly(connection).await.unwrap().unwrap();
 }
 
@@ -85,15 +85,15 @@ async fn stream_whose_window_stays_shut_is_cut() {
     };
     let server = start(config(|limits| limits.send_timeout = Duration::from_millis(200)), flood).await;
     let (mut client, connection) = connect(server.address).await;
-    let (answer, _) = client.send_request(get(), true).unwrap();
-    let _unread = promptly(answer).await.unwrap();
+    let (response, _) = client.send_request(get(), true).unwrap();
+    let _unread = promptly(response).await.unwrap();
     let _ = promptly(connection).await.unwrap();
     assert_eq!(server.counters.timed_out.load(Relaxed), 1);
 }
 
 /// Bodies one after the other.
 struct Twice {
-    bodies: Vec<AnswerBody>,
+    bodies: Vec<ResponseBody>,
 }
 
 impl http_body::Body for Twice {
@@ -124,7 +124,7 @@ async fn panic_resets_only_its_stream() {
     let (mut client, _connection) = connect(server.address).await;
     let (broken, _) = client.send_request(Request::get("http://a/panic").body(()).unwrap(), true).unwrap();
     assert!(promptly(broken).await.is_err());
-    let (answer, _) = client.send_request(get(), true).unwrap();
-    assert_eq!(promptly(answer).await.unwrap().status(), 200);
+    let (response, _) = client.send_request(get(), true).unwrap();
+    assert_eq!(promptly(response).await.unwrap().status(), 200);
     assert_eq!(server.counters.panics.load(Relaxed), 1);
 }

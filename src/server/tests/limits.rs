@@ -20,7 +20,7 @@ async fn dripped_head_is_closed_after_the_total_time() {
     let begun = Instant::now();
     let mut client = send(server.address, "GET / HTTP/1.1\r\nHost: a\r\nX-A: ").await;
     while client.write_all(b"a").await.is_ok() {
-        assert!(begun.elapsed() < PATIENCE);
+        assert!(begun.elapsed() < TIMEOUT);
         tokio::time::sleep(SHORT / 10).await;
     }
     assert!(begun.elapsed() >= SHORT);
@@ -95,5 +95,5 @@ async fn idle_connections_make_room_when_the_server_is_full() {
     let begun = Instant::now();
     let mut client = send(server.address, "GET / HTTP/1.0\r\n\r\n").await;
     assert!(rest(&mut client).await.ends_with("hello"));
-    assert!(begun.elapsed() < PATIENCE / 2);
+    assert!(begun.elapsed() < TIMEOUT / 2);
 }

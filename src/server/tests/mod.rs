@@ -1,4 +1,4 @@
-//! Whether the server keeps its promises, asked over real sockets. Each file takes one kind of promise; this one starts
+//! The behaviour of the server over real sockets. Each file tests one kind of behaviour; this one starts
 //! servers and speaks raw HTTP/1 to them.
 
 mod disconnect;
@@ -29,12 +29,12 @@ use tokio::task::JoinHandle;
 use crate::config::{ConnectionLimits, ServerConfig, TlsFiles};
 use crate::server::{Counters, RequestBody, Server};
 
-type AnswerBody = UnsyncBoxBody<Bytes, std::io::Error>;
-type Answer = Response<AnswerBody>;
-type Answering = Pin<Box<dyn Future<Output = Result<Answer, Infallible>> + Send>>;
+type ResponseBody = UnsyncBoxBody<Bytes, std::io::Error>;
+type TestResponse = Response<ResponseBody>;
+type ResponseFuture = Pin<Box<dyn Future<Output = Result<TestResponse, Infallible>> + Send>>;
 
 /// Longer than anything here should take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often what is about time is tried.
 const ATTEMPTS: usize = 5;
@@ -44,17 +44,17 @@ struct Closure<F>(F);
 
 impl<F> tower_service::Service<Request<RequestBody>> for Closure<F>
 where
-    F: Fn(Request<RequestBody>) -> Answering,
+    F: Fn(Request<RequestBody>) -> ResponseFuture,
 {
-    type Response = Answer;
+    type Response = TestResponse;
     type Error = Infallible;
-    type Future = Answering;
+    type Future = ResponseFuture;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<RequestBody>) -> Answering {
+    fn call(&mut self, request: Request<RequestBody>) -> ResponseFuture {
         (self.0)(request)
     }
 }
@@ -71,12 +71,12 @@ fn config(change: impl FnOnce(&mut ConnectionLimits)) -> ServerConfig {
         connections: 100,
         connections_per_address: 100,
         header_block: 32 << 10,
-        header_timeout: PATIENCE,
-        body_timeout: PATIENCE,
-        send_timeout: PATIENCE,
-        keep_alive: PATIENCE,
-        tls_handshake: PATIENCE,
-        shutdown_grace: PATIENCE,
+        header_timeout: TIMEOUT,
+        body_timeout: TIMEOUT,
+        send_timeout: TIMEOUT,
+        keep_alive: TIMEOUT,
+        tls_handshake: TIMEOUT,
+        shutdown_grace: TIMEOUT,
     };
     change(&mut limits);
     ServerConfig { listen: ([127, 0, 0, 1], 0).into(), tls: None, limits }
@@ -90,17 +90,17 @@ fn tls_files(cert: &str, key: &str) -> TlsFiles {
     TlsFiles { cert: fixture(cert), key: fixture(key) }
 }
 
-async fn start<F, A>(config: ServerConfig, answer: F) -> Running
+async fn start<F, A>(config: ServerConfig, respond: F) -> Running
 where
     F: Fn(Request<RequestBody>) -> A + Clone + Send + 'static,
-    A: Future<Output = Answer> + Send + 'static,
+    A: Future<Output = TestResponse> + Send + 'static,
 {
     let server = Server::bind(&config).await.unwrap();
     let (address, counters) = (server.address(), server.counters());
     let (stop, stopped) = oneshot::channel::<()>();
-    let service = Closure(move |request| -> Answering {
-        let answer = answer(request);
-        Box::pin(async move { Ok(answer.await) })
+    let service = Closure(move |request| -> ResponseFuture {
+        let response = respond(request);
+        Box::pin(async move { Ok(response.await) })
     });
     let served = tokio::spawn(server.serve(service, async {
         let _ = stopped.await;
@@ -108,11 +108,11 @@ where
     Running { address, counters, stop, served }
 }
 
-fn text(text: impl Into<Bytes>) -> Answer {
+fn text(text: impl Into<Bytes>) -> TestResponse {
     Response::new(Full::new(text.into()).map_err(|never| match never {}).boxed_unsync())
 }
 
-async fn hello(_: Request<RequestBody>) -> Answer {
+async fn hello(_: Request<RequestBody>) -> TestResponse {
     text("hello")
 }
 
@@ -124,14 +124,14 @@ fn stuck() -> (impl Fn(Request<RequestBody>) -> Stuck + Clone + Send, Arrivals) 
         let (alive, dropped) = oneshot::channel::<()>();
         announce.send(dropped).unwrap();
         Box::pin(async move {
-            let _kept = (alive, request);
+            let _held = (alive, request);
             std::future::pending().await
         })
     };
     (service, arrivals)
 }
 
-type Stuck = Pin<Box<dyn Future<Output = Answer> + Send>>;
+type Stuck = Pin<Box<dyn Future<Output = TestResponse> + Send>>;
 type Arrivals = mpsc::UnboundedReceiver<oneshot::Receiver<()>>;
 
 async fn arrival(arrivals: &mut Arrivals) -> oneshot::Receiver<()> {
@@ -139,7 +139,7 @@ async fn arrival(arrivals: &mut Arrivals) -> oneshot::Receiver<()> {
 }
 
 async fn promptly<T>(outcome: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, outcome).await.expect("takes too long")
+    tokio::time::timeout(TIMEOUT, outcome).await.expect("takes too long")
 }
 
 /// Fails if something takes longer than `limit` however often it is tried: what else the machine is doing may hold up one

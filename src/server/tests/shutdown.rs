@@ -7,8 +7,8 @@ use crate::server::{Error, Server};
 async fn request_under_way_is_finished_and_idle_connections_end_at_once() {
     let (announce, mut arrivals) = mpsc::unbounded_channel();
     let server = start(config(|_| {}), move |_| {
-        let (answer, answered) = oneshot::channel::<()>();
-        announce.send(answer).unwrap();
+        let (response, answered) = oneshot::channel::<()>();
+        announce.send(response).unwrap();
         async move {
             answered.await.unwrap();
             text("hello")
@@ -20,15 +20,15 @@ async fn request_under_way_is_finished_and_idle_connections_end_at_once() {
     promptly(arrivals.recv()).await.unwrap().send(()).unwrap();
     until(&mut idle, "hello").await;
     let mut busy = send(server.address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    let answer = promptly(arrivals.recv()).await.unwrap();
+    let response = promptly(arrivals.recv()).await.unwrap();
 
     server.stop.send(()).unwrap();
     assert_eq!(rest(&mut idle).await, "");
     assert_eq!(rest(&mut silent).await, "");
     assert!(TcpStream::connect(server.address).await.is_err());
-    answer.send(()).unwrap();
-    let answer = rest(&mut busy).await;
-    assert!(answer.contains("connection: close") && answer.ends_with("hello"), "{answer}");
+    response.send(()).unwrap();
+    let response = rest(&mut busy).await;
+    assert!(response.contains("connection: close") && response.ends_with("hello"), "{response}");
     promptly(server.served).await.unwrap();
 }
 
@@ -41,7 +41,7 @@ async fn request_that_outlasts_the_grace_is_dropped() {
     let tcp = TcpStream::connect(server.address).await.unwrap();
     let (mut client, connection) = h2::client::handshake(tcp).await.unwrap();
     let connection = tokio::spawn(connection);
-    let (_answer, _) = client.send_request(Request::get("http://a/").body(()).unwrap(), true).unwrap();
+    let (_response, _) = client.send_request(Request::get("http://a/").body(()).unwrap(), true).unwrap();
     let second = arrival(&mut arrivals).await;
 
     server.stop.send(()).unwrap();
@@ -57,10 +57,10 @@ async fn idle_http2_connection_does_not_hold_up_the_end() {
     let tcp = TcpStream::connect(server.address).await.unwrap();
     let (mut client, connection) = h2::client::handshake(tcp).await.unwrap();
     let connection = tokio::spawn(connection);
-    let (answer, _) = client.send_request(Request::get("http://a/").body(()).unwrap(), true).unwrap();
-    promptly(answer).await.unwrap();
+    let (response, _) = client.send_request(Request::get("http://a/").body(()).unwrap(), true).unwrap();
+    promptly(response).await.unwrap();
     server.stop.send(()).unwrap();
-    tokio::time::timeout(PATIENCE / 2, server.served).await.unwrap().unwrap();
+    tokio::time::timeout(TIMEOUT / 2, server.served).await.unwrap().unwrap();
     promptly(connection).await.unwrap().unwrap();
 }
 

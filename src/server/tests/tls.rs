@@ -31,18 +31,18 @@ async fn connect(address: SocketAddr, cert: &str, protocols: &[&str]) -> TlsStre
     promptly(TlsConnector::from(Arc::new(config)).connect(name, tcp)).await.unwrap()
 }
 
-async fn is_answered(mut client: TlsStream<TcpStream>) {
+async fn assert_answered(mut client: TlsStream<TcpStream>) {
     client.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
-    let mut answer = String::new();
-    promptly(client.read_to_string(&mut answer)).await.unwrap();
-    assert!(answer.ends_with("hello"), "{answer}");
+    let mut response = String::new();
+    promptly(client.read_to_string(&mut response)).await.unwrap();
+    assert!(response.ends_with("hello"), "{response}");
 }
 
 #[tokio::test]
 async fn every_kind_of_key_is_accepted() {
     for (cert, key) in [(CERT, "ec.pkcs8.pem"), (CERT, "ec.sec1.pem"), ("rsa.cert.pem", "rsa.pkcs1.pem")] {
         let server = start(secure(cert, key), hello).await;
-        is_answered(connect(server.address, cert, &[]).await).await;
+        assert_answered(connect(server.address, cert, &[]).await).await;
     }
 }
 
@@ -53,13 +53,13 @@ async fn http2_is_agreed_on() {
     assert_eq!(client.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
     let (mut client, connection) = h2::client::handshake(client).await.unwrap();
     tokio::spawn(connection);
-    let (answer, _) = client.send_request(Request::get("https://a/").body(()).unwrap(), true).unwrap();
-    assert_eq!(promptly(answer).await.unwrap().status(), 200);
-    is_answered(connect(server.address, CERT, &["http/1.1"]).await).await;
+    let (response, _) = client.send_request(Request::get("https://a/").body(()).unwrap(), true).unwrap();
+    assert_eq!(promptly(response).await.unwrap().status(), 200);
+    assert_answered(connect(server.address, CERT, &["http/1.1"]).await).await;
 }
 
 #[tokio::test]
-async fn silent_and_vanishing_clients_harm_nobody() {
+async fn silent_and_vanishing_clients_do_not_harm_others() {
     let mut config = secure(CERT, "ec.pkcs8.pem");
     config.limits.tls_handshake = Duration::from_millis(300);
     let server = start(config, hello).await;
@@ -68,7 +68,7 @@ async fn silent_and_vanishing_clients_harm_nobody() {
         drop(TcpStream::connect(server.address).await.unwrap());
     }
     let mut plain = send(server.address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    is_answered(connect(server.address, CERT, &[]).await).await;
+    assert_answered(connect(server.address, CERT, &[]).await).await;
     assert!(!rest(&mut plain).await.contains("HTTP"));
     assert_eq!(rest(&mut silent).await, "");
     assert_eq!(server.counters.handshakes_failed.load(Relaxed), 22);

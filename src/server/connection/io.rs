@@ -1,5 +1,5 @@
-//! How bytes go in and out of a connection, noting on its line what happened. Read and written by the HTTP library,
-//! through TLS or directly.
+//! How bytes go in and out of a connection, recorded in its state. Read and written by the HTTP library, through TLS or
+//! directly.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -15,47 +15,47 @@ use crate::server::connection::state::ConnectionState;
 /// system call per request.
 const SHORT_READ_MEANS_EMPTY: bool = cfg!(any(target_os = "linux", target_os = "android", target_os = "macos"));
 
-/// Up to this size, copying the pieces of an answer together costs less than having the system look at each.
-const WORTH_JOINING: usize = 1024;
+/// Up to this size, copying the buffers of a write together costs less than a vectored write.
+const MAX_JOINED: usize = 1024;
 
-/// A socket as a byte stream, for which a shared reference to the socket is enough.
-pub(in crate::server) struct Stream {
-    line: Arc<ConnectionState>,
-    /// Bytes read while the protocol was being recognised; they come first.
-    ahead: BytesMut,
+/// A socket as a byte stream. It shares the socket: the watch for a disconnect needs it too.
+pub(in crate::server) struct ConnectionIo {
+    state: Arc<ConnectionState>,
+    /// Bytes read while the protocol was detected. They are read first.
+    prefix: BytesMut,
 }
 
-impl Stream {
-    pub(in crate::server) fn new(line: Arc<ConnectionState>) -> Self {
-        Self { line, ahead: BytesMut::new() }
+impl ConnectionIo {
+    pub(in crate::server) fn new(state: Arc<ConnectionState>) -> Self {
+        Self { state, prefix: BytesMut::new() }
     }
 
-    /// Waits for bytes and keeps them for the next read; everything kept so far is returned. An unchanged length is
-    /// the end of the stream.
-    pub(in crate::server) async fn look_ahead(&mut self) -> io::Result<&[u8]> {
+    /// Waits for bytes and keeps them for the next read. Returns all bytes kept so far; an unchanged length is the end of
+    /// the stream.
+    pub(in crate::server) async fn peek(&mut self) -> io::Result<&[u8]> {
         // A typical request fits in.
-        self.ahead.reserve(4096);
+        self.prefix.reserve(4096);
         loop {
-            self.line.tcp.readable().await?;
-            match self.line.tcp.try_read_buf(&mut self.ahead) {
+            self.state.socket.readable().await?;
+            match self.state.socket.try_read_buf(&mut self.prefix) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
                 Err(error) => return Err(error),
-                Ok(0) => return Ok(&self.ahead),
+                Ok(0) => return Ok(&self.prefix),
                 Ok(_) => {
-                    self.line.note_received();
-                    return Ok(&self.ahead);
+                    self.state.record_read();
+                    return Ok(&self.prefix);
                 }
             }
         }
     }
 
-    /// Reads what is there. Readiness must be cleared with the state from before the read, hence inside `try_io`.
+    /// Reads the bytes that are there. Readiness must be cleared with the state from before the read, so it happens inside `try_io`.
     fn read_now(&self, buf: &mut ReadBuf<'_>) -> io::Result<()> {
-        let tcp = &self.line.tcp;
+        let socket = &self.state.socket;
         let room = buf.remaining();
         let mut outcome = Ok(0);
-        let attempt = tcp.try_io(Interest::READABLE, || {
-            outcome = tcp.try_read_buf(buf);
+        let attempt = socket.try_io(Interest::READABLE, || {
+            outcome = socket.try_read_buf(buf);
             match &outcome {
                 Ok(read) if SHORT_READ_MEANS_EMPTY && (1..room).contains(read) => Err(ErrorKind::WouldBlock.into()),
                 _ => Ok(()),
@@ -64,7 +64,7 @@ impl Stream {
         match outcome? {
             0 => attempt,
             _ => {
-                self.line.note_received();
+                self.state.record_read();
                 Ok(())
             }
         }
@@ -76,10 +76,10 @@ impl Stream {
         mut write: impl FnMut() -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            match self.line.tcp.poll_write_ready(cx) {
+            match self.state.socket.poll_write_ready(cx) {
                 Poll::Ready(ready) => ready?,
                 Poll::Pending => {
-                    self.line.note_blocked();
+                    self.state.record_write_blocked();
                     return Poll::Pending;
                 }
             }
@@ -87,7 +87,7 @@ impl Stream {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(error)),
                 Ok(written) => {
-                    self.line.note_sent();
+                    self.state.record_write();
                     return Poll::Ready(Ok(written));
                 }
             }
@@ -95,19 +95,19 @@ impl Stream {
     }
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for ConnectionIo {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if !self.ahead.is_empty() {
-            let count = buf.remaining().min(self.ahead.len());
-            buf.put_slice(&self.ahead[..count]);
-            self.ahead.advance(count);
-            if self.ahead.is_empty() {
-                self.ahead = BytesMut::new();
+        if !self.prefix.is_empty() {
+            let count = buf.remaining().min(self.prefix.len());
+            buf.put_slice(&self.prefix[..count]);
+            self.prefix.advance(count);
+            if self.prefix.is_empty() {
+                self.prefix = BytesMut::new();
             }
             return Poll::Ready(Ok(()));
         }
         loop {
-            ready!(self.line.tcp.poll_read_ready(cx))?;
+            ready!(self.state.socket.poll_read_ready(cx))?;
             match self.read_now(buf) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 outcome => return Poll::Ready(outcome),
@@ -116,9 +116,9 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for ConnectionIo {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_with(cx, || self.line.tcp.try_write(buf))
+        self.poll_write_with(cx, || self.state.socket.try_write(buf))
     }
 
     fn poll_write_vectored(
@@ -126,10 +126,10 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let mut joined = [0; WORTH_JOINING];
+        let mut joined = [0; MAX_JOINED];
         match join(bufs, &mut joined) {
-            Some(bytes) => self.poll_write_with(cx, || self.line.tcp.try_write(bytes)),
-            None => self.poll_write_with(cx, || self.line.tcp.try_write_vectored(bufs)),
+            Some(bytes) => self.poll_write_with(cx, || self.state.socket.try_write(bytes)),
+            None => self.poll_write_with(cx, || self.state.socket.try_write_vectored(bufs)),
         }
     }
 
@@ -142,17 +142,17 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.line.shut(std::net::Shutdown::Write);
+        self.state.shutdown_write();
         Poll::Ready(Ok(()))
     }
 }
 
-/// The pieces as one, if they fit.
-fn join<'a>(pieces: &[IoSlice<'_>], room: &'a mut [u8]) -> Option<&'a [u8]> {
+/// Copies the buffers into one. `None` if they do not fit.
+fn join<'a>(buffers: &[IoSlice<'_>], room: &'a mut [u8]) -> Option<&'a [u8]> {
     let mut length = 0;
-    for piece in pieces {
-        let end = length + piece.len();
-        room.get_mut(length..end)?.copy_from_slice(piece);
+    for buffer in buffers {
+        let end = length + buffer.len();
+        room.get_mut(length..end)?.copy_from_slice(buffer);
         length = end;
     }
     room.get(..length)
@@ -160,13 +160,13 @@ fn join<'a>(pieces: &[IoSlice<'_>], room: &'a mut [u8]) -> Option<&'a [u8]> {
 
 #[cfg(test)]
 mod tests {
-    use crate::server::connection::stream::*;
+    use crate::server::connection::io::*;
 
     #[test]
-    fn pieces_are_joined_in_order_if_they_fit() {
-        let pieces = [IoSlice::new(b"head"), IoSlice::new(b""), IoSlice::new(b"body")];
-        assert_eq!(join(&pieces, &mut [0; 8]), Some(&b"headbody"[..]));
-        assert_eq!(join(&pieces, &mut [0; 7]), None);
+    fn buffers_are_joined_in_order_if_they_fit() {
+        let buffers = [IoSlice::new(b"head"), IoSlice::new(b""), IoSlice::new(b"body")];
+        assert_eq!(join(&buffers, &mut [0; 8]), Some(&b"headbody"[..]));
+        assert_eq!(join(&buffers, &mut [0; 7]), None);
         assert_eq!(join(&[], &mut [0; 7]), Some(&b""[..]));
     }
 }

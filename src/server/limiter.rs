@@ -1,0 +1,137 @@
+//! How many connections may be open: all together, and of one client.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::server::Peer;
+use crate::server::shutdown::Shutdown;
+
+/// How often idle connections are asked to close while the server is full.
+const RECLAIM_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A limit of open connections, and of those of one client.
+pub(super) struct ConnectionLimiter {
+    total: Arc<Semaphore>,
+    max: u32,
+    clients: Arc<ClientCounts>,
+}
+
+/// The right to hold one connection of one client, until dropped.
+pub(super) struct ConnectionPermit {
+    _total: OwnedSemaphorePermit,
+    _client: ClientPermit,
+}
+
+impl ConnectionLimiter {
+    pub(super) fn new(max: usize, max_per_client: usize) -> Self {
+        let max = u32::try_from(max.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
+        let clients = Arc::new(ClientCounts { max: max_per_client, counts: Mutex::default() });
+        Self { total: Arc::new(Semaphore::new(max as usize)), max, clients }
+    }
+
+    /// Waits until one more connection may be accepted. Idle connections are asked to close meanwhile.
+    pub(super) async fn acquire(&self, shutdown: &Shutdown) -> OwnedSemaphorePermit {
+        loop {
+            if let Ok(permit) = Arc::clone(&self.total).try_acquire_owned() {
+                return permit;
+            }
+            shutdown.reclaim_idle();
+            let permit = Arc::clone(&self.total).acquire_owned();
+            if let Ok(permit) = tokio::time::timeout(RECLAIM_INTERVAL, permit).await {
+                return permit.expect("the semaphore is never closed");
+            }
+        }
+    }
+
+    /// Turns the permit for any connection into one for this client. `None` if the client has as many as it may.
+    pub(super) fn admit(&self, total: OwnedSemaphorePermit, peer: Peer) -> Option<ConnectionPermit> {
+        let client = ClientCounts::admit(&self.clients, peer)?;
+        Some(ConnectionPermit { _total: total, _client: client })
+    }
+
+    /// The number of permits in use.
+    pub(super) fn in_use(&self) -> usize {
+        self.max as usize - self.total.available_permits()
+    }
+
+    /// Waits until all permits are dropped.
+    pub(super) async fn all_released(&self) {
+        let _ = self.total.acquire_many(self.max).await;
+    }
+}
+
+/// How many connections each client has.
+struct ClientCounts {
+    max: usize,
+    counts: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// One connection in the count of its client, until dropped.
+struct ClientPermit {
+    clients: Arc<ClientCounts>,
+    network: IpAddr,
+}
+
+impl ClientCounts {
+    fn admit(this: &Arc<Self>, peer: Peer) -> Option<ClientPermit> {
+        // Behind a proxy on the same machine every client has this address.
+        let max = if peer.address.ip().is_loopback() { usize::MAX } else { this.max };
+        let network = peer.network();
+        let mut counts = this.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(network).or_default();
+        if *count >= max {
+            return None;
+        }
+        *count += 1;
+        Some(ClientPermit { clients: Arc::clone(this), network })
+    }
+}
+
+impl Drop for ClientPermit {
+    fn drop(&mut self) {
+        let mut counts = self.clients.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.network) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.network);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::server::limiter::*;
+
+    fn clients(max: usize) -> Arc<ClientCounts> {
+        Arc::new(ClientCounts { max, counts: Mutex::default() })
+    }
+
+    fn peer(address: [u8; 4]) -> Peer {
+        Peer::new((address, 1024).into())
+    }
+
+    #[test]
+    fn one_client_has_a_limit_of_connections() {
+        let (clients, client) = (clients(2), peer([192, 0, 2, 1]));
+        let first = ClientCounts::admit(&clients, client);
+        let second = ClientCounts::admit(&clients, client);
+        assert!(first.is_some() && second.is_some());
+        assert!(ClientCounts::admit(&clients, client).is_none());
+        assert!(ClientCounts::admit(&clients, peer([192, 0, 2, 2])).is_some());
+        drop(first);
+        assert!(ClientCounts::admit(&clients, client).is_some());
+    }
+
+    #[test]
+    fn a_proxy_on_the_same_machine_has_no_limit() {
+        let clients = clients(1);
+        let local = peer([127, 0, 0, 1]);
+        let _first = ClientCounts::admit(&clients, local);
+        assert!(ClientCounts::admit(&clients, local).is_some());
+    }
+}

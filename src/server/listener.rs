@@ -1,0 +1,39 @@
+//! Where connections come from: an open port.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::server::{Error, Peer};
+
+/// An open port.
+pub(super) struct Listener {
+    tcp: TcpListener,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// Opens the port.
+    pub(super) async fn bind(address: SocketAddr) -> Result<Self, Error> {
+        let failed = |source: io::Error| match source.kind() {
+            ErrorKind::AddrInUse => Error::AddressInUse { address },
+            _ => Error::Listen { address, source },
+        };
+        let tcp = TcpListener::bind(address).await.map_err(failed)?;
+        let address = tcp.local_addr().map_err(failed)?;
+        Ok(Self { tcp, address })
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits for the next connection. Returns its socket and the client at the other end.
+    pub(super) async fn accept(&self) -> io::Result<(TcpStream, Peer)> {
+        let (socket, remote) = self.tcp.accept().await?;
+        // Fails only on a connection that is closed already, which its first read will tell.
+        let _ = socket.set_nodelay(true);
+        Ok((socket, Peer::new(remote)))
+    }
+}
