@@ -4,6 +4,8 @@
 //! The `wagi` binary is a thin layer over this library, which can be embedded: [`Config`](config::Config) says what to
 //! serve, [`fetch::complete`] makes files of its modules, [`startup::load`] makes a [`Gateway`] of it, a `tower` service
 //! that [`Server`](server::Server) or any other HTTP server can mount. ARCHITECTURE.md in the repository has the map.
+//!
+//! wagi runs on Unix only: file permissions, locks and signals are those of Unix.
 
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
