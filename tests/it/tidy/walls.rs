@@ -1,31 +1,30 @@
-//! Which room may know which? Folders and files right below `src` are rooms. ARCHITECTURE.md says why.
+//! Which room may know which? Folders right below `src` are rooms; files beside them are tools, which any room may use and
+//! which know none. ARCHITECTURE.md says why.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::source::{Source, program};
 
 /// Each room with the rooms that it may name, from low to high: it may name none that comes later.
-const ROOMS: [(&str, &[&str]); 18] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     ("route", &[]),
-    ("strings", &[]),
-    ("spelling", &[]),
-    ("idle_timeout", &[]),
-    ("cgi", &["route", "strings", "spelling"]),
-    ("config", &["route", "spelling"]),
-    ("cache", &["config", "spelling"]),
-    ("net", &["config", "idle_timeout"]),
-    ("bindle", &["config", "cache", "net", "spelling"]),
-    ("registry", &["config", "cache", "net", "bindle", "spelling"]),
-    ("fetch", &["config", "route", "cache", "net", "bindle", "registry", "spelling"]),
-    ("outbound", &["config", "net", "idle_timeout"]),
-    ("runtime", &["config", "cache", "outbound", "strings", "spelling"]),
-    ("observe", &["config", "runtime", "spelling"]),
-    ("server", &["config", "idle_timeout"]),
-    ("gateway", &["config", "route", "cgi", "runtime", "observe", "server", "strings", "spelling"]),
-    ("startup", &["config", "route", "cgi", "cache", "net", "outbound", "runtime", "observe", "gateway", "spelling"]),
-    ("cli", &["config", "cache", "fetch", "observe", "server", "gateway", "startup", "spelling"]),
+    ("cgi", &["route"]),
+    ("config", &["route"]),
+    ("cache", &["config"]),
+    ("net", &["config"]),
+    ("bindle", &["config", "cache", "net"]),
+    ("registry", &["config", "cache", "net"]),
+    ("fetch", &["config", "route", "cache", "net", "bindle", "registry"]),
+    ("outbound", &["config", "net"]),
+    ("runtime", &["config", "cache", "outbound"]),
+    ("observe", &["config", "runtime"]),
+    ("server", &["config"]),
+    ("gateway", &["config", "route", "cgi", "runtime", "observe", "server"]),
+    ("startup", &["config", "route", "cgi", "cache", "net", "fetch", "outbound", "runtime", "observe", "gateway"]),
 ];
+
+/// The program itself is above them all.
+const PROGRAM: [&str; 2] = ["main", "cli"];
 
 /// What the files below a path must never name.
 const CRATES: [(&str, &[&str]); 14] = [
@@ -66,28 +65,24 @@ fn room(path: &Path) -> String {
     first.as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned()
 }
 
+fn is_part_of_a_name(letter: char) -> bool {
+    letter.is_alphanumeric() || letter == '_'
+}
+
 /// A path that begins at the crate, and the line it stands on.
 pub struct Import {
     pub path: Vec<String>,
     line: usize,
-    /// Whether it only gives an item of its own room another place.
-    pub is_export: bool,
 }
 
 /// The paths that a source names, those in braces one by one.
 pub fn imports(source: &Source) -> Vec<Import> {
+    const START: &str = "crate::";
     let mut imports = Vec::new();
-    for start in ["crate::", "wagi::"] {
-        for (at, _) in source.code.match_indices(start) {
-            if source.code[..at].ends_with(|letter: char| letter.is_alphanumeric() || letter == '_') {
-                continue;
-            }
-            let line = source.code[..at].matches('\n').count() + 1;
-            let statement = source.code[..at].rsplit([';', '}', '{']).next().unwrap_or_default().trim_start();
-            let is_export = statement.starts_with("pub") && statement.contains("use ");
-            let paths = paths(&source.code[at + start.len()..]);
-            imports.extend(paths.into_iter().map(|path| Import { path, line, is_export }));
-        }
+    for (at, _) in source.code.match_indices(START) {
+        let line = source.code[..at].matches('\n').count() + 1;
+        let paths = paths(&source.code[at + START.len()..]);
+        imports.extend(paths.into_iter().map(|path| Import { path, line }));
     }
     imports
 }
@@ -97,7 +92,7 @@ fn paths(text: &str) -> Vec<Vec<String>> {
     if let Some(list) = text.strip_prefix('{') {
         return parts(list).into_iter().flat_map(paths).collect();
     }
-    let length = text.find(|letter: char| !letter.is_alphanumeric() && letter != '_').unwrap_or(text.len());
+    let length = text.find(|letter| !is_part_of_a_name(letter)).unwrap_or(text.len());
     let (name, rest) = text.split_at(length);
     let Some(below) = rest.strip_prefix("::") else { return vec![vec![name.to_owned()]] };
     paths(below).into_iter().map(|path| [vec![name.to_owned()], path].concat()).collect()
@@ -124,29 +119,6 @@ fn parts(list: &str) -> Vec<&str> {
     parts.into_iter().filter(|part| !part.is_empty()).collect()
 }
 
-/// The file of a module, such as `src/config/mod.rs` or `src/config/limits.rs` of `config` and `config::limits`.
-pub fn module_of(source: &Source) -> Vec<String> {
-    let path = source.path.strip_prefix("src").expect("a source of the program").with_extension("");
-    let parts = path.components().map(|part| part.as_os_str().to_string_lossy().into_owned());
-    parts.filter(|part| part != "mod").collect()
-}
-
-/// What leads from names that a module exports to where they are defined.
-pub type Exports = BTreeMap<Vec<String>, Vec<String>>;
-
-pub fn exports(sources: &[Source]) -> Exports {
-    let of_source = |source: &Source| {
-        let module = module_of(source);
-        let exports = imports(source).into_iter().filter(|import| import.is_export);
-        let named = exports.filter_map(move |import| {
-            let name = import.path.last()?.clone();
-            Some(([module.clone(), vec![name]].concat(), import.path))
-        });
-        named.collect::<Vec<_>>()
-    };
-    sources.iter().flat_map(of_source).collect()
-}
-
 #[test]
 fn lists_of_imports_are_taken_apart() {
     let found: Vec<String> = paths("a::{b, c::{D, e}, self}; x").iter().map(|path| path.join("::")).collect();
@@ -165,24 +137,29 @@ fn the_list_of_rooms_is_in_order() {
     }
 }
 
+/// What the files of a room may name: rooms, and files that are tools.
+fn named_by(room: &str, tools: &[String]) -> Vec<String> {
+    let listed = ROOMS.iter().find(|(name, _)| *name == room).map(|(_, known)| *known);
+    let known = match listed {
+        Some(known) => known.iter().map(|name| (*name).to_owned()).collect(),
+        None if tools.iter().any(|tool| tool == room) => return Vec::new(),
+        None => panic!("{room} is not in the list of rooms"),
+    };
+    [known, tools.to_vec(), vec![room.to_owned()]].concat()
+}
+
 #[test]
 fn every_room_names_only_rooms_below_it() {
-    let sources = program();
-    let exports = exports(&sources);
+    let sources: Vec<Source> =
+        program().into_iter().filter(|source| !PROGRAM.contains(&room(&source.path).as_str())).collect();
+    let files = sources.iter().filter(|source| source.path.parent() == Some(Path::new("src")));
+    let tools: Vec<String> = files.map(|source| room(&source.path)).filter(|name| name != "lib").collect();
     let mut crossings = Vec::new();
-    for source in &sources {
-        let own = room(&source.path);
-        if ["lib", "main"].contains(&own.as_str()) {
-            continue;
-        }
-        let Some((_, known)) = ROOMS.iter().find(|(room, _)| *room == own) else {
-            panic!("{own} is not in the list of rooms");
-        };
+    for source in sources.iter().filter(|source| !source.path.ends_with("lib.rs")) {
+        let known = named_by(&room(&source.path), &tools);
         for import in imports(source) {
-            // What the library itself exports is of a room as well.
-            let item = ["lib".to_owned(), import.path[0].clone()];
-            let to = &exports.get(&item[..]).unwrap_or(&import.path)[0];
-            if *to != own && !known.contains(&to.as_str()) {
+            let to = &import.path[0];
+            if !known.contains(to) {
                 crossings.push(format!("{}: {to}", source.at(import.line)));
             }
         }
@@ -193,11 +170,10 @@ fn every_room_names_only_rooms_below_it() {
 /// Whether a line of code names a crate, and not something that is only called like it.
 fn names_crate(line: &str, name: &str) -> bool {
     line.match_indices(name).any(|(at, _)| {
-        let is_part = |letter: char| letter.is_alphanumeric() || letter == '_';
         let before = &line[..at];
         // A crate of the same family, such as `hyper_util`, counts as well.
-        let behind = line[at + name.len()..].trim_start_matches(is_part);
-        !before.ends_with(is_part) && !before.ends_with("::") && behind.starts_with("::")
+        let behind = line[at + name.len()..].trim_start_matches(is_part_of_a_name);
+        !before.ends_with(is_part_of_a_name) && !before.ends_with("::") && behind.starts_with("::")
     })
 }
 
