@@ -1,14 +1,14 @@
-//! Which arguments does a script get?
+//! Which arguments does a guest (RFC 3875: the script) get?
 //!
-//! WAGI departs from RFC 3875 §4.4: whatever the method, the raw path is the first argument and the raw query, cut at
-//! each `&`, the rest; or the operator's `argv` template says otherwise. `startup` reads the template once, `gateway`
-//! fills it in for each request.
+//! WAGI departs from RFC 3875 §4.4: for every method, the raw path is the first argument and the raw query, split at each
+//! `&`, the rest; an `argv` template of the operator replaces both. `startup` parses the template once, `gateway` fills it
+//! in for each request.
 
 use http::Uri;
 
 use crate::strings::StringBlock;
 
-/// How a script's arguments are made of a request's path and query.
+/// The way a guest's arguments are made of a request's path and query.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommandLine {
     template: Option<Vec<Piece>>,
@@ -21,15 +21,15 @@ enum Piece {
     Query,
 }
 
-/// What a template may hold, and what it stands for. The raw path goes by SCRIPT_NAME here, which it is not.
+/// The placeholders of a template. SCRIPT_NAME stands for the raw path here, unlike the meta-variable.
 const PLACEHOLDERS: [(&str, Piece); 2] = [("${SCRIPT_NAME}", Piece::Path), ("${ARGS}", Piece::Query)];
 
 impl CommandLine {
-    /// A command line after the `argv` template `text`; without one it is `CommandLine::default()`.
+    /// A command line from the `argv` template `text`. `CommandLine::default()` is the one without a template.
     pub fn from_template(text: &str) -> Self {
         let mut pieces = Vec::new();
         let mut rest = text;
-        // One pass over the template: what a request brings in is never searched for placeholders.
+        // One pass over the template: text from the request is never searched for placeholders.
         while let Some((at, placeholder, piece)) = next_placeholder(rest) {
             pieces.push(Piece::Text(rest.get(..at).unwrap_or_default().to_owned()));
             pieces.push(piece);
@@ -43,7 +43,7 @@ impl CommandLine {
     /// The arguments for a request to `uri`, beginning with the program's name.
     pub fn arguments(&self, uri: &Uri) -> StringBlock {
         match &self.template {
-            None => cut_at_ampersands(uri),
+            None => split_at_ampersands(uri),
             Some(pieces) => fill_in(pieces, uri),
         }
     }
@@ -54,7 +54,7 @@ fn next_placeholder(text: &str) -> Option<(usize, &'static str, Piece)> {
     found.min_by_key(|&(at, ..)| at)
 }
 
-fn cut_at_ampersands(uri: &Uri) -> StringBlock {
+fn split_at_ampersands(uri: &Uri) -> StringBlock {
     let (path, query) = (uri.path(), uri.query());
     let mut arguments = StringBlock::with_capacity(4, path.len() + query.map_or(0, str::len) + 2);
     arguments.push(path);

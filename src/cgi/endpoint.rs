@@ -1,16 +1,16 @@
-//! Under which scheme, name and port does a script see the server?
+//! Under which scheme, name and port does a guest see the server?
 //!
-//! RFC 3875 §4.1.14 and §4.1.15. What the client addressed comes first: the Host field or, without one, the authority of
-//! the request target (HTTP/2's `:authority`). Then comes `--hostname`. `startup` makes the endpoint, `meta_variables`
-//! asks it for each request.
+//! RFC 3875 §4.1.14 and §4.1.15. The authority that the client used comes first: the Host field or, without one, the
+//! authority of the request target (HTTP/2's `:authority`). Then comes `--hostname`. `startup` makes the endpoint,
+//! `meta_variables` uses it for each request.
 
 use http::header::{HOST, HeaderMap};
 use http::uri::{Authority, Uri};
 
-/// What `--hostname` is taken for when the operator says nothing.
+/// The default of `--hostname`.
 const DEFAULT_HOSTNAME: &str = "localhost:3000";
 
-/// Our side of the connections: the scheme, and the name and port for requests that do not tell theirs.
+/// The server as its clients address it: the scheme, and the name and port for requests that name none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     https: bool,
@@ -27,13 +27,13 @@ pub(super) struct ServerAddress<'a> {
 }
 
 impl Endpoint {
-    /// An endpoint that speaks `https` or else plain HTTP. `hostname` is what the operator gave, if anything: a name
-    /// with or without a port, or the empty text for no name of our own.
+    /// An endpoint for HTTPS or plain HTTP. `hostname` is the value of `--hostname`: a name with or without a port, or the
+    /// empty text for no name of our own.
     pub fn new(https: bool, hostname: Option<&str>) -> Self {
         let (name, port) = split_authority(hostname.unwrap_or(DEFAULT_HOSTNAME));
         let port = port.map(str::to_owned);
         let name = (!name.is_empty()).then(|| name.to_owned());
-        // A default nobody chose says nothing about the port of a name that the client used.
+        // The default says nothing about the port of a name that the client used.
         let port_beside_authority = hostname.and(port.clone());
         Self { https, name, port, port_beside_authority }
     }
@@ -43,8 +43,8 @@ impl Endpoint {
         if self.https { "https" } else { "http" }
     }
 
-    /// What a URL of this server has between scheme and path: what the client addressed or, if it did not say so in a
-    /// way that fits there, our own name and port.
+    /// The authority of this server's URLs: the one that the client used or, if that is missing or not valid, our own
+    /// name and port.
     pub fn authority(&self, uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
         let addressed = host_field(headers).or_else(|| Some(uri.authority()?.as_str())).map(without_userinfo);
         let addressed =
@@ -69,7 +69,7 @@ impl Endpoint {
     }
 }
 
-/// The text of `authority` behind its userinfo, which no script needs to know.
+/// `authority` without its userinfo, which no guest needs to know.
 pub(super) fn without_userinfo(authority: &str) -> &str {
     authority.rsplit_once('@').map_or(authority, |(_, rest)| rest)
 }
@@ -79,7 +79,7 @@ fn host_field(headers: &HeaderMap) -> Option<&str> {
     (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())).then_some(text)
 }
 
-/// Name and port of an authority. The name may be empty; a port that is none is left out.
+/// Name and port of an authority. The name may be empty; a port that is not a number is ignored.
 fn split_authority(authority: &str) -> (&str, Option<&str>) {
     let authority = without_userinfo(authority);
     // RFC 3986 §3.2.2: colons inside brackets belong to an IPv6 address.

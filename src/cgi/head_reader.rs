@@ -1,57 +1,57 @@
-//! Where does the header part of a script's answer end?
+//! Where does the header part of a guest's output end?
 //!
-//! RFC 3875 §6 and WAGI: the first blank line ends it, and carriage returns before that count for nothing, so LF, CRLF
-//! and mixtures will do. `gateway` feeds what the script prints, in whatever pieces it comes, until the end is found;
-//! `response` then says what the fields mean.
+//! RFC 3875 §6 and WAGI: the first blank line ends it, and carriage returns before that are ignored, so LF, CRLF and
+//! mixtures are accepted. `gateway` feeds the output of the guest, chunk by chunk, until the end is found; `response` then
+//! interprets the fields.
 
 use crate::cgi::response::{HeadError, ResponseHead};
 
-/// Collects the header part of a script's output. What it finds does not depend on how the output is cut into pieces.
+/// A reader for the header part of a guest's output. The result does not depend on how the output is split into chunks.
 #[derive(Clone, Debug)]
 pub struct HeadReader {
     limit: usize,
     consumed: usize,
-    /// What was read so far, without its carriage returns.
+    /// The bytes read so far, without carriage returns.
     collected: Vec<u8>,
     after_newline: bool,
-    /// What the header part says, once it is complete.
-    found: Option<Result<ResponseHead, HeadError>>,
+    /// The parsed header part, once it is complete.
+    parsed: Option<Result<ResponseHead, HeadError>>,
 }
 
 impl HeadReader {
     /// A reader for a header part of at most `limit` bytes, the blank line included.
     pub fn new(limit: usize) -> Self {
-        Self { limit, consumed: 0, collected: Vec::new(), after_newline: false, found: None }
+        Self { limit, consumed: 0, collected: Vec::new(), after_newline: false, parsed: None }
     }
 
-    /// Takes the next piece of output. `Some(n)` means that the header part is complete and that the body begins with
-    /// byte `n` of this piece.
-    pub fn read(&mut self, piece: &[u8]) -> Result<Option<usize>, HeadError> {
-        if self.found.is_some() {
+    /// Takes the next chunk of output. `Some(n)` means that the header part is complete and that the body begins with
+    /// byte `n` of this chunk.
+    pub fn read(&mut self, chunk: &[u8]) -> Result<Option<usize>, HeadError> {
+        if self.parsed.is_some() {
             return Ok(Some(0));
         }
-        let window = piece.get(..self.limit.saturating_sub(self.consumed)).unwrap_or(piece);
+        let window = chunk.get(..self.limit.saturating_sub(self.consumed)).unwrap_or(chunk);
         let end = self.end_in(window);
         let head = end.and_then(|end| window.get(..end)).unwrap_or(window);
-        // A header part in one piece without carriage returns, the usual case, is read where it is.
+        // A header part in one chunk without carriage returns, the usual case, is parsed in place.
         if end.is_some() && self.consumed == 0 && !head.contains(&b'\r') {
-            self.found = Some(ResponseHead::parse(head));
+            self.parsed = Some(ResponseHead::parse(head));
             return Ok(end);
         }
         self.collect(head);
-        self.found = end.map(|_| ResponseHead::parse(&self.collected));
-        if end.is_none() && window.len() < piece.len() {
+        self.parsed = end.map(|_| ResponseHead::parse(&self.collected));
+        if end.is_none() && window.len() < chunk.len() {
             return Err(HeadError::TooLong { limit: self.limit });
         }
         Ok(end)
     }
 
-    /// What the header part says. At the end of the output this is an error if no blank line has come.
+    /// The parsed header part. At the end of the output this is an error if there was no blank line.
     pub fn finish(self) -> Result<ResponseHead, HeadError> {
-        self.found.unwrap_or(Err(HeadError::NoBlankLine))
+        self.parsed.unwrap_or(Err(HeadError::NoBlankLine))
     }
 
-    /// How many bytes into `window` the header part ends, if it does.
+    /// The end of the header part in `window`, if it is there.
     fn end_in(&mut self, window: &[u8]) -> Option<usize> {
         for (at, byte) in window.iter().enumerate() {
             match byte {
@@ -78,7 +78,7 @@ impl HeadReader {
 mod tests {
     use crate::cgi::head_reader::*;
 
-    /// Feeds `output` cut at `cuts`; yields the head and where the body begins, or the error.
+    /// Feeds `output` split at `cuts`; returns the head and the start of the body, or the error.
     fn read(output: &[u8], limit: usize, cuts: &[usize]) -> Result<(ResponseHead, usize), HeadError> {
         let mut reader = HeadReader::new(limit);
         let mut begin = 0;
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_cut_the_output_gives_the_same_head() {
+    fn every_way_to_split_the_output_gives_the_same_head() {
         let corpus: [&[u8]; 16] = [
             b"content-type: text/plain\n\nhello",
             b"content-type: text/plain\r\n\r\nOh hi world\r\n",

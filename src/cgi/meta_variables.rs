@@ -1,8 +1,8 @@
-//! Which environment does a script run in?
+//! Which environment does a guest get?
 //!
-//! RFC 3875 §4.1 and WAGI's `X_` variables. `startup` prepares what never changes on a route, `gateway` asks for the
-//! whole environment of each request. Of several variables of one name CGI's own wins, then the operator's, then what
-//! a client sent.
+//! RFC 3875 §4.1 and WAGI's `X_` variables. `startup` prepares the part that never changes on a route, `gateway` asks for
+//! the whole environment of each request. Of several variables of one name CGI's meta-variable wins, then the operator's
+//! variable, then the client's header field.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -17,7 +17,7 @@ use crate::format::{http_version, push_address, push_number};
 use crate::route::RoutePattern;
 use crate::strings::StringBlock;
 
-/// The names an operator's variables cannot have.
+/// The names of meta-variables, which an operator's variables cannot have.
 const CGI_NAMES: [&str; 19] = [
     "AUTH_TYPE",
     "CONTENT_LENGTH",
@@ -40,7 +40,7 @@ const CGI_NAMES: [&str; 19] = [
     "X_RAW_PATH_INFO",
 ];
 
-/// A request as far as a script hears of it, without the body.
+/// The parts of a request that become meta-variables, with the length of its body.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestHead<'a> {
     /// The method as sent.
@@ -53,15 +53,15 @@ pub struct RequestHead<'a> {
     pub headers: &'a HeaderMap,
     /// The length of the body; 0 without one.
     pub content_length: u64,
-    /// Where the connection comes from.
+    /// The address of the client.
     pub remote_address: IpAddr,
 }
 
-/// Why a request has no environment: the client is to blame.
+/// Why a request cannot become an environment: the fault is the client's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadRequest {
-    /// PATH_INFO would hold a NUL, where a script in C would see it end.
+    /// PATH_INFO would hold a NUL, where a guest in C would see it end.
     #[error("the path holds an encoded NUL")]
     NulInPath,
 }
@@ -74,14 +74,14 @@ pub struct RouteVariables {
 }
 
 impl RouteVariables {
-    /// Prepares the environment of the script at `pattern`. Of `operator`'s variables the last of a name counts; those
+    /// Prepares the environment of the guest at `pattern`. Of `operator`'s variables the last of a name counts; those
     /// with a name that CGI defines are left out. Neither names nor values may hold a NUL. With `pass_authorization`
-    /// the script sees the client's credentials.
+    /// the guest sees the client's credentials.
     pub fn new(pattern: &RoutePattern, operator: &[(String, String)], pass_authorization: bool) -> Self {
         let mut seen: HashSet<&str> = CGI_NAMES.into_iter().collect();
         let mut kept: Vec<_> = operator.iter().rev().filter(|(name, _)| seen.insert(name)).collect();
         kept.reverse();
-        let taken = kept.iter().map(|(name, _)| name).filter(|name| name.starts_with(PREFIX)).cloned().collect();
+        let reserved = kept.iter().map(|(name, _)| name).filter(|name| name.starts_with(PREFIX)).cloned().collect();
         let mut constant = StringBlock::default();
         for (name, value) in kept {
             constant.push_variable(name, &[value]);
@@ -92,15 +92,15 @@ impl RouteVariables {
         constant.push("SERVER_SOFTWARE=WAGI/1");
         constant.push_variable("SCRIPT_NAME", &[pattern.script_name()]);
         constant.push_variable("X_MATCHED_ROUTE", &[pattern.as_str()]);
-        Self { constant, filter: HeaderFilter { taken, pass_authorization } }
+        Self { constant, filter: HeaderFilter { reserved, pass_authorization } }
     }
 
-    /// Whether CGI or WAGI itself gives the variable `name` its value, so that an operator's is left out.
+    /// Whether CGI or WAGI defines the variable `name`, so that an operator's is left out.
     pub fn defines(name: &str) -> bool {
         CGI_NAMES.contains(&name)
     }
 
-    /// The environment for `request`, whose path goes on with the raw `path_info` behind the route's prefix.
+    /// The environment for `request`. `path_info` is the part of its path below the route's prefix, still encoded.
     pub fn environment(
         &self,
         endpoint: &Endpoint,
@@ -119,13 +119,13 @@ impl RouteVariables {
         append_request(request, &mut block);
         append_server(endpoint, request, &mut block);
         self.filter.append(request.headers, &mut block);
-        if let Some(authority) = host_elsewhere(request) {
+        if let Some(authority) = host_from_authority(request) {
             self.filter.append_host(authority, &mut block);
         }
         Ok(block)
     }
 
-    /// An empty block with room for about what a request adds: its path comes up to five times, its query twice.
+    /// An empty block with the capacity a request typically needs: its path comes up to five times, its query twice.
     fn block_for(&self, request: &RequestHead<'_>) -> StringBlock {
         const REQUEST_VARIABLES: usize = 15;
         const NAMES_AND_SHORT_VALUES: usize = 512;
@@ -162,8 +162,8 @@ fn append_server(endpoint: &Endpoint, request: &RequestHead<'_>, block: &mut Str
     block.push_variable("X_FULL_URL", &[scheme, "://", address.name, ":", address.port, path, question_mark, query]);
 }
 
-/// What an HTTP/2 client names as the host when it sends `:authority` instead of Host (RFC 9113 §8.3.1).
-fn host_elsewhere<'a>(request: &RequestHead<'a>) -> Option<&'a str> {
+/// The host of an HTTP/2 request that has `:authority` instead of Host (RFC 9113 §8.3.1).
+fn host_from_authority<'a>(request: &RequestHead<'a>) -> Option<&'a str> {
     if request.version < Version::HTTP_2 || request.headers.contains_key(HOST) {
         return None;
     }

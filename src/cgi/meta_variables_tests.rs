@@ -8,7 +8,7 @@ use http::header::{HeaderName, HeaderValue};
 use crate::cgi::meta_variables::*;
 use crate::route::RouteTable;
 
-/// A request and the place where it arrives, to be varied by each test.
+/// A request and the endpoint where it arrives, to be varied by each test.
 struct Scene {
     pattern: &'static str,
     operator: &'static [(&'static str, &'static str)],
@@ -216,7 +216,7 @@ fn the_full_url_repeats_the_target_as_sent() {
 
 /// RFC 3875 §4.1.8, §4.1.16
 #[test]
-fn protocol_and_remote_address_are_spelled_as_cgi_has_them() {
+fn protocol_and_remote_address_have_the_format_of_cgi() {
     for (version, protocol) in
         [(Version::HTTP_10, "HTTP/1.0"), (Version::HTTP_11, "HTTP/1.1"), (Version::HTTP_2, "HTTP/2.0")]
     {

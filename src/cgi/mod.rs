@@ -1,4 +1,4 @@
-//! How does an HTTP exchange look to a CGI script?
+//! How does an HTTP exchange look to a CGI guest (RFC 3875: the script)?
 //!
 //! RFC 3875 with WAGI's additions, as pure functions: no I/O, nothing async, no Wasm, no clock. `gateway` calls them.
 //!
@@ -6,10 +6,10 @@
 //! | --- | --- |
 //! | §4.1 meta-variables | `meta_variables` |
 //! | §4.1.14, §4.1.15 server name and port | `endpoint` |
-//! | §4.1.18 variables made of request header fields | `request_headers` |
-//! | §4.4 the script's command line | `command_line` |
-//! | §6.1 to §6.2 where the header part of an answer ends | `head_reader` |
-//! | §6.2 to §6.3 what an answer's header fields mean | `response` |
+//! | §4.1.18 meta-variables made of request header fields | `request_headers` |
+//! | §4.4 the guest's command line | `command_line` |
+//! | §6.1 to §6.2 the end of a response's header part | `head_reader` |
+//! | §6.2 to §6.3 the meaning of a response's header fields | `response` |
 
 mod command_line;
 mod endpoint;

@@ -1,7 +1,7 @@
-//! Which request header fields does a script see, and as what?
+//! Which request header fields does a guest see, and under which names?
 //!
-//! RFC 3875 §4.1.18: field `X-Name` becomes `HTTP_X_NAME`, several of one name become one variable. Called by
-//! `meta_variables` for each request.
+//! RFC 3875 §4.1.18: the field `X-Name` becomes the meta-variable `HTTP_X_NAME`, several fields of one name become one.
+//! Called by `meta_variables` for each request.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -12,23 +12,23 @@ use crate::hop_by_hop;
 use crate::hop_by_hop::is_hop_by_hop;
 use crate::strings::StringBlock;
 
-/// What the names of these variables begin with.
+/// The prefix of these meta-variables.
 pub(super) const PREFIX: &str = "HTTP_";
 
-/// Which fields become variables on one route.
+/// A filter for the fields that become meta-variables on one route.
 #[derive(Clone, Debug, Default)]
 pub(super) struct HeaderFilter {
-    /// Variables of that kind that the operator has set; a client must not replace them.
-    pub(super) taken: HashSet<String>,
-    /// Whether the script is trusted with credentials.
+    /// The names that the operator has set; a client must not replace them.
+    pub(super) reserved: HashSet<String>,
+    /// Whether the guest sees the client's credentials.
     pub(super) pass_authorization: bool,
 }
 
 impl HeaderFilter {
-    /// Appends a variable for each field of `headers` that the script may see.
+    /// Appends a meta-variable for each field of `headers` that the guest may see.
     pub(super) fn append(&self, headers: &HeaderMap, block: &mut StringBlock) {
         let nominated = nominated(headers);
-        let is_visible = |name: &HeaderName| self.lets_pass(name) && !nominated.contains(name);
+        let is_visible = |name: &HeaderName| self.allows(name) && !nominated.contains(name);
         if headers.len() == headers.keys_len() {
             for (name, value) in headers.iter().filter(|(name, _)| is_visible(name)) {
                 self.push(name, &text(value), block);
@@ -40,7 +40,7 @@ impl HeaderFilter {
         }
     }
 
-    /// Appends HTTP_HOST for a request that names its host elsewhere.
+    /// Appends HTTP_HOST for a request that names its host in `:authority`.
     pub(super) fn append_host(&self, authority: &str, block: &mut StringBlock) {
         self.push(&HOST, authority, block);
     }
@@ -48,12 +48,12 @@ impl HeaderFilter {
     fn push(&self, name: &HeaderName, value: &str, block: &mut StringBlock) {
         let letters = name.as_str().bytes().map(|byte| if byte == b'-' { b'_' } else { byte.to_ascii_uppercase() });
         let variable = || PREFIX.bytes().chain(letters.clone()).map(char::from).collect::<String>();
-        if self.taken.is_empty() || !self.taken.contains(&variable()) {
+        if self.reserved.is_empty() || !self.reserved.contains(&variable()) {
             block.push_derived(PREFIX, letters, value);
         }
     }
 
-    fn lets_pass(&self, name: &HeaderName) -> bool {
+    fn allows(&self, name: &HeaderName) -> bool {
         if *name == AUTHORIZATION {
             return self.pass_authorization;
         }
@@ -62,7 +62,7 @@ impl HeaderFilter {
     }
 }
 
-/// Removes the fields that no program behind the gateway is to see, whichever way it is told of the others.
+/// Removes the fields that no guest may see, whichever interface it has.
 pub(crate) fn remove_withheld(headers: &mut HeaderMap) {
     let nominated = nominated(headers);
     let withheld: Vec<HeaderName> = headers.keys().filter(|name| is_withheld(name)).cloned().collect();
@@ -71,13 +71,13 @@ pub(crate) fn remove_withheld(headers: &mut HeaderMap) {
     }
 }
 
-/// Whether a field is about the connection, is a proxy's, or would pose as a variable that programs take their proxy from
-/// (`Proxy` as HTTP_PROXY).
+/// Whether a field is about the connection, is for a proxy, or would become the variable by which programs choose their
+/// proxy (`Proxy` as HTTP_PROXY).
 fn is_withheld(name: &HeaderName) -> bool {
     is_hop_by_hop(name) || matches!(name.as_str(), "proxy" | "proxy-authenticate" | "proxy-authorization")
 }
 
-/// The fields that Connection declares to be about the connection, unless a guest cannot do without.
+/// The fields that Connection names as being about the connection, except those a guest needs.
 fn nominated(headers: &HeaderMap) -> HashSet<HeaderName> {
     let is_needed = |name: &HeaderName| [HOST, CONTENT_LENGTH, CONTENT_TYPE].contains(name);
     hop_by_hop::nominated(headers).filter(|name| !is_needed(name)).collect()
@@ -86,7 +86,7 @@ fn nominated(headers: &HeaderMap) -> HashSet<HeaderName> {
 fn joined<'h>(name: &HeaderName, headers: &'h HeaderMap) -> Cow<'h, str> {
     let mut values = headers.get_all(name).iter();
     let Some(first) = values.next() else { return Cow::Borrowed("") };
-    // RFC 9113 §8.2.3: a cookie field that came in pieces has its own separator.
+    // RFC 9113 §8.2.3: a cookie field that came in several fields has its own separator.
     let separator = if *name == COOKIE { "; " } else { ", " };
     values.fold(text(first), |mut all, value| {
         let longer = all.to_mut();
@@ -96,9 +96,9 @@ fn joined<'h>(name: &HeaderName, headers: &'h HeaderMap) -> Cow<'h, str> {
     })
 }
 
-/// A field's value as UTF-8, with replacements for what is not.
+/// A field's value as UTF-8, with U+FFFD for bytes that are not.
 pub(super) fn text(value: &HeaderValue) -> Cow<'_, str> {
-    // What is sound is looked at in larger pieces than what may have to be replaced.
+    // Checking valid text is faster than replacing, which looks at smaller pieces.
     match std::str::from_utf8(value.as_bytes()) {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => String::from_utf8_lossy(value.as_bytes()),
@@ -135,7 +135,7 @@ mod tests {
         );
     }
 
-    /// WAGI: scripts in the field read them under these names.
+    /// WAGI: guests in the field read them under these names.
     #[test]
     fn content_fields_are_passed_like_any_other() {
         assert_eq!(
@@ -189,7 +189,7 @@ mod tests {
 
     /// RFC 9110 §7.6.1
     #[test]
-    fn fields_nominated_by_connection_are_withheld_except_those_a_script_needs() {
+    fn fields_nominated_by_connection_are_withheld_except_those_a_guest_needs() {
         assert_eq!(
             of(&[
                 ("Connection", b"close, X-Hop ,,\x22"),
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_client_does_not_replace_a_variable_of_the_operator() {
-        let filter = HeaderFilter { taken: HashSet::from(["HTTP_X_TENANT".to_owned()]), ..HeaderFilter::default() };
+        let filter = HeaderFilter { reserved: HashSet::from(["HTTP_X_TENANT".to_owned()]), ..HeaderFilter::default() };
         assert_eq!(variables(&filter, &[("X-Tenant", b"evil"), ("X-Other", b"1")]), ["HTTP_X_OTHER=1"]);
     }
 

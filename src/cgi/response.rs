@@ -1,8 +1,8 @@
-//! What does the header part of a script's answer ask for?
+//! What does the header part of a guest's output mean?
 //!
-//! RFC 3875 §6.2 and §6.3. WAGI is more lenient in three ways: Status alone is an answer, a path in Location goes to
-//! the client instead of being looked up by the server, and fields that make no sense are left out instead of spoiling
-//! the answer. `head_reader` calls this once it has found the end of the header part.
+//! RFC 3875 §6.2 and §6.3. WAGI is more lenient in three ways: Status alone is a response, a path in Location goes to the
+//! client instead of being looked up by the server, and fields that are not valid are dropped instead of failing the
+//! response. `head_reader` calls this once it has found the end of the header part.
 
 use std::fmt;
 
@@ -11,43 +11,43 @@ use http::status::StatusCode;
 
 use crate::hop_by_hop::is_hop_by_hop;
 
-/// More fields than any script needs; a header map would panic at 32768 names.
-const MOST_FIELDS: usize = 256;
+/// More fields than any guest needs; a header map would panic at 32768 names.
+const MAX_FIELDS: usize = 256;
 
-/// What a script has said about its answer before the body.
+/// The head of a guest's response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResponseHead {
     /// The status the client gets.
     pub status: StatusCode,
     /// The fields the client gets, Content-Type and Location among them.
     pub headers: HeaderMap,
-    /// The body's length if the script believes to know it.
+    /// The length of the body, if the guest claims one.
     pub content_length: Option<u64>,
-    /// What the script has printed in vain, for its author to read in the log.
+    /// The lines that have no effect, for the developer to read in the log.
     pub dropped: Vec<Dropped>,
-    /// What sort of answer it is.
+    /// The type of the response.
     pub kind: Kind,
 }
 
-/// The sorts of answers of RFC 3875 §6.2, for whoever uses the parser by itself: the client gets each in the same way.
+/// The response types of RFC 3875 §6.2, for users of the parser alone: the gateway sends all of them in the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A document, RFC 3875 §6.2.1.
+    /// A document response, RFC 3875 §6.2.1.
     Document,
-    /// A path to go to, RFC 3875 §6.2.2.
+    /// A local redirect response, RFC 3875 §6.2.2.
     LocalRedirect,
-    /// A URL to go to, RFC 3875 §6.2.3.
+    /// A client redirect response, RFC 3875 §6.2.3.
     ClientRedirect,
-    /// A place to go to and a document that says so, RFC 3875 §6.2.4.
+    /// A client redirect response with a document, RFC 3875 §6.2.4.
     ClientRedirectDocument,
 }
 
 /// A line of the header part that has no effect as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dropped {
-    /// The line, its name or its value, whichever is at fault.
+    /// The line, its name or its value, whichever is not valid.
     pub text: String,
-    /// What is wrong with it.
+    /// Why it was dropped.
     pub reason: Reason,
 }
 
@@ -61,7 +61,7 @@ pub enum Reason {
     InvalidName,
     /// The field's value holds a control character.
     ControlCharacter,
-    /// The field is about the connection, which is not the script's (RFC 3875 §6.3.4).
+    /// The field is about the connection, which is not the guest's (RFC 3875 §6.3.4).
     Connection,
     /// The Content-Length is not a number, or not the same number as the one before.
     InvalidLength,
@@ -69,7 +69,7 @@ pub enum Reason {
     InvalidStatus,
 }
 
-/// Why there is no answer in the header part.
+/// Why the header part is not the head of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HeadError {
@@ -86,38 +86,38 @@ pub enum HeadError {
     #[error("the header part is not UTF-8")]
     NotUtf8,
     /// There are too many lines.
-    #[error("the header part has more than {MOST_FIELDS} fields")]
+    #[error("the header part has more than {MAX_FIELDS} fields")]
     TooManyFields,
     /// RFC 3875 §6.2: at least one field must be CGI's own.
     #[error("the header part has none of content-type, location and status")]
     Insufficient,
-    /// The status is a 1xx, which is the server's to send.
+    /// The status is a 1xx, which only the server may send.
     #[error("the status {0} is informational, it cannot be a script's answer")]
     Informational(u16),
 }
 
 impl ResponseHead {
-    /// Reads a header part without carriage returns.
+    /// Parses a header part without carriage returns.
     pub(super) fn parse(block: &[u8]) -> Result<Self, HeadError> {
         let text = std::str::from_utf8(block).map_err(|_| HeadError::NotUtf8)?;
-        // NULs have been seen in the output of otherwise sound scripts, and mean nothing.
+        // NULs have been seen in the output of programs that are correct otherwise, and mean nothing.
         if text.contains('\0') {
-            return Fields::of(&text.replace('\0', ""))?.into_head();
+            return Fields::parse(&text.replace('\0', ""))?.into_head();
         }
-        Fields::of(text)?.into_head()
+        Fields::parse(text)?.into_head()
     }
 
-    /// The same for a program that speaks HTTP: what it says, without what is not its to say.
-    pub fn of_http(status: StatusCode, mut headers: HeaderMap, limit: usize) -> Result<Self, HeadError> {
+    /// The head of a `wasi:http` response, without the fields that only the server may set.
+    pub fn from_http(status: StatusCode, mut headers: HeaderMap, limit: usize) -> Result<Self, HeadError> {
         if status.is_informational() {
             return Err(HeadError::Informational(status.as_u16()));
         }
-        // As a line has them, with a colon, a blank and the end of the line.
+        // As in a line, with a colon, a blank and the end of the line.
         let length: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         if length > limit {
             return Err(HeadError::TooLong { limit });
         }
-        if headers.len() > MOST_FIELDS {
+        if headers.len() > MAX_FIELDS {
             return Err(HeadError::TooManyFields);
         }
         let mut fields = Fields::default();
@@ -125,22 +125,22 @@ impl ResponseHead {
             fields.add_length(&String::from_utf8_lossy(value.as_bytes()));
         }
         headers.remove(CONTENT_LENGTH);
-        // It tells which fields come behind the body, and HTTP/1.1 sends none that it does not name (RFC 9110 §6.6.2).
+        // Trailer names the fields that come after the body, and HTTP/1.1 sends no others (RFC 9110 §6.6.2).
         let dropped = |name: &&HeaderName| is_hop_by_hop(name) && name.as_str() != "trailer";
         for name in headers.keys().filter(dropped).cloned().collect::<Vec<_>>() {
             headers.remove(&name);
             fields.drop(name.as_str(), Reason::Connection);
         }
-        let content_length = if let Length::Said(length) = fields.content_length { Some(length) } else { None };
+        let content_length = fields.content_length.known();
         Ok(Self { status, headers, content_length, dropped: fields.dropped, kind: Kind::Document })
     }
 }
 
-/// Leaves of an answer's trailer fields those that may come behind its body.
+/// Removes the trailer fields that may not come after the body of a response.
 pub fn keep_allowed_trailers(trailers: &mut HeaderMap) {
     // RFC 9110 §6.5.1: nothing about framing, routing or the connection, which would come too late there.
-    let is_late = |name: &HeaderName| is_hop_by_hop(name) || [CONTENT_LENGTH, CONTENT_TYPE, HOST].contains(name);
-    for name in trailers.keys().filter(|name| is_late(name)).cloned().collect::<Vec<_>>() {
+    let is_too_late = |name: &HeaderName| is_hop_by_hop(name) || [CONTENT_LENGTH, CONTENT_TYPE, HOST].contains(name);
+    for name in trailers.keys().filter(|name| is_too_late(name)).cloned().collect::<Vec<_>>() {
         trailers.remove(&name);
     }
 }
@@ -159,32 +159,38 @@ impl fmt::Display for Dropped {
     }
 }
 
-/// The fields of a header part, CGI's own apart from the rest. Of these the last of a name counts.
+/// The fields of a header part, with those of CGI apart from the others. Of a CGI field the last one counts.
 #[derive(Default)]
 struct Fields<'a> {
     status: Option<&'a str>,
     content_type: Option<HeaderValue>,
     location: Option<HeaderValue>,
-    content_length: Length,
+    content_length: ContentLength,
     others: HeaderMap,
     dropped: Vec<Dropped>,
 }
 
-/// What all the Content-Length fields come to.
+/// The value of all Content-Length fields together.
 #[derive(Clone, Copy, Default, PartialEq)]
-enum Length {
+enum ContentLength {
     #[default]
-    Unsaid,
-    Said(u64),
-    Contradictory,
+    Absent,
+    Known(u64),
+    Invalid,
+}
+
+impl ContentLength {
+    fn known(self) -> Option<u64> {
+        if let Self::Known(length) = self { Some(length) } else { None }
+    }
 }
 
 impl<'a> Fields<'a> {
-    fn of(text: &'a str) -> Result<Self, HeadError> {
+    fn parse(text: &'a str) -> Result<Self, HeadError> {
         let mut fields = Self::default();
         let lines = text.trim().split('\n').map(str::trim).filter(|line| !line.is_empty());
         for (count, line) in lines.enumerate() {
-            if count >= MOST_FIELDS {
+            if count >= MAX_FIELDS {
                 return Err(HeadError::TooManyFields);
             }
             match line.split_once(':') {
@@ -200,7 +206,7 @@ impl<'a> Fields<'a> {
             self.status = Some(value);
             return;
         }
-        // Nearly every script says this one, and comparing takes less than looking names up.
+        // Nearly every guest prints this one, and comparing is faster than looking names up.
         let known = if name.eq_ignore_ascii_case("content-type") { Some(CONTENT_TYPE) } else { None };
         let Some(name) = known.or_else(|| HeaderName::from_bytes(name.as_bytes()).ok()) else {
             return self.drop(name, Reason::InvalidName);
@@ -225,9 +231,9 @@ impl<'a> Fields<'a> {
 
     fn add_length(&mut self, value: &str) {
         let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
-        let length = value.parse().ok().filter(|_| is_number).map_or(Length::Contradictory, Length::Said);
-        if length == Length::Contradictory || ![Length::Unsaid, length].contains(&self.content_length) {
-            self.content_length = Length::Contradictory;
+        let length = value.parse().ok().filter(|_| is_number).map_or(ContentLength::Invalid, ContentLength::Known);
+        if length == ContentLength::Invalid || ![ContentLength::Absent, length].contains(&self.content_length) {
+            self.content_length = ContentLength::Invalid;
             self.drop(value, Reason::InvalidLength);
         } else {
             self.content_length = length;
@@ -247,11 +253,11 @@ impl<'a> Fields<'a> {
         let mut headers = self.others;
         headers.extend(self.content_type.map(|value| (CONTENT_TYPE, value)));
         headers.extend(self.location.map(|value| (LOCATION, value)));
-        let content_length = if let Length::Said(length) = self.content_length { Some(length) } else { None };
+        let content_length = self.content_length.known();
         Ok(ResponseHead { status, headers, content_length, dropped: self.dropped, kind })
     }
 
-    /// RFC 3875 §6.3.3 and §6.2.4: a Status has the last word, before or after Location.
+    /// RFC 3875 §6.3.3 and §6.2.4: a Status decides, before or after Location.
     fn status_code(&mut self) -> Result<StatusCode, HeadError> {
         let Some(value) = self.status else {
             return Ok(if self.location.is_some() { StatusCode::FOUND } else { StatusCode::OK });

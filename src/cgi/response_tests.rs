@@ -87,7 +87,7 @@ fn an_informational_status_is_refused() {
     assert_eq!(status("Status: 100\nStatus: 200\n\n"), 200);
 }
 
-/// RFC 3875 §6.2.3: Location alone is a client redirect, and WAGI takes any text for a place.
+/// RFC 3875 §6.2.3: Location alone is a client redirect, and WAGI accepts any text.
 #[test]
 fn a_location_without_status_is_302_and_goes_out_verbatim() {
     for place in ["https://example.com/", "/local?x=1", "relative", "a b é", "", "http://a.example/#x:y"] {
@@ -115,7 +115,7 @@ fn a_malformed_status_is_502_even_beside_a_location() {
 
 /// RFC 3875 §6.2.1 to §6.2.4
 #[test]
-fn answers_are_told_apart_as_the_rfc_does() {
+fn responses_have_the_types_of_the_rfc() {
     for (text, kind) in [
         ("Content-Type: a/b\n\n", Kind::Document),
         ("Status: 404\n\n", Kind::Document),
@@ -211,8 +211,8 @@ fn text_beyond_ascii_goes_out_as_it_is() {
 
 #[test]
 fn the_number_of_fields_is_limited() {
-    let most = format!("Status: 200\n{}\n", "X-A: 1\n".repeat(MOST_FIELDS - 1));
-    assert_eq!(head(&most).headers.len(), MOST_FIELDS - 1);
+    let most = format!("Status: 200\n{}\n", "X-A: 1\n".repeat(MAX_FIELDS - 1));
+    assert_eq!(head(&most).headers.len(), MAX_FIELDS - 1);
     for line in ["X-A: 1\n", "no colon\n", "Status: 200\n"] {
         assert_eq!(parse(&[most.as_str().trim_end(), "\n", line, "\n"].concat()), Err(HeadError::TooManyFields));
     }

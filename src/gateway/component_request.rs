@@ -1,9 +1,8 @@
-//! What does a component that is asked over HTTP see of a request?
+//! What does a component of `wasi:http` see of a request?
 //!
-//! The request as the client sent it, without what was meant for us alone. What CGI would say in variables and no request
-//! does, fields say whose names begin with `wagi-`; nobody else gets to set such fields.
-
-use std::net::IpAddr;
+//! The request as the client sent it, without the fields about the connection. Values that CGI guests get as
+//! meta-variables, and that no request holds, are added as header fields whose names begin with `wagi-`; such fields of
+//! a client are removed.
 
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -14,7 +13,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::cgi::{Endpoint, remove_withheld};
 use crate::route::RoutePattern;
 
-/// What the names of our fields begin with. Libraries that make variables of fields do not tell `_` from `-`.
+use crate::gateway::routed_request::RoutedRequest;
+
+/// The prefix of our fields. Libraries that make variables of fields do not tell `_` from `-`.
 const PREFIX: &str = "wagi-";
 
 const SCRIPT_NAME: HeaderName = HeaderName::from_static("wagi-script-name");
@@ -22,7 +23,7 @@ const PATH_INFO: HeaderName = HeaderName::from_static("wagi-path-info");
 const MATCHED_ROUTE: HeaderName = HeaderName::from_static("wagi-matched-route");
 const REMOTE_ADDR: HeaderName = HeaderName::from_static("wagi-remote-addr");
 
-/// What is the same for each request to a route.
+/// The values of our fields that are the same for each request to a route.
 pub(super) struct RouteFields {
     script_name: HeaderValue,
     matched_route: HeaderValue,
@@ -30,17 +31,18 @@ pub(super) struct RouteFields {
 }
 
 impl RouteFields {
-    /// With `pass_authorization` the component sees the client's credentials.
+    /// The fields for a route. With `pass_authorization` the component sees the client's credentials.
     pub fn new(pattern: &RoutePattern, pass_authorization: bool) -> Self {
         Self { script_name: value(pattern.script_name()), matched_route: value(pattern.as_str()), pass_authorization }
     }
 
-    /// The request as the component sees it, whose path goes on with the raw `path_info` behind the route's prefix.
-    pub fn head(&self, endpoint: &Endpoint, sent: &Parts, (path_info, client): (&str, IpAddr)) -> Parts {
+    /// The head of a request as the component sees it.
+    pub fn request_head(&self, request: &RoutedRequest<'_>) -> Parts {
+        let sent = request.head;
         let (mut head, ()) = Request::new(()).into_parts();
         head.method.clone_from(&sent.method);
         head.version = sent.version;
-        head.uri = target(endpoint, sent);
+        head.uri = absolute_target(request.endpoint, sent);
         head.headers.clone_from(&sent.headers);
         remove_withheld(&mut head.headers);
         let ours = |name: &&HeaderName| name.as_str().replace('_', "-").starts_with(PREFIX);
@@ -51,15 +53,15 @@ impl RouteFields {
             head.headers.remove(AUTHORIZATION);
         }
         head.headers.insert(SCRIPT_NAME, self.script_name.clone());
-        head.headers.insert(PATH_INFO, value(path_info));
+        head.headers.insert(PATH_INFO, value(request.path_info));
         head.headers.insert(MATCHED_ROUTE, self.matched_route.clone());
-        head.headers.insert(REMOTE_ADDR, value(&client.to_string()));
+        head.headers.insert(REMOTE_ADDR, value(&request.client.to_string()));
         head
     }
 }
 
-/// The target as an absolute URL: under which scheme and name the client has asked, with path and query as it sent them.
-fn target(endpoint: &Endpoint, sent: &Parts) -> Uri {
+/// The request target as an absolute URL: the scheme and authority that the client used, path and query as sent.
+fn absolute_target(endpoint: &Endpoint, sent: &Parts) -> Uri {
     let mut parts = http::uri::Parts::default();
     parts.scheme = Some(if endpoint.scheme() == "https" { Scheme::HTTPS } else { Scheme::HTTP });
     parts.authority = endpoint.authority(&sent.uri, &sent.headers);
@@ -68,7 +70,7 @@ fn target(endpoint: &Endpoint, sent: &Parts) -> Uri {
     Uri::from_parts(parts).unwrap_or_else(|_| sent.uri.clone())
 }
 
-/// A text as the value of a field. What fields cannot hold is encoded as in a URL, which paths are anyway.
+/// A text as a field value. Text that fields cannot hold is percent-encoded, as paths are anyway.
 fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or_else(|_| {
         let encoded = utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
@@ -79,16 +81,20 @@ fn value(text: &str) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
+    use std::time::Duration;
 
     use crate::gateway::component_request::*;
+    use crate::gateway::concurrency::QueueLimits;
 
     fn seen(route: &str, request: http::request::Builder, pass_authorization: bool) -> (String, Vec<String>) {
         let pattern = RoutePattern::new(route);
         let (sent, ()) = request.body(()).expect("a request").into_parts();
         let path_info = pattern.matches(sent.uri.path()).expect("the route matches");
         let fields = RouteFields::new(&pattern, pass_authorization);
-        let endpoint = Endpoint::new(true, Some("own:7"));
-        let head = fields.head(&endpoint, &sent, (path_info, Ipv4Addr::LOCALHOST.into()));
+        let endpoint = &Endpoint::new(true, Some("own:7"));
+        let queue = QueueLimits { length: 0, wait: Duration::ZERO };
+        let client = Ipv4Addr::LOCALHOST.into();
+        let head = fields.request_head(&RoutedRequest { head: &sent, client, path_info, endpoint, queue, id: 0 });
         let mut headers: Vec<String> =
             head.headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().expect("text"))).collect();
         headers.sort();
@@ -112,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_sets_our_fields_and_those_of_the_connection_stay_here() {
+    fn clients_cannot_set_our_fields_and_fields_about_the_connection_are_removed() {
         let request = Request::get("/")
             .header("Wagi-Path-Info", "/evil")
             .header("wagi-anything", "1")
@@ -129,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_pass_unless_the_operator_says_no() {
+    fn credentials_pass_if_the_operator_says_so() {
         let request = Request::get("/").header("authorization", "Basic eA==");
         assert!(seen("/", request, true).1.contains(&"authorization: Basic eA==".to_owned()));
     }

@@ -1,8 +1,8 @@
-//! Who may start a guest now, who waits, and who is turned away?
+//! Which requests may start a guest now, which wait, and which are turned away?
 //!
-//! Each module has so many places and so have all together. A request that finds none free waits in its module's queue,
-//! which is of limited length, for a limited time; a waiting request costs no instance. Places are given back when the
-//! instance is dropped.
+//! There is a limit per module and one for all modules together. A request that finds no free permit waits in its module's
+//! queue, which is of limited length, for a limited time; a waiting request costs no instance. A permit is returned when
+//! the instance is dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,66 +12,75 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::gateway::failure::Failure;
 
-/// The places of all modules together, and how queues for them are.
-pub(super) struct Admission {
-    places: Arc<Semaphore>,
-    longest_queue: usize,
-    longest_wait: Duration,
+/// A limit on the concurrent guests of all modules together.
+pub(super) struct ConcurrencyLimit {
+    permits: Arc<Semaphore>,
 }
 
-/// The places of one module, and who waits for them. Its routes share them.
+/// A limit on the concurrent guests of one module, with its queue. All routes of the module share it.
 #[derive(Clone)]
-pub(super) struct Places {
-    places: Arc<Semaphore>,
+pub(crate) struct ModuleConcurrency {
+    permits: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
 }
 
-/// A place for one guest, in its module's share and in all.
-pub(super) struct Place {
-    _own: OwnedSemaphorePermit,
-    _of_all: OwnedSemaphorePermit,
+/// Limits on the queue of a module.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct QueueLimits {
+    /// The number of requests that may wait; 0 turns them away at once.
+    pub length: usize,
+    /// How long a request may wait.
+    pub wait: Duration,
 }
 
-impl Places {
+/// The right to run one guest of a module.
+pub(super) struct Permit {
+    _module: OwnedSemaphorePermit,
+    _total: OwnedSemaphorePermit,
+}
+
+/// A semaphore with `count` permits, or with as many as a semaphore can have.
+fn semaphore(count: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)))
+}
+
+impl ModuleConcurrency {
+    /// A limit of `count` concurrent guests.
     pub fn new(count: usize) -> Self {
-        let places = Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
-        Self { places, waiting: Arc::default() }
+        Self { permits: semaphore(count), waiting: Arc::default() }
+    }
+
+    fn join_queue(&self, limit: usize) -> Result<Waiting<'_>, Failure> {
+        let joined = Waiting(&self.waiting);
+        if self.waiting.fetch_add(1, Ordering::Relaxed) < limit { Ok(joined) } else { Err(Failure::Busy) }
     }
 }
 
-impl Admission {
-    pub fn new(places: usize, longest_queue: usize, longest_wait: Duration) -> Self {
-        Self { places: Places::new(places).places, longest_queue, longest_wait }
+impl ConcurrencyLimit {
+    /// A limit of `count` concurrent guests.
+    pub fn new(count: usize) -> Self {
+        Self { permits: semaphore(count) }
     }
 
-    /// A place at once or after waiting.
-    pub async fn enter(&self, module: &Places) -> Result<Place, Failure> {
-        if let Ok(own) = module.places.clone().try_acquire_owned()
-            && let Ok(of_all) = self.places.clone().try_acquire_owned()
+    /// Returns a permit for a guest of `module`, at once or after waiting in its queue.
+    pub async fn acquire(&self, module: &ModuleConcurrency, queue: QueueLimits) -> Result<Permit, Failure> {
+        if let Ok(own) = module.permits.clone().try_acquire_owned()
+            && let Ok(total) = self.permits.clone().try_acquire_owned()
         {
-            return Ok(Place { _own: own, _of_all: of_all });
+            return Ok(Permit { _module: own, _total: total });
         }
-        let _waiting = self.join_queue(module)?;
-        match tokio::time::timeout(self.longest_wait, self.acquire(module)).await {
-            Ok(Some(place)) => Ok(place),
+        let _waiting = module.join_queue(queue.length)?;
+        match tokio::time::timeout(queue.wait, self.wait(module)).await {
+            Ok(Some(permit)) => Ok(permit),
             Ok(None) | Err(_) => Err(Failure::Busy),
         }
     }
 
-    async fn acquire(&self, module: &Places) -> Option<Place> {
-        // Its own first: whoever waits for a neighbour's guests must not hold what others could use.
-        let own = module.places.clone().acquire_owned().await.ok()?;
-        let of_all = self.places.clone().acquire_owned().await.ok()?;
-        Some(Place { _own: own, _of_all: of_all })
-    }
-
-    fn join_queue<'a>(&self, module: &'a Places) -> Result<Waiting<'a>, Failure> {
-        let joined = Waiting(&module.waiting);
-        if module.waiting.fetch_add(1, Ordering::Relaxed) < self.longest_queue {
-            Ok(joined)
-        } else {
-            Err(Failure::Busy)
-        }
+    async fn wait(&self, module: &ModuleConcurrency) -> Option<Permit> {
+        // The module's own first: a request that waits for a guest of its module must not hold what others could use.
+        let own = module.permits.clone().acquire_owned().await.ok()?;
+        let total = self.permits.clone().acquire_owned().await.ok()?;
+        Some(Permit { _module: own, _total: total })
     }
 }
 
@@ -88,39 +97,41 @@ impl Drop for Waiting<'_> {
 mod tests {
     use crate::gateway::concurrency::*;
 
-    fn admission(places: usize, queue: usize) -> Admission {
-        Admission::new(places, queue, Duration::from_millis(20))
+    fn queue(length: usize) -> QueueLimits {
+        QueueLimits { length, wait: Duration::from_millis(20) }
     }
 
     #[tokio::test]
-    async fn a_script_without_a_free_place_is_busy_while_another_is_served() {
-        let (admission, one, other) = (admission(10, 10), Places::new(1), Places::new(1));
-        let _place = admission.enter(&one).await.unwrap();
-        assert!(matches!(admission.enter(&one).await, Err(Failure::Busy)));
-        assert!(admission.enter(&other).await.is_ok());
+    async fn a_module_without_a_free_permit_is_busy_while_another_is_served() {
+        let limit = ConcurrencyLimit::new(10);
+        let (one, other) = (ModuleConcurrency::new(1), ModuleConcurrency::new(1));
+        let _permit = limit.acquire(&one, queue(10)).await.unwrap();
+        assert!(matches!(limit.acquire(&one, queue(10)).await, Err(Failure::Busy)));
+        assert!(limit.acquire(&other, queue(10)).await.is_ok());
     }
 
     #[tokio::test]
-    async fn a_place_given_back_goes_to_who_waits() {
-        let admission = Arc::new(Admission::new(1, 1, Duration::from_secs(60)));
-        let places = Places::new(1);
-        let place = admission.enter(&places).await.unwrap();
+    async fn a_returned_permit_goes_to_a_waiting_request() {
+        let limit = Arc::new(ConcurrencyLimit::new(1));
+        let module = ModuleConcurrency::new(1);
+        let patient = QueueLimits { length: 1, wait: Duration::from_secs(60) };
+        let permit = limit.acquire(&module, patient).await.unwrap();
         let waiting = tokio::spawn({
-            let (admission, places) = (admission.clone(), places.clone());
-            async move { admission.enter(&places).await.is_ok() }
+            let (limit, module) = (limit.clone(), module.clone());
+            async move { limit.acquire(&module, patient).await.is_ok() }
         });
-        while places.waiting.load(Ordering::Relaxed) == 0 {
+        while module.waiting.load(Ordering::Relaxed) == 0 {
             tokio::task::yield_now().await;
         }
-        drop(place);
+        drop(permit);
         assert!(waiting.await.unwrap());
     }
 
     #[tokio::test]
     async fn a_full_queue_turns_away_at_once() {
-        let (admission, places) = (admission(1, 0), Places::new(1));
-        let _place = admission.enter(&places).await.unwrap();
-        assert!(matches!(admission.enter(&places).await, Err(Failure::Busy)));
-        assert_eq!(places.waiting.load(Ordering::Relaxed), 0);
+        let (limit, module) = (ConcurrencyLimit::new(1), ModuleConcurrency::new(1));
+        let _permit = limit.acquire(&module, queue(0)).await.unwrap();
+        assert!(matches!(limit.acquire(&module, queue(0)).await, Err(Failure::Busy)));
+        assert_eq!(module.waiting.load(Ordering::Relaxed), 0);
     }
 }

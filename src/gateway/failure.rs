@@ -1,4 +1,4 @@
-//! Why can a request not be answered, and with which status does the client hear of it?
+//! Why does a request fail, and which status does the client get?
 //!
 //! The client gets the status and nothing else; the reason goes to the log.
 
@@ -12,9 +12,7 @@ use crate::cgi::{BadRequest, HeadError};
 use crate::runtime::Ending;
 use crate::server::BodyError;
 
-use crate::gateway::request_body::TooLong;
-
-/// Why a request could not be answered as the script would have it.
+/// Why a request does not get the response of its guest.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     #[error("no route matches")]
@@ -28,9 +26,9 @@ pub(super) enum Failure {
     #[error("the request body is longer than {limit} bytes")]
     BodyTooLarge { limit: u64 },
     #[error("the client stopped sending the request body")]
-    BodyLate,
+    BodyTimeout,
     #[error("the request body cannot be read: {0}")]
-    BodyBroken(String),
+    BodyUnreadable(String),
     #[error("all places are taken, and the queue is full or did not move in time")]
     Busy,
     #[error("the guest exited with code {0}")]
@@ -38,15 +36,15 @@ pub(super) enum Failure {
     #[error("the guest trapped: {0}")]
     Trapped(String),
     #[error("the guest gave no complete answer: {0}")]
-    NotAnswered(String),
+    NoResponse(String),
     #[error("the body of the answer is not as long as the guest said")]
     WrongLength,
     #[error("the guest began its answer twice")]
-    TwoHeads,
+    SecondHead,
     #[error("the guest could not be started: {0}")]
     NotStarted(String),
     #[error("the memory for bodies of unknown length is full")]
-    NoRoomForBody,
+    BodyBuffersFull,
     #[error("the guest used up its CPU time")]
     CpuTime,
     #[error("the guest printed more than the limit on answers allows")]
@@ -54,81 +52,83 @@ pub(super) enum Failure {
     #[error("the guest's answer has no valid head: {0}")]
     Head(#[from] HeadError),
     #[error("the guest printed no complete head within {}", humantime::format_duration(*.0))]
-    HeadLate(Duration),
+    HeadTimeout(Duration),
     #[error("the guest printed nothing for {}", humantime::format_duration(*.0))]
-    OutputLate(Duration),
+    OutputTimeout(Duration),
 }
 
 impl Failure {
-    /// What the client gets, if nothing of an answer has been sent yet.
+    /// The status for the client, if no head has been sent yet.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::MethodNotServed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::SeveralHosts | Self::BadRequest(_) | Self::BodyBroken(_) => StatusCode::BAD_REQUEST,
+            Self::SeveralHosts | Self::BadRequest(_) | Self::BodyUnreadable(_) => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::BodyLate => StatusCode::REQUEST_TIMEOUT,
-            Self::Busy | Self::NoRoomForBody => StatusCode::SERVICE_UNAVAILABLE,
-            Self::CpuTime | Self::HeadLate(_) | Self::OutputLate(_) => StatusCode::GATEWAY_TIMEOUT,
-            Self::Exited(_) | Self::Trapped(_) | Self::NotAnswered(_) | Self::NotStarted(_) => {
+            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Busy | Self::BodyBuffersFull => StatusCode::SERVICE_UNAVAILABLE,
+            Self::CpuTime | Self::HeadTimeout(_) | Self::OutputTimeout(_) => StatusCode::GATEWAY_TIMEOUT,
+            Self::Exited(_) | Self::Trapped(_) | Self::NoResponse(_) | Self::NotStarted(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
-            Self::OutputLimit | Self::Head(_) | Self::WrongLength | Self::TwoHeads => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::OutputLimit | Self::Head(_) | Self::WrongLength | Self::SecondHead => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         }
     }
 
-    /// How the guest ended, in a word for the log.
-    pub fn ending(&self) -> &'static str {
+    /// The value of the log's `end` field.
+    pub fn end(&self) -> &'static str {
         match self {
             Self::Exited(_) => "exit",
             Self::Trapped(_) => "trap",
-            Self::NotAnswered(_) | Self::WrongLength | Self::TwoHeads => "not-answered",
+            Self::NoResponse(_) | Self::WrongLength | Self::SecondHead => "not-answered",
             Self::NotStarted(_) => "not-started",
-            Self::CpuTime | Self::HeadLate(_) | Self::OutputLate(_) => "timeout",
+            Self::CpuTime | Self::HeadTimeout(_) | Self::OutputTimeout(_) => "timeout",
             Self::OutputLimit => "output-limit",
             Self::Head(_) => "bad-head",
-            Self::BodyLate | Self::BodyBroken(_) => "bad-body",
+            Self::BodyTimeout | Self::BodyUnreadable(_) => "bad-body",
             Self::NoRoute
             | Self::MethodNotServed
             | Self::SeveralHosts
             | Self::BadRequest(_)
             | Self::BodyTooLarge { .. } => "none",
-            Self::Busy | Self::NoRoomForBody => "busy",
+            Self::Busy | Self::BodyBuffersFull => "busy",
         }
     }
 
-    /// The failure behind a guest's ending; `None` when it succeeded.
-    pub fn of(ending: Ending) -> Option<Self> {
+    /// The failure behind the ending of a guest; `None` if the guest succeeded.
+    pub fn from_ending(ending: Ending) -> Option<Self> {
         Some(match ending {
             Ending::Succeeded => return None,
             Ending::Exited(code) => Self::Exited(code),
             Ending::Trapped(reason) => Self::Trapped(reason),
-            Ending::NoResponse(reason) => Self::NotAnswered(reason),
+            Ending::NoResponse(reason) => Self::NoResponse(reason),
             Ending::NotStarted(reason) => Self::NotStarted(reason),
             Ending::CpuTimeUsedUp => Self::CpuTime,
             Ending::OutputLimitReached => Self::OutputLimit,
             Ending::PoolExhausted => Self::Busy,
-            Ending::InputFailed(error) => Self::of_body(&error),
+            Ending::InputFailed(error) => Self::from_body_error(&error),
         })
     }
 
-    /// The failure behind an error while the request body was read.
-    pub fn of_body(error: &(dyn StdError + 'static)) -> Self {
+    /// The failure behind an error of the request body.
+    pub fn from_body_error(error: &(dyn StdError + 'static)) -> Self {
         let mut cause = Some(error);
         while let Some(error) = cause {
             let wrapped = error.downcast_ref::<io::Error>();
-            let late = matches!(error.downcast_ref(), Some(BodyError::TimedOut))
+            let timed_out = matches!(error.downcast_ref(), Some(BodyError::TimedOut))
                 || wrapped.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut);
-            if late {
-                return Self::BodyLate;
+            if timed_out {
+                return Self::BodyTimeout;
             }
-            if let Some(&TooLong { limit }) = error.downcast_ref() {
+            if let Some(&Self::BodyTooLarge { limit }) = error.downcast_ref() {
                 return Self::BodyTooLarge { limit };
             }
             // The source of an I/O error is that of the error inside it, which would be left out.
             let inside = wrapped.and_then(io::Error::get_ref).map(|inside| inside as &(dyn StdError + 'static));
             cause = inside.or_else(|| error.source());
         }
-        Self::BodyBroken(error.to_string())
+        Self::BodyUnreadable(error.to_string())
     }
 }

@@ -1,71 +1,73 @@
 //! Which HTTP response does the client get?
 
+use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_LENGTH, RETRY_AFTER};
 use http::{HeaderValue, Method, Response, StatusCode};
-
-use bytes::Bytes;
 
 use crate::cgi::ResponseHead;
 use crate::observe::Record;
 
-use crate::gateway::GuestRoute;
 use crate::gateway::failure::Failure;
-use crate::gateway::response_body::{ResponseBody, Rest};
-use crate::gateway::response_start::Opened;
+use crate::gateway::guest_route::GuestRoute;
+use crate::gateway::response_body::{ResponseBody, StreamingBody};
+use crate::gateway::response_start::{GuestState, StartedResponse};
 
-/// The methods that make sense to repeat a refused request with (RFC 9110 §15.5.6 wants some named).
+/// The methods that make sense instead of one that is not served (RFC 9110 §15.5.6 wants some named).
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 
-/// How much of what a guest printed in vain the log repeats.
-const MOST_NOTES: usize = 8;
-const LONGEST_NOTE: usize = 120;
+/// How many dropped header lines of a guest the log repeats, and how many characters of each.
+const MAX_NOTES: usize = 8;
+const MAX_NOTE_LENGTH: usize = 120;
 
-/// A moment later another guest is done.
+/// Guests are short: after a second another one has ended.
 const RETRY_SOON: HeaderValue = HeaderValue::from_static("1");
 
-/// The constant answer of the health check.
-pub(super) fn healthy(mut record: Box<Record>) -> Response<ResponseBody> {
-    record.answered(StatusCode::OK, "none");
-    Response::new(ResponseBody::known(Bytes::from_static(b"OK"), record))
+/// The constant response of the health check.
+pub(super) fn health_check(mut record: Box<Record>) -> Response<ResponseBody> {
+    record.set_response(StatusCode::OK, "none");
+    Response::new(ResponseBody::full(Bytes::from_static(b"OK"), None, record))
 }
 
 /// An error status and nothing else.
-pub(super) fn refused(failure: &Failure, mut record: Box<Record>) -> Response<ResponseBody> {
-    record.answered(failure.status(), failure.ending());
+pub(super) fn from_failure(failure: &Failure, mut record: Box<Record>) -> Response<ResponseBody> {
+    record.set_response(failure.status(), failure.end());
     record.reason = Some(failure.to_string());
-    let mut response = Response::new(ResponseBody::known(Bytes::new(), record));
+    let mut response = Response::new(ResponseBody::full(Bytes::new(), None, record));
     *response.status_mut() = failure.status();
     match failure {
-        Failure::Busy | Failure::NoRoomForBody => response.headers_mut().insert(RETRY_AFTER, RETRY_SOON),
+        Failure::Busy | Failure::BodyBuffersFull => response.headers_mut().insert(RETRY_AFTER, RETRY_SOON),
         Failure::MethodNotServed => response.headers_mut().insert(ALLOW, METHODS),
         _ => None,
     };
     response
 }
 
-/// What the script has answered.
-pub(super) fn answered(
-    opened: Opened,
+/// The response of a guest to a request with this method.
+pub(super) fn from_guest(
+    started: StartedResponse,
     method: &Method,
-    script: &GuestRoute,
+    route: &GuestRoute,
     mut record: Box<Record>,
 ) -> Response<ResponseBody> {
-    let Opened { head, body, trailers, more, goes_on, stopped } = opened;
-    record.answered(head.status, if stopped { "stopped" } else { "ok" });
-    note_dropped(&head, &mut record);
-    if let Some(run) = goes_on {
-        record.cpu_time = run.cpu_time();
-        run.detach(script.time_between_outputs);
-    }
+    let StartedResponse { head, printed, guest } = started;
+    let end = if matches!(guest, GuestState::Stopped) { "stopped" } else { "ok" };
+    record.set_response(head.status, end);
+    record_dropped_lines(&head, &mut record);
     let (status, claimed, mut headers) = (head.status, head.content_length, head.headers);
-    let body = match more {
-        // What CGI scripts say of it has never been passed on; with components it is part of the protocol.
-        Some(run) => {
-            let length = claimed.filter(|_| script.speaks_http());
-            let rest = Rest { printed: body, length, run, longest_pause: script.time_between_outputs };
-            ResponseBody::running(rest, record)
+    let body = match guest {
+        GuestState::Stopped => ResponseBody::full(printed, None, record),
+        GuestState::Ended { trailers } => ResponseBody::full(printed, trailers, record),
+        GuestState::RunsOn { run, trailers } => {
+            record.cpu_time = run.cpu_time();
+            run.detach(route.limits.time_between_outputs);
+            ResponseBody::full(printed, trailers, record)
         }
-        None => ResponseBody::known(body, record).with_trailers(trailers),
+        GuestState::Streams(run) => {
+            // The length that a CGI guest claims has never been passed on; with components it is part of the protocol.
+            let length = claimed.filter(|_| route.speaks_http());
+            let body = StreamingBody::new(printed, run, route.limits.time_between_outputs);
+            ResponseBody::streaming(body.with_length(length), record)
+        }
     };
     // RFC 9110 §9.3.2: the length a GET would have had. Only the guest can know it if it printed no body. §8.6: never
     // with a 204.
@@ -81,15 +83,15 @@ pub(super) fn answered(
     response
 }
 
-fn note_dropped(head: &ResponseHead, record: &mut Record) {
+fn record_dropped_lines(head: &ResponseHead, record: &mut Record) {
     if head.dropped.is_empty() {
         return;
     }
-    let shortened = |text: String| text.chars().take(LONGEST_NOTE).collect::<String>();
+    let shortened = |text: String| text.chars().take(MAX_NOTE_LENGTH).collect::<String>();
     let mut dropped: Vec<String> =
-        head.dropped.iter().take(MOST_NOTES).map(|dropped| shortened(dropped.to_string())).collect();
-    if head.dropped.len() > MOST_NOTES {
-        dropped.push(format!("and {} more", head.dropped.len() - MOST_NOTES));
+        head.dropped.iter().take(MAX_NOTES).map(|dropped| shortened(dropped.to_string())).collect();
+    if head.dropped.len() > MAX_NOTES {
+        dropped.push(format!("and {} more", head.dropped.len() - MAX_NOTES));
     }
     record.reason = Some(format!("left out of the head: {}", dropped.join("; ")));
 }

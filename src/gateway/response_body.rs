@@ -1,12 +1,12 @@
-//! How does the body of an answer reach the client, and what is noted when it is over?
+//! How does the body of a response reach the client, and what is recorded at its end?
 //!
-//! A body whose guest is done is bytes. One whose guest goes on is driven by whoever sends it: a client that does not read
-//! holds its guest back, and one that leaves ends it. A guest that fails behind a committed head can only be reported by
-//! cutting the transfer; the answer must never look complete.
+//! A body whose guest has ended is bytes. One whose guest still prints is driven by the connection that sends it: a client
+//! that does not read holds its guest back, and one that leaves ends it. A guest that fails after its head is committed
+//! can only be reported by cutting the transfer; the response must never look complete.
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,120 +20,150 @@ use crate::runtime::{Output, Run};
 
 use crate::gateway::failure::Failure;
 
-/// The body of an answer. Its record goes to the log when the body is dropped.
+/// The body of a response. Its record goes to the log when the body is dropped.
 pub struct ResponseBody {
     content: Content,
     record: Option<Box<Record>>,
 }
 
-/// The transfer was cut because the guest failed behind its head; the log says how.
+/// The transfer was cut because the guest failed after its head; the log says how.
 #[derive(Debug, thiserror::Error)]
 #[error("the response was aborted")]
 pub struct ResponseAborted;
 
 enum Content {
-    Known(Bytes),
-    /// Known as well, with trailers behind it.
-    Ending(Bytes, Option<HeaderMap>),
-    Running(Box<Running>),
+    Full(Bytes),
+    FullWithTrailers(Bytes, Option<HeaderMap>),
+    Streaming(Box<StreamingBody>),
 }
 
-/// A guest that goes on with its answer.
-pub(super) struct Rest {
-    /// What of the body is there already.
-    pub printed: Bytes,
-    /// How long the whole body will be, if the guest has said so in a way that holds.
-    pub length: Option<u64>,
-    /// The guest.
-    pub run: Run,
-    /// How long it may be silent.
-    pub longest_pause: Duration,
-}
-
-struct Running {
+/// A body that a guest is still printing.
+pub(super) struct StreamingBody {
     printed: Bytes,
-    /// How much of a body is still to come whose length was announced.
-    left: Option<u64>,
+    /// How much of a body of announced length is still to come.
+    remaining: Option<u64>,
     run: Option<Run>,
-    longest_pause: Duration,
+    time_between_outputs: Duration,
     timer: Option<Pin<Box<Sleep>>>,
-    waiting: bool,
+    timer_runs: bool,
 }
 
-impl ResponseBody {
-    pub(super) fn known(bytes: Bytes, record: Box<Record>) -> Self {
-        Self { content: Content::Known(bytes), record: Some(record) }
+type PolledFrame = Poll<Option<Result<Frame<Bytes>, Failure>>>;
+
+impl StreamingBody {
+    /// A body that begins with `printed` and is continued by `run`, which may be silent for `time_between_outputs`.
+    pub fn new(printed: Bytes, run: Run, time_between_outputs: Duration) -> Self {
+        Self { printed, remaining: None, run: Some(run), time_between_outputs, timer: None, timer_runs: false }
     }
 
-    /// The same body with trailers behind it, if there are any.
-    pub(super) fn with_trailers(mut self, trailers: Option<HeaderMap>) -> Self {
-        if let (Content::Known(bytes), Some(trailers)) = (&mut self.content, trailers) {
-            self.content = Content::Ending(std::mem::take(bytes), Some(allowed(trailers)));
-        }
-        self
+    /// The same body, which fails if it has another length than this.
+    pub fn with_length(self, length: Option<u64>) -> Self {
+        Self { remaining: length, ..self }
     }
 
-    pub(super) fn running(rest: Rest, record: Box<Record>) -> Self {
-        let Rest { printed, length: left, run, longest_pause } = rest;
-        let running = Running { printed, left, run: Some(run), longest_pause, timer: None, waiting: false };
-        Self { content: Content::Running(Box::new(running)), record: Some(record) }
-    }
-}
-
-impl Running {
-    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let longest_pause = self.longest_pause;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(longest_pause)));
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let time_between_outputs = self.time_between_outputs;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(time_between_outputs)));
         let client_is_slow = self.run.as_ref().is_some_and(Run::waits_for_input);
-        if !std::mem::replace(&mut self.waiting, true) || client_is_slow {
-            timer.as_mut().reset(Instant::now() + longest_pause);
+        if !std::mem::replace(&mut self.timer_runs, true) || client_is_slow {
+            timer.as_mut().reset(Instant::now() + time_between_outputs);
         }
         timer.as_mut().poll(cx)
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> PolledFrame {
         if !self.printed.is_empty() {
             let printed = std::mem::take(&mut self.printed);
-            return Poll::Ready(Some(self.within_length(printed)));
+            return Poll::Ready(Some(self.data(printed)));
         }
         let Some(run) = &mut self.run else { return Poll::Ready(None) };
         match run.poll_output(cx) {
             Poll::Ready(Output::Bytes(bytes)) => {
-                self.waiting = false;
-                Poll::Ready(Some(self.within_length(bytes)))
+                self.timer_runs = false;
+                Poll::Ready(Some(self.data(bytes)))
             }
-            Poll::Ready(Output::Trailers(trailers)) => Poll::Ready(Some(match self.ended(None) {
-                Some(failure) => Err(failure),
-                None => Ok(Frame::trailers(allowed(trailers))),
-            })),
-            Poll::Ready(Output::Ended(ending)) => Poll::Ready(self.ended(Failure::of(ending)).map(Err)),
-            Poll::Ready(Output::Complete) => Poll::Ready(self.ended(None).map(Err)),
-            // A second head cannot be sent.
-            Poll::Ready(Output::Head(_)) => Poll::Ready(self.ended(Some(Failure::TwoHeads)).map(Err)),
+            Poll::Ready(Output::Trailers(trailers)) => {
+                let trailers = self.check_end().map(|()| Frame::trailers(allowed(trailers)));
+                Poll::Ready(Some(trailers))
+            }
+            Poll::Ready(Output::Ended(ending)) => {
+                let failure = Failure::from_ending(ending).or_else(|| self.check_end().err());
+                Poll::Ready(failure.map(Err))
+            }
+            Poll::Ready(Output::Complete) => Poll::Ready(self.check_end().err().map(Err)),
+            Poll::Ready(Output::Head(_)) => Poll::Ready(Some(Err(Failure::SecondHead))),
             Poll::Pending => {
-                std::task::ready!(self.poll_late(cx));
-                Poll::Ready(Some(Err(Failure::OutputLate(self.longest_pause))))
+                ready!(self.poll_timer(cx));
+                Poll::Ready(Some(Err(Failure::OutputTimeout(self.time_between_outputs))))
             }
         }
     }
 
-    /// A body that was announced to have a length is no longer than that ...
-    fn within_length(&mut self, bytes: Bytes) -> Result<Frame<Bytes>, Failure> {
-        if let Some(left) = &mut self.left {
-            *left = left.checked_sub(bytes.len() as u64).ok_or(Failure::WrongLength)?;
+    /// A frame of data, which must not exceed the announced length.
+    fn data(&mut self, bytes: Bytes) -> Result<Frame<Bytes>, Failure> {
+        if let Some(remaining) = &mut self.remaining {
+            *remaining = remaining.checked_sub(bytes.len() as u64).ok_or(Failure::WrongLength)?;
         }
         Ok(Frame::data(bytes))
     }
 
-    /// ... and no shorter.
-    fn ended(&self, failure: Option<Failure>) -> Option<Failure> {
-        failure.or_else(|| self.left.is_some_and(|left| left > 0).then_some(Failure::WrongLength))
+    /// Fails if the body ends before the announced length.
+    fn check_end(&self) -> Result<(), Failure> {
+        if self.remaining.is_some_and(|remaining| remaining > 0) { Err(Failure::WrongLength) } else { Ok(()) }
     }
 }
 
 fn allowed(mut trailers: HeaderMap) -> HeaderMap {
     keep_allowed_trailers(&mut trailers);
     trailers
+}
+
+impl ResponseBody {
+    /// A body that is complete.
+    pub(super) fn full(bytes: Bytes, trailers: Option<HeaderMap>, record: Box<Record>) -> Self {
+        let content = match trailers {
+            None => Content::Full(bytes),
+            Some(trailers) => Content::FullWithTrailers(bytes, Some(allowed(trailers))),
+        };
+        Self { content, record: Some(record) }
+    }
+
+    /// A body that a guest is still printing.
+    pub(super) fn streaming(body: StreamingBody, record: Box<Record>) -> Self {
+        Self { content: Content::Streaming(Box::new(body)), record: Some(record) }
+    }
+
+    fn poll_content(&mut self, cx: &mut Context<'_>) -> PolledFrame {
+        match &mut self.content {
+            Content::Full(bytes) | Content::FullWithTrailers(bytes, _) if !bytes.is_empty() => {
+                Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
+            }
+            Content::Full(_) => Poll::Ready(None),
+            Content::FullWithTrailers(_, trailers) => Poll::Ready(trailers.take().map(Frame::trailers).map(Ok)),
+            Content::Streaming(body) => {
+                let polled = ready!(body.poll(cx));
+                // Nothing comes after trailers, and hyper does not poll again once it has got them.
+                let is_end = !matches!(&polled, Some(Ok(frame)) if frame.is_data());
+                let time_between_outputs = body.time_between_outputs;
+                if let Some(run) = body.run.take_if(|_| is_end) {
+                    let failure = polled.as_ref().and_then(|polled| polled.as_ref().err());
+                    self.record_end(&run, failure);
+                    // A guest may run on after a complete response; there is nothing left of one that has ended.
+                    if failure.is_none() {
+                        run.detach(time_between_outputs);
+                    }
+                }
+                Poll::Ready(polled)
+            }
+        }
+    }
+
+    fn record_end(&mut self, run: &Run, failure: Option<&Failure>) {
+        let Some(record) = &mut self.record else { return };
+        record.cpu_time = run.cpu_time();
+        record.end = failure.map_or("ok", Failure::end);
+        record.reason = failure.map(|failure| format!("cut after the head: {failure}"));
+    }
 }
 
 impl Body for ResponseBody {
@@ -145,71 +175,37 @@ impl Body for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ResponseAborted>>> {
         let this = &mut *self;
-        let polled = match &mut this.content {
-            Content::Known(bytes) | Content::Ending(bytes, _) if !bytes.is_empty() => {
-                Some(Ok(Frame::data(std::mem::take(bytes))))
-            }
-            Content::Known(_) => None,
-            Content::Ending(_, trailers) => trailers.take().map(|trailers| Ok(Frame::trailers(trailers))),
-            Content::Running(running) => {
-                let polled = std::task::ready!(running.poll(cx));
-                // Nothing comes behind trailers, and who has got them does not ask again.
-                let is_over = !matches!(&polled, Some(Ok(frame)) if frame.is_data());
-                let longest_pause = running.longest_pause;
-                if let Some(run) = running.run.take_if(|_| is_over) {
-                    let failure = polled.as_ref().and_then(|polled| polled.as_ref().err());
-                    this.note_end(&run, failure);
-                    // A guest that goes on behind a complete answer may; there is nothing left of one that has ended.
-                    if failure.is_none() {
-                        run.detach(longest_pause);
-                    }
-                }
-                polled
-            }
-        };
-        Poll::Ready(match polled {
-            None => None,
-            Some(Err(_)) => Some(Err(ResponseAborted)),
-            Some(Ok(frame)) => {
-                if let (Some(record), Some(bytes)) = (&mut this.record, frame.data_ref()) {
-                    record.bytes += bytes.len() as u64;
-                }
-                Some(Ok(frame))
-            }
-        })
+        let polled = ready!(this.poll_content(cx));
+        if let (Some(record), Some(Ok(frame))) = (&mut this.record, &polled)
+            && let Some(bytes) = frame.data_ref()
+        {
+            record.bytes += bytes.len() as u64;
+        }
+        Poll::Ready(polled.map(|frame| frame.map_err(|_| ResponseAborted)))
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(&self.content, Content::Known(bytes) if bytes.is_empty())
+        matches!(&self.content, Content::Full(bytes) if bytes.is_empty())
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Known(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            // HTTP/1.1 has trailers only behind a body that was not announced with its length (RFC 9112 §7.1.2).
-            Content::Ending(..) => SizeHint::default(),
-            Content::Running(running) => running.left.map_or_else(SizeHint::default, SizeHint::with_exact),
+            Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            // HTTP/1.1 has trailers only after a body that was not announced with its length (RFC 9112 §7.1.2).
+            Content::FullWithTrailers(..) => SizeHint::default(),
+            Content::Streaming(body) => body.remaining.map_or_else(SizeHint::default, SizeHint::with_exact),
         }
-    }
-}
-
-impl ResponseBody {
-    fn note_end(&mut self, run: &Run, failure: Option<&Failure>) {
-        let Some(record) = &mut self.record else { return };
-        record.cpu_time = run.cpu_time();
-        record.ending = failure.map_or("ok", Failure::ending);
-        record.reason = failure.map(|failure| format!("cut after the head: {failure}"));
     }
 }
 
 impl Drop for ResponseBody {
     fn drop(&mut self) {
-        if let Content::Running(running) = &mut self.content
-            && let Some(run) = running.run.take()
+        if let Content::Streaming(body) = &mut self.content
+            && let Some(run) = body.run.take()
             && let Some(record) = &mut self.record
         {
             record.cpu_time = run.cpu_time();
-            record.ending = "client-gone";
+            record.end = "client-gone";
             record.reason = Some("the client left, or stopped reading, before the guest was done".into());
         }
     }

@@ -1,109 +1,139 @@
-//! When is an answer committed, and what becomes of it until then?
+//! When is the head of a response committed, and what happens until then?
 //!
-//! A guest is driven until its head is complete. If it ends soon after, its whole output is known: the answer goes out in
-//! one piece, with its length, and a guest that failed gets an error status however much it had printed. Otherwise the
-//! head is committed, and the rest follows as the guest prints it. A component that is asked over HTTP says its head at
-//! once and may go on when its answer is complete; the rest is the same.
+//! A guest is driven until its head is complete. If it ends soon after, its whole output is known: the response goes out
+//! in one piece, with its length, and a guest that failed gets an error status however much it had printed. Otherwise the
+//! head is committed, and the rest follows as the guest prints it. A component of `wasi:http` gives its head at once and
+//! may run on when its response is complete; the rest is the same.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use tokio::time::{Instant, Sleep};
 
 use crate::cgi::{HeadError, HeadReader, ResponseHead};
+use crate::config::Limits;
 use crate::runtime::{Output, PIPE_CAPACITY, Run};
 
 use crate::gateway::failure::Failure;
+use crate::gateway::printed_body::PrintedBody;
 
 /// How long a complete head waits for the end of its guest: too short to be noticed, long enough for most guests that do
 /// a little more than print, such as reading a small file.
 const HOLD_BACK: Duration = Duration::from_millis(10);
 
-/// An answer that can be sent.
-pub(super) struct Opened {
+/// A response whose head can be sent.
+pub(super) struct StartedResponse {
     pub head: ResponseHead,
-    /// The body as far as it has been printed.
-    pub body: Bytes,
-    /// What comes behind the body.
-    pub trailers: Option<HeaderMap>,
-    /// The guest, if its answer is not complete yet and the body is wanted.
-    pub more: Option<Run>,
-    /// The guest, if its answer is complete and it goes on.
-    pub goes_on: Option<Run>,
-    /// Whether the guest was stopped because nobody waits for what it still has to print.
-    pub stopped: bool,
+    /// The body as far as the guest has printed it.
+    pub printed: Bytes,
+    pub guest: GuestState,
 }
 
-/// Whether the body will be sent. For HEAD, 204 and 304 it is not, and the guest is let run to its end first.
+/// What the guest does once the head of its response is sent.
+pub(super) enum GuestState {
+    /// It has ended. The response is complete.
+    Ended { trailers: Option<HeaderMap> },
+    /// It runs on although its response is complete.
+    RunsOn { run: Run, trailers: Option<HeaderMap> },
+    /// It prints the rest of the body.
+    Streams(Run),
+    /// It is stopped before its end, because its body is not sent.
+    Stopped,
+}
+
+/// Whether the body will be sent. For HEAD, 204 and 304 it is not, and the guest runs to its end first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BodyUse {
     Sent,
     Discarded,
 }
 
-/// Drives a guest until its answer can be sent.
-pub(super) struct Opening<'a> {
+/// Drives a guest until the head of its response can be sent.
+pub(super) struct ResponseStart<'a> {
     run: &'a mut Option<Run>,
-    longest_head: usize,
-    /// What looks for the end of the head, until it is found.
+    head_limit: usize,
+    time_to_head: Duration,
+    /// Looks for the end of the head, until it is found.
     reader: Option<HeadReader>,
     head: Option<ResponseHead>,
-    body: Pieces,
+    body: PrintedBody,
     trailers: Option<HeaderMap>,
     body_use: BodyUse,
-    time_to_head: Duration,
     timer: Option<Pin<Box<Sleep>>>,
     held_back: bool,
 }
 
-impl<'a> Opening<'a> {
-    /// The run is taken out when it goes on behind the head, and left otherwise.
-    pub fn new(run: &'a mut Option<Run>, longest_head: usize, time_to_head: Duration, body_use: BodyUse) -> Self {
+impl<'a> ResponseStart<'a> {
+    /// The run is taken out if it goes on after the head, and left where it is otherwise.
+    pub fn new(run: &'a mut Option<Run>, limits: &Limits, body_use: BodyUse) -> Self {
         Self {
             run,
-            longest_head,
-            reader: Some(HeadReader::new(longest_head)),
+            head_limit: limits.response_head,
+            time_to_head: limits.time_to_head,
+            reader: Some(HeadReader::new(limits.response_head)),
             head: None,
-            body: Pieces::default(),
+            body: PrintedBody::default(),
             trailers: None,
             body_use,
-            time_to_head,
             timer: None,
             held_back: false,
         }
     }
 
-    fn take(&mut self, mut bytes: Bytes) -> Result<(), Failure> {
+    /// Takes the next output of the guest. Returns the response if it can be sent.
+    fn on_output(&mut self, output: Output) -> Result<Option<StartedResponse>, Failure> {
+        match output {
+            Output::Head(head) => {
+                self.reader = None;
+                self.set_head(ResponseHead::from_http(head.status, head.headers, self.head_limit)?);
+            }
+            Output::Bytes(bytes) => {
+                self.on_bytes(bytes)?;
+                if self.body.kept >= PIPE_CAPACITY {
+                    return Ok(self.commit());
+                }
+            }
+            Output::Trailers(trailers) => self.trailers = Some(trailers),
+            Output::Complete => {
+                let (head, printed, trailers) = (self.complete_head()?, self.body.take(), self.trailers.take());
+                let guest = match self.run.take() {
+                    Some(run) => GuestState::RunsOn { run, trailers },
+                    None => GuestState::Ended { trailers },
+                };
+                return Ok(Some(StartedResponse { head, printed, guest }));
+            }
+            Output::Ended(ending) => match Failure::from_ending(ending) {
+                None => return self.complete().map(Some),
+                Some(failure) => return Err(failure),
+            },
+        }
+        Ok(None)
+    }
+
+    fn on_bytes(&mut self, mut bytes: Bytes) -> Result<(), Failure> {
         let Some(reader) = &mut self.reader else {
             self.add_to_body(bytes);
             return Ok(());
         };
         if let Some(body_start) = reader.read(&bytes)? {
-            self.read_head()?;
+            self.finish_head()?;
             bytes.advance(body_start.min(bytes.len()));
             self.add_to_body(bytes);
         }
         Ok(())
     }
 
-    fn read_head(&mut self) -> Result<(), Failure> {
+    fn finish_head(&mut self) -> Result<(), Failure> {
         let Some(reader) = self.reader.take() else { return Ok(()) };
-        self.begin(reader.finish()?);
+        self.set_head(reader.finish()?);
         Ok(())
     }
 
-    /// Takes the head of a component, which needs no looking for.
-    fn take_head(&mut self, head: http::response::Parts) -> Result<(), Failure> {
-        self.reader = None;
-        self.begin(ResponseHead::of_http(head.status, head.headers, self.longest_head)?);
-        Ok(())
-    }
-
-    fn begin(&mut self, head: ResponseHead) {
+    fn set_head(&mut self, head: ResponseHead) {
         if has_no_body(&head) {
             self.body_use = BodyUse::Discarded;
         }
@@ -115,35 +145,39 @@ impl<'a> Opening<'a> {
             BodyUse::Sent => self.body.push(bytes),
             BodyUse::Discarded => {
                 self.body.count(&bytes);
-                // Taking output nobody wants would keep this thread busy at the guest's pace.
+                // Taking output that is not sent would keep this thread busy at the guest's pace.
                 self.run.as_ref().inspect(|run| run.discard_output());
             }
         }
     }
 
-    /// The answer of a guest that is done.
-    fn finished(&mut self) -> Result<Opened, Failure> {
+    /// The response of a guest that has ended.
+    fn complete(&mut self) -> Result<StartedResponse, Failure> {
+        let head = self.complete_head()?;
+        let guest = GuestState::Ended { trailers: self.trailers.take() };
+        Ok(StartedResponse { head, printed: self.body.take(), guest })
+    }
+
+    /// The head of a complete response. Only the guest can know the length of a body that it did not print.
+    fn complete_head(&mut self) -> Result<ResponseHead, Failure> {
         // Without a blank line this is where the output turns out to have no head.
-        self.read_head()?;
+        self.finish_head()?;
         let mut head = self.head.take().ok_or(HeadError::NoBlankLine)?;
         let length = self.body.length + self.run.as_ref().map_or(0, Run::discarded);
         if self.body_use == BodyUse::Discarded && length > 0 {
             head.content_length = Some(length);
         }
-        Ok(self.opened(head))
+        Ok(head)
     }
 
-    fn opened(&mut self, head: ResponseHead) -> Opened {
-        let body = std::mem::take(&mut self.body).into_bytes();
-        Opened { head, body, trailers: self.trailers.take(), more: None, goes_on: None, stopped: false }
-    }
-
-    /// The answer as far as it is known, the guest still running.
-    fn committed(&mut self) -> Option<Opened> {
+    /// The response as far as it is known, with the guest still running; `None` without a head.
+    fn commit(&mut self) -> Option<StartedResponse> {
         let head = self.head.take()?;
-        let stopped = self.body_use == BodyUse::Discarded;
-        let more = if stopped { None } else { self.run.take() };
-        Some(Opened { more, stopped, ..self.opened(head) })
+        let guest = match self.body_use {
+            BodyUse::Discarded => GuestState::Stopped,
+            BodyUse::Sent => GuestState::Streams(self.run.take()?),
+        };
+        Some(StartedResponse { head, printed: self.body.take(), guest })
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -151,7 +185,7 @@ impl<'a> Opening<'a> {
         let time_to_head = self.time_to_head;
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(time_to_head)));
         if self.head.is_none() && self.run.as_ref().is_some_and(Run::waits_for_input) {
-            // The client is slow, not the guest; how slow it may be is the server's to decide.
+            // The client is slow, not the guest; how slow the client may be is decided by the server.
             timer.as_mut().reset(Instant::now() + time_to_head);
         }
         if hold_back && !self.held_back {
@@ -162,92 +196,35 @@ impl<'a> Opening<'a> {
     }
 }
 
-/// RFC 9110 §15.3.5 and §15.4.5: these answers end with the head.
+/// Whether the status allows no body (RFC 9110 §15.3.5 and §15.4.5).
 fn has_no_body(head: &ResponseHead) -> bool {
     head.status == http::StatusCode::NO_CONTENT || head.status == http::StatusCode::NOT_MODIFIED
 }
 
-impl Opening<'_> {
-    /// Takes what the guest says next; the answer when it can be sent.
-    fn hear(&mut self, output: Output) -> Result<Option<Opened>, Failure> {
-        match output {
-            Output::Head(head) => self.take_head(*head)?,
-            Output::Bytes(bytes) => {
-                self.take(bytes)?;
-                if self.body.kept >= PIPE_CAPACITY {
-                    return Ok(self.committed());
-                }
-            }
-            Output::Trailers(trailers) => self.trailers = Some(trailers),
-            Output::Complete => {
-                let opened = self.finished()?;
-                return Ok(Some(Opened { goes_on: self.run.take(), ..opened }));
-            }
-            Output::Ended(ending) => match Failure::of(ending) {
-                None => return self.finished().map(Some),
-                Some(failure) => return Err(failure),
-            },
-        }
-        Ok(None)
-    }
-}
-
-impl Future for Opening<'_> {
-    type Output = Result<Opened, Failure>;
+impl Future for ResponseStart<'_> {
+    type Output = Result<StartedResponse, Failure>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         loop {
-            let Some(run) = this.run.as_mut() else { return Poll::Ready(this.finished()) };
+            let Some(run) = this.run.as_mut() else { return Poll::Ready(this.complete()) };
             let polled = run.poll_output(cx);
-            // Whatever the guest makes of it, a request that is not whole has no answer of its own.
+            // Whatever the guest does with it: a request that is not complete gets no response of the guest.
             if let Some(failure) = run.take_input_failure() {
-                return Poll::Ready(Err(Failure::of_body(&failure)));
+                return Poll::Ready(Err(Failure::from_body_error(&failure)));
             }
             match polled {
                 Poll::Ready(output) => {
-                    if let Some(opened) = this.hear(output)? {
-                        return Poll::Ready(Ok(opened));
+                    if let Some(started) = this.on_output(output)? {
+                        return Poll::Ready(Ok(started));
                     }
                 }
                 Poll::Pending => {
                     std::task::ready!(this.poll_timer(cx));
-                    let late = Failure::HeadLate(this.time_to_head);
-                    return Poll::Ready(this.committed().ok_or(late));
+                    let timeout = Failure::HeadTimeout(this.time_to_head);
+                    return Poll::Ready(this.commit().ok_or(timeout));
                 }
             }
         }
-    }
-}
-
-/// A body in the pieces it was printed in; one piece, the usual case, is not copied.
-#[derive(Default)]
-struct Pieces {
-    first: Bytes,
-    joined: BytesMut,
-    kept: usize,
-    length: u64,
-}
-
-impl Pieces {
-    fn push(&mut self, piece: Bytes) {
-        self.kept += piece.len();
-        self.count(&piece);
-        if self.first.is_empty() && self.joined.is_empty() {
-            self.first = piece;
-        } else {
-            if self.joined.is_empty() {
-                self.joined.extend_from_slice(&self.first);
-            }
-            self.joined.extend_from_slice(&piece);
-        }
-    }
-
-    fn count(&mut self, piece: &Bytes) {
-        self.length += piece.len() as u64;
-    }
-
-    fn into_bytes(self) -> Bytes {
-        if self.joined.is_empty() { self.first } else { self.joined.freeze() }
     }
 }

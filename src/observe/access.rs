@@ -1,55 +1,64 @@
-//! What does the log say about a request?
+//! What is recorded of a request?
 //!
-//! One line when it is over, whatever became of it: who asked for what, which route and module answered with which status,
-//! how many bytes were sent, how long it all took, how much of that the guest computed, and how the guest ended.
+//! Client and request line, route and module, status, bytes sent, the time in all and the CPU time of the guest, and how
+//! the guest ended. Each request has one [`Record`], and dropping it is the one place where all finished requests pass.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::request::Parts;
 use http::{Method, StatusCode, Uri, Version};
 
 use crate::config::LogFormat;
 use crate::format::{http_version, push_address, push_number};
 
+use crate::observe::line::{push_all, push_id, push_micros};
 use crate::observe::log_writer::LogWriter;
 use crate::observe::{escape, time};
 
-/// What a route is called in the log.
+/// The name of a route in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteName {
     /// The pattern, as `/hello/...`.
     pub route: String,
-    /// The module, as it was referred to.
+    /// The module, as the configuration names it.
     pub module: String,
+}
+
+impl RouteName {
+    /// The name of a route that leads to `module`.
+    pub fn new(route: &impl ToString, module: &impl ToString) -> Self {
+        Self { route: route.to_string(), module: module.to_string() }
+    }
 }
 
 /// The log of requests.
 #[derive(Clone)]
 pub struct AccessLog {
-    lines: Option<LogWriter>,
+    writer: Option<LogWriter>,
     format: LogFormat,
 }
 
 impl AccessLog {
     /// A log in this format.
-    pub fn new(lines: LogWriter, format: LogFormat) -> Self {
-        Self { lines: Some(lines), format }
+    pub fn new(writer: LogWriter, format: LogFormat) -> Self {
+        Self { writer: Some(writer), format }
     }
 
-    /// A log nobody keeps.
-    pub fn none() -> Self {
-        Self { lines: None, format: LogFormat::Text }
+    /// A log that discards its lines.
+    pub fn disabled() -> Self {
+        Self { writer: None, format: LogFormat::Text }
     }
 }
 
-/// Room for a line, so that most need one allocation.
-const TYPICAL_LINE: usize = 384;
-
-/// What stands in the log for a status when the client left before there was one; no client ever sees it.
+/// The status in the log if the client left before there was one; no client ever sees it.
 const CLIENT_GONE: u16 = 499;
 
-/// What is known of a request so far. Written to the log when it is dropped.
+/// The capacity for a line, so that most need one allocation.
+const TYPICAL_LINE: usize = 384;
+
+/// The record of one request. It is written to the log when it is dropped.
 pub struct Record {
     log: AccessLog,
     id: u64,
@@ -60,47 +69,47 @@ pub struct Record {
     version: Version,
     /// The route that matched, if one did.
     pub route: Option<Arc<RouteName>>,
-    /// The status sent, if it came to that.
+    /// The status sent; `None` if the client left before there was one.
     status: Option<StatusCode>,
     /// Body bytes handed to the connection.
     pub bytes: u64,
-    /// What the guest computed.
+    /// The CPU time of the guest.
     pub cpu_time: Duration,
-    /// How the guest ended, in a word.
-    pub ending: &'static str,
-    /// Why the request failed, if it did.
+    /// How the guest ended: the value of the `end` field.
+    pub end: &'static str,
+    /// Why the request failed, or what was left out of its response.
     pub reason: Option<String>,
 }
 
 impl Record {
-    /// A request that has just come in.
-    pub fn open(log: &AccessLog, id: u64, client: IpAddr, method: Method, uri: Uri, version: Version) -> Self {
+    /// The record of a request that has just come in.
+    pub fn new(log: &AccessLog, id: u64, client: IpAddr, request: &Parts) -> Self {
         Self {
             log: log.clone(),
             id,
             started: Instant::now(),
             client,
-            method,
-            uri,
-            version,
+            method: request.method.clone(),
+            uri: request.uri.clone(),
+            version: request.version,
             route: None,
             status: None,
             bytes: 0,
             cpu_time: Duration::ZERO,
-            ending: "client-gone",
+            end: "client-gone",
             reason: None,
         }
     }
 
-    /// The number the request is known by.
+    /// The number by which the log knows the request.
     pub fn id(&self) -> u64 {
         self.id
     }
 
-    /// The head of an answer is on its way; a request of which this is never said was left by its client.
-    pub fn answered(&mut self, status: StatusCode, ending: &'static str) {
+    /// Sets the status and the `end` field. A record without them is that of a client that left.
+    pub fn set_response(&mut self, status: StatusCode, end: &'static str) {
         self.status = Some(status);
-        self.ending = ending;
+        self.end = end;
     }
 
     fn status(&self) -> u16 {
@@ -118,11 +127,11 @@ impl Record {
         line.push(' ');
         push_number(line, self.bytes);
         line.push_str("B ");
-        push_number(line, micros(self.started.elapsed()));
+        push_micros(line, self.started.elapsed());
         line.push_str("us guest=");
-        push_number(line, micros(self.cpu_time));
-        push_all(line, &["us end=", self.ending]);
-        for (key, value) in self.words() {
+        push_micros(line, self.cpu_time);
+        push_all(line, &["us end=", self.end]);
+        for (key, value) in self.optional_fields() {
             push_all(line, &[" ", key, "=\""]);
             escape::push(line, value.as_bytes());
             line.push('"');
@@ -147,11 +156,11 @@ impl Record {
         line.push_str(",\"bytes\":");
         push_number(line, self.bytes);
         line.push_str(",\"total_us\":");
-        push_number(line, micros(self.started.elapsed()));
+        push_micros(line, self.started.elapsed());
         line.push_str(",\"guest_us\":");
-        push_number(line, micros(self.cpu_time));
-        push_all(line, &[",\"end\":\"", self.ending, "\""]);
-        for (key, value) in self.words() {
+        push_micros(line, self.cpu_time);
+        push_all(line, &[",\"end\":\"", self.end, "\""]);
+        for (key, value) in self.optional_fields() {
             push_all(line, &[",\"", key, "\":\""]);
             escape::push(line, value.as_bytes());
             line.push('"');
@@ -164,63 +173,44 @@ impl Record {
         self.uri.path_and_query().map_or("", |target| target.as_str())
     }
 
-    /// What is said only of some requests.
-    fn words(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    /// The fields that only some requests have.
+    fn optional_fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let names = self.route.as_deref().map(|name| [("route", name.route.as_str()), ("module", &name.module)]);
         let reason = self.reason.as_deref().map(|reason| ("reason", reason));
         names.into_iter().flatten().chain(reason)
     }
 }
 
-fn push_all(line: &mut String, pieces: &[&str]) {
-    for piece in pieces {
-        line.push_str(piece);
-    }
-}
-
-/// Appends the number a request is known by, as 16 hexadecimal digits.
-fn push_id(line: &mut String, id: u64) {
-    for byte in id.to_be_bytes() {
-        for digit in [byte >> 4, byte & 15] {
-            line.push(char::from_digit(digit.into(), 16).unwrap_or('0'));
-        }
-    }
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
 impl Drop for Record {
     fn drop(&mut self) {
-        let Some(lines) = &self.log.lines else { return };
+        let Some(writer) = &self.log.writer else { return };
         let mut line = String::with_capacity(TYPICAL_LINE);
         let written = match self.log.format {
             LogFormat::Text => self.write_text(&mut line),
             LogFormat::Json => self.write_json(&mut line),
         };
         if written.is_ok() {
-            lines.push(line.as_bytes());
+            writer.push(line.as_bytes());
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use http::Request;
+
     use crate::observe::access::*;
 
     fn record() -> Record {
-        let mut record = Record::open(
-            &AccessLog::none(),
+        let mut record = Record::new(
+            &AccessLog::disabled(),
             0xabc,
             IpAddr::from([192, 168, 0, 1]),
-            Method::GET,
-            Uri::from_static("/hello?a=%0a"),
-            Version::HTTP_11,
+            &Request::get("/hello?a=%0a").body(()).unwrap().into_parts().0,
         );
-        let name = RouteName { route: "/hello".into(), module: "hello.wasm".into() };
+        let name = RouteName::new(&"/hello", &"hello.wasm");
         record.route = Some(Arc::new(name));
-        record.answered(StatusCode::OK, "ok");
+        record.set_response(StatusCode::OK, "ok");
         record.reason = Some("a \"trap\"\nin two lines".into());
         record
     }

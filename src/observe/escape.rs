@@ -19,7 +19,7 @@ pub fn push(line: &mut String, text: &[u8]) {
                 '\n' => line.push_str("\\n"),
                 '\r' => line.push_str("\\r"),
                 '\t' => line.push_str("\\t"),
-                _ if character.is_control() || is_separator(character) => unicode(line, character),
+                _ if character.is_control() || is_separator(character) => push_unicode_escape(line, character),
                 _ => line.push(character),
             }
         }
@@ -29,18 +29,18 @@ pub fn push(line: &mut String, text: &[u8]) {
     }
 }
 
-/// The text itself if nothing in it has to be written as an escape, as with nearly all that comes.
+/// The text itself if nothing in it has to be escaped, as with nearly all texts.
 fn plain(text: &[u8]) -> Option<&str> {
     let is_plain = |byte: &u8| (b' '..=b'~').contains(byte) && !matches!(byte, b'"' | b'\\');
     if text.iter().all(is_plain) { std::str::from_utf8(text).ok() } else { None }
 }
 
-/// What some readers of logs take for the end of a line, or what turns the direction of writing.
+/// Whether some readers of logs take the character for the end of a line, or it changes the direction of writing.
 fn is_separator(character: char) -> bool {
     matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-fn unicode(line: &mut String, character: char) {
+fn push_unicode_escape(line: &mut String, character: char) {
     // Writing to a string does not fail.
     let _ = write!(line, "\\u{:04x}", u32::from(character));
 }
@@ -50,7 +50,7 @@ mod tests {
     use crate::observe::escape::*;
 
     #[test]
-    fn whatever_comes_in_stays_on_one_line() {
+    fn every_text_stays_on_one_line() {
         let cases: [(&[u8], &str); 5] = [
             (b"/a b?c=d", "/a b?c=d"),
             (b"a\r\nb\"c\\d", "a\\r\\nb\\\"c\\\\d"),

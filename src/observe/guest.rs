@@ -1,8 +1,8 @@
-//! Where does what a guest prints on stderr go?
+//! Where does the stderr of a guest go?
 //!
 //! Always to the server's log, as lines tagged with route, module and request id. With a log directory also, raw, to
-//! `<directory>/<SHA-256 of the route pattern>/module.stderr`, the place WAGI has always had for it; an index beside says
-//! which hash is which route. Files are opened once, at start.
+//! `<directory>/<SHA-256 of the route pattern>/module.stderr`, the path WAGI has always used; an index beside says which
+//! hash is which route. Files are opened once, at start.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -21,21 +21,21 @@ use crate::observe::access::RouteName;
 use crate::observe::escape;
 use crate::observe::log_writer::LogWriter;
 
-/// The file that says which directory belongs to which route.
+/// The file that lists which directory belongs to which route.
 const INDEX: &str = "index.tsv";
 
 /// The log of one route's guests.
 pub struct GuestLog {
     name: Arc<RouteName>,
-    server_log: LogWriter,
+    writer: LogWriter,
     format: LogFormat,
     file: Option<LogFile>,
 }
 
 impl GuestLog {
-    /// A log for the guests of this route, in the server's log and, with one, in a file of its own.
-    pub fn new(name: Arc<RouteName>, server_log: LogWriter, format: LogFormat, file: Option<LogFile>) -> Self {
-        Self { name, server_log, format, file }
+    /// A log for the guests of a route, in the server's log and, if there is one, in the route's own file.
+    pub fn new(name: Arc<RouteName>, writer: LogWriter, format: LogFormat, file: Option<LogFile>) -> Self {
+        Self { name, writer, format, file }
     }
 
     fn line(&self, request: u64, text: &[u8]) -> String {
@@ -71,66 +71,72 @@ impl ErrorLog for GuestLog {
         }
         let lines = text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
         let tagged: String = lines.map(|line| self.line(request, line)).collect();
-        self.server_log.push(tagged.as_bytes());
+        self.writer.push(tagged.as_bytes());
     }
 }
 
-/// What may wait to be written to files, in bytes.
-const BYTES_WAITING: usize = 8 << 20;
+/// The bytes that may wait to be written to files.
+const BUFFER_LIMIT: usize = 8 << 20;
 
-/// The file of one route. Pieces that cannot be written in time are dropped, never waited for.
+/// The file of one route. Text that cannot be written in time is dropped, never waited for.
 #[derive(Clone)]
 pub struct LogFile {
     file: Arc<File>,
-    writer: Writer,
+    writer: FileWriter,
 }
 
-/// The way to the thread that writes all files.
+/// A text for one of the files.
+struct Append {
+    file: Arc<File>,
+    text: Vec<u8>,
+}
+
+/// A handle to the thread that writes all files.
 #[derive(Clone)]
-struct Writer {
-    pieces: Sender<(Arc<File>, Vec<u8>)>,
+struct FileWriter {
+    appends: Sender<Append>,
     waiting: Arc<AtomicUsize>,
 }
 
 impl LogFile {
     fn append(&self, text: &[u8]) {
-        let Writer { pieces, waiting } = &self.writer;
-        if waiting.fetch_add(text.len(), Ordering::Relaxed) > BYTES_WAITING {
+        let FileWriter { appends, waiting } = &self.writer;
+        if waiting.fetch_add(text.len(), Ordering::Relaxed) > BUFFER_LIMIT {
             waiting.fetch_sub(text.len(), Ordering::Relaxed);
             tracing::warn!("the disk is too slow for what guests print on stderr: some of it is dropped");
-        } else if pieces.send((self.file.clone(), text.to_owned())).is_err() {
+        } else if appends.send(Append { file: self.file.clone(), text: text.to_owned() }).is_err() {
             tracing::warn!("the thread that writes log files is gone");
         }
     }
 }
 
-/// The log directory of WAGI's layout.
+/// The log directory, in WAGI's layout.
 pub struct LogDirectory {
     path: PathBuf,
     index: String,
-    writer: Writer,
+    writer: FileWriter,
 }
 
 impl LogDirectory {
-    /// Makes the directory if there is none.
+    /// Creates the directory if there is none, and starts the thread that writes its files.
     pub fn create(path: &Path) -> io::Result<Self> {
         fs::create_dir_all(path)?;
-        let (pieces, to_write) = channel::<(Arc<File>, Vec<u8>)>();
+        let (appends, received) = channel::<Append>();
         let waiting = Arc::new(AtomicUsize::new(0));
         let written = waiting.clone();
-        // One thread writes all files: a disk that stands still must hold up nothing else.
+        // One thread writes all files: a disk that stands still must block nothing else.
         thread::Builder::new().name("wagi-guest-log".into()).spawn(move || {
-            for (file, text) in to_write {
+            for Append { file, text } in received {
                 if let Err(error) = (&*file).write_all(&text) {
                     tracing::warn!(%error, "cannot write to a log file");
                 }
                 written.fetch_sub(text.len(), Ordering::Relaxed);
             }
         })?;
-        Ok(Self { path: path.to_owned(), index: String::new(), writer: Writer { pieces, waiting } })
+        Ok(Self { path: path.to_owned(), index: String::new(), writer: FileWriter { appends, waiting } })
     }
 
-    /// Where it is.
+    /// The path of the directory.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -1,36 +1,35 @@
 //! How do log lines leave the process without holding up a request?
 //!
-//! Whoever has something to say appends it to a buffer in memory; one thread writes the buffer out. When the reader of
-//! the log is slower than the server for so long that the buffer fills up, lines are dropped and counted, never waited
-//! for.
+//! Lines are appended to a buffer in memory; one thread writes the buffer out. When the reader of the log is slower than
+//! the server for so long that the buffer fills up, lines are dropped and counted, never waited for.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// What may wait to be written, in bytes.
+/// The bytes that may wait to be written.
 const BUFFER_LIMIT: usize = 8 << 20;
 
-/// How long the first line waits for company: waking the thread for every line would cost more than the lines do.
-const COLLECTING: Duration = Duration::from_millis(5);
+/// How long the first line waits for others: waking the thread for every line would cost more than the lines do.
+const BATCH_DELAY: Duration = Duration::from_millis(5);
 
 /// How long a process that ends waits for its last lines.
-const LAST_LINES: Duration = Duration::from_secs(2);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A log that takes lines without blocking. Clones write to the same place.
+/// A writer of log lines that does not block. Clones write to the same destination.
 #[derive(Clone)]
 pub struct LogWriter {
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    waiting: Mutex<Waiting>,
+    buffer: Mutex<Buffer>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct Waiting {
+struct Buffer {
     bytes: Vec<u8>,
     dropped: u64,
     writer_sleeps: bool,
@@ -38,15 +37,15 @@ struct Waiting {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Buffer> {
+        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl LogWriter {
     /// Starts the thread that writes to `destination`.
     pub fn spawn(destination: impl Write + Send + 'static) -> io::Result<Self> {
-        let shared = Arc::new(Shared { waiting: Mutex::default(), changed: Condvar::new() });
+        let shared = Arc::new(Shared { buffer: Mutex::default(), changed: Condvar::new() });
         let for_thread = shared.clone();
         thread::Builder::new().name("wagi-log".into()).spawn(move || write_out(&for_thread, destination))?;
         Ok(Self { shared })
@@ -54,51 +53,51 @@ impl LogWriter {
 
     /// Appends complete lines.
     pub fn push(&self, lines: &[u8]) {
-        let mut waiting = self.shared.lock();
-        if waiting.bytes.len() + lines.len() > BUFFER_LIMIT {
-            waiting.dropped += 1;
+        let mut buffer = self.shared.lock();
+        if buffer.bytes.len() + lines.len() > BUFFER_LIMIT {
+            buffer.dropped += 1;
             return;
         }
-        waiting.bytes.extend_from_slice(lines);
-        if waiting.writer_sleeps {
-            waiting.writer_sleeps = false;
-            drop(waiting);
+        buffer.bytes.extend_from_slice(lines);
+        if buffer.writer_sleeps {
+            buffer.writer_sleeps = false;
+            drop(buffer);
             self.shared.changed.notify_all();
         }
     }
 
-    /// Waits, for a moment, until everything is written.
+    /// Waits until everything is written, but not for long.
     pub fn flush(&self) {
-        let waiting = self.shared.lock();
-        let unwritten = |waiting: &mut Waiting| !waiting.bytes.is_empty() || waiting.writing;
-        // Whether it came to that or the time ran out makes no difference to a process that ends.
-        drop(self.shared.changed.wait_timeout_while(waiting, LAST_LINES, unwritten));
+        let buffer = self.shared.lock();
+        let unwritten = |buffer: &mut Buffer| !buffer.bytes.is_empty() || buffer.writing;
+        // Whether all was written or the time ran out makes no difference to a process that ends.
+        drop(self.shared.changed.wait_timeout_while(buffer, FLUSH_TIMEOUT, unwritten));
     }
 }
 
 fn write_out(shared: &Shared, mut destination: impl Write) {
     let mut taken = Vec::new();
     loop {
-        let mut waiting = shared.lock();
-        waiting.writing = false;
+        let mut buffer = shared.lock();
+        buffer.writing = false;
         shared.changed.notify_all();
-        if waiting.bytes.is_empty() {
-            while waiting.bytes.is_empty() {
-                waiting.writer_sleeps = true;
-                waiting = shared.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        if buffer.bytes.is_empty() {
+            while buffer.bytes.is_empty() {
+                buffer.writer_sleeps = true;
+                buffer = shared.changed.wait(buffer).unwrap_or_else(PoisonError::into_inner);
             }
-            waiting.writer_sleeps = false;
-            drop(waiting);
-            thread::sleep(COLLECTING);
-            waiting = shared.lock();
+            buffer.writer_sleeps = false;
+            drop(buffer);
+            thread::sleep(BATCH_DELAY);
+            buffer = shared.lock();
         }
-        std::mem::swap(&mut waiting.bytes, &mut taken);
-        let dropped = std::mem::take(&mut waiting.dropped);
-        (waiting.writer_sleeps, waiting.writing) = (false, true);
-        drop(waiting);
+        std::mem::swap(&mut buffer.bytes, &mut taken);
+        let dropped = std::mem::take(&mut buffer.dropped);
+        (buffer.writer_sleeps, buffer.writing) = (false, true);
+        drop(buffer);
         if dropped > 0 {
             taken.extend_from_slice(
-                format!("[{dropped} log lines were dropped: nobody read them in time]\n").as_bytes(),
+                format!("[{dropped} log lines were dropped: the log was not read in time]\n").as_bytes(),
             );
         }
         // A log that cannot be written, a closed pipe for instance, is no reason to stop serving.
@@ -149,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_stands_still_holds_nobody_up() {
+    fn a_reader_that_stands_still_blocks_no_writer() {
         struct Stuck;
         impl Write for Stuck {
             fn write(&mut self, _: &[u8]) -> io::Result<usize> {

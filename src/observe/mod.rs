@@ -1,11 +1,12 @@
 //! What does the operator see of a running server?
 //!
-//! Everything goes through [`LogWriter`], which never blocks whoever has something to say: one line per request, what guests
-//! print on stderr, and the server's own events.
+//! One line per request, what guests print on stderr, and the server's own events. All of it goes through [`LogWriter`],
+//! which never blocks.
 
 mod access;
 mod escape;
 mod guest;
+mod line;
 mod log_writer;
 mod time;
 

@@ -1,13 +1,13 @@
 //! When was a line written?
 //!
-//! In UTC with milliseconds, as RFC 3339 has it. Of two lines in the same second the date differs in nothing, so each thread
-//! keeps the last one it has worked out.
+//! In UTC with milliseconds, as RFC 3339 has it. All lines of a second share the text up to the second, so each thread
+//! caches the last one it has formatted.
 
 use std::cell::RefCell;
 use std::fmt::{self, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A second since 1970 and how it is written, without what follows the seconds.
+/// A second since 1970 and its text, without the fraction and the time zone.
 struct Second {
     number: u64,
     text: String,
@@ -17,7 +17,7 @@ thread_local! {
     static LAST: RefCell<Second> = const { RefCell::new(Second { number: u64::MAX, text: String::new() }) };
 }
 
-/// Appends what time it is.
+/// Appends the current time.
 pub fn push_now(line: &mut String) -> fmt::Result {
     push(line, SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
@@ -48,7 +48,7 @@ mod tests {
     use crate::observe::time::*;
 
     #[test]
-    fn a_time_reads_as_it_would_worked_out_anew() {
+    fn a_cached_second_gives_the_text_of_humantime() {
         for millis in [0, 1, 999, 1_000, 1_010, 1_700_000_000_123, 1_700_000_000_124, 951_782_399_999, 951_782_400_000]
         {
             let mut line = String::new();

@@ -1,14 +1,14 @@
-//! Which routes does a script offer of its own accord?
+//! Which sub-routes does a module declare?
 //!
-//! WAGI's rule: at start a script's `_routes` function prints one route and one entry point per line. `startup` hands
-//! over what was printed and puts the result into the table in front of the script's own route.
+//! WAGI's rule: at start a module's `_routes` function prints one route and one entry point per line. `startup` passes
+//! the printed text in and puts the result into the table before the module's own route.
 
 use crate::route::RoutePattern;
 
-/// One printed line: a route below the script's own and the function that answers it.
+/// One printed line: a route below the module's own and its entry point.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Discovered {
-    /// The route as printed, relative to the script's own.
+    /// The route as printed, relative to the module's own.
     pub route: String,
     /// The exported function to call.
     pub entrypoint: String,
@@ -23,7 +23,7 @@ pub enum DiscoveryError {
     NotUtf8 {
         /// The line's number.
         line: usize,
-        /// The line, with U+FFFD for what could not be read.
+        /// The line, with U+FFFD for bytes that are not UTF-8.
         text: String,
     },
     /// A line holds blanks and nothing else.
@@ -52,16 +52,16 @@ pub enum DiscoveryError {
     },
 }
 
-/// Reads what `_routes` printed, in printed order. Nothing printed is an empty list.
+/// Parses the output of `_routes`, in printed order. Empty output is an empty list.
 pub fn parse(printed: &[u8]) -> Result<Vec<Discovered>, DiscoveryError> {
     let lines = printed.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     lines.zip(1..).filter(|(line, _)| !line.is_empty()).map(|(line, number)| parse_line(line, number)).collect()
 }
 
-/// The routes of a script at `own` that printed `discovered`, in table order: the last printed comes first.
+/// The sub-routes `discovered` of a module at `own`, in table order: the last printed comes first.
 ///
-/// The script's own route is not among them; it belongs behind them.
-pub fn routes_of<'d>(own: &RoutePattern, discovered: &'d [Discovered]) -> Vec<(RoutePattern, &'d str)> {
+/// The module's own route is not among them; it belongs after them.
+pub fn sub_routes<'d>(own: &RoutePattern, discovered: &'d [Discovered]) -> Vec<(RoutePattern, &'d str)> {
     discovered.iter().rev().map(|found| (own.join(&found.route), found.entrypoint.as_str())).collect()
 }
 
@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(message, "line 1 of the route list has no entry point after its route: \"/b\"");
     }
 
-    /// WAGI: among a script's own routes the last printed wins.
+    /// WAGI: among a guest's own routes the last printed wins.
     #[test]
     fn the_last_printed_route_comes_first() {
         for (printed, entrypoint) in [
@@ -129,20 +129,20 @@ mod tests {
             ("/one/two/three/... three\n/one/two/... two\n/one/... one\n", "one"),
         ] {
             let discovered = parse(printed.as_bytes()).expect("a list of routes");
-            let table = RouteTable::new(routes_of(&RoutePattern::new("/..."), &discovered));
+            let table = RouteTable::new(sub_routes(&RoutePattern::new("/..."), &discovered));
             assert_eq!(table.find("/one/two/three/x").map(|found| *found.target), Some(entrypoint), "{printed}");
         }
     }
 
-    /// WAGI: joined patterns of a script with three routes, at four places.
+    /// WAGI: joined patterns of a guest with three routes, at four places.
     #[test]
-    fn routes_are_joined_to_the_pattern_of_their_script() {
+    fn routes_are_joined_to_the_pattern_of_their_guest() {
         let discovered =
             parse(b"/exact on_exact\n/wildcard/... on_wildcard\n/main _start\n").expect("a list of routes");
         for (own, parent) in
             [("/", ""), ("/exactparent", "/exactparent"), ("/slash/", "/slash"), ("/wild/...", "/wild")]
         {
-            let routes = routes_of(&RoutePattern::new(own), &discovered);
+            let routes = sub_routes(&RoutePattern::new(own), &discovered);
             let routes: Vec<(String, &str)> =
                 routes.iter().map(|(pattern, name)| (pattern.to_string(), *name)).collect();
             let expected = [("/main", "_start"), ("/wildcard/...", "on_wildcard"), ("/exact", "on_exact")];

@@ -1,8 +1,8 @@
-//! Which script answers a request path?
+//! Which route serves a request path?
 //!
-//! WAGI's precedence rule, stated once: the table is an ordered list and the first pattern that matches wins; being more
-//! specific counts for nothing. `startup` brings the routes into that order, `gateway` looks paths up. What a route leads
-//! to is the caller's business.
+//! WAGI's precedence rule, stated once: the table is an ordered list and the first pattern that matches wins; a more
+//! specific pattern has no precedence. `startup` brings the routes into that order, `gateway` looks paths up. What a route
+//! leads to is up to the caller.
 
 use std::collections::HashMap;
 
@@ -32,20 +32,20 @@ pub struct RouteMatch<'t, 'p, T> {
 }
 
 impl<T> RouteTable<T> {
-    /// A table of `entries`, where earlier ones win over later ones.
+    /// A table of `entries`. Earlier entries win over later ones.
     pub fn new(entries: Vec<(RoutePattern, T)>) -> Self {
         let mut exact = Index::default();
         let mut prefixes = Index::default();
         for (position, (pattern, _)) in entries.iter().enumerate() {
             let index = if pattern.is_prefix() { &mut prefixes } else { &mut exact };
-            index.add(pattern.prefix(), position);
+            index.insert(pattern.prefix(), position);
         }
         Self { entries, exact, prefixes }
     }
 
     /// The first route that matches the raw request path `path`.
     pub fn find<'t, 'p>(&'t self, path: &'p str) -> Option<RouteMatch<'t, 'p, T>> {
-        let position = self.exact.at(path).into_iter().chain(self.prefixes.first_above(path)).min()?;
+        let position = self.exact.get(path).into_iter().chain(self.prefixes.first_above(path)).min()?;
         let (pattern, target) = self.entries.get(position)?;
         Some(RouteMatch { target, pattern, path_info: pattern.matches(path)? })
     }
@@ -55,10 +55,10 @@ impl<T> RouteTable<T> {
         self.entries.iter().map(|(pattern, target)| (pattern, target))
     }
 
-    /// The routes that never get a request because an earlier one covers them: position of each, and of the earlier one.
+    /// The routes that never match because an earlier one covers them: the position of each, and of the earlier one.
     pub fn shadowed(&self) -> Vec<(usize, usize)> {
         let earliest = |pattern: &RoutePattern| {
-            let exact = if pattern.is_prefix() { None } else { self.exact.at(pattern.prefix()) };
+            let exact = if pattern.is_prefix() { None } else { self.exact.get(pattern.prefix()) };
             exact.into_iter().chain(self.prefixes.first_above(pattern.prefix())).min()
         };
         self.entries
@@ -70,23 +70,23 @@ impl<T> RouteTable<T> {
     }
 }
 
-/// Texts, each with the first position at which the table has it.
+/// A map from texts to the first position at which the table has each.
 #[derive(Clone, Debug, Default)]
 struct Index {
     positions: HashMap<String, usize>,
-    longest: usize,
-    most_slashes: usize,
+    max_length: usize,
+    max_slashes: usize,
 }
 
 impl Index {
-    fn add(&mut self, text: &str, position: usize) {
+    fn insert(&mut self, text: &str, position: usize) {
         self.positions.entry(text.to_owned()).or_insert(position);
-        self.longest = self.longest.max(text.len());
-        self.most_slashes = self.most_slashes.max(text.matches('/').count());
+        self.max_length = self.max_length.max(text.len());
+        self.max_slashes = self.max_slashes.max(text.matches('/').count());
     }
 
-    fn at(&self, text: &str) -> Option<usize> {
-        if text.len() > self.longest {
+    fn get(&self, text: &str) -> Option<usize> {
+        if text.len() > self.max_length {
             return None;
         }
         self.positions.get(text).copied()
@@ -99,10 +99,10 @@ impl Index {
         if self.positions.is_empty() {
             return None;
         }
-        let reach = path.as_bytes().iter().take(self.longest.saturating_add(1));
+        let reach = path.as_bytes().iter().take(self.max_length.saturating_add(1));
         let slashes = reach.enumerate().filter(|&(_, &byte)| byte == b'/').map(|(at, _)| at);
-        let above = slashes.take(self.most_slashes.saturating_add(1)).filter_map(|at| self.at(path.get(..at)?));
-        above.chain(self.at(path)).min()
+        let above = slashes.take(self.max_slashes.saturating_add(1)).filter_map(|at| self.get(path.get(..at)?));
+        above.chain(self.get(path)).min()
     }
 }
 

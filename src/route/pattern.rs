@@ -1,15 +1,15 @@
-//! Which request paths does one route stand for, and where does PATH_INFO begin?
+//! Which request paths does a route match, and where does PATH_INFO begin?
 //!
-//! WAGI's rule: a pattern that ends in `/...` is a prefix pattern, everything else is compared byte for byte, and the
-//! path is looked at as the client sent it: nothing is decoded, folded or tidied up. `config` makes patterns, the table
-//! matches them, `cgi` takes SCRIPT_NAME (RFC 3875 §4.1.13) from them.
+//! WAGI's rule: a pattern that ends in `/...` is a prefix pattern, every other pattern is compared byte for byte. The path
+//! is matched as the client sent it: nothing is decoded, folded or normalised. `config` makes patterns, the table matches
+//! them, `cgi` takes SCRIPT_NAME (RFC 3875 §4.1.13) from them.
 
 use std::fmt;
 
-/// What turns a pattern into a prefix pattern when it stands at the end.
+/// The suffix of a prefix pattern.
 const WILDCARD: &str = "/...";
 
-/// The path form of a route: `/x` stands for itself, `/x/...` for `/x` and everything below it.
+/// The path pattern of a route: `/x` matches itself, `/x/...` matches `/x` and everything below it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RoutePattern {
     text: String,
@@ -33,7 +33,7 @@ impl RoutePattern {
         &self.text
     }
 
-    /// Whether the pattern stands for a path and all that lies below it.
+    /// Whether the pattern matches a path and everything below it.
     pub fn is_prefix(&self) -> bool {
         self.text.ends_with(WILDCARD)
     }
@@ -43,7 +43,7 @@ impl RoutePattern {
         self.text.strip_suffix(WILDCARD).unwrap_or(&self.text)
     }
 
-    /// SCRIPT_NAME for requests that match: always `/` for `/...`, because scripts in the field expect it so.
+    /// SCRIPT_NAME for requests that match: always `/` for `/...`, because existing programs expect it.
     pub fn script_name(&self) -> &str {
         &self.script_name
     }
@@ -56,7 +56,7 @@ impl RoutePattern {
         }
     }
 
-    /// The pattern for a route that a script at this pattern calls `printed`, with one slash where the two meet.
+    /// The pattern for the sub-route `printed` of a guest at this pattern, with one slash where the two meet.
     pub fn join(&self, printed: &str) -> RoutePattern {
         let parent = self.prefix().trim_end_matches('/');
         let child = printed.trim_start_matches('/');

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use crate::cgi::Endpoint;
 use crate::config::{Config, Diagnostic};
 use crate::fetch::Resolved;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Snapshot};
 use crate::net::tls::TrustError;
 use crate::observe::{AccessLog, LogWriter};
 use crate::runtime;
@@ -75,7 +75,8 @@ pub async fn load(resolved: &mut Resolved, log: &LogWriter, problems: &mut Vec<D
     let hostname = config.hostname.explicit.then(|| config.hostname.to_string());
     let endpoint = Endpoint::new(config.server.tls.is_some(), hostname.as_deref());
     let access_log = AccessLog::new(log.clone(), config.log.format);
-    Ok(Gateway::new(routes, endpoint, &config.limits, access_log))
+    let snapshot = Snapshot::new(routes, endpoint, &config.limits);
+    Ok(Gateway::new(snapshot, config.limits.total_concurrency, access_log))
 }
 
 fn engine_config(config: &Config) -> EngineConfig {

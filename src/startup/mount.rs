@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use crate::cgi::RouteVariables;
 use crate::config::{AllowedHosts, Config, Diagnostic, EntryConfig, Key, LogFormat};
 use crate::fetch::ModuleFile;
-use crate::gateway::{GuestRoute, ModulePlaces, Target};
+use crate::gateway::{GuestRoute, ModuleConcurrency, Target};
 use crate::observe::{GuestLog, LogDirectory, LogWriter, RouteName};
 use crate::outbound;
 use crate::outbound::Network;
@@ -77,7 +77,7 @@ impl<'a> Mounting<'a> {
     pub async fn mount(&mut self, script: &'a EntryConfig, file: &ModuleFile, program: &Program) {
         self.warn_about_cgi(script, program);
         let Some(volumes) = self.open_volumes(script) else { return };
-        let places = ModulePlaces::new(script.limits.concurrency);
+        let places = ModuleConcurrency::new(script.limits.concurrency);
         let own = RoutePattern::new(script.route.as_str());
         let environment = script.environment.clone().into();
         let given = Given { volumes, outbound: self.outbound(script), environment };
@@ -90,7 +90,7 @@ impl<'a> Mounting<'a> {
                 Vec::new()
             }
         };
-        for (pattern, entry) in discovery::routes_of(&own, &discovered) {
+        for (pattern, entry) in discovery::sub_routes(&own, &discovered) {
             let Some(log) = self.grants(script, &pattern, &given) else { return };
             self.add(script, program, (pattern, Key::Module), entry, log, &places);
         }
@@ -104,12 +104,11 @@ impl<'a> Mounting<'a> {
         (pattern, key): (RoutePattern, Key),
         entry: &str,
         grants: Grants,
-        places: &ModulePlaces,
+        places: &ModuleConcurrency,
     ) {
         match program.guest(entry, grants) {
             Ok(linked) => {
-                let name = route_name(script, &pattern);
-                let route = GuestRoute::new(&pattern, name, script, linked, places);
+                let route = GuestRoute::new(&pattern, script, linked, places);
                 self.table.push((pattern, Target::Guest(Box::new(route))));
                 self.owners.push(Some(script));
             }
@@ -219,7 +218,7 @@ impl<'a> Mounting<'a> {
 }
 
 fn route_name(script: &EntryConfig, pattern: &RoutePattern) -> Arc<RouteName> {
-    Arc::new(RouteName { route: pattern.to_string(), module: script.module.to_string() })
+    Arc::new(RouteName::new(pattern, &script.module))
 }
 
 fn for_route(script: &EntryConfig, what: impl std::fmt::Display) -> String {

@@ -1,0 +1,64 @@
+//! What does a route lead to?
+
+use std::sync::Arc;
+
+use crate::cgi::{CommandLine, RouteVariables};
+use crate::config::{EntryConfig, Limits};
+use crate::observe::RouteName;
+use crate::route::RoutePattern;
+use crate::runtime::Guest;
+
+use crate::gateway::component_request::RouteFields;
+use crate::gateway::concurrency::ModuleConcurrency;
+
+/// What a route leads to.
+pub(crate) enum Target {
+    /// The built-in health check.
+    Health,
+    /// A guest.
+    Guest(Box<GuestRoute>),
+}
+
+/// A guest at a route, with everything about it that is the same for each request.
+pub(crate) struct GuestRoute {
+    pub(super) name: Arc<RouteName>,
+    pub(super) interface: Interface,
+    pub(super) guest: Guest,
+    pub(super) concurrency: ModuleConcurrency,
+    pub(super) limits: Limits,
+}
+
+/// The interface by which a guest gets its requests.
+pub(super) enum Interface {
+    /// CGI: the head as environment and arguments, the body as stdin.
+    Cgi { variables: RouteVariables, command_line: CommandLine },
+    /// `wasi:http`: the request itself.
+    WasiHttp(RouteFields),
+}
+
+impl GuestRoute {
+    /// Mounts the guest of `entry` at a pattern.
+    pub fn new(pattern: &RoutePattern, entry: &EntryConfig, guest: Guest, concurrency: &ModuleConcurrency) -> Self {
+        let interface = if guest.speaks_http() {
+            Interface::WasiHttp(RouteFields::new(pattern, entry.pass_authorization.unwrap_or(true)))
+        } else {
+            let pass_authorization = entry.pass_authorization.unwrap_or(false);
+            Interface::Cgi {
+                variables: RouteVariables::new(pattern, &entry.environment, pass_authorization),
+                command_line: entry.argv.as_deref().map_or_else(CommandLine::default, CommandLine::from_template),
+            }
+        };
+        Self {
+            name: Arc::new(RouteName::new(pattern, &entry.module)),
+            interface,
+            guest,
+            concurrency: concurrency.clone(),
+            limits: entry.limits.clone(),
+        }
+    }
+
+    /// Whether the guest is a component of `wasi:http`.
+    pub fn speaks_http(&self) -> bool {
+        matches!(self.interface, Interface::WasiHttp(_))
+    }
+}
