@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::config::manifest::syntax;
 use crate::config::reader::file;
-use crate::config::reader::values::{Report, Value, ValueError, boolean, count, string, table};
+use crate::config::reader::report::{Report, parse_toml};
+use crate::config::reader::values::{Value, ValueError, boolean, count, string, table};
 use crate::config::{Diagnostic, SourceFile};
 
 /// Looked for in the working directory if `--cache` names no other.
@@ -131,7 +131,7 @@ fn cache_file(path: &Path, strict: bool, problems: &mut Vec<Diagnostic>) -> Opti
 }
 
 fn parse(file: &Arc<SourceFile>, report: &mut Report) -> Option<CacheFile> {
-    let root = syntax(file, report)?;
+    let root = parse_toml(file, report)?;
     let root = root.get_ref();
     report.unknown_keys(root, &["cache"], "at the top level");
     if !root.contains_key("cache") {

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
+use crate::config::reader::report::Report;
 use crate::config::reader::values;
-use crate::config::reader::values::{Report, Value, ValueError, count, duration, size, size_or_unlimited};
+use crate::config::reader::values::{Value, ValueError, count, duration, size, size_or_unlimited};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use toml::de::DeTable;
 
-use crate::config::manifest::syntax;
 use crate::config::reader::file;
-use crate::config::reader::values::{Report, Value, ValueError, array, count, string, table};
+use crate::config::reader::report::{Report, parse_toml};
+use crate::config::reader::values::{Value, ValueError, array, count, string, table};
 use crate::config::{Diagnostic, LockFile, Options, Place, Sha256, Source, SourceFile};
 
 /// The name of the file.
@@ -105,7 +105,7 @@ fn cure(manifest: &Path) -> String {
 }
 
 fn parse(file: &Arc<SourceFile>, report: &mut Report) -> Vec<LockedModule> {
-    let Some(root) = syntax(file, report) else { return Vec::new() };
+    let Some(root) = parse_toml(file, report) else { return Vec::new() };
     let root = root.get_ref();
     report.unknown_keys(root, &["version", "module"], "at the top level");
     match root.get("version") {

@@ -19,7 +19,6 @@
 //! | `values`, `spelling`, `file` | how is a value, a misspelt key, a file read? |
 //! | `diagnostic`, `origin` | how and where is a problem shown? |
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -36,21 +35,24 @@ mod manifest;
 mod module_ref;
 mod options;
 mod reader;
+mod sha256;
 
 pub use crate::config::allowed_hosts::{AllowedHost, AllowedHosts, HostError};
 pub use crate::config::code_cache::{CompilationCache, compilation_cache, usual_compiled};
 pub use crate::config::diagnostic::{Diagnostic, Place, Severity, SourceFile};
+pub use crate::config::entry::{EntryConfig, Preparation, Volume};
 pub use crate::config::environment::env_file::{PairError, parse_pair};
 pub use crate::config::hostname::{Hostname, HostnameError};
-pub use crate::config::invoice::{BindleConfig, BindleId, BindleIdError, Sha256};
+pub use crate::config::invoice::{BindleConfig, BindleId, BindleIdError};
 pub(crate) use crate::config::invoice::{BindleEntry, LARGEST_INVOICE, Parcel, read_invoice};
 pub use crate::config::limits::{ConnectionLimits, GatewayLimits, LARGEST_MODULE, Limits};
 pub use crate::config::lock::{LOCK_FILE, Lock, LockedModule};
 pub use crate::config::module_ref::{ModuleRef, ModuleRefError};
 pub use crate::config::options::{
-    BindleLocation, LockFile, Login, Options, PullPolicy, Registries, ServerEnvironment, Source,
+    BindleLocation, LockFile, LogFormat, Login, Options, PullPolicy, Registries, ServerEnvironment, Source, TlsFiles,
 };
 pub use crate::config::reader::origin::{Key, Origin};
+pub use crate::config::sha256::Sha256;
 
 use crate::config::manifest::{Manifest, ParseOptions};
 use crate::route::RoutePattern;
@@ -97,15 +99,6 @@ pub struct ServerConfig {
     pub limits: ConnectionLimits,
 }
 
-/// The PEM files for TLS.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// The certificate chain.
-    pub cert: PathBuf,
-    /// The private key.
-    pub key: PathBuf,
-}
-
 /// Where logs go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogConfig {
@@ -113,69 +106,6 @@ pub struct LogConfig {
     pub dir: Option<PathBuf>,
     /// The form of our own log on standard error.
     pub format: LogFormat,
-}
-
-/// The form of a log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Lines for people.
-    #[default]
-    Text,
-    /// One JSON object per line.
-    Json,
-}
-
-/// A script at a route.
-#[derive(Clone)]
-pub struct EntryConfig {
-    /// Where it was described.
-    pub origin: Origin,
-    /// Which requests it answers.
-    pub route: RoutePattern,
-    /// Where its module is.
-    pub module: ModuleRef,
-    /// What has to happen to the module before it is code.
-    pub preparation: Preparation,
-    /// The exported function to call. Default `_start`.
-    pub entrypoint: String,
-    /// The template of its arguments, if not WAGI's usual ones.
-    pub argv: Option<String>,
-    /// Its variables, without CGI's, each name once.
-    pub environment: Vec<(String, String)>,
-    /// The directories it may use, in the order they were written.
-    pub volumes: Vec<Volume>,
-    /// The hosts it may call. Default: none.
-    pub allowed_hosts: AllowedHosts,
-    /// How many responses of such calls it may hold open; `None` for any number.
-    pub http_max_concurrency: Option<u32>,
-    /// Whether it is shown the client's credentials, if that was said. Components that are asked over HTTP see them
-    /// otherwise, all others do not.
-    pub pass_authorization: Option<bool>,
-    /// What it may use.
-    pub limits: Limits,
-}
-
-/// What has to happen to a module before it is code that runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Preparation {
-    /// It is compiled.
-    #[default]
-    Compile,
-    /// Its initialiser is run, and what it leaves is compiled.
-    Preinitialize,
-    /// Nothing: the file holds ahead-of-time code that the operator trusts.
-    Precompiled,
-}
-
-/// A directory of ours and where a guest sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Volume {
-    /// Its path for the guest.
-    pub guest_path: String,
-    /// Its path for us; a relative one starts from the working directory.
-    pub host_path: PathBuf,
-    /// Whether the guest may only read. Default: no.
-    pub read_only: bool,
 }
 
 impl Config {
@@ -231,26 +161,6 @@ impl Config {
     }
 }
 
-impl EntryConfig {
-    /// An entry that serves `module` at `route`, with every other setting at its default.
-    pub(crate) fn new(origin: Origin, route: RoutePattern, module: ModuleRef) -> Self {
-        Self {
-            origin,
-            route,
-            module,
-            preparation: Preparation::Compile,
-            entrypoint: entry::DEFAULT_ENTRYPOINT.to_owned(),
-            argv: None,
-            environment: Vec::new(),
-            volumes: Vec::new(),
-            allowed_hosts: AllowedHosts::None,
-            http_max_concurrency: None,
-            pass_authorization: None,
-            limits: Limits::default(),
-        }
-    }
-}
-
 /// The bindle with the id `id`.
 fn bindle(
     id: &str,
@@ -277,17 +187,6 @@ fn alone(path: &std::path::Path, environment: Vec<(String, String)>, problems: &
     let module = ModuleRef::File(path.to_owned());
     let entry = EntryConfig::new(Origin::command_line(), RoutePattern::new("/..."), module);
     Manifest { entries: vec![EntryConfig { environment, ..entry }], ..Manifest::default() }
-}
-
-/// Shows what is run where, but not the variables: they are often secrets.
-impl fmt::Debug for EntryConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EntryConfig")
-            .field("route", &self.route)
-            .field("module", &self.module)
-            .field("entrypoint", &self.entrypoint)
-            .finish_non_exhaustive()
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::config::{Hostname, LogFormat, TlsFiles};
+use crate::config::Hostname;
 
 /// Command line and environment variables in plain types.
 #[derive(Clone)]
@@ -140,6 +140,25 @@ pub struct Login {
     pub user: String,
     /// The password, which `Debug` does not show.
     pub password: String,
+}
+
+/// The PEM files for TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate chain.
+    pub cert: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// The form of a log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
 }
 
 impl Options {

@@ -4,10 +4,11 @@
 
 use toml::de::{DeTable, DeValue};
 
-use crate::config::reader::values::{Report, Value, ValueError, array, count, string};
+use crate::config::reader::report::Report;
+use crate::config::reader::values::{Value, ValueError, array, count, string};
 
-use crate::config::allowed_hosts::entry::{AllowedHost, HostError, Hosts, Scheme};
-use crate::config::allowed_hosts::{ALLOW_ALL, AllowedHosts};
+use crate::config::allowed_hosts::host::{AllowedHost, HostError, Hosts, Scheme};
+use crate::config::allowed_hosts::list::{ALLOW_ALL, AllowedHosts};
 
 /// What an entry in the form of a table may say.
 const KEYS: [&str; 3] = ["host", "scheme", "port"];

@@ -12,29 +12,35 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::config::entry::Defaults;
 use crate::config::environment::expansion::expand;
 use crate::config::reader::file;
 use crate::config::reader::file::{must_be_file, relative_paths};
-use crate::config::reader::values::{Report, Value, ValueError, array, string, table};
-use crate::config::{Diagnostic, Place, SourceFile};
+use crate::config::reader::report::Report;
+use crate::config::reader::values::{Value, ValueError, array, string, table};
+use crate::config::{Diagnostic, Place, ServerEnvironment, SourceFile};
 
 /// No secret is longer than this many bytes: chains of certificates fit.
 const LONGEST_SECRET: u64 = 1 << 20;
 
 type Variables = Vec<(String, String)>;
 
-/// The variables of the `[[module]]` that `entry` is.
-pub(in crate::config) fn read(entry: &DeTable<'_>, defaults: &Defaults<'_>, report: &mut Report) -> Variables {
+/// Returns the variables of the `[[module]]` table `entry`. Those in `operator` come from `--env` and `--env-file` and take
+/// precedence.
+pub(in crate::config) fn read(
+    entry: &DeTable<'_>,
+    operator: &[(String, String)],
+    server: &ServerEnvironment,
+    report: &mut Report,
+) -> Variables {
     let mut variables = Vec::new();
     for (value, name) in env_files(entry, report) {
-        if let Some(path) = path(&name, value, defaults, report) {
+        if let Some(path) = path(&name, value, server, report) {
             from_file(Path::new(&path), value, &mut variables, report);
         }
     }
     let environment = named_values(entry, "environment", report);
     for (name, value) in &environment {
-        if let Some(text) = expanded(&format!("environment.{name}"), value, defaults, report) {
+        if let Some(text) = expanded(&format!("environment.{name}"), value, server, report) {
             env_file::set(&mut variables, name, &text);
         }
     }
@@ -44,12 +50,12 @@ pub(in crate::config) fn read(entry: &DeTable<'_>, defaults: &Defaults<'_>, repo
             report.error(value.span(), error.help("remove one of them"));
         }
         let key = format!("secrets.{name}");
-        let file = path(&key, value, defaults, report).and_then(|path| secret(&key, Path::new(&path), value, report));
+        let file = path(&key, value, server, report).and_then(|path| secret(&key, Path::new(&path), value, report));
         if let Some(file) = file {
             env_file::set(&mut variables, name, one_line_end_less(file.text()));
         }
     }
-    for (name, value) in defaults.environment {
+    for (name, value) in operator {
         env_file::set(&mut variables, name, value);
     }
     variables
@@ -78,9 +84,9 @@ fn variable_name(name: &str) -> Result<(), ValueError> {
 }
 
 /// The string `value` with the server's variables in place of their names.
-fn expanded(name: &str, value: &Value<'_>, defaults: &Defaults<'_>, report: &mut Report) -> Option<String> {
+fn expanded(name: &str, value: &Value<'_>, server: &ServerEnvironment, report: &mut Report) -> Option<String> {
     let text = report.accept(value.span(), string(name, value.get_ref()))?;
-    match expand(text, defaults.server) {
+    match expand(text, server) {
         Ok(text) => Some(text),
         Err(unexpanded) => {
             let place = unexpanded.place(report.file().text(), value.span());
@@ -92,8 +98,8 @@ fn expanded(name: &str, value: &Value<'_>, defaults: &Defaults<'_>, report: &mut
 
 /// The file that `value` names. Complaints show the name as it is written: somebody may take a variable with the secret
 /// itself for one with its file.
-fn path(name: &str, value: &Value<'_>, defaults: &Defaults<'_>, report: &mut Report) -> Option<String> {
-    let path = expanded(name, value, defaults, report)?;
+fn path(name: &str, value: &Value<'_>, server: &ServerEnvironment, report: &mut Report) -> Option<String> {
+    let path = expanded(name, value, server, report)?;
     let written = value.get_ref().as_str().unwrap_or_default();
     let error = |error: String| {
         let error = error.replace(&format!("`{path}`"), &format!("`{written}`"));

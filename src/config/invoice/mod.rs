@@ -11,27 +11,28 @@
 //! | `served` | which parcels are scripts, and what are they given? |
 //! | `groups` | which parcels does one require? |
 
+mod bindle;
+mod entries;
 mod groups;
 mod id;
 mod parcel;
-mod served;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use toml::de::DeTable;
 
+pub use crate::config::invoice::bindle::BindleConfig;
+pub use crate::config::invoice::entries::BindleEntry;
 pub use crate::config::invoice::id::{BindleId, BindleIdError};
-pub use crate::config::invoice::parcel::{Parcel, Sha256};
+pub use crate::config::invoice::parcel::Parcel;
 
 use crate::config::invoice::parcel::{Described, spelled};
-use crate::config::manifest::syntax;
 use crate::config::reader::file;
-use crate::config::reader::values::{Report, ValueError, array, boolean, string, table};
-use crate::config::{BindleLocation, Diagnostic, EntryConfig, SourceFile, Volume};
+use crate::config::reader::report::{Report, parse_toml};
+use crate::config::reader::values::{ValueError, array, boolean, string, table};
+use crate::config::{Diagnostic, SourceFile};
 
 /// No invoice is larger than this many bytes: more than ten thousand parcels fit.
 pub const LARGEST_INVOICE: u64 = 4 << 20;
@@ -48,37 +49,6 @@ const KEYS: [&str; 9] = [
     "parcel",
 ];
 
-/// A bindle to serve.
-#[derive(Clone)]
-pub struct BindleConfig {
-    /// Its name and version.
-    pub id: BindleId,
-    /// Where it is.
-    pub location: BindleLocation,
-    /// The variables of all its scripts.
-    pub environment: Vec<(String, String)>,
-    /// Whether unknown keys of its invoice are errors.
-    pub strict: bool,
-}
-
-/// A script of a bindle, which lacks nothing but the paths of its files.
-#[derive(Debug)]
-pub struct BindleEntry {
-    /// Its program.
-    pub module: Parcel,
-    /// The files it may see, in the order of the invoice.
-    pub assets: Vec<Arc<Parcel>>,
-    settings: EntryConfig,
-}
-
-impl BindleEntry {
-    /// The entry whose guests see the directory `view`, if there are files, as `/`.
-    pub fn with_files(self, view: Option<PathBuf>) -> EntryConfig {
-        let root = view.map(|host_path| Volume { guest_path: "/".to_owned(), host_path, read_only: true });
-        EntryConfig { volumes: root.into_iter().collect(), ..self.settings }
-    }
-}
-
 /// Reads the invoice with the name `name`, which is to be that of the bindle asked for. If a problem is an error, the
 /// scripts are what is left without it.
 pub fn read_invoice(name: &str, bytes: Vec<u8>, asked: &BindleConfig) -> (Vec<BindleEntry>, Vec<Diagnostic>) {
@@ -88,10 +58,10 @@ pub fn read_invoice(name: &str, bytes: Vec<u8>, asked: &BindleConfig) -> (Vec<Bi
     };
     let mut report = Report::new(Arc::clone(&file), asked.strict);
     let mut scripts = Vec::new();
-    if let Some(root) = syntax(&file, &mut report) {
+    if let Some(root) = parse_toml(&file, &mut report) {
         check_head(root.get_ref(), asked, &mut report);
         let parcels = parcels(root.get_ref(), &mut report);
-        scripts = served::scripts(&parcels, asked, &mut report);
+        scripts = entries::scripts(&parcels, asked, &mut report);
     }
     (scripts, report.finish())
 }
@@ -137,11 +107,4 @@ fn parcels<'t>(root: &'t DeTable<'_>, report: &mut Report) -> Vec<Described<'t>>
         parcel::read(entry, value.span(), report)
     });
     read.collect()
-}
-
-/// Shows what is served, but not the variables: they are often secrets.
-impl fmt::Debug for BindleConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BindleConfig").field("id", &self.id).field("location", &self.location).finish_non_exhaustive()
-    }
 }

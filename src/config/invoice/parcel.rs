@@ -1,13 +1,12 @@
 //! What does one `[[parcel]]` of an invoice say? Called by the parent, for each of them.
 
-use std::fmt;
 use std::ops::Range;
-use std::str::FromStr;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::config::Place;
-use crate::config::reader::values::{Report, Value, ValueError, array, count, string, table};
+use crate::config::reader::report::Report;
+use crate::config::reader::values::{Value, ValueError, array, count, string, table};
+use crate::config::{Place, Sha256};
 
 const LABEL: [&str; 9] =
     ["sha256", "mediaType", "media_type", "name", "size", "annotations", "feature", "origin", "created"];
@@ -28,43 +27,6 @@ pub struct Parcel {
     pub size: u64,
     /// Where the invoice has its digest.
     pub place: Place,
-}
-
-/// A SHA-256 digest: 64 hexadecimal digits, in lower case.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Sha256(String);
-
-impl Sha256 {
-    /// The digest of these bytes.
-    pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(
-            bytes
-                .iter()
-                .flat_map(|byte| [byte >> 4, byte & 15])
-                .filter_map(|half| char::from_digit(half.into(), 16))
-                .collect(),
-        )
-    }
-
-    /// The digits.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for Sha256 {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let is_digest = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        is_digest.then(|| Self(text.to_ascii_lowercase())).ok_or(())
-    }
-}
-
-impl fmt::Display for Sha256 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 /// All that matters of a `[[parcel]]`.
@@ -247,15 +209,6 @@ mod tests {
             ["", "/", "/a", "//a", "..", "../a", "a/..", "a/../../b", "a//b", "a/", ".", "./a", "c:a", "a/C:/b", "a\\b"]
         {
             assert!(path(name).is_err(), "{name}");
-        }
-    }
-
-    #[test]
-    fn a_digest_has_64_hexadecimal_digits() {
-        let digest: Sha256 = "0123456789ABCDEF".repeat(4).parse().expect("a digest");
-        assert_eq!(digest.as_str(), "0123456789abcdef".repeat(4));
-        for text in ["".to_owned(), "0".repeat(63), "0".repeat(65), "g".repeat(64), "../".repeat(21) + "a"] {
-            assert_eq!(text.parse::<Sha256>(), Err(()), "{text}");
         }
     }
 }

@@ -3,17 +3,19 @@
 //! The file is walked value by value instead of being deserialized, so that every problem in it is found in one go, each
 //! with its place. Called by `Config::load`.
 
+mod module_table;
+
 use std::path::Path;
 use std::sync::Arc;
 
-use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::config::entry;
 use crate::config::environment::redaction;
 use crate::config::limits::AllLimits;
+use crate::config::manifest::module_table::Defaults;
 use crate::config::reader::file;
-use crate::config::reader::values::{Report, Value, ValueError, array, string, table};
+use crate::config::reader::report::{Report, parse_toml};
+use crate::config::reader::values::{Value, ValueError, array, string, table};
 use crate::config::{Diagnostic, EntryConfig, Hostname, ServerEnvironment, SourceFile};
 
 /// No modules.toml is larger than this many bytes: thousands of modules fit.
@@ -57,7 +59,7 @@ pub(super) fn read(path: &Path, options: &ParseOptions<'_>, problems: &mut Vec<D
 pub(super) fn parse(file: &Arc<SourceFile>, options: &ParseOptions<'_>) -> (Manifest, Vec<Diagnostic>) {
     let mut report = Report::new(Arc::clone(file), options.strict);
     let mut manifest = Manifest::default();
-    if let Some(root) = syntax(file, &mut report) {
+    if let Some(root) = parse_toml(file, &mut report) {
         redact(file, root.get_ref(), &report);
         manifest.walk(root.get_ref(), options, &mut report);
     } else {
@@ -76,19 +78,6 @@ fn redact(file: &SourceFile, root: &DeTable<'_>, report: &Report) {
     file.redact(redacted);
 }
 
-/// The tree of the file, unless it is so broken that what follows would be guesswork.
-pub(super) fn syntax<'f>(file: &'f Arc<SourceFile>, report: &mut Report) -> Option<Spanned<DeTable<'f>>> {
-    let (root, errors) = DeTable::parse_recoverable(file.text());
-    let mut is_whole = true;
-    for error in &errors {
-        // A key that stands there twice leaves the rest of the tree as it is.
-        is_whole &= error.message() == "duplicate key";
-        let span = error.span().unwrap_or_default();
-        report.error(span, ValueError::new(format!("not valid TOML: {}", error.message())));
-    }
-    is_whole.then_some(root)
-}
-
 impl Manifest {
     fn walk(&mut self, root: &DeTable<'_>, options: &ParseOptions<'_>, report: &mut Report) {
         report.unknown_keys(root, &KEYS, "at the top level");
@@ -101,10 +90,10 @@ impl Manifest {
             return report.error(0..0, error.help("write `module = []` to serve nothing but `/healthz`"));
         };
         let options =
-            entry::Defaults { limits: &self.limits.module, environment: options.environment, server: options.server };
+            Defaults { limits: &self.limits.module, environment: options.environment, server: options.server };
         self.entries = entries(modules, report)
             .into_iter()
-            .filter_map(|(table, value)| entry::read(table, value.span(), &options, report))
+            .filter_map(|(table, value)| module_table::read(table, value.span(), &options, report))
             .collect();
     }
 }

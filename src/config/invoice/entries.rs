@@ -1,14 +1,34 @@
 //! Which parcels are scripts, and what are they given? Asked by the parent, when all parcels are read.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::config::entry;
-use crate::config::reader::values::{Report, ValueError};
-use crate::config::{AllowedHosts, EntryConfig, Key, ModuleRef, Origin};
+use crate::config::reader::report::Report;
+use crate::config::reader::route;
+use crate::config::reader::values::ValueError;
+use crate::config::{AllowedHosts, EntryConfig, Key, ModuleRef, Origin, Volume};
 
+use crate::config::invoice::bindle::BindleConfig;
 use crate::config::invoice::groups::{Groups, Walks};
 use crate::config::invoice::parcel::{Described, Parcel, Written};
-use crate::config::invoice::{BindleConfig, BindleEntry};
+
+/// A script of a bindle, which lacks nothing but the paths of its files.
+#[derive(Debug)]
+pub struct BindleEntry {
+    /// Its program.
+    pub module: Parcel,
+    /// The files it may see, in the order of the invoice.
+    pub assets: Vec<Arc<Parcel>>,
+    settings: EntryConfig,
+}
+
+impl BindleEntry {
+    /// The entry whose guests see the directory `view`, if there are files, as `/`.
+    pub fn with_files(self, view: Option<PathBuf>) -> EntryConfig {
+        let root = view.map(|host_path| Volume { guest_path: "/".to_owned(), host_path, read_only: true });
+        EntryConfig { volumes: root.into_iter().collect(), ..self.settings }
+    }
+}
 
 /// How often, for all scripts together, a group or a parcel may be looked at to find what they require: ten thousand files
 /// for each of fifty scripts fit, and it takes no second.
@@ -78,7 +98,7 @@ fn settings(described: &Described<'_>, route: &Written<'_>, asked: &BindleConfig
         }
     }
     let text = |written: &Option<Written<'_>>| written.as_ref().map(|(text, _)| (*text).to_owned());
-    let route = entry::route(route.0, route.1.clone(), report);
+    let route = route::pattern(route.0, route.1.clone(), report);
     let module = ModuleRef::Bindle { id: format!("{}#{}", asked.id, described.parcel.name), server: None };
     let defaults = EntryConfig::new(origin, route, module);
     EntryConfig {
