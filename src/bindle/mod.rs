@@ -19,7 +19,7 @@ use std::time::Instant;
 use crate::cache;
 use crate::cache::{ASSETS, INVOICES, VIEWS};
 use crate::config::{
-    BindleConfig, BindleEntry, BindleId, BindleLocation, Diagnostic, EntryConfig, LARGEST_INVOICE, Parcel, Sha256,
+    BindleConfig, BindleEntry, BindleId, BindleLocation, Diagnostic, EntryConfig, MAX_INVOICE_SIZE, Parcel, Sha256,
     read_invoice,
 };
 
@@ -82,7 +82,7 @@ fn fetch_from(
     fetched: &mut FetchedBindle,
 ) -> Result<(), Box<Diagnostic>> {
     let started = Instant::now();
-    let (name, bytes) = source.invoice(&asked.id, LARGEST_INVOICE)?;
+    let (name, bytes) = source.invoice(&asked.id, MAX_INVOICE_SIZE)?;
     let (scripts, problems) = read_invoice(&name, bytes.clone(), asked);
     let is_broken = problems.iter().any(Diagnostic::is_error);
     fetched.problems.extend(problems);
@@ -214,7 +214,7 @@ impl Placed<'_> {
             let Ok(file) = self.file(asset) else { continue };
             if let Err(error) = self.store.show(file, &shown) {
                 let message = format!("cannot show parcel `{}` as `{}`", asset.name, self.store.path(&shown).display());
-                let problem = Diagnostic::warning(message).at(asset.place.clone()).caused_by(&error);
+                let problem = Diagnostic::warning(message).at(asset.digest_location.clone()).caused_by(&error);
                 problems.push(problem.help("scripts do not look there"));
             }
         }
@@ -233,7 +233,7 @@ fn not_placed(parcel: &Parcel, error: &StoreError) -> Diagnostic {
             format!("parcel `{name}` is not what the invoice says")
         }
     };
-    Diagnostic::error(message).at(parcel.place.clone()).caused_by(error)
+    Diagnostic::error(message).at(parcel.digest_location.clone()).caused_by(error)
 }
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Box<Diagnostic> {

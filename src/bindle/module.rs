@@ -10,7 +10,7 @@ use std::time::Instant;
 use toml::{Table, Value};
 
 use crate::cache::INVOICES;
-use crate::config::{BindleId, Diagnostic, EntryConfig, Key, LARGEST_INVOICE, Lock, ModuleRef, Sha256};
+use crate::config::{BindleId, Diagnostic, EntryConfig, Key, Lock, MAX_INVOICE_SIZE, ModuleRef, Sha256};
 
 use crate::bindle::Source as _;
 use crate::bindle::server::{Server, ServerError};
@@ -30,7 +30,7 @@ enum ModuleError {
     NoServer,
     #[error(transparent)]
     Server(#[from] ServerError),
-    #[error("its invoice has more than {LARGEST_INVOICE} bytes")]
+    #[error("its invoice has more than {MAX_INVOICE_SIZE} bytes")]
     Large,
     #[error("its invoice is not TOML in UTF-8")]
     Syntax,
@@ -139,7 +139,7 @@ impl Fetching<'_> {
 
     /// What the server's invoice says.
     fn program(&self, server: &Server, id: &BindleId) -> Result<Program, ModuleError> {
-        let (_, invoice) = server.fetch_invoice(id, LARGEST_INVOICE)?;
+        let (_, invoice) = server.fetch_invoice(id, MAX_INVOICE_SIZE)?;
         let program = Program::first(&invoice, id)?;
         let place = Path::new(INVOICES).join(sha256_hex(id.to_string().as_bytes()));
         self.store.write(&place, &invoice).map_err(ModuleError::Keep)?;
@@ -158,7 +158,7 @@ struct Program {
 impl Program {
     /// The first one of an invoice that is in no group.
     fn first(invoice: &[u8], id: &BindleId) -> Result<Self, ModuleError> {
-        if invoice.len() as u64 > LARGEST_INVOICE {
+        if invoice.len() as u64 > MAX_INVOICE_SIZE {
             return Err(ModuleError::Large);
         }
         let text = std::str::from_utf8(invoice).map_err(|_| ModuleError::Syntax)?;

@@ -15,7 +15,7 @@ use crate::config::Sha256;
 use crate::cache::{ASSETS, CODE, COMPILED, Caches, INVOICES, NOTES, Note, PARTIAL, PARTIAL_CODE, VIEWS};
 
 /// No invoice is larger; of one that is the name is not shown.
-const LARGEST_INVOICE: u64 = 4 << 20;
+const MAX_INVOICE_SIZE: u64 = 4 << 20;
 
 /// How deep a directory of shown files is looked into. Names of files have no more parts.
 const DEEPEST: usize = 64;
@@ -280,7 +280,7 @@ impl Names {
 /// `NAME/VERSION`, as the invoice says.
 fn bindle_id(path: &Path) -> Option<String> {
     let mut text = String::new();
-    File::open(path).ok()?.take(LARGEST_INVOICE).read_to_string(&mut text).ok()?;
+    File::open(path).ok()?.take(MAX_INVOICE_SIZE).read_to_string(&mut text).ok()?;
     let root: toml::Table = text.parse().ok()?;
     let of = |key| root.get("bindle")?.get(key)?.as_str();
     Some(format!("{}/{}", of("name")?, of("version")?))

@@ -63,6 +63,6 @@ pub struct Caches {
 }
 
 /// The usual place for modules in the user's directory for caches of wagi.
-pub fn usual_modules(user_cache: &Path) -> PathBuf {
+pub fn default_module_cache(user_cache: &Path) -> PathBuf {
     user_cache.join("modules")
 }

@@ -1,8 +1,8 @@
-//! Where are compiled modules kept between two starts?
+//! The configuration of the cache for compiled code.
 //!
-//! In the user's directory for caches, unless a file says otherwise. That has the form of wasmtime's own cache configuration,
-//! as `--cache` has always taken it, with the `enabled` key that wasmtime has since dropped. `Config::load` calls this;
-//! `wasm` turns the result into wasmtime's cache.
+//! Code is kept in the user's cache directory, unless a file names another directory. The file has the format of wasmtime's
+//! cache configuration, with the key `enabled`, which wasmtime has removed. `Config::load` reads it, `runtime` configures
+//! wasmtime's cache with the result.
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -11,18 +11,18 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::config::reader::file;
+use crate::config::reader::file::{self, relative_paths_help};
 use crate::config::reader::report::{Report, parse_toml};
 use crate::config::reader::values::{Value, ValueError, boolean, count, string, table};
 use crate::config::{Diagnostic, SourceFile};
 
-/// Looked for in the working directory if `--cache` names no other.
+/// The file in the working directory that is read without `--cache`.
 const DEFAULT_FILE: &str = "cache.toml";
 
-/// No such file is larger than this many bytes.
-const LARGEST_FILE: u64 = 1 << 20;
+/// The largest cache configuration in bytes.
+const MAX_FILE_SIZE: u64 = 1 << 20;
 
-/// zstd has these levels.
+/// The levels of zstd.
 const LEVELS: RangeInclusive<u64> = 0..=21;
 
 const KEYS: [&str; 13] = [
@@ -41,87 +41,88 @@ const KEYS: [&str; 13] = [
     "files-total-size-limit-percent-if-deleting",
 ];
 
-/// A cache of compiled modules. `None` leaves a value to wasmtime.
+/// A cache for compiled code. `None` means the default of wasmtime.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CompilationCache {
-    /// An absolute path, which need not exist yet.
+    /// The absolute path of the directory, which need not exist.
     pub directory: PathBuf,
-    /// Whether the operator asked for it. What nobody asked for is done without where it cannot be had.
-    pub is_asked_for: bool,
-    /// How many events may wait for the thread that looks after the cache.
+    /// Whether the operator configured it. A default cache that cannot be opened is not an error.
+    pub is_explicit: bool,
+    /// The number of events that may wait for the thread that maintains the cache.
     pub worker_event_queue_size: Option<u64>,
-    /// zstd level for new files, 0 to 21.
+    /// The zstd level for new files, 0 to 21.
     pub baseline_compression_level: Option<i32>,
-    /// zstd level for files that are used often, 0 to 21, not below the other.
+    /// The zstd level for files that are used often, 0 to 21, not below the baseline.
     pub optimized_compression_level: Option<i32>,
-    /// After how many uses a file is compressed again.
+    /// The number of uses after which a file is compressed again.
     pub optimized_compression_usage_counter_threshold: Option<u64>,
-    /// Time between two cleanups.
+    /// The time between two cleanups.
     pub cleanup_interval: Option<Duration>,
-    /// How long compressing a file again may take before another process tries.
+    /// The time after which another process may compress a file again.
     pub optimizing_compression_task_timeout: Option<Duration>,
-    /// By how much files may seem to come from the future.
+    /// The accepted age of files in the future.
     pub allowed_clock_drift_for_files_from_future: Option<Duration>,
-    /// From how many files on some are deleted.
+    /// The number of files above which files are deleted.
     pub file_count_soft_limit: Option<u64>,
-    /// From how many bytes on some files are deleted.
+    /// The number of bytes above which files are deleted.
     pub files_total_size_soft_limit: Option<u64>,
-    /// How much of the file count is left then, in percent.
+    /// The percentage of the file count that is left after that.
     pub file_count_limit_percent_if_deleting: Option<u8>,
-    /// How much of the bytes is left then, in percent.
+    /// The percentage of the bytes that is left after that.
     pub files_total_size_limit_percent_if_deleting: Option<u8>,
 }
 
-/// The usual directory for compiled code, in the user's directory for caches of wagi.
-pub fn usual_compiled(user_cache: &Path) -> PathBuf {
+/// Returns the default directory for compiled code, in the user's cache directory of wagi.
+pub fn default_code_cache(user_cache: &Path) -> PathBuf {
     user_cache.join("compiled")
 }
 
-/// What a file says.
+/// The content of a cache configuration.
 #[derive(Debug, PartialEq, Eq)]
 enum CacheFile {
-    /// Nothing is to be kept.
-    Off,
-    /// Without a directory, in the usual one.
-    On(Option<PathBuf>, Box<CompilationCache>),
+    /// `enabled = false`.
+    Disabled,
+    /// The settings. Without a directory, the default directory is used.
+    Enabled { directory: Option<PathBuf>, settings: Box<CompilationCache> },
 }
 
-/// Where compiled code is kept, as the file `named` by the operator says, or else `cache.toml`; without both, in the
-/// `usual` directory, if there is one.
+/// Returns the cache that the `file` of the operator configures, or else `cache.toml`. Without both, returns a cache in the
+/// directory `default`, if there is one.
 pub fn compilation_cache(
-    named: Option<&Path>,
-    usual: Option<&Path>,
+    file: Option<&Path>,
+    default: Option<&Path>,
     strict: bool,
     problems: &mut Vec<Diagnostic>,
 ) -> Option<CompilationCache> {
-    let path = named.unwrap_or(Path::new(DEFAULT_FILE));
+    let path = file.unwrap_or(Path::new(DEFAULT_FILE));
     if !path.exists() {
-        if named.is_some() {
-            let message = format!("cache configuration `{}` does not exist: the defaults hold", path.display());
-            problems.push(Diagnostic::warning(message).help(file::relative_paths()));
+        if file.is_some() {
+            let message = format!("cache configuration `{}` does not exist: the defaults are used", path.display());
+            problems.push(Diagnostic::warning(message).help(relative_paths_help()));
         }
-        return usual.map(|usual| CompilationCache { directory: usual.to_owned(), ..CompilationCache::default() });
+        return default
+            .map(|default| CompilationCache { directory: default.to_owned(), ..CompilationCache::default() });
     }
-    match cache_file(path, strict, problems)? {
-        CacheFile::Off => None,
-        CacheFile::On(directory, cache) => {
-            let directory = directory.or_else(|| usual.map(Path::to_owned));
+    match read_file(path, strict, problems)? {
+        CacheFile::Disabled => None,
+        CacheFile::Enabled { directory, settings } => {
+            let directory = directory.or_else(|| default.map(Path::to_owned));
             if directory.is_none() {
                 let message = format!("`{}` names no directory, and the user has none for caches", path.display());
                 problems.push(Diagnostic::warning(message).help("add `directory` with an absolute path"));
             }
-            directory.map(|directory| CompilationCache { directory, ..*cache })
+            directory.map(|directory| CompilationCache { directory, ..*settings })
         }
     }
 }
 
-fn cache_file(path: &Path, strict: bool, problems: &mut Vec<Diagnostic>) -> Option<CacheFile> {
-    match file::read(path, "cache configuration", LARGEST_FILE, SourceFile::new) {
+fn read_file(path: &Path, strict: bool, problems: &mut Vec<Diagnostic>) -> Option<CacheFile> {
+    match file::read(path, "cache configuration", MAX_FILE_SIZE, SourceFile::new) {
         Ok(file) => {
             let mut report = Report::new(Arc::clone(&file), strict);
-            let said = parse(&file, &mut report);
+            let content = parse(&file, &mut report);
             problems.extend(report.finish());
-            said
+            content
         }
         Err(problem) => {
             problems.push(*problem);
@@ -138,35 +139,35 @@ fn parse(file: &Arc<SourceFile>, report: &mut Report) -> Option<CacheFile> {
         let error = ValueError::new("there is no `[cache]` in this file");
         report.error(0..0, error.help("write a line `[cache]` above the settings"));
     }
-    let settings = report.optional(root, "cache", |value| table("cache", value))?;
-    report.unknown_keys(settings, &KEYS, "in `[cache]`");
-    let (directory, cache) = CompilationCache::of(settings, report);
-    let is_enabled = report.optional(settings, "enabled", |value| boolean("enabled", value)).unwrap_or(true);
-    Some(if is_enabled { CacheFile::On(directory, Box::new(cache)) } else { CacheFile::Off })
+    let table = report.optional(root, "cache", |value| table("cache", value))?;
+    report.unknown_keys(table, &KEYS, "in `[cache]`");
+    let directory = report.optional(table, "directory", |value| directory("directory", value));
+    let settings = Box::new(CompilationCache::from_table(table, report));
+    let is_enabled = report.optional(table, "enabled", |value| boolean("enabled", value)).unwrap_or(true);
+    Some(if is_enabled { CacheFile::Enabled { directory, settings } } else { CacheFile::Disabled })
 }
 
 impl CompilationCache {
-    /// The directory that is named, and the settings.
-    fn of(table: &DeTable<'_>, report: &mut Report) -> (Option<PathBuf>, Self) {
+    /// Reads all settings but the directory.
+    fn from_table(table: &DeTable<'_>, report: &mut Report) -> Self {
         let mut settings = Settings { table, report };
-        let directory = settings.take("directory", directory);
         let cache = Self {
             directory: PathBuf::new(),
-            is_asked_for: true,
-            worker_event_queue_size: settings.take("worker-event-queue-size", amount),
-            baseline_compression_level: settings.take("baseline-compression-level", level),
-            optimized_compression_level: settings.take("optimized-compression-level", level),
+            is_explicit: true,
+            worker_event_queue_size: settings.get("worker-event-queue-size", amount),
+            baseline_compression_level: settings.get("baseline-compression-level", level),
+            optimized_compression_level: settings.get("optimized-compression-level", level),
             optimized_compression_usage_counter_threshold: settings
-                .take("optimized-compression-usage-counter-threshold", amount),
-            cleanup_interval: settings.take("cleanup-interval", period),
-            optimizing_compression_task_timeout: settings.take("optimizing-compression-task-timeout", period),
+                .get("optimized-compression-usage-counter-threshold", amount),
+            cleanup_interval: settings.get("cleanup-interval", period),
+            optimizing_compression_task_timeout: settings.get("optimizing-compression-task-timeout", period),
             allowed_clock_drift_for_files_from_future: settings
-                .take("allowed-clock-drift-for-files-from-future", period),
-            file_count_soft_limit: settings.take("file-count-soft-limit", amount),
-            files_total_size_soft_limit: settings.take("files-total-size-soft-limit", amount),
-            file_count_limit_percent_if_deleting: settings.take("file-count-limit-percent-if-deleting", percent),
+                .get("allowed-clock-drift-for-files-from-future", period),
+            file_count_soft_limit: settings.get("file-count-soft-limit", amount),
+            files_total_size_soft_limit: settings.get("files-total-size-soft-limit", amount),
+            file_count_limit_percent_if_deleting: settings.get("file-count-limit-percent-if-deleting", percent),
             files_total_size_limit_percent_if_deleting: settings
-                .take("files-total-size-limit-percent-if-deleting", percent),
+                .get("files-total-size-limit-percent-if-deleting", percent),
         };
         if let (Some(low), Some(high)) = (cache.baseline_compression_level, cache.optimized_compression_level)
             && high < low
@@ -175,7 +176,7 @@ impl CompilationCache {
             let span = table.get("optimized-compression-level").map(Value::span).unwrap_or_default();
             report.error(span, ValueError::new(message));
         }
-        (directory, cache)
+        cache
     }
 }
 
@@ -185,7 +186,7 @@ struct Settings<'a, 'i> {
 }
 
 impl Settings<'_, '_> {
-    fn take<T>(&mut self, key: &str, parse: impl FnOnce(&str, &DeValue<'_>) -> Result<T, ValueError>) -> Option<T> {
+    fn get<T>(&mut self, key: &str, parse: impl FnOnce(&str, &DeValue<'_>) -> Result<T, ValueError>) -> Option<T> {
         self.report.optional(self.table, key, |value| parse(key, value))
     }
 }
@@ -193,7 +194,7 @@ impl Settings<'_, '_> {
 fn directory(name: &str, value: &DeValue<'_>) -> Result<PathBuf, ValueError> {
     let text = string(name, value)?;
     if text.starts_with('<') {
-        let error = ValueError::new("`directory` still holds the placeholder of the example");
+        let error = ValueError::new("`directory` still contains the placeholder of the example");
         return Err(error.help("write the absolute path of a directory, or remove the line"));
     }
     if !Path::new(text).is_absolute() {
@@ -207,7 +208,7 @@ fn level(name: &str, value: &DeValue<'_>) -> Result<i32, ValueError> {
     count(name, value, LEVELS).map(|level| i32::try_from(level).unwrap_or_default())
 }
 
-/// A number with or without one of wasmtime's unit prefixes.
+/// Parses a number with an optional unit prefix, as wasmtime does.
 fn amount(name: &str, value: &DeValue<'_>) -> Result<u64, ValueError> {
     let DeValue::String(text) = value else { return count(name, value, 0..=u64::MAX) };
     let (number, prefix) = split(text);
@@ -278,7 +279,7 @@ mod tests {
             file-count-limit-percent-if-deleting = \"70%\"\nfiles-total-size-limit-percent-if-deleting = \"7 %\"\n";
         let expected = CompilationCache {
             directory: PathBuf::new(),
-            is_asked_for: true,
+            is_explicit: true,
             worker_event_queue_size: Some(16),
             baseline_compression_level: Some(3),
             optimized_compression_level: Some(20),
@@ -291,15 +292,24 @@ mod tests {
             file_count_limit_percent_if_deleting: Some(70),
             files_total_size_limit_percent_if_deleting: Some(7),
         };
-        assert_eq!(parsed(text), (Some(CacheFile::On(Some("/var/cache/wagi".into()), Box::new(expected))), vec![]));
+        assert_eq!(
+            parsed(text),
+            (
+                Some(CacheFile::Enabled { directory: Some("/var/cache/wagi".into()), settings: Box::new(expected) }),
+                vec![]
+            )
+        );
     }
 
     #[test]
     fn a_cache_can_be_switched_off_and_left_to_its_defaults() {
-        let defaults = CompilationCache { is_asked_for: true, ..CompilationCache::default() };
-        assert_eq!(parsed("[cache]\nenabled = false\ndirectory = '/x'"), (Some(CacheFile::Off), vec![]));
+        let defaults = CompilationCache { is_explicit: true, ..CompilationCache::default() };
+        assert_eq!(parsed("[cache]\nenabled = false\ndirectory = '/x'"), (Some(CacheFile::Disabled), vec![]));
         for text in ["[cache]\nenabled = true", "[cache]"] {
-            assert_eq!(parsed(text), (Some(CacheFile::On(None, Box::new(defaults.clone()))), vec![]));
+            assert_eq!(
+                parsed(text),
+                (Some(CacheFile::Enabled { directory: None, settings: Box::new(defaults.clone()) }), vec![])
+            );
         }
     }
 
@@ -331,13 +341,13 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_is_worth_a_word_only_if_it_was_named() {
+    fn a_missing_file_is_reported_only_if_the_operator_named_it() {
         let (mut problems, usual) = (Vec::new(), Path::new("/home/me/.cache/wagi/compiled"));
         let missing = Some(Path::new("no/such/cache.toml"));
         assert_eq!(compilation_cache(missing, None, false, &mut problems), None);
         assert_eq!(problems.iter().map(Diagnostic::is_error).collect::<Vec<_>>(), [false]);
-        let cache = compilation_cache(None, Some(usual), false, &mut problems).expect("the usual one");
-        assert_eq!((cache.directory.as_path(), cache.is_asked_for, problems.len()), (usual, false, 1));
+        let cache = compilation_cache(None, Some(usual), false, &mut problems).expect("the default");
+        assert_eq!((cache.directory.as_path(), cache.is_explicit, problems.len()), (usual, false, 1));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! How is a problem in the configuration shown to the operator?
 //!
-//! Every file of this folder makes diagnostics instead of failing at the first problem; later stages of start-up make
-//! them too, with a [`Place`] from an [`Origin`](crate::config::Origin). `main` prints them and stops if one is an error.
+//! The readers of this room return diagnostics and do not fail at the first problem. Later stages of a start create them
+//! too, with a [`SourceLocation`] from an [`Origin`](crate::config::Origin). `cli` prints them and ends if one is an error.
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
@@ -10,8 +10,8 @@ use std::sync::{Arc, OnceLock};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-/// Longer pieces of a file are named, not shown: nobody reads them, and drawing them takes time.
-const LONGEST_EXCERPT: usize = 4096;
+/// The longest excerpt of a file in bytes. A longer one is not shown, because rendering it takes time.
+const MAX_EXCERPT: usize = 4096;
 
 /// Whether a problem keeps the server from starting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,42 +22,42 @@ pub enum Severity {
     Warning,
 }
 
-/// The text of a file that was read, and the name it was read by.
+/// The name and the text of a file that was read.
 #[derive(PartialEq, Eq)]
 pub struct SourceFile {
     name: String,
     text: String,
-    shown: bool,
-    /// The pieces of a file that is shown otherwise.
+    is_secret: bool,
+    /// The spans that are never shown.
     redacted: OnceLock<Vec<Range<usize>>>,
 }
 
 impl SourceFile {
-    /// A file whose lines may be shown.
+    /// Creates a file whose lines may be shown.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Self::with(name.into(), text.into(), true)
+        Self::create(name.into(), text.into(), false)
     }
 
-    /// A file of secrets: problems in it are given as line and column only.
+    /// Creates a file of secrets: messages show line and column only.
     pub fn secret(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Self::with(name.into(), text.into(), false)
+        Self::create(name.into(), text.into(), true)
     }
 
-    fn with(name: String, text: String, shown: bool) -> Arc<Self> {
-        Arc::new(Self { name, text, shown, redacted: OnceLock::new() })
+    fn create(name: String, text: String, is_secret: bool) -> Arc<Self> {
+        Arc::new(Self { name, text, is_secret, redacted: OnceLock::new() })
     }
 
-    /// Keeps these bytes from being shown, whichever problem is about their line. Counts the first time only.
-    pub(super) fn redact(&self, pieces: Vec<Range<usize>>) {
-        self.redacted.get_or_init(|| pieces);
+    /// Sets the spans that are never shown. Only the first call has an effect.
+    pub(super) fn redact(&self, spans: Vec<Range<usize>>) {
+        self.redacted.get_or_init(|| spans);
     }
 
-    /// All of the file.
+    /// Returns the text of the file.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Line and column of a byte, both counted from 1, the column in characters.
+    /// Returns line and column of a byte, both counted from 1, the column in characters.
     fn position(&self, offset: usize) -> (usize, usize) {
         let before = self.text.get(..offset).unwrap_or(&self.text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -65,11 +65,10 @@ impl SourceFile {
         (lines + 1, before.get(line_start..).unwrap_or_default().chars().count() + 1)
     }
 
-    /// The piece of the text that begins at `start`, with asterisks for what is redacted: as many as it has bytes, so that
-    /// all else keeps its place.
-    fn visible(&self, start: usize, lines: &str) -> String {
+    /// Returns `lines`, which begin at `start`, with an asterisk for each redacted byte, so that columns do not change.
+    fn redacted_lines(&self, start: usize, lines: &str) -> String {
         let redacted: &[Range<usize>] = self.redacted.get().map_or(&[], Vec::as_slice);
-        // Of a whole file only what is near is of interest, and a file may have thousands of them.
+        // A file may have thousands of redacted spans. Only those within the lines count.
         let near: Vec<_> =
             redacted.iter().filter(|piece| piece.start < start + lines.len() && piece.end > start).collect();
         let mut visible = String::with_capacity(lines.len());
@@ -83,7 +82,7 @@ impl SourceFile {
         visible
     }
 
-    /// The whole lines that `span` touches, and where the first of them begins.
+    /// Returns the whole lines that `span` touches, and the offset of the first.
     fn lines(&self, span: &Range<usize>) -> (usize, &str) {
         let start = self.text.get(..span.start).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
         let rest = self.text.get(span.end..).unwrap_or_default();
@@ -93,22 +92,22 @@ impl SourceFile {
     }
 }
 
-/// The name only: in the text of an environment file there are secrets.
+/// Omits the text, which may contain secrets.
 impl fmt::Debug for SourceFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SourceFile").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
-/// A piece of a file.
+/// A span of bytes in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct SourceLocation {
     file: Arc<SourceFile>,
     span: Range<usize>,
 }
 
-impl Place {
-    /// The bytes `span` of `file`. A span that reaches beyond the text or into a character is put right.
+impl SourceLocation {
+    /// Creates a location. A span that ends outside of the text or within a character is corrected.
     pub fn new(file: &Arc<SourceFile>, span: Range<usize>) -> Self {
         let text = file.text();
         let mut start = span.start.min(text.len());
@@ -131,57 +130,57 @@ impl Place {
     }
 }
 
-/// One problem, as the operator shall read it.
+/// A problem, as shown to the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Whether the server may start all the same.
+    /// Whether the problem keeps the server from starting.
     pub severity: Severity,
-    /// What is wrong: lower case, no full stop, and naming which one.
+    /// The problem: lower case, no full stop, with the name of the faulty item.
     pub message: String,
-    /// The piece of a file to look at, if it is in a file.
-    pub place: Option<Place>,
-    /// What to see at `place`, if the message does not say it.
+    /// The location, if the problem is in a file.
+    pub location: Option<SourceLocation>,
+    /// A text at the location, if the message does not say enough.
     pub label: Option<String>,
-    /// How to cure it.
+    /// What to do about it.
     pub help: Option<String>,
-    /// What led to it, the nearest cause first.
+    /// The causes, the nearest first.
     pub causes: Vec<String>,
 }
 
 impl Diagnostic {
-    /// A problem that keeps the server from starting.
+    /// Creates a problem that keeps the server from starting.
     pub fn error(message: impl Into<String>) -> Self {
         Self::new(Severity::Error, message.into())
     }
 
-    /// A problem that the server starts with.
+    /// Creates a problem that does not keep the server from starting.
     pub fn warning(message: impl Into<String>) -> Self {
         Self::new(Severity::Warning, message.into())
     }
 
     fn new(severity: Severity, message: String) -> Self {
-        Self { severity, message, place: None, label: None, help: None, causes: Vec::new() }
+        Self { severity, message, location: None, label: None, help: None, causes: Vec::new() }
     }
 
-    /// Adds the piece of a file to look at, if there is one.
-    pub fn at(mut self, place: impl Into<Option<Place>>) -> Self {
-        self.place = place.into();
+    /// Sets the location, if there is one.
+    pub fn at(mut self, location: impl Into<Option<SourceLocation>>) -> Self {
+        self.location = location.into();
         self
     }
 
-    /// Adds what to see there.
+    /// Sets the text at the location.
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into());
         self
     }
 
-    /// Adds the cure.
+    /// Sets the help.
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// Adds `error` and all that it stems from.
+    /// Adds `error` and its sources as causes.
     pub fn caused_by(mut self, error: &(dyn Error + 'static)) -> Self {
         let mut next = Some(error);
         while let Some(error) = next {
@@ -191,57 +190,59 @@ impl Diagnostic {
         self
     }
 
-    /// Whether the server must not start.
+    /// Returns whether the problem keeps the server from starting.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
 
-    /// The problem as several lines of text without a line end, with ANSI colours or without.
+    /// Returns the problem as lines of text without a final line end, with or without ANSI colours.
     pub fn render(&self, color: bool) -> String {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let mut report = Group::with_title(level.primary_title(visible(&self.message)));
-        if let Some(place) = &self.place {
-            report = self.point_at(place, report);
+        let mut report = Group::with_title(level.primary_title(escape(&self.message)));
+        if let Some(location) = &self.location {
+            report = self.point_at(location, report);
         }
         for cause in &self.causes {
-            report = report.element(Level::NOTE.with_name("caused by").message(visible(cause)));
+            report = report.element(Level::NOTE.with_name("caused by").message(escape(cause)));
         }
         if let Some(help) = &self.help {
-            report = report.element(Level::HELP.message(visible(help)));
+            report = report.element(Level::HELP.message(escape(help)));
         }
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         renderer.render(&[report])
     }
 
-    fn point_at<'a>(&'a self, place: &'a Place, report: Group<'a>) -> Group<'a> {
-        let file = &place.file;
-        let name = visible(&file.name);
-        let (line, column) = file.position(place.span.start);
-        let (start, lines) = file.lines(&place.span);
-        if !file.shown || lines.len() > LONGEST_EXCERPT {
+    fn point_at<'a>(&'a self, location: &'a SourceLocation, report: Group<'a>) -> Group<'a> {
+        let file = &location.file;
+        let name = escape(&file.name);
+        let (line, column) = file.position(location.span.start);
+        let (start, lines) = file.lines(&location.span);
+        if file.is_secret || lines.len() > MAX_EXCERPT {
             return report.element(Origin::path(name).line(line).char_column(column));
         }
-        // The carriage return of a line end is not among the lines, but a span may begin or end behind it.
-        let [from, to] = [place.span.start, place.span.end].map(|at| at.saturating_sub(start).min(lines.len()));
-        let annotation = AnnotationKind::Primary.span(from..to).label(self.label.as_deref().map(visible));
-        report.element(Snippet::source(file.visible(start, lines)).path(name).line_start(line).annotation(annotation))
+        // The lines have no carriage return at their end, but a span may begin or end behind it.
+        let [from, to] = [location.span.start, location.span.end].map(|at| at.saturating_sub(start).min(lines.len()));
+        let annotation = AnnotationKind::Primary.span(from..to).label(self.label.as_deref().map(escape));
+        report.element(
+            Snippet::source(file.redacted_lines(start, lines)).path(name).line_start(line).annotation(annotation),
+        )
     }
 }
 
-/// `text` with its control characters spelled out, so that a file's contents cannot drive a terminal.
-fn visible(text: &str) -> String {
-    let mut visible = String::with_capacity(text.len());
+/// Escapes control characters, so that the contents of a file cannot control the terminal.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() {
-            let _ = write!(visible, "{}", character.escape_default());
+            let _ = write!(escaped, "{}", character.escape_default());
         } else {
-            visible.push(character);
+            escaped.push(character);
         }
     }
-    visible
+    escaped
 }
 
 #[cfg(test)]
@@ -250,15 +251,15 @@ mod tests {
 
     fn plain(text: &str, span: Range<usize>) -> String {
         let file = SourceFile::new("modules.toml", text);
-        Diagnostic::error("no").at(Place::new(&file, span)).label("here").help("do").render(false)
+        Diagnostic::error("no").at(SourceLocation::new(&file, span)).label("here").help("do").render(false)
     }
 
     #[test]
-    fn a_problem_is_shown_with_its_place_causes_and_cure() {
+    fn a_problem_is_shown_with_its_location_causes_and_help() {
         let file = SourceFile::new("a/modules.toml", "[[module]]\r\nroute = 3\r\nmodule = 'x'\r\n");
         let cause = std::io::Error::other("disk on fire");
         let problem = Diagnostic::warning("`route` must be a string")
-            .at(Place::new(&file, 20..21))
+            .at(SourceLocation::new(&file, 20..21))
             .label("this is an integer")
             .caused_by(&cause)
             .help("write `\"3\"`");
@@ -276,7 +277,7 @@ warning: `route` must be a string
     }
 
     #[test]
-    fn a_problem_outside_of_files_is_shown_without_a_place() {
+    fn a_problem_outside_of_files_is_shown_without_a_location() {
         assert_eq!(Diagnostic::error("no").render(false), "error: no");
         assert_eq!(Diagnostic::error("no").help("do").render(false), "error: no\n |\n = help: do");
     }
@@ -319,19 +320,19 @@ warning: `route` must be a string
     #[test]
     fn lines_of_secrets_and_endless_lines_are_not_shown() {
         let secrets = SourceFile::secret(".env", "A=1\nPASSWORD hunter2\n");
-        let shown = Diagnostic::warning("no").at(Place::new(&secrets, 4..20)).help("do").render(false);
+        let shown = Diagnostic::warning("no").at(SourceLocation::new(&secrets, 4..20)).help("do").render(false);
         assert_eq!(shown, "warning: no\n--> .env:2:1\n = help: do");
-        let shown = plain(&"a".repeat(LONGEST_EXCERPT + 1), 3..4);
+        let shown = plain(&"a".repeat(MAX_EXCERPT + 1), 3..4);
         assert!(shown.contains("modules.toml:1:4") && shown.len() < 100, "{shown}");
     }
 
     #[test]
-    fn concealed_pieces_are_asterisks_and_nothing_moves() {
+    fn redacted_spans_are_asterisks_and_columns_do_not_change() {
         let file = SourceFile::new("m.toml", "A = 'sécret', B = 3\nC = 's'");
         file.redact(vec![4..13, 26..29]);
-        let shown = Diagnostic::error("no").at(Place::new(&file, 15..16)).label("here").render(false);
+        let shown = Diagnostic::error("no").at(SourceLocation::new(&file, 15..16)).label("here").render(false);
         assert!(shown.contains("1 | A = *********, B = 3\n  |                ^ here"), "{shown}");
-        assert!(!format!("{:?}", Place::new(&file, 0..1)).contains("cret"));
+        assert!(!format!("{:?}", SourceLocation::new(&file, 0..1)).contains("cret"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! One entry: a module or component at a route, and what it is given.
+//! One entry of the configuration: a module or component at a route, with its grants and limits.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,64 +6,63 @@ use std::path::PathBuf;
 use crate::config::{AllowedHosts, Limits, ModuleRef, Origin};
 use crate::route::RoutePattern;
 
-/// The function that is called if `entrypoint` names no other.
+/// The entry point if `entrypoint` is missing.
 const DEFAULT_ENTRYPOINT: &str = "_start";
 
-/// A script at a route.
+/// A module or component at a route, with its grants and limits.
 #[derive(Clone)]
 pub struct EntryConfig {
-    /// Where it was described.
+    /// Where it is configured.
     pub origin: Origin,
-    /// Which requests it answers.
+    /// The paths that it serves.
     pub route: RoutePattern,
-    /// Where its module is.
+    /// Where to get the module.
     pub module: ModuleRef,
-    /// What has to happen to the module before it is code.
+    /// How the module becomes machine code.
     pub preparation: Preparation,
-    /// The exported function to call. Default `_start`.
+    /// The entry point: the exported function to call. Default `_start`.
     pub entrypoint: String,
-    /// The template of its arguments, if not WAGI's usual ones.
+    /// The template of the guest's arguments. Default: those of WAGI.
     pub argv: Option<String>,
-    /// Its variables, without CGI's, each name once.
+    /// The guest's environment variables without those of CGI, each name once.
     pub environment: Vec<(String, String)>,
-    /// The directories it may use, in the order they were written.
+    /// The directories that the guest may use, in the order of the file.
     pub volumes: Vec<Volume>,
-    /// The hosts it may call. Default: none.
+    /// The hosts that the guest may call. Default: none.
     pub allowed_hosts: AllowedHosts,
-    /// How many responses of such calls it may hold open; `None` for any number.
+    /// The largest number of open responses to such calls; `None` for no limit.
     pub http_max_concurrency: Option<u32>,
-    /// Whether it is shown the client's credentials, if that was said. Components that are asked over HTTP see them
-    /// otherwise, all others do not.
+    /// Whether the guest sees the client's credentials. Default: only HTTP components see them.
     pub pass_authorization: Option<bool>,
-    /// What it may use.
+    /// The limits of the guest.
     pub limits: Limits,
 }
 
-/// What has to happen to a module before it is code that runs.
+/// How a module becomes machine code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Preparation {
-    /// It is compiled.
+    /// Compile it.
     #[default]
     Compile,
-    /// Its initialiser is run, and what it leaves is compiled.
+    /// Run its initialiser, take a snapshot, and compile the snapshot.
     Preinitialize,
-    /// Nothing: the file holds ahead-of-time code that the operator trusts.
+    /// Load the file as it is: ahead-of-time code that the operator trusts.
     Precompiled,
 }
 
-/// A directory of ours and where a guest sees it.
+/// A directory of the host that a guest may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Volume {
-    /// Its path for the guest.
+    /// The path in the guest.
     pub guest_path: String,
-    /// Its path for us; a relative one starts from the working directory.
+    /// The path on the host. A relative path starts from the working directory.
     pub host_path: PathBuf,
-    /// Whether the guest may only read. Default: no.
+    /// Whether the guest may only read it. Default: no.
     pub read_only: bool,
 }
 
 impl EntryConfig {
-    /// An entry that serves `module` at `route`, with every other setting at its default.
+    /// Creates an entry that serves `module` at `route`, with defaults for all other settings.
     pub(crate) fn new(origin: Origin, route: RoutePattern, module: ModuleRef) -> Self {
         Self {
             origin,
@@ -82,7 +81,7 @@ impl EntryConfig {
     }
 }
 
-/// Shows what is run where, but not the variables: they are often secrets.
+/// Omits the variables, because they often hold secrets.
 impl fmt::Debug for EntryConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EntryConfig")

@@ -1,7 +1,6 @@
-//! By which name does the server know itself?
+//! Which name and port does the server have?
 //!
-//! Parsed from `--hostname` by `args` and from `default_host` by `manifest`; scripts see it when a request does not say
-//! whom it is for.
+//! `cli::args` parses it from `--hostname`, `manifest` from `default_host`. Guests see it if a request has no Host field.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,11 +8,11 @@ use std::str::FromStr;
 /// The server's own name and port. The default is `localhost:3000`, not explicit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hostname {
-    /// The name, as it was written; an IPv6 address has its brackets. `None` if only a port was given, or nothing.
+    /// The name as written; an IPv6 address has its brackets. `None` if only a port was given, or nothing.
     pub name: Option<String>,
     /// The port, if one was given.
     pub port: Option<u16>,
-    /// Whether the operator chose it.
+    /// Whether the operator set it.
     pub explicit: bool,
 }
 
@@ -23,7 +22,7 @@ impl Default for Hostname {
     }
 }
 
-/// Why a text is not a name with or without a port.
+/// Why a text is not a host name with an optional port.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HostnameError {
     /// What follows the colon is not a port.
@@ -31,14 +30,14 @@ pub enum HostnameError {
     Port {
         /// The whole text.
         text: String,
-        /// What stands where the port should.
+        /// The text in place of the port.
         port: String,
     },
-    /// An IPv6 address that cannot be told from a name with a port.
+    /// An IPv6 address without brackets, which could also be a name with a port.
     #[error("an IPv6 address needs brackets: write `[{0}]`")]
     Brackets(String),
-    /// A character that no host has.
-    #[error("`{text}` is not a host name: it holds {character:?}; write `example.com` or `example.com:3000`")]
+    /// A character that host names cannot contain.
+    #[error("`{text}` is not a host name: it contains {character:?}; write `example.com` or `example.com:3000`")]
     Character {
         /// The whole text.
         text: String,
@@ -51,7 +50,7 @@ impl FromStr for Hostname {
     type Err = HostnameError;
 
     fn from_str(text: &str) -> Result<Self, HostnameError> {
-        // A URL would be taken for a name and a strange port.
+        // Otherwise a URL would be split into a name and an invalid port.
         if text.contains('/') {
             return Err(HostnameError::Character { text: text.to_owned(), character: '/' });
         }
@@ -131,12 +130,12 @@ mod tests {
             ("example.com:+80", "`+80` in"),
             ("example.com:http", "`http` in"),
             ("[::1]:x", "`x` in"),
-            ("[::1]x", "holds ']'"),
+            ("[::1]x", "contains ']'"),
             ("::1", "write `[::1]`"),
-            ("http://example.com", "holds '/'"),
-            ("example.com/", "holds '/'"),
-            ("me@example.com", "holds '@'"),
-            ("a b", "holds ' '"),
+            ("http://example.com", "contains '/'"),
+            ("example.com/", "contains '/'"),
+            ("me@example.com", "contains '@'"),
+            ("a b", "contains ' '"),
         ] {
             let error = text.parse::<Hostname>().expect_err(text);
             assert!(error.to_string().contains(message), "{text}: {error}");

@@ -1,7 +1,7 @@
-//! How much may a guest, all guests together and a connection use?
+//! The limits of a guest, of all guests together, and of connections.
 //!
-//! Every limit, its default and its bounds stand in this file. `manifest` fills them from `[limits]`, `entry` those of one
-//! module from its own `limits`; `wasm`, `gateway` and `server` obey them.
+//! Every limit is in this file, with its default and its bounds. `manifest` sets them from `[limits]` and from the `limits`
+//! of a `[[module]]`. `runtime`, `gateway` and `server` apply them.
 
 use std::time::Duration;
 
@@ -15,69 +15,69 @@ const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
-/// The most bytes a module may be allowed to have.
-pub const LARGEST_MODULE: u64 = GIB;
+/// The largest value of `module_size`, in bytes.
+pub const MAX_MODULE_SIZE: u64 = GIB;
 
-/// What one guest may use, and how many of one module may run.
+/// The limits of one guest, and how many runs of one entry may be under way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Time from the start of a guest until the head of its response is complete. Default 30 s.
+    /// Time from the start of a run until the head of its response is complete. Default 30 s.
     pub time_to_head: Duration,
-    /// Longest silence of a guest after the head. Default 30 s.
+    /// Longest time without output of the guest after the head. Default 30 s.
     pub time_between_outputs: Duration,
-    /// Time a guest may compute, waiting not counted. Default 10 s.
+    /// Time that a guest may compute. Waiting does not count. Default 10 s.
     pub cpu_time: Duration,
-    /// Bytes of all linear memories of a guest together, 64 KiB to 4 GiB. Default 128 MiB.
+    /// Bytes of all linear memories of a guest, 64 KiB to 4 GiB. Default 128 MiB.
     pub memory: usize,
-    /// Elements of all tables of a guest together. Default 20 000.
+    /// Elements of all tables of a guest. Default 20 000.
     pub table_elements: usize,
     /// Bytes of a request body; `u64::MAX` for no limit. Default 10 MiB.
     pub request_body: u64,
-    /// Bytes of the header block a guest prints, 256 B to 16 MiB. Default 64 KiB.
+    /// Bytes of the head that a guest writes, 256 B to 16 MiB. Default 64 KiB.
     pub response_head: usize,
-    /// Bytes a guest may print; `None`, the default, for no limit.
+    /// Bytes of a response body; `None`, the default, for no limit.
     pub response_body: Option<u64>,
-    /// Bytes of a guest's standard error that are kept for one request, 1 KiB to 1 GiB. Default 64 KiB.
+    /// Bytes of standard error that are kept for one request, 1 KiB to 1 GiB. Default 64 KiB.
     pub stderr: usize,
-    /// Guests of one module that run at once. Default 64.
+    /// Runs of one entry at the same time. Default 64.
     pub concurrency: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            // Proxies in front of us commonly give up after 60 s; a guest should be told first.
+            // Proxies in front of the server commonly give up after 60 s. The guest should reach its limit before that.
             time_to_head: Duration::from_secs(30),
-            // Event streams commonly send a sign of life every 15 s.
+            // Event streams commonly send a keep-alive message every 15 s.
             time_between_outputs: Duration::from_secs(30),
-            // Long enough for an interpreter that starts up slowly on a slow machine.
+            // Enough for an interpreter that starts slowly on a slow machine.
             cpu_time: Duration::from_secs(10),
             // Fits language runtimes such as Python; 256 of them still fit a 32 GiB machine.
             memory: 128 << 20,
-            // Large programs in Go or C++ have some thousand functions to call by pointer.
+            // Large programs in Go or C++ call some thousand functions by pointer.
             table_elements: 20_000,
-            // A photograph passes, a film does not.
+            // Enough for a photograph, but not for a film.
             request_body: 10 * MIB,
-            // Eight times what common clients accept.
+            // Eight times as much as common clients accept.
             response_head: 64 << 10,
             // The body is streamed, so its length costs no memory.
             response_body: None,
-            // A long stack trace, but no disk full of them.
+            // Enough for a long stack trace, without filling the disk.
             stderr: 64 << 10,
-            // A quarter of all places: one slow module cannot take them all.
+            // A quarter of all permits: one slow module cannot take them all.
             concurrency: 64,
         }
     }
 }
 
-/// What all guests together may use.
+/// The limits of all guests together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GatewayLimits {
-    /// Guests that run at once. Default 256.
+    /// Runs at the same time. Default 256.
     pub total_concurrency: usize,
-    /// Requests that may wait for a place; 0 turns them away at once. Default 256.
+    /// Requests that may wait for a permit; with 0 no request waits. Default 256.
     pub queue: usize,
-    /// How long they may wait. Default 1 s.
+    /// Longest time that a request waits. Default 1 s.
     pub queue_wait: Duration,
     /// Bytes of stack for the calls of a guest, 64 KiB to 1 MiB. Default 512 KiB.
     pub wasm_stack: usize,
@@ -88,63 +88,63 @@ pub struct GatewayLimits {
 impl Default for GatewayLimits {
     fn default() -> Self {
         Self {
-            // The places are reserved at start-up, as address space; beyond this it gets scarce.
+            // Their address space is reserved at start-up, and for more instances it gets scarce.
             total_concurrency: 256,
-            // As many as run: each waits for about one guest to finish.
+            // As many as run: each waits for about one run to end.
             queue: 256,
-            // Who waited longer would rather be told to come back.
+            // After a longer wait a client is served better by a 503 with Retry-After.
             queue_wait: Duration::from_secs(1),
-            // What wasmtime gives, and what toolchains expect.
+            // The default of wasmtime, which toolchains expect.
             wasm_stack: 512 << 10,
-            // Interpreters with their libraries inside come to about 30 MiB.
+            // Interpreters with built-in libraries have about 30 MiB.
             module_size: 64 * MIB,
         }
     }
 }
 
-/// What connections may use.
+/// The limits of connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionLimits {
     /// Open connections. Default 10 000.
     pub connections: usize,
     /// Open connections from one address; `usize::MAX` for no limit. Default 512.
     pub connections_per_address: usize,
-    /// Bytes of a request's line and header fields, 1 KiB to 1 MiB. Default 32 KiB.
+    /// Bytes of a request head, 1 KiB to 1 MiB. Default 32 KiB.
     pub header_block: usize,
-    /// Time until the header fields are complete. Default 10 s.
+    /// Time until a request head is complete. Default 10 s.
     pub header_timeout: Duration,
     /// Longest time without a byte of the request body. Default 15 s.
     pub body_timeout: Duration,
-    /// Longest time in which the client takes no byte of the answer. Default 30 s.
+    /// Longest time in which the client accepts no byte of the response. Default 30 s.
     pub send_timeout: Duration,
     /// Longest time between two requests. Default 60 s.
     pub keep_alive: Duration,
     /// Time until the TLS handshake is complete. Default 10 s.
     pub tls_handshake: Duration,
-    /// Time that open requests get when the server is stopped. Default 30 s.
+    /// Time for requests under way when the server stops. Default 30 s.
     pub shutdown_grace: Duration,
 }
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
-            // Some 40 KiB each: about 400 MiB at worst.
+            // About 40 KiB each: 400 MiB in the worst case.
             connections: 10_000,
-            // One client cannot take a tenth of them, yet an office behind one address is served.
+            // One client cannot take a tenth of all connections, but an office behind one address is served.
             connections_per_address: 512,
-            // Large cookies pass; nginx takes as much.
+            // Enough for large cookies, and the same as in nginx.
             header_block: 32 << 10,
-            // A client that needs longer for a few KiB keeps a place from others on purpose.
+            // A client that needs longer for a few KiB holds its connection on purpose.
             header_timeout: Duration::from_secs(10),
-            // Bridges a short gap in a mobile network.
+            // Enough for a short gap in a mobile network.
             body_timeout: Duration::from_secs(15),
-            // A guest is kept waiting meanwhile, so not longer than one may be silent.
+            // The guest waits meanwhile, so not longer than `time_between_outputs`.
             send_timeout: Duration::from_secs(30),
-            // As long as common proxies keep theirs.
+            // As long as common proxies keep connections open.
             keep_alive: Duration::from_secs(60),
-            // Two round trips and a signature, even over a satellite.
+            // Enough for two round trips over a satellite and a signature.
             tls_handshake: Duration::from_secs(10),
-            // What process supervisors wait before they kill.
+            // As long as common process supervisors wait before they kill.
             shutdown_grace: Duration::from_secs(30),
         }
     }
@@ -164,25 +164,25 @@ impl Limits {
         "concurrency",
     ];
 
-    /// Sets the limit called `key`; says `false` if there is none.
+    /// Sets the limit `key`. Returns `false` if there is no such limit.
     fn set(&mut self, key: &str, value: &DeValue<'_>) -> Result<bool, ValueError> {
         match key {
             "time_to_head" => self.time_to_head = duration(key, value)?,
             "time_between_outputs" => self.time_between_outputs = duration(key, value)?,
             "cpu_time" => self.cpu_time = duration(key, value)?,
-            "memory" => self.memory = fitting(size(key, value, 64 * KIB..=4 * GIB)?),
-            "table_elements" => self.table_elements = fitting(count(key, value, 0..=10_000_000)?),
+            "memory" => self.memory = to_usize(size(key, value, 64 * KIB..=4 * GIB)?),
+            "table_elements" => self.table_elements = to_usize(count(key, value, 0..=10_000_000)?),
             "request_body" => self.request_body = size_or_unlimited(key, value, 1..=u64::MAX)?.unwrap_or(u64::MAX),
-            "response_head" => self.response_head = fitting(size(key, value, 256..=16 * MIB)?),
+            "response_head" => self.response_head = to_usize(size(key, value, 256..=16 * MIB)?),
             "response_body" => self.response_body = size_or_unlimited(key, value, 1..=u64::MAX)?,
-            "stderr" => self.stderr = fitting(size(key, value, KIB..=GIB)?),
-            "concurrency" => self.concurrency = fitting(count(key, value, 1..=100_000)?),
+            "stderr" => self.stderr = to_usize(size(key, value, KIB..=GIB)?),
+            "concurrency" => self.concurrency = to_usize(count(key, value, 1..=100_000)?),
             _ => return Ok(false),
         }
         Ok(true)
     }
 
-    /// Overrides these limits by those of one module's table.
+    /// Sets the limits in the table `limits` of one `[[module]]`.
     pub(super) fn read(&mut self, table: &DeTable<'_>, report: &mut Report) {
         for (key, value) in table {
             let name: &str = key.get_ref();
@@ -205,11 +205,11 @@ impl GatewayLimits {
 
     fn set(&mut self, key: &str, value: &DeValue<'_>) -> Result<bool, ValueError> {
         match key {
-            "total_concurrency" => self.total_concurrency = fitting(count(key, value, 1..=100_000)?),
-            "queue" => self.queue = fitting(count(key, value, 0..=1_000_000)?),
+            "total_concurrency" => self.total_concurrency = to_usize(count(key, value, 1..=100_000)?),
+            "queue" => self.queue = to_usize(count(key, value, 0..=1_000_000)?),
             "queue_wait" => self.queue_wait = duration(key, value)?,
-            "wasm_stack" => self.wasm_stack = fitting(size(key, value, 64 * KIB..=MIB)?),
-            "module_size" => self.module_size = size(key, value, KIB..=LARGEST_MODULE)?,
+            "wasm_stack" => self.wasm_stack = to_usize(size(key, value, 64 * KIB..=MIB)?),
+            "module_size" => self.module_size = size(key, value, KIB..=MAX_MODULE_SIZE)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -231,11 +231,11 @@ impl ConnectionLimits {
 
     fn set(&mut self, key: &str, value: &DeValue<'_>) -> Result<bool, ValueError> {
         match key {
-            "connections" => self.connections = fitting(count(key, value, 1..=10_000_000)?),
-            // Behind a proxy all connections come from one address.
+            "connections" => self.connections = to_usize(count(key, value, 1..=10_000_000)?),
+            // Behind a proxy all connections have the same address.
             "connections_per_address" if values::is_unlimited(value) => self.connections_per_address = usize::MAX,
-            "connections_per_address" => self.connections_per_address = fitting(count(key, value, 1..=10_000_000)?),
-            "header_block" => self.header_block = fitting(size(key, value, KIB..=MIB)?),
+            "connections_per_address" => self.connections_per_address = to_usize(count(key, value, 1..=10_000_000)?),
+            "header_block" => self.header_block = to_usize(size(key, value, KIB..=MIB)?),
             "header_timeout" => self.header_timeout = duration(key, value)?,
             "body_timeout" => self.body_timeout = duration(key, value)?,
             "send_timeout" => self.send_timeout = duration(key, value)?,
@@ -248,16 +248,17 @@ impl ConnectionLimits {
     }
 }
 
-/// All limits of the top level: those of modules that have none of their own, and the server's.
+/// The limits of the table `[limits]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct AllLimits {
+    /// The limits of entries that set none.
     pub module: Limits,
     pub gateway: GatewayLimits,
     pub connection: ConnectionLimits,
 }
 
 impl AllLimits {
-    /// Overrides these limits by those of the `[limits]` table at the top level.
+    /// Sets the limits in the table `[limits]`.
     pub fn read(&mut self, table: &DeTable<'_>, report: &mut Report) {
         for (key, value) in table {
             if report.accept(value.span(), self.set(key.get_ref(), value)) == Some(false) {
@@ -273,8 +274,8 @@ impl AllLimits {
     }
 }
 
-/// A number that was kept small enough for any machine of 64 bits; elsewhere the largest there is.
-fn fitting(number: u64) -> usize {
+/// Converts a number. Its bounds fit 64-bit machines; elsewhere a larger number becomes the maximum.
+fn to_usize(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 

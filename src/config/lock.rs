@@ -1,7 +1,7 @@
-//! What did references stand for when somebody last looked?
+//! The lock file: which module did each reference resolve to?
 //!
-//! `wagi lock` writes it down in a file beside the modules.toml: for each module the digest of its bytes, and for an artifact
-//! of a registry that of its manifest. `Config::load` reads the file, `fetch` obeys it.
+//! `wagi lock` writes the file beside the modules.toml. It has the digest of each module, and for an artifact of a registry
+//! the digest of its manifest. `Config::load` reads the file, `fetch` serves only what it lists.
 
 use std::collections::HashSet;
 use std::fmt::{self, Write as _};
@@ -13,13 +13,13 @@ use toml::de::DeTable;
 use crate::config::reader::file;
 use crate::config::reader::report::{Report, parse_toml};
 use crate::config::reader::values::{Value, ValueError, array, count, string, table};
-use crate::config::{Diagnostic, LockFile, Options, Place, Sha256, Source, SourceFile};
+use crate::config::{Diagnostic, LockPolicy, Options, Sha256, Source, SourceFile, SourceLocation};
 
 /// The name of the file.
 pub const LOCK_FILE: &str = "wagi.lock";
 
-/// No such file is larger than this many bytes: thousands of modules fit.
-const LARGEST_FILE: u64 = 4 << 20;
+/// The largest lock file in bytes: thousands of modules fit.
+const MAX_FILE_SIZE: u64 = 4 << 20;
 
 const VERSION: u64 = 1;
 
@@ -28,21 +28,21 @@ const HEAD: &str = "\
 # Written by `wagi lock`; keep it under version control.
 ";
 
-/// What references stood for.
+/// The content of a lock file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lock {
-    /// Where it was read.
+    /// The path of the lock file.
     pub path: PathBuf,
-    /// The modules.toml it stands beside.
+    /// The path of the modules.toml beside it.
     pub manifest: PathBuf,
-    /// One for each reference.
+    /// One module for each reference.
     pub modules: Vec<LockedModule>,
 }
 
-/// What one reference stood for.
+/// What one reference resolved to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockedModule {
-    /// As a modules.toml names it.
+    /// The reference as in the modules.toml.
     pub reference: String,
     /// The bindle server, for a `bindle:` module.
     pub server: Option<String>,
@@ -50,41 +50,41 @@ pub struct LockedModule {
     pub manifest: Option<Sha256>,
     /// The digest of the module.
     pub module: Sha256,
-    /// How many bytes it has.
+    /// The length of the module in bytes.
     pub size: u64,
-    /// Where all that is written.
-    pub place: Option<Place>,
+    /// The location of the entry in the lock file.
+    pub location: Option<SourceLocation>,
 }
 
 impl LockedModule {
-    /// By what it is found.
+    /// Returns reference and server, which identify the module.
     pub fn key(&self) -> (&str, Option<&str>) {
         (&self.reference, self.server.as_deref())
     }
 }
 
 impl Lock {
-    /// What is written of a reference.
+    /// Returns the module with the key `key`.
     pub fn find(&self, key: (&str, Option<&str>)) -> Option<&LockedModule> {
         self.modules.iter().find(|module| module.key() == key)
     }
 }
 
-/// The lock file beside the modules.toml that `options` name, if it is there and counts.
+/// Reads the lock file beside the modules.toml of `options`. Returns `None` if there is none or it is to be ignored.
 pub(super) fn load(options: &Options, problems: &mut Vec<Diagnostic>) -> Option<Lock> {
     let Source::Manifest(manifest) = &options.source else { return None };
     let path = manifest.with_file_name(LOCK_FILE);
-    if options.lock == LockFile::Ignored {
+    if options.lock == LockPolicy::Ignore {
         return None;
     }
     if !path.exists() {
-        if options.lock == LockFile::Required {
+        if options.lock == LockPolicy::Require {
             let message = format!("there is no lock file `{}`", path.display());
-            problems.push(Diagnostic::error(message).help(cure(manifest)));
+            problems.push(Diagnostic::error(message).help(write_help(manifest)));
         }
         return None;
     }
-    match file::read(&path, "lock file", LARGEST_FILE, SourceFile::new) {
+    match file::read(&path, "lock file", MAX_FILE_SIZE, SourceFile::new) {
         Ok(file) => {
             let mut report = Report::new(Arc::clone(&file), options.strict);
             let modules = parse(&file, &mut report);
@@ -99,8 +99,8 @@ pub(super) fn load(options: &Options, problems: &mut Vec<Diagnostic>) -> Option<
     }
 }
 
-/// How a lock file comes about.
-fn cure(manifest: &Path) -> String {
+/// Returns the help for a missing lock file.
+fn write_help(manifest: &Path) -> String {
     format!("write it with `wagi lock -c {}`", manifest.display())
 }
 
@@ -118,10 +118,10 @@ fn parse(file: &Arc<SourceFile>, report: &mut Report) -> Vec<LockedModule> {
             report.accept(value.span(), version.map_err(|error| error.help(help)));
         }
     }
-    let written = report.optional(root, "module", |value| array("module", "an array of tables", value));
+    let values = report.optional(root, "module", |value| array("module", "an array of tables", value));
     let mut seen = HashSet::new();
     let mut modules = Vec::new();
-    for value in written.into_iter().flatten() {
+    for value in values.into_iter().flatten() {
         let Some(module) = module(value, report) else { continue };
         if !seen.insert((module.reference.clone(), module.server.clone())) {
             let error = ValueError::new(format!("`{}` is there twice", module.reference));
@@ -143,13 +143,13 @@ fn module(value: &Value<'_>, report: &mut Report) -> Option<LockedModule> {
     let (reference, server) = (text("reference", report), text("server", report));
     let size = report.optional(entry, "size", |value| count("size", value, 0..=u64::MAX));
     let (manifest, module) = (digest(entry, "manifest", report), digest(entry, "module", report));
-    // Without it the registry would have to be asked what the reference stands for now.
+    // Without the digest the registry would have to be asked what the reference resolves to now.
     if reference.as_ref().is_some_and(|reference| reference.starts_with("oci:")) && !entry.contains_key("manifest") {
-        let error = ValueError::new("`manifest` is missing in `[[module]]`, which is of a registry");
+        let error = ValueError::new("`manifest` is missing in `[[module]]`, which is from a registry");
         report.error(value.span(), error.help("write the file again with `wagi lock`"));
     }
-    let place = Some(Place::new(report.file(), value.span()));
-    Some(LockedModule { reference: reference?, server, manifest, module: module?, size: size?, place })
+    let location = Some(SourceLocation::new(report.file(), value.span()));
+    Some(LockedModule { reference: reference?, server, manifest, module: module?, size: size?, location })
 }
 
 fn digest(entry: &DeTable<'_>, key: &str, report: &mut Report) -> Option<Sha256> {
@@ -160,7 +160,7 @@ fn digest(entry: &DeTable<'_>, key: &str, report: &mut Report) -> Option<Sha256>
     })
 }
 
-/// The file as it is written: the same modules give the same bytes.
+/// The content of the file. The same modules give the same bytes.
 impl fmt::Display for Lock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut modules: Vec<&LockedModule> = self.modules.iter().collect();
@@ -168,9 +168,9 @@ impl fmt::Display for Lock {
         modules.dedup_by_key(|module| module.key());
         writeln!(f, "{HEAD}version = {VERSION}")?;
         for module in modules {
-            write!(f, "\n[[module]]\nreference = {}\n", quoted(&module.reference))?;
+            write!(f, "\n[[module]]\nreference = {}\n", quote(&module.reference))?;
             if let Some(server) = &module.server {
-                writeln!(f, "server = {}", quoted(server))?;
+                writeln!(f, "server = {}", quote(server))?;
             }
             if let Some(manifest) = &module.manifest {
                 writeln!(f, "manifest = \"sha256:{manifest}\"")?;
@@ -181,13 +181,13 @@ impl fmt::Display for Lock {
     }
 }
 
-/// A basic string of TOML.
-fn quoted(text: &str) -> String {
+/// Returns `text` as a basic string of TOML.
+fn quote(text: &str) -> String {
     let mut quoted = String::from("\"");
     for character in text.chars() {
         match character {
             '"' | '\\' => quoted.extend(['\\', character]),
-            // Writing to a string does not fail.
+            // Writing to a string cannot fail.
             _ if character.is_control() => drop(write!(quoted, "\\u{:04X}", u32::from(character))),
             _ => quoted.push(character),
         }
@@ -209,7 +209,7 @@ mod tests {
     fn locked(reference: &str, server: Option<&str>, manifest: Option<&str>) -> LockedModule {
         let digest = |digit: &str| digit.repeat(64).parse().expect("a digest");
         let (server, manifest) = (server.map(str::to_owned), manifest.map(digest));
-        LockedModule { reference: reference.to_owned(), server, manifest, module: digest("b"), size: 7, place: None }
+        LockedModule { reference: reference.to_owned(), server, manifest, module: digest("b"), size: 7, location: None }
     }
 
     #[test]
@@ -236,14 +236,14 @@ mod tests {
                 ("oci:h/app:1", None),
             ]
         );
-        assert!(read.iter().all(|module| module.place.is_some() && module.size == 7));
+        assert!(read.iter().all(|module| module.location.is_some() && module.size == 7));
         assert_eq!(Lock { modules: read, ..Lock::default() }.to_string(), text);
     }
 
     #[test]
     fn damage_is_reported_where_it_is() {
         let good = Lock { modules: vec![locked("oci:h/app:1", None, Some("a"))], ..Lock::default() }.to_string();
-        for (from, to, part, place) in [
+        for (from, to, part, location) in [
             ("version = 1", "", "`version` is missing", ":1:1"),
             ("version = 1", "version = 2", "between 1 and 1", ":3:11"),
             ("size = 7", "size = -7", "`size` must be", ":9:8"),
@@ -256,7 +256,7 @@ mod tests {
         ] {
             let (_, problems) = parsed(&good.replace(from, to));
             assert_eq!(problems.len(), 1, "{to}: {problems:?}");
-            assert!(problems[0].contains(part) && problems[0].contains(place), "{to}: {}", problems[0]);
+            assert!(problems[0].contains(part) && problems[0].contains(location), "{to}: {}", problems[0]);
         }
         let entry = &good[good.find("\n[[").expect("an entry")..];
         let (_, problems) = parsed(&format!("{good}{entry}"));

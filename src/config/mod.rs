@@ -1,26 +1,25 @@
 //! What did the operator ask for?
 //!
-//! `main` hands over the [`Options`] that `args` made; [`Config::load`] reads the files they name, gives every value its
-//! type and its default, and checks that modules and volumes are there. Nothing here opens a socket, compiles, prints or
-//! exits. Problems are collected: one start shows them all.
+//! `cli` passes the [`Options`] of the command line. [`Config::load`] reads the files that they name, gives every value its
+//! type and its default, and checks that the files of modules and the directories of volumes exist. It opens no socket,
+//! compiles nothing, prints nothing and does not exit. Problems are collected, so that one start shows all of them.
 //!
-//! | file | question |
+//! | file | contents |
 //! | --- | --- |
-//! | `options` | what was typed? |
-//! | `manifest`, `entry` | what does modules.toml say, and what one `[[module]]` of it? |
-//! | `invoice` | what does the invoice of a bindle say? |
-//! | `limits` | how much may be used? |
-//! | `module_ref`, `allowed_hosts`, `hostname` | what does this text mean? |
-//! | `env_file` | which variables get all scripts? |
-//! | `environment`, `expansion` | which does one module get, and what is `${NAME}` in them? |
-//! | `redacted` | which pieces of a file are never shown? |
-//! | `cache` | where are compiled modules kept? |
-//! | `lock` | what did references stand for when somebody last looked? |
-//! | `values`, `spelling`, `file` | how is a value, a misspelt key, a file read? |
-//! | `diagnostic`, `origin` | how and where is a problem shown? |
+//! | `options` | command line and environment variables, parsed |
+//! | `manifest` | modules.toml, and one `[[module]]` of it |
+//! | `entry` | the result for one `[[module]]` or served parcel |
+//! | `invoice` | the invoice of a bindle |
+//! | `limits` | every limit, with its default and its bounds |
+//! | `module_ref`, `allowed_hosts`, `hostname`, `sha256` | values with a syntax of their own |
+//! | `environment` | the variables of a guest: files, `${NAME}`, secrets |
+//! | `code_cache` | the configuration of the cache for compiled code |
+//! | `lock` | wagi.lock |
+//! | `reader` | reading a TOML file: text, values, suggestions for misspelt keys |
+//! | `diagnostic` | how a problem is shown |
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 mod allowed_hosts;
 mod code_cache;
@@ -38,88 +37,87 @@ mod reader;
 mod sha256;
 
 pub use crate::config::allowed_hosts::{AllowedHost, AllowedHosts, HostError};
-pub use crate::config::code_cache::{CompilationCache, compilation_cache, usual_compiled};
-pub use crate::config::diagnostic::{Diagnostic, Place, Severity, SourceFile};
+pub use crate::config::code_cache::{CompilationCache, compilation_cache, default_code_cache};
+pub use crate::config::diagnostic::{Diagnostic, Severity, SourceFile, SourceLocation};
 pub use crate::config::entry::{EntryConfig, Preparation, Volume};
 pub use crate::config::environment::env_file::{PairError, parse_pair};
 pub use crate::config::hostname::{Hostname, HostnameError};
 pub use crate::config::invoice::{BindleConfig, BindleId, BindleIdError};
-pub(crate) use crate::config::invoice::{BindleEntry, LARGEST_INVOICE, Parcel, read_invoice};
-pub use crate::config::limits::{ConnectionLimits, GatewayLimits, LARGEST_MODULE, Limits};
+pub(crate) use crate::config::invoice::{BindleEntry, MAX_INVOICE_SIZE, Parcel, read_invoice};
+pub use crate::config::limits::{ConnectionLimits, GatewayLimits, Limits, MAX_MODULE_SIZE};
 pub use crate::config::lock::{LOCK_FILE, Lock, LockedModule};
 pub use crate::config::module_ref::{ModuleRef, ModuleRefError};
 pub use crate::config::options::{
-    BindleLocation, LockFile, LogFormat, Login, Options, PullPolicy, Registries, ServerEnvironment, Source, TlsFiles,
+    BindleLocation, LockPolicy, LogFormat, Login, Options, PullPolicy, Registries, ServerEnvironment, Source, TlsFiles,
 };
 pub use crate::config::reader::origin::{Key, Origin};
 pub use crate::config::sha256::Sha256;
 
+use crate::config::environment::env_file;
 use crate::config::manifest::{Manifest, ParseOptions};
+use crate::config::reader::file::{must_be_file, relative_paths_help};
 use crate::route::RoutePattern;
 
-/// Everything the operator asked for, with no default left open.
+/// The complete configuration. No default is left open.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// How to listen.
+    /// How the server listens.
     pub server: ServerConfig,
     /// The server's own name.
     pub hostname: Hostname,
-    /// What to serve, in the order of precedence.
+    /// The entries, in the order of precedence.
     pub entries: Vec<EntryConfig>,
-    /// A bindle whose scripts are to be served; `fetch::complete` adds them to `entries`.
+    /// The bindle to serve. `fetch::complete` adds its entries to `entries`.
     pub bindle: Option<BindleConfig>,
     /// Where logs go.
     pub log: LogConfig,
-    /// What all guests together may use.
+    /// The limits of all guests together.
     pub limits: GatewayLimits,
-    /// Where compiled modules are kept; `None` for nowhere.
+    /// The cache for compiled code; `None` if code is not kept.
     pub cache: Option<CompilationCache>,
-    /// Where the operator wants modules from elsewhere to be kept.
+    /// The directory for fetched modules that the operator chose.
     pub module_cache: Option<PathBuf>,
-    /// Certificates of authorities to believe when guests call others, besides the system's, PEM.
+    /// PEM certificates to trust in calls of guests, besides those of the system.
     pub outbound_ca: Option<PathBuf>,
-    /// Where they are kept otherwise, in a directory of their own; `None` for one that is removed at the end.
+    /// The user's cache directory of wagi, where fetched modules are kept if the operator chose no directory; `None` for a
+    /// temporary directory.
     pub user_cache: Option<PathBuf>,
-    /// How registries are asked.
+    /// How to access registries.
     pub registries: Registries,
-    /// What references stood for when somebody last looked, if that was written down.
+    /// The lock file, if there is one and it counts.
     pub lock: Option<Lock>,
-    /// Whether to serve nothing else.
+    /// Whether any difference from the lock file is an error.
     pub locked: bool,
 }
 
-/// How to listen.
+/// How the server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
-    /// The address; port 0 for any that is free.
+    /// The address. With port 0 the system chooses a free port.
     pub listen: SocketAddr,
     /// Certificate and key; `None` for plain HTTP.
     pub tls: Option<TlsFiles>,
-    /// What connections may use.
+    /// The limits of connections.
     pub limits: ConnectionLimits,
 }
 
 /// Where logs go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogConfig {
-    /// Where the standard error of guests is kept in files; `None` for nowhere.
+    /// The directory for files with the standard error of guests; `None` for no files.
     pub dir: Option<PathBuf>,
-    /// The form of our own log on standard error.
+    /// The format of the server's log on standard error.
     pub format: LogFormat,
 }
 
 impl Config {
-    /// Reads what `options` name, and all problems with it. If one of them is an error, the config holds what is left
-    /// without it: good enough to look for more problems, not to be served.
+    /// Reads the files that `options` name. Returns the configuration and all problems.
+    ///
+    /// If a problem is an error, the configuration is what is left without the faulty parts: enough to look for more
+    /// problems, but not to be served.
     pub fn load(options: &Options) -> (Self, Vec<Diagnostic>) {
         let mut problems = Vec::new();
-        let mut environment = Vec::new();
-        for path in &options.env_files {
-            environment::env_file::read(path, &mut environment, &mut problems);
-        }
-        for (name, value) in &options.env {
-            environment::env_file::set(&mut environment, name, value);
-        }
+        let environment = operator_environment(options, &mut problems);
         let mut bindle = None;
         let manifest = match &options.source {
             Source::Manifest(path) => {
@@ -127,9 +125,11 @@ impl Config {
                 let options = ParseOptions { environment: &environment, server, strict: options.strict };
                 manifest::read(path, &options, &mut problems)
             }
-            Source::Module(path) => alone(path, environment, &mut problems),
+            Source::Module(path) => single_module(path, environment, &mut problems),
             Source::Bindle { id, location } => {
-                bindle = crate::config::bindle(id, location, environment, options.strict, &mut problems);
+                let id = bindle_id(id, &mut problems);
+                let (location, strict) = (location.clone(), options.strict);
+                bindle = id.map(|id| BindleConfig { id, location, environment, strict });
                 Manifest::default()
             }
         };
@@ -146,7 +146,7 @@ impl Config {
             limits: manifest.limits.gateway,
             cache: compilation_cache(
                 options.cache.as_deref(),
-                options.user_cache.as_deref().map(usual_compiled).as_deref(),
+                options.user_cache.as_deref().map(default_code_cache).as_deref(),
                 options.strict,
                 &mut problems,
             ),
@@ -155,33 +155,36 @@ impl Config {
             user_cache: options.user_cache.clone(),
             registries: options.registries.clone(),
             lock: lock::load(options, &mut problems),
-            locked: options.lock == LockFile::Required,
+            locked: options.lock == LockPolicy::Require,
         };
         (config, problems)
     }
 }
 
-/// The bindle with the id `id`.
-fn bindle(
-    id: &str,
-    location: &BindleLocation,
-    environment: Vec<(String, String)>,
-    strict: bool,
-    problems: &mut Vec<Diagnostic>,
-) -> Option<BindleConfig> {
-    match id.parse::<BindleId>() {
-        Ok(id) => Some(BindleConfig { id, location: location.clone(), environment, strict }),
-        Err(error) => {
-            problems.push(Diagnostic::error(format!("in `--bindle`: {error}")).help(error.help()));
-            None
-        }
+/// The variables of `--env-file` and `--env`.
+fn operator_environment(options: &Options, problems: &mut Vec<Diagnostic>) -> Vec<(String, String)> {
+    let mut environment = Vec::new();
+    for path in &options.env_files {
+        env_file::read(path, &mut environment, problems);
     }
+    for (name, value) in &options.env {
+        env_file::set(&mut environment, name, value);
+    }
+    environment
 }
 
-/// One module that answers every request.
-fn alone(path: &std::path::Path, environment: Vec<(String, String)>, problems: &mut Vec<Diagnostic>) -> Manifest {
-    if let Err(error) = crate::config::reader::file::must_be_file(path) {
-        problems.push(Diagnostic::error(error).help(crate::config::reader::file::relative_paths()));
+fn bindle_id(id: &str, problems: &mut Vec<Diagnostic>) -> Option<BindleId> {
+    id.parse()
+        .map_err(|error: BindleIdError| {
+            problems.push(Diagnostic::error(format!("in `--bindle`: {error}")).help(error.help()));
+        })
+        .ok()
+}
+
+/// A manifest with one entry, which serves the module at `path` at every path.
+fn single_module(path: &Path, environment: Vec<(String, String)>, problems: &mut Vec<Diagnostic>) -> Manifest {
+    if let Err(error) = must_be_file(path) {
+        problems.push(Diagnostic::error(error).help(relative_paths_help()));
         return Manifest::default();
     }
     let module = ModuleRef::File(path.to_owned());
@@ -193,28 +196,28 @@ fn alone(path: &std::path::Path, environment: Vec<(String, String)>, problems: &
 mod tests {
     use crate::config::*;
 
-    fn here() -> PathBuf {
+    fn existing_file() -> PathBuf {
         PathBuf::from("Cargo.toml")
     }
 
     #[test]
     fn one_module_answers_every_path() {
-        let mut options = Options::new(Source::Module(here()));
+        let mut options = Options::new(Source::Module(existing_file()));
         options.env = vec![("A".to_owned(), "1".to_owned()), ("A".to_owned(), "2".to_owned())];
         let (config, problems) = Config::load(&options);
         assert_eq!(problems, []);
-        let script = config.entries.first().expect("one script");
-        assert_eq!(script.route, RoutePattern::new("/..."));
-        assert_eq!(script.module, ModuleRef::File(here()));
-        assert_eq!(script.environment, [("A".to_owned(), "2".to_owned())]);
+        let entry = config.entries.first().expect("one entry");
+        assert_eq!(entry.route, RoutePattern::new("/..."));
+        assert_eq!(entry.module, ModuleRef::File(existing_file()));
+        assert_eq!(entry.environment, [("A".to_owned(), "2".to_owned())]);
         assert_eq!(config.hostname.to_string(), "localhost:3000");
         assert!(!config.hostname.explicit && config.cache.is_none());
     }
 
     #[test]
-    fn all_sources_are_looked_at_although_one_is_bad() {
+    fn all_files_are_read_although_one_is_bad() {
         let mut options = Options::new(Source::Manifest("no/such.toml".into()));
-        options.env_files = vec!["no/such.env".into(), here()];
+        options.env_files = vec!["no/such.env".into(), existing_file()];
         options.cache = Some("no/such-cache.toml".into());
         let (config, problems) = Config::load(&options);
         assert!(config.entries.is_empty());
@@ -233,9 +236,9 @@ mod tests {
         let mut options = Options::new(Source::Bindle { id: "a/1.0.0".to_owned(), location });
         options.env = vec![("A".to_owned(), "hunter2".to_owned())];
         assert!(!format!("{options:?}").contains("hunter2"));
-        options.env_files = vec![here()];
+        options.env_files = vec![existing_file()];
         assert!(!format!("{:?}", Config::load(&options)).contains("hunter2"));
-        options.source = Source::Module(here());
+        options.source = Source::Module(existing_file());
         assert!(!format!("{:?}", Config::load(&options).0).contains("hunter2"));
     }
 }

@@ -1,6 +1,7 @@
-//! Where are the bytes of a module?
+//! Where does a module come from?
 //!
-//! The `module` key holds a URL if it parses as one, and the path of a file otherwise. `entry` parses it, `fetch` obeys it.
+//! The key `module` is a URL if it parses as one, and otherwise the path of a file. `manifest` parses it, `fetch` gets the
+//! module.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,61 +9,61 @@ use std::str::FromStr;
 
 use url::Url;
 
-/// Where a module is to be had.
+/// Where a module comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ModuleRef {
-    /// A file; a relative path starts from the working directory.
+    /// A file. A relative path starts from the working directory.
     File(PathBuf),
-    /// A reference into an OCI registry, without the scheme: `HOST[:PORT]/NAME[:TAG][@DIGEST]`.
+    /// A reference to an artifact in an OCI registry, without the scheme: `HOST[:PORT]/NAME[:TAG][@DIGEST]`.
     Oci(String),
     /// The program of a bindle.
     Bindle {
         /// `NAME/VERSION`.
         id: String,
-        /// The base URL of the server that has it, which is written elsewhere than the reference.
+        /// The base URL of the bindle server, from the key `bindle_server`.
         server: Option<String>,
     },
 }
 
-/// Why a text says nothing about where a module is.
+/// Why a text is not a module reference.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ModuleRefError {
-    /// There is no text.
+    /// The text is empty.
     #[error("a module reference must not be empty")]
     Empty,
-    /// A `file:` URL that names a host.
+    /// A `file:` URL with a host.
     #[error("`{url}` names the host `{host}`, but files are on this machine")]
-    Elsewhere {
+    RemoteFile {
         /// The URL.
         url: String,
-        /// What stands where a host is expected.
+        /// The host.
         host: String,
     },
-    /// A `file:` URL that is no path here.
+    /// A `file:` URL that is not a path on this system.
     #[error("`{0}` is not the path of a file")]
-    NoPath(String),
-    /// A scheme that does not lead to modules.
+    NotAPath(String),
+    /// A scheme that is not supported.
     #[error("unknown scheme `{scheme}` in module reference `{url}`")]
     UnknownScheme {
-        /// The scheme, without its colon.
+        /// The scheme without its colon.
         scheme: String,
         /// The whole text.
         url: String,
     },
-    /// A known scheme and nothing behind it.
-    #[error("nothing is named after `{0}:`")]
-    NothingNamed(&'static str),
+    /// A scheme without a name behind it.
+    #[error("there is no name after `{0}:`")]
+    MissingName(&'static str),
 }
 
 impl ModuleRefError {
-    /// How to write what was probably meant.
+    /// Returns what to write instead.
     pub fn help(&self) -> String {
         match self {
             Self::Empty => "write the path of a `.wasm` or `.wat` file".to_owned(),
-            Self::Elsewhere { .. } => {
+            Self::RemoteFile { .. } => {
                 "write a plain path such as `dir/x.wasm`, or `file:///dir/x.wasm` with three slashes".to_owned()
             }
-            Self::NoPath(_) => "write `file:///dir/x.wasm`".to_owned(),
+            Self::NotAPath(_) => "write `file:///dir/x.wasm`".to_owned(),
             Self::UnknownScheme { scheme, .. } if scheme == "http" || scheme == "https" => {
                 "modules are not loaded over HTTP: download the file and write its path".to_owned()
             }
@@ -72,8 +73,8 @@ impl ModuleRefError {
             Self::UnknownScheme { url, .. } => {
                 format!("known are `file:`, `oci:` and `bindle:`; if this is the name of a file, write `./{url}`")
             }
-            Self::NothingNamed("oci") => "write `oci:HOST/NAME:TAG`".to_owned(),
-            Self::NothingNamed(_) => "write `bindle:NAME/VERSION`".to_owned(),
+            Self::MissingName("oci") => "write `oci:HOST/NAME:TAG`".to_owned(),
+            Self::MissingName(_) => "write `bindle:NAME/VERSION`".to_owned(),
         }
     }
 }
@@ -85,34 +86,34 @@ impl FromStr for ModuleRef {
         if text.is_empty() {
             return Err(ModuleRefError::Empty);
         }
-        // Not every reference is a URL: behind the name there may be an `@` and a digest.
-        if let Some(("oci", named)) = text.split_once(':') {
-            return oci(named);
+        // Not every OCI reference is a URL: an `@` and a digest may follow the name.
+        if let Some(("oci", name)) = text.split_once(':') {
+            return oci(name);
         }
         let Ok(url) = Url::parse(text) else { return Ok(Self::File(text.into())) };
-        let named = url.as_str().split_once(':').map_or("", |(_, named)| named).to_owned();
+        let name = url.as_str().split_once(':').map_or("", |(_, name)| name).to_owned();
         match url.scheme() {
             "file" => file(text, &url).map(Self::File),
-            // In capitals, which a URL does not mind.
-            "oci" => oci(&named),
-            "bindle" if named.is_empty() => Err(ModuleRefError::NothingNamed("bindle")),
-            "bindle" => Ok(Self::Bindle { id: named, server: None }),
+            // The scheme in capitals, which is equal in a URL.
+            "oci" => oci(&name),
+            "bindle" if name.is_empty() => Err(ModuleRefError::MissingName("bindle")),
+            "bindle" => Ok(Self::Bindle { id: name, server: None }),
             scheme => Err(ModuleRefError::UnknownScheme { scheme: scheme.to_owned(), url: text.to_owned() }),
         }
     }
 }
 
-fn oci(named: &str) -> Result<ModuleRef, ModuleRefError> {
-    match named.strip_prefix("//").unwrap_or(named) {
-        "" => Err(ModuleRefError::NothingNamed("oci")),
+fn oci(name: &str) -> Result<ModuleRef, ModuleRefError> {
+    match name.strip_prefix("//").unwrap_or(name) {
+        "" => Err(ModuleRefError::MissingName("oci")),
         reference => Ok(ModuleRef::Oci(reference.to_owned())),
     }
 }
 
 fn file(text: &str, url: &Url) -> Result<PathBuf, ModuleRefError> {
     match url.host_str() {
-        Some(host) => Err(ModuleRefError::Elsewhere { url: text.to_owned(), host: host.to_owned() }),
-        None => url.to_file_path().map_err(|()| ModuleRefError::NoPath(text.to_owned())),
+        Some(host) => Err(ModuleRefError::RemoteFile { url: text.to_owned(), host: host.to_owned() }),
+        None => url.to_file_path().map_err(|()| ModuleRefError::NotAPath(text.to_owned())),
     }
 }
 

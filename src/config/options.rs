@@ -1,4 +1,4 @@
-//! What did the operator type? Made by `args`, understood by `Config::load`.
+//! What did the operator ask for on the command line? Made by `cli::args`, read by `Config::load`.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -8,53 +8,53 @@ use std::sync::Arc;
 
 use crate::config::Hostname;
 
-/// Command line and environment variables in plain types.
+/// The command line and the environment variables, parsed.
 #[derive(Clone)]
 pub struct Options {
     /// What to serve.
     pub source: Source,
-    /// Where the compilation cache is configured. Default: `cache.toml`, if there is one.
+    /// The configuration file of the compilation cache. Default: `cache.toml`, if there is one.
     pub cache: Option<PathBuf>,
     /// The address to listen on. Default `127.0.0.1:3000`.
     pub listen: SocketAddr,
     /// The server's own name. Default: `default_host` of the configuration file, else `localhost:3000`.
     pub hostname: Option<Hostname>,
-    /// Where modules from elsewhere are to be kept, once there are any. Default: below `user_cache`.
+    /// The directory for fetched modules. Default: below `user_cache`.
     pub module_cache: Option<PathBuf>,
-    /// Certificates of authorities to believe when guests call others, besides the system's, PEM. Default: none.
+    /// PEM certificates to trust in calls of guests, besides those of the system. Default: none.
     pub outbound_ca: Option<PathBuf>,
-    /// The directory for caches of wagi that is the user's own. Default: nothing is kept that no other option asks for.
+    /// The user's cache directory of wagi. Default: none; then only the caches that another option names are kept.
     pub user_cache: Option<PathBuf>,
-    /// How registries are asked. Default: anonymously.
+    /// How to access registries. Default: without credentials.
     pub registries: Registries,
-    /// What `wagi.lock` beside a modules.toml counts for. Default: it is obeyed.
-    pub lock: LockFile,
-    /// Where the standard error of guests is kept in files. Default: nowhere.
+    /// What to do with `wagi.lock` beside a modules.toml. Default: use it.
+    pub lock: LockPolicy,
+    /// The directory for files with the standard error of guests. Default: no files.
     pub log_dir: Option<PathBuf>,
-    /// The form of our own log. Default: text.
+    /// The format of the server's log. Default: text.
     pub log_format: LogFormat,
-    /// Certificate and key, if TLS is to be spoken. Default: plain HTTP.
+    /// Certificate and key for TLS. Default: plain HTTP.
     pub tls: Option<TlsFiles>,
-    /// Variables for every guest, in the order they were given.
+    /// Variables for every guest, in the order given.
     pub env: Vec<(String, String)>,
-    /// Files of variables for every guest, in the order they were given.
+    /// Files with variables for every guest, in the order given.
     pub env_files: Vec<PathBuf>,
-    /// What `${NAME}` stands for in a modules.toml. Default: nothing is set.
+    /// The values of `${NAME}` in a modules.toml. Default: no variable is set.
     pub server_environment: ServerEnvironment,
-    /// Stop when everything has been looked at, without serving. Default: no.
+    /// Whether to check everything and not to serve. Default: no.
     pub check: bool,
     /// Whether unknown keys are errors. Default: no.
     pub strict: bool,
 }
 
-/// The server's own environment, for those variables that a modules.toml asks for by name.
+/// The server's own environment. A modules.toml reads variables from it by name.
 #[derive(Clone, Default)]
 pub struct ServerEnvironment(Option<Arc<Lookup>>);
 
 type Lookup = dyn Fn(&str) -> Option<OsString> + Send + Sync;
 
 impl ServerEnvironment {
-    /// The one in which `lookup` finds variables by their names.
+    /// Creates an environment whose variables are the results of `lookup`.
     pub fn new(lookup: impl Fn(&str) -> Option<OsString> + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(lookup)))
     }
@@ -67,13 +67,13 @@ impl ServerEnvironment {
 /// What to serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// The modules that a modules.toml lists.
+    /// The entries of a modules.toml.
     Manifest(PathBuf),
     /// One module, at every path.
     Module(PathBuf),
     /// The modules of a bindle.
     Bindle {
-        /// Its id, `NAME/VERSION`.
+        /// The id, `NAME/VERSION`.
         id: String,
         /// Where it is.
         location: BindleLocation,
@@ -87,53 +87,53 @@ pub enum BindleLocation {
     Directory(PathBuf),
     /// A bindle server.
     Server {
-        /// Its base URL, API version included.
+        /// The base URL, including the API version.
         url: String,
-        /// Name and password, if it asks for them.
+        /// Name and password, if the server requires them.
         login: Option<Login>,
-        /// Whether to accept any certificate.
+        /// Whether to skip the verification of the server's certificate.
         insecure: bool,
     },
 }
 
-/// How registries are asked.
+/// How to access registries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Registries {
-    /// The files with credentials, the first beating the next; they may be missing.
+    /// The files with credentials; the first match counts. Missing files are skipped.
     pub credentials: Vec<PathBuf>,
-    /// Those to speak plain HTTP with, `HOST[:PORT]`, besides those on this machine.
+    /// Registries to access with plain HTTP, `HOST[:PORT]`, besides those on this machine.
     pub plain_http: Vec<String>,
-    /// Certificates of authorities to believe besides the system's, PEM.
+    /// PEM certificates to trust, besides those of the system.
     pub ca_file: Option<PathBuf>,
-    /// When they are asked.
+    /// When to ask a registry for a module.
     pub pull: PullPolicy,
 }
 
-/// When a registry is asked for a module.
+/// When to ask a registry for a module.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PullPolicy {
-    /// For what a tag means, always; for what has a digest, if it is not here.
+    /// For a tag always; for a digest only if the cache does not have it.
     #[default]
     Always,
-    /// If nothing is here that the reference meant before.
+    /// Only if the cache has nothing for the reference.
     IfNotPresent,
     /// Never.
     Never,
 }
 
-/// What a lock file counts for.
+/// What to do with a lock file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LockFile {
-    /// What is in it is served; what is not is looked up.
+pub enum LockPolicy {
+    /// Serve what it lists, and resolve what it does not list.
     #[default]
-    Obeyed,
-    /// Any difference to it is an error, and so is its absence.
-    Required,
-    /// It is not even read.
-    Ignored,
+    Use,
+    /// Treat a missing file and any difference from it as errors.
+    Require,
+    /// Do not read it.
+    Ignore,
 }
 
-/// Name and password of HTTP Basic authentication.
+/// Name and password for HTTP Basic authentication.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Login {
     /// The name.
@@ -151,10 +151,10 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
-/// The form of a log.
+/// The format of a log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
-    /// Lines for people.
+    /// Text for people.
     #[default]
     Text,
     /// One JSON object per line.
@@ -162,7 +162,7 @@ pub enum LogFormat {
 }
 
 impl Options {
-    /// All defaults, to serve `source`.
+    /// Creates options that serve `source` with all defaults.
     pub fn new(source: Source) -> Self {
         Self {
             source,
@@ -173,7 +173,7 @@ impl Options {
             outbound_ca: None,
             user_cache: None,
             registries: Registries::default(),
-            lock: LockFile::default(),
+            lock: LockPolicy::default(),
             log_dir: None,
             log_format: LogFormat::Text,
             tls: None,
@@ -186,7 +186,7 @@ impl Options {
     }
 }
 
-/// Shows what is served, but not the variables: they are often secrets.
+/// Omits the variables, because they often hold secrets.
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options").field("source", &self.source).field("listen", &self.listen).finish_non_exhaustive()

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A SHA-256 digest: 64 hexadecimal digits, in lower case.
+/// A SHA-256 digest: 64 hexadecimal digits in lower case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sha256(String);
 
 impl Sha256 {
-    /// The digest of these bytes.
+    /// Creates a digest from its 32 bytes.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(
             bytes
@@ -19,7 +19,7 @@ impl Sha256 {
         )
     }
 
-    /// The digits.
+    /// Returns the digits.
     pub fn as_str(&self) -> &str {
         &self.0
     }

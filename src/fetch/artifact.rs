@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::config::{Diagnostic, LARGEST_MODULE, ModuleRef, Registries};
+use crate::config::{Diagnostic, MAX_MODULE_SIZE, ModuleRef, Registries};
 
 use crate::cache::fetched::{FetchedModule, FetchedModules};
 use crate::cache::store::Store;
@@ -37,7 +37,7 @@ pub async fn artifact(
 ) -> Option<Artifact> {
     let reference = ModuleRef::Oci(registry::without_scheme(reference).to_owned());
     let module = reference.clone();
-    let means = registry::Means { registries, largest_module: LARGEST_MODULE, progress, lock: None };
+    let means = registry::Means { registries, largest_module: MAX_MODULE_SIZE, progress, lock: None };
     let pulling = tokio::task::spawn_blocking(move || {
         let store = Store::open(module_cache.as_deref())?;
         let fetched = registry::fetch_one(&module, &store, &means);

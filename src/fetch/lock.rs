@@ -63,7 +63,7 @@ impl Comparison<'_> {
             let (reference, server) = locked.key();
             if !configured.contains(&(reference.to_owned(), server.map(str::to_owned))) {
                 let message = format!("`{reference}` is in the lock file, but no module of the configuration");
-                problems.push(self.problem(message).at(locked.place.clone()));
+                problems.push(self.problem(message).at(locked.location.clone()));
             }
         }
         problems
@@ -80,7 +80,7 @@ impl Comparison<'_> {
         match &mut entry.file {
             ModuleFile::Fetched(fetched) if (&fetched.sha256, fetched.size) != (&locked.module, locked.size) => {
                 let message = format!("the lock file contradicts itself about `{module}`");
-                let problem = Diagnostic::error(message).at(locked.place.clone()).help(self.cure());
+                let problem = Diagnostic::error(message).at(locked.location.clone()).help(self.cure());
                 let found = format!("the module is sha256:{} and has {} bytes", fetched.sha256, fetched.size);
                 Some(problem.label(found))
             }
@@ -115,7 +115,7 @@ pub(super) fn of(resolved: &Resolved) -> Result<Lock, Box<Diagnostic>> {
                 (None, digest(path).map_err(unreadable)?)
             }
         };
-        modules.push(LockedModule { reference, server, manifest, module, size, place: None });
+        modules.push(LockedModule { reference, server, manifest, module, size, location: None });
     }
     Ok(Lock { modules, ..Lock::default() })
 }

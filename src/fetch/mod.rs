@@ -78,7 +78,7 @@ fn module_cache(config: &Config, problems: &mut Vec<Diagnostic>) -> Option<PathB
         }
         return Some(named.clone());
     }
-    let usual = cache::usual_modules(config.user_cache.as_deref()?);
+    let usual = cache::default_module_cache(config.user_cache.as_deref()?);
     if let Err(error) = cache::create(&usual) {
         tracing::info!(directory = %usual.display(), %error, "fetched modules are not kept for the next start");
         return None;

@@ -67,7 +67,7 @@ impl Policy {
     pub fn check_address(&self, url: &Url, address: IpAddr) -> Result<(), Error> {
         let is_allowed = match AddressClass::from(address) {
             AddressClass::Public => true,
-            AddressClass::Private => self.allows_all() || self.allowed.names(url) || self.lists(url, address),
+            AddressClass::Private => self.allows_all() || self.allowed.lists_exactly(url) || self.lists(url, address),
             AddressClass::Loopback => {
                 self.allows_all() || is_localhost(url) || self.lists(url, address) || self.lists_localhost(url)
             }
@@ -96,7 +96,7 @@ impl Policy {
 
     fn lists_localhost(&self, url: &Url) -> bool {
         let mut there = url.clone();
-        there.set_host(Some("localhost")).is_ok() && self.allowed.names(&there)
+        there.set_host(Some("localhost")).is_ok() && self.allowed.lists_exactly(&there)
     }
 }
 

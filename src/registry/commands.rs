@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::config::{Diagnostic, LARGEST_MODULE, Login, Registries};
+use crate::config::{Diagnostic, Login, MAX_MODULE_SIZE, Registries};
 
 use crate::cache::store::Store;
 use crate::net::progress::Progress;
@@ -18,7 +18,7 @@ pub async fn pull(
     registries: Registries,
     progress: Arc<dyn Progress>,
 ) -> Vec<Result<PulledModule, Box<Diagnostic>>> {
-    let means = Means { registries, largest_module: LARGEST_MODULE, progress, lock: None };
+    let means = Means { registries, largest_module: MAX_MODULE_SIZE, progress, lock: None };
     let pulling = blocking(move || match Store::open(Some(&module_cache)) {
         Ok(store) => crate::registry::pull(&references, &store, &means),
         Err(error) => vec![Err(error.into())],
@@ -32,7 +32,7 @@ pub async fn push(
     registries: Registries,
     progress: Arc<dyn Progress>,
 ) -> Result<String, Box<Diagnostic>> {
-    let means = Means { registries, largest_module: LARGEST_MODULE, progress, lock: None };
+    let means = Means { registries, largest_module: MAX_MODULE_SIZE, progress, lock: None };
     blocking(move || crate::registry::push(&publication, &means)).await?
 }
 

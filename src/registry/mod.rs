@@ -36,7 +36,7 @@ use std::sync::Arc;
 
 use crate::cache::fetched::{FetchedModule, FetchedModules};
 use crate::cache::store::Store;
-use crate::config::{Diagnostic, EntryConfig, Key, Lock, ModuleRef, Place, Registries};
+use crate::config::{Diagnostic, EntryConfig, Key, Lock, ModuleRef, Registries, SourceLocation};
 use crate::net::progress::Progress;
 use crate::parallel;
 
@@ -75,12 +75,12 @@ pub(crate) struct Means {
 struct Wanted<'a> {
     module: &'a ModuleRef,
     text: &'a str,
-    place: Option<Place>,
+    place: Option<SourceLocation>,
 }
 
 impl<'a> Wanted<'a> {
     /// `None` for a module that is in no registry.
-    fn new(module: &'a ModuleRef, place: Option<Place>) -> Option<Self> {
+    fn new(module: &'a ModuleRef, place: Option<SourceLocation>) -> Option<Self> {
         match module {
             ModuleRef::Oci(text) => Some(Self { module, text, place }),
             ModuleRef::File(_) | ModuleRef::Bindle { .. } => None,

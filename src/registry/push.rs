@@ -13,7 +13,7 @@ use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, Method, StatusCode};
 use url::Url;
 
-use crate::config::{LARGEST_MODULE, Sha256};
+use crate::config::{MAX_MODULE_SIZE, Sha256};
 use crate::net::progress::Progress;
 use crate::net::redirect;
 use crate::net::upload::Upload;
@@ -40,7 +40,7 @@ pub(in crate::registry) enum PushError {
     NoTag(String),
     #[error("cannot read `{}`", path.display())]
     Read { path: PathBuf, source: io::Error },
-    #[error("`{}` has more than the {LARGEST_MODULE} bytes that modules may have", .0.display())]
+    #[error("`{}` has more than the {MAX_MODULE_SIZE} bytes that modules may have", .0.display())]
     TooLarge(PathBuf),
     #[error("`{}` cannot be published", path.display())]
     Artifact { path: PathBuf, source: ArtifactError },
@@ -96,7 +96,7 @@ impl Push<'_> {
     fn artifact(&self) -> Result<Artifact, PushError> {
         let path = || self.file.to_owned();
         let (bytes, written) = read(self.file).map_err(|source| PushError::Read { path: path(), source })?;
-        if bytes.len() as u64 > LARGEST_MODULE {
+        if bytes.len() as u64 > MAX_MODULE_SIZE {
             return Err(PushError::TooLarge(path()));
         }
         // The time of the file rather than of now: the same file is the same artifact, whenever it is published.
@@ -110,7 +110,7 @@ fn read(path: &Path) -> io::Result<(Vec<u8>, SystemTime)> {
     let mut bytes = Vec::new();
     let file = File::open(path)?;
     let written = file.metadata()?.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-    file.take(LARGEST_MODULE + 1).read_to_end(&mut bytes)?;
+    file.take(MAX_MODULE_SIZE + 1).read_to_end(&mut bytes)?;
     Ok((bytes, written))
 }
 

@@ -90,7 +90,7 @@ fn checking_shows_no_value_whatever_is_wrong() {
         ("environment = { A = 'bravo-hunter2', B = 3 }", "`environment.B` must be a string"),
         ("environment = { A = 'bravo-hunter2', B = '${NOT_SET}' }", "has no variable `NOT_SET`"),
         ("environment = { A = 'bravo-hunter2', B = 'bravo-hunter2${' }", "without its `}`"),
-        ("environment = { A = 'bravo-hunter2', 'A=B' = 'bravo-hunter2' }", "holds '='"),
+        ("environment = { A = 'bravo-hunter2', 'A=B' = 'bravo-hunter2' }", "contains '='"),
         ("environment = { A = 'bravo-hunter2' }; x", "not valid TOML"),
         ("environment = { A = 'bravo-hunter2 }", "not valid TOML"),
         ("environment = { A = 'bravo-hunter2', A = 'bravo-hunter2' }", "duplicate key"),
@@ -115,7 +115,7 @@ fn checking_shows_no_value_whatever_is_wrong() {
 #[test]
 fn a_secret_that_no_variable_can_hold_is_an_error() {
     for (content, complaint) in [
-        (&b"delta-hunter2\0"[..], "holds a NUL character"),
+        (&b"delta-hunter2\0"[..], "contains a NUL character"),
         (b"delta-hunter2\xff", "is not UTF-8"),
         (&[b'x'; (1 << 20) + 1], "larger than 1 MiB"),
     ] {

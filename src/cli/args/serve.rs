@@ -8,7 +8,7 @@ use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 
 use wagi::config::{
-    BindleLocation, Hostname, LockFile, LogFormat, Login, Options, ServerEnvironment, Source, TlsFiles, parse_pair,
+    BindleLocation, Hostname, LockPolicy, LogFormat, Login, Options, ServerEnvironment, Source, TlsFiles, parse_pair,
 };
 
 use crate::cli::args::registries::{RegistryArguments, user_cache};
@@ -131,7 +131,7 @@ impl ServeArguments {
             module_cache: self.registries.named_module_cache(),
             user_cache: user_cache(variable),
             registries: self.registries.registries(variable),
-            lock: if self.locked { LockFile::Required } else { LockFile::Obeyed },
+            lock: if self.locked { LockPolicy::Require } else { LockPolicy::Use },
             outbound_ca: self.outbound_ca,
             log_dir: directory(self.log_dir, "WAGI_LOG_DIR"),
             log_format: match self.log_format {

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 
-use wagi::cache::{Caches, Entry, list, prune, usual_modules};
-use wagi::config::{compilation_cache, usual_compiled};
+use wagi::cache::{Caches, Entry, default_module_cache, list, prune};
+use wagi::config::{compilation_cache, default_code_cache};
 
 use crate::cli::commands::serve::print_problems;
 use crate::cli::commands::{say, size};
@@ -30,11 +30,11 @@ impl Whereabouts {
     fn caches(self) -> Caches {
         let usual = self.user_cache.as_deref();
         let mut problems = Vec::new();
-        let compiled = usual.map(usual_compiled);
+        let compiled = usual.map(default_code_cache);
         let compiled = compilation_cache(self.cache.as_deref(), compiled.as_deref(), false, &mut problems);
         print_problems(&problems);
         Caches {
-            modules: self.module_cache.or_else(|| usual.map(usual_modules)),
+            modules: self.module_cache.or_else(|| usual.map(default_module_cache)),
             compiled: compiled.map(|cache| cache.directory),
         }
     }

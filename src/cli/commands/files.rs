@@ -8,14 +8,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
 
-use wagi::config::LARGEST_MODULE;
+use wagi::config::MAX_MODULE_SIZE;
 
 /// The bytes of the file at `path`.
 pub(in crate::cli) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(LARGEST_MODULE + 1).read_to_end(&mut bytes));
+    let read = File::open(path).and_then(|file| file.take(MAX_MODULE_SIZE + 1).read_to_end(&mut bytes));
     read.with_context(|| format!("cannot read `{}`", path.display()))?;
-    ensure!(bytes.len() as u64 <= LARGEST_MODULE, "`{}` is larger than {} MiB", path.display(), LARGEST_MODULE >> 20);
+    ensure!(bytes.len() as u64 <= MAX_MODULE_SIZE, "`{}` is larger than {} MiB", path.display(), MAX_MODULE_SIZE >> 20);
     Ok(bytes)
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use wagi::config::{Config, LOCK_FILE, LockFile, Options, Registries, ServerEnvironment, Source};
+use wagi::config::{Config, LOCK_FILE, LockPolicy, Options, Registries, ServerEnvironment, Source};
 use wagi::fetch;
 
 use crate::cli::commands::say;
@@ -26,7 +26,7 @@ impl Lock {
         options.module_cache = self.module_cache;
         options.registries = self.registries;
         options.server_environment = self.server_environment;
-        options.lock = LockFile::Ignored;
+        options.lock = LockPolicy::Ignore;
         let (config, mut problems) = Config::load(&options);
         let lock = fetch::make_lock(config, &mut problems, Bars::on_stderr().shared()).await;
         print_problems(&problems);

@@ -7,13 +7,13 @@ use url::Url;
 
 use crate::config::allowed_hosts::host::{AllowedHost, HostError};
 
-/// The entry that allows everything.
+/// The entry that allows every host.
 pub(super) const ALLOW_ALL: &str = "insecure:allow-all";
 
-/// The hosts that a script may call. The default is none.
+/// The hosts that a guest may call. The default is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum AllowedHosts {
-    /// No host at all.
+    /// No host.
     #[default]
     None,
     /// Every host.
@@ -23,7 +23,7 @@ pub enum AllowedHosts {
 }
 
 impl AllowedHosts {
-    /// Adds what one text of the list allows: a host, or `insecure:allow-all`.
+    /// Adds one string of the list: a host, or `insecure:allow-all`.
     pub fn add(&mut self, entry: &str) -> Result<(), HostError> {
         let entry = entry.trim();
         if entry == ALLOW_ALL {
@@ -49,23 +49,23 @@ impl AllowedHosts {
         }
     }
 
-    /// Whether a script may call `url`, as far as that can be told without resolving its name.
+    /// Returns whether the list allows `url`. The host name is not resolved.
     pub fn allows(&self, url: &Url) -> bool {
-        *self == Self::All || self.entries().iter().any(|entry| entry.covers(url))
+        *self == Self::All || self.entries().iter().any(|entry| entry.matches(url))
     }
 
-    /// Whether an entry covers `url` that says its host in full, not by a `*.`.
-    pub fn names(&self, url: &Url) -> bool {
-        self.entries().iter().any(|entry| !entry.is_pattern() && entry.covers(url))
+    /// Returns whether an entry without a `*.` matches `url`: one with the full name or the address of its host.
+    pub fn lists_exactly(&self, url: &Url) -> bool {
+        self.entries().iter().any(|entry| !entry.is_wildcard() && entry.matches(url))
     }
 
-    /// The listed addresses and ranges that hold `address` and are for the scheme and the port of `url`, each from its
-    /// first address to its last.
+    /// Returns the listed ranges, single addresses included, that contain `address` and match the scheme and the port of
+    /// `url`.
     pub fn ranges(&self, url: &Url, address: IpAddr) -> impl Iterator<Item = RangeInclusive<IpAddr>> {
-        let entries = self.entries().iter().filter(|entry| entry.is_for(url));
+        let entries = self.entries().iter().filter(|entry| entry.matches_scheme_and_port(url));
         entries.filter_map(move |entry| entry.range()).filter_map(move |range| {
-            let holds = range.contains(&address) || range.contains(&address.to_canonical());
-            holds.then(|| range.network()..=range.broadcast())
+            let contains = range.contains(&address) || range.contains(&address.to_canonical());
+            contains.then(|| range.network()..=range.broadcast())
         })
     }
 }

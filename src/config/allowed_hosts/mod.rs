@@ -1,13 +1,13 @@
-//! Whom may a script call, going by its list of `allowed_hosts`?
+//! Which hosts may a guest call, by its list `allowed_hosts`?
 //!
-//! | file | question |
+//! | file | contents |
 //! | --- | --- |
-//! | `host` | what does one of its hosts stand for? |
-//! | `list` | which URLs does the list allow? |
-//! | `parse` | what does the key say? |
+//! | `list` | the whole list |
+//! | `host` | one entry of it |
+//! | `parse` | the key `allowed_hosts` of a `[[module]]` |
 //!
-//! `entry` and `parse` make the list; `outbound::policy` asks it about every URL and every address. What an entry does
-//! not say, it does not restrict.
+//! `outbound::policy` checks every URL and every address of a call against the list. A scheme or port that an entry does not
+//! name is not restricted.
 
 mod host;
 mod list;
@@ -17,4 +17,4 @@ mod tests;
 
 pub use crate::config::allowed_hosts::host::{AllowedHost, HostError};
 pub use crate::config::allowed_hosts::list::AllowedHosts;
-pub(super) use crate::config::allowed_hosts::parse::read;
+pub(super) use crate::config::allowed_hosts::parse::{host_error, read};

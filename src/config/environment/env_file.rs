@@ -1,31 +1,30 @@
-//! Which variables does the operator give to every script?
+//! Environment files, and the variables of `--env`.
 //!
-//! They come from `--env` pairs, which `args` parses, and from files of `NAME=VALUE` lines, which `Config::load` reads.
-//! A later variable replaces an earlier one of its name.
+//! A file has lines of the form `NAME=VALUE`. A later variable replaces an earlier one of the same name.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::reader::file;
-use crate::config::{Diagnostic, Place, SourceFile};
+use crate::config::{Diagnostic, SourceFile, SourceLocation};
 
-/// No file of variables is larger than this many bytes.
-const LARGEST_FILE: u64 = 4 << 20;
+/// The largest environment file in bytes.
+const MAX_FILE_SIZE: u64 = 4 << 20;
 
 /// Why a text is not a variable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PairError {
-    /// There is no `=`.
+    /// The `=` is missing.
     #[error("no `=` in `{0}`: a variable is written `NAME=VALUE`")]
     NoEquals(String),
-    /// Nothing stands before the `=`.
+    /// The name before the `=` is empty.
     #[error("no name before the `=`: a variable is written `NAME=VALUE`")]
     NoName,
 }
 
-/// The variable that a `NAME=VALUE` of the command line stands for.
+/// Parses a `NAME=VALUE` of the command line.
 ///
-/// Quotes around the value are taken off, because process supervisors pass on what was quoted for a shell.
+/// Quotes around the value are removed, because some process supervisors pass on a value that was quoted for a shell.
 pub fn parse_pair(text: &str) -> Result<(String, String), PairError> {
     let (name, value) = text.split_once('=').ok_or_else(|| PairError::NoEquals(text.to_owned()))?;
     if name.is_empty() {
@@ -36,7 +35,7 @@ pub fn parse_pair(text: &str) -> Result<(String, String), PairError> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// Sets a variable, in place of an earlier one of its name.
+/// Sets a variable. Replaces an earlier one of the same name.
 pub(in crate::config) fn set(variables: &mut Vec<(String, String)>, name: &str, value: &str) {
     match variables.iter_mut().find(|(known, _)| known == name) {
         Some((_, old)) => value.clone_into(old),
@@ -44,9 +43,9 @@ pub(in crate::config) fn set(variables: &mut Vec<(String, String)>, name: &str, 
     }
 }
 
-/// Adds the variables of the file at `path`; lines that are none become warnings.
+/// Adds the variables of the file at `path`. Other lines are reported as warnings.
 pub(in crate::config) fn read(path: &Path, variables: &mut Vec<(String, String)>, problems: &mut Vec<Diagnostic>) {
-    match file::read(path, "environment file", LARGEST_FILE, SourceFile::secret) {
+    match file::read(path, "environment file", MAX_FILE_SIZE, SourceFile::secret) {
         Ok(file) => problems.extend(parse(&file, variables)),
         Err(problem) => problems.push(*problem),
     }
@@ -56,11 +55,11 @@ fn parse(file: &Arc<SourceFile>, variables: &mut Vec<(String, String)>) -> Vec<D
     let mut problems = Vec::new();
     let mut start = 0;
     for line in file.text().split_inclusive('\n') {
-        let written = line.trim_start_matches('\u{feff}').trim();
-        if !written.is_empty() && !written.starts_with('#') {
-            match parse_line(written) {
+        let content = line.trim_start_matches('\u{feff}').trim();
+        if !content.is_empty() && !content.starts_with('#') {
+            match parse_line(content) {
                 Some((name, value)) => set(variables, name, value),
-                None => problems.push(no_variable(Place::new(file, start..start + line.len()))),
+                None => problems.push(not_a_variable(SourceLocation::new(file, start..start + line.len()))),
             }
         }
         start += line.len();
@@ -68,9 +67,9 @@ fn parse(file: &Arc<SourceFile>, variables: &mut Vec<(String, String)>) -> Vec<D
     problems
 }
 
-fn no_variable(place: Place) -> Diagnostic {
+fn not_a_variable(location: SourceLocation) -> Diagnostic {
     let help = "write `NAME=VALUE`, `NAME=\"VALUE\"` or `NAME='VALUE'`; names are letters, digits, `_` and `-`";
-    Diagnostic::warning("this line sets no variable and is ignored").at(place).help(help)
+    Diagnostic::warning("this line sets no variable and is ignored").at(location).help(help)
 }
 
 fn parse_line(line: &str) -> Option<(&str, &str)> {
@@ -85,7 +84,7 @@ fn parse_line(line: &str) -> Option<(&str, &str)> {
     (is_name && !value.contains('\0')).then_some((name, value))
 }
 
-/// The value without its quotes. A double quote at one end only is dropped too, as WAGI always did.
+/// Removes the quotes of a value. A double quote at one end only is removed too, as in WAGI.
 fn unquote(value: &str) -> Option<&str> {
     let single = value.strip_prefix('\'').and_then(|value| value.strip_suffix('\''));
     if let Some(inner) = single {

@@ -1,7 +1,7 @@
-//! What does `${NAME}` in a value stand for?
+//! `${NAME}` in a value is replaced by a variable of the server's own environment.
 //!
-//! For a variable of the server's own environment. `environment` asks for each value in which it may stand. `${NAME:-text}`
-//! is the text if there is no such variable, or an empty one, as in a shell; `$${` is `${`; any other `$` is a `$`.
+//! As in a shell, `${NAME:-text}` becomes the text if the variable is not set or empty. `$${` becomes `${`. Every other `$`
+//! stays as it is.
 
 use std::ops::Range;
 
@@ -12,22 +12,22 @@ const OPENING: &str = "${";
 
 /// Why a text cannot be expanded.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::config) struct Unexpanded {
-    /// Which `${` of the text it is about, counted from 0.
+pub(in crate::config) struct ExpansionError {
+    /// The index of the faulty `${` in the text.
     nth: usize,
     reason: Reason,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Reason {
-    NoName,
-    NoEnd,
+    InvalidName,
+    Unclosed,
     NotSet(String),
     NotUtf8(String),
 }
 
-/// The text with every `${...}` replaced.
-pub(in crate::config) fn expand(text: &str, server: &ServerEnvironment) -> Result<String, Unexpanded> {
+/// Returns `text` with every `${...}` replaced.
+pub(in crate::config) fn expand(text: &str, server: &ServerEnvironment) -> Result<String, ExpansionError> {
     let mut expanded = String::new();
     let mut rest = text;
     let mut nth = 0;
@@ -39,8 +39,8 @@ pub(in crate::config) fn expand(text: &str, server: &ServerEnvironment) -> Resul
         } else {
             expanded.push_str(before);
             let replaced =
-                placeholder(behind).and_then(|(placeholder, behind)| Ok((placeholder.value(server)?, behind)));
-            let (value, behind) = replaced.map_err(|reason| Unexpanded { nth, reason })?;
+                parse_placeholder(behind).and_then(|(placeholder, behind)| Ok((placeholder.value(server)?, behind)));
+            let (value, behind) = replaced.map_err(|reason| ExpansionError { nth, reason })?;
             expanded.push_str(&value);
             rest = behind;
         }
@@ -56,16 +56,16 @@ struct Placeholder<'t> {
     default: Option<&'t str>,
 }
 
-/// The placeholder that `text`, what follows a `${`, begins with, and what is behind it.
-fn placeholder(text: &str) -> Result<(Placeholder<'_>, &str), Reason> {
-    let (inner, behind) = text.split_once('}').ok_or(Reason::NoEnd)?;
+/// Parses the placeholder at the start of `text`, which follows a `${`. Returns it and the rest behind it.
+fn parse_placeholder(text: &str) -> Result<(Placeholder<'_>, &str), Reason> {
+    let (inner, behind) = text.split_once('}').ok_or(Reason::Unclosed)?;
     let (name, default) = match inner.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
         None => (inner, None),
     };
     let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if name.is_empty() || !is_name || name.starts_with(|first: char| first.is_ascii_digit()) {
-        return Err(Reason::NoName);
+        return Err(Reason::InvalidName);
     }
     Ok((Placeholder { name, default }, behind))
 }
@@ -81,8 +81,8 @@ impl Placeholder<'_> {
     }
 }
 
-impl Unexpanded {
-    /// What is said about it: names, never values.
+impl ExpansionError {
+    /// Returns the message: it contains names, never values.
     pub fn value_error(&self) -> ValueError {
         let literally = "write `$${` for the text `${`";
         match &self.reason {
@@ -91,16 +91,16 @@ impl Unexpanded {
             Reason::NotUtf8(name) => {
                 ValueError::new(format!("the variable `{name}` of the server's environment is not UTF-8"))
             }
-            Reason::NoName => ValueError::new("a `${` that is neither `${NAME}` nor `${NAME:-text}`")
+            Reason::InvalidName => ValueError::new("a `${` that is neither `${NAME}` nor `${NAME:-text}`")
                 .help(format!("names are letters, digits and `_`; {literally}")),
-            Reason::NoEnd => ValueError::new("a `${` without its `}`").help(literally),
+            Reason::Unclosed => ValueError::new("a `${` without its `}`").help(literally),
         }
     }
 
-    /// Where it stands in the file's `text`, if the value is the piece `span` of it.
-    pub fn place(&self, text: &str, span: Range<usize>) -> Range<usize> {
+    /// Returns where the faulty `${` is in the `text` of the file, if `span` is the value.
+    pub fn span(&self, text: &str, span: Range<usize>) -> Range<usize> {
         let written = text.get(span.clone()).unwrap_or_default();
-        // The escapes of TOML may spell a `$`; then the whole value is pointed at.
+        // A `$` can be written as an escape sequence of TOML. Then the span is the whole value.
         let Some((at, _)) = written.match_indices(OPENING).nth(self.nth) else { return span };
         let length = written.get(at..).and_then(|rest| rest.find('}')).map_or(OPENING.len(), |end| end + 1);
         span.start + at..span.start + at + length
@@ -156,21 +156,21 @@ mod tests {
             ("$${A}${NONE}", Reason::NotSet("NONE".to_owned()), "${NONE}"),
             ("${BYTES}", Reason::NotUtf8("BYTES".to_owned()), "${BYTES}"),
             ("${BYTES:-d}", Reason::NotUtf8("BYTES".to_owned()), "${BYTES:-d}"),
-            ("x${}", Reason::NoName, "${}"),
-            ("${A-d}", Reason::NoName, "${A-d}"),
-            ("${1}", Reason::NoName, "${1}"),
-            ("${É}", Reason::NoName, "${É}"),
-            ("${ A }", Reason::NoName, "${ A }"),
-            ("${:-d}", Reason::NoName, "${:-d}"),
-            ("${A:?}", Reason::NoName, "${A:?}"),
-            ("a ${A", Reason::NoEnd, "${"),
+            ("x${}", Reason::InvalidName, "${}"),
+            ("${A-d}", Reason::InvalidName, "${A-d}"),
+            ("${1}", Reason::InvalidName, "${1}"),
+            ("${É}", Reason::InvalidName, "${É}"),
+            ("${ A }", Reason::InvalidName, "${ A }"),
+            ("${:-d}", Reason::InvalidName, "${:-d}"),
+            ("${A:?}", Reason::InvalidName, "${A:?}"),
+            ("a ${A", Reason::Unclosed, "${"),
         ] {
             let error = expand(text, &server()).expect_err(text);
             assert_eq!(error.reason, reason, "{text}");
             let written = format!("A = '{text}'");
-            let place = error.place(&written, 4..written.len());
+            let place = error.span(&written, 4..written.len());
             assert_eq!(written.get(place), Some(piece), "{text}");
-            assert_eq!(error.place("\"\\u0024{A}\"", 0..11), 0..11);
+            assert_eq!(error.span("\"\\u0024{A}\"", 0..11), 0..11);
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Which pieces of a modules.toml are never shown?
+//! Which parts of a modules.toml are never shown?
 //!
-//! The values of `environment`, and of keys that seem to be meant for it: passwords stand there. `manifest` marks them
-//! before anything is said about the file, so that no excerpt of a line holds one.
+//! The values of `environment`, and of keys that look like a misspelt `environment`: they may be passwords. `manifest` marks
+//! them before it reports any problem, so that no excerpt of the file contains one.
 
 use std::ops::Range;
 
@@ -10,28 +10,26 @@ use toml::de::{DeTable, DeValue};
 use crate::config::reader::suggest::nearest;
 use crate::config::reader::values::Value;
 
-/// What begins something new. Other lines that begin with a bracket may be in the midst of a value.
+/// The headers that end a redacted part. Another line that begins with a bracket may be inside a value.
 const HEADERS: [&str; 3] = ["[[module", "[module", "[limits"];
 
-/// The values to redact in a file whose tree is `root`.
+/// Returns the spans to redact in a file with the tree `root`.
 pub(in crate::config) fn values(root: &DeTable<'_>) -> Vec<Range<usize>> {
     let mut redacted = Vec::new();
-    table(root, false, &mut redacted);
+    redact_table(root, false, &mut redacted);
     redacted
 }
 
-fn table(table: &DeTable<'_>, within: bool, redacted: &mut Vec<Range<usize>>) {
+fn redact_table(table: &DeTable<'_>, within: bool, redacted: &mut Vec<Range<usize>>) {
     for (key, value) in table {
-        crate::config::environment::redaction::value(value, within || is_for_variables(key.get_ref()), redacted);
+        redact_value(value, within || is_for_variables(key.get_ref()), redacted);
     }
 }
 
-fn value(value: &Value<'_>, within: bool, redacted: &mut Vec<Range<usize>>) {
+fn redact_value(value: &Value<'_>, within: bool, redacted: &mut Vec<Range<usize>>) {
     match value.get_ref() {
-        DeValue::Table(inner) => table(inner, within, redacted),
-        DeValue::Array(inner) => {
-            inner.iter().for_each(|value| crate::config::environment::redaction::value(value, within, redacted))
-        }
+        DeValue::Table(inner) => redact_table(inner, within, redacted),
+        DeValue::Array(inner) => inner.iter().for_each(|value| redact_value(value, within, redacted)),
         _ if within => redacted.push(value.span()),
         _ => {}
     }
@@ -41,25 +39,26 @@ fn is_for_variables(key: &str) -> bool {
     match key {
         "env_file" | "secrets" => false,
         _ if key.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("env")) => true,
-        // A word of another length is none of its misspellings.
+        // A word of another length is too different from `environment`.
         _ => (8..=14).contains(&key.len()) && nearest(key, ["environment"]).is_some(),
     }
 }
 
-/// The pieces to redact in a file that is no TOML: from the first word that may be such a key to the next header.
+/// Returns the spans to redact in a file that is not valid TOML: from the first word that may be such a key to the next
+/// header.
 pub(in crate::config) fn pieces(text: &str) -> Vec<Range<usize>> {
     let mut redacted = Vec::new();
     let mut start = 0;
     let mut open = None;
     for line in text.split_inclusive('\n') {
-        let written = line.trim_start();
-        if HEADERS.iter().any(|header| written.starts_with(header)) {
+        let content = line.trim_start();
+        if HEADERS.iter().any(|header| content.starts_with(header)) {
             redacted.extend(open.take().map(|from| from..start));
         }
-        let mut words = written.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+        let mut words = content.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
         if open.is_none() && words.any(|word| !word.is_empty() && is_for_variables(word)) {
-            // A header is shown, as are keys before it on the line; what they are set to is not.
-            let shown = line.find('=').filter(|_| !written.starts_with('[')).map_or(line.len(), |equals| equals + 1);
+            // A header and a key are shown; the rest of the line is not.
+            let shown = line.find('=').filter(|_| !content.starts_with('[')).map_or(line.len(), |equals| equals + 1);
             open = Some(start + shown);
         }
         start += line.len();
@@ -78,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn values_of_variables_are_concealed_and_nothing_else() {
+    fn values_of_variables_are_redacted_and_nothing_else() {
         for (text, left) in [
             ("environment = { A = 's', B = 3 }\nroute = '/'", "environment = { A = , B =  }\nroute = '/'"),
             ("[[module]]\nenvironment.A = 's'\nargv = 'x'", "[[module]]\nenvironment.A = \nargv = 'x'"),
@@ -94,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn in_a_broken_file_whole_pieces_are_concealed() {
+    fn in_a_broken_file_whole_pieces_are_redacted() {
         for (text, left) in [
             ("route = '/'\nargv = 'x", "route = '/'\nargv = 'x"),
             ("a = 1\nenvironment = { A = 's }\nb = 's'\n[[module]]\nc = 1", "a = 1\nenvironment =[[module]]\nc = 1"),

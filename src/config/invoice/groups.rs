@@ -1,16 +1,16 @@
 //! Which parcels does a parcel require?
 //!
-//! A parcel requires groups, a group has parcels as its members, and those require groups in turn. Parcels and groups are
-//! the nodes of one graph, so that a walk takes no longer than the invoice is, whatever it says. Asked by the parent.
+//! A parcel requires groups. A group has parcels as members, which may require groups in turn. Parcels and groups are the
+//! nodes of one graph, so that a search takes time in proportion to the length of the invoice, for any content of it.
 
 use std::collections::HashMap;
 
-use crate::config::invoice::parcel::Described;
+use crate::config::invoice::parcel::ParcelTable;
 
-/// Of more circles than this nobody wants to read.
-const MOST_CYCLES: usize = 8;
+/// The largest number of cycles that are reported.
+const MAX_CYCLES: usize = 8;
 
-/// The graph. The nodes of parcels come first, in the order of the invoice, then those of groups.
+/// The graph. The nodes of parcels come first, in the order of the invoice, then the nodes of groups.
 pub(super) struct Groups<'p> {
     parcels: usize,
     names: Vec<&'p str>,
@@ -22,48 +22,50 @@ pub(super) struct Groups<'p> {
 pub(super) struct Cycle<'p> {
     /// Each requires the next, the last one the first.
     pub groups: Vec<&'p str>,
-    /// The parcel whose requirement leads back.
+    /// The parcel with the requirement that closes the cycle.
     pub closed_by: usize,
 }
 
-/// What several walks have in common: memory, and patience.
-pub(super) struct Walks {
-    /// For each node the parcel whose walk was there last.
-    seen_by: Vec<Option<usize>>,
+/// State of the searches for all entries: memory to reuse, and a budget of steps.
+pub(super) struct SearchBudget {
+    /// For each node the parcel whose search visited it last.
+    visited_by: Vec<Option<usize>>,
     steps_left: usize,
 }
 
-impl Walks {
-    pub fn new(most_steps: usize) -> Self {
-        Self { seen_by: Vec::new(), steps_left: most_steps }
+impl SearchBudget {
+    pub fn new(max_steps: usize) -> Self {
+        Self { visited_by: Vec::new(), steps_left: max_steps }
     }
 }
 
+/// The state of a node in a depth-first search.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Visit {
-    Not,
+enum NodeState {
+    Unvisited,
     OnPath,
     Done,
 }
 
 impl<'p> Groups<'p> {
-    pub fn of(parcels: &[Described<'p>]) -> Self {
+    pub fn new(parcels: &[ParcelTable<'p>]) -> Self {
         let mut groups = Self { parcels: parcels.len(), names: Vec::new(), edges: vec![Vec::new(); parcels.len()] };
         let mut nodes: HashMap<&'p str, usize> = HashMap::new();
-        for (parcel, described) in parcels.iter().enumerate() {
-            for (name, _) in &described.requires {
-                let group = groups.node(&mut nodes, name);
-                groups.add_edge(parcel, group);
+        for (index, parcel) in parcels.iter().enumerate() {
+            for group in &parcel.requires {
+                let group = groups.group_node(&mut nodes, group.text);
+                groups.add_edge(index, group);
             }
-            for (name, _) in &described.member_of {
-                let group = groups.node(&mut nodes, name);
-                groups.add_edge(group, parcel);
+            for group in &parcel.member_of {
+                let group = groups.group_node(&mut nodes, group.text);
+                groups.add_edge(group, index);
             }
         }
         groups
     }
 
-    fn node(&mut self, nodes: &mut HashMap<&'p str, usize>, name: &'p str) -> usize {
+    /// Returns the node of the group `name`, a new one for a new name.
+    fn group_node(&mut self, nodes: &mut HashMap<&'p str, usize>, name: &'p str) -> usize {
         *nodes.entry(name).or_insert_with(|| {
             self.names.push(name);
             self.edges.push(Vec::new());
@@ -77,21 +79,24 @@ impl<'p> Groups<'p> {
         }
     }
 
+    /// Returns the nodes that `node` leads to.
     fn next(&self, node: usize) -> &[usize] {
         self.edges.get(node).map_or(&[], Vec::as_slice)
     }
 
-    /// The parcels in all groups that a parcel requires and that those require, in the order of the invoice; `None` if
-    /// all walks together have become too long.
-    pub fn required_by(&self, parcel: usize, walks: &mut Walks) -> Option<Vec<usize>> {
-        walks.seen_by.resize(self.edges.len(), None);
+    /// Returns the parcels that `parcel` requires, directly and through other parcels, in the order of the invoice. Returns
+    /// `None` if the budget of steps is used up.
+    pub fn required_by(&self, parcel: usize, budget: &mut SearchBudget) -> Option<Vec<usize>> {
+        budget.visited_by.resize(self.edges.len(), None);
         let mut found = Vec::new();
         let mut open = vec![parcel];
         while let Some(node) = open.pop() {
-            walks.steps_left = walks.steps_left.checked_sub(self.next(node).len())?;
+            budget.steps_left = budget.steps_left.checked_sub(self.next(node).len())?;
             for &next in self.next(node) {
-                if let Some(seen_by) = walks.seen_by.get_mut(next).filter(|seen_by| **seen_by != Some(parcel)) {
-                    *seen_by = Some(parcel);
+                if let Some(visited_by) =
+                    budget.visited_by.get_mut(next).filter(|visited_by| **visited_by != Some(parcel))
+                {
+                    *visited_by = Some(parcel);
                     open.push(next);
                     found.extend(Some(next).filter(|&next| next < self.parcels));
                 }
@@ -101,51 +106,51 @@ impl<'p> Groups<'p> {
         Some(found)
     }
 
-    /// Circles among what these parcels require: at least one of those that hang together, none if there is none.
+    /// Returns cycles among the requirements of `roots`: at least one of each group of connected cycles.
     pub fn cycles(&self, roots: &[usize]) -> Vec<Cycle<'p>> {
-        let mut visits = vec![Visit::Not; self.edges.len()];
+        let mut states = vec![NodeState::Unvisited; self.edges.len()];
         let mut cycles = Vec::new();
         for &root in roots {
-            if visits.get(root) == Some(&Visit::Not) {
-                self.search(root, &mut visits, &mut cycles);
+            if states.get(root) == Some(&NodeState::Unvisited) {
+                self.search(root, &mut states, &mut cycles);
             }
         }
         cycles
     }
 
-    /// A search in depth, with a path of its own instead of the stack, which a long chain would overflow.
-    fn search(&self, root: usize, visits: &mut [Visit], cycles: &mut Vec<Cycle<'p>>) {
-        let mut enter = |node: usize, visit: Visit| {
-            visits.get_mut(node).map_or(Visit::Done, |known| {
+    /// A depth-first search with an explicit path. A recursive one could overflow the stack in a long chain.
+    fn search(&self, root: usize, states: &mut [NodeState], cycles: &mut Vec<Cycle<'p>>) {
+        let mut enter = |node: usize, state: NodeState| {
+            states.get_mut(node).map_or(NodeState::Done, |known| {
                 let before = *known;
-                if before == Visit::Not || visit == Visit::Done {
-                    *known = visit;
+                if before == NodeState::Unvisited || state == NodeState::Done {
+                    *known = state;
                 }
                 before
             })
         };
-        enter(root, Visit::OnPath);
+        enter(root, NodeState::OnPath);
         let mut path = vec![(root, 0)];
         while let Some((node, edge)) = path.last_mut() {
             let Some(&to) = self.next(*node).get(*edge) else {
-                enter(*node, Visit::Done);
+                enter(*node, NodeState::Done);
                 path.pop();
                 continue;
             };
             *edge += 1;
-            match enter(to, Visit::OnPath) {
-                Visit::Not => path.push((to, 0)),
-                Visit::OnPath if cycles.len() < MOST_CYCLES => {
-                    let circle = path.iter().map(|(node, _)| *node).skip_while(|node| *node != to);
-                    cycles.extend(self.cycle(circle));
+            match enter(to, NodeState::OnPath) {
+                NodeState::Unvisited => path.push((to, 0)),
+                NodeState::OnPath if cycles.len() < MAX_CYCLES => {
+                    let cycle = path.iter().map(|(node, _)| *node).skip_while(|node| *node != to);
+                    cycles.extend(self.cycle(cycle));
                 }
-                Visit::OnPath | Visit::Done => {}
+                NodeState::OnPath | NodeState::Done => {}
             }
         }
     }
 
-    fn cycle(&self, circle: impl Iterator<Item = usize>) -> Option<Cycle<'p>> {
-        let (parcels, groups): (Vec<_>, Vec<_>) = circle.partition(|node| *node < self.parcels);
+    fn cycle(&self, nodes: impl Iterator<Item = usize>) -> Option<Cycle<'p>> {
+        let (parcels, groups): (Vec<_>, Vec<_>) = nodes.partition(|node| *node < self.parcels);
         let names = groups.into_iter().filter_map(|node| self.names.get(node - self.parcels).copied()).collect();
         Some(Cycle { groups: names, closed_by: parcels.last().copied()? })
     }

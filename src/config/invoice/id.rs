@@ -1,4 +1,4 @@
-//! How is a bindle named? `NAME/VERSION`, checked once; `Config::load` parses it.
+//! The id of a bindle, `NAME/VERSION`. `Config::load` parses it once.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,24 +10,24 @@ pub struct BindleId {
     version: String,
 }
 
-/// Why a text names no bindle.
+/// Why a text is not the id of a bindle.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BindleIdError {
-    /// Nothing before or behind the last slash, or no slash.
+    /// The slash is missing, or the name or the version is empty.
     #[error("`{0}` is not the id of a bindle")]
     Incomplete(String),
-    /// What is behind the last slash is no version.
+    /// The text behind the last slash is not a semantic version.
     #[error("`{version}` in `{id}` is not a version")]
     Version {
         /// The whole text.
         id: String,
-        /// What stands where a version is expected.
+        /// The text in place of the version.
         version: String,
     },
 }
 
 impl BindleIdError {
-    /// How to write one.
+    /// Returns how to write it.
     pub fn help(&self) -> &'static str {
         match self {
             Self::Incomplete(_) => "write `NAME/VERSION`, such as `example.com/hello/1.0.0`",
@@ -37,12 +37,12 @@ impl BindleIdError {
 }
 
 impl BindleId {
-    /// What is before the last slash.
+    /// Returns the name: the text before the last slash.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What is behind the last slash.
+    /// Returns the version: the text behind the last slash.
     pub fn version(&self) -> &str {
         &self.version
     }

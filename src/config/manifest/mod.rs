@@ -1,9 +1,10 @@
 //! What does a modules.toml say?
 //!
-//! The file is walked value by value instead of being deserialized, so that every problem in it is found in one go, each
-//! with its place. Called by `Config::load`.
+//! The reader visits the file value by value and does not deserialize it, so that one run finds every problem with its
+//! location. Called by `Config::load`.
 
 mod module_table;
+mod volumes;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,12 +19,12 @@ use crate::config::reader::report::{Report, parse_toml};
 use crate::config::reader::values::{Value, ValueError, array, string, table};
 use crate::config::{Diagnostic, EntryConfig, Hostname, ServerEnvironment, SourceFile};
 
-/// No modules.toml is larger than this many bytes: thousands of modules fit.
-const LARGEST_FILE: u64 = 4 << 20;
+/// The largest modules.toml in bytes: thousands of modules fit.
+const MAX_FILE_SIZE: u64 = 4 << 20;
 
 const KEYS: [&str; 3] = ["module", "limits", "default_host"];
 
-/// What a modules.toml says, as far as it could be understood.
+/// The content of a modules.toml, without the parts that hold errors.
 #[derive(Debug, Default)]
 pub(super) struct Manifest {
     pub hostname: Option<Hostname>,
@@ -31,11 +32,11 @@ pub(super) struct Manifest {
     pub entries: Vec<EntryConfig>,
 }
 
-/// What a modules.toml is read with.
+/// Options for reading a modules.toml.
 pub(super) struct ParseOptions<'a> {
-    /// The variables that all scripts get.
+    /// The variables of `--env` and `--env-file`.
     pub environment: &'a [(String, String)],
-    /// What `${NAME}` stands for.
+    /// The values of `${NAME}`.
     pub server: &'a ServerEnvironment,
     /// Whether unknown keys are errors.
     pub strict: bool,
@@ -43,7 +44,7 @@ pub(super) struct ParseOptions<'a> {
 
 /// Reads the file at `path`.
 pub(super) fn read(path: &Path, options: &ParseOptions<'_>, problems: &mut Vec<Diagnostic>) -> Manifest {
-    match file::read(path, "configuration file", LARGEST_FILE, SourceFile::new) {
+    match file::read(path, "configuration file", MAX_FILE_SIZE, SourceFile::new) {
         Ok(file) => {
             let (manifest, found) = parse(&file, options);
             problems.extend(found);
@@ -56,30 +57,30 @@ pub(super) fn read(path: &Path, options: &ParseOptions<'_>, problems: &mut Vec<D
     }
 }
 
-pub(super) fn parse(file: &Arc<SourceFile>, options: &ParseOptions<'_>) -> (Manifest, Vec<Diagnostic>) {
+fn parse(file: &Arc<SourceFile>, options: &ParseOptions<'_>) -> (Manifest, Vec<Diagnostic>) {
     let mut report = Report::new(Arc::clone(file), options.strict);
     let mut manifest = Manifest::default();
     if let Some(root) = parse_toml(file, &mut report) {
         redact(file, root.get_ref(), &report);
-        manifest.walk(root.get_ref(), options, &mut report);
+        manifest.read_root(root.get_ref(), options, &mut report);
     } else {
         file.redact(redaction::pieces(file.text()));
     }
     (manifest, report.finish())
 }
 
-/// Redacts what is not to be shown of a file with this tree.
+/// Marks the values of `file` that must not be shown.
 fn redact(file: &SourceFile, root: &DeTable<'_>, report: &Report) {
     let mut redacted = redaction::values(root);
     if report.errors() > 0 {
-        // A value that stands there twice is in the tree once.
+        // Of a duplicate key the tree has one value only.
         redacted.extend(redaction::pieces(file.text()));
     }
     file.redact(redacted);
 }
 
 impl Manifest {
-    fn walk(&mut self, root: &DeTable<'_>, options: &ParseOptions<'_>, report: &mut Report) {
+    fn read_root(&mut self, root: &DeTable<'_>, options: &ParseOptions<'_>, report: &mut Report) {
         report.unknown_keys(root, &KEYS, "at the top level");
         self.hostname = report.optional(root, "default_host", default_host);
         if let Some(limits) = report.optional(root, "limits", |value| table("limits", value)) {
@@ -89,24 +90,22 @@ impl Manifest {
             let error = ValueError::new("there is no `[[module]]` in this file");
             return report.error(0..0, error.help("write `module = []` to serve nothing but `/healthz`"));
         };
-        let options =
+        let defaults =
             Defaults { limits: &self.limits.module, environment: options.environment, server: options.server };
-        self.entries = entries(modules, report)
-            .into_iter()
-            .filter_map(|(table, value)| module_table::read(table, value.span(), &options, report))
-            .collect();
+        self.entries = entries(modules, &defaults, report);
     }
 }
 
-fn entries<'t, 'i>(modules: &'t Value<'i>, report: &mut Report) -> Vec<(&'t DeTable<'i>, &'t Value<'i>)> {
-    let parsed = array("module", "an array of tables", modules.get_ref())
+fn entries(modules: &Value<'_>, defaults: &Defaults<'_>, report: &mut Report) -> Vec<EntryConfig> {
+    let values = array("module", "an array of tables", modules.get_ref())
         .map_err(|error| error.help("write `[[module]]`, in two pairs of brackets"));
-    let values = report.accept(modules.span(), parsed).unwrap_or_default();
-    let tables = values.iter().enumerate().filter_map(|(index, value)| {
+    let values = report.accept(modules.span(), values).unwrap_or_default();
+    let mut tables = Vec::new();
+    for (index, value) in values.iter().enumerate() {
         let parsed = table(&format!("module[{index}]"), value.get_ref());
-        Some((report.accept(value.span(), parsed)?, value))
-    });
-    tables.collect()
+        tables.extend(report.accept(value.span(), parsed).map(|table| (table, value.span())));
+    }
+    tables.into_iter().filter_map(|(table, header)| module_table::read(table, header, defaults, report)).collect()
 }
 
 fn default_host(value: &DeValue<'_>) -> Result<Hostname, ValueError> {
@@ -137,7 +136,7 @@ mod tests {
         environment.A = \"1\"\nallowed_hosts = [\"https://a.example\", 3]\nhttp_max_concurrency = 1_000\n\
         [module.limits]\nqueue = 3\n[[module]]\nrouet = 1979-05-27T07:32:00Z\n";
 
-    /// Whatever the bytes, the walk ends, and every problem can be shown.
+    /// For any bytes the reader ends, and every problem can be rendered.
     #[test]
     fn damaged_files_are_reported_and_never_panic() {
         let mut dice = Dice(3);
@@ -173,7 +172,7 @@ mod tests {
         let text = "[[module]]\nroute='/a'\nmodule='Cargo.toml'\n[[module]]\nroute=1\n\
             [[module]]\nroute='/c'\nmodule='Cargo.toml'";
         let (manifest, problems) = parsed(&SourceFile::new("modules.toml", text), &[], false);
-        let routes: Vec<_> = manifest.entries.iter().map(|script| script.route.to_string()).collect();
+        let routes: Vec<_> = manifest.entries.iter().map(|entry| entry.route.to_string()).collect();
         assert_eq!(routes, ["/a", "/c"]);
         assert_eq!(problems.len(), 2);
     }
@@ -183,8 +182,8 @@ mod tests {
         let text = "[[module]]\nroute='/'\nmodule='Cargo.toml'\nenvironment = { A = 'own', B = 'own' }";
         let options = [("B".to_owned(), "options".to_owned()), ("C".to_owned(), "options".to_owned())];
         let (manifest, _) = parsed(&SourceFile::new("modules.toml", text), &options, false);
-        let script = manifest.entries.first().expect("one script");
-        let pairs: Vec<_> = script.environment.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let entry = manifest.entries.first().expect("one entry");
+        let pairs: Vec<_> = entry.environment.iter().map(|(name, value)| (&**name, &**value)).collect();
         assert_eq!(pairs, [("A", "own"), ("B", "options"), ("C", "options")]);
     }
 }

@@ -1,15 +1,15 @@
-//! What does one `[[module]]` ask for? Called by `manifest`, for each of them.
+//! What does one `[[module]]` say? Called by the parent for each of them.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use crate::config::reader::file::{must_be_directory, must_be_file, relative_paths};
+use crate::config::manifest::volumes;
+use crate::config::reader::file::{must_be_file, relative_paths_help};
 use crate::config::reader::report::Report;
 use crate::config::reader::route;
-use crate::config::reader::values::{Value, ValueError, boolean, count, string, table};
-use crate::config::{BindleId, EntryConfig, Key, Limits, ModuleRef, Origin, Preparation, ServerEnvironment, Volume};
+use crate::config::reader::values::{SpannedStr, Value, ValueError, boolean, count, string, table};
+use crate::config::{BindleId, EntryConfig, Key, Limits, ModuleRef, Origin, Preparation, ServerEnvironment};
 use crate::config::{allowed_hosts, environment};
 
 const KEYS: [&str; 17] = [
@@ -32,47 +32,48 @@ const KEYS: [&str; 17] = [
     "limits",
 ];
 
-/// What holds for every module unless it says otherwise.
+/// What every `[[module]]` gets.
 pub(super) struct Defaults<'a> {
+    /// The limits where the table sets none.
     pub limits: &'a Limits,
     /// The variables of `--env` and `--env-file`.
     pub environment: &'a [(String, String)],
-    /// What `${NAME}` stands for in its variables.
+    /// The values of `${NAME}`.
     pub server: &'a ServerEnvironment,
 }
 
-/// Reads the `[[module]]` with its header at `span`; `None` if it holds an error.
+/// Reads one `[[module]]` with its header at `header`. Returns `None` if it holds an error.
 pub(super) fn read(
     entry: &DeTable<'_>,
-    span: Range<usize>,
+    header: Range<usize>,
     defaults: &Defaults<'_>,
     report: &mut Report,
 ) -> Option<EntryConfig> {
     let errors_before = report.errors();
     report.unknown_keys(entry, &KEYS, "in `[[module]]`");
-    historical(entry, report);
-    let mut origin = origin(entry, &span, report);
+    historical_keys(entry, report);
+    let mut origin = origin(entry, &header, report);
     let text = |key: &'static str, report: &mut Report| {
         report.optional(entry, key, |value| string(key, value).map(str::to_owned))
     };
-    let route = required(entry, "route", &span, report).map(|(text, at)| route::pattern(text, at, report));
-    let module = module(entry, &span, report);
+    let route = required(entry, "route", &header, report).map(|text| route::pattern(text, report));
+    let module = module(entry, &header, report);
     let preparation = preparation(entry, module.as_ref(), report);
     let entrypoint = text("entrypoint", report);
     let argv = text("argv", report);
     let environment = environment::read(entry, defaults.environment, defaults.server, report);
-    let volumes = volumes(entry, &mut origin, report);
+    let volumes = volumes::read(entry, &mut origin, report);
     let allowed_hosts = allowed_hosts::read(entry, report);
-    let http_max_concurrency = report.optional(entry, "http_max_concurrency", open_responses);
+    let http_max_concurrency = report.optional(entry, "http_max_concurrency", max_open_responses);
     let pass_authorization = report.optional(entry, "pass_authorization", |value| boolean("pass_authorization", value));
     let limits = limits(entry, defaults.limits, report);
     if report.errors() > errors_before {
         return None;
     }
-    let unset = EntryConfig::new(origin, route?, module?);
+    let defaults = EntryConfig::new(origin, route?, module?);
     Some(EntryConfig {
         preparation,
-        entrypoint: entrypoint.unwrap_or(unset.entrypoint),
+        entrypoint: entrypoint.unwrap_or(defaults.entrypoint),
         argv,
         environment,
         volumes,
@@ -80,12 +81,12 @@ pub(super) fn read(
         http_max_concurrency,
         pass_authorization,
         limits,
-        ..unset
+        ..defaults
     })
 }
 
 fn origin(entry: &DeTable<'_>, header: &Range<usize>, report: &Report) -> Origin {
-    let mut origin = Origin::written(report.file(), header.clone());
+    let mut origin = Origin::in_file(report.file(), header.clone());
     for (key, name) in [
         (Key::Route, "route"),
         (Key::Module, "module"),
@@ -96,14 +97,14 @@ fn origin(entry: &DeTable<'_>, header: &Range<usize>, report: &Report) -> Origin
         (Key::AllowedHosts, "allowed_hosts"),
     ] {
         if let Some(value) = entry.get(name) {
-            origin.note(key, value.span());
+            origin.add(key, value.span());
         }
     }
     origin
 }
 
-/// Keys of former versions: what was never used is only looked at, what no longer works is pointed out.
-fn historical(entry: &DeTable<'_>, report: &mut Report) {
+/// Checks the keys of former versions: `repository` never had an effect, `host` has none any more.
+fn historical_keys(entry: &DeTable<'_>, report: &mut Report) {
     report.optional(entry, "repository", |value| string("repository", value).map(drop));
     if let Some(host) = entry.get("host")
         && report.accept(host.span(), string("host", host.get_ref())).is_some()
@@ -113,34 +114,34 @@ fn historical(entry: &DeTable<'_>, report: &mut Report) {
     }
 }
 
-/// The string at `key` and where it stands, or else an error at the header.
+/// Returns the string at `key`. If it is missing, reports an error at the header.
 fn required<'t>(
     entry: &'t DeTable<'_>,
     key: &str,
     header: &Range<usize>,
     report: &mut Report,
-) -> Option<(&'t str, Range<usize>)> {
+) -> Option<SpannedStr<'t>> {
     let Some(value) = entry.get(key) else {
         report.error(header.clone(), ValueError::new(format!("`{key}` is missing in `[[module]]`")));
         return None;
     };
-    Some((report.accept(value.span(), string(key, value.get_ref()))?, value.span()))
+    Some(SpannedStr { text: report.accept(value.span(), string(key, value.get_ref()))?, span: value.span() })
 }
 
 fn module(entry: &DeTable<'_>, header: &Range<usize>, report: &mut Report) -> Option<ModuleRef> {
     let server = report.optional(entry, "bindle_server", |value| string("bindle_server", value).map(str::to_owned));
-    let (text, span) = required(entry, "module", header, report)?;
+    let SpannedStr { text, span } = required(entry, "module", header, report)?;
     let parsed = text.parse::<ModuleRef>().map_err(|error| ValueError::new(error.to_string()).help(error.help()));
     let mut module = report.accept(span.clone(), parsed)?;
     let available = match &mut module {
-        ModuleRef::File(path) => must_be_file(path).map_err(|error| ValueError::new(error).help(relative_paths())),
-        // What it names is for `fetch` to find out.
+        ModuleRef::File(path) => must_be_file(path).map_err(|error| ValueError::new(error).help(relative_paths_help())),
+        // `fetch` parses the reference.
         ModuleRef::Oci(_) => Ok(()),
         ModuleRef::Bindle { .. } if server.is_none() && !entry.contains_key("bindle_server") => {
             Err(ValueError::new("a `bindle:` module needs `bindle_server`, the URL of the server that has it"))
         }
-        ModuleRef::Bindle { id, server: at } => {
-            *at = server;
+        ModuleRef::Bindle { id, server: module_server } => {
+            *module_server = server;
             let parsed = id.parse::<BindleId>().map(drop);
             parsed.map_err(|error| ValueError::new(error.to_string()).help(error.help()))
         }
@@ -149,10 +150,10 @@ fn module(entry: &DeTable<'_>, header: &Range<usize>, report: &mut Report) -> Op
     Some(module)
 }
 
-/// What has to happen to the module. That code is trusted can be said of a file only: what others serve is compiled here.
+/// Returns how the module becomes machine code. Only code in a file can be trusted: what a server sends is compiled here.
 fn preparation(entry: &DeTable<'_>, module: Option<&ModuleRef>, report: &mut Report) -> Preparation {
-    let mut asked = |key: &'static str| report.optional(entry, key, |value| boolean(key, value)).unwrap_or(false);
-    let (preinitialize, precompiled) = (asked("preinitialize"), asked("precompiled"));
+    let mut flag = |key: &'static str| report.optional(entry, key, |value| boolean(key, value)).unwrap_or(false);
+    let (preinitialize, precompiled) = (flag("preinitialize"), flag("precompiled"));
     let span = entry.get("precompiled").map(Value::span).unwrap_or_default();
     match (preinitialize, precompiled) {
         (true, true) => {
@@ -173,52 +174,10 @@ fn preparation(entry: &DeTable<'_>, module: Option<&ModuleRef>, report: &mut Rep
     }
 }
 
-fn volumes(entry: &DeTable<'_>, origin: &mut Origin, report: &mut Report) -> Vec<Volume> {
-    let mut volumes = Vec::new();
-    let written = report.optional(entry, "volumes", |value| table("volumes", value));
-    for (guest_path, value) in written.into_iter().flatten() {
-        let guest: &str = guest_path.get_ref();
-        if guest.is_empty() || guest.contains('\0') {
-            report.error(guest_path.span(), ValueError::new("a volume needs a path in the guest, such as `/`"));
-        }
-        if let Some((host_path, span, read_only)) = volume(guest, value, report) {
-            origin.note(Key::Volume(volumes.len()), span);
-            volumes.push(Volume { guest_path: guest.to_owned(), host_path, read_only });
-        }
-    }
-    volumes
-}
-
-/// The directory of a volume, where it is written, and whether the guest may only read it.
-fn volume(guest: &str, value: &Value<'_>, report: &mut Report) -> Option<(PathBuf, Range<usize>, bool)> {
-    let name = format!("volumes.{guest}");
-    let (path, read_only) = match value.get_ref() {
-        DeValue::Table(table) => {
-            report.unknown_keys(table, &["path", "read_only"], &format!("in `{name}`"));
-            let read_only = report.optional(table, "read_only", |value| boolean("read_only", value)).unwrap_or(false);
-            let Some(path) = table.get("path") else {
-                report.error(value.span(), ValueError::new(format!("`path` is missing in `{name}`")));
-                return None;
-            };
-            (path, read_only)
-        }
-        DeValue::String(_) => (value, false),
-        _ => {
-            let error = ValueError::new(format!("`{name}` must be a path or `{{ path = \"...\", read_only = true }}`"));
-            report.error(value.span(), error);
-            return None;
-        }
-    };
-    let text = report.accept(path.span(), string(&name, path.get_ref()))?;
-    let directory = must_be_directory(Path::new(text)).map_err(|error| ValueError::new(error).help(relative_paths()));
-    report.accept(path.span(), directory)?;
-    Some((text.into(), path.span(), read_only))
-}
-
-fn open_responses(value: &DeValue<'_>) -> Result<u32, ValueError> {
-    let most = count("http_max_concurrency", value, 1..=u32::MAX.into())
+fn max_open_responses(value: &DeValue<'_>) -> Result<u32, ValueError> {
+    let max = count("http_max_concurrency", value, 1..=u32::MAX.into())
         .map_err(|error| error.help("leave it out for no limit; leave out `allowed_hosts` to allow no calls at all"))?;
-    Ok(u32::try_from(most).unwrap_or(u32::MAX))
+    Ok(u32::try_from(max).unwrap_or(u32::MAX))
 }
 
 fn limits(entry: &DeTable<'_>, global: &Limits, report: &mut Report) -> Limits {

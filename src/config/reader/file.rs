@@ -1,40 +1,40 @@
-//! How does a file become text, and what is said when it does not? Asked by every reader in this folder.
+//! Reading a text file, and checking paths. Used by every reader of this folder.
 
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::config::{Diagnostic, Place, SourceFile};
+use crate::config::{Diagnostic, SourceFile, SourceLocation};
 
-/// Reads the text file at `path`, which is a `role` of at most `most` bytes.
+/// Reads the text file at `path`. Messages call it a `role`. A file of more than `max_size` bytes is an error.
 pub(in crate::config) fn read(
     path: &Path,
     role: &str,
-    most: u64,
+    max_size: u64,
     source: fn(String, String) -> Arc<SourceFile>,
 ) -> Result<Arc<SourceFile>, Box<Diagnostic>> {
     let name = path.display().to_string();
     let mut bytes = Vec::new();
     // One byte more than is allowed tells a file that is too large from one that just fits.
-    let read = File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes));
+    let read = File::open(path).and_then(|file| file.take(max_size + 1).read_to_end(&mut bytes));
     if let Err(error) = read {
         let unreadable = Diagnostic::error(format!("cannot read {role} `{name}`"));
-        return Err(Box::new(unreadable.caused_by(&error).help(relative_paths())));
+        return Err(Box::new(unreadable.caused_by(&error).help(relative_paths_help())));
     }
-    text(&name, role, most, bytes, source)
+    decode(&name, role, max_size, bytes, source)
 }
 
-/// The text that `bytes` are, which come from a `role` with the name `name`. They are all of it, or more than `most`.
-pub(in crate::config) fn text(
+/// Decodes the `bytes` of a file. They are the whole file, or more than `max_size`.
+pub(in crate::config) fn decode(
     name: &str,
     role: &str,
-    most: u64,
+    max_size: u64,
     bytes: Vec<u8>,
     source: fn(String, String) -> Arc<SourceFile>,
 ) -> Result<Arc<SourceFile>, Box<Diagnostic>> {
-    if bytes.len() as u64 > most {
-        let allowed = most >> 20;
+    if bytes.len() as u64 > max_size {
+        let allowed = max_size >> 20;
         let unreadable = Diagnostic::error(format!("cannot read {role} `{name}`"));
         return Err(Box::new(unreadable.help(format!("it is larger than {allowed} MiB: is this the right file?"))));
     }
@@ -43,13 +43,15 @@ pub(in crate::config) fn text(
         Err(error) => {
             let at = error.utf8_error().valid_up_to();
             let file = source(name.to_owned(), String::from_utf8_lossy(error.as_bytes()).into_owned());
-            let place = Place::new(&file, at..at + '\u{fffd}'.len_utf8());
-            Err(Box::new(Diagnostic::error(format!("{role} `{name}` is not UTF-8")).at(place).label("not a character")))
+            let location = SourceLocation::new(&file, at..at + '\u{fffd}'.len_utf8());
+            Err(Box::new(
+                Diagnostic::error(format!("{role} `{name}` is not UTF-8")).at(location).label("not a character"),
+            ))
         }
     }
 }
 
-/// What is wrong with `path` if a regular file is meant.
+/// Checks that `path` is a regular file.
 pub(in crate::config) fn must_be_file(path: &Path) -> Result<(), String> {
     match fs::metadata(path) {
         Ok(found) if found.is_file() => Ok(()),
@@ -59,7 +61,7 @@ pub(in crate::config) fn must_be_file(path: &Path) -> Result<(), String> {
     }
 }
 
-/// What is wrong with `path` if a directory is meant.
+/// Checks that `path` is a directory.
 pub(in crate::config) fn must_be_directory(path: &Path) -> Result<(), String> {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => Ok(()),
@@ -71,12 +73,12 @@ pub(in crate::config) fn must_be_directory(path: &Path) -> Result<(), String> {
 fn inaccessible(path: &Path, kind: &str, error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => format!("{kind} `{}` does not exist", path.display()),
-        _ => format!("cannot look at {kind} `{}`: {error}", path.display()),
+        _ => format!("cannot access {kind} `{}`: {error}", path.display()),
     }
 }
 
-/// The help for a path that leads nowhere.
-pub(in crate::config) fn relative_paths() -> String {
+/// Returns the help for a path that does not exist.
+pub(in crate::config) fn relative_paths_help() -> String {
     match std::env::current_dir() {
         Ok(directory) => format!("relative paths start from the current directory, `{}`", directory.display()),
         Err(_) => "relative paths start from the current directory".to_owned(),
@@ -112,6 +114,6 @@ mod tests {
         assert!(must_be_file(directory.path()).is_err_and(|error| error.contains("is a directory")));
         assert!(must_be_file(&missing).is_err_and(|error| error.contains("does not exist")));
         assert!(must_be_directory(&missing).is_err_and(|error| error.contains("does not exist")));
-        assert!(must_be_file(Path::new("a\0b")).is_err_and(|error| error.contains("cannot look at")));
+        assert!(must_be_file(Path::new("a\0b")).is_err_and(|error| error.contains("cannot access")));
     }
 }

@@ -1,4 +1,4 @@
-//! How a TOML file is read: its text, its values, and where in it each thing stands.
+//! Reading a TOML file: its text, its values, their locations, and the problems with them.
 
 pub(in crate::config) mod file;
 pub(in crate::config) mod origin;

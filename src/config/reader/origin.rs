@@ -1,17 +1,17 @@
-//! Where in which file was a script described?
+//! Where is an entry configured?
 //!
-//! `entry` notes it while reading; later stages of start-up, which find out that a module does not compile or a route is
-//! never reached, ask it for the place to point at.
+//! `manifest` and `invoice` record it. Later stages of a start use it for their messages, for example if a module does not
+//! compile or a route is never reached.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::config::{Place, SourceFile};
+use crate::config::{SourceFile, SourceLocation};
 
-/// What a diagnostic may point at in the description of a script.
+/// The part of an entry that a diagnostic can point at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
-    /// The description as a whole.
+    /// The header of the entry.
     Entry,
     /// The value of `route`.
     Route,
@@ -27,42 +27,44 @@ pub enum Key {
     Argv,
     /// The value of `allowed_hosts`.
     AllowedHosts,
-    /// The value of one of `volumes`, counted from 0 as they are written.
+    /// The value of one of `volumes`, by its index in the file.
     Volume(usize),
 }
 
-/// The place of one script's description.
+/// The location of an entry and of its values.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin(Option<Written>);
+pub struct Origin(Option<EntrySpans>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Written {
+struct EntrySpans {
     file: Arc<SourceFile>,
-    entry: Range<usize>,
+    header: Range<usize>,
     values: Vec<(Key, Range<usize>)>,
 }
 
 impl Origin {
-    /// A script that no file describes.
+    /// Creates the origin of an entry that is on the command line, not in a file.
     pub fn command_line() -> Self {
         Self(None)
     }
 
-    pub(in crate::config) fn written(file: &Arc<SourceFile>, entry: Range<usize>) -> Self {
-        Self(Some(Written { file: Arc::clone(file), entry, values: Vec::new() }))
+    /// Creates the origin of an entry of `file` with its header at `header`.
+    pub(in crate::config) fn in_file(file: &Arc<SourceFile>, header: Range<usize>) -> Self {
+        Self(Some(EntrySpans { file: Arc::clone(file), header, values: Vec::new() }))
     }
 
-    pub(in crate::config) fn note(&mut self, key: Key, span: Range<usize>) {
-        if let Some(written) = &mut self.0 {
-            written.values.push((key, span));
+    /// Adds the span of a value.
+    pub(in crate::config) fn add(&mut self, key: Key, span: Range<usize>) {
+        if let Some(spans) = &mut self.0 {
+            spans.values.push((key, span));
         }
     }
 
-    /// The place of a value or, if it was left to its default, of the whole description.
-    pub fn at(&self, key: Key) -> Option<Place> {
-        let written = self.0.as_ref()?;
-        let value = written.values.iter().find(|(noted, _)| *noted == key);
-        Some(Place::new(&written.file, value.map_or(&written.entry, |(_, span)| span).clone()))
+    /// Returns the location of a value or, if it is not in the file, of the header.
+    pub fn at(&self, key: Key) -> Option<SourceLocation> {
+        let spans = self.0.as_ref()?;
+        let value = spans.values.iter().find(|(known, _)| *known == key);
+        Some(SourceLocation::new(&spans.file, value.map_or(&spans.header, |(_, span)| span).clone()))
     }
 }
 
@@ -71,12 +73,12 @@ mod tests {
     use crate::config::reader::origin::*;
 
     #[test]
-    fn a_value_that_was_not_written_leads_to_the_entry() {
+    fn a_value_that_is_not_in_the_file_has_the_location_of_the_header() {
         let file = SourceFile::new("modules.toml", "[[module]]\nroute = '/'\n");
-        let mut origin = Origin::written(&file, 0..10);
-        origin.note(Key::Route, 19..22);
-        assert_eq!(origin.at(Key::Route), Some(Place::new(&file, 19..22)));
-        assert_eq!(origin.at(Key::Entrypoint), Some(Place::new(&file, 0..10)));
+        let mut origin = Origin::in_file(&file, 0..10);
+        origin.add(Key::Route, 19..22);
+        assert_eq!(origin.at(Key::Route), Some(SourceLocation::new(&file, 19..22)));
+        assert_eq!(origin.at(Key::Entrypoint), Some(SourceLocation::new(&file, 0..10)));
         assert_eq!(Origin::command_line().at(Key::Route), None);
     }
 }

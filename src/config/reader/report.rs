@@ -12,9 +12,9 @@ use toml::de::{DeTable, DeValue};
 
 use crate::config::reader::suggest::nearest;
 use crate::config::reader::values::ValueError;
-use crate::config::{Diagnostic, Place, SourceFile};
+use crate::config::{Diagnostic, SourceFile, SourceLocation};
 
-/// The problems of one file, in the order they are found.
+/// The problems of one file.
 pub(in crate::config) struct Report {
     file: Arc<SourceFile>,
     strict: bool,
@@ -23,43 +23,46 @@ pub(in crate::config) struct Report {
 }
 
 impl Report {
-    /// A report that is empty so far. Unknown keys are errors if `strict`.
+    /// Creates an empty report. Unknown keys are errors if `strict`.
     pub fn new(file: Arc<SourceFile>, strict: bool) -> Self {
         Self { file, strict, errors: 0, problems: Vec::new() }
     }
 
+    /// Returns the file.
     pub fn file(&self) -> &Arc<SourceFile> {
         &self.file
     }
 
-    /// How many errors there are so far.
+    /// Returns the number of errors so far.
     pub fn errors(&self) -> usize {
         self.errors
     }
 
+    /// Adds an error about the value at `span`.
     pub fn error(&mut self, span: Range<usize>, error: ValueError) {
         self.errors += 1;
         let problem = Diagnostic::error(error.message);
         self.push(span, problem, error.label, error.help);
     }
 
+    /// Adds a warning about the value at `span`.
     pub fn warning(&mut self, span: Range<usize>, error: ValueError) {
         let problem = Diagnostic::warning(error.message);
         self.push(span, problem, error.label, error.help);
     }
 
-    /// A problem of a file that this one names.
+    /// Adds a problem of another file, which this one names.
     pub fn add(&mut self, problem: Diagnostic) {
         self.errors += usize::from(problem.is_error());
         self.problems.push(problem);
     }
 
     fn push(&mut self, span: Range<usize>, problem: Diagnostic, label: Option<String>, help: Option<String>) {
-        let place = Place::new(&self.file, span);
-        self.problems.push(Diagnostic { label, help, ..problem.at(place) });
+        let location = SourceLocation::new(&self.file, span);
+        self.problems.push(Diagnostic { label, help, ..problem.at(location) });
     }
 
-    /// The value of `key`, if it is there and `parse` accepts it.
+    /// Returns the value of `key`, if it is there and `parse` accepts it. Reports an error of `parse`.
     pub fn optional<'t, 'i, T>(
         &mut self,
         table: &'t DeTable<'i>,
@@ -70,24 +73,24 @@ impl Report {
         self.accept(value.span(), parse(value.get_ref()))
     }
 
-    /// What was parsed; an error is reported.
+    /// Returns the parsed value, or reports the error.
     pub fn accept<T>(&mut self, span: Range<usize>, parsed: Result<T, ValueError>) -> Option<T> {
         parsed.map_err(|error| self.error(span, error)).ok()
     }
 
-    /// Reports the keys of `table` that are none of `known`; `place` says where the
-    /// table is.
-    pub fn unknown_keys(&mut self, table: &DeTable<'_>, known: &[&'static str], place: &str) {
+    /// Reports the keys of `table` that are not in `known`. `context` names the table in messages.
+    pub fn unknown_keys(&mut self, table: &DeTable<'_>, known: &[&'static str], context: &str) {
         for key in table.keys().filter(|key| !known.contains(&key.get_ref().as_ref())) {
-            self.unknown_key(key, known, place);
+            self.unknown_key(key, known, context);
         }
     }
 
-    pub fn unknown_key(&mut self, key: &Spanned<Cow<'_, str>>, known: &[&'static str], place: &str) {
-        let error = ValueError::new(format!("unknown key `{}` {place}", key.get_ref()));
+    /// Reports one unknown key.
+    pub fn unknown_key(&mut self, key: &Spanned<Cow<'_, str>>, known: &[&'static str], context: &str) {
+        let error = ValueError::new(format!("unknown key `{}` {context}", key.get_ref()));
         let error = match nearest(key.get_ref(), known.iter().copied()) {
-            Some(meant) => error.help(format!("did you mean `{meant}`?")),
-            None => error.help(format!("known are {}", listed(known))),
+            Some(suggestion) => error.help(format!("did you mean `{suggestion}`?")),
+            None => error.help(format!("known are {}", quoted_list(known))),
         };
         if self.strict {
             self.error(key.span(), error);
@@ -96,11 +99,11 @@ impl Report {
         }
     }
 
-    /// The problems as a reader of the file meets them.
+    /// Returns the problems in the order of their locations.
     pub fn finish(mut self) -> Vec<Diagnostic> {
-        // Those within other files come last, in the order in which they were found.
-        let start = |problem: &Diagnostic| match &problem.place {
-            Some(place) if place.is_in(&self.file) => place.start(),
+        // Problems of other files come last, in the order in which they were found.
+        let start = |problem: &Diagnostic| match &problem.location {
+            Some(location) if location.is_in(&self.file) => location.start(),
             _ => usize::MAX,
         };
         self.problems.sort_by_key(start);
@@ -108,12 +111,12 @@ impl Report {
     }
 }
 
-fn listed(words: &[&str]) -> String {
+fn quoted_list(words: &[&str]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     quoted.join(", ")
 }
 
-/// The tree of the file, unless it is so broken that what follows would be guesswork.
+/// Parses the file. Returns `None` if it is so broken that reading the rest would report wrong problems.
 pub(in crate::config) fn parse_toml<'f>(
     file: &'f Arc<SourceFile>,
     report: &mut Report,
@@ -121,7 +124,7 @@ pub(in crate::config) fn parse_toml<'f>(
     let (root, errors) = DeTable::parse_recoverable(file.text());
     let mut is_whole = true;
     for error in &errors {
-        // A key that stands there twice leaves the rest of the tree as it is.
+        // A duplicate key does not damage the rest of the tree.
         is_whole &= error.message() == "duplicate key";
         let span = error.span().unwrap_or_default();
         report.error(span, ValueError::new(format!("not valid TOML: {}", error.message())));

@@ -2,20 +2,23 @@
 
 use strsim::osa_distance;
 
-/// Returns the word of `known` that `word` is most likely a misspelling of, if one is near enough.
+/// Returns the word of `known` that is nearest to `word`, if one is near enough to be a misspelling of it.
 pub(in crate::config) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let written = folded(word);
-    // One slip in three letters still tells words apart. No key is longer than 60 letters.
-    let max_slips = (written.chars().count() / 3).max(1);
-    if written.chars().count() > 60 {
+    let folded_word = fold(word);
+    // With one edit in three letters words can still be told apart. No key is longer than 60 letters.
+    let max_distance = (folded_word.chars().count() / 3).max(1);
+    if folded_word.chars().count() > 60 {
         return None;
     }
-    let candidates = known.into_iter().map(|candidate| (osa_distance(&written, &folded(candidate)), candidate));
-    candidates.filter(|(slips, _)| *slips <= max_slips).min_by_key(|(slips, _)| *slips).map(|(_, candidate)| candidate)
+    let candidates = known.into_iter().map(|candidate| (osa_distance(&folded_word, &fold(candidate)), candidate));
+    candidates
+        .filter(|(distance, _)| *distance <= max_distance)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
 }
 
-/// Case and the kind of dash are never what tells two keys apart.
-fn folded(word: &str) -> String {
+/// Removes differences of case and between `-` and `_`, in which two keys never differ.
+fn fold(word: &str) -> String {
     word.chars().map(|letter| if letter == '-' { '_' } else { letter.to_ascii_lowercase() }).collect()
 }
 
@@ -24,9 +27,9 @@ mod tests {
     use crate::config::reader::suggest::*;
 
     #[test]
-    fn slips_are_counted() {
-        let count = |from: &str, to: &str| osa_distance(&folded(from), &folded(to));
-        for (from, to, slips) in [
+    fn distance_are_counted() {
+        let count = |from: &str, to: &str| osa_distance(&fold(from), &fold(to));
+        for (from, to, distance) in [
             ("", "", 0),
             ("", "abc", 3),
             ("route", "route", 0),
@@ -37,8 +40,8 @@ mod tests {
             ("kitten", "sitting", 3),
             ("entry", "entrypoint", 5),
         ] {
-            assert_eq!(count(from, to), slips, "{from} {to}");
-            assert_eq!(count(to, from), slips, "{to} {from}");
+            assert_eq!(count(from, to), distance, "{from} {to}");
+            assert_eq!(count(to, from), distance, "{to} {from}");
         }
     }
 

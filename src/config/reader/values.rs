@@ -1,21 +1,25 @@
-//! What does one TOML value mean, and what is said if it means nothing?
-//!
-//! The readers of files (`manifest`, `entry`, `limits`, `cache`) collect problems in a [`Report`] and go on, so that one
-//! start shows all of them.
+//! Parsing single TOML values: strings, numbers, durations, sizes.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// A value and where it stands.
+/// A TOML value with its span.
 pub(in crate::config) type Value<'i> = Spanned<DeValue<'i>>;
 
-/// No duration is longer than this, so that adding it to a point in time never overflows.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// A string with its span.
+#[derive(Clone, Debug)]
+pub(in crate::config) struct SpannedStr<'t> {
+    pub text: &'t str,
+    pub span: Range<usize>,
+}
 
-/// What is wrong with a value. The one who knows where it stands makes a diagnostic of it.
+/// The longest duration. With this maximum, adding it to a point in time never overflows.
+const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// A problem with a value. The caller, which knows the location, turns it into a diagnostic.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::config) struct ValueError {
     pub message: String,
@@ -50,11 +54,11 @@ fn wrong_type(name: &str, expected: &str, value: &DeValue<'_>) -> ValueError {
     ValueError::new(format!("`{name}` must be {expected}")).label(format!("this is {found}"))
 }
 
-/// A string without NUL, which neither a guest nor the file system could be given.
+/// Parses a string without NUL. Neither guests nor the file system accept a NUL.
 pub(in crate::config) fn string<'v>(name: &str, value: &'v DeValue<'_>) -> Result<&'v str, ValueError> {
     let text = value.as_str().ok_or_else(|| wrong_type(name, "a string", value))?;
     if text.contains('\0') {
-        return Err(ValueError::new(format!("`{name}` must not hold a NUL character")));
+        return Err(ValueError::new(format!("`{name}` must not contain a NUL character")));
     }
     Ok(text)
 }
@@ -75,7 +79,7 @@ pub(in crate::config) fn table<'v, 'i>(name: &str, value: &'v DeValue<'i>) -> Re
     value.as_table().ok_or_else(|| wrong_type(name, "a table", value))
 }
 
-/// A whole number within `range`.
+/// Parses a whole number within `range`.
 pub(in crate::config) fn count(name: &str, value: &DeValue<'_>, range: RangeInclusive<u64>) -> Result<u64, ValueError> {
     let integer = value.as_integer().ok_or_else(|| wrong_type(name, "a whole number", value))?;
     let number = u64::from_str_radix(integer.as_str(), integer.radix()).ok();
@@ -87,7 +91,7 @@ pub(in crate::config) fn count(name: &str, value: &DeValue<'_>, range: RangeIncl
     })
 }
 
-/// A duration such as `"30s"`, longer than nothing.
+/// Parses a duration such as `"30s"`, longer than zero.
 pub(in crate::config) fn duration(name: &str, value: &DeValue<'_>) -> Result<Duration, ValueError> {
     let expected = "a duration such as `\"30s\"` or `\"500ms\"`";
     let text = match value {
@@ -99,13 +103,13 @@ pub(in crate::config) fn duration(name: &str, value: &DeValue<'_>) -> Result<Dur
     };
     let parsed = humantime::parse_duration(text)
         .map_err(|error| ValueError::new(format!("`{name}` must be {expected}")).label(error.to_string()))?;
-    if parsed.is_zero() || parsed > LONGEST {
-        return Err(ValueError::new(format!("`{name}` must be longer than nothing and at most 365 days")));
+    if parsed.is_zero() || parsed > MAX_DURATION {
+        return Err(ValueError::new(format!("`{name}` must be longer than 0 and at most 365 days")));
     }
     Ok(parsed)
 }
 
-/// A number of bytes within `range`: an integer, or a string such as `"64KiB"`.
+/// Parses a number of bytes within `range`: an integer, or a string such as `"64KiB"`.
 pub(in crate::config) fn size(name: &str, value: &DeValue<'_>, range: RangeInclusive<u64>) -> Result<u64, ValueError> {
     let bytes = any_size(name, value)?;
     if range.contains(&bytes) {
@@ -117,7 +121,7 @@ pub(in crate::config) fn size(name: &str, value: &DeValue<'_>, range: RangeInclu
     }))
 }
 
-/// Like [`size`], or else `0`, `"none"` or `"unlimited"` for no limit.
+/// Like [`size`], but `0`, `"none"` and `"unlimited"` mean no limit.
 pub(in crate::config) fn size_or_unlimited(
     name: &str,
     value: &DeValue<'_>,
@@ -126,7 +130,7 @@ pub(in crate::config) fn size_or_unlimited(
     if is_unlimited(value) { Ok(None) } else { size(name, value, range).map(Some) }
 }
 
-/// Whether `value` is `0`, `"none"` or `"unlimited"`.
+/// Returns whether `value` is `0`, `"none"` or `"unlimited"`.
 pub(in crate::config) fn is_unlimited(value: &DeValue<'_>) -> bool {
     match value {
         DeValue::Integer(number) => number.as_str() == "0",

@@ -39,7 +39,7 @@ impl CodeCache {
     pub fn open(config: Option<&CompilationCache>) -> Self {
         match config {
             None => Self::Disabled,
-            Some(config) if config.is_asked_for => match EngineCache::open(config) {
+            Some(config) if config.is_explicit => match EngineCache::open(config) {
                 Ok(cache) => Self::Engine(cache),
                 Err(CacheError::Exposed(exposure)) => exposed(&exposure),
                 Err(CacheError::Open(error)) => {

@@ -1,0 +1,60 @@
+//! The key `volumes` of a `[[module]]`.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue};
+
+use crate::config::reader::file::{must_be_directory, relative_paths_help};
+use crate::config::reader::report::Report;
+use crate::config::reader::values::{Value, ValueError, boolean, string, table};
+use crate::config::{Key, Origin, Volume};
+
+/// Returns the volumes of one `[[module]]`. Adds their locations to `origin`.
+pub(super) fn read(entry: &DeTable<'_>, origin: &mut Origin, report: &mut Report) -> Vec<Volume> {
+    let mut volumes = Vec::new();
+    let values = report.optional(entry, "volumes", |value| table("volumes", value));
+    for (guest_path, value) in values.into_iter().flatten() {
+        let guest: &str = guest_path.get_ref();
+        if guest.is_empty() || guest.contains('\0') {
+            report.error(guest_path.span(), ValueError::new("a volume needs a path in the guest, such as `/`"));
+        }
+        if let Some(Directory { path, span, read_only }) = directory(guest, value, report) {
+            origin.add(Key::Volume(volumes.len()), span);
+            volumes.push(Volume { guest_path: guest.to_owned(), host_path: path, read_only });
+        }
+    }
+    volumes
+}
+
+/// The value of a volume.
+struct Directory {
+    path: PathBuf,
+    span: Range<usize>,
+    read_only: bool,
+}
+
+fn directory(guest: &str, value: &Value<'_>, report: &mut Report) -> Option<Directory> {
+    let name = format!("volumes.{guest}");
+    let (path, read_only) = match value.get_ref() {
+        DeValue::Table(table) => {
+            report.unknown_keys(table, &["path", "read_only"], &format!("in `{name}`"));
+            let read_only = report.optional(table, "read_only", |value| boolean("read_only", value)).unwrap_or(false);
+            let Some(path) = table.get("path") else {
+                report.error(value.span(), ValueError::new(format!("`path` is missing in `{name}`")));
+                return None;
+            };
+            (path, read_only)
+        }
+        DeValue::String(_) => (value, false),
+        _ => {
+            let error = ValueError::new(format!("`{name}` must be a path or `{{ path = \"...\", read_only = true }}`"));
+            report.error(value.span(), error);
+            return None;
+        }
+    };
+    let text = report.accept(path.span(), string(&name, path.get_ref()))?;
+    let exists = must_be_directory(Path::new(text));
+    report.accept(path.span(), exists.map_err(|error| ValueError::new(error).help(relative_paths_help())))?;
+    Some(Directory { path: text.into(), span: path.span(), read_only })
+}
