@@ -5,6 +5,8 @@
 //! cargo run --example embed
 //! ```
 
+#![expect(clippy::print_stderr, clippy::print_stdout, reason = "it speaks to the terminal")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 

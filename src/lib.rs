@@ -7,7 +7,6 @@
 //!
 //! wagi runs on Unix only: file permissions, locks and signals are those of Unix.
 
-#![deny(unsafe_code)]
 #![warn(missing_docs)]
 
 mod bindle;

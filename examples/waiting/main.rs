@@ -9,6 +9,8 @@
 //! it was due, so that a stall counts for all who would have come meanwhile. First nobody else is there, then a thousand
 //! guests arrive within half a second and wait.
 
+#![expect(clippy::print_stdout, reason = "it speaks to the terminal")]
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -42,6 +42,7 @@ impl ConnectionLimiter {
             shutdown.reclaim_idle();
             let permit = Arc::clone(&self.total).acquire_owned();
             if let Ok(permit) = tokio::time::timeout(RECLAIM_INTERVAL, permit).await {
+                #[expect(clippy::expect_used, reason = "nothing closes the semaphore")]
                 return permit.expect("the semaphore is never closed");
             }
         }

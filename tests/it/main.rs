@@ -1,5 +1,13 @@
 //! The integration tests, in one binary. What each topic holds:
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test ends this way when it fails, and so do its helpers"
+)]
+
 mod azure; // the example that stores blobs, against the emulator of the storage
 mod bindle; // bindles from a directory, served by a real process
 mod bindle_server; // bindles from a server, and servers that do not play along

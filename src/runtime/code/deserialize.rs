@@ -4,7 +4,7 @@
 //! for a check: [`SealedFile`], which this program has written, and [`TrustedCode`], which the operator vouches for. This is
 //! the only file with `unsafe` in it.
 
-#![allow(
+#![expect(
     unsafe_code,
     reason = "the engine's functions for machine code are unsafe; the types of the arguments keep their contract"
 )]

@@ -166,6 +166,7 @@ struct InitializedState<'a> {
 
 /// Wizer asks only for what it has exported itself. Anything else is its mistake, which `catch_panics` returns as an error.
 impl InstanceState for InitializedState<'_> {
+    #[expect(clippy::panic, reason = "the trait has no error; `catch_panics` returns the panic as one")]
     async fn global_get(&mut self, name: &str, _: ValType) -> SnapshotVal {
         let value = self.instance.get_global(&mut *self.store, name).map(|global| global.get(&mut *self.store));
         match value {

@@ -86,6 +86,7 @@ impl<S: HttpService> Future for ResponseFuture<S> {
             match this.step.as_mut().project() {
                 StepProjection::NotReady { service, request } => {
                     let Ok(()) = ready!(service.poll_ready(cx));
+                    #[expect(clippy::expect_used, reason = "a step is polled with its request in place")]
                     let request = request.take().expect("this step ends when the request is taken");
                     let future = service.call(request);
                     this.step.set(Step::Called { future });

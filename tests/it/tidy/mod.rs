@@ -8,6 +8,8 @@
 mod source;
 mod walls;
 
+use std::path::Path;
+
 use source::sources;
 
 /// What means that something is not finished, in comments and in code.
@@ -50,4 +52,12 @@ fn every_test_that_is_ignored_says_what_it_needs() {
             assert!(line.trim_start().starts_with("#[ignore = \"needs "), "{}: {line}", source.path.display());
         }
     }
+}
+
+/// All other files are compiled with `unsafe_code` denied: see Cargo.toml.
+#[test]
+fn one_file_holds_unsafe_code() {
+    let allowing = source::program().into_iter().filter(|source| source.code.contains("unsafe_code"));
+    let files: Vec<_> = allowing.map(|source| source.path).collect();
+    assert_eq!(files, [Path::new("src/runtime/code/deserialize.rs")]);
 }
