@@ -1,7 +1,7 @@
-//! What of a start can be done ahead of it?
+//! Which work of a start can be done ahead of it?
 //!
-//! Compiling, and running a module's initialiser. `wagi compile` and `wagi preinit` do it into files, with the engine as a
-//! server sets it up.
+//! Compiling, and running a module's initialiser. `wagi compile` and `wagi preinit` write the results to files, with the
+//! engine as a server sets it up.
 
 pub use crate::runtime::is_component;
 
@@ -9,10 +9,10 @@ use crate::format::sha256_hex;
 use crate::runtime;
 use crate::runtime::{EngineConfig, PreinitializeError, Preinitialized, Runtime};
 
-/// As much memory as a 32-bit module can have: nobody shares the machine with what a command runs.
+/// As much memory as a 32-bit module can have: a command runs no other guest.
 const MEMORY: usize = 4 << 30;
 
-/// Table elements, as generously.
+/// As many table elements as any module is likely to need.
 const TABLE_ELEMENTS: usize = 1 << 20;
 
 /// The ahead-of-time code of a module or component, binary or text, for servers of this version on this kind of machine.

@@ -1,8 +1,8 @@
 //! Which sub-routes does a module declare?
 //!
-//! A module that exports `_routes` is asked once, at start: without arguments, environment, input or files, and within
+//! If a module exports `_routes`, it is called once, at start: without arguments, environment, input or files, and within
 //! the limits of a request. Every module is instantiated here once, so that one whose memory does not fit or whose start
-//! function traps is found before a client does.
+//! function traps is found before a request reaches it.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,61 +11,70 @@ use crate::config::Limits;
 use crate::route::{Discovered, DiscoveryError, discovery};
 use crate::runtime::{Ending, EntryError, Grants, Guest, Invocation, Program, ROUTES, Run};
 
-use crate::startup::load::Wanted;
+use crate::startup::load::ModuleSpec;
 
-/// The most a module may print to declare them.
-const LONGEST_LIST: u64 = 1 << 20;
+/// The limit on the bytes of a list of sub-routes.
+const MAX_LIST: u64 = 1 << 20;
 
-/// How long a module may take to declare them.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The time that `_routes` may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why a module cannot be mounted.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DiscoverError {
-    /// It cannot even be instantiated.
+    /// It cannot be instantiated.
     #[error("the module cannot be instantiated: {0}")]
     Instance(String),
-    /// What it exports as `_routes` cannot be called.
+    /// Its export `_routes` cannot be called.
     #[error("its sub-routes cannot be asked for")]
     Entry(#[from] EntryError),
-    /// Asking did not end well.
+    /// The call of `_routes` failed.
     #[error("asking for its sub-routes failed: `_routes` {0}")]
-    Asked(String),
-    /// The answer is not a list of routes.
+    Failed(String),
+    /// The output is not a list of routes.
     #[error("`_routes` printed what is not a list of routes")]
     Printed(#[from] DiscoveryError),
 }
 
-/// What modules have declared, each under the limits it was asked with. Entries that differ in nothing that could matter are
-/// asked once.
+/// The sub-routes of modules that were called already. Entries with the same module and the same limits share them.
 #[derive(Default)]
-pub(super) struct Declared(HashMap<(Wanted, usize, usize, Duration), SubRoutes>);
+pub(super) struct SubRouteCache(HashMap<CacheKey, SubRoutes>);
+
+/// What the sub-routes of a module may depend on.
+#[derive(PartialEq, Eq, Hash)]
+struct CacheKey {
+    module: ModuleSpec,
+    memory: usize,
+    table_elements: usize,
+    cpu_time: Duration,
+}
 
 /// The sub-routes in the order they were printed; `None` for a module that does not declare any.
 type SubRoutes = Option<Vec<Discovered>>;
 
-impl Declared {
-    /// The sub-routes of a program.
-    pub async fn sub_routes(
+impl SubRouteCache {
+    /// The sub-routes of a module, whose program is `program`.
+    pub async fn get(
         &mut self,
-        wanted: Wanted,
+        module: ModuleSpec,
         program: &Program,
         grants: Grants,
     ) -> Result<SubRoutes, DiscoverError> {
-        let asked = (wanted, grants.limits.memory, grants.limits.table_elements, grants.limits.cpu_time);
-        if let Some(known) = self.0.get(&asked) {
-            return Ok(known.clone());
+        let Limits { memory, table_elements, cpu_time, .. } = grants.limits;
+        let key = CacheKey { module, memory, table_elements, cpu_time };
+        if let Some(cached) = self.0.get(&key) {
+            return Ok(cached.clone());
         }
         let found = sub_routes(program, grants).await?;
-        self.0.insert(asked, found.clone());
+        self.0.insert(key, found.clone());
         Ok(found)
     }
 }
 
-/// Asks a program for its sub-routes.
+/// Calls `_routes` of a program that exports it, and instantiates any other.
 pub(super) async fn sub_routes(program: &Program, grants: Grants) -> Result<SubRoutes, DiscoverError> {
     // All of the output is the list.
-    let limits = Limits { response_head: 0, response_body: Some(LONGEST_LIST), ..grants.limits };
+    let limits = Limits { response_head: 0, response_body: Some(MAX_LIST), ..grants.limits };
     let grants = Grants { limits, ..grants };
     if !program.exports(ROUTES) {
         let (_, ending) = finish(program.instantiation(grants)).await;
@@ -77,13 +86,13 @@ pub(super) async fn sub_routes(program: &Program, grants: Grants) -> Result<SubR
     let (printed, ending) = finish(program.guest(ROUTES, grants)?).await;
     match failure(ending) {
         None => Ok(Some(discovery::parse(&printed)?)),
-        Some(reason) => Err(DiscoverError::Asked(reason)),
+        Some(reason) => Err(DiscoverError::Failed(reason)),
     }
 }
 
-async fn finish(script: Guest) -> (Vec<u8>, Option<Ending>) {
-    let run: Run = script.start(Invocation::default(), ());
-    match tokio::time::timeout(PATIENCE, run.collect()).await {
+async fn finish(guest: Guest) -> (Vec<u8>, Option<Ending>) {
+    let run: Run = guest.start(Invocation::default(), ());
+    match tokio::time::timeout(TIMEOUT, run.collect()).await {
         Ok((printed, ending)) => (printed, Some(ending)),
         Err(_) => (Vec::new(), None),
     }
@@ -97,7 +106,7 @@ fn failure(ending: Option<Ending>) -> Option<String> {
         Some(Ending::Trapped(reason)) => format!("trapped: {reason}"),
         Some(Ending::NotStarted(reason) | Ending::NoResponse(reason)) => reason,
         Some(Ending::CpuTimeUsedUp) => "used up its CPU time".to_owned(),
-        Some(Ending::OutputLimitReached) => format!("printed more than {LONGEST_LIST} bytes"),
+        Some(Ending::OutputLimitReached) => format!("printed more than {MAX_LIST} bytes"),
         Some(Ending::PoolExhausted) => "found no room".to_owned(),
         Some(Ending::InputFailed(error)) => error.to_string(),
     })

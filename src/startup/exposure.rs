@@ -1,17 +1,17 @@
 //! Can a guest write to code that the server runs?
 //!
-//! Compiled code is run as it is found. A volume that a guest may write to must hold neither the directory in which it is kept
-//! nor a file of ahead-of-time code: the guest could write its way out of the sandbox.
+//! Machine code is run as it is found. A volume that a guest may write to must hold neither the code cache nor a file of
+//! ahead-of-time code: the guest could write its way out of the sandbox.
 
 use std::path::{Path, PathBuf};
 
 use crate::config::{CompilationCache, Config, Diagnostic, EntryConfig, Preparation};
 use crate::fetch::ModuleFile;
 
-use crate::startup::refusal::LoadError;
+use crate::startup::error::LoadError;
 
-/// Where compiled code is kept, unless a guest can write to it.
-pub(super) fn keep(config: &Config, problems: &mut Vec<Diagnostic>) -> Option<CompilationCache> {
+/// The configuration of the code cache; `None`, with a warning, if a guest can write to its directory.
+pub(super) fn code_cache_config(config: &Config, problems: &mut Vec<Diagnostic>) -> Option<CompilationCache> {
     let cache = config.cache.as_ref()?;
     let directory = &cache.directory;
     let Some(volume) = writable_above(config, directory) else { return Some(cache.clone()) };
@@ -25,9 +25,9 @@ pub(super) fn keep(config: &Config, problems: &mut Vec<Diagnostic>) -> Option<Co
     None
 }
 
-/// Whether the module of `script` can be trusted as far as guests go.
-pub(super) fn check(config: &Config, script: &EntryConfig, file: &ModuleFile) -> Result<(), LoadError> {
-    if script.preparation != Preparation::Precompiled {
+/// Fails if the module of `entry` is ahead-of-time code that guests may write to.
+pub(super) fn check(config: &Config, entry: &EntryConfig, file: &ModuleFile) -> Result<(), LoadError> {
+    if entry.preparation != Preparation::Precompiled {
         return Ok(());
     }
     match writable_above(config, file.path()) {
@@ -36,16 +36,16 @@ pub(super) fn check(config: &Config, script: &EntryConfig, file: &ModuleFile) ->
     }
 }
 
-/// The volume with the right to write in which this file or directory is, or which is in this directory.
+/// The writable volume that contains this file or directory, or that this directory contains.
 fn writable_above(config: &Config, path: &Path) -> Option<PathBuf> {
     let path = resolved(path);
-    let volumes = config.entries.iter().flat_map(|script| &script.volumes).filter(|volume| !volume.read_only);
+    let volumes = config.entries.iter().flat_map(|entry| &entry.volumes).filter(|volume| !volume.read_only);
     volumes
         .map(|volume| resolved(&volume.host_path))
         .find(|volume| path.starts_with(volume) || volume.starts_with(&path))
 }
 
-/// Without links, as far as the path exists.
+/// The path without symbolic links, as far as it exists.
 fn resolved(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let found = absolute.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));

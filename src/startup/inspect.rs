@@ -1,7 +1,8 @@
 //! What is a module, and how can it be served?
 //!
-//! What a start would find out about it, without a configuration: its imports and exports, which of its imports are provided, whether it
-//! compiles, and which sub-routes it declares, for which it is run as a start would run it. Asked by `wagi inspect`.
+//! What a start would find out about it, without a configuration: its imports and exports, which of its imports are
+//! provided, whether it compiles, and which sub-routes it declares, for which it is run as a start would run it. Used by
+//! `wagi inspect`.
 
 use std::sync::Arc;
 
@@ -13,39 +14,39 @@ use crate::runtime::{Encoding, EngineConfig, Grants, ModuleInfo, ParseError, ROU
 
 use crate::startup::discover::sub_routes;
 
-/// What is known about a module or component.
+/// The properties of a module or component.
 #[derive(Debug)]
 pub struct Inspection {
-    /// What kind it is.
+    /// Its kind, such as `module` or `component, wasi:http 0.2`.
     pub kind: &'static str,
     /// Whether it was written as text.
     pub is_text: bool,
-    /// What it needs, and whether that is provided here; of components, `None`.
+    /// Its imports, each with whether it is provided here; `None` for the imports of components.
     pub imports: Vec<(Item, Option<bool>)>,
-    /// What it has.
+    /// Its exports.
     pub exports: Vec<Item>,
     /// The exports that `entrypoint` may name.
     pub entry_points: Vec<String>,
-    /// The bytes its memories start with, and may have at most if it says so.
+    /// The bytes of its memories at the start, and the maximum that it declares.
     pub memory: (u64, Option<u64>),
     /// The sub-routes it declares: pattern below its own route, and entry point. `None` if it declares none.
     pub sub_routes: Option<Vec<(String, String)>>,
-    /// Why it cannot be served as it is, the nearest cause first.
+    /// Why it cannot be served as it is, each error before its cause.
     pub problems: Vec<String>,
 }
 
-/// Something imported or exported.
+/// An import or export.
 #[derive(Clone, Debug)]
 pub struct Item {
-    /// Where an import of a module is from; else empty.
+    /// The module name of an import; empty for exports and for the imports of components.
     pub module: String,
     /// Its name.
     pub name: String,
-    /// What it is.
+    /// Its kind, such as `function` or `memory`.
     pub kind: &'static str,
 }
 
-/// Looks at a module or component, binary or text. Compiles and runs it.
+/// Inspects a module or component, binary or text. Compiles and runs it.
 pub async fn inspect(bytes: Vec<u8>) -> Result<Inspection, ParseError> {
     let info = ModuleInfo::parse(&bytes)?;
     let mut inspection = Inspection::new(&info);
@@ -70,7 +71,7 @@ impl Inspection {
         }
     }
 
-    /// Finds out what only the engine knows, with the limits that hold when nothing else is said.
+    /// Adds what only the engine knows, under the default limits.
     async fn run(&mut self, info: &ModuleInfo, bytes: Vec<u8>) {
         let limits = Limits::default();
         let runtime = match Runtime::new(&EngineConfig::for_one(limits.memory, limits.table_elements)) {
@@ -108,7 +109,7 @@ fn below(declared: Discovered) -> (String, String) {
     (declared.route, declared.entrypoint)
 }
 
-/// What a module or component is for, by what it exports.
+/// The kind of a module or component, by its exports.
 fn kind(info: &ModuleInfo) -> &'static str {
     let exports = |prefix: &str| info.exports.iter().any(|export| export.name.starts_with(prefix));
     match info.encoding {

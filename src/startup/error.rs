@@ -1,47 +1,76 @@
-//! Why is a module not a program, and what can the operator do about it?
+//! Why does a start fail, or the loading of one module, and what can the operator do about it?
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::Key;
+use crate::net::tls;
 use crate::runtime;
 use crate::runtime::{PreinitializeError, TrustError};
 
-/// Why a module is not a program.
+/// Why a start fails before any module is looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The engine cannot be started.
+    #[error(transparent)]
+    Engine(#[from] runtime::Error),
+    /// A thread panicked while it started the engine or compiled the modules.
+    #[error("compiling the modules failed: this is a defect of the server")]
+    Compiling,
+    /// The client for the calls of guests cannot be set up.
+    #[error("cannot set up the calls of guests to others")]
+    Outbound(#[from] tls::TrustError),
+    /// The directory for guests' stderr cannot be used.
+    #[error("cannot use the log directory `{}`", path.display())]
+    LogDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// The error of the system.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    pub(super) fn log_directory(path: &Path, source: io::Error) -> Self {
+        Self::LogDirectory { path: path.to_owned(), source }
+    }
+}
+
+/// Why a module cannot be loaded.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum LoadError {
-    /// Its bytes cannot be had.
+    /// The file cannot be read.
     #[error("cannot read the module")]
     Read(#[source] Arc<io::Error>),
-    /// It is larger than modules may be.
+    /// The file is larger than modules may be.
     #[error("the module is larger than {limit} bytes")]
     TooLarge {
         /// The limit in bytes.
         limit: u64,
     },
-    /// Its file is not what was fetched and checked.
-    #[error("its file is not what was fetched: somebody has changed it since")]
+    /// The file does not have the digest that was checked when it was fetched.
+    #[error("its file is not what was fetched: it has been changed since")]
     Changed,
-    /// It is not something to run here.
+    /// It is not a module, or one that needs what is not provided.
     #[error("cannot use the module")]
     Unusable(#[source] Arc<runtime::Error>),
-    /// It is ahead-of-time code, and nobody has said that it can be trusted.
+    /// It is ahead-of-time code, and its entry does not say `precompiled = true`.
     #[error("the file holds ahead-of-time code, not a module")]
     Precompiled,
-    /// It is said to be ahead-of-time code.
+    /// Its entry says `precompiled = true`, and it is not ahead-of-time code.
     #[error("`precompiled = true`, but the file holds no ahead-of-time code")]
     NotPrecompiled,
-    /// It is ahead-of-time code that could be anybody's.
+    /// It is ahead-of-time code in a file that other users may write to.
     #[error("the code cannot be trusted")]
     Untrusted(#[source] Arc<TrustError>),
-    /// It is ahead-of-time code that a guest could write to.
+    /// It is ahead-of-time code in a file that guests may write to.
     #[error("the code cannot be trusted: guests may write to it in the volume `{}`", volume.display())]
     Exposed {
         /// The directory of the volume.
         volume: PathBuf,
     },
-    /// It cannot be initialised.
+    /// Its initialiser fails.
     #[error("cannot preinitialize the module")]
     Preinitialize(#[source] Arc<PreinitializeError>),
 }
@@ -81,7 +110,7 @@ impl LoadError {
         }
     }
 
-    /// The key that says what cannot be.
+    /// The key of the configuration that the error is about.
     pub fn key(&self) -> Key {
         match self {
             Self::NotPrecompiled | Self::Untrusted(_) | Self::Exposed { .. } => Key::Precompiled,

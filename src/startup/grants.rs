@@ -1,0 +1,69 @@
+//! What do the guests of an entry get?
+
+use std::io;
+use std::sync::Arc;
+
+use crate::config::{AllowedHosts, EntryConfig};
+use crate::gateway::ModuleConcurrency;
+use crate::observe::{GuestLog, RouteName};
+use crate::outbound;
+use crate::outbound::Network;
+use crate::runtime::{Grants, Outbound, Volumes};
+
+/// A directory of a volume that cannot be opened.
+#[derive(Debug)]
+pub(super) struct VolumeError {
+    /// The index of the volume in its entry.
+    pub index: usize,
+    pub error: io::Error,
+}
+
+/// What all routes of an entry share.
+pub(super) struct EntryGrants {
+    volumes: Volumes,
+    outbound: Option<Outbound>,
+    environment: Arc<[(String, String)]>,
+    /// The limit on the guests of all routes together.
+    pub concurrency: ModuleConcurrency,
+}
+
+impl EntryGrants {
+    /// Opens the volumes of an entry. Its guests call other servers through `network`.
+    pub fn new(entry: &EntryConfig, network: Option<&Network>) -> Result<Self, VolumeError> {
+        let directories =
+            entry.volumes.iter().map(|volume| (volume.guest_path.as_str(), &volume.host_path, volume.read_only));
+        let volumes = Volumes::open(directories).map_err(|(index, error)| VolumeError { index, error })?;
+        let network = network.filter(|_| entry.allowed_hosts != AllowedHosts::None);
+        let outbound = network.map(|network| Outbound {
+            client: network.client(entry.allowed_hosts.clone(), outbound::Limits::default()),
+            max_open: entry.http_max_concurrency,
+        });
+        Ok(Self {
+            volumes,
+            outbound,
+            environment: entry.environment.clone().into(),
+            concurrency: ModuleConcurrency::new(entry.limits.concurrency),
+        })
+    }
+
+    /// The grants of the guests at one route.
+    pub fn for_route(&self, entry: &EntryConfig, log: GuestLog) -> Grants {
+        Grants {
+            volumes: self.volumes.clone(),
+            outbound: self.outbound.clone(),
+            environment: self.environment.clone(),
+            log: Some(Arc::new(log)),
+            limits: entry.limits.clone(),
+        }
+    }
+}
+
+/// The grants of a guest that only declares sub-routes: no directories and no calls.
+pub(super) fn for_discovery(grants: &Grants) -> Grants {
+    Grants { volumes: Volumes::default(), outbound: None, ..grants.clone() }
+}
+
+/// The name of an entry's route in the log.
+pub(super) fn route_name(entry: &EntryConfig, pattern: &impl ToString) -> Arc<RouteName> {
+    Arc::new(RouteName::new(pattern, &entry.module))
+}

@@ -1,0 +1,102 @@
+//! What has an operator to know about an entry or a route?
+
+use std::error::Error as StdError;
+use std::io;
+
+use crate::cgi::RouteVariables;
+use crate::config::{Diagnostic, EntryConfig, Key};
+use crate::route::RoutePattern;
+use crate::runtime::{EntryError, Program};
+
+use crate::startup::discover::DiscoverError;
+use crate::startup::error::LoadError;
+use crate::startup::grants::VolumeError;
+
+/// An entry whose module cannot be loaded.
+pub(super) fn not_loaded(entry: &EntryConfig, error: &LoadError) -> Diagnostic {
+    let message = for_route(entry, format!("cannot load `{}`", entry.module));
+    let problem = Diagnostic::error(message).at(entry.origin.at(error.key())).caused_by(error);
+    match error.help() {
+        Some(help) => problem.help(help),
+        None => problem,
+    }
+}
+
+/// An entry with a volume that cannot be opened.
+pub(super) fn volume_not_opened(entry: &EntryConfig, error: &VolumeError) -> Diagnostic {
+    let message = for_route(entry, "cannot open the directory of a volume");
+    Diagnostic::error(message).at(entry.origin.at(Key::Volume(error.index))).caused_by(&error.error)
+}
+
+/// A route whose log file cannot be opened.
+pub(super) fn log_not_opened(entry: &EntryConfig, error: &io::Error) -> Diagnostic {
+    let message = for_route(entry, "cannot open the file for what its guests print on stderr");
+    Diagnostic::error(message).at(entry.origin.at(Key::Route)).caused_by(error)
+}
+
+/// An entry whose sub-routes are not known.
+pub(super) fn discovery_failed(entry: &EntryConfig, error: &DiscoverError) -> Diagnostic {
+    let problem = Diagnostic::error(for_route(entry, error)).at(entry.origin.at(Key::Module));
+    match error.source() {
+        Some(cause) => problem.caused_by(cause),
+        None => problem,
+    }
+}
+
+/// A route whose entry point, which the key `key` names, cannot be called.
+pub(super) fn no_entry_point(entry: &EntryConfig, pattern: &RoutePattern, key: Key, error: &EntryError) -> Diagnostic {
+    let module = &entry.module;
+    let problem = Diagnostic::error(format!("route `{pattern}`: module `{module}` has no such entry point"))
+        .at(entry.origin.at(key))
+        .caused_by(error);
+    match error {
+        EntryError::Missing { candidates, .. } if !candidates.is_empty() => {
+            problem.help(format!("the module exports {}", quoted(candidates)))
+        }
+        EntryError::Component { .. } => problem.help("remove `entrypoint`"),
+        _ => problem,
+    }
+}
+
+/// Settings of an entry that have no effect: variables that CGI defines and, for a component of `wasi:http`, arguments.
+pub(super) fn without_effect(entry: &EntryConfig, program: &Program) -> Vec<Diagnostic> {
+    if program.speaks_http() {
+        let message = for_route(entry, "`argv` has no effect: the component is asked over HTTP");
+        let problem = Diagnostic::warning(message).at(entry.origin.at(Key::Argv));
+        let problem = problem.help("remove it; the component reads the request itself");
+        return entry.argv.as_ref().map(|_| problem).into_iter().collect();
+    }
+    let defined = entry.environment.iter().filter(|(name, _)| RouteVariables::defines(name));
+    let problem = |name: &str| {
+        let message = for_route(entry, format!("the variable `{name}` is left out: CGI defines it itself"));
+        Diagnostic::warning(message).at(entry.origin.at(Key::Route))
+    };
+    defined.map(|(name, _)| problem(name)).collect()
+}
+
+/// An entry whose list of sub-routes is empty.
+pub(super) fn no_sub_routes(entry: &EntryConfig) -> Diagnostic {
+    let message = for_route(entry, "`_routes` printed nothing: there are no sub-routes");
+    Diagnostic::warning(message).at(entry.origin.at(Key::Module))
+}
+
+/// A route that an earlier one covers.
+pub(super) fn shadowed(entry: &EntryConfig, pattern: &RoutePattern, earlier: &RoutePattern) -> Diagnostic {
+    let message = format!("no request reaches the route `{pattern}`: `{earlier}` comes first and matches the same");
+    Diagnostic::warning(message).at(entry.origin.at(Key::Route)).help("the first route that matches wins")
+}
+
+/// A sub-route that no request path can match.
+pub(super) fn unreachable(entry: &EntryConfig, pattern: &RoutePattern) -> Diagnostic {
+    let message = format!("no request reaches the route `{pattern}`: it is not a path a client can ask for");
+    let help = format!("write `/{}`", pattern.as_str().trim_start_matches('/'));
+    Diagnostic::warning(message).at(entry.origin.at(Key::Route)).help(help)
+}
+
+fn for_route(entry: &EntryConfig, message: impl std::fmt::Display) -> String {
+    format!("route `{}`: {message}", entry.route)
+}
+
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
