@@ -1,7 +1,7 @@
-//! How is spelt what more than one room writes?
+//! How are values formatted that more than one room writes?
 //!
-//! Numbers and addresses in no time: `std::fmt` does the same in ten times as many instructions, which shows where it is done
-//! for each request. Versions of HTTP, bytes and digests in one way everywhere.
+//! Numbers and addresses quickly: `std::fmt` takes ten times as many instructions, which shows where it is done for each
+//! request. Versions of HTTP, bytes and digests in one way everywhere.
 
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr};
@@ -14,7 +14,7 @@ pub fn push_number(text: &mut String, number: u64) {
     text.push_str(itoa::Buffer::new().format(number));
 }
 
-/// Appends an address as its `Display` has it.
+/// Appends an address as its `Display` writes it.
 pub fn push_address(text: &mut String, address: IpAddr) {
     match address {
         IpAddr::V4(address) => push_ipv4(text, address),
@@ -35,7 +35,7 @@ fn push_ipv4(text: &mut String, address: Ipv4Addr) {
     }
 }
 
-/// What a version of HTTP is called in SERVER_PROTOCOL (RFC 3875 §4.1.16) and in the log.
+/// The name of an HTTP version in SERVER_PROTOCOL (RFC 3875 §4.1.16) and in the log.
 pub fn http_version(version: Version) -> &'static str {
     match version {
         Version::HTTP_09 => "HTTP/0.9",
@@ -46,7 +46,7 @@ pub fn http_version(version: Version) -> &'static str {
     }
 }
 
-/// Bytes as hexadecimal digits, lower case.
+/// Bytes as lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
         // Writing to a string does not fail.

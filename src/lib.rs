@@ -1,5 +1,5 @@
-//! wagi serves WebAssembly programs over HTTP, CGI style: a program that reads stdin and its environment and prints
-//! headers and a body answers requests, each in a fresh sandbox.
+//! wagi serves WebAssembly programs over HTTP, CGI style: a program reads a request from stdin and its environment, and
+//! prints the header fields and the body of the response. Each request runs in a fresh sandbox.
 //!
 //! The `wagi` binary is a thin layer over this library, which can be embedded: [`Config`](config::Config) says what to
 //! serve, [`fetch::complete`] makes files of its modules, [`startup::load`] makes a [`Gateway`] of it, a `tower` service

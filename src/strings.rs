@@ -1,7 +1,7 @@
 //! How are arguments and environment variables laid out for a guest?
 //!
-//! WASI hands both over as NUL-terminated strings laid end to end plus one pointer per string, so that is how they are
-//! built in the first place: `cgi` writes a block once per request, `wasm` copies it into the guest in one go.
+//! WASI passes both as NUL-terminated strings laid end to end, with one pointer per string, and they are built in that
+//! layout: `cgi` writes a block once per request, `runtime` copies it into the guest in one call.
 
 use std::fmt;
 
@@ -13,21 +13,21 @@ pub struct StringBlock {
 }
 
 impl StringBlock {
-    /// An empty block with room for `strings` strings of `bytes` bytes together.
+    /// An empty block with the capacity for `strings` strings of `bytes` bytes together.
     pub fn with_capacity(strings: usize, bytes: usize) -> Self {
         Self { bytes: Vec::with_capacity(bytes), starts: Vec::with_capacity(strings) }
     }
 
-    /// Appends one string. The caller has made sure that it holds no NUL: a guest would see it cut short there.
+    /// Appends one string. It must hold no NUL, at which a guest would see it end.
     pub fn push(&mut self, string: &str) {
-        self.open();
+        self.start_string();
         self.bytes.extend_from_slice(string.as_bytes());
         self.bytes.push(0);
     }
 
-    /// Appends `name=value` as one string, with the value in as many pieces as it comes in.
+    /// Appends `name=value` as one string. The value is given in pieces.
     pub fn push_variable(&mut self, name: &str, value: &[&str]) {
-        self.open();
+        self.start_string();
         self.bytes.extend_from_slice(name.as_bytes());
         self.bytes.push(b'=');
         for piece in value {
@@ -36,9 +36,9 @@ impl StringBlock {
         self.bytes.push(0);
     }
 
-    /// Appends `name=value` with a name that is put together from `prefix` and `letters`, which hold no NUL.
+    /// Appends `name=value` with a name made of `prefix` and `letters`, which hold no NUL.
     pub fn push_derived(&mut self, prefix: &str, letters: impl Iterator<Item = u8>, value: &str) {
-        self.open();
+        self.start_string();
         self.bytes.extend_from_slice(prefix.as_bytes());
         self.bytes.extend(letters);
         self.bytes.push(b'=');
@@ -46,14 +46,14 @@ impl StringBlock {
         self.bytes.push(0);
     }
 
-    /// Appends all the strings of `other`, as they are.
+    /// Appends all strings of `other`.
     pub fn extend_from_block(&mut self, other: &StringBlock) {
         let shift = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
         self.starts.extend(other.starts.iter().map(|start| start.saturating_add(shift)));
         self.bytes.extend_from_slice(&other.bytes);
     }
 
-    fn open(&mut self) {
+    fn start_string(&mut self) {
         // A block over 4 GiB could not be copied into a 32-bit guest anyway.
         self.starts.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
     }
@@ -68,17 +68,17 @@ impl StringBlock {
         self.starts.is_empty()
     }
 
-    /// All the strings, each with its NUL.
+    /// The bytes of all strings, each with its NUL.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Where each string starts in [`bytes`](Self::bytes).
+    /// The start of each string in [`bytes`](Self::bytes).
     pub fn starts(&self) -> &[u32] {
         &self.starts
     }
 
-    /// The strings one by one, without their NULs.
+    /// The strings without their NULs.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         let ends = self.starts.iter().skip(1).map(|&start| start as usize).chain([self.bytes.len()]);
         self.starts.iter().zip(ends).map(|(&start, end)| {
@@ -88,7 +88,7 @@ impl StringBlock {
     }
 }
 
-/// How many there are, but not the strings: they are often secrets.
+/// Shows the number of strings and not their text, which is often secret.
 impl fmt::Debug for StringBlock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StringBlock").field("strings", &self.starts.len()).finish_non_exhaustive()
