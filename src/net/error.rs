@@ -17,15 +17,15 @@ pub(crate) enum ClientError {
     NoServer(String),
     #[error("cannot reach `{url}`")]
     Connect { url: String, source: ConnectError },
-    #[error("no answer from `{url}`")]
+    #[error("no response from `{url}`")]
     Exchange { url: String, source: ExchangeError },
-    #[error("no answer from `{url}` within {seconds} s")]
+    #[error("no response from `{url}` within {seconds} s")]
     HeadTimedOut { url: String, seconds: u64 },
-    #[error("the answer of `{url}` breaks off")]
+    #[error("the response of `{url}` breaks off")]
     Body { url: String, source: hyper::Error },
-    #[error("the answer of `{url}` stalls for {seconds} s")]
+    #[error("the response of `{url}` stalls for {seconds} s")]
     BodyStalled { url: String, seconds: u64 },
-    #[error("the answer of `{url}` has more than {limit} bytes")]
+    #[error("the response of `{url}` has more than {limit} bytes")]
     TooLarge { url: String, limit: u64 },
     #[error(transparent)]
     Redirect(#[from] RedirectError),

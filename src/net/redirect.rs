@@ -59,7 +59,7 @@ pub(crate) fn safe_location(url: &Url, headers: &HeaderMap) -> Result<Option<Url
         return refuse("which is not the URL of a server");
     }
     if url.scheme() == "https" && next.scheme() != "https" {
-        return refuse("where anybody on the way could read and change what is sent");
+        return refuse("which is not encrypted: what is sent could be read and changed on the way");
     }
     if is_link_local(&next) && next.host() != url.host() {
         return refuse("an address for the machine's own surroundings");
@@ -87,7 +87,7 @@ mod tests {
             ("http://a.example/", "http://10.0.0.1/", Ok(Some("http://10.0.0.1/"))),
             ("http://169.254.1.1/x", "/y", Ok(Some("http://169.254.1.1/y"))),
             ("http://a.example/", "http://", Ok(None)),
-            ("https://a.example/", "http://a.example/", Err("read and change")),
+            ("https://a.example/", "http://a.example/", Err("not encrypted")),
             ("http://a.example/", "ftp://a.example/", Err("not the URL of a server")),
             ("http://a.example/", "mailto:me@a.example", Err("not the URL of a server")),
             ("http://a.example/", "http://169.254.169.254/?secret", Err("`http://169.254.169.254/`, an address for")),
