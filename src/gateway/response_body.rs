@@ -4,7 +4,6 @@
 //! that does not read holds its guest back, and one that leaves ends it. A guest that fails after its head is committed
 //! can only be reported by cutting the transfer; the response must never look complete.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -12,9 +11,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
-use tokio::time::{Instant, Sleep};
 
 use crate::cgi::keep_allowed_trailers;
+use crate::idle_timeout::IdleTimeout;
 use crate::observe::Record;
 use crate::runtime::{Output, Run};
 
@@ -44,8 +43,7 @@ pub(super) struct StreamingBody {
     remaining: Option<u64>,
     run: Option<Run>,
     time_between_outputs: Duration,
-    timer: Option<Pin<Box<Sleep>>>,
-    timer_runs: bool,
+    silence: IdleTimeout,
 }
 
 type PolledFrame = Poll<Option<Result<Frame<Bytes>, Failure>>>;
@@ -53,22 +51,13 @@ type PolledFrame = Poll<Option<Result<Frame<Bytes>, Failure>>>;
 impl StreamingBody {
     /// A body that begins with `printed` and is continued by `run`, which may be silent for `time_between_outputs`.
     pub fn new(printed: Bytes, run: Run, time_between_outputs: Duration) -> Self {
-        Self { printed, remaining: None, run: Some(run), time_between_outputs, timer: None, timer_runs: false }
+        let silence = IdleTimeout::new(time_between_outputs);
+        Self { printed, remaining: None, run: Some(run), time_between_outputs, silence }
     }
 
     /// The same body, which fails if it has another length than this.
     pub fn with_length(self, length: Option<u64>) -> Self {
         Self { remaining: length, ..self }
-    }
-
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let time_between_outputs = self.time_between_outputs;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(time_between_outputs)));
-        let client_is_slow = self.run.as_ref().is_some_and(Run::waits_for_input);
-        if !std::mem::replace(&mut self.timer_runs, true) || client_is_slow {
-            timer.as_mut().reset(Instant::now() + time_between_outputs);
-        }
-        timer.as_mut().poll(cx)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> PolledFrame {
@@ -79,7 +68,7 @@ impl StreamingBody {
         let Some(run) = &mut self.run else { return Poll::Ready(None) };
         match run.poll_output(cx) {
             Poll::Ready(Output::Bytes(bytes)) => {
-                self.timer_runs = false;
+                self.silence.reset();
                 Poll::Ready(Some(self.data(bytes)))
             }
             Poll::Ready(Output::Trailers(trailers)) => {
@@ -93,7 +82,11 @@ impl StreamingBody {
             Poll::Ready(Output::Complete) => Poll::Ready(self.check_end().err().map(Err)),
             Poll::Ready(Output::Head(_)) => Poll::Ready(Some(Err(Failure::SecondHead))),
             Poll::Pending => {
-                ready!(self.poll_timer(cx));
+                // A guest that waits for its client is not silent.
+                if run.waits_for_input() {
+                    self.silence.reset();
+                }
+                ready!(self.silence.poll_elapsed(cx));
                 Poll::Ready(Some(Err(Failure::OutputTimeout(self.time_between_outputs))))
             }
         }
