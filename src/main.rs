@@ -1,27 +1,27 @@
-//! What happens between a command line and an exit code?
+//! The program `wagi`: from a command line to an exit code.
 //!
-//! Exit code 0 is for what was done, a server that was asked to stop among it; 1 for what could not be; 2 for a command line
-//! that makes no sense.
+//! The exit code is 0 after success, also if a signal stopped the server; 1 after a failure; 2 if the command line is not
+//! valid.
 
 mod cli;
 
 use std::process::ExitCode;
 
-use crate::cli::commands::say;
+use crate::cli::terminal::print_message;
 
 fn main() -> ExitCode {
     cli::args::parse().run().unwrap_or_else(|error| {
-        report(&error);
+        print_error(&error);
         ExitCode::FAILURE
     })
 }
 
-fn report(error: &anyhow::Error) {
-    say(format_args!("error: {error}"));
+fn print_error(error: &anyhow::Error) {
+    print_message(format_args!("error: {error}"));
     for cause in error.chain().skip(1) {
-        say(format_args!("  caused by: {cause}"));
+        print_message(format_args!("  caused by: {cause}"));
     }
     if let Some(hint) = error.downcast_ref::<wagi::server::Error>().and_then(wagi::server::Error::hint) {
-        say(format_args!("hint: {hint}"));
+        print_message(format_args!("hint: {hint}"));
     }
 }

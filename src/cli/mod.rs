@@ -1,5 +1,5 @@
-//! The command line: which command was asked for, with which options, and what each command does.
+//! The command line: `args` parses it into a command, `commands` run it.
 
 pub mod args;
 pub mod commands;
-mod terminal;
+pub mod terminal;

@@ -216,7 +216,7 @@ fn a_login_at_a_registry_that_is_open_to_all_is_kept_with_a_warning() {
     let registry = Registry::open();
     let site = Site::new();
     let done = log_in(&site, &registry.address().to_string(), "me", "hunter2", &[]);
-    assert!(done.code == Some(0) && done.stderr.contains("asks for no login"), "{}", done.stderr);
+    assert!(done.code == Some(0) && done.stderr.contains("requires no login"), "{}", done.stderr);
     let done = log_in(&site, "127.0.0.1:1", "me", "hunter2", &[]);
     assert!(done.badly().contains("cannot be reached"));
 }

@@ -1,19 +1,19 @@
-//! How does a command line become a [`Command`]?
+//! From a command line to a [`Command`].
 //!
-//! The only room that knows clap. `main` calls [`parse`]; tests call [`parse_from`] with an environment of their own.
-//! What cannot be meant is answered here, with clap's own words and exit code 2.
+//! The only room that uses clap. `main` calls [`parse`]; tests call [`parse_from`] with an environment of their own. Usage
+//! errors are printed by clap, with exit code 2.
 //!
-//! | file | question |
+//! | file | contents |
 //! | --- | --- |
-//! | `serve` | what is a server started with? |
-//! | `registries` | how are registries asked, and where are modules kept? |
-//! | `verbs` | which commands are there besides serving? |
+//! | `serve` | the options of the server |
+//! | `registries` | the options for registries, credentials and caches |
+//! | `subcommands` | the subcommands and their options |
 
 mod registries;
 mod serve;
+mod subcommands;
 #[cfg(test)]
 mod tests;
-mod verbs;
 
 use std::ffi::OsString;
 
@@ -23,24 +23,25 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use wagi::config::{Options, ServerEnvironment};
 
 use crate::cli::args::serve::ServeArguments;
-use crate::cli::args::verbs::Verb;
+use crate::cli::args::subcommands::Subcommand;
 use crate::cli::commands::Command;
 
-/// Serves WebAssembly modules over HTTP, CGI style.
+/// Serve WebAssembly modules and components over HTTP
 ///
-/// What to serve is given by one of FILE, --config and --bindle.
+/// Give exactly one of a module, --config and --bindle.
 #[derive(Parser)]
 #[command(name = "wagi", display_name = "WAGI Server", version, max_term_width = 100)]
+#[command(after_help = "Example: wagi --config modules.toml --listen 127.0.0.1:3000")]
 #[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 struct CommandLine {
     #[command(flatten)]
     serve: ServeArguments,
 
     #[command(subcommand)]
-    verb: Option<Verb>,
+    subcommand: Option<Subcommand>,
 }
 
-/// What the process was started for. Ends it if that cannot be meant, or asks for help or the version only.
+/// Parses the command line of the process. Ends the process after a usage error, `--help` or `--version`.
 pub fn parse() -> Command {
     let variable = |name: &str| std::env::var_os(name);
     let mut command = parse_from(std::env::args_os(), variable).unwrap_or_else(|error| error.exit());
@@ -52,9 +53,9 @@ pub fn parse() -> Command {
     command
 }
 
-/// Parses `arguments`, the first of which is the program, with `variable` to look up environment variables.
+/// Parses `arguments`, the first of which is the program. `variable` looks up environment variables.
 ///
-/// An option on the command line beats its environment variable; an empty variable is none.
+/// An option takes precedence over its environment variable. An empty environment variable counts as not set.
 pub fn parse_from<A>(
     arguments: impl IntoIterator<Item = A>,
     variable: impl Fn(&str) -> Option<OsString>,
@@ -64,30 +65,32 @@ where
 {
     let mut command = CommandLine::command();
     let matches = command.try_get_matches_from_mut(arguments)?;
-    let typed = CommandLine::from_arg_matches(&matches)?;
+    let parsed = CommandLine::from_arg_matches(&matches)?;
     let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
-    let meant = match typed.verb {
-        Some(verb) => verb.command(&variable),
-        None => typed.serve.options(&variable).map(|options: Options| Command::Serve(Box::new(options))),
+    let result = match parsed.subcommand {
+        Some(subcommand) => subcommand.command(&variable),
+        None => parsed.serve.options(&variable).map(|options: Options| Command::Serve(Box::new(options))),
     };
-    meant.map_err(|refusal| command.error(refusal.kind, refusal.message))
+    result.map_err(|error| command.error(error.kind, error.message))
 }
 
-/// Why the options do not go together.
-struct Refusal {
+/// An invalid combination or value of options.
+struct UsageError {
     kind: ErrorKind,
     message: String,
 }
 
-impl Refusal {
+impl UsageError {
     fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
 }
 
+/// Looks up an environment variable by its name.
 type Variable<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
-fn text_of(name: &str, variable: Variable<'_>) -> Result<Option<String>, Refusal> {
+/// Returns an environment variable as text.
+fn text_variable(name: &str, variable: Variable<'_>) -> Result<Option<String>, UsageError> {
     let text = variable(name).map(OsString::into_string).transpose();
-    text.map_err(|_| Refusal::new(ErrorKind::InvalidUtf8, format!("environment variable {name} is not UTF-8")))
+    text.map_err(|_| UsageError::new(ErrorKind::InvalidUtf8, format!("environment variable {name} is not UTF-8")))
 }

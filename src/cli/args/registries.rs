@@ -1,6 +1,4 @@
-//! How are registries asked, and where are modules kept?
-//!
-//! Options that serving shares with the commands for registries.
+//! Options for registries and the module cache, shared by the server and the commands for registries.
 
 use std::path::{Path, PathBuf};
 
@@ -10,68 +8,68 @@ use wagi::config::{PullPolicy, Registries};
 
 use crate::cli::args::Variable;
 
-/// What every command that needs modules from elsewhere takes.
+/// The options of every command that pulls modules.
 #[derive(Args)]
 pub(super) struct RegistryArguments {
-    /// Keep modules of registries and bindles in this directory [default: wagi in the user's cache directory]
+    /// The directory for modules from registries and bindles [default: wagi/modules in the user's cache directory]
     #[arg(long, value_name = "DIR")]
     module_cache: Option<PathBuf>,
 
-    /// When registries are asked for a module
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t = When::Always)]
-    pull: When,
+    /// When to ask registries for a module
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = PullArgument::Always)]
+    pull: PullArgument,
 
     #[command(flatten)]
     transport: TransportArguments,
 }
 
-/// What every command that speaks with registries takes.
+/// The options of every command that accesses registries.
 #[derive(Args)]
 pub(super) struct TransportArguments {
-    /// Speak plain HTTP with this registry; may be repeated. Those on this machine need not be named
+    /// Use plain HTTP with this registry, may be repeated; always used with registries on this machine
     #[arg(long, value_name = "HOST[:PORT]")]
     plain_http: Vec<String>,
 
-    /// Certificates of authorities to believe when registries are asked, besides those of the system; PEM
+    /// PEM certificates to trust for registries, besides those of the system
     #[arg(long, value_name = "FILE")]
     registry_ca: Option<PathBuf>,
 }
 
-/// [`PullPolicy`] as it is written.
+/// [`PullPolicy`] as an argument.
 #[derive(Clone, Copy, ValueEnum)]
-enum When {
-    /// What a tag means now is asked at each start
+enum PullArgument {
+    /// Ask at each start which module a tag names now
     Always,
-    /// What is in the cache is not asked for again
+    /// Ask only for modules that the cache does not have
     IfNotPresent,
-    /// Only what is in the cache is served
+    /// Do not ask: use only the cache
     Never,
 }
 
 impl RegistryArguments {
-    /// Where modules are kept, named or not.
+    /// Returns the directory for modules: that of the operator, or the default.
     pub fn module_cache(&self, variable: Variable<'_>) -> Option<PathBuf> {
-        self.named_module_cache().or_else(|| user_cache(variable).map(|cache| cache.join("modules")))
+        self.chosen_module_cache().or_else(|| user_cache(variable).map(|cache| cache.join("modules")))
     }
 
-    /// Where the operator wants modules to be kept.
-    pub fn named_module_cache(&self) -> Option<PathBuf> {
+    /// Returns the directory for modules that the operator chose.
+    pub fn chosen_module_cache(&self) -> Option<PathBuf> {
         self.module_cache.clone()
     }
 
-    /// How registries are asked.
+    /// Returns how to access registries.
     pub fn registries(self, variable: Variable<'_>) -> Registries {
         let pull = match self.pull {
-            When::Always => PullPolicy::Always,
-            When::IfNotPresent => PullPolicy::IfNotPresent,
-            When::Never => PullPolicy::Never,
+            PullArgument::Always => PullPolicy::Always,
+            PullArgument::IfNotPresent => PullPolicy::IfNotPresent,
+            PullArgument::Never => PullPolicy::Never,
         };
         Registries { pull, ..self.transport.registries(variable) }
     }
 }
 
 impl TransportArguments {
-    /// How registries are asked.
+    /// Returns how to access registries.
     pub fn registries(self, variable: Variable<'_>) -> Registries {
         Registries {
             credentials: credentials(variable),
@@ -82,7 +80,7 @@ impl TransportArguments {
     }
 }
 
-/// Where Docker and Podman keep what one logs in to registries with.
+/// Returns the files in which Docker and Podman keep credentials for registries.
 pub(super) fn credentials(variable: Variable<'_>) -> Vec<PathBuf> {
     let below = |name: &str, file: &str| variable(name).map(|directory| Path::new(&directory).join(file));
     let docker = below("DOCKER_CONFIG", "config.json").or_else(|| below("HOME", ".docker/config.json"));
@@ -90,8 +88,8 @@ pub(super) fn credentials(variable: Variable<'_>) -> Vec<PathBuf> {
     docker.into_iter().chain(podman.into_iter().flatten()).collect()
 }
 
-/// The directory for caches of wagi that is the user's own. Relative paths in the variables count for nothing, as the XDG
-/// Base Directory Specification wants it.
+/// Returns the user's cache directory of wagi. Relative paths in the variables are ignored, as the XDG Base Directory
+/// Specification requires.
 pub(super) fn user_cache(variable: Variable<'_>) -> Option<PathBuf> {
     let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let caches = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));

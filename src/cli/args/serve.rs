@@ -1,4 +1,4 @@
-//! How do the options of serving become [`Options`]?
+//! The options of the server, as [`Options`].
 
 use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
@@ -12,18 +12,18 @@ use wagi::config::{
 };
 
 use crate::cli::args::registries::{RegistryArguments, user_cache};
-use crate::cli::args::{Refusal, Variable, text_of};
+use crate::cli::args::{UsageError, Variable, text_variable};
 
-/// What a server is started with.
+/// The options of the server.
 #[derive(Args)]
 pub(super) struct ServeArguments {
-    /// One module to serve at every path
+    /// The module or component to serve at every path
     ///
-    /// It comes first or after `--`: behind -e and --env-file it would be taken for one more of their values.
+    /// Write it first, or after `--`: -e and --env-file take all words up to the next option.
     #[arg(value_name = "FILE.wasm|FILE.wat")]
     module: Option<OsString>,
 
-    /// The modules.toml that lists the modules to serve
+    /// The modules.toml with the modules to serve
     #[arg(short, long, value_name = "FILE")]
     config: Option<OsString>,
 
@@ -35,23 +35,23 @@ pub(super) struct ServeArguments {
     #[arg(long, value_name = "DIR")]
     bindle_path: Option<OsString>,
 
-    /// The base URL of a bindle server, API version included [env: BINDLE_URL]
+    /// The base URL of a bindle server, including the API version [env: BINDLE_URL]
     #[arg(long, value_name = "URL")]
     bindle_url: Option<String>,
 
-    /// The name to log in with at the bindle server [env: BINDLE_HTTP_USER]
+    /// The user name for the bindle server [env: BINDLE_HTTP_USER]
     #[arg(long, value_name = "NAME")]
     bindle_http_user: Option<String>,
 
-    /// The password that goes with it [env: BINDLE_HTTP_PASSWORD]
+    /// The password for the bindle server [env: BINDLE_HTTP_PASSWORD]
     #[arg(long, value_name = "PASSWORD")]
     bindle_http_password: Option<String>,
 
-    /// Accept any certificate from the bindle server
+    /// Do not verify the certificate of the bindle server (insecure)
     #[arg(short = 'k', long)]
     bindle_insecure: bool,
 
-    /// The configuration of the compilation cache [default: cache.toml, if there is one; else in the user's cache directory]
+    /// The configuration of the compilation cache [default: cache.toml, if it exists]
     #[arg(long, value_name = "FILE")]
     cache: Option<PathBuf>,
 
@@ -59,42 +59,42 @@ pub(super) struct ServeArguments {
     #[arg(short, long, value_name = "IP:PORT", default_value = "127.0.0.1:3000", value_parser = listen_address)]
     listen: SocketAddr,
 
-    /// The server's own name, for requests that do not say whom they are for [default: localhost:3000]
+    /// The server's own name, for requests without a Host field [default: localhost:3000]
     #[arg(long, alias = "default-host", value_name = "HOST[:PORT]")]
     hostname: Option<Hostname>,
 
     #[command(flatten)]
     registries: RegistryArguments,
 
-    /// Serve only what wagi.lock says, and fail where it says nothing
+    /// Serve only the modules in wagi.lock; any difference is an error
     #[arg(long)]
     locked: bool,
 
-    /// Keep the standard error of modules in files below this directory [env: WAGI_LOG_DIR]
+    /// The directory for files with the standard error of modules [env: WAGI_LOG_DIR]
     #[arg(long, value_name = "DIR")]
     log_dir: Option<PathBuf>,
 
-    /// The form of the server's own log
-    #[arg(long, value_name = "FORM", value_enum, default_value_t = Form::Text)]
-    log_format: Form,
+    /// The format of the log on standard error
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = LogFormatArgument::Text)]
+    log_format: LogFormatArgument,
 
-    /// The certificate chain for TLS, PEM; needs --tls-key [env: WAGI_TLS_CERT]
+    /// The PEM certificate chain for TLS; needs --tls-key [env: WAGI_TLS_CERT]
     #[arg(long, value_name = "FILE")]
     tls_cert: Option<PathBuf>,
 
-    /// The private key for TLS, PEM; needs --tls-cert [env: WAGI_TLS_KEY]
+    /// The PEM private key for TLS; needs --tls-cert [env: WAGI_TLS_KEY]
     #[arg(long, value_name = "FILE")]
     tls_key: Option<PathBuf>,
 
-    /// Variables for every module; overrides --env-file
+    /// Variables for every module; they take precedence over --env-file
     #[arg(short, long, value_name = "NAME=VALUE", num_args = 1.., value_parser = variable)]
     env: Vec<(String, String)>,
 
-    /// Files with NAME=VALUE lines, for every module
+    /// Files with variables for every module, one NAME=VALUE per line
     #[arg(long, value_name = "FILE", num_args = 1..)]
     env_file: Vec<PathBuf>,
 
-    /// Certificates of authorities to believe when modules call others, besides those of the system; PEM
+    /// PEM certificates to trust when modules call other servers, besides those of the system
     #[arg(long, value_name = "FILE")]
     outbound_ca: Option<PathBuf>,
 
@@ -102,41 +102,43 @@ pub(super) struct ServeArguments {
     #[arg(long)]
     check: bool,
 
-    /// Take unknown keys in configuration files for errors
+    /// Treat unknown keys in configuration files as errors
     #[arg(long)]
     strict: bool,
 }
 
+/// [`LogFormat`] as an argument.
 #[derive(Clone, Copy, ValueEnum)]
-enum Form {
-    /// Lines for people
+enum LogFormatArgument {
+    /// Text for people
     Text,
     /// One JSON object per line
     Json,
 }
 
 impl ServeArguments {
-    pub fn options(self, variable: Variable<'_>) -> Result<Options, Refusal> {
-        let directory = |typed: Option<PathBuf>, name: &str| typed.or_else(|| variable(name).map(PathBuf::from));
+    /// Returns the options with the values of environment variables.
+    pub fn options(self, variable: Variable<'_>) -> Result<Options, UsageError> {
+        let path = |option: Option<PathBuf>, name: &str| option.or_else(|| variable(name).map(PathBuf::from));
         if self.locked && self.config.as_ref().is_none_or(|file| file.is_empty()) {
             let message = "--locked needs --config FILE: a lock file stands beside a modules.toml";
-            return Err(Refusal::new(ErrorKind::MissingRequiredArgument, message));
+            return Err(UsageError::new(ErrorKind::MissingRequiredArgument, message));
         }
         Ok(Options {
             source: self.source(variable)?,
-            tls: tls(directory(self.tls_cert, "WAGI_TLS_CERT"), directory(self.tls_key, "WAGI_TLS_KEY"))?,
+            tls: tls(path(self.tls_cert, "WAGI_TLS_CERT"), path(self.tls_key, "WAGI_TLS_KEY"))?,
             cache: self.cache,
             listen: self.listen,
             hostname: self.hostname,
-            module_cache: self.registries.named_module_cache(),
+            module_cache: self.registries.chosen_module_cache(),
             user_cache: user_cache(variable),
             registries: self.registries.registries(variable),
             lock: if self.locked { LockPolicy::Require } else { LockPolicy::Use },
             outbound_ca: self.outbound_ca,
-            log_dir: directory(self.log_dir, "WAGI_LOG_DIR"),
+            log_dir: path(self.log_dir, "WAGI_LOG_DIR"),
             log_format: match self.log_format {
-                Form::Text => LogFormat::Text,
-                Form::Json => LogFormat::Json,
+                LogFormatArgument::Text => LogFormat::Text,
+                LogFormatArgument::Json => LogFormat::Json,
             },
             env: self.env,
             env_files: self.env_file,
@@ -146,7 +148,7 @@ impl ServeArguments {
         })
     }
 
-    fn source(&self, variable: Variable<'_>) -> Result<Source, Refusal> {
+    fn source(&self, variable: Variable<'_>) -> Result<Source, UsageError> {
         let login = self.login(variable)?;
         let module = self.module.as_deref().map(existing_file).transpose()?;
         let config = self.config.as_deref().filter(|file| !file.is_empty());
@@ -159,63 +161,64 @@ impl ServeArguments {
             }
             (None, None, None) => {
                 if self.bindle_path.as_ref().is_some_and(|path| !path.is_empty()) {
-                    return Err(Refusal::new(ErrorKind::MissingRequiredArgument, "--bindle-path needs --bindle ID"));
+                    return Err(UsageError::new(ErrorKind::MissingRequiredArgument, "--bindle-path needs --bindle ID"));
                 }
                 let message = "what to serve is missing: give a module, or --config FILE, or --bindle ID";
-                Err(Refusal::new(ErrorKind::MissingRequiredArgument, message))
+                Err(UsageError::new(ErrorKind::MissingRequiredArgument, message))
             }
             _ => {
                 let message = "only one can be served: a module, --config FILE, or --bindle ID";
-                Err(Refusal::new(ErrorKind::ArgumentConflict, message))
+                Err(UsageError::new(ErrorKind::ArgumentConflict, message))
             }
         }
     }
 
-    fn login(&self, variable: Variable<'_>) -> Result<Option<Login>, Refusal> {
-        let either = |typed: &Option<String>, name: &str| match typed.clone().filter(|text| !text.is_empty()) {
-            Some(text) => Ok(Some(text)),
-            None => text_of(name, variable),
-        };
-        let user = either(&self.bindle_http_user, "BINDLE_HTTP_USER")?;
-        let password = either(&self.bindle_http_password, "BINDLE_HTTP_PASSWORD")?;
+    fn login(&self, variable: Variable<'_>) -> Result<Option<Login>, UsageError> {
+        let option_or_variable =
+            |option: &Option<String>, name: &str| match option.clone().filter(|text| !text.is_empty()) {
+                Some(text) => Ok(Some(text)),
+                None => text_variable(name, variable),
+            };
+        let user = option_or_variable(&self.bindle_http_user, "BINDLE_HTTP_USER")?;
+        let password = option_or_variable(&self.bindle_http_password, "BINDLE_HTTP_PASSWORD")?;
         match (user, password) {
             (Some(user), Some(password)) => Ok(Some(Login { user, password })),
             (None, None) => Ok(None),
             _ => {
                 let message = "--bindle-http-user and --bindle-http-password need each other";
-                Err(Refusal::new(ErrorKind::MissingRequiredArgument, message))
+                Err(UsageError::new(ErrorKind::MissingRequiredArgument, message))
             }
         }
     }
 
-    fn bindle_location(&self, login: Option<Login>, variable: Variable<'_>) -> Result<BindleLocation, Refusal> {
+    fn bindle_location(&self, login: Option<Login>, variable: Variable<'_>) -> Result<BindleLocation, UsageError> {
         let path = self.bindle_path.as_deref().filter(|path| !path.is_empty());
         let url = self.bindle_url.clone().filter(|url| !url.is_empty());
         let server = |url| Ok(BindleLocation::Server { url, login, insecure: self.bindle_insecure });
         match (path, url) {
             (Some(_), Some(_)) => {
                 let message = "a bindle is in one place only: --bindle-path or --bindle-url";
-                Err(Refusal::new(ErrorKind::ArgumentConflict, message))
+                Err(UsageError::new(ErrorKind::ArgumentConflict, message))
             }
             (Some(path), None) if Path::new(path).is_dir() => Ok(BindleLocation::Directory(path.into())),
             (Some(path), None) => {
                 let message = format!("--bindle-path: `{}` is not an existing directory", path.display());
-                Err(Refusal::new(ErrorKind::ValueValidation, message))
+                Err(UsageError::new(ErrorKind::ValueValidation, message))
             }
             (None, Some(url)) => server(url),
-            (None, None) => match text_of("BINDLE_URL", variable)? {
+            (None, None) => match text_variable("BINDLE_URL", variable)? {
                 Some(url) => server(url),
                 None => {
                     let message = "--bindle needs --bindle-path DIR or --bindle-url URL (or BINDLE_URL)";
-                    Err(Refusal::new(ErrorKind::MissingRequiredArgument, message))
+                    Err(UsageError::new(ErrorKind::MissingRequiredArgument, message))
                 }
             },
         }
     }
 }
 
-fn tls(cert: Option<PathBuf>, key: Option<PathBuf>) -> Result<Option<TlsFiles>, Refusal> {
-    let missing = |message| Err(Refusal::new(ErrorKind::MissingRequiredArgument, message));
+fn tls(cert: Option<PathBuf>, key: Option<PathBuf>) -> Result<Option<TlsFiles>, UsageError> {
+    let missing = |message| Err(UsageError::new(ErrorKind::MissingRequiredArgument, message));
     match (cert, key) {
         (Some(cert), Some(key)) => Ok(Some(TlsFiles { cert, key })),
         (None, None) => Ok(None),
@@ -224,19 +227,19 @@ fn tls(cert: Option<PathBuf>, key: Option<PathBuf>) -> Result<Option<TlsFiles>, 
     }
 }
 
-fn existing_file(path: &OsStr) -> Result<PathBuf, Refusal> {
+fn existing_file(path: &OsStr) -> Result<PathBuf, UsageError> {
     let file = PathBuf::from(path);
     if file.is_file() {
         return Ok(file);
     }
     let what = if file.exists() { "is not a regular file" } else { "does not exist" };
-    Err(Refusal::new(ErrorKind::ValueValidation, format!("`{}` {what}", file.display())))
+    Err(UsageError::new(ErrorKind::ValueValidation, format!("`{}` {what}", file.display())))
 }
 
 fn listen_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| match text.rsplit_once(':') {
-        Some(("localhost", port)) => format!("a host name cannot be listened on; write `127.0.0.1:{port}`"),
-        Some(("", port)) => format!("the IP address is missing; write `0.0.0.0:{port}` to listen on all of them"),
+        Some(("localhost", port)) => format!("the server cannot listen on a host name; write `127.0.0.1:{port}`"),
+        Some(("", port)) => format!("the IP address is missing; write `0.0.0.0:{port}` to listen on all addresses"),
         _ => "an IP address and a port are expected, such as `127.0.0.1:3000` or `[::1]:3000`".to_owned(),
     })
 }

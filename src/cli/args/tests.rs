@@ -1,4 +1,4 @@
-//! Command lines, and what they mean.
+//! Command lines, and the options that they set.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use crate::cli::args::*;
 fn with_env(line: &str, env: &[(&str, &str)]) -> Result<Options, clap::Error> {
     command(line, env).map(|command| match command {
         Command::Serve(options) => *options,
-        _ => panic!("{line} is no serving"),
+        _ => panic!("{line} does not serve"),
     })
 }
 
@@ -25,7 +25,7 @@ fn options(line: &str) -> Options {
     with_env(line, &[]).unwrap_or_else(|error| panic!("{line}: {error}"))
 }
 
-fn refusal(line: &str, env: &[(&str, &str)]) -> String {
+fn usage_error(line: &str, env: &[(&str, &str)]) -> String {
     let error = with_env(line, env).expect_err(line);
     assert_eq!(error.exit_code(), 2, "{line}");
     error.to_string()
@@ -106,13 +106,13 @@ fn exactly_one_source_is_served() {
         ("-c Cargo.toml --colour", "--colour"),
         ("Cargo.toml --locked", "--locked needs --config"),
     ] {
-        let shown = refusal(line, &[]);
+        let shown = usage_error(line, &[]);
         assert!(shown.contains(message), "{line}: {shown}");
     }
 }
 
 #[test]
-fn an_option_beats_its_environment_variable() {
+fn an_option_takes_precedence_over_its_environment_variable() {
     let env = [("BINDLE_URL", "http://env/v1"), ("BINDLE_HTTP_USER", "me"), ("BINDLE_HTTP_PASSWORD", "pw")];
     let location = |line: &str| match with_env(line, &env).expect(line).source {
         Source::Bindle { location, .. } => location,
@@ -131,13 +131,13 @@ fn an_option_beats_its_environment_variable() {
 }
 
 #[test]
-fn an_empty_environment_variable_is_none() {
+fn an_empty_environment_variable_counts_as_not_set() {
     let env = [("WAGI_LOG_DIR", ""), ("WAGI_TLS_CERT", ""), ("WAGI_TLS_KEY", ""), ("BINDLE_URL", "")];
     let typed = with_env("-c Cargo.toml", &env).expect("valid");
     assert_eq!((typed.log_dir, typed.tls), (None, None));
-    assert!(refusal("-b a/1.0.0", &env).contains("--bindle needs"));
-    assert!(refusal("-c Cargo.toml", &[("WAGI_TLS_CERT", "c")]).contains("WAGI_TLS_KEY"));
-    assert!(refusal("-c Cargo.toml", &[("BINDLE_HTTP_USER", "me")]).contains("need each other"));
+    assert!(usage_error("-b a/1.0.0", &env).contains("--bindle needs"));
+    assert!(usage_error("-c Cargo.toml", &[("WAGI_TLS_CERT", "c")]).contains("WAGI_TLS_KEY"));
+    assert!(usage_error("-c Cargo.toml", &[("BINDLE_HTTP_USER", "me")]).contains("need each other"));
 }
 
 #[test]
@@ -164,9 +164,9 @@ fn variables_come_several_to_a_flag_and_lose_their_quotes() {
     let typed = options("-e A=1 B=2 --env C=\"c~d\" -c Cargo.toml -e D= E='x' -l 127.0.0.1:1");
     let pairs: Vec<_> = typed.env.iter().map(|(name, value)| (&**name, &**value)).collect();
     assert_eq!(pairs, [("A", "1"), ("B", "2"), ("C", "c d"), ("D", ""), ("E", "x")]);
-    assert!(refusal("-c Cargo.toml -e FOO", &[]).contains("no `=` in `FOO`"));
-    assert!(refusal("-c Cargo.toml -e =bar", &[]).contains("no name before"));
-    assert!(refusal("-e A=1 app.wasm", &[]).contains("comes before the options, or after `--`"));
+    assert!(usage_error("-c Cargo.toml -e FOO", &[]).contains("no `=` in `FOO`"));
+    assert!(usage_error("-c Cargo.toml -e =bar", &[]).contains("no name before"));
+    assert!(usage_error("-e A=1 app.wasm", &[]).contains("comes before the options, or after `--`"));
 }
 
 #[test]
@@ -178,10 +178,10 @@ fn an_address_is_an_ip_address_and_a_port() {
         ("::1:3000:x", "such as"),
         ("127.0.0.1:99999", "such as"),
     ] {
-        let shown = refusal(&format!("-c Cargo.toml -l {address}"), &[]);
+        let shown = usage_error(&format!("-c Cargo.toml -l {address}"), &[]);
         assert!(shown.contains(help) && shown.contains(address), "{address}: {shown}");
     }
-    assert!(refusal("-c Cargo.toml --hostname a:b", &[]).contains("`b` in `a:b` is not a port"));
+    assert!(usage_error("-c Cargo.toml --hostname a:b", &[]).contains("`b` in `a:b` is not a port"));
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn known_callers_are_understood() {
 }
 
 #[test]
-fn help_and_version_are_no_failures() {
+fn help_and_version_exit_0() {
     let shown = |line: &str| {
         let error = with_env(line, &[]).expect_err(line);
         assert_eq!(error.exit_code(), 0);

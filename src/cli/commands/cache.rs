@@ -1,4 +1,4 @@
-//! `wagi cache`: what is in the caches, and what of it can go?
+//! `wagi cache`: list the caches, and remove unused entries.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -11,30 +11,31 @@ use wagi::cache::{Caches, Entry, default_module_cache, list, prune};
 use wagi::config::{compilation_cache, default_code_cache};
 
 use crate::cli::commands::serve::print_problems;
-use crate::cli::commands::{say, size};
+use crate::cli::commands::size;
+use crate::cli::terminal::print_message;
 
-/// What to do with the caches.
+/// A subcommand of `wagi cache`.
 pub enum Cache {
-    List(Whereabouts),
-    Prune(Whereabouts, Duration),
+    List(CacheLocations),
+    Prune(CacheLocations, Duration),
 }
 
-/// What the operator says about where they are.
-pub struct Whereabouts {
+/// The locations of the caches, as far as the operator chose them.
+pub struct CacheLocations {
     pub module_cache: Option<PathBuf>,
     pub cache: Option<PathBuf>,
     pub user_cache: Option<PathBuf>,
 }
 
-impl Whereabouts {
+impl CacheLocations {
     fn caches(self) -> Caches {
-        let usual = self.user_cache.as_deref();
+        let user_cache = self.user_cache.as_deref();
         let mut problems = Vec::new();
-        let compiled = usual.map(default_code_cache);
+        let compiled = user_cache.map(default_code_cache);
         let compiled = compilation_cache(self.cache.as_deref(), compiled.as_deref(), false, &mut problems);
         print_problems(&problems);
         Caches {
-            modules: self.module_cache.or_else(|| usual.map(default_module_cache)),
+            modules: self.module_cache.or_else(|| user_cache.map(default_module_cache)),
             compiled: compiled.map(|cache| cache.directory),
         }
     }
@@ -43,14 +44,14 @@ impl Whereabouts {
 impl Cache {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::List(whereabouts) => print_all(&whereabouts.caches()),
-            Self::Prune(whereabouts, unused_for) => print_pruned(&whereabouts.caches(), unused_for),
+            Self::List(locations) => print_all(&locations.caches()),
+            Self::Prune(locations, unused_for) => print_pruned(&locations.caches(), unused_for),
         }
     }
 }
 
 fn print_all(caches: &Caches) -> anyhow::Result<ExitCode> {
-    let entries = list(caches).context("cannot look into the caches")?;
+    let entries = list(caches).context("cannot read the caches")?;
     let mut stdout = io::stdout().lock();
     let mut print = |line: std::fmt::Arguments<'_>| writeln!(stdout, "{line}").context("cannot print the list");
     if !entries.is_empty() {
@@ -61,8 +62,8 @@ fn print_all(caches: &Caches) -> anyhow::Result<ExitCode> {
         print(format_args!(
             "{kind:<9} {:>10} {:>6} {:>6}  {}",
             size(*bytes),
-            ago(*written),
-            ago(*used),
+            age(*written),
+            age(*used),
             printable(name)
         ))?;
     }
@@ -93,13 +94,13 @@ fn print_pruned(caches: &Caches, unused_for: Duration) -> anyhow::Result<ExitCod
     let freed = pruned.removed.iter().fold(0, |sum: u64, entry| sum.saturating_add(entry.bytes));
     print(format_args!("{} entries removed, {} freed", pruned.removed.len(), size(freed)))?;
     for (entry, error) in &pruned.failed {
-        say(format_args!("error: cannot remove `{}`\n  caused by: {error}", entry.path.display()));
+        print_message(format_args!("error: cannot remove `{}`\n  caused by: {error}", entry.path.display()));
     }
     Ok(if pruned.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// How long ago something was, in the largest unit that has a number.
-fn ago(time: SystemTime) -> String {
+/// Returns the age of `time` in the largest unit that is not 0.
+fn age(time: SystemTime) -> String {
     let seconds = time.elapsed().map_or(0, |age| age.as_secs());
     match seconds {
         0..60 => format!("{seconds}s"),
@@ -109,7 +110,7 @@ fn ago(time: SystemTime) -> String {
     }
 }
 
-/// A name from elsewhere without what drives a terminal.
+/// Replaces control characters in a name, which could control the terminal.
 fn printable(name: &str) -> String {
     name.chars().map(|character| if character.is_control() { '?' } else { character }).collect()
 }
@@ -121,8 +122,8 @@ mod tests {
     #[test]
     fn an_age_is_shown_in_its_largest_unit() {
         for (seconds, shown) in [(0, "0s"), (59, "59s"), (60, "1m"), (7_200, "2h"), (200_000, "2d")] {
-            assert_eq!(ago(SystemTime::now() - Duration::from_secs(seconds)), shown);
+            assert_eq!(age(SystemTime::now() - Duration::from_secs(seconds)), shown);
         }
-        assert_eq!(ago(SystemTime::now() + Duration::from_secs(1_000)), "0s");
+        assert_eq!(age(SystemTime::now() + Duration::from_secs(1_000)), "0s");
     }
 }

@@ -1,4 +1,4 @@
-//! `wagi compile`: what does a start not have to compile?
+//! `wagi compile`: compile a module ahead of time.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,10 +7,9 @@ use anyhow::Context as _;
 use wagi::startup::ahead;
 
 use crate::cli::commands::files;
-use crate::cli::commands::files::written;
-use crate::cli::commands::optimize::optimized;
+use crate::cli::commands::optimize::optimize;
 
-/// What to compile, and where to.
+/// The options of `wagi compile`.
 pub struct Compile {
     pub file: PathBuf,
     pub output: Option<PathBuf>,
@@ -20,8 +19,8 @@ pub struct Compile {
 impl Compile {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let module = files::read(&self.file)?;
-        let module = if self.optimize { optimized(module)? } else { module };
+        let module = if self.optimize { optimize(module)? } else { module };
         let code = ahead::compile(&module).with_context(|| format!("cannot compile `{}`", self.file.display()))?;
-        written(&self.output.unwrap_or_else(|| self.file.with_extension("cwasm")), &code)
+        files::write(&self.output.unwrap_or_else(|| self.file.with_extension("cwasm")), &code)
     }
 }

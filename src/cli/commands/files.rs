@@ -1,4 +1,4 @@
-//! How do commands read a file and write one? What is written appears whole, and nobody else may write to it.
+//! How commands read and write files. A new file appears as a whole, and other users cannot write to it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -10,7 +10,7 @@ use anyhow::{Context as _, ensure};
 
 use wagi::config::MAX_MODULE_SIZE;
 
-/// The bytes of the file at `path`.
+/// Reads the file at `path`.
 pub(in crate::cli) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(MAX_MODULE_SIZE + 1).read_to_end(&mut bytes));
@@ -19,21 +19,21 @@ pub(in crate::cli) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes a file, in place of what is there, and says so.
-pub(in crate::cli) fn written(path: &Path, bytes: &[u8]) -> anyhow::Result<ExitCode> {
+/// Writes a file, or replaces an existing one, and prints its name and length.
+pub(in crate::cli) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<ExitCode> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(format!(".{}.partial", std::process::id()));
-    let whole = create(Path::new(&partial), bytes).and_then(|()| fs::rename(&partial, path));
-    if whole.is_err() {
-        // Best effort: it may never have been there.
+    let replaced = create(Path::new(&partial), bytes).and_then(|()| fs::rename(&partial, path));
+    if replaced.is_err() {
+        // Best effort: the file may not exist.
         let _ = fs::remove_file(&partial);
     }
-    whole.with_context(|| format!("cannot write `{}`", path.display()))?;
-    writeln!(io::stdout(), "{}: {} bytes", path.display(), bytes.len()).context("cannot say what was written")?;
+    replaced.with_context(|| format!("cannot write `{}`", path.display()))?;
+    writeln!(io::stdout(), "{}: {} bytes", path.display(), bytes.len()).context("cannot print the result")?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// A server takes ahead-of-time code only from files that others cannot write to, whatever the umask says.
+/// Creates a file that other users cannot write to, with any umask: a server loads ahead-of-time code only from such files.
 fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(path)?;
     file.write_all(bytes)?;

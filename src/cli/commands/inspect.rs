@@ -1,4 +1,4 @@
-//! `wagi inspect`: what is a module, and how can it be served?
+//! `wagi inspect`: show what a module is, and how it can be served.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -18,42 +18,43 @@ use crate::cli::commands::serve::print_problems;
 use crate::cli::commands::size;
 use crate::cli::terminal::progress::Bars;
 
-/// What to look at.
+/// The options of `wagi inspect`.
 pub struct Inspect {
-    pub what: String,
+    /// A path or a reference.
+    pub source: String,
     pub json: bool,
     pub module_cache: Option<PathBuf>,
     pub registries: Registries,
 }
 
-/// A module, and where it is from.
-struct Subject {
+/// The bytes of a module, and the artifact that they are from.
+struct Input {
     bytes: Vec<u8>,
     artifact: Option<Artifact>,
 }
 
 impl Inspect {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
-        let (what, json) = (self.what.clone(), self.json);
-        let Some(Subject { bytes, artifact }) = self.subject().await? else { return Ok(ExitCode::FAILURE) };
+        let (source, json) = (self.source.clone(), self.json);
+        let Some(Input { bytes, artifact }) = self.read_input().await? else { return Ok(ExitCode::FAILURE) };
         let (length, digest) = (bytes.len() as u64, sha256_hex(&bytes));
-        let found = inspect(bytes).await.with_context(|| format!("cannot inspect `{what}`"))?;
-        let report = Report { what, length, digest, artifact, found };
+        let found = inspect(bytes).await.with_context(|| format!("cannot inspect `{source}`"))?;
+        let report = InspectionReport { source, length, digest, artifact, found };
         let text = if json { format!("{:#}\n", report.json()) } else { report.text() };
         io::stdout().write_all(text.as_bytes()).context("cannot print what was found")?;
         Ok(ExitCode::SUCCESS)
     }
 
-    /// The file of that name, or else what is in a registry under it.
-    async fn subject(self) -> anyhow::Result<Option<Subject>> {
-        let path = Path::new(&self.what);
-        if path.exists() || looks_like_a_path(&self.what) {
+    /// Reads the file with that name, or else pulls the artifact with that reference.
+    async fn read_input(self) -> anyhow::Result<Option<Input>> {
+        let path = Path::new(&self.source);
+        if path.exists() || looks_like_a_path(&self.source) {
             let bytes = files::read(path)?;
-            return Ok(Some(Subject { bytes, artifact: None }));
+            return Ok(Some(Input { bytes, artifact: None }));
         }
         let mut problems = Vec::new();
-        let progress = Bars::on_stderr().shared();
-        let artifact = fetch::artifact(&self.what, self.module_cache, self.registries, progress, &mut problems).await;
+        let progress = Bars::on_stderr().progress();
+        let artifact = fetch::artifact(&self.source, self.module_cache, self.registries, progress, &mut problems).await;
         print_problems(&problems);
         let Some(artifact) = artifact else { return Ok(None) };
         let path = &artifact.module.path;
@@ -63,24 +64,25 @@ impl Inspect {
             "`{}` has just been changed",
             path.display()
         );
-        Ok(Some(Subject { bytes, artifact: Some(artifact) }))
+        Ok(Some(Input { bytes, artifact: Some(artifact) }))
     }
 }
 
-fn looks_like_a_path(what: &str) -> bool {
-    let is_below = ["/", "./", "../"].iter().any(|start| what.starts_with(start));
-    is_below || what.ends_with(".wasm") || what.ends_with(".wat")
+fn looks_like_a_path(source: &str) -> bool {
+    let is_below = ["/", "./", "../"].iter().any(|start| source.starts_with(start));
+    is_below || source.ends_with(".wasm") || source.ends_with(".wat")
 }
 
-struct Report {
-    what: String,
+/// The result of an inspection.
+struct InspectionReport {
+    source: String,
     length: u64,
     digest: String,
     artifact: Option<Artifact>,
     found: Inspection,
 }
 
-impl Report {
+impl InspectionReport {
     fn json(&self) -> Value {
         let found = &self.found;
         let item = |item: &Item| json!({ "name": item.name, "kind": item.kind });
@@ -93,7 +95,7 @@ impl Report {
             json!({ "reference": artifact.reference, "manifest": manifest, "layout": artifact.layout })
         });
         json!({
-            "module": self.what,
+            "module": self.source,
             "kind": found.kind,
             "text": found.is_text,
             "size": self.length,
@@ -122,11 +124,10 @@ impl Report {
             lines.push(format!("layout    {}", artifact.layout));
         }
         if found.kind == "module" {
-            let most = found
-                .memory
-                .1
-                .map_or_else(|| "no limit of its own".to_owned(), |most| format!("at most {}", size(most)));
-            lines.push(format!("memory    {} at the start, {most}", size(found.memory.0)));
+            let (minimum, maximum) = found.memory;
+            let maximum =
+                maximum.map_or_else(|| "no limit of its own".to_owned(), |max| format!("at most {}", size(max)));
+            lines.push(format!("memory    {} at the start, {maximum}", size(minimum)));
         }
         lines.extend(self.imports());
         lines.push(list("exports", found.exports.iter().map(|export| format!("{} ({})", export.name, export.kind))));
@@ -139,10 +140,10 @@ impl Report {
         if !found.problems.is_empty() {
             lines.push(list("cannot be served as it is", found.problems.iter().cloned()));
         }
-        visible(&lines.join("\n")) + "\n"
+        printable(&lines.join("\n")) + "\n"
     }
 
-    /// One paragraph for each module that is imported from.
+    /// Returns one paragraph for each module that is imported from.
     fn imports(&self) -> Vec<String> {
         let mut groups: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for (import, served) in &self.found.imports {
@@ -159,13 +160,13 @@ impl Report {
     }
 }
 
-/// A title and what is below it.
+/// Returns a title with indented lines below it.
 fn list(title: &str, lines: impl Iterator<Item = String>) -> String {
     let lines: Vec<String> = lines.map(|line| format!("\n  {line}")).collect();
     if lines.is_empty() { format!("{title}: none") } else { format!("{title}:{}", lines.concat()) }
 }
 
-/// Names in modules are anything; what drives a terminal is not shown.
-fn visible(text: &str) -> String {
+/// Replaces control characters: names in modules may contain any, and they could control the terminal.
+fn printable(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() && letter != '\n' { '?' } else { letter }).collect()
 }

@@ -1,4 +1,4 @@
-//! `wagi lock`: what do the references of a modules.toml stand for now?
+//! `wagi lock`: write the lock file of a modules.toml.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,11 +8,11 @@ use anyhow::Context;
 use wagi::config::{Config, LOCK_FILE, LockPolicy, Options, Registries, ServerEnvironment, Source};
 use wagi::fetch;
 
-use crate::cli::commands::say;
 use crate::cli::commands::serve::print_problems;
+use crate::cli::terminal::print_message;
 use crate::cli::terminal::progress::Bars;
 
-/// What to lock.
+/// The options of `wagi lock`.
 pub struct Lock {
     pub config: PathBuf,
     pub module_cache: Option<PathBuf>,
@@ -28,16 +28,16 @@ impl Lock {
         options.server_environment = self.server_environment;
         options.lock = LockPolicy::Ignore;
         let (config, mut problems) = Config::load(&options);
-        let lock = fetch::make_lock(config, &mut problems, Bars::on_stderr().shared()).await;
+        let lock = fetch::make_lock(config, &mut problems, Bars::on_stderr().progress()).await;
         print_problems(&problems);
         let Some(lock) = lock else { return Ok(ExitCode::FAILURE) };
         let path = self.config.with_file_name(LOCK_FILE);
         let shown = path.display();
         let is_new = fetch::write_lock(&path, &lock).with_context(|| format!("cannot write `{shown}`"))?;
-        let number = lock.modules.len();
+        let count = lock.modules.len();
         match is_new {
-            true => say(format_args!("{shown}: {number} modules written")),
-            false => say(format_args!("{shown}: nothing has changed")),
+            true => print_message(format_args!("{shown}: {count} modules written")),
+            false => print_message(format_args!("{shown}: nothing has changed")),
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -1,4 +1,4 @@
-//! `wagi login` and `wagi logout`: which name and password does a registry get?
+//! `wagi login` and `wagi logout`: save and remove credentials for a registry.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -6,11 +6,10 @@ use std::process::ExitCode;
 use wagi::config::{Login as Credentials, Registries};
 use wagi::fetch::{self, LoggedIn};
 
-use crate::cli::commands::say;
 use crate::cli::commands::serve::print_problems;
-use crate::cli::terminal;
+use crate::cli::terminal::{self, print_message};
 
-/// Whom to log in where.
+/// The options of `wagi login`.
 pub struct Login {
     pub registry: String,
     pub username: Option<String>,
@@ -20,15 +19,17 @@ pub struct Login {
 
 impl Login {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
-        let Some((user, password)) = self.ask().await? else { return Ok(ExitCode::from(terminal::INTERRUPTED)) };
+        let Some((user, password)) = self.credentials().await? else {
+            return Ok(ExitCode::from(terminal::INTERRUPTED));
+        };
         match fetch::log_in(self.registry, Credentials { user, password }, self.registries).await {
             Ok(LoggedIn { registry, kept, is_checked }) => {
                 if !is_checked {
-                    say(format_args!(
-                        "warning: registry `{registry}` asks for no login, so that this one is unchecked"
+                    print_message(format_args!(
+                        "warning: registry `{registry}` requires no login, so the login is not verified"
                     ));
                 }
-                say(format_args!("logged in to `{registry}`; kept in `{kept}`"));
+                print_message(format_args!("logged in to `{registry}`; kept in `{kept}`"));
                 Ok(ExitCode::SUCCESS)
             }
             Err(problem) => {
@@ -38,29 +39,29 @@ impl Login {
         }
     }
 
-    /// Name and password; none if somebody thinks better of it. A password is never an argument: others see those.
-    async fn ask(&self) -> anyhow::Result<Option<(String, String)>> {
+    /// Returns name and password; `None` after Ctrl-C. A password is never an argument, because other users can see arguments.
+    async fn credentials(&self) -> anyhow::Result<Option<(String, String)>> {
         if self.password_stdin {
             let Some(user) = self.username.clone() else {
-                anyhow::bail!("--password-stdin needs --username NAME: there is nobody to ask for it");
+                anyhow::bail!("--password-stdin needs --username NAME");
             };
-            return Ok(Some((user, terminal::piped()?)));
+            return Ok(Some((user, terminal::read_password()?)));
         }
         anyhow::ensure!(
-            terminal::is_there(),
+            terminal::is_interactive(),
             "there is no terminal to ask for the password on: give --username NAME and --password-stdin, and write the \
-             password to the standard input"
+             password to standard input"
         );
         let user = match &self.username {
             Some(user) => Some(user.clone()),
-            None => terminal::ask("Name: ", terminal::Echo::Shown).await?,
+            None => terminal::prompt("Name: ", terminal::Echo::On).await?,
         };
         let Some(user) = user else { return Ok(None) };
-        Ok(terminal::ask("Password: ", terminal::Echo::Hidden).await?.map(|password| (user, password)))
+        Ok(terminal::prompt("Password: ", terminal::Echo::Off).await?.map(|password| (user, password)))
     }
 }
 
-/// Where not to be logged in any more.
+/// The options of `wagi logout`.
 pub struct Logout {
     pub registry: String,
     pub credentials: Vec<PathBuf>,
@@ -72,11 +73,11 @@ impl Logout {
             Ok(done) => {
                 let registry = &done.registry;
                 match done.was_logged_in {
-                    true => say(format_args!("logged out of `{registry}`")),
-                    false => say(format_args!("there was no login for `{registry}`")),
+                    true => print_message(format_args!("logged out of `{registry}`")),
+                    false => print_message(format_args!("there was no login for `{registry}`")),
                 }
                 for path in &done.elsewhere {
-                    say(format_args!("warning: `{}` still has a login for `{registry}`", path.display()));
+                    print_message(format_args!("warning: `{}` still has a login for `{registry}`", path.display()));
                 }
                 Ok(ExitCode::SUCCESS)
             }

@@ -1,7 +1,7 @@
-//! What can the program be started for?
+//! The commands of the program.
 //!
-//! One file per command, each a verb over the library. `args` makes them, `main` runs them. What a command is asked for goes
-//! to stdout, everything else to stderr.
+//! One file per command. `args` creates commands, `main` runs them. The result of a command goes to standard output,
+//! everything else to standard error.
 
 pub mod cache;
 pub mod compile;
@@ -15,7 +15,6 @@ pub mod pull;
 pub mod push;
 pub mod serve;
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -23,9 +22,9 @@ use tokio::runtime::{Builder, Runtime};
 
 use wagi::config::Options;
 
-/// What the process was started for.
+/// A command with its options.
 pub enum Command {
-    /// To serve, which is what it is for without a word.
+    /// Start the server: the command without a subcommand.
     Serve(Box<Options>),
     Pull(pull::Pull),
     Push(push::Push),
@@ -39,17 +38,17 @@ pub enum Command {
 }
 
 impl Command {
-    /// Does it, on a runtime of its own.
+    /// Runs the command, if necessary on a runtime of its own.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Serve(options) => serve::run_to_end(&options),
+            Self::Serve(options) => serve::run(&options),
             Self::Compile(command) => command.run(),
             Self::Preinit(command) => command.run(),
-            other => runtime()?.block_on(other.run_here()),
+            other => runtime()?.block_on(other.run_async()),
         }
     }
 
-    async fn run_here(self) -> anyhow::Result<ExitCode> {
+    async fn run_async(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Serve(_) | Self::Compile(_) | Self::Preinit(_) => Ok(ExitCode::FAILURE),
             Self::Pull(command) => command.run().await,
@@ -64,15 +63,10 @@ impl Command {
 }
 
 fn runtime() -> anyhow::Result<Runtime> {
-    Builder::new_multi_thread().enable_all().build().context("cannot start the threads that serve")
+    Builder::new_multi_thread().enable_all().build().context("cannot start threads")
 }
 
-/// A line on stderr. If nobody can read it there is nobody to tell.
-pub fn say(line: std::fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "{line}");
-}
-
-/// A number of bytes as people read it.
+/// Returns a number of bytes with a unit, for people.
 pub fn size(bytes: u64) -> String {
     let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if bytes < 1024 {

@@ -1,4 +1,4 @@
-//! `wagi preinit`: what is a module once its initialiser has run?
+//! `wagi preinit`: run the initialiser of a module, and write the module after that.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,10 +7,9 @@ use anyhow::Context as _;
 use wagi::startup::ahead;
 
 use crate::cli::commands::files;
-use crate::cli::commands::files::written;
-use crate::cli::commands::say;
+use crate::cli::terminal::print_message;
 
-/// What to initialise, and where to.
+/// The options of `wagi preinit`.
 pub struct Preinit {
     pub file: PathBuf,
     pub output: PathBuf,
@@ -19,11 +18,12 @@ pub struct Preinit {
 impl Preinit {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let module = files::read(&self.file)?;
-        let made = ahead::preinitialize(&module);
-        let made = made.with_context(|| format!("cannot preinitialize `{}`", self.file.display()))?;
-        if !made.printed.is_empty() {
-            say(format_args!("its initialiser printed {:?}", made.printed));
+        let preinitialized = ahead::preinitialize(&module);
+        let preinitialized =
+            preinitialized.with_context(|| format!("cannot preinitialize `{}`", self.file.display()))?;
+        if !preinitialized.printed.is_empty() {
+            print_message(format_args!("its initialiser printed {:?}", preinitialized.printed));
         }
-        written(&self.output, &made.module)
+        files::write(&self.output, &preinitialized.module)
     }
 }

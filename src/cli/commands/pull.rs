@@ -1,4 +1,4 @@
-//! `wagi pull`: which modules are in the cache afterwards?
+//! `wagi pull`: pull modules into the module cache.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use wagi::fetch;
 use crate::cli::commands::serve::print_problems;
 use crate::cli::terminal::progress::Bars;
 
-/// What to pull, and where to.
+/// The options of `wagi pull`.
 pub struct Pull {
     pub references: Vec<String>,
     pub module_cache: Option<PathBuf>,
@@ -20,15 +20,15 @@ pub struct Pull {
 }
 
 impl Pull {
-    /// One line for each module that is there: what it is for ever, and where its bytes are.
+    /// Prints one line for each module: its reference by digest, and its file.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         let Some(cache) = self.module_cache else {
-            let problem = Diagnostic::error("there is nowhere to keep modules");
+            let problem = Diagnostic::error("there is no directory for the module cache");
             print_problems(&[problem.help("give `--module-cache DIR`")]);
             return Ok(ExitCode::FAILURE);
         };
         let (mut lines, mut problems) = (String::new(), Vec::new());
-        for pulled in fetch::pull(self.references, cache, self.registries, Bars::on_stderr().shared()).await {
+        for pulled in fetch::pull(self.references, cache, self.registries, Bars::on_stderr().progress()).await {
             match pulled {
                 Ok(module) => {
                     lines += &format!("{} {}\n", module.reference, module.path.display());
@@ -39,7 +39,7 @@ impl Pull {
         }
         io::stdout().write_all(lines.as_bytes()).context("cannot print what was pulled")?;
         print_problems(&problems);
-        let is_whole = !problems.iter().any(Diagnostic::is_error);
-        Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        let is_success = !problems.iter().any(Diagnostic::is_error);
+        Ok(if is_success { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

@@ -1,4 +1,4 @@
-//! `wagi push`: how does a module get into a registry?
+//! `wagi push`: publish a module in a registry.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -11,16 +11,16 @@ use wagi::fetch::{self, Publication};
 use crate::cli::commands::serve::print_problems;
 use crate::cli::terminal::progress::Bars;
 
-/// What to push, and where to.
+/// The options of `wagi push`.
 pub struct Push {
     pub publication: Publication,
     pub registries: Registries,
 }
 
 impl Push {
-    /// One line: what it is for ever.
+    /// Prints the reference by digest.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
-        match fetch::push(self.publication, self.registries, Bars::on_stderr().shared()).await {
+        match fetch::push(self.publication, self.registries, Bars::on_stderr().progress()).await {
             Ok(reference) => {
                 writeln!(io::stdout(), "{reference}").context("cannot print what was published")?;
                 Ok(ExitCode::SUCCESS)

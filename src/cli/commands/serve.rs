@@ -1,6 +1,4 @@
-//! What happens between the options of a server and its end?
-//!
-//! The story of a start: configuration, gateway, open port, serving.
+//! The server: configuration, gateway, open port, serving, stop.
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -13,36 +11,38 @@ use wagi::observe::LogWriter;
 use wagi::server::{Server, Signals};
 use wagi::{Gateway, fetch, startup};
 
-use crate::cli::commands::{runtime, say};
+use crate::cli::commands::runtime;
+use crate::cli::terminal::print_message;
 use crate::cli::terminal::progress::Bars;
 
-/// What the server says about itself when `RUST_LOG` says nothing.
+/// The events that are logged without `RUST_LOG`.
 ///
-/// The engine's cache warns when two servers write the same file at once; what comes of it is said where modules are loaded.
+/// Warnings of the engine's cache are omitted: it warns if two servers write the same file at once, and the result is logged
+/// when modules are loaded.
 const DEFAULT_EVENTS: &str = "warn,wagi=info,wasmtime_wasi=error,wasmtime_internal_cache=error";
 
-/// Serves until it is asked to stop, or does what `--check` asks for.
-pub fn run_to_end(options: &Options) -> anyhow::Result<ExitCode> {
+/// Runs the server until a signal stops it. With `--check` only checks everything and prints the routes.
+pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let bars = Bars::on_stderr();
     let log = LogWriter::spawn(bars.stderr()).context("cannot start the log")?;
-    observe_events(&log, options.log_format);
-    allow_all_descriptors();
+    init_logging(&log, options.log_format);
+    raise_descriptor_limit();
     let runtime = runtime()?;
-    let ended = runtime.block_on(run(options, &log, &bars));
-    // Waiting for what still runs would leave the end of the process to a guest whose file operation hangs.
+    let result = runtime.block_on(load_and_serve(options, &log, &bars));
+    // Without waiting for tasks: a guest whose file operation hangs would keep the process from ending.
     runtime.shutdown_background();
     log.flush();
-    ended
+    result
 }
 
-async fn run(options: &Options, log: &LogWriter, bars: &Bars) -> anyhow::Result<ExitCode> {
+async fn load_and_serve(options: &Options, log: &LogWriter, bars: &Bars) -> anyhow::Result<ExitCode> {
     let (mut config, mut problems) = Config::load(options);
     if options.check {
-        // Looking must not leave anything behind.
+        // A check must not write log files.
         config.log.dir = None;
     }
-    // The files of modules are there as long as this is: until the server stops.
-    let mut resolved = fetch::complete(config, &mut problems, bars.shared()).await;
+    // Keeps the files of modules until the server stops.
+    let mut resolved = fetch::complete(config, &mut problems, bars.progress()).await;
     let gateway = startup::load(&mut resolved, log, &mut problems).await;
     log.flush();
     print_problems(&problems);
@@ -61,10 +61,10 @@ async fn run(options: &Options, log: &LogWriter, bars: &Bars) -> anyhow::Result<
 async fn serve(config: &Config, gateway: Gateway) -> anyhow::Result<()> {
     let server = Server::bind(&config.server).await?;
     let mut signals = Signals::new()?;
-    writeln!(io::stdout(), "Ready: serving on {}", server.url()).context("cannot say that the server is ready")?;
+    writeln!(io::stdout(), "Ready: serving on {}", server.url()).context("cannot print the ready line")?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(server.serve(gateway, async {
-        // A dropped sender means the same as a message: stop.
+        // Dropping the sender stops the server.
         let _ = stopped.await;
     }));
     tokio::pin!(serving);
@@ -79,7 +79,8 @@ async fn serve(config: &Config, gateway: Gateway) -> anyhow::Result<()> {
     }
 }
 
-fn observe_events(log: &LogWriter, format: LogFormat) {
+/// Sends the events of the server to `log`.
+fn init_logging(log: &LogWriter, format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_EVENTS));
     let log = log.clone();
     let events = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(move || log.clone());
@@ -89,15 +90,15 @@ fn observe_events(log: &LogWriter, format: LogFormat) {
     }
 }
 
-/// What is wrong, on stderr.
+/// Prints problems on standard error.
 pub fn print_problems(problems: &[Diagnostic]) {
     let color = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     for problem in problems {
-        say(format_args!("{}\n", problem.render(color)));
+        print_message(format_args!("{}\n", problem.render(color)));
     }
 }
 
-/// The table as it is tried, top to bottom.
+/// Prints the table of routes in the order in which they are tried.
 fn print_routes(gateway: &Gateway) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     for (pattern, module) in gateway.routes() {
@@ -106,9 +107,8 @@ fn print_routes(gateway: &Gateway) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Each connection and each file of a guest takes a descriptor; what the system allows at most is often more than it
-/// allows at first.
-fn allow_all_descriptors() {
+/// Raises the limit on open descriptors to the hard limit, because each connection and each file of a guest takes one.
+fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let allowed = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: allowed.maximum, ..allowed }) {

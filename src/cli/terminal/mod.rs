@@ -1,8 +1,8 @@
-//! How is somebody asked for a name or a password? On a terminal, a password without showing it; else it is read as it is
-//! piped in.
+//! The terminal: messages on standard error, prompts for a name or password, and progress bars.
 
-pub(in crate::cli) mod progress;
+pub mod progress;
 
+use std::fmt;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::thread;
 
@@ -10,90 +10,99 @@ use anyhow::Context;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::sync::oneshot;
 
-/// The exit code of those who are interrupted: 128 and the number of the signal.
+/// The exit code after Ctrl-C: 128 plus the number of the signal.
 pub const INTERRUPTED: u8 = 130;
 
-/// More than any password has.
-const LONGEST: u64 = 64 << 10;
+/// The longest input in bytes: more than any password has.
+const MAX_INPUT: u64 = 64 << 10;
 
-/// Whether what is typed is seen.
+/// Whether the terminal shows what the user types.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Echo {
-    Shown,
-    Hidden,
+    On,
+    Off,
 }
 
-/// Whether there is somebody to ask.
-pub fn is_there() -> bool {
+/// Prints a line on standard error. A failure is ignored, because there is no other place to report it.
+pub fn print_message(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Returns whether standard input is a terminal.
+pub fn is_interactive() -> bool {
     io::stdin().is_terminal()
 }
 
-/// What is piped in, without the end of its line.
-pub fn piped() -> anyhow::Result<String> {
+/// Reads a password from standard input, without its line end.
+pub fn read_password() -> anyhow::Result<String> {
     let mut text = String::new();
-    io::stdin().take(LONGEST).read_to_string(&mut text).context("cannot read the password from the standard input")?;
-    Ok(line(&text))
+    io::stdin()
+        .take(MAX_INPUT)
+        .read_to_string(&mut text)
+        .context("cannot read the password from the standard input")?;
+    Ok(without_line_end(&text))
 }
 
-/// Asks, and waits for a line; none if it is interrupted. The terminal is left as it was found either way.
-pub async fn ask(question: &str, echo: Echo) -> anyhow::Result<Option<String>> {
-    let unshown = (echo == Echo::Hidden).then(Unshown::begin).transpose().context("cannot keep the password unseen")?;
-    write!(io::stderr(), "{question}").context("cannot ask on the terminal")?;
+/// Prints `prompt` and reads a line. Returns `None` after Ctrl-C. The state of the terminal is restored in any case.
+pub async fn prompt(prompt: &str, echo: Echo) -> anyhow::Result<Option<String>> {
+    let echo_off = (echo == Echo::Off).then(EchoOff::new).transpose().context("cannot hide the password")?;
+    write!(io::stderr(), "{prompt}").context("cannot write to the terminal")?;
     let (sender, receiver) = oneshot::channel();
-    // A thread of its own, which nobody has to wait for at the end.
+    // In a thread of its own: after Ctrl-C the process can end while the thread still reads.
     thread::spawn(move || {
         let mut text = String::new();
-        let read = io::stdin().lock().take(LONGEST).read_line(&mut text);
-        // Nobody listens any more if it was interrupted.
+        let read = io::stdin().lock().take(MAX_INPUT).read_line(&mut text);
+        // After Ctrl-C the receiver is gone.
         let _ = sender.send(read.map(|_| text));
     });
-    let answer = tokio::select! {
-        answer = receiver => Some(answer),
+    let input = tokio::select! {
+        input = receiver => Some(input),
         _ = tokio::signal::ctrl_c() => None,
     };
-    if unshown.is_some() || answer.is_none() {
-        // The end of the line was not shown either.
+    if echo_off.is_some() || input.is_none() {
+        // The terminal has not shown the line end either.
         let _ = writeln!(io::stderr());
     }
-    drop(unshown);
-    let Some(answer) = answer else { return Ok(None) };
-    let text = answer.context("nobody reads the terminal")?.context("cannot read from the terminal")?;
-    Ok(Some(line(&text)))
+    drop(echo_off);
+    let Some(input) = input else { return Ok(None) };
+    let text =
+        input.context("the thread that reads the terminal has ended")?.context("cannot read from the terminal")?;
+    Ok(Some(without_line_end(&text)))
 }
 
-fn line(text: &str) -> String {
+fn without_line_end(text: &str) -> String {
     let text = text.strip_suffix('\n').unwrap_or(text);
     text.strip_suffix('\r').unwrap_or(text).to_owned()
 }
 
-/// As long as it lives, the terminal does not show what is typed.
-struct Unshown(Termios);
+/// Switches the echo of the terminal off until it is dropped.
+struct EchoOff(Termios);
 
-impl Unshown {
-    fn begin() -> io::Result<Self> {
+impl EchoOff {
+    fn new() -> io::Result<Self> {
         let before = tcgetattr(io::stdin())?;
-        let mut unshown = before.clone();
-        unshown.local_modes.remove(LocalModes::ECHO);
-        tcsetattr(io::stdin(), OptionalActions::Flush, &unshown)?;
+        let mut without_echo = before.clone();
+        without_echo.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(io::stdin(), OptionalActions::Flush, &without_echo)?;
         Ok(Self(before))
     }
 }
 
-impl Drop for Unshown {
+impl Drop for EchoOff {
     fn drop(&mut self) {
-        // If that fails there is no terminal any more.
+        // A failure means that the terminal is gone.
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::cli::terminal::line;
+    use crate::cli::terminal::without_line_end;
 
     #[test]
-    fn a_line_ends_before_its_end() {
+    fn one_line_end_is_removed() {
         for (text, expected) in [("pw\n", "pw"), ("pw\r\n", "pw"), ("pw", "pw"), (" p w \n\n", " p w \n"), ("", "")] {
-            assert_eq!(line(text), expected);
+            assert_eq!(without_line_end(text), expected);
         }
     }
 }

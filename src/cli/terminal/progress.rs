@@ -1,7 +1,7 @@
-//! How does an operator see how far transfers are?
+//! Progress of transfers.
 //!
-//! On a terminal as bars on stderr, one for each transfer, gone when it is over; elsewhere as a line when one begins that is
-//! worth waiting for. Lines of the log go above the bars: what writes to stderr meanwhile goes through [`Bars::stderr`].
+//! On a terminal each transfer has a bar on standard error, which disappears at the end. Elsewhere a line is printed when a
+//! large transfer begins. Lines of the log must appear above the bars, so they are written to [`Bars::stderr`].
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
@@ -10,15 +10,16 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use wagi::fetch::{Progress, Step};
 
-use crate::cli::commands::{say, size};
+use crate::cli::commands::size;
+use crate::cli::terminal::print_message;
 
-/// Shorter transfers are over before their line is read.
-const WORTH_A_LINE: u64 = 4 << 20;
+/// The smallest transfer in bytes that is announced. A smaller one takes too little time.
+const MIN_ANNOUNCED: u64 = 4 << 20;
 
 /// Name, bar, bytes, speed.
 const TEMPLATE: &str = "{msg:30!} {bar:30} {bytes:>11} of {total_bytes:<11} {bytes_per_sec}";
 
-/// Where bars are drawn.
+/// The progress bars of all transfers.
 #[derive(Clone)]
 pub struct Bars {
     all: MultiProgress,
@@ -26,61 +27,61 @@ pub struct Bars {
 }
 
 impl Bars {
-    /// On stderr, if that is a terminal.
+    /// Creates progress bars on standard error, which are hidden if it is not a terminal.
     pub fn on_stderr() -> Self {
         let is_terminal = io::stderr().is_terminal();
         let target = if is_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         Self { all: MultiProgress::with_draw_target(target), is_terminal }
     }
 
-    /// For the library.
-    pub fn shared(&self) -> Arc<dyn Progress> {
+    /// Returns the progress bars for the library.
+    pub fn progress(&self) -> Arc<dyn Progress> {
         Arc::new(self.clone())
     }
 
-    /// Stderr for others, who write above the bars.
+    /// Returns a writer to standard error that writes above the bars.
     pub fn stderr(&self) -> impl Write + Send + use<> {
-        Above { bars: self.clone() }
+        StderrAboveBars { bars: self.clone() }
     }
 }
 
 impl Progress for Bars {
     fn begins(&self, name: &str, bytes: u64) -> Box<dyn Step> {
         if !self.is_terminal {
-            if bytes >= WORTH_A_LINE {
-                say(format_args!("transferring {name} ({})", size(bytes)));
+            if bytes >= MIN_ANNOUNCED {
+                print_message(format_args!("transferring {name} ({})", size(bytes)));
             }
-            return Box::new(Bar(ProgressBar::hidden()));
+            return Box::new(TransferBar(ProgressBar::hidden()));
         }
         let bar = self.all.add(ProgressBar::new(bytes));
         if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
             bar.set_style(style);
         }
         bar.set_message(name.to_owned());
-        Box::new(Bar(bar))
+        Box::new(TransferBar(bar))
     }
 }
 
-struct Bar(ProgressBar);
+struct TransferBar(ProgressBar);
 
-impl Step for Bar {
+impl Step for TransferBar {
     fn advance(&mut self, bytes: u64) {
         self.0.inc(bytes);
     }
 }
 
-impl Drop for Bar {
+impl Drop for TransferBar {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }
 }
 
-/// Stderr, with the bars out of the way while something is written.
-struct Above {
+/// Standard error. The bars are hidden during a write.
+struct StderrAboveBars {
     bars: Bars,
 }
 
-impl Write for Above {
+impl Write for StderrAboveBars {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.bars.is_terminal {
             return self.bars.all.suspend(|| io::stderr().write(bytes));
@@ -98,7 +99,7 @@ mod tests {
     use crate::cli::terminal::progress::*;
 
     #[test]
-    fn the_template_of_a_bar_is_one() {
+    fn the_template_of_a_bar_is_valid() {
         assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
     }
 }

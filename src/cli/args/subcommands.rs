@@ -1,72 +1,77 @@
-//! Which commands are there besides serving, and what do they take?
+//! The subcommands and their options.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 
 use wagi::config::ServerEnvironment;
 use wagi::fetch::{self, Publication};
 
 use crate::cli::commands::{Command, cache, compile, inspect, lock, login, preinit, pull, push};
 
-use crate::cli::args::registries;
-use crate::cli::args::registries::{RegistryArguments, TransportArguments};
-use crate::cli::args::{Refusal, Variable};
+use crate::cli::args::registries::{self, RegistryArguments, TransportArguments};
+use crate::cli::args::{UsageError, Variable};
 
-/// A command.
-#[derive(Subcommand)]
-pub(super) enum Verb {
+/// A subcommand.
+#[derive(clap::Subcommand)]
+pub(super) enum Subcommand {
     /// Pull modules from registries into the module cache
+    #[command(after_help = "Example: wagi pull ghcr.io/example/hello:1.0.0")]
     Pull {
-        /// What to pull, [HOST[:PORT]/]NAME[:TAG][@DIGEST]
+        /// The artifacts, [HOST[:PORT]/]NAME[:TAG][@DIGEST]
         #[arg(value_name = "REFERENCE", required = true)]
         references: Vec<String>,
         #[command(flatten)]
         registries: RegistryArguments,
     },
     /// Publish a module or component in a registry
+    #[command(after_help = "Example: wagi push hello.wasm ghcr.io/example/hello:1.0.0")]
     Push {
         /// The module or component, binary or text
         file: PathBuf,
-        /// Where to: [HOST[:PORT]/]NAME[:TAG]
+        /// The reference to publish it under, [HOST[:PORT]/]NAME[:TAG]
         reference: String,
-        /// How it is laid out there
-        #[arg(long, value_enum, default_value_t = Layout::Cncf)]
-        layout: Layout,
+        /// The layout of the artifact
+        #[arg(long, value_enum, default_value_t = LayoutArgument::Cncf)]
+        layout: LayoutArgument,
         #[command(flatten)]
         registries: TransportArguments,
     },
-    /// Show what a module is, imports and exports, and how it can be served
+    /// Show the kind, the imports and the exports of a module, and whether wagi can serve it
+    #[command(after_help = "Example: wagi inspect hello.wasm")]
     Inspect {
-        /// A file, or what is in a registry
+        /// A file, or a reference to an artifact in a registry
         #[arg(value_name = "FILE|REFERENCE")]
-        what: String,
-        /// As one JSON object
+        source: String,
+        /// Print one JSON object
         #[arg(long)]
         json: bool,
         #[command(flatten)]
         registries: RegistryArguments,
     },
-    /// Keep name and password for a registry where Docker keeps them
+    /// Save the name and password for a registry, where Docker saves them
+    #[command(after_help = "Example: wagi login ghcr.io --username me")]
     Login {
-        /// HOST[:PORT]
+        /// The registry, HOST[:PORT]
         registry: String,
-        /// The name; asked for without
+        /// The user name [default: wagi asks for it]
         #[arg(short, long)]
         username: Option<String>,
-        /// Read the password from the standard input
+        /// Read the password from standard input
         #[arg(long)]
         password_stdin: bool,
         #[command(flatten)]
         registries: TransportArguments,
     },
-    /// Forget name and password for a registry
+    /// Remove the saved name and password for a registry
+    #[command(after_help = "Example: wagi logout ghcr.io")]
     Logout {
-        /// HOST[:PORT]
+        /// The registry, HOST[:PORT]
         registry: String,
     },
-    /// Write wagi.lock: what every reference of a modules.toml stands for now
+    /// Write wagi.lock: the digests of the modules that the references of a modules.toml name now
+    #[command(after_help = "Example: wagi lock --config modules.toml")]
     Lock {
         /// The modules.toml
         #[arg(short, long, value_name = "FILE")]
@@ -75,40 +80,43 @@ pub(super) enum Verb {
         registries: RegistryArguments,
     },
     /// Compile a module ahead of time, for `precompiled = true`
+    #[command(after_help = "Example: wagi compile hello.wasm --output hello.cwasm")]
     Compile {
         /// The module, binary or text
         file: PathBuf,
-        /// Where to [default: FILE with the ending .cwasm]
+        /// The file to write [default: FILE with the extension .cwasm]
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
-        /// Let `wasm-opt -O3` improve the module first, if it is on the PATH
+        /// Optimize the module with `wasm-opt -O3` first, if it is on the PATH
         #[arg(long)]
         optimize: bool,
     },
-    /// Run a module's initialiser, and write the module as it is then
+    /// Run the initialiser of a module and write a snapshot of the module after that
+    #[command(after_help = "Example: wagi preinit app.wasm --output app-ready.wasm")]
     Preinit {
         /// The module, binary or text
         file: PathBuf,
-        /// Where to
+        /// The file to write
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
     },
-    /// Look after the caches
+    /// List and prune the caches
+    #[command(after_help = "Example: wagi cache prune --unused-for 30d")]
     #[command(subcommand)]
-    Cache(CacheVerb),
+    Cache(CacheSubcommand),
 }
 
-/// What can be done with the caches.
-#[derive(Subcommand)]
-pub(super) enum CacheVerb {
-    /// Show what is in them, with sizes and ages
+/// A subcommand of `wagi cache`.
+#[derive(clap::Subcommand)]
+pub(super) enum CacheSubcommand {
+    /// List the entries of the caches, with sizes and ages
     List {
         #[command(flatten)]
         caches: CacheArguments,
     },
-    /// Remove what has not been used for a while
+    /// Remove entries that were not used for a time
     Prune {
-        /// How long ago the last use has to be, such as 30d; 0s for any time
+        /// The time since the last use, such as 30d; 0s removes all entries
         #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = humantime::parse_duration)]
         unused_for: Duration,
         #[command(flatten)]
@@ -116,21 +124,21 @@ pub(super) enum CacheVerb {
     },
 }
 
-/// Where the caches are.
+/// The locations of the caches.
 #[derive(Args)]
 pub(super) struct CacheArguments {
-    /// The module cache [default: wagi/modules in the user's cache directory]
+    /// The directory of the module cache [default: wagi/modules in the user's cache directory]
     #[arg(long, value_name = "DIR")]
     module_cache: Option<PathBuf>,
 
-    /// The configuration of the compilation cache [default: cache.toml, if there is one; else in the user's cache directory]
+    /// The configuration of the compilation cache [default: cache.toml, if it exists]
     #[arg(long, value_name = "FILE")]
     cache: Option<PathBuf>,
 }
 
 impl CacheArguments {
-    fn whereabouts(self, variable: Variable<'_>) -> cache::Whereabouts {
-        cache::Whereabouts {
+    fn locations(self, variable: Variable<'_>) -> cache::CacheLocations {
+        cache::CacheLocations {
             module_cache: self.module_cache,
             cache: self.cache,
             user_cache: registries::user_cache(variable),
@@ -138,17 +146,18 @@ impl CacheArguments {
     }
 }
 
-/// [`fetch::Layout`] as it is written.
+/// [`fetch::Layout`] as an argument.
 #[derive(Clone, Copy, ValueEnum)]
-pub(super) enum Layout {
-    /// application/wasm, as the CNCF's Wasm working group has it
+pub(super) enum LayoutArgument {
+    /// The layout of the CNCF's Wasm working group, with the media type application/wasm
     Cncf,
-    /// As wasm-to-oci did, for hosts of old
+    /// The layout of wasm-to-oci, for old hosts
     Legacy,
 }
 
-impl Verb {
-    pub fn command(self, variable: Variable<'_>) -> Result<Command, Refusal> {
+impl Subcommand {
+    /// Returns the command with all its options.
+    pub fn command(self, variable: Variable<'_>) -> Result<Command, UsageError> {
         Ok(match self {
             Self::Pull { references, registries } => Command::Pull(pull::Pull {
                 references,
@@ -160,14 +169,14 @@ impl Verb {
                     file,
                     reference,
                     layout: match layout {
-                        Layout::Cncf => fetch::Layout::Cncf,
-                        Layout::Legacy => fetch::Layout::Legacy,
+                        LayoutArgument::Cncf => fetch::Layout::Cncf,
+                        LayoutArgument::Legacy => fetch::Layout::Legacy,
                     },
                 },
                 registries: registries.registries(variable),
             }),
-            Self::Inspect { what, json, registries } => Command::Inspect(inspect::Inspect {
-                what,
+            Self::Inspect { source, json, registries } => Command::Inspect(inspect::Inspect {
+                source,
                 json,
                 module_cache: registries.module_cache(variable),
                 registries: registries.registries(variable),
@@ -189,9 +198,11 @@ impl Verb {
             }),
             Self::Compile { file, output, optimize } => Command::Compile(compile::Compile { file, output, optimize }),
             Self::Preinit { file, output } => Command::Preinit(preinit::Preinit { file, output }),
-            Self::Cache(CacheVerb::List { caches }) => Command::Cache(cache::Cache::List(caches.whereabouts(variable))),
-            Self::Cache(CacheVerb::Prune { unused_for, caches }) => {
-                Command::Cache(cache::Cache::Prune(caches.whereabouts(variable), unused_for))
+            Self::Cache(CacheSubcommand::List { caches }) => {
+                Command::Cache(cache::Cache::List(caches.locations(variable)))
+            }
+            Self::Cache(CacheSubcommand::Prune { unused_for, caches }) => {
+                Command::Cache(cache::Cache::Prune(caches.locations(variable), unused_for))
             }
         })
     }
