@@ -1,7 +1,7 @@
 //! The program `wagi`: from a command line to an exit code.
 //!
-//! The exit code is 0 after success, also if a signal stopped the server; 1 after a failure; 2 if the command line is not
-//! valid.
+//! The exit code is 0 after success, also if a signal stopped the server; 1 after a failure; 2 if the command line is
+//! not valid.
 
 mod cli;
 

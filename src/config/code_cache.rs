@@ -1,8 +1,8 @@
 //! The configuration of the cache for compiled code.
 //!
-//! Code is kept in the user's cache directory, unless a file names another directory. The file has the format of wasmtime's
-//! cache configuration, with the key `enabled`, which wasmtime has removed. `Config::load` reads it, `runtime` configures
-//! wasmtime's cache with the result.
+//! Code is kept in the user's cache directory, unless a file names another directory. The file has the format of
+//! wasmtime's cache configuration, with the key `enabled`, which wasmtime has removed. `Config::load` reads it,
+//! `runtime` configures wasmtime's cache with the result.
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -86,8 +86,8 @@ enum CacheFile {
     Enabled { directory: Option<PathBuf>, settings: Box<CompilationCache> },
 }
 
-/// Returns the cache that the `file` of the operator configures, or else `cache.toml`. Without both, returns a cache in the
-/// directory `default`, if there is one.
+/// Returns the cache that the `file` of the operator configures, or else `cache.toml`. Without both, returns a cache in
+/// the directory `default`, if there is one.
 pub fn compilation_cache(
     file: Option<&Path>,
     default: Option<&Path>,

@@ -1,7 +1,8 @@
 //! How is a problem in the configuration shown to the operator?
 //!
-//! The readers of this room return diagnostics and do not fail at the first problem. Later stages of a start create them
-//! too, with a [`SourceLocation`] from an [`Origin`](crate::config::Origin). `cli` prints them and ends if one is an error.
+//! The readers of this room return diagnostics and do not fail at the first problem. Later stages of a start create
+//! them too, with a [`SourceLocation`] from an [`Origin`](crate::config::Origin). `cli` prints them and ends if one is
+//! an error.
 
 use std::error::Error;
 use std::fmt::{self, Write as _};

@@ -1,6 +1,7 @@
 //! Which name and port does the server have?
 //!
-//! `cli::args` parses it from `--hostname`, `manifest` from `default_host`. Guests see it if a request has no Host field.
+//! `cli::args` parses it from `--hostname`, `manifest` from `default_host`. Guests see it if a request has no Host
+//! field.
 
 use std::fmt;
 use std::str::FromStr;

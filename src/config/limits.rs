@@ -1,7 +1,7 @@
 //! The limits of a guest, of all guests together, and of connections.
 //!
-//! Every limit is in this file, with its default and its bounds. `manifest` sets them from `[limits]` and from the `limits`
-//! of a `[[module]]`. `runtime`, `gateway` and `server` apply them.
+//! Every limit is in this file, with its default and its bounds. `manifest` sets them from `[limits]` and from the
+//! `limits` of a `[[module]]`. `runtime`, `gateway` and `server` apply them.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! The lock file: which module did each reference resolve to?
 //!
-//! `wagi lock` writes the file beside the modules.toml. It has the digest of each module, and for an artifact of a registry
-//! the digest of its manifest. `Config::load` reads the file, `fetch` serves only what it lists.
+//! `wagi lock` writes the file beside the modules.toml. It has the digest of each module, and for an artifact of a
+//! registry the digest of its manifest. `Config::load` reads the file, `fetch` serves only what it lists.
 
 use std::collections::HashSet;
 use std::fmt::{self, Write as _};

@@ -1,8 +1,9 @@
 //! What did the operator ask for?
 //!
-//! `cli` passes the [`Options`] of the command line. [`Config::load`] reads the files that they name, gives every value its
-//! type and its default, and checks that the files of modules and the directories of volumes exist. It opens no socket,
-//! compiles nothing, prints nothing and does not exit. Problems are collected, so that one start shows all of them.
+//! `cli` passes the [`Options`] of the command line. [`Config::load`] reads the files that they name, gives every value
+//! its type and its default, and checks that the files of modules and the directories of volumes exist. It opens no
+//! socket, compiles nothing, prints nothing and does not exit. Problems are collected, so that one start shows all of
+//! them.
 //!
 //! | file | contents |
 //! | --- | --- |
@@ -79,8 +80,8 @@ pub struct Config {
     pub module_cache: Option<PathBuf>,
     /// PEM certificates to trust in calls of guests, besides those of the system.
     pub outbound_ca: Option<PathBuf>,
-    /// The user's cache directory of wagi, where fetched modules are kept if the operator chose no directory; `None` for a
-    /// temporary directory.
+    /// The user's cache directory of wagi, where fetched modules are kept if the operator chose no directory; `None`
+    /// for a temporary directory.
     pub user_cache: Option<PathBuf>,
     /// How to access registries.
     pub registries: Registries,

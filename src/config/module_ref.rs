@@ -1,7 +1,7 @@
 //! Where does a module come from?
 //!
-//! The key `module` is a URL if it parses as one, and otherwise the path of a file. `manifest` parses it, `fetch` gets the
-//! module.
+//! The key `module` is a URL if it parses as one, and otherwise the path of a file. `manifest` parses it, `fetch` gets
+//! the module.
 
 use std::fmt;
 use std::path::PathBuf;

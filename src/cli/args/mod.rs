@@ -1,7 +1,7 @@
 //! From a command line to a [`Command`].
 //!
-//! The only room that uses clap. `main` calls [`parse`]; tests call [`parse_from`] with an environment of their own. Usage
-//! errors are printed by clap, with exit code 2.
+//! The only room that uses clap. `main` calls [`parse`]; tests call [`parse_from`] with an environment of their own.
+//! Usage errors are printed by clap, with exit code 2.
 //!
 //! | file | contents |
 //! | --- | --- |

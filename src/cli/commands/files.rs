@@ -33,7 +33,8 @@ pub(in crate::cli) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-/// Creates a file that other users cannot write to, with any umask: a server loads ahead-of-time code only from such files.
+/// Creates a file that other users cannot write to, with any umask: a server loads ahead-of-time code only from such
+/// files.
 fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(path)?;
     file.write_all(bytes)?;

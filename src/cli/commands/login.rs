@@ -39,7 +39,8 @@ impl Login {
         }
     }
 
-    /// Returns name and password; `None` after Ctrl-C. A password is never an argument, because other users can see arguments.
+    /// Returns name and password; `None` after Ctrl-C. A password is never an argument, because other users can see
+    /// arguments.
     async fn credentials(&self) -> anyhow::Result<Option<(String, String)>> {
         if self.password_stdin {
             let Some(user) = self.username.clone() else {

@@ -19,15 +19,16 @@ const PROGRAM: &str = "wasm-opt";
 /// The longest time that it may take.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
-/// The largest output: this factor times the input, plus these bytes. Inlining makes a module larger, but not by that much.
+/// The largest output: this factor times the input, plus these bytes. Inlining makes a module larger, but not by that
+/// much.
 const MAX_GROWTH: usize = 4;
 const EXTRA_BYTES: usize = 1 << 20;
 
 /// The bytes of its standard error that are kept.
 const MAX_STDERR: u64 = 4096;
 
-/// The features of the engine. Without these options `wasm-opt` uses the features that the module declares, and many modules
-/// declare none.
+/// The features of the engine. Without these options `wasm-opt` uses the features that the module declares, and many
+/// modules declare none.
 const FEATURES: [&str; 9] = [
     "--enable-bulk-memory",
     "--enable-extended-const",
@@ -82,8 +83,8 @@ fn start() -> io::Result<Child> {
 /// Standard output and standard error.
 type Output = io::Result<(Vec<u8>, String)>;
 
-/// Writes `module` to the child and returns its output, with at most one byte more than `max_size`. The threads are not joined
-/// after a timeout, because processes that the child started may keep its output open.
+/// Writes `module` to the child and returns its output, with at most one byte more than `max_size`. The threads are not
+/// joined after a timeout, because processes that the child started may keep its output open.
 fn collect_output(child: &mut Child, module: Vec<u8>, max_size: usize) -> Result<Output, RecvTimeoutError> {
     let (stdin, stdout, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     // A failure is ignored: if the child failed and closed its input, its standard error says more.

@@ -17,8 +17,8 @@ use crate::cli::terminal::progress::Bars;
 
 /// The events that are logged without `RUST_LOG`.
 ///
-/// Warnings of the engine's cache are omitted: it warns if two servers write the same file at once, and the result is logged
-/// when modules are loaded.
+/// Warnings of the engine's cache are omitted: it warns if two servers write the same file at once, and the result is
+/// logged when modules are loaded.
 const DEFAULT_EVENTS: &str = "warn,wagi=info,wasmtime_wasi=error,wasmtime_internal_cache=error";
 
 /// Runs the server until a signal stops it. With `--check` only checks everything and prints the routes.

@@ -1,7 +1,7 @@
 //! Progress of transfers.
 //!
-//! On a terminal each transfer has a bar on standard error, which disappears at the end. Elsewhere a line is printed when a
-//! large transfer begins. Lines of the log must appear above the bars, so they are written to [`Bars::stderr`].
+//! On a terminal each transfer has a bar on standard error, which disappears at the end. Elsewhere a line is printed
+//! when a large transfer begins. Lines of the log must appear above the bars, so they are written to [`Bars::stderr`].
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;

@@ -59,8 +59,8 @@ impl AllowedHosts {
         self.entries().iter().any(|entry| !entry.is_wildcard() && entry.matches(url))
     }
 
-    /// Returns the listed ranges, single addresses included, that contain `address` and match the scheme and the port of
-    /// `url`.
+    /// Returns the listed ranges, single addresses included, that contain `address` and match the scheme and the port
+    /// of `url`.
     pub fn ranges(&self, url: &Url, address: IpAddr) -> impl Iterator<Item = RangeInclusive<IpAddr>> {
         let entries = self.entries().iter().filter(|entry| entry.matches_scheme_and_port(url));
         entries.filter_map(move |entry| entry.range()).filter_map(move |range| {

@@ -6,8 +6,8 @@
 //! | `host` | one entry of it |
 //! | `parse` | the key `allowed_hosts` of a `[[module]]` |
 //!
-//! `outbound::policy` checks every URL and every address of a call against the list. A scheme or port that an entry does not
-//! name is not restricted.
+//! `outbound::policy` checks every URL and every address of a call against the list. A scheme or port that an entry
+//! does not name is not restricted.
 
 mod host;
 mod list;

@@ -1,7 +1,7 @@
 //! `${NAME}` in a value is replaced by a variable of the server's own environment.
 //!
-//! As in a shell, `${NAME:-text}` becomes the text if the variable is not set or empty. `$${` becomes `${`. Every other `$`
-//! stays as it is.
+//! As in a shell, `${NAME:-text}` becomes the text if the variable is not set or empty. `$${` becomes `${`. Every other
+//! `$` stays as it is.
 
 use std::ops::Range;
 

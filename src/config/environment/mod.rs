@@ -1,7 +1,7 @@
 //! Which environment variables does an entry get?
 //!
-//! They come from its `env_file`, its `environment`, its `secrets`, and from `--env` and `--env-file`. If a name has several
-//! values, the last of these counts. No message contains a value. Called by `manifest`.
+//! They come from its `env_file`, its `environment`, its `secrets`, and from `--env` and `--env-file`. If a name has
+//! several values, the last of these counts. No message contains a value. Called by `manifest`.
 
 pub(in crate::config) mod env_file;
 pub(in crate::config) mod expansion;
@@ -25,8 +25,8 @@ const MAX_SECRET_SIZE: u64 = 1 << 20;
 
 type Variables = Vec<(String, String)>;
 
-/// Returns the variables of the `[[module]]` table `entry`. Those in `operator` come from `--env` and `--env-file` and take
-/// precedence.
+/// Returns the variables of the `[[module]]` table `entry`. Those in `operator` come from `--env` and `--env-file` and
+/// take precedence.
 pub(in crate::config) fn read(
     entry: &DeTable<'_>,
     operator: &[(String, String)],
@@ -98,8 +98,8 @@ fn expand_value(name: &str, value: &Value<'_>, server: &ServerEnvironment, repor
     }
 }
 
-/// Returns the path of the file that `value` names. Messages quote it as written, before the expansion: the operator may
-/// have named a variable that holds the secret itself instead of its path.
+/// Returns the path of the file that `value` names. Messages quote it as written, before the expansion: the operator
+/// may have named a variable that holds the secret itself instead of its path.
 fn file_path(name: &str, value: &Value<'_>, server: &ServerEnvironment, report: &mut Report) -> Option<String> {
     let path = expand_value(name, value, server, report)?;
     let written = value.get_ref().as_str().unwrap_or_default();

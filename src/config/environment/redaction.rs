@@ -1,7 +1,7 @@
 //! Which parts of a modules.toml are never shown?
 //!
-//! The values of `environment`, and of keys that look like a misspelt `environment`: they may be passwords. `manifest` marks
-//! them before it reports any problem, so that no excerpt of the file contains one.
+//! The values of `environment`, and of keys that look like a misspelt `environment`: they may be passwords. `manifest`
+//! marks them before it reports any problem, so that no excerpt of the file contains one.
 
 use std::ops::Range;
 

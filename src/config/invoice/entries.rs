@@ -13,8 +13,8 @@ use crate::config::invoice::bindle::BindleConfig;
 use crate::config::invoice::groups::{Groups, SearchBudget};
 use crate::config::invoice::parcel::{Parcel, ParcelTable};
 
-/// The largest number of graph edges that the searches for the files of all entries may follow: ten thousand files for each
-/// of fifty entries fit, and the time is below one second.
+/// The largest number of graph edges that the searches for the files of all entries may follow: ten thousand files for
+/// each of fifty entries fit, and the time is below one second.
 const MAX_STEPS: usize = 1_000_000;
 
 /// The media type of modules. Other spellings do not count.

@@ -1,7 +1,8 @@
 //! Which parcels does a parcel require?
 //!
-//! A parcel requires groups. A group has parcels as members, which may require groups in turn. Parcels and groups are the
-//! nodes of one graph, so that a search takes time in proportion to the length of the invoice, for any content of it.
+//! A parcel requires groups. A group has parcels as members, which may require groups in turn. Parcels and groups are
+//! the nodes of one graph, so that a search takes time in proportion to the length of the invoice, for any content of
+//! it.
 
 use std::collections::HashMap;
 
@@ -84,8 +85,8 @@ impl<'p> Groups<'p> {
         self.edges.get(node).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns the parcels that `parcel` requires, directly and through other parcels, in the order of the invoice. Returns
-    /// `None` if the budget of steps is used up.
+    /// Returns the parcels that `parcel` requires, directly and through other parcels, in the order of the invoice.
+    /// Returns `None` if the budget of steps is used up.
     pub fn required_by(&self, parcel: usize, budget: &mut SearchBudget) -> Option<Vec<usize>> {
         budget.visited_by.resize(self.edges.len(), None);
         let mut found = Vec::new();

@@ -1,8 +1,9 @@
 //! What does the invoice of a bindle say?
 //!
-//! An invoice lists parcels, which are files with a digest. A module with a route becomes an entry. A file is visible to a
-//! guest that requires a group of the file. The reader visits the invoice value by value, as for a modules.toml, so that one
-//! run finds every problem with its location. Called by the room `bindle`, which fetches the invoice and the parcels.
+//! An invoice lists parcels, which are files with a digest. A module with a route becomes an entry. A file is visible
+//! to a guest that requires a group of the file. The reader visits the invoice value by value, as for a modules.toml,
+//! so that one run finds every problem with its location. Called by the room `bindle`, which fetches the invoice and
+//! the parcels.
 //!
 //! | file | contents |
 //! | --- | --- |
@@ -50,7 +51,8 @@ const KEYS: [&str; 9] = [
     "parcel",
 ];
 
-/// Reads the invoice of `bindle`. Messages call it `name`. If a problem is an error, the entries are those without errors.
+/// Reads the invoice of `bindle`. Messages call it `name`. If a problem is an error, the entries are those without
+/// errors.
 pub fn read_invoice(name: &str, bytes: Vec<u8>, bindle: &BindleConfig) -> (Vec<BindleEntry>, Vec<Diagnostic>) {
     let file = match file::decode(name, "invoice", MAX_INVOICE_SIZE, bytes, SourceFile::new) {
         Ok(file) => file,

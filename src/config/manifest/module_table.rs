@@ -150,7 +150,8 @@ fn module(entry: &DeTable<'_>, header: &Range<usize>, report: &mut Report) -> Op
     Some(module)
 }
 
-/// Returns how the module becomes machine code. Only code in a file can be trusted: what a server sends is compiled here.
+/// Returns how the module becomes machine code. Only code in a file can be trusted: what a server sends is compiled
+/// here.
 fn preparation(entry: &DeTable<'_>, module: Option<&ModuleRef>, report: &mut Report) -> Preparation {
     let mut flag = |key: &'static str| report.optional(entry, key, |value| boolean(key, value)).unwrap_or(false);
     let (preinitialize, precompiled) = (flag("preinitialize"), flag("precompiled"));

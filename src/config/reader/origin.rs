@@ -1,7 +1,7 @@
 //! Where is an entry configured?
 //!
-//! `manifest` and `invoice` record it. Later stages of a start use it for their messages, for example if a module does not
-//! compile or a route is never reached.
+//! `manifest` and `invoice` record it. Later stages of a start use it for their messages, for example if a module does
+//! not compile or a route is never reached.
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The problems of one file, collected while it is read.
 //!
-//! The readers of files (`manifest`, `invoice`, `lock`, `code_cache`) report a problem and go on, so that one start shows
-//! all of them.
+//! The readers of files (`manifest`, `invoice`, `lock`, `code_cache`) report a problem and go on, so that one start
+//! shows all of them.
 
 use std::borrow::Cow;
 use std::ops::Range;
