@@ -77,12 +77,12 @@ fn create_private(directory: &Path) -> Result<(), CacheError> {
     Ok(())
 }
 
-fn cache_config(asked: &CompilationCache) -> CacheConfig {
+fn cache_config(file: &CompilationCache) -> CacheConfig {
     let mut config = CacheConfig::new();
-    config.with_directory(&asked.directory);
+    config.with_directory(&file.directory);
     macro_rules! set {
         ($($value:ident => $setter:ident),* $(,)?) => {$(
-            if let Some(value) = asked.$value {
+            if let Some(value) = file.$value {
                 config.$setter(value);
             }
         )*};

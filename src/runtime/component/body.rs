@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::runtime::instance::ending::{Ending, OutputLimit};
-use crate::runtime::instance::response_state::Answer;
+use crate::runtime::instance::response_state::ResponseState;
 use crate::runtime::instance::stdio::{Pipes, WriteError};
 
 /// The body of a request, with an error that ends it if it breaks off.
@@ -27,7 +27,7 @@ pub type RequestBody = UnsyncBoxBody<Bytes, io::Error>;
 pub(in crate::runtime::component) struct Upload {
     pub body: RequestBody,
     pub pipes: Arc<Pipes>,
-    pub answer: Arc<Answer>,
+    pub response: Arc<ResponseState>,
 }
 
 impl Body for Upload {
@@ -44,7 +44,7 @@ impl Body for Upload {
                     io::ErrorKind::TimedOut => Error::ConnectionReadTimeout,
                     _ => Error::ConnectionTerminated,
                 };
-                self.answer.note_input_failure(failure);
+                self.response.set_input_failure(failure);
                 Some(Err(told))
             }
             Some(Ok(frame)) => Some(Ok(frame)),
@@ -70,7 +70,7 @@ pub(in crate::runtime::component) struct Pump {
     /// Whether the client wants no body, as for HEAD.
     bodiless: bool,
     pipes: Arc<Pipes>,
-    answer: Arc<Answer>,
+    response: Arc<ResponseState>,
     /// Dropped when all of the answer has been passed on.
     done: Option<oneshot::Sender<()>>,
 }
@@ -90,8 +90,13 @@ pub(in crate::runtime::component) enum WaitsFor {
 }
 
 impl Pump {
-    pub fn new(answered: oneshot::Receiver<Answered>, bodiless: bool, pipes: Arc<Pipes>, answer: Arc<Answer>) -> Self {
-        Self { stage: Stage::Waiting(answered), bodiless, pipes, answer, done: None }
+    pub fn new(
+        answered: oneshot::Receiver<Answered>,
+        bodiless: bool,
+        pipes: Arc<Pipes>,
+        response: Arc<ResponseState>,
+    ) -> Self {
+        Self { stage: Stage::Waiting(answered), bodiless, pipes, response, done: None }
     }
 
     /// What is dropped when all of the answer has been passed on.
@@ -148,7 +153,7 @@ impl Pump {
             self.pipes.discard_output();
         }
         self.stage = Stage::Sending { body, rest: Bytes::new() };
-        self.answer.begin(head, &self.pipes);
+        self.response.set_head(head, &self.pipes);
     }
 
     fn take(&mut self, frame: Option<Result<Frame<Bytes>, Error>>) -> Result<(), Ending> {
@@ -159,7 +164,7 @@ impl Pump {
                         *rest = data;
                     }
                 }
-                Err(frame) => self.answer.add_trailers(frame.into_trailers().unwrap_or_default()),
+                Err(frame) => self.response.set_trailers(frame.into_trailers().unwrap_or_default()),
             },
             // Who announces a length for HEAD and sends nothing has not sent too little.
             Some(Err(error)) if !self.bodiless => {
@@ -167,7 +172,7 @@ impl Pump {
             }
             Some(Err(_)) | None => {
                 (self.stage, self.done) = (Stage::Done, None);
-                self.answer.complete(&self.pipes);
+                self.response.set_complete(&self.pipes);
             }
         }
         Ok(())

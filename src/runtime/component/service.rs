@@ -23,7 +23,7 @@ use crate::runtime::component::state::State;
 use crate::runtime::engine::executors::Executors;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::grants::Grants;
-use crate::runtime::instance::response_state::Answer;
+use crate::runtime::instance::response_state::ResponseState;
 use crate::runtime::instance::run::Run;
 
 /// A request for a component.
@@ -51,13 +51,13 @@ impl Linked {
         }
         let linked = self.clone();
         let pipes = Arc::new(grants.pipes(None, incoming.request));
-        let answer = Arc::new(Answer::default());
+        let response = Arc::new(ResponseState::default());
         let store = linked.store(State::of_service(grants, &pipes), grants.limits.memory);
         let bodiless = incoming.head.method == http::Method::HEAD;
-        let upload = Upload { body: incoming.body, pipes: pipes.clone(), answer: answer.clone() };
+        let upload = Upload { body: incoming.body, pipes: pipes.clone(), response: response.clone() };
         let request = http::Request::from_parts(incoming.head, upload);
         let (sender, answered) = oneshot::channel();
-        let mut pump = Pump::new(answered, bodiless, pipes.clone(), answer.clone());
+        let mut pump = Pump::new(answered, bodiless, pipes.clone(), response.clone());
         let guest = Box::pin(async move {
             let _permit = permit;
             match &linked {
@@ -69,7 +69,7 @@ impl Linked {
                 Linked::Command2(_) | Linked::Command3(_) => Ending::Succeeded,
             }
         });
-        Some(Run::new(guest, pipes, executors).answering(answer))
+        Some(Run::new(guest, pipes, executors).with_response(response))
     }
 }
 

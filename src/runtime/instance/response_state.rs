@@ -1,7 +1,7 @@
-//! What has a component said of its answer that is not bytes?
+//! What is known of a component's response that is not bytes?
 //!
-//! The body of an answer goes through the same pipe as what other guests print. Its head, its trailers and its end go
-//! through here, and so does the failure of the request's body on the way in.
+//! The body of a response goes through the same pipe as the output of other guests. Its head, its trailers and its end go
+//! through here, and so does the failure of the request body on the way in.
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,74 +10,75 @@ use std::task::{Context, Poll};
 use crate::runtime::instance::output::{Head, Output, Trailers};
 use crate::runtime::instance::stdio::Pipes;
 
-/// What is said about one answer, and how far that has been heard.
+/// The state of one response: what the guest has given, and what the reader has taken.
 #[derive(Default)]
-pub(in crate::runtime) struct Answer(Mutex<Said>);
+pub(in crate::runtime) struct ResponseState(Mutex<Inner>);
 
 #[derive(Default)]
-struct Said {
+struct Inner {
     head: Option<Box<Head>>,
-    head_heard: bool,
+    head_taken: bool,
     trailers: Option<Trailers>,
-    complete: bool,
+    is_complete: bool,
     input_failure: Option<io::Error>,
 }
 
-impl Answer {
-    fn said(&self) -> MutexGuard<'_, Said> {
+impl ResponseState {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The answer begins like this.
-    pub fn begin(&self, head: Head, pipes: &Pipes) {
-        self.said().head = Some(Box::new(head));
+    /// Sets the head, and wakes the reader.
+    pub fn set_head(&self, head: Head, pipes: &Pipes) {
+        self.lock().head = Some(Box::new(head));
         pipes.wake_reader();
     }
 
-    /// The answer ends with these.
-    pub fn add_trailers(&self, trailers: Trailers) {
-        self.said().trailers = Some(trailers);
+    /// Sets the trailers. They are read after the body.
+    pub fn set_trailers(&self, trailers: Trailers) {
+        self.lock().trailers = Some(trailers);
     }
 
-    /// All of the answer has been said.
-    pub fn complete(&self, pipes: &Pipes) {
-        self.said().complete = true;
+    /// Marks the response as complete, and wakes the reader.
+    pub fn set_complete(&self, pipes: &Pipes) {
+        self.lock().is_complete = true;
         pipes.wake_reader();
     }
 
-    /// The request body broke off like this.
-    pub fn note_input_failure(&self, failure: io::Error) {
-        self.said().input_failure = Some(failure);
+    /// Sets why the request body broke off.
+    pub fn set_input_failure(&self, failure: io::Error) {
+        self.lock().input_failure = Some(failure);
     }
 
+    /// Takes why the request body broke off, if it did.
     pub fn take_input_failure(&self) -> Option<io::Error> {
-        self.said().input_failure.take()
+        self.lock().input_failure.take()
     }
 
-    /// What is next to be heard; `None` when only the end of the guest is left.
-    pub fn poll_said(&self, pipes: &Pipes, cx: &mut Context<'_>, ended: bool) -> Option<Poll<Output>> {
-        // The guest may be speaking on another thread right now: first the promise to be woken, then the look.
+    /// Takes the next part of the response. `None` when only the end of the guest is left.
+    pub fn poll_next(&self, pipes: &Pipes, cx: &mut Context<'_>, has_ended: bool) -> Option<Poll<Output>> {
+        // The guest may be writing on another thread right now: first register to be woken, then look.
         pipes.register_reader(cx);
-        let mut said = self.said();
-        if let Some(head) = said.head.take() {
-            said.head_heard = true;
+        let mut inner = self.lock();
+        if let Some(head) = inner.head.take() {
+            inner.head_taken = true;
             return Some(Poll::Ready(Output::Head(head)));
         }
-        if !said.head_heard {
-            return if ended { None } else { Some(Poll::Pending) };
+        if !inner.head_taken {
+            return if has_ended { None } else { Some(Poll::Pending) };
         }
-        // Looked at before the bytes, all of which were there before it was said.
-        let complete = said.complete;
-        let trailers = said.trailers.take_if(|_| complete);
-        drop(said);
+        // Read before the bytes: all of them were in the pipe when the response became complete.
+        let is_complete = inner.is_complete;
+        let trailers = inner.trailers.take_if(|_| is_complete);
+        drop(inner);
         if let Some(bytes) = pipes.poll_stdout(cx) {
-            self.said().trailers = trailers;
+            self.lock().trailers = trailers;
             return Some(Poll::Ready(Output::Bytes(bytes)));
         }
         match trailers {
             Some(trailers) => Some(Poll::Ready(Output::Trailers(trailers))),
-            None if ended => None,
-            None if complete => Some(Poll::Ready(Output::Complete)),
+            None if has_ended => None,
+            None if is_complete => Some(Poll::Ready(Output::Complete)),
             None => Some(Poll::Pending),
         }
     }

@@ -16,7 +16,7 @@ use crate::runtime::engine::executors::Executors;
 use crate::runtime::instance::cpu_time::CpuTimer;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::output::Output;
-use crate::runtime::instance::response_state::Answer;
+use crate::runtime::instance::response_state::ResponseState;
 use crate::runtime::instance::stdio::Pipes;
 
 pub(in crate::runtime) type GuestFuture = Pin<Box<dyn Future<Output = Ending> + Send>>;
@@ -34,27 +34,27 @@ pub struct Run {
     pipes: Arc<Pipes>,
     executors: Arc<Executors>,
     /// The parts of a component's response that are not bytes.
-    answer: Option<Arc<Answer>>,
+    response: Option<Arc<ResponseState>>,
 }
 
 impl Run {
     pub(in crate::runtime) fn new(guest: GuestFuture, pipes: Arc<Pipes>, executors: Arc<Executors>) -> Self {
-        Self { stage: Stage::Foreground(guest), pipes, executors, answer: None }
+        Self { stage: Stage::Foreground(guest), pipes, executors, response: None }
     }
 
-    /// The same run, of a component whose answer is noted here.
-    pub(in crate::runtime) fn answering(mut self, answer: Arc<Answer>) -> Self {
-        self.answer = Some(answer);
+    /// The same run, of a component whose response has this state.
+    pub(in crate::runtime) fn with_response(mut self, response: Arc<ResponseState>) -> Self {
+        self.response = Some(response);
         self
     }
 
     /// Polls the guest, and takes what it has printed.
     pub fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Output> {
         self.poll_guest(cx);
-        if let Some(answer) = &self.answer
-            && let Some(said) = answer.poll_said(&self.pipes, cx, matches!(self.stage, Stage::Ended(_)))
+        if let Some(response) = &self.response
+            && let Some(next) = response.poll_next(&self.pipes, cx, matches!(self.stage, Stage::Ended(_)))
         {
-            return said;
+            return next;
         }
         match &mut self.stage {
             Stage::Ended(ending) => {
@@ -74,7 +74,7 @@ impl Run {
 
     /// Takes the failure of the request body that a component has met. It matters as long as no head was sent.
     pub fn take_input_failure(&self) -> Option<io::Error> {
-        self.answer.as_ref()?.take_input_failure()
+        self.response.as_ref()?.take_input_failure()
     }
 
     /// Lets a guest whose response is complete continue in the background, for at most `timeout`.

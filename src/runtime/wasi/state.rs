@@ -1,7 +1,7 @@
-//! What does the host keep for one guest while it runs?
+//! What does the host keep for a module while it runs?
 //!
-//! One [`State`] per store, made at the start of a run and dropped with it. What most guests never use, wasmtime-wasi's
-//! context above all, is built when it is first asked for.
+//! One [`State`] per store, made at the start of a run and dropped with it. What most guests never use, above all the context
+//! of wasmtime-wasi, is made on first use.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,16 +21,17 @@ use crate::runtime::instance::memory::MemoryBudget;
 use crate::runtime::instance::stdio::Pipes;
 use crate::runtime::wasi::streams::{Errors, Input, Output};
 
-/// The most descriptors and streams a guest may hold open, volumes apart: each open file is one of the server's.
+/// The maximum number of descriptors and streams that a guest may hold open, volumes apart: each open file is one of the
+/// server's.
 const HANDLES: usize = 64;
 
-/// The name WASI knows a guest's memory by.
+/// The name under which WASI expects a guest to export its memory.
 pub(in crate::runtime) const MEMORY: &str = "memory";
 
-/// The most random bytes one call may ask for, as in our own `random_get`.
+/// The maximum number of random bytes of one call, as in our own `random_get`.
 pub(in crate::runtime) const RANDOM_PER_CALL: u64 = 1 << 20;
 
-/// What the host keeps for one guest.
+/// The state of one run.
 pub(in crate::runtime) struct State {
     pub arguments: StringBlock,
     pub environment: StringBlock,
@@ -41,7 +42,7 @@ pub(in crate::runtime) struct State {
     original: [bool; 3],
     memory: Option<Memory>,
     volumes: Volumes,
-    /// The way out, for a script that may call others.
+    /// The client for requests to upstreams, of a guest that may call any.
     pub outbound: Option<Outbound>,
     sessions: Option<Sessions>,
     /// The most bytes one host call may copy.
@@ -73,7 +74,7 @@ impl State {
         usize::try_from(descriptor).ok().and_then(|index| self.original.get(index)).copied().unwrap_or(false)
     }
 
-    /// From now on wasmtime-wasi answers for this descriptor.
+    /// Leaves this descriptor to wasmtime-wasi from now on.
     pub fn hand_over(&mut self, descriptor: i32) {
         if let Some(original) = usize::try_from(descriptor).ok().and_then(|index| self.original.get_mut(index)) {
             *original = false;
@@ -90,13 +91,13 @@ impl State {
         self.memory = memory;
     }
 
-    /// The answers this guest holds of those it called; none for a script that may call nobody.
+    /// The responses of upstreams that this guest holds open; `None` for a guest that may call no upstream.
     pub fn sessions(&mut self) -> Option<&mut Sessions> {
         let outbound = self.outbound.as_ref()?;
         Some(self.sessions.get_or_insert_with(|| outbound.client.sessions(outbound.max_open)))
     }
 
-    /// wasmtime-wasi's view of this guest, built on first use and ready for one call.
+    /// The context of wasmtime-wasi, made on first use and ready for one call.
     pub fn wasi(&mut self) -> &mut WasiP1Ctx {
         let Self { wasi, arguments, environment, pipes, started, volumes, hostcall_fuel, .. } = self;
         let wasi = wasi.get_or_insert_with(|| {
@@ -119,7 +120,7 @@ impl State {
             view.table.set_max_capacity(HANDLES + volumes.count());
             Box::new(wasi)
         });
-        // Its calls use this allowance up, and only those it links itself renew it.
+        // Its calls use up this fuel, and only the functions that it links itself renew it.
         wasi.set_hostcall_fuel(*hostcall_fuel);
         wasi
     }
