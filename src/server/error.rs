@@ -6,6 +6,10 @@ use std::path::PathBuf;
 
 use rustls_pki_types::pem;
 
+/// What a PEM file of the TLS configuration is for.
+pub(super) const CERTIFICATE: &str = "TLS certificate";
+pub(super) const KEY: &str = "TLS key";
+
 /// An error before the first connection is accepted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -79,7 +83,7 @@ impl Error {
             },
             Self::Pem { source: pem::Error::Io(_), .. } => Some("relative paths start from the current directory"),
             Self::Pem { .. } => Some("the file must be PEM text; convert DER with `openssl x509` or `openssl pkey`"),
-            Self::EmptyPem { role, .. } if *role == crate::server::tls::KEY => Some(
+            Self::EmptyPem { role, .. } if *role == KEY => Some(
                 "expected `BEGIN PRIVATE KEY`, `BEGIN RSA PRIVATE KEY` or `BEGIN EC PRIVATE KEY`; encrypted keys cannot be used",
             ),
             Self::EmptyPem { .. } => {

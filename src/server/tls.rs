@@ -11,10 +11,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{self, ServerConfig};
 
 use crate::config::TlsFiles;
-use crate::server::Error;
-
-pub(super) const CERTIFICATE: &str = "TLS certificate";
-pub(super) const KEY: &str = "TLS key";
+use crate::server::error::{CERTIFICATE, Error, KEY};
 
 /// The ALPN name of HTTP/2.
 pub(super) const ALPN_H2: &[u8] = b"h2";
