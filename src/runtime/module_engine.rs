@@ -34,7 +34,7 @@ impl ModuleEngine {
 
     /// Links a module.
     pub fn link(&self, module: &Module) -> Result<InstancePre<State>, Error> {
-        if experimental_http::is_old(module) {
+        if experimental_http::is_unsupported(module) {
             return Err(Error::OldHttp);
         }
         let missing = self.missing_imports(module);

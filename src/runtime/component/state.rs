@@ -1,4 +1,4 @@
-//! What does the host keep for one component while it runs?
+//! What does the host keep for a component while it runs?
 //!
 //! One [`State`] per store, made at the start of a run and dropped with it. Components have wasmtime-wasi's own
 //! functions, so its context is always there.
@@ -16,7 +16,7 @@ use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::memory::MemoryBudget;
 use crate::runtime::instance::stdio::Pipes;
 use crate::runtime::wasi::state::{RANDOM_PER_CALL, SinceStart};
-use crate::runtime::wasi::streams::{Errors, Input, Output};
+use crate::runtime::wasi::streams::{GuestStderr, GuestStdin, GuestStdout};
 
 /// The most resources a guest may hold, volumes apart: files, each one of the server's, but also streams, header fields
 /// and what it waits for.
@@ -33,15 +33,15 @@ pub(in crate::runtime) struct State {
 }
 
 impl State {
-    /// For a guest that is run like a module.
+    /// The state of a guest that is run like a module.
     pub fn of_command<'a>(
         grants: &Grants,
         pipes: &Arc<Pipes>,
         arguments: impl Iterator<Item = &'a str>,
         environment: impl Iterator<Item = (&'a str, &'a str)>,
     ) -> Self {
-        let mut builder = builder(pipes, Output(pipes.clone()));
-        builder.stdin(Input(pipes.clone()));
+        let mut builder = builder(pipes, GuestStdout(pipes.clone()));
+        builder.stdin(GuestStdin(pipes.clone()));
         for argument in arguments {
             builder.arg(argument);
         }
@@ -51,9 +51,9 @@ impl State {
         Self::new(grants, pipes, builder.build())
     }
 
-    /// For a guest that is asked over HTTP. What it prints goes to the log, on whichever stream.
+    /// The state of a guest that handles an HTTP request. Both of its output streams go to the log.
     pub fn of_service(grants: &Grants, pipes: &Arc<Pipes>) -> Self {
-        let mut builder = builder(pipes, Errors(pipes.clone()));
+        let mut builder = builder(pipes, GuestStderr(pipes.clone()));
         builder.envs(&grants.environment);
         Self::new(grants, pipes, builder.build())
     }
@@ -77,7 +77,7 @@ fn builder(pipes: &Arc<Pipes>, stdout: impl StdoutStream + 'static) -> WasiCtxBu
     let mut builder = WasiCtxBuilder::new();
     builder
         .stdout(stdout)
-        .stderr(Errors(pipes.clone()))
+        .stderr(GuestStderr(pipes.clone()))
         .max_random_size(RANDOM_PER_CALL)
         .monotonic_clock(SinceStart(Instant::now()));
     builder

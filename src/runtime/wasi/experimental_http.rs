@@ -1,8 +1,7 @@
-//! What do the imports of `wasi_experimental_http` answer?
+//! What do the imports of `wasi_experimental_http` return?
 //!
-//! The five functions guests of WAGI have always called out with: always there, whether or not a script may call anybody.
-//! This file reads from and writes to the guest's memory and keeps the order of checks that guests know; whom to call,
-//! how, and what the codes mean is up to `outbound`.
+//! The five functions are there for every guest, whether or not it may call servers. This file reads and writes the guest's
+//! memory and keeps the order of checks that guests know. Policy, HTTP and the meaning of the codes are in `outbound`.
 
 use std::ops::Range;
 
@@ -22,14 +21,14 @@ pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<State>) -> Result<()
         MODULE,
         "req",
         |mut caller: Caller<'_, State>,
-         (url, url_len, method, method_len, headers, headers_len, body, body_len, status, handle): Ten| {
-            let input = Input {
+         (url, url_len, method, method_len, headers, headers_len, body, body_len, status, handle): RequestParameters| {
+            let parts = RequestParts {
                 url: range(url, url_len),
                 method: range(method, method_len),
                 headers: range(headers, headers_len),
                 body: range(body, body_len),
             };
-            Box::new(async move { code(request(&mut caller, input, status, handle).await) })
+            Box::new(async move { code(request(&mut caller, parts, status, handle).await) })
         },
     )?;
     linker.func_wrap(MODULE, "close", |mut caller: Caller<'_, State>, handle: i32| {
@@ -42,14 +41,15 @@ pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<State>) -> Result<()
         MODULE,
         "header_get",
         |mut caller: Caller<'_, State>, handle: i32, name: i32, name_len: i32, value: i32, room: i32, written: i32| {
-            code(header(&mut caller, handle, range(name, name_len), (range(value, room), written)))
+            let value = OutputBuffer { range: range(value, room), written };
+            code(header(&mut caller, handle, range(name, name_len), &value))
         },
     )?;
     linker.func_wrap(
         MODULE,
         "headers_get_all",
         |mut caller: Caller<'_, State>, handle: i32, buffer: i32, room: i32, written: i32| {
-            code(all_headers(&mut caller, handle, (range(buffer, room), written)))
+            code(all_headers(&mut caller, handle, &OutputBuffer { range: range(buffer, room), written }))
         },
     )?;
     linker.func_wrap(
@@ -62,27 +62,37 @@ pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<State>) -> Result<()
     Ok(())
 }
 
-/// The first versions imported one function of 15 parameters under this name.
-pub(in crate::runtime) fn is_old(module: &Module) -> bool {
+/// Whether a module imports the interface as it was before version 0.4, when `req` had 15 parameters.
+pub(in crate::runtime) fn is_unsupported(module: &Module) -> bool {
     let mut requests = module.imports().filter(|import| import.module() == MODULE && import.name() == "req");
     requests.any(|import| matches!(import.ty(), ExternType::Func(request) if request.params().len() == 15))
 }
 
 /// The parameters of `req`.
-type Ten = (i32, i32, i32, i32, i32, i32, i32, i32, i32, i32);
+type RequestParameters = (i32, i32, i32, i32, i32, i32, i32, i32, i32, i32);
 
-/// Where in the guest's memory the parts of a request are.
-struct Input {
+/// The ranges of the guest's memory with the parts of a request.
+struct RequestParts {
     url: Range<usize>,
     method: Range<usize>,
     headers: Range<usize>,
     body: Range<usize>,
 }
 
-/// A buffer of the guest, and where to note how much of it was filled.
-type Output = (Range<usize>, i32);
+/// A buffer of the guest, and the address of the number of bytes written to it.
+struct OutputBuffer {
+    range: Range<usize>,
+    written: i32,
+}
 
-/// Both numbers are of 32 bits, so their sum always fits.
+impl OutputBuffer {
+    fn write(&self, memory: &mut [u8], bytes: &[u8]) -> std::result::Result<(), Error> {
+        output(memory, self.range.clone(), bytes)?;
+        output_number(memory, self.written, bytes.len())
+    }
+}
+
+/// Both numbers have 32 bits, so their sum always fits.
 fn range(start: i32, length: i32) -> Range<usize> {
     let start = start.cast_unsigned() as usize;
     start..start + length.cast_unsigned() as usize
@@ -105,12 +115,12 @@ fn split<'a>(caller: &'a mut Caller<'_, State>) -> std::result::Result<(&'a mut 
     }
 }
 
-/// What the guest says; a range that is not in its memory counts as a buffer too small.
+/// Returns bytes of the guest. A range outside of its memory counts as a buffer too small.
 fn input(memory: &[u8], range: Range<usize>) -> std::result::Result<&[u8], Error> {
     memory.get(range).ok_or(Error::BufferTooSmall)
 }
 
-/// What the guest gets, at the start of the range it named.
+/// Writes bytes to the start of a range of the guest.
 fn output(memory: &mut [u8], at: Range<usize>, bytes: &[u8]) -> std::result::Result<(), Error> {
     let room = memory.get_mut(at).ok_or(Error::MemoryAccess)?;
     room.get_mut(..bytes.len()).ok_or(Error::BufferTooSmall)?.copy_from_slice(bytes);
@@ -124,7 +134,7 @@ fn output_number(memory: &mut [u8], at: i32, number: usize) -> std::result::Resu
 
 async fn request(
     caller: &mut Caller<'_, State>,
-    parts: Input,
+    parts: RequestParts,
     status: i32,
     handle: i32,
 ) -> std::result::Result<(), Error> {
@@ -142,7 +152,7 @@ async fn request(
     output(memory, range(status, 2), &response.status().to_le_bytes())?;
     let sessions = state.sessions().ok_or(Error::InvalidHandle)?;
     let opened = sessions.open(response)?;
-    // An answer whose handle the guest never learns would be held until it ends.
+    // A response whose handle the guest does not get would be held until the guest ends.
     output_number(memory, handle, opened as usize).inspect_err(|_| sessions.close(opened))
 }
 
@@ -150,25 +160,19 @@ fn header(
     caller: &mut Caller<'_, State>,
     handle: i32,
     name: Range<usize>,
-    (value_at, written): Output,
+    buffer: &OutputBuffer,
 ) -> std::result::Result<(), Error> {
     let (memory, state) = split(caller)?;
     let sessions = state.sessions().ok_or(Error::InvalidHandle)?;
     sessions.check(handle.cast_unsigned())?;
     let value = sessions.header(handle.cast_unsigned(), input(memory, name)?)?;
-    output(memory, value_at, value)?;
-    output_number(memory, written, value.len())
+    buffer.write(memory, value)
 }
 
-fn all_headers(
-    caller: &mut Caller<'_, State>,
-    handle: i32,
-    (buffer, written): Output,
-) -> std::result::Result<(), Error> {
+fn all_headers(caller: &mut Caller<'_, State>, handle: i32, buffer: &OutputBuffer) -> std::result::Result<(), Error> {
     let (memory, state) = split(caller)?;
     let text = state.sessions().ok_or(Error::InvalidHandle)?.headers_text(handle.cast_unsigned())?;
-    output(memory, buffer, text.as_bytes())?;
-    output_number(memory, written, text.len())
+    buffer.write(memory, text.as_bytes())
 }
 
 fn read_body(

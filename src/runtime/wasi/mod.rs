@@ -1,10 +1,23 @@
-//! The imports of modules: WASI preview 1 and `wasi_experimental_http`.
+//! Which imports do modules get, and what do they do?
+//!
+//! | file | question |
+//! | --- | --- |
+//! | `state` | what does the host keep for a guest while it runs? |
+//! | `abi` | how do the functions of preview 1 take parameters and return results? |
+//! | `preview1` | what do the calls that every guest makes return? |
+//! | `descriptors` | what do the calls that describe, open and close descriptors return? |
+//! | `read_write` | how does a guest read and write its standard streams? |
+//! | `timers` | how does a guest sleep? |
+//! | `streams` | how does wasmtime-wasi see the standard streams? |
+//! | `experimental_http` | what do the imports of `wasi_experimental_http` return? |
 
 pub(in crate::runtime) mod abi;
+mod descriptors;
 pub(in crate::runtime) mod experimental_http;
 pub(in crate::runtime) mod preview1;
 #[cfg(test)]
 mod preview1_tests;
+mod read_write;
 pub(in crate::runtime) mod state;
 pub(in crate::runtime) mod streams;
 pub(in crate::runtime) mod timers;

@@ -1,4 +1,4 @@
-//! Does every call answer what wasmtime-wasi answers?
+//! Does every call return what wasmtime-wasi returns?
 //!
 //! Seeded programs of a few calls with arguments that are likely to matter run twice: against the functions served to guests,
 //! and against wasmtime-wasi alone. Each call must give the same result, leave the same memory behind, and all of them the
@@ -26,7 +26,7 @@ const INPUT: &[u8] = b"what the client sent, long enough to be read in several p
 /// How many programs are run; each seed is one. A hundred thousand were, once.
 const PROGRAMS: u64 = 5000;
 
-/// The calls, and the types of what they take: `l` is 64 bits wide.
+/// The calls and the types of their parameters; `l` is 64 bits wide.
 const CALLS: [(&str, &str); 21] = [
     ("args_sizes_get", "ii"),
     ("args_get", "ii"),
@@ -123,7 +123,7 @@ impl Dice {
         }
         let (name, types) = self.one_of(&CALLS);
         if name == "poll_oneoff" {
-            // The list is the one `memory` lays out, so that nobody sleeps for long.
+            // The list is the one `memory` lays out, so that no call sleeps for long.
             let count = self.one_of(&[0, 1, 2, 3]);
             return (name, [2048, 4096, count, self.one_of(&[1000, 1001, -1])].map(Val::I32).into());
         }
@@ -140,7 +140,7 @@ impl Dice {
             values[1] = Val::I32(self.one_of(&[0, 8, 16, 24, 32, 40, 65528, 65535, -8]));
         }
         if matches!(name, "args_get" | "environ_get") {
-            // Where pointers and strings overlap, the order they are written in is nobody's business.
+            // Where pointers and strings overlap, the order in which they are written does not matter.
             values[0] = Val::I32(self.one_of(&[0, 100, 512, 65533, -1]));
             values[1] = Val::I32(self.one_of(&[4096, 8192, 65500, 65536, -1]));
         }
@@ -187,8 +187,8 @@ const NAME_TOO_LONG: Outcome = Outcome::Returned(37);
 
 const NO_MEMORY: Outcome = Outcome::Returned(48);
 
-/// Whoever asks for no bytes is told there to ask again, for ever; here he gets none. A buffer of gigabytes is refused there
-/// for its size, here because it ends outside the memory. Paths longer than on any system are not looked at here.
+/// A read of no bytes returns INTR there, for ever, and nothing here. A buffer of gigabytes is refused there for its size, here
+/// because it ends outside the memory. Paths longer than on any system are refused here.
 fn differs_on_purpose(name: &str, found: &Outcome, expected: &Outcome) -> bool {
     match name {
         "fd_read" if *expected == INTERRUPTED => matches!(found, Outcome::Returned(0) | Outcome::Trapped(None)),
@@ -328,7 +328,7 @@ impl Both {
                 return Ok(());
             }
             assert_eq!(found, expected, "seed {seed}:{done}");
-            // What a guest that has ended leaves in its memory is nobody's to see.
+            // The memory of a guest that has ended does not matter.
             if !matches!(found, Outcome::Returned(_)) {
                 break;
             }
@@ -350,7 +350,7 @@ impl Both {
 }
 
 #[tokio::test]
-async fn every_call_answers_what_wasmtime_wasi_answers() -> Result<()> {
+async fn every_call_returns_what_wasmtime_wasi_returns() -> Result<()> {
     let (both, started) = (Both::new()?, Instant::now());
     for seed in 1..=PROGRAMS {
         both.compare(seed).await?;

@@ -19,7 +19,7 @@ use crate::runtime::instance::grants::{Grants, Outbound, Volumes};
 use crate::runtime::instance::invocation::Invocation;
 use crate::runtime::instance::memory::MemoryBudget;
 use crate::runtime::instance::stdio::Pipes;
-use crate::runtime::wasi::streams::{Errors, Input, Output};
+use crate::runtime::wasi::streams::{GuestStderr, GuestStdin, GuestStdout};
 
 /// The maximum number of descriptors and streams that a guest may hold open, volumes apart: each open file is one of the
 /// server's.
@@ -28,7 +28,7 @@ const HANDLES: usize = 64;
 /// The name under which WASI expects a guest to export its memory.
 pub(in crate::runtime) const MEMORY: &str = "memory";
 
-/// The maximum number of random bytes of one call, as in our own `random_get`.
+/// The maximum number of random bytes of one call: it cannot be interrupted.
 pub(in crate::runtime) const RANDOM_PER_CALL: u64 = 1 << 20;
 
 /// The state of one run.
@@ -38,7 +38,7 @@ pub(in crate::runtime) struct State {
     pub pipes: Arc<Pipes>,
     pub budget: MemoryBudget,
     pub started: Instant,
-    /// Whether descriptors 0, 1 and 2 are still what they were at the start.
+    /// Whether descriptors 0, 1 and 2 are still the original standard streams.
     original: [bool; 3],
     memory: Option<Memory>,
     volumes: Volumes,
@@ -75,13 +75,13 @@ impl State {
     }
 
     /// Leaves this descriptor to wasmtime-wasi from now on.
-    pub fn hand_over(&mut self, descriptor: i32) {
+    pub fn delegate(&mut self, descriptor: i32) {
         if let Some(original) = usize::try_from(descriptor).ok().and_then(|index| self.original.get_mut(index)) {
             *original = false;
         }
     }
 
-    /// Whether the guest can have no descriptor but the standard streams: nothing was mounted, nothing ever opened.
+    /// Whether the guest has no descriptors but the standard streams: no volumes, and nothing was opened.
     pub fn has_no_files(&self) -> bool {
         self.volumes.count() == 0 && self.wasi.is_none()
     }
@@ -103,9 +103,9 @@ impl State {
         let wasi = wasi.get_or_insert_with(|| {
             let mut builder = WasiCtxBuilder::new();
             builder
-                .stdin(Input(pipes.clone()))
-                .stdout(Output(pipes.clone()))
-                .stderr(Errors(pipes.clone()))
+                .stdin(GuestStdin(pipes.clone()))
+                .stdout(GuestStdout(pipes.clone()))
+                .stderr(GuestStderr(pipes.clone()))
                 .max_random_size(RANDOM_PER_CALL)
                 .monotonic_clock(SinceStart(*started));
             for argument in arguments.iter() {
@@ -126,7 +126,7 @@ impl State {
     }
 }
 
-/// The monotonic clock of a guest starts with it, and says nothing about how long the server has been up.
+/// A monotonic clock that starts with the guest, and does not show how long the server has been up.
 pub(in crate::runtime) struct SinceStart(pub Instant);
 
 impl HostMonotonicClock for SinceStart {

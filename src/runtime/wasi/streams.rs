@@ -1,8 +1,8 @@
 //! How does wasmtime-wasi see a guest's standard streams?
 //!
-//! Our own `fd_read` and `fd_write` serve descriptors 0 to 2 while they are what they were at the start. wasmtime-wasi
-//! serves everything else and still has to know the streams: for `poll_oneoff`, after `fd_renumber`, for guests of
-//! preview 0, and for components. These adapters give it the same pipes.
+//! `read_write` serves descriptors 0 to 2 while they are the original ones. wasmtime-wasi serves everything else and still
+//! needs the streams: for `poll_oneoff`, after `fd_renumber`, for guests of preview 0, and for components. These adapters
+//! give it the same pipes.
 
 use std::future::poll_fn;
 use std::io;
@@ -19,17 +19,17 @@ use wasmtime_wasi::p2::{InputStream, OutputStream, Pollable, StreamError, Stream
 use crate::runtime::instance::ending::{OutputLimit, StdinFailed};
 use crate::runtime::instance::stdio::{PIPE_CAPACITY, Pipes, WriteError};
 
-/// Descriptor 0.
+/// Stdin, descriptor 0.
 #[derive(Clone)]
-pub(in crate::runtime) struct Input(pub Arc<Pipes>);
+pub(in crate::runtime) struct GuestStdin(pub Arc<Pipes>);
 
-/// Descriptor 1.
+/// Stdout, descriptor 1.
 #[derive(Clone)]
-pub(in crate::runtime) struct Output(pub Arc<Pipes>);
+pub(in crate::runtime) struct GuestStdout(pub Arc<Pipes>);
 
-/// Descriptor 2.
+/// Stderr, descriptor 2.
 #[derive(Clone)]
-pub(in crate::runtime) struct Errors(pub Arc<Pipes>);
+pub(in crate::runtime) struct GuestStderr(pub Arc<Pipes>);
 
 macro_rules! never_a_terminal {
     ($($stream:ty),*) => {$(
@@ -40,9 +40,9 @@ macro_rules! never_a_terminal {
         }
     )*};
 }
-never_a_terminal!(Input, Output, Errors);
+never_a_terminal!(GuestStdin, GuestStdout, GuestStderr);
 
-impl StdinStream for Input {
+impl StdinStream for GuestStdin {
     fn async_stream(&self) -> Box<dyn AsyncRead + Send + Sync> {
         Box::new(self.clone())
     }
@@ -52,7 +52,7 @@ impl StdinStream for Input {
     }
 }
 
-impl StdoutStream for Output {
+impl StdoutStream for GuestStdout {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
         Box::new(self.clone())
     }
@@ -62,7 +62,7 @@ impl StdoutStream for Output {
     }
 }
 
-impl StdoutStream for Errors {
+impl StdoutStream for GuestStderr {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
         Box::new(self.clone())
     }
@@ -72,8 +72,9 @@ impl StdoutStream for Errors {
     }
 }
 
-// What follows is how guests of WASI 0.3 read and write. What has to end them cannot be told them there: see `Pipes::set_error`.
-impl AsyncRead for Input {
+// Guests of WASI 0.3 read and write through these. An error that has to end the guest cannot be returned: see
+// `Pipes::set_error`.
+impl AsyncRead for GuestStdin {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut stdin = self.0.stdin();
         ready!(stdin.poll_ready(cx));
@@ -86,7 +87,7 @@ impl AsyncRead for Input {
     }
 }
 
-impl AsyncWrite for Output {
+impl AsyncWrite for GuestStdout {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.0.stdout().poll_writable(cx));
         Poll::Ready(self.0.write_stdout(bytes).map_err(|refused| {
@@ -106,7 +107,7 @@ impl AsyncWrite for Output {
     }
 }
 
-impl AsyncWrite for Errors {
+impl AsyncWrite for GuestStderr {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.0.stderr().write(bytes);
         Poll::Ready(Ok(bytes.len()))
@@ -122,13 +123,13 @@ impl AsyncWrite for Errors {
 }
 
 #[async_trait]
-impl Pollable for Input {
+impl Pollable for GuestStdin {
     async fn ready(&mut self) {
         poll_fn(|cx| self.0.stdin().poll_ready(cx)).await;
     }
 }
 
-impl InputStream for Input {
+impl InputStream for GuestStdin {
     fn read(&mut self, size: usize) -> StreamResult<Bytes> {
         let mut stdin = self.0.stdin();
         if let Some(error) = stdin.take_failure() {
@@ -140,15 +141,15 @@ impl InputStream for Input {
 }
 
 #[async_trait]
-impl Pollable for Output {
+impl Pollable for GuestStdout {
     async fn ready(&mut self) {
         poll_fn(|cx| self.0.stdout().poll_writable(cx)).await;
     }
 }
 
-impl OutputStream for Output {
+impl OutputStream for GuestStdout {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        let written = self.0.write_stdout(&bytes).map_err(refusal)?;
+        let written = self.0.write_stdout(&bytes).map_err(stream_error)?;
         if written == bytes.len() { Ok(()) } else { Err(StreamError::trap("wrote more than there was room for")) }
     }
 
@@ -157,11 +158,11 @@ impl OutputStream for Output {
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
-        self.0.stdout().available().map_err(refusal)
+        self.0.stdout().available().map_err(stream_error)
     }
 }
 
-fn refusal(refused: WriteError) -> StreamError {
+fn stream_error(refused: WriteError) -> StreamError {
     match refused {
         WriteError::Closed => StreamError::LastOperationFailed(broken_pipe().into()),
         WriteError::LimitReached => StreamError::Trap(OutputLimit.into()),
@@ -174,11 +175,11 @@ fn broken_pipe() -> io::Error {
 }
 
 #[async_trait]
-impl Pollable for Errors {
+impl Pollable for GuestStderr {
     async fn ready(&mut self) {}
 }
 
-impl OutputStream for Errors {
+impl OutputStream for GuestStderr {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         self.0.stderr().write(&bytes);
         Ok(())

@@ -1,7 +1,7 @@
 //! How does a guest sleep?
 //!
-//! Through `poll_oneoff`, which can wait for much else as well. Waiting for timers alone, which is what sleeping comes down
-//! to, is answered here without a thread; everything else is wasmtime-wasi's to answer.
+//! Through `poll_oneoff`. A call that waits for timers only, as sleeping does, is served here without a thread; wasmtime-wasi
+//! serves all others.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,7 +14,7 @@ use wasmtime_wasi::p1::wasi_snapshot_preview1 as fallback;
 use crate::runtime::wasi::abi::{ErrnoResult, MODULE, at, write};
 use crate::runtime::wasi::state::{State, split};
 
-/// The longest list of subscriptions answered here.
+/// The longest list of subscriptions served here.
 const TIMERS_PER_CALL: u32 = 64;
 
 /// Makes `poll_oneoff` available to guests.
@@ -37,14 +37,14 @@ pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<State>) -> Result<()
     Ok(())
 }
 
-/// A timer a guest waits for: what it is known by, and how long it still has to run.
+/// A timer that a guest waits for: its id, and the time until it fires.
 struct Timer {
     userdata: u64,
     remaining: Duration,
 }
 
-/// The timers a guest subscribes to, or `None` when it subscribes to anything else, or makes a mistake: those are
-/// wasmtime-wasi's to answer.
+/// The timers that a guest subscribes to. `None` if it subscribes to anything else or makes a mistake: wasmtime-wasi serves
+/// those calls.
 fn timers(caller: &mut Caller<'_, State>, subscriptions: i32, count: i32) -> Result<Option<Vec<Timer>>> {
     let (memory, state) = split(caller)?;
     let count = count.cast_unsigned();
@@ -88,10 +88,9 @@ async fn sleep(caller: &mut Caller<'_, State>, timers: &[Timer], events: i32, st
     let mut event = at::<Event>(events);
     let mut count = 0u32;
     for timer in timers.iter().filter(|timer| timer.remaining <= shortest) {
-        let nothing = EventFdReadwrite { nbytes: 0, flags: Eventrwflags::empty() };
-        let happened =
-            Event { userdata: timer.userdata, error: Errno::Success, type_: Eventtype::Clock, fd_readwrite: nothing };
-        memory.write(event, happened)?;
+        let fd_readwrite = EventFdReadwrite { nbytes: 0, flags: Eventrwflags::empty() };
+        let fired = Event { userdata: timer.userdata, error: Errno::Success, type_: Eventtype::Clock, fd_readwrite };
+        memory.write(event, fired)?;
         event = event.add(1)?;
         count += 1;
     }

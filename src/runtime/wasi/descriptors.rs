@@ -1,0 +1,112 @@
+//! What do the preview 1 calls that describe, open and close descriptors return?
+//!
+//! The standard streams are described here, as long as they are the original ones; files are wasmtime-wasi's.
+
+use std::future::ready;
+
+use wasmtime::{Caller, Linker, Result};
+use wasmtime_wasi::p1::types::{Errno, Fdflags, Fdstat, Filetype, Rights};
+use wasmtime_wasi::p1::wasi_snapshot_preview1 as fallback;
+
+use crate::runtime::wasi::abi::{MODULE, error, write};
+use crate::runtime::wasi::state::{State, split};
+
+/// The longest path of most systems (PATH_MAX); a longer one would only take time.
+const MAX_PATH: u32 = 4096;
+
+/// Makes the functions for descriptors available to guests.
+pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
+    add_descriptors(linker)?;
+    add_open(linker)
+}
+
+fn add_descriptors(linker: &mut Linker<State>) -> Result<()> {
+    linker.func_wrap_async(MODULE, "fd_fdstat_get", |mut caller: Caller<'_, State>, (fd, stat): (i32, i32)| {
+        if let Some(result) = standard_stream_stat(&mut caller, fd, stat).transpose() {
+            return Box::new(ready(result));
+        }
+        Box::new(async move {
+            let (mut memory, state) = split(&mut caller)?;
+            fallback::fd_fdstat_get(state.wasi(), &mut memory, fd, stat).await
+        })
+    })?;
+    linker.func_wrap(MODULE, "fd_prestat_get", |mut caller: Caller<'_, State>, fd: i32, stat: i32| {
+        let (mut memory, state) = split(&mut caller)?;
+        if state.has_no_files() {
+            return error(Errno::Badf);
+        }
+        fallback::fd_prestat_get(state.wasi(), &mut memory, fd, stat)
+    })?;
+    linker.func_wrap_async(MODULE, "fd_close", |mut caller: Caller<'_, State>, (fd,): (i32,)| {
+        Box::new(async move {
+            let (mut memory, state) = split(&mut caller)?;
+            state.delegate(fd);
+            fallback::fd_close(state.wasi(), &mut memory, fd).await
+        })
+    })?;
+    linker.func_wrap_async(MODULE, "fd_renumber", |mut caller: Caller<'_, State>, (from, to): (i32, i32)| {
+        Box::new(async move {
+            let (mut memory, state) = split(&mut caller)?;
+            state.delegate(from);
+            state.delegate(to);
+            fallback::fd_renumber(state.wasi(), &mut memory, from, to).await
+        })
+    })?;
+    Ok(())
+}
+
+/// The result of `fd_fdstat_get` for a standard stream, or for a guest without files. `None` if wasmtime-wasi has it.
+fn standard_stream_stat(caller: &mut Caller<'_, State>, fd: i32, stat: i32) -> Result<Option<i32>> {
+    let (mut memory, state) = split(caller)?;
+    if state.is_original(fd) {
+        return write(&mut memory, stat, stream_stat(fd)).map(Some);
+    }
+    if state.has_no_files() { error(Errno::Badf).map(Some) } else { Ok(None) }
+}
+
+/// WASI has given up rights, and they are ignored. A guest that asks for unknown ones must not trap.
+fn add_open(linker: &mut Linker<State>) -> Result<()> {
+    linker.func_wrap_async(
+        MODULE,
+        "path_open",
+        |mut caller: Caller<'_, State>,
+         (fd, lookup, path, length, create, base, inheriting, flags, opened): OpenParameters| {
+            Box::new(async move {
+                let known = i64::try_from(Rights::all().bits()).unwrap_or(i64::MAX);
+                let (mut memory, state) = split(&mut caller)?;
+                if length.cast_unsigned() > MAX_PATH {
+                    return error(Errno::Nametoolong);
+                }
+                let (base, inheriting) = (base & known, inheriting & known);
+                let wasi = state.wasi();
+                fallback::path_open(
+                    wasi,
+                    &mut memory,
+                    fd,
+                    lookup,
+                    path,
+                    length,
+                    create,
+                    base,
+                    inheriting,
+                    flags,
+                    opened,
+                )
+                .await
+            })
+        },
+    )?;
+    Ok(())
+}
+
+type OpenParameters = (i32, i32, i32, i32, i32, i64, i64, i32, i32);
+
+fn stream_stat(fd: i32) -> Fdstat {
+    let rights = if fd == 0 { Rights::FD_READ } else { Rights::FD_WRITE };
+    Fdstat {
+        fs_filetype: Filetype::Unknown,
+        fs_flags: Fdflags::empty(),
+        fs_rights_base: rights,
+        fs_rights_inheriting: rights,
+    }
+}
