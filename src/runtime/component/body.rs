@@ -1,7 +1,7 @@
-//! How do the bodies of requests and answers get into and out of a component?
+//! How do the bodies of requests and responses get into and out of a component?
 //!
-//! A request's body goes in as the client sends it. An answer's body goes from wasmtime's buffers into the pipe that other
-//! guests print to, which has room for so much and no more: so a client that reads slowly holds its guest back.
+//! A request's body goes in as the client sends it. A response's body goes from wasmtime's buffers into the pipe that other
+//! guests print to. The pipe has a limited capacity, so a client that reads slowly holds its guest back.
 
 use std::future::Future;
 use std::io;
@@ -24,13 +24,13 @@ use crate::runtime::instance::stdio::{Pipes, WriteError};
 pub type RequestBody = UnsyncBoxBody<Bytes, io::Error>;
 
 /// The body of a request as the guest reads it.
-pub(in crate::runtime::component) struct Upload {
+pub(in crate::runtime::component) struct GuestRequestBody {
     pub body: RequestBody,
     pub pipes: Arc<Pipes>,
     pub response: Arc<ResponseState>,
 }
 
-impl Body for Upload {
+impl Body for GuestRequestBody {
     type Data = Bytes;
     type Error = Error;
 
@@ -39,13 +39,13 @@ impl Body for Upload {
         self.pipes.stdin().set_waiting(polled.is_pending());
         Poll::Ready(match ready!(polled) {
             Some(Err(failure)) => {
-                let told = match failure.kind() {
+                let error = match failure.kind() {
                     io::ErrorKind::FileTooLarge => Error::HttpRequestBodySize(None),
                     io::ErrorKind::TimedOut => Error::ConnectionReadTimeout,
                     _ => Error::ConnectionTerminated,
                 };
                 self.response.set_input_failure(failure);
-                Some(Err(told))
+                Some(Err(error))
             }
             Some(Ok(frame)) => Some(Ok(frame)),
             None => None,
@@ -61,82 +61,82 @@ impl Body for Upload {
     }
 }
 
-/// What a guest answers, when it does: a response, or why there is none.
-pub(in crate::runtime::component) type Answered = Result<http::Response<WasiBody>, String>;
+/// What a guest returns for a request: a response, or why there is none.
+pub(in crate::runtime::component) type GuestResponse = Result<http::Response<WasiBody>, String>;
 
-/// What brings an answer from the guest to the pipe.
-pub(in crate::runtime::component) struct Pump {
+/// Forwards a response from the guest to the pipe.
+pub(in crate::runtime::component) struct BodyForwarder {
     stage: Stage,
-    /// Whether the client wants no body, as for HEAD.
+    /// Whether the response has no body, as for HEAD.
     bodiless: bool,
     pipes: Arc<Pipes>,
     response: Arc<ResponseState>,
-    /// Dropped when all of the answer has been passed on.
+    /// Dropped when all of the response has been forwarded.
     done: Option<oneshot::Sender<()>>,
 }
 
 enum Stage {
-    Waiting(oneshot::Receiver<Answered>),
-    Sending { body: WasiBody, rest: Bytes },
+    AwaitingHead(oneshot::Receiver<GuestResponse>),
+    Forwarding { body: WasiBody, rest: Bytes },
     Done,
 }
 
-/// What a pump that is not done waits for.
+/// What a forwarder that is not done waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::runtime::component) enum WaitsFor {
+pub(in crate::runtime::component) enum Blocked {
     Head,
     Body,
     Client,
 }
 
-impl Pump {
+impl BodyForwarder {
     pub fn new(
-        answered: oneshot::Receiver<Answered>,
+        head: oneshot::Receiver<GuestResponse>,
         bodiless: bool,
         pipes: Arc<Pipes>,
         response: Arc<ResponseState>,
     ) -> Self {
-        Self { stage: Stage::Waiting(answered), bodiless, pipes, response, done: None }
+        Self { stage: Stage::AwaitingHead(head), bodiless, pipes, response, done: None }
     }
 
-    /// What is dropped when all of the answer has been passed on.
+    /// Returns a receiver that resolves when all of the response has been forwarded.
     pub fn done(&mut self) -> oneshot::Receiver<()> {
-        let (done, heard) = oneshot::channel();
-        self.done = Some(done);
-        heard
+        let (sender, receiver) = oneshot::channel();
+        self.done = Some(sender);
+        receiver
     }
 
-    /// What it waits for; `None` when all of the answer has been passed on.
-    pub fn waits_for(&self) -> Option<WaitsFor> {
+    /// What it waits for. `None` when all of the response has been forwarded.
+    pub fn blocked_on(&self) -> Option<Blocked> {
         match &self.stage {
-            Stage::Waiting(_) => Some(WaitsFor::Head),
-            Stage::Sending { rest, .. } if rest.is_empty() => Some(WaitsFor::Body),
-            Stage::Sending { .. } => Some(WaitsFor::Client),
+            Stage::AwaitingHead(_) => Some(Blocked::Head),
+            Stage::Forwarding { rest, .. } if rest.is_empty() => Some(Blocked::Body),
+            Stage::Forwarding { .. } => Some(Blocked::Client),
             Stage::Done => None,
         }
     }
 
-    /// Passes on what there is, until all has been passed on.
+    /// Forwards what the guest has produced. Ready when that was all of the response.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ending>> {
         loop {
             match &mut self.stage {
-                Stage::Waiting(answered) => match ready!(Pin::new(answered).poll(cx)) {
-                    Ok(Ok(response)) => self.begin(response),
+                Stage::AwaitingHead(head) => match ready!(Pin::new(head).poll(cx)) {
+                    Ok(Ok(response)) => self.forward_head(response),
                     Ok(Err(reason)) => return Poll::Ready(Err(Ending::NoResponse(reason))),
                     Err(_) => return Poll::Ready(Err(Ending::NoResponse("it gave none".into()))),
                 },
-                Stage::Sending { body, rest } if rest.is_empty() => {
+                Stage::Forwarding { body, rest } if rest.is_empty() => {
                     let frame = ready!(Pin::new(body).poll_frame(cx));
-                    self.take(frame)?;
+                    self.forward_frame(frame)?;
                 }
-                Stage::Sending { rest, .. } => {
+                Stage::Forwarding { rest, .. } => {
                     ready!(self.pipes.stdout().poll_writable(cx));
                     match self.pipes.write_stdout(rest) {
                         Ok(count) => rest.advance(count),
                         Err(WriteError::LimitReached) => {
                             return Poll::Ready(Err(wasmtime::Error::from(OutputLimit).into()));
                         }
-                        // Nobody reads any more; the run is about to be dropped.
+                        // The reader is gone; the run is about to be dropped.
                         Err(WriteError::Closed) => rest.clear(),
                     }
                 }
@@ -145,28 +145,28 @@ impl Pump {
         }
     }
 
-    fn begin(&mut self, response: http::Response<WasiBody>) {
+    fn forward_head(&mut self, response: http::Response<WasiBody>) {
         let (head, body) = response.into_parts();
-        // RFC 9110 §15.3.5 and §15.4.5: these answers end with the head.
+        // RFC 9110 §15.3.5 and §15.4.5: these responses end with the head.
         self.bodiless |= [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&head.status);
         if self.bodiless {
             self.pipes.discard_output();
         }
-        self.stage = Stage::Sending { body, rest: Bytes::new() };
+        self.stage = Stage::Forwarding { body, rest: Bytes::new() };
         self.response.set_head(head, &self.pipes);
     }
 
-    fn take(&mut self, frame: Option<Result<Frame<Bytes>, Error>>) -> Result<(), Ending> {
+    fn forward_frame(&mut self, frame: Option<Result<Frame<Bytes>, Error>>) -> Result<(), Ending> {
         match frame {
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => {
-                    if let Stage::Sending { rest, .. } = &mut self.stage {
+                    if let Stage::Forwarding { rest, .. } = &mut self.stage {
                         *rest = data;
                     }
                 }
                 Err(frame) => self.response.set_trailers(frame.into_trailers().unwrap_or_default()),
             },
-            // Who announces a length for HEAD and sends nothing has not sent too little.
+            // A response to HEAD may announce a length and has no body.
             Some(Err(error)) if !self.bodiless => {
                 return Err(Ending::NoResponse(format!("its answer broke off: {error}")));
             }

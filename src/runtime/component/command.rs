@@ -15,19 +15,19 @@ use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::stdio::Pipes;
 
 /// Runs a command of WASI 0.2 to its end.
-pub(in crate::runtime::component) async fn run_2(
+pub(in crate::runtime::component) async fn run_p2(
     mut store: Store<State>,
     command: &p2::bindings::CommandPre<State>,
 ) -> Ending {
     let pipes = store.data().pipes.clone();
     match command.instantiate_async(&mut store).await {
-        Ok(command) => ending(until_fault(&pipes, command.wasi_cli_run().call_run(&mut store)).await),
+        Ok(command) => ending(until_error(&pipes, command.wasi_cli_run().call_run(&mut store)).await),
         Err(error) => Ending::of_instantiation(error),
     }
 }
 
-/// Runs a command of WASI 0.3 to its end, which comes when all it has begun is done.
-pub(in crate::runtime::component) async fn run_3(
+/// Runs a command of WASI 0.3 to its end, which is when all its tasks have ended.
+pub(in crate::runtime::component) async fn run_p3(
     mut store: Store<State>,
     command: &p3::bindings::CommandPre<State>,
 ) -> Ending {
@@ -41,20 +41,20 @@ pub(in crate::runtime::component) async fn run_3(
         poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
         Ok(ran)
     };
-    ending(until_fault(&pipes, async { store.run_concurrent(run).await? }).await)
+    ending(until_error(&pipes, async { store.run_concurrent(run).await? }).await)
 }
 
 fn ending(ran: Result<std::result::Result<(), ()>>) -> Ending {
     match ran {
         Ok(Ok(())) => Ending::Succeeded,
-        // What `wasi:cli/run` says with an error, programs say with this code.
+        // An error of `wasi:cli/run` has no code; this is the usual one of programs.
         Ok(Err(())) => Ending::Exited(1),
         Err(error) => error.into(),
     }
 }
 
-/// Lets a guest run until it ends, or until something has happened that has to end it.
-async fn until_fault<T>(pipes: &Pipes, running: impl Future<Output = Result<T>>) -> Result<T> {
+/// Runs a guest until it ends, or until an error of its streams has to end it.
+async fn until_error<T>(pipes: &Pipes, running: impl Future<Output = Result<T>>) -> Result<T> {
     let mut running = pin!(running);
     poll_fn(|cx| {
         let polled = running.as_mut().poll(cx);

@@ -31,18 +31,18 @@ pub(in crate::runtime) struct ComponentEngine {
 /// A component linked to the host, and the export that is served.
 #[derive(Clone)]
 pub(in crate::runtime) enum Linked {
-    Command2(cli2::bindings::CommandPre<State>),
-    Command3(cli3::bindings::CommandPre<State>),
-    Service2(http2::bindings::ProxyPre<State>),
-    Service3(http3::bindings::ServicePre<State>),
+    CommandP2(cli2::bindings::CommandPre<State>),
+    CommandP3(cli3::bindings::CommandPre<State>),
+    ServiceP2(http2::bindings::ProxyPre<State>),
+    ServiceP3(http3::bindings::ServicePre<State>),
 }
 
 /// The exports that are served, in the order in which they are looked for.
 const SERVED: [(&str, Make); 4] = [
-    ("wasi:http/handler@0.3.", |linked| http3::bindings::ServicePre::new(linked).map(Linked::Service3)),
-    ("wasi:http/incoming-handler@0.2.", |linked| http2::bindings::ProxyPre::new(linked).map(Linked::Service2)),
-    ("wasi:cli/run@0.3.", |linked| cli3::bindings::CommandPre::new(linked).map(Linked::Command3)),
-    ("wasi:cli/run@0.2.", |linked| cli2::bindings::CommandPre::new(linked).map(Linked::Command2)),
+    ("wasi:http/handler@0.3.", |linked| http3::bindings::ServicePre::new(linked).map(Linked::ServiceP3)),
+    ("wasi:http/incoming-handler@0.2.", |linked| http2::bindings::ProxyPre::new(linked).map(Linked::ServiceP2)),
+    ("wasi:cli/run@0.3.", |linked| cli3::bindings::CommandPre::new(linked).map(Linked::CommandP3)),
+    ("wasi:cli/run@0.2.", |linked| cli2::bindings::CommandPre::new(linked).map(Linked::CommandP2)),
 ];
 
 type Make = fn(InstancePre<State>) -> wasmtime::Result<Linked>;
@@ -72,37 +72,37 @@ impl ComponentEngine {
 impl Linked {
     fn instance(&self) -> &InstancePre<State> {
         match self {
-            Self::Command2(command) => command.instance_pre(),
-            Self::Command3(command) => command.instance_pre(),
-            Self::Service2(service) => service.instance_pre(),
-            Self::Service3(service) => service.instance_pre(),
+            Self::CommandP2(command) => command.instance_pre(),
+            Self::CommandP3(command) => command.instance_pre(),
+            Self::ServiceP2(service) => service.instance_pre(),
+            Self::ServiceP3(service) => service.instance_pre(),
         }
     }
 
-    /// Whether it is asked over HTTP instead of being run like a module.
+    /// Whether it handles HTTP requests instead of being run like a module.
     pub fn speaks_http(&self) -> bool {
-        matches!(self, Self::Service2(_) | Self::Service3(_))
+        matches!(self, Self::ServiceP2(_) | Self::ServiceP3(_))
     }
 
     /// A store for one guest, with its limits set.
-    pub fn store(&self, state: State, transfer: usize) -> Store<State> {
+    pub fn store(&self, state: State, hostcall_fuel: usize) -> Store<State> {
         let mut store = Store::new(self.instance().engine(), state);
         store.limiter(|state| &mut state.budget);
         // Whatever a host call copies has to fit into the guest as well.
-        store.set_hostcall_fuel(transfer);
+        store.set_hostcall_fuel(hostcall_fuel);
         store.set_max_component_handles(HANDLES);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|context| context.data().pipes.cpu_timer.update_deadline());
         store
     }
 
-    /// Makes an instance and drops it: whatever can go wrong before the first call goes wrong here.
+    /// Makes an instance and drops it. That shows every error that can occur before the first call.
     async fn instantiate(&self, mut store: Store<State>) -> Ending {
         let made = match self {
-            Self::Command2(command) => command.instantiate_async(&mut store).await.map(drop),
-            Self::Command3(command) => command.instantiate_async(&mut store).await.map(drop),
-            Self::Service2(service) => service.instantiate_async(&mut store).await.map(drop),
-            Self::Service3(service) => service.instantiate_async(&mut store).await.map(drop),
+            Self::CommandP2(command) => command.instantiate_async(&mut store).await.map(drop),
+            Self::CommandP3(command) => command.instantiate_async(&mut store).await.map(drop),
+            Self::ServiceP2(service) => service.instantiate_async(&mut store).await.map(drop),
+            Self::ServiceP3(service) => service.instantiate_async(&mut store).await.map(drop),
         };
         made.map_or_else(Ending::of_instantiation, |()| Ending::Succeeded)
     }
@@ -120,8 +120,8 @@ impl Linked {
         let (linked, store) = (self.clone(), self.store(state, grants.limits.memory));
         async move {
             match &linked {
-                Self::Command2(command) if is_called => command::run_2(store, command).await,
-                Self::Command3(command) if is_called => command::run_3(store, command).await,
+                Self::CommandP2(command) if is_called => command::run_p2(store, command).await,
+                Self::CommandP3(command) if is_called => command::run_p3(store, command).await,
                 _ => linked.instantiate(store).await,
             }
         }

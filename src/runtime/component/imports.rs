@@ -1,4 +1,4 @@
-//! Which imports are there for components?
+//! Which imports does wagi provide to components?
 //!
 //! The whole of WASI 0.2 and 0.3 as wasmtime has it. The engine names only the first import that is missing, so what it
 //! links is listed here once more; a test holds the list against it.
@@ -70,31 +70,31 @@ const WASI_3: [&str; 22] = [
     "wasi:sockets/types",
 ];
 
-/// Everything components may import.
+/// A linker with everything that components may import.
 pub(in crate::runtime::component) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasi2::add_to_linker_async(&mut linker)?;
     http2::add_only_http_to_linker_async(&mut linker)?;
     wasi3::add_to_linker(&mut linker)?;
     http3::add_to_linker(&mut linker)?;
-    tell_errors_plainly(&mut linker)?;
+    override_error_text(&mut linker)?;
     Ok(linker)
 }
 
-/// Guests that ask what an error was get its text. wasmtime-wasi would add where in the host's code it came about, if the
-/// server runs with `RUST_BACKTRACE`.
-fn tell_errors_plainly(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    let tell = |mut store: StoreContextMut<'_, State>, (error,): (Resource<IoError>,)| {
-        let told = format!("{:#}", store.data_mut().ctx().table.get(&error)?);
-        Ok((told,))
+/// Guests that ask for the text of an error get only that. wasmtime-wasi would add a backtrace of the host, if the server runs
+/// with `RUST_BACKTRACE`.
+fn override_error_text(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    let to_debug_string = |mut store: StoreContextMut<'_, State>, (error,): (Resource<IoError>,)| {
+        let text = format!("{:#}", store.data_mut().ctx().table.get(&error)?);
+        Ok((text,))
     };
     linker.allow_shadowing(true);
-    linker.instance("wasi:io/error@0.2.12")?.func_wrap("[method]error.to-debug-string", tell)?;
+    linker.instance("wasi:io/error@0.2.12")?.func_wrap("[method]error.to-debug-string", to_debug_string)?;
     linker.allow_shadowing(false);
     Ok(())
 }
 
-/// Those of the imports that nothing here provides.
+/// Returns the imports that wagi does not provide.
 pub(in crate::runtime::component) fn unknown<'a>(imports: impl Iterator<Item = &'a str>) -> Vec<String> {
     imports.filter(|import| !is_known(import)).map(str::to_owned).collect()
 }

@@ -2,7 +2,7 @@
 //!
 //! | it exports | and is |
 //! | --- | --- |
-//! | `wasi:http/incoming-handler` 0.2 or `wasi:http/handler` 0.3 | asked over HTTP: `service` |
+//! | `wasi:http/incoming-handler` 0.2 or `wasi:http/handler` 0.3 | called for each HTTP request: `service` |
 //! | `wasi:cli/run` 0.2 or 0.3 | run like a module: `command` |
 //!
 //! The first line wins. Components have an engine of their own, made when the first one is seen.
@@ -11,11 +11,11 @@
 //! | --- | --- |
 //! | `engine` | which exports are served, and what is a component linked to? |
 //! | `imports` | which imports are there for components? |
-//! | `state` | what does the host keep for one while it runs? |
-//! | `command` | how is it run like a module? |
-//! | `service` | how is it asked over HTTP? |
-//! | `body` | how do bodies get in and out of it? |
-//! | `outgoing` | how does it call somebody else? |
+//! | `state` | what does the host keep for a component while it runs? |
+//! | `command` | how is a component run like a module? |
+//! | `service` | how does a component handle an HTTP request? |
+//! | `body` | how do bodies get into and out of a component? |
+//! | `outgoing` | how does a component call a server? |
 
 pub(in crate::runtime) mod body;
 pub(in crate::runtime) mod command;
@@ -35,7 +35,7 @@ pub fn is_component(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\0asm\x0d\0\x01\0") || without_comments(bytes).starts_with(b"(component")
 }
 
-/// A text without the blanks and comments at its start.
+/// Returns the text without the blanks and comments at its start.
 fn without_comments(mut text: &[u8]) -> &[u8] {
     loop {
         text = text.trim_ascii_start();
@@ -49,7 +49,7 @@ fn without_comments(mut text: &[u8]) -> &[u8] {
     }
 }
 
-/// Where the block comment that `text` begins with has its end; such comments nest.
+/// Returns the end of the block comment that `text` begins with. Such comments nest.
 fn block_end(text: &[u8]) -> Option<usize> {
     let mut depth = 0_usize;
     let mut at = 0;

@@ -1,7 +1,7 @@
-//! How does a component call somebody else?
+//! How does a component call a server?
 //!
 //! Through `outbound`, like the imports of `wasi_experimental_http`: the same policy, the same connections. wasmtime-wasi-http
-//! has checked the form of the request; bodies pass as they come.
+//! has checked the form of the request; bodies are streamed.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -13,23 +13,32 @@ use crate::outbound;
 use crate::outbound::{CallBudget, Client, ErrorKind, StreamingRequest, Timeouts};
 use crate::runtime::instance::grants::Outbound;
 
-/// The most of a body that is taken from a guest at a time. wasmtime-wasi-http holds two such pieces for each body that is
+/// The largest chunk of a body that is taken from a guest. wasmtime-wasi-http holds two such chunks for each body that is
 /// being written, and a guest may be writing many.
 const CHUNK: usize = 16 * 1024;
 
-/// The way out of one guest; there is none for those that may call nobody.
-pub(in crate::runtime::component) struct Outgoing(Option<(Client, Arc<CallBudget>)>);
+/// The calls of one guest. `None` for a guest without the grant to call servers.
+pub(in crate::runtime::component) struct Outgoing(Option<Calls>);
+
+struct Calls {
+    client: Client,
+    budget: Arc<CallBudget>,
+}
 
 impl Outgoing {
     pub fn new(outbound: Option<&Outbound>) -> Self {
-        Self(outbound.map(|outbound| (outbound.client.clone(), outbound.client.budget(outbound.max_open))))
+        let calls = |outbound: &Outbound| Calls {
+            client: outbound.client.clone(),
+            budget: outbound.client.budget(outbound.max_open),
+        };
+        Self(outbound.map(calls))
     }
 }
 
-type Answer = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<()>> + Send>)>;
+type Response = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<()>> + Send>)>;
 
 impl WasiHttpHooks for Outgoing {
-    /// Whom a request is for is said once, in its URL.
+    /// `outbound` sets the Host field by the URL.
     fn set_host_header(&mut self) -> bool {
         false
     }
@@ -39,8 +48,8 @@ impl WasiHttpHooks for Outgoing {
         request: http::Request<WasiBody>,
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<()>> + Send>,
-    ) -> Box<dyn Future<Output = Answer> + Send> {
-        let Some((client, budget)) = &self.0 else { return Box::new(async { Err(Error::HttpRequestDenied) }) };
+    ) -> Box<dyn Future<Output = Response> + Send> {
+        let Some(Calls { client, budget }) = &self.0 else { return Box::new(async { Err(Error::HttpRequestDenied) }) };
         let options = options.unwrap_or_default();
         let timeouts = Timeouts {
             connect: options.connect_timeout,
@@ -49,9 +58,10 @@ impl WasiHttpHooks for Outgoing {
         };
         let (client, budget) = (client.clone(), Arc::downgrade(budget));
         Box::new(async move {
-            let response = client.send_streaming(StreamingRequest { request, timeouts, budget }).await.map_err(told)?;
+            let response =
+                client.send_streaming(StreamingRequest { request, timeouts, budget }).await.map_err(guest_error)?;
             let over: Box<dyn Future<Output = Result<()>> + Send> = Box::new(async { Ok(()) });
-            Ok((response.map(|body| body.map_err(told).boxed_unsync()), over))
+            Ok((response.map(|body| body.map_err(guest_error).boxed_unsync()), over))
         })
     }
 
@@ -64,8 +74,8 @@ impl WasiHttpHooks for Outgoing {
     }
 }
 
-/// What the guest is told.
-fn told(error: outbound::Error) -> Error {
+/// Returns the error that the guest gets.
+fn guest_error(error: outbound::Error) -> Error {
     tracing::debug!(%error, "a call to a server failed");
     match error.kind() {
         ErrorKind::Denied => Error::HttpRequestDenied,

@@ -1,7 +1,7 @@
-//! How is a component asked over HTTP?
+//! How does a component handle an HTTP request?
 //!
-//! It gets the request and says what the answer is, both as it goes along. The future of its call and the pump that takes
-//! its answer away are polled together, by whoever holds the [`Run`].
+//! It reads the request and writes the response as it goes along. The future of its call and the forwarder of its response
+//! are polled together, by the holder of the [`Run`].
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -17,7 +17,7 @@ use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 use wasmtime_wasi_http::{WasiHttpView, p3};
 
-use crate::runtime::component::body::{Answered, Pump, RequestBody, Upload, WaitsFor};
+use crate::runtime::component::body::{Blocked, BodyForwarder, GuestRequestBody, GuestResponse, RequestBody};
 use crate::runtime::component::engine::Linked;
 use crate::runtime::component::state::State;
 use crate::runtime::engine::executors::Executors;
@@ -42,7 +42,7 @@ impl Linked {
     pub fn handle<P: Send + 'static>(
         &self,
         grants: &Grants,
-        incoming: ComponentRequest,
+        request: ComponentRequest,
         executors: Arc<Executors>,
         permit: P,
     ) -> Option<Run> {
@@ -50,39 +50,42 @@ impl Linked {
             return None;
         }
         let linked = self.clone();
-        let pipes = Arc::new(grants.pipes(None, incoming.request));
+        let pipes = Arc::new(grants.pipes(None, request.request));
         let response = Arc::new(ResponseState::default());
         let store = linked.store(State::of_service(grants, &pipes), grants.limits.memory);
-        let bodiless = incoming.head.method == http::Method::HEAD;
-        let upload = Upload { body: incoming.body, pipes: pipes.clone(), response: response.clone() };
-        let request = http::Request::from_parts(incoming.head, upload);
-        let (sender, answered) = oneshot::channel();
-        let mut pump = Pump::new(answered, bodiless, pipes.clone(), response.clone());
+        let bodiless = request.head.method == http::Method::HEAD;
+        let body = GuestRequestBody { body: request.body, pipes: pipes.clone(), response: response.clone() };
+        let request = http::Request::from_parts(request.head, body);
+        let (sender, head) = oneshot::channel();
+        let mut forwarder = BodyForwarder::new(head, bodiless, pipes.clone(), response.clone());
         let guest = Box::pin(async move {
             let _permit = permit;
             match &linked {
-                Linked::Service2(service) => drive(pump, call_2(store, service, request, sender)).await,
-                Linked::Service3(service) => {
-                    let said = Said { answer: sender, heard: pump.done() };
-                    drive(pump, call_3(store, service, request, said)).await
+                Linked::ServiceP2(service) => drive(forwarder, handle_p2(store, service, request, sender)).await,
+                Linked::ServiceP3(service) => {
+                    let responder = Responder { sender, forwarded: forwarder.done() };
+                    drive(forwarder, handle_p3(store, service, request, responder)).await
                 }
-                Linked::Command2(_) | Linked::Command3(_) => Ending::Succeeded,
+                Linked::CommandP2(_) | Linked::CommandP3(_) => Ending::Succeeded,
             }
         });
         Some(Run::new(guest, pipes, executors).with_response(response))
     }
 }
 
-type Sender = oneshot::Sender<Answered>;
+type Sender = oneshot::Sender<GuestResponse>;
 
-/// Asks over HTTP as WASI 0.2 has it. The store is given back, because an answer that is not complete when the guest
-/// returns would look complete when the store is dropped.
-async fn call_2(
+/// The end of a call, and its store.
+type Called = (Store<State>, Result<(), Ending>);
+
+/// Calls the handler of WASI 0.2. The store is returned, because a response that is not complete when the guest returns would
+/// look complete when the store is dropped.
+async fn handle_p2(
     mut store: Store<State>,
     service: &ProxyPre<State>,
-    request: http::Request<Upload>,
+    request: http::Request<GuestRequestBody>,
     sender: Sender,
-) -> (Store<State>, Result<(), Ending>) {
+) -> Called {
     let service = match service.instantiate_async(&mut store).await {
         Ok(service) => service,
         Err(error) => return (store, Err(Ending::of_instantiation(error))),
@@ -90,34 +93,39 @@ async fn call_2(
     let scheme = if request.uri().scheme() == Some(&http::uri::Scheme::HTTPS) { Scheme::Https } else { Scheme::Http };
     let mut http = store.data_mut().http();
     let request = http.new_incoming_request(scheme, request);
-    let answer = http.new_response_outparam_from_callback(|answered| {
-        let answered = answered.map_err(|code| format!("it answered with the error {code:?}"));
-        // Nobody listens when the run is being dropped.
-        let _ = sender.send(answered);
+    let outparam = http.new_response_outparam_from_callback(|response| {
+        let response = response.map_err(error_reason);
+        // The receiver is gone when the run is being dropped.
+        let _ = sender.send(response);
     });
-    let called = match (request, answer) {
-        (Ok(request), Ok(answer)) => {
-            service.wasi_http_incoming_handler().call_handle(&mut store, request, answer).await
+    let called = match (request, outparam) {
+        (Ok(request), Ok(outparam)) => {
+            service.wasi_http_incoming_handler().call_handle(&mut store, request, outparam).await
         }
         (Err(error), _) | (_, Err(error)) => Err(error),
     };
     (store, called.map_err(Ending::from))
 }
 
-/// Where an answer goes, and how to learn that all of it has been passed on.
-struct Said {
-    answer: Sender,
-    heard: oneshot::Receiver<()>,
+/// Why there is no response, as the log has it.
+fn error_reason(code: impl std::fmt::Debug) -> String {
+    format!("it answered with the error {code:?}")
 }
 
-/// Asks over HTTP as WASI 0.3 has it. The call is over when everything the guest has begun is done; its answer comes
-/// forth only as long as the call goes on.
-async fn call_3(
+/// Takes the response of a guest, and reports when all of it has been forwarded.
+struct Responder {
+    sender: Sender,
+    forwarded: oneshot::Receiver<()>,
+}
+
+/// Calls the handler of WASI 0.3. The call ends when all tasks of the guest have ended; the response is produced only as long
+/// as the call goes on.
+async fn handle_p3(
     mut store: Store<State>,
     service: &ServicePre<State>,
-    request: http::Request<Upload>,
-    said: Said,
-) -> (Store<State>, Result<(), Ending>) {
+    request: http::Request<GuestRequestBody>,
+    responder: Responder,
+) -> Called {
     let service = match service.instantiate_async(&mut store).await {
         Ok(service) => service,
         Err(error) => return (store, Err(Ending::of_instantiation(error))),
@@ -127,44 +135,45 @@ async fn call_3(
         match service.handle(accessor, request).await? {
             Ok(response) => {
                 let response = accessor.with(|store| response.into_http(store, sent))?;
-                let _ = said.answer.send(Ok(response));
+                let _ = responder.sender.send(Ok(response));
             }
-            Err(code) => drop(said.answer.send(Err(format!("it answered with the error {code:?}")))),
+            Err(code) => drop(responder.sender.send(Err(error_reason(code)))),
         }
         poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
-        let _ = said.heard.await;
+        let _ = responder.forwarded.await;
         wasmtime::error::Ok(())
     };
     let called = store.run_concurrent(call).await.flatten();
     (store, called.map_err(Ending::from))
 }
 
-/// Drives a call and takes its answer away until both are done, or one has failed.
-async fn drive(mut pump: Pump, call: impl Future<Output = (Store<State>, Result<(), Ending>)>) -> Ending {
+/// Polls a call and the forwarder of its response until both are done, or one has failed.
+async fn drive(mut forwarder: BodyForwarder, call: impl Future<Output = Called>) -> Ending {
     let mut call = pin!(call);
-    let mut over = None;
-    let mut passed_on = false;
+    // Kept until the response is forwarded, see `handle_p2`.
+    let mut store = None;
+    let mut forwarded = false;
     let mut step = |cx: &mut Context<'_>| {
         loop {
-            if over.is_none()
-                && let Poll::Ready((store, called)) = call.as_mut().poll(cx)
+            if store.is_none()
+                && let Poll::Ready((returned, called)) = call.as_mut().poll(cx)
             {
                 if let Err(ending) = called {
-                    // What it has said before goes out, as far as there is room for it.
-                    let _ = pump.poll(cx);
+                    // What it produced before is forwarded, as far as it fits.
+                    let _ = forwarder.poll(cx);
                     return Poll::Ready(ending);
                 }
-                over = Some(store);
+                store = Some(returned);
             }
-            return match pump.poll(cx) {
+            return match forwarder.poll(cx) {
                 Poll::Ready(Err(ending)) => Poll::Ready(ending),
-                Poll::Ready(Ok(())) if over.is_some() => Poll::Ready(Ending::Succeeded),
-                // Most guests that hear that their answer has gone out are done: once more, before they are moved.
-                Poll::Ready(Ok(())) if !std::mem::replace(&mut passed_on, true) => continue,
-                Poll::Pending if over.is_some() => match pump.waits_for() {
-                    Some(WaitsFor::Head) => Poll::Ready(Ending::NoResponse("it returned without one".into())),
-                    Some(WaitsFor::Body) => Poll::Ready(Ending::NoResponse("it returned before its end".into())),
-                    Some(WaitsFor::Client) | None => Poll::Pending,
+                Poll::Ready(Ok(())) if store.is_some() => Poll::Ready(Ending::Succeeded),
+                // Most guests end as soon as their response is forwarded: one more poll, before they are detached.
+                Poll::Ready(Ok(())) if !std::mem::replace(&mut forwarded, true) => continue,
+                Poll::Pending if store.is_some() => match forwarder.blocked_on() {
+                    Some(Blocked::Head) => Poll::Ready(Ending::NoResponse("it returned without one".into())),
+                    Some(Blocked::Body) => Poll::Ready(Ending::NoResponse("it returned before its end".into())),
+                    Some(Blocked::Client) | None => Poll::Pending,
                 },
                 _ => Poll::Pending,
             };
