@@ -71,10 +71,10 @@ impl ModuleError {
 pub(crate) fn fetch(
     entries: &[EntryConfig],
     store: &Store,
-    largest_module: u64,
+    max_module_size: u64,
     lock: Option<&Lock>,
 ) -> FetchedModules {
-    let mut fetching = Fetching { store, largest_module, lock, servers: HashMap::new() };
+    let mut fetching = Fetching { store, max_module_size, lock, servers: HashMap::new() };
     let mut fetched = FetchedModules::default();
     for entry in entries {
         let ModuleRef::Bindle { id, server } = &entry.module else { continue };
@@ -99,7 +99,7 @@ pub(crate) fn fetch(
 struct Fetching<'s> {
     store: &'s Store,
     /// The limit on the size of a module, in bytes.
-    largest_module: u64,
+    max_module_size: u64,
     lock: Option<&'s Lock>,
     /// The servers by their URLs.
     servers: HashMap<String, Server>,
@@ -119,8 +119,8 @@ impl Fetching<'_> {
             Some(locked) => Program { name: id.to_string(), sha256: locked.module.clone(), size: locked.size },
             None => self.program(server, &id)?,
         };
-        if program.size > self.largest_module {
-            let limit = self.largest_module;
+        if program.size > self.max_module_size {
+            let limit = self.max_module_size;
             return Err(ModuleError::TooLarge { name: program.name, size: program.size, limit });
         }
         let (path, is_new) = match self.store.find(&program.sha256, program.size) {

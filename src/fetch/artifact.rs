@@ -37,10 +37,10 @@ pub async fn artifact(
 ) -> Option<Artifact> {
     let reference = ModuleRef::Oci(registry::without_scheme(reference).to_owned());
     let module = reference.clone();
-    let means = registry::Means { registries, largest_module: MAX_MODULE_SIZE, progress, lock: None };
+    let options = registry::PullOptions { registries, max_module_size: MAX_MODULE_SIZE, progress, lock: None };
     let pulling = tokio::task::spawn_blocking(move || {
         let store = Store::open(module_cache.as_deref())?;
-        let fetched = registry::fetch_one(&module, &store, &means);
+        let fetched = registry::fetch_one(&module, &store, &options);
         Ok::<_, Box<Diagnostic>>((store, fetched))
     });
     match pulling.await {

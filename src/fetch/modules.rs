@@ -42,13 +42,13 @@ pub(super) async fn fetch(
         None if any_elsewhere => StoreState::Closed(module_cache(config, problems)),
         None => StoreState::NotNeeded,
     };
-    let means = registry::Means {
+    let options = registry::PullOptions {
         registries: config.registries.clone(),
-        largest_module: config.limits.module_size,
+        max_module_size: config.limits.module_size,
         progress,
         lock: config.lock.clone(),
     };
-    let fetching = Fetching { store, means, is_lock_required: config.locked };
+    let fetching = Fetching { store, options, is_lock_required: config.locked };
     let Ok((modules, found)) = tokio::task::spawn_blocking(move || fetching.fetch(entries)).await else {
         problems.push(Diagnostic::error("fetching the modules failed: this is a defect of the server"));
         return Modules::default();
@@ -82,15 +82,15 @@ impl StoreState {
 
 struct Fetching {
     store: StoreState,
-    means: registry::Means,
+    options: registry::PullOptions,
     is_lock_required: bool,
 }
 
 impl Fetching {
     fn fetch(self, mut entries: Vec<EntryConfig>) -> (Modules, Vec<Diagnostic>) {
-        let Self { store, means, is_lock_required } = self;
+        let Self { store, options, is_lock_required } = self;
         let mut problems = Vec::new();
-        let comparison = means.lock.as_ref().map(|lock| Comparison { lock, is_required: is_lock_required });
+        let comparison = options.lock.as_ref().map(|lock| Comparison { lock, is_required: is_lock_required });
         problems.extend(comparison.iter().flat_map(|comparison| comparison.compare(&mut entries)));
         let store = match store.open() {
             Ok(store) => store,
@@ -101,8 +101,8 @@ impl Fetching {
         };
         let mut fetched = FetchedModules::default();
         if let Some(store) = &store {
-            fetched = registry::fetch(&entries, store, &means);
-            let programs = bindle::module::fetch(&entries, store, means.largest_module, means.lock.as_ref());
+            fetched = registry::fetch(&entries, store, &options);
+            let programs = bindle::module::fetch(&entries, store, options.max_module_size, options.lock.as_ref());
             fetched.by_reference.extend(programs.by_reference);
             fetched.problems.extend(programs.problems);
         }

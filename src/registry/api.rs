@@ -18,29 +18,29 @@ use crate::net::connect::policy::NamedBy;
 use crate::net::upload::Upload;
 use crate::net::url::is_same_server;
 
-use crate::registry::auth;
-use crate::registry::auth::{AuthError, Bearer, Challenge};
-use crate::registry::client::Line;
-use crate::registry::error::{RegistryError, Said};
+use crate::registry::client::RegistryClient;
+use crate::registry::error::{RegistryError, RegistryMessage};
+use crate::registry::login::challenge;
+use crate::registry::login::challenge::{AuthError, Bearer, Challenge};
 use crate::registry::login::credentials;
 use crate::registry::login::credentials::{Found, Login};
 use crate::registry::manifest::shortened;
 use crate::registry::reference::{Reference, Registry, is_local};
 
-const LARGEST_TOKEN: u64 = 1 << 20;
+const MAX_TOKEN: u64 = 1 << 20;
 
 /// What is read of an answer that is a refusal.
-const LARGEST_REFUSAL: u64 = 64 << 10;
+const MAX_REFUSAL: u64 = 64 << 10;
 
 /// How long to wait before asking again.
 const PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
 
 /// How long a manifest or a token may take.
-pub(in crate::registry) const PATIENCE: Duration = Duration::from_secs(60);
+pub(in crate::registry) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What a registry is asked for, all in all.
 #[derive(Clone, Copy)]
-pub(in crate::registry) enum Purpose<'p> {
+pub(in crate::registry) enum Scope<'p> {
     /// To give what it has under a name.
     Pull(&'p str),
     /// To take something in under a name.
@@ -49,7 +49,7 @@ pub(in crate::registry) enum Purpose<'p> {
     LogIn(&'p crate::config::Login),
 }
 
-impl Purpose<'_> {
+impl Scope<'_> {
     /// The rights that a token has to have for it.
     fn scope(&self) -> Option<String> {
         match self {
@@ -62,9 +62,9 @@ impl Purpose<'_> {
 
 /// A conversation.
 pub(in crate::registry) struct Session<'s> {
-    pub line: &'s Line,
+    pub client: &'s RegistryClient,
     pub registry: &'s Registry,
-    purpose: Purpose<'s>,
+    scope: Scope<'s>,
     /// What the registry wants to see.
     authorization: Option<HeaderValue>,
     /// Whose credentials that stands for.
@@ -72,7 +72,7 @@ pub(in crate::registry) struct Session<'s> {
 }
 
 /// One question of it.
-pub(in crate::registry) struct Request<'r> {
+pub(in crate::registry) struct ApiRequest<'r> {
     pub method: Method,
     pub url: Url,
     pub headers: &'r [(HeaderName, &'r str)],
@@ -85,27 +85,27 @@ pub(in crate::registry) struct Request<'r> {
 }
 
 impl<'s> Session<'s> {
-    pub fn to_pull(line: &'s Line, reference: &'s Reference) -> Self {
-        Self::new(line, &reference.registry, Purpose::Pull(&reference.repository))
+    pub fn to_pull(client: &'s RegistryClient, reference: &'s Reference) -> Self {
+        Self::new(client, &reference.registry, Scope::Pull(&reference.repository))
     }
 
-    pub fn new(line: &'s Line, registry: &'s Registry, purpose: Purpose<'s>) -> Self {
-        Self { line, registry, purpose, authorization: None, whose: None }
+    pub fn new(client: &'s RegistryClient, registry: &'s Registry, scope: Scope<'s>) -> Self {
+        Self { client, registry, scope, authorization: None, whose: None }
     }
 
     /// Where something below the session's name is, or without one the API itself.
     pub fn url(&self, path: &str) -> Result<Url, RegistryError> {
-        let url = match self.purpose {
-            Purpose::Pull(repository) | Purpose::Push(repository) => {
-                self.line.url(self.registry, &format!("{repository}/{path}"))
+        let url = match self.scope {
+            Scope::Pull(repository) | Scope::Push(repository) => {
+                self.client.url(self.registry, &format!("{repository}/{path}"))
             }
-            Purpose::LogIn(_) => self.line.url(self.registry, path),
+            Scope::LogIn(_) => self.client.url(self.registry, path),
         };
         url.ok_or_else(|| RegistryError::Address(self.registry.to_string()))
     }
 
     /// The answer, which has one of the statuses `expected`.
-    pub fn send(&mut self, request: &Request<'_>, expected: &[StatusCode]) -> Result<Response, RegistryError> {
+    pub fn send(&mut self, request: &ApiRequest<'_>, expected: &[StatusCode]) -> Result<Response, RegistryError> {
         let mut answer = self.ask(request)?;
         if answer.status == StatusCode::UNAUTHORIZED {
             // A token is good for some minutes only, so that even one that was shown may have to be renewed.
@@ -125,8 +125,8 @@ impl<'s> Session<'s> {
     }
 
     /// Asks, and asks again as long as that may help.
-    fn ask(&self, request: &Request<'_>) -> Result<Response, RegistryError> {
-        if !self.line.may_pull() && matches!(self.purpose, Purpose::Pull(_)) {
+    fn ask(&self, request: &ApiRequest<'_>) -> Result<Response, RegistryError> {
+        if !self.client.may_pull() && matches!(self.scope, Scope::Pull(_)) {
             return Err(RegistryError::NotAsked);
         }
         let mut headers = HeaderMap::new();
@@ -140,7 +140,7 @@ impl<'s> Session<'s> {
         self.exchange(request, &headers)
     }
 
-    fn exchange(&self, request: &Request<'_>, headers: &HeaderMap) -> Result<Response, RegistryError> {
+    fn exchange(&self, request: &ApiRequest<'_>, headers: &HeaderMap) -> Result<Response, RegistryError> {
         // A server of tokens and a place for uploads are named by the registry.
         let is_own = request.url.host() == self.url("")?.host();
         let named_by = if is_own { NamedBy::Operator } else { NamedBy::Server };
@@ -148,7 +148,7 @@ impl<'s> Session<'s> {
         let question = client::Request { method, url, named_by, headers, body: request.body };
         let mut pauses = PAUSES.iter().filter(|_| request.is_repeatable);
         loop {
-            let asked = self.line.runtime.block_on(self.line.http.send(&question));
+            let asked = self.client.runtime.block_on(self.client.http.send(&question));
             let is_worth_another = match &asked {
                 Ok(answer) => is_busy(answer.status),
                 Err(error) => error.is_transient(),
@@ -174,11 +174,11 @@ impl<'s> Session<'s> {
 
     fn login(&self) -> Result<Option<Found>, RegistryError> {
         let registry = self.registry;
-        match self.purpose {
-            Purpose::LogIn(login) => {
+        match self.scope {
+            Scope::LogIn(login) => {
                 Ok(Some(Found { login: Login::Password(login.clone()), from: "what was given".to_owned() }))
             }
-            _ => credentials::find(&self.line.credentials, registry)
+            _ => credentials::find(&self.client.credentials, registry)
                 .map_err(|source| RegistryError::Credentials { registry: registry.to_string(), source }),
         }
     }
@@ -195,7 +195,7 @@ impl<'s> Session<'s> {
     /// The header that shows a token of the server that `asked` names.
     fn token(&self, asked: &Bearer, found: Option<&Found>) -> Result<HeaderValue, RegistryError> {
         let server = asked.server(&self.url("")?).map_err(|error| self.auth(error))?;
-        let scope = self.purpose.scope();
+        let scope = self.scope.scope();
         let scope = scope.as_deref();
         let mut headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
         let (method, url, form) = match found.map(|found| (&found.login, found)) {
@@ -210,12 +210,12 @@ impl<'s> Session<'s> {
             }
         };
         let body = || Upload::from(form.clone());
-        let request = Request { method, url, headers: &[], body: &body, is_repeatable: true, what: "for a token" };
+        let request = ApiRequest { method, url, headers: &[], body: &body, is_repeatable: true, what: "for a token" };
         let mut answer = self.exchange(&request, &headers)?;
         match answer.status {
             StatusCode::OK => {
-                let answer = self.whole(&mut answer, LARGEST_TOKEN)?;
-                auth::bearer(&answer, &server).map_err(|error| self.auth(error))
+                let answer = self.whole(&mut answer, MAX_TOKEN)?;
+                challenge::bearer(&answer, &server).map_err(|error| self.auth(error))
             }
             StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Err(self.refused(Some(&mut answer)))
@@ -226,8 +226,8 @@ impl<'s> Session<'s> {
 
     /// All of an answer, of which there may be `most` bytes.
     pub fn whole(&self, answer: &mut Response, most: u64) -> Result<Vec<u8>, RegistryError> {
-        let reading = async { timeout(PATIENCE, answer.bytes(most)).await };
-        match self.line.runtime.block_on(reading) {
+        let reading = async { timeout(RESPONSE_TIMEOUT, answer.bytes(most)).await };
+        match self.client.runtime.block_on(reading) {
             Ok(read) => read.map_err(|error| self.unreachable(error)),
             Err(_) => Err(RegistryError::Slow { registry: self.registry.to_string() }),
         }
@@ -258,16 +258,16 @@ impl<'s> Session<'s> {
     }
 
     /// The first of the errors that a registry lists, or what a server of tokens says.
-    fn said(&self, answer: &mut Response) -> Said {
+    fn said(&self, answer: &mut Response) -> RegistryMessage {
         let json: Value = self
-            .whole(answer, LARGEST_REFUSAL)
+            .whole(answer, MAX_REFUSAL)
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())
             .unwrap_or_default();
         let error = json.pointer("/errors/0").unwrap_or(&json);
         let texts = ["code", "error", "message", "details", "error_description"].map(|name| error.get(name)?.as_str());
         let text = texts.into_iter().flatten().collect::<Vec<_>>().join(": ");
-        Said(Some(shortened(&text)).filter(|text| !text.is_empty()))
+        RegistryMessage(Some(shortened(&text)).filter(|text| !text.is_empty()))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::net::client::{ClientError, ClientOptions, HttpClient};
 use crate::registry::reference::{ReferenceError, Registry};
 
 /// What it takes to ask registries.
-pub(in crate::registry) struct Line {
+pub(in crate::registry) struct RegistryClient {
     pub http: HttpClient,
     /// What the network is waited for with.
     pub runtime: Handle,
@@ -25,16 +25,16 @@ pub(in crate::registry) struct Line {
 
 /// Why registries cannot be asked at all.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::registry) enum LineError {
+pub(in crate::registry) enum RegistryClientError {
     #[error(transparent)]
     Http(#[from] ClientError),
     #[error("in `--plain-http`")]
     Plain(#[from] ReferenceError),
 }
 
-impl Line {
+impl RegistryClient {
     /// For a thread with a runtime around it.
-    pub fn new(registries: &Registries) -> Result<Self, LineError> {
+    pub fn new(registries: &Registries) -> Result<Self, RegistryClientError> {
         let plain = registries.plain_http.iter().map(|name| Registry::named(name)).collect::<Result<_, _>>()?;
         let http = HttpClient::new(&ClientOptions { roots: registries.ca_file.clone(), ..ClientOptions::default() })?;
         let credentials = registries.credentials.clone();

@@ -8,7 +8,7 @@ use crate::config::{Diagnostic, Login, MAX_MODULE_SIZE, Registries};
 
 use crate::cache::store::Store;
 use crate::net::progress::Progress;
-use crate::registry::{LoggedIn, LoggedOut, Means, Publication, PulledModule};
+use crate::registry::{LoggedIn, LoggedOut, Publication, PullOptions, PulledModule};
 
 /// Pulls modules into a module cache, side by side. `references` are `[HOST[:PORT]/]NAME[:TAG][@sha256:DIGEST]`, with or
 /// without `oci:` before them. What became of each is said in their order; what keeps all of them away, once.
@@ -18,9 +18,9 @@ pub async fn pull(
     registries: Registries,
     progress: Arc<dyn Progress>,
 ) -> Vec<Result<PulledModule, Box<Diagnostic>>> {
-    let means = Means { registries, largest_module: MAX_MODULE_SIZE, progress, lock: None };
+    let options = PullOptions { registries, max_module_size: MAX_MODULE_SIZE, progress, lock: None };
     let pulling = blocking(move || match Store::open(Some(&module_cache)) {
-        Ok(store) => crate::registry::pull(&references, &store, &means),
+        Ok(store) => crate::registry::pull(&references, &store, &options),
         Err(error) => vec![Err(error.into())],
     });
     pulling.await.unwrap_or_else(|problem| vec![Err(problem)])
@@ -32,8 +32,8 @@ pub async fn push(
     registries: Registries,
     progress: Arc<dyn Progress>,
 ) -> Result<String, Box<Diagnostic>> {
-    let means = Means { registries, largest_module: MAX_MODULE_SIZE, progress, lock: None };
-    blocking(move || crate::registry::push(&publication, &means)).await?
+    let options = PullOptions { registries, max_module_size: MAX_MODULE_SIZE, progress, lock: None };
+    blocking(move || crate::registry::push(&publication, &options)).await?
 }
 
 /// Keeps name and password for the registry `HOST[:PORT]`, once it finds them good, in the first of the files of

@@ -10,13 +10,13 @@ use http::{Method, StatusCode};
 use crate::net::client::{Response, SLOWEST_BYTES_PER_SECOND};
 use crate::net::upload::Upload;
 
-use crate::registry::api::{PATIENCE, Request, Session};
-use crate::registry::client::Line;
+use crate::registry::api::{ApiRequest, RESPONSE_TIMEOUT, Session};
+use crate::registry::client::RegistryClient;
 use crate::registry::error::RegistryError;
 use crate::registry::manifest::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, shortened};
 
 /// What registries themselves allow.
-pub(in crate::registry) const LARGEST_MANIFEST: u64 = 4 << 20;
+pub(in crate::registry) const MAX_MANIFEST: u64 = 4 << 20;
 
 /// A manifest as it was sent.
 pub(in crate::registry) struct Sent {
@@ -37,19 +37,19 @@ impl<'s> Session<'s> {
         // Behind a semicolon are parameters, which say nothing about a manifest.
         let content_type = content_type.and_then(|name| name.split(';').next().map(|name| shortened(name.trim())));
         let digest = header("docker-content-digest");
-        let bytes = self.whole(&mut answer, LARGEST_MANIFEST)?;
+        let bytes = self.whole(&mut answer, MAX_MANIFEST)?;
         Ok(Sent { bytes, content_type, digest })
     }
 
     /// The bytes of a layer.
     pub fn layer(&mut self, digest: &str, size: u64) -> Result<Arriving<'s>, RegistryError> {
         let answer = self.get(&format!("blobs/{digest}"), "*/*", "for the module")?;
-        let allowed = PATIENCE + Duration::from_secs(size / SLOWEST_BYTES_PER_SECOND);
-        Ok(Arriving { answer, line: self.line, rest: Bytes::new(), end: Instant::now() + allowed })
+        let allowed = RESPONSE_TIMEOUT + Duration::from_secs(size / SLOWEST_BYTES_PER_SECOND);
+        Ok(Arriving { answer, client: self.client, rest: Bytes::new(), end: Instant::now() + allowed })
     }
 
     fn get(&mut self, path: &str, accept: &str, what: &'static str) -> Result<Response, RegistryError> {
-        let request = Request {
+        let request = ApiRequest {
             method: Method::GET,
             url: self.url(path)?,
             headers: &[(ACCEPT, accept)],
@@ -64,7 +64,7 @@ impl<'s> Session<'s> {
 /// Bytes on their way, for one who waits for them.
 pub(in crate::registry) struct Arriving<'s> {
     answer: Response,
-    line: &'s Line,
+    client: &'s RegistryClient,
     rest: Bytes,
     end: Instant,
 }
@@ -75,7 +75,7 @@ impl Read for Arriving<'_> {
             if Instant::now() > self.end {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "it arrives too slowly"));
             }
-            match self.line.runtime.block_on(self.answer.chunk()).map_err(io::Error::other)? {
+            match self.client.runtime.block_on(self.answer.chunk()).map_err(io::Error::other)? {
                 Some(piece) => self.rest = piece,
                 None => return Ok(0),
             }

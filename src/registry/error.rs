@@ -11,8 +11,8 @@ use crate::config::Sha256;
 use crate::net::client::ClientError;
 use crate::net::connect::ConnectError;
 
-use crate::registry::api::PATIENCE;
-use crate::registry::auth::AuthError;
+use crate::registry::api::RESPONSE_TIMEOUT;
+use crate::registry::login::challenge::AuthError;
 use crate::registry::login::credentials::CredentialsError;
 use crate::registry::manifest::ManifestError;
 use crate::registry::reference::ReferenceError;
@@ -22,18 +22,18 @@ use crate::registry::reference::ReferenceError;
 pub(in crate::registry) enum RegistryError {
     #[error("registry `{registry}` cannot be reached")]
     Unreachable { registry: String, source: ClientError },
-    #[error("registry `{registry}` has not answered in full within {} s", PATIENCE.as_secs())]
+    #[error("registry `{registry}` has not answered in full within {} s", RESPONSE_TIMEOUT.as_secs())]
     Slow { registry: String },
     #[error("registry `{registry}` fails with {status}{said}")]
-    Failing { registry: String, status: StatusCode, said: Said },
+    Failing { registry: String, status: StatusCode, said: RegistryMessage },
     #[error("registry `{registry}` answers {status} when it is asked {what}{said}")]
-    Status { registry: String, is_local: bool, status: StatusCode, what: &'static str, said: Said },
+    Status { registry: String, is_local: bool, status: StatusCode, what: &'static str, said: RegistryMessage },
     #[error("registry `{registry}` wants credentials, and there are none for it: they are missing{said}")]
-    NoCredentials { registry: String, said: Said },
+    NoCredentials { registry: String, said: RegistryMessage },
     #[error(
         "registry `{registry}` refuses the credentials of {whose}: they are wrong, or not good for this artifact{said}"
     )]
-    WrongCredentials { registry: String, whose: String, said: Said },
+    WrongCredentials { registry: String, whose: String, said: RegistryMessage },
     #[error("cannot log in to registry `{registry}`")]
     Credentials { registry: String, source: CredentialsError },
     #[error("cannot log in to registry `{registry}`")]
@@ -46,9 +46,9 @@ pub(in crate::registry) enum RegistryError {
 
 /// What a registry says about its refusal, if it says something.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::registry) struct Said(pub Option<String>);
+pub(in crate::registry) struct RegistryMessage(pub Option<String>);
 
-impl std::fmt::Display for Said {
+impl std::fmt::Display for RegistryMessage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.as_deref().map_or(Ok(()), |said| write!(f, "; it says `{said}`"))
     }

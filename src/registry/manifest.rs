@@ -20,10 +20,10 @@ pub(in crate::registry) const WASM_LAYER: &str = "application/wasm";
 const MODULES: [&str; 2] = [LEGACY_LAYER, WASM_LAYER];
 
 /// How many media types an error message lists.
-const MOST_NAMED: usize = 5;
+const MAX_NAMED: usize = 5;
 
 /// How many characters of what a registry has sent it shows. No digest has more.
-const LONGEST_SHOWN: usize = 140;
+const MAX_SHOWN: usize = 140;
 
 /// What a manifest or an index says of something: where it is and how to check it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,7 +101,7 @@ pub(in crate::registry) fn read(bytes: &[u8], content_type: Option<&str>) -> Res
 
 /// As much of a foreign text as a message needs, in one line.
 pub(in crate::registry) fn shortened(text: &str) -> String {
-    text.chars().filter(|character| !character.is_control()).take(LONGEST_SHOWN).collect()
+    text.chars().filter(|character| !character.is_control()).take(MAX_SHOWN).collect()
 }
 
 fn is_index(media_type: &str) -> Option<bool> {
@@ -128,7 +128,7 @@ fn no_module(layers: &[Value]) -> ManifestError {
         return ManifestError::Packed(shortened(name));
     }
     names.dedup();
-    names.truncate(MOST_NAMED);
+    names.truncate(MAX_NAMED);
     let names: Vec<_> = names.iter().map(|name| format!("`{}`", shortened(name))).collect();
     ManifestError::NoModule(if names.is_empty() { "none".to_owned() } else { names.join(", ") })
 }

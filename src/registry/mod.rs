@@ -19,7 +19,6 @@
 
 pub(crate) mod api;
 pub(crate) mod artifact;
-pub(crate) mod auth;
 pub(crate) mod client;
 pub(crate) mod commands;
 pub(crate) mod download;
@@ -47,7 +46,7 @@ pub(crate) use crate::registry::login::{log_in, log_out};
 pub(crate) use crate::registry::manifest::LEGACY_LAYER;
 pub(crate) use crate::registry::reference::without_scheme;
 
-use crate::registry::client::{Line, LineError};
+use crate::registry::client::{RegistryClient, RegistryClientError};
 use crate::registry::error::PullError;
 use crate::registry::pull::{Pull, Pulled};
 use crate::registry::push::Push;
@@ -60,11 +59,11 @@ const SIDE_BY_SIDE: usize = 4;
 type Outcomes = HashMap<String, Result<Pulled, PullError>>;
 
 /// What pulling takes besides the references.
-pub(crate) struct Means {
+pub(crate) struct PullOptions {
     /// How registries are asked.
     pub registries: Registries,
     /// How many bytes a module may have.
-    pub largest_module: u64,
+    pub max_module_size: u64,
     /// Who wants to know how far downloads are.
     pub progress: Arc<dyn Progress>,
     /// What references stood for when somebody last looked.
@@ -89,17 +88,17 @@ impl<'a> Wanted<'a> {
 }
 
 /// Pulls the modules that `entries` name in registries into `store`. For a thread that may block, with a runtime around it.
-pub(crate) fn fetch(entries: &[EntryConfig], store: &Store, means: &Means) -> FetchedModules {
+pub(crate) fn fetch(entries: &[EntryConfig], store: &Store, options: &PullOptions) -> FetchedModules {
     let wanted = entries.iter().filter_map(|entry| Wanted::new(&entry.module, entry.origin.at(Key::Module)));
-    fetch_all(&wanted.collect::<Vec<_>>(), store, means)
+    fetch_all(&wanted.collect::<Vec<_>>(), store, options)
 }
 
 /// Pulls one module that no entry names, the same way.
-pub(crate) fn fetch_one(module: &ModuleRef, store: &Store, means: &Means) -> FetchedModules {
-    fetch_all(Wanted::new(module, None).as_slice(), store, means)
+pub(crate) fn fetch_one(module: &ModuleRef, store: &Store, options: &PullOptions) -> FetchedModules {
+    fetch_all(Wanted::new(module, None).as_slice(), store, options)
 }
 
-fn fetch_all(wanted: &[Wanted<'_>], store: &Store, means: &Means) -> FetchedModules {
+fn fetch_all(wanted: &[Wanted<'_>], store: &Store, options: &PullOptions) -> FetchedModules {
     let mut fetched = FetchedModules::default();
     let mut texts: Vec<_> = wanted.iter().map(|wanted| wanted.text.to_owned()).collect();
     texts.sort_unstable();
@@ -107,15 +106,15 @@ fn fetch_all(wanted: &[Wanted<'_>], store: &Store, means: &Means) -> FetchedModu
     if texts.is_empty() {
         return fetched;
     }
-    let line = match Line::new(&means.registries) {
-        Ok(line) => line,
+    let client = match RegistryClient::new(&options.registries) {
+        Ok(client) => client,
         Err(error) => {
-            fetched.problems.push(no_line(&error));
+            fetched.problems.push(no_client(&error));
             return fetched;
         }
     };
-    let pull = Pull { store, line: &line, most: means.largest_module, progress: &*means.progress };
-    let outcomes = pull_all(&pull, &texts, means.lock.as_ref());
+    let pull = Pull { store, client: &client, most: options.max_module_size, progress: &*options.progress };
+    let outcomes = pull_all(&pull, &texts, options.lock.as_ref());
     for wanted in wanted {
         if let Some(outcome) = outcomes.get(wanted.text) {
             add(&mut fetched, wanted, outcome);
@@ -150,7 +149,7 @@ fn add(fetched: &mut FetchedModules, wanted: &Wanted<'_>, outcome: &Result<Pulle
 }
 
 /// The artifact that a text names; the one it named when it was locked, if it was.
-fn meant(text: &str, lock: Option<&Lock>) -> Result<Reference, PullError> {
+fn resolve(text: &str, lock: Option<&Lock>) -> Result<Reference, PullError> {
     let reference = Reference::parse(text)?;
     let locked = lock.and_then(|lock| lock.find((&ModuleRef::Oci(text.to_owned()).to_string(), None)));
     Ok(match locked.and_then(|module| module.manifest.clone()) {
@@ -161,7 +160,7 @@ fn meant(text: &str, lock: Option<&Lock>) -> Result<Reference, PullError> {
 
 fn pull_all(pull: &Pull<'_>, texts: &[String], lock: Option<&Lock>) -> Outcomes {
     let pulled =
-        parallel::map(texts, SIDE_BY_SIDE, |text| meant(text, lock).and_then(|reference| pull.pull(&reference)));
+        parallel::map(texts, SIDE_BY_SIDE, |text| resolve(text, lock).and_then(|reference| pull.pull(&reference)));
     texts.iter().cloned().zip(pulled).collect()
 }
 
@@ -177,15 +176,19 @@ pub struct PulledModule {
 }
 
 /// Pulls what commands name. For a thread that may block, with a runtime around it.
-pub(crate) fn pull(texts: &[String], store: &Store, means: &Means) -> Vec<Result<PulledModule, Box<Diagnostic>>> {
-    let line = match Line::new(&means.registries) {
-        Ok(line) => line,
-        Err(error) => return vec![Err(Box::new(no_line(&error)))],
+pub(crate) fn pull(
+    texts: &[String],
+    store: &Store,
+    options: &PullOptions,
+) -> Vec<Result<PulledModule, Box<Diagnostic>>> {
+    let client = match RegistryClient::new(&options.registries) {
+        Ok(client) => client,
+        Err(error) => return vec![Err(Box::new(no_client(&error)))],
     };
     let mut named: Vec<_> = texts.iter().map(|text| reference::without_scheme(text).to_owned()).collect();
     named.sort_unstable();
     named.dedup();
-    let pull = Pull { store, line: &line, most: means.largest_module, progress: &*means.progress };
+    let pull = Pull { store, client: &client, most: options.max_module_size, progress: &*options.progress };
     let mut outcomes = pull_all(&pull, &named, None);
     // What is named twice is shown once.
     let outcomes = texts.iter().filter_map(|text| outcomes.remove_entry(reference::without_scheme(text)));
@@ -205,9 +208,10 @@ fn pulled(text: &str) -> impl FnOnce(Pulled) -> Result<PulledModule, Box<Diagnos
 }
 
 /// Publishes a module or component; the reference by digest. For a thread that may block, with a runtime around it.
-pub(crate) fn push(publication: &Publication, means: &Means) -> Result<String, Box<Diagnostic>> {
-    let line = Line::new(&means.registries).map_err(|error| Box::new(no_line(&error)))?;
-    let push = Push { line: &line, file: &publication.file, layout: publication.layout, progress: &*means.progress };
+pub(crate) fn push(publication: &Publication, options: &PullOptions) -> Result<String, Box<Diagnostic>> {
+    let client = RegistryClient::new(&options.registries).map_err(|error| Box::new(no_client(&error)))?;
+    let push =
+        Push { client: &client, file: &publication.file, layout: publication.layout, progress: &*options.progress };
     let pushed = Reference::parse(reference::without_scheme(&publication.reference)).map_err(push::PushError::from);
     let pushed = pushed.and_then(|reference| push.push(&reference));
     pushed.map(|pinned| pinned.to_string()).map_err(|error| {
@@ -231,7 +235,7 @@ fn not_pulled(text: &str, error: &PullError) -> Diagnostic {
     helped(Diagnostic::error(format!("cannot pull `{text}`")).caused_by(error), error.help())
 }
 
-fn no_line(error: &LineError) -> Diagnostic {
+fn no_client(error: &RegistryClientError) -> Diagnostic {
     Diagnostic::error("cannot ask registries").caused_by(error)
 }
 

@@ -19,8 +19,8 @@ use crate::format::sha256_hex;
 use crate::net::progress::{Counted, Progress};
 
 use crate::registry::api::Session;
-use crate::registry::client::Line;
-use crate::registry::download::{LARGEST_MANIFEST, Sent};
+use crate::registry::client::RegistryClient;
+use crate::registry::download::{MAX_MANIFEST, Sent};
 use crate::registry::error::PullError;
 use crate::registry::manifest;
 use crate::registry::manifest::{Content, Descriptor, ManifestError};
@@ -33,7 +33,7 @@ const ATTEMPTS: usize = 2;
 /// What modules are pulled with.
 pub(in crate::registry) struct Pull<'p> {
     pub store: &'p Store,
-    pub line: &'p Line,
+    pub client: &'p RegistryClient,
     /// How many bytes a module may have.
     pub most: u64,
     /// Who wants to know how far a download is.
@@ -65,7 +65,7 @@ struct Found {
 impl Pull<'_> {
     pub fn pull(&self, reference: &Reference) -> Result<Pulled, PullError> {
         let started = Instant::now();
-        let (found, outdated) = self.have(reference)?;
+        let (found, outdated) = self.pull_or_cached(reference)?;
         let Found { path, layer, manifests, is_new } = found;
         let arrival = Arrival { is_new, took: started.elapsed() };
         tracing::debug!(module = %reference, bytes = layer.size, digest = %layer.sha256, is_new, took = ?arrival.took, "pulled");
@@ -74,12 +74,12 @@ impl Pull<'_> {
     }
 
     /// What a reference is, and why it may be something else by now.
-    fn have(&self, reference: &Reference) -> Result<(Found, Option<PullError>), PullError> {
+    fn pull_or_cached(&self, reference: &Reference) -> Result<(Found, Option<PullError>), PullError> {
         // Nobody checks a note: it must not stand in for a digest.
         let is_tag = matches!(reference.version, Version::Tag(_));
         if is_tag
-            && self.line.asks_for_what_is_missing_only()
-            && let Some(found) = self.remembered(reference)
+            && self.client.asks_for_what_is_missing_only()
+            && let Some(found) = self.cached(reference)
         {
             return Ok((found, None));
         }
@@ -88,7 +88,7 @@ impl Pull<'_> {
                 self.note(reference, &found);
                 Ok((found, None))
             }
-            Err(error) if is_tag && error.is_outage() => match self.remembered(reference) {
+            Err(error) if is_tag && error.is_outage() => match self.cached(reference) {
                 Some(found) => Ok((found, Some(error))),
                 None => Err(error),
             },
@@ -97,7 +97,7 @@ impl Pull<'_> {
     }
 
     fn module(&self, reference: &Reference) -> Result<Found, PullError> {
-        let mut session = Session::to_pull(self.line, reference);
+        let mut session = Session::to_pull(self.client, reference);
         let registry = reference.registry.name();
         let (first, content) = match &reference.version {
             Version::Tag(tag) => {
@@ -158,10 +158,10 @@ impl Pull<'_> {
     /// A manifest of the store, if it is there undamaged.
     fn stored(&self, sha256: &Sha256) -> Option<Vec<u8>> {
         let path = self.store.path(sha256.as_str());
-        fs::symlink_metadata(&path).ok().filter(|found| found.is_file() && found.len() <= LARGEST_MANIFEST)?;
+        fs::symlink_metadata(&path).ok().filter(|found| found.is_file() && found.len() <= MAX_MANIFEST)?;
         let mut bytes = Vec::new();
         let file = File::open(&path).ok()?;
-        (&file).take(LARGEST_MANIFEST).read_to_end(&mut bytes).ok()?;
+        (&file).take(MAX_MANIFEST).read_to_end(&mut bytes).ok()?;
         (sha256_hex(&bytes) == sha256.as_str()).then(|| {
             cache::touch(&file);
             bytes
@@ -220,7 +220,7 @@ impl Pull<'_> {
     }
 
     /// What a reference was when its registry was last asked, if all of it is still here.
-    fn remembered(&self, reference: &Reference) -> Option<Found> {
+    fn cached(&self, reference: &Reference) -> Option<Found> {
         let path = self.store.path(Self::note_path(reference));
         let note = Note::read(&path)?;
         let layer = Descriptor { sha256: note.module, size: note.size };

@@ -18,9 +18,9 @@ use crate::net::progress::Progress;
 use crate::net::redirect;
 use crate::net::upload::Upload;
 
-use crate::registry::api::{Purpose, Request, Session};
+use crate::registry::api::{ApiRequest, Scope, Session};
 use crate::registry::artifact::{Artifact, ArtifactError, Blob, Layout};
-use crate::registry::client::Line;
+use crate::registry::client::RegistryClient;
 use crate::registry::error::RegistryError;
 use crate::registry::manifest::{OCI_MANIFEST, shortened};
 use crate::registry::reference;
@@ -67,7 +67,7 @@ impl PushError {
 
 /// What is published, and what with.
 pub(in crate::registry) struct Push<'p> {
-    pub line: &'p Line,
+    pub client: &'p RegistryClient,
     pub file: &'p Path,
     pub layout: Layout,
     pub progress: &'p dyn Progress,
@@ -80,8 +80,8 @@ impl Push<'_> {
             return Err(PushError::NoTag(reference.version.to_string()));
         };
         let artifact = self.artifact()?;
-        let purpose = Purpose::Push(&reference.repository);
-        let mut session = Session::new(self.line, &reference.registry, purpose);
+        let scope = Scope::Push(&reference.repository);
+        let mut session = Session::new(self.client, &reference.registry, scope);
         let module = &artifact.module.bytes;
         let watched =
             || Upload::watched(module.clone(), self.progress.begins(&reference.to_string(), module.len() as u64));
@@ -137,7 +137,7 @@ impl Session<'_> {
 
     fn has(&mut self, blob: &Blob) -> Result<bool, PushError> {
         let url = self.url(&format!("blobs/sha256:{}", blob.sha256))?;
-        let request = Request {
+        let request = ApiRequest {
             method: Method::HEAD,
             url,
             headers: &[],
@@ -152,7 +152,7 @@ impl Session<'_> {
     /// A place for the bytes of one blob.
     fn begin(&mut self) -> Result<Url, PushError> {
         let url = self.url("blobs/uploads/")?;
-        let request = Request {
+        let request = ApiRequest {
             method: Method::POST,
             url,
             headers: &[],
@@ -174,7 +174,7 @@ impl Session<'_> {
         what: &'static str,
     ) -> Result<(), PushError> {
         place.query_pairs_mut().append_pair("digest", &format!("sha256:{}", blob.sha256));
-        let request = Request {
+        let request = ApiRequest {
             method: Method::PUT,
             url: place,
             headers: &[(CONTENT_TYPE, "application/octet-stream")],
@@ -188,7 +188,7 @@ impl Session<'_> {
 
     fn put_manifest(&mut self, tag: &str, manifest: &Blob) -> Result<(), PushError> {
         let bytes: &Bytes = &manifest.bytes;
-        let request = Request {
+        let request = ApiRequest {
             method: Method::PUT,
             url: self.url(&format!("manifests/{tag}"))?,
             headers: &[(CONTENT_TYPE, OCI_MANIFEST)],

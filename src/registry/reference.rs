@@ -15,8 +15,8 @@ const DOCKER_HUB: &str = "docker.io";
 /// Other names that lead there, the first being the one that answers.
 const DOCKER_HUB_HOSTS: [&str; 2] = ["registry-1.docker.io", "index.docker.io"];
 
-const LONGEST_NAME: usize = 255;
-const LONGEST_TAG: usize = 128;
+const MAX_NAME: usize = 255;
+const MAX_TAG: usize = 128;
 
 /// An artifact of a registry.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -109,12 +109,12 @@ fn is_name(name: &str) -> bool {
             && part.bytes().last().is_some_and(is_plain)
             && !part.contains("..")
     };
-    name.len() <= LONGEST_NAME && name.split('/').all(is_part)
+    name.len() <= MAX_NAME && name.split('/').all(is_part)
 }
 
 fn is_tag(tag: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    tag.len() <= LONGEST_TAG
+    tag.len() <= MAX_TAG
         && tag.bytes().next().is_some_and(is_plain)
         && tag.bytes().all(|byte| is_plain(byte) || b".-".contains(&byte))
 }
@@ -157,7 +157,7 @@ impl Registry {
     }
 
     /// Whether a key of a file of credentials means this registry: `HOST[:PORT]`, perhaps with a scheme and a version.
-    pub fn is_meant_by(&self, key: &str) -> bool {
+    pub fn matches_key(&self, key: &str) -> bool {
         let key = bare(key).to_ascii_lowercase();
         key == self.0 || (self.0 == DOCKER_HUB && DOCKER_HUB_HOSTS.contains(&key.as_str()))
     }

@@ -17,22 +17,22 @@ use crate::registry::manifest::shortened;
 use crate::registry::reference::Registry;
 
 /// How long it may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long to look away from one that has closed its output and is about to end.
 const GLANCE: Duration = Duration::from_millis(5);
 
 /// How much it may print.
-const LARGEST_ANSWER: u64 = 64 << 10;
+const MAX_ANSWER: u64 = 64 << 10;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::registry) enum KeychainError {
+pub(in crate::registry) enum CredentialHelperError {
     #[error("`{0}` is not the name of a program for credentials")]
     Name(String),
     #[error("cannot run `{program}`")]
     Run { program: String, source: io::Error },
-    #[error("`{program}` has not answered within {} s", PATIENCE.as_secs())]
+    #[error("`{program}` has not answered within {} s", TIMEOUT.as_secs())]
     Late { program: String },
     #[error("`{program}` knows no credentials for `{registry}`")]
     Unknown { program: String, registry: String },
@@ -48,29 +48,29 @@ pub(in crate::registry) fn program(name: &str) -> String {
 }
 
 /// Asks `docker-credential-<name>` for name and secret at `registry`.
-pub(in crate::registry) fn ask(name: &str, registry: &Registry) -> Result<(String, String), KeychainError> {
+pub(in crate::registry) fn ask(name: &str, registry: &Registry) -> Result<(String, String), CredentialHelperError> {
     let mut run = Run::begin(name, "get", registry.login_name().to_owned())?;
     let answer = run.answer()?;
     read_answer(&answer, &run.program, registry)
 }
 
 /// Lets it keep a login.
-pub(in crate::registry) fn store(name: &str, registry: &Registry, login: &Login) -> Result<(), KeychainError> {
+pub(in crate::registry) fn store(name: &str, registry: &Registry, login: &Login) -> Result<(), CredentialHelperError> {
     let kept = json!({ "ServerURL": registry.login_name(), "Username": login.user, "Secret": login.password });
     match Run::begin(name, "store", kept.to_string())?.finish() {
         // What it complains of may be what it was given.
-        Err(KeychainError::Failed { program, verb, said }) if said.contains(&login.password) => {
-            Err(KeychainError::Failed { program, verb, said: String::new() })
+        Err(CredentialHelperError::Failed { program, verb, said }) if said.contains(&login.password) => {
+            Err(CredentialHelperError::Failed { program, verb, said: String::new() })
         }
         done => done,
     }
 }
 
 /// Lets it forget what it has for a registry; whether it had anything.
-pub(in crate::registry) fn erase(name: &str, registry: &Registry) -> Result<bool, KeychainError> {
+pub(in crate::registry) fn erase(name: &str, registry: &Registry) -> Result<bool, CredentialHelperError> {
     match Run::begin(name, "erase", registry.login_name().to_owned())?.finish() {
         Ok(()) => Ok(true),
-        Err(KeychainError::Failed { said, .. }) if said.contains(NOT_FOUND) => Ok(false),
+        Err(CredentialHelperError::Failed { said, .. }) if said.contains(NOT_FOUND) => Ok(false),
         Err(error) => Err(error),
     }
 }
@@ -88,30 +88,33 @@ struct Run {
 }
 
 impl Run {
-    fn begin(name: &str, verb: &'static str, input: String) -> Result<Self, KeychainError> {
+    fn begin(name: &str, verb: &'static str, input: String) -> Result<Self, CredentialHelperError> {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         if name.is_empty() || !name.bytes().all(is_plain) {
-            return Err(KeychainError::Name(name.to_owned()));
+            return Err(CredentialHelperError::Name(name.to_owned()));
         }
         let program = program(name);
         let mut command = Command::new(&program);
         command.arg(verb).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().map_err(|source| KeychainError::Run { program: program.clone(), source })?;
+        let mut child =
+            command.spawn().map_err(|source| CredentialHelperError::Run { program: program.clone(), source })?;
         let printed = exchange(&mut child, input);
-        Ok(Self { program, verb, child, printed, end: Instant::now() + PATIENCE })
+        Ok(Self { program, verb, child, printed, end: Instant::now() + TIMEOUT })
     }
 
     /// What it prints.
-    fn answer(&mut self) -> Result<Vec<u8>, KeychainError> {
+    fn answer(&mut self) -> Result<Vec<u8>, CredentialHelperError> {
         match self.printed.recv_timeout(self.end.saturating_duration_since(Instant::now())) {
-            Err(mpsc::RecvTimeoutError::Timeout) => Err(KeychainError::Late { program: self.program.clone() }),
-            Err(mpsc::RecvTimeoutError::Disconnected) => Err(KeychainError::Answer { program: self.program.clone() }),
-            Ok(answer) => answer.map_err(|source| KeychainError::Run { program: self.program.clone(), source }),
+            Err(mpsc::RecvTimeoutError::Timeout) => Err(CredentialHelperError::Late { program: self.program.clone() }),
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                Err(CredentialHelperError::Answer { program: self.program.clone() })
+            }
+            Ok(answer) => answer.map_err(|source| CredentialHelperError::Run { program: self.program.clone(), source }),
         }
     }
 
     /// Whether it has done what it was told.
-    fn finish(mut self) -> Result<(), KeychainError> {
+    fn finish(mut self) -> Result<(), CredentialHelperError> {
         let said = self.answer()?;
         let said = String::from_utf8_lossy(&said);
         let status = self.status()?;
@@ -122,19 +125,19 @@ impl Run {
         }
     }
 
-    fn failed(&self, said: String) -> KeychainError {
-        KeychainError::Failed { program: self.program.clone(), verb: self.verb, said }
+    fn failed(&self, said: String) -> CredentialHelperError {
+        CredentialHelperError::Failed { program: self.program.clone(), verb: self.verb, said }
     }
 
-    fn status(&mut self) -> Result<ExitStatus, KeychainError> {
+    fn status(&mut self) -> Result<ExitStatus, CredentialHelperError> {
         loop {
             match self.child.try_wait() {
                 Ok(Some(status)) => return Ok(status),
                 Ok(None) if Instant::now() > self.end => {
-                    return Err(KeychainError::Late { program: self.program.clone() });
+                    return Err(CredentialHelperError::Late { program: self.program.clone() });
                 }
                 Ok(None) => thread::sleep(GLANCE),
-                Err(source) => return Err(KeychainError::Run { program: self.program.clone(), source }),
+                Err(source) => return Err(CredentialHelperError::Run { program: self.program.clone(), source }),
             }
         }
     }
@@ -156,25 +159,25 @@ fn exchange(child: &mut Child, input: String) -> mpsc::Receiver<io::Result<Vec<u
         // One that knows without reading has closed its input already.
         let _ = stdin.map(|mut stdin| stdin.write_all(input.as_bytes()));
         let mut answer = Vec::new();
-        let read = stdout.map_or(Ok(0), |stdout| stdout.take(LARGEST_ANSWER).read_to_end(&mut answer));
+        let read = stdout.map_or(Ok(0), |stdout| stdout.take(MAX_ANSWER).read_to_end(&mut answer));
         // Nobody listens any more if it was late.
         let _ = sender.send(read.map(|_| answer));
     });
     receiver
 }
 
-fn read_answer(answer: &[u8], program: &str, registry: &Registry) -> Result<(String, String), KeychainError> {
+fn read_answer(answer: &[u8], program: &str, registry: &Registry) -> Result<(String, String), CredentialHelperError> {
     let program = program.to_owned();
     let Ok(json) = serde_json::from_slice::<Value>(answer) else {
         return Err(match String::from_utf8_lossy(answer).contains(NOT_FOUND) {
-            true => KeychainError::Unknown { program, registry: registry.to_string() },
-            false => KeychainError::Answer { program },
+            true => CredentialHelperError::Unknown { program, registry: registry.to_string() },
+            false => CredentialHelperError::Answer { program },
         });
     };
     let text = |name: &str| json.get(name).and_then(Value::as_str).map(str::to_owned);
     match (text("Username"), text("Secret")) {
         (Some(user), Some(secret)) => Ok((user, secret)),
-        _ => Err(KeychainError::Answer { program }),
+        _ => Err(CredentialHelperError::Answer { program }),
     }
 }
 
@@ -187,9 +190,9 @@ mod tests {
     fn only_a_plain_name_is_run() {
         let registry = Reference::parse("a.io/x").expect("a reference").registry;
         for name in ["", "../x", "/bin/x", "x y", "x;y", "x.y"] {
-            assert!(matches!(ask(name, &registry), Err(KeychainError::Name(_))), "{name}");
+            assert!(matches!(ask(name, &registry), Err(CredentialHelperError::Name(_))), "{name}");
         }
-        assert!(matches!(ask("that-nobody-has", &registry), Err(KeychainError::Run { .. })));
+        assert!(matches!(ask("that-nobody-has", &registry), Err(CredentialHelperError::Run { .. })));
     }
 
     #[test]
@@ -199,10 +202,12 @@ mod tests {
         let known = read("{\"ServerURL\":\"a.io\",\"Username\":\"me\",\"Secret\":\"pw\"}\n");
         assert!(matches!(known, Ok((user, secret)) if user == "me" && secret == "pw"));
         let unknown = read("credentials not found in native keychain\n");
-        assert!(matches!(unknown, Err(KeychainError::Unknown { .. })));
+        assert!(matches!(unknown, Err(CredentialHelperError::Unknown { .. })));
         for answer in ["", "{}", "hunter2", "{\"Username\":\"me\"}", "[]"] {
             let refusal = read(answer).expect_err(answer);
-            assert!(matches!(refusal, KeychainError::Answer { .. }) && !refusal.to_string().contains("hunter2"));
+            assert!(
+                matches!(refusal, CredentialHelperError::Answer { .. }) && !refusal.to_string().contains("hunter2")
+            );
         }
     }
 }

@@ -15,11 +15,11 @@ use serde_json::Value;
 use crate::config;
 
 use crate::registry::login::credential_helper;
-use crate::registry::login::credential_helper::KeychainError;
+use crate::registry::login::credential_helper::CredentialHelperError;
 use crate::registry::reference::Registry;
 
 /// More than anybody's file of credentials has.
-const LARGEST_FILE: u64 = 1 << 20;
+const MAX_FILE: u64 = 1 << 20;
 
 /// The name that stands for a token of another kind.
 const IDENTITY_TOKEN: &str = "<token>";
@@ -53,7 +53,7 @@ pub(in crate::registry) enum CredentialsError {
     #[error("the entry for `{registry}` in `{}` is neither a name and a password nor Base64 of both", path.display())]
     Entry { path: PathBuf, registry: String },
     #[error(transparent)]
-    Keychain(#[from] KeychainError),
+    Helper(#[from] CredentialHelperError),
 }
 
 /// The login for `registry` in the first of `files` that has one; `None` if none has.
@@ -72,7 +72,7 @@ pub(in crate::registry) fn find(files: &[PathBuf], registry: &Registry) -> Resul
 /// What is in a file of credentials, if it is there.
 pub(in crate::registry) fn read(path: &Path) -> Result<Option<Value>, CredentialsError> {
     let mut text = Vec::new();
-    match File::open(path).and_then(|file| file.take(LARGEST_FILE).read_to_end(&mut text)) {
+    match File::open(path).and_then(|file| file.take(MAX_FILE).read_to_end(&mut text)) {
         Ok(_) => serde_json::from_slice(&text).map(Some).map_err(|_| CredentialsError::Json(path.to_owned())),
         Err(error) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => Ok(None),
         Err(source) => Err(CredentialsError::Read { path: path.to_owned(), source }),
@@ -84,7 +84,7 @@ fn find_in(json: &Value, path: &Path, registry: &Registry) -> Result<Option<Foun
     let kept = |program: &str| {
         credential_helper::ask(program, registry).map(|login| found(login, credential_helper::program(program)))
     };
-    if let Some(program) = own_keychain(json, registry) {
+    if let Some(program) = helper_of(json, registry) {
         return Ok(Some(kept(program)?));
     }
     if let Some(entry) = entry(json, "auths", registry)
@@ -92,21 +92,21 @@ fn find_in(json: &Value, path: &Path, registry: &Registry) -> Result<Option<Foun
     {
         return Ok(Some(Found { login, from: path.display().to_string() }));
     }
-    match common_keychain(json).map(kept) {
+    match default_helper(json).map(kept) {
         Some(Ok(found)) => Ok(Some(found)),
         // It may know other registries; this one may be open to all.
-        None | Some(Err(KeychainError::Unknown { .. })) => Ok(None),
+        None | Some(Err(CredentialHelperError::Unknown { .. })) => Ok(None),
         Some(Err(error)) => Err(error.into()),
     }
 }
 
 /// The program that keeps the login for this registry.
-pub(in crate::registry) fn own_keychain<'j>(json: &'j Value, registry: &Registry) -> Option<&'j str> {
+pub(in crate::registry) fn helper_of<'j>(json: &'j Value, registry: &Registry) -> Option<&'j str> {
     entry(json, "credHelpers", registry).and_then(Value::as_str)
 }
 
 /// The program that keeps all others.
-pub(in crate::registry) fn common_keychain(json: &Value) -> Option<&str> {
+pub(in crate::registry) fn default_helper(json: &Value) -> Option<&str> {
     json.get("credsStore").and_then(Value::as_str).filter(|program| !program.is_empty())
 }
 
@@ -117,7 +117,7 @@ pub(in crate::registry) fn has_entry(json: &Value, registry: &Registry) -> bool 
 
 fn entry<'j>(json: &'j Value, table: &str, registry: &Registry) -> Option<&'j Value> {
     let table = json.get(table)?.as_object()?;
-    table.iter().find(|(key, _)| registry.is_meant_by(key)).map(|(_, value)| value)
+    table.iter().find(|(key, _)| registry.matches_key(key)).map(|(_, value)| value)
 }
 
 /// What an entry of `auths` says. It is empty where a program keeps the password.

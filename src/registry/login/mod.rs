@@ -2,9 +2,10 @@
 //!
 //! Name and password are shown to the registry before they are kept. Called by `registries`, on a thread that may block.
 
+pub(crate) mod challenge;
+pub(crate) mod credential_file;
 pub(crate) mod credential_helper;
 pub(crate) mod credentials;
-pub(crate) mod docker;
 
 use std::path::PathBuf;
 
@@ -13,12 +14,12 @@ use http::{Method, StatusCode};
 use crate::config::{Diagnostic, Login, Registries};
 use crate::net::upload::Upload;
 
-use crate::registry::api::{Purpose, Request, Session};
-use crate::registry::client::Line;
+use crate::registry::api::{ApiRequest, Scope, Session};
+use crate::registry::client::RegistryClient;
 use crate::registry::error::RegistryError;
-use crate::registry::login::docker::{DockerFile, KeepError};
+use crate::registry::login::credential_file::{CredentialFile, CredentialFileError};
 use crate::registry::reference::{ReferenceError, Registry};
-use crate::registry::{helped, no_line};
+use crate::registry::{helped, no_client};
 
 /// What became of logging in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +59,7 @@ enum AccountError {
     #[error("there is nowhere to keep it")]
     Nowhere,
     #[error(transparent)]
-    Keep(#[from] KeepError),
+    Keep(#[from] CredentialFileError),
 }
 
 impl AccountError {
@@ -78,12 +79,17 @@ impl AccountError {
 
 /// Keeps a login that the registry finds good.
 pub(crate) fn log_in(name: &str, login: &Login, registries: &Registries) -> Result<LoggedIn, Box<Diagnostic>> {
-    let line = Line::new(registries).map_err(|error| Box::new(no_line(&error)))?;
-    let logged_in = checked(name, login, &line, registries);
+    let client = RegistryClient::new(registries).map_err(|error| Box::new(no_client(&error)))?;
+    let logged_in = checked(name, login, &client, registries);
     logged_in.map_err(|error| error.report(format!("cannot log in to `{name}`")))
 }
 
-fn checked(name: &str, login: &Login, line: &Line, registries: &Registries) -> Result<LoggedIn, AccountError> {
+fn checked(
+    name: &str,
+    login: &Login,
+    client: &RegistryClient,
+    registries: &Registries,
+) -> Result<LoggedIn, AccountError> {
     let registry = Registry::named(name)?;
     let path = registries.credentials.first().ok_or(AccountError::Nowhere)?;
     if login.user.is_empty() || login.user.contains(|character: char| character == ':' || character.is_control()) {
@@ -94,16 +100,16 @@ fn checked(name: &str, login: &Login, line: &Line, registries: &Registries) -> R
         return Err(AccountError::Password);
     }
     // A file that cannot be used is found before anything is sent.
-    let mut file = DockerFile::open(path)?;
-    let is_checked = is_good(login, line, &registry)?;
+    let mut file = CredentialFile::open(path)?;
+    let is_checked = is_good(login, client, &registry)?;
     let kept = file.keep(&registry, login)?;
     Ok(LoggedIn { registry: registry.to_string(), kept, is_checked })
 }
 
 /// Whether the registry has looked at a login and found it good; not if it is open to all.
-fn is_good(login: &Login, line: &Line, registry: &Registry) -> Result<bool, AccountError> {
-    let mut session = Session::new(line, registry, Purpose::LogIn(login));
-    let request = Request {
+fn is_good(login: &Login, client: &RegistryClient, registry: &Registry) -> Result<bool, AccountError> {
+    let mut session = Session::new(client, registry, Scope::LogIn(login));
+    let request = ApiRequest {
         method: Method::GET,
         url: session.url("")?,
         headers: &[],
@@ -128,7 +134,7 @@ pub(crate) fn log_out(name: &str, files: &[PathBuf]) -> Result<LoggedOut, Box<Di
 fn forgotten(name: &str, files: &[PathBuf]) -> Result<LoggedOut, AccountError> {
     let registry = Registry::named(name)?;
     let (path, others) = files.split_first().ok_or(AccountError::Nowhere)?;
-    let was_logged_in = DockerFile::open(path)?.forget(&registry)?;
+    let was_logged_in = CredentialFile::open(path)?.forget(&registry)?;
     let is_elsewhere = |path: &&PathBuf| {
         credentials::read(path).ok().flatten().is_some_and(|json| credentials::has_entry(&json, &registry))
     };

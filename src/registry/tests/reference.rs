@@ -94,10 +94,10 @@ fn commands_take_a_reference_with_and_without_its_scheme() {
 fn a_key_of_credentials_means_a_registry() {
     let registry = |text: &str| Reference::parse(text).expect(text).registry;
     for key in ["https://index.docker.io/v1/", "docker.io", "registry-1.docker.io", "index.docker.io"] {
-        assert!(registry("foo").is_meant_by(key), "{key}");
-        assert!(!registry("ghcr.io/foo").is_meant_by(key), "{key}");
+        assert!(registry("foo").matches_key(key), "{key}");
+        assert!(!registry("ghcr.io/foo").matches_key(key), "{key}");
     }
     for (key, is_meant) in [("a.b:1", true), ("https://a.b:1/v2/", true), ("a.b", false), ("a.b:1/x", false)] {
-        assert_eq!(registry("a.b:1/foo").is_meant_by(key), is_meant, "{key}");
+        assert_eq!(registry("a.b:1/foo").matches_key(key), is_meant, "{key}");
     }
 }

@@ -149,7 +149,7 @@ pub(in crate::registry) fn bearer(answer: &[u8], url: &Url) -> Result<HeaderValu
 
 #[cfg(test)]
 mod tests {
-    use crate::registry::auth::*;
+    use crate::registry::login::challenge::*;
 
     fn challenge(texts: &[&str]) -> Option<Challenge> {
         let mut headers = HeaderMap::new();

@@ -15,13 +15,13 @@ use crate::config::Login;
 use crate::net::authorization::encoded;
 
 use crate::registry::login::credential_helper;
-use crate::registry::login::credential_helper::KeychainError;
+use crate::registry::login::credential_helper::CredentialHelperError;
 use crate::registry::login::credentials;
-use crate::registry::login::credentials::{CredentialsError, common_keychain, own_keychain};
+use crate::registry::login::credentials::{CredentialsError, default_helper, helper_of};
 use crate::registry::reference::Registry;
 
 /// A file of credentials.
-pub(in crate::registry) struct DockerFile {
+pub(in crate::registry) struct CredentialFile {
     path: PathBuf,
     json: Map<String, Value>,
     permissions: Option<Permissions>,
@@ -29,18 +29,18 @@ pub(in crate::registry) struct DockerFile {
 
 /// Why a login is not kept, or not forgotten.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::registry) enum KeepError {
+pub(in crate::registry) enum CredentialFileError {
     #[error(transparent)]
     Read(#[from] CredentialsError),
     #[error(transparent)]
-    Keychain(#[from] KeychainError),
+    Helper(#[from] CredentialHelperError),
     #[error("cannot write `{}`", path.display())]
     Write { path: PathBuf, source: io::Error },
 }
 
-impl DockerFile {
+impl CredentialFile {
     /// The file at `path`, which need not be there.
-    pub fn open(path: &Path) -> Result<Self, KeepError> {
+    pub fn open(path: &Path) -> Result<Self, CredentialFileError> {
         // A link stays one: what it leads to is replaced.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let json = match credentials::read(&path)? {
@@ -56,8 +56,8 @@ impl DockerFile {
     }
 
     /// Keeps a login in place of what there is for the registry; where it is now.
-    pub fn keep(&mut self, registry: &Registry, login: &Login) -> Result<String, KeepError> {
-        let program = self.keychain(registry);
+    pub fn keep(&mut self, registry: &Registry, login: &Login) -> Result<String, CredentialFileError> {
+        let program = self.helper(registry);
         let entry = match &program {
             Some(program) => {
                 credential_helper::store(program, registry, login)?;
@@ -74,8 +74,8 @@ impl DockerFile {
     }
 
     /// Forgets what there is for a registry; whether there was something.
-    pub fn forget(&mut self, registry: &Registry) -> Result<bool, KeepError> {
-        let was_kept = match self.keychain(registry) {
+    pub fn forget(&mut self, registry: &Registry) -> Result<bool, CredentialFileError> {
+        let was_kept = match self.helper(registry) {
             Some(program) => credential_helper::erase(&program, registry)?,
             None => false,
         };
@@ -87,20 +87,20 @@ impl DockerFile {
     }
 
     /// The name of the program that keeps what there is for a registry.
-    fn keychain(&self, registry: &Registry) -> Option<String> {
+    fn helper(&self, registry: &Registry) -> Option<String> {
         let json = Value::Object(self.json.clone());
-        own_keychain(&json, registry).or_else(|| common_keychain(&json)).map(str::to_owned)
+        helper_of(&json, registry).or_else(|| default_helper(&json)).map(str::to_owned)
     }
 
     fn drop_entries(&mut self, registry: &Registry) -> bool {
         let Some(auths) = self.json.get_mut("auths").and_then(Value::as_object_mut) else { return false };
         let before = auths.len();
-        auths.retain(|key, _| !registry.is_meant_by(key));
+        auths.retain(|key, _| !registry.matches_key(key));
         auths.len() < before
     }
 
     /// In one piece, for nobody else's eyes where it is new.
-    fn write(&self) -> Result<(), KeepError> {
+    fn write(&self) -> Result<(), CredentialFileError> {
         let written = || {
             let directory = self.path.parent().unwrap_or(Path::new("."));
             cache::create(directory)?;
@@ -111,6 +111,6 @@ impl DockerFile {
             }
             partial.finish(&self.path)
         };
-        written().map_err(|source| KeepError::Write { path: self.path.clone(), source })
+        written().map_err(|source| CredentialFileError::Write { path: self.path.clone(), source })
     }
 }
