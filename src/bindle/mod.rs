@@ -133,7 +133,7 @@ fn place_all(
             Some(path) => (path, false),
             None => {
                 let open = || source.parcel(&asked.id, &parcel.sha256);
-                (store.take_in_from(&parcel.sha256, parcel.size, open)?, true)
+                (store.insert_from(&parcel.sha256, parcel.size, open)?, true)
             }
         };
         Ok((path, Arrival { is_new, took: started.elapsed() }))
@@ -175,7 +175,7 @@ impl Placed<'_> {
     /// The program that a parcel is.
     fn module(&self, parcel: &Parcel) -> Result<FetchedModule, Box<Diagnostic>> {
         let (path, arrival) = self.placed(parcel)?;
-        self.store.hold(path);
+        self.store.pin(path);
         let sha256 = parcel.sha256.clone();
         Ok(FetchedModule { path: path.clone(), sha256, size: parcel.size, manifest: None, arrival: *arrival })
     }
@@ -198,12 +198,12 @@ impl Placed<'_> {
         let view = Path::new(VIEWS).join(sha256_hex(lines.concat().as_bytes()));
         for asset in assets {
             let shown = view.join(&asset.name);
-            let done = self.store.show(self.file(asset)?, &shown);
+            let done = self.store.link(self.file(asset)?, &shown);
             done.map_err(|error| unwritable(&self.store.path(&shown), &error))?;
         }
         let view = self.store.path(view);
-        cache::renew(&view);
-        self.store.hold(&view);
+        cache::mark_modified(&view);
+        self.store.pin(&view);
         Ok(view)
     }
 
@@ -212,7 +212,7 @@ impl Placed<'_> {
         for asset in assets {
             let shown = Path::new(ASSETS).join(hash).join(&asset.name);
             let Ok(file) = self.file(asset) else { continue };
-            if let Err(error) = self.store.show(file, &shown) {
+            if let Err(error) = self.store.link(file, &shown) {
                 let message = format!("cannot show parcel `{}` as `{}`", asset.name, self.store.path(&shown).display());
                 let problem = Diagnostic::warning(message).at(asset.digest_location.clone()).caused_by(&error);
                 problems.push(problem.help("scripts do not look there"));
@@ -228,8 +228,8 @@ fn not_placed(parcel: &Parcel, error: &StoreError) -> Diagnostic {
             format!("parcel `{name}` is not in the bindle, but needed")
         }
         StoreError::Fetch(_) => format!("cannot fetch parcel `{name}`"),
-        StoreError::Keep { .. } => format!("cannot keep parcel `{name}`"),
-        StoreError::Digest { .. } | StoreError::Size { .. } | StoreError::Endless(_) => {
+        StoreError::Write { .. } => format!("cannot keep parcel `{name}`"),
+        StoreError::Digest { .. } | StoreError::Size { .. } | StoreError::TooLarge(_) => {
             format!("parcel `{name}` is not what the invoice says")
         }
     };

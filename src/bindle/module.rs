@@ -47,7 +47,7 @@ enum ModuleError {
     #[error("parcel `{name}` has {size} bytes, more than the {limit} a module may have")]
     TooLarge { name: String, size: u64, limit: u64 },
     #[error("cannot write to the module cache")]
-    Keep(#[source] std::io::Error),
+    Write(#[source] std::io::Error),
 }
 
 impl ModuleError {
@@ -127,11 +127,11 @@ impl Fetching<'_> {
             Some(path) => (path, false),
             None => {
                 let open = || server.parcel(&id, &program.sha256);
-                let taken = self.store.take_in_from(&program.sha256, program.size, open);
+                let taken = self.store.insert_from(&program.sha256, program.size, open);
                 (taken.map_err(|error| ModuleError::Parcel(program.name.clone(), error))?, true)
             }
         };
-        self.store.hold(&path);
+        self.store.pin(&path);
         let arrival = Arrival { is_new, took: started.elapsed() };
         let Program { sha256, size, .. } = program;
         Ok(FetchedModule { path, sha256, size, manifest: None, arrival })
@@ -142,7 +142,7 @@ impl Fetching<'_> {
         let (_, invoice) = server.fetch_invoice(id, MAX_INVOICE_SIZE)?;
         let program = Program::first(&invoice, id)?;
         let place = Path::new(INVOICES).join(sha256_hex(id.to_string().as_bytes()));
-        self.store.write(&place, &invoice).map_err(ModuleError::Keep)?;
+        self.store.write(&place, &invoice).map_err(ModuleError::Write)?;
         Ok(program)
     }
 }

@@ -1,41 +1,39 @@
 //! How is a directory for its owner alone made, and is it still?
 //!
-//! Compiled code is run as it is found, and a file that was checked may be another one when it is read again. Who may write
+//! Compiled code is run as it is found, and a file that was checked may be another one when it is read again. A user who may write
 //! to a cache may therefore do what the server does.
 
 use std::fs::{self, DirBuilder, Metadata};
 use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::format::hex;
 
-/// Makes a directory and those above it for their owner alone, as far as they are not there.
+/// Creates a directory and those above it for their owner alone, as far as they do not exist.
 pub(crate) fn create(path: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(path)
+    DirBuilder::new().mode(0o700).recursive(true).create(path)
 }
 
-/// Why others can change what is in a directory.
+/// Why other users can change what is in a directory.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Exposure {
-    /// It belongs to somebody else.
+    /// It belongs to another user.
     #[error("`{}` belongs to the user {owner}, and the server runs as {us}", path.display())]
     Foreign {
         /// The directory.
         path: PathBuf,
-        /// Its user.
+        /// Its owner's user ID.
         owner: u32,
-        /// Ours.
+        /// The server's user ID.
         us: u32,
     },
-    /// Its owner is not alone.
+    /// Other users than its owner may write to it.
     #[error("others may write to `{}`: its mode is {mode:03o}", path.display())]
     Writable {
         /// The directory.
         path: PathBuf,
-        /// Who may do what.
+        /// Its permission bits.
         mode: u32,
     },
 }
@@ -50,22 +48,20 @@ impl Exposure {
     }
 }
 
-/// A name nobody else comes upon, for a file that is being written.
+/// A random name for a file that is being written.
 pub(crate) fn random_name() -> io::Result<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
     Ok(hex(&bytes))
 }
 
-/// Whether somebody who is neither the server's user nor root can change what is in a directory.
+/// Whether other users than the server's and root can change what is in a directory.
 pub(crate) fn exposure(path: &Path) -> io::Result<Option<Exposure>> {
     fs::metadata(path).map(|found| exposure_of(path, &found))
 }
 
-/// The same of a directory that is known already.
-#[cfg(unix)]
+/// The same of a directory whose metadata is known.
 pub(crate) fn exposure_of(path: &Path, found: &Metadata) -> Option<Exposure> {
-    use std::os::unix::fs::MetadataExt as _;
     let (owner, mode, us) = (found.uid(), found.mode() & 0o7777, rustix::process::geteuid().as_raw());
     match only_ours_to_write(found) {
         true => None,
@@ -74,22 +70,14 @@ pub(crate) fn exposure_of(path: &Path, found: &Metadata) -> Option<Exposure> {
     }
 }
 
-/// Whether nobody but the server's user and root can write to a file or directory.
-#[cfg(unix)]
+/// Whether only the server's user and root can write to a file or directory.
 pub(crate) fn only_ours_to_write(found: &Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
     const OTHERS_WRITE: u32 = 0o022;
     let (owner, us) = (found.uid(), rustix::process::geteuid().as_raw());
     (owner == us || owner == 0) && found.mode() & OTHERS_WRITE == 0
 }
 
-/// Elsewhere it is up to the operator.
-#[cfg(not(unix))]
-pub(crate) fn exposure_of(_: &Path, _: &Metadata) -> Option<Exposure> {
-    None
-}
-
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use crate::cache::directory::*;
     use std::os::unix::fs::PermissionsExt as _;

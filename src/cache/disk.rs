@@ -1,7 +1,8 @@
-//! How do bytes get to the disk whole, private and with their digest? Used by `store`, and for digests.
+//! How do bytes get to the disk completely, privately and with their digest?
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,15 +12,15 @@ use crate::cache::random_name;
 use crate::config::Sha256;
 use crate::format::hex;
 
-/// A file that is being written. It is removed if it is not finished.
-pub(crate) struct Partial {
+/// A file that is being written. It is removed when it is dropped, unless it was persisted.
+pub(crate) struct PartialFile {
     pub file: File,
     pub path: PathBuf,
 }
 
-impl Partial {
-    /// A new file in `directory`.
-    pub fn begin(directory: &Path) -> io::Result<Self> {
+impl PartialFile {
+    /// Creates a file in `directory`.
+    pub fn create(directory: &Path) -> io::Result<Self> {
         loop {
             let path = directory.join(random_name()?);
             match private_file(&path) {
@@ -29,8 +30,8 @@ impl Partial {
         }
     }
 
-    /// Gives it its name, in place of what has it. The bytes are on the disk before the name is.
-    pub fn finish(self, path: &Path) -> io::Result<()> {
+    /// Renames the file to `path`, in place of what is there. The bytes are on the disk before the name is.
+    pub fn persist(self, path: &Path) -> io::Result<()> {
         self.file.sync_all()?;
         if let Some(directory) = path.parent() {
             crate::cache::create(directory)?;
@@ -39,22 +40,22 @@ impl Partial {
     }
 }
 
-impl Drop for Partial {
+impl Drop for PartialFile {
     fn drop(&mut self) {
         // After a rename there is nothing to remove, unless the names were links to one file: then both remain.
         let _ = fs::remove_file(&self.path);
     }
 }
 
-/// Which side of a copy failed.
-pub(crate) enum Stopped {
-    Reading(io::Error),
-    Writing(io::Error),
+/// The side of a copy that failed.
+pub(crate) enum CopyError {
+    Read(io::Error),
+    Write(io::Error),
 }
 
-/// Copies until the end, or one byte beyond `most`; the digest and number of the bytes.
-pub(crate) fn copy_and_digest(from: &mut dyn Read, to: &mut dyn Write, most: u64) -> Result<(String, u64), Stopped> {
-    let mut from = from.take(most.saturating_add(1));
+/// Copies until the end, or one byte more than `limit`. Returns the digest and number of the bytes.
+pub(crate) fn copy_and_digest(from: &mut dyn Read, to: &mut dyn Write, limit: u64) -> Result<(String, u64), CopyError> {
+    let mut from = from.take(limit.saturating_add(1));
     let mut hasher = Hasher::new();
     let mut buffer = vec![0; 1 << 16];
     let mut bytes = 0;
@@ -63,10 +64,10 @@ pub(crate) fn copy_and_digest(from: &mut dyn Read, to: &mut dyn Write, most: u64
             Ok(0) => return Ok((hex(&hasher.finalize()), bytes)),
             Ok(read) => buffer.get(..read).unwrap_or_default(),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(Stopped::Reading(error)),
+            Err(error) => return Err(CopyError::Read(error)),
         };
         hasher.update(read);
-        to.write_all(read).map_err(Stopped::Writing)?;
+        to.write_all(read).map_err(CopyError::Write)?;
         bytes += read.len() as u64;
     }
 }
@@ -76,45 +77,25 @@ pub(crate) fn sha256(bytes: &[u8]) -> Sha256 {
     Sha256::from_bytes(Hasher::digest(bytes).into())
 }
 
-/// A new directory that nobody else can look into.
-pub(crate) fn fresh_directory() -> io::Result<PathBuf> {
+/// Creates a temporary directory for its owner alone.
+pub(crate) fn temporary_directory() -> io::Result<PathBuf> {
     let path = std::env::temp_dir().join(format!("wagi-{}", random_name()?));
-    let mut builder = DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(&path).map(|()| path)
+    DirBuilder::new().mode(0o700).create(&path).map(|()| path)
 }
 
 fn private_file(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.write(true).create_new(true).open(path)
+    OpenOptions::new().mode(0o600).write(true).create_new(true).open(path)
 }
 
-/// Whether two names lead to one file, neither being a link to the other.
-#[cfg(unix)]
+/// Whether two paths are hard links to one file.
 pub(crate) fn is_same_file(one: &Path, other: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
     let identity = |path| fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()));
     matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-#[cfg(not(unix))]
-pub(crate) fn is_same_file(_: &Path, _: &Path) -> bool {
-    false
-}
-
-/// How long ago a file was written, or linked to, which leaves the time of writing as it was.
-#[cfg(unix)]
+/// How long ago a file was written or linked to. A link does not change the time of modification.
 pub(crate) fn age(file: &fs::Metadata) -> Option<Duration> {
-    use std::os::unix::fs::MetadataExt as _;
     let changed =
         std::time::SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(file.ctime()).ok()?))?;
     changed.elapsed().ok()
-}
-
-#[cfg(not(unix))]
-pub(crate) fn age(file: &fs::Metadata) -> Option<Duration> {
-    file.modified().ok()?.elapsed().ok()
 }

@@ -1,33 +1,34 @@
 //! What is in the caches?
 //!
 //! Nothing is changed, not even the times that say when something was last used: of a fetched file that is the time of its last
-//! access, of everything else the time it was written, which whoever uses it renews.
+//! access, of everything else the time of its modification, which each use sets.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::{self, DirEntry, File, FileTimes, Metadata};
+use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::config::Sha256;
 
-use crate::cache::{ASSETS, CODE, COMPILED, Caches, INVOICES, NOTES, Note, PARTIAL, PARTIAL_CODE, VIEWS};
+use crate::cache::files::{FileInfo, directories_of, files_of, own_bytes, statistics_path};
+use crate::cache::{ASSETS, CODE, COMPILED, Caches, INVOICES, PARTIAL, PARTIAL_CODE, RECORDS, ReferenceRecord, VIEWS};
 
-/// No invoice is larger; of one that is the name is not shown.
+/// The limit on the size of an invoice, in bytes. The name of a larger one is not shown.
 const MAX_INVOICE_SIZE: u64 = 4 << 20;
 
-/// How deep a directory of shown files is looked into. Names of files have no more parts.
-const DEEPEST: usize = 64;
+/// How deep the files of bindles are looked for. Their names have no more parts.
+const MAX_DEPTH: usize = 64;
 
-/// What an entry is.
+/// The kind of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum EntryKind {
     /// A module or component.
     Module,
     /// The manifest or index of an artifact.
     Manifest,
-    /// What a reference stood for when it was last pulled.
+    /// The record of what a reference stood for when it was last pulled.
     Tag,
     /// The invoice of a bindle.
     Invoice,
@@ -35,15 +36,15 @@ pub enum Kind {
     Asset,
     /// The files of one bindle under their names.
     Assets,
-    /// The files that one script of a bindle sees.
+    /// The files that the guests of one entry of a bindle see.
     View,
-    /// Something that is being written, or was when its writer was killed.
+    /// A file that is being written, or that was being written when its writer was killed.
     Partial,
     /// The machine code of a module.
     Compiled,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for EntryKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Module => "module",
@@ -59,16 +60,16 @@ impl fmt::Display for Kind {
     }
 }
 
-/// One thing in a cache.
+/// A file or directory in a cache.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct CacheEntry {
     /// What it is.
-    pub kind: Kind,
+    pub kind: EntryKind,
     /// Where it is.
     pub path: PathBuf,
-    /// What it is called where it comes from, as far as that is known, else its name here.
+    /// Its name where it comes from, or, if that is not known, its name in the cache.
     pub name: String,
-    /// How many bytes go with it. What is shown under another name takes none of its own.
+    /// Its size in bytes. A hard link to another entry counts as 0.
     pub bytes: u64,
     /// When it was written.
     pub written: SystemTime,
@@ -76,8 +77,26 @@ pub struct Entry {
     pub used: SystemTime,
 }
 
-/// Everything in the caches, sorted by kind and name. A cache that is not there is empty.
-pub fn list(caches: &Caches) -> io::Result<Vec<Entry>> {
+impl CacheEntry {
+    fn new(kind: EntryKind, file: &FileInfo) -> Self {
+        Self {
+            kind,
+            path: file.path.clone(),
+            name: file.name.clone(),
+            bytes: file.bytes,
+            written: file.written,
+            used: file.used,
+        }
+    }
+
+    /// Sets the time of the last use to that of the last modification.
+    fn used_when_written(self) -> Self {
+        Self { used: self.written, ..self }
+    }
+}
+
+/// Everything in the caches, sorted by kind and name. A cache that does not exist is empty.
+pub fn list(caches: &Caches) -> io::Result<Vec<CacheEntry>> {
     let mut entries = Vec::new();
     if let Some(root) = &caches.modules {
         modules(root, &mut entries)?;
@@ -89,57 +108,48 @@ pub fn list(caches: &Caches) -> io::Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// The entries of a directory; none if it is not there.
-pub(super) fn entries_of(path: &Path) -> io::Result<Vec<DirEntry>> {
-    match fs::read_dir(path) {
-        Ok(entries) => entries.collect(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error),
-    }
-}
-
-fn modules(root: &Path, entries: &mut Vec<Entry>) -> io::Result<()> {
+fn modules(root: &Path, entries: &mut Vec<CacheEntry>) -> io::Result<()> {
     let mut names = Names::default();
-    for file in files_of(&root.join(NOTES))? {
-        let note = Note::read(&file.path);
-        let name = note.as_ref().map_or_else(|| file.name.clone(), |note| note.reference.clone());
-        if let Some(note) = note {
-            names.add(&note);
+    for file in files_of(&root.join(RECORDS))? {
+        let mut entry = CacheEntry::new(EntryKind::Tag, &file).used_when_written();
+        if let Some(record) = ReferenceRecord::read(&file.path) {
+            names.add(&record);
+            entry.name = record.reference;
         }
-        entries.push(Entry { kind: Kind::Tag, name, used: file.written, ..file.entry() });
+        entries.push(entry);
     }
     for file in files_of(&root.join(INVOICES))? {
         let id = bindle_id(&file.path);
         let name = id.unwrap_or_else(|| file.name.clone());
         names.bindles.insert(file.name.clone(), (name.clone(), file.written));
-        entries.push(Entry { kind: Kind::Invoice, name, used: file.written, ..file.entry() });
+        let entry = CacheEntry::new(EntryKind::Invoice, &file).used_when_written();
+        entries.push(CacheEntry { name, ..entry });
     }
-    entries
-        .extend(files_of(&root.join(PARTIAL))?.into_iter().map(|file| Entry { kind: Kind::Partial, ..file.entry() }));
-    for (directory, kind) in [(ASSETS, Kind::Assets), (VIEWS, Kind::View)] {
-        for shown in directories_of(&root.join(directory))? {
-            let (name, used) = names.bindles.get(&shown.name).cloned().unwrap_or((shown.name.clone(), shown.written));
-            let bytes = own_bytes(&shown.path, DEEPEST);
-            entries.push(Entry { kind, name, bytes, used, ..shown.entry() });
+    entries.extend(files_of(&root.join(PARTIAL))?.iter().map(|file| CacheEntry::new(EntryKind::Partial, file)));
+    for (directory, kind) in [(ASSETS, EntryKind::Assets), (VIEWS, EntryKind::View)] {
+        for found in directories_of(&root.join(directory))? {
+            let (name, used) = names.bindles.get(&found.name).cloned().unwrap_or((found.name.clone(), found.written));
+            let bytes = own_bytes(&found.path, MAX_DEPTH);
+            entries.push(CacheEntry { name, bytes, used, ..CacheEntry::new(kind, &found) });
         }
     }
     for file in files_of(root)? {
         if file.name.parse::<Sha256>().is_ok() {
-            let (kind, name) = names.of(&file);
-            entries.push(Entry { kind, name, ..file.entry() });
+            let (kind, name) = names.kind_and_name(&file);
+            entries.push(CacheEntry { name, ..CacheEntry::new(kind, &file) });
         }
     }
     Ok(())
 }
 
-/// What we keep, a file for each module and engine, written when it was last used. What the engine keeps: below a directory
-/// for each version, a file for each module and one beside it with statistics, which is written whenever the other is used.
-fn compiled(root: &Path, entries: &mut Vec<Entry>) -> io::Result<()> {
+/// Our files, one for each module and engine, whose modification time is that of the last use. The engine's files: below a
+/// directory for each version, one for each module and one beside it with statistics, which each use of the first writes.
+fn compiled(root: &Path, entries: &mut Vec<CacheEntry>) -> io::Result<()> {
     for file in files_of(root)? {
         if file.name.ends_with(CODE) {
-            entries.push(Entry { kind: Kind::Compiled, used: file.written, ..file.entry() });
+            entries.push(CacheEntry::new(EntryKind::Compiled, &file).used_when_written());
         } else if file.name.ends_with(PARTIAL_CODE) {
-            entries.push(Entry { kind: Kind::Partial, ..file.entry() });
+            entries.push(CacheEntry::new(EntryKind::Partial, &file));
         }
     }
     for version in directories_of(&root.join(COMPILED))? {
@@ -147,141 +157,52 @@ fn compiled(root: &Path, entries: &mut Vec<Entry>) -> io::Result<()> {
             if file.name.ends_with(".stats") {
                 continue;
             }
-            let kind = if file.name.contains('.') { Kind::Partial } else { Kind::Compiled };
-            let statistics = fs::metadata(statistics_of(&file.path)).and_then(|found| found.modified());
+            let kind = if file.name.contains('.') { EntryKind::Partial } else { EntryKind::Compiled };
+            let statistics = fs::metadata(statistics_path(&file.path)).and_then(|found| found.modified());
             let used = statistics.map_or(file.used, |used| used.max(file.used));
             let name = format!("{}/{}", version.name, file.name);
-            entries.push(Entry { kind, name, used, ..file.entry() });
+            entries.push(CacheEntry { name, used, ..CacheEntry::new(kind, &file) });
         }
     }
     Ok(())
 }
 
-/// The file of statistics beside one of compiled code.
-pub(super) fn statistics_of(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".stats");
-    path.with_file_name(name)
-}
-
-/// A file or directory, and what the system says of it.
-struct Found {
-    path: PathBuf,
-    name: String,
-    bytes: u64,
-    written: SystemTime,
-    used: SystemTime,
-}
-
-impl Found {
-    fn new(entry: &DirEntry, found: &Metadata) -> Self {
-        let written = found.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-        Self {
-            path: entry.path(),
-            name: entry.file_name().to_string_lossy().into_owned(),
-            bytes: found.len(),
-            written,
-            used: found.accessed().map_or(written, |used| used.max(written)),
-        }
-    }
-
-    fn entry(&self) -> Entry {
-        Entry {
-            kind: Kind::Asset,
-            path: self.path.clone(),
-            name: self.name.clone(),
-            bytes: self.bytes,
-            written: self.written,
-            used: self.used,
-        }
-    }
-
-    /// The first bytes of the file; reading them does not count as a use.
-    fn begin(&self) -> [u8; 4] {
-        let mut bytes = [0; 4];
-        if let Ok(mut file) = File::open(&self.path) {
-            let accessed = file.metadata().and_then(|found| found.accessed());
-            let _ = file.read_exact(&mut bytes);
-            if let Ok(accessed) = accessed {
-                let _ = file.set_times(FileTimes::new().set_accessed(accessed));
-            }
-        }
-        bytes
-    }
-}
-
-fn files_of(path: &Path) -> io::Result<Vec<Found>> {
-    found_in(path, Metadata::is_file)
-}
-
-fn directories_of(path: &Path) -> io::Result<Vec<Found>> {
-    found_in(path, Metadata::is_dir)
-}
-
-/// What may be gone by now is passed over: others use the cache as well.
-fn found_in(path: &Path, is_meant: fn(&Metadata) -> bool) -> io::Result<Vec<Found>> {
-    let entries = entries_of(path)?.into_iter();
-    let found = entries.filter_map(|entry| entry.metadata().ok().map(|found| (entry, found)));
-    Ok(found.filter(|(_, found)| is_meant(found)).map(|(entry, found)| Found::new(&entry, &found)).collect())
-}
-
-/// The bytes of files that have no other name. All others are counted where they are kept.
-fn own_bytes(directory: &Path, depth: usize) -> u64 {
-    let Some(depth) = depth.checked_sub(1) else { return 0 };
-    let sizes = entries_of(directory).unwrap_or_default().into_iter().map(|entry| match entry.metadata() {
-        Ok(found) if found.is_dir() => own_bytes(&entry.path(), depth),
-        Ok(found) if !has_other_names(&found) => found.len(),
-        _ => 0,
-    });
-    sizes.sum()
-}
-
-#[cfg(unix)]
-fn has_other_names(file: &Metadata) -> bool {
-    std::os::unix::fs::MetadataExt::nlink(file) > 1
-}
-
-#[cfg(not(unix))]
-fn has_other_names(_: &Metadata) -> bool {
-    false
-}
-
-/// What files are called where they come from.
+/// The names of files where they come from.
 #[derive(Default)]
 struct Names {
-    by_digest: HashMap<String, (Kind, String)>,
-    /// Their ids, and when each was last used, by the SHA-256 of the id.
+    by_digest: HashMap<String, (EntryKind, String)>,
+    /// The ids of bindles, and when each was last used, by the SHA-256 of the id.
     bindles: HashMap<String, (String, SystemTime)>,
 }
 
 impl Names {
-    fn add(&mut self, note: &Note) {
-        let manifests = note.manifests.iter().map(|digest| (digest, Kind::Manifest));
-        for (digest, kind) in manifests.chain([(&note.module, Kind::Module)]) {
+    fn add(&mut self, record: &ReferenceRecord) {
+        let manifests = record.manifests.iter().map(|digest| (digest, EntryKind::Manifest));
+        for (digest, kind) in manifests.chain([(&record.module, EntryKind::Module)]) {
             let (_, name) = self.by_digest.entry(digest.to_string()).or_insert_with(|| (kind, String::new()));
-            *name = if name.is_empty() { note.reference.clone() } else { format!("{name}, {}", note.reference) };
+            *name = if name.is_empty() { record.reference.clone() } else { format!("{name}, {}", record.reference) };
         }
     }
 
-    /// Without a note, the first bytes tell what a file is.
-    fn of(&self, file: &Found) -> (Kind, String) {
+    /// Without a record, the kind follows from the first bytes of the file.
+    fn kind_and_name(&self, file: &FileInfo) -> (EntryKind, String) {
         if let Some((kind, name)) = self.by_digest.get(&file.name) {
             return (*kind, name.clone());
         }
-        let kind = match &file.begin() {
-            b"\0asm" | [b'(', b'm', b'o', b'd'] | [b'(', b'c', b'o', b'm'] => Kind::Module,
-            [b'{', ..] => Kind::Manifest,
-            _ => Kind::Asset,
+        let kind = match &file.first_bytes() {
+            b"\0asm" | [b'(', b'm', b'o', b'd'] | [b'(', b'c', b'o', b'm'] => EntryKind::Module,
+            [b'{', ..] => EntryKind::Manifest,
+            _ => EntryKind::Asset,
         };
         (kind, file.name.clone())
     }
 }
 
-/// `NAME/VERSION`, as the invoice says.
+/// The id in an invoice, `NAME/VERSION`.
 fn bindle_id(path: &Path) -> Option<String> {
     let mut text = String::new();
     File::open(path).ok()?.take(MAX_INVOICE_SIZE).read_to_string(&mut text).ok()?;
     let root: toml::Table = text.parse().ok()?;
-    let of = |key| root.get("bindle")?.get(key)?.as_str();
-    Some(format!("{}/{}", of("name")?, of("version")?))
+    let text = |key| root.get("bindle")?.get(key)?.as_str();
+    Some(format!("{}/{}", text("name")?, text("version")?))
 }

@@ -1,34 +1,35 @@
-//! Who is using what just now?
+//! Which files of a cache are used now?
 //!
-//! A server locks what it uses, so that nobody prunes it: the whole cache while it starts, and after that what it goes on
+//! A server locks what it uses, so that it is not pruned: the whole cache while it starts, and after that what it goes on
 //! reading, as long as it runs. The locks are the system's (`flock`), shared among servers, and end with the process,
 //! however it ends. Where the file system has none, age alone decides what is pruned.
 
 use std::fs::{self, File, FileTimes, TryLockError};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Pruning takes less time than that. Who locks a cache for longer does something else.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long to wait for a lock. Pruning takes less time.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often a lock is tried that somebody else has.
-const BETWEEN: Duration = Duration::from_millis(20);
+/// How long to wait before a lock is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
-/// A lock, until it is dropped.
+/// A lock on a file or directory of a cache. It is released when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Hold {
+pub(crate) struct CacheLock {
     _file: File,
 }
 
-impl Hold {
-    /// Waits until nobody prunes this file or directory, and keeps others from doing so. `None` if it is gone.
+impl CacheLock {
+    /// Keeps other processes from removing this file or directory. Waits while it is being pruned. `None` if it is gone.
     pub fn shared(path: &Path) -> Option<Self> {
         let (file, begun) = (File::open(path).ok()?, Instant::now());
         loop {
             match file.try_lock_shared() {
-                Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => thread::sleep(BETWEEN),
+                Err(TryLockError::WouldBlock) if begun.elapsed() < LOCK_TIMEOUT => thread::sleep(RETRY_INTERVAL),
                 Err(error) => {
                     tracing::debug!(path = %path.display(), %error, "cannot lock it");
                     break;
@@ -36,43 +37,37 @@ impl Hold {
                 Ok(()) => break,
             }
         }
-        // While it was waited for it may have been removed.
-        is_still(&file, path).then_some(Self { _file: file })
+        // It may have been removed during the wait.
+        is_same(&file, path).then_some(Self { _file: file })
     }
 
-    /// The right to remove this file or directory; `None` if somebody uses it.
+    /// Gives the right to remove this file or directory. `None` if another process uses it.
     pub fn exclusive(path: &Path) -> io::Result<Option<Self>> {
         let file = File::open(path)?;
         match file.try_lock() {
-            // Without locks nobody holds any.
+            // Where the system has no locks, no process holds one.
             Ok(()) | Err(TryLockError::Error(_)) => Ok(Some(Self { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),
         }
     }
 }
 
-#[cfg(unix)]
-fn is_still(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
+/// Whether a path still leads to an open file.
+fn is_same(file: &File, path: &Path) -> bool {
     let identity = |found: fs::Metadata| (found.dev(), found.ino());
     matches!((file.metadata().map(identity), fs::metadata(path).map(identity)), (Ok(one), Ok(other)) if one == other)
 }
 
-#[cfg(not(unix))]
-fn is_still(_: &File, path: &Path) -> bool {
-    path.exists()
-}
-
-/// Notes that a file or directory is used now: as the time of the last access, which programs that see the file under another
-/// name take less notice of than of the time it was written.
-pub(crate) fn touch(file: &File) {
+/// Marks a file or directory as used now, by the time of its last access. Programs that see the file under another name notice that
+/// less than the time of its modification.
+pub(crate) fn mark_accessed(file: &File) {
     if let Err(error) = file.set_times(FileTimes::new().set_accessed(SystemTime::now())) {
         tracing::debug!(%error, "cannot note that a file of the cache is used");
     }
 }
 
-/// Notes that something is used now that is not read itself but leads to something else: as the time it was written.
-pub(crate) fn renew(path: &Path) {
+/// Marks a file as used now that is not read itself but leads to another, by the time of its modification.
+pub(crate) fn mark_modified(path: &Path) {
     if let Err(error) = File::open(path).and_then(|file| file.set_modified(SystemTime::now())) {
         tracing::debug!(path = %path.display(), %error, "cannot note that it is used");
     }

@@ -1,68 +1,70 @@
-//! What is kept between two starts, and what of it can go?
+//! What do the two caches hold, and what of it can be removed?
 //!
-//! Two directories: fetched files, each under its SHA-256, and compiled code, ours or the engine's own. This room knows
-//! how they are laid out and to whom they have to belong; `fetch` fills the one, `wasm` the other.
+//! One cache has fetched files, each under its SHA-256, the other compiled code, wagi's own or the engine's. This room knows
+//! their layout and their owner; `fetch` fills the one, `runtime` the other.
 //!
 //! | file | question |
 //! | --- | --- |
 //! | `directory` | how is a directory for its owner alone made, and is it still? |
-//! | `lock` | which processes use a cache now? |
-//! | `store` | how are fetched bytes kept so that they can be trusted? |
+//! | `store` | how are fetched bytes stored so that they can be trusted? |
 //! | `disk` | how do bytes get to the disk? |
+//! | `lock` | which files are used now? |
 //! | `fetched` | what is known of a module that was fetched? |
-//! | `note` | what is remembered of a reference? |
-//! | `inventory` | what is in the caches? |
-//! | `prune` | what of it can go? |
+//! | `record` | what is recorded of a reference? |
+//! | `inventory`, `files` | what is in the caches? |
+//! | `prune`, `sweep` | what of it can be removed? |
 
 mod directory;
 pub(crate) mod disk;
 pub(crate) mod fetched;
+mod files;
 mod inventory;
 mod lock;
-mod note;
 mod prune;
+mod record;
 pub(crate) mod store;
+mod sweep;
 #[cfg(test)]
 mod tests;
 
 pub use crate::cache::directory::Exposure;
 pub(crate) use crate::cache::directory::{create, exposure, exposure_of, only_ours_to_write, random_name};
-pub use crate::cache::inventory::{Entry, Kind, list};
-pub(crate) use crate::cache::lock::{Hold, renew, touch};
-pub(crate) use crate::cache::note::Note;
-pub(crate) use crate::cache::prune::sweep_compiled;
+pub use crate::cache::inventory::{CacheEntry, EntryKind, list};
+pub(crate) use crate::cache::lock::{CacheLock, mark_accessed, mark_modified};
 pub use crate::cache::prune::{PruneError, Pruned, prune};
+pub(crate) use crate::cache::record::ReferenceRecord;
+pub(crate) use crate::cache::sweep::sweep_compiled;
 
 use std::path::{Path, PathBuf};
 
-/// Notes of what references were, named after the SHA-256 of the reference.
-pub(crate) const NOTES: &str = "_OCI";
+/// The records of references, named after the SHA-256 of the reference.
+pub(crate) const RECORDS: &str = "_OCI";
 /// Invoices, named after the SHA-256 of the bindle's id.
 pub(crate) const INVOICES: &str = "_INVOICES";
 /// All files of a bindle in one directory.
 pub(crate) const ASSETS: &str = "_ASSETS";
-/// The files that one script sees.
+/// The files that the guests of one entry see.
 pub(crate) const VIEWS: &str = "_VIEWS";
 /// Files that are being written.
 pub(crate) const PARTIAL: &str = "_PARTIAL";
 
-/// How files of compiled code end, and those that are being written.
+/// The extensions of files of compiled code, and of those that are being written.
 pub(crate) const CODE: &str = ".cwasm";
 pub(crate) const PARTIAL_CODE: &str = ".partial";
 
-/// Where the engine's own cache is below the directory it is given.
+/// The directory of the engine's own cache.
 const COMPILED: &str = "modules";
 
 /// The directories of the caches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Caches {
-    /// Fetched files; `None` where none are kept.
+    /// Fetched files; `None` for no such cache.
     pub modules: Option<PathBuf>,
-    /// Compiled code; `None` where none is kept.
+    /// Compiled code; `None` for no such cache.
     pub compiled: Option<PathBuf>,
 }
 
-/// The usual place for modules in the user's directory for caches of wagi.
+/// The default directory for modules, in the user's directory for caches of wagi.
 pub fn default_module_cache(user_cache: &Path) -> PathBuf {
     user_cache.join("modules")
 }

@@ -44,13 +44,13 @@ impl Site {
         path
     }
 
-    fn note(&self, reference: &str, module: &str, manifest: &str, days: u32) {
+    fn record(&self, reference: &str, module: &str, manifest: &str, days: u32) {
         let manifests = vec![sha256(manifest)];
-        let note = Note { module: sha256(module), size: 4, reference: reference.to_owned(), manifests };
-        self.file(format!("m/{NOTES}/{reference}"), note.text().as_bytes(), days);
+        let record = ReferenceRecord { module: sha256(module), size: 4, reference: reference.to_owned(), manifests };
+        self.file(format!("m/{RECORDS}/{reference}"), record.to_string().as_bytes(), days);
     }
 
-    fn listed(&self) -> Vec<(Kind, String, u64)> {
+    fn listed(&self) -> Vec<(EntryKind, String, u64)> {
         let entries = list(&self.caches()).expect("readable");
         entries.into_iter().map(|entry| (entry.kind, entry.name, entry.bytes)).collect()
     }
@@ -58,7 +58,8 @@ impl Site {
     fn pruned(&self, days: u32) -> (Vec<String>, Vec<String>) {
         let pruned = prune(&self.caches(), DAY * days).expect("nobody fills it");
         assert!(pruned.failed.is_empty(), "{:?}", pruned.failed);
-        let names = |entries: Vec<Entry>| entries.into_iter().map(|entry| format!("{} {}", entry.kind, entry.name));
+        let names =
+            |entries: Vec<CacheEntry>| entries.into_iter().map(|entry| format!("{} {}", entry.kind, entry.name));
         (names(pruned.removed).collect(), names(pruned.in_use).collect())
     }
 }
@@ -81,7 +82,7 @@ fn what_is_not_there_is_empty() {
 #[test]
 fn everything_is_listed_as_what_it_is() {
     let site = Site::new();
-    site.note("tag", "a", "b", 1);
+    site.record("tag", "a", "b", 1);
     for (name, content) in [
         (digest("a"), &b"\0asm"[..]),
         (digest("b"), b"{}"),
@@ -105,20 +106,20 @@ fn everything_is_listed_as_what_it_is() {
     site.file("c/ours.partial", b"12", 1);
     site.file("c/README", b"not ours", 1);
     let expected = [
-        (Kind::Module, "tag".to_owned(), 4),
-        (Kind::Module, digest("c"), 8),
-        (Kind::Manifest, "tag".to_owned(), 2),
-        (Kind::Manifest, digest("d"), 11),
-        (Kind::Tag, "tag".to_owned(), 150),
-        (Kind::Invoice, "a/b/1.0.0".to_owned(), 35),
-        (Kind::Asset, digest("e"), 4),
-        (Kind::Assets, "a/b/1.0.0".to_owned(), 5),
-        (Kind::View, "v".to_owned(), 3),
-        (Kind::Partial, "engine/code.wip-x".to_owned(), 1),
-        (Kind::Partial, "ours.partial".to_owned(), 2),
-        (Kind::Partial, "p".to_owned(), 2),
-        (Kind::Compiled, "engine/code".to_owned(), 6),
-        (Kind::Compiled, "ours.cwasm".to_owned(), 7),
+        (EntryKind::Module, "tag".to_owned(), 4),
+        (EntryKind::Module, digest("c"), 8),
+        (EntryKind::Manifest, "tag".to_owned(), 2),
+        (EntryKind::Manifest, digest("d"), 11),
+        (EntryKind::Tag, "tag".to_owned(), 150),
+        (EntryKind::Invoice, "a/b/1.0.0".to_owned(), 35),
+        (EntryKind::Asset, digest("e"), 4),
+        (EntryKind::Assets, "a/b/1.0.0".to_owned(), 5),
+        (EntryKind::View, "v".to_owned(), 3),
+        (EntryKind::Partial, "engine/code.wip-x".to_owned(), 1),
+        (EntryKind::Partial, "ours.partial".to_owned(), 2),
+        (EntryKind::Partial, "p".to_owned(), 2),
+        (EntryKind::Compiled, "engine/code".to_owned(), 6),
+        (EntryKind::Compiled, "ours.cwasm".to_owned(), 7),
     ];
     let mut expected = Vec::from(expected);
     let mut listed = site.listed();
@@ -135,15 +136,15 @@ fn looking_is_no_use() {
         let entries = list(&site.caches()).expect("readable");
         assert!(entries.iter().all(|entry| entry.used.elapsed().is_ok_and(|age| age > DAY * 39)), "{entries:?}");
     }
-    touch(&File::open(&unknown).expect("there"));
+    mark_accessed(&File::open(&unknown).expect("there"));
     assert_eq!(site.pruned(30), (vec![], vec![]));
 }
 
 #[test]
 fn what_was_not_used_is_pruned_and_what_was_used_stays_with_what_leads_to_it() {
     let site = Site::new();
-    site.note("old", "a", "b", 40);
-    site.note("used", "c", "d", 40);
+    site.record("old", "a", "b", 40);
+    site.record("used", "c", "d", 40);
     for (digit, days) in [("a", 40), ("b", 40), ("c", 3), ("d", 40)] {
         site.file(format!("m/{}", digest(digit)), b"\0asm", days);
     }
@@ -184,7 +185,7 @@ fn what_was_not_used_is_pruned_and_what_was_used_stays_with_what_leads_to_it() {
 #[test]
 fn what_a_server_uses_stays_however_old() {
     let site = Site::new();
-    site.note("served", "a", "b", 40);
+    site.record("served", "a", "b", 40);
     let module = site.file(format!("m/{}", digest("a")), b"\0asm", 40);
     site.file(format!("m/{}", digest("b")), b"{}", 40);
     let asset = site.file(format!("m/{}", digest("c")), b"shown", 40);
@@ -193,7 +194,7 @@ fn what_a_server_uses_stays_however_old() {
     fs::hard_link(&asset, view.join("file")).expect("same file system");
     age(&asset, 40);
     age(&view, 40);
-    let held = [Hold::shared(&module).expect("there"), Hold::shared(&view).expect("there")];
+    let held = [CacheLock::shared(&module).expect("there"), CacheLock::shared(&view).expect("there")];
     let (removed, in_use) = site.pruned(0);
     assert_eq!(removed, [] as [String; 0]);
     assert_eq!(in_use, ["view v", "module served"]);
@@ -206,7 +207,7 @@ fn what_a_server_uses_stays_however_old() {
 fn a_cache_that_is_being_filled_is_waited_for() {
     let site = Site::new();
     site.file(format!("m/{PARTIAL}/p"), b"12", 40);
-    let filling = Hold::shared(&site.modules()).expect("there");
+    let filling = CacheLock::shared(&site.modules()).expect("there");
     std::thread::scope(|scope| {
         let pruning = scope.spawn(|| site.pruned(0));
         assert!(site.modules().join(PARTIAL).join("p").exists());

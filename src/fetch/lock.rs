@@ -10,7 +10,7 @@ use std::path::Path;
 
 use crate::config::{Diagnostic, EntryConfig, Key, Lock, LockedModule, ModuleRef, Sha256};
 
-use crate::cache::disk::{Stopped, copy_and_digest};
+use crate::cache::disk::{CopyError, copy_and_digest};
 use crate::cache::random_name;
 
 use crate::fetch::resolved::{ModuleFile, Resolved, ResolvedEntry};
@@ -123,7 +123,7 @@ pub(super) fn of(resolved: &Resolved) -> Result<Lock, Box<Diagnostic>> {
 fn digest(path: &Path) -> io::Result<(Sha256, u64)> {
     let read = copy_and_digest(&mut File::open(path)?, &mut io::sink(), u64::MAX - 1);
     let (digest, size) = read.map_err(|stopped| match stopped {
-        Stopped::Reading(error) | Stopped::Writing(error) => error,
+        CopyError::Read(error) | CopyError::Write(error) => error,
     })?;
     let digest = digest.parse().map_err(|()| io::Error::other("it has no digest"))?;
     Ok((digest, size))

@@ -21,8 +21,8 @@ pub use crate::fetch::artifact::{Artifact, artifact};
 pub use crate::fetch::lock::write_lock;
 pub use crate::fetch::resolved::{ModuleFile, Resolved};
 pub use crate::net::progress::{Progress, Silent, Step};
-pub use crate::registry::commands::{log_in, log_out, pull, push};
-pub use crate::registry::{Layout, LoggedIn, LoggedOut, Publication, PulledModule};
+pub use crate::registry::Layout;
+pub use crate::registry::commands::{LoggedIn, LoggedOut, Publication, PulledModule, log_in, log_out, pull, push};
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::bindle::BindleModule;
-use crate::cache::Hold;
+use crate::cache::CacheLock;
 use crate::cache::fetched::{Arrival, FetchedModule, FetchedModules};
 use crate::cache::store::Store;
 use crate::config::{Config, EntryConfig, ModuleRef, Sha256};
@@ -66,7 +66,7 @@ impl Resolved {
 
     /// The lock that keeps other processes from pruning the module cache. It is to be dropped when every file has been read that
     /// is read only once.
-    pub(crate) fn take_startup_lock(&mut self) -> Option<Hold> {
+    pub(crate) fn take_startup_lock(&mut self) -> Option<CacheLock> {
         self.store.as_mut()?.take_startup_lock()
     }
 }

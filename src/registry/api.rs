@@ -1,13 +1,12 @@
-//! How is a registry asked?
+//! How is a request sent to a registry?
 //!
-//! As anybody at first; when it refuses, with the credentials it asks for; when it is busy, again after a moment. What is
-//! asked for is known to `download`, `push` and `account`, all on threads that may block.
+//! Without credentials at first; if the registry rejects that, with the credentials that it asks for; if the registry is busy,
+//! again after a moment. For threads that may block.
 
 use std::time::Duration;
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use serde_json::Value;
 use tokio::time::timeout;
 use url::Url;
 
@@ -18,67 +17,41 @@ use crate::net::connect::policy::NamedBy;
 use crate::net::upload::Upload;
 use crate::net::url::is_same_server;
 
-use crate::registry::client::RegistryClient;
+use crate::registry::client::{RESPONSE_TIMEOUT, RegistryClient};
+use crate::registry::credentials;
+use crate::registry::credentials::challenge::{AuthError, Bearer, Challenge, Scope, token_header};
+use crate::registry::credentials::{Found, Login};
 use crate::registry::error::{RegistryError, RegistryMessage};
-use crate::registry::login::challenge;
-use crate::registry::login::challenge::{AuthError, Bearer, Challenge};
-use crate::registry::login::credentials;
-use crate::registry::login::credentials::{Found, Login};
-use crate::registry::manifest::shortened;
 use crate::registry::reference::{Reference, Registry, is_local};
 
-const MAX_TOKEN: u64 = 1 << 20;
+/// The largest response of a token server.
+const MAX_TOKEN_RESPONSE: u64 = 1 << 20;
 
-/// What is read of an answer that is a refusal.
-const MAX_REFUSAL: u64 = 64 << 10;
+/// How much is read of a response that reports an error.
+const MAX_ERROR_BODY: u64 = 64 << 10;
 
-/// How long to wait before asking again.
-const PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
+/// How long to wait before each retry.
+const RETRY_DELAYS: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
 
-/// How long a manifest or a token may take.
-pub(in crate::registry) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// What a registry is asked for, all in all.
-#[derive(Clone, Copy)]
-pub(in crate::registry) enum Scope<'p> {
-    /// To give what it has under a name.
-    Pull(&'p str),
-    /// To take something in under a name.
-    Push(&'p str),
-    /// To say whether this login is good.
-    LogIn(&'p crate::config::Login),
-}
-
-impl Scope<'_> {
-    /// The rights that a token has to have for it.
-    fn scope(&self) -> Option<String> {
-        match self {
-            Self::Pull(repository) => Some(format!("repository:{repository}:pull")),
-            Self::Push(repository) => Some(format!("repository:{repository}:pull,push")),
-            Self::LogIn(_) => None,
-        }
-    }
-}
-
-/// A conversation.
+/// Requests to a registry for one purpose.
 pub(in crate::registry) struct Session<'s> {
     pub client: &'s RegistryClient,
     pub registry: &'s Registry,
     scope: Scope<'s>,
-    /// What the registry wants to see.
+    /// The `Authorization` header, once the registry has asked for one.
     authorization: Option<HeaderValue>,
-    /// Whose credentials that stands for.
-    whose: Option<String>,
+    /// The login that the header is for, as messages name it.
+    login: Option<String>,
 }
 
-/// One question of it.
+/// A request of a session.
 pub(in crate::registry) struct ApiRequest<'r> {
     pub method: Method,
     pub url: Url,
     pub headers: &'r [(HeaderName, &'r str)],
-    /// What is sent with it.
+    /// Makes the body, once for each time that it is sent.
     pub body: &'r dyn Fn() -> Upload,
-    /// Whether it may be sent again if nobody knows what became of it.
+    /// Whether it may be sent again if it is unknown what became of it.
     pub is_repeatable: bool,
     /// Completes "when it is asked".
     pub what: &'static str,
@@ -90,10 +63,10 @@ impl<'s> Session<'s> {
     }
 
     pub fn new(client: &'s RegistryClient, registry: &'s Registry, scope: Scope<'s>) -> Self {
-        Self { client, registry, scope, authorization: None, whose: None }
+        Self { client, registry, scope, authorization: None, login: None }
     }
 
-    /// Where something below the session's name is, or without one the API itself.
+    /// The URL of a path below the session's repository or, without one, below the root of the API.
     pub fn url(&self, path: &str) -> Result<Url, RegistryError> {
         let url = match self.scope {
             Scope::Pull(repository) | Scope::Push(repository) => {
@@ -104,28 +77,27 @@ impl<'s> Session<'s> {
         url.ok_or_else(|| RegistryError::Address(self.registry.to_string()))
     }
 
-    /// The answer, which has one of the statuses `expected`.
+    /// Sends a request, with credentials if the registry asks for them. Any status but those `expected` is an error.
     pub fn send(&mut self, request: &ApiRequest<'_>, expected: &[StatusCode]) -> Result<Response, RegistryError> {
-        let mut answer = self.ask(request)?;
-        if answer.status == StatusCode::UNAUTHORIZED {
-            // A token is good for some minutes only, so that even one that was shown may have to be renewed.
-            self.authorization = Some(self.authorize(&answer.headers)?);
-            answer = self.ask(request)?;
+        let mut response = self.send_once(request)?;
+        if response.status == StatusCode::UNAUTHORIZED {
+            // A token is valid for some minutes only, so that even one that was accepted may have to be renewed.
+            self.authorization = Some(self.authorize(&response.headers)?);
+            response = self.send_once(request)?;
         }
-        match answer.status {
-            status if expected.contains(&status) => Ok(answer),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.refused(Some(&mut answer))),
-            _ => Err(self.failed(&mut answer, request.what)),
+        match response.status {
+            status if expected.contains(&status) => Ok(response),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.credentials_error(Some(&mut response))),
+            _ => Err(self.status_error(&mut response, request.what)),
         }
     }
 
-    /// Whether a login has been shown.
-    pub fn has_shown_a_login(&self) -> bool {
-        self.whose.is_some()
+    /// Whether a login was sent.
+    pub fn has_sent_login(&self) -> bool {
+        self.login.is_some()
     }
 
-    /// Asks, and asks again as long as that may help.
-    fn ask(&self, request: &ApiRequest<'_>) -> Result<Response, RegistryError> {
+    fn send_once(&self, request: &ApiRequest<'_>) -> Result<Response, RegistryError> {
         if !self.client.may_pull() && matches!(self.scope, Scope::Pull(_)) {
             return Err(RegistryError::NotAsked);
         }
@@ -133,100 +105,101 @@ impl<'s> Session<'s> {
         for (name, value) in request.headers {
             headers.extend(HeaderValue::from_str(value).ok().map(|value| (name.clone(), value)));
         }
-        // What is elsewhere, such as a place for uploads, is not told who asks.
+        // Other servers, such as one for uploads, do not get the credentials.
         if is_same_server(&request.url, &self.url("")?) {
             headers.extend(self.authorization.clone().map(|value| (AUTHORIZATION, value)));
         }
-        self.exchange(request, &headers)
+        self.send_with_retries(request, &headers)
     }
 
-    fn exchange(&self, request: &ApiRequest<'_>, headers: &HeaderMap) -> Result<Response, RegistryError> {
-        // A server of tokens and a place for uploads are named by the registry.
+    /// Sends a request, and again as long as that may help.
+    fn send_with_retries(&self, request: &ApiRequest<'_>, headers: &HeaderMap) -> Result<Response, RegistryError> {
+        // A token server and the URL of an upload are named by the registry.
         let is_own = request.url.host() == self.url("")?.host();
         let named_by = if is_own { NamedBy::Operator } else { NamedBy::Server };
-        let (method, url) = (request.method.clone(), &request.url);
-        let question = client::Request { method, url, named_by, headers, body: request.body };
-        let mut pauses = PAUSES.iter().filter(|_| request.is_repeatable);
+        let (method, url, body) = (request.method.clone(), &request.url, request.body);
+        let message = client::Request { method, url, named_by, headers, body };
+        let mut delays = RETRY_DELAYS.iter().filter(|_| request.is_repeatable);
         loop {
-            let asked = self.client.runtime.block_on(self.client.http.send(&question));
-            let is_worth_another = match &asked {
-                Ok(answer) => is_busy(answer.status),
+            let sent = self.client.runtime.block_on(self.client.http.send(&message));
+            let may_help = match &sent {
+                Ok(response) => is_busy(response.status),
                 Err(error) => error.is_transient(),
             };
-            match pauses.next().filter(|_| is_worth_another) {
-                Some(pause) => std::thread::sleep(*pause),
-                None => return asked.map_err(|error| self.unreachable(error)),
+            match delays.next().filter(|_| may_help) {
+                Some(delay) => std::thread::sleep(*delay),
+                None => return sent.map_err(|error| self.unreachable(error)),
             }
         }
     }
 
-    /// What the registry wants to see, by the headers of its refusal.
-    fn authorize(&mut self, refusal: &HeaderMap) -> Result<HeaderValue, RegistryError> {
-        let challenge = Challenge::in_headers(refusal).map_err(|error| self.auth(error))?;
-        let found = self.login()?;
-        self.whose = found.as_ref().map(whose);
+    /// The `Authorization` header that a response with these headers asks for.
+    fn authorize(&mut self, headers: &HeaderMap) -> Result<HeaderValue, RegistryError> {
+        let challenge = Challenge::from_headers(headers).map_err(|error| self.auth_error(error))?;
+        let found = self.find_login()?;
+        self.login = found.as_ref().map(Found::to_string);
         match (challenge, found) {
-            (Challenge::Basic, None) => Err(self.refused(None)),
-            (Challenge::Basic, Some(found)) => self.shown(&found),
-            (Challenge::Bearer(asked), found) => self.token(&asked, found.as_ref()),
+            (Challenge::Basic, None) => Err(self.credentials_error(None)),
+            (Challenge::Basic, Some(found)) => self.basic_header(&found),
+            (Challenge::Bearer(bearer), found) => self.request_token(&bearer, found.as_ref()),
         }
     }
 
-    fn login(&self) -> Result<Option<Found>, RegistryError> {
+    fn find_login(&self) -> Result<Option<Found>, RegistryError> {
         let registry = self.registry;
         match self.scope {
             Scope::LogIn(login) => {
                 Ok(Some(Found { login: Login::Password(login.clone()), from: "what was given".to_owned() }))
             }
-            _ => credentials::find(&self.client.credentials, registry)
+            Scope::Pull(_) | Scope::Push(_) => credentials::find(&self.client.credentials, registry)
                 .map_err(|source| RegistryError::Credentials { registry: registry.to_string(), source }),
         }
     }
 
-    /// The header that shows name and password.
-    fn shown(&self, found: &Found) -> Result<HeaderValue, RegistryError> {
+    /// The header with name and password.
+    fn basic_header(&self, found: &Found) -> Result<HeaderValue, RegistryError> {
         match &found.login {
-            Login::Password(login) => basic(login).ok_or_else(|| AuthError::Unspeakable(found.from.clone())),
+            Login::Password(login) => basic(login).ok_or_else(|| AuthError::ColonInName(found.from.clone())),
             Login::Identity(_) => Err(AuthError::NoPassword(found.from.clone())),
         }
-        .map_err(|error| self.auth(error))
+        .map_err(|error| self.auth_error(error))
     }
 
-    /// The header that shows a token of the server that `asked` names.
-    fn token(&self, asked: &Bearer, found: Option<&Found>) -> Result<HeaderValue, RegistryError> {
-        let server = asked.server(&self.url("")?).map_err(|error| self.auth(error))?;
-        let scope = self.scope.scope();
+    /// The header with a token, which the server that `bearer` names gives out for a login.
+    fn request_token(&self, bearer: &Bearer, found: Option<&Found>) -> Result<HeaderValue, RegistryError> {
+        let server = bearer.server(&self.url("")?).map_err(|error| self.auth_error(error))?;
+        let scope = self.scope.to_token_scope();
         let scope = scope.as_deref();
         let mut headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
         let (method, url, form) = match found.map(|found| (&found.login, found)) {
             Some((Login::Identity(token), _)) => {
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-                (Method::POST, server.clone(), asked.form(scope, token))
+                (Method::POST, server.clone(), bearer.form(scope, token))
             }
-            shown => {
-                let shown = shown.map(|(_, found)| self.shown(found)).transpose()?;
-                headers.extend(shown.map(|shown| (AUTHORIZATION, shown)));
-                (Method::GET, asked.question(&server, scope), Default::default())
+            password => {
+                let basic = password.map(|(_, found)| self.basic_header(found)).transpose()?;
+                headers.extend(basic.map(|value| (AUTHORIZATION, value)));
+                (Method::GET, bearer.url(&server, scope), Default::default())
             }
         };
         let body = || Upload::from(form.clone());
         let request = ApiRequest { method, url, headers: &[], body: &body, is_repeatable: true, what: "for a token" };
-        let mut answer = self.exchange(&request, &headers)?;
-        match answer.status {
+        let mut response = self.send_with_retries(&request, &headers)?;
+        match response.status {
             StatusCode::OK => {
-                let answer = self.whole(&mut answer, MAX_TOKEN)?;
-                challenge::bearer(&answer, &server).map_err(|error| self.auth(error))
+                let body = self.read_body(&mut response, MAX_TOKEN_RESPONSE)?;
+                token_header(&body, &server).map_err(|error| self.auth_error(error))
             }
             StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                Err(self.refused(Some(&mut answer)))
+                Err(self.credentials_error(Some(&mut response)))
             }
-            _ => Err(self.failed(&mut answer, request.what)),
+            _ => Err(self.status_error(&mut response, request.what)),
         }
     }
 
-    /// All of an answer, of which there may be `most` bytes.
-    pub fn whole(&self, answer: &mut Response, most: u64) -> Result<Vec<u8>, RegistryError> {
-        let reading = async { timeout(RESPONSE_TIMEOUT, answer.bytes(most)).await };
+    /// The whole body of a response, which may have up to `limit` bytes.
+    pub fn read_body(&self, response: &mut Response, limit: u64) -> Result<Vec<u8>, RegistryError> {
+        let reading = async { timeout(RESPONSE_TIMEOUT, response.bytes(limit)).await };
         match self.client.runtime.block_on(reading) {
             Ok(read) => read.map_err(|error| self.unreachable(error)),
             Err(_) => Err(RegistryError::Slow { registry: self.registry.to_string() }),
@@ -237,44 +210,29 @@ impl<'s> Session<'s> {
         RegistryError::Unreachable { registry: self.registry.to_string(), source }
     }
 
-    fn auth(&self, source: AuthError) -> RegistryError {
+    fn auth_error(&self, source: AuthError) -> RegistryError {
         RegistryError::Auth { registry: self.registry.to_string(), source }
     }
 
-    fn failed(&self, answer: &mut Response, what: &'static str) -> RegistryError {
-        let (registry, status, said) = (self.registry.to_string(), answer.status, self.said(answer));
+    fn status_error(&self, response: &mut Response, what: &'static str) -> RegistryError {
+        let (registry, status, message) = (self.registry.to_string(), response.status, self.message(response));
         match is_busy(status) {
-            true => RegistryError::Failing { registry, status, said },
-            false => RegistryError::Status { registry, is_local: is_local(&answer.url), status, what, said },
+            true => RegistryError::Failing { registry, status, message },
+            false => RegistryError::Status { registry, is_local: is_local(&response.url), status, what, message },
         }
     }
 
-    fn refused(&self, answer: Option<&mut Response>) -> RegistryError {
-        let (registry, said) = (self.registry.to_string(), answer.map(|answer| self.said(answer)).unwrap_or_default());
-        match self.whose.clone() {
-            Some(whose) => RegistryError::WrongCredentials { registry, whose, said },
-            None => RegistryError::NoCredentials { registry, said },
+    fn credentials_error(&self, response: Option<&mut Response>) -> RegistryError {
+        let registry = self.registry.to_string();
+        let message = response.map(|response| self.message(response)).unwrap_or_default();
+        match self.login.clone() {
+            Some(login) => RegistryError::WrongCredentials { registry, login, message },
+            None => RegistryError::NoCredentials { registry, message },
         }
     }
 
-    /// The first of the errors that a registry lists, or what a server of tokens says.
-    fn said(&self, answer: &mut Response) -> RegistryMessage {
-        let json: Value = self
-            .whole(answer, MAX_REFUSAL)
-            .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-            .unwrap_or_default();
-        let error = json.pointer("/errors/0").unwrap_or(&json);
-        let texts = ["code", "error", "message", "details", "error_description"].map(|name| error.get(name)?.as_str());
-        let text = texts.into_iter().flatten().collect::<Vec<_>>().join(": ");
-        RegistryMessage(Some(shortened(&text)).filter(|text| !text.is_empty()))
-    }
-}
-
-fn whose(found: &Found) -> String {
-    match &found.login {
-        Login::Password(login) => format!("`{}` from {}", shortened(&login.user), found.from),
-        Login::Identity(_) => format!("the identity token from {}", found.from),
+    fn message(&self, response: &mut Response) -> RegistryMessage {
+        self.read_body(response, MAX_ERROR_BODY).map(|body| RegistryMessage::parse(&body)).unwrap_or_default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! How is a module laid out for a registry?
 //!
-//! As a layer with its bytes, a configuration that says what it is, and a manifest that names both by their digests. Made
-//! for `push`, bytes in, bytes out; nothing is sent here.
+//! As a layer with its bytes, a configuration that says what it is, and a manifest that names both by their digests. Bytes in,
+//! bytes out: nothing is sent here.
 
 use std::time::{Duration, SystemTime};
 
@@ -27,13 +27,13 @@ const LAST_SECOND: Duration = Duration::from_secs(253_402_300_799);
 /// How an artifact is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// As the CNCF's Wasm working group has it.
+    /// The layout of the CNCF's Wasm working group.
     Cncf,
-    /// As wasm-to-oci did.
+    /// The layout of wasm-to-oci.
     Legacy,
 }
 
-/// Something that a manifest names.
+/// A blob, and its type in a manifest.
 #[derive(Debug)]
 pub(in crate::registry) struct Blob {
     pub bytes: Bytes,
@@ -41,7 +41,7 @@ pub(in crate::registry) struct Blob {
     media_type: &'static str,
 }
 
-/// All that has to be in a registry.
+/// The blobs of an artifact.
 #[derive(Debug)]
 pub(in crate::registry) struct Artifact {
     pub module: Blob,
@@ -49,7 +49,7 @@ pub(in crate::registry) struct Artifact {
     pub manifest: Blob,
 }
 
-/// Why a file is nothing to publish.
+/// Why a file cannot be published.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::registry) enum ArtifactError {
     #[error("there is nothing in it")]
@@ -61,25 +61,25 @@ pub(in crate::registry) enum ArtifactError {
 }
 
 impl ArtifactError {
-    /// What is wrong and where, without the picture of it.
-    fn of_text(error: &wat::Error) -> Self {
+    /// The first line of the error, and its position. The other lines quote the text.
+    fn from_text(error: &wat::Error) -> Self {
         let text = error.to_string();
         let mut lines = text.lines();
         let what = lines.next().unwrap_or_default();
-        let place = lines.next().and_then(|line| Some(line.rsplit_once("<anon>:")?.1));
-        Self::Text(place.map_or_else(|| what.to_owned(), |place| format!("{what} at {place}")))
+        let position = lines.next().and_then(|line| Some(line.rsplit_once("<anon>:")?.1));
+        Self::Text(position.map_or_else(|| what.to_owned(), |position| format!("{what} at {position}")))
     }
 }
 
 impl Artifact {
-    /// The artifact of a module or component in binary or text form, made at a time.
+    /// The artifact of a module or component in binary or text form that was created at a time.
     pub fn new(file: Vec<u8>, layout: Layout, created: SystemTime) -> Result<Self, ArtifactError> {
         if file.trim_ascii().is_empty() {
             return Err(ArtifactError::Empty);
         }
         let bytes = match file.starts_with(MAGIC) {
             true => file,
-            false => wat::parse_bytes(&file).map_err(|error| ArtifactError::of_text(&error))?.into_owned(),
+            false => wat::parse_bytes(&file).map_err(|error| ArtifactError::from_text(&error))?.into_owned(),
         };
         Validator::new_with_features(WasmFeatures::all()).validate_all(&bytes)?;
         let (layer_type, config_type) = match layout {
@@ -87,7 +87,7 @@ impl Artifact {
             Layout::Legacy => (LEGACY_LAYER, LEGACY_CONFIG),
         };
         let config = match layout {
-            Layout::Cncf => described(&bytes, created)?,
+            Layout::Cncf => cncf_config(&bytes, created)?,
             Layout::Legacy => json!({}),
         };
         let module = Blob::new(bytes.into(), layer_type);
@@ -112,27 +112,27 @@ impl Blob {
     }
 }
 
-/// What the CNCF's layout says of a module, so that a host knows before it has it whether it can run it.
-fn described(bytes: &[u8], created: SystemTime) -> Result<Value, BinaryReaderError> {
+/// The configuration of the CNCF's layout. From it, a host knows before the download whether it can run the module.
+fn cncf_config(bytes: &[u8], created: SystemTime) -> Result<Value, BinaryReaderError> {
     let created = created.clamp(SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH + LAST_SECOND);
-    let component = component(bytes)?;
+    let component = component_config(bytes)?;
     let mut config = Map::new();
     config.insert("created".to_owned(), json!(humantime::format_rfc3339_seconds(created).to_string()));
     config.insert("architecture".to_owned(), json!("wasm"));
-    // Whatever a component imports: there is no other word for one.
+    // Components have no other value here, whatever they import.
     config.insert("os".to_owned(), json!(if component.is_some() { "wasip2" } else { "wasip1" }));
     config.insert("layerDigests".to_owned(), json!([format!("sha256:{}", sha256(bytes))]));
     config.extend(component.map(|component| ("component".to_owned(), component)));
     Ok(config.into())
 }
 
-/// What a component exports and imports; nothing of a module.
-fn component(bytes: &[u8]) -> Result<Option<Value>, BinaryReaderError> {
+/// The exports and imports of a component. `None` for a module.
+fn component_config(bytes: &[u8]) -> Result<Option<Value>, BinaryReaderError> {
     let (mut imports, mut exports, mut depth) = (Vec::new(), Vec::new(), 0_usize);
     for payload in Parser::new(0).parse_all(bytes) {
         match payload? {
             Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => return Ok(None),
-            // Those inside are its own affair.
+            // Exports and imports of inner components are not those of the whole.
             Payload::Version { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(section) if depth == 1 => {

@@ -1,39 +1,40 @@
-//! Why does a registry not do what is asked, and why is a module not here? Made by `registry`, `pull` and `push`, shown to
-//! the operator by `mod`.
+//! Why does a request to a registry fail, and why was a module not pulled?
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
 use http::StatusCode;
+use serde_json::Value;
 
 use crate::cache::store::StoreError;
-use crate::config::Sha256;
+use crate::config::{Diagnostic, Sha256};
 use crate::net::client::ClientError;
 use crate::net::connect::ConnectError;
 
-use crate::registry::api::RESPONSE_TIMEOUT;
-use crate::registry::login::challenge::AuthError;
-use crate::registry::login::credentials::CredentialsError;
-use crate::registry::manifest::ManifestError;
+use crate::registry::client::RESPONSE_TIMEOUT;
+use crate::registry::credentials::CredentialsError;
+use crate::registry::credentials::challenge::AuthError;
+use crate::registry::manifest::{ManifestError, shortened};
 use crate::registry::reference::ReferenceError;
 
-/// Why a registry does not do what is asked.
+/// Why a request to a registry fails.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::registry) enum RegistryError {
     #[error("registry `{registry}` cannot be reached")]
     Unreachable { registry: String, source: ClientError },
     #[error("registry `{registry}` has not answered in full within {} s", RESPONSE_TIMEOUT.as_secs())]
     Slow { registry: String },
-    #[error("registry `{registry}` fails with {status}{said}")]
-    Failing { registry: String, status: StatusCode, said: RegistryMessage },
-    #[error("registry `{registry}` answers {status} when it is asked {what}{said}")]
-    Status { registry: String, is_local: bool, status: StatusCode, what: &'static str, said: RegistryMessage },
-    #[error("registry `{registry}` wants credentials, and there are none for it: they are missing{said}")]
-    NoCredentials { registry: String, said: RegistryMessage },
+    #[error("registry `{registry}` fails with {status}{message}")]
+    Failing { registry: String, status: StatusCode, message: RegistryMessage },
+    #[error("registry `{registry}` answers {status} when it is asked {what}{message}")]
+    Status { registry: String, is_local: bool, status: StatusCode, what: &'static str, message: RegistryMessage },
+    #[error("registry `{registry}` wants credentials, and there are none for it: they are missing{message}")]
+    NoCredentials { registry: String, message: RegistryMessage },
     #[error(
-        "registry `{registry}` refuses the credentials of {whose}: they are wrong, or not good for this artifact{said}"
+        "registry `{registry}` refuses the credentials of {login}: they are wrong, or not good for this artifact{message}"
     )]
-    WrongCredentials { registry: String, whose: String, said: RegistryMessage },
+    WrongCredentials { registry: String, login: String, message: RegistryMessage },
     #[error("cannot log in to registry `{registry}`")]
     Credentials { registry: String, source: CredentialsError },
     #[error("cannot log in to registry `{registry}`")]
@@ -44,19 +45,30 @@ pub(in crate::registry) enum RegistryError {
     NotAsked,
 }
 
-/// What a registry says about its refusal, if it says something.
+/// What a registry or token server says about an error, if it says anything. Displayed as the end of a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::registry) struct RegistryMessage(pub Option<String>);
+pub(in crate::registry) struct RegistryMessage(Option<String>);
 
-impl std::fmt::Display for RegistryMessage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.as_deref().map_or(Ok(()), |said| write!(f, "; it says `{said}`"))
+impl RegistryMessage {
+    /// Reads the body of a response: the first of the errors that a registry lists, or what a token server says.
+    pub fn parse(body: &[u8]) -> Self {
+        let json: Value = serde_json::from_slice(body).unwrap_or_default();
+        let error = json.pointer("/errors/0").unwrap_or(&json);
+        let texts = ["code", "error", "message", "details", "error_description"].map(|name| error.get(name)?.as_str());
+        let text = texts.into_iter().flatten().collect::<Vec<_>>().join(": ");
+        Self(Some(shortened(&text)).filter(|text| !text.is_empty()))
+    }
+}
+
+impl fmt::Display for RegistryMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_deref().map_or(Ok(()), |message| write!(f, "; it says `{message}`"))
     }
 }
 
 impl RegistryError {
-    /// Whether the registry is out of order, so that what it has said before may stand in. One that refuses, or that sends
-    /// what is wrong, is not.
+    /// Whether the registry is out of order, so that what it said before may be used. A registry that rejects a request or
+    /// sends something wrong is not.
     pub fn is_outage(&self) -> bool {
         match self {
             Self::Unreachable { source, .. } => !source.is_rejection(),
@@ -104,18 +116,18 @@ pub(in crate::registry) enum PullError {
     ManifestDigest { found: String, expected: String },
     #[error("the manifest has {found} bytes, but the index says {expected}")]
     ManifestSize { found: u64, expected: u64 },
-    #[error("the module has {size} bytes, more than the {most} that modules may have")]
-    TooLarge { size: u64, most: u64 },
+    #[error("the module has {size} bytes, more than the {limit} that modules may have")]
+    TooLarge { size: u64, limit: u64 },
     #[error("the module is not what the manifest says: its SHA-256 is `{found}`, not `{expected}`")]
     Digest { found: String, expected: Sha256 },
     #[error("the module is not what the manifest says: it has {found} bytes, not {expected}")]
     Size { found: u64, expected: u64 },
     #[error("the module is not what the manifest says: it has more than {0} bytes")]
-    Endless(u64),
+    LongerThanStated(u64),
     #[error("the module does not arrive whole from registry `{registry}`")]
     Broken { registry: String, source: io::Error },
     #[error("cannot write `{}` in the module cache", path.display())]
-    Keep { path: PathBuf, source: io::Error },
+    Write { path: PathBuf, source: io::Error },
 }
 
 fn sent_as(content_type: Option<&str>) -> String {
@@ -123,18 +135,18 @@ fn sent_as(content_type: Option<&str>) -> String {
 }
 
 impl PullError {
-    /// What the store says, said of a module.
-    pub fn of_module(error: StoreError, registry: &str) -> Self {
+    /// The error for a module of `registry` that is not in the store.
+    pub fn from_store(error: StoreError, registry: &str) -> Self {
         match error {
             StoreError::Fetch(source) => Self::Broken { registry: registry.to_owned(), source },
-            StoreError::Keep { path, source } => Self::Keep { path, source },
+            StoreError::Write { path, source } => Self::Write { path, source },
             StoreError::Digest { found, expected } => Self::Digest { found, expected },
             StoreError::Size { found, expected } => Self::Size { found, expected },
-            StoreError::Endless(size) => Self::Endless(size),
+            StoreError::TooLarge(size) => Self::LongerThanStated(size),
         }
     }
 
-    /// Whether the registry is out of order, so that what it has said before may stand in.
+    /// Whether the registry is out of order, so that what it said before may be used.
     pub fn is_outage(&self) -> bool {
         match self {
             Self::Registry(error) => error.is_outage(),
@@ -143,8 +155,13 @@ impl PullError {
         }
     }
 
+    /// The problem that the module with a reference was not pulled.
+    pub fn report(&self, reference: &str) -> Diagnostic {
+        with_help(Diagnostic::error(format!("cannot pull `{reference}`")).caused_by(self), self.help())
+    }
+
     /// What the operator can do about it.
-    pub fn help(&self) -> Option<String> {
+    fn help(&self) -> Option<String> {
         match self {
             Self::Registry(error) => error.help(),
             Self::Reference(_) => Some("write `oci:HOST/NAME:TAG` or `oci:HOST/NAME@sha256:DIGEST`".to_owned()),
@@ -154,5 +171,12 @@ impl PullError {
             Self::TooLarge { .. } => Some("raise `module_size` in the limits".to_owned()),
             _ => None,
         }
+    }
+}
+
+pub(in crate::registry) fn with_help(problem: Diagnostic, help: Option<String>) -> Diagnostic {
+    match help {
+        Some(help) => problem.help(help),
+        None => problem,
     }
 }

@@ -1,7 +1,7 @@
 //! What is in an artifact?
 //!
-//! A registry answers with a manifest, which lists layers, or with an index, which lists manifests. The one layer that is
-//! a module is picked here; what leaves a choice is refused. Read by `pull`, bytes in, nothing fetched.
+//! A manifest lists layers, an index lists manifests. The one layer that is a module is picked here. If several layers match, the
+//! artifact is rejected. Bytes in, nothing is fetched.
 
 use serde_json::{Map, Value};
 
@@ -14,7 +14,7 @@ pub(in crate::registry) const OCI_INDEX: &str = "application/vnd.oci.image.index
 pub(in crate::registry) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 pub(in crate::registry) const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 
-/// The layers that are modules: in the layout of those who began with it, and in the CNCF's.
+/// The layers that are modules: in the layout of wasm-to-oci, and in the CNCF's.
 pub(crate) const LEGACY_LAYER: &str = "application/vnd.wasm.content.layer.v1+wasm";
 pub(in crate::registry) const WASM_LAYER: &str = "application/wasm";
 const MODULES: [&str; 2] = [LEGACY_LAYER, WASM_LAYER];
@@ -22,26 +22,26 @@ const MODULES: [&str; 2] = [LEGACY_LAYER, WASM_LAYER];
 /// How many media types an error message lists.
 const MAX_NAMED: usize = 5;
 
-/// How many characters of what a registry has sent it shows. No digest has more.
+/// How many characters of a text from a registry are shown. No digest has more.
 const MAX_SHOWN: usize = 140;
 
-/// What a manifest or an index says of something: where it is and how to check it.
+/// The digest and size of a blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::registry) struct Descriptor {
     pub sha256: Sha256,
     pub size: u64,
 }
 
-/// Where to go on.
+/// What a manifest or an index leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::registry) enum Content {
-    /// The layer is the module.
+    /// The layer that is the module.
     Module(Descriptor),
-    /// Another manifest says more.
+    /// The manifest that an index lists.
     Manifest(Descriptor),
 }
 
-/// Why an artifact holds no module to be used here.
+/// Why an artifact holds no module that can be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(in crate::registry) enum ManifestError {
     #[error("it is not JSON")]
@@ -70,15 +70,15 @@ pub(in crate::registry) enum ManifestError {
     Nested,
 }
 
-/// Reads what a registry has sent as `content_type`, or what the store has.
+/// Reads a manifest or index. `content_type` is that of the registry's response.
 pub(in crate::registry) fn read(bytes: &[u8], content_type: Option<&str>) -> Result<Content, ManifestError> {
     let json: Value = serde_json::from_slice(bytes).map_err(|_| ManifestError::Json)?;
     let document = json.as_object().ok_or(ManifestError::Json)?;
     let stated = document.get("mediaType").map(|value| value.as_str().ok_or(ManifestError::Field("mediaType")));
-    let sent = content_type.filter(|name| is_index(name).is_some());
+    let content_type = content_type.filter(|name| is_index(name).is_some());
     let (layers, manifests) = (document.get("layers"), document.get("manifests"));
-    // A document that can be read in two ways is read in another way by somebody else.
-    for name in stated.transpose()?.into_iter().chain(sent) {
+    // A document that can be read in two ways is read in another way by other programs.
+    for name in stated.transpose()?.into_iter().chain(content_type) {
         match is_index(name) {
             None => return Err(ManifestError::Unknown(format!("its type is `{}`", shortened(name)))),
             Some(true) if manifests.is_none() || layers.is_some() => return Err(ManifestError::Both),
@@ -99,7 +99,7 @@ pub(in crate::registry) fn read(bytes: &[u8], content_type: Option<&str>) -> Res
     }
 }
 
-/// As much of a foreign text as a message needs, in one line.
+/// The first characters of a text from elsewhere, without control characters.
 pub(in crate::registry) fn shortened(text: &str) -> String {
     text.chars().filter(|character| !character.is_control()).take(MAX_SHOWN).collect()
 }
@@ -136,7 +136,7 @@ fn no_module(layers: &[Value]) -> ManifestError {
 fn pick_manifest(listed: &[Value]) -> Result<Descriptor, ManifestError> {
     let known: Vec<_> = listed.iter().filter(|listed| is_index(media_type(listed)) == Some(false)).collect();
     let for_wasm: Vec<_> = known.iter().copied().filter(|listed| platform(listed, "architecture") == "wasm").collect();
-    // Of one program in two forms, modules are the one of WASI's first preview.
+    // If there is a component as well, the module is the one for WASI preview 1.
     let is_first = |listed: &&Value| ["wasi", "wasip1"].contains(&platform(listed, "os"));
     let first: Vec<_> = for_wasm.iter().copied().filter(is_first).collect();
     for candidates in [&for_wasm, &first, &known] {

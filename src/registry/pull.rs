@@ -1,43 +1,45 @@
 //! How does a reference become a file of the store?
 //!
-//! Its manifest names the layer that is the module; both are kept by their digests, so that what is pinned to one is asked
-//! for once and never again. A tag is asked for at each start unless the operator wants it otherwise; what it was last is
-//! noted for that, and for the day the registry is down. Called by `mod`, on a thread that may block.
+//! Its manifest names the layer that is the module. Both are stored by their digests, so that what is pinned to a digest is
+//! downloaded once and never again. A tag is looked up at each start unless the operator wants it otherwise. A record says what it
+//! was last: for that, and for when the registry is down. For threads that may block.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::cache;
+use crate::cache::ReferenceRecord;
 use crate::cache::disk::sha256;
 use crate::cache::fetched::Arrival;
 use crate::cache::store::{Store, StoreError};
-use crate::cache::{NOTES, Note};
-use crate::config::Sha256;
+use crate::config::{Lock, ModuleRef, Sha256};
 use crate::format::sha256_hex;
-use crate::net::progress::{Counted, Progress};
+use crate::net::progress::Counted;
+use crate::parallel;
 
 use crate::registry::api::Session;
-use crate::registry::client::RegistryClient;
-use crate::registry::download::{MAX_MANIFEST, Sent};
+use crate::registry::client::{PullOptions, RegistryClient};
+use crate::registry::download::{MAX_MANIFEST, ManifestResponse};
 use crate::registry::error::PullError;
 use crate::registry::manifest;
 use crate::registry::manifest::{Content, Descriptor, ManifestError};
 use crate::registry::reference;
 use crate::registry::reference::{Reference, Version};
 
-/// How often a module is asked for that does not arrive whole.
+/// How many modules are pulled at the same time.
+const CONCURRENCY: usize = 4;
+
+/// How often the download of a layer is tried.
 const ATTEMPTS: usize = 2;
 
-/// What modules are pulled with.
+/// Pulls modules into a store.
 pub(in crate::registry) struct Pull<'p> {
     pub store: &'p Store,
     pub client: &'p RegistryClient,
-    /// How many bytes a module may have.
-    pub most: u64,
-    /// Who wants to know how far a download is.
-    pub progress: &'p dyn Progress,
+    pub options: &'p PullOptions,
 }
 
 /// A module in the store.
@@ -46,14 +48,14 @@ pub(in crate::registry) struct Pulled {
     pub path: PathBuf,
     /// The manifest or index that the reference stands for.
     pub manifest: Sha256,
-    /// What that says of the module.
+    /// The layer that is the module.
     pub layer: Descriptor,
     pub arrival: Arrival,
     /// Why it is what the tag was, and not what it may be now.
     pub outdated: Option<PullError>,
 }
 
-/// A module in the store, and what led to it.
+/// A module in the store, and the manifests that lead to it.
 struct Found {
     path: PathBuf,
     layer: Descriptor,
@@ -63,7 +65,15 @@ struct Found {
 }
 
 impl Pull<'_> {
-    pub fn pull(&self, reference: &Reference) -> Result<Pulled, PullError> {
+    /// Pulls each of the references, several at the same time. A reference that is locked is pulled as it was when it was locked.
+    pub fn pull_all(&self, references: &[String]) -> HashMap<String, Result<Pulled, PullError>> {
+        let pulled = parallel::map(references, CONCURRENCY, |text| {
+            resolve(text, self.options.lock.as_ref()).and_then(|reference| self.pull(&reference))
+        });
+        references.iter().cloned().zip(pulled).collect()
+    }
+
+    fn pull(&self, reference: &Reference) -> Result<Pulled, PullError> {
         let started = Instant::now();
         let (found, outdated) = self.pull_or_cached(reference)?;
         let Found { path, layer, manifests, is_new } = found;
@@ -73,19 +83,19 @@ impl Pull<'_> {
         Ok(Pulled { path, manifest, layer, arrival, outdated })
     }
 
-    /// What a reference is, and why it may be something else by now.
+    /// The module of a reference, and why it may be outdated.
     fn pull_or_cached(&self, reference: &Reference) -> Result<(Found, Option<PullError>), PullError> {
-        // Nobody checks a note: it must not stand in for a digest.
+        // A record is not verified: it must not be used for a digest.
         let is_tag = matches!(reference.version, Version::Tag(_));
         if is_tag
-            && self.client.asks_for_what_is_missing_only()
+            && self.client.prefers_cached()
             && let Some(found) = self.cached(reference)
         {
             return Ok((found, None));
         }
-        match self.module(reference) {
+        match self.download(reference) {
             Ok(found) => {
-                self.note(reference, &found);
+                self.record(reference, &found);
                 Ok((found, None))
             }
             Err(error) if is_tag && error.is_outage() => match self.cached(reference) {
@@ -96,23 +106,23 @@ impl Pull<'_> {
         }
     }
 
-    fn module(&self, reference: &Reference) -> Result<Found, PullError> {
+    fn download(&self, reference: &Reference) -> Result<Found, PullError> {
         let mut session = Session::to_pull(self.client, reference);
         let registry = reference.registry.name();
         let (first, content) = match &reference.version {
             Version::Tag(tag) => {
-                let sent = session.manifest(tag)?;
-                check_against_header(&sent)?;
-                self.take_in(sent, registry)?
+                let response = session.manifest(tag)?;
+                check_digest_header(&response)?;
+                self.insert_manifest(response, registry)?
             }
-            Version::Digest(sha256) => (sha256.clone(), self.by_digest(sha256, None, &mut session, registry)?),
+            Version::Digest(sha256) => (sha256.clone(), self.manifest(sha256, None, &mut session, registry)?),
         };
         let mut manifests = vec![first];
         let layer = match content {
             Content::Module(layer) => layer,
             Content::Manifest(next) => {
                 manifests.push(next.sha256.clone());
-                match self.by_digest(&next.sha256, Some(next.size), &mut session, registry)? {
+                match self.manifest(&next.sha256, Some(next.size), &mut session, registry)? {
                     Content::Module(layer) => layer,
                     Content::Manifest(_) => return Err(unusable(registry, None, ManifestError::Nested)),
                 }
@@ -122,60 +132,62 @@ impl Pull<'_> {
         Ok(Found { path, layer, manifests, is_new })
     }
 
-    /// What the manifest with a digest says, from the store if it is there.
-    fn by_digest(
+    /// The content of the manifest with a digest, from the store if it is there.
+    fn manifest(
         &self,
         sha256: &Sha256,
         size: Option<u64>,
         session: &mut Session<'_>,
         registry: &str,
     ) -> Result<Content, PullError> {
-        if let Some(bytes) = self.stored(sha256) {
+        if let Some(bytes) = self.stored_manifest(sha256) {
             return manifest::read(&bytes, None).map_err(|error| unusable(registry, None, error));
         }
-        let sent = session.manifest(&format!("sha256:{sha256}"))?;
-        let found = sha256_hex(&sent.bytes);
+        let response = session.manifest(&format!("sha256:{sha256}"))?;
+        let found = sha256_hex(&response.bytes);
         if found != sha256.as_str() {
             return Err(PullError::ManifestDigest { found, expected: sha256.to_string() });
         }
-        let bytes = sent.bytes.len() as u64;
+        let bytes = response.bytes.len() as u64;
         if let Some(expected) = size.filter(|size| *size != bytes) {
             return Err(PullError::ManifestSize { found: bytes, expected });
         }
-        Ok(self.take_in(sent, registry)?.1)
+        Ok(self.insert_manifest(response, registry)?.1)
     }
 
-    /// Understands a manifest that is what it should be, and keeps it; its digest, and what it says.
-    fn take_in(&self, sent: Sent, registry: &str) -> Result<(Sha256, Content), PullError> {
-        let content = manifest::read(&sent.bytes, sent.content_type.as_deref())
-            .map_err(|error| unusable(registry, sent.content_type.clone(), error))?;
-        let sha256 = sha256(&sent.bytes);
-        let kept = self.store.take_in(&sha256, sent.bytes.len() as u64, &mut sent.bytes.as_slice());
-        kept.map_err(|error| PullError::of_module(error, registry))?;
+    /// Reads a manifest and stores it. Returns its digest and content.
+    fn insert_manifest(&self, response: ManifestResponse, registry: &str) -> Result<(Sha256, Content), PullError> {
+        let content = manifest::read(&response.bytes, response.content_type.as_deref())
+            .map_err(|error| unusable(registry, response.content_type.clone(), error))?;
+        let (sha256, size) = (sha256(&response.bytes), response.bytes.len() as u64);
+        let inserted = self.store.insert(&sha256, size, &mut response.bytes.as_slice());
+        inserted.map_err(|error| PullError::from_store(error, registry))?;
         Ok((sha256, content))
     }
 
     /// A manifest of the store, if it is there undamaged.
-    fn stored(&self, sha256: &Sha256) -> Option<Vec<u8>> {
+    fn stored_manifest(&self, sha256: &Sha256) -> Option<Vec<u8>> {
         let path = self.store.path(sha256.as_str());
         fs::symlink_metadata(&path).ok().filter(|found| found.is_file() && found.len() <= MAX_MANIFEST)?;
         let mut bytes = Vec::new();
         let file = File::open(&path).ok()?;
         (&file).take(MAX_MANIFEST).read_to_end(&mut bytes).ok()?;
         (sha256_hex(&bytes) == sha256.as_str()).then(|| {
-            cache::touch(&file);
+            cache::mark_accessed(&file);
             bytes
         })
     }
 
+    /// The file of a layer, and whether it was downloaded now.
     fn layer(
         &self,
         layer: &Descriptor,
         session: &mut Session<'_>,
         reference: &Reference,
     ) -> Result<(PathBuf, bool), PullError> {
-        if layer.size > self.most {
-            return Err(PullError::TooLarge { size: layer.size, most: self.most });
+        let limit = self.options.max_module_size;
+        if layer.size > limit {
+            return Err(PullError::TooLarge { size: layer.size, limit });
         }
         if let Some(path) = self.store.find(&layer.sha256, layer.size) {
             return Ok((path, false));
@@ -183,58 +195,64 @@ impl Pull<'_> {
         let mut attempts = 0;
         loop {
             let from = session.layer(&format!("sha256:{}", layer.sha256), layer.size)?;
-            let mut bytes = Counted { from, step: self.progress.begins(&reference.to_string(), layer.size) };
-            let taken = self.store.take_in(&layer.sha256, layer.size, &mut bytes);
+            let step = self.options.progress.begins(&reference.to_string(), layer.size);
+            let inserted = self.store.insert(&layer.sha256, layer.size, &mut Counted { from, step });
             attempts += 1;
-            if attempts == ATTEMPTS || !matches!(taken, Err(StoreError::Fetch(_))) {
-                let taken = taken.map(|path| (path, true));
-                return taken.map_err(|error| PullError::of_module(error, reference.registry.name()));
+            if attempts == ATTEMPTS || !matches!(inserted, Err(StoreError::Fetch(_))) {
+                let inserted = inserted.map(|path| (path, true));
+                return inserted.map_err(|error| PullError::from_store(error, reference.registry.name()));
             }
         }
     }
 
-    /// Where the note is below the store.
-    fn note_path(reference: &Reference) -> PathBuf {
-        Path::new(NOTES).join(sha256_hex(reference.to_string().as_bytes()))
-    }
-
-    /// Notes what a reference is, so that it can be served when the registry is down, and so that its files have a name.
-    fn note(&self, reference: &Reference, found: &Found) {
-        let path = self.store.path(Self::note_path(reference));
-        let note = Note {
+    /// Records what a reference is, so that it can be served when the registry is down, and so that its files have a name.
+    fn record(&self, reference: &Reference, found: &Found) {
+        let record = ReferenceRecord {
             module: found.layer.sha256.clone(),
             size: found.layer.size,
             reference: reference.to_string(),
             manifests: found.manifests.clone(),
         };
-        match Note::read(&path) {
-            Some(noted) if noted == note => return cache::renew(&path),
-            Some(noted) if noted.module != note.module => {
-                tracing::info!(module = %reference, was = %noted.module, is = %note.module, "the tag has moved");
+        let relative = ReferenceRecord::path(&record.reference);
+        let path = self.store.path(&relative);
+        match ReferenceRecord::read(&path) {
+            Some(former) if former == record => return cache::mark_modified(&path),
+            Some(former) if former.module != record.module => {
+                tracing::info!(module = %reference, was = %former.module, is = %record.module, "the tag has moved");
             }
             _ => {}
         }
-        if let Err(error) = self.store.write(&Self::note_path(reference), note.text().as_bytes()) {
+        if let Err(error) = self.store.write(&relative, record.to_string().as_bytes()) {
             tracing::warn!(module = %reference, %error, "cannot note what the reference is");
         }
     }
 
-    /// What a reference was when its registry was last asked, if all of it is still here.
+    /// The module that a reference was when its registry was last asked, if all of it is still in the store.
     fn cached(&self, reference: &Reference) -> Option<Found> {
-        let path = self.store.path(Self::note_path(reference));
-        let note = Note::read(&path)?;
-        let layer = Descriptor { sha256: note.module, size: note.size };
+        let path = self.store.path(ReferenceRecord::path(&reference.to_string()));
+        let record = ReferenceRecord::read(&path)?;
+        let layer = Descriptor { sha256: record.module, size: record.size };
         let file = self.store.find(&layer.sha256, layer.size)?;
-        cache::renew(&path);
-        Some(Found { path: file, layer, manifests: note.manifests, is_new: false })
+        cache::mark_modified(&path);
+        Some(Found { path: file, layer, manifests: record.manifests, is_new: false })
     }
 }
 
-/// Nobody has said which digest the manifest of a tag has, but the registry has to agree with itself.
-fn check_against_header(sent: &Sent) -> Result<(), PullError> {
-    let found = sha256_hex(&sent.bytes);
-    match &sent.digest {
-        // It may count with another function, which says nothing here.
+/// The artifact that a text names. If the text is locked, it is the artifact that it named then.
+fn resolve(text: &str, lock: Option<&Lock>) -> Result<Reference, PullError> {
+    let reference = Reference::parse(text)?;
+    let locked = lock.and_then(|lock| lock.find((&ModuleRef::Oci(text.to_owned()).to_string(), None)));
+    Ok(match locked.and_then(|module| module.manifest.clone()) {
+        Some(manifest) => Reference { version: Version::Digest(manifest), ..reference },
+        None => reference,
+    })
+}
+
+/// The digest of a tag's manifest is not known before, but the registry has to agree with itself.
+fn check_digest_header(response: &ManifestResponse) -> Result<(), PullError> {
+    let found = sha256_hex(&response.bytes);
+    match &response.digest {
+        // A digest of another kind cannot be compared.
         Some(stated) if stated.starts_with("sha512:") => Ok(()),
         Some(stated) if reference::sha256(stated).ok().is_none_or(|stated| stated.as_str() != found) => {
             Err(PullError::ManifestDigest { found, expected: manifest::shortened(stated) })

@@ -1,7 +1,7 @@
 //! How does a module get into a registry?
 //!
 //! Its bytes and its configuration first, as far as they are not there already, then the manifest that names them under the
-//! tag: whoever sees the tag finds all of it. Called by `mod`, on a thread that may block.
+//! tag: a client that sees the tag finds all of it. For threads that may block.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -18,20 +18,21 @@ use crate::net::progress::Progress;
 use crate::net::redirect;
 use crate::net::upload::Upload;
 
-use crate::registry::api::{ApiRequest, Scope, Session};
+use crate::registry::api::{ApiRequest, Session};
 use crate::registry::artifact::{Artifact, ArtifactError, Blob, Layout};
 use crate::registry::client::RegistryClient;
+use crate::registry::credentials::challenge::Scope;
 use crate::registry::error::RegistryError;
 use crate::registry::manifest::{OCI_MANIFEST, shortened};
 use crate::registry::reference;
 use crate::registry::reference::{Reference, ReferenceError, Version};
 
-/// How often an upload is begun that does not arrive whole.
+/// How often an upload is tried.
 const ATTEMPTS: usize = 3;
 
 const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
-/// Why a module is not in a registry now.
+/// Why a module was not published.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::registry) enum PushError {
     #[error(transparent)]
@@ -47,7 +48,7 @@ pub(in crate::registry) enum PushError {
     #[error(transparent)]
     Registry(#[from] RegistryError),
     #[error("registry `{0}` does not say where to put the bytes")]
-    NoPlace(String),
+    NoUploadUrl(String),
     #[error("registry `{registry}` has kept {what} as `{found}`, not as `sha256:{expected}`: it is damaged")]
     Digest { registry: String, what: &'static str, found: String, expected: Sha256 },
 }
@@ -65,7 +66,7 @@ impl PushError {
     }
 }
 
-/// What is published, and what with.
+/// Publishes a file.
 pub(in crate::registry) struct Push<'p> {
     pub client: &'p RegistryClient,
     pub file: &'p Path,
@@ -74,7 +75,7 @@ pub(in crate::registry) struct Push<'p> {
 }
 
 impl Push<'_> {
-    /// Publishes under a name and tag; the reference by digest.
+    /// Publishes the file under a name and tag, and returns the reference by digest.
     pub fn push(&self, reference: &Reference) -> Result<Reference, PushError> {
         let Version::Tag(tag) = &reference.version else {
             return Err(PushError::NoTag(reference.version.to_string()));
@@ -83,9 +84,9 @@ impl Push<'_> {
         let scope = Scope::Push(&reference.repository);
         let mut session = Session::new(self.client, &reference.registry, scope);
         let module = &artifact.module.bytes;
-        let watched =
+        let watched_body =
             || Upload::watched(module.clone(), self.progress.begins(&reference.to_string(), module.len() as u64));
-        session.put_blob(&artifact.module, &watched, "the module")?;
+        session.put_blob(&artifact.module, &watched_body, "the module")?;
         let config = || Upload::from(artifact.config.bytes.clone());
         session.put_blob(&artifact.config, &config, "the configuration")?;
         session.put_manifest(tag, &artifact.manifest)?;
@@ -95,47 +96,47 @@ impl Push<'_> {
 
     fn artifact(&self) -> Result<Artifact, PushError> {
         let path = || self.file.to_owned();
-        let (bytes, written) = read(self.file).map_err(|source| PushError::Read { path: path(), source })?;
+        let (bytes, modified) = read(self.file).map_err(|source| PushError::Read { path: path(), source })?;
         if bytes.len() as u64 > MAX_MODULE_SIZE {
             return Err(PushError::TooLarge(path()));
         }
         // The time of the file rather than of now: the same file is the same artifact, whenever it is published.
-        let artifact = Artifact::new(bytes, self.layout, written);
+        let artifact = Artifact::new(bytes, self.layout, modified);
         artifact.map_err(|source| PushError::Artifact { path: path(), source })
     }
 }
 
-/// What is in a file, up to a byte too much, and when it was written.
+/// The content of a file, up to one byte more than a module may have, and when it was modified.
 fn read(path: &Path) -> io::Result<(Vec<u8>, SystemTime)> {
     let mut bytes = Vec::new();
     let file = File::open(path)?;
-    let written = file.metadata()?.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+    let modified = file.metadata()?.modified().unwrap_or(SystemTime::UNIX_EPOCH);
     file.take(MAX_MODULE_SIZE + 1).read_to_end(&mut bytes)?;
-    Ok((bytes, written))
+    Ok((bytes, modified))
 }
 
 impl Session<'_> {
-    /// Puts bytes into the registry that are not there yet.
+    /// Uploads a blob, unless the registry has it already.
     fn put_blob(&mut self, blob: &Blob, body: &dyn Fn() -> Upload, what: &'static str) -> Result<(), PushError> {
-        if self.has(blob)? {
+        if self.has_blob(blob)? {
             tracing::debug!(digest = %blob.sha256, "the registry has it already");
             return Ok(());
         }
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let put = self.begin().and_then(|place| self.finish(place, blob, body, what));
-            match put {
-                // What has become of the place for the bytes is unknown: a new one is needed.
+            let uploaded = self.begin_upload().and_then(|url| self.finish_upload(url, blob, body, what));
+            match uploaded {
+                // The state of the upload is unknown: a new one is needed.
                 Err(PushError::Registry(error)) if attempts < ATTEMPTS && error.is_outage() => {
                     tracing::debug!(%error, "uploading again");
                 }
-                put => return put,
+                done => return done,
             }
         }
     }
 
-    fn has(&mut self, blob: &Blob) -> Result<bool, PushError> {
+    fn has_blob(&mut self, blob: &Blob) -> Result<bool, PushError> {
         let url = self.url(&format!("blobs/sha256:{}", blob.sha256))?;
         let request = ApiRequest {
             method: Method::HEAD,
@@ -145,12 +146,12 @@ impl Session<'_> {
             is_repeatable: true,
             what: "what it has",
         };
-        let answer = self.send(&request, &[StatusCode::OK, StatusCode::NOT_FOUND])?;
-        Ok(answer.status == StatusCode::OK)
+        let response = self.send(&request, &[StatusCode::OK, StatusCode::NOT_FOUND])?;
+        Ok(response.status == StatusCode::OK)
     }
 
-    /// A place for the bytes of one blob.
-    fn begin(&mut self) -> Result<Url, PushError> {
+    /// Returns the URL for the bytes of one blob.
+    fn begin_upload(&mut self) -> Result<Url, PushError> {
         let url = self.url("blobs/uploads/")?;
         let request = ApiRequest {
             method: Method::POST,
@@ -160,30 +161,30 @@ impl Session<'_> {
             is_repeatable: true,
             what: "to take something in",
         };
-        let answer = self.send(&request, &[StatusCode::ACCEPTED])?;
-        let place =
-            redirect::safe_location(&answer.url, &answer.headers).map_err(|error| self.unreachable(error.into()))?;
-        place.ok_or_else(|| PushError::NoPlace(self.registry.to_string()))
+        let response = self.send(&request, &[StatusCode::ACCEPTED])?;
+        let url = redirect::safe_location(&response.url, &response.headers)
+            .map_err(|error| self.unreachable(error.into()))?;
+        url.ok_or_else(|| PushError::NoUploadUrl(self.registry.to_string()))
     }
 
-    fn finish(
+    fn finish_upload(
         &mut self,
-        mut place: Url,
+        mut url: Url,
         blob: &Blob,
         body: &dyn Fn() -> Upload,
         what: &'static str,
     ) -> Result<(), PushError> {
-        place.query_pairs_mut().append_pair("digest", &format!("sha256:{}", blob.sha256));
+        url.query_pairs_mut().append_pair("digest", &format!("sha256:{}", blob.sha256));
         let request = ApiRequest {
             method: Method::PUT,
-            url: place,
+            url,
             headers: &[(CONTENT_TYPE, "application/octet-stream")],
             body,
             is_repeatable: false,
             what: "to take in the bytes",
         };
-        let answer = self.send(&request, &[StatusCode::CREATED])?;
-        self.check(&answer.headers, blob, what)
+        let response = self.send(&request, &[StatusCode::CREATED])?;
+        self.verify_digest(&response.headers, blob, what)
     }
 
     fn put_manifest(&mut self, tag: &str, manifest: &Blob) -> Result<(), PushError> {
@@ -196,17 +197,17 @@ impl Session<'_> {
             is_repeatable: true,
             what: "to take in the manifest",
         };
-        let answer = self.send(&request, &[StatusCode::CREATED])?;
-        self.check(&answer.headers, manifest, "the manifest")
+        let response = self.send(&request, &[StatusCode::CREATED])?;
+        self.verify_digest(&response.headers, manifest, "the manifest")
     }
 
-    /// What the registry says it has kept is what it was sent, as far as it says so.
-    fn check(&self, headers: &HeaderMap, blob: &Blob, what: &'static str) -> Result<(), PushError> {
+    /// Compares the digest that the registry states, if it does, with that of the blob.
+    fn verify_digest(&self, headers: &HeaderMap, blob: &Blob, what: &'static str) -> Result<(), PushError> {
         let Some(stated) = headers.get(DIGEST) else { return Ok(()) };
         let stated = String::from_utf8_lossy(stated.as_bytes());
         match reference::sha256(&stated) {
             Ok(found) if found == blob.sha256 => Ok(()),
-            // It may count with another function, which says nothing here.
+            // A digest of another kind cannot be compared.
             _ if stated.starts_with("sha512:") => Ok(()),
             _ => Err(PushError::Digest {
                 registry: self.registry.to_string(),

@@ -1,6 +1,6 @@
 //! Which artifact of which registry does a text name?
 //!
-//! `[REGISTRY/]NAME[:TAG][@sha256:DIGEST]`, as Docker writes it. Read by `mod` for every `oci:` module, and for commands.
+//! `[REGISTRY/]NAME[:TAG][@sha256:DIGEST]`, as Docker writes it.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,10 +9,10 @@ use url::{Host, Url};
 
 use crate::config::Sha256;
 
-/// The registry of those who name none.
+/// The registry of references that name none.
 const DOCKER_HUB: &str = "docker.io";
 
-/// Other names that lead there, the first being the one that answers.
+/// Other names of it. The first is the host of its API.
 const DOCKER_HUB_HOSTS: [&str; 2] = ["registry-1.docker.io", "index.docker.io"];
 
 const MAX_NAME: usize = 255;
@@ -27,10 +27,10 @@ pub(in crate::registry) struct Reference {
     pub version: Version,
 }
 
-/// Which of the artifacts under a name is meant.
+/// Which of the artifacts under a name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::registry) enum Version {
-    /// What the registry calls so at the moment.
+    /// The one that has this tag now.
     Tag(String),
     /// The one whose manifest has this digest.
     Digest(Sha256),
@@ -79,7 +79,7 @@ impl Reference {
         Ok(Self { registry, repository, version })
     }
 
-    /// The same name with the digest of a manifest: what it stands for now and for ever.
+    /// The same name with the digest of a manifest.
     pub fn pinned(&self, manifest: &Sha256) -> Self {
         Self { version: Version::Digest(manifest.clone()), ..self.clone() }
     }
@@ -120,9 +120,9 @@ fn is_tag(tag: &str) -> bool {
 }
 
 impl Registry {
-    /// As an operator names it alone, perhaps with a scheme before it and a version of the API behind it.
-    pub fn named(text: &str) -> Result<Self, ReferenceError> {
-        let name = bare(text);
+    /// Parses the address of a registry alone. There may be a scheme before it and a version of the API behind it.
+    pub fn parse_alone(text: &str) -> Result<Self, ReferenceError> {
+        let name = without_scheme_and_version(text);
         match is_registry(name) {
             true => Self::parse(name),
             false => Err(ReferenceError::Registry(text.to_owned())),
@@ -130,17 +130,17 @@ impl Registry {
     }
 
     fn parse(text: &str) -> Result<Self, ReferenceError> {
-        let refused = || ReferenceError::Registry(text.to_owned());
+        let error = || ReferenceError::Registry(text.to_owned());
         if text.bytes().any(|byte| !byte.is_ascii_alphanumeric() && !b".-:[]_".contains(&byte)) {
-            return Err(refused());
+            return Err(error());
         }
         let name = text.to_ascii_lowercase();
         let name = if DOCKER_HUB_HOSTS.contains(&name.as_str()) { DOCKER_HUB.to_owned() } else { name };
-        Url::parse(&format!("https://{name}/")).map_err(|_| refused())?;
+        Url::parse(&format!("https://{name}/")).map_err(|_| error())?;
         Ok(Self(name))
     }
 
-    /// Its name as operators write it.
+    /// Returns its name as operators write it.
     pub fn name(&self) -> &str {
         &self.0
     }
@@ -151,25 +151,25 @@ impl Registry {
         Url::parse(&format!("{scheme}://{host}/v2/{path}")).ok()
     }
 
-    /// Whether it is on this machine, so that nobody listens on the way.
+    /// Whether it is on this machine, so that it needs no TLS.
     pub fn is_local(&self) -> bool {
         Url::parse(&format!("https://{}/", self.0)).is_ok_and(|url| is_local(&url))
     }
 
-    /// Whether a key of a file of credentials means this registry: `HOST[:PORT]`, perhaps with a scheme and a version.
+    /// Whether a key of a file of credentials names this registry: `HOST[:PORT]`, perhaps with a scheme and a version.
     pub fn matches_key(&self, key: &str) -> bool {
-        let key = bare(key).to_ascii_lowercase();
+        let key = without_scheme_and_version(key).to_ascii_lowercase();
         key == self.0 || (self.0 == DOCKER_HUB && DOCKER_HUB_HOSTS.contains(&key.as_str()))
     }
 
-    /// The name that files of credentials, and programs which keep them, know it by.
+    /// Its name in files of credentials and for credential helpers.
     pub fn login_name(&self) -> &str {
         if self.0 == DOCKER_HUB { "https://index.docker.io/v1/" } else { &self.0 }
     }
 }
 
 /// `HOST[:PORT]` of what may be a URL of the API.
-fn bare(text: &str) -> &str {
+fn without_scheme_and_version(text: &str) -> &str {
     let text = text.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
     text.trim_end_matches("/v1").trim_end_matches("/v2")
 }

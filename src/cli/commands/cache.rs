@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 
-use wagi::cache::{Caches, Entry, default_module_cache, list, prune};
+use wagi::cache::{CacheEntry, Caches, default_module_cache, list, prune};
 use wagi::config::{compilation_cache, default_code_cache};
 
 use crate::cli::commands::serve::print_problems;
@@ -58,7 +58,7 @@ fn print_all(caches: &Caches) -> anyhow::Result<ExitCode> {
         print(format_args!("{:<9} {:>10} {:>6} {:>6}  NAME", "WHAT", "SIZE", "AGE", "UNUSED"))?;
     }
     for entry in &entries {
-        let Entry { kind, name, bytes, written, used, .. } = entry;
+        let CacheEntry { kind, name, bytes, written, used, .. } = entry;
         print(format_args!(
             "{kind:<9} {:>10} {:>6} {:>6}  {}",
             size(*bytes),
@@ -85,10 +85,10 @@ fn print_pruned(caches: &Caches, unused_for: Duration) -> anyhow::Result<ExitCod
     let pruned = prune(caches, unused_for)?;
     let mut stdout = io::stdout().lock();
     let mut print = |line: std::fmt::Arguments<'_>| writeln!(stdout, "{line}").context("cannot print what is removed");
-    for Entry { kind, name, bytes, .. } in &pruned.removed {
+    for CacheEntry { kind, name, bytes, .. } in &pruned.removed {
         print(format_args!("removed {kind} {} ({})", printable(name), size(*bytes)))?;
     }
-    for Entry { kind, name, .. } in &pruned.in_use {
+    for CacheEntry { kind, name, .. } in &pruned.in_use {
         print(format_args!("kept {kind} {}: a server uses it", printable(name)))?;
     }
     let freed = pruned.removed.iter().fold(0, |sum: u64, entry| sum.saturating_add(entry.bytes));

@@ -23,13 +23,13 @@ impl Login {
             return Ok(ExitCode::from(terminal::INTERRUPTED));
         };
         match fetch::log_in(self.registry, Credentials { user, password }, self.registries).await {
-            Ok(LoggedIn { registry, kept, is_checked }) => {
-                if !is_checked {
+            Ok(LoggedIn { registry, stored_in, is_verified }) => {
+                if !is_verified {
                     print_message(format_args!(
                         "warning: registry `{registry}` requires no login, so the login is not verified"
                     ));
                 }
-                print_message(format_args!("logged in to `{registry}`; kept in `{kept}`"));
+                print_message(format_args!("logged in to `{registry}`; kept in `{stored_in}`"));
                 Ok(ExitCode::SUCCESS)
             }
             Err(problem) => {

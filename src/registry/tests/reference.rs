@@ -73,10 +73,10 @@ fn a_registry_is_named_alone_in_several_ways() {
         ("localhost", "localhost"),
         ("http://localhost:5000/v2/", "localhost:5000"),
     ] {
-        assert_eq!(Registry::named(text).map(|registry| registry.to_string()), Ok(name.to_owned()), "{text}");
+        assert_eq!(Registry::parse_alone(text).map(|registry| registry.to_string()), Ok(name.to_owned()), "{text}");
     }
     for text in ["", "ghcr", "ghcr.io/me", "me@ghcr.io", "ghcr.io:x", "a b.c"] {
-        assert!(Registry::named(text).is_err(), "{text}");
+        assert!(Registry::parse_alone(text).is_err(), "{text}");
     }
 }
 

@@ -1,7 +1,17 @@
 //! Which login does the operator have for a registry?
 //!
-//! The files that Docker and Podman keep are looked through in order; the first that knows the registry decides. They are
-//! opened only for a registry that asks. Asked by `registry`.
+//! The files of Docker and Podman are searched in order; the first that has a login for the registry decides. They are opened only
+//! for a registry that asks for credentials.
+//!
+//! | file | question |
+//! | --- | --- |
+//! | `challenge` | which credentials does a registry ask for? |
+//! | `credential_helper` | how does wagi talk to a program that stores passwords? |
+//! | `docker_file` | how is a login stored where Docker stores it? |
+
+pub(in crate::registry) mod challenge;
+pub(in crate::registry) mod credential_helper;
+pub(in crate::registry) mod docker_file;
 
 use std::fmt;
 use std::fs::File;
@@ -14,25 +24,25 @@ use serde_json::Value;
 
 use crate::config;
 
-use crate::registry::login::credential_helper;
-use crate::registry::login::credential_helper::CredentialHelperError;
+use crate::registry::credentials::credential_helper::CredentialHelperError;
+use crate::registry::manifest::shortened;
 use crate::registry::reference::Registry;
 
-/// More than anybody's file of credentials has.
+/// The limit on the size of a file of credentials, in bytes.
 const MAX_FILE: u64 = 1 << 20;
 
-/// The name that stands for a token of another kind.
+/// The user name that says that the password is an identity token.
 const IDENTITY_TOKEN: &str = "<token>";
 
-/// What one can log in with.
+/// A login for a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::registry) enum Login {
     Password(config::Login),
-    /// For a server of tokens, which gives another for it.
+    /// For a token server, which gives out an access token for it.
     Identity(IdentityToken),
 }
 
-/// A token that stands for somebody, which `Debug` does not show.
+/// An identity token, which `Debug` does not show.
 #[derive(Clone, PartialEq, Eq)]
 pub(in crate::registry) struct IdentityToken(pub String);
 
@@ -43,7 +53,7 @@ pub(in crate::registry) struct Found {
     pub from: String,
 }
 
-/// Why credentials that should be there cannot be used.
+/// Why credentials cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::registry) enum CredentialsError {
     #[error("cannot read `{}`", path.display())]
@@ -56,7 +66,16 @@ pub(in crate::registry) enum CredentialsError {
     Helper(#[from] CredentialHelperError),
 }
 
-/// The login for `registry` in the first of `files` that has one; `None` if none has.
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.login {
+            Login::Password(login) => write!(f, "`{}` from {}", shortened(&login.user), self.from),
+            Login::Identity(_) => write!(f, "the identity token from {}", self.from),
+        }
+    }
+}
+
+/// The login for `registry` in the first of `files` that has one.
 pub(in crate::registry) fn find(files: &[PathBuf], registry: &Registry) -> Result<Option<Found>, CredentialsError> {
     for path in files {
         if let Some(json) = read(path)?
@@ -69,7 +88,7 @@ pub(in crate::registry) fn find(files: &[PathBuf], registry: &Registry) -> Resul
     Ok(None)
 }
 
-/// What is in a file of credentials, if it is there.
+/// The content of a file of credentials, if the file exists.
 pub(in crate::registry) fn read(path: &Path) -> Result<Option<Value>, CredentialsError> {
     let mut text = Vec::new();
     match File::open(path).and_then(|file| file.take(MAX_FILE).read_to_end(&mut text)) {
@@ -79,33 +98,34 @@ pub(in crate::registry) fn read(path: &Path) -> Result<Option<Value>, Credential
     }
 }
 
-/// A program for this registry beats an entry, an entry beats the program for all registries.
+/// The helper for this registry comes first, then an entry, then the helper for all registries.
 fn find_in(json: &Value, path: &Path, registry: &Registry) -> Result<Option<Found>, CredentialsError> {
-    let kept = |program: &str| {
-        credential_helper::ask(program, registry).map(|login| found(login, credential_helper::program(program)))
+    let from_helper = |helper: &str| {
+        credential_helper::get(helper, registry)
+            .map(|(user, secret)| Found { login: login(user, secret), from: credential_helper::program(helper) })
     };
-    if let Some(program) = helper_of(json, registry) {
-        return Ok(Some(kept(program)?));
+    if let Some(helper) = helper_of(json, registry) {
+        return Ok(Some(from_helper(helper)?));
     }
     if let Some(entry) = entry(json, "auths", registry)
-        && let Some(login) = written(entry, path, registry)?
+        && let Some(login) = read_entry(entry, path, registry)?
     {
         return Ok(Some(Found { login, from: path.display().to_string() }));
     }
-    match default_helper(json).map(kept) {
+    match default_helper(json).map(from_helper) {
         Some(Ok(found)) => Ok(Some(found)),
-        // It may know other registries; this one may be open to all.
+        // The helper may have logins for other registries; this one may be open to all.
         None | Some(Err(CredentialHelperError::Unknown { .. })) => Ok(None),
         Some(Err(error)) => Err(error.into()),
     }
 }
 
-/// The program that keeps the login for this registry.
+/// The helper that has the login for this registry.
 pub(in crate::registry) fn helper_of<'j>(json: &'j Value, registry: &Registry) -> Option<&'j str> {
     entry(json, "credHelpers", registry).and_then(Value::as_str)
 }
 
-/// The program that keeps all others.
+/// The helper that has all other logins.
 pub(in crate::registry) fn default_helper(json: &Value) -> Option<&str> {
     json.get("credsStore").and_then(Value::as_str).filter(|program| !program.is_empty())
 }
@@ -120,8 +140,8 @@ fn entry<'j>(json: &'j Value, table: &str, registry: &Registry) -> Option<&'j Va
     table.iter().find(|(key, _)| registry.matches_key(key)).map(|(_, value)| value)
 }
 
-/// What an entry of `auths` says. It is empty where a program keeps the password.
-fn written(entry: &Value, path: &Path, registry: &Registry) -> Result<Option<Login>, CredentialsError> {
+/// The login in an entry of `auths`. The entry is empty if a helper has the password.
+fn read_entry(entry: &Value, path: &Path, registry: &Registry) -> Result<Option<Login>, CredentialsError> {
     let text = |name: &str| entry.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let unreadable = || CredentialsError::Entry { path: path.to_owned(), registry: registry.to_string() };
     if let Some(token) = text("identitytoken") {
@@ -132,7 +152,7 @@ fn written(entry: &Value, path: &Path, registry: &Registry) -> Result<Option<Log
             let decoded = STANDARD.decode(auth).ok().and_then(|bytes| String::from_utf8(bytes).ok());
             let decoded = decoded.ok_or_else(unreadable)?;
             let (user, password) = decoded.split_once(':').ok_or_else(unreadable)?;
-            // Docker has written zeros behind some.
+            // Docker has written zeros behind some passwords.
             (user.to_owned(), password.trim_end_matches('\0').to_owned())
         }
         (None, Some(user), Some(password)) => (user.to_owned(), password.to_owned()),
@@ -140,10 +160,6 @@ fn written(entry: &Value, path: &Path, registry: &Registry) -> Result<Option<Log
         _ => return Err(unreadable()),
     };
     Ok(Some(login(user, password)))
-}
-
-fn found((user, secret): (String, String), from: String) -> Found {
-    Found { login: login(user, secret), from }
 }
 
 fn login(user: String, secret: String) -> Login {
@@ -163,7 +179,7 @@ impl fmt::Debug for IdentityToken {
 mod tests {
     use serde_json::json;
 
-    use crate::registry::login::credentials::*;
+    use crate::registry::credentials::*;
     use crate::registry::reference::Reference;
 
     fn found(json: &Value, reference: &str) -> Result<Option<String>, String> {
