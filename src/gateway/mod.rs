@@ -159,7 +159,7 @@ impl Shared {
                 let body = request_body::limited(body, limit)?;
                 let head = fields.request_head(request);
                 let permit = self.permit(route, request).await?;
-                route.guest.handle(ComponentRequest { head, body, request: request.id }, permit)
+                route.guest.handle(ComponentRequest { head, body, id: request.id }, permit)
             }
         })
     }

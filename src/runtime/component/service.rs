@@ -32,8 +32,8 @@ pub struct ComponentRequest {
     pub head: Parts,
     /// The body.
     pub body: RequestBody,
-    /// The number the log knows the request by.
-    pub request: u64,
+    /// The number of the request in the log.
+    pub id: u64,
 }
 
 impl Linked {
@@ -50,7 +50,7 @@ impl Linked {
             return None;
         }
         let linked = self.clone();
-        let pipes = Arc::new(grants.pipes(None, request.request));
+        let pipes = Arc::new(grants.pipes(None, request.id));
         let response = Arc::new(ResponseState::default());
         let store = linked.store(State::of_service(grants, &pipes), grants.limits.memory);
         let bodiless = request.head.method == http::Method::HEAD;
