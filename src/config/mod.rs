@@ -145,12 +145,7 @@ impl Config {
             bindle,
             log: LogConfig { dir: options.log_dir.clone(), format: options.log_format },
             limits: manifest.limits.gateway,
-            cache: compilation_cache(
-                options.cache.as_deref(),
-                options.user_cache.as_deref().map(default_code_cache).as_deref(),
-                options.strict,
-                &mut problems,
-            ),
+            cache: code_cache(options, &mut problems),
             module_cache: options.module_cache.clone(),
             outbound_ca: options.outbound_ca.clone(),
             user_cache: options.user_cache.clone(),
@@ -172,6 +167,11 @@ fn operator_environment(options: &Options, problems: &mut Vec<Diagnostic>) -> Ve
         env_file::set(&mut environment, name, value);
     }
     environment
+}
+
+fn code_cache(options: &Options, problems: &mut Vec<Diagnostic>) -> Option<CompilationCache> {
+    let default = options.user_cache.as_deref().map(default_code_cache);
+    compilation_cache(options.cache.as_deref(), default.as_deref(), options.strict, problems)
 }
 
 fn bindle_id(id: &str, problems: &mut Vec<Diagnostic>) -> Option<BindleId> {

@@ -68,7 +68,7 @@ where
     let parsed = CommandLine::from_arg_matches(&matches)?;
     let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
     let result = match parsed.subcommand {
-        Some(subcommand) => subcommand.command(&variable),
+        Some(subcommand) => Ok(subcommand.command(&variable)),
         None => parsed.serve.options(&variable).map(|options: Options| Command::Serve(Box::new(options))),
     };
     result.map_err(|error| command.error(error.kind, error.message))

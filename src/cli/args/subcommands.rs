@@ -10,8 +10,8 @@ use wagi::fetch::{self, Publication};
 
 use crate::cli::commands::{Command, cache, compile, inspect, lock, login, preinit, pull, push};
 
+use crate::cli::args::Variable;
 use crate::cli::args::registries::{self, RegistryArguments, TransportArguments};
-use crate::cli::args::{UsageError, Variable};
 
 /// A subcommand.
 #[derive(clap::Subcommand)]
@@ -155,24 +155,26 @@ pub(super) enum LayoutArgument {
     Legacy,
 }
 
+impl From<LayoutArgument> for fetch::Layout {
+    fn from(layout: LayoutArgument) -> Self {
+        match layout {
+            LayoutArgument::Cncf => Self::Cncf,
+            LayoutArgument::Legacy => Self::Legacy,
+        }
+    }
+}
+
 impl Subcommand {
     /// Returns the command with all its options.
-    pub fn command(self, variable: Variable<'_>) -> Result<Command, UsageError> {
-        Ok(match self {
+    pub fn command(self, variable: Variable<'_>) -> Command {
+        match self {
             Self::Pull { references, registries } => Command::Pull(pull::Pull {
                 references,
                 module_cache: registries.module_cache(variable),
                 registries: registries.registries(variable),
             }),
             Self::Push { file, reference, layout, registries } => Command::Push(push::Push {
-                publication: Publication {
-                    file,
-                    reference,
-                    layout: match layout {
-                        LayoutArgument::Cncf => fetch::Layout::Cncf,
-                        LayoutArgument::Legacy => fetch::Layout::Legacy,
-                    },
-                },
+                publication: Publication { file, reference, layout: layout.into() },
                 registries: registries.registries(variable),
             }),
             Self::Inspect { source, json, registries } => Command::Inspect(inspect::Inspect {
@@ -198,12 +200,16 @@ impl Subcommand {
             }),
             Self::Compile { file, output, optimize } => Command::Compile(compile::Compile { file, output, optimize }),
             Self::Preinit { file, output } => Command::Preinit(preinit::Preinit { file, output }),
-            Self::Cache(CacheSubcommand::List { caches }) => {
-                Command::Cache(cache::Cache::List(caches.locations(variable)))
-            }
-            Self::Cache(CacheSubcommand::Prune { unused_for, caches }) => {
-                Command::Cache(cache::Cache::Prune(caches.locations(variable), unused_for))
-            }
-        })
+            Self::Cache(subcommand) => Command::Cache(subcommand.command(variable)),
+        }
+    }
+}
+
+impl CacheSubcommand {
+    fn command(self, variable: Variable<'_>) -> cache::Cache {
+        match self {
+            Self::List { caches } => cache::Cache::List(caches.locations(variable)),
+            Self::Prune { unused_for, caches } => cache::Cache::Prune(caches.locations(variable), unused_for),
+        }
     }
 }

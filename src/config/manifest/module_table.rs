@@ -53,14 +53,11 @@ pub(super) fn read(
     report.unknown_keys(entry, &KEYS, "in `[[module]]`");
     historical_keys(entry, report);
     let mut origin = origin(entry, &header, report);
-    let text = |key: &'static str, report: &mut Report| {
-        report.optional(entry, key, |value| string(key, value).map(str::to_owned))
-    };
     let route = required(entry, "route", &header, report).map(|text| route::pattern(text, report));
     let module = module(entry, &header, report);
     let preparation = preparation(entry, module.as_ref(), report);
-    let entrypoint = text("entrypoint", report);
-    let argv = text("argv", report);
+    let entrypoint = optional_string(entry, "entrypoint", report);
+    let argv = optional_string(entry, "argv", report);
     let environment = environment::read(entry, defaults.environment, defaults.server, report);
     let volumes = volumes::read(entry, &mut origin, report);
     let allowed_hosts = allowed_hosts::read(entry, report);
@@ -114,6 +111,10 @@ fn historical_keys(entry: &DeTable<'_>, report: &mut Report) {
     }
 }
 
+fn optional_string(entry: &DeTable<'_>, key: &str, report: &mut Report) -> Option<String> {
+    report.optional(entry, key, |value| string(key, value).map(str::to_owned))
+}
+
 /// Returns the string at `key`. If it is missing, reports an error at the header.
 fn required<'t>(
     entry: &'t DeTable<'_>,
@@ -129,7 +130,7 @@ fn required<'t>(
 }
 
 fn module(entry: &DeTable<'_>, header: &Range<usize>, report: &mut Report) -> Option<ModuleRef> {
-    let server = report.optional(entry, "bindle_server", |value| string("bindle_server", value).map(str::to_owned));
+    let server = optional_string(entry, "bindle_server", report);
     let SpannedStr { text, span } = required(entry, "module", header, report)?;
     let parsed = text.parse::<ModuleRef>().map_err(|error| ValueError::new(error.to_string()).help(error.help()));
     let mut module = report.accept(span.clone(), parsed)?;
