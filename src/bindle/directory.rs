@@ -1,6 +1,6 @@
 //! Where is a bindle in a directory of standalone bindles?
 //!
-//! `DIR/<SHA-256 of NAME/VERSION>/` holds `invoice.toml` and `parcels/<SHA-256 of the parcel>.dat`. Asked by `bindle`.
+//! `DIR/<SHA-256 of NAME/VERSION>/` holds `invoice.toml` and `parcels/<SHA-256 of the parcel>.dat`.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{BindleId, Diagnostic, Sha256};
 
-use crate::bindle::Source;
+use crate::bindle::source::Source;
 use crate::format::sha256_hex;
 
 /// A directory of standalone bindles.
@@ -21,13 +21,13 @@ impl Directory {
         Self { root: root.to_owned() }
     }
 
-    fn of(&self, id: &BindleId) -> PathBuf {
+    fn path(&self, id: &BindleId) -> PathBuf {
         self.root.join(sha256_hex(id.to_string().as_bytes()))
     }
 
-    /// Why a directory holds no bindle, if it holds none.
+    /// The problem that the bindle is not there, if it is not.
     fn missing(&self, id: &BindleId) -> Option<Diagnostic> {
-        let directory = self.of(id);
+        let directory = self.path(id);
         if !directory.is_dir() {
             let problem = Diagnostic::error(format!("there is no bindle `{id}` in `{}`", self.root.display()));
             let help = if self.root.join("invoice.toml").is_file() {
@@ -52,13 +52,13 @@ impl Directory {
 }
 
 impl Source for Directory {
-    fn invoice(&self, id: &BindleId, most: u64) -> Result<(String, Vec<u8>), Box<Diagnostic>> {
+    fn invoice(&self, id: &BindleId, limit: u64) -> Result<(String, Vec<u8>), Box<Diagnostic>> {
         if let Some(problem) = self.missing(id) {
             return Err(Box::new(problem));
         }
-        let path = self.of(id).join("invoice.toml");
+        let path = self.path(id).join("invoice.toml");
         let mut bytes = Vec::new();
-        let read = File::open(&path).and_then(|file| file.take(most.saturating_add(1)).read_to_end(&mut bytes));
+        let read = File::open(&path).and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes));
         let name = path.display().to_string();
         match read {
             Ok(_) => Ok((name, bytes)),
@@ -67,14 +67,14 @@ impl Source for Directory {
     }
 
     fn parcel(&self, id: &BindleId, sha256: &Sha256) -> io::Result<Box<dyn Read + '_>> {
-        let path = self.of(id).join("parcels").join(format!("{sha256}.dat"));
-        let named =
+        let path = self.path(id).join("parcels").join(format!("{sha256}.dat"));
+        let with_path =
             |error: io::Error| io::Error::new(error.kind(), format!("cannot read `{}`: {error}", path.display()));
-        // Opening a pipe would wait for somebody to write into it.
-        if !fs::metadata(&path).map_err(named)?.is_file() {
+        // Opening a pipe would wait for a writer.
+        if !fs::metadata(&path).map_err(with_path)?.is_file() {
             return Err(io::Error::other(format!("`{}` is not a regular file", path.display())));
         }
-        Ok(Box::new(File::open(&path).map_err(named)?))
+        Ok(Box::new(File::open(&path).map_err(with_path)?))
     }
 }
 
@@ -94,7 +94,7 @@ mod tests {
             ),
         ] {
             let id: BindleId = id.parse().expect(id);
-            assert_eq!(Directory::new(Path::new("bindles")).of(&id), Path::new("bindles").join(hash));
+            assert_eq!(Directory::new(Path::new("bindles")).path(&id), Path::new("bindles").join(hash));
         }
     }
 
@@ -107,11 +107,11 @@ mod tests {
         assert!(problem().contains("no bindle `a/1.0.0`") && problem().contains(&sha256_hex(b"a/1.0.0")));
         fs::write(root.path().join("invoice.toml"), "").expect("writable");
         assert!(problem().contains("give the directory above"), "{}", problem());
-        fs::create_dir_all(directory.of(&id)).expect("writable");
+        fs::create_dir_all(directory.path(&id)).expect("writable");
         assert!(problem().contains("no file `invoice.toml`"), "{}", problem());
-        fs::write(directory.of(&id).join("invoice.toml"), "x = 1").expect("writable");
+        fs::write(directory.path(&id).join("invoice.toml"), "x = 1").expect("writable");
         assert!(problem().contains("no directory `parcels`"), "{}", problem());
-        fs::create_dir(directory.of(&id).join("parcels")).expect("writable");
+        fs::create_dir(directory.path(&id).join("parcels")).expect("writable");
         assert_eq!(directory.invoice(&id, 2).expect("an invoice").1, b"x =");
     }
 }

@@ -1,7 +1,7 @@
 //! Where is the program of a `bindle:` module?
 //!
-//! It is the first program in no group of the bindle with that id, on the server its entry names, which is not told who
-//! asks. Features, groups and files play no part. Called by `complete`, on a thread that may block.
+//! It is the first program in no group of the bindle with that id, on the server that the entry names, without a login. Features,
+//! groups and files play no part. For threads that may block.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,13 +12,13 @@ use toml::{Table, Value};
 use crate::cache::INVOICES;
 use crate::config::{BindleId, Diagnostic, EntryConfig, Key, Lock, MAX_INVOICE_SIZE, ModuleRef, Sha256};
 
-use crate::bindle::Source as _;
 use crate::bindle::server::{Server, ServerError};
+use crate::bindle::source::Source as _;
 use crate::cache::fetched::{Arrival, FetchedModule, FetchedModules};
 use crate::cache::store::{Store, StoreError};
 use crate::format::sha256_hex;
 
-/// What is a program.
+/// The media type of a program.
 const MODULE_TYPE: &str = "application/wasm";
 
 /// Why there is no program.
@@ -31,15 +31,15 @@ enum ModuleError {
     #[error(transparent)]
     Server(#[from] ServerError),
     #[error("its invoice has more than {MAX_INVOICE_SIZE} bytes")]
-    Large,
+    InvoiceTooLarge,
     #[error("its invoice is not TOML in UTF-8")]
     Syntax,
     #[error("the server sends the invoice of another bindle")]
-    Other,
+    OtherBindle,
     #[error("it is yanked: its publisher has withdrawn it")]
     Yanked,
     #[error("no parcel in its invoice has the type `{MODULE_TYPE}` and is in no group")]
-    Nothing,
+    NoProgram,
     #[error("parcel `{0}` has no size or SHA-256 digest")]
     Broken(String),
     #[error("parcel `{0}` cannot be had")]
@@ -115,7 +115,7 @@ impl Fetching<'_> {
         }
         let server = self.servers.get(url).ok_or(ModuleError::NoServer)?;
         let program = match self.lock.and_then(|lock| lock.find((&reference.to_string(), Some(url)))) {
-            // What it was then is known; whether it has been withdrawn since is not asked.
+            // The lock file says what it was. Whether it has been yanked since does not matter.
             Some(locked) => Program { name: id.to_string(), sha256: locked.module.clone(), size: locked.size },
             None => self.program(server, &id)?,
         };
@@ -127,8 +127,8 @@ impl Fetching<'_> {
             Some(path) => (path, false),
             None => {
                 let open = || server.parcel(&id, &program.sha256);
-                let taken = self.store.insert_from(&program.sha256, program.size, open);
-                (taken.map_err(|error| ModuleError::Parcel(program.name.clone(), error))?, true)
+                let stored = self.store.insert_from(&program.sha256, program.size, open);
+                (stored.map_err(|error| ModuleError::Parcel(program.name.clone(), error))?, true)
             }
         };
         self.store.pin(&path);
@@ -137,12 +137,12 @@ impl Fetching<'_> {
         Ok(FetchedModule { path, sha256, size, manifest: None, arrival })
     }
 
-    /// What the server's invoice says.
+    /// Reads the program from the server's invoice.
     fn program(&self, server: &Server, id: &BindleId) -> Result<Program, ModuleError> {
         let (_, invoice) = server.fetch_invoice(id, MAX_INVOICE_SIZE)?;
-        let program = Program::first(&invoice, id)?;
-        let place = Path::new(INVOICES).join(sha256_hex(id.to_string().as_bytes()));
-        self.store.write(&place, &invoice).map_err(ModuleError::Write)?;
+        let program = Program::parse(&invoice, id)?;
+        let path = Path::new(INVOICES).join(sha256_hex(id.to_string().as_bytes()));
+        self.store.write(&path, &invoice).map_err(ModuleError::Write)?;
         Ok(program)
     }
 }
@@ -156,16 +156,16 @@ struct Program {
 }
 
 impl Program {
-    /// The first one of an invoice that is in no group.
-    fn first(invoice: &[u8], id: &BindleId) -> Result<Self, ModuleError> {
+    /// The first program of an invoice that is in no group.
+    fn parse(invoice: &[u8], id: &BindleId) -> Result<Self, ModuleError> {
         if invoice.len() as u64 > MAX_INVOICE_SIZE {
-            return Err(ModuleError::Large);
+            return Err(ModuleError::InvoiceTooLarge);
         }
         let text = std::str::from_utf8(invoice).map_err(|_| ModuleError::Syntax)?;
         let root: Table = text.parse().map_err(|_| ModuleError::Syntax)?;
-        let of_bindle = |key| root.get("bindle")?.get(key)?.as_str();
-        if (of_bindle("name"), of_bindle("version")) != (Some(id.name()), Some(id.version())) {
-            return Err(ModuleError::Other);
+        let bindle_key = |key| root.get("bindle")?.get(key)?.as_str();
+        if (bindle_key("name"), bindle_key("version")) != (Some(id.name()), Some(id.version())) {
+            return Err(ModuleError::OtherBindle);
         }
         if root.get("yanked").and_then(Value::as_bool) == Some(true) {
             return Err(ModuleError::Yanked);
@@ -173,10 +173,10 @@ impl Program {
         let parcels = root.get("parcel").and_then(Value::as_array).into_iter().flatten();
         let label = parcels.filter(|parcel| is_in_no_group(parcel)).filter_map(|parcel| parcel.get("label"));
         let label = label.into_iter().find(|label| media_type(label) == Some(MODULE_TYPE));
-        Self::described(label.ok_or(ModuleError::Nothing)?)
+        Self::from_label(label.ok_or(ModuleError::NoProgram)?)
     }
 
-    fn described(label: &Value) -> Result<Self, ModuleError> {
+    fn from_label(label: &Value) -> Result<Self, ModuleError> {
         let text = |key| label.get(key).and_then(Value::as_str);
         let name = text("name").unwrap_or_default().to_owned();
         let size = label.get("size").and_then(Value::as_integer).and_then(|size| u64::try_from(size).ok());
@@ -215,7 +215,7 @@ mod tests {
 
     fn first(text: &str) -> Result<String, String> {
         let id = "a/1.0.0".parse().expect("an id");
-        Program::first(text.as_bytes(), &id).map(|program| program.name).map_err(|error| error.to_string())
+        Program::parse(text.as_bytes(), &id).map(|program| program.name).map_err(|error| error.to_string())
     }
 
     #[test]

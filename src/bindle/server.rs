@@ -1,7 +1,7 @@
 //! Where is a bindle on a bindle server?
 //!
-//! `BASE_i/NAME/VERSION` is the invoice, `BASE_i/NAME/VERSION@SHA-256` a parcel. What may go away by itself, such as a
-//! server that is just starting, is tried again for a few seconds. Asked by `bindle` and `module`.
+//! `BASE_i/NAME/VERSION` is the invoice, `BASE_i/NAME/VERSION@SHA-256` a parcel. After an error that may go away by itself, such as
+//! a server that is just starting, the request is sent again for a few seconds.
 
 use std::io::{self, Read};
 use std::thread;
@@ -15,15 +15,16 @@ use url::Url;
 
 use crate::config::{BindleId, Diagnostic, Login, Sha256};
 
-use crate::bindle::Source;
+use crate::bindle::source::Source;
 use crate::net::authorization::basic;
 use crate::net::client::{ClientError, ClientOptions, HttpClient, Response};
 
-/// How long is waited before each time something is tried again.
-const PAUSES: [Duration; 3] = [Duration::from_millis(300), Duration::from_millis(800), Duration::from_millis(1800)];
+/// How long to wait before each retry.
+const RETRY_DELAYS: [Duration; 3] =
+    [Duration::from_millis(300), Duration::from_millis(800), Duration::from_millis(1800)];
 
-/// How long a parcel may take, and what is added to that by its size.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a parcel may take, besides the time for its size at the slowest rate.
+const PARCEL_TIMEOUT: Duration = Duration::from_secs(60);
 const SLOWEST_BYTES_PER_SECOND: u64 = 16 << 10;
 
 /// A bindle server.
@@ -34,7 +35,7 @@ pub(crate) struct Server {
     runtime: Handle,
 }
 
-/// Why a server does not give what it is asked for.
+/// Why a request to a bindle server fails.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServerError {
     #[error("`{0}` is not the URL of a bindle server")]
@@ -50,9 +51,9 @@ pub(crate) enum ServerError {
     #[error("`{0}` is yanked, or not for us")]
     Forbidden(Url),
     #[error("`{0}` wants a login, and none was given")]
-    LoginWanted(Url),
+    LoginRequired(Url),
     #[error("`{0}` refuses the login")]
-    LoginRefused(Url),
+    LoginRejected(Url),
     #[error("`{url}` answers with the status {status}")]
     Status { url: Url, status: StatusCode },
 }
@@ -62,17 +63,17 @@ impl ServerError {
     pub fn help(&self) -> &'static str {
         match self {
             Self::Url(_) => "write it like `https://bindle.example.com/v1/`, API version included",
-            Self::LoginInUrl | Self::LoginWanted(_) => "give `--bindle-http-user` and `--bindle-http-password`",
-            Self::Login | Self::LoginRefused(_) => "check `--bindle-http-user` and `--bindle-http-password`",
+            Self::LoginInUrl | Self::LoginRequired(_) => "give `--bindle-http-user` and `--bindle-http-password`",
+            Self::Login | Self::LoginRejected(_) => "check `--bindle-http-user` and `--bindle-http-password`",
             Self::Missing(_) => "check name and version, and that the URL of the server includes the API version",
-            Self::Forbidden(_) => "ask for another version, or log in as somebody who may see it",
+            Self::Forbidden(_) => "ask for another version, or log in as a user who may see it",
             Self::Http(_) | Self::Status { .. } => "check that the URL leads to a bindle server that is running",
         }
     }
 
-    /// Whether a login is what is wrong.
+    /// Whether a missing login, or one in the wrong place, is the cause.
     pub fn is_about_login(&self) -> bool {
-        matches!(self, Self::LoginInUrl | Self::LoginWanted(_))
+        matches!(self, Self::LoginInUrl | Self::LoginRequired(_))
     }
 
     fn is_transient(&self) -> bool {
@@ -83,14 +84,14 @@ impl ServerError {
         }
     }
 
-    /// As a problem with what `message` speaks of.
+    /// The problem with this message and cause.
     pub fn report(&self, message: String) -> Diagnostic {
         Diagnostic::error(message).caused_by(self).help(self.help())
     }
 }
 
 impl Server {
-    /// The server at the base URL `url`. Must be called within a tokio runtime, and asked outside of it.
+    /// The server at the base URL `url`. Must be called within a tokio runtime; the other methods, outside of it.
     pub fn new(url: &str, login: Option<&Login>, insecure: bool) -> Result<Self, ServerError> {
         let mut headers = HeaderMap::new();
         if let Some(login) = login {
@@ -101,17 +102,17 @@ impl Server {
         Ok(Self { base, http, login: headers, runtime: Handle::current() })
     }
 
-    /// The invoice, as far as the first `most` bytes and one more, and where it is.
-    pub fn fetch_invoice(&self, id: &BindleId, most: u64) -> Result<(Url, Vec<u8>), ServerError> {
-        let most = usize::try_from(most.saturating_add(1)).unwrap_or(usize::MAX);
+    /// The URL of an invoice, and its first bytes, up to one more than `limit`.
+    pub fn fetch_invoice(&self, id: &BindleId, limit: u64) -> Result<(Url, Vec<u8>), ServerError> {
+        let limit = usize::try_from(limit.saturating_add(1)).unwrap_or(usize::MAX);
         let url = self.url(&id.to_string());
-        let bytes = self.patiently(|| {
-            let mut answer = self.ask(&url, "application/toml")?;
+        let bytes = self.with_retries(|| {
+            let mut response = self.get(&url, "application/toml")?;
             let mut bytes = Vec::new();
-            while let Some(piece) = self.runtime.block_on(answer.chunk())? {
-                bytes.extend_from_slice(&piece);
-                if bytes.len() >= most {
-                    bytes.truncate(most);
+            while let Some(chunk) = self.runtime.block_on(response.chunk())? {
+                bytes.extend_from_slice(&chunk);
+                if bytes.len() >= limit {
+                    bytes.truncate(limit);
                     break;
                 }
             }
@@ -120,9 +121,9 @@ impl Server {
         Ok((url, bytes))
     }
 
-    /// Does something again until it works, or fails for good.
-    fn patiently<T>(&self, attempt: impl Fn() -> Result<T, ServerError>) -> Result<T, ServerError> {
-        for pause in PAUSES {
+    /// Calls `attempt` until it succeeds, fails for good, or has failed too often.
+    fn with_retries<T>(&self, attempt: impl Fn() -> Result<T, ServerError>) -> Result<T, ServerError> {
+        for pause in RETRY_DELAYS {
             match attempt() {
                 Err(error) if error.is_transient() => {
                     tracing::debug!(server = %self.base, %error, ?pause, "trying again");
@@ -134,22 +135,22 @@ impl Server {
         attempt()
     }
 
-    fn ask(&self, url: &Url, accept: &'static str) -> Result<Response, ServerError> {
+    fn get(&self, url: &Url, accept: &'static str) -> Result<Response, ServerError> {
         let mut headers = self.login.clone();
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
-        let answer = self.runtime.block_on(self.http.get(url, &headers))?;
+        let response = self.runtime.block_on(self.http.get(url, &headers))?;
         let url = url.clone();
-        match answer.status {
-            StatusCode::OK => Ok(answer),
+        match response.status {
+            StatusCode::OK => Ok(response),
             StatusCode::NOT_FOUND => Err(ServerError::Missing(url)),
             StatusCode::FORBIDDEN => Err(ServerError::Forbidden(url)),
-            StatusCode::UNAUTHORIZED if self.login.is_empty() => Err(ServerError::LoginWanted(url)),
-            StatusCode::UNAUTHORIZED => Err(ServerError::LoginRefused(url)),
+            StatusCode::UNAUTHORIZED if self.login.is_empty() => Err(ServerError::LoginRequired(url)),
+            StatusCode::UNAUTHORIZED => Err(ServerError::LoginRejected(url)),
             status => Err(ServerError::Status { url, status }),
         }
     }
 
-    /// Where something of this server is. Each segment is encoded, so that a name leads nowhere else.
+    /// The URL of a path below `_i`. Each segment is encoded, so that a name leads nowhere else.
     fn url(&self, path: &str) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
@@ -175,54 +176,60 @@ fn base(text: &str) -> Result<Url, ServerError> {
 }
 
 impl Source for Server {
-    fn invoice(&self, id: &BindleId, most: u64) -> Result<(String, Vec<u8>), Box<Diagnostic>> {
-        let fetched = self.fetch_invoice(id, most);
+    fn invoice(&self, id: &BindleId, limit: u64) -> Result<(String, Vec<u8>), Box<Diagnostic>> {
+        let fetched = self.fetch_invoice(id, limit);
         let failed = |error: ServerError| Box::new(error.report(format!("cannot fetch the invoice of bindle `{id}`")));
         fetched.map(|(url, bytes)| (url.into(), bytes)).map_err(failed)
     }
 
     fn parcel(&self, id: &BindleId, sha256: &Sha256) -> io::Result<Box<dyn Read + '_>> {
         let url = self.url(&format!("{id}@{sha256}"));
-        let answer = self.patiently(|| self.ask(&url, "*/*")).map_err(|error| match error {
+        let response = self.with_retries(|| self.get(&url, "*/*")).map_err(|error| match error {
             ServerError::Missing(_) => io::Error::new(io::ErrorKind::NotFound, error),
             error => io::Error::other(error),
         })?;
-        Ok(Box::new(Body { answer, piece: Bytes::new(), runtime: &self.runtime, begun: Instant::now(), arrived: 0 }))
+        Ok(Box::new(BodyReader {
+            response,
+            chunk: Bytes::new(),
+            runtime: &self.runtime,
+            started: Instant::now(),
+            received: 0,
+        }))
     }
 }
 
-/// The body of an answer, to be read outside of the runtime.
-struct Body<'s> {
-    answer: Response,
-    piece: Bytes,
+/// The body of a response, read outside of the runtime.
+struct BodyReader<'s> {
+    response: Response,
+    chunk: Bytes,
     runtime: &'s Handle,
-    begun: Instant,
-    arrived: u64,
+    started: Instant,
+    received: u64,
 }
 
-impl Body<'_> {
-    /// Whether it comes in slower than is worth waiting for, all in all.
+impl BodyReader<'_> {
+    /// Whether the body has arrived too slowly so far.
     fn is_too_slow(&self) -> bool {
-        self.begun.elapsed() > PATIENCE + Duration::from_secs(self.arrived / SLOWEST_BYTES_PER_SECOND)
+        self.started.elapsed() > PARCEL_TIMEOUT + Duration::from_secs(self.received / SLOWEST_BYTES_PER_SECOND)
     }
 }
 
-impl Read for Body<'_> {
+impl Read for BodyReader<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        while self.piece.is_empty() {
+        while self.chunk.is_empty() {
             if self.is_too_slow() {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "it arrives too slowly"));
             }
-            match self.runtime.block_on(self.answer.chunk()).map_err(io::Error::other)? {
-                Some(piece) => {
-                    self.arrived = self.arrived.saturating_add(piece.len() as u64);
-                    self.piece = piece;
+            match self.runtime.block_on(self.response.chunk()).map_err(io::Error::other)? {
+                Some(chunk) => {
+                    self.received = self.received.saturating_add(chunk.len() as u64);
+                    self.chunk = chunk;
                 }
                 None => return Ok(0),
             }
         }
-        let length = into.len().min(self.piece.len());
-        self.piece.copy_to_slice(into.get_mut(..length).unwrap_or_default());
+        let length = into.len().min(self.chunk.len());
+        self.chunk.copy_to_slice(into.get_mut(..length).unwrap_or_default());
         Ok(length)
     }
 }

@@ -8,11 +8,13 @@
 //! | --- | --- |
 //! | `modules` | how do the modules of a configuration become files? |
 //! | `resolved` | what is a configuration in which every module is a file? |
+//! | `module_cache` | where are fetched modules kept? |
 //! | `lock` | are the files those that the lock file names? |
 //! | `artifact` | what is one artifact of a registry? |
 
 mod artifact;
 mod lock;
+mod module_cache;
 mod modules;
 mod resolved;
 
@@ -24,13 +26,12 @@ pub use crate::net::progress::{Progress, Silent, Step};
 pub use crate::registry::Layout;
 pub use crate::registry::commands::{LoggedIn, LoggedOut, Publication, PulledModule, log_in, log_out, pull, push};
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::bindle;
-use crate::cache;
 use crate::config::{Config, Diagnostic, Lock};
 
+use crate::fetch::module_cache::module_cache;
 use crate::fetch::modules::Modules;
 use crate::fetch::resolved::ResolvedEntry;
 
@@ -65,28 +66,4 @@ pub async fn make_lock(config: Config, problems: &mut Vec<Diagnostic>, progress:
     let locking = tokio::task::spawn_blocking(move || lock::of(&resolved)).await.ok()?;
     let lock = locking.map_err(|problem| problems.push(*problem)).ok()?;
     (!problems.iter().any(Diagnostic::is_error)).then_some(lock)
-}
-
-/// The directory for modules: the one that the operator names, or else the usual one, if it can be made and only its owner can
-/// write to it.
-fn module_cache(config: &Config, problems: &mut Vec<Diagnostic>) -> Option<PathBuf> {
-    let exposed = |path: &Path| cache::exposure(path).ok().flatten();
-    if let Some(named) = &config.module_cache {
-        if let Some(exposure) = exposed(named) {
-            let message = "somebody else can change the files of the module cache";
-            problems.push(Diagnostic::warning(message).caused_by(&exposure).help(exposure.help()));
-        }
-        return Some(named.clone());
-    }
-    let usual = cache::default_module_cache(config.user_cache.as_deref()?);
-    if let Err(error) = cache::create(&usual) {
-        tracing::info!(directory = %usual.display(), %error, "fetched modules are not kept for the next start");
-        return None;
-    }
-    if let Some(exposure) = exposed(&usual) {
-        let message = format!("fetched modules are not kept in `{}`", usual.display());
-        problems.push(Diagnostic::warning(message).caused_by(&exposure).help(exposure.help()));
-        return None;
-    }
-    Some(usual)
 }

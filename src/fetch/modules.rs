@@ -11,7 +11,7 @@ use crate::net::progress::Progress;
 use crate::registry;
 
 use crate::fetch::lock::Comparison;
-use crate::fetch::module_cache;
+use crate::fetch::module_cache::module_cache;
 use crate::fetch::resolved::{ResolvedEntry, with_files};
 
 /// Entries whose modules are files, and the store that has the files.

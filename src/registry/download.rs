@@ -7,13 +7,15 @@ use bytes::{Buf as _, Bytes};
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{Method, StatusCode};
 
+use crate::format::sha256_hex;
 use crate::net::client::{Response, SLOWEST_BYTES_PER_SECOND};
 use crate::net::upload::Upload;
 
 use crate::registry::api::{ApiRequest, Session};
 use crate::registry::client::{RESPONSE_TIMEOUT, RegistryClient};
-use crate::registry::error::RegistryError;
+use crate::registry::error::{PullError, RegistryError};
 use crate::registry::manifest::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, shortened};
+use crate::registry::reference;
 
 /// The limit of registries themselves.
 pub(in crate::registry) const MAX_MANIFEST: u64 = 4 << 20;
@@ -24,6 +26,22 @@ pub(in crate::registry) struct ManifestResponse {
     pub content_type: Option<String>,
     /// The digest in the response's header.
     pub digest: Option<String>,
+}
+
+impl ManifestResponse {
+    /// Compares the manifest with the digest in the header. What digest the manifest of a tag should have is not known, but the
+    /// registry has to agree with itself.
+    pub fn check_digest_header(&self) -> Result<(), PullError> {
+        let found = sha256_hex(&self.bytes);
+        match &self.digest {
+            // A digest of another kind cannot be compared.
+            Some(stated) if stated.starts_with("sha512:") => Ok(()),
+            Some(stated) if reference::sha256(stated).ok().is_none_or(|stated| stated.as_str() != found) => {
+                Err(PullError::ManifestDigest { found, expected: shortened(stated) })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl<'s> Session<'s> {

@@ -26,7 +26,6 @@ use crate::registry::download::{MAX_MANIFEST, ManifestResponse};
 use crate::registry::error::PullError;
 use crate::registry::manifest;
 use crate::registry::manifest::{Content, Descriptor, ManifestError};
-use crate::registry::reference;
 use crate::registry::reference::{Reference, Version};
 
 /// How many modules are pulled at the same time.
@@ -112,7 +111,7 @@ impl Pull<'_> {
         let (first, content) = match &reference.version {
             Version::Tag(tag) => {
                 let response = session.manifest(tag)?;
-                check_digest_header(&response)?;
+                response.check_digest_header()?;
                 self.insert_manifest(response, registry)?
             }
             Version::Digest(sha256) => (sha256.clone(), self.manifest(sha256, None, &mut session, registry)?),
@@ -246,19 +245,6 @@ fn resolve(text: &str, lock: Option<&Lock>) -> Result<Reference, PullError> {
         Some(manifest) => Reference { version: Version::Digest(manifest), ..reference },
         None => reference,
     })
-}
-
-/// The digest of a tag's manifest is not known before, but the registry has to agree with itself.
-fn check_digest_header(response: &ManifestResponse) -> Result<(), PullError> {
-    let found = sha256_hex(&response.bytes);
-    match &response.digest {
-        // A digest of another kind cannot be compared.
-        Some(stated) if stated.starts_with("sha512:") => Ok(()),
-        Some(stated) if reference::sha256(stated).ok().is_none_or(|stated| stated.as_str() != found) => {
-            Err(PullError::ManifestDigest { found, expected: manifest::shortened(stated) })
-        }
-        _ => Ok(()),
-    }
 }
 
 fn unusable(registry: &str, content_type: Option<String>, source: ManifestError) -> PullError {

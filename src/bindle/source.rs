@@ -1,0 +1,16 @@
+//! What does every source of bindles offer?
+
+use std::io::{self, Read};
+
+use crate::config::{BindleId, Diagnostic, Sha256};
+
+/// A source of bindles. A new one is one more file with an implementation and an arm in `crate::bindle::fetch`.
+///
+/// It is called on threads that may block, by several at once. Callers check every byte that they get from it.
+pub(super) trait Source: Sync {
+    /// The invoice of a bindle: its name for messages, and its first bytes, up to one more than `limit`.
+    fn invoice(&self, id: &BindleId, limit: u64) -> Result<(String, Vec<u8>), Box<Diagnostic>>;
+
+    /// The bytes of a parcel of the bindle.
+    fn parcel(&self, id: &BindleId, sha256: &Sha256) -> io::Result<Box<dyn Read + '_>>;
+}
