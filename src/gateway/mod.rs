@@ -72,11 +72,13 @@ impl Gateway {
     }
 
     /// The routes in table order, each with its module: `None` for the built-in health check.
-    pub fn routes(&self) -> impl Iterator<Item = (&RoutePattern, Option<&str>)> {
-        self.shared.snapshot.routes.entries().map(|(pattern, target)| match target {
-            Target::Health => (pattern, None),
-            Target::Guest(route) => (pattern, Some(route.name.module.as_str())),
-        })
+    pub fn routes(&self) -> Vec<(RoutePattern, Option<String>)> {
+        let module = |target: &Target| match target {
+            Target::Health => None,
+            Target::Guest(route) => Some(route.name.module.clone()),
+        };
+        let routes = self.shared.snapshot.routes.entries();
+        routes.map(|(pattern, target)| (pattern.clone(), module(target))).collect()
     }
 
     /// Responds to one request. The client's address is taken from a [`Peer`] among the request's extensions.

@@ -102,7 +102,8 @@ pub fn print_problems(problems: &[Diagnostic]) {
 fn print_routes(gateway: &Gateway) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     for (pattern, module) in gateway.routes() {
-        writeln!(stdout, "{pattern}\t{}", module.unwrap_or("(built in)")).context("cannot print the routes")?;
+        let module = module.as_deref().unwrap_or("(built in)");
+        writeln!(stdout, "{pattern}\t{module}").context("cannot print the routes")?;
     }
     Ok(())
 }
