@@ -157,7 +157,7 @@ fn without_tests(code: &str) -> String {
 }
 
 /// How long an item is: up to a semicolon, or to the brace that closes its first.
-fn item_length(code: &str) -> usize {
+pub fn item_length(code: &str) -> usize {
     let mut depth = 0_usize;
     for (at, letter) in code.char_indices() {
         match letter {

@@ -73,6 +73,8 @@ fn is_part_of_a_name(letter: char) -> bool {
 pub struct Import {
     pub path: Vec<String>,
     line: usize,
+    /// Whether it only gives an item of its own room another place.
+    pub is_export: bool,
 }
 
 /// The paths that a source names, those in braces one by one.
@@ -81,8 +83,10 @@ pub fn imports(source: &Source) -> Vec<Import> {
     let mut imports = Vec::new();
     for (at, _) in source.code.match_indices(START) {
         let line = source.code[..at].matches('\n').count() + 1;
+        let statement = source.code[..at].rsplit([';', '}', '{']).next().unwrap_or_default().trim_start();
+        let is_export = statement.starts_with("pub") && statement.contains("use ");
         let paths = paths(&source.code[at + START.len()..]);
-        imports.extend(paths.into_iter().map(|path| Import { path, line }));
+        imports.extend(paths.into_iter().map(|path| Import { path, line, is_export }));
     }
     imports
 }
