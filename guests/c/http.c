@@ -1,4 +1,4 @@
-/* What does an HTTP component in C see of a request, can it answer in pieces, and whom may it call?
+/* What does an HTTP component in C see of a request, can it answer in pieces, and which servers may it call?
  *
  * Any path answers with method, path, headers and body; one that ends in /stream with three lines and time between them; one
  * that ends in /call?url=URL with what a GET there brings. http.h is what wit-bindgen makes of the world in guests/wit. */

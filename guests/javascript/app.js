@@ -1,4 +1,4 @@
-// What does an HTTP component in JavaScript see of a request, can it answer in pieces, and whom may it call?
+// What does an HTTP component in JavaScript see of a request, can it answer in pieces, and which servers may it call?
 
 const PLAIN = { headers: { 'content-type': 'text/plain' } };
 

@@ -136,7 +136,7 @@ fn a_script_with_files_sees_them_below_its_root() {
         .script("other.wasm", "/other", "")
         .asset("images/raw-toast.jpeg", "toast", "files")
         .asset("index.html", "hello", "files")
-        .asset("unseen.html", "unseen", "nobody");
+        .asset("unseen.html", "unseen", "unknown");
     let entries = site.entries();
     let programs: Vec<_> = entries.iter().map(|served| (served.entry.route.to_string(), program(served))).collect();
     assert_eq!(programs, pairs(&[("/static/...", "server.wasm"), ("/other", "other.wasm")]));
@@ -250,7 +250,7 @@ fn the_invoice_of_the_directory_beats_that_of_the_cache() {
 #[test]
 fn only_parcels_that_are_needed_have_to_be_there() {
     let site =
-        Site::new().script("x.wasm", "/x", "").asset("a.txt", "asset", "nobody").with("y.wasm", "no route", "", "");
+        Site::new().script("x.wasm", "/x", "").asset("a.txt", "asset", "unknown").with("y.wasm", "no route", "", "");
     fs::remove_file(site.parcel("asset")).expect("removable");
     fs::remove_file(site.parcel("no route")).expect("removable");
     assert_eq!(site.entries().len(), 1);

@@ -35,7 +35,7 @@ impl Site {
         self.root.path().join("m")
     }
 
-    /// A file that was written and last used so many days ago.
+    /// A file that was written and last used this number of days ago.
     fn file(&self, path: impl AsRef<Path>, content: &[u8], days: u32) -> PathBuf {
         let path = self.root.path().join(path);
         create(path.parent().expect("a parent")).expect("writable");
@@ -56,7 +56,7 @@ impl Site {
     }
 
     fn pruned(&self, days: u32) -> (Vec<String>, Vec<String>) {
-        let pruned = prune(&self.caches(), DAY * days).expect("nobody fills it");
+        let pruned = prune(&self.caches(), DAY * days).expect("no other process fills it");
         assert!(pruned.failed.is_empty(), "{:?}", pruned.failed);
         let names =
             |entries: Vec<CacheEntry>| entries.into_iter().map(|entry| format!("{} {}", entry.kind, entry.name));

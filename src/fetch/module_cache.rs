@@ -11,7 +11,7 @@ pub(super) fn module_cache(config: &Config, problems: &mut Vec<Diagnostic>) -> O
     let exposed = |path: &Path| cache::exposure(path).ok().flatten();
     if let Some(named) = &config.module_cache {
         if let Some(exposure) = exposed(named) {
-            let message = "somebody else can change the files of the module cache";
+            let message = "other users can change the files of the module cache";
             problems.push(Diagnostic::warning(message).caused_by(&exposure).help(exposure.help()));
         }
         return Some(named.clone());

@@ -43,13 +43,13 @@ use crate::registry::error::PullError;
 use crate::registry::pull::{Pull, Pulled};
 
 /// A module to pull, and where the configuration names it.
-struct Wanted<'a> {
+struct RequestedModule<'a> {
     module: &'a ModuleRef,
     reference: &'a str,
     place: Option<SourceLocation>,
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> RequestedModule<'a> {
     /// `None` for a module that is in no registry.
     fn new(module: &'a ModuleRef, place: Option<SourceLocation>) -> Option<Self> {
         match module {
@@ -61,18 +61,19 @@ impl<'a> Wanted<'a> {
 
 /// Pulls the modules that `entries` name in registries into `store`. For a thread that may block, with a runtime around it.
 pub(crate) fn fetch(entries: &[EntryConfig], store: &Store, options: &PullOptions) -> FetchedModules {
-    let wanted = entries.iter().filter_map(|entry| Wanted::new(&entry.module, entry.origin.at(Key::Module)));
-    fetch_all(&wanted.collect::<Vec<_>>(), store, options)
+    let requested =
+        entries.iter().filter_map(|entry| RequestedModule::new(&entry.module, entry.origin.at(Key::Module)));
+    fetch_all(&requested.collect::<Vec<_>>(), store, options)
 }
 
 /// Pulls one module that no entry names, the same way.
 pub(crate) fn fetch_one(module: &ModuleRef, store: &Store, options: &PullOptions) -> FetchedModules {
-    fetch_all(Wanted::new(module, None).as_slice(), store, options)
+    fetch_all(RequestedModule::new(module, None).as_slice(), store, options)
 }
 
-fn fetch_all(wanted: &[Wanted<'_>], store: &Store, options: &PullOptions) -> FetchedModules {
+fn fetch_all(requested: &[RequestedModule<'_>], store: &Store, options: &PullOptions) -> FetchedModules {
     let mut fetched = FetchedModules::default();
-    let mut references: Vec<_> = wanted.iter().map(|wanted| wanted.reference.to_owned()).collect();
+    let mut references: Vec<_> = requested.iter().map(|requested| requested.reference.to_owned()).collect();
     references.sort_unstable();
     references.dedup();
     if references.is_empty() {
@@ -86,9 +87,9 @@ fn fetch_all(wanted: &[Wanted<'_>], store: &Store, options: &PullOptions) -> Fet
         }
     };
     let outcomes = Pull { store, client: &client, options }.pull_all(&references);
-    for wanted in wanted {
-        if let Some(outcome) = outcomes.get(wanted.reference) {
-            add(&mut fetched, wanted, outcome);
+    for requested in requested {
+        if let Some(outcome) = outcomes.get(requested.reference) {
+            add(&mut fetched, requested, outcome);
         }
     }
     for pulled in outcomes.values().flatten() {
@@ -98,8 +99,8 @@ fn fetch_all(wanted: &[Wanted<'_>], store: &Store, options: &PullOptions) -> Fet
 }
 
 /// Adds a module, or what is wrong with it.
-fn add(fetched: &mut FetchedModules, wanted: &Wanted<'_>, outcome: &Result<Pulled, PullError>) {
-    let (module, at) = (wanted.module, wanted.place.clone());
+fn add(fetched: &mut FetchedModules, requested: &RequestedModule<'_>, outcome: &Result<Pulled, PullError>) {
+    let (module, at) = (requested.module, requested.place.clone());
     match outcome {
         Ok(Pulled { path, manifest, layer, arrival, outdated }) => {
             if let Some(error) = outdated {

@@ -93,7 +93,7 @@ impl LoadError {
                  or `wasi:http/handler` of WASI 0.3",
             ),
             Self::Precompiled => Some(
-                "write `precompiled = true` if you made it with `wagi compile`; code that somebody else has forged leaves the \
+                "write `precompiled = true` if you made it with `wagi compile`; forged code leaves the \
                  sandbox and can do all that the server can",
             ),
             Self::NotPrecompiled => Some("leave `precompiled` out to serve a module"),

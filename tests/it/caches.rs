@@ -94,7 +94,7 @@ fn compiled_code_is_not_kept_where_others_could_change_it() {
     fs::create_dir_all(&compiled).expect("writable");
     fs::set_permissions(&compiled, fs::Permissions::from_mode(0o777)).expect("it is ours");
     let wagi = Wagi::spawn(&mut serving(&site));
-    wagi.logged(&["WARN", "somebody else could change it", "chmod go-w", &compiled.display().to_string()]);
+    wagi.logged(&["WARN", "other users could change it", "chmod go-w", &compiled.display().to_string()]);
     wagi.logged(&["all modules are loaded", "compiled=1"]);
     assert_eq!(fs::read_dir(&compiled).expect("a directory").count(), 0);
     fs::set_permissions(&compiled, fs::Permissions::from_mode(0o700)).expect("it is ours");
@@ -111,7 +111,7 @@ fn nor_is_it_in_the_cache_of_the_engine() {
     for open in [compiled.clone(), compiled.join("modules")] {
         fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).expect("it is ours");
         let wagi = Wagi::spawn(&mut serving(&site));
-        wagi.logged(&["WARN", "somebody else could change it", "chmod go-w", &open.display().to_string()]);
+        wagi.logged(&["WARN", "other users could change it", "chmod go-w", &open.display().to_string()]);
         wagi.logged(&["all modules are loaded", "compiled=1"]);
         assert_eq!(fs::read_dir(compiled.join("modules")).expect("a directory").count(), 0);
         fs::set_permissions(&open, fs::Permissions::from_mode(0o700)).expect("it is ours");
@@ -130,7 +130,7 @@ fn a_module_cache_that_others_could_change_is_pointed_out() {
     fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).expect("it is ours");
     let wagi = Wagi::spawn(serving(&site).args(["--module-cache", "open"]));
     assert_eq!(Connection::open(wagi.address()).get("/").text(), "hello");
-    wagi.logged(&["warning: somebody else can change the files of the module cache"]);
+    wagi.logged(&["warning: other users can change the files of the module cache"]);
     wagi.logged(&["help: `chmod go-w open`"]);
 }
 

@@ -51,7 +51,7 @@ fn components_and_modules_are_served_by_one_process() {
     a_wasi_cli_component_gets_what_a_module_gets(&wagi);
     http_components_answer_in_pieces(&wagi);
     http_components_get_large_bodies_and_send_them(&wagi);
-    http_components_call_whom_their_entry_names(&wagi);
+    http_components_call_the_servers_their_entry_names(&wagi);
     assert!(!wagi.log().contains("panicked"), "{}", wagi.log());
 }
 
@@ -126,7 +126,7 @@ fn http_components_get_large_bodies_and_send_them(wagi: &Wagi) {
     }
 }
 
-fn http_components_call_whom_their_entry_names(wagi: &Wagi) {
+fn http_components_call_the_servers_their_entry_names(wagi: &Wagi) {
     let upstream = Upstream::start(|received| reply("203 Fine", "", format!("got {}", received.line)));
     let mut connection = Connection::open(wagi.address());
     let url = upstream.url("/inner?x");

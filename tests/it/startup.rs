@@ -391,7 +391,7 @@ fn commands_fail_with_a_reason_and_leave_nothing_behind() {
     assert_eq!(left.len(), 2, "{left:?}");
 }
 
-/// The optimiser is somebody else's program: here one that does as it likes.
+/// The optimizer is another program: here one that misbehaves.
 #[test]
 fn an_optimiser_is_used_if_there_is_one_and_not_believed() {
     let site = Site::new();

@@ -132,7 +132,7 @@ const SPELLINGS: [(&str, u32, u32); 108] = [
     ("ftp://good.example/", 11, 11),
     ("gopher://good.example/", 11, 11),
     ("file://good.example/etc/passwd", 11, 11),
-    // This machine, as nobody has listed it; and the one that is listed.
+    // This machine, that is not listed, and the one that is listed.
     ("http://127.0.0.1/", 7, 0),
     ("http://127.1/", 7, 0),
     ("http://2130706433/", 7, 0),

@@ -119,7 +119,7 @@ async fn a_call_ends_when_nobody_waits_for_it() {
         let (mut stream, _) = listener.accept().await.expect("a connection");
         let mut bytes = [0; 4096];
         while let Ok(1..) = tokio::io::AsyncReadExt::read(&mut stream, &mut bytes).await {
-            entered.send(()).expect("somebody listens");
+            entered.send(()).expect("the test listens");
         }
     });
     let client = client(address, Limits::default());
@@ -134,7 +134,7 @@ async fn a_call_ends_when_nobody_waits_for_it() {
 async fn waiting_calls_take_no_thread() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let transport = FakeTransport::new(listener.local_addr().expect("an address"));
-    // Answers nobody before all are there.
+    // Answers only when all have come.
     tokio::spawn(async move {
         let mut streams = Vec::new();
         while streams.len() < CALLS {

@@ -1,4 +1,4 @@
-//! Whom a list opens the way to: one table, from what is listed and what is called to who is connected to.
+//! Which servers a list allows: one table of list, called URL and connected address.
 
 use crate::outbound::tests::*;
 
@@ -45,7 +45,7 @@ const FAILED: u32 = 11;
 /// The list, the URL, who is connected to, and how it ends. The server answers `/to?URL` with a redirect to that URL.
 #[rustfmt::skip]
 const TABLE: &[(&[&str], &str, &[&str], u32)] = &[
-    // Nothing listed, nobody called; everything listed, everybody but metadata services.
+    // With an empty list no call is allowed; with `insecure:allow-all` every call but those to metadata services.
     (&[], "http://good.example/", &[], REFUSED),
     (&["insecure:allow-all"], "http://good.example/", &["93.184.216.34:80"], ANSWER),
     (&["insecure:allow-all"], "http://intra.example/", &["10.0.0.5:80"], ANSWER),
@@ -145,7 +145,7 @@ const TABLE: &[(&[&str], &str, &[&str], u32)] = &[
     (&["nat64.example"], "http://nat64.example/", &[], REFUSED),
     (&["teredo.example"], "http://teredo.example/", &[], REFUSED),
 
-    // Names below a `*.` may be anybody's: they lead to public addresses only.
+    // Names below a `*.` may belong to any third party: they lead to public addresses only.
     (&["*.good.example"], "http://intra.good.example/", &[], REFUSED),
     (&["*.good.example"], "http://loop.good.example/", &[], REFUSED),
     (&["*.good.example", "10.0.0.0/8"], "http://intra.good.example/", &["10.0.0.5:80"], ANSWER),

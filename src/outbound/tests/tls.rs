@@ -94,7 +94,7 @@ async fn certificates_are_for_the_name_or_address_in_the_url() {
     let error = get(&trusting, "https://other.example/").await.expect_err("another name");
     assert_eq!(error.code(), 11, "{error}");
     let doubting = client(&transport, &["http://127.0.0.1"]);
-    let error = get(&doubting, "https://127.0.0.1/").await.expect_err("nobody is trusted");
+    let error = get(&doubting, "https://127.0.0.1/").await.expect_err("no certificate is trusted");
     assert!(matches!(error, Error::Connect { .. }), "{error}");
 }
 

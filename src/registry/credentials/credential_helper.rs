@@ -193,7 +193,7 @@ mod tests {
         for name in ["", "../x", "/bin/x", "x y", "x;y", "x.y"] {
             assert!(matches!(get(name, &registry), Err(CredentialHelperError::Name(_))), "{name}");
         }
-        assert!(matches!(get("that-nobody-has", &registry), Err(CredentialHelperError::Run { .. })));
+        assert!(matches!(get("that-does-not-exist", &registry), Err(CredentialHelperError::Run { .. })));
     }
 
     #[test]

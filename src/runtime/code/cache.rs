@@ -100,6 +100,6 @@ impl CodeCache {
 /// Compiled code is run as it is found, so none is kept where others can write.
 fn exposed(exposure: &Exposure) -> CodeCache {
     let (reason, help) = (exposure.to_string(), exposure.help());
-    tracing::warn!(reason, help, "compiled code is not kept where somebody else could change it");
+    tracing::warn!(reason, help, "compiled code is not cached where other users could change it");
     CodeCache::Disabled
 }

@@ -98,7 +98,7 @@ fn settings(setup: &Setup, address: SocketAddr, directory: &Path) -> String {
     settings
 }
 
-/// An address of this machine that is not loopback, so that it is somebody else's as far as names tell.
+/// An address of this machine that is not loopback, so that by its name it is another machine.
 pub fn outside() -> IpAddr {
     // Nothing is sent: the system only says which address it would be sent from.
     let address = UdpSocket::bind("0.0.0.0:0")

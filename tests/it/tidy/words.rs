@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use super::source::{Source, sources};
 
 /// What no type and no file may be called: each has a name that others would look for.
-const NAMES: [&str; 46] = [
+const NAMES: [&str; 45] = [
     "Admitted",     // a permit
     "Allowance",    // the budget of a call
     "Anyone",       // a verifier that verifies nothing
-    "CodeOrigin",   // whether code was compiled, cached or precompiled
     "Departure",    // a disconnect
     "Doors",        // a limit of connections
     "Exchange",     // a response in the making
