@@ -163,17 +163,17 @@ fn a_digest_that_is_none_stops_the_start() {
 #[test]
 fn groups_that_require_each_other_stop_the_start() {
     let member = |group: &str, requires: &str| format!("memberOf = ['{group}']\nrequires = ['{requires}']");
-    for circle in [&["a"][..], &["a", "b"], &["a", "b", "c"]] {
+    for cycle in [&["a"][..], &["a", "b"], &["a", "b", "c"]] {
         let mut bindle = Bindle::new().program("/...", probe_bytes(), "", &["door"]);
         bindle = bindle.parcel(("door.txt", "a/b"), "door", "file = 'true'", &member("door", "a"));
-        for (index, group) in circle.iter().enumerate() {
-            let next = circle[(index + 1) % circle.len()];
+        for (index, group) in cycle.iter().enumerate() {
+            let next = cycle[(index + 1) % cycle.len()];
             let name = format!("{group}.txt");
             bindle = bindle.parcel((&name, "a/b"), group, "file = 'true'", &member(group, next));
         }
         let said = bindle.refusal();
-        holds(&said, &["error", "require", "invoice.toml:", "circle"]);
-        for group in circle {
+        holds(&said, &["error", "require", "invoice.toml:", "cycle"]);
+        for group in cycle {
             holds(&said, &[&format!("`{group}`")]);
         }
     }
