@@ -4,8 +4,8 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// Calls `work` for each item on at most `threads` threads, and returns the results in the order of the items. Blocks until all
-/// of them are there.
+/// Calls `work` for each item on at most `threads` threads, and returns the results in the order of the items. Blocks
+/// until all of them are there.
 pub(crate) fn map<T: Sync, R: Send>(items: &[T], threads: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let worker = || {

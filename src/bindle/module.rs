@@ -1,7 +1,7 @@
 //! Where is the program of a `bindle:` module?
 //!
-//! It is the first program in no group of the bindle with that id, on the server that the entry names, without a login. Features,
-//! groups and files play no part. For threads that may block.
+//! It is the first program in no group of the bindle with that id, on the server that the entry names, without a login.
+//! Features, groups and files play no part. For threads that may block.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -66,8 +66,8 @@ impl ModuleError {
     }
 }
 
-/// Fetches the modules that `entries` name on bindle servers into `store`. For a thread that may block, with a runtime around
-/// it.
+/// Fetches the modules that `entries` name on bindle servers into `store`. For a thread that may block, with a runtime
+/// around it.
 pub(crate) fn fetch(
     entries: &[EntryConfig],
     store: &Store,

@@ -1,7 +1,7 @@
 //! Where is a bindle on a bindle server?
 //!
-//! `BASE_i/NAME/VERSION` is the invoice, `BASE_i/NAME/VERSION@SHA-256` a parcel. After an error that may go away by itself, such as
-//! a server that is just starting, the request is sent again for a few seconds.
+//! `BASE_i/NAME/VERSION` is the invoice, `BASE_i/NAME/VERSION@SHA-256` a parcel. After an error that may go away by
+//! itself, such as a server that is just starting, the request is sent again for a few seconds.
 
 use std::io::{self, Read};
 use std::thread;

@@ -1,7 +1,7 @@
 //! How is a directory for its owner alone made, and is it still?
 //!
-//! Compiled code is run as it is found, and a file that was checked may be another one when it is read again. A user who may write
-//! to a cache may therefore do what the server does.
+//! Compiled code is run as it is found, and a file that was checked may be another one when it is read again. A user
+//! who may write to a cache may therefore do what the server does.
 
 use std::fs::{self, DirBuilder, Metadata};
 use std::io;

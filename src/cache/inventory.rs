@@ -1,7 +1,7 @@
 //! What is in the caches?
 //!
-//! Nothing is changed, not even the times that say when something was last used: of a fetched file that is the time of its last
-//! access, of everything else the time of its modification, which each use sets.
+//! Nothing is changed, not even the times that say when something was last used: of a fetched file that is the time of
+//! its last access, of everything else the time of its modification, which each use sets.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -142,8 +142,9 @@ fn modules(root: &Path, entries: &mut Vec<CacheEntry>) -> io::Result<()> {
     Ok(())
 }
 
-/// Our files, one for each module and engine, whose modification time is that of the last use. The engine's files: below a
-/// directory for each version, one for each module and one beside it with statistics, which each use of the first writes.
+/// Our files, one for each module and engine, whose modification time is that of the last use. The engine's files:
+/// below a directory for each version, one for each module and one beside it with statistics, which each use of the
+/// first writes.
 fn compiled(root: &Path, entries: &mut Vec<CacheEntry>) -> io::Result<()> {
     for file in files_of(root)? {
         if file.name.ends_with(CODE) {

@@ -1,8 +1,8 @@
 //! Which files of a cache are used now?
 //!
-//! A server locks what it uses, so that it is not pruned: the whole cache while it starts, and after that what it goes on
-//! reading, as long as it runs. The locks are the system's (`flock`), shared among servers, and end with the process,
-//! however it ends. Where the file system has none, age alone decides what is pruned.
+//! A server locks what it uses, so that it is not pruned: the whole cache while it starts, and after that what it goes
+//! on reading, as long as it runs. The locks are the system's (`flock`), shared among servers, and end with the
+//! process, however it ends. Where the file system has none, age alone decides what is pruned.
 
 use std::fs::{self, File, FileTimes, TryLockError};
 use std::io;
@@ -24,7 +24,8 @@ pub(crate) struct CacheLock {
 }
 
 impl CacheLock {
-    /// Keeps other processes from removing this file or directory. Waits while it is being pruned. `None` if it is gone.
+    /// Keeps other processes from removing this file or directory. Waits while it is being pruned. `None` if it is
+    /// gone.
     pub fn shared(path: &Path) -> Option<Self> {
         let (file, begun) = (File::open(path).ok()?, Instant::now());
         loop {
@@ -58,8 +59,8 @@ fn is_same(file: &File, path: &Path) -> bool {
     matches!((file.metadata().map(identity), fs::metadata(path).map(identity)), (Ok(one), Ok(other)) if one == other)
 }
 
-/// Marks a file or directory as used now, by the time of its last access. Programs that see the file under another name notice that
-/// less than the time of its modification.
+/// Marks a file or directory as used now, by the time of its last access. Programs that see the file under another name
+/// notice that less than the time of its modification.
 pub(crate) fn mark_accessed(file: &File) {
     if let Err(error) = file.set_times(FileTimes::new().set_accessed(SystemTime::now())) {
         tracing::debug!(%error, "cannot note that a file of the cache is used");

@@ -1,7 +1,7 @@
 //! What do the two caches hold, and what of it can be removed?
 //!
-//! One cache has fetched files, each under its SHA-256, the other compiled code, wagi's own or the engine's. This room knows
-//! their layout and their owner; `fetch` fills the one, `runtime` the other.
+//! One cache has fetched files, each under its SHA-256, the other compiled code, wagi's own or the engine's. This room
+//! knows their layout and their owner; `fetch` fills the one, `runtime` the other.
 //!
 //! | file | question |
 //! | --- | --- |

@@ -1,7 +1,8 @@
 //! What of the caches can be removed?
 //!
-//! What was not used for long enough and is not used now. Nothing is lost: a module is fetched again, or compiled again.
-//! Servers that start meanwhile wait for the moment that it takes; servers that run keep what they go on reading.
+//! What was not used for long enough and is not used now. Nothing is lost: a module is fetched again, or compiled
+//! again. Servers that start meanwhile wait for the moment that it takes; servers that run keep what they go on
+//! reading.
 
 use std::collections::HashSet;
 use std::fs::{self, Metadata};

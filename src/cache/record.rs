@@ -1,8 +1,8 @@
 //! What is recorded of a reference?
 //!
-//! A line each: digest and size of the module it stood for, the reference, the digest of its manifest, and if that was an
-//! index, of the one it led to. A record is written when a module is pulled, and read when its registry is down and when the
-//! caches are listed.
+//! A line each: digest and size of the module it stood for, the reference, the digest of its manifest, and if that was
+//! an index, of the one it led to. A record is written when a module is pulled, and read when its registry is down and
+//! when the caches are listed.
 
 use std::fmt;
 use std::fs::File;

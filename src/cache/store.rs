@@ -1,8 +1,9 @@
 //! How are fetched bytes stored so that they can be trusted?
 //!
-//! A store is a directory of files that are named after their SHA-256. A file gets its name when it is complete, checked
-//! and on the disk, and is checked again whenever it is looked up, so that a killed process, a full disk or another program
-//! leaves nothing behind that is served. Several servers may share a store, and it may be pruned meanwhile.
+//! A store is a directory of files that are named after their SHA-256. A file gets its name when it is complete,
+//! checked and on the disk, and is checked again whenever it is looked up, so that a killed process, a full disk or
+//! another program leaves nothing behind that is served. Several servers may share a store, and it may be pruned
+//! meanwhile.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -88,7 +89,8 @@ impl Store {
         Ok(store)
     }
 
-    /// Takes the lock that keeps other processes from pruning anything. After it is dropped, they may prune what is not pinned.
+    /// Takes the lock that keeps other processes from pruning anything. After it is dropped, they may prune what is not
+    /// pinned.
     pub(crate) fn take_startup_lock(&mut self) -> Option<CacheLock> {
         self.startup.take()
     }
@@ -165,8 +167,8 @@ impl Store {
         partial.persist(&self.path(relative))
     }
 
-    /// Gives a file of the store another name as well: as a hard link, so that it needs no space and no second check, or
-    /// as a copy if the file system has no links.
+    /// Gives a file of the store another name as well: as a hard link, so that it needs no space and no second check,
+    /// or as a copy if the file system has no links.
     pub(crate) fn link(&self, content: &Path, relative: &Path) -> io::Result<()> {
         let link = self.path(relative);
         if is_same_file(content, &link) {

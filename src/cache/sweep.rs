@@ -14,8 +14,9 @@ pub(super) const ABANDONED_AFTER: Duration = Duration::from_secs(10 * 60);
 const MAX_BYTES: u64 = 2 << 30;
 const MAX_FILES: usize = 65_536;
 
-/// Removes the partial files of killed processes from a cache of compiled code: they keep other processes from writing the same.
-/// If our own files, which the engine does not look after, are too many, removes those that were not used for longest.
+/// Removes the partial files of killed processes from a cache of compiled code: they keep other processes from writing
+/// the same. If our own files, which the engine does not look after, are too many, removes those that were not used for
+/// longest.
 pub(crate) fn sweep_compiled(root: &Path) {
     let caches = Caches { modules: None, compiled: Some(root.to_owned()) };
     let entries = list(&caches).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Are the files of modules those that the lock file names, and what does a new lock file say?
 //!
-//! What the lock file lacks and what it has too much is found before anything is fetched; whether the bytes are the right ones,
-//! after.
+//! What the lock file lacks and what it has too much is found before anything is fetched; whether the bytes are the
+//! right ones, after.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -46,8 +46,8 @@ impl Comparison<'_> {
         self.lock.find((&reference, server.as_deref()))
     }
 
-    /// Reports modules that only the configuration or only the lock file has. If differences are errors, entries that are not
-    /// locked are dropped.
+    /// Reports modules that only the configuration or only the lock file has. If differences are errors, entries that
+    /// are not locked are dropped.
     pub fn compare(&self, entries: &mut Vec<EntryConfig>) -> Vec<Diagnostic> {
         let mut problems = Vec::new();
         let (mut configured, name) = (HashSet::new(), self.lock.path.display());
@@ -69,7 +69,8 @@ impl Comparison<'_> {
         problems
     }
 
-    /// Reports files that are not those that were locked. A local file that is the locked one is checked again when it is loaded.
+    /// Reports files that are not those that were locked. A local file that is the locked one is checked again when it
+    /// is loaded.
     pub fn verify(&self, entries: &mut [ResolvedEntry]) -> Vec<Diagnostic> {
         entries.iter_mut().filter_map(|entry| self.verify_entry(entry)).collect()
     }

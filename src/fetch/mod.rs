@@ -1,8 +1,9 @@
 //! How do the modules of a configuration become files?
 //!
-//! Everything is fetched before anything is compiled. The invoice of a bindle says what is served; its parcels, and the modules
-//! that entries name in registries and on bindle servers, become files of a store, checked against their digests. The result is a
-//! [`Resolved`] configuration, which is all that `startup::load` accepts: what comes later knows no registries and no bindles.
+//! Everything is fetched before anything is compiled. The invoice of a bindle says what is served; its parcels, and the
+//! modules that entries name in registries and on bindle servers, become files of a store, checked against their
+//! digests. The result is a [`Resolved`] configuration, which is all that `startup::load` accepts: what comes later
+//! knows no registries and no bindles.
 //!
 //! | file | question |
 //! | --- | --- |
@@ -35,9 +36,9 @@ use crate::fetch::module_cache::module_cache;
 use crate::fetch::modules::Modules;
 use crate::fetch::resolved::ResolvedEntry;
 
-/// Fetches the bindle that `config` names, if it names one, and adds its entries; and the modules that its entries name but
-/// that are not files. What is wrong is added to `problems`. If there is an error among them, entries are missing, and the
-/// result must not be served.
+/// Fetches the bindle that `config` names, if it names one, and adds its entries; and the modules that its entries name
+/// but that are not files. What is wrong is added to `problems`. If there is an error among them, entries are missing,
+/// and the result must not be served.
 ///
 /// Downloads of modules are reported to `progress`.
 pub async fn complete(mut config: Config, problems: &mut Vec<Diagnostic>, progress: Arc<dyn Progress>) -> Resolved {
@@ -59,8 +60,8 @@ async fn fetch_bindle(config: &mut Config, problems: &mut Vec<Diagnostic>) -> bi
     fetched
 }
 
-/// Looks up and fetches every module that `config` names, and returns the lock file with what they are now. `None` if one of
-/// them cannot be fetched.
+/// Looks up and fetches every module that `config` names, and returns the lock file with what they are now. `None` if
+/// one of them cannot be fetched.
 pub async fn make_lock(config: Config, problems: &mut Vec<Diagnostic>, progress: Arc<dyn Progress>) -> Option<Lock> {
     let resolved = complete(config, problems, progress).await;
     let locking = tokio::task::spawn_blocking(move || lock::of(&resolved)).await.ok()?;

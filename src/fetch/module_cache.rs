@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::cache;
 use crate::config::{Config, Diagnostic};
 
-/// The directory for modules: the one that the operator names, or else the default one, if it can be made and only its owner can
-/// write to it.
+/// The directory for modules: the one that the operator names, or else the default one, if it can be made and only its
+/// owner can write to it.
 pub(super) fn module_cache(config: &Config, problems: &mut Vec<Diagnostic>) -> Option<PathBuf> {
     let exposed = |path: &Path| cache::exposure(path).ok().flatten();
     if let Some(named) = &config.module_cache {

@@ -21,7 +21,8 @@ pub(super) struct Modules {
     pub store: Option<Store>,
 }
 
-/// Fetches the modules of `config`, and takes its entries. Entries whose module cannot be fetched are reported and dropped.
+/// Fetches the modules of `config`, and takes its entries. Entries whose module cannot be fetched are reported and
+/// dropped.
 pub(super) async fn fetch(
     config: &mut Config,
     store: Option<Store>,

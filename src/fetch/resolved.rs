@@ -10,8 +10,8 @@ use crate::config::{Config, EntryConfig, ModuleRef, Sha256};
 
 /// A configuration in which every module is a file of this machine. Made by [`complete`](crate::fetch::complete).
 ///
-/// Keep it as long as the gateway: the files of a temporary module cache are removed when it is dropped, and other processes
-/// may then prune the files of a shared one.
+/// Keep it as long as the gateway: the files of a temporary module cache are removed when it is dropped, and other
+/// processes may then prune the files of a shared one.
 #[derive(Debug)]
 #[must_use = "dropping it may remove the files of its modules"]
 pub struct Resolved {
@@ -64,8 +64,8 @@ impl Resolved {
         self.config.entries.iter().zip(&self.files)
     }
 
-    /// The lock that keeps other processes from pruning the module cache. It is to be dropped when every file has been read that
-    /// is read only once.
+    /// The lock that keeps other processes from pruning the module cache. It is to be dropped when every file has been
+    /// read that is read only once.
     pub(crate) fn take_startup_lock(&mut self) -> Option<CacheLock> {
         self.store.as_mut()?.take_startup_lock()
     }

@@ -1,7 +1,7 @@
 //! How is a request sent to a registry?
 //!
-//! Without credentials at first; if the registry rejects that, with the credentials that it asks for; if the registry is busy,
-//! again after a moment. For threads that may block.
+//! Without credentials at first; if the registry rejects that, with the credentials that it asks for; if the registry
+//! is busy, again after a moment. For threads that may block.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::net::url::is_same_server;
 use crate::registry::client::{RESPONSE_TIMEOUT, RegistryClient};
 use crate::registry::credentials;
 use crate::registry::credentials::challenge::{AuthError, Bearer, Challenge, Scope, token_header};
-use crate::registry::credentials::{Found, Login};
+use crate::registry::credentials::{FoundLogin, Login};
 use crate::registry::error::{RegistryError, RegistryMessage};
 use crate::registry::reference::{Reference, Registry, is_local};
 
@@ -137,7 +137,7 @@ impl<'s> Session<'s> {
     fn authorize(&mut self, headers: &HeaderMap) -> Result<HeaderValue, RegistryError> {
         let challenge = Challenge::from_headers(headers).map_err(|error| self.auth_error(error))?;
         let found = self.find_login()?;
-        self.login = found.as_ref().map(Found::to_string);
+        self.login = found.as_ref().map(FoundLogin::to_string);
         match (challenge, found) {
             (Challenge::Basic, None) => Err(self.credentials_error(None)),
             (Challenge::Basic, Some(found)) => self.basic_header(&found),
@@ -145,11 +145,11 @@ impl<'s> Session<'s> {
         }
     }
 
-    fn find_login(&self) -> Result<Option<Found>, RegistryError> {
+    fn find_login(&self) -> Result<Option<FoundLogin>, RegistryError> {
         let registry = self.registry;
         match self.scope {
             Scope::LogIn(login) => {
-                Ok(Some(Found { login: Login::Password(login.clone()), from: "what was given".to_owned() }))
+                Ok(Some(FoundLogin { login: Login::Password(login.clone()), from: "what was given".to_owned() }))
             }
             Scope::Pull(_) | Scope::Push(_) => credentials::find(&self.client.credentials, registry)
                 .map_err(|source| RegistryError::Credentials { registry: registry.to_string(), source }),
@@ -157,7 +157,7 @@ impl<'s> Session<'s> {
     }
 
     /// The header with name and password.
-    fn basic_header(&self, found: &Found) -> Result<HeaderValue, RegistryError> {
+    fn basic_header(&self, found: &FoundLogin) -> Result<HeaderValue, RegistryError> {
         match &found.login {
             Login::Password(login) => basic(login).ok_or_else(|| AuthError::ColonInName(found.from.clone())),
             Login::Identity(_) => Err(AuthError::NoPassword(found.from.clone())),
@@ -166,7 +166,7 @@ impl<'s> Session<'s> {
     }
 
     /// The header with a token, which the server that `bearer` names gives out for a login.
-    fn request_token(&self, bearer: &Bearer, found: Option<&Found>) -> Result<HeaderValue, RegistryError> {
+    fn request_token(&self, bearer: &Bearer, found: Option<&FoundLogin>) -> Result<HeaderValue, RegistryError> {
         let server = bearer.server(&self.url("")?).map_err(|error| self.auth_error(error))?;
         let scope = self.scope.to_token_scope();
         let scope = scope.as_deref();

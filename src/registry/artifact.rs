@@ -1,7 +1,7 @@
 //! How is a module laid out for a registry?
 //!
-//! As a layer with its bytes, a configuration that says what it is, and a manifest that names both by their digests. Bytes in,
-//! bytes out: nothing is sent here.
+//! As a layer with its bytes, a configuration that says what it is, and a manifest that names both by their digests.
+//! Bytes in, bytes out: nothing is sent here.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,5 +1,5 @@
-//! What can be done with registries besides fetching the modules of a configuration? Each command waits here for a thread that may
-//! block.
+//! What can be done with registries besides fetching the modules of a configuration? Each command waits here for a
+//! thread that may block.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,8 +40,8 @@ pub struct Publication {
     pub layout: Layout,
 }
 
-/// Pulls modules into a module cache, side by side. `references` are `[HOST[:PORT]/]NAME[:TAG][@sha256:DIGEST]`, with or
-/// without `oci:` before them. The results are in their order; an error that concerns all of them is reported once.
+/// Pulls modules into a module cache, side by side. `references` are `[HOST[:PORT]/]NAME[:TAG][@sha256:DIGEST]`, with
+/// or without `oci:` before them. The results are in their order; an error that concerns all of them is reported once.
 pub async fn pull(
     references: Vec<String>,
     module_cache: PathBuf,
@@ -112,14 +112,14 @@ fn push_file(
     })
 }
 
-/// Stores name and password for the registry `HOST[:PORT]`, after the registry has accepted them, in the first of the files of
-/// credentials or with the credential helper that it names.
+/// Stores name and password for the registry `HOST[:PORT]`, after the registry has accepted them, in the first of the
+/// files of credentials or with the credential helper that it names.
 pub async fn log_in(registry: String, login: Login, registries: Registries) -> Result<LoggedIn, Box<Diagnostic>> {
     blocking(move || login::log_in(&registry, &login, &registries)).await?
 }
 
-/// Removes name and password for the registry `HOST[:PORT]` from the first of the files of credentials, and from the credential
-/// helper that it names.
+/// Removes name and password for the registry `HOST[:PORT]` from the first of the files of credentials, and from the
+/// credential helper that it names.
 pub async fn log_out(registry: String, credentials: Vec<PathBuf>) -> Result<LoggedOut, Box<Diagnostic>> {
     blocking(move || login::log_out(&registry, &credentials)).await?
 }

@@ -29,8 +29,8 @@ pub(in crate::registry) struct ManifestResponse {
 }
 
 impl ManifestResponse {
-    /// Compares the manifest with the digest in the header. What digest the manifest of a tag should have is not known, but the
-    /// registry has to agree with itself.
+    /// Compares the manifest with the digest in the header. What digest the manifest of a tag should have is not known,
+    /// but the registry has to agree with itself.
     pub fn check_digest_header(&self) -> Result<(), PullError> {
         let found = sha256_hex(&self.bytes);
         match &self.digest {

@@ -67,8 +67,8 @@ impl fmt::Display for RegistryMessage {
 }
 
 impl RegistryError {
-    /// Whether the registry is out of order, so that what it said before may be used. A registry that rejects a request or
-    /// sends something wrong is not.
+    /// Whether the registry is out of order, so that what it said before may be used. A registry that rejects a request
+    /// or sends something wrong is not.
     pub fn is_outage(&self) -> bool {
         match self {
             Self::Unreachable { source, .. } => !source.is_rejection(),

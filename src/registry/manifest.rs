@@ -1,7 +1,7 @@
 //! What is in an artifact?
 //!
-//! A manifest lists layers, an index lists manifests. The one layer that is a module is picked here. If several layers match, the
-//! artifact is rejected. Bytes in, nothing is fetched.
+//! A manifest lists layers, an index lists manifests. The one layer that is a module is picked here. If several layers
+//! match, the artifact is rejected. Bytes in, nothing is fetched.
 
 use serde_json::{Map, Value};
 

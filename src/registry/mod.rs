@@ -46,20 +46,21 @@ use crate::registry::pull::{Pull, Pulled};
 struct RequestedModule<'a> {
     module: &'a ModuleRef,
     reference: &'a str,
-    place: Option<SourceLocation>,
+    location: Option<SourceLocation>,
 }
 
 impl<'a> RequestedModule<'a> {
     /// `None` for a module that is in no registry.
-    fn new(module: &'a ModuleRef, place: Option<SourceLocation>) -> Option<Self> {
+    fn new(module: &'a ModuleRef, location: Option<SourceLocation>) -> Option<Self> {
         match module {
-            ModuleRef::Oci(reference) => Some(Self { module, reference, place }),
+            ModuleRef::Oci(reference) => Some(Self { module, reference, location }),
             ModuleRef::File(_) | ModuleRef::Bindle { .. } => None,
         }
     }
 }
 
-/// Pulls the modules that `entries` name in registries into `store`. For a thread that may block, with a runtime around it.
+/// Pulls the modules that `entries` name in registries into `store`. For a thread that may block, with a runtime around
+/// it.
 pub(crate) fn fetch(entries: &[EntryConfig], store: &Store, options: &PullOptions) -> FetchedModules {
     let requested =
         entries.iter().filter_map(|entry| RequestedModule::new(&entry.module, entry.origin.at(Key::Module)));
@@ -100,7 +101,7 @@ fn fetch_all(requested: &[RequestedModule<'_>], store: &Store, options: &PullOpt
 
 /// Adds a module, or what is wrong with it.
 fn add(fetched: &mut FetchedModules, requested: &RequestedModule<'_>, outcome: &Result<Pulled, PullError>) {
-    let (module, at) = (requested.module, requested.place.clone());
+    let (module, at) = (requested.module, requested.location.clone());
     match outcome {
         Ok(Pulled { path, manifest, layer, arrival, outdated }) => {
             if let Some(error) = outdated {

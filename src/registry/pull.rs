@@ -1,8 +1,8 @@
 //! How does a reference become a file of the store?
 //!
-//! Its manifest names the layer that is the module. Both are stored by their digests, so that what is pinned to a digest is
-//! downloaded once and never again. A tag is looked up at each start unless the operator wants it otherwise. A record says what it
-//! was last: for that, and for when the registry is down. For threads that may block.
+//! Its manifest names the layer that is the module. Both are stored by their digests, so that what is pinned to a
+//! digest is downloaded once and never again. A tag is looked up at each start unless the operator wants it otherwise.
+//! A record says what it was last: for that, and for when the registry is down. For threads that may block.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -55,7 +55,7 @@ pub(in crate::registry) struct Pulled {
 }
 
 /// A module in the store, and the manifests that lead to it.
-struct Found {
+struct StoredModule {
     path: PathBuf,
     layer: Descriptor,
     /// The manifest, and before it the index that lists it, if there is one.
@@ -64,7 +64,8 @@ struct Found {
 }
 
 impl Pull<'_> {
-    /// Pulls each of the references, several at the same time. A reference that is locked is pulled as it was when it was locked.
+    /// Pulls each of the references, several at the same time. A reference that is locked is pulled as it was when it
+    /// was locked.
     pub fn pull_all(&self, references: &[String]) -> HashMap<String, Result<Pulled, PullError>> {
         let pulled = parallel::map(references, CONCURRENCY, |text| {
             resolve(text, self.options.lock.as_ref()).and_then(|reference| self.pull(&reference))
@@ -75,7 +76,7 @@ impl Pull<'_> {
     fn pull(&self, reference: &Reference) -> Result<Pulled, PullError> {
         let started = Instant::now();
         let (found, outdated) = self.pull_or_cached(reference)?;
-        let Found { path, layer, manifests, is_new } = found;
+        let StoredModule { path, layer, manifests, is_new } = found;
         let arrival = Arrival { is_new, took: started.elapsed() };
         tracing::debug!(module = %reference, bytes = layer.size, digest = %layer.sha256, is_new, took = ?arrival.took, "pulled");
         let manifest = manifests.into_iter().next().unwrap_or_else(|| layer.sha256.clone());
@@ -83,7 +84,7 @@ impl Pull<'_> {
     }
 
     /// The module of a reference, and why it may be outdated.
-    fn pull_or_cached(&self, reference: &Reference) -> Result<(Found, Option<PullError>), PullError> {
+    fn pull_or_cached(&self, reference: &Reference) -> Result<(StoredModule, Option<PullError>), PullError> {
         // A record is not verified: it must not be used for a digest.
         let is_tag = matches!(reference.version, Version::Tag(_));
         if is_tag
@@ -105,7 +106,7 @@ impl Pull<'_> {
         }
     }
 
-    fn download(&self, reference: &Reference) -> Result<Found, PullError> {
+    fn download(&self, reference: &Reference) -> Result<StoredModule, PullError> {
         let mut session = Session::to_pull(self.client, reference);
         let registry = reference.registry.name();
         let (first, content) = match &reference.version {
@@ -128,7 +129,7 @@ impl Pull<'_> {
             }
         };
         let (path, is_new) = self.layer(&layer, &mut session, reference)?;
-        Ok(Found { path, layer, manifests, is_new })
+        Ok(StoredModule { path, layer, manifests, is_new })
     }
 
     /// The content of the manifest with a digest, from the store if it is there.
@@ -204,8 +205,9 @@ impl Pull<'_> {
         }
     }
 
-    /// Records what a reference is, so that it can be served when the registry is down, and so that its files have a name.
-    fn record(&self, reference: &Reference, found: &Found) {
+    /// Records what a reference is, so that it can be served when the registry is down, and so that its files have a
+    /// name.
+    fn record(&self, reference: &Reference, found: &StoredModule) {
         let record = ReferenceRecord {
             module: found.layer.sha256.clone(),
             size: found.layer.size,
@@ -227,13 +229,13 @@ impl Pull<'_> {
     }
 
     /// The module that a reference was when its registry was last asked, if all of it is still in the store.
-    fn cached(&self, reference: &Reference) -> Option<Found> {
+    fn cached(&self, reference: &Reference) -> Option<StoredModule> {
         let path = self.store.path(ReferenceRecord::path(&reference.to_string()));
         let record = ReferenceRecord::read(&path)?;
         let layer = Descriptor { sha256: record.module, size: record.size };
         let file = self.store.find(&layer.sha256, layer.size)?;
         cache::mark_modified(&path);
-        Some(Found { path: file, layer, manifests: record.manifests, is_new: false })
+        Some(StoredModule { path: file, layer, manifests: record.manifests, is_new: false })
     }
 }
 

@@ -1,7 +1,8 @@
 //! Which credentials does a registry ask for?
 //!
-//! A response with the status 401 says so in `WWW-Authenticate`: name and password themselves (Basic), or a token (Bearer). A
-//! token server gives out tokens for name and password, or for an identity token (OAuth 2, RFC 6749 section 6).
+//! A response with the status 401 says so in `WWW-Authenticate`: name and password themselves (Basic), or a token
+//! (Bearer). A token server gives out tokens for name and password, or for an identity token (OAuth 2, RFC 6749 section
+//! 6).
 
 use bytes::Bytes;
 use http::header::WWW_AUTHENTICATE;
@@ -126,8 +127,8 @@ impl Bearer {
     pub fn server(&self, registry: &Url) -> Result<Url, AuthError> {
         let error = || AuthError::Realm(shortened(&self.realm));
         let url = Url::parse(&self.realm).map_err(|_| error())?;
-        // A registry may name a server on this machine only if it is on this machine too, and a server without TLS only if the
-        // operator has allowed that for its host.
+        // A registry may name a server on this machine only if it is on this machine too, and a server without TLS only
+        // if the operator has allowed that for its host.
         let is_plain_host = registry.scheme() == "http" && registry.host() == url.host();
         let is_safe = match is_local(&url) {
             true => is_local(registry),

@@ -1,7 +1,7 @@
 //! How does wagi talk to a program that stores passwords?
 //!
-//! `docker-credential-NAME get` reads the name of a registry and prints `Username` and `Secret` as JSON; `store` reads such
-//! JSON, `erase` the name. Its time and its output are limited.
+//! `docker-credential-NAME get` reads the name of a registry and prints `Username` and `Secret` as JSON; `store` reads
+//! such JSON, `erase` the name. Its time and its output are limited.
 
 use std::io::{self, Read as _, Write as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -78,8 +78,8 @@ pub(in crate::registry) fn erase(name: &str, registry: &Registry) -> Result<bool
 /// What every helper prints if it has no login.
 const NOT_FOUND: &str = "credentials not found";
 
-/// A running helper. It is killed when this is dropped: a helper that has printed its output has nothing left to do, and one that has
-/// not is not waited for.
+/// A running helper. It is killed when this is dropped: a helper that has printed its output has nothing left to do,
+/// and one that has not is not waited for.
 struct Helper {
     program: String,
     verb: &'static str,
@@ -151,8 +151,8 @@ impl Drop for Helper {
     }
 }
 
-/// Writes a helper's input and reads its output until it is closed. Programs that the helper has started may keep the output open
-/// when the helper is long gone, so that the reading thread is left behind rather than waited for.
+/// Writes a helper's input and reads its output until it is closed. Programs that the helper has started may keep the
+/// output open when the helper is long gone, so that the reading thread is left behind rather than waited for.
 fn read_output(child: &mut Child, input: String) -> mpsc::Receiver<io::Result<Vec<u8>>> {
     let (sender, receiver) = mpsc::channel();
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());

@@ -1,7 +1,7 @@
 //! How is a login stored where Docker stores it?
 //!
-//! In the file that Docker, Podman and others read as well: as an entry of `auths`, or, if the file names a credential helper, by the
-//! helper. What else is in the file stays.
+//! In the file that Docker, Podman and others read as well: as an entry of `auths`, or, if the file names a credential
+//! helper, by the helper. What else is in the file stays.
 
 use std::fs::{self, Permissions};
 use std::io::{self, Write as _};

@@ -1,7 +1,7 @@
 //! Which login does the operator have for a registry?
 //!
-//! The files of Docker and Podman are searched in order; the first that has a login for the registry decides. They are opened only
-//! for a registry that asks for credentials.
+//! The files of Docker and Podman are searched in order; the first that has a login for the registry decides. They are
+//! opened only for a registry that asks for credentials.
 //!
 //! | file | question |
 //! | --- | --- |
@@ -48,7 +48,7 @@ pub(in crate::registry) struct IdentityToken(pub String);
 
 /// A login, and where it is from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::registry) struct Found {
+pub(in crate::registry) struct FoundLogin {
     pub login: Login,
     pub from: String,
 }
@@ -66,7 +66,7 @@ pub(in crate::registry) enum CredentialsError {
     Helper(#[from] CredentialHelperError),
 }
 
-impl fmt::Display for Found {
+impl fmt::Display for FoundLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.login {
             Login::Password(login) => write!(f, "`{}` from {}", shortened(&login.user), self.from),
@@ -76,7 +76,10 @@ impl fmt::Display for Found {
 }
 
 /// The login for `registry` in the first of `files` that has one.
-pub(in crate::registry) fn find(files: &[PathBuf], registry: &Registry) -> Result<Option<Found>, CredentialsError> {
+pub(in crate::registry) fn find(
+    files: &[PathBuf],
+    registry: &Registry,
+) -> Result<Option<FoundLogin>, CredentialsError> {
     for path in files {
         if let Some(json) = read(path)?
             && let Some(found) = find_in(&json, path, registry)?
@@ -99,10 +102,10 @@ pub(in crate::registry) fn read(path: &Path) -> Result<Option<Value>, Credential
 }
 
 /// The helper for this registry comes first, then an entry, then the helper for all registries.
-fn find_in(json: &Value, path: &Path, registry: &Registry) -> Result<Option<Found>, CredentialsError> {
+fn find_in(json: &Value, path: &Path, registry: &Registry) -> Result<Option<FoundLogin>, CredentialsError> {
     let from_helper = |helper: &str| {
         credential_helper::get(helper, registry)
-            .map(|(user, secret)| Found { login: login(user, secret), from: credential_helper::program(helper) })
+            .map(|(user, secret)| FoundLogin { login: login(user, secret), from: credential_helper::program(helper) })
     };
     if let Some(helper) = helper_of(json, registry) {
         return Ok(Some(from_helper(helper)?));
@@ -110,7 +113,7 @@ fn find_in(json: &Value, path: &Path, registry: &Registry) -> Result<Option<Foun
     if let Some(entry) = entry(json, "auths", registry)
         && let Some(login) = read_entry(entry, path, registry)?
     {
-        return Ok(Some(Found { login, from: path.display().to_string() }));
+        return Ok(Some(FoundLogin { login, from: path.display().to_string() }));
     }
     match default_helper(json).map(from_helper) {
         Some(Ok(found)) => Ok(Some(found)),
