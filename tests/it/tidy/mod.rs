@@ -4,11 +4,13 @@
 //! | --- | --- |
 //! | `source` | how a source is read |
 //! | `walls` | which room may know which, and which libraries |
+//! | `map` | whether ARCHITECTURE.md and CONTRIBUTING.md say what the tree is |
 //! | `circles` | whether anything knows what knows it |
 //! | `size` | how long functions, files and folders are |
 //! | `words` | which words are not ours |
 
 mod circles;
+mod map;
 mod size;
 mod source;
 mod walls;

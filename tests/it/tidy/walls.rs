@@ -6,7 +6,7 @@ use std::path::Path;
 use super::source::{Source, program};
 
 /// Each room with the rooms that it may name, from low to high: it may name none that comes later.
-const ROOMS: [(&str, &[&str]); 14] = [
+pub const ROOMS: [(&str, &[&str]); 14] = [
     ("route", &[]),
     ("cgi", &["route"]),
     ("config", &["route"]),
@@ -27,7 +27,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
 const PROGRAM: [&str; 2] = ["main", "cli"];
 
 /// What the files below a path must never name.
-const CRATES: [(&str, &[&str]); 14] = [
+pub const CRATES: [(&str, &[&str]); 14] = [
     ("src/route", &["tokio", "hyper", "wasmtime", "http"]),
     ("src/cgi", &["tokio", "hyper", "wasmtime"]),
     ("src/config", &["tokio", "hyper", "wasmtime"]),
