@@ -28,7 +28,7 @@
             (br $strike)))))
       (local.set $number (i32.add (local.get $number) (i32.const 1)))
       (br_if $next (i32.lt_u (local.get $number) (global.get $end))))
-    ;; What is zero takes no room in the snapshot.
+    ;; What is zero takes no room in the preinitialized module.
     (memory.fill (global.get $sieve) (i32.const 0) (global.get $end)))
 
   (func (export "_start")

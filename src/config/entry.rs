@@ -44,7 +44,7 @@ pub enum Preparation {
     /// Compile it.
     #[default]
     Compile,
-    /// Run its initialiser, take a snapshot, and compile the snapshot.
+    /// Run its initialiser, and compile the module as it is after that.
     Preinitialize,
     /// Load the file as it is: ahead-of-time code that the operator trusts.
     Precompiled,

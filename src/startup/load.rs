@@ -167,7 +167,7 @@ impl Loader<'_> {
         })
     }
 
-    /// Runs the initialiser of a module and compiles the snapshot, which may be the module of another entry, too.
+    /// Runs the initialiser of a module and compiles the preinitialized module, which may be that of another entry, too.
     fn preinitialize(
         &self,
         module: &ModuleRef,
@@ -175,12 +175,12 @@ impl Loader<'_> {
         sha256: &str,
     ) -> Result<(Program, Option<CodeOrigin>), LoadError> {
         let started = Instant::now();
-        let snapshot = self.runtime.preinitialize(bytes, sha256);
-        let snapshot = snapshot.map_err(|error| LoadError::Preinitialize(Arc::new(error)))?;
+        let preinitialized = self.runtime.preinitialize(bytes, sha256);
+        let preinitialized = preinitialized.map_err(|error| LoadError::Preinitialize(Arc::new(error)))?;
         let (module, took) = (module.to_string(), started.elapsed());
-        let printed = Some(snapshot.printed).filter(|printed| !printed.is_empty());
-        tracing::info!(module, bytes = snapshot.module.len(), ?took, printed, "preinitialized");
-        let compiled = self.compile(&snapshot.module, &sha256_hex(&snapshot.module))?;
+        let printed = Some(preinitialized.printed).filter(|printed| !printed.is_empty());
+        tracing::info!(module, bytes = preinitialized.module.len(), ?took, printed, "preinitialized");
+        let compiled = self.compile(&preinitialized.module, &sha256_hex(&preinitialized.module))?;
         Ok((compiled.program, compiled.origin))
     }
 

@@ -37,8 +37,8 @@ pub enum PreinitializeError {
     /// It cannot be compiled.
     #[error(transparent)]
     Module(#[from] Error),
-    /// It does something that a snapshot cannot hold.
-    #[error("no snapshot can be made of this module")]
+    /// It does something that the preinitialized module cannot hold.
+    #[error("its state cannot be kept in a module")]
     Unsupported(#[source] wasmtime::Error),
     /// It is a component.
     #[error("components cannot be preinitialized, only modules")]
@@ -94,10 +94,10 @@ impl Preinitializer<'_> {
             wizer.func_rename(START, RESUME);
         }
         let mut store = Store::new(self.engine, State::new(digest, self.budget));
-        let snapshot = run(&mut store, &module, name)
-            .and_then(|instance| snapshot(&wizer, &context, InitializedState { store: &mut store, instance }));
+        let preinitialized = run(&mut store, &module, name)
+            .and_then(|instance| module_of(&wizer, &context, InitializedState { store: &mut store, instance }));
         let printed = String::from_utf8_lossy(&store.data().printed).into_owned();
-        match snapshot {
+        match preinitialized {
             Ok(module) => Ok(Preinitialized { module, printed }),
             Err(source) => Err(PreinitializeError::Failed { printed, source }),
         }
@@ -144,7 +144,8 @@ fn without_backtrace(error: wasmtime::Error) -> wasmtime::Error {
     }
 }
 
-fn snapshot(wizer: &Wizer, context: &ModuleContext<'_>, mut state: InitializedState<'_>) -> wasmtime::Result<Vec<u8>> {
+/// The module with the state of an instance.
+fn module_of(wizer: &Wizer, context: &ModuleContext<'_>, mut state: InitializedState<'_>) -> wasmtime::Result<Vec<u8>> {
     catch_panics(|| poll_once(wizer.snapshot(context, &mut state)))
 }
 
@@ -208,9 +209,9 @@ mod tests {
     }
 
     #[test]
-    fn the_same_module_comes_to_the_same_snapshot() {
+    fn the_same_module_comes_to_the_same_preinitialized_module() {
         let preinitialized =
-            |digest: &str| runtime().preinitialize(CURIOUS.as_bytes(), digest).expect("a snapshot").module;
+            |digest: &str| runtime().preinitialize(CURIOUS.as_bytes(), digest).expect("a module").module;
         let first = preinitialized("a");
         assert_eq!(first, preinitialized("a"));
         assert_ne!(first, preinitialized("b"), "random numbers follow from the digest");
