@@ -1,4 +1,4 @@
-//! Bindles from directories: what is served, and what becomes of those that are not what they say.
+//! Bindles from directories: what is served of them, and what happens to bindles that are not what they say.
 
 use std::fs;
 use std::path::{Path, PathBuf};

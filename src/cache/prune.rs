@@ -1,4 +1,4 @@
-//! What of the caches can be removed?
+//! What can be removed from the caches?
 //!
 //! What was not used for long enough and is not used now. Nothing is lost: a module is fetched again, or compiled
 //! again. Servers that start meanwhile wait for the moment that it takes; servers that run keep what they go on

@@ -1,4 +1,4 @@
-//! What of a cache of compiled code is removed at each start?
+//! What does each start remove from a cache of compiled code?
 
 use std::cmp::Reverse;
 use std::fs;

@@ -7,7 +7,7 @@
 //!
 //! | file | question |
 //! | --- | --- |
-//! | `modules` | how do the modules of a configuration become files? |
+//! | `modules` | how are the modules of the entries fetched and verified? |
 //! | `resolved` | what is a configuration in which every module is a file? |
 //! | `module_cache` | where are fetched modules kept? |
 //! | `lock` | are the files those that the lock file names? |

@@ -1,4 +1,4 @@
-//! How do the modules of a configuration become files?
+//! How are the modules of the entries fetched and verified?
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Why has a registry or a bindle server not given what it was asked for?
+//! Why does a request to a registry or a bindle server fail?
 
 use hyper_util::client::legacy::Error as ExchangeError;
 use url::Url;

@@ -7,7 +7,7 @@
 //! | `redirect` | where does a response send the client? |
 //! | `url` | what may be sent or shown of a URL? |
 //! | `client` | how does wagi talk to registries and bindle servers? |
-//! | `error` | what can go wrong with that? |
+//! | `error` | why does such a request fail? |
 //! | `upload` | what is the body of such a request? |
 //! | `authorization` | how does such a request show who sends it? |
 //! | `progress` | how far is a transfer? |

@@ -1,4 +1,4 @@
-//! How do the parts of a log line read that are not text?
+//! How are fixed texts, ids and durations written into a log line?
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What has an operator to know about an entry or a route?
+//! Which problems of an entry or a route does the operator have to know?
 
 use std::error::Error as StdError;
 use std::io;

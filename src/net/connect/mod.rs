@@ -5,7 +5,7 @@
 //! | `target` | which server is that? |
 //! | `policy` | may a connection be made to that host, at that address? |
 //! | `address` | what kind of address is that? |
-//! | `resolve` | who resolves a name that many calls need at once? |
+//! | `resolve` | how is a name resolved once for many calls? |
 //! | `transport` | which system calls does that take? |
 //! | `connection` | what is a connection? |
 //! | `error` | why is there none? |

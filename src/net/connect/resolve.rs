@@ -1,4 +1,4 @@
-//! Who resolves a name that many calls need at once?
+//! How is a name resolved once for many calls?
 //!
 //! One lookup serves all of them: a thousand guests that call the same server need one answer, and the system's resolver
 //! takes a thread for each. A call that comes after the answer looks the name up anew, so that no call gets an old one.

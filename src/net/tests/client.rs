@@ -1,4 +1,4 @@
-//! Where the client of registries and bindle servers lets itself be sent.
+//! Which redirects the client of registries and bindle servers follows.
 
 use http::{HeaderMap, Method};
 use tokio_rustls::rustls::RootCertStore;

@@ -1,4 +1,4 @@
-//! Who may be called, whatever the URL looks like and whatever names mean.
+//! Which hosts may be called, however their URLs are written and whatever their names resolve to.
 
 use crate::outbound::tests::*;
 

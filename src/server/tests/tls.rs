@@ -1,4 +1,4 @@
-//! TLS: which files are accepted, what is agreed on, and that one client's handshake is no other's business.
+//! TLS: which files are accepted, which protocol is agreed on, and that a slow handshake delays no other client.
 
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
