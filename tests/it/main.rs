@@ -21,6 +21,7 @@ mod components_cli; // components that are run through wasi:cli
 mod components_outbound; // components that call others
 mod departures; // a client that leaves
 mod docs; // commands of pages for users
+mod embedding; // the code on the page about embedding
 mod endings; // limits, and how a guest that reaches one ends
 mod environment; // meta-variables as a guest reads them
 mod files; // volumes, and that nothing leads out of them
