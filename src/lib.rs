@@ -28,5 +28,6 @@ mod runtime;
 pub mod server;
 pub mod startup;
 mod strings;
+mod upload_rate;
 
 pub use crate::gateway::{Gateway, ResponseAborted, ResponseBody};

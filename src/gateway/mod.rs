@@ -8,6 +8,7 @@ mod component_request;
 mod concurrency;
 mod failure;
 mod guest_route;
+mod guest_timer;
 mod printed_body;
 mod request_body;
 mod response;

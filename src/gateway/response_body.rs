@@ -13,11 +13,11 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
 use crate::cgi::keep_allowed_trailers;
-use crate::idle_timeout::IdleTimeout;
 use crate::observe::Record;
 use crate::runtime::{Output, Run};
 
 use crate::gateway::failure::Failure;
+use crate::gateway::guest_timer::{GuestTimer, TimeUp};
 
 /// The body of a response. Its record goes to the log when the body is dropped.
 pub struct ResponseBody {
@@ -43,7 +43,7 @@ pub(super) struct StreamingBody {
     remaining: Option<u64>,
     run: Option<Run>,
     time_between_outputs: Duration,
-    silence: IdleTimeout,
+    silence: GuestTimer,
 }
 
 type PolledFrame = Poll<Option<Result<Frame<Bytes>, Failure>>>;
@@ -51,7 +51,7 @@ type PolledFrame = Poll<Option<Result<Frame<Bytes>, Failure>>>;
 impl StreamingBody {
     /// A body that begins with `printed` and is continued by `run`, which may be silent for `time_between_outputs`.
     pub fn new(printed: Bytes, run: Run, time_between_outputs: Duration) -> Self {
-        let silence = IdleTimeout::new(time_between_outputs);
+        let silence = GuestTimer::new(time_between_outputs);
         Self { printed, remaining: None, run: Some(run), time_between_outputs, silence }
     }
 
@@ -81,14 +81,10 @@ impl StreamingBody {
             }
             Poll::Ready(Output::Complete) => Poll::Ready(self.check_end().err().map(Err)),
             Poll::Ready(Output::Head(_)) => Poll::Ready(Some(Err(Failure::SecondHead))),
-            Poll::Pending => {
-                // A guest that waits for its client is not silent.
-                if run.waits_for_input() {
-                    self.silence.reset();
-                }
-                ready!(self.silence.poll_elapsed(cx));
-                Poll::Ready(Some(Err(Failure::OutputTimeout(self.time_between_outputs))))
-            }
+            Poll::Pending => Poll::Ready(Some(Err(match ready!(self.silence.poll(run, cx)) {
+                TimeUp::Guest => Failure::OutputTimeout(self.time_between_outputs),
+                TimeUp::Client => Failure::BodyTimeout,
+            }))),
         }
     }
 

@@ -7,18 +7,19 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 
 use crate::cgi::{HeadError, HeadReader, ResponseHead};
 use crate::config::Limits;
 use crate::runtime::{Output, PIPE_CAPACITY, Run};
 
 use crate::gateway::failure::Failure;
+use crate::gateway::guest_timer::{GuestTimer, TimeUp};
 use crate::gateway::printed_body::PrintedBody;
 
 /// How long a complete head waits for the end of its guest: too short to be noticed, long enough for most guests that do
@@ -63,8 +64,9 @@ pub(super) struct ResponseStart<'a> {
     body: PrintedBody,
     trailers: Option<HeaderMap>,
     body_use: BodyUse,
-    timer: Option<Pin<Box<Sleep>>>,
-    held_back: bool,
+    timer: GuestTimer,
+    /// Ends the time for which a complete head is held back.
+    held_back: Option<Pin<Box<Sleep>>>,
 }
 
 impl<'a> ResponseStart<'a> {
@@ -79,8 +81,8 @@ impl<'a> ResponseStart<'a> {
             body: PrintedBody::default(),
             trailers: None,
             body_use,
-            timer: None,
-            held_back: false,
+            timer: GuestTimer::new(limits.time_to_head),
+            held_back: None,
         }
     }
 
@@ -180,19 +182,20 @@ impl<'a> ResponseStart<'a> {
         Some(StartedResponse { head, printed: self.body.take(), guest })
     }
 
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let hold_back = self.head.is_some() && self.body_use == BodyUse::Sent;
-        let time_to_head = self.time_to_head;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(time_to_head)));
-        if self.head.is_none() && self.run.as_ref().is_some_and(Run::waits_for_input) {
-            // The client is slow, not the guest; how slow the client may be is decided by the server.
-            timer.as_mut().reset(Instant::now() + time_to_head);
-        }
-        if hold_back && !self.held_back {
-            self.held_back = true;
-            timer.as_mut().reset(Instant::now() + HOLD_BACK);
-        }
-        timer.as_mut().poll(cx)
+    /// Ready when output is no longer waited for: with the response as far as it is known, or with whose time is up.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Result<StartedResponse, Failure>> {
+        let failure = if self.head.is_some() && self.body_use == BodyUse::Sent {
+            let timer = self.held_back.get_or_insert_with(|| Box::pin(tokio::time::sleep(HOLD_BACK)));
+            ready!(timer.as_mut().poll(cx));
+            Failure::HeadTimeout(self.time_to_head)
+        } else {
+            let Some(run) = self.run.as_ref() else { return Poll::Pending };
+            match ready!(self.timer.poll(run, cx)) {
+                TimeUp::Guest => Failure::HeadTimeout(self.time_to_head),
+                TimeUp::Client => return Poll::Ready(Err(Failure::BodyTimeout)),
+            }
+        };
+        Poll::Ready(self.commit().ok_or(failure))
     }
 }
 
@@ -219,11 +222,7 @@ impl Future for ResponseStart<'_> {
                         return Poll::Ready(Ok(started));
                     }
                 }
-                Poll::Pending => {
-                    std::task::ready!(this.poll_timer(cx));
-                    let timeout = Failure::HeadTimeout(this.time_to_head);
-                    return Poll::Ready(this.commit().ok_or(timeout));
-                }
+                Poll::Pending => return this.poll_timer(cx),
             }
         }
     }

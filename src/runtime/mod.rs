@@ -34,6 +34,7 @@ pub use crate::runtime::component::{ComponentRequest, RequestBody, is_component}
 pub use crate::runtime::engine::EngineConfig;
 pub use crate::runtime::error::Error;
 pub use crate::runtime::guest::{EntryError, Guest, Program, ROUTES};
+pub use crate::runtime::instance::client_wait::ClientWaits;
 pub use crate::runtime::instance::ending::Ending;
 pub use crate::runtime::instance::grants::{Grants, Outbound, Volumes};
 pub use crate::runtime::instance::invocation::Invocation;

@@ -54,3 +54,4 @@ mod streaming; // bodies over real sockets, in both directions
 mod support;
 mod tidy; // the walls between rooms, and other rules of the house
 mod tls; // TLS, and HTTP/2 with and without it
+mod waits; // clocks of guests that wait for their clients, or do not

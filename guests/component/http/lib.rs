@@ -3,6 +3,7 @@
 
 mod answer;
 mod call;
+mod leave;
 
 use std::io::{Read, Write};
 use std::thread::sleep;
@@ -114,6 +115,7 @@ impl Guest for Probe {
             "/call" => call::pass_on(&request, out, &query),
             "/calls" => answer::whole(out, &call::several(&query)),
             "/cut-upload" => call::cut(&query),
+            "/leave" => leave::body(&request, out, &query),
             _ => Answer::begin(out, 404, &[]).end(),
         }
     }
@@ -137,7 +139,7 @@ fn describe(request: &IncomingRequest) -> String {
     described
 }
 
-fn body_of(request: &IncomingRequest) -> IncomingBody {
+pub fn body_of(request: &IncomingRequest) -> IncomingBody {
     request.consume().expect("the body is asked for once")
 }
 
@@ -206,7 +208,7 @@ fn length(out: ResponseOutparam, query: &str) {
     eprintln!("ended: {ended:?}");
 }
 
-fn spin(time: Duration) {
+pub fn spin(time: Duration) {
     let begun = Instant::now();
     while time.is_zero() || begun.elapsed() < time {
         std::hint::spin_loop();

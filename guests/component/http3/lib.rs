@@ -1,6 +1,9 @@
 //! What does a component of WASI 0.3 that is asked over HTTP see, and what can it do? It does what the first part of the path
 //! below its route tells it.
 
+use std::future::{Future, poll_fn};
+use std::task::Poll;
+
 use wasip3::clocks::monotonic_clock::wait_for;
 use wasip3::http::client;
 use wasip3::http::types::{ErrorCode, Fields, Method, Request, Response, Scheme, Trailers};
@@ -70,15 +73,7 @@ impl wasip3::exports::http::handler::Guest for Probe {
             "/trap" => std::process::abort(),
             "/error" => Err(ErrorCode::LoopDetected),
             "/call" => {
-                let (scheme, rest) = query.split_once("://").expect("a URL");
-                let at = rest.find('/').unwrap_or(rest.len());
-                let (_, none) = wit_future::new(|| Ok(None));
-                let (call, _sent) = Request::new(Fields::new(), None, none, None);
-                call.set_method(&Method::Get).expect("a method");
-                call.set_scheme(Some(&if scheme == "https" { Scheme::Https } else { Scheme::Http })).expect("a scheme");
-                call.set_authority(Some(&rest[..at])).expect("an authority");
-                call.set_path_with_query(Some(&rest[at..])).expect("a path");
-                let answered = client::send(call).await;
+                let answered = client::send(get(&query)).await;
                 Ok(answer(async move |mut body, end| {
                     match answered {
                         Ok(response) => {
@@ -93,8 +88,69 @@ impl wasip3::exports::http::handler::Guest for Probe {
                     let _ = end.write(Ok(None)).await;
                 }))
             }
+            "/leave" => leave(request, query).await,
             _ => Err(ErrorCode::DestinationNotFound),
         }
+    }
+}
+
+/// A GET to be sent.
+fn get(url: &str) -> Request {
+    let (scheme, rest) = url.split_once("://").expect("a URL");
+    let at = rest.find('/').unwrap_or(rest.len());
+    let (_, none) = wit_future::new(|| Ok(None));
+    let (call, _sent) = Request::new(Fields::new(), None, none, None);
+    call.set_method(&Method::Get).expect("a method");
+    call.set_scheme(Some(&if scheme == "https" { Scheme::Https } else { Scheme::Http })).expect("a scheme");
+    call.set_authority(Some(&rest[..at])).expect("an authority");
+    call.set_path_with_query(Some(&rest[at..])).expect("a path");
+    call
+}
+
+/// `HOW,WHAT,WHEN,URL`. Leaves the body as HOW says (`read`: a read is begun and left; `cancel`: it is cancelled; `drop`: and the
+/// body dropped), `before` or `behind` the head, and then does WHAT for ever: `sleep`, `spin` or `call` the URL.
+async fn leave(request: Request, query: String) -> Result<Response, ErrorCode> {
+    let parts: Vec<String> = query.splitn(4, ',').map(str::to_owned).collect();
+    let work = async move |mut begun: Option<StreamWriter<u8>>| {
+        let (_, whole) = wit_future::new(|| Ok(()));
+        let (mut sent, _trailers) = Request::consume_body(request, whole);
+        if let Some(begun) = &mut begun {
+            begun.write_all(b"begun\n".to_vec()).await;
+        }
+        let mut read = Box::pin(sent.read(Vec::with_capacity(16)));
+        poll_fn(|cx| {
+            let _ = read.as_mut().poll(cx);
+            Poll::Ready(())
+        })
+        .await;
+        wait_for(50_000_000).await;
+        match parts[0].as_str() {
+            "read" => instead(&parts).await,
+            "cancel" => {
+                drop(read);
+                instead(&parts).await;
+            }
+            _ => {
+                drop(read);
+                drop(sent);
+                instead(&parts).await;
+            }
+        }
+    };
+    if query.split(',').nth(2) == Some("behind") {
+        return Ok(answer(async move |body, _end| work(Some(body)).await));
+    }
+    work(None).await;
+    Err(ErrorCode::LoopDetected)
+}
+
+async fn instead(parts: &[String]) {
+    match parts[1].as_str() {
+        "sleep" => wait_for(600_000_000_000).await,
+        "spin" => loop {
+            std::hint::spin_loop();
+        },
+        _ => drop(client::send(get(&parts[3])).await),
     }
 }
 

@@ -28,6 +28,38 @@ pub(in crate::runtime::component) struct GuestRequestBody {
     pub body: RequestBody,
     pub pipes: Arc<Pipes>,
     pub response: Arc<ResponseState>,
+    pub reader: Reader,
+}
+
+/// How a guest reads the body of its request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::runtime::component) enum Reader {
+    /// A guest of WASI 0.2, which polls the body whenever it waits for it.
+    P2,
+    /// A guest of WASI 0.3, which may leave a read pending.
+    P3,
+}
+
+impl GuestRequestBody {
+    /// Records whether the guest waits. Returns `false` if the client has sent `bytes` too slowly.
+    fn record(&self, pending: bool, bytes: usize) -> bool {
+        if !self.pipes.has_request_body {
+            return true;
+        }
+        let wait = &mut self.pipes.stdin().wait;
+        match self.reader {
+            Reader::P2 if pending => wait.claim(),
+            Reader::P2 => {}
+            Reader::P3 => wait.set_streaming(pending),
+        }
+        bytes == 0 || wait.receive(bytes)
+    }
+}
+
+impl Drop for GuestRequestBody {
+    fn drop(&mut self) {
+        self.record(false, 0);
+    }
 }
 
 impl Body for GuestRequestBody {
@@ -35,8 +67,14 @@ impl Body for GuestRequestBody {
     type Error = Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        self.pipes.stdin().set_waiting(polled.is_pending());
+        let mut polled = Pin::new(&mut self.body).poll_frame(cx);
+        let received = match &polled {
+            Poll::Ready(Some(Ok(frame))) => frame.data_ref().map_or(0, Bytes::len),
+            _ => 0,
+        };
+        if !self.record(polled.is_pending(), received) {
+            polled = Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())));
+        }
         Poll::Ready(match ready!(polled) {
             Some(Err(failure)) => {
                 let error = match failure.kind() {

@@ -10,6 +10,7 @@ use wasmtime_wasi::{WasiView, p2 as wasi2, p3 as wasi3};
 use wasmtime_wasi_http::{p2 as http2, p3 as http3};
 
 use crate::runtime::component::state::State;
+use crate::runtime::component::waits;
 
 /// The interfaces of WASI 0.2 that hold more than types, which need no implementation.
 const WASI_2: [&str; 29] = [
@@ -77,7 +78,10 @@ pub(in crate::runtime::component) fn linker(engine: &Engine) -> wasmtime::Result
     http2::add_only_http_to_linker_async(&mut linker)?;
     wasi3::add_to_linker(&mut linker)?;
     http3::add_to_linker(&mut linker)?;
+    linker.allow_shadowing(true);
     override_error_text(&mut linker)?;
+    waits::add_to_linker(&mut linker)?;
+    linker.allow_shadowing(false);
     Ok(linker)
 }
 
@@ -88,10 +92,7 @@ fn override_error_text(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         let text = format!("{:#}", store.data_mut().ctx().table.get(&error)?);
         Ok((text,))
     };
-    linker.allow_shadowing(true);
-    linker.instance("wasi:io/error@0.2.12")?.func_wrap("[method]error.to-debug-string", to_debug_string)?;
-    linker.allow_shadowing(false);
-    Ok(())
+    linker.instance("wasi:io/error@0.2.12")?.func_wrap("[method]error.to-debug-string", to_debug_string)
 }
 
 /// Returns the imports that wagi does not provide.

@@ -16,14 +16,18 @@
 //! | `service` | how does a component handle an HTTP request? |
 //! | `body` | how do bodies get into and out of a component? |
 //! | `outgoing` | how does a component call a server? |
+//! | `waits`, `call_wait`, `other_wait` | what does a component wait for besides its client? |
 
 pub(in crate::runtime) mod body;
+pub(in crate::runtime) mod call_wait;
 pub(in crate::runtime) mod command;
 pub(in crate::runtime) mod engine;
 pub(in crate::runtime) mod imports;
+pub(in crate::runtime) mod other_wait;
 pub(in crate::runtime) mod outgoing;
 pub(in crate::runtime) mod service;
 pub(in crate::runtime) mod state;
+pub(in crate::runtime) mod waits;
 
 pub use crate::runtime::component::body::RequestBody;
 pub(in crate::runtime) use crate::runtime::component::engine::{ComponentEngine, Linked};

@@ -11,7 +11,9 @@ use wasmtime_wasi_http::{Error, RequestOptions, Result, WasiBody, WasiHttpHooks}
 
 use crate::outbound;
 use crate::outbound::{CallBudget, Client, ErrorKind, StreamingRequest, Timeouts};
+use crate::runtime::component::call_wait::{CallBody, CallWait, Side};
 use crate::runtime::instance::grants::Outbound;
+use crate::runtime::instance::stdio::Pipes;
 
 /// The largest chunk of a body that is taken from a guest. wasmtime-wasi-http holds two such chunks for each body that is
 /// being written, and a guest may be writing many.
@@ -23,13 +25,15 @@ pub(in crate::runtime::component) struct Outgoing(Option<Calls>);
 struct Calls {
     client: Client,
     budget: Arc<CallBudget>,
+    pipes: Arc<Pipes>,
 }
 
 impl Outgoing {
-    pub fn new(outbound: Option<&Outbound>) -> Self {
+    pub fn new(outbound: Option<&Outbound>, pipes: &Arc<Pipes>) -> Self {
         let calls = |outbound: &Outbound| Calls {
             client: outbound.client.clone(),
             budget: outbound.client.budget(outbound.max_open),
+            pipes: pipes.clone(),
         };
         Self(outbound.map(calls))
     }
@@ -49,19 +53,23 @@ impl WasiHttpHooks for Outgoing {
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<()>> + Send>,
     ) -> Box<dyn Future<Output = Response> + Send> {
-        let Some(Calls { client, budget }) = &self.0 else { return Box::new(async { Err(Error::HttpRequestDenied) }) };
+        let Some(Calls { client, budget, pipes }) = &self.0 else {
+            return Box::new(async { Err(Error::HttpRequestDenied) });
+        };
         let options = options.unwrap_or_default();
         let timeouts = Timeouts {
             connect: options.connect_timeout,
             first_byte: options.first_byte_timeout,
             between_bytes: options.between_bytes_timeout,
         };
-        let (client, budget) = (client.clone(), Arc::downgrade(budget));
+        let (client, budget, call) = (client.clone(), Arc::downgrade(budget), CallWait::begin(pipes));
+        let request = request.map(|body| counted(body, call.as_ref(), Side::Request));
         Box::new(async move {
-            let response =
-                client.send_streaming(StreamingRequest { request, timeouts, budget }).await.map_err(guest_error)?;
+            let sent = client.send_streaming(StreamingRequest { request, timeouts, budget });
+            let response = CallWait::response(call.clone(), sent).await.map_err(guest_error)?;
+            let response = response.map(|body| body.map_err(guest_error).boxed_unsync());
             let over: Box<dyn Future<Output = Result<()>> + Send> = Box::new(async { Ok(()) });
-            Ok((response.map(|body| body.map_err(guest_error).boxed_unsync()), over))
+            Ok((response.map(|body| counted(body, call.as_ref(), Side::Response)), over))
         })
     }
 
@@ -71,6 +79,14 @@ impl WasiHttpHooks for Outgoing {
 
     fn p3_outgoing_body_chunk_size(&mut self) -> usize {
         CHUNK
+    }
+}
+
+/// The same body, whose waits count if those of its call do.
+fn counted(body: WasiBody, call: Option<&Arc<CallWait>>, side: Side) -> WasiBody {
+    match call {
+        Some(call) => CallBody::new(body, call.clone(), side).boxed_unsync(),
+        None => body,
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::request::Parts;
+use http_body::Body;
 use tokio::sync::oneshot;
 use wasmtime::component::Accessor;
 use wasmtime::{Result, Store};
@@ -17,7 +18,7 @@ use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 use wasmtime_wasi_http::{WasiHttpView, p3};
 
-use crate::runtime::component::body::{Blocked, BodyForwarder, GuestRequestBody, GuestResponse, RequestBody};
+use crate::runtime::component::body::{Blocked, BodyForwarder, GuestRequestBody, GuestResponse, Reader, RequestBody};
 use crate::runtime::component::engine::Linked;
 use crate::runtime::component::state::State;
 use crate::runtime::engine::executors::Executors;
@@ -50,11 +51,14 @@ impl Linked {
             return None;
         }
         let linked = self.clone();
-        let pipes = Arc::new(grants.pipes(None, request.id));
+        let mut pipes = grants.pipes(None, request.id);
+        pipes.has_request_body = !request.body.is_end_stream();
+        let pipes = Arc::new(pipes);
         let response = Arc::new(ResponseState::default());
         let store = linked.store(State::of_service(grants, &pipes), grants.limits.memory);
         let bodiless = request.head.method == http::Method::HEAD;
-        let body = GuestRequestBody { body: request.body, pipes: pipes.clone(), response: response.clone() };
+        let reader = if matches!(self, Self::ServiceP3(_)) { Reader::P3 } else { Reader::P2 };
+        let body = GuestRequestBody { body: request.body, pipes: pipes.clone(), response: response.clone(), reader };
         let request = http::Request::from_parts(request.head, body);
         let (sender, head) = oneshot::channel();
         let mut forwarder = BodyForwarder::new(head, bodiless, pipes.clone(), response.clone());

@@ -68,7 +68,7 @@ impl State {
             wasi,
             http: WasiHttpCtx::new(),
             table,
-            outgoing: Outgoing::new(grants.outbound.as_ref()),
+            outgoing: Outgoing::new(grants.outbound.as_ref(), pipes),
         }
     }
 }

@@ -59,6 +59,7 @@ pub(in crate::runtime) struct CpuTimer {
     slice_cpu: AtomicU64,
     background: AtomicBool,
     slice_over: AtomicBool,
+    yielded: AtomicBool,
 }
 
 impl CpuTimer {
@@ -90,6 +91,7 @@ impl CpuTimer {
             return EpochAction::Stop;
         }
         if self.background.load(Relaxed) {
+            self.yielded.store(true, Relaxed);
             return EpochAction::Yield;
         }
         // The epoch may have moved while the guest was waiting; its slice starts when it is polled.
@@ -99,6 +101,7 @@ impl CpuTimer {
             return EpochAction::Continue;
         }
         self.slice_over.store(true, Relaxed);
+        self.yielded.store(true, Relaxed);
         EpochAction::Yield
     }
 
@@ -127,6 +130,11 @@ impl CpuTimer {
     /// Whether the guest yielded because its slice was over. Resets it.
     pub fn take_slice_over(&self) -> bool {
         self.slice_over.load(Relaxed) && self.slice_over.swap(false, Relaxed)
+    }
+
+    /// Whether the guest has yielded in its last poll, so that it could go on at once. Resets it.
+    pub fn take_yielded(&self) -> bool {
+        self.yielded.load(Relaxed) && self.yielded.swap(false, Relaxed)
     }
 
     /// Switches to the clock of the background, for good.

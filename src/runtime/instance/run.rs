@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use crate::runtime::engine::executors::Executors;
+use crate::runtime::instance::client_wait::ClientWaits;
 use crate::runtime::instance::cpu_time::CpuTimer;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::output::Output;
@@ -91,7 +92,7 @@ impl Run {
 
     fn poll_guest(&mut self, cx: &mut Context<'_>) {
         if let Stage::Foreground(guest) = &mut self.stage {
-            match poll_timed(guest, &self.pipes.cpu_timer, cx) {
+            match poll_timed(guest, &self.pipes, cx) {
                 Poll::Ready(ending) => self.stage = Stage::Ended(Some(ending)),
                 Poll::Pending if self.pipes.cpu_timer.take_slice_over() => self.move_to_background(),
                 Poll::Pending => return,
@@ -145,9 +146,9 @@ impl Run {
         self.pipes.discarded()
     }
 
-    /// Whether the guest waits for the client to send more of the request.
-    pub fn waits_for_input(&self) -> bool {
-        self.pipes.stdin().is_waiting()
+    /// How long the guest has waited for the client to send more of the request. `None` if the request has no body.
+    pub fn client_waits(&self) -> Option<ClientWaits> {
+        self.pipes.has_request_body.then(|| self.pipes.stdin().wait.waits())
     }
 
     /// The CPU time the guest has used so far.
@@ -190,12 +191,31 @@ impl Future for TimedGuest {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ending> {
         let Self { guest, pipes } = &mut *self;
-        poll_timed(guest, &pipes.cpu_timer, cx)
+        poll_timed(guest, pipes, cx)
     }
 }
 
-/// Polls a guest and counts the time.
-fn poll_timed(guest: &mut GuestFuture, timer: &CpuTimer, cx: &mut Context<'_>) -> Poll<Ending> {
+/// Polls a guest, and counts the time that it computes and the time that it then waits for its client.
+fn poll_timed(guest: &mut GuestFuture, pipes: &Pipes, cx: &mut Context<'_>) -> Poll<Ending> {
+    let timer = &pipes.cpu_timer;
+    if !pipes.has_request_body {
+        return poll_metered(guest, timer, cx);
+    }
+    pipes.stdin().wait.begin_poll();
+    timer.take_yielded();
+    let mut polled = poll_metered(guest, timer, cx);
+    let mut yielded = timer.take_yielded();
+    // A guest that is blocked in a read polls it again. One that only looked for bytes and went on to something else does not.
+    if polled.is_pending() && !yielded && pipes.stdin().wait.take_claim() {
+        polled = poll_metered(guest, timer, cx);
+        yielded = timer.take_yielded();
+    }
+    pipes.stdin().wait.end_poll(yielded || polled.is_ready());
+    polled
+}
+
+/// Polls a guest and counts the time that it computes.
+fn poll_metered(guest: &mut GuestFuture, timer: &CpuTimer, cx: &mut Context<'_>) -> Poll<Ending> {
     timer.enter();
     let polled = guest.as_mut().poll(cx);
     timer.leave();

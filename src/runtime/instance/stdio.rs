@@ -7,11 +7,12 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::Stream;
 
+use crate::runtime::instance::client_wait::ClientWait;
 use crate::runtime::instance::cpu_time::CpuTimer;
 use crate::runtime::instance::stderr::Stderr;
 
@@ -33,6 +34,8 @@ pub(in crate::runtime) struct Pipes {
     /// Why the guest has to end, if the error could not be returned where it happened.
     error: Mutex<Option<wasmtime::Error>>,
     pub cpu_timer: CpuTimer,
+    /// Whether there is anything to wait for on the way in. If not, no wait is counted.
+    pub has_request_body: bool,
 }
 
 /// Wakes the other side, which may run at once, on a thread of higher priority than this one: never call it under a lock that
@@ -54,8 +57,10 @@ pub(in crate::runtime) enum WriteError {
 
 impl Pipes {
     pub fn new(stdin: Option<InputStream>, output_limit: Option<u64>, stderr: Stderr, cpu_timer: CpuTimer) -> Self {
+        let has_request_body = stdin.is_some();
+        let (chunk, wait) = (Bytes::new(), ClientWait::default());
         Self {
-            stdin: Mutex::new(Stdin { source: stdin, chunk: Bytes::new(), failure: None, is_waiting: false }),
+            stdin: Mutex::new(Stdin { source: stdin, chunk, failure: None, wait }),
             stdout: Mutex::new(Stdout {
                 buffer: BytesMut::new(),
                 remaining: output_limit.unwrap_or(u64::MAX),
@@ -68,6 +73,7 @@ impl Pipes {
             stderr: Mutex::new(stderr),
             error: Mutex::default(),
             cpu_timer,
+            has_request_body,
         }
     }
 
@@ -155,23 +161,33 @@ pub(in crate::runtime) struct Stdin {
     source: Option<InputStream>,
     chunk: Bytes,
     failure: Option<io::Error>,
-    is_waiting: bool,
+    /// The waits for the client, also of a guest that reads its request body by other ways.
+    pub wait: ClientWait,
 }
 
 impl Stdin {
-    /// Waits until there are bytes to read, or the end or a failure is reached.
+    /// Waits until there are bytes to read, or the end or a failure is reached. The guest is blocked meanwhile.
     pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.is_waiting = false;
+        let polled = self.poll_source(cx);
+        self.wait.set_reading(polled.is_pending());
+        polled
+    }
+
+    /// The same for a guest of WASI 0.3, which can do other things meanwhile.
+    pub fn poll_stream_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let polled = self.poll_source(cx);
+        self.wait.set_streaming(polled.is_pending());
+        polled
+    }
+
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.chunk.is_empty() && self.failure.is_none() {
             let Some(source) = &mut self.source else { return Poll::Ready(()) };
-            match source.as_mut().poll_next(cx) {
-                Poll::Pending => {
-                    self.is_waiting = true;
-                    return Poll::Pending;
-                }
-                Poll::Ready(Some(Ok(chunk))) => self.chunk = chunk,
-                Poll::Ready(Some(Err(error))) => self.failure = Some(error),
-                Poll::Ready(None) => self.source = None,
+            match ready!(source.as_mut().poll_next(cx)) {
+                Some(Ok(chunk)) if self.wait.receive(chunk.len()) => self.chunk = chunk,
+                Some(Ok(_)) => self.failure = Some(io::ErrorKind::TimedOut.into()),
+                Some(Err(error)) => self.failure = Some(error),
+                None => self.source = None,
             }
         }
         Poll::Ready(())
@@ -188,16 +204,6 @@ impl Stdin {
     /// Takes up to `max` bytes without copying.
     pub fn take(&mut self, max: usize) -> Bytes {
         self.chunk.split_to(max.min(self.chunk.len()))
-    }
-
-    /// Sets whether the guest waits for the client to send more, for a body that is read elsewhere.
-    pub fn set_waiting(&mut self, is_waiting: bool) {
-        self.is_waiting = is_waiting;
-    }
-
-    /// Whether the guest waits for the client to send more.
-    pub fn is_waiting(&self) -> bool {
-        self.is_waiting
     }
 
     /// Whether the end has been reached.

@@ -23,6 +23,9 @@ use crate::runtime::instance::stdio::{PIPE_CAPACITY, Pipes, WriteError};
 #[derive(Clone)]
 pub(in crate::runtime) struct GuestStdin(pub Arc<Pipes>);
 
+/// Stdin as a guest of WASI 0.3 reads it.
+struct StdinReader(Arc<Pipes>);
+
 /// Stdout, descriptor 1.
 #[derive(Clone)]
 pub(in crate::runtime) struct GuestStdout(pub Arc<Pipes>);
@@ -44,7 +47,7 @@ never_a_terminal!(GuestStdin, GuestStdout, GuestStderr);
 
 impl StdinStream for GuestStdin {
     fn async_stream(&self) -> Box<dyn AsyncRead + Send + Sync> {
-        Box::new(self.clone())
+        Box::new(StdinReader(self.0.clone()))
     }
 
     fn p2_stream(&self) -> Box<dyn InputStream> {
@@ -74,16 +77,22 @@ impl StdoutStream for GuestStderr {
 
 // Guests of WASI 0.3 read and write through these. An error that has to end the guest cannot be returned: see
 // `Pipes::set_error`.
-impl AsyncRead for GuestStdin {
+impl AsyncRead for StdinReader {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut stdin = self.0.stdin();
-        ready!(stdin.poll_ready(cx));
+        ready!(stdin.poll_stream_ready(cx));
         if let Some(error) = stdin.take_failure() {
             self.0.set_error(StdinFailed(error));
             return Poll::Ready(Err(broken_pipe()));
         }
         into.put_slice(&stdin.take(into.remaining()));
         Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for StdinReader {
+    fn drop(&mut self) {
+        self.0.stdin().wait.set_streaming(false);
     }
 }
 
@@ -125,7 +134,17 @@ impl AsyncWrite for GuestStderr {
 #[async_trait]
 impl Pollable for GuestStdin {
     async fn ready(&mut self) {
-        poll_fn(|cx| self.0.stdin().poll_ready(cx)).await;
+        let blocked = BlockedRead(&self.0);
+        poll_fn(|cx| blocked.0.stdin().poll_ready(cx)).await;
+    }
+}
+
+/// A read of stdin that the guest is blocked in, until dropped: something else may be ready before it.
+struct BlockedRead<'a>(&'a Pipes);
+
+impl Drop for BlockedRead<'_> {
+    fn drop(&mut self) {
+        self.0.stdin().wait.set_reading(false);
     }
 }
 
