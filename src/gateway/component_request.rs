@@ -83,8 +83,8 @@ mod tests {
     use std::net::Ipv4Addr;
     use std::time::Duration;
 
+    use crate::gateway::admission::concurrency::QueueLimits;
     use crate::gateway::component_request::*;
-    use crate::gateway::concurrency::QueueLimits;
 
     fn seen(route: &str, request: http::request::Builder, pass_authorization: bool) -> (String, Vec<String>) {
         let pattern = RoutePattern::new(route);

@@ -8,8 +8,8 @@ use crate::observe::RouteName;
 use crate::route::RoutePattern;
 use crate::runtime::Guest;
 
+use crate::gateway::admission::concurrency::ModuleConcurrency;
 use crate::gateway::component_request::RouteFields;
-use crate::gateway::concurrency::ModuleConcurrency;
 
 /// What a route leads to.
 pub(crate) enum Target {

@@ -4,20 +4,19 @@
 //! request to the guest, starts it, reads the head of what it prints and responds. It is a `tower` service that cannot
 //! fail: every failure is already a response.
 
+mod admission;
 mod component_request;
-mod concurrency;
 mod failure;
 mod guest_route;
 mod guest_timer;
 mod printed_body;
-mod request_body;
 mod response;
 mod response_body;
 mod response_start;
 mod routed_request;
 mod snapshot;
 
-pub(crate) use crate::gateway::concurrency::ModuleConcurrency;
+pub(crate) use crate::gateway::admission::concurrency::ModuleConcurrency;
 pub(crate) use crate::gateway::guest_route::{GuestRoute, Target};
 pub use crate::gateway::response_body::{ResponseAborted, ResponseBody};
 pub(crate) use crate::gateway::snapshot::Snapshot;
@@ -41,10 +40,13 @@ use crate::route::RoutePattern;
 use crate::runtime::{ComponentRequest, Invocation, Run};
 use crate::server::Peer;
 
-use crate::gateway::concurrency::{ConcurrencyLimit, Permit};
+use crate::gateway::admission::buffer_budget::BufferBudget;
+use crate::gateway::admission::client_address::ClientAddress;
+use crate::gateway::admission::concurrency::{ConcurrencyLimit, Permit};
+use crate::gateway::admission::request_body::{Admission, BoxError, StdinBody, for_component};
+use crate::gateway::admission::uploads::UploadLimit;
 use crate::gateway::failure::Failure;
 use crate::gateway::guest_route::Interface;
-use crate::gateway::request_body::{BoxError, BufferBudget, StdinBody};
 use crate::gateway::response_start::{BodyUse, ResponseStart, StartedResponse};
 use crate::gateway::routed_request::RoutedRequest;
 
@@ -58,6 +60,7 @@ pub struct Gateway {
 struct Shared {
     snapshot: Snapshot,
     concurrency: ConcurrencyLimit,
+    uploads: UploadLimit,
     body_buffers: BufferBudget,
     access_log: AccessLog,
     next_request: AtomicU64,
@@ -68,8 +71,9 @@ impl Gateway {
     pub(crate) fn new(snapshot: Snapshot, concurrency: usize, access_log: AccessLog) -> Self {
         // The upper half tells starts of the server apart, the lower half counts.
         let next_request = AtomicU64::new(u64::from(getrandom::u32().unwrap_or_default()) << 32);
-        let (concurrency, body_buffers) = (ConcurrencyLimit::new(concurrency), BufferBudget::new());
-        Self { shared: Arc::new(Shared { snapshot, concurrency, body_buffers, access_log, next_request }) }
+        let (uploads, concurrency) = (UploadLimit::new(concurrency), ConcurrencyLimit::new(concurrency));
+        let body_buffers = BufferBudget::new();
+        Self { shared: Arc::new(Shared { snapshot, concurrency, uploads, body_buffers, access_log, next_request }) }
     }
 
     /// The routes in table order, each with its module: `None` for the built-in health check.
@@ -140,10 +144,16 @@ impl Shared {
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        let limit = route.limits.request_body;
+        let admission = Admission {
+            limit: route.limits.request_body,
+            client: ClientAddress::from_head(request.head),
+            module: &route.concurrency,
+            uploads: &self.uploads,
+            buffers: &self.body_buffers,
+        };
         Ok(match &route.interface {
             Interface::Cgi { variables, command_line } => {
-                let body = StdinBody::new(body, limit, &self.body_buffers).await?;
+                let body = StdinBody::new(body, &admission).await?;
                 let head = RequestHead {
                     method: &request.head.method,
                     uri: &request.head.uri,
@@ -159,7 +169,7 @@ impl Shared {
                 Some(route.guest.start(invocation, permit))
             }
             Interface::WasiHttp(fields) => {
-                let body = request_body::limited(body, limit)?;
+                let body = for_component(body, &admission).await?;
                 let head = fields.request_head(request);
                 let permit = self.permit(route, request).await?;
                 route.guest.handle(ComponentRequest { head, body, id: request.id }, permit)

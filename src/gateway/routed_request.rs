@@ -6,7 +6,7 @@ use http::request::Parts;
 
 use crate::cgi::Endpoint;
 
-use crate::gateway::concurrency::QueueLimits;
+use crate::gateway::admission::concurrency::QueueLimits;
 
 /// A request with a route, without its body.
 pub(super) struct RoutedRequest<'a> {

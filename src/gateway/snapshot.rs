@@ -11,7 +11,7 @@ use crate::cgi::Endpoint;
 use crate::config::GatewayLimits;
 use crate::route::{RouteMatch, RouteTable};
 
-use crate::gateway::concurrency::QueueLimits;
+use crate::gateway::admission::concurrency::QueueLimits;
 use crate::gateway::failure::Failure;
 use crate::gateway::guest_route::Target;
 

@@ -14,10 +14,10 @@ impl Peer {
         Self { address: SocketAddr::new(remote.ip().to_canonical(), remote.port()) }
     }
 
-    /// The address by which connections of the same client are counted.
+    /// The address by which the connections and the shares of one client are counted.
     ///
     /// An IPv6 client usually owns a whole /64 and could use a new address for every connection.
-    pub(in crate::server) fn network(&self) -> IpAddr {
+    pub(crate) fn network(&self) -> IpAddr {
         match self.address.ip() {
             IpAddr::V6(address) => {
                 let [a, b, c, d, ..] = address.segments();

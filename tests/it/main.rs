@@ -54,4 +54,5 @@ mod streaming; // bodies over real sockets, in both directions
 mod support;
 mod tidy; // the walls between rooms, and other rules of the house
 mod tls; // TLS, and HTTP/2 with and without it
+mod uploads; // clients that send slowly, and what they may hold
 mod waits; // clocks of guests that wait for their clients, or do not

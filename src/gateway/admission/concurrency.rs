@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::gateway::admission::uploads::upload_share;
 use crate::gateway::failure::Failure;
 
 /// A limit on the concurrent guests of all modules together.
-pub(super) struct ConcurrencyLimit {
+pub(in crate::gateway) struct ConcurrencyLimit {
     permits: Arc<Semaphore>,
 }
 
@@ -21,12 +22,14 @@ pub(super) struct ConcurrencyLimit {
 #[derive(Clone)]
 pub(crate) struct ModuleConcurrency {
     permits: Arc<Semaphore>,
+    /// Those of its guests whose bodies are not here yet: see `uploads`.
+    pub(in crate::gateway) uploads: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
 }
 
 /// Limits on the queue of a module.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct QueueLimits {
+pub(in crate::gateway) struct QueueLimits {
     /// The number of requests that may wait; 0 turns them away at once.
     pub length: usize,
     /// How long a request may wait.
@@ -34,7 +37,7 @@ pub(super) struct QueueLimits {
 }
 
 /// The right to run one guest of a module.
-pub(super) struct Permit {
+pub(in crate::gateway) struct Permit {
     _module: OwnedSemaphorePermit,
     _total: OwnedSemaphorePermit,
 }
@@ -47,7 +50,7 @@ fn semaphore(count: usize) -> Arc<Semaphore> {
 impl ModuleConcurrency {
     /// A limit of `count` concurrent guests.
     pub fn new(count: usize) -> Self {
-        Self { permits: semaphore(count), waiting: Arc::default() }
+        Self { permits: semaphore(count), uploads: semaphore(upload_share(count)), waiting: Arc::default() }
     }
 
     fn join_queue(&self, limit: usize) -> Result<Waiting<'_>, Failure> {
@@ -95,7 +98,7 @@ impl Drop for Waiting<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::gateway::concurrency::*;
+    use crate::gateway::admission::concurrency::*;
 
     fn queue(length: usize) -> QueueLimits {
         QueueLimits { length, wait: Duration::from_millis(20) }

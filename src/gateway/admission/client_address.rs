@@ -1,0 +1,50 @@
+//! Whose share does a request count against?
+//!
+//! This is the only place where the address of a client comes from for the shares of uploads and buffers. The word of a trusted
+//! proxy can take the place of the peer here, and nowhere else.
+
+use std::net::IpAddr;
+
+use http::request::Parts;
+
+use crate::server::Peer;
+
+/// A client as shares are counted: an IPv4 address, or an IPv6 network of 64 bits, of which a client usually has all addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(in crate::gateway) struct ClientAddress(IpAddr);
+
+impl ClientAddress {
+    /// The client of a request. `None` if it is not known: an embedder need not say it, and then there are no shares.
+    pub fn from_head(head: &Parts) -> Option<Self> {
+        head.extensions.get::<Peer>().map(|peer| Self(peer.network()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use http::Request;
+
+    use crate::gateway::admission::client_address::*;
+
+    fn client(address: &str) -> Option<ClientAddress> {
+        let address: SocketAddr = address.parse().expect("an address");
+        let (head, ()) = Request::builder().extension(Peer { address }).body(()).expect("a request").into_parts();
+        ClientAddress::from_head(&head)
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_client_and_each_address_of_ipv4() {
+        assert_eq!(client("[2001:db8::1]:1"), client("[2001:db8::2]:2"));
+        assert_ne!(client("[2001:db8::1]:1"), client("[2001:db8:0:1::1]:1"));
+        assert_eq!(client("192.0.2.1:1"), client("192.0.2.1:2"));
+        assert_ne!(client("192.0.2.1:1"), client("192.0.2.2:1"));
+    }
+
+    #[test]
+    fn a_request_without_a_peer_has_no_client() {
+        let (head, ()) = Request::new(()).into_parts();
+        assert_eq!(ClientAddress::from_head(&head), None);
+    }
+}

@@ -1,0 +1,180 @@
+//! How does a request body get to its guest?
+//!
+//! As stdin for CGI, where CONTENT_LENGTH must be exact (RFC 3875 §4.1.2). A body of known length streams: the guest pulls
+//! it, and what the guest does not read stays with the client. A body of unknown length is collected first, up to the
+//! limit. A component of `wasi:http` reads a body of either kind as it comes, up to the limit. A body that would stream is
+//! collected too if there is no permit for an upload: see `uploads`.
+
+use std::error::Error as StdError;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, TryStreamExt};
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyDataStream, BodyExt, LengthLimitError, Limited};
+
+use crate::runtime::{InputStream, RequestBody};
+use crate::upload_rate;
+
+use crate::gateway::admission::buffer_budget::{BufferBudget, Reservation};
+use crate::gateway::admission::client_address::ClientAddress;
+use crate::gateway::admission::concurrency::ModuleConcurrency;
+use crate::gateway::admission::uploads::{UploadBody, UploadLimit, UploadPermit};
+use crate::gateway::failure::Failure;
+
+/// What a request body may fail with.
+pub(in crate::gateway) type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// What a request body may take until it has been read.
+pub(in crate::gateway) struct Admission<'a> {
+    /// The limit on its length in bytes.
+    pub limit: u64,
+    pub client: Option<ClientAddress>,
+    pub module: &'a ModuleConcurrency,
+    pub uploads: &'a UploadLimit,
+    pub buffers: &'a BufferBudget,
+}
+
+impl Admission<'_> {
+    fn upload_permit(&self) -> Option<UploadPermit> {
+        self.uploads.try_acquire(&self.module.uploads, self.client)
+    }
+}
+
+/// A request body as the stdin of a guest.
+pub(in crate::gateway) struct StdinBody {
+    /// The exact length in bytes.
+    pub length: u64,
+    /// The content; `None` if the body is empty.
+    pub stream: Option<InputStream>,
+}
+
+impl StdinBody {
+    const EMPTY: Self = Self { length: 0, stream: None };
+
+    /// Streams a body whose length is known if there is a permit for it, and collects any other.
+    pub async fn new<B>(body: B, admission: &Admission<'_>) -> Result<Self, Failure>
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        if body.is_end_stream() {
+            return Ok(Self::EMPTY);
+        }
+        let limit = admission.limit;
+        let permit = match body.size_hint().exact() {
+            Some(0) => return Ok(Self::EMPTY),
+            Some(length) if length > limit => return Err(Failure::BodyTooLarge { limit }),
+            Some(length) => admission.upload_permit().map(|permit| (length, permit)),
+            None => None,
+        };
+        if let Some((length, permit)) = permit {
+            let stream = BodyDataStream::new(UploadBody::new(body, permit)).map_err(io::Error::other);
+            return Ok(Self { length, stream: Some(Box::pin(stream)) });
+        }
+        let collected = CollectedBody::collect(body, admission).await?;
+        let length = collected.content.as_ref().map_or(0, Bytes::len) as u64;
+        Ok(if length == 0 { Self::EMPTY } else { Self { length, stream: Some(Box::pin(collected)) } })
+    }
+}
+
+/// Returns a body as a component reads it: as it comes if there is a permit for it, and collected otherwise. It ends with an
+/// error if it is longer than the limit.
+pub(in crate::gateway) async fn for_component<B>(body: B, admission: &Admission<'_>) -> Result<RequestBody, Failure>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    let limit = admission.limit;
+    if body.size_hint().lower() > limit {
+        return Err(Failure::BodyTooLarge { limit });
+    }
+    if body.is_end_stream() {
+        return Ok(body.map_err(move |error| into_io(error.into(), limit)).boxed_unsync());
+    }
+    let Some(permit) = admission.upload_permit() else {
+        return Ok(CollectedBody::collect(body, admission).await?.boxed_unsync());
+    };
+    let body = Limited::new(UploadBody::new(body, permit), usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(body.map_err(move |error| into_io(error, limit)).boxed_unsync())
+}
+
+/// A collected body in one chunk. Dropping it returns its bytes to the budget.
+struct CollectedBody {
+    content: Option<Bytes>,
+    trailers: Option<HeaderMap>,
+    _reserved: Reservation,
+}
+
+impl CollectedBody {
+    /// Reads a body to its end.
+    async fn collect<B>(body: B, admission: &Admission<'_>) -> Result<Self, Failure>
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>>,
+    {
+        let limit = admission.limit;
+        let (mut body, mut content, mut trailers) = (pin!(body), BytesMut::new(), None);
+        let mut reserved = admission.buffers.reservation(admission.client);
+        let started = Instant::now();
+        loop {
+            let left = upload_rate::longest_wait(content.len() as u64).saturating_sub(started.elapsed());
+            if left.is_zero() {
+                return Err(Failure::BodyTimeout);
+            }
+            let frame = tokio::time::timeout(left, body.frame()).await.map_err(|_| Failure::BodyTimeout)?;
+            let Some(frame) = frame else { break };
+            let frame = frame.map_err(|error| Failure::from_body_error(&io::Error::other(error)))?;
+            let data = match frame.into_data() {
+                Ok(data) => data,
+                Err(frame) => {
+                    trailers = frame.into_trailers().ok();
+                    continue;
+                }
+            };
+            if content.len() as u64 + data.len() as u64 > limit {
+                return Err(Failure::BodyTooLarge { limit });
+            }
+            reserved.grow(data.len())?;
+            content.extend_from_slice(&data);
+        }
+        let content = (!content.is_empty()).then(|| content.freeze());
+        Ok(Self { content, trailers, _reserved: reserved })
+    }
+}
+
+impl Stream for CollectedBody {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(self.content.take().map(Ok))
+    }
+}
+
+impl Body for CollectedBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let data = self.content.take().map(Frame::data);
+        Poll::Ready(data.or_else(|| self.trailers.take().map(Frame::trailers)).map(Ok))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.content.is_none() && self.trailers.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.content.as_ref().map_or(0, Bytes::len) as u64)
+    }
+}
+
+/// The error as an I/O error, whose kind tells a component why its request body ended.
+fn into_io(error: BoxError, limit: u64) -> io::Error {
+    if error.is::<LengthLimitError>() {
+        return io::Error::new(io::ErrorKind::FileTooLarge, Failure::BodyTooLarge { limit });
+    }
+    let timed_out = matches!(Failure::from_body_error(&*error), Failure::BodyTimeout);
+    io::Error::new(if timed_out { io::ErrorKind::TimedOut } else { io::ErrorKind::Other }, error)
+}

@@ -1,0 +1,148 @@
+//! Which requests may start a guest before their bodies are here?
+//!
+//! A guest that reads a body holds its permit for as long as its client likes to send. So the guests whose bodies are not here
+//! yet have at most half of all permits, and half of those of their module; the other half is left for those that only
+//! compute. One client has at most a quarter of the former. A request that finds none of these is not turned away: its body is
+//! collected first, and then it needs only what a request without a body needs.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::gateway::admission::client_address::ClientAddress;
+use crate::gateway::admission::client_shares::{ClientShares, Share};
+
+/// A limit on guests whose bodies are not here yet: of all modules together, and of each client.
+pub(in crate::gateway) struct UploadLimit {
+    permits: Arc<Semaphore>,
+    clients: Arc<ClientShares>,
+}
+
+/// The right of a guest to run although its body is not here yet.
+pub(in crate::gateway) struct UploadPermit {
+    _total: OwnedSemaphorePermit,
+    _module: OwnedSemaphorePermit,
+    _client: Option<Share>,
+}
+
+/// The part of `concurrency` that guests may have whose bodies are not here yet.
+pub(in crate::gateway) fn upload_share(concurrency: usize) -> usize {
+    (concurrency / 2).clamp(1, Semaphore::MAX_PERMITS)
+}
+
+impl UploadLimit {
+    /// A limit for a server with at most `concurrency` guests at once.
+    pub fn new(concurrency: usize) -> Self {
+        let uploads = upload_share(concurrency);
+        Self { permits: Arc::new(Semaphore::new(uploads)), clients: ClientShares::new((uploads / 4).max(1)) }
+    }
+
+    /// Returns a permit for a guest of the module that has these permits for uploads, if there is one now.
+    pub fn try_acquire(&self, module: &Arc<Semaphore>, client: Option<ClientAddress>) -> Option<UploadPermit> {
+        let client = match client {
+            Some(client) => {
+                let mut share = self.clients.share(client);
+                Some(share.grow(1).then_some(share)?)
+            }
+            None => None,
+        };
+        let module = module.clone().try_acquire_owned().ok()?;
+        let total = self.permits.clone().try_acquire_owned().ok()?;
+        Some(UploadPermit { _total: total, _module: module, _client: client })
+    }
+}
+
+pin_project! {
+    /// A body that is not here yet. It gives its permit back when it has been read to its end, or failed.
+    pub(in crate::gateway) struct UploadBody<B> {
+        #[pin]
+        body: B,
+        permit: Option<UploadPermit>,
+    }
+}
+
+impl<B> UploadBody<B> {
+    pub fn new(body: B, permit: UploadPermit) -> Self {
+        Self { body, permit: Some(permit) }
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for UploadBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let mut this = self.project();
+        let frame = ready!(this.body.as_mut().poll_frame(cx));
+        if !matches!(frame, Some(Ok(_))) || this.body.is_end_stream() {
+            *this.permit = None;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use http::Request;
+    use http_body_util::{BodyExt, Full};
+
+    use crate::gateway::admission::uploads::*;
+    use crate::server::Peer;
+
+    fn client(last: u8) -> Option<ClientAddress> {
+        let address = SocketAddr::from(([192, 0, 2, last], 1));
+        let (head, ()) = Request::builder().extension(Peer { address }).body(()).expect("a request").into_parts();
+        ClientAddress::from_head(&head)
+    }
+
+    fn module(concurrency: usize) -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(upload_share(concurrency)))
+    }
+
+    #[test]
+    fn uploads_have_half_of_all_permits_and_one_client_a_quarter_of_these() {
+        let limit = UploadLimit::new(32);
+        let module = module(100);
+        let acquired = |last| limit.try_acquire(&module, client(last));
+        let held: Vec<_> =
+            (0..4).flat_map(|last| std::iter::from_fn(move || Some(last)).take(10)).map(acquired).collect();
+        assert_eq!(held.iter().flatten().count(), 16);
+        assert!(acquired(9).is_none());
+        drop(held);
+        assert!(acquired(9).is_some());
+    }
+
+    #[test]
+    fn uploads_have_half_of_the_permits_of_their_module() {
+        let limit = UploadLimit::new(1_000);
+        let (one, other) = (module(5), module(1));
+        let held: Vec<_> = (0..5).map(|last| limit.try_acquire(&one, client(last))).collect();
+        assert_eq!(held.iter().flatten().count(), 2);
+        assert!(limit.try_acquire(&other, None).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_body_gives_its_permit_back_at_its_last_byte() {
+        let (limit, module) = (UploadLimit::new(2), module(2));
+        let permit = limit.try_acquire(&module, client(1)).expect("a permit");
+        assert!(limit.try_acquire(&module, client(1)).is_none());
+        let mut body = UploadBody::new(Full::new(Bytes::from_static(b"all")), permit);
+        assert_eq!(body.frame().await.expect("a frame").expect("data").into_data().expect("data"), "all");
+        assert!(limit.try_acquire(&module, client(1)).is_some());
+    }
+}
