@@ -25,7 +25,7 @@ const UNFINISHED: [&str; 2] = ["TODO", "FIXME"];
 const UNFINISHED_CODE: [&str; 2] = ["todo!(", "unimplemented!("];
 
 #[test]
-fn every_file_opens_with_the_question_it_answers() {
+fn every_file_opens_with_a_head() {
     for folder in ["src", "tests/it", "examples"] {
         for source in sources(folder) {
             assert!(source.text.starts_with("//!"), "{} has no head", source.path.display());
