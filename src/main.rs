@@ -21,7 +21,7 @@ fn print_error(error: &anyhow::Error) {
     for cause in error.chain().skip(1) {
         print_message(format_args!("  caused by: {cause}"));
     }
-    if let Some(hint) = error.downcast_ref::<wagi::server::Error>().and_then(wagi::server::Error::hint) {
-        print_message(format_args!("hint: {hint}"));
+    if let Some(help) = error.downcast_ref::<wagi::server::Error>().and_then(wagi::server::Error::help) {
+        print_message(format_args!("help: {help}"));
     }
 }

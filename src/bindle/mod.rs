@@ -1,7 +1,7 @@
 //! What is fetched for a bindle, and where does it go?
 //!
 //! Only what a guest runs or sees is fetched. In the store, next to the parcels themselves, each set of files that the
-//! guests of an entry see is a directory of its own, so that they see no other. Everything is also where WAGI has
+//! guests of an entry see is a directory of its own, so that they see no other. Everything is also where WAGI 0.8 has
 //! always put it. For threads that may block.
 //!
 //! | file | question |

@@ -91,7 +91,7 @@ impl<'p> StoredParcels<'p> {
         let module = self.module(&entry.module)?;
         let mut view = None;
         if !entry.assets.is_empty() {
-            self.link_as_wagi_did(&entry.assets, hash, problems);
+            self.link_as_in_wagi_0_8(&entry.assets, hash, problems);
             view = Some(self.view(&entry.assets)?);
         }
         Ok(BindleModule { entry: entry.with_files(view), module })
@@ -127,15 +127,15 @@ impl<'p> StoredParcels<'p> {
         Ok(view)
     }
 
-    /// Links all files of a bindle in one directory, where WAGI put them. Guests do not look there.
-    fn link_as_wagi_did(&self, assets: &[Arc<Parcel>], hash: &str, problems: &mut Vec<Diagnostic>) {
+    /// Links all files of a bindle in one directory, where WAGI 0.8 put them. Guests do not look there.
+    fn link_as_in_wagi_0_8(&self, assets: &[Arc<Parcel>], hash: &str, problems: &mut Vec<Diagnostic>) {
         for asset in assets {
             let link = Path::new(ASSETS).join(hash).join(&asset.name);
             let Ok(file) = self.file(asset) else { continue };
             if let Err(error) = self.store.link(&file.path, &link) {
                 let message = format!("cannot show parcel `{}` as `{}`", asset.name, self.store.path(&link).display());
                 let problem = Diagnostic::warning(message).at(asset.digest_location.clone()).caused_by(&error);
-                problems.push(problem.help("scripts do not look there"));
+                problems.push(problem.help("guests do not look there"));
             }
         }
     }

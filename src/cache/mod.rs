@@ -5,10 +5,10 @@
 //!
 //! | file | question |
 //! | --- | --- |
-//! | `directory` | how is a directory for its owner alone made, and is it still? |
+//! | `directory` | how is a directory made that only its owner may write to, and how is that checked again? |
 //! | `store` | how are fetched bytes stored so that they can be trusted? |
 //! | `disk` | how do bytes get to the disk? |
-//! | `lock` | which files are used now? |
+//! | `file_lock` | which files are used now? |
 //! | `fetched` | what is known of a module that was fetched? |
 //! | `record` | what is recorded of a reference? |
 //! | `inventory`, `files` | what is in the caches? |
@@ -17,9 +17,9 @@
 mod directory;
 pub(crate) mod disk;
 pub(crate) mod fetched;
+mod file_lock;
 mod files;
 mod inventory;
-mod lock;
 mod prune;
 mod record;
 pub(crate) mod store;
@@ -29,8 +29,8 @@ mod tests;
 
 pub use crate::cache::directory::Exposure;
 pub(crate) use crate::cache::directory::{create, exposure, exposure_of, only_ours_to_write, random_name};
+pub(crate) use crate::cache::file_lock::{CacheLock, mark_accessed, mark_modified};
 pub use crate::cache::inventory::{CacheEntry, EntryKind, list};
-pub(crate) use crate::cache::lock::{CacheLock, mark_accessed, mark_modified};
 pub use crate::cache::prune::{PruneError, Pruned, prune};
 pub(crate) use crate::cache::record::ReferenceRecord;
 pub(crate) use crate::cache::sweep::sweep_compiled;

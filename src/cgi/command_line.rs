@@ -1,6 +1,6 @@
 //! Which arguments does a guest (RFC 3875: the script) get?
 //!
-//! WAGI departs from RFC 3875 §4.4: for every method, the raw path is the first argument and the raw query, split at each
+//! WAGI 0.8 departs from RFC 3875 §4.4: for every method, the raw path is the first argument and the raw query, split at each
 //! `&`, the rest; an `argv` template of the operator replaces both. `startup` parses the template once, `gateway` fills it
 //! in for each request.
 
@@ -91,7 +91,7 @@ mod tests {
         line.arguments(&target.parse().expect("a request target")).iter().map(str::to_owned).collect()
     }
 
-    /// WAGI: the raw path, then each piece of the raw query, empty ones too.
+    /// WAGI 0.8: the raw path, then each piece of the raw query, empty ones too.
     #[test]
     fn path_and_query_pieces_are_the_arguments_by_default() {
         for (target, expected) in [
@@ -109,7 +109,7 @@ mod tests {
         }
     }
 
-    /// WAGI: text is replaced first, then the line is split at blanks.
+    /// WAGI 0.8: text is replaced first, then the line is split at blanks.
     #[test]
     fn a_template_is_filled_in_and_split_at_blanks() {
         for (target, template, expected) in [
@@ -131,7 +131,7 @@ mod tests {
         }
     }
 
-    /// WAGI: a client cannot smuggle placeholders in.
+    /// WAGI 0.8: a client cannot smuggle placeholders in.
     #[test]
     fn placeholders_in_path_and_query_are_not_filled_in() {
         let line = CommandLine::from_template("${SCRIPT_NAME} ${ARGS}");

@@ -1,12 +1,12 @@
-//! Where does the header part of a guest's output end?
+//! Where does the head of a guest's output end?
 //!
-//! RFC 3875 §6 and WAGI: the first blank line ends it, and carriage returns before that are ignored, so LF, CRLF and
+//! RFC 3875 §6 and WAGI 0.8: the first blank line ends it, and carriage returns before that are ignored, so LF, CRLF and
 //! mixtures are accepted. `gateway` feeds the output of the guest, chunk by chunk, until the end is found; `response` then
 //! interprets the fields.
 
 use crate::cgi::response::{HeadError, ResponseHead};
 
-/// A reader for the header part of a guest's output. The result does not depend on how the output is split into chunks.
+/// A reader for the head of a guest's output. The result does not depend on how the output is split into chunks.
 #[derive(Clone, Debug)]
 pub struct HeadReader {
     limit: usize,
@@ -14,17 +14,17 @@ pub struct HeadReader {
     /// The bytes read so far, without carriage returns.
     collected: Vec<u8>,
     after_newline: bool,
-    /// The parsed header part, once it is complete.
+    /// The parsed head, once it is complete.
     parsed: Option<Result<ResponseHead, HeadError>>,
 }
 
 impl HeadReader {
-    /// A reader for a header part of at most `limit` bytes, the blank line included.
+    /// A reader for a head of at most `limit` bytes, the blank line included.
     pub fn new(limit: usize) -> Self {
         Self { limit, consumed: 0, collected: Vec::new(), after_newline: false, parsed: None }
     }
 
-    /// Takes the next chunk of output. `Some(n)` means that the header part is complete and that the body begins with
+    /// Takes the next chunk of output. `Some(n)` means that the head is complete and that the body begins with
     /// byte `n` of this chunk.
     pub fn read(&mut self, chunk: &[u8]) -> Result<Option<usize>, HeadError> {
         if self.parsed.is_some() {
@@ -46,12 +46,12 @@ impl HeadReader {
         Ok(end)
     }
 
-    /// The parsed header part. At the end of the output this is an error if there was no blank line.
+    /// The parsed head. At the end of the output this is an error if there was no blank line.
     pub fn finish(self) -> Result<ResponseHead, HeadError> {
         self.parsed.unwrap_or(Err(HeadError::NoBlankLine))
     }
 
-    /// The end of the header part in `window`, if it is there.
+    /// The end of the head in `window`, if it is there.
     fn end_in(&mut self, window: &[u8]) -> Option<usize> {
         for (at, byte) in window.iter().enumerate() {
             match byte {

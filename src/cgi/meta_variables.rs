@@ -1,6 +1,6 @@
 //! Which environment does a guest get?
 //!
-//! RFC 3875 §4.1 and WAGI's `X_` variables. `startup` prepares the part that never changes on a route, `gateway` asks for
+//! RFC 3875 §4.1 and WAGI 0.8's `X_` variables. `startup` prepares the part that never changes on a route, `gateway` asks for
 //! the whole environment of each request. Of several variables of one name CGI's meta-variable wins, then the operator's
 //! variable, then the client's header field.
 
@@ -95,7 +95,7 @@ impl RouteVariables {
         Self { constant, filter: HeaderFilter { reserved, pass_authorization } }
     }
 
-    /// Whether CGI or WAGI defines the variable `name`, so that an operator's is left out.
+    /// Whether CGI or WAGI 0.8 defines the variable `name`, so that an operator's is left out.
     pub fn defines(name: &str) -> bool {
         CGI_NAMES.contains(&name)
     }

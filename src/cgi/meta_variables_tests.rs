@@ -198,7 +198,7 @@ fn a_nul_in_the_decoded_path_is_refused() {
     assert!(Scene { target: "/a%2500", ..Scene::default() }.try_environment().is_ok());
 }
 
-/// RFC 3875 §4.1.7, and WAGI's X_FULL_URL, which always names the port.
+/// RFC 3875 §4.1.7, and WAGI 0.8's X_FULL_URL, which always names the port.
 #[test]
 fn the_full_url_repeats_the_target_as_sent() {
     for (target, query, url) in [
@@ -238,7 +238,7 @@ fn an_http_2_request_names_its_host_by_its_authority() {
     assert_variables(&Scene { target, ..Scene::default() }, &[("HTTP_HOST", None), ("SERVER_NAME", Some("a.example"))]);
 }
 
-/// WAGI: CGI's variables, then the operator's, then the client's.
+/// WAGI 0.8: CGI's variables, then the operator's, then the client's.
 #[test]
 fn operators_add_variables_that_neither_cgi_nor_clients_replace() {
     let scene = Scene {

@@ -1,6 +1,6 @@
 //! How does an HTTP exchange look to a CGI guest (RFC 3875: the script)?
 //!
-//! RFC 3875 with WAGI's additions, as pure functions: no I/O, nothing async, no Wasm, no clock. `gateway` calls them.
+//! RFC 3875 with WAGI 0.8's additions, as pure functions: no I/O, nothing async, no Wasm, no clock. `gateway` calls them.
 //!
 //! | RFC 3875 | file |
 //! | --- | --- |
@@ -8,7 +8,7 @@
 //! | §4.1.14, §4.1.15 server name and port | `endpoint` |
 //! | §4.1.18 meta-variables made of request header fields | `request_headers` |
 //! | §4.4 the guest's command line | `command_line` |
-//! | §6.1 to §6.2 the end of a response's header part | `head_reader` |
+//! | §6.1 to §6.2 the end of a response's head | `head_reader` |
 //! | §6.2 to §6.3 the meaning of a response's header fields | `response` |
 
 mod command_line;

@@ -135,7 +135,7 @@ mod tests {
         );
     }
 
-    /// WAGI: guests in the field read them under these names.
+    /// WAGI 0.8: guests in the field read them under these names.
     #[test]
     fn content_fields_are_passed_like_any_other() {
         assert_eq!(

@@ -1,8 +1,8 @@
-//! What does the header part of a guest's output mean?
+//! What does the head of a guest's output mean?
 //!
-//! RFC 3875 §6.2 and §6.3. WAGI is more lenient in three ways: Status alone is a response, a path in Location goes to the
+//! RFC 3875 §6.2 and §6.3. WAGI 0.8 is more lenient in three ways: Status alone is a response, a path in Location goes to the
 //! client instead of being looked up by the server, and fields that are not valid are dropped instead of failing the
-//! response. `head_reader` calls this once it has found the end of the header part.
+//! response. `head_reader` calls this once it has found the end of the head.
 
 use std::fmt;
 
@@ -42,7 +42,7 @@ pub enum Kind {
     ClientRedirectDocument,
 }
 
-/// A line of the header part that has no effect as it stands.
+/// A line of the head that has no effect as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dropped {
     /// The line, its name or its value, whichever is not valid.
@@ -69,20 +69,20 @@ pub enum Reason {
     InvalidStatus,
 }
 
-/// Why the header part is not the head of a response.
+/// Why the head is not the head of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HeadError {
     /// The output ended before a blank line.
     #[error("the output has no blank line to end its header part")]
     NoBlankLine,
-    /// The header part does not end within the limit.
+    /// The head does not end within the limit.
     #[error("the header part is longer than {limit} bytes")]
     TooLong {
         /// The limit in bytes.
         limit: usize,
     },
-    /// The header part is not text.
+    /// The head is not text.
     #[error("the header part is not UTF-8")]
     NotUtf8,
     /// There are too many lines.
@@ -97,7 +97,7 @@ pub enum HeadError {
 }
 
 impl ResponseHead {
-    /// Parses a header part without carriage returns.
+    /// Parses a head without carriage returns.
     pub(super) fn parse(block: &[u8]) -> Result<Self, HeadError> {
         let text = std::str::from_utf8(block).map_err(|_| HeadError::NotUtf8)?;
         // NULs have been seen in the output of programs that are correct otherwise, and mean nothing.
@@ -159,7 +159,7 @@ impl fmt::Display for Dropped {
     }
 }
 
-/// The fields of a header part, with those of CGI apart from the others. Of a CGI field the last one counts.
+/// The fields of a head, with those of CGI apart from the others. Of a CGI field the last one counts.
 #[derive(Default)]
 struct Fields<'a> {
     status: Option<&'a str>,

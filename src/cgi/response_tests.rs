@@ -1,4 +1,4 @@
-//! What header parts mean, rule by rule.
+//! What a head means, rule by rule.
 
 use crate::cgi::response::*;
 
@@ -25,7 +25,7 @@ fn reasons(text: &str) -> Vec<Reason> {
     head(text).dropped.iter().map(|dropped| dropped.reason).collect()
 }
 
-/// RFC 3875 §6.2.1; WAGI: Status alone will do, and so will an empty Content-Type.
+/// RFC 3875 §6.2.1; WAGI 0.8: Status alone will do, and so will an empty Content-Type.
 #[test]
 fn one_field_of_cgi_is_enough() {
     for (text, code, content_type) in [
@@ -87,7 +87,7 @@ fn an_informational_status_is_refused() {
     assert_eq!(status("Status: 100\nStatus: 200\n\n"), 200);
 }
 
-/// RFC 3875 §6.2.3: Location alone is a client redirect, and WAGI accepts any text.
+/// RFC 3875 §6.2.3: Location alone is a client redirect, and WAGI 0.8 accepts any text.
 #[test]
 fn a_location_without_status_is_302_and_goes_out_verbatim() {
     for place in ["https://example.com/", "/local?x=1", "relative", "a b é", "", "http://a.example/#x:y"] {
@@ -127,7 +127,7 @@ fn responses_have_the_types_of_the_rfc() {
     }
 }
 
-/// WAGI: of CGI's own fields the last counts, all others are kept in order (RFC 6265 §3 for Set-Cookie).
+/// WAGI 0.8: of CGI's own fields the last counts, all others are kept in order (RFC 6265 §3 for Set-Cookie).
 #[test]
 fn repeated_fields_are_kept_except_those_of_cgi() {
     let text = "Status: 200\nset-cookie: a=1\nStatus: 404\nContent-Type: a/b\nSet-Cookie: b=2\nLocation: /x\n\

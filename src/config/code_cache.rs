@@ -43,7 +43,7 @@ const KEYS: [&str; 13] = [
 
 /// A cache for compiled code. `None` means the default of wasmtime.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CompilationCache {
+pub struct CodeCacheConfig {
     /// The absolute path of the directory, which need not exist.
     pub directory: PathBuf,
     /// Whether the operator configured it. A default cache that cannot be opened is not an error.
@@ -83,25 +83,24 @@ enum CacheFile {
     /// `enabled = false`.
     Disabled,
     /// The settings. Without a directory, the default directory is used.
-    Enabled { directory: Option<PathBuf>, settings: Box<CompilationCache> },
+    Enabled { directory: Option<PathBuf>, settings: Box<CodeCacheConfig> },
 }
 
 /// Returns the cache that the `file` of the operator configures, or else `cache.toml`. Without both, returns a cache in
 /// the directory `default`, if there is one.
-pub fn compilation_cache(
+pub fn code_cache_config(
     file: Option<&Path>,
     default: Option<&Path>,
     strict: bool,
     problems: &mut Vec<Diagnostic>,
-) -> Option<CompilationCache> {
+) -> Option<CodeCacheConfig> {
     let path = file.unwrap_or(Path::new(DEFAULT_FILE));
     if !path.exists() {
         if file.is_some() {
             let message = format!("cache configuration `{}` does not exist: the defaults are used", path.display());
             problems.push(Diagnostic::warning(message).help(relative_paths_help()));
         }
-        return default
-            .map(|default| CompilationCache { directory: default.to_owned(), ..CompilationCache::default() });
+        return default.map(|default| CodeCacheConfig { directory: default.to_owned(), ..CodeCacheConfig::default() });
     }
     match read_file(path, strict, problems)? {
         CacheFile::Disabled => None,
@@ -111,7 +110,7 @@ pub fn compilation_cache(
                 let message = format!("`{}` names no directory, and the user has none for caches", path.display());
                 problems.push(Diagnostic::warning(message).help("add `directory` with an absolute path"));
             }
-            directory.map(|directory| CompilationCache { directory, ..*settings })
+            directory.map(|directory| CodeCacheConfig { directory, ..*settings })
         }
     }
 }
@@ -142,12 +141,12 @@ fn parse(file: &Arc<SourceFile>, report: &mut Report) -> Option<CacheFile> {
     let table = report.optional(root, "cache", |value| table("cache", value))?;
     report.unknown_keys(table, &KEYS, "in `[cache]`");
     let directory = report.optional(table, "directory", |value| directory("directory", value));
-    let settings = Box::new(CompilationCache::from_table(table, report));
+    let settings = Box::new(CodeCacheConfig::from_table(table, report));
     let is_enabled = report.optional(table, "enabled", |value| boolean("enabled", value)).unwrap_or(true);
     Some(if is_enabled { CacheFile::Enabled { directory, settings } } else { CacheFile::Disabled })
 }
 
-impl CompilationCache {
+impl CodeCacheConfig {
     /// Reads all settings but the directory.
     fn from_table(table: &DeTable<'_>, report: &mut Report) -> Self {
         let mut settings = Settings { table, report };
@@ -277,7 +276,7 @@ mod tests {
             optimizing-compression-task-timeout = \"30m\"\nallowed-clock-drift-for-files-from-future = \"23h\"\n\
             file-count-soft-limit = \"65536\"\nfiles-total-size-soft-limit = \"10Gi\"\n\
             file-count-limit-percent-if-deleting = \"70%\"\nfiles-total-size-limit-percent-if-deleting = \"7 %\"\n";
-        let expected = CompilationCache {
+        let expected = CodeCacheConfig {
             directory: PathBuf::new(),
             is_explicit: true,
             worker_event_queue_size: Some(16),
@@ -303,7 +302,7 @@ mod tests {
 
     #[test]
     fn a_cache_can_be_switched_off_and_left_to_its_defaults() {
-        let defaults = CompilationCache { is_explicit: true, ..CompilationCache::default() };
+        let defaults = CodeCacheConfig { is_explicit: true, ..CodeCacheConfig::default() };
         assert_eq!(parsed("[cache]\nenabled = false\ndirectory = '/x'"), (Some(CacheFile::Disabled), vec![]));
         for text in ["[cache]\nenabled = true", "[cache]"] {
             assert_eq!(
@@ -344,9 +343,9 @@ mod tests {
     fn a_missing_file_is_reported_only_if_the_operator_named_it() {
         let (mut problems, usual) = (Vec::new(), Path::new("/home/me/.cache/wagi/compiled"));
         let missing = Some(Path::new("no/such/cache.toml"));
-        assert_eq!(compilation_cache(missing, None, false, &mut problems), None);
+        assert_eq!(code_cache_config(missing, None, false, &mut problems), None);
         assert_eq!(problems.iter().map(Diagnostic::is_error).collect::<Vec<_>>(), [false]);
-        let cache = compilation_cache(None, Some(usual), false, &mut problems).expect("the default");
+        let cache = code_cache_config(None, Some(usual), false, &mut problems).expect("the default");
         assert_eq!((cache.directory.as_path(), cache.is_explicit, problems.len()), (usual, false, 1));
     }
 
@@ -362,7 +361,7 @@ mod tests {
             std::fs::write(&file, text).expect("writable");
             for (usual, expected) in [(Some(usual), with_usual), (None, without)] {
                 let mut problems = Vec::new();
-                let cache = compilation_cache(Some(&file), usual, false, &mut problems);
+                let cache = code_cache_config(Some(&file), usual, false, &mut problems);
                 assert_eq!(cache.map(|cache| cache.directory), expected.map(PathBuf::from), "{text}");
                 assert_eq!(problems.len(), usize::from(text == "[cache]" && usual.is_none()), "{text}");
             }

@@ -22,7 +22,7 @@ pub struct EntryConfig {
     pub preparation: Preparation,
     /// The entry point: the exported function to call. Default `_start`.
     pub entrypoint: String,
-    /// The template of the guest's arguments. Default: those of WAGI.
+    /// The template of the guest's arguments. Default: those of WAGI 0.8.
     pub argv: Option<String>,
     /// The guest's environment variables without those of CGI, each name once.
     pub environment: Vec<(String, String)>,
@@ -44,7 +44,7 @@ pub enum Preparation {
     /// Compile it.
     #[default]
     Compile,
-    /// Run its initialiser, and compile the module as it is after that.
+    /// Run its initializer, and compile the module as it is after that.
     Preinitialize,
     /// Load the file as it is: ahead-of-time code that the operator trusts.
     Precompiled,

@@ -11,11 +11,11 @@
 //! | `manifest` | modules.toml, and one `[[module]]` of it |
 //! | `entry` | the result for one `[[module]]` or served parcel |
 //! | `invoice` | the invoice of a bindle |
-//! | `limits` | every limit, with its default and its bounds |
+//! | `limits` | every limit that the operator can set, with its default and its bounds |
 //! | `module_ref`, `allowed_hosts`, `hostname`, `sha256` | values with a syntax of their own |
 //! | `environment` | the variables of a guest: files, `${NAME}`, secrets |
-//! | `code_cache` | the configuration of the cache for compiled code |
-//! | `lock` | wagi.lock |
+//! | `code_cache` | the configuration of the code cache |
+//! | `lock_file` | wagi.lock |
 //! | `reader` | reading a TOML file: text, values, suggestions for misspelt keys |
 //! | `diagnostic` | how a problem is shown |
 
@@ -30,7 +30,7 @@ mod environment;
 mod hostname;
 mod invoice;
 mod limits;
-mod lock;
+mod lock_file;
 mod manifest;
 mod module_ref;
 mod options;
@@ -38,7 +38,7 @@ mod reader;
 mod sha256;
 
 pub use crate::config::allowed_hosts::{AllowedHost, AllowedHosts, HostError};
-pub use crate::config::code_cache::{CompilationCache, compilation_cache, default_code_cache};
+pub use crate::config::code_cache::{CodeCacheConfig, code_cache_config, default_code_cache};
 pub use crate::config::diagnostic::{Diagnostic, Severity, SourceFile, SourceLocation};
 pub use crate::config::entry::{EntryConfig, Preparation, Volume};
 pub use crate::config::environment::env_file::{PairError, parse_pair};
@@ -46,7 +46,7 @@ pub use crate::config::hostname::{Hostname, HostnameError};
 pub use crate::config::invoice::{BindleConfig, BindleId, BindleIdError};
 pub(crate) use crate::config::invoice::{BindleEntry, MAX_INVOICE_SIZE, Parcel, read_invoice};
 pub use crate::config::limits::{ConnectionLimits, GatewayLimits, Limits, MAX_MODULE_SIZE};
-pub use crate::config::lock::{LOCK_FILE, Lock, LockedModule};
+pub use crate::config::lock_file::{LOCK_FILE, Lock, LockedModule};
 pub use crate::config::module_ref::{ModuleRef, ModuleRefError};
 pub use crate::config::options::{
     BindleLocation, LockPolicy, LogFormat, Login, Options, PullPolicy, Registries, ServerEnvironment, Source, TlsFiles,
@@ -75,7 +75,7 @@ pub struct Config {
     /// The limits of all guests together.
     pub limits: GatewayLimits,
     /// The cache for compiled code; `None` if code is not kept.
-    pub cache: Option<CompilationCache>,
+    pub cache: Option<CodeCacheConfig>,
     /// The directory for fetched modules that the operator chose.
     pub module_cache: Option<PathBuf>,
     /// PEM certificates to trust in calls of guests, besides those of the system.
@@ -150,7 +150,7 @@ impl Config {
             outbound_ca: options.outbound_ca.clone(),
             user_cache: options.user_cache.clone(),
             registries: options.registries.clone(),
-            lock: lock::load(options, &mut problems),
+            lock: lock_file::load(options, &mut problems),
             locked: options.lock == LockPolicy::Require,
         };
         (config, problems)
@@ -169,9 +169,9 @@ fn operator_environment(options: &Options, problems: &mut Vec<Diagnostic>) -> Ve
     environment
 }
 
-fn code_cache(options: &Options, problems: &mut Vec<Diagnostic>) -> Option<CompilationCache> {
+fn code_cache(options: &Options, problems: &mut Vec<Diagnostic>) -> Option<CodeCacheConfig> {
     let default = options.user_cache.as_deref().map(default_code_cache);
-    compilation_cache(options.cache.as_deref(), default.as_deref(), options.strict, problems)
+    code_cache_config(options.cache.as_deref(), default.as_deref(), options.strict, problems)
 }
 
 fn bindle_id(id: &str, problems: &mut Vec<Diagnostic>) -> Option<BindleId> {

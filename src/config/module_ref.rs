@@ -131,7 +131,7 @@ impl fmt::Display for ModuleRef {
 mod tests {
     use crate::config::module_ref::*;
 
-    /// WAGI: what does not parse as a URL is a path.
+    /// WAGI 0.8: what does not parse as a URL is a path.
     #[test]
     fn a_reference_is_a_path_or_a_url_of_a_known_scheme() {
         let file = |path: &str| ModuleRef::File(path.into());

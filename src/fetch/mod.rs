@@ -10,18 +10,18 @@
 //! | `modules` | how are the modules of the entries fetched and verified? |
 //! | `resolved` | what is a configuration in which every module is a file? |
 //! | `module_cache` | where are fetched modules kept? |
-//! | `lock` | are the files those that the lock file names? |
+//! | `lock_check` | are the files those that the lock file names? |
 //! | `artifact` | what is one artifact of a registry? |
 
 mod artifact;
-mod lock;
+mod lock_check;
 mod module_cache;
 mod modules;
 mod resolved;
 
 pub use crate::cache::fetched::{Arrival, FetchedModule};
 pub use crate::fetch::artifact::{Artifact, artifact};
-pub use crate::fetch::lock::write_lock;
+pub use crate::fetch::lock_check::write_lock;
 pub use crate::fetch::resolved::{ModuleFile, Resolved};
 pub use crate::net::progress::{Progress, Silent, Step};
 pub use crate::registry::Layout;
@@ -64,7 +64,7 @@ async fn fetch_bindle(config: &mut Config, problems: &mut Vec<Diagnostic>) -> bi
 /// one of them cannot be fetched.
 pub async fn make_lock(config: Config, problems: &mut Vec<Diagnostic>, progress: Arc<dyn Progress>) -> Option<Lock> {
     let resolved = complete(config, problems, progress).await;
-    let locking = tokio::task::spawn_blocking(move || lock::of(&resolved)).await.ok()?;
+    let locking = tokio::task::spawn_blocking(move || lock_check::of(&resolved)).await.ok()?;
     let lock = locking.map_err(|problem| problems.push(*problem)).ok()?;
     (!problems.iter().any(Diagnostic::is_error)).then_some(lock)
 }

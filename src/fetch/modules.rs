@@ -10,7 +10,7 @@ use crate::config::{Config, Diagnostic, EntryConfig, ModuleRef};
 use crate::net::progress::Progress;
 use crate::registry;
 
-use crate::fetch::lock::Comparison;
+use crate::fetch::lock_check::Comparison;
 use crate::fetch::module_cache::module_cache;
 use crate::fetch::resolved::{ResolvedEntry, with_files};
 

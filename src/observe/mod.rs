@@ -5,12 +5,12 @@
 
 mod access;
 mod escape;
-mod guest;
 mod line;
 mod log_writer;
+mod stderr_log;
 mod time;
 
 pub use crate::format::sha256_hex;
 pub use crate::observe::access::{AccessLog, Record, RouteName};
-pub use crate::observe::guest::{GuestLog, LogDirectory, LogFile};
 pub use crate::observe::log_writer::LogWriter;
+pub use crate::observe::stderr_log::{GuestLog, LogDirectory, LogFile};

@@ -22,7 +22,7 @@ pub struct Limits {
     pub resolve: Duration,
     /// Bytes of a response's body.
     pub body: usize,
-    /// Bytes of a response's header block.
+    /// Bytes of the head of a response.
     pub headers: usize,
     /// Redirects followed in one call.
     pub redirects: usize,

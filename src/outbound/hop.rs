@@ -77,7 +77,7 @@ impl Hop {
         Ok(Some(next))
     }
 
-    /// What WAGI's client made of every method but these two, and browsers make of POST.
+    /// What WAGI 0.8's client made of every method but these two, and browsers make of POST.
     fn become_get(&mut self) {
         if self.method != Method::HEAD {
             self.method = Method::GET;

@@ -1,6 +1,6 @@
 //! Which sub-routes does a module declare?
 //!
-//! WAGI's rule: at start a module's `_routes` function prints one route and one entry point per line. `startup` passes
+//! WAGI 0.8's rule: at start a module's `_routes` function prints one route and one entry point per line. `startup` passes
 //! the printed text in and puts the result into the table before the module's own route.
 
 use crate::route::RoutePattern;
@@ -89,7 +89,7 @@ mod tests {
         discovered.into_iter().map(|found| (found.route, found.entrypoint)).collect()
     }
 
-    /// WAGI: one route per line, LF or CRLF, completely empty lines do not count.
+    /// WAGI 0.8: one route per line, LF or CRLF, completely empty lines do not count.
     #[test]
     fn lines_of_route_and_entry_point_are_read_in_printed_order() {
         let expected = [("/exact".into(), "on_exact".into()), ("/wild/...".into(), "_start".into())];
@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(routes("\n\r\n"), []);
     }
 
-    /// WAGI: anything but two words on a line is an error at start.
+    /// WAGI 0.8: anything but two words on a line is an error at start.
     #[test]
     fn a_line_without_exactly_two_words_is_refused_with_its_number_and_text() {
         let text = |text: &str| text.to_owned();
@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(message, "line 1 of the route list has no entry point after its route: \"/b\"");
     }
 
-    /// WAGI: among a guest's own routes the last printed wins.
+    /// WAGI 0.8: among a guest's own routes the last printed wins.
     #[test]
     fn the_last_printed_route_comes_first() {
         for (printed, entrypoint) in [
@@ -134,7 +134,7 @@ mod tests {
         }
     }
 
-    /// WAGI: joined patterns of a guest with three routes, at four places.
+    /// WAGI 0.8: joined patterns of a guest with three routes, at four places.
     #[test]
     fn routes_are_joined_to_the_pattern_of_their_guest() {
         let discovered =

@@ -1,6 +1,6 @@
 //! Which route serves a request path?
 //!
-//! WAGI's precedence rule, stated once: the table is an ordered list and the first pattern that matches wins; a more
+//! WAGI 0.8's precedence rule, stated once: the table is an ordered list and the first pattern that matches wins; a more
 //! specific pattern has no precedence. `startup` brings the routes into that order, `gateway` looks paths up. What a route
 //! leads to is up to the caller.
 
@@ -134,7 +134,7 @@ mod tests {
         }
     }
 
-    /// WAGI: the first declared route wins, however special a later one is.
+    /// WAGI 0.8: the first declared route wins, however special a later one is.
     #[test]
     fn the_first_matching_route_wins() {
         let routes = table(&["/healthz", "/a/b", "/a/...", "/a/c", "/...", "/z"]);

@@ -1,6 +1,6 @@
 //! Which request paths does a route match, and where does PATH_INFO begin?
 //!
-//! WAGI's rule: a pattern that ends in `/...` is a prefix pattern, every other pattern is compared byte for byte. The path
+//! WAGI 0.8's rule: a pattern that ends in `/...` is a prefix pattern, every other pattern is compared byte for byte. The path
 //! is matched as the client sent it: nothing is decoded, folded or normalised. `config` makes patterns, the table matches
 //! them, `cgi` takes SCRIPT_NAME (RFC 3875 §4.1.13) from them.
 
@@ -87,7 +87,7 @@ impl fmt::Display for RoutePattern {
 mod tests {
     use crate::route::pattern::*;
 
-    /// WAGI: only a trailing `/...` is special; raw paths, segment boundaries.
+    /// WAGI 0.8: only a trailing `/...` is special; raw paths, segment boundaries.
     #[test]
     fn a_pattern_matches_the_raw_path_and_yields_what_lies_below_its_prefix() {
         for (pattern, path, path_info) in [
@@ -124,7 +124,7 @@ mod tests {
         }
     }
 
-    /// RFC 3875 §4.1.13, with WAGI's `/` for `/...`.
+    /// RFC 3875 §4.1.13, with WAGI 0.8's `/` for `/...`.
     #[test]
     fn script_name_is_the_pattern_without_its_wildcard() {
         for (pattern, script_name) in [
@@ -141,7 +141,7 @@ mod tests {
         }
     }
 
-    /// WAGI's dynamic routes: one slash at the seam, and a wildcard on the printed part stays a wildcard.
+    /// WAGI 0.8's dynamic routes: one slash at the seam, and a wildcard on the printed part stays a wildcard.
     #[test]
     fn joined_patterns_meet_at_exactly_one_slash() {
         for (own, printed, joined) in [

@@ -21,7 +21,7 @@ const INITIALIZE: &str = "_initialize";
 /// The entry point of a command, which initializes itself.
 const START: &str = "_start";
 
-/// The function that prints sub-routes. WAGI calls it on an instance of which nothing was called before.
+/// The function that prints sub-routes. WAGI 0.8 calls it on an instance of which nothing was called before.
 pub const ROUTES: &str = "_routes";
 
 /// Compiled code linked to the host. Cheap to clone.

@@ -71,7 +71,7 @@ pub enum Error {
 
 impl Error {
     /// What the operator can do about it, where that is known.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn help(&self) -> Option<&'static str> {
         match self {
             Self::AddressInUse { .. } => {
                 Some("stop the other program, choose another port, or use port 0 for any free one")

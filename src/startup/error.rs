@@ -70,7 +70,7 @@ pub(super) enum LoadError {
         /// The directory of the volume.
         volume: PathBuf,
     },
-    /// Its initialiser fails.
+    /// Its initializer fails.
     #[error("cannot preinitialize the module")]
     Preinitialize(#[source] Arc<PreinitializeError>),
 }

@@ -167,7 +167,7 @@ impl Loader<'_> {
         })
     }
 
-    /// Runs the initialiser of a module and compiles the preinitialized module, which may be that of another entry, too.
+    /// Runs the initializer of a module and compiles the preinitialized module, which may be that of another entry, too.
     fn preinitialize(
         &self,
         module: &ModuleRef,

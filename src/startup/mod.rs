@@ -7,17 +7,17 @@
 //! What outlives a configuration is made once, in `platform`; the routes, with all that is checked for them, become one
 //! immutable `Snapshot`.
 
-pub mod ahead;
+pub mod ahead_of_time;
+mod diagnostics;
 mod discover;
 mod error;
-mod exposure;
 mod grants;
+mod guest_writable;
 mod inspect;
 mod load;
 mod load_summary;
 mod platform;
 mod routes;
-mod warnings;
 
 use crate::cgi::Endpoint;
 use crate::config::Diagnostic;
@@ -51,7 +51,7 @@ async fn snapshot(resolved: &Resolved, platform: &Platform, problems: &mut Vec<D
     let programs = platform.load(specs, config.limits.module_size).await?;
     let mut routes = RouteTableBuilder::new(config, platform, problems)?;
     for ((entry, file), program) in resolved.entries().zip(programs) {
-        match program.and_then(|program| exposure::check(config, entry, file).map(|()| program)) {
+        match program.and_then(|program| guest_writable::check(config, entry, file).map(|()| program)) {
             Ok(program) => routes.mount(entry, file, &program).await,
             Err(error) => routes.report(entry, &error),
         }

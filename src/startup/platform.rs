@@ -11,7 +11,7 @@ use crate::outbound::Network;
 use crate::runtime::{EngineConfig, Runtime};
 
 use crate::startup::error::Error;
-use crate::startup::exposure;
+use crate::startup::guest_writable;
 use crate::startup::load;
 use crate::startup::load::{LoadResult, ModuleSpec};
 
@@ -30,7 +30,7 @@ impl Platform {
             memory: config.entries.iter().map(|entry| entry.limits.memory).max().unwrap_or(0),
             table_elements: config.entries.iter().map(|entry| entry.limits.table_elements).max().unwrap_or(0),
             wasm_stack: config.limits.wasm_stack,
-            cache: exposure::code_cache_config(config, problems),
+            cache: guest_writable::code_cache_config(config, problems),
         };
         let runtime = spawn_blocking(move || Runtime::new(&engine)).await.map_err(|_| Error::Compiling)??;
         Ok(Self { runtime: Arc::new(runtime), network: OnceLock::new(), log })

@@ -11,13 +11,13 @@ use crate::outbound::Network;
 use crate::route::{Discovered, RoutePattern, RouteTable, discovery};
 use crate::runtime::{Grants, Program};
 
+use crate::startup::diagnostics;
 use crate::startup::discover::SubRouteCache;
 use crate::startup::error::{Error, LoadError};
 use crate::startup::grants;
 use crate::startup::grants::{EntryGrants, route_name};
 use crate::startup::load::ModuleSpec;
 use crate::startup::platform::Platform;
-use crate::startup::warnings;
 
 /// The path of the built-in health check, before all routes.
 const HEALTH: &str = "/healthz";
@@ -71,15 +71,15 @@ impl<'a> RouteTableBuilder<'a> {
 
     /// Reports an entry whose module cannot be loaded.
     pub fn report(&mut self, entry: &EntryConfig, error: &LoadError) {
-        self.problems.push(warnings::not_loaded(entry, error));
+        self.problems.push(diagnostics::not_loaded(entry, error));
     }
 
     /// Mounts an entry.
     pub async fn mount(&mut self, entry: &'a EntryConfig, file: &ModuleFile, program: &Program) {
-        self.problems.extend(warnings::without_effect(entry, program));
+        self.problems.extend(diagnostics::without_effect(entry, program));
         let grants = match EntryGrants::new(entry, self.network) {
             Ok(grants) => grants,
-            Err(error) => return self.problems.push(warnings::volume_not_opened(entry, &error)),
+            Err(error) => return self.problems.push(diagnostics::volume_not_opened(entry, &error)),
         };
         let mount = Mount { entry, program, grants };
         let own = RoutePattern::new(entry.route.as_str());
@@ -98,12 +98,12 @@ impl<'a> RouteTableBuilder<'a> {
             Ok(None) => Vec::new(),
             Ok(Some(discovered)) => {
                 if discovered.is_empty() {
-                    self.problems.push(warnings::no_sub_routes(mount.entry));
+                    self.problems.push(diagnostics::no_sub_routes(mount.entry));
                 }
                 discovered
             }
             Err(error) => {
-                self.problems.push(warnings::discovery_failed(mount.entry, &error));
+                self.problems.push(diagnostics::discovery_failed(mount.entry, &error));
                 Vec::new()
             }
         }
@@ -111,7 +111,8 @@ impl<'a> RouteTableBuilder<'a> {
 
     fn grants(&mut self, mount: &Mount<'a, '_>, pattern: &RoutePattern) -> Option<Grants> {
         let file = self.log_directory.as_mut().map(|directory| directory.open(pattern.as_str())).transpose();
-        let file = file.inspect_err(|error| self.problems.push(warnings::log_not_opened(mount.entry, error))).ok()?;
+        let file =
+            file.inspect_err(|error| self.problems.push(diagnostics::log_not_opened(mount.entry, error))).ok()?;
         let log = GuestLog::new(route_name(mount.entry, pattern), self.log.clone(), self.format, file);
         Some(mount.grants.for_route(mount.entry, log))
     }
@@ -123,7 +124,7 @@ impl<'a> RouteTableBuilder<'a> {
                 let route = GuestRoute::new(&pattern, entry, guest, &mount.grants.concurrency);
                 self.rows.push(Row { pattern, target: Target::Guest(Box::new(route)), entry: Some(entry) });
             }
-            Err(error) => self.problems.push(warnings::no_entry_point(entry, &pattern, entry_point.key, &error)),
+            Err(error) => self.problems.push(diagnostics::no_entry_point(entry, &pattern, entry_point.key, &error)),
         }
     }
 
@@ -141,13 +142,13 @@ impl<'a> RouteTableBuilder<'a> {
             if let (Some(entry), Some(pattern), Some(earlier)) =
                 (entry_of(row), patterns.get(row), patterns.get(earlier))
             {
-                self.problems.push(warnings::shadowed(entry, pattern, earlier));
+                self.problems.push(diagnostics::shadowed(entry, pattern, earlier));
             }
         }
         for (row, pattern) in patterns.iter().enumerate().filter(|(_, pattern)| !pattern.can_match_a_request()) {
             // The route of an entry itself was checked when the configuration was read.
             if let Some(entry) = entry_of(row).filter(|entry| entry.route != **pattern) {
-                self.problems.push(warnings::unreachable(entry, pattern));
+                self.problems.push(diagnostics::unreachable(entry, pattern));
             }
         }
         Ok(table)

@@ -191,7 +191,7 @@ fn a_busy_port_exits_1_and_is_named() {
     let output = run(site.path(), &["hello.wat", "-l", &address]);
     assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(1), ""));
     assert!(stderr(&output).contains(&format!("address {address} is already in use")), "{}", stderr(&output));
-    assert!(stderr(&output).contains("hint: stop the other program"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("help: stop the other program"), "{}", stderr(&output));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Output;
 
 use wagi::observe::sha256_hex;
-use wagi::startup::ahead;
+use wagi::startup::ahead_of_time;
 
 use crate::support::guest::printing;
 use crate::support::harness::Test;
@@ -123,7 +123,7 @@ async fn what_an_initialiser_prints_is_shown_when_it_fails() {
 
 /// Ahead-of-time code in a file with these permissions, and its entry.
 fn compiled(directory: &Path, mode: u32) -> std::path::PathBuf {
-    let code = ahead::compile(printing("Content-Type: text/plain\n\nahead").as_bytes()).expect("a good module");
+    let code = ahead_of_time::compile(printing("Content-Type: text/plain\n\nahead").as_bytes()).expect("a good module");
     let path = directory.join("guest.cwasm");
     fs::write(&path, code).expect("writable");
     fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("it is ours");
@@ -171,7 +171,7 @@ async fn code_of_another_engine_and_what_is_no_code_are_refused() {
     let path = directory.path().join("guest.cwasm");
     let module = printing("Content-Type: text/plain\n\nahead");
     let foreign = wasmtime::Engine::default().precompile_module(module.as_bytes()).expect("a good module");
-    let truncated = ahead::compile(module.as_bytes()).expect("a good module")[..2000].to_vec();
+    let truncated = ahead_of_time::compile(module.as_bytes()).expect("a good module")[..2000].to_vec();
     for (bytes, parts) in [
         (foreign, &["another version, machine or setting", "`wagi compile`"][..]),
         (module.into_bytes(), &["holds no ahead-of-time code"]),
@@ -275,7 +275,7 @@ async fn components_are_kept_too_and_may_be_compiled_ahead_but_not_initialised()
         assert_eq!(fs::read_dir(cache.path().join("compiled")).expect("a directory").count(), 1);
     }
     let path = cache.path().join("component.cwasm");
-    fs::write(&path, ahead::compile(COMPONENT.as_bytes()).expect("a good component")).expect("writable");
+    fs::write(&path, ahead_of_time::compile(COMPONENT.as_bytes()).expect("a good component")).expect("writable");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("it is ours");
     let running = Test::new().file_module("/", &path, "precompiled = true").start().await;
     assert_eq!(running.get("/").await.text(), "component");

@@ -155,7 +155,7 @@ fn a_file_that_is_missing_or_holds_something_else_stops_the_start_and_is_named()
         let output = refused(&["--tls-cert", cert, "--tls-key", key]);
         let shown = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{shown}");
-        assert!(shown.contains(named) && shown.contains("hint: "), "{named}: {shown}");
+        assert!(shown.contains(named) && shown.contains("help: "), "{named}: {shown}");
     }
 }
 

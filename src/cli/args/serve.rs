@@ -51,7 +51,7 @@ pub(super) struct ServeArguments {
     #[arg(short = 'k', long)]
     bindle_insecure: bool,
 
-    /// The configuration of the compilation cache [default: cache.toml, if it exists]
+    /// The configuration of the code cache [default: cache.toml, if it exists]
     #[arg(long, value_name = "FILE")]
     cache: Option<PathBuf>,
 

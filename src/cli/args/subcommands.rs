@@ -131,7 +131,7 @@ pub(super) struct CacheArguments {
     #[arg(long, value_name = "DIR")]
     module_cache: Option<PathBuf>,
 
-    /// The configuration of the compilation cache [default: cache.toml, if it exists]
+    /// The configuration of the code cache [default: cache.toml, if it exists]
     #[arg(long, value_name = "FILE")]
     cache: Option<PathBuf>,
 }

@@ -213,7 +213,7 @@ fn commands_for_registries_take_what_they_need() {
     }
 }
 
-/// The way Hippo starts WAGI under Nomad.
+/// The way Hippo starts WAGI 0.8 under Nomad.
 #[test]
 fn known_callers_are_understood() {
     let env = [("BINDLE_URL", "http://b/v1"), ("WAGI_LOG_DIR", "elsewhere"), ("RUST_LOG", "warn")];

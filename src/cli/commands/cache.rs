@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 
 use wagi::cache::{CacheEntry, Caches, default_module_cache, list, prune};
-use wagi::config::{compilation_cache, default_code_cache};
+use wagi::config::{code_cache_config, default_code_cache};
 
 use crate::cli::commands::serve::print_problems;
 use crate::cli::commands::size;
@@ -32,7 +32,7 @@ impl CacheLocations {
         let user_cache = self.user_cache.as_deref();
         let mut problems = Vec::new();
         let compiled = user_cache.map(default_code_cache);
-        let compiled = compilation_cache(self.cache.as_deref(), compiled.as_deref(), false, &mut problems);
+        let compiled = code_cache_config(self.cache.as_deref(), compiled.as_deref(), false, &mut problems);
         print_problems(&problems);
         Caches {
             modules: self.module_cache.or_else(|| user_cache.map(default_module_cache)),

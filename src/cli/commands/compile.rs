@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use wagi::startup::ahead;
+use wagi::startup::ahead_of_time;
 
 use crate::cli::commands::files;
 use crate::cli::commands::optimize::optimize;
@@ -20,7 +20,8 @@ impl Compile {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let module = files::read(&self.file)?;
         let module = if self.optimize { optimize(module)? } else { module };
-        let code = ahead::compile(&module).with_context(|| format!("cannot compile `{}`", self.file.display()))?;
+        let code =
+            ahead_of_time::compile(&module).with_context(|| format!("cannot compile `{}`", self.file.display()))?;
         files::write(&self.output.unwrap_or_else(|| self.file.with_extension("cwasm")), &code)
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 
-use wagi::startup::ahead::is_component;
+use wagi::startup::ahead_of_time::is_component;
 
 use crate::cli::terminal::print_message;
 

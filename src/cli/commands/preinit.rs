@@ -1,10 +1,10 @@
-//! `wagi preinit`: run the initialiser of a module, and write the module after that.
+//! `wagi preinit`: run the initializer of a module, and write the module after that.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use wagi::startup::ahead;
+use wagi::startup::ahead_of_time;
 
 use crate::cli::commands::files;
 use crate::cli::terminal::print_message;
@@ -18,7 +18,7 @@ pub struct Preinit {
 impl Preinit {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let module = files::read(&self.file)?;
-        let preinitialized = ahead::preinitialize(&module);
+        let preinitialized = ahead_of_time::preinitialize(&module);
         let preinitialized =
             preinitialized.with_context(|| format!("cannot preinitialize `{}`", self.file.display()))?;
         if !preinitialized.printed.is_empty() {

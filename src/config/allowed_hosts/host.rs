@@ -9,8 +9,8 @@
 //! | `10.0.0.1`, `[fd00::1]:8080` | this address | any | any; 8080 |
 //! | `10.0.0.0/8`, `fd00::/8` | all addresses in the range | any | any |
 //!
-//! WAGI accepted URLs only, and compared only their host. URLs still mean that. The other forms never matched anything
-//! in WAGI, so they can also restrict scheme and port.
+//! WAGI 0.8 accepted URLs only, and compared only their host. URLs still mean that. The other forms never matched anything
+//! in WAGI 0.8, so they can also restrict scheme and port.
 
 use std::fmt;
 use std::net::IpAddr;

@@ -84,7 +84,7 @@ fn parse_line(line: &str) -> Option<(&str, &str)> {
     (is_name && !value.contains('\0')).then_some((name, value))
 }
 
-/// Removes the quotes of a value. A double quote at one end only is removed too, as in WAGI.
+/// Removes the quotes of a value. A double quote at one end only is removed too, as in WAGI 0.8.
 fn unquote(value: &str) -> Option<&str> {
     let single = value.strip_prefix('\'').and_then(|value| value.strip_suffix('\''));
     if let Some(inner) = single {

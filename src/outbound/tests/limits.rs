@@ -34,7 +34,7 @@ async fn bodies_have_a_limit_whether_or_not_their_length_is_known() {
 }
 
 #[tokio::test]
-async fn header_blocks_have_a_limit() {
+async fn response_heads_have_a_limit() {
     let long = |request: ServerRequest| {
         let length = request.uri().path()[1..].parse().expect("a length");
         answer(200, &[("x-long", &"x".repeat(length))], "")

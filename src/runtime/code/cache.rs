@@ -6,7 +6,7 @@
 use wasmtime::{Cache, Engine};
 
 use crate::cache::Exposure;
-use crate::config::CompilationCache;
+use crate::config::CodeCacheConfig;
 
 use crate::runtime::code::directory::{CacheError, CodeDirectory};
 use crate::runtime::code::engine_cache::EngineCache;
@@ -36,7 +36,7 @@ pub(in crate::runtime) enum CodeCache {
 
 impl CodeCache {
     /// Opens the cache that the configuration names. One that cannot be used is logged, and no code is kept.
-    pub fn open(config: Option<&CompilationCache>) -> Self {
+    pub fn open(config: Option<&CodeCacheConfig>) -> Self {
         match config {
             None => Self::Disabled,
             Some(config) if config.is_explicit => match EngineCache::open(config) {

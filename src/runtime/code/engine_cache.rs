@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use wasmtime::{Cache, CacheConfig, Result};
 
 use crate::cache;
-use crate::config::CompilationCache;
+use crate::config::CodeCacheConfig;
 
 use crate::runtime::code::directory::CacheError;
 
@@ -27,7 +27,7 @@ pub(in crate::runtime) struct EngineCache {
 
 impl EngineCache {
     /// Opens the cache in the directory of `config`.
-    pub fn open(config: &CompilationCache) -> Result<Self, CacheError> {
+    pub fn open(config: &CodeCacheConfig) -> Result<Self, CacheError> {
         create_private(&config.directory)?;
         cache::sweep_compiled(&config.directory);
         let cache = Cache::new(cache_config(config)).map_err(|error| io::Error::other(format!("{error:#}")))?;
@@ -77,7 +77,7 @@ fn create_private(directory: &Path) -> Result<(), CacheError> {
     Ok(())
 }
 
-fn cache_config(file: &CompilationCache) -> CacheConfig {
+fn cache_config(file: &CodeCacheConfig) -> CacheConfig {
     let mut config = CacheConfig::new();
     config.with_directory(&file.directory);
     macro_rules! set {

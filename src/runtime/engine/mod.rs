@@ -10,7 +10,7 @@ pub(in crate::runtime) mod ticker;
 
 use wasmtime::{Cache, Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result};
 
-use crate::config::{CompilationCache, GatewayLimits};
+use crate::config::{CodeCacheConfig, GatewayLimits};
 
 /// The settings of the engines.
 #[derive(Clone)]
@@ -24,7 +24,7 @@ pub struct EngineConfig {
     /// The WebAssembly stack of a guest, in bytes.
     pub wasm_stack: usize,
     /// Where compiled code is kept between starts; `None` to keep none.
-    pub cache: Option<CompilationCache>,
+    pub cache: Option<CodeCacheConfig>,
 }
 
 impl EngineConfig {

@@ -98,7 +98,7 @@ async fn unusable_files_are_named() {
     ] {
         let error = Server::bind(&secure(cert, key)).await.err().unwrap();
         assert!(error.to_string().starts_with(expected), "{error}");
-        assert!(error.hint().is_some(), "{error}");
+        assert!(error.help().is_some(), "{error}");
     }
     let mismatch = Server::bind(&secure(CERT, "rsa.pkcs1.pem")).await.err().unwrap();
     assert!(matches!(mismatch, Error::KeyMismatch { .. }));

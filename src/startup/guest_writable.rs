@@ -5,13 +5,13 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{CompilationCache, Config, Diagnostic, EntryConfig, Preparation};
+use crate::config::{CodeCacheConfig, Config, Diagnostic, EntryConfig, Preparation};
 use crate::fetch::ModuleFile;
 
 use crate::startup::error::LoadError;
 
 /// The configuration of the code cache; `None`, with a warning, if a guest can write to its directory.
-pub(super) fn code_cache_config(config: &Config, problems: &mut Vec<Diagnostic>) -> Option<CompilationCache> {
+pub(super) fn code_cache_config(config: &Config, problems: &mut Vec<Diagnostic>) -> Option<CodeCacheConfig> {
     let cache = config.cache.as_ref()?;
     let directory = &cache.directory;
     let Some(volume) = writable_above(config, directory) else { return Some(cache.clone()) };

@@ -34,10 +34,10 @@ fn key(module: &ModuleRef) -> (String, Option<String>) {
 impl Comparison<'_> {
     fn problem(&self, message: String) -> Diagnostic {
         let problem = if self.is_required { Diagnostic::error(message) } else { Diagnostic::warning(message) };
-        problem.help(self.cure())
+        problem.help(self.help())
     }
 
-    fn cure(&self) -> String {
+    fn help(&self) -> String {
         format!("bring the lock file up to date: `wagi lock -c {}`", self.lock.manifest.display())
     }
 
@@ -81,7 +81,7 @@ impl Comparison<'_> {
         match &mut entry.file {
             ModuleFile::Fetched(fetched) if (&fetched.sha256, fetched.size) != (&locked.module, locked.size) => {
                 let message = format!("the lock file contradicts itself about `{module}`");
-                let problem = Diagnostic::error(message).at(locked.location.clone()).help(self.cure());
+                let problem = Diagnostic::error(message).at(locked.location.clone()).help(self.help());
                 let found = format!("the module is sha256:{} and has {} bytes", fetched.sha256, fetched.size);
                 Some(problem.label(found))
             }

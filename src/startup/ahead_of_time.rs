@@ -1,6 +1,6 @@
 //! Which work of a start can be done ahead of it?
 //!
-//! Compiling, and running a module's initialiser. `wagi compile` and `wagi preinit` write the results to files, with the
+//! Compiling, and running a module's initializer. `wagi compile` and `wagi preinit` write the results to files, with the
 //! engine as a server sets it up.
 
 pub use crate::runtime::is_component;
@@ -20,7 +20,7 @@ pub fn compile(module: &[u8]) -> Result<Vec<u8>, runtime::Error> {
     runtime::compile_ahead_of_time(module)
 }
 
-/// A module, binary or text, after its initialiser has run.
+/// A module, binary or text, after its initializer has run.
 pub fn preinitialize(module: &[u8]) -> Result<Preinitialized, PreinitializeError> {
     Runtime::new(&EngineConfig::for_one(MEMORY, TABLE_ELEMENTS))?.preinitialize(module, &sha256_hex(module))
 }

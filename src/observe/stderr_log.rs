@@ -1,7 +1,7 @@
 //! Where does the stderr of a guest go?
 //!
 //! Always to the server's log, as lines tagged with route, module and request id. With a log directory also, raw, to
-//! `<directory>/<SHA-256 of the route pattern>/module.stderr`, the path WAGI has always used; an index beside says which
+//! `<directory>/<SHA-256 of the route pattern>/module.stderr`, the path WAGI 0.8 has always used; an index beside says which
 //! hash is which route. Files are opened once, at start.
 
 use std::fs::{self, File, OpenOptions};
@@ -110,7 +110,7 @@ impl LogFile {
     }
 }
 
-/// The log directory, in WAGI's layout.
+/// The log directory, in WAGI 0.8's layout.
 pub struct LogDirectory {
     path: PathBuf,
     index: String,
@@ -168,7 +168,7 @@ impl LogDirectory {
 
 #[cfg(test)]
 mod tests {
-    use crate::observe::guest::*;
+    use crate::observe::stderr_log::*;
 
     #[test]
     fn the_directory_is_the_hash_of_the_pattern() {

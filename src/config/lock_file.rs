@@ -197,7 +197,7 @@ fn quote(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::lock::*;
+    use crate::config::lock_file::*;
 
     fn parsed(text: &str) -> (Vec<LockedModule>, Vec<String>) {
         let file = SourceFile::new("wagi.lock", text);
