@@ -38,7 +38,7 @@ enum ModuleError {
     OtherBindle,
     #[error("it is yanked: its publisher has withdrawn it")]
     Yanked,
-    #[error("no parcel in its invoice has the type `{MODULE_TYPE}` and is in no group")]
+    #[error("its invoice has no parcel of the type `{MODULE_TYPE}` outside all groups")]
     NoProgram,
     #[error("parcel `{0}` has no size or SHA-256 digest")]
     Broken(String),

@@ -48,7 +48,7 @@ pub(crate) enum ServerError {
     Http(#[from] ClientError),
     #[error("`{0}` is not there")]
     Missing(Url),
-    #[error("`{0}` is yanked, or not for us")]
+    #[error("`{0}` is yanked, or needs another login")]
     Forbidden(Url),
     #[error("`{0}` wants a login, and none was given")]
     LoginRequired(Url),

@@ -1,4 +1,4 @@
-//! How is a directory for its owner alone made, and is it still?
+//! How is a directory made that only its owner may write to, and how is that checked again?
 //!
 //! Compiled code is run as it is found, and a file that was checked may be another one when it is read again. A user
 //! who may write to a cache may therefore do what the server does.

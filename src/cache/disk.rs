@@ -42,7 +42,7 @@ impl PartialFile {
 
 impl Drop for PartialFile {
     fn drop(&mut self) {
-        // After a rename there is nothing to remove, unless the names were links to one file: then both remain.
+        // After a rename there is usually nothing to remove. If both names were links to one file, a rename leaves both.
         let _ = fs::remove_file(&self.path);
     }
 }

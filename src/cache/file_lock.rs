@@ -59,8 +59,8 @@ fn is_same(file: &File, path: &Path) -> bool {
     matches!((file.metadata().map(identity), fs::metadata(path).map(identity)), (Ok(one), Ok(other)) if one == other)
 }
 
-/// Marks a file or directory as used now, by the time of its last access. Programs that see the file under another name
-/// notice that less than the time of its modification.
+/// Marks a file or directory as used now, by the time of its last access. Programs that read the file
+/// through another link look at this time less often than at the time of its modification.
 pub(crate) fn mark_accessed(file: &File) {
     if let Err(error) = file.set_times(FileTimes::new().set_accessed(SystemTime::now())) {
         tracing::debug!(%error, "cannot note that a file of the cache is used");

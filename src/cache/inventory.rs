@@ -1,7 +1,7 @@
 //! What is in the caches?
 //!
-//! Nothing is changed, not even the times that say when something was last used: of a fetched file that is the time of
-//! its last access, of everything else the time of its modification, which each use sets.
+//! Nothing is changed, not even the times of the last use. For a fetched file this is the time of its last access. For all
+//! other files it is the time of the last modification, which each use sets.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -21,7 +21,7 @@ const MAX_INVOICE_SIZE: u64 = 4 << 20;
 /// How deep the files of bindles are looked for. Their names have no more parts.
 const MAX_DEPTH: usize = 64;
 
-/// The kind of an entry.
+/// The kind of an item of a cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EntryKind {
     /// A module or component.
@@ -142,9 +142,9 @@ fn modules(root: &Path, entries: &mut Vec<CacheEntry>) -> io::Result<()> {
     Ok(())
 }
 
-/// Our files, one for each module and engine, whose modification time is that of the last use. The engine's files:
-/// below a directory for each version, one for each module and one beside it with statistics, which each use of the
-/// first writes.
+/// Our own cache has one file for each module and engine. The time of its modification is that of the last use. The cache of
+/// the engine has a directory for each version. In it, each module has a file with its code, and a file with statistics beside
+/// it. Each use of the code writes the statistics.
 fn compiled(root: &Path, entries: &mut Vec<CacheEntry>) -> io::Result<()> {
     for file in files_of(root)? {
         if file.name.ends_with(CODE) {

@@ -55,7 +55,7 @@ pub fn prune(caches: &Caches, unused_for: Duration) -> Result<Pruned, PruneError
     };
     let entries = list(caches).map_err(PruneError::Read)?;
     let of = |kinds: &'static [EntryKind]| entries.iter().filter(move |entry| kinds.contains(&entry.kind)).cloned();
-    // Views first: files of a view that stays stay, and so does what leads to a module that stays.
+    // Views come first: if a view is kept, its files are kept. The records that lead to a kept module are kept too.
     of(&[EntryKind::View]).for_each(|entry| pruning.prune_view(entry));
     of(&[EntryKind::Module, EntryKind::Asset]).for_each(|entry| pruning.prune_content(entry));
     if let Some(root) = &caches.modules {

@@ -1,7 +1,15 @@
 //! What is recorded of a reference?
 //!
-//! A line each: digest and size of the module it stood for, the reference, the digest of its manifest, and if that was
-//! an index, of the one it led to. A record is written when a module is pulled, and read when its registry is down and
+//! For the reference `example.com/app:1`:
+//!
+//! ```text
+//! sha256:<digest of the module> <its size in bytes>
+//! example.com/app:1
+//! sha256:<digest of the manifest, or of the index>
+//! sha256:<digest of the manifest that the index lists; only if there is an index>
+//! ```
+//!
+//! A record is written when a module is pulled, and read when its registry is down and
 //! when the caches are listed.
 
 use std::fmt;

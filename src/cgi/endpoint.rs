@@ -16,7 +16,8 @@ pub struct Endpoint {
     https: bool,
     name: Option<String>,
     port: Option<String>,
-    port_beside_authority: Option<String>,
+    /// The port for a request whose authority has none. `None` means the port of the scheme.
+    default_port: Option<String>,
 }
 
 /// SERVER_NAME and SERVER_PORT of one request.
@@ -34,8 +35,8 @@ impl Endpoint {
         let port = port.map(str::to_owned);
         let name = (!name.is_empty()).then(|| name.to_owned());
         // The default says nothing about the port of a name that the client used.
-        let port_beside_authority = hostname.and(port.clone());
-        Self { https, name, port, port_beside_authority }
+        let default_port = hostname.and(port.clone());
+        Self { https, name, port, default_port }
     }
 
     /// The URL scheme.
@@ -61,7 +62,7 @@ impl Endpoint {
             return ServerAddress { name: own_name, port: self.port.as_deref().unwrap_or("80") };
         };
         let (name, port) = split_authority(authority);
-        let port = port.or(self.port_beside_authority.as_deref());
+        let port = port.or(self.default_port.as_deref());
         ServerAddress {
             name: if name.is_empty() { own_name } else { name },
             port: port.unwrap_or(if self.https { "443" } else { "80" }),

@@ -1,4 +1,4 @@
-//! The configuration of the cache for compiled code.
+//! The configuration of the code cache.
 //!
 //! Code is kept in the user's cache directory, unless a file names another directory. The file has the format of
 //! wasmtime's cache configuration, with the key `enabled`, which wasmtime has removed. `Config::load` reads it,
@@ -41,7 +41,7 @@ const KEYS: [&str; 13] = [
     "files-total-size-limit-percent-if-deleting",
 ];
 
-/// A cache for compiled code. `None` means the default of wasmtime.
+/// Where and how compiled code is kept. `None` means the default of wasmtime.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CodeCacheConfig {
     /// The absolute path of the directory, which need not exist.
@@ -60,7 +60,7 @@ pub struct CodeCacheConfig {
     pub cleanup_interval: Option<Duration>,
     /// The time after which another process may compress a file again.
     pub optimizing_compression_task_timeout: Option<Duration>,
-    /// The accepted age of files in the future.
+    /// How far the time of a file may be in the future.
     pub allowed_clock_drift_for_files_from_future: Option<Duration>,
     /// The number of files above which files are deleted.
     pub file_count_soft_limit: Option<u64>,

@@ -85,7 +85,7 @@ pub struct Config {
     pub user_cache: Option<PathBuf>,
     /// How to access registries.
     pub registries: Registries,
-    /// The lock file, if there is one and it counts.
+    /// The lock file, if there is one and it is not ignored.
     pub lock: Option<Lock>,
     /// Whether any difference from the lock file is an error.
     pub locked: bool,

@@ -89,7 +89,7 @@ mod tests {
     fn seen(route: &str, request: http::request::Builder, pass_authorization: bool) -> (String, Vec<String>) {
         let pattern = RoutePattern::new(route);
         let (sent, ()) = request.body(()).expect("a request").into_parts();
-        let path_info = pattern.matches(sent.uri.path()).expect("the route matches");
+        let path_info = pattern.path_info(sent.uri.path()).expect("the route matches");
         let fields = RouteFields::new(&pattern, pass_authorization);
         let endpoint = &Endpoint::new(true, Some("own:7"));
         let queue = QueueLimits { length: 0, wait: Duration::ZERO };

@@ -1,4 +1,4 @@
-//! Where does the stderr of a guest go?
+//! Where are the lines of a guest's stderr written?
 //!
 //! Always to the server's log, as lines tagged with route, module and request id. With a log directory also, raw, to
 //! `<directory>/<SHA-256 of the route pattern>/module.stderr`, the path WAGI 0.8 has always used; an index beside says which

@@ -1,7 +1,7 @@
 //! What may calls take, and what has one run left of it?
 //!
-//! [`Limits`] are those of each call and of each run. Bodies that pass piece by piece are not held, so that `sessions` has
-//! nothing to count for them; [`CallBudget`] counts the calls of a run, how many of them are under way, and their bytes.
+//! [`CallLimits`] are those of each call and of each run. Bodies that pass piece by piece are not held, so that `open_responses`
+//! counts nothing for them; [`CallBudget`] counts the calls of a run, how many of them are under way, and their bytes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -11,7 +11,7 @@ use crate::outbound::error::Error;
 
 /// What the calls of an entry's guests may take.
 #[derive(Clone, Debug)]
-pub struct Limits {
+pub struct CallLimits {
     /// The time of a whole call, redirects and body included.
     pub total: Duration,
     /// The longest silence within the body of a response.
@@ -30,13 +30,13 @@ pub struct Limits {
     pub calls: u32,
     /// Bytes of all bodies that one run holds.
     pub held: usize,
-    /// Bytes of all bodies that one run sends and receives piece by piece, none of which is held.
-    pub streamed: u64,
+    /// Bytes of all bodies that one run sends and receives piece by piece. They are not held in memory.
+    pub max_streamed: u64,
     /// Connections of one entry, idle ones included.
     pub connections: usize,
 }
 
-impl Default for Limits {
+impl Default for CallLimits {
     fn default() -> Self {
         Self {
             total: Duration::from_secs(30),
@@ -48,13 +48,13 @@ impl Default for Limits {
             redirects: 10,
             calls: 256,
             held: 64 * 1024 * 1024,
-            streamed: 1024 * 1024 * 1024,
+            max_streamed: 1024 * 1024 * 1024,
             connections: 1024,
         }
     }
 }
 
-/// What one run may still send and receive. When it is dropped, calls under way have lost their owner.
+/// What one run may still send and receive. When it is dropped, the calls under way end.
 #[derive(Debug)]
 pub struct CallBudget {
     max_open: u32,
@@ -72,9 +72,9 @@ struct Used {
 
 impl CallBudget {
     /// A budget with up to `max_open` calls at a time.
-    pub(super) fn new(limits: &Limits, max_open: Option<u32>) -> Self {
+    pub(super) fn new(limits: &CallLimits, max_open: Option<u32>) -> Self {
         let max_open = max_open.unwrap_or(u32::MAX);
-        Self { max_open, max_calls: limits.calls, max_bytes: limits.streamed, used: Arc::default() }
+        Self { max_open, max_calls: limits.calls, max_bytes: limits.max_streamed, used: Arc::default() }
     }
 
     /// A permit for one more call.
@@ -121,7 +121,7 @@ impl ByteCounter {
     pub fn add(&self, bytes: usize) -> Result<(), Error> {
         let bytes = bytes as u64;
         let before = self.used.bytes.fetch_add(bytes, Relaxed);
-        if before.saturating_add(bytes) > self.max_bytes { Err(Error::TooMuchPassed(self.max_bytes)) } else { Ok(()) }
+        if before.saturating_add(bytes) > self.max_bytes { Err(Error::ByteLimit(self.max_bytes)) } else { Ok(()) }
     }
 }
 
@@ -130,7 +130,7 @@ mod tests {
     use crate::outbound::budget::*;
 
     fn budget(max_open: Option<u32>) -> CallBudget {
-        CallBudget::new(&Limits { calls: 3, streamed: 10, ..Limits::default() }, max_open)
+        CallBudget::new(&CallLimits { calls: 3, max_streamed: 10, ..CallLimits::default() }, max_open)
     }
 
     #[test]

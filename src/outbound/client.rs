@@ -22,13 +22,13 @@ use crate::net::connect::Connector;
 use crate::net::connect::transport::{SystemTransport, Transport};
 use crate::net::tls;
 use crate::net::tls::TrustError;
-use crate::outbound::budget::{CallBudget, Limits};
+use crate::outbound::budget::{CallBudget, CallLimits};
 use crate::outbound::error::Error;
+use crate::outbound::open_responses::OpenResponses;
 use crate::outbound::policy::{Destination, Policy};
 use crate::outbound::pool::{Shared, pool};
 use crate::outbound::request::Request;
 use crate::outbound::response::Response;
-use crate::outbound::sessions::Sessions;
 use crate::outbound::streaming::{ResponseBody, StreamingRequest};
 use crate::outbound::{call, streaming};
 
@@ -65,7 +65,7 @@ impl Network {
 
     /// The client of one entry. Entries do not share connections: what one may reach another perhaps may not, and a
     /// response that a server slipped in behind another must not get to a different entry.
-    pub fn client(&self, allowed: AllowedHosts, limits: Limits) -> Client {
+    pub fn client(&self, allowed: AllowedHosts, limits: CallLimits) -> Client {
         let policy = Arc::new(Policy::new(allowed));
         let connector = Connector::new(self.transport.clone(), self.tls.clone(), policy.clone(), (&limits).into());
         let pool = pool(connector, &limits);
@@ -121,8 +121,8 @@ impl Client {
     }
 
     /// The responses of one run, which may hold up to `max_open` of them.
-    pub fn sessions(&self, max_open: Option<u32>) -> Sessions {
-        Sessions::new(&self.shared.limits, max_open)
+    pub fn open_responses(&self, max_open: Option<u32>) -> OpenResponses {
+        OpenResponses::new(&self.shared.limits, max_open)
     }
 }
 

@@ -98,7 +98,7 @@ pub enum Error {
     /// All guests together hold too many responses.
     #[error("there is no room for another response")]
     NoRoom,
-    /// The host has given the call up.
+    /// The server ended the call.
     #[error("the call was stopped")]
     Stopped,
     /// The run holds as many responses as it may.
@@ -107,9 +107,9 @@ pub enum Error {
     /// The run has made as many calls as it may.
     #[error("more than {0} calls")]
     TooManyCalls(u32),
-    /// The run has sent and received as much as it may.
+    /// The run has sent and received its limit of bytes.
     #[error("more than {0} bytes were sent and received")]
-    TooMuchPassed(u64),
+    ByteLimit(u64),
     /// The server was silent for too long.
     #[error("the other side was silent for too long")]
     IdleTimedOut,
@@ -169,7 +169,7 @@ impl Error {
             Self::TooLarge(_) | Self::HeadersTooLarge(_) => 11,
             Self::HeadersNotText | Self::NoRoom | Self::Stopped => 12,
             Self::TooManyOpen | Self::TooManyCalls(_) => 13,
-            Self::TooMuchPassed(_) | Self::IdleTimedOut => 11,
+            Self::ByteLimit(_) | Self::IdleTimedOut => 11,
         }
     }
 
@@ -185,7 +185,7 @@ impl Error {
             Self::Connect { source, .. } => kind_of_connecting(source),
             Self::TimedOut | Self::IdleTimedOut => ErrorKind::TimedOut,
             Self::HeadersTooLarge(_) | Self::HeadersNotText => ErrorKind::HeadersTooLarge,
-            Self::TooLarge(_) | Self::TooMuchPassed(_) => ErrorKind::TooLarge,
+            Self::TooLarge(_) | Self::ByteLimit(_) => ErrorKind::TooLarge,
             Self::NoRoom | Self::TooManyOpen | Self::TooManyCalls(_) => ErrorKind::Busy,
             Self::Exchange(_) | Self::Stopped | Self::InvalidHandle => ErrorKind::Broken,
             Self::MemoryNotFound | Self::MemoryAccess | Self::BufferTooSmall | Self::HeaderNotFound => {

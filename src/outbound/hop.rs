@@ -59,8 +59,8 @@ impl Hop {
         Ok(request)
     }
 
-    /// The request that a response asks for; `None` if the response is what the guest gets. That is also one whose
-    /// Location is missing or no URL.
+    /// The request that a redirect leads to; `None` if the guest gets the response itself. It also gets a redirect whose
+    /// Location is missing or not a URL.
     pub fn next(&self, status: StatusCode, headers: &HeaderMap) -> Result<Option<Self>, Error> {
         let Some(redirect) = Redirect::from_status(status) else { return Ok(None) };
         let Some(url) = location(&self.url, headers).filter(Url::has_host) else { return Ok(None) };
@@ -77,7 +77,8 @@ impl Hop {
         Ok(Some(next))
     }
 
-    /// What WAGI 0.8's client made of every method but these two, and browsers make of POST.
+    /// Turns the request into a GET without a body. WAGI 0.8's client did so for every method but GET and HEAD, and browsers do
+    /// so for POST.
     fn become_get(&mut self) {
         if self.method != Method::HEAD {
             self.method = Method::GET;

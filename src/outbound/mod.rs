@@ -9,13 +9,13 @@
 //! | `response` | how does a response come into memory? |
 //! | `streaming` | how do a request and its response pass piece by piece? |
 //! | `budget` | what may the calls of one run take? |
-//! | `sessions` | which responses does a run hold? |
+//! | `open_responses` | which responses does a run hold? |
 //! | `pool` | which connections do the guests of one entry share? |
 //! | `client` | who makes the calls of one entry? |
 //! | `error` | what went wrong, and with which code? |
 //!
 //! `startup` makes one [`Network`] and of it one [`Client`] for each entry; the imports of `wasi_experimental_http` hold
-//! the [`Sessions`] of their run and call the client, those of `wasi:http` hold its [`CallBudget`]. Connections are made by
+//! the [`OpenResponses`] of their run and call the client, those of `wasi:http` hold its [`CallBudget`]. Connections are made by
 //! `net`. The proxies in the server's environment are not used.
 
 mod budget;
@@ -23,18 +23,18 @@ mod call;
 mod client;
 mod error;
 mod hop;
+mod open_responses;
 mod policy;
 mod pool;
 mod request;
 mod response;
-mod sessions;
 mod streaming;
 #[cfg(test)]
 mod tests;
 
-pub use crate::outbound::budget::{CallBudget, Limits};
+pub use crate::outbound::budget::{CallBudget, CallLimits};
 pub use crate::outbound::client::{Client, Network};
 pub use crate::outbound::error::{Error, ErrorKind};
+pub use crate::outbound::open_responses::OpenResponses;
 pub use crate::outbound::request::{Request, headers, method};
-pub use crate::outbound::sessions::Sessions;
 pub use crate::outbound::streaming::{StreamingRequest, Timeouts};

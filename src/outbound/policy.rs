@@ -4,7 +4,7 @@
 //! leads to, and by the connector with every address that a name resolves to. The last is what counts against names that
 //! resolve differently the second time: the address that was checked is the one that is connected to.
 //!
-//! A host in `allowed_hosts` is taken at its word, with bounds:
+//! The operator decides by `allowed_hosts`, except for addresses that need more than a name:
 //!
 //! | the address is | of a host listed by its name | of one below a listed `*.` | with `insecure:allow-all` |
 //! | --- | --- | --- | --- |
@@ -15,7 +15,8 @@
 //! | link-local, cloud metadata | if the address is listed | the same | no |
 //!
 //! A third party that may register names below a listed `*.` chooses where they lead, hence the difference. An address is listed by
-//! itself or by a range; the last row wants a range that holds nothing else, so that `0.0.0.0/0` does not open it.
+//! itself or by a range. In the last row, only a range counts that has no addresses of other classes, so that `0.0.0.0/0` does
+//! not allow them.
 
 use std::net::IpAddr;
 use std::str;

@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::Semaphore;
 
 use crate::net::connect::{ConnectLimits, Connector};
-use crate::outbound::budget::Limits;
+use crate::outbound::budget::CallLimits;
 use crate::outbound::policy::Policy;
 
 /// Connections kept for the next call, per scheme, host and port; as many as could be of use to an entry's guests.
@@ -33,24 +33,24 @@ pub(super) type RequestBody = UnsyncBoxBody<Bytes, Box<dyn StdError + Send + Syn
 pub(super) struct Shared {
     pub policy: Arc<Policy>,
     pub pool: Pool,
-    pub limits: Limits,
+    pub limits: CallLimits,
     /// Bytes of responses that runs of all entries may still hold.
     pub memory: Arc<Semaphore>,
 }
 
-impl From<&Limits> for ConnectLimits {
-    fn from(limits: &Limits) -> Self {
+impl From<&CallLimits> for ConnectLimits {
+    fn from(limits: &CallLimits) -> Self {
         Self { resolve: limits.resolve, connect: limits.connect, connections: limits.connections }
     }
 }
 
-pub(super) fn pool(connector: Connector, limits: &Limits) -> Pool {
+pub(super) fn pool(connector: Connector, limits: &CallLimits) -> Pool {
     HttpClient::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(KEEP_ALIVE)
         .pool_max_idle_per_host(IDLE_PER_HOST)
         .timer(TokioTimer::new())
-        // What HTTP/1 buffers is how long a header block may be. The library wants at least 8 KiB.
+        // The size of the HTTP/1 buffer limits the length of a head. The library requires at least 8 KiB.
         .http1_max_buf_size(limits.headers.max(8 * 1024))
         .http2_max_header_list_size(u32::try_from(limits.headers).unwrap_or(u32::MAX))
         .http2_keep_alive_interval(PING_AFTER)

@@ -55,8 +55,8 @@ pub fn headers(text: &[u8]) -> Result<HeaderMap, Error> {
 }
 
 /// Removes the headers that are not the guest's to set: those that are about the connection, say where the body ends or
-/// which server the request is for. Two opinions about that are how requests are smuggled. Content-Length is left: what
-/// it says has to be checked where the body is.
+/// which server the request is for. If two servers disagree about where a body ends, a request can be smuggled. Content-Length
+/// stays: it is compared with the body where the body is sent.
 pub(super) fn remove_restricted(headers: &mut HeaderMap) {
     let restricted: Vec<HeaderName> = headers.keys().filter(|name| is_restricted(name)).cloned().collect();
     let nominated: Vec<HeaderName> = nominated(headers).collect();

@@ -1,6 +1,6 @@
 //! How does a response come into memory?
 //!
-//! `call` collects the body here, within the limits of the call and the memory that all entries share; `sessions` shows
+//! `call` collects the body here, within the limits of the call and the memory that all entries share; `open_responses` shows
 //! the parts of it to the guest.
 
 use std::fmt::Write;
@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::outbound::budget::Limits;
+use crate::outbound::budget::CallLimits;
 use crate::outbound::error::Error;
 
 /// What is allocated at once for a body of known length. A length is only announced.
@@ -45,8 +45,8 @@ impl Response {
         &self.body
     }
 
-    /// The header fields as lines of `name:value`, each ended by LF; one for each value. Fails if one is not
-    /// UTF-8 or holds control characters, which may be a tab or come from beyond ASCII.
+    /// The header fields as lines of `name:value`, each ended by LF; one for each value. Fails if a value is
+    /// not UTF-8 or has a control character; a tab, and those of Unicode beyond ASCII, are control characters too.
     pub fn headers_text(&self) -> Result<String, Error> {
         let mut text = String::new();
         for (name, value) in &self.headers {
@@ -62,7 +62,7 @@ impl Response {
 }
 
 /// Whether the headers are within the limit. HTTP/1 enforces it while it reads, HTTP/2 in terms of its own.
-pub(super) fn check_headers(headers: &HeaderMap, limits: &Limits) -> Result<(), Error> {
+pub(super) fn check_headers(headers: &HeaderMap, limits: &CallLimits) -> Result<(), Error> {
     // As a line has them, with a colon, a blank and the end of the line.
     let length: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if length > limits.headers { Err(Error::HeadersTooLarge(limits.headers)) } else { Ok(()) }
@@ -71,7 +71,7 @@ pub(super) fn check_headers(headers: &HeaderMap, limits: &Limits) -> Result<(), 
 /// Reads the body of a response to its end.
 pub(super) async fn collect(
     response: http::Response<Incoming>,
-    limits: &Limits,
+    limits: &CallLimits,
     memory: &Arc<Semaphore>,
 ) -> Result<Response, Error> {
     let (head, mut incoming) = response.into_parts();

@@ -27,7 +27,7 @@ use crate::outbound::pool::Shared;
 use crate::outbound::request::remove_restricted;
 use crate::outbound::response::check_headers;
 
-/// How long a guest waits. None of it can be more than the limits of all calls.
+/// How long a guest waits. Longer times than the limits of all calls have no effect.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Timeouts {
     /// For a connection.

@@ -1,4 +1,4 @@
-//! Which sub-routes does a module declare?
+//! How is the list that `_routes` prints read?
 //!
 //! WAGI 0.8's rule: at start a module's `_routes` function prints one route and one entry point per line. `startup` passes
 //! the printed text in and puts the result into the table before the module's own route.

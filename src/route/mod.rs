@@ -45,9 +45,9 @@ impl<T> RouteTable<T> {
 
     /// The first route that matches the raw request path `path`.
     pub fn find<'t, 'p>(&'t self, path: &'p str) -> Option<RouteMatch<'t, 'p, T>> {
-        let position = self.exact.get(path).into_iter().chain(self.prefixes.first_above(path)).min()?;
+        let position = self.exact.get(path).into_iter().chain(self.prefixes.first_prefix_of(path)).min()?;
         let (pattern, target) = self.entries.get(position)?;
-        Some(RouteMatch { target, pattern, path_info: pattern.matches(path)? })
+        Some(RouteMatch { target, pattern, path_info: pattern.path_info(path)? })
     }
 
     /// All routes in table order.
@@ -59,7 +59,7 @@ impl<T> RouteTable<T> {
     pub fn shadowed(&self) -> Vec<(usize, usize)> {
         let earliest = |pattern: &RoutePattern| {
             let exact = if pattern.is_prefix() { None } else { self.exact.get(pattern.prefix()) };
-            exact.into_iter().chain(self.prefixes.first_above(pattern.prefix())).min()
+            exact.into_iter().chain(self.prefixes.first_prefix_of(pattern.prefix())).min()
         };
         self.entries
             .iter()
@@ -95,7 +95,7 @@ impl Index {
     /// The least position of the texts that are `path` or end just before one of its slashes.
     ///
     /// A client may send thousands of slashes, so the walk ends where even the longest text of the index would.
-    fn first_above(&self, path: &str) -> Option<usize> {
+    fn first_prefix_of(&self, path: &str) -> Option<usize> {
         if self.positions.is_empty() {
             return None;
         }
@@ -115,7 +115,7 @@ mod tests {
     }
 
     fn scan<'t>(table: &'t RouteTable<usize>, path: &str) -> Option<&'t usize> {
-        table.entries().find(|(pattern, _)| pattern.matches(path).is_some()).map(|(_, target)| target)
+        table.entries().find(|(pattern, _)| pattern.path_info(path).is_some()).map(|(_, target)| target)
     }
 
     /// Numbers that look random and are the same in every run (Knuth's 64-bit multiplier).

@@ -48,8 +48,9 @@ impl RoutePattern {
         &self.script_name
     }
 
-    /// The part of `path` below this pattern, still encoded, if the pattern matches; empty for an exact pattern.
-    pub fn matches<'p>(&self, path: &'p str) -> Option<&'p str> {
+    /// PATH_INFO for `path`, still encoded: the part below this pattern. Empty for an exact pattern, `None` if the pattern does not
+    /// match.
+    pub fn path_info<'p>(&self, path: &'p str) -> Option<&'p str> {
         match self.text.strip_suffix(WILDCARD) {
             Some(prefix) => path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/')),
             None => (path == self.text).then_some(""),
@@ -68,7 +69,7 @@ impl RoutePattern {
         if other.is_prefix() && !self.is_prefix() {
             return false;
         }
-        self.matches(other.prefix()).is_some()
+        self.path_info(other.prefix()).is_some()
     }
 
     /// Whether some request could match: paths begin with `/` and hold no blank, `?` or `#`.
@@ -120,7 +121,7 @@ mod tests {
             ("foo/...", "/foo/x", None),
             ("/é/...", "/é/x", Some("/x")),
         ] {
-            assert_eq!(RoutePattern::new(pattern).matches(path), path_info, "{pattern} on {path}");
+            assert_eq!(RoutePattern::new(pattern).path_info(path), path_info, "{pattern} on {path}");
         }
     }
 

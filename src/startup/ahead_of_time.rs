@@ -1,4 +1,4 @@
-//! Which work of a start can be done ahead of it?
+//! Which work can be done before a server starts?
 //!
 //! Compiling, and running a module's initializer. `wagi compile` and `wagi preinit` write the results to files, with the
 //! engine as a server sets it up.

@@ -1,4 +1,4 @@
-//! Which problems of an entry or a route does the operator have to know?
+//! Which errors and warnings about an entry or a route does the operator see?
 
 use std::error::Error as StdError;
 use std::io;

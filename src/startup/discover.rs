@@ -19,7 +19,7 @@ const MAX_LIST: u64 = 1 << 20;
 /// The time that `_routes` may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Why a module cannot be mounted.
+/// Why the sub-routes of a module are not known.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DiscoverError {
     /// It cannot be instantiated.

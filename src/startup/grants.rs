@@ -35,7 +35,7 @@ impl EntryGrants {
         let volumes = Volumes::open(directories).map_err(|(index, error)| VolumeError { index, error })?;
         let network = network.filter(|_| entry.allowed_hosts != AllowedHosts::None);
         let outbound = network.map(|network| Outbound {
-            client: network.client(entry.allowed_hosts.clone(), outbound::Limits::default()),
+            client: network.client(entry.allowed_hosts.clone(), outbound::CallLimits::default()),
             max_open: entry.http_max_concurrency,
         });
         Ok(Self {

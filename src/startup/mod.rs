@@ -2,7 +2,7 @@
 //!
 //! Every entry is tried and every problem reported before start-up gives up: modules are read and compiled, once per
 //! distinct content and side by side; then entry by entry the program gets its entry point and grants, is instantiated
-//! once, asked for its sub-routes, and mounted. What is checked here cannot fail for a request.
+//! once, asked for its sub-routes, and gets its routes in the table. What is checked here cannot fail for a request.
 //!
 //! What outlives a configuration is made once, in `platform`; the routes, with all that is checked for them, become one
 //! immutable `Snapshot`.
@@ -52,7 +52,7 @@ async fn snapshot(resolved: &Resolved, platform: &Platform, problems: &mut Vec<D
     let mut routes = RouteTableBuilder::new(config, platform, problems)?;
     for ((entry, file), program) in resolved.entries().zip(programs) {
         match program.and_then(|program| guest_writable::check(config, entry, file).map(|()| program)) {
-            Ok(program) => routes.mount(entry, file, &program).await,
+            Ok(program) => routes.add_entry(entry, file, &program).await,
             Err(error) => routes.report(entry, &error),
         }
     }

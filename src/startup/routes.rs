@@ -41,8 +41,8 @@ struct Row<'a> {
     entry: Option<&'a EntryConfig>,
 }
 
-/// An entry that is being mounted.
-struct Mount<'a, 'b> {
+/// An entry that gets its routes.
+struct LoadedEntry<'a, 'b> {
     entry: &'a EntryConfig,
     program: &'b Program,
     grants: EntryGrants,
@@ -74,54 +74,60 @@ impl<'a> RouteTableBuilder<'a> {
         self.problems.push(diagnostics::not_loaded(entry, error));
     }
 
-    /// Mounts an entry.
-    pub async fn mount(&mut self, entry: &'a EntryConfig, file: &ModuleFile, program: &Program) {
+    /// Adds the routes of an entry.
+    pub async fn add_entry(&mut self, entry: &'a EntryConfig, file: &ModuleFile, program: &Program) {
         self.problems.extend(diagnostics::without_effect(entry, program));
         let grants = match EntryGrants::new(entry, self.network) {
             Ok(grants) => grants,
             Err(error) => return self.problems.push(diagnostics::volume_not_opened(entry, &error)),
         };
-        let mount = Mount { entry, program, grants };
+        let loaded = LoadedEntry { entry, program, grants };
         let own = RoutePattern::new(entry.route.as_str());
-        let Some(grants) = self.grants(&mount, &own) else { return };
-        let discovered = self.discover(&mount, file, &grants).await;
+        let Some(grants) = self.grants(&loaded, &own) else { return };
+        let discovered = self.discover(&loaded, file, &grants).await;
         for (pattern, name) in discovery::sub_routes(&own, &discovered) {
-            let Some(grants) = self.grants(&mount, &pattern) else { return };
-            self.add(&mount, pattern, EntryPoint { name, key: Key::Module }, grants);
+            let Some(grants) = self.grants(&loaded, &pattern) else { return };
+            self.add(&loaded, pattern, EntryPoint { name, key: Key::Module }, grants);
         }
-        self.add(&mount, own, EntryPoint { name: &entry.entrypoint, key: Key::Entrypoint }, grants);
+        self.add(&loaded, own, EntryPoint { name: &entry.entrypoint, key: Key::Entrypoint }, grants);
     }
 
-    async fn discover(&mut self, mount: &Mount<'a, '_>, file: &ModuleFile, grants: &Grants) -> Vec<Discovered> {
-        let spec = ModuleSpec::new(mount.entry, file);
-        match self.sub_routes.get(spec, mount.program, grants::for_discovery(grants)).await {
+    async fn discover(&mut self, loaded: &LoadedEntry<'a, '_>, file: &ModuleFile, grants: &Grants) -> Vec<Discovered> {
+        let spec = ModuleSpec::new(loaded.entry, file);
+        match self.sub_routes.get(spec, loaded.program, grants::for_discovery(grants)).await {
             Ok(None) => Vec::new(),
             Ok(Some(discovered)) => {
                 if discovered.is_empty() {
-                    self.problems.push(diagnostics::no_sub_routes(mount.entry));
+                    self.problems.push(diagnostics::no_sub_routes(loaded.entry));
                 }
                 discovered
             }
             Err(error) => {
-                self.problems.push(diagnostics::discovery_failed(mount.entry, &error));
+                self.problems.push(diagnostics::discovery_failed(loaded.entry, &error));
                 Vec::new()
             }
         }
     }
 
-    fn grants(&mut self, mount: &Mount<'a, '_>, pattern: &RoutePattern) -> Option<Grants> {
+    fn grants(&mut self, loaded: &LoadedEntry<'a, '_>, pattern: &RoutePattern) -> Option<Grants> {
         let file = self.log_directory.as_mut().map(|directory| directory.open(pattern.as_str())).transpose();
         let file =
-            file.inspect_err(|error| self.problems.push(diagnostics::log_not_opened(mount.entry, error))).ok()?;
-        let log = GuestLog::new(route_name(mount.entry, pattern), self.log.clone(), self.format, file);
-        Some(mount.grants.for_route(mount.entry, log))
+            file.inspect_err(|error| self.problems.push(diagnostics::log_not_opened(loaded.entry, error))).ok()?;
+        let log = GuestLog::new(route_name(loaded.entry, pattern), self.log.clone(), self.format, file);
+        Some(loaded.grants.for_route(loaded.entry, log))
     }
 
-    fn add(&mut self, mount: &Mount<'a, '_>, pattern: RoutePattern, entry_point: EntryPoint<'_>, grants: Grants) {
-        let entry = mount.entry;
-        match mount.program.guest(entry_point.name, grants) {
+    fn add(
+        &mut self,
+        loaded: &LoadedEntry<'a, '_>,
+        pattern: RoutePattern,
+        entry_point: EntryPoint<'_>,
+        grants: Grants,
+    ) {
+        let entry = loaded.entry;
+        match loaded.program.guest(entry_point.name, grants) {
             Ok(guest) => {
-                let route = GuestRoute::new(&pattern, entry, guest, &mount.grants.concurrency);
+                let route = GuestRoute::new(&pattern, entry, guest, &loaded.grants.concurrency);
                 self.rows.push(Row { pattern, target: Target::Guest(Box::new(route)), entry: Some(entry) });
             }
             Err(error) => self.problems.push(diagnostics::no_entry_point(entry, &pattern, entry_point.key, &error)),

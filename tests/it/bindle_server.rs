@@ -156,7 +156,7 @@ fn a_bindle_that_is_not_there_is_named() {
     assert_eq!(server.received().len(), 1);
     let forbidding = Upstream::start(|_| reply("403 Forbidden", "", ""));
     let forbidden = refusal(&mut wagi(&directory, &forbidding.url("")));
-    assert!(forbidden.contains("is yanked, or not for us"), "{forbidden}");
+    assert!(forbidden.contains("is yanked, or needs another login"), "{forbidden}");
     for (url, message) in [
         ("ftp://127.0.0.1/", "is not the URL of a bindle server"),
         ("localhost:8080/v1", "is not the URL of a bindle server"),

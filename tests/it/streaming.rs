@@ -369,7 +369,7 @@ fn an_upload_that_stops_half_way_is_408_when_its_time_is_over() {
 }
 
 #[test]
-fn a_short_body_nobody_reads_does_not_cost_the_connection() {
+fn a_short_body_that_is_not_read_does_not_cost_the_connection() {
     let wagi = Site::probe("").start(&[]);
     let mut connection = Connection::open(wagi.address());
     for path in ["/args", "/trap", "/healthz", "/args"] {

@@ -10,8 +10,8 @@ use toml::de::{DeTable, DeValue};
 use crate::config::reader::suggest::nearest;
 use crate::config::reader::values::Value;
 
-/// The headers that end a redacted part. Another line that begins with a bracket may be inside a value.
-const HEADERS: [&str; 3] = ["[[module", "[module", "[limits"];
+/// The table headers that end a redacted part. Another line that begins with a bracket may be inside a value.
+const TABLE_HEADERS: [&str; 3] = ["[[module", "[module", "[limits"];
 
 /// Returns the spans to redact in a file with the tree `root`.
 pub(in crate::config) fn values(root: &DeTable<'_>) -> Vec<Range<usize>> {
@@ -52,7 +52,7 @@ pub(in crate::config) fn pieces(text: &str) -> Vec<Range<usize>> {
     let mut open = None;
     for line in text.split_inclusive('\n') {
         let content = line.trim_start();
-        if HEADERS.iter().any(|header| content.starts_with(header)) {
+        if TABLE_HEADERS.iter().any(|header| content.starts_with(header)) {
             redacted.extend(open.take().map(|from| from..start));
         }
         let mut words = content.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');

@@ -30,7 +30,7 @@ pub use crate::config::invoice::entries::BindleEntry;
 pub use crate::config::invoice::id::{BindleId, BindleIdError};
 pub use crate::config::invoice::parcel::Parcel;
 
-use crate::config::invoice::parcel::{ParcelTable, get_any};
+use crate::config::invoice::parcel::{ParcelTable, first_of};
 use crate::config::reader::file;
 use crate::config::reader::report::{Report, parse_toml};
 use crate::config::reader::values::{ValueError, array, boolean, string, table};
@@ -71,7 +71,7 @@ pub fn read_invoice(name: &str, bytes: Vec<u8>, bindle: &BindleConfig) -> (Vec<B
 /// Checks everything that is not in a parcel.
 fn check_head(root: &DeTable<'_>, expected: &BindleConfig, report: &mut Report) {
     report.unknown_keys(root, &KEYS, "in the invoice");
-    if get_any(root, &["bindleVersion", "bindle_version"]).is_none() {
+    if first_of(root, &["bindleVersion", "bindle_version"]).is_none() {
         report.warning(0..0, ValueError::new("`bindleVersion` is missing").help("write `bindleVersion = \"1.0.0\"`"));
     }
     if report.optional(root, "yanked", |value| boolean("yanked", value)) == Some(true) {

@@ -104,7 +104,7 @@ fn label<'t>(label: &'t DeTable<'_>, is_file: bool, header: &Range<usize>, repor
 }
 
 /// Returns the value of the first of `keys` that is there. They are spellings of one key.
-pub(super) fn get_any<'t, 'i>(table: &'t DeTable<'i>, keys: &[&str]) -> Option<&'t Value<'i>> {
+pub(super) fn first_of<'t, 'i>(table: &'t DeTable<'i>, keys: &[&str]) -> Option<&'t Value<'i>> {
     keys.iter().find_map(|key| table.get(*key))
 }
 
@@ -116,7 +116,7 @@ fn required<'t, 'i>(
     report: &mut Report,
 ) -> Option<(String, &'t Value<'i>)> {
     let name = format!("label.{}", keys.first().copied().unwrap_or_default());
-    let value = get_any(label, keys);
+    let value = first_of(label, keys);
     if value.is_none() {
         report.error(header.clone(), ValueError::new(format!("`{name}` is missing in `[[parcel]]`")));
     }
@@ -188,7 +188,7 @@ struct Groups<'t> {
 }
 
 fn groups<'t>(conditions: &'t DeTable<'_>, keys: &[&'static str], report: &mut Report) -> Option<Groups<'t>> {
-    let value = get_any(conditions, keys)?;
+    let value = first_of(conditions, keys)?;
     let key = format!("conditions.{}", keys.first().copied().unwrap_or_default());
     let values = report.accept(value.span(), array(&key, "an array of strings", value.get_ref())).unwrap_or_default();
     let names = values.iter().enumerate().filter_map(|(index, value)| {

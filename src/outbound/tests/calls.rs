@@ -31,7 +31,7 @@ async fn scripts_do_not_share_connections() {
     transport.name("good.example", &["93.184.216.34"]);
     let network = network(transport.clone());
     for _ in 0..2 {
-        let client = network.client(allowed(&["good.example"]), Limits::default());
+        let client = network.client(allowed(&["good.example"]), CallLimits::default());
         get(&client, "http://good.example/").await.expect("an answer");
         get(&client.clone(), "http://good.example/").await.expect("an answer");
     }
@@ -41,7 +41,7 @@ async fn scripts_do_not_share_connections() {
 #[tokio::test]
 async fn the_system_resolves_names() {
     let server = server(|request| answer(200, &[], describe(&request))).await;
-    let client = network(Arc::new(SystemTransport)).client(allowed(&["localhost"]), Limits::default());
+    let client = network(Arc::new(SystemTransport)).client(allowed(&["localhost"]), CallLimits::default());
     let response = get(&client, &format!("http://localhost:{}/", server.port())).await.expect("an answer");
     assert!(text(&response).contains("host:localhost:"), "{}", text(&response));
     let error = get(&client, &format!("http://127.0.0.1:{}/", server.port())).await.expect_err("not listed");

@@ -13,13 +13,13 @@ const CALLS: usize = 300;
 
 const URL: &str = "http://10.0.0.1/";
 
-fn client(server: SocketAddr, limits: Limits) -> Client {
+fn client(server: SocketAddr, limits: CallLimits) -> Client {
     network(FakeTransport::new(server)).client(allowed(&[URL]), limits)
 }
 
 #[tokio::test]
 async fn bodies_have_a_limit_whether_or_not_their_length_is_known() {
-    let limits = || Limits { body: 10, ..Limits::default() };
+    let limits = || CallLimits { body: 10, ..CallLimits::default() };
     let known = client(server(|request| answer(200, &[], request.uri().path()[1..].to_owned())).await, limits());
     assert_eq!(get(&known, "http://10.0.0.1/1234567890").await.expect("an answer").body().len(), 10);
     assert!(matches!(get(&known, "http://10.0.0.1/12345678901").await, Err(Error::TooLarge(10))));
@@ -39,7 +39,7 @@ async fn response_heads_have_a_limit() {
         let length = request.uri().path()[1..].parse().expect("a length");
         answer(200, &[("x-long", &"x".repeat(length))], "")
     };
-    let client = client(server(long).await, Limits { headers: 8 * 1024, ..Limits::default() });
+    let client = client(server(long).await, CallLimits { headers: 8 * 1024, ..CallLimits::default() });
     for (length, fits) in [(7 * 1024, true), (9 * 1024, false), (1024 * 1024, false)] {
         let answered = get(&client, &format!("{URL}{length}?{}", "x".repeat(9 * 1024))).await;
         assert_eq!(answered.map_err(|error| error.code()).is_ok(), fits, "{length}");
@@ -50,10 +50,10 @@ async fn response_heads_have_a_limit() {
 async fn time_is_limited_for_the_whole_and_for_silence_and_by_the_run() {
     let short = Duration::from_millis(50);
     for (bytes, limits, time_left) in [
-        (&b""[..], Limits { total: short, ..Limits::default() }, LONG),
-        (b"", Limits::default(), short),
-        (b"", Limits::default(), Duration::ZERO),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n1", Limits { idle: short, ..Limits::default() }, LONG),
+        (&b""[..], CallLimits { total: short, ..CallLimits::default() }, LONG),
+        (b"", CallLimits::default(), short),
+        (b"", CallLimits::default(), Duration::ZERO),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n1", CallLimits { idle: short, ..CallLimits::default() }, LONG),
     ] {
         let client = client(raw_server(bytes).await, limits);
         let request = request(&client, "GET", URL, "", "").expect("a request");
@@ -80,7 +80,7 @@ impl Transport for Silent {
 #[tokio::test]
 async fn resolving_and_connecting_have_their_own_time() {
     let short = Duration::from_millis(50);
-    let limits = Limits { resolve: short, connect: short, ..Limits::default() };
+    let limits = CallLimits { resolve: short, connect: short, ..CallLimits::default() };
     let client = network(Arc::new(Silent)).client(allowed(&[URL, "a.example"]), limits);
     assert!(matches!(get(&client, "http://a.example/").await, Err(Error::Resolve { .. })));
     assert!(matches!(get(&client, URL).await, Err(Error::Connect { .. })));
@@ -88,7 +88,7 @@ async fn resolving_and_connecting_have_their_own_time() {
 
 #[tokio::test]
 async fn connections_of_a_script_are_counted() {
-    let limits = Limits { connections: 1, connect: Duration::from_millis(50), ..Limits::default() };
+    let limits = CallLimits { connections: 1, connect: Duration::from_millis(50), ..CallLimits::default() };
     let transport = FakeTransport::new(server(|_| answer(200, &[], "")).await);
     let client = network(transport.clone()).client(allowed(&[URL, "http://10.0.0.2"]), limits);
     get(&client, URL).await.expect("an answer");
@@ -102,7 +102,7 @@ async fn connections_of_a_script_are_counted() {
 async fn all_scripts_share_the_room_for_answers() {
     let mut network = network(FakeTransport::new(server(|_| answer(200, &[], "123456")).await));
     network.memory = Arc::new(Semaphore::new(10));
-    let [one, other] = [(), ()].map(|()| network.client(allowed(&[URL]), Limits::default()));
+    let [one, other] = [(), ()].map(|()| network.client(allowed(&[URL]), CallLimits::default()));
     let held = get(&one, URL).await.expect("an answer");
     let error = get(&other, URL).await.expect_err("too much");
     assert_eq!((error.code(), network.memory.available_permits()), (12, 4));
@@ -122,7 +122,7 @@ async fn a_call_ends_when_nobody_waits_for_it() {
             entered.send(()).expect("the test listens");
         }
     });
-    let client = client(address, Limits::default());
+    let client = client(address, CallLimits::default());
     let request = request(&client, "GET", URL, "", "").expect("a request");
     let call = tokio::spawn(async move { client.send(request, LONG).await });
     has_entered.recv().await.expect("a request");
@@ -149,7 +149,7 @@ async fn waiting_calls_take_no_thread() {
         }
         std::future::pending::<()>().await;
     });
-    let client = network(transport).client(allowed(&[URL]), Limits::default());
+    let client = network(transport).client(allowed(&[URL]), CallLimits::default());
     let calls: Vec<_> = (0..CALLS)
         .map(|_| {
             let client = client.clone();

@@ -17,7 +17,7 @@ use crate::config::AllowedHosts;
 use crate::net::connect::transport::Transport;
 use crate::net::tests::{FakeTransport, ServerRequest, answer, server};
 use crate::outbound::response::Response;
-use crate::outbound::{Client, Error, Limits, Network, Request, headers, method};
+use crate::outbound::{CallLimits, Client, Error, Network, Request, headers, method};
 
 /// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(60);
@@ -59,7 +59,7 @@ fn network(transport: Arc<dyn Transport>) -> Network {
 }
 
 fn client(transport: &Arc<FakeTransport>, entries: &[&str]) -> Client {
-    network(transport.clone()).client(allowed(entries), Limits::default())
+    network(transport.clone()).client(allowed(entries), CallLimits::default())
 }
 
 fn request(client: &Client, verb: &str, url: &str, fields: &str, body: &'static str) -> Result<Request, Error> {

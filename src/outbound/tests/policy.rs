@@ -238,7 +238,7 @@ async fn tables_restrict_scheme_and_port() {
         for (name, addresses) in NAMES {
             transport.name(name, addresses);
         }
-        let client = network(transport.clone()).client(written(table), Limits::default());
+        let client = network(transport.clone()).client(written(table), CallLimits::default());
         let ended = get(&client, url).await;
         assert_eq!(transport.dialled(), dialled, "{table} and {url}: {ended:?}");
     }

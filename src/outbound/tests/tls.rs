@@ -62,7 +62,7 @@ fn trusting(transport: &Arc<FakeTransport>) -> Client {
     crate::net::tls::add_file(&mut roots, &fixture("ec.cert.pem")).expect("a root");
     let tls = crate::net::tls::verified(roots).expect("TLS");
     let network = Network::with(Handle::current(), tls, transport.clone());
-    network.client(allowed(&["localhost", "http://127.0.0.1", "other.example"]), Limits::default())
+    network.client(allowed(&["localhost", "http://127.0.0.1", "other.example"]), CallLimits::default())
 }
 
 #[tokio::test]

@@ -32,8 +32,8 @@ pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<State>) -> Result<()
         },
     )?;
     linker.func_wrap(MODULE, "close", |mut caller: Caller<'_, State>, handle: i32| {
-        if let Some(sessions) = caller.data_mut().sessions() {
-            sessions.close(handle.cast_unsigned());
+        if let Some(open_responses) = caller.data_mut().open_responses() {
+            open_responses.close(handle.cast_unsigned());
         }
         0
     })?;
@@ -140,7 +140,7 @@ async fn request(
 ) -> std::result::Result<(), Error> {
     let (memory, state) = split(caller)?;
     let Some(outbound) = state.outbound.clone() else { return Err(Error::HostNotAllowed("any".to_owned())) };
-    state.sessions().ok_or(Error::InvalidHandle)?.admit()?;
+    state.open_responses().ok_or(Error::InvalidHandle)?.admit()?;
     let request = Request {
         destination: outbound.client.destination(input(memory, parts.url)?)?,
         method: outbound::method(input(memory, parts.method)?)?,
@@ -150,10 +150,10 @@ async fn request(
     let response = outbound.client.send(request, std::time::Duration::MAX).await?;
     let (memory, state) = split(caller)?;
     output(memory, range(status, 2), &response.status().to_le_bytes())?;
-    let sessions = state.sessions().ok_or(Error::InvalidHandle)?;
-    let opened = sessions.open(response)?;
+    let open_responses = state.open_responses().ok_or(Error::InvalidHandle)?;
+    let opened = open_responses.open(response)?;
     // A response whose handle the guest does not get would be held until the guest ends.
-    output_number(memory, handle, opened as usize).inspect_err(|_| sessions.close(opened))
+    output_number(memory, handle, opened as usize).inspect_err(|_| open_responses.close(opened))
 }
 
 fn header(
@@ -163,15 +163,15 @@ fn header(
     buffer: &OutputBuffer,
 ) -> std::result::Result<(), Error> {
     let (memory, state) = split(caller)?;
-    let sessions = state.sessions().ok_or(Error::InvalidHandle)?;
-    sessions.check(handle.cast_unsigned())?;
-    let value = sessions.header(handle.cast_unsigned(), input(memory, name)?)?;
+    let open_responses = state.open_responses().ok_or(Error::InvalidHandle)?;
+    open_responses.check(handle.cast_unsigned())?;
+    let value = open_responses.header(handle.cast_unsigned(), input(memory, name)?)?;
     buffer.write(memory, value)
 }
 
 fn all_headers(caller: &mut Caller<'_, State>, handle: i32, buffer: &OutputBuffer) -> std::result::Result<(), Error> {
     let (memory, state) = split(caller)?;
-    let text = state.sessions().ok_or(Error::InvalidHandle)?.headers_text(handle.cast_unsigned())?;
+    let text = state.open_responses().ok_or(Error::InvalidHandle)?.headers_text(handle.cast_unsigned())?;
     buffer.write(memory, text.as_bytes())
 }
 
@@ -182,9 +182,9 @@ fn read_body(
     read: i32,
 ) -> std::result::Result<(), Error> {
     let (memory, state) = split(caller)?;
-    let sessions = state.sessions().ok_or(Error::InvalidHandle)?;
-    sessions.check(handle.cast_unsigned())?;
+    let open_responses = state.open_responses().ok_or(Error::InvalidHandle)?;
+    open_responses.check(handle.cast_unsigned())?;
     let into = memory.get_mut(buffer).ok_or(Error::MemoryAccess)?;
-    let count = sessions.read(handle.cast_unsigned(), into)?;
+    let count = open_responses.read(handle.cast_unsigned(), into)?;
     output_number(memory, read, count)
 }

@@ -12,7 +12,7 @@ use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1;
 use wasmtime_wasi::{HostMonotonicClock, WasiCtxBuilder, WasiView};
 use wiggle::GuestMemory;
 
-use crate::outbound::Sessions;
+use crate::outbound::OpenResponses;
 use crate::strings::StringBlock;
 
 use crate::runtime::instance::grants::{Grants, Outbound, Volumes};
@@ -44,7 +44,7 @@ pub(in crate::runtime) struct State {
     volumes: Volumes,
     /// The client for requests to upstreams, of a guest that may call any.
     pub outbound: Option<Outbound>,
-    sessions: Option<Sessions>,
+    open_responses: Option<OpenResponses>,
     /// The most bytes one host call may copy.
     pub hostcall_fuel: usize,
     wasi: Option<Box<WasiP1Ctx>>,
@@ -63,7 +63,7 @@ impl State {
             memory: None,
             volumes: grants.volumes.clone(),
             outbound: grants.outbound.clone(),
-            sessions: None,
+            open_responses: None,
             hostcall_fuel: grants.limits.memory,
             wasi: None,
         }
@@ -92,9 +92,9 @@ impl State {
     }
 
     /// The responses of upstreams that this guest holds open; `None` for a guest that may call no upstream.
-    pub fn sessions(&mut self) -> Option<&mut Sessions> {
+    pub fn open_responses(&mut self) -> Option<&mut OpenResponses> {
         let outbound = self.outbound.as_ref()?;
-        Some(self.sessions.get_or_insert_with(|| outbound.client.sessions(outbound.max_open)))
+        Some(self.open_responses.get_or_insert_with(|| outbound.client.open_responses(outbound.max_open)))
     }
 
     /// The context of wasmtime-wasi, made on first use and ready for one call.
