@@ -41,7 +41,6 @@ use crate::runtime::{ComponentRequest, Invocation, Run};
 use crate::server::Peer;
 
 use crate::gateway::admission::buffer_budget::BufferBudget;
-use crate::gateway::admission::client_address::ClientAddress;
 use crate::gateway::admission::concurrency::{ConcurrencyLimit, Permit};
 use crate::gateway::admission::request_body::{Admission, BoxError, StdinBody, for_component};
 use crate::gateway::admission::uploads::UploadLimit;
@@ -146,7 +145,7 @@ impl Shared {
     {
         let admission = Admission {
             limit: route.limits.request_body,
-            client: ClientAddress::from_head(request.head),
+            head: request.head,
             module: &route.concurrency,
             uploads: &self.uploads,
             buffers: &self.body_buffers,

@@ -4,7 +4,7 @@
 //! client may hold only a share of the latter two.
 
 pub(in crate::gateway) mod buffer_budget;
-pub(in crate::gateway) mod client_address;
+mod client_address;
 mod client_shares;
 pub(in crate::gateway) mod concurrency;
 pub(in crate::gateway) mod request_body;

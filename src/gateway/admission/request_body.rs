@@ -14,6 +14,7 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, TryStreamExt};
 use http::HeaderMap;
+use http::request::Parts;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyDataStream, BodyExt, LengthLimitError, Limited};
 
@@ -33,15 +34,19 @@ pub(in crate::gateway) type BoxError = Box<dyn StdError + Send + Sync>;
 pub(in crate::gateway) struct Admission<'a> {
     /// The limit on its length in bytes.
     pub limit: u64,
-    pub client: Option<ClientAddress>,
+    pub head: &'a Parts,
     pub module: &'a ModuleConcurrency,
     pub uploads: &'a UploadLimit,
     pub buffers: &'a BufferBudget,
 }
 
 impl Admission<'_> {
+    fn client(&self) -> Option<ClientAddress> {
+        ClientAddress::from_head(self.head)
+    }
+
     fn upload_permit(&self) -> Option<UploadPermit> {
-        self.uploads.try_acquire(&self.module.uploads, self.client)
+        self.uploads.try_acquire(&self.module.uploads, self.client())
     }
 }
 
@@ -116,7 +121,7 @@ impl CollectedBody {
     {
         let limit = admission.limit;
         let (mut body, mut content, mut trailers) = (pin!(body), BytesMut::new(), None);
-        let mut reserved = admission.buffers.reservation(admission.client);
+        let mut reserved = admission.buffers.reservation(admission.client());
         let started = Instant::now();
         loop {
             let left = upload_rate::longest_wait(content.len() as u64).saturating_sub(started.elapsed());
