@@ -21,12 +21,20 @@ pub(super) enum Failure {
     MethodNotServed,
     #[error("the request has several Host fields")]
     SeveralHosts,
+    #[error("the host of the request is not valid")]
+    InvalidHost,
+    #[error("the request has several Content-Type fields")]
+    SeveralContentTypes,
+    #[error("the transfer coding of the request is not chunked alone")]
+    TransferCoding,
     #[error(transparent)]
     BadRequest(#[from] BadRequest),
     #[error("the request body is longer than {limit} bytes")]
     BodyTooLarge { limit: u64 },
     #[error("the client stopped sending the request body")]
     BodyTimeout,
+    #[error("the client waits for 100 (Continue), which is not sent over HTTP/2")]
+    ContinueNotSent,
     #[error("the request body cannot be read: {0}")]
     BodyUnreadable(String),
     #[error("all places are taken, and the queue is full or did not move in time")]
@@ -63,9 +71,12 @@ impl Failure {
         match self {
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::MethodNotServed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::SeveralHosts | Self::BadRequest(_) | Self::BodyUnreadable(_) => StatusCode::BAD_REQUEST,
+            Self::SeveralHosts | Self::InvalidHost | Self::SeveralContentTypes => StatusCode::BAD_REQUEST,
+            Self::BadRequest(_) | Self::BodyUnreadable(_) => StatusCode::BAD_REQUEST,
+            Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::ContinueNotSent => StatusCode::EXPECTATION_FAILED,
             Self::Busy | Self::BodyBuffersFull => StatusCode::SERVICE_UNAVAILABLE,
             Self::CpuTime | Self::HeadTimeout(_) | Self::OutputTimeout(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::Exited(_) | Self::Trapped(_) | Self::NoResponse(_) | Self::NotStarted(_) => {
@@ -87,10 +98,13 @@ impl Failure {
             Self::CpuTime | Self::HeadTimeout(_) | Self::OutputTimeout(_) => "timeout",
             Self::OutputLimit => "output-limit",
             Self::Head(_) => "bad-head",
-            Self::BodyTimeout | Self::BodyUnreadable(_) => "bad-body",
+            Self::BodyTimeout | Self::ContinueNotSent | Self::BodyUnreadable(_) => "bad-body",
             Self::NoRoute
             | Self::MethodNotServed
             | Self::SeveralHosts
+            | Self::InvalidHost
+            | Self::SeveralContentTypes
+            | Self::TransferCoding
             | Self::BadRequest(_)
             | Self::BodyTooLarge { .. } => "none",
             Self::Busy | Self::BodyBuffersFull => "busy",
@@ -121,6 +135,9 @@ impl Failure {
                 || wrapped.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut);
             if timed_out {
                 return Self::BodyTimeout;
+            }
+            if matches!(error.downcast_ref(), Some(BodyError::ContinueNotSent)) {
+                return Self::ContinueNotSent;
             }
             if let Some(&Self::BodyTooLarge { limit }) = error.downcast_ref() {
                 return Self::BodyTooLarge { limit };

@@ -65,6 +65,9 @@ fn requests() -> Vec<Vec<u8>> {
         "HEAD /late/sleep?60000 HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(),
         "TRACE / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(),
         "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n".to_owned(),
+        "GET / HTTP/1.1\r\nHost: a@b\r\n\r\n".to_owned(),
+        post("/hello", "Content-Type: a/b\r\nContent-Type: a/b\r\nContent-Length: 0\r\n\r\n"),
+        post("/hello", "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
         post("/small/count-stdin", "Content-Length: 1001\r\n\r\n"),
         post("/probe/count-stdin", "Content-Length: 10\r\n\r\nsome"),
         post("/probe/count-stdin", "Transfer-Encoding: chunked\r\n\r\nno length\r\n"),
@@ -143,7 +146,8 @@ fn leave(wagi: &Wagi) {
 }
 
 /// Outcomes that no request brings about at will; the sources have their reasons.
-const UNUSUAL: [&str; 5] = [
+const UNUSUAL: [&str; 6] = [
+    "bad-body 417 the client waits for 100 (Continue), which is not sent over HTTP/2",
     "busy 503 the memory for bodies of unknown length is full",
     "not-started 500 the guest could not be started: {}",
     "not-answered 500 the guest gave no complete answer: it returned without one",
