@@ -2,7 +2,6 @@
 //!
 //! `DIR/<SHA-256 of NAME/VERSION>/` holds `invoice.toml` and `parcels/<SHA-256 of the parcel>.dat`.
 
-use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +9,8 @@ use crate::config::{BindleId, Diagnostic, Sha256};
 
 use crate::bindle::source::Source;
 use crate::format::sha256_hex;
+use crate::net::client::Fetch;
+use crate::regular_file;
 
 /// A directory of standalone bindles.
 pub(crate) struct Directory {
@@ -57,29 +58,25 @@ impl Source for Directory {
             return Err(Box::new(problem));
         }
         let path = self.path(id).join("invoice.toml");
-        let mut bytes = Vec::new();
-        let read = File::open(&path).and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes));
         let name = path.display().to_string();
-        match read {
-            Ok(_) => Ok((name, bytes)),
+        match regular_file::read(&path, limit) {
+            Ok(bytes) => Ok((name, bytes)),
             Err(error) => Err(Box::new(Diagnostic::error(format!("cannot read invoice `{name}`")).caused_by(&error))),
         }
     }
 
-    fn parcel(&self, id: &BindleId, sha256: &Sha256) -> io::Result<Box<dyn Read + '_>> {
+    fn parcel(&self, id: &BindleId, sha256: &Sha256, _: Fetch) -> io::Result<Box<dyn Read + '_>> {
         let path = self.path(id).join("parcels").join(format!("{sha256}.dat"));
         let with_path =
             |error: io::Error| io::Error::new(error.kind(), format!("cannot read `{}`: {error}", path.display()));
-        // Opening a pipe would wait for a writer.
-        if !fs::metadata(&path).map_err(with_path)?.is_file() {
-            return Err(io::Error::other(format!("`{}` is not a regular file", path.display())));
-        }
-        Ok(Box::new(File::open(&path).map_err(with_path)?))
+        Ok(Box::new(regular_file::open(&path).map_err(with_path)?))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use crate::bindle::directory::*;
 
     #[test]

@@ -17,6 +17,7 @@ use crate::bindle::source::Source as _;
 use crate::cache::fetched::{Arrival, FetchedModule, FetchedModules};
 use crate::cache::store::{Store, StoreError};
 use crate::format::sha256_hex;
+use crate::net::client::Fetch;
 
 /// The media type of a program.
 const MODULE_TYPE: &str = "application/wasm";
@@ -126,7 +127,8 @@ impl Fetching<'_> {
         let (path, is_new) = match self.store.find(&program.sha256, program.size) {
             Some(path) => (path, false),
             None => {
-                let open = || server.parcel(&id, &program.sha256);
+                let fetch = Fetch::start_sized(program.size);
+                let open = || server.parcel(&id, &program.sha256, fetch);
                 let stored = self.store.insert_from(&program.sha256, program.size, open);
                 (stored.map_err(|error| ModuleError::Parcel(program.name.clone(), error))?, true)
             }

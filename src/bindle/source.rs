@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 
 use crate::config::{BindleId, Diagnostic, Sha256};
+use crate::net::client::Fetch;
 
 /// A source of bindles. A new one is one more file with an implementation and an arm in `crate::bindle::fetch`.
 ///
@@ -11,6 +12,6 @@ pub(super) trait Source: Sync {
     /// The invoice of a bindle: its name for messages, and its first bytes, up to one more than `limit`.
     fn invoice(&self, id: &BindleId, limit: u64) -> Result<(String, Vec<u8>), Box<Diagnostic>>;
 
-    /// The bytes of a parcel of the bindle.
-    fn parcel(&self, id: &BindleId, sha256: &Sha256) -> io::Result<Box<dyn Read + '_>>;
+    /// The bytes of a parcel of the bindle, which take no longer than `fetch` allows.
+    fn parcel(&self, id: &BindleId, sha256: &Sha256, fetch: Fetch) -> io::Result<Box<dyn Read + '_>>;
 }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -201,8 +201,7 @@ impl Names {
 
 /// The id in an invoice, `NAME/VERSION`.
 fn bindle_id(path: &Path) -> Option<String> {
-    let mut text = String::new();
-    File::open(path).ok()?.take(MAX_INVOICE_SIZE).read_to_string(&mut text).ok()?;
+    let text = String::from_utf8(regular_file::read(path, MAX_INVOICE_SIZE).ok()?).ok()?;
     let root: toml::Table = text.parse().ok()?;
     let text = |key| root.get("bindle")?.get(key)?.as_str();
     Some(format!("{}/{}", text("name")?, text("version")?))
