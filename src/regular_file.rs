@@ -1,8 +1,7 @@
-//! How is a file opened without waiting for whoever put it there?
+//! How is a file opened without waiting for another process?
 //!
-//! Opening a pipe waits for a process at its other end, and reading it for what that one writes. So a path at which something
-//! else than a file may stand, of a cache, a volume or a directory of the operator, is opened without waiting, and what is
-//! there is looked at then.
+//! Opening a pipe waits for a process at its other end. So a path at which there may be something else than a file is opened
+//! without waiting, and what was opened is looked at then: it may be something else than a check found before.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};

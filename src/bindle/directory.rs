@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{BindleId, Diagnostic, Sha256};
 
-use crate::bindle::source::Source;
+use crate::bindle::source::{InvoiceError, Source};
 use crate::format::sha256_hex;
 use crate::net::client::Fetch;
 use crate::regular_file;
@@ -53,15 +53,19 @@ impl Directory {
 }
 
 impl Source for Directory {
-    fn invoice(&self, id: &BindleId, limit: u64) -> Result<(String, Vec<u8>), Box<Diagnostic>> {
+    fn server(&self) -> Option<&str> {
+        None
+    }
+
+    fn invoice(&self, id: &BindleId, limit: u64) -> Result<(String, Vec<u8>), InvoiceError> {
         if let Some(problem) = self.missing(id) {
-            return Err(Box::new(problem));
+            return Err(problem.into());
         }
         let path = self.path(id).join("invoice.toml");
         let name = path.display().to_string();
         match regular_file::read(&path, limit) {
             Ok(bytes) => Ok((name, bytes)),
-            Err(error) => Err(Box::new(Diagnostic::error(format!("cannot read invoice `{name}`")).caused_by(&error))),
+            Err(error) => Err(Diagnostic::error(format!("cannot read invoice `{name}`")).caused_by(&error).into()),
         }
     }
 
@@ -100,7 +104,10 @@ mod tests {
         let root = tempfile::tempdir().expect("a temporary directory");
         let id: BindleId = "a/1.0.0".parse().expect("an id");
         let directory = Directory::new(root.path());
-        let problem = || directory.invoice(&id, 100).err().map(|problem| problem.render(false)).unwrap_or_default();
+        let problem = || match directory.invoice(&id, 100) {
+            Err(InvoiceError::Failed(problem)) => problem.render(false),
+            _ => String::new(),
+        };
         assert!(problem().contains("no bindle `a/1.0.0`") && problem().contains(&sha256_hex(b"a/1.0.0")));
         fs::write(root.path().join("invoice.toml"), "").expect("writable");
         assert!(problem().contains("give the directory above"), "{}", problem());
@@ -109,6 +116,6 @@ mod tests {
         fs::write(directory.path(&id).join("invoice.toml"), "x = 1").expect("writable");
         assert!(problem().contains("no directory `parcels`"), "{}", problem());
         fs::create_dir(directory.path(&id).join("parcels")).expect("writable");
-        assert_eq!(directory.invoice(&id, 2).expect("an invoice").1, b"x =");
+        assert_eq!(directory.invoice(&id, 2).ok().expect("an invoice").1, b"x =");
     }
 }

@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::config::{BindleId, Diagnostic, Login, Sha256};
 
-use crate::bindle::source::Source;
+use crate::bindle::source::{InvoiceError, Source};
 use crate::net::authorization::basic;
 use crate::net::client::{ClientError, ClientOptions, Fetch, HttpClient, Response};
 
@@ -79,6 +79,19 @@ impl ServerError {
         }
     }
 
+    /// Whether the server is out of order, so that what it said before may be used. A server that rejects a request is not.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Http(error) => !error.is_rejection(),
+            _ => self.is_transient(),
+        }
+    }
+
+    /// The warning that something is served as the server has sent it before.
+    pub fn stand_in(&self, served: String) -> Diagnostic {
+        Diagnostic::warning(format!("serving {served} as it was when the bindle server last answered")).caused_by(self)
+    }
+
     /// The problem with this message and cause.
     pub fn report(&self, message: String) -> Diagnostic {
         Diagnostic::error(message).caused_by(self).help(self.help())
@@ -97,10 +110,15 @@ impl Server {
         Ok(Self { base, http, login: headers, runtime: Handle::current() })
     }
 
+    /// The base URL.
+    pub fn url(&self) -> &str {
+        self.base.as_str()
+    }
+
     /// The URL of an invoice, and its first bytes, up to one more than `limit`.
     pub fn fetch_invoice(&self, id: &BindleId, limit: u64) -> Result<(Url, Vec<u8>), ServerError> {
         let limit = usize::try_from(limit.saturating_add(1)).unwrap_or(usize::MAX);
-        let (url, fetch) = (self.url(&id.to_string()), Fetch::start());
+        let (url, fetch) = (self.url_below(&id.to_string()), Fetch::start());
         let bytes = self.with_retries(|| {
             let mut response = self.get(&url, "application/toml", fetch)?;
             let mut bytes = Vec::new();
@@ -146,7 +164,7 @@ impl Server {
     }
 
     /// The URL of a path below `_i`. Each segment is encoded, so that a name leads nowhere else.
-    fn url(&self, path: &str) -> Url {
+    fn url_below(&self, path: &str) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().push("_i").extend(path.split('/'));
@@ -171,14 +189,22 @@ fn base(text: &str) -> Result<Url, ServerError> {
 }
 
 impl Source for Server {
-    fn invoice(&self, id: &BindleId, limit: u64) -> Result<(String, Vec<u8>), Box<Diagnostic>> {
+    fn server(&self) -> Option<&str> {
+        Some(self.url())
+    }
+
+    fn invoice(&self, id: &BindleId, limit: u64) -> Result<(String, Vec<u8>), InvoiceError> {
         let fetched = self.fetch_invoice(id, limit);
-        let failed = |error: ServerError| Box::new(error.report(format!("cannot fetch the invoice of bindle `{id}`")));
+        let failed = |cause: ServerError| {
+            let error = Box::new(cause.report(format!("cannot fetch the invoice of bindle `{id}`")));
+            let warning = Box::new(cause.stand_in(format!("bindle `{id}`")));
+            if cause.is_outage() { InvoiceError::Outage { error, warning } } else { InvoiceError::Failed(error) }
+        };
         fetched.map(|(url, bytes)| (url.into(), bytes)).map_err(failed)
     }
 
     fn parcel(&self, id: &BindleId, sha256: &Sha256, fetch: Fetch) -> io::Result<Box<dyn Read + '_>> {
-        let url = self.url(&format!("{id}@{sha256}"));
+        let url = self.url_below(&format!("{id}@{sha256}"));
         let response = self.with_retries(|| self.get(&url, "*/*", fetch)).map_err(|error| match error {
             ServerError::Missing(_) => io::Error::new(io::ErrorKind::NotFound, error),
             ServerError::Http(error) => error.into(),

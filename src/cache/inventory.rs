@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -14,6 +14,7 @@ use crate::config::Sha256;
 
 use crate::cache::files::{FileInfo, directories_of, files_of, own_bytes, statistics_path};
 use crate::cache::{ASSETS, CODE, COMPILED, Caches, INVOICES, PARTIAL, PARTIAL_CODE, RECORDS, ReferenceRecord, VIEWS};
+use crate::regular_file;
 
 /// The limit on the size of an invoice, in bytes. The name of a larger one is not shown.
 const MAX_INVOICE_SIZE: u64 = 4 << 20;

@@ -11,6 +11,8 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::regular_file;
+
 /// How long to wait for a lock. Pruning takes less time.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -13,6 +13,7 @@ use crate::cache::fetched::{FetchedModule, FetchedModules};
 use crate::cache::store::Store;
 use crate::net::progress::Progress;
 use crate::registry;
+use crate::regular_file;
 
 /// An artifact that was pulled. Its files may be removed when it is dropped.
 pub struct Artifact {

@@ -48,7 +48,7 @@ pub(in crate::config) fn decode(
     }
 }
 
-/// Checks that `path` is a regular file. Whoever opens it later does so with `regular_file`, because it may be another one then.
+/// Checks that `path` is a regular file. When it is opened, `regular_file` checks again: it may be another file then.
 pub(in crate::config) fn must_be_file(path: &Path) -> Result<(), String> {
     match fs::metadata(path) {
         Ok(found) if found.is_file() => Ok(()),

@@ -7,6 +7,7 @@ use tokio::runtime::Runtime;
 use crate::net::client::HttpClient;
 use crate::net::tests::{FakeTransport, answer, server};
 use crate::registry::push::*;
+use crate::registry::reference::Registry;
 
 /// Names of metadata services, by which they are reached as any other server, and addresses that are theirs.
 const NAMES: [(&str, &str); 4] = [
