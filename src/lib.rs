@@ -23,6 +23,7 @@ pub mod observe;
 mod outbound;
 mod parallel;
 mod registry;
+mod regular_file;
 mod route;
 mod runtime;
 pub mod server;

@@ -2,14 +2,15 @@
 //!
 //! `DIR/<SHA-256 of NAME/VERSION>/` holds `invoice.toml` and `parcels/<SHA-256 of the parcel>.dat`.
 
-use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::config::{BindleId, Diagnostic, Sha256};
 
-use crate::bindle::source::Source;
+use crate::bindle::source::{InvoiceError, Source};
 use crate::format::sha256_hex;
+use crate::net::client::Fetch;
+use crate::regular_file;
 
 /// A directory of standalone bindles.
 pub(crate) struct Directory {
@@ -52,34 +53,34 @@ impl Directory {
 }
 
 impl Source for Directory {
-    fn invoice(&self, id: &BindleId, limit: u64) -> Result<(String, Vec<u8>), Box<Diagnostic>> {
+    fn server(&self) -> Option<&str> {
+        None
+    }
+
+    fn invoice(&self, id: &BindleId, limit: u64) -> Result<(String, Vec<u8>), InvoiceError> {
         if let Some(problem) = self.missing(id) {
-            return Err(Box::new(problem));
+            return Err(problem.into());
         }
         let path = self.path(id).join("invoice.toml");
-        let mut bytes = Vec::new();
-        let read = File::open(&path).and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes));
         let name = path.display().to_string();
-        match read {
-            Ok(_) => Ok((name, bytes)),
-            Err(error) => Err(Box::new(Diagnostic::error(format!("cannot read invoice `{name}`")).caused_by(&error))),
+        match regular_file::read(&path, limit) {
+            Ok(bytes) => Ok((name, bytes)),
+            Err(error) => Err(Diagnostic::error(format!("cannot read invoice `{name}`")).caused_by(&error).into()),
         }
     }
 
-    fn parcel(&self, id: &BindleId, sha256: &Sha256) -> io::Result<Box<dyn Read + '_>> {
+    fn parcel(&self, id: &BindleId, sha256: &Sha256, _: Fetch) -> io::Result<Box<dyn Read + '_>> {
         let path = self.path(id).join("parcels").join(format!("{sha256}.dat"));
         let with_path =
             |error: io::Error| io::Error::new(error.kind(), format!("cannot read `{}`: {error}", path.display()));
-        // Opening a pipe would wait for a writer.
-        if !fs::metadata(&path).map_err(with_path)?.is_file() {
-            return Err(io::Error::other(format!("`{}` is not a regular file", path.display())));
-        }
-        Ok(Box::new(File::open(&path).map_err(with_path)?))
+        Ok(Box::new(regular_file::open(&path).map_err(with_path)?))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use crate::bindle::directory::*;
 
     #[test]
@@ -103,7 +104,10 @@ mod tests {
         let root = tempfile::tempdir().expect("a temporary directory");
         let id: BindleId = "a/1.0.0".parse().expect("an id");
         let directory = Directory::new(root.path());
-        let problem = || directory.invoice(&id, 100).err().map(|problem| problem.render(false)).unwrap_or_default();
+        let problem = || match directory.invoice(&id, 100) {
+            Err(InvoiceError::Failed(problem)) => problem.render(false),
+            _ => String::new(),
+        };
         assert!(problem().contains("no bindle `a/1.0.0`") && problem().contains(&sha256_hex(b"a/1.0.0")));
         fs::write(root.path().join("invoice.toml"), "").expect("writable");
         assert!(problem().contains("give the directory above"), "{}", problem());
@@ -112,6 +116,6 @@ mod tests {
         fs::write(directory.path(&id).join("invoice.toml"), "x = 1").expect("writable");
         assert!(problem().contains("no directory `parcels`"), "{}", problem());
         fs::create_dir(directory.path(&id).join("parcels")).expect("writable");
-        assert_eq!(directory.invoice(&id, 2).expect("an invoice").1, b"x =");
+        assert_eq!(directory.invoice(&id, 2).ok().expect("an invoice").1, b"x =");
     }
 }

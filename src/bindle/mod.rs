@@ -9,6 +9,7 @@
 //! | `source` | what does every source of bindles offer? |
 //! | `directory` | where is a bindle in a directory of standalone bindles? |
 //! | `server` | where is a bindle on a bindle server? |
+//! | `stored_invoice` | which invoice stands in for a bindle server that is down? |
 //! | `parcels` | how do the parcels of a bindle become files? |
 //! | `module` | where is the program of a `bindle:` module? |
 
@@ -17,13 +18,13 @@ pub(crate) mod module;
 mod parcels;
 mod server;
 mod source;
+mod stored_invoice;
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
 use std::time::Instant;
 
-use crate::cache::INVOICES;
 use crate::cache::store::Store;
 use crate::config::{BindleConfig, BindleLocation, Diagnostic, MAX_INVOICE_SIZE, read_invoice};
 use crate::format::sha256_hex;
@@ -33,7 +34,7 @@ pub(crate) use crate::bindle::parcels::BindleModule;
 use crate::bindle::directory::Directory;
 use crate::bindle::parcels::{StoredParcels, needed, write_error};
 use crate::bindle::server::Server;
-use crate::bindle::source::Source;
+use crate::bindle::source::{InvoiceError, Source};
 
 /// A bindle after it was fetched.
 #[derive(Default)]
@@ -67,7 +68,7 @@ fn fetch_from(
     fetched: &mut FetchedBindle,
 ) -> Result<(), Box<Diagnostic>> {
     let started = Instant::now();
-    let (name, bytes) = source.invoice(&asked.id, MAX_INVOICE_SIZE)?;
+    let Invoice { name, bytes, is_stored } = invoice(source, asked, directory, &mut fetched.problems)?;
     let (entries, problems) = read_invoice(&name, bytes.clone(), asked);
     let is_broken = problems.iter().any(Diagnostic::is_error);
     fetched.problems.extend(problems);
@@ -77,8 +78,10 @@ fn fetch_from(
     }
     let store = Store::open(directory)?;
     let hash = sha256_hex(asked.id.to_string().as_bytes());
-    let invoice = Path::new(INVOICES).join(&hash);
-    store.write(&invoice, &bytes).map_err(|error| write_error(&store.path(&invoice), &error))?;
+    if !is_stored {
+        let written = stored_invoice::write(&store, &asked.id, source.server(), &bytes);
+        written.map_err(|error| write_error(&store.path(stored_invoice::path(&asked.id)), &error))?;
+    }
     let parcels = needed(&entries);
     let stored = StoredParcels::fetch(source, &asked.id, &store, &parcels, &mut fetched.problems);
     if stored.len() == parcels.len() {
@@ -90,4 +93,30 @@ fn fetch_from(
     }
     fetched.store = Some(store);
     Ok(())
+}
+
+/// An invoice, and its name for messages.
+struct Invoice {
+    name: String,
+    bytes: Vec<u8>,
+    /// Whether it is from the store, because the source is out of order.
+    is_stored: bool,
+}
+
+fn invoice(
+    source: &dyn Source,
+    asked: &BindleConfig,
+    directory: Option<&Path>,
+    problems: &mut Vec<Diagnostic>,
+) -> Result<Invoice, Box<Diagnostic>> {
+    let (error, warning) = match source.invoice(&asked.id, MAX_INVOICE_SIZE) {
+        Ok((name, bytes)) => return Ok(Invoice { name, bytes, is_stored: false }),
+        Err(InvoiceError::Failed(error)) => return Err(error),
+        Err(InvoiceError::Outage { error, warning }) => (error, warning),
+    };
+    let (Some(directory), Some(server)) = (directory, source.server()) else { return Err(error) };
+    let bytes = stored_invoice::read(directory, &asked.id, server).ok_or(error)?;
+    problems.push(*warning);
+    let name = directory.join(stored_invoice::path(&asked.id)).display().to_string();
+    Ok(Invoice { name, bytes, is_stored: true })
 }

@@ -4,19 +4,18 @@
 //! Features, groups and files play no part. For threads that may block.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::time::Instant;
 
 use toml::{Table, Value};
 
-use crate::cache::INVOICES;
 use crate::config::{BindleId, Diagnostic, EntryConfig, Key, Lock, MAX_INVOICE_SIZE, ModuleRef, Sha256};
 
 use crate::bindle::server::{Server, ServerError};
 use crate::bindle::source::Source as _;
+use crate::bindle::stored_invoice;
 use crate::cache::fetched::{Arrival, FetchedModule, FetchedModules};
 use crate::cache::store::{Store, StoreError};
-use crate::format::sha256_hex;
+use crate::net::client::Fetch;
 
 /// The media type of a program.
 const MODULE_TYPE: &str = "application/wasm";
@@ -82,8 +81,10 @@ pub(crate) fn fetch(
             continue;
         }
         match fetching.fetch(&entry.module, id, server.as_deref()) {
-            Ok(module) => {
-                fetched.by_reference.insert(entry.module.clone(), module);
+            Ok(found) => {
+                let warning = found.outage.map(|error| error.stand_in(format!("`{}`", entry.module)));
+                fetched.problems.extend(warning.map(|warning| warning.at(entry.origin.at(Key::Module))));
+                fetched.by_reference.insert(entry.module.clone(), found.module);
             }
             Err(error) => {
                 let problem = Diagnostic::error(format!("route `{}`: cannot fetch `{}`", entry.route, entry.module));
@@ -93,6 +94,13 @@ pub(crate) fn fetch(
         }
     }
     fetched
+}
+
+/// A program that was fetched.
+struct Found {
+    module: FetchedModule,
+    /// Why its invoice is not from the server.
+    outage: Option<ServerError>,
 }
 
 /// Fetches programs of bindles into a store.
@@ -106,7 +114,7 @@ struct Fetching<'s> {
 }
 
 impl Fetching<'_> {
-    fn fetch(&mut self, reference: &ModuleRef, id: &str, url: Option<&str>) -> Result<FetchedModule, ModuleError> {
+    fn fetch(&mut self, reference: &ModuleRef, id: &str, url: Option<&str>) -> Result<Found, ModuleError> {
         let started = Instant::now();
         let id: BindleId = id.parse().map_err(|_| ModuleError::Id)?;
         let url = url.ok_or(ModuleError::NoServer)?;
@@ -114,10 +122,11 @@ impl Fetching<'_> {
             self.servers.insert(url.to_owned(), Server::new(url, None, false)?);
         }
         let server = self.servers.get(url).ok_or(ModuleError::NoServer)?;
+        let mut outage = None;
         let program = match self.lock.and_then(|lock| lock.find((&reference.to_string(), Some(url)))) {
             // The lock file says what it was. Whether it has been yanked since does not matter.
             Some(locked) => Program { name: id.to_string(), sha256: locked.module.clone(), size: locked.size },
-            None => self.program(server, &id)?,
+            None => self.program(server, &id, &mut outage)?,
         };
         if program.size > self.max_module_size {
             let limit = self.max_module_size;
@@ -126,7 +135,8 @@ impl Fetching<'_> {
         let (path, is_new) = match self.store.find(&program.sha256, program.size) {
             Some(path) => (path, false),
             None => {
-                let open = || server.parcel(&id, &program.sha256);
+                let fetch = Fetch::start_sized(program.size);
+                let open = || server.parcel(&id, &program.sha256, fetch);
                 let stored = self.store.insert_from(&program.sha256, program.size, open);
                 (stored.map_err(|error| ModuleError::Parcel(program.name.clone(), error))?, true)
             }
@@ -134,16 +144,31 @@ impl Fetching<'_> {
         self.store.pin(&path);
         let arrival = Arrival { is_new, took: started.elapsed() };
         let Program { sha256, size, .. } = program;
-        Ok(FetchedModule { path, sha256, size, manifest: None, arrival })
+        Ok(Found { module: FetchedModule { path, sha256, size, manifest: None, arrival }, outage })
     }
 
-    /// Reads the program from the server's invoice.
-    fn program(&self, server: &Server, id: &BindleId) -> Result<Program, ModuleError> {
-        let (_, invoice) = server.fetch_invoice(id, MAX_INVOICE_SIZE)?;
-        let program = Program::parse(&invoice, id)?;
-        let path = Path::new(INVOICES).join(sha256_hex(id.to_string().as_bytes()));
-        self.store.write(&path, &invoice).map_err(ModuleError::Write)?;
-        Ok(program)
+    /// Reads the program from the server's invoice, or from the last one if the server is out of order.
+    fn program(
+        &self,
+        server: &Server,
+        id: &BindleId,
+        outage: &mut Option<ServerError>,
+    ) -> Result<Program, ModuleError> {
+        let error = match server.fetch_invoice(id, MAX_INVOICE_SIZE) {
+            Ok((_, invoice)) => {
+                let program = Program::parse(&invoice, id)?;
+                let written = stored_invoice::write(self.store, id, Some(server.url()), &invoice);
+                return written.map(|()| program).map_err(ModuleError::Write);
+            }
+            Err(error) => error,
+        };
+        match stored_invoice::read(&self.store.path(""), id, server.url()).filter(|_| error.is_outage()) {
+            Some(invoice) => {
+                *outage = Some(error);
+                Program::parse(&invoice, id)
+            }
+            None => Err(error.into()),
+        }
     }
 }
 
@@ -200,6 +225,7 @@ fn is_in_no_group(parcel: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::bindle::module::*;
+    use crate::format::sha256_hex;
 
     fn invoice(parcels: &[(&str, &str)]) -> String {
         let mut text = "bindle = { name = 'a', version = '1.0.0' }\n".to_owned();

@@ -12,6 +12,7 @@ use crate::cache::store::{Store, StoreError};
 use crate::cache::{ASSETS, VIEWS};
 use crate::config::{BindleEntry, BindleId, Diagnostic, EntryConfig, Parcel, Sha256};
 use crate::format::sha256_hex;
+use crate::net::client::Fetch;
 use crate::parallel;
 
 use crate::bindle::source::Source;
@@ -59,7 +60,8 @@ impl<'p> StoredParcels<'p> {
             let (path, is_new) = match store.find(&parcel.sha256, parcel.size) {
                 Some(path) => (path, false),
                 None => {
-                    let open = || source.parcel(id, &parcel.sha256);
+                    let fetch = Fetch::start_sized(parcel.size);
+                    let open = || source.parcel(id, &parcel.sha256, fetch);
                     (store.insert_from(&parcel.sha256, parcel.size, open)?, true)
                 }
             };

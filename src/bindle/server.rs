@@ -5,9 +5,8 @@
 
 use std::io::{self, Read};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bytes::{Buf as _, Bytes};
 use http::header::{ACCEPT, AUTHORIZATION};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::runtime::Handle;
@@ -15,17 +14,13 @@ use url::Url;
 
 use crate::config::{BindleId, Diagnostic, Login, Sha256};
 
-use crate::bindle::source::Source;
+use crate::bindle::source::{InvoiceError, Source};
 use crate::net::authorization::basic;
-use crate::net::client::{ClientError, ClientOptions, HttpClient, Response};
+use crate::net::client::{ClientError, ClientOptions, Fetch, HttpClient, Response};
 
 /// How long to wait before each retry.
 const RETRY_DELAYS: [Duration; 3] =
     [Duration::from_millis(300), Duration::from_millis(800), Duration::from_millis(1800)];
-
-/// How long a parcel may take, besides the time for its size at the slowest rate.
-const PARCEL_TIMEOUT: Duration = Duration::from_secs(60);
-const SLOWEST_BYTES_PER_SECOND: u64 = 16 << 10;
 
 /// A bindle server.
 pub(crate) struct Server {
@@ -84,6 +79,19 @@ impl ServerError {
         }
     }
 
+    /// Whether the server is out of order, so that what it said before may be used. A server that rejects a request is not.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Http(error) => !error.is_rejection(),
+            _ => self.is_transient(),
+        }
+    }
+
+    /// The warning that something is served as the server has sent it before.
+    pub fn stand_in(&self, served: String) -> Diagnostic {
+        Diagnostic::warning(format!("serving {served} as it was when the bindle server last answered")).caused_by(self)
+    }
+
     /// The problem with this message and cause.
     pub fn report(&self, message: String) -> Diagnostic {
         Diagnostic::error(message).caused_by(self).help(self.help())
@@ -102,12 +110,17 @@ impl Server {
         Ok(Self { base, http, login: headers, runtime: Handle::current() })
     }
 
+    /// The base URL.
+    pub fn url(&self) -> &str {
+        self.base.as_str()
+    }
+
     /// The URL of an invoice, and its first bytes, up to one more than `limit`.
     pub fn fetch_invoice(&self, id: &BindleId, limit: u64) -> Result<(Url, Vec<u8>), ServerError> {
         let limit = usize::try_from(limit.saturating_add(1)).unwrap_or(usize::MAX);
-        let url = self.url(&id.to_string());
+        let (url, fetch) = (self.url_below(&id.to_string()), Fetch::start());
         let bytes = self.with_retries(|| {
-            let mut response = self.get(&url, "application/toml")?;
+            let mut response = self.get(&url, "application/toml", fetch)?;
             let mut bytes = Vec::new();
             while let Some(chunk) = self.runtime.block_on(response.chunk())? {
                 bytes.extend_from_slice(&chunk);
@@ -135,10 +148,10 @@ impl Server {
         attempt()
     }
 
-    fn get(&self, url: &Url, accept: &'static str) -> Result<Response, ServerError> {
+    fn get(&self, url: &Url, accept: &'static str, fetch: Fetch) -> Result<Response, ServerError> {
         let mut headers = self.login.clone();
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
-        let response = self.runtime.block_on(self.http.get(url, &headers))?;
+        let response = self.runtime.block_on(self.http.get(url, &headers, fetch))?;
         let url = url.clone();
         match response.status {
             StatusCode::OK => Ok(response),
@@ -151,7 +164,7 @@ impl Server {
     }
 
     /// The URL of a path below `_i`. Each segment is encoded, so that a name leads nowhere else.
-    fn url(&self, path: &str) -> Url {
+    fn url_below(&self, path: &str) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().push("_i").extend(path.split('/'));
@@ -176,60 +189,27 @@ fn base(text: &str) -> Result<Url, ServerError> {
 }
 
 impl Source for Server {
-    fn invoice(&self, id: &BindleId, limit: u64) -> Result<(String, Vec<u8>), Box<Diagnostic>> {
+    fn server(&self) -> Option<&str> {
+        Some(self.url())
+    }
+
+    fn invoice(&self, id: &BindleId, limit: u64) -> Result<(String, Vec<u8>), InvoiceError> {
         let fetched = self.fetch_invoice(id, limit);
-        let failed = |error: ServerError| Box::new(error.report(format!("cannot fetch the invoice of bindle `{id}`")));
+        let failed = |cause: ServerError| {
+            let error = Box::new(cause.report(format!("cannot fetch the invoice of bindle `{id}`")));
+            let warning = Box::new(cause.stand_in(format!("bindle `{id}`")));
+            if cause.is_outage() { InvoiceError::Outage { error, warning } } else { InvoiceError::Failed(error) }
+        };
         fetched.map(|(url, bytes)| (url.into(), bytes)).map_err(failed)
     }
 
-    fn parcel(&self, id: &BindleId, sha256: &Sha256) -> io::Result<Box<dyn Read + '_>> {
-        let url = self.url(&format!("{id}@{sha256}"));
-        let response = self.with_retries(|| self.get(&url, "*/*")).map_err(|error| match error {
+    fn parcel(&self, id: &BindleId, sha256: &Sha256, fetch: Fetch) -> io::Result<Box<dyn Read + '_>> {
+        let url = self.url_below(&format!("{id}@{sha256}"));
+        let response = self.with_retries(|| self.get(&url, "*/*", fetch)).map_err(|error| match error {
             ServerError::Missing(_) => io::Error::new(io::ErrorKind::NotFound, error),
+            ServerError::Http(error) => error.into(),
             error => io::Error::other(error),
         })?;
-        Ok(Box::new(BodyReader {
-            response,
-            chunk: Bytes::new(),
-            runtime: &self.runtime,
-            started: Instant::now(),
-            received: 0,
-        }))
-    }
-}
-
-/// The body of a response, read outside of the runtime.
-struct BodyReader<'s> {
-    response: Response,
-    chunk: Bytes,
-    runtime: &'s Handle,
-    started: Instant,
-    received: u64,
-}
-
-impl BodyReader<'_> {
-    /// Whether the body has arrived too slowly so far.
-    fn is_too_slow(&self) -> bool {
-        self.started.elapsed() > PARCEL_TIMEOUT + Duration::from_secs(self.received / SLOWEST_BYTES_PER_SECOND)
-    }
-}
-
-impl Read for BodyReader<'_> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        while self.chunk.is_empty() {
-            if self.is_too_slow() {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "it arrives too slowly"));
-            }
-            match self.runtime.block_on(self.response.chunk()).map_err(io::Error::other)? {
-                Some(chunk) => {
-                    self.received = self.received.saturating_add(chunk.len() as u64);
-                    self.chunk = chunk;
-                }
-                None => return Ok(0),
-            }
-        }
-        let length = into.len().min(self.chunk.len());
-        self.chunk.copy_to_slice(into.get_mut(..length).unwrap_or_default());
-        Ok(length)
+        Ok(Box::new(response.into_reader(self.runtime.clone())))
     }
 }

@@ -11,6 +11,8 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::regular_file;
+
 /// How long to wait for a lock. Pruning takes less time.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -27,7 +29,7 @@ impl CacheLock {
     /// Keeps other processes from removing this file or directory. Waits while it is being pruned. `None` if it is
     /// gone.
     pub fn shared(path: &Path) -> Option<Self> {
-        let (file, begun) = (File::open(path).ok()?, Instant::now());
+        let (file, begun) = (regular_file::open_anything(path).ok()?, Instant::now());
         loop {
             match file.try_lock_shared() {
                 Err(TryLockError::WouldBlock) if begun.elapsed() < LOCK_TIMEOUT => thread::sleep(RETRY_INTERVAL),
@@ -44,7 +46,7 @@ impl CacheLock {
 
     /// Gives the right to remove this file or directory. `None` if another process uses it.
     pub fn exclusive(path: &Path) -> io::Result<Option<Self>> {
-        let file = File::open(path)?;
+        let file = regular_file::open_anything(path)?;
         match file.try_lock() {
             // Where the system has no locks, no process holds one.
             Ok(()) | Err(TryLockError::Error(_)) => Ok(Some(Self { _file: file })),
@@ -69,7 +71,7 @@ pub(crate) fn mark_accessed(file: &File) {
 
 /// Marks a file as used now that is not read itself but leads to another, by the time of its modification.
 pub(crate) fn mark_modified(path: &Path) {
-    if let Err(error) = File::open(path).and_then(|file| file.set_modified(SystemTime::now())) {
+    if let Err(error) = regular_file::open_anything(path).and_then(|file| file.set_modified(SystemTime::now())) {
         tracing::debug!(path = %path.display(), %error, "cannot note that it is used");
     }
 }

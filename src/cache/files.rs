@@ -1,10 +1,12 @@
 //! What does the file system say about the files of a cache?
 
-use std::fs::{self, DirEntry, File, FileTimes, Metadata};
+use std::fs::{self, DirEntry, FileTimes, Metadata};
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+
+use crate::regular_file;
 
 /// The entries of a directory. There are none if it does not exist.
 pub(super) fn entries_of(path: &Path) -> io::Result<Vec<DirEntry>> {
@@ -48,7 +50,7 @@ impl FileInfo {
     /// Reads the first bytes of the file, which does not count as a use.
     pub fn first_bytes(&self) -> [u8; 4] {
         let mut bytes = [0; 4];
-        if let Ok(mut file) = File::open(&self.path) {
+        if let Ok(mut file) = regular_file::open(&self.path) {
             let accessed = file.metadata().and_then(|found| found.accessed());
             let _ = file.read_exact(&mut bytes);
             if let Ok(accessed) = accessed {

@@ -5,8 +5,8 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -14,6 +14,7 @@ use crate::config::Sha256;
 
 use crate::cache::files::{FileInfo, directories_of, files_of, own_bytes, statistics_path};
 use crate::cache::{ASSETS, CODE, COMPILED, Caches, INVOICES, PARTIAL, PARTIAL_CODE, RECORDS, ReferenceRecord, VIEWS};
+use crate::regular_file;
 
 /// The limit on the size of an invoice, in bytes. The name of a larger one is not shown.
 const MAX_INVOICE_SIZE: u64 = 4 << 20;
@@ -201,8 +202,7 @@ impl Names {
 
 /// The id in an invoice, `NAME/VERSION`.
 fn bindle_id(path: &Path) -> Option<String> {
-    let mut text = String::new();
-    File::open(path).ok()?.take(MAX_INVOICE_SIZE).read_to_string(&mut text).ok()?;
+    let text = String::from_utf8(regular_file::read(path, MAX_INVOICE_SIZE).ok()?).ok()?;
     let root: toml::Table = text.parse().ok()?;
     let text = |key| root.get("bindle")?.get(key)?.as_str();
     Some(format!("{}/{}", text("name")?, text("version")?))

@@ -13,13 +13,12 @@
 //! when the caches are listed.
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::cache::RECORDS;
 use crate::config::Sha256;
 use crate::format::sha256_hex;
+use crate::regular_file;
 
 /// The limit on the size of a record, in bytes.
 const MAX_SIZE: u64 = 2048;
@@ -42,9 +41,7 @@ impl ReferenceRecord {
 
     /// Reads the record in a file, if it is one.
     pub fn read(path: &Path) -> Option<Self> {
-        let mut text = String::new();
-        File::open(path).ok()?.take(MAX_SIZE).read_to_string(&mut text).ok()?;
-        Self::parse(&text)
+        Self::parse(&String::from_utf8(regular_file::read(path, MAX_SIZE).ok()?).ok()?)
     }
 
     fn parse(text: &str) -> Option<Self> {

@@ -5,7 +5,7 @@
 //! another program leaves nothing behind that is served. Several servers may share a store, and it may be pruned
 //! meanwhile.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -14,6 +14,7 @@ use std::time::Duration;
 use crate::cache;
 use crate::cache::{CacheLock, PARTIAL};
 use crate::config::{Diagnostic, Sha256};
+use crate::regular_file;
 
 use crate::cache::disk;
 use crate::cache::disk::{CopyError, PartialFile, copy_and_digest, is_same_file, temporary_directory};
@@ -70,6 +71,13 @@ pub(crate) enum StoreError {
     TooLarge(u64),
 }
 
+impl StoreError {
+    /// Whether another try may succeed: the bytes broke off, and not because they took too long.
+    pub(crate) fn is_transient(&self) -> bool {
+        matches!(self, Self::Fetch(error) if error.kind() != io::ErrorKind::TimedOut)
+    }
+}
+
 impl Store {
     /// Opens the store in `directory`, or a new one that is removed when it is dropped.
     pub(crate) fn open(directory: Option<&Path>) -> Result<Self, OpenError> {
@@ -112,7 +120,7 @@ impl Store {
         let path = self.path(sha256.as_str());
         // A link would lead to bytes that others may change.
         fs::symlink_metadata(&path).ok().filter(|found| found.is_file() && found.len() == size)?;
-        let mut file = File::open(&path).ok()?;
+        let mut file = regular_file::open(&path).ok()?;
         let found = copy_and_digest(&mut file, &mut io::sink(), size);
         let is_right = matches!(found, Ok((digest, found)) if digest == sha256.as_str() && found == size);
         is_right.then(|| {
@@ -155,7 +163,7 @@ impl Store {
             Ok(self.insert(sha256, size, &mut *bytes))
         };
         match attempt()? {
-            Err(StoreError::Fetch(_)) => attempt()?,
+            Err(error) if error.is_transient() => attempt()?,
             done => done,
         }
     }
@@ -178,7 +186,7 @@ impl Store {
         fs::remove_file(&partial.path)?;
         if fs::hard_link(content, &partial.path).is_err() {
             partial = PartialFile::create(&self.path(PARTIAL))?;
-            io::copy(&mut File::open(content)?, &mut partial.file)?;
+            io::copy(&mut regular_file::open(content)?, &mut partial.file)?;
         }
         partial.persist(&link)
     }

@@ -2,7 +2,6 @@
 //!
 //! It is pulled like the module of an entry, and its manifest says in which layout it was published.
 
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use crate::cache::fetched::{FetchedModule, FetchedModules};
 use crate::cache::store::Store;
 use crate::net::progress::Progress;
 use crate::registry;
+use crate::regular_file;
 
 /// An artifact that was pulled. Its files may be removed when it is dropped.
 pub struct Artifact {
@@ -63,7 +63,8 @@ pub async fn artifact(
 
 /// The layout of a module's manifest.
 fn layout(store: &Store, module: &FetchedModule) -> &'static str {
-    let manifest = module.manifest.as_ref().and_then(|digest| fs::read(store.path(digest.as_str())).ok());
+    let manifest =
+        module.manifest.as_ref().and_then(|digest| regular_file::read(&store.path(digest.as_str()), u64::MAX).ok());
     let manifest: Value = manifest.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
     if manifest.get("manifests").is_some() {
         return "index";

@@ -12,6 +12,7 @@ use crate::config::{Diagnostic, EntryConfig, Key, Lock, LockedModule, ModuleRef,
 
 use crate::cache::disk::{CopyError, copy_and_digest};
 use crate::cache::random_name;
+use crate::regular_file;
 
 use crate::fetch::resolved::{ModuleFile, Resolved, ResolvedEntry};
 
@@ -122,7 +123,7 @@ pub(super) fn of(resolved: &Resolved) -> Result<Lock, Box<Diagnostic>> {
 }
 
 fn digest(path: &Path) -> io::Result<(Sha256, u64)> {
-    let read = copy_and_digest(&mut File::open(path)?, &mut io::sink(), u64::MAX - 1);
+    let read = copy_and_digest(&mut regular_file::open(path)?, &mut io::sink(), u64::MAX - 1);
     let (digest, size) = read.map_err(|stopped| match stopped {
         CopyError::Read(error) | CopyError::Write(error) => error,
     })?;
@@ -133,7 +134,7 @@ fn digest(path: &Path) -> io::Result<(Sha256, u64)> {
 /// Writes a lock file whole, in place of what is there. Whether that was anything else.
 pub fn write_lock(path: &Path, lock: &Lock) -> io::Result<bool> {
     let text = lock.to_string();
-    if fs::read(path).is_ok_and(|found| found == text.as_bytes()) {
+    if regular_file::read(path, text.len() as u64).is_ok_and(|found| found == text.as_bytes()) {
         return Ok(false);
     }
     let partial = path.with_file_name(format!(".wagi.lock.{}", random_name()?));

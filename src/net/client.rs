@@ -1,43 +1,38 @@
 //! How does wagi talk to registries and bindle servers?
 //!
-//! Over HTTP/1.1, along redirects that lead nowhere less safe, with a timeout for each step. The callers, who know what
-//! they ask for, trust no byte of a response.
+//! Over HTTP/1.1, along redirects that lead nowhere less safe, with a timeout for each step and for the whole. The callers,
+//! who know what they ask for, trust no byte of a response.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
-use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
+use http::{HeaderMap, HeaderValue, Method, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::rustls::ClientConfig;
 use url::Url;
 
 use crate::net::connect::policy::NamedBy;
 use crate::net::connect::transport::{SystemTransport, Transport};
 use crate::net::connect::{ConnectLimits, Connector};
+use crate::net::interim::{InterimResponses, MAX_INTERIM};
 use crate::net::redirect::{Redirect, RedirectError, safe_location};
+use crate::net::response::{Body, Timeouts, time_for};
 use crate::net::tls;
 use crate::net::upload::Upload;
 use crate::net::url::{is_http, is_same_server, redacted, without_user};
 
 pub(crate) use crate::net::error::ClientError;
+pub(crate) use crate::net::response::{BodyReader, Fetch, Response};
 
 /// How many redirects are followed.
 const MAX_REDIRECTS: usize = 5;
 
-/// How long a server may take for the head of a response, connecting included; with a body to send, by its size, more.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-
-pub(crate) const SLOWEST_BYTES_PER_SECOND: u64 = 16 << 10;
-
-/// How long the next piece of a body may take.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+const TIMEOUTS: Timeouts =
+    Timeouts { head: Duration::from_secs(30), idle: Duration::from_secs(15), total: Duration::from_secs(60) };
 
 /// The largest head of a response.
 const MAX_HEAD: usize = 64 << 10;
@@ -69,6 +64,7 @@ pub(crate) struct HttpClient {
     /// Connections to hosts that a server has named. Two pools, so that no request gets a connection that was made
     /// under a policy less strict than its own.
     server_pool: Pool,
+    timeouts: Timeouts,
 }
 
 type Pool = Client<Connector, Upload>;
@@ -79,10 +75,10 @@ impl HttpClient {
             true => tls::insecure()?,
             false => tls::verified(tls::roots(options.roots.as_deref())?)?,
         };
-        Ok(Self::with(&Arc::new(tls), &(Arc::new(SystemTransport) as Arc<dyn Transport>)))
+        Ok(Self::with(&Arc::new(tls), &(Arc::new(SystemTransport) as Arc<dyn Transport>), TIMEOUTS))
     }
 
-    pub(in crate::net) fn with(tls: &Arc<ClientConfig>, transport: &Arc<dyn Transport>) -> Self {
+    pub(in crate::net) fn with(tls: &Arc<ClientConfig>, transport: &Arc<dyn Transport>, timeouts: Timeouts) -> Self {
         let pool = |named_by: NamedBy| {
             let connector = Connector::new(transport.clone(), tls.clone(), Arc::new(named_by), CONNECT_LIMITS);
             Client::builder(TokioExecutor::new())
@@ -91,22 +87,25 @@ impl HttpClient {
                 .http1_max_buf_size(MAX_HEAD)
                 .build(connector)
         };
-        Self { operator_pool: pool(NamedBy::Operator), server_pool: pool(NamedBy::Server) }
+        Self { operator_pool: pool(NamedBy::Operator), server_pool: pool(NamedBy::Server), timeouts }
     }
 
     /// The response to a GET of a URL that the operator has named. It may have any status; redirects are followed. What
     /// `headers` authorize is only for the host and port of `url`.
-    pub async fn get(&self, url: &Url, headers: &HeaderMap) -> Result<Response, ClientError> {
+    pub async fn get(&self, url: &Url, headers: &HeaderMap, fetch: Fetch) -> Result<Response, ClientError> {
         let (method, named_by) = (Method::GET, NamedBy::Operator);
-        self.send(&Request { method, url, named_by, headers, body: &Upload::default }).await
+        self.send(&Request { method, url, named_by, headers, body: &Upload::default, fetch }).await
     }
 
     /// The response to any request, the same way. The body, too, is only for the host and port of its URL.
     pub async fn send(&self, request: &Request<'_>) -> Result<Response, ClientError> {
         let (mut url, mut headers) = (request.url.clone(), request.headers.clone());
         headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(concat!("wagi/", env!("CARGO_PKG_VERSION"))));
+        let limit = self.timeouts.head + time_for((request.body)().len());
+        let deadline = Instant::now() + limit.min(request.fetch.time_left(0, &self.timeouts));
         for _ in 0..=MAX_REDIRECTS {
-            let response = self.send_once(request, &url, &headers).await?;
+            let late = |_| ClientError::HeadTimedOut { url: redacted(&url), seconds: limit.as_secs() };
+            let response = timeout_at(deadline, self.send_once(request, &url, &headers)).await.map_err(late)??;
             let Some(redirect) = Redirect::from_status(response.status) else { return Ok(response) };
             let Some(next) = safe_location(&url, &response.headers)? else { return Ok(response) };
             let (is_same, is_bodiless) = (is_same_server(&next, &url), request.is_bodiless());
@@ -137,11 +136,12 @@ impl HttpClient {
             // Some servers insist on it even where it is 0.
             message.headers_mut().insert(CONTENT_LENGTH, length.into());
         }
-        let limit = HEAD_TIMEOUT + Duration::from_secs(length / SLOWEST_BYTES_PER_SECOND);
-        let response = timeout(limit, self.pool(request, url).request(message)).await;
+        let interim = InterimResponses::count(&mut message);
+        let response = interim.limit(self.pool(request, url).request(message)).await;
         let response =
-            response.map_err(|_| ClientError::HeadTimedOut { url: redacted(url), seconds: limit.as_secs() })?;
-        let (head, body) = response.map_err(|error| ClientError::from_exchange(url, error))?.into_parts();
+            response.ok_or_else(|| ClientError::TooManyInterim { url: redacted(url), limit: MAX_INTERIM })?;
+        let (head, incoming) = response.map_err(|error| ClientError::from_exchange(url, error))?.into_parts();
+        let body = Body { incoming, fetch: request.fetch, timeouts: self.timeouts, received: 0 };
         Ok(Response { status: head.status, headers: head.headers, url: url.clone(), body })
     }
 
@@ -163,6 +163,8 @@ pub(crate) struct Request<'r> {
     pub headers: &'r HeaderMap,
     /// Makes the body, once for each time that it is sent.
     pub body: &'r dyn Fn() -> Upload,
+    /// The fetch that it is part of.
+    pub fetch: Fetch,
 }
 
 impl Request<'_> {
@@ -171,43 +173,11 @@ impl Request<'_> {
     }
 }
 
-/// The response of a server.
-pub(crate) struct Response {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    /// Where it is from, after all redirects.
-    pub url: Url,
-    body: Incoming,
-}
-
-impl Response {
-    /// The next piece of the body; `None` at its end.
-    pub async fn chunk(&mut self) -> Result<Option<Bytes>, ClientError> {
-        let next = async {
-            loop {
-                match self.body.frame().await.transpose()?.map(hyper::body::Frame::into_data) {
-                    None => return Ok(None),
-                    Some(Ok(piece)) if !piece.is_empty() => return Ok(Some(piece)),
-                    // Trailers say nothing that matters.
-                    Some(_) => {}
-                }
-            }
-        };
-        let next = timeout(IDLE_TIMEOUT, next)
-            .await
-            .map_err(|_| ClientError::BodyStalled { url: redacted(&self.url), seconds: IDLE_TIMEOUT.as_secs() })?;
-        next.map_err(|source| ClientError::Body { url: redacted(&self.url), source })
-    }
-
-    /// The whole body, which may have up to `limit` bytes.
-    pub async fn bytes(&mut self, limit: u64) -> Result<Vec<u8>, ClientError> {
-        let mut bytes = Vec::new();
-        while let Some(piece) = self.chunk().await? {
-            if (bytes.len() + piece.len()) as u64 > limit {
-                return Err(ClientError::TooLarge { url: redacted(&self.url), limit });
-            }
-            bytes.extend_from_slice(&piece);
-        }
-        Ok(bytes)
+#[cfg(test)]
+impl HttpClient {
+    /// A client that trusts no certificate.
+    pub(crate) fn for_tests(transport: Arc<dyn Transport>) -> Self {
+        let tls = tls::verified(tokio_rustls::rustls::RootCertStore::empty()).expect("TLS");
+        Self::with(&Arc::new(tls), &transport, TIMEOUTS)
     }
 }

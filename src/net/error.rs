@@ -1,5 +1,7 @@
 //! Why does a request to a registry or a bindle server fail?
 
+use std::io;
+
 use hyper_util::client::legacy::Error as ExchangeError;
 use url::Url;
 
@@ -25,6 +27,10 @@ pub(crate) enum ClientError {
     Body { url: String, source: hyper::Error },
     #[error("the response of `{url}` stalls for {seconds} s")]
     BodyStalled { url: String, seconds: u64 },
+    #[error("the response of `{url}` has not arrived in full within {seconds} s")]
+    TooSlow { url: String, seconds: u64 },
+    #[error("`{url}` sends more than {limit} interim responses")]
+    TooManyInterim { url: String, limit: usize },
     #[error("the response of `{url}` has more than {limit} bytes")]
     TooLarge { url: String, limit: u64 },
     #[error(transparent)]
@@ -44,6 +50,10 @@ impl ClientError {
         }
     }
 
+    fn is_timeout(&self) -> bool {
+        matches!(self, Self::HeadTimedOut { .. } | Self::BodyStalled { .. } | Self::TooSlow { .. })
+    }
+
     /// Whether wagi rejects what the server sent or where it led: such a server is not out of order.
     pub fn is_rejection(&self) -> bool {
         match self {
@@ -60,5 +70,13 @@ impl ClientError {
             Some(source) => Self::Connect { url, source: source.clone() },
             None => Self::Exchange { url, source: error },
         }
+    }
+}
+
+/// Of the kind `TimedOut` if another try would take just as long.
+impl From<ClientError> for io::Error {
+    fn from(error: ClientError) -> Self {
+        let kind = if error.is_timeout() { io::ErrorKind::TimedOut } else { io::ErrorKind::Other };
+        Self::new(kind, error)
     }
 }

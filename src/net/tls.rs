@@ -3,6 +3,7 @@
 //! Trusted are those of the system's store and those of a file that the operator names. Asked by `client` for registries
 //! and bindle servers and by `outbound` for guests.
 
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +12,8 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::crypto::{self, CryptoProvider, ring};
 use tokio_rustls::rustls::{self, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+
+use crate::regular_file;
 
 /// The name under which a client and a server agree on HTTP/2.
 pub(crate) const ALPN_H2: &[u8] = b"h2";
@@ -56,7 +59,8 @@ pub(crate) fn roots(file: Option<&Path>) -> Result<RootCertStore, TrustError> {
 /// Adds the certificates of a PEM file.
 pub(crate) fn add_file(roots: &mut RootCertStore, file: &Path) -> Result<(), TrustError> {
     let unreadable = |source| TrustError::Unreadable { path: file.to_owned(), source };
-    let sections = CertificateDer::pem_file_iter(file).map_err(unreadable)?;
+    let reader = regular_file::open(file).map_err(|error| unreadable(pem::Error::Io(error)))?;
+    let sections = CertificateDer::pem_reader_iter(BufReader::new(reader));
     let certificates = sections.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
     if certificates.is_empty() {
         return Err(TrustError::Nothing(file.to_owned()));

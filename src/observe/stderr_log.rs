@@ -4,7 +4,7 @@
 //! `<directory>/<SHA-256 of the route pattern>/module.stderr`, the path WAGI 0.8 has always used; an index beside says which
 //! hash is which route. Files are opened once, at start.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use std::time::SystemTime;
 
 use crate::config::LogFormat;
 use crate::format::sha256_hex;
+use crate::regular_file;
 use crate::runtime::ErrorLog;
 
 use crate::observe::access::RouteName;
@@ -152,17 +153,18 @@ impl LogDirectory {
         if !self.index.contains(&entry) {
             self.index.push_str(&entry);
         }
-        let file = OpenOptions::new().create(true).append(true).open(directory.join("module.stderr"))?;
+        let file = regular_file::open_to_append(&directory.join("module.stderr"))?;
         Ok(LogFile { file: Arc::new(file), writer: self.writer.clone() })
     }
 
     /// Writes the index. Routes of earlier starts keep their lines.
     pub fn write_index(&self) -> io::Result<()> {
         let path = self.path.join(INDEX);
-        let before = fs::read_to_string(&path).unwrap_or_default();
+        let before = regular_file::read(&path, u64::MAX).unwrap_or_default();
+        let before = String::from_utf8_lossy(&before);
         let new: String =
             self.index.lines().filter(|line| !before.contains(line)).map(|line| format!("{line}\n")).collect();
-        OpenOptions::new().create(true).append(true).open(path)?.write_all(new.as_bytes())
+        regular_file::open_to_append(&path)?.write_all(new.as_bytes())
     }
 }
 

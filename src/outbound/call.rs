@@ -14,7 +14,7 @@ pub(super) async fn follow(shared: &Shared, request: Request) -> Result<Response
     let mut hop = Hop::first(request);
     for _ in 0..=shared.limits.redirects {
         shared.policy.check_host(&hop.url)?;
-        let response = shared.pool.request(hop.to_request()?).await.map_err(Error::from_exchange)?;
+        let response = shared.request(hop.to_request()?).await?;
         response::check_headers(response.headers(), &shared.limits)?;
         match hop.next(response.status(), response.headers())? {
             Some(next) => hop = next,

@@ -77,6 +77,9 @@ pub enum Error {
     /// The server does not speak HTTP as it should, or broke off.
     #[error("the exchange failed")]
     Exchange(#[source] Arc<dyn StdError + Send + Sync>),
+    /// The server sends interim responses (1xx), and no response.
+    #[error("more than {0} interim responses")]
+    TooManyInterim(usize),
     /// The redirects do not end.
     #[error("more than {0} redirects")]
     TooManyRedirects(usize),
@@ -169,7 +172,7 @@ impl Error {
             Self::TooLarge(_) | Self::HeadersTooLarge(_) => 11,
             Self::HeadersNotText | Self::NoRoom | Self::Stopped => 12,
             Self::TooManyOpen | Self::TooManyCalls(_) => 13,
-            Self::ByteLimit(_) | Self::IdleTimedOut => 11,
+            Self::ByteLimit(_) | Self::IdleTimedOut | Self::TooManyInterim(_) => 11,
         }
     }
 
@@ -187,7 +190,7 @@ impl Error {
             Self::HeadersTooLarge(_) | Self::HeadersNotText => ErrorKind::HeadersTooLarge,
             Self::TooLarge(_) | Self::ByteLimit(_) => ErrorKind::TooLarge,
             Self::NoRoom | Self::TooManyOpen | Self::TooManyCalls(_) => ErrorKind::Busy,
-            Self::Exchange(_) | Self::Stopped | Self::InvalidHandle => ErrorKind::Broken,
+            Self::Exchange(_) | Self::TooManyInterim(_) | Self::Stopped | Self::InvalidHandle => ErrorKind::Broken,
             Self::MemoryNotFound | Self::MemoryAccess | Self::BufferTooSmall | Self::HeaderNotFound => {
                 ErrorKind::Broken
             }

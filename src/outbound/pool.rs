@@ -5,13 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
+use hyper::body::Incoming;
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::Semaphore;
 
 use crate::net::connect::{ConnectLimits, Connector};
+use crate::net::interim::{InterimResponses, MAX_INTERIM};
 use crate::outbound::budget::CallLimits;
+use crate::outbound::error::Error;
 use crate::outbound::policy::Policy;
 
 /// Connections kept for the next call, per scheme, host and port; as many as could be of use to an entry's guests.
@@ -36,6 +40,17 @@ pub(super) struct Shared {
     pub limits: CallLimits,
     /// Bytes of responses that runs of all entries may still hold.
     pub memory: Arc<Semaphore>,
+}
+
+impl Shared {
+    /// Sends a request. Returns the response when its head has come.
+    pub async fn request(&self, mut request: Request<RequestBody>) -> Result<Response<Incoming>, Error> {
+        let interim = InterimResponses::count(&mut request);
+        match interim.limit(self.pool.request(request)).await {
+            Some(response) => response.map_err(Error::from_exchange),
+            None => Err(Error::TooManyInterim(MAX_INTERIM)),
+        }
+    }
 }
 
 impl From<&CallLimits> for ConnectLimits {

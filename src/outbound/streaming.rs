@@ -65,7 +65,7 @@ where
     let sent = Arc::new(AtomicU64::new(0));
     let body = RequestBody { body, owner: budget, counter: permit.byte_counter(), sent: sent.clone() };
     let request = Request::from_parts(head, body.boxed_unsync());
-    let exchange = connect::with_timeout(timeouts.connect, shared.pool.request(request));
+    let exchange = connect::with_timeout(timeouts.connect, shared.request(request));
     let limits = &shared.limits;
     let first_byte = limits.total.min(timeouts.first_byte.unwrap_or(Duration::MAX));
     let response = wait_for_head(exchange, &sent, first_byte).await?;
@@ -96,7 +96,7 @@ fn set_headers(headers: &mut HeaderMap, method: &Method, body: &impl Body) {
 
 /// Waits for the head of the response. Only silence counts against the time, and a body on its way is no silence.
 async fn wait_for_head(
-    exchange: impl Future<Output = Result<Response<Incoming>, hyper_util::client::legacy::Error>>,
+    exchange: impl Future<Output = Result<Response<Incoming>, Error>>,
     sent: &AtomicU64,
     limit: Duration,
 ) -> Result<Response<Incoming>, Error> {
@@ -104,7 +104,7 @@ async fn wait_for_head(
     loop {
         let before = sent.load(Relaxed);
         match timeout(limit, &mut exchange).await {
-            Ok(response) => return response.map_err(Error::from_exchange),
+            Ok(response) => return response,
             Err(_elapsed) if sent.load(Relaxed) == before => return Err(Error::TimedOut),
             Err(_elapsed) => {}
         }

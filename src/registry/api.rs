@@ -7,17 +7,16 @@ use std::time::Duration;
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use tokio::time::timeout;
 use url::Url;
 
 use crate::net::authorization::basic;
 use crate::net::client;
-use crate::net::client::{ClientError, Response};
+use crate::net::client::{ClientError, Fetch, Response};
 use crate::net::connect::policy::NamedBy;
 use crate::net::upload::Upload;
 use crate::net::url::is_same_server;
 
-use crate::registry::client::{RESPONSE_TIMEOUT, RegistryClient};
+use crate::registry::client::RegistryClient;
 use crate::registry::credentials;
 use crate::registry::credentials::challenge::{AuthError, Bearer, Challenge, Scope, token_header};
 use crate::registry::credentials::{FoundLogin, Login};
@@ -55,6 +54,15 @@ pub(in crate::registry) struct ApiRequest<'r> {
     pub is_repeatable: bool,
     /// Completes "when it is asked".
     pub what: &'static str,
+    pub fetch: Fetch,
+}
+
+impl ApiRequest<'_> {
+    /// A request without a body, which may be repeated.
+    pub fn new(method: Method, url: Url, what: &'static str) -> Self {
+        let fetch = Fetch::start();
+        Self { method, url, headers: &[], body: &Upload::default, is_repeatable: true, what, fetch }
+    }
 }
 
 impl<'s> Session<'s> {
@@ -117,8 +125,8 @@ impl<'s> Session<'s> {
         // A token server and the URL of an upload are named by the registry.
         let is_own = request.url.host() == self.url("")?.host();
         let named_by = if is_own { NamedBy::Operator } else { NamedBy::Server };
-        let (method, url, body) = (request.method.clone(), &request.url, request.body);
-        let message = client::Request { method, url, named_by, headers, body };
+        let ApiRequest { url, body, fetch, .. } = request;
+        let message = client::Request { method: request.method.clone(), url, named_by, headers, body, fetch: *fetch };
         let mut delays = RETRY_DELAYS.iter().filter(|_| request.is_repeatable);
         loop {
             let sent = self.client.runtime.block_on(self.client.http.send(&message));
@@ -183,7 +191,7 @@ impl<'s> Session<'s> {
             }
         };
         let body = || Upload::from(form.clone());
-        let request = ApiRequest { method, url, headers: &[], body: &body, is_repeatable: true, what: "for a token" };
+        let request = ApiRequest { body: &body, ..ApiRequest::new(method, url, "for a token") };
         let mut response = self.send_with_retries(&request, &headers)?;
         match response.status {
             StatusCode::OK => {
@@ -199,11 +207,7 @@ impl<'s> Session<'s> {
 
     /// The whole body of a response, which may have up to `limit` bytes.
     pub fn read_body(&self, response: &mut Response, limit: u64) -> Result<Vec<u8>, RegistryError> {
-        let reading = async { timeout(RESPONSE_TIMEOUT, response.bytes(limit)).await };
-        match self.client.runtime.block_on(reading) {
-            Ok(read) => read.map_err(|error| self.unreachable(error)),
-            Err(_) => Err(RegistryError::Slow { registry: self.registry.to_string() }),
-        }
+        self.client.runtime.block_on(response.bytes(limit)).map_err(|error| self.unreachable(error))
     }
 
     pub fn unreachable(&self, source: ClientError) -> RegistryError {

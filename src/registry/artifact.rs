@@ -103,7 +103,7 @@ impl Artifact {
 }
 
 impl Blob {
-    fn new(bytes: Bytes, media_type: &'static str) -> Self {
+    pub fn new(bytes: Bytes, media_type: &'static str) -> Self {
         Self { sha256: sha256(&bytes), bytes, media_type }
     }
 

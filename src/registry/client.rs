@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::runtime::Handle;
 use url::Url;
@@ -12,9 +11,6 @@ use crate::net::client::{ClientError, ClientOptions, HttpClient};
 use crate::net::progress::Progress;
 
 use crate::registry::reference::{ReferenceError, Registry};
-
-/// How long a manifest or a token may take; a layer takes longer by its size.
-pub(in crate::registry) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The options of pulling modules.
 pub(crate) struct PullOptions {
@@ -78,5 +74,14 @@ impl RegistryClient {
     pub fn url(&self, registry: &Registry, path: &str) -> Option<Url> {
         let is_plain_http = registry.is_local() || self.plain_http.contains(registry);
         registry.url(if is_plain_http { "http" } else { "https" }, path)
+    }
+}
+
+#[cfg(test)]
+impl RegistryClient {
+    /// A client that speaks plain HTTP with `registry.example`.
+    pub fn for_tests(http: HttpClient, runtime: Handle) -> Self {
+        let plain_http = vec![Registry::parse_alone("registry.example").expect("a registry")];
+        Self { http, runtime, credentials: Vec::new(), plain_http, policy: PullPolicy::Always }
     }
 }

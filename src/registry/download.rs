@@ -1,18 +1,12 @@
 //! How are manifests and layers downloaded from a registry? For a thread that may block.
 
-use std::io::{self, Read};
-use std::time::{Duration, Instant};
-
-use bytes::{Buf as _, Bytes};
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{Method, StatusCode};
 
 use crate::format::sha256_hex;
-use crate::net::client::{Response, SLOWEST_BYTES_PER_SECOND};
-use crate::net::upload::Upload;
+use crate::net::client::{BodyReader, Fetch, Response};
 
 use crate::registry::api::{ApiRequest, Session};
-use crate::registry::client::{RESPONSE_TIMEOUT, RegistryClient};
 use crate::registry::error::{PullError, RegistryError};
 use crate::registry::manifest::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, shortened};
 use crate::registry::reference;
@@ -44,11 +38,11 @@ impl ManifestResponse {
     }
 }
 
-impl<'s> Session<'s> {
+impl Session<'_> {
     /// Downloads the manifest with this tag or digest.
     pub fn manifest(&mut self, version: &str) -> Result<ManifestResponse, RegistryError> {
         let accepted = [OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST].join(", ");
-        let mut response = self.get(&format!("manifests/{version}"), &accepted, "for the manifest")?;
+        let mut response = self.get(&format!("manifests/{version}"), &accepted, "for the manifest", Fetch::start())?;
         let header =
             |name: &str| response.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into());
         let content_type: Option<String> = header(CONTENT_TYPE.as_str());
@@ -60,47 +54,14 @@ impl<'s> Session<'s> {
     }
 
     /// Starts to download a layer.
-    pub fn layer(&mut self, digest: &str, size: u64) -> Result<LayerReader<'s>, RegistryError> {
-        let response = self.get(&format!("blobs/{digest}"), "*/*", "for the module")?;
-        let timeout = RESPONSE_TIMEOUT + Duration::from_secs(size / SLOWEST_BYTES_PER_SECOND);
-        Ok(LayerReader { response, client: self.client, chunk: Bytes::new(), deadline: Instant::now() + timeout })
+    pub fn layer(&mut self, digest: &str, fetch: Fetch) -> Result<BodyReader, RegistryError> {
+        let response = self.get(&format!("blobs/{digest}"), "*/*", "for the module", fetch)?;
+        Ok(response.into_reader(self.client.runtime.clone()))
     }
 
-    fn get(&mut self, path: &str, accept: &str, what: &'static str) -> Result<Response, RegistryError> {
-        let request = ApiRequest {
-            method: Method::GET,
-            url: self.url(path)?,
-            headers: &[(ACCEPT, accept)],
-            body: &Upload::default,
-            is_repeatable: true,
-            what,
-        };
+    fn get(&mut self, path: &str, accept: &str, what: &'static str, fetch: Fetch) -> Result<Response, RegistryError> {
+        let headers = &[(ACCEPT, accept)];
+        let request = ApiRequest { headers, fetch, ..ApiRequest::new(Method::GET, self.url(path)?, what) };
         self.send(&request, &[StatusCode::OK])
-    }
-}
-
-/// The bytes of a layer, read outside of the runtime.
-pub(in crate::registry) struct LayerReader<'s> {
-    response: Response,
-    client: &'s RegistryClient,
-    chunk: Bytes,
-    deadline: Instant,
-}
-
-impl Read for LayerReader<'_> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        while self.chunk.is_empty() {
-            if Instant::now() > self.deadline {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "it arrives too slowly"));
-            }
-            match self.client.runtime.block_on(self.response.chunk()).map_err(io::Error::other)? {
-                Some(chunk) => self.chunk = chunk,
-                None => return Ok(0),
-            }
-        }
-        let read = self.chunk.len().min(into.len());
-        into.iter_mut().zip(&self.chunk).for_each(|(to, from)| *to = *from);
-        self.chunk.advance(read);
-        Ok(read)
     }
 }

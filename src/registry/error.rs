@@ -12,7 +12,6 @@ use crate::config::{Diagnostic, Sha256};
 use crate::net::client::ClientError;
 use crate::net::connect::ConnectError;
 
-use crate::registry::client::RESPONSE_TIMEOUT;
 use crate::registry::credentials::CredentialsError;
 use crate::registry::credentials::challenge::AuthError;
 use crate::registry::manifest::{ManifestError, shortened};
@@ -23,8 +22,6 @@ use crate::registry::reference::ReferenceError;
 pub(in crate::registry) enum RegistryError {
     #[error("registry `{registry}` cannot be reached")]
     Unreachable { registry: String, source: ClientError },
-    #[error("registry `{registry}` has not answered in full within {} s", RESPONSE_TIMEOUT.as_secs())]
-    Slow { registry: String },
     #[error("registry `{registry}` fails with {status}{message}")]
     Failing { registry: String, status: StatusCode, message: RegistryMessage },
     #[error("registry `{registry}` answers {status} when it is asked {what}{message}")]
@@ -72,7 +69,7 @@ impl RegistryError {
     pub fn is_outage(&self) -> bool {
         match self {
             Self::Unreachable { source, .. } => !source.is_rejection(),
-            Self::Failing { .. } | Self::Slow { .. } => true,
+            Self::Failing { .. } => true,
             _ => false,
         }
     }

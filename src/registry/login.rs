@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use http::{Method, StatusCode};
 
 use crate::config::{Diagnostic, Login, Registries};
-use crate::net::upload::Upload;
 
 use crate::registry::api::{ApiRequest, Session};
 use crate::registry::client::RegistryClient;
@@ -109,14 +108,7 @@ fn verify_and_store(
 /// Whether the registry has checked and accepted a login. A registry that is open to all does not check it.
 fn verify(login: &Login, client: &RegistryClient, registry: &Registry) -> Result<bool, LoginError> {
     let mut session = Session::new(client, registry, Scope::LogIn(login));
-    let request = ApiRequest {
-        method: Method::GET,
-        url: session.url("")?,
-        headers: &[],
-        body: &Upload::default,
-        is_repeatable: true,
-        what: "for its API",
-    };
+    let request = ApiRequest::new(Method::GET, session.url("")?, "for its API");
     match session.send(&request, &[StatusCode::OK]) {
         Ok(_) => Ok(session.has_sent_login()),
         Err(RegistryError::WrongCredentials { registry, message, .. }) => {

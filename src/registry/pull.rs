@@ -5,7 +5,7 @@
 //! A record says what it was last: for that, and for when the registry is down. For threads that may block.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -14,11 +14,13 @@ use crate::cache;
 use crate::cache::ReferenceRecord;
 use crate::cache::disk::sha256;
 use crate::cache::fetched::Arrival;
-use crate::cache::store::{Store, StoreError};
+use crate::cache::store::Store;
 use crate::config::{Lock, ModuleRef, Sha256};
 use crate::format::sha256_hex;
+use crate::net::client::Fetch;
 use crate::net::progress::Counted;
 use crate::parallel;
+use crate::regular_file;
 
 use crate::registry::api::Session;
 use crate::registry::client::{PullOptions, RegistryClient};
@@ -170,7 +172,7 @@ impl Pull<'_> {
         let path = self.store.path(sha256.as_str());
         fs::symlink_metadata(&path).ok().filter(|found| found.is_file() && found.len() <= MAX_MANIFEST)?;
         let mut bytes = Vec::new();
-        let file = File::open(&path).ok()?;
+        let file = regular_file::open(&path).ok()?;
         (&file).take(MAX_MANIFEST).read_to_end(&mut bytes).ok()?;
         (sha256_hex(&bytes) == sha256.as_str()).then(|| {
             cache::mark_accessed(&file);
@@ -192,13 +194,13 @@ impl Pull<'_> {
         if let Some(path) = self.store.find(&layer.sha256, layer.size) {
             return Ok((path, false));
         }
-        let mut attempts = 0;
+        let (fetch, mut attempts) = (Fetch::start_sized(layer.size), 0);
         loop {
-            let from = session.layer(&format!("sha256:{}", layer.sha256), layer.size)?;
+            let from = session.layer(&format!("sha256:{}", layer.sha256), fetch)?;
             let step = self.options.progress.begins(&reference.to_string(), layer.size);
             let inserted = self.store.insert(&layer.sha256, layer.size, &mut Counted { from, step });
             attempts += 1;
-            if attempts == ATTEMPTS || !matches!(inserted, Err(StoreError::Fetch(_))) {
+            if attempts == ATTEMPTS || !matches!(&inserted, Err(error) if error.is_transient()) {
                 let inserted = inserted.map(|path| (path, true));
                 return inserted.map_err(|error| PullError::from_store(error, reference.registry.name()));
             }

@@ -14,6 +14,7 @@ use http::{HeaderMap, Method, StatusCode};
 use url::Url;
 
 use crate::config::{MAX_MODULE_SIZE, Sha256};
+use crate::net::client::Fetch;
 use crate::net::progress::Progress;
 use crate::net::redirect;
 use crate::net::upload::Upload;
@@ -138,14 +139,7 @@ impl Session<'_> {
 
     fn has_blob(&mut self, blob: &Blob) -> Result<bool, PushError> {
         let url = self.url(&format!("blobs/sha256:{}", blob.sha256))?;
-        let request = ApiRequest {
-            method: Method::HEAD,
-            url,
-            headers: &[],
-            body: &Upload::default,
-            is_repeatable: true,
-            what: "what it has",
-        };
+        let request = ApiRequest::new(Method::HEAD, url, "what it has");
         let response = self.send(&request, &[StatusCode::OK, StatusCode::NOT_FOUND])?;
         Ok(response.status == StatusCode::OK)
     }
@@ -153,14 +147,7 @@ impl Session<'_> {
     /// Returns the URL for the bytes of one blob.
     fn begin_upload(&mut self) -> Result<Url, PushError> {
         let url = self.url("blobs/uploads/")?;
-        let request = ApiRequest {
-            method: Method::POST,
-            url,
-            headers: &[],
-            body: &Upload::default,
-            is_repeatable: true,
-            what: "to take something in",
-        };
+        let request = ApiRequest::new(Method::POST, url, "to take something in");
         let response = self.send(&request, &[StatusCode::ACCEPTED])?;
         let url = redirect::safe_location(&response.url, &response.headers)
             .map_err(|error| self.unreachable(error.into()))?;
@@ -176,12 +163,11 @@ impl Session<'_> {
     ) -> Result<(), PushError> {
         url.query_pairs_mut().append_pair("digest", &format!("sha256:{}", blob.sha256));
         let request = ApiRequest {
-            method: Method::PUT,
-            url,
             headers: &[(CONTENT_TYPE, "application/octet-stream")],
             body,
             is_repeatable: false,
-            what: "to take in the bytes",
+            fetch: Fetch::start_sized(blob.bytes.len() as u64),
+            ..ApiRequest::new(Method::PUT, url, "to take in the bytes")
         };
         let response = self.send(&request, &[StatusCode::CREATED])?;
         self.verify_digest(&response.headers, blob, what)
@@ -189,13 +175,11 @@ impl Session<'_> {
 
     fn put_manifest(&mut self, tag: &str, manifest: &Blob) -> Result<(), PushError> {
         let bytes: &Bytes = &manifest.bytes;
+        let url = self.url(&format!("manifests/{tag}"))?;
         let request = ApiRequest {
-            method: Method::PUT,
-            url: self.url(&format!("manifests/{tag}"))?,
             headers: &[(CONTENT_TYPE, OCI_MANIFEST)],
             body: &|| Upload::from(bytes.clone()),
-            is_repeatable: true,
-            what: "to take in the manifest",
+            ..ApiRequest::new(Method::PUT, url, "to take in the manifest")
         };
         let response = self.send(&request, &[StatusCode::CREATED])?;
         self.verify_digest(&response.headers, manifest, "the manifest")
@@ -218,3 +202,7 @@ impl Session<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "tests/push.rs"]
+mod tests;

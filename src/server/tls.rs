@@ -1,6 +1,8 @@
 //! How certificate and key files become TLS. Loaded by `Server::bind`, before the port is opened; each connection gets its
 //! acceptor here.
 
+use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,6 +13,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{self, ServerConfig};
 
 use crate::config::TlsFiles;
+use crate::regular_file;
 use crate::server::error::{CERTIFICATE, Error, KEY};
 
 /// The ALPN name of HTTP/2.
@@ -53,8 +56,8 @@ fn server_config(files: &TlsFiles) -> Result<ServerConfig, Error> {
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let chain = CertificateDer::pem_file_iter(path)
-        .and_then(|sections| sections.collect::<Result<Vec<_>, _>>())
+    let chain = open(path)
+        .and_then(|file| CertificateDer::pem_reader_iter(file).collect::<Result<Vec<_>, _>>())
         .map_err(|source| unreadable(CERTIFICATE, path, source))?;
     if chain.is_empty() {
         return Err(unreadable(CERTIFICATE, path, pem::Error::NoItemsFound));
@@ -64,7 +67,11 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
 
 /// Accepts a key in any of the usual forms: PKCS#8, PKCS#1 (RSA) and SEC1 (EC).
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
-    PrivateKeyDer::from_pem_file(path).map_err(|source| unreadable(KEY, path, source))
+    open(path).and_then(PrivateKeyDer::from_pem_reader).map_err(|source| unreadable(KEY, path, source))
+}
+
+fn open(path: &Path) -> Result<BufReader<File>, pem::Error> {
+    regular_file::open(path).map(BufReader::new).map_err(pem::Error::Io)
 }
 
 fn unreadable(role: &'static str, path: &Path, source: pem::Error) -> Error {

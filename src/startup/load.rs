@@ -16,6 +16,7 @@ use crate::config::{EntryConfig, ModuleRef, Preparation};
 use crate::fetch::ModuleFile;
 use crate::format::sha256_hex;
 use crate::parallel;
+use crate::regular_file;
 use crate::runtime::{CodeOrigin, Program, Runtime, TrustedCode, is_precompiled};
 
 use crate::startup::error::LoadError;
@@ -100,7 +101,7 @@ impl Loader<'_> {
     }
 
     fn load_file(&self, spec: &ModuleSpec) -> LoadResult {
-        let file = File::open(spec.file.path()).map_err(|error| LoadError::Read(Arc::new(error)))?;
+        let file = regular_file::open(spec.file.path()).map_err(|error| LoadError::Read(Arc::new(error)))?;
         match spec.preparation {
             Preparation::Precompiled => self.load_code(spec, file),
             Preparation::Compile | Preparation::Preinitialize => self.load_module(spec, file),

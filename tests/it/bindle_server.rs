@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, Write as _};
 use std::process::{Command, Output};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -124,6 +125,66 @@ fn parcels_in_the_module_cache_are_not_fetched_again() {
     std::fs::write(directory.path().join("cache").join(sha256_hex(hello().as_bytes())), "damage").expect("writable");
     works(wagi(&directory, &server.url("/v1")).args(["--module-cache", "cache"]));
     assert_eq!(server.received().len(), 6);
+}
+
+/// A server that is down, or says no, when the switch says so.
+fn switched(mode: &Arc<AtomicUsize>) -> Upstream {
+    let (shelf, mode) = (shelf(), mode.clone());
+    Upstream::start_with(move |received, stream| match mode.load(Ordering::SeqCst) {
+        0 => stream.write_all(&serve(&shelf, received)),
+        1 => stream.write_all(&reply("503 Service Unavailable", "", "")),
+        2 => Err(io::ErrorKind::ConnectionReset.into()),
+        status => stream.write_all(&reply(&format!("{status} No"), "", "")),
+    })
+}
+
+#[test]
+fn the_last_invoice_stands_in_for_a_server_that_is_down_but_not_for_one_that_says_no() {
+    let (mode, directory) = (Arc::new(AtomicUsize::new(0)), temporary());
+    let server = switched(&mode);
+    let start = |url: &str| {
+        let mut command = wagi(&directory, url);
+        command.args(["--module-cache", "cache"]);
+        command
+    };
+    works(&mut start(&server.url("/v1")));
+    for (down, reason) in [(1, "answers with the status 503"), (2, "no response from")] {
+        mode.store(down, Ordering::SeqCst);
+        let stale = works(&mut start(&server.url("/v1")));
+        stale.logged(&[&format!("warning: serving bindle `{ID}` as it was when the bindle server last answered")]);
+        stale.logged(&[reason]);
+    }
+    for status in [401, 403, 404] {
+        mode.store(status, Ordering::SeqCst);
+        assert!(refusal(&mut start(&server.url("/v1"))).contains("cannot fetch the invoice"), "{status}");
+    }
+    // What one server has sent does not stand in for another, and without its parcels an invoice is of no use.
+    assert!(refusal(&mut start("http://127.0.0.1:1/v1")).contains("cannot reach"));
+    mode.store(1, Ordering::SeqCst);
+    std::fs::remove_file(directory.path().join("cache").join(sha256_hex(hello().as_bytes()))).expect("removable");
+    assert!(refusal(&mut start(&server.url("/v1"))).contains("cannot fetch parcel `hello.wat`"));
+}
+
+#[test]
+fn the_last_invoice_stands_in_for_a_bindle_module_as_well() {
+    let mode = Arc::new(AtomicUsize::new(0));
+    let server = switched(&mode);
+    let site = site_with(&entry("/a", &server.url("/v1")));
+    site.write();
+    let start = || {
+        let mut command = command(site.path());
+        command.args(["-l", "127.0.0.1:0", "-c", "modules.toml", "--module-cache", "cache"]);
+        Wagi::spawn(&mut command)
+    };
+    for down in [0, 2] {
+        mode.store(down, Ordering::SeqCst);
+        let wagi = start();
+        assert_eq!(Connection::open(wagi.address()).get("/a").text(), "other");
+        if down > 0 {
+            wagi.logged(&[&format!("warning: serving `bindle:{ID}` as it was")]);
+            wagi.logged(&["modules.toml:3:10"]);
+        }
+    }
 }
 
 #[test]

@@ -87,6 +87,36 @@ fn a_start_without_a_usable_home_serves_all_the_same() {
     assert!(!wagi.log().contains("WARN"), "{}", wagi.log());
 }
 
+/// Puts pipes in place of all files below a directory. No process is at their other end.
+fn replace_by_pipes(directory: &Path) {
+    for entry in fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").path()) {
+        match entry.is_dir() {
+            true => replace_by_pipes(&entry),
+            false => {
+                fs::remove_file(&entry).expect("removable");
+                assert!(Command::new("mkfifo").arg(&entry).status().expect("there is a mkfifo").success());
+            }
+        }
+    }
+}
+
+#[test]
+fn pipes_in_place_of_cached_files_hold_no_start() {
+    let server = registry(shelf(&program("hello")));
+    let site = Site::new().module("/", Path::new(&format!("oci:127.0.0.1:{}/app:1", server.port())), "");
+    for _ in 0..2 {
+        let wagi = Wagi::spawn(&mut serving(&site));
+        assert_eq!(Connection::open(wagi.address()).get("/").text(), "hello");
+        drop(wagi);
+        replace_by_pipes(&home(site.path()));
+    }
+    let env_file = site.path().join("pipe.env");
+    assert!(Command::new("mkfifo").arg(&env_file).status().expect("there is a mkfifo").success());
+    let output = serving(&site).args(["--env-file", "pipe.env"]).output().expect("wagi can be started");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(stderr.contains("cannot read environment file `pipe.env`") && stderr.contains("regular"), "{stderr}");
+}
+
 #[test]
 fn compiled_code_is_not_kept_where_others_could_change_it() {
     let site = Site::new().text_module("/", &printing("Content-Type: text/plain\n\nhello"), "");

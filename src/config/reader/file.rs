@@ -1,11 +1,11 @@
 //! Reading a text file, and checking paths. Used by every reader of this folder.
 
-use std::fs::{self, File};
-use std::io::Read as _;
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::{Diagnostic, SourceFile, SourceLocation};
+use crate::regular_file;
 
 /// Reads the text file at `path`. Messages call it a `role`. A file of more than `max_size` bytes is an error.
 pub(in crate::config) fn read(
@@ -15,13 +15,10 @@ pub(in crate::config) fn read(
     source: fn(String, String) -> Arc<SourceFile>,
 ) -> Result<Arc<SourceFile>, Box<Diagnostic>> {
     let name = path.display().to_string();
-    let mut bytes = Vec::new();
-    // One byte more than is allowed tells a file that is too large from one that just fits.
-    let read = File::open(path).and_then(|file| file.take(max_size + 1).read_to_end(&mut bytes));
-    if let Err(error) = read {
+    let bytes = regular_file::read(path, max_size).map_err(|error| {
         let unreadable = Diagnostic::error(format!("cannot read {role} `{name}`"));
-        return Err(Box::new(unreadable.caused_by(&error).help(relative_paths_help())));
-    }
+        Box::new(unreadable.caused_by(&error).help(relative_paths_help()))
+    })?;
     decode(&name, role, max_size, bytes, source)
 }
 
@@ -51,7 +48,7 @@ pub(in crate::config) fn decode(
     }
 }
 
-/// Checks that `path` is a regular file.
+/// Checks that `path` is a regular file. When it is opened, `regular_file` checks again: it may be another file then.
 pub(in crate::config) fn must_be_file(path: &Path) -> Result<(), String> {
     match fs::metadata(path) {
         Ok(found) if found.is_file() => Ok(()),

@@ -1,14 +1,12 @@
 //! Which redirects the client of registries and bindle servers follows.
 
 use http::{HeaderMap, Method};
-use tokio_rustls::rustls::RootCertStore;
 use url::Url;
 
-use crate::net::client::{ClientError, HttpClient, Request, Response};
+use crate::net::client::{ClientError, Fetch, HttpClient, Request, Response};
 use crate::net::connect::ConnectError;
 use crate::net::connect::policy::NamedBy;
 use crate::net::tests::*;
-use crate::net::tls;
 use crate::net::upload::Upload;
 
 /// A transport to a server that redirects `/to?URL` to that URL.
@@ -36,13 +34,19 @@ async fn redirecting() -> Arc<FakeTransport> {
 }
 
 fn client(transport: &Arc<FakeTransport>) -> HttpClient {
-    let tls = Arc::new(tls::verified(RootCertStore::empty()).expect("TLS"));
-    HttpClient::with(&tls, &(transport.clone() as Arc<dyn Transport>))
+    HttpClient::for_tests(transport.clone())
 }
 
 async fn get(client: &HttpClient, url: &str, named_by: NamedBy) -> Result<Response, ClientError> {
     let (url, headers) = (Url::parse(url).expect(url), HeaderMap::new());
-    let request = Request { method: Method::GET, url: &url, named_by, headers: &headers, body: &Upload::default };
+    let request = Request {
+        method: Method::GET,
+        url: &url,
+        named_by,
+        headers: &headers,
+        body: &Upload::default,
+        fetch: Fetch::start(),
+    };
     client.send(&request).await
 }
 

@@ -3,6 +3,7 @@
 
 mod client;
 mod connect;
+mod timeouts;
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;

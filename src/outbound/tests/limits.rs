@@ -6,6 +6,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::net::connect::transport::{Pending, Transport};
+use crate::net::interim::MAX_INTERIM;
 use crate::outbound::tests::*;
 
 /// Calls that wait at once, all on the one thread of the test.
@@ -59,6 +60,17 @@ async fn time_is_limited_for_the_whole_and_for_silence_and_by_the_run() {
         let request = request(&client, "GET", URL, "", "").expect("a request");
         assert!(matches!(client.send(request, time_left).await, Err(Error::TimedOut)));
     }
+}
+
+#[tokio::test]
+async fn interim_responses_are_counted() {
+    let hint = "HTTP/1.1 103 Early Hints\r\n\r\n";
+    let answered = hint.repeat(MAX_INTERIM) + "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+    let some = client(raw_server(answered.leak().as_bytes()).await, Limits::default());
+    assert_eq!(text(&get(&some, URL).await.expect("an answer")), "hi");
+    let many = client(raw_server(hint.repeat(MAX_INTERIM + 1).leak().as_bytes()).await, Limits::default());
+    let error = get(&many, URL).await.expect_err("there is no answer");
+    assert!(matches!(error, Error::TooManyInterim(_)) && error.code() == 11, "{error}");
 }
 
 /// A transport that never says anything.

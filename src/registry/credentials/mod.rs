@@ -14,8 +14,7 @@ pub(in crate::registry) mod credential_helper;
 pub(in crate::registry) mod docker_file;
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -23,6 +22,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use crate::config;
+use crate::regular_file;
 
 use crate::registry::credentials::credential_helper::CredentialHelperError;
 use crate::registry::manifest::shortened;
@@ -93,9 +93,8 @@ pub(in crate::registry) fn find(
 
 /// The content of a file of credentials, if the file exists.
 pub(in crate::registry) fn read(path: &Path) -> Result<Option<Value>, CredentialsError> {
-    let mut text = Vec::new();
-    match File::open(path).and_then(|file| file.take(MAX_FILE).read_to_end(&mut text)) {
-        Ok(_) => serde_json::from_slice(&text).map(Some).map_err(|_| CredentialsError::Json(path.to_owned())),
+    match regular_file::read(path, MAX_FILE) {
+        Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|_| CredentialsError::Json(path.to_owned())),
         Err(error) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => Ok(None),
         Err(source) => Err(CredentialsError::Read { path: path.to_owned(), source }),
     }

@@ -63,7 +63,8 @@ impl CodeDirectory {
     /// Returns the code for `engine` of the module or component with this SHA-256, if there is a file that is undamaged.
     pub fn get<C: MachineCode>(&self, digest: &str, engine: &Engine) -> Option<C> {
         let name = file_name(digest, engine);
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        // A pipe must not be waited for; `sealed` takes regular files only.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = File::from(openat(&self.directory, &name, flags, Mode::empty()).ok()?);
         // The time of the last use, for `prune`. If it cannot be set, the code is as good.
         let _ = file.set_times(FileTimes::new().set_modified(SystemTime::now()));

@@ -8,6 +8,7 @@ use std::thread;
 use wasmtime::component::Component;
 use wasmtime::{Engine, Instance, Module, Store};
 
+use crate::regular_file::tests::make_pipe;
 use crate::runtime::code::directory::*;
 use crate::runtime::code::sealed::CHECKSUM_LENGTH;
 
@@ -90,6 +91,11 @@ fn what_others_could_have_written_is_not_run() {
         assert!(cache.get::<Module>(NAME, &engine).is_none(), "{mode:o}");
     }
     fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    fs::remove_file(&path).unwrap();
+    make_pipe(&path);
+    assert!(cache.get::<Module>(NAME, &engine).is_none(), "a pipe");
+    fs::remove_file(&path).unwrap();
+    cache.insert(NAME, &engine, &Module::new(&engine, MODULE).unwrap().serialize().unwrap()).unwrap();
     let elsewhere = directory.path().join("elsewhere");
     fs::rename(&path, &elsewhere).unwrap();
     std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
