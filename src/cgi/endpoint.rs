@@ -38,6 +38,11 @@ impl Endpoint {
         Self { https, name, port, port_beside_authority }
     }
 
+    /// Whether clients use TLS.
+    pub(super) fn is_https(&self) -> bool {
+        self.https
+    }
+
     /// The URL scheme.
     pub fn scheme(&self) -> &'static str {
         if self.https { "https" } else { "http" }

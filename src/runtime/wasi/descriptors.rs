@@ -8,7 +8,7 @@ use wasmtime::{Caller, Linker, Result};
 use wasmtime_wasi::p1::types::{Errno, Fdflags, Fdstat, Filetype, Rights};
 use wasmtime_wasi::p1::wasi_snapshot_preview1 as fallback;
 
-use crate::runtime::wasi::abi::{MODULE, error, write};
+use crate::runtime::wasi::abi::{MODULE, PREVIEW_0, error, write};
 use crate::runtime::wasi::state::{State, split};
 
 /// The longest path of most systems (PATH_MAX); a longer one would only take time.
@@ -17,6 +17,8 @@ const MAX_PATH: u32 = 4096;
 /// Makes the functions for descriptors available to guests.
 pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     add_descriptors(linker)?;
+    add_closing(linker, MODULE)?;
+    add_closing(linker, PREVIEW_0)?;
     add_open(linker)
 }
 
@@ -37,19 +39,32 @@ fn add_descriptors(linker: &mut Linker<State>) -> Result<()> {
         }
         fallback::fd_prestat_get(state.wasi(), &mut memory, fd, stat)
     })?;
-    linker.func_wrap_async(MODULE, "fd_close", |mut caller: Caller<'_, State>, (fd,): (i32,)| {
+    Ok(())
+}
+
+/// The calls that close descriptors: a guest without standard output has printed its whole response.
+fn add_closing(linker: &mut Linker<State>, module: &str) -> Result<()> {
+    linker.func_wrap_async(module, "fd_close", |mut caller: Caller<'_, State>, (fd,): (i32,)| {
         Box::new(async move {
             let (mut memory, state) = split(&mut caller)?;
             state.delegate(fd);
-            fallback::fd_close(state.wasi(), &mut memory, fd).await
+            let closed = fallback::fd_close(state.wasi(), &mut memory, fd).await;
+            if matches!(closed, Ok(0)) {
+                state.on_closed(fd);
+            }
+            closed
         })
     })?;
-    linker.func_wrap_async(MODULE, "fd_renumber", |mut caller: Caller<'_, State>, (from, to): (i32, i32)| {
+    linker.func_wrap_async(module, "fd_renumber", |mut caller: Caller<'_, State>, (from, to): (i32, i32)| {
         Box::new(async move {
             let (mut memory, state) = split(&mut caller)?;
             state.delegate(from);
             state.delegate(to);
-            fallback::fd_renumber(state.wasi(), &mut memory, from, to).await
+            let renumbered = fallback::fd_renumber(state.wasi(), &mut memory, from, to).await;
+            if matches!(renumbered, Ok(0)) {
+                state.on_renumbered(from, to);
+            }
+            renumbered
         })
     })?;
     Ok(())

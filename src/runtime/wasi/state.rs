@@ -40,6 +40,8 @@ pub(in crate::runtime) struct State {
     pub started: Instant,
     /// Whether descriptors 0, 1 and 2 are still the original standard streams.
     original: [bool; 3],
+    /// The descriptor of standard output, which the guest may renumber; `None` once it is closed.
+    stdout: Option<i32>,
     memory: Option<Memory>,
     volumes: Volumes,
     /// The client for requests to upstreams, of a guest that may call any.
@@ -60,6 +62,7 @@ impl State {
             budget: grants.memory_budget(),
             started: Instant::now(),
             original: [true; 3],
+            stdout: Some(1),
             memory: None,
             volumes: grants.volumes.clone(),
             outbound: grants.outbound.clone(),
@@ -78,6 +81,21 @@ impl State {
     pub fn delegate(&mut self, descriptor: i32) {
         if let Some(original) = usize::try_from(descriptor).ok().and_then(|index| self.original.get_mut(index)) {
             *original = false;
+        }
+    }
+
+    /// Notes that this descriptor is closed. With standard output, the guest's response is complete.
+    pub fn on_closed(&mut self, descriptor: i32) {
+        if self.stdout.take_if(|stdout| *stdout == descriptor).is_some() {
+            self.pipes.finish_output();
+        }
+    }
+
+    /// Notes that a descriptor has taken the place of another one, which is closed.
+    pub fn on_renumbered(&mut self, from: i32, to: i32) {
+        if from != to {
+            self.on_closed(to);
+            self.stdout.iter_mut().filter(|stdout| **stdout == from).for_each(|stdout| *stdout = to);
         }
     }
 
