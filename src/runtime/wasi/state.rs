@@ -4,12 +4,12 @@
 //! of wasmtime-wasi, is made on first use.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use wasmtime::{Caller, Extern, Memory, Result};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1;
-use wasmtime_wasi::{HostMonotonicClock, WasiCtxBuilder, WasiView};
+use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtxBuilder, WasiView};
 use wiggle::GuestMemory;
 
 use crate::outbound::Sessions;
@@ -104,6 +104,19 @@ impl State {
         self.volumes.count() == 0 && self.wasi.is_none()
     }
 
+    /// Whether the guest may have one more descriptor.
+    pub fn may_open(&mut self) -> bool {
+        let table = self.wasi().ctx().table;
+        // A table cannot be asked for its size.
+        table.push(()).is_ok_and(|room| table.delete(room).is_ok())
+    }
+
+    /// Makes room for what a call of `poll_oneoff` needs beside descriptors, or takes it back.
+    pub fn set_poll_room(&mut self, resources: usize) {
+        let capacity = HANDLES + self.volumes.count() + resources;
+        self.wasi().ctx().table.set_max_capacity(capacity);
+    }
+
     /// Sets the memory that host calls read and write.
     pub fn set_memory(&mut self, memory: Option<Memory>) {
         self.memory = memory;
@@ -125,7 +138,8 @@ impl State {
                 .stdout(GuestStdout(pipes.clone()))
                 .stderr(GuestStderr(pipes.clone()))
                 .max_random_size(RANDOM_PER_CALL)
-                .monotonic_clock(SinceStart(*started));
+                .monotonic_clock(SinceStart(*started))
+                .wall_clock(SinceEpoch);
             for argument in arguments.iter() {
                 builder.arg(argument);
             }
@@ -142,6 +156,24 @@ impl State {
         wasi.set_hostcall_fuel(*hostcall_fuel);
         wasi
     }
+}
+
+/// The wall clock. One that is set to before 1970, which WASI cannot express, shows 1970.
+pub(in crate::runtime) struct SinceEpoch;
+
+impl HostWallClock for SinceEpoch {
+    fn resolution(&self) -> Duration {
+        Duration::from_nanos(1)
+    }
+
+    fn now(&self) -> Duration {
+        since_epoch(SystemTime::now())
+    }
+}
+
+/// The time since 1970, or none for a time before.
+pub(in crate::runtime::wasi) fn since_epoch(time: SystemTime) -> Duration {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// A monotonic clock that starts with the guest, and does not show how long the server has been up.
@@ -171,4 +203,17 @@ pub(in crate::runtime) fn split<'a>(caller: &'a mut Caller<'_, State>) -> Result
     };
     let (bytes, state) = memory.data_and_store_mut(caller);
     Ok((GuestMemory::Unshared(bytes), state))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::runtime::wasi::state::*;
+
+    #[test]
+    fn a_wall_clock_before_1970_shows_1970() {
+        let second = Duration::from_secs(1);
+        assert_eq!(since_epoch(UNIX_EPOCH - second), Duration::ZERO);
+        assert_eq!(since_epoch(UNIX_EPOCH + second), second);
+        assert!(SinceEpoch.now() > second);
+    }
 }
