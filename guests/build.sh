@@ -6,7 +6,7 @@
 # Leaves in OUT_DIR, as far as asked for:
 #   rust hello       probe.wasm, hello.wasm: core modules in Rust
 #   outbound azure   outbound.wasm, azure-blob.wasm: core modules that call out; they depend on crates, which are downloaded
-#   c go             c-hello.wasm, c-echo.wasm, go-hello.wasm: core modules
+#   c go             c-hello.wasm, c-echo.wasm, go-hello.wasm, go-cgi.wasm: core modules; go-cgi, the same for this machine
 #   assemblyscript   as-hello.wasm, as-fetch.wasm, as-calls.wasm, as-no-memory.wasm: core modules
 #   cli-rust         cli-rust.wasm: the probe as a `wasi:cli` component
 #   http-rust http-c http-python http-js
@@ -83,7 +83,10 @@ build_c() {
 build_go() {
     # The compiler at hand is the one to use; fetching another is not this script's business.
     (cd "$here/go" && GOOS=wasip1 GOARCH=wasm GOTOOLCHAIN=local GOFLAGS='' \
-        go build -trimpath -ldflags=-s -o "$out/go-hello.wasm" hello.go)
+        go build -trimpath -ldflags=-s -o "$out/go-hello.wasm" hello.go &&
+        GOOS=wasip1 GOARCH=wasm GOTOOLCHAIN=local GOFLAGS='' \
+            go build -trimpath -ldflags=-s -o "$out/go-cgi.wasm" cgi.go &&
+        GOTOOLCHAIN=local GOFLAGS='' CGO_ENABLED=0 go build -trimpath -ldflags=-s -o "$out/go-cgi" cgi.go)
 }
 
 build_assemblyscript() {

@@ -41,6 +41,11 @@ impl Endpoint {
         Self { https, name, port, default_port }
     }
 
+    /// Whether clients use TLS.
+    pub(super) fn is_https(&self) -> bool {
+        self.https
+    }
+
     /// The URL scheme.
     pub fn scheme(&self) -> &'static str {
         if self.https { "https" } else { "http" }

@@ -1,6 +1,7 @@
 //! Which environment does a guest get?
 //!
-//! RFC 3875 §4.1 and WAGI 0.8's `X_` variables. `startup` prepares the part that never changes on a route, `gateway` asks for
+//! RFC 3875 §4.1, WAGI 0.8's `X_` variables, and those that libraries for CGI read besides: REQUEST_URI, REQUEST_SCHEME and
+//! HTTPS. `startup` prepares the part that never changes on a route, `gateway` asks for
 //! the whole environment of each request. Of several variables of one name CGI's meta-variable wins, then the operator's
 //! variable, then the client's header field.
 
@@ -18,11 +19,12 @@ use crate::route::RoutePattern;
 use crate::strings::StringBlock;
 
 /// The names of meta-variables, which an operator's variables cannot have.
-const CGI_NAMES: [&str; 19] = [
+const CGI_NAMES: [&str; 22] = [
     "AUTH_TYPE",
     "CONTENT_LENGTH",
     "CONTENT_TYPE",
     "GATEWAY_INTERFACE",
+    "HTTPS",
     "PATH_INFO",
     "PATH_TRANSLATED",
     "QUERY_STRING",
@@ -30,6 +32,8 @@ const CGI_NAMES: [&str; 19] = [
     "REMOTE_HOST",
     "REMOTE_USER",
     "REQUEST_METHOD",
+    "REQUEST_SCHEME",
+    "REQUEST_URI",
     "SCRIPT_NAME",
     "SERVER_NAME",
     "SERVER_PORT",
@@ -125,12 +129,12 @@ impl RouteVariables {
         Ok(block)
     }
 
-    /// An empty block with the capacity a request typically needs: its path comes up to five times, its query twice.
+    /// An empty block with the capacity a request typically needs: its path comes up to six times, its query three times.
     fn block_for(&self, request: &RequestHead<'_>) -> StringBlock {
-        const REQUEST_VARIABLES: usize = 15;
+        const REQUEST_VARIABLES: usize = 18;
         const NAMES_AND_SHORT_VALUES: usize = 512;
         let fields = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + PREFIX.len() + 2);
-        let target = 5 * request.uri.path().len() + 2 * request.uri.query().map_or(0, str::len);
+        let target = 6 * request.uri.path().len() + 3 * request.uri.query().map_or(0, str::len);
         let bytes = self.constant.bytes().len() + NAMES_AND_SHORT_VALUES + target + fields.sum::<usize>();
         StringBlock::with_capacity(self.constant.len() + REQUEST_VARIABLES + request.headers.len(), bytes)
     }
@@ -159,6 +163,11 @@ fn append_server(endpoint: &Endpoint, request: &RequestHead<'_>, block: &mut Str
     let question_mark = if query.is_some() { "?" } else { "" };
     let (path, query) = (request.uri.path(), query.unwrap_or_default());
     let scheme = endpoint.scheme();
+    if endpoint.is_https() {
+        block.push("HTTPS=on");
+    }
+    block.push_variable("REQUEST_SCHEME", &[scheme]);
+    block.push_variable("REQUEST_URI", &[path, question_mark, query]);
     block.push_variable("X_FULL_URL", &[scheme, "://", address.name, ":", address.port, path, question_mark, query]);
 }
 

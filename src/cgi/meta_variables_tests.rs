@@ -91,6 +91,8 @@ fn every_request_has_the_variables_of_cgi() {
         ("REMOTE_HOST", "127.0.0.1"),
         ("REMOTE_USER", ""),
         ("REQUEST_METHOD", "GET"),
+        ("REQUEST_SCHEME", "http"),
+        ("REQUEST_URI", "/"),
         ("SCRIPT_NAME", "/"),
         ("SERVER_NAME", "localhost"),
         ("SERVER_PORT", "3000"),
@@ -138,6 +140,9 @@ fn a_full_request_is_described_in_full() {
             ("CONTENT_TYPE", Some("text/plain")),
             ("HTTP_CONTENT_TYPE", Some("text/plain")),
             ("REQUEST_METHOD", Some("POST")),
+            ("REQUEST_URI", Some("/path/test%3brun?foo=bar")),
+            ("REQUEST_SCHEME", Some("https")),
+            ("HTTPS", Some("on")),
             ("SERVER_NAME", Some("example.com")),
             ("SERVER_PORT", Some("3000")),
             ("SERVER_PROTOCOL", Some("HTTP/1.1")),
@@ -272,7 +277,29 @@ fn operators_add_variables_that_neither_cgi_nor_clients_replace() {
 }
 
 #[test]
-fn names_defined_by_cgi_are_those_every_environment_has() {
-    let environment = Scene::default().environment();
+fn names_defined_by_cgi_are_those_an_environment_behind_tls_has() {
+    let environment = Scene { endpoint: Endpoint::new(true, None), ..Scene::default() }.environment();
     assert_eq!(environment.keys().map(String::as_str).collect::<Vec<_>>(), CGI_NAMES);
+}
+
+/// Apache, which Go's, Python's, Perl's and PHP's libraries were written for.
+#[test]
+fn request_uri_is_path_and_query_as_sent_and_nobody_else_sets_it() {
+    for (target, expected) in [
+        ("/", "/"),
+        ("/a%2Fb/../c?x=%20&y", "/a%2Fb/../c?x=%20&y"),
+        ("/a?", "/a?"),
+        ("/a//b;c=1", "/a//b;c=1"),
+        ("http://a.example:81/x?y", "/x?y"),
+        ("http://a.example", "/"),
+    ] {
+        let scene = Scene {
+            target,
+            operator: &[("REQUEST_URI", "mine"), ("HTTPS", "on"), ("REQUEST_SCHEME", "https")],
+            fields: &[("Request-Uri", "/evil"), ("Https", "on"), ("Request-Scheme", "https")],
+            ..Scene::default()
+        };
+        let expected = [("REQUEST_URI", Some(expected)), ("HTTPS", None), ("REQUEST_SCHEME", Some("http"))];
+        assert_variables(&scene, &expected);
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! RFC 3875 §6.2 and §6.3. WAGI 0.8 is more lenient in three ways: Status alone is a response, a path in Location goes to the
 //! client instead of being looked up by the server, and fields that are not valid are dropped instead of failing the
-//! response. `head_reader` calls this once it has found the end of the head.
+//! response. In a fourth way wagi is: a status line of HTTP stands for Status. `head_reader` calls this once it has found the
+//! end of the head.
 
 use std::fmt;
 
@@ -65,6 +66,8 @@ pub enum Reason {
     Connection,
     /// The Content-Length is not a number, or not the same number as the one before.
     InvalidLength,
+    /// The Content-Length is not the length of the body.
+    WrongLength,
     /// The Status is not a code of three digits; the client gets a 502.
     InvalidStatus,
 }
@@ -134,6 +137,13 @@ impl ResponseHead {
         let content_length = fields.content_length.known();
         Ok(Self { status, headers, content_length, dropped: fields.dropped, kind: Kind::Document })
     }
+
+    /// Leaves out the length that the guest claims, which is not that of its body.
+    pub fn drop_wrong_length(&mut self) {
+        if let Some(length) = self.content_length.take() {
+            self.dropped.push(Dropped { text: length.to_string(), reason: Reason::WrongLength });
+        }
+    }
 }
 
 /// Removes the trailer fields that may not come after the body of a response.
@@ -154,6 +164,7 @@ impl fmt::Display for Dropped {
             Reason::ControlCharacter => write!(f, "control character in the value of header {text:?}"),
             Reason::Connection => write!(f, "header {text:?} is the server's to set"),
             Reason::InvalidLength => write!(f, "unusable content-length: {text:?}"),
+            Reason::WrongLength => write!(f, "content-length is not the body's: {text:?}"),
             Reason::InvalidStatus => write!(f, "status is not a three-digit code: {text:?}"),
         }
     }
@@ -192,6 +203,13 @@ impl<'a> Fields<'a> {
         for (count, line) in lines.enumerate() {
             if count >= MAX_FIELDS {
                 return Err(HeadError::TooManyFields);
+            }
+            // Other servers accept the first line of HTTP in place of Status, and programs print it.
+            if count == 0
+                && let Some(status) = status_of_line(line)
+            {
+                fields.status = Some(status);
+                continue;
             }
             match line.split_once(':') {
                 Some((name, value)) => fields.add(name.trim_end(), value.trim_start()),
@@ -281,6 +299,16 @@ impl<'a> Fields<'a> {
             Some(_) => Kind::ClientRedirect,
         }
     }
+}
+
+/// Code and reason of a status line of HTTP (RFC 9112 §4), such as `HTTP/1.1 404 Not Found`.
+fn status_of_line(line: &str) -> Option<&str> {
+    let (version, status) = line.strip_prefix("HTTP/")?.split_once(' ')?;
+    let is_version = version.starts_with(|c: char| c.is_ascii_digit())
+        && version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let status = status.trim_start();
+    let code = status.split([' ', '\t']).next()?;
+    (is_version && code.len() == 3 && StatusCode::from_bytes(code.as_bytes()).is_ok()).then_some(status)
 }
 
 #[cfg(test)]

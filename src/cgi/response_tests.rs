@@ -78,6 +78,27 @@ fn a_status_is_three_digits_before_the_first_blank() {
     assert_eq!(head("Status: 502 Bad Gateway\n\n").dropped, []);
 }
 
+/// lighttpd and Apache (`nph-`): the first line of HTTP. A Status field beside it counts for more.
+#[test]
+fn a_status_line_of_http_stands_for_status_if_it_comes_first() {
+    for (text, code) in [
+        ("HTTP/1.0 404 Not Found\n\n", 404),
+        ("HTTP/1.1 404 Not: Found\nContent-Type: a/b\n\n", 404),
+        ("\nHTTP/1.1  201\nX-A: 1\n\n", 201),
+        ("HTTP/2 204\n\n", 204),
+        ("HTTP/1.1 301 Moved\nLocation: /x\n\n", 301),
+        ("HTTP/1.1 404 Not Found\nStatus: 410\n\n", 410),
+    ] {
+        assert_eq!((status(text), reasons(text)), (code, vec![]), "{text:?}");
+    }
+    for line in ["HTTP/1.1 soon", "HTTP/1.1", "HTTP/ 404", "HTTP/x 404", "HTTP/1.1 4040", "http/1.1 404", "HTTP 404"] {
+        let text = format!("{line}\nStatus: 200\n\n");
+        assert_eq!((status(&text), reasons(&text)), (200, vec![Reason::NoColon]), "{line}");
+    }
+    assert_eq!(status("Content-Type: a/b\nHTTP/1.1 404 Not Found\n\n"), 200);
+    assert_eq!(parse("HTTP/1.1 100 Continue\n\n"), Err(HeadError::Informational(100)));
+}
+
 /// RFC 9110 §15.2: a 1xx is not a final answer.
 #[test]
 fn an_informational_status_is_refused() {

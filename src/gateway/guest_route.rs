@@ -56,9 +56,4 @@ impl GuestRoute {
             limits: entry.limits.clone(),
         }
     }
-
-    /// Whether the guest is a component of `wasi:http`.
-    pub fn speaks_http(&self) -> bool {
-        matches!(self.interface, Interface::WasiHttp(_))
-    }
 }

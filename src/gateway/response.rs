@@ -65,10 +65,8 @@ pub(super) fn from_guest(
             ResponseBody::full(printed, trailers, record)
         }
         GuestState::Streams(run) => {
-            // The length that a CGI guest claims has never been passed on; with components it is part of the protocol.
-            let length = claimed.filter(|_| route.speaks_http());
             let body = StreamingBody::new(printed, run, route.limits.time_between_outputs);
-            ResponseBody::streaming(body.with_length(length), record)
+            ResponseBody::streaming(body.with_length(claimed), record)
         }
     };
     // RFC 9110 §9.3.2: the length a GET would have had. Only the guest can know it if it printed no body. §8.6: never

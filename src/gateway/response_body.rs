@@ -2,7 +2,8 @@
 //!
 //! A body whose guest has ended is bytes. One whose guest still prints is driven by the connection that sends it: a client
 //! that does not read holds its guest back, and one that leaves ends it. A guest that fails after its head is committed
-//! can only be reported by cutting the transfer; the response must never look complete.
+//! can only be reported by cutting the transfer; the response must never look complete. A body of announced length is
+//! complete when that many bytes are there: what a guest prints beyond is left out.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -41,10 +42,15 @@ pub(super) struct StreamingBody {
     printed: Bytes,
     /// How much of a body of announced length is still to come.
     remaining: Option<u64>,
+    /// Whether the guest printed more than it announced.
+    is_cut_off: bool,
     run: Option<Run>,
     time_between_outputs: Duration,
     silence: GuestTimer,
 }
+
+/// Why a body was cut off, as the log has it.
+const CUT_OFF: &str = "the body was cut off at the content-length that the guest printed";
 
 type PolledFrame = Poll<Option<Result<Frame<Bytes>, Failure>>>;
 
@@ -52,24 +58,57 @@ impl StreamingBody {
     /// A body that begins with `printed` and is continued by `run`, which may be silent for `time_between_outputs`.
     pub fn new(printed: Bytes, run: Run, time_between_outputs: Duration) -> Self {
         let silence = GuestTimer::new(time_between_outputs);
-        Self { printed, remaining: None, run: Some(run), time_between_outputs, silence }
+        Self { printed, remaining: None, is_cut_off: false, run: Some(run), time_between_outputs, silence }
     }
 
-    /// The same body, which fails if it has another length than this.
+    /// The same body, which is cut off at this length and fails if it is shorter.
     pub fn with_length(self, length: Option<u64>) -> Self {
         Self { remaining: length, ..self }
     }
 
+    /// Whether all of a body of announced length has been taken.
+    fn has_its_length(&self) -> bool {
+        self.remaining == Some(0) && self.printed.is_empty()
+    }
+
+    /// Whether nothing is to come: trailers may follow the body of a component.
+    fn is_complete(&self) -> bool {
+        self.has_its_length() && self.run.as_ref().is_none_or(|run| !run.speaks_http())
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> PolledFrame {
+        if self.is_complete() {
+            return Poll::Ready(None);
+        }
+        let polled = ready!(self.poll_frame(cx));
+        if self.is_complete()
+            && let Some(failure) = self.look_ahead(cx)
+        {
+            return Poll::Ready(Some(Err(failure)));
+        }
+        Poll::Ready(polled)
+    }
+
+    /// Polls a guest that has printed as much as it announced once more: it may be printing more, or have failed.
+    fn look_ahead(&mut self, cx: &mut Context<'_>) -> Option<Failure> {
+        match self.run.as_mut()?.poll_output(cx) {
+            Poll::Ready(Output::Bytes(_)) => self.is_cut_off = true,
+            Poll::Ready(Output::Ended(ending)) => return Failure::from_ending(ending),
+            _ => {}
+        }
+        None
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> PolledFrame {
         if !self.printed.is_empty() {
             let printed = std::mem::take(&mut self.printed);
-            return Poll::Ready(Some(self.data(printed)));
+            return Poll::Ready(Some(Ok(self.data(printed))));
         }
         let Some(run) = &mut self.run else { return Poll::Ready(None) };
         match run.poll_output(cx) {
             Poll::Ready(Output::Bytes(bytes)) => {
                 self.silence.reset();
-                Poll::Ready(Some(self.data(bytes)))
+                Poll::Ready(Some(Ok(self.data(bytes))))
             }
             Poll::Ready(Output::Trailers(trailers)) => {
                 let trailers = self.check_end().map(|()| Frame::trailers(allowed(trailers)));
@@ -88,12 +127,32 @@ impl StreamingBody {
         }
     }
 
-    /// A frame of data, which must not exceed the announced length.
-    fn data(&mut self, bytes: Bytes) -> Result<Frame<Bytes>, Failure> {
+    /// A frame of data, cut off at the announced length.
+    fn data(&mut self, mut bytes: Bytes) -> Frame<Bytes> {
         if let Some(remaining) = &mut self.remaining {
-            *remaining = remaining.checked_sub(bytes.len() as u64).ok_or(Failure::WrongLength)?;
+            let fits = usize::try_from(*remaining).unwrap_or(usize::MAX);
+            self.is_cut_off |= bytes.len() > fits;
+            bytes.truncate(fits);
+            *remaining -= bytes.len() as u64;
         }
-        Ok(Frame::data(bytes))
+        Frame::data(bytes)
+    }
+
+    /// Records how the body ended. A guest may run on after a complete response; there is nothing left of one that has ended.
+    fn finish(&mut self, failure: Option<&Failure>, record: Option<&mut Record>) {
+        let Some(run) = self.run.take() else { return };
+        if let Some(record) = record {
+            record.cpu_time = run.cpu_time();
+            record.end = failure.map_or("ok", Failure::end);
+            if let Some(failure) = failure {
+                record.reason = Some(format!("cut after the head: {failure}"));
+            } else if self.is_cut_off {
+                record.reason = Some(CUT_OFF.into());
+            }
+        }
+        if failure.is_none() && !self.is_cut_off {
+            run.detach(self.time_between_outputs);
+        }
     }
 
     /// Fails if the body ends before the announced length.
@@ -133,25 +192,13 @@ impl ResponseBody {
                 let polled = ready!(body.poll(cx));
                 // Nothing comes after trailers, and hyper does not poll again once it has got them.
                 let is_end = !matches!(&polled, Some(Ok(frame)) if frame.is_data());
-                let time_between_outputs = body.time_between_outputs;
-                if let Some(run) = body.run.take_if(|_| is_end) {
+                if is_end {
                     let failure = polled.as_ref().and_then(|polled| polled.as_ref().err());
-                    self.record_end(&run, failure);
-                    // A guest may run on after a complete response; there is nothing left of one that has ended.
-                    if failure.is_none() {
-                        run.detach(time_between_outputs);
-                    }
+                    body.finish(failure, self.record.as_deref_mut());
                 }
                 Poll::Ready(polled)
             }
         }
-    }
-
-    fn record_end(&mut self, run: &Run, failure: Option<&Failure>) {
-        let Some(record) = &mut self.record else { return };
-        record.cpu_time = run.cpu_time();
-        record.end = failure.map_or("ok", Failure::end);
-        record.reason = failure.map(|failure| format!("cut after the head: {failure}"));
     }
 }
 
@@ -174,7 +221,11 @@ impl Body for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(&self.content, Content::Full(bytes) if bytes.is_empty())
+        match &self.content {
+            Content::Full(bytes) => bytes.is_empty(),
+            Content::FullWithTrailers(..) => false,
+            Content::Streaming(body) => body.is_complete(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -189,8 +240,12 @@ impl Body for ResponseBody {
 
 impl Drop for ResponseBody {
     fn drop(&mut self) {
-        if let Content::Streaming(body) = &mut self.content
-            && let Some(run) = body.run.take()
+        let Content::Streaming(body) = &mut self.content else { return };
+        // The body of an announced length is not polled for its end, which is known.
+        if body.has_its_length() {
+            return body.finish(None, self.record.as_deref_mut());
+        }
+        if let Some(run) = body.run.take()
             && let Some(record) = &mut self.record
         {
             record.cpu_time = run.cpu_time();

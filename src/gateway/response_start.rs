@@ -160,14 +160,17 @@ impl<'a> ResponseStart<'a> {
         Ok(StartedResponse { head, printed: self.body.take(), guest })
     }
 
-    /// The head of a complete response. Only the guest can know the length of a body that it did not print.
+    /// The head of a complete response, whose length is counted. For a response without its body, a length that the guest
+    /// claims counts for more: only the guest can know the length of a body that it did not print.
     fn complete_head(&mut self) -> Result<ResponseHead, Failure> {
         // Without a blank line this is where the output turns out to have no head.
         self.finish_head()?;
         let mut head = self.head.take().ok_or(HeadError::NoBlankLine)?;
         let length = self.body.length + self.run.as_ref().map_or(0, Run::discarded);
-        if self.body_use == BodyUse::Discarded && length > 0 {
-            head.content_length = Some(length);
+        match (self.body_use, head.content_length) {
+            (BodyUse::Discarded, None) if length > 0 => head.content_length = Some(length),
+            (BodyUse::Sent, Some(claimed)) if claimed != length => head.drop_wrong_length(),
+            _ => {}
         }
         Ok(head)
     }

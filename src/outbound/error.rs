@@ -7,6 +7,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use http::Method;
 use tokio_rustls::rustls;
 
 use crate::net::connect::ConnectError;
@@ -58,6 +59,12 @@ pub enum Error {
     /// CONNECT asks for a tunnel.
     #[error("tunnels are not offered: the method is CONNECT")]
     Tunnel,
+    /// TRACE echoes what only the server should see, and PRI belongs to HTTP/2.
+    #[error("the method {0} is not sent")]
+    MethodNotSent(Method),
+    /// A body with a method that has none, without its length: it would not be sent.
+    #[error("a request with the method {0} has a body without a Content-Length")]
+    UnexpectedBody(Method),
     /// A name could not be resolved.
     #[error("cannot resolve `{host}`")]
     Resolve {
@@ -127,6 +134,10 @@ pub enum ErrorKind {
     DeniedAddress,
     /// The request is not valid.
     Malformed,
+    /// The method is not sent.
+    MethodNotSent,
+    /// The request has a body that its method does not have.
+    UnexpectedBody,
     /// There is no such name.
     UnknownName,
     /// The name was not resolved within the time.
@@ -173,6 +184,7 @@ impl Error {
             Self::HeadersNotText | Self::NoRoom | Self::Stopped => 12,
             Self::TooManyOpen | Self::TooManyCalls(_) => 13,
             Self::ByteLimit(_) | Self::IdleTimedOut | Self::TooManyInterim(_) => 11,
+            Self::MethodNotSent(_) | Self::UnexpectedBody(_) => 11,
         }
     }
 
@@ -183,6 +195,8 @@ impl Error {
             Self::AddressNotAllowed { .. } => ErrorKind::DeniedAddress,
             Self::InvalidMethod | Self::InvalidHeaders | Self::InvalidUrl | Self::NotUtf8 => ErrorKind::Malformed,
             Self::Scheme(_) | Self::Tunnel | Self::Redirect | Self::TooManyRedirects(_) => ErrorKind::Malformed,
+            Self::MethodNotSent(_) => ErrorKind::MethodNotSent,
+            Self::UnexpectedBody(_) => ErrorKind::UnexpectedBody,
             Self::Resolve { source, .. } if source.kind() == io::ErrorKind::TimedOut => ErrorKind::ResolveTimedOut,
             Self::Resolve { .. } => ErrorKind::UnknownName,
             Self::Connect { source, .. } => kind_of_connecting(source),

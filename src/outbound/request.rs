@@ -38,6 +38,16 @@ pub fn method(text: &[u8]) -> Result<Method, Error> {
     }
 }
 
+/// Refuses the methods that are not for programs to send.
+pub(super) fn check_method(method: &Method) -> Result<(), Error> {
+    match method.as_str() {
+        "CONNECT" => Err(Error::Tunnel),
+        // RFC 9113 §11.6: PRI is never used, for it begins a connection of HTTP/2.
+        "TRACE" | "PRI" => Err(Error::MethodNotSent(method.clone())),
+        _ => Ok(()),
+    }
+}
+
 /// Reads headers: lines of `name:value`, ended by LF or CRLF. Of a repeated name the last value counts; blanks stay.
 pub fn headers(text: &[u8]) -> Result<HeaderMap, Error> {
     let text = str::from_utf8(text).map_err(|_| Error::NotUtf8)?;

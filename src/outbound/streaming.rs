@@ -11,9 +11,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, Uri, header};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tokio::time::timeout;
@@ -24,7 +25,7 @@ use crate::outbound::budget::{ByteCounter, CallBudget, CallPermit};
 use crate::outbound::error::Error;
 use crate::outbound::policy::{Policy, uri};
 use crate::outbound::pool::Shared;
-use crate::outbound::request::remove_restricted;
+use crate::outbound::request::{check_method, remove_restricted};
 use crate::outbound::response::check_headers;
 
 /// How long a guest waits. Longer times than the limits of all calls have no effect.
@@ -57,18 +58,22 @@ where
     let StreamingRequest { request, timeouts, budget } = request;
     let (mut head, body) = request.into_parts();
     head.uri = destination(&shared.policy, &head.uri)?;
-    if head.method == Method::CONNECT {
-        return Err(Error::Tunnel);
-    }
+    check_method(&head.method)?;
     let permit = budget.upgrade().ok_or(Error::Stopped)?.acquire()?;
     set_headers(&mut head.headers, &head.method, &body);
     let sent = Arc::new(AtomicU64::new(0));
+    let method = head.method.clone();
+    let is_sent = is_body_sent(&head, &body);
     let body = RequestBody { body, owner: budget, counter: permit.byte_counter(), sent: sent.clone() };
-    let request = Request::from_parts(head, body.boxed_unsync());
-    let exchange = connect::with_timeout(timeouts.connect, shared.request(request));
+    let (body, unsent) = if is_sent {
+        (body.boxed_unsync(), None)
+    } else {
+        (Empty::new().map_err(|never| match never {}).boxed_unsync(), Some(body))
+    };
+    let exchange = connect::with_timeout(timeouts.connect, shared.request(Request::from_parts(head, body)));
     let limits = &shared.limits;
     let first_byte = limits.total.min(timeouts.first_byte.unwrap_or(Duration::MAX));
-    let response = wait_for_head(exchange, &sent, first_byte).await?;
+    let response = unless_body(wait_for_head(exchange, &sent, first_byte), unsent, method).await?;
     check_headers(response.headers(), limits)?;
     let idle = IdleTimeout::new(limits.idle.min(timeouts.between_bytes.unwrap_or(Duration::MAX)));
     Ok(response.map(|incoming| ResponseBody { incoming, idle, permit }))
@@ -77,6 +82,10 @@ where
 /// The host as the policy has read it, with path and query as the guest wrote them, which may be signed.
 fn destination(policy: &Policy, target: &Uri) -> Result<Uri, Error> {
     let destination = policy.destination(target.to_string().as_bytes())?;
+    // Bytes beyond ASCII belong percent-encoded (RFC 3986 §2), and servers disagree about what raw ones mean.
+    if target.path_and_query().is_some_and(|path| !path.as_str().is_ascii()) {
+        return Err(Error::InvalidUrl);
+    }
     let mut parts = uri(&destination.0)?.into_parts();
     parts.path_and_query = target.path_and_query().cloned().or(parts.path_and_query);
     Uri::from_parts(parts).map_err(|_| Error::InvalidUrl)
@@ -91,6 +100,36 @@ fn set_headers(headers: &mut HeaderMap, method: &Method, body: &impl Body) {
     // RFC 9110 §8.6: methods that usually come with a body say that there is none.
     if body.size_hint().exact() == Some(0) && [Method::POST, Method::PUT, Method::PATCH].contains(method) {
         headers.insert(header::CONTENT_LENGTH, header::HeaderValue::from_static("0"));
+    }
+}
+
+/// Whether the library sends the body: with the methods that usually have none, only if its length is known.
+fn is_body_sent(head: &Parts, body: &impl Body) -> bool {
+    ![Method::GET, Method::HEAD].contains(&head.method)
+        || head.headers.contains_key(header::CONTENT_LENGTH)
+        || body.size_hint().exact().is_some()
+}
+
+/// The exchange, which fails when a body that is not sent turns out to have content.
+async fn unless_body<T>(
+    exchange: impl Future<Output = Result<T, Error>>,
+    unsent: Option<impl Body<Data = Bytes>>,
+    method: Method,
+) -> Result<T, Error> {
+    let Some(unsent) = unsent else { return exchange.await };
+    let content = async {
+        let mut unsent = std::pin::pin!(unsent);
+        while let Some(Ok(frame)) = unsent.frame().await {
+            if frame.data_ref().is_some_and(|data| !data.is_empty()) {
+                return;
+            }
+        }
+        std::future::pending().await
+    };
+    tokio::select! {
+        biased;
+        () = content => Err(Error::UnexpectedBody(method)),
+        response = exchange => response,
     }
 }
 

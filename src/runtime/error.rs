@@ -14,6 +14,14 @@ pub enum Error {
     /// The bytes are not a module or component that the engine can compile.
     #[error("not a WebAssembly module that can be compiled here")]
     Compile(#[source] wasmtime::Error),
+    /// The module uses a proposal for WebAssembly that is not supported.
+    #[error("it uses {proposal}, which are not supported yet")]
+    Proposal {
+        /// What it uses, in the plural.
+        proposal: &'static str,
+        /// The engine's words.
+        source: wasmtime::Error,
+    },
     /// The module is valid, but needs more memory or table elements at the start than its limits allow.
     #[error("the module needs more memory or larger tables than its limits allow")]
     TooDemanding(#[source] wasmtime::Error),
@@ -43,7 +51,10 @@ pub enum Error {
 impl Error {
     /// Why `error` ended a compilation.
     pub(in crate::runtime) fn of_compilation(error: wasmtime::Error) -> Self {
-        Self::of_pool(error).unwrap_or_else(Self::Compile)
+        Self::of_pool(error).unwrap_or_else(|error| match unsupported(&error) {
+            Some(proposal) => Self::Proposal { proposal, source: error },
+            None => Self::Compile(error),
+        })
     }
 
     /// Why `error` ended the loading of ahead-of-time code.
@@ -60,6 +71,21 @@ impl Error {
             false => Err(error),
         }
     }
+}
+
+/// What the engine does not support, by words in its messages; the first that is found counts.
+const PROPOSALS: [(&str, &str); 5] = [
+    ("exceptions", "exceptions (those of C++, or `setjmp` of C)"),
+    ("gc types", "`externref` or other types that need garbage collection"),
+    ("stack switching", "stack switching (continuations)"),
+    ("threads must be enabled", "threads and shared memories"),
+    ("wide arithmetic", "wide arithmetic instructions"),
+];
+
+/// The proposal that the engine refuses a module for; only the message of its error says so.
+fn unsupported(error: &wasmtime::Error) -> Option<&'static str> {
+    let message = format!("{error:#}");
+    PROPOSALS.into_iter().find(|(words, _)| message.contains(words)).map(|(_, proposal)| proposal)
 }
 
 fn list(imports: &[(String, String)]) -> String {

@@ -13,12 +13,14 @@
 //! | `connection/frames` | what of an HTTP/2 connection is not requests and responses |
 //! | `connection/timeouts` | how long it may take, and whether its client is still there |
 //! | `connection/disconnect` | how a disconnect is noticed, and how a connection is closed |
+//! | `date` | which Date a response has while the clock is behind |
 //! | `connection/state`, `connection/io` | the socket and what is known about it |
 //! | `shutdown` | how the server and its connections are told to stop |
 
 mod accept;
 mod connection;
 mod counters;
+mod date;
 mod error;
 mod limiter;
 mod listener;
@@ -35,6 +37,7 @@ use std::sync::Arc;
 
 use crate::config::{ConnectionLimits, ServerConfig};
 use crate::server::accept::Acceptor;
+use crate::server::date::watch_clock;
 use crate::server::listener::Listener;
 use crate::server::tls::ServerTls;
 
@@ -90,6 +93,7 @@ impl Server {
             biased;
             () = shutdown => {}
             () = acceptor.accept_from(&self.listener, service) => {}
+            () = watch_clock() => {}
         }
         drop(self.listener);
         acceptor.drain(grace).await;

@@ -102,6 +102,33 @@ async fn an_entry_point_that_is_none_is_named_at_the_start_beside_what_there_is(
 }
 
 #[tokio::test]
+async fn a_module_that_needs_what_the_engine_lacks_is_told_what_it_is() {
+    let start = r#"(func (export "_start"))"#;
+    for (module, expected) in [
+        (format!("(module (tag (param i32)) {start})"), "exceptions (those of C++, or `setjmp` of C)"),
+        (format!(r#"(module (import "env" "__cpp_exception" (tag (param i32))) {start})"#), "exceptions"),
+        (format!("(module (global (mut externref) (ref.null extern)) {start})"), "`externref`"),
+        (format!("(module (type (struct (field i32))) {start})"), "garbage collection"),
+        (format!("(module (memory 1 1 shared) {start})"), "threads and shared memories"),
+    ] {
+        let (running, problems) = Test::at("/", &module).try_start().await;
+        assert!(running.is_none(), "{module}");
+        assert!(problems.contains(expected) && problems.contains("not supported yet"), "{module}: {problems}");
+    }
+}
+
+#[tokio::test]
+async fn legacy_exceptions_are_exceptions() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    // `_start` is `try catch_all end`, which text no longer expresses.
+    let binary = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x07\x0a\x01\x06_start\0\0\
+        \x0a\x08\x01\x06\0\x06\x40\x19\x0b\x0b";
+    std::fs::write(file.path(), binary).unwrap();
+    let (running, problems) = Test::new().file_module("/", file.path(), "").try_start().await;
+    assert!(running.is_none() && problems.contains("it uses exceptions"), "{problems}");
+}
+
+#[tokio::test]
 async fn a_component_is_refused_for_what_it_is() {
     let (running, problems) = Test::at("/", "(component)").try_start().await;
     assert!(running.is_none() && problems.contains("component"), "{problems}");

@@ -12,8 +12,10 @@ mod azure; // the example that stores blobs, against the emulator of the storage
 mod bindle; // bindles from a directory, served by a real process
 mod bindle_server; // bindles from a server, and servers that do not play along
 mod caches; // where caches are, second starts, what is listed and pruned
+mod cgi_programs; // programs for CGI under wagi and under lighttpd
 mod cli; // the program as it is started: options, exit codes, logs
 mod command_line; // arguments: the default and the template
+mod complete; // when an answer is complete: its length, and standard output that is closed
 mod component_languages; // components in C, Python, JavaScript and Rust, built from source
 mod components; // components that are asked over wasi:http 0.2
 mod components_3; // components of WASI 0.3

@@ -102,9 +102,12 @@ async fn framing_and_hop_by_hop_fields_are_left_out() {
 #[tokio::test]
 async fn a_content_length_that_is_wrong_changes_nothing() {
     for length in ["3", "8", "999", "-1", "x"] {
-        let answer = Test::printing(format!("Content-Type: a/b\nContent-Length: {length}\n\n12345678")).get("/").await;
+        let output = format!("Content-Type: a/b\nContent-Length: {length}\n\n12345678");
+        let running = Test::printing(output).start().await;
+        let answer = running.get("/").await;
         assert_eq!((answer.status, answer.text().as_str()), (StatusCode::OK, "12345678"), "{length}");
         assert_eq!(answer.headers.get("content-length"), None);
+        assert_eq!(running.log().contains("left out of the head"), length != "8", "{length}: {}", running.log());
     }
 }
 
@@ -135,7 +138,7 @@ async fn an_answer_without_a_head_is_500_and_the_log_says_why() {
         ("Content-Type: text/plain\n", "no blank line"),
         ("\n\nbody", "content-type"),
         ("X-Only: 1\n\nbody", "content-type"),
-        ("HTTP/1.1 200 OK\n\nbody", "content-type"),
+        ("HTTP/1.1 soon\n\nbody", "content-type"),
     ];
     for (output, reason) in rows {
         let running = Test::printing(output).start().await;
@@ -188,6 +191,22 @@ async fn a_head_request_has_the_length_and_not_the_body() {
     let request = Request::head("/").body(bytes::Bytes::new()).unwrap();
     let answer = running.send(request).await;
     assert_eq!((answer.status, answer.header("content-length"), answer.body.len()), (StatusCode::OK, "5", 0));
+}
+
+#[tokio::test]
+async fn the_length_that_a_guest_prints_is_the_length_in_the_answer_to_head() {
+    for (body, length) in [("", "5000000"), ("hello", "5")] {
+        let running = Test::printing(format!("Content-Type: a/b\nContent-Length: {length}\n\n{body}")).start().await;
+        let answer = running.send(Request::head("/").body(bytes::Bytes::new()).unwrap()).await;
+        assert_eq!((answer.status, answer.header("content-length"), answer.body.len()), (StatusCode::OK, length, 0));
+    }
+}
+
+/// lighttpd takes the status of such a line; curl's and PHP's habits make programs print it.
+#[tokio::test]
+async fn a_status_line_in_front_of_the_head_is_the_status() {
+    let answer = Test::printing("HTTP/1.0 404 Not Found\r\nContent-Type: a/b\r\n\r\nbody").get("/").await;
+    assert_eq!((answer.status.as_u16(), answer.header("content-type"), answer.text().as_str()), (404, "a/b", "body"));
 }
 
 #[tokio::test]

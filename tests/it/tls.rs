@@ -14,12 +14,12 @@ fn fixture(name: &str) -> String {
 }
 
 /// The probe behind TLS.
-fn secure(cert: &str, key: &str) -> Wagi {
+pub fn secure(cert: &str, key: &str) -> Wagi {
     Site::probe("").start(&["--tls-cert", &fixture(cert), "--tls-key", &fixture(key)])
 }
 
 /// What curl says of `path`, its certificate checked, ended by a line with the protocol's version.
-fn curl(wagi: &Wagi, cert: &str, arguments: &[&str], path: &str) -> String {
+pub fn curl(wagi: &Wagi, cert: &str, arguments: &[&str], path: &str) -> String {
     let mut curl = Command::new("curl");
     curl.args(["--silent", "--show-error", "--noproxy", "*", "--write-out", "HTTP/%{http_version}"]);
     curl.args(["--max-time", &PATIENCE.as_secs().to_string(), "--cacert", &fixture(cert)]);
@@ -72,6 +72,9 @@ fn a_script_behind_tls_sees_https() {
         let answer = curl(&wagi, "ec.cert.pem", &[protocol], "/env?a=b");
         assert!(answer.contains(&url), "{url} in {answer}");
         assert!(answer.contains(&format!("SERVER_PROTOCOL={name}")), "{answer}");
+        for variable in ["HTTPS=on\n", "REQUEST_SCHEME=https\n", "REQUEST_URI=/env?a=b\n"] {
+            assert!(answer.contains(variable), "{variable} in {answer}");
+        }
     }
 }
 

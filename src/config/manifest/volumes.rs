@@ -19,12 +19,22 @@ pub(super) fn read(entry: &DeTable<'_>, origin: &mut Origin, report: &mut Report
         if guest.is_empty() || guest.contains('\0') {
             report.error(guest_path.span(), ValueError::new("a volume needs a path in the guest, such as `/`"));
         }
+        let same = volumes.iter().find(|volume: &&Volume| parts(&volume.guest_path).eq(parts(guest)));
+        if let Some(Volume { guest_path: earlier, .. }) = same {
+            let error = ValueError::new(format!("the volume `{guest}` is in the place of `{earlier}`"));
+            report.warning(guest_path.span(), error.help("programs find only one of the two: remove the other"));
+        }
         if let Some(Directory { path, span, read_only }) = directory(guest, value, report) {
             origin.add(Key::Volume(volumes.len()), span);
             volumes.push(Volume { guest_path: guest.to_owned(), host_path: path, read_only });
         }
     }
     volumes
+}
+
+/// The parts of a path in the guest: `/a`, `/a/` and `//a/.` are one place.
+fn parts(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|part| !["", "."].contains(part))
 }
 
 /// The value of a volume.

@@ -77,7 +77,9 @@ impl StdinBody {
             None => None,
         };
         if let Some((length, permit)) = permit {
-            let stream = BodyDataStream::new(UploadBody::new(body, permit)).map_err(io::Error::other);
+            // CONTENT_LENGTH is what the body says of itself; it is held to that.
+            let body = Limited::new(UploadBody::new(body, permit), usize::try_from(length).unwrap_or(usize::MAX));
+            let stream = BodyDataStream::new(body).map_err(move |error| into_io(error, length));
             return Ok(Self { length, stream: Some(Box::pin(stream)) });
         }
         let collected = CollectedBody::collect(body, admission).await?;
@@ -182,4 +184,44 @@ fn into_io(error: BoxError, limit: u64) -> io::Error {
     }
     let timed_out = matches!(Failure::from_body_error(&*error), Failure::BodyTimeout);
     io::Error::new(if timed_out { io::ErrorKind::TimedOut } else { io::ErrorKind::Other }, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::gateway::admission::request_body::*;
+
+    /// A body that says of itself what is not true.
+    struct Liar {
+        claimed: u64,
+        pieces: Vec<&'static str>,
+    }
+
+    impl Body for Liar {
+        type Data = Bytes;
+        type Error = BoxError;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+            Poll::Ready(self.pieces.pop().map(|piece| Ok(Frame::data(Bytes::from_static(piece.as_bytes())))))
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            SizeHint::with_exact(self.claimed)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_is_held_to_the_length_it_claims() {
+        let (module, uploads, buffers) = (ModuleConcurrency::new(8), UploadLimit::new(8), BufferBudget::new());
+        for (claimed, is_accepted) in [(6, true), (7, true), (5, false), (3, false), (1, false)] {
+            let admission =
+                Admission { limit: 10, client: None, module: &module, uploads: &uploads, buffers: &buffers };
+            let body = Liar { claimed, pieces: vec!["abc", "def"] };
+            let body = StdinBody::new(body, &admission).await.unwrap();
+            assert_eq!(body.length, claimed);
+            let read: io::Result<Vec<Bytes>> = body.stream.unwrap().try_collect().await;
+            let failure = read.err().map(|error| Failure::from_body_error(&error));
+            assert_eq!(failure.is_none(), is_accepted, "{claimed}");
+            assert!(failure.is_none_or(|failure| matches!(failure, Failure::BodyTooLarge { .. })), "{claimed}");
+        }
+    }
 }

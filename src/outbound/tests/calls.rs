@@ -65,6 +65,8 @@ async fn schemes_tunnels_and_silent_servers_are_request_errors() {
         ("GET", "redis://10.0.0.1/"),
         ("GET", "ws://10.0.0.1/"),
         ("CONNECT", "http://10.0.0.1/"),
+        ("TRACE", "http://10.0.0.1/"),
+        ("PRI", "http://10.0.0.1/"),
         ("GET", "https://10.0.0.1/"),
         ("GET", "http://nowhere.example/"),
     ] {

@@ -4,6 +4,7 @@ mod calls;
 mod hosts;
 mod limits;
 mod policy;
+mod streaming;
 mod tls;
 
 use std::sync::Arc;

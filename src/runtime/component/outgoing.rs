@@ -97,6 +97,8 @@ fn guest_error(error: outbound::Error) -> Error {
         ErrorKind::Denied => Error::HttpRequestDenied,
         ErrorKind::DeniedAddress => Error::DestinationIpProhibited,
         ErrorKind::Malformed => Error::HttpRequestUriInvalid,
+        ErrorKind::MethodNotSent => Error::HttpRequestMethodInvalid,
+        ErrorKind::UnexpectedBody => Error::HttpRequestBodySize(None),
         ErrorKind::UnknownName => Error::DnsError { rcode: None, info_code: None },
         ErrorKind::ResolveTimedOut => Error::DnsTimeout,
         ErrorKind::ConnectionRefused => Error::ConnectionRefused,

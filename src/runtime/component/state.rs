@@ -15,7 +15,7 @@ use crate::runtime::component::outgoing::Outgoing;
 use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::memory::MemoryBudget;
 use crate::runtime::instance::stdio::Pipes;
-use crate::runtime::wasi::state::{RANDOM_PER_CALL, SinceStart};
+use crate::runtime::wasi::state::{RANDOM_PER_CALL, SinceEpoch, SinceStart};
 use crate::runtime::wasi::streams::{GuestStderr, GuestStdin, GuestStdout};
 
 /// The most resources a guest may hold, volumes apart: files, each one of the server's, but also streams, header fields
@@ -79,7 +79,8 @@ fn builder(pipes: &Arc<Pipes>, stdout: impl StdoutStream + 'static) -> WasiCtxBu
         .stdout(stdout)
         .stderr(GuestStderr(pipes.clone()))
         .max_random_size(RANDOM_PER_CALL)
-        .monotonic_clock(SinceStart(Instant::now()));
+        .monotonic_clock(SinceStart(Instant::now()))
+        .wall_clock(SinceEpoch);
     builder
 }
 

@@ -10,8 +10,8 @@ pub type Head = http::response::Parts;
 /// The trailer fields of a component's response.
 pub type Trailers = http::HeaderMap;
 
-/// What a run yields next. Heads, trailers and the end of a response are known only of components that serve `wasi:http`;
-/// the output of all other guests is bytes.
+/// What a run yields next. Heads and trailers are known only of components that serve `wasi:http`; the output of all other
+/// guests is bytes.
 #[derive(Debug)]
 pub enum Output {
     /// The head of the response.
@@ -20,7 +20,7 @@ pub enum Output {
     Bytes(Bytes),
     /// The trailer fields of the response.
     Trailers(Trailers),
-    /// The response is complete, though the guest continues.
+    /// The response is complete, though the guest continues: of a module, because it has closed its standard output.
     Complete,
     /// The guest has ended and all it printed has been taken.
     Ended(Ending),

@@ -71,7 +71,7 @@ impl ResponseState {
         let is_complete = inner.is_complete;
         let trailers = inner.trailers.take_if(|_| is_complete);
         drop(inner);
-        if let Some(bytes) = pipes.poll_stdout(cx) {
+        if let Poll::Ready(Some(bytes)) = pipes.poll_stdout(cx) {
             self.lock().trailers = trailers;
             return Some(Poll::Ready(Output::Bytes(bytes)));
         }

@@ -36,11 +36,13 @@ pub struct Run {
     executors: Arc<Executors>,
     /// The parts of a component's response that are not bytes.
     response: Option<Arc<ResponseState>>,
+    /// Whether the end of the standard output of a module has been reported.
+    is_complete: bool,
 }
 
 impl Run {
     pub(in crate::runtime) fn new(guest: GuestFuture, pipes: Arc<Pipes>, executors: Arc<Executors>) -> Self {
-        Self { stage: Stage::Foreground(guest), pipes, executors, response: None }
+        Self { stage: Stage::Foreground(guest), pipes, executors, response: None, is_complete: false }
     }
 
     /// The same run, of a component whose response has this state.
@@ -66,11 +68,20 @@ impl Run {
                 let ending = ending.take().unwrap_or(Ending::Succeeded);
                 Poll::Ready(Output::Ended(ending))
             }
-            _ => match self.pipes.poll_stdout(cx) {
-                Some(bytes) => Poll::Ready(Output::Bytes(bytes)),
-                None => Poll::Pending,
-            },
+            _ if self.is_complete => Poll::Pending,
+            _ => Poll::Ready(match ready!(self.pipes.poll_stdout(cx)) {
+                Some(bytes) => Output::Bytes(bytes),
+                None => {
+                    self.is_complete = true;
+                    Output::Complete
+                }
+            }),
         }
+    }
+
+    /// Whether the guest is a component that responds to the request itself, perhaps with trailers.
+    pub fn speaks_http(&self) -> bool {
+        self.response.is_some()
     }
 
     /// Takes the failure of the request body that a component has met. It matters as long as no head was sent.

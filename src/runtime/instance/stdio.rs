@@ -65,6 +65,7 @@ impl Pipes {
                 buffer: BytesMut::new(),
                 remaining: output_limit.unwrap_or(u64::MAX),
                 closed: false,
+                finished: false,
                 discards: false,
                 discarded: 0,
                 writer: None,
@@ -95,11 +96,12 @@ impl Pipes {
         Ok(written)
     }
 
-    /// Takes all that has been printed. `None` if there is nothing yet; then the reader is registered to be woken.
-    pub fn poll_stdout(&self, cx: &mut Context<'_>) -> Option<Bytes> {
+    /// Takes all that has been printed. `None` if nothing can come any more, because the guest has closed stdout. If there
+    /// is nothing yet, the reader is registered to be woken.
+    pub fn poll_stdout(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let mut stdout = self.stdout();
         let printed = stdout.poll_take(cx);
-        let writer = if printed.is_some() { stdout.writer.take() } else { None };
+        let writer = if printed.is_ready() { stdout.writer.take() } else { None };
         drop(stdout);
         wake(writer);
         printed
@@ -119,6 +121,12 @@ impl Pipes {
     /// The number of bytes that were discarded.
     pub fn discarded(&self) -> u64 {
         self.stdout().discarded
+    }
+
+    /// Marks stdout as closed by the guest, and wakes the reader.
+    pub fn finish_output(&self) {
+        self.stdout().finished = true;
+        self.wake_reader();
     }
 
     /// Makes every later write fail.
@@ -223,6 +231,8 @@ pub(in crate::runtime) struct Stdout {
     /// How many bytes the guest may still print.
     remaining: u64,
     closed: bool,
+    /// Whether the guest has closed it.
+    finished: bool,
     discards: bool,
     discarded: u64,
     writer: Option<Waker>,
@@ -265,12 +275,15 @@ impl Stdout {
         Poll::Pending
     }
 
-    fn poll_take(&mut self, cx: &mut Context<'_>) -> Option<Bytes> {
-        if self.buffer.is_empty() {
-            self.reader = Some(cx.waker().clone());
-            return None;
+    fn poll_take(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if !self.buffer.is_empty() {
+            return Poll::Ready(Some(std::mem::take(&mut self.buffer).freeze()));
         }
-        Some(std::mem::take(&mut self.buffer).freeze())
+        if self.finished {
+            return Poll::Ready(None);
+        }
+        self.reader = Some(cx.waker().clone());
+        Poll::Pending
     }
 
     /// Takes what is left, printed by a guest that has ended.

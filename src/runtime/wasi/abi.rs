@@ -7,6 +7,9 @@ use wiggle::{GuestMemory, GuestPtr, GuestType};
 /// The name guests import these functions under.
 pub(in crate::runtime) const MODULE: &str = "wasi_snapshot_preview1";
 
+/// The name of these functions in the preview before, for those that have not changed since.
+pub(in crate::runtime::wasi) const PREVIEW_0: &str = "wasi_unstable";
+
 /// The result of a call: an error number as its `i32` result, or a trap.
 pub(in crate::runtime::wasi) type ErrnoResult = Result<i32>;
 

@@ -1,4 +1,4 @@
-//! What do the preview 1 calls that describe, open and close descriptors return?
+//! What do the preview 1 calls that describe and close descriptors return?
 //!
 //! The standard streams are described here, as long as they are the original ones; files are wasmtime-wasi's.
 
@@ -8,16 +8,14 @@ use wasmtime::{Caller, Linker, Result};
 use wasmtime_wasi::p1::types::{Errno, Fdflags, Fdstat, Filetype, Rights};
 use wasmtime_wasi::p1::wasi_snapshot_preview1 as fallback;
 
-use crate::runtime::wasi::abi::{MODULE, error, write};
+use crate::runtime::wasi::abi::{MODULE, PREVIEW_0, error, write};
 use crate::runtime::wasi::state::{State, split};
-
-/// The longest path of most systems (PATH_MAX); a longer one would only take time.
-const MAX_PATH: u32 = 4096;
 
 /// Makes the functions for descriptors available to guests.
 pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     add_descriptors(linker)?;
-    add_open(linker)
+    add_closing(linker, MODULE)?;
+    add_closing(linker, PREVIEW_0)
 }
 
 fn add_descriptors(linker: &mut Linker<State>) -> Result<()> {
@@ -37,19 +35,32 @@ fn add_descriptors(linker: &mut Linker<State>) -> Result<()> {
         }
         fallback::fd_prestat_get(state.wasi(), &mut memory, fd, stat)
     })?;
-    linker.func_wrap_async(MODULE, "fd_close", |mut caller: Caller<'_, State>, (fd,): (i32,)| {
+    Ok(())
+}
+
+/// The calls that close descriptors: a guest without standard output has printed its whole response.
+fn add_closing(linker: &mut Linker<State>, module: &str) -> Result<()> {
+    linker.func_wrap_async(module, "fd_close", |mut caller: Caller<'_, State>, (fd,): (i32,)| {
         Box::new(async move {
             let (mut memory, state) = split(&mut caller)?;
             state.delegate(fd);
-            fallback::fd_close(state.wasi(), &mut memory, fd).await
+            let closed = fallback::fd_close(state.wasi(), &mut memory, fd).await;
+            if matches!(closed, Ok(0)) {
+                state.on_closed(fd);
+            }
+            closed
         })
     })?;
-    linker.func_wrap_async(MODULE, "fd_renumber", |mut caller: Caller<'_, State>, (from, to): (i32, i32)| {
+    linker.func_wrap_async(module, "fd_renumber", |mut caller: Caller<'_, State>, (from, to): (i32, i32)| {
         Box::new(async move {
             let (mut memory, state) = split(&mut caller)?;
             state.delegate(from);
             state.delegate(to);
-            fallback::fd_renumber(state.wasi(), &mut memory, from, to).await
+            let renumbered = fallback::fd_renumber(state.wasi(), &mut memory, from, to).await;
+            if matches!(renumbered, Ok(0)) {
+                state.on_renumbered(from, to);
+            }
+            renumbered
         })
     })?;
     Ok(())
@@ -63,43 +74,6 @@ fn standard_stream_stat(caller: &mut Caller<'_, State>, fd: i32, stat: i32) -> R
     }
     if state.has_no_files() { error(Errno::Badf).map(Some) } else { Ok(None) }
 }
-
-/// WASI has given up rights, and they are ignored. A guest that asks for unknown ones must not trap.
-fn add_open(linker: &mut Linker<State>) -> Result<()> {
-    linker.func_wrap_async(
-        MODULE,
-        "path_open",
-        |mut caller: Caller<'_, State>,
-         (fd, lookup, path, length, create, base, inheriting, flags, opened): OpenParameters| {
-            Box::new(async move {
-                let known = i64::try_from(Rights::all().bits()).unwrap_or(i64::MAX);
-                let (mut memory, state) = split(&mut caller)?;
-                if length.cast_unsigned() > MAX_PATH {
-                    return error(Errno::Nametoolong);
-                }
-                let (base, inheriting) = (base & known, inheriting & known);
-                let wasi = state.wasi();
-                fallback::path_open(
-                    wasi,
-                    &mut memory,
-                    fd,
-                    lookup,
-                    path,
-                    length,
-                    create,
-                    base,
-                    inheriting,
-                    flags,
-                    opened,
-                )
-                .await
-            })
-        },
-    )?;
-    Ok(())
-}
-
-type OpenParameters = (i32, i32, i32, i32, i32, i64, i64, i32, i32);
 
 fn stream_stat(fd: i32) -> Fdstat {
     let rights = if fd == 0 { Rights::FD_READ } else { Rights::FD_WRITE };

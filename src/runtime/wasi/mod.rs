@@ -5,7 +5,8 @@
 //! | `state` | what does the host keep for a guest while it runs? |
 //! | `abi` | how do the functions of preview 1 take parameters and return results? |
 //! | `preview1` | what do the calls that every guest makes return? |
-//! | `descriptors` | what do the calls that describe, open and close descriptors return? |
+//! | `descriptors` | what do the calls that describe and close descriptors return? |
+//! | `paths` | what do the calls on paths return? |
 //! | `read_write` | how does a guest read and write its standard streams? |
 //! | `timers` | how does a guest sleep? |
 //! | `streams` | how does wasmtime-wasi see the standard streams? |
@@ -14,6 +15,9 @@
 pub(in crate::runtime) mod abi;
 mod descriptors;
 pub(in crate::runtime) mod experimental_http;
+mod paths;
+#[cfg(test)]
+mod paths_tests;
 pub(in crate::runtime) mod preview1;
 #[cfg(test)]
 mod preview1_tests;

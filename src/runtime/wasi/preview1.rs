@@ -3,7 +3,8 @@
 //! Arguments, environment, clocks, random numbers, exit and the three standard streams are served by this crate, straight
 //! from the request. wasmtime-wasi serves everything else, files above all; its context is built only when a guest first
 //! needs it. Results and traps are those of wasmtime-wasi, except that reads and writes of the standard streams serve all
-//! buffers of a call and not only the first. Descriptors are in `descriptors`, reads and writes in `read_write`.
+//! buffers of a call and not only the first, and that a limit which a program can handle is an error number and no trap.
+//! Descriptors are in `descriptors`, paths in `paths`, reads and writes in `read_write`.
 
 use wasmtime::{Caller, Linker, Result};
 use wasmtime_wasi::I32Exit;
@@ -16,7 +17,7 @@ use crate::strings::StringBlock;
 use crate::runtime::wasi::abi::{ErrnoResult, MODULE, SUCCESS, at, error, write};
 use crate::runtime::wasi::state::{RANDOM_PER_CALL, State, split};
 use crate::runtime::wasi::timers::clock_time;
-use crate::runtime::wasi::{descriptors, read_write, timers};
+use crate::runtime::wasi::{descriptors, paths, read_write, timers};
 
 /// Makes every function of preview 1 (and of preview 0, `wasi_unstable`) available to guests.
 pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
@@ -27,6 +28,7 @@ pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<State>) -> Result<()
     add_clocks(linker)?;
     timers::add_to_linker(linker)?;
     descriptors::add_to_linker(linker)?;
+    paths::add_to_linker(linker)?;
     read_write::add_to_linker(linker)?;
     linker.allow_shadowing(false);
     Ok(())

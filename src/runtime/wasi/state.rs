@@ -4,12 +4,12 @@
 //! of wasmtime-wasi, is made on first use.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use wasmtime::{Caller, Extern, Memory, Result};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1;
-use wasmtime_wasi::{HostMonotonicClock, WasiCtxBuilder, WasiView};
+use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtxBuilder, WasiView};
 use wiggle::GuestMemory;
 
 use crate::outbound::OpenResponses;
@@ -40,6 +40,8 @@ pub(in crate::runtime) struct State {
     pub started: Instant,
     /// Whether descriptors 0, 1 and 2 are still the original standard streams.
     original: [bool; 3],
+    /// The descriptor of standard output, which the guest may renumber; `None` once it is closed.
+    stdout: Option<i32>,
     memory: Option<Memory>,
     volumes: Volumes,
     /// The client for requests to upstreams, of a guest that may call any.
@@ -60,6 +62,7 @@ impl State {
             budget: grants.memory_budget(),
             started: Instant::now(),
             original: [true; 3],
+            stdout: Some(1),
             memory: None,
             volumes: grants.volumes.clone(),
             outbound: grants.outbound.clone(),
@@ -81,9 +84,37 @@ impl State {
         }
     }
 
+    /// Notes that this descriptor is closed. With standard output, the guest's response is complete.
+    pub fn on_closed(&mut self, descriptor: i32) {
+        if self.stdout.take_if(|stdout| *stdout == descriptor).is_some() {
+            self.pipes.finish_output();
+        }
+    }
+
+    /// Notes that a descriptor has taken the place of another one, which is closed.
+    pub fn on_renumbered(&mut self, from: i32, to: i32) {
+        if from != to {
+            self.on_closed(to);
+            self.stdout.iter_mut().filter(|stdout| **stdout == from).for_each(|stdout| *stdout = to);
+        }
+    }
+
     /// Whether the guest has no descriptors but the standard streams: no volumes, and nothing was opened.
     pub fn has_no_files(&self) -> bool {
         self.volumes.count() == 0 && self.wasi.is_none()
+    }
+
+    /// Whether the guest may have one more descriptor.
+    pub fn may_open(&mut self) -> bool {
+        let table = self.wasi().ctx().table;
+        // A table cannot be asked for its size.
+        table.push(()).is_ok_and(|room| table.delete(room).is_ok())
+    }
+
+    /// Makes room for what a call of `poll_oneoff` needs beside descriptors, or takes it back.
+    pub fn set_poll_room(&mut self, resources: usize) {
+        let capacity = HANDLES + self.volumes.count() + resources;
+        self.wasi().ctx().table.set_max_capacity(capacity);
     }
 
     /// Sets the memory that host calls read and write.
@@ -107,7 +138,8 @@ impl State {
                 .stdout(GuestStdout(pipes.clone()))
                 .stderr(GuestStderr(pipes.clone()))
                 .max_random_size(RANDOM_PER_CALL)
-                .monotonic_clock(SinceStart(*started));
+                .monotonic_clock(SinceStart(*started))
+                .wall_clock(SinceEpoch);
             for argument in arguments.iter() {
                 builder.arg(argument);
             }
@@ -124,6 +156,24 @@ impl State {
         wasi.set_hostcall_fuel(*hostcall_fuel);
         wasi
     }
+}
+
+/// The wall clock. One that is set to before 1970, which WASI cannot express, shows 1970.
+pub(in crate::runtime) struct SinceEpoch;
+
+impl HostWallClock for SinceEpoch {
+    fn resolution(&self) -> Duration {
+        Duration::from_nanos(1)
+    }
+
+    fn now(&self) -> Duration {
+        since_epoch(SystemTime::now())
+    }
+}
+
+/// The time since 1970, or none for a time before.
+pub(in crate::runtime::wasi) fn since_epoch(time: SystemTime) -> Duration {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// A monotonic clock that starts with the guest, and does not show how long the server has been up.
@@ -153,4 +203,17 @@ pub(in crate::runtime) fn split<'a>(caller: &'a mut Caller<'_, State>) -> Result
     };
     let (bytes, state) = memory.data_and_store_mut(caller);
     Ok((GuestMemory::Unshared(bytes), state))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::runtime::wasi::state::*;
+
+    #[test]
+    fn a_wall_clock_before_1970_shows_1970() {
+        let second = Duration::from_secs(1);
+        assert_eq!(since_epoch(UNIX_EPOCH - second), Duration::ZERO);
+        assert_eq!(since_epoch(UNIX_EPOCH + second), second);
+        assert!(SinceEpoch.now() > second);
+    }
 }

@@ -3,7 +3,7 @@
 //! Through `poll_oneoff`. A call that waits for timers only, as sleeping does, is served here without a thread; wasmtime-wasi
 //! serves all others.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use wasmtime::{Caller, Linker, Result};
 use wasmtime_wasi::p1::types::{
@@ -11,11 +11,14 @@ use wasmtime_wasi::p1::types::{
 };
 use wasmtime_wasi::p1::wasi_snapshot_preview1 as fallback;
 
-use crate::runtime::wasi::abi::{ErrnoResult, MODULE, at, write};
-use crate::runtime::wasi::state::{State, split};
+use crate::runtime::wasi::abi::{ErrnoResult, MODULE, at, error, write};
+use crate::runtime::wasi::state::{State, since_epoch, split};
 
-/// The longest list of subscriptions served here.
-const TIMERS_PER_CALL: u32 = 64;
+/// The longest list of subscriptions: as many as a guest may have descriptors, as on other systems (EINVAL in `poll`).
+const SUBSCRIPTIONS_PER_CALL: u32 = 64;
+
+/// What wasmtime-wasi keeps for a subscription while it waits: the stream or the time, and what is waited for.
+const RESOURCES_PER_SUBSCRIPTION: usize = 2;
 
 /// Makes `poll_oneoff` available to guests.
 pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
@@ -24,13 +27,18 @@ pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<State>) -> Result<()
         "poll_oneoff",
         |mut caller: Caller<'_, State>, (subscriptions, events, count, stored): (i32, i32, i32, i32)| {
             Box::new(async move {
-                match timers(&mut caller, subscriptions, count)? {
-                    Some(timers) => sleep(&mut caller, &timers, events, stored).await,
-                    None => {
-                        let (mut memory, state) = split(&mut caller)?;
-                        fallback::poll_oneoff(state.wasi(), &mut memory, subscriptions, events, count, stored).await
-                    }
+                if count.cast_unsigned() > SUBSCRIPTIONS_PER_CALL {
+                    return error(Errno::Inval);
                 }
+                if let Some(timers) = timers(&mut caller, subscriptions, count)? {
+                    return sleep(&mut caller, &timers, events, stored).await;
+                }
+                let (mut memory, state) = split(&mut caller)?;
+                state.set_poll_room(SUBSCRIPTIONS_PER_CALL as usize * RESOURCES_PER_SUBSCRIPTION);
+                let polled =
+                    fallback::poll_oneoff(state.wasi(), &mut memory, subscriptions, events, count, stored).await;
+                state.set_poll_room(0);
+                polled
             })
         },
     )?;
@@ -48,7 +56,7 @@ struct Timer {
 fn timers(caller: &mut Caller<'_, State>, subscriptions: i32, count: i32) -> Result<Option<Vec<Timer>>> {
     let (memory, state) = split(caller)?;
     let count = count.cast_unsigned();
-    if count == 0 || count > TIMERS_PER_CALL {
+    if count == 0 {
         return Ok(None);
     }
     let mut timers = Vec::new();
@@ -73,7 +81,7 @@ fn nanoseconds(duration: Duration) -> std::result::Result<u64, Errno> {
 /// Returns the time of a clock in nanoseconds.
 pub(in crate::runtime::wasi) fn clock_time(clock: Clockid, state: &State) -> std::result::Result<u64, Errno> {
     match clock {
-        Clockid::Realtime => nanoseconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()),
+        Clockid::Realtime => nanoseconds(since_epoch(SystemTime::now())),
         Clockid::Monotonic => nanoseconds(state.started.elapsed()),
         Clockid::ProcessCputimeId | Clockid::ThreadCputimeId => Err(Errno::Badf),
     }

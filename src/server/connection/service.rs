@@ -17,6 +17,7 @@ use pin_project_lite::pin_project;
 
 use crate::server::connection::expectation::{Expectation, awaits_continue};
 use crate::server::connection::state::ConnectionState;
+use crate::server::date;
 use crate::server::service::HttpService;
 use crate::server::{Peer, RequestBody};
 
@@ -133,7 +134,8 @@ impl<S: HttpService> Future for ResponseFuture<S> {
                     this.step.set(Step::Called { future });
                 }
                 StepProjection::Called { future } => {
-                    let Ok(response) = ready!(future.poll(cx));
+                    let Ok(mut response) = ready!(future.poll(cx));
+                    date::correct(response.headers_mut());
                     let (open, close_delimited) = (this.open.take(), *this.close_delimited);
                     let response =
                         response.map(|body| ResponseBody { body, open, frame_pending: false, close_delimited });

@@ -77,6 +77,9 @@ fn requests() -> Vec<Vec<u8>> {
     for line in ["no colon", "bad name: 1", "X-Control: \u{1}", "Connection: close", "Content-Length: x", "Status: x"] {
         requests.push(with_line(line));
     }
+    requests.push(with_line("Content-Length: 3"));
+    let long = format!("Content-Type: text/plain\nContent-Length: 3\n\n{}", "x".repeat(200_000));
+    requests.push(print("/probe", long));
     requests.push(with_line(&"no colon\n".repeat(9)));
     requests.push(print("/probe", "no blank line"));
     requests.push(print("/small", format!("Content-Type: text/plain\nX-Long: {}\n\n", "x".repeat(300))));

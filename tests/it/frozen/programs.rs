@@ -4,6 +4,7 @@ use super::{are_the_same, fits, promised};
 use crate::support::guest::{component, probe};
 use crate::support::http1::{Answer, Connection};
 use crate::support::site::Site;
+use crate::tls::{curl, secure};
 
 #[test]
 fn variables_of_a_request_are_as_promised() {
@@ -12,6 +13,15 @@ fn variables_of_a_request_are_as_promised() {
     connection.send("GET /probe/env?a=b HTTP/1.1\r\nHost: example.com:81\r\n\r\n");
     let text = connection.answer().text();
     are_the_same("variables", &promised(&["programs", "variables"]), text.lines().map(str::to_owned));
+}
+
+#[test]
+fn variables_behind_tls_are_as_promised() {
+    let wagi = secure("ec.cert.pem", "ec.pkcs8.pem");
+    let environment = curl(&wagi, "ec.cert.pem", &["--http1.1"], "/env");
+    for variable in promised(&["programs", "variables_of_tls"]) {
+        assert!(environment.lines().any(|line| line == variable), "{variable} in {environment}");
+    }
 }
 
 #[test]

@@ -1,0 +1,121 @@
+//! What do the preview 1 calls on paths return?
+//!
+//! What wasmtime-wasi returns, with three differences. Rights are ignored, a guest with as many descriptors as it may have gets
+//! an error number instead of a trap, and a path that ends in a slash names a directory, as POSIX has it.
+
+use wasmtime::{Caller, Linker, Result};
+use wasmtime_wasi::p1::types::{Errno, Filetype, Lookupflags, Rights};
+use wasmtime_wasi::p1::wasi_snapshot_preview1 as fallback;
+use wiggle::GuestMemory;
+
+use crate::runtime::wasi::abi::{ErrnoResult, MODULE, PREVIEW_0, SUCCESS, at, error};
+use crate::runtime::wasi::state::{State, split};
+
+/// The longest path of most systems (PATH_MAX); a longer one would only take time.
+const MAX_PATH: u32 = 4096;
+
+/// Where the type of a file is in what `path_filestat_get` returns.
+const FILETYPE_OFFSET: i32 = 16;
+
+/// Makes the functions for paths available to guests.
+pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
+    for module in [MODULE, PREVIEW_0] {
+        add_open(linker, module)?;
+        add_remove_directory(linker, module)?;
+    }
+    add_stat(linker)
+}
+
+type OpenParameters = (i32, i32, i32, i32, i32, i64, i64, i32, i32);
+
+/// WASI has given up rights, and they are ignored. A guest that asks for unknown ones must not trap.
+fn add_open(linker: &mut Linker<State>, module: &str) -> Result<()> {
+    linker.func_wrap_async(
+        module,
+        "path_open",
+        |mut caller: Caller<'_, State>,
+         (fd, lookup, path, length, create, base, inheriting, flags, opened): OpenParameters| {
+            Box::new(async move {
+                let known = i64::try_from(Rights::all().bits()).unwrap_or(i64::MAX);
+                let (mut memory, state) = split(&mut caller)?;
+                if length.cast_unsigned() > MAX_PATH {
+                    return error(Errno::Nametoolong);
+                }
+                // Before the file is opened, which may create it.
+                if !state.may_open() {
+                    return error(Errno::Mfile);
+                }
+                let (base, inheriting) = (base & known, inheriting & known);
+                let wasi = state.wasi();
+                fallback::path_open(
+                    wasi,
+                    &mut memory,
+                    fd,
+                    lookup,
+                    path,
+                    length,
+                    create,
+                    base,
+                    inheriting,
+                    flags,
+                    opened,
+                )
+                .await
+            })
+        },
+    )?;
+    Ok(())
+}
+
+/// The length of a path without the slashes at its end, if it has any. `None` for other paths, and for `/`.
+fn without_slashes(memory: &GuestMemory<'_>, path: i32, length: i32) -> Option<i32> {
+    let bytes = memory.as_slice(at::<u8>(path).as_array(length.cast_unsigned())).ok()??;
+    let slashes = bytes.iter().rev().take_while(|&&byte| byte == b'/').count();
+    let rest = bytes.len() - slashes;
+    i32::try_from(rest).ok().filter(|_| slashes > 0 && rest > 0)
+}
+
+/// POSIX: a slash at the end stands for the directory that a link leads to, and is an error for anything else.
+/// wasmtime-wasi has it so from version 50 on.
+fn add_stat(linker: &mut Linker<State>) -> Result<()> {
+    linker.func_wrap_async(
+        MODULE,
+        "path_filestat_get",
+        |mut caller: Caller<'_, State>, (fd, flags, path, length, stat): (i32, i32, i32, i32, i32)| {
+            Box::new(async move {
+                let (mut memory, state) = split(&mut caller)?;
+                let names_directory = without_slashes(&memory, path, length).is_some();
+                let follow = Lookupflags::SYMLINK_FOLLOW.bits().cast_signed();
+                let flags = if names_directory { flags | follow } else { flags };
+                let found =
+                    fallback::path_filestat_get(state.wasi(), &mut memory, fd, flags, path, length, stat).await?;
+                if names_directory && found == 0 {
+                    return must_be_directory(&memory, stat);
+                }
+                Ok(found)
+            })
+        },
+    )?;
+    Ok(())
+}
+
+fn must_be_directory(memory: &GuestMemory<'_>, stat: i32) -> ErrnoResult {
+    let found: u8 = memory.read(at(stat.wrapping_add(FILETYPE_OFFSET)))?;
+    if found == Filetype::Directory as u8 { SUCCESS } else { error(Errno::Notdir) }
+}
+
+/// A slash at the end means nothing, where only a directory can be meant.
+fn add_remove_directory(linker: &mut Linker<State>, module: &str) -> Result<()> {
+    linker.func_wrap_async(
+        module,
+        "path_remove_directory",
+        |mut caller: Caller<'_, State>, (fd, path, length): (i32, i32, i32)| {
+            Box::new(async move {
+                let (mut memory, state) = split(&mut caller)?;
+                let length = without_slashes(&memory, path, length).unwrap_or(length);
+                fallback::path_remove_directory(state.wasi(), &mut memory, fd, path, length).await
+            })
+        },
+    )?;
+    Ok(())
+}

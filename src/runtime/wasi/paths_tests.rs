@@ -1,0 +1,189 @@
+//! Do calls on paths return what the system returns?
+
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::io::Errno;
+use wasmtime::{Config, Engine, Instance, Linker, Memory, Module, Result, Store, Val};
+
+use crate::config::Limits;
+use crate::runtime::instance::grants::{Grants, Volumes};
+use crate::runtime::instance::invocation::Invocation;
+use crate::runtime::wasi::state::State;
+
+const GUEST: &str = r#"(module
+    (import "wasi_snapshot_preview1" "path_filestat_get" (func $stat (param i32 i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "path_remove_directory" (func $rmdir (param i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "path_unlink_file" (func $unlink (param i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "path_create_directory" (func $mkdir (param i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "path_open"
+        (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 2)
+    (func (export "stat") (param i32) (result i32)
+        (call $stat (i32.const 3) (i32.const 1) (i32.const 0) (local.get 0) (i32.const 1024)))
+    (func (export "lstat") (param i32) (result i32)
+        (call $stat (i32.const 3) (i32.const 0) (i32.const 0) (local.get 0) (i32.const 1024)))
+    (func (export "rmdir") (param i32) (result i32) (call $rmdir (i32.const 3) (i32.const 0) (local.get 0)))
+    (func (export "unlink") (param i32) (result i32) (call $unlink (i32.const 3) (i32.const 0) (local.get 0)))
+    (func (export "mkdir") (param i32) (result i32) (call $mkdir (i32.const 3) (i32.const 0) (local.get 0)))
+    (func (export "open") (param i32) (result i32)
+        (call $open (i32.const 3) (i32.const 1) (i32.const 0) (local.get 0) (i32.const 0) (i64.const 2) (i64.const 0)
+            (i32.const 0) (i32.const 1024)))
+    (func (export "create") (param i32) (result i32)
+        (call $open (i32.const 3) (i32.const 1) (i32.const 0) (local.get 0) (i32.const 1) (i64.const 64) (i64.const 0)
+            (i32.const 0) (i32.const 1024)))
+    (func (export "poll") (param i32) (result i32)
+        (call $poll (i32.const 4096) (i32.const 65536) (local.get 0) (i32.const 2048))))"#;
+
+struct Guest {
+    store: Store<State>,
+    instance: Instance,
+    memory: Memory,
+    _directory: tempfile::TempDir,
+}
+
+/// A directory with one of each kind.
+fn directory() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name);
+    std::fs::write(path("file"), "content").expect("a file");
+    for name in ["full", "empty", "other"] {
+        std::fs::create_dir(path(name)).expect("a directory");
+    }
+    std::fs::write(path("full/inside"), "").expect("a file");
+    for (target, link) in [("file", "to-file"), ("full", "to-full"), ("nothing", "to-nothing"), ("to-full", "twice")] {
+        symlink(target, path(link)).expect("a link");
+    }
+    directory
+}
+
+impl Guest {
+    async fn new() -> Result<Self> {
+        let mut config = Config::new();
+        config.epoch_interruption(true).concurrency_support(false);
+        let engine = Engine::new(&config)?;
+        let mut linker = Linker::new(&engine);
+        crate::runtime::wasi::preview1::add_to_linker(&mut linker)?;
+        let directory = directory();
+        let host_path = PathBuf::from(directory.path());
+        let volumes = Volumes::open([("/", &host_path, false)]).map_err(|(_, error)| error)?;
+        let grants = Grants { volumes, limits: Limits { memory: 1 << 20, ..Limits::default() }, ..Grants::default() };
+        let pipes = Arc::new(grants.pipes(None, 0));
+        let mut store = Store::new(&engine, State::new(&grants, pipes, Invocation::default()));
+        store.set_epoch_deadline(u64::MAX / 2);
+        let instance = linker.instantiate_async(&mut store, &Module::new(&engine, GUEST)?).await?;
+        let memory = instance.get_memory(&mut store, "memory").expect("exported");
+        Ok(Self { store, instance, memory, _directory: directory })
+    }
+
+    async fn call(&mut self, function: &str, argument: i32) -> i32 {
+        let function = self.instance.get_func(&mut self.store, function).expect("exported");
+        let mut results = [Val::I32(-1)];
+        function.call_async(&mut self.store, &[Val::I32(argument)], &mut results).await.expect("no trap");
+        results[0].unwrap_i32()
+    }
+
+    /// The error number of a call on a path; 0 is success.
+    async fn on_path(&mut self, function: &str, path: &str) -> i32 {
+        self.memory.write(&mut self.store, 0, path.as_bytes()).expect("it fits");
+        self.call(function, i32::try_from(path.len()).expect("short")).await
+    }
+}
+
+/// The number in WASI of the system's error.
+fn in_wasi(result: std::result::Result<(), Errno>) -> i32 {
+    match result {
+        Ok(()) => 0,
+        Err(Errno::EXIST) => 20,
+        Err(Errno::INVAL) => 28,
+        Err(Errno::ISDIR) => 31,
+        Err(Errno::NOENT) => 44,
+        Err(Errno::NOTDIR) => 54,
+        Err(Errno::NOTEMPTY) => 55,
+        Err(other) => panic!("{other}"),
+    }
+}
+
+/// What the system says of a path in a fresh directory.
+fn of_system(function: &str, path: &str) -> i32 {
+    let directory = directory();
+    let path = format!("{}/{path}", directory.path().display());
+    in_wasi(match function {
+        "stat" => rustix::fs::stat(path).map(drop),
+        "lstat" => rustix::fs::lstat(path).map(drop),
+        "rmdir" => rustix::fs::unlinkat(CWD, path, AtFlags::REMOVEDIR),
+        "unlink" => rustix::fs::unlink(path),
+        "mkdir" => rustix::fs::mkdir(path, Mode::RWXU),
+        "open" => rustix::fs::open(path, OFlags::RDONLY, Mode::empty()).map(drop),
+        _ => rustix::fs::open(path, OFlags::WRONLY | OFlags::CREATE, Mode::RWXU).map(drop),
+    })
+}
+
+const NAMES: [&str; 9] =
+    ["file", "full", "empty", "to-file", "to-full", "to-nothing", "twice", "nothing", "full/inside"];
+
+/// POSIX, of paths with and without a slash at their end.
+#[tokio::test]
+async fn calls_on_paths_return_what_the_system_returns() -> Result<()> {
+    let mut differences = Vec::new();
+    for function in ["stat", "lstat", "rmdir", "unlink", "mkdir", "open", "create"] {
+        for name in NAMES {
+            for path in [name.to_owned(), format!("{name}/"), format!("{name}//")] {
+                let found = Guest::new().await?.on_path(function, &path).await;
+                let expected = of_system(function, &path);
+                if found != expected {
+                    differences.push(format!("{function} {path}: {found}, not {expected}"));
+                }
+            }
+        }
+    }
+    assert!(differences.is_empty(), "{differences:#?}");
+    Ok(())
+}
+
+/// The type in what `lstat` returns: 3 is a directory, 4 a file, 7 a link.
+#[tokio::test]
+async fn a_slash_at_the_end_follows_a_link() -> Result<()> {
+    let mut guest = Guest::new().await?;
+    for (path, expected) in [("to-full", 7), ("to-full/", 3), ("twice//", 3), ("full/", 3), ("file", 4)] {
+        assert_eq!(guest.on_path("lstat", path).await, 0, "{path}");
+        assert_eq!(guest.memory.data(&guest.store)[1024 + 16], expected, "{path}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_descriptor_beyond_the_limit_is_an_error_number() -> Result<()> {
+    const MFILE: i32 = 33;
+    let mut guest = Guest::new().await?;
+    let mut opened = 0;
+    while guest.on_path("open", "file").await == 0 {
+        opened += 1;
+    }
+    // With the three standard streams.
+    assert_eq!(opened, 61);
+    assert_eq!(guest.on_path("open", "file").await, MFILE);
+    assert_eq!(guest.on_path("create", "made").await, MFILE);
+    assert_eq!(guest.on_path("stat", "made").await, 44, "nothing is created");
+    Ok(())
+}
+
+/// Subscriptions to the standard output, which is always ready, with every descriptor in use.
+#[tokio::test]
+async fn a_long_list_of_subscriptions_is_served_or_an_error_number() -> Result<()> {
+    const INVAL: i32 = 28;
+    let mut guest = Guest::new().await?;
+    let mut subscription = [0_u8; 48];
+    (subscription[8], subscription[16]) = (2, 1);
+    guest.memory.write(&mut guest.store, 4096, &subscription.repeat(1000)).expect("it fits");
+    while guest.on_path("open", "file").await == 0 {}
+    for (count, expected) in [(1, 0), (64, 0), (65, INVAL), (1000, INVAL), (-1, INVAL), (64, 0)] {
+        assert_eq!(guest.call("poll", count).await, expected, "{count}");
+    }
+    let ready = guest.memory.data(&guest.store)[2048..2052].to_vec();
+    assert_eq!(ready, 64_u32.to_le_bytes());
+    Ok(())
+}
