@@ -1,8 +1,10 @@
 //! Under which scheme, name and port does a guest see the server?
 //!
-//! RFC 3875 §4.1.14 and §4.1.15. The authority that the client used comes first: the Host field or, without one, the
-//! authority of the request target (HTTP/2's `:authority`). Then comes `--hostname`. `startup` makes the endpoint,
+//! RFC 3875 §4.1.14 and §4.1.15. The authority that the client used comes first: that of the request target (also HTTP/2's
+//! `:authority`) or, without one, the Host field (RFC 9112 §3.2.2). Then comes `--hostname`. `startup` makes the endpoint,
 //! `meta_variables` uses it for each request.
+
+use std::net::Ipv6Addr;
 
 use http::header::{HOST, HeaderMap};
 use http::uri::{Authority, Uri};
@@ -47,7 +49,7 @@ impl Endpoint {
     /// The authority of this server's URLs: the one that the client used or, if that is missing or not valid, our own
     /// name and port.
     pub fn authority(&self, uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
-        let addressed = host_field(headers).or_else(|| Some(uri.authority()?.as_str())).map(without_userinfo);
+        let addressed = addressed(uri, headers).map(without_userinfo);
         let addressed =
             addressed.and_then(|text| text.parse().ok()).filter(|addressed: &Authority| !addressed.host().is_empty());
         addressed.or_else(|| {
@@ -58,7 +60,7 @@ impl Endpoint {
 
     pub(super) fn address<'a>(&'a self, uri: &'a Uri, headers: &'a HeaderMap) -> ServerAddress<'a> {
         let own_name = self.name.as_deref().unwrap_or("localhost");
-        let Some(authority) = host_field(headers).or_else(|| Some(uri.authority()?.as_str())) else {
+        let Some(authority) = addressed(uri, headers) else {
             return ServerAddress { name: own_name, port: self.port.as_deref().unwrap_or("80") };
         };
         let (name, port) = split_authority(authority);
@@ -68,6 +70,34 @@ impl Endpoint {
             port: port.unwrap_or(if self.https { "443" } else { "80" }),
         }
     }
+}
+
+/// Whether a text is a host with or without a port, as RFC 9112 §3.2 wants the Host field: no userinfo, no path, no blank.
+/// A comma is refused as well: some intermediary has then joined two names.
+pub(crate) fn is_host(value: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(value) else { return false };
+    let (is_valid, rest) = match text.strip_prefix('[').map(|rest| rest.split_once(']')) {
+        Some(Some((address, rest))) => (address.parse::<Ipv6Addr>().is_ok(), rest),
+        Some(None) => return false,
+        None => {
+            let (name, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
+            (is_registered_name(name), rest)
+        }
+    };
+    is_valid && rest.strip_prefix(':').map_or(rest.is_empty(), |port| port.is_empty() || is_port(port))
+}
+
+/// RFC 3986 §3.2.2, without the comma.
+fn is_registered_name(name: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(&byte);
+    let is_encoded =
+        |rest: &str| matches!(rest.as_bytes(), [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
+    name.bytes().all(is_allowed) && name.split('%').skip(1).all(is_encoded)
+}
+
+/// The authority that the client used.
+fn addressed<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+    uri.authority().map(Authority::as_str).or_else(|| host_field(headers))
 }
 
 /// `authority` without its userinfo, which no guest needs to know.
@@ -136,14 +166,14 @@ mod tests {
         }
     }
 
-    /// RFC 9113 §8.3.1: `:authority` stands for Host, which a proxy may have added beside it.
+    /// RFC 9112 §3.2.2, RFC 9113 §8.3.1
     #[test]
-    fn the_authority_of_the_target_counts_as_host_unless_there_is_one() {
+    fn the_authority_of_the_target_comes_before_the_host_field() {
         for (target, host, hostname, expected) in [
             ("http://a.example/", None, None, "a.example 80"),
             ("http://a.example:81/", None, Some("b.example:82"), "a.example 81"),
             ("http://a.example/", None, Some("b.example:82"), "a.example 82"),
-            ("http://a.example:81/", Some("c.example"), None, "c.example 80"),
+            ("http://a.example:81/", Some("c.example"), None, "a.example 81"),
             ("http://user:secret@a.example:81/", None, None, "a.example 81"),
             ("http://a.example:81/", Some(""), None, "a.example 81"),
         ] {
@@ -174,6 +204,55 @@ mod tests {
         }
     }
 
+    /// RFC 9112 §3.2, RFC 3986 §3.2.2
+    #[test]
+    fn a_host_is_a_name_or_an_address_with_or_without_a_port() {
+        for host in [
+            "",
+            "a",
+            "a.example:80",
+            "a.example:",
+            "192.0.2.1:0",
+            "[::1]",
+            "[2001:db8::1]:65535",
+            "a_b",
+            "%41",
+            "a;b",
+            ":80",
+        ] {
+            assert!(is_host(host.as_bytes()), "{host:?}");
+        }
+        for host in [
+            "good@evil",
+            "a/b",
+            "a b",
+            "a,b",
+            "a?b",
+            "a#b",
+            "a\\b",
+            "[::1",
+            "::1",
+            "[::1]x",
+            "[a]",
+            "[]",
+            "]",
+            "h:port",
+            "h:99999",
+            "h:+80",
+            "h:80:90",
+            "h:80/",
+            "%4",
+            "%zz",
+            "a\tb",
+            "a\"b",
+            "<a>",
+            "café",
+        ] {
+            assert!(!is_host(host.as_bytes()), "{host:?}");
+        }
+        assert!(!is_host(b"a\xff"));
+    }
+
     #[test]
     fn the_authority_is_what_the_client_addressed_or_our_own() {
         for (target, host, expected) in [
@@ -183,7 +262,7 @@ mod tests {
             ("/", Some("user@a.example"), "a.example"),
             ("http://a.example:81/", None, "a.example:81"),
             ("http://u:p@a.example/", None, "a.example"),
-            ("http://a.example/", Some("b.example"), "b.example"),
+            ("http://a.example/", Some("b.example"), "a.example"),
             ("/", Some(":81"), "own:7"),
             ("/", Some("a b"), "own:7"),
             ("/", Some("[::1"), "own:7"),

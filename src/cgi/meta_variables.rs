@@ -162,9 +162,9 @@ fn append_server(endpoint: &Endpoint, request: &RequestHead<'_>, block: &mut Str
     block.push_variable("X_FULL_URL", &[scheme, "://", address.name, ":", address.port, path, question_mark, query]);
 }
 
-/// The host of an HTTP/2 request that has `:authority` instead of Host (RFC 9113 §8.3.1).
+/// The host of a request whose target has an authority instead of Host (RFC 9113 §8.3.1, RFC 9112 §3.2.2).
 fn host_from_authority<'a>(request: &RequestHead<'a>) -> Option<&'a str> {
-    if request.version < Version::HTTP_2 || request.headers.contains_key(HOST) {
+    if request.headers.contains_key(HOST) {
         return None;
     }
     Some(without_userinfo(request.uri.authority()?.as_str()))

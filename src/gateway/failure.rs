@@ -21,6 +21,12 @@ pub(super) enum Failure {
     MethodNotServed,
     #[error("the request has several Host fields")]
     SeveralHosts,
+    #[error("the host of the request is not valid")]
+    InvalidHost,
+    #[error("the request has several Content-Type fields")]
+    SeveralContentTypes,
+    #[error("the transfer coding of the request is not chunked alone")]
+    TransferCoding,
     #[error(transparent)]
     BadRequest(#[from] BadRequest),
     #[error("the request body is longer than {limit} bytes")]
@@ -63,7 +69,9 @@ impl Failure {
         match self {
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::MethodNotServed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::SeveralHosts | Self::BadRequest(_) | Self::BodyUnreadable(_) => StatusCode::BAD_REQUEST,
+            Self::SeveralHosts | Self::InvalidHost | Self::SeveralContentTypes => StatusCode::BAD_REQUEST,
+            Self::BadRequest(_) | Self::BodyUnreadable(_) => StatusCode::BAD_REQUEST,
+            Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Busy | Self::BodyBuffersFull => StatusCode::SERVICE_UNAVAILABLE,
@@ -91,6 +99,9 @@ impl Failure {
             Self::NoRoute
             | Self::MethodNotServed
             | Self::SeveralHosts
+            | Self::InvalidHost
+            | Self::SeveralContentTypes
+            | Self::TransferCoding
             | Self::BadRequest(_)
             | Self::BodyTooLarge { .. } => "none",
             Self::Busy | Self::BodyBuffersFull => "busy",

@@ -93,9 +93,12 @@ impl Gateway {
     {
         let shared = &*self.shared;
         let snapshot = &shared.snapshot;
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         let client = head.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address.ip());
         let mut record = shared.record(&head, client);
+        if let Err(failure) = routed_request::check(&mut head) {
+            return response::from_failure(&failure, record);
+        }
         let matched = match snapshot.find(&head) {
             Ok(matched) => matched,
             Err(failure) => return response::from_failure(&failure, record),

@@ -1,7 +1,7 @@
 //! Which HTTP response does the client get?
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_LENGTH, RETRY_AFTER};
+use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, RETRY_AFTER};
 use http::{HeaderValue, Method, Response, StatusCode};
 
 use crate::cgi::ResponseHead;
@@ -37,6 +37,8 @@ pub(super) fn from_failure(failure: &Failure, mut record: Box<Record>) -> Respon
     match failure {
         Failure::Busy | Failure::BodyBuffersFull => response.headers_mut().insert(RETRY_AFTER, RETRY_SOON),
         Failure::MethodNotServed => response.headers_mut().insert(ALLOW, METHODS),
+        // Where the next request would begin is not known for certain (RFC 9112 §6.1).
+        Failure::TransferCoding => response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close")),
         _ => None,
     };
     response

@@ -1,12 +1,15 @@
-//! What is known of a request once its route is found?
+//! Which requests are served, and what is known of one once its route is found?
 
 use std::net::IpAddr;
 
+use http::header::{CONTENT_TYPE, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method};
 
-use crate::cgi::Endpoint;
+use crate::cgi::{Endpoint, is_host};
 
 use crate::gateway::admission::concurrency::QueueLimits;
+use crate::gateway::failure::Failure;
 
 /// A request with a route, without its body.
 pub(super) struct RoutedRequest<'a> {
@@ -21,4 +24,52 @@ pub(super) struct RoutedRequest<'a> {
     pub queue: QueueLimits,
     /// The number by which the log knows the request.
     pub id: u64,
+}
+
+/// Refuses a request whose head leaves open what is meant. In one that is served, Host agrees with the target.
+pub(super) fn check(head: &mut Parts) -> Result<(), Failure> {
+    // CONNECT wants a tunnel and TRACE an echo of what guests must not see; no guest can serve either.
+    if head.method == Method::CONNECT || head.method == Method::TRACE {
+        return Err(Failure::MethodNotServed);
+    }
+    // RFC 9112 §3.2: a request with several names is not valid, and guessing which one was meant is unsafe.
+    if has_several(head, &HOST) {
+        return Err(Failure::SeveralHosts);
+    }
+    // RFC 9110 §5.3: the field is no list, and its variables and its readers would disagree about the type.
+    if has_several(head, &CONTENT_TYPE) {
+        return Err(Failure::SeveralContentTypes);
+    }
+    check_transfer_coding(head)?;
+    check_host(head)
+}
+
+fn has_several(head: &Parts, name: &HeaderName) -> bool {
+    // Without repeated fields there is nothing to look for.
+    head.headers.len() > head.headers.keys_len() && head.headers.get_all(name).iter().nth(1).is_some()
+}
+
+/// RFC 9112 §6.1: only the coding `chunked` is removed, so a guest would get any other without being told.
+fn check_transfer_coding(head: &Parts) -> Result<(), Failure> {
+    let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else { return Ok(()) };
+    let is_chunked = coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    if is_chunked && codings.next().is_none() { Ok(()) } else { Err(Failure::TransferCoding) }
+}
+
+/// RFC 9112 §3.2 and §3.2.2: a host that is not valid is refused, and the authority of the target replaces Host.
+fn check_host(head: &mut Parts) -> Result<(), Failure> {
+    let host = head.headers.get(HOST);
+    if host.is_some_and(|host| !is_host(host.as_bytes())) {
+        return Err(Failure::InvalidHost);
+    }
+    let Some(authority) = head.uri.authority() else { return Ok(()) };
+    if !is_host(authority.as_str().as_bytes()) {
+        return Err(Failure::InvalidHost);
+    }
+    if host.is_some_and(|host| host.as_bytes() != authority.as_str().as_bytes()) {
+        let authority = HeaderValue::from_str(authority.as_str()).map_err(|_| Failure::InvalidHost)?;
+        head.headers.insert(HOST, authority);
+    }
+    Ok(())
 }

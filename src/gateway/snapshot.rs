@@ -3,8 +3,6 @@
 //! One immutable value. All that has to outlive a configuration, such as the permits and the numbers of requests, is in
 //! the [`Gateway`](crate::Gateway) beside it.
 
-use http::Method;
-use http::header::HOST;
 use http::request::Parts;
 
 use crate::cgi::Endpoint;
@@ -30,14 +28,6 @@ impl Snapshot {
 
     /// The route for a request.
     pub(super) fn find<'a>(&'a self, request: &'a Parts) -> Result<RouteMatch<'a, 'a, Target>, Failure> {
-        // CONNECT wants a tunnel and TRACE an echo of what guests must not see; no guest can serve either.
-        if request.method == Method::CONNECT || request.method == Method::TRACE {
-            return Err(Failure::MethodNotServed);
-        }
-        // RFC 9112 §3.2: a request with several names is not valid, and guessing which one was meant is unsafe.
-        if request.headers.get_all(HOST).iter().nth(1).is_some() {
-            return Err(Failure::SeveralHosts);
-        }
         self.routes.find(request.uri.path()).ok_or(Failure::NoRoute)
     }
 }
