@@ -205,7 +205,7 @@ fn the_full_url_repeats_the_target_as_sent() {
         ("/a", "", "http://a.example:80/a"),
         ("/a?", "", "http://a.example:80/a?"),
         ("/a?b=%20&c+d", "b=%20&c+d", "http://a.example:80/a?b=%20&c+d"),
-        ("http://b.example:99/a?b", "b", "http://a.example:80/a?b"),
+        ("http://b.example:99/a?b", "b", "http://b.example:99/a?b"),
     ] {
         let scene = Scene { target, fields: &[("Host", "a.example")], ..Scene::default() };
         assert_variables(&scene, &[("QUERY_STRING", Some(query)), ("X_FULL_URL", Some(url))]);

@@ -33,6 +33,8 @@ pub(super) enum Failure {
     BodyTooLarge { limit: u64 },
     #[error("the client stopped sending the request body")]
     BodyTimeout,
+    #[error("the client waits for 100 (Continue), which is not sent over HTTP/2")]
+    ContinueNotSent,
     #[error("the request body cannot be read: {0}")]
     BodyUnreadable(String),
     #[error("all places are taken, and the queue is full or did not move in time")]
@@ -74,6 +76,7 @@ impl Failure {
             Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::ContinueNotSent => StatusCode::EXPECTATION_FAILED,
             Self::Busy | Self::BodyBuffersFull => StatusCode::SERVICE_UNAVAILABLE,
             Self::CpuTime | Self::HeadTimeout(_) | Self::OutputTimeout(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::Exited(_) | Self::Trapped(_) | Self::NoResponse(_) | Self::NotStarted(_) => {
@@ -95,7 +98,7 @@ impl Failure {
             Self::CpuTime | Self::HeadTimeout(_) | Self::OutputTimeout(_) => "timeout",
             Self::OutputLimit => "output-limit",
             Self::Head(_) => "bad-head",
-            Self::BodyTimeout | Self::BodyUnreadable(_) => "bad-body",
+            Self::BodyTimeout | Self::ContinueNotSent | Self::BodyUnreadable(_) => "bad-body",
             Self::NoRoute
             | Self::MethodNotServed
             | Self::SeveralHosts
@@ -132,6 +135,9 @@ impl Failure {
                 || wrapped.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut);
             if timed_out {
                 return Self::BodyTimeout;
+            }
+            if matches!(error.downcast_ref(), Some(BodyError::ContinueNotSent)) {
+                return Self::ContinueNotSent;
             }
             if let Some(&Self::BodyTooLarge { limit }) = error.downcast_ref() {
                 return Self::BodyTooLarge { limit };

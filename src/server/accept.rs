@@ -21,7 +21,7 @@ use crate::server::tls::ServerTls;
 /// Pauses after a failed accept: the system lacks something that only time brings back.
 const MIN_PAUSE: Duration = Duration::from_millis(10);
 const MAX_PAUSE: Duration = Duration::from_millis(50);
-/// Failures in a row are logged once in this time.
+/// Failures in a row are logged once in this time, and idle connections asked to close.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
 /// How long connections may take to end after they were aborted.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -69,7 +69,11 @@ impl Acceptor {
                 }
                 Err(error) => {
                     let failures = Counters::increment(&self.counters.accept_errors);
-                    backoff.wait(&error, failures).await;
+                    // Descriptors that idle connections hold are the nearest to come back.
+                    if backoff.begins_interval(&error, failures) {
+                        self.shutdown.reclaim_idle();
+                    }
+                    backoff.wait(&error).await;
                 }
             }
         }
@@ -114,16 +118,26 @@ impl AcceptBackoff {
         self.pause = MIN_PAUSE;
     }
 
-    async fn wait(&mut self, error: &io::Error, failures: u64) {
-        // The client gave up before it was accepted; nothing is wrong here.
-        if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
-            return;
+    /// Logs the error, at most once in each interval. Returns whether one begins.
+    fn begins_interval(&mut self, error: &io::Error, failures: u64) -> bool {
+        if is_fault_of_client(error) || self.logged.is_some_and(|logged| logged.elapsed() < LOG_INTERVAL) {
+            return false;
         }
-        if self.logged.is_none_or(|logged| logged.elapsed() >= LOG_INTERVAL) {
-            self.logged = Some(Instant::now());
-            tracing::error!(%error, failures, "cannot accept connections");
+        self.logged = Some(Instant::now());
+        tracing::error!(%error, failures, "cannot accept connections");
+        true
+    }
+
+    async fn wait(&mut self, error: &io::Error) {
+        if is_fault_of_client(error) {
+            return;
         }
         tokio::time::sleep(self.pause).await;
         self.pause = (self.pause * 2).min(MAX_PAUSE);
     }
+}
+
+/// Whether the client gave up before it was accepted; nothing is wrong here then.
+fn is_fault_of_client(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
 }

@@ -17,6 +17,8 @@ pub struct Counters {
     pub handshakes_failed: AtomicU64,
     /// Connections that exceeded a timeout.
     pub timed_out: AtomicU64,
+    /// HTTP/2 connections whose client sent too many control frames.
+    pub flooded: AtomicU64,
     /// Connections whose client closed them before its response was complete.
     pub disconnected: AtomicU64,
     /// Panics of the service.

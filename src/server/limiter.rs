@@ -13,6 +13,29 @@ use crate::server::shutdown::Shutdown;
 /// How often idle connections are asked to close while the server is full.
 const RECLAIM_INTERVAL: Duration = Duration::from_secs(1);
 
+/// The part of the descriptors that is not for connections but for modules, files of guests and calls to other servers: a
+/// quarter, within these bounds.
+const RESERVE: std::ops::RangeInclusive<u64> = 32..=4096;
+
+/// `connections`, or less if the process may not open as many descriptors. Connections beyond that would be accepted by the
+/// system and then wait for a descriptor, without being seen as waiting.
+pub(super) fn fit_descriptors(connections: usize) -> usize {
+    let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let Some(max) = descriptors.map(connections_within).filter(|max| *max < connections) else { return connections };
+    tracing::warn!(
+        connections,
+        descriptors,
+        "the limit on open descriptors allows only {max} connections at once: raise it (`ulimit -n`), or lower `connections`"
+    );
+    max
+}
+
+/// How many of these descriptors are for connections.
+fn connections_within(descriptors: u64) -> usize {
+    let reserve = (descriptors / 4).clamp(*RESERVE.start(), *RESERVE.end());
+    usize::try_from(descriptors.saturating_sub(reserve)).unwrap_or(usize::MAX).max(1)
+}
+
 /// A limit of open connections, and of those of one client.
 pub(super) struct ConnectionLimiter {
     total: Arc<Semaphore>,
@@ -114,6 +137,15 @@ mod tests {
 
     fn peer(address: [u8; 4]) -> Peer {
         Peer::new((address, 1024).into())
+    }
+
+    #[test]
+    fn some_descriptors_are_kept_for_others() {
+        for (descriptors, connections) in
+            [(0, 1), (40, 8), (256, 192), (1024, 768), (20_000, 15_904), (1 << 20, 1_044_480)]
+        {
+            assert_eq!(connections_within(descriptors), connections, "{descriptors}");
+        }
     }
 
     #[test]

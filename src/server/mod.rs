@@ -9,6 +9,8 @@
 //! | `connection` | how a socket is served, from its first byte to its close |
 //! | `connection/protocol` | which protocol it speaks |
 //! | `connection/service`, `connection/request_body` | what one request and its response look like |
+//! | `connection/expectation` | what a client gets that waits for 100 (Continue) |
+//! | `connection/frames` | what of an HTTP/2 connection is not requests and responses |
 //! | `connection/timeouts` | how long it may take, and whether its client is still there |
 //! | `connection/disconnect` | how a disconnect is noticed, and how a connection is closed |
 //! | `connection/state`, `connection/io` | the socket and what is known about it |
@@ -56,7 +58,9 @@ impl Server {
     pub async fn bind(config: &ServerConfig) -> Result<Self, Error> {
         let tls = config.tls.as_ref().map(ServerTls::load).transpose()?;
         let listener = Listener::bind(config.listen).await?;
-        Ok(Self { listener, tls, limits: config.limits.clone(), counters: Arc::default() })
+        let connections = limiter::fit_descriptors(config.limits.connections);
+        let limits = ConnectionLimits { connections, ..config.limits.clone() };
+        Ok(Self { listener, tls, limits, counters: Arc::default() })
     }
 
     /// The address of the open port.

@@ -1,7 +1,11 @@
-//! Requests that leave open what is meant are refused; of those that are served, everybody sees the same host.
+//! Requests that leave open what is meant are refused; of those that are served, everybody sees the same host. And which
+//! clients are waited for.
+
+use std::time::{Duration, Instant};
 
 use crate::support::guest::{component, probe};
 use crate::support::http1::{Answer, Connection};
+use crate::support::http2;
 use crate::support::process::Wagi;
 use crate::support::site::Site;
 
@@ -9,7 +13,12 @@ const HOST: &str = "Host: localhost\r\n";
 
 /// The probes for modules and for components.
 fn both() -> Wagi {
-    Site::new().module("/http/...", &component("http-probe.wasm"), "").module("/...", &probe(), "").start(&[])
+    both_with("")
+}
+
+fn both_with(limits: &str) -> Wagi {
+    let site = Site::new().module("/http/...", &component("http-probe.wasm"), "").module("/...", &probe(), "");
+    site.top(limits).start(&[])
 }
 
 /// The answer to one request on a connection of its own.
@@ -96,4 +105,51 @@ fn most_characters_that_a_url_should_encode_reach_the_program() {
     for (path, status) in [("/{a}", 404), ("/\"a\"", 404), ("/a|b^c\\d", 404), ("/<a>", 400), ("/`a`", 400)] {
         assert_eq!(status_of_get(&wagi, path, HOST), status, "{path}");
     }
+}
+
+/// RFC 9110 §10.1.1: the HTTP/2 library cannot send a 100; the client learns that and may repeat its request without.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expectation_over_http_2_is_417_if_nothing_follows() {
+    let wagi = both_with("[limits]\nbody_timeout = '200ms'");
+    let mut connection = http2::Connection::open(wagi.address()).await;
+    for path in ["/count-stdin", "/http/count"] {
+        let post = || http::Request::post(format!("http://localhost{path}")).header("expect", "100-continue");
+        let (answer, _waiting) = connection.send(post().header("content-length", 5), false).await;
+        assert_eq!(http2::head(answer).await.0, 417, "{path}");
+        let (answer, mut body) = connection.send(post(), false).await;
+        body.send_data("hello".into(), true).expect("an open stream");
+        assert_eq!(http2::head(answer).await.0, 200, "{path}");
+    }
+}
+
+/// `printf 'GET / HTTP/1.0\r\n\r\n' | nc`
+#[test]
+fn a_client_that_closes_its_side_behind_its_last_request_gets_a_late_answer() {
+    let wagi = Site::probe("").start(&[]);
+    for head in ["GET /sleep?500 HTTP/1.0\r\n\r\n", "GET /sleep?500 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"] {
+        let mut connection = Connection::open(wagi.address());
+        connection.send(head);
+        connection.stream().shutdown(std::net::Shutdown::Write).expect("the connection is open");
+        assert_eq!(connection.answer().text(), "awake\n", "{head}");
+    }
+}
+
+/// Idle connections are asked to go, and the operator is told why so few are possible.
+#[test]
+fn a_newcomer_is_served_soon_when_descriptors_run_out() {
+    let site = Site::probe("");
+    site.write();
+    let wagi = env!("CARGO_BIN_EXE_wagi");
+    let mut shell = std::process::Command::new("sh");
+    shell.current_dir(site.path()).arg("-c").arg(format!("ulimit -n 128; exec {wagi} -c modules.toml -l 127.0.0.1:0"));
+    let wagi = Wagi::spawn(&mut shell);
+    let begun = Instant::now();
+    let mut idle = Vec::new();
+    for _ in 0..200 {
+        let mut connection = Connection::open(wagi.address());
+        assert_eq!(connection.get("/args").status, 200);
+        idle.push(connection);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    wagi.logged(&["WARN", "allows only 96 connections", "connections=10000", "descriptors=128"]);
 }

@@ -43,9 +43,25 @@ pub(in crate::server) fn watch(state: &Arc<ConnectionState>) -> DisconnectWatch 
     })
 }
 
+/// Resolves when the client has reset the connection. For one that may close its sending side.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(in crate::server) fn watch_for_reset(state: &Arc<ConnectionState>) -> DisconnectWatch {
+    let state = Arc::clone(state);
+    Box::pin(async move {
+        let _ = state.socket.ready(tokio::io::Interest::ERROR).await;
+        Disconnect::Reset
+    })
+}
+
 /// Elsewhere the socket has no such event. The next read or write notices the disconnect.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(in crate::server) fn watch(_: &Arc<ConnectionState>) -> DisconnectWatch {
+    Box::pin(std::future::pending())
+}
+
+/// Elsewhere the socket has no such event.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(in crate::server) fn watch_for_reset(_: &Arc<ConnectionState>) -> DisconnectWatch {
     Box::pin(std::future::pending())
 }
 

@@ -2,6 +2,8 @@
 //! `ConnectionBuilder` and spawns its `serve` for every connection.
 
 pub(in crate::server) mod disconnect;
+pub(in crate::server) mod expectation;
+pub(in crate::server) mod frames;
 pub(in crate::server) mod io;
 pub(in crate::server) mod protocol;
 pub(in crate::server) mod request_body;
@@ -22,6 +24,7 @@ use tokio::time::Instant;
 
 use crate::config::ConnectionLimits;
 use crate::server::Peer;
+use crate::server::connection::frames::FramedIo;
 use crate::server::connection::io::ConnectionIo;
 use crate::server::connection::protocol::{Protocol, StreamExecutor};
 use crate::server::connection::service::ConnectionService;
@@ -102,12 +105,17 @@ impl ConnectionBuilder {
         IO: AsyncRead + AsyncWrite + Unpin + 'static,
         S: HttpService,
     {
-        let io = TokioIo::new(io);
         let state = Arc::clone(&service.state);
         let peer = service.peer;
         let reason = match protocol {
-            Protocol::Http1 => self.timed(self.http1.serve_connection(io, service), &state, opened).await,
-            Protocol::Http2 => self.timed(self.http2.serve_connection(io, service), &state, opened).await,
+            Protocol::Http1 => {
+                let io = TokioIo::new(io);
+                self.timed(self.http1.serve_connection(io, service), &state, opened).await
+            }
+            Protocol::Http2 => {
+                let io = TokioIo::new(FramedIo::new(io, Arc::clone(&state)));
+                self.timed(self.http2.serve_connection(io, service), &state, opened).await
+            }
         };
         self.close(&state, peer, reason).await;
     }
@@ -119,6 +127,9 @@ impl ConnectionBuilder {
 
     async fn close(&self, state: &ConnectionState, peer: Peer, reason: CloseReason) {
         match &reason {
+            CloseReason::Finished(_) if state.is_flooded() => {
+                Counters::increment(&self.counters.flooded);
+            }
             CloseReason::Finished(outcome) => {
                 if let Err(error) = outcome {
                     tracing::debug!(peer = %peer.address, error = error as &dyn StdError, "connection failed");

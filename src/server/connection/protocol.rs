@@ -17,7 +17,12 @@ use crate::server::connection::timeouts::HttpConnection;
 use crate::server::counters::{Counters, PanicCounter};
 
 /// The first bytes of an HTTP/2 connection with prior knowledge (RFC 9113 §3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(in crate::server) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Streams of an HTTP/2 connection, and how much of the body of each may be under way or unread. The connection's window is
+/// large enough for all of them: bodies that no guest reads must not keep others from coming in.
+const STREAMS: u32 = 100;
+const STREAM_WINDOW: u32 = 64 << 10;
 
 /// The HTTP/1 library refuses a smaller buffer.
 const MIN_BUFFER: usize = 8192;
@@ -70,9 +75,9 @@ pub(in crate::server) fn http2_builder(
     let mut builder = http2::Builder::new(StreamExecutor(Arc::clone(counters)));
     builder
         .timer(TokioTimer::new())
-        .max_concurrent_streams(100)
-        .initial_stream_window_size(64 << 10)
-        .initial_connection_window_size(1 << 20)
+        .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(STREAMS * STREAM_WINDOW)
         .max_header_list_size(u32::try_from(limits.header_block).unwrap_or(u32::MAX))
         .max_send_buf_size(64 << 10)
         // Bounds on work a client can cause and cancel at once.

@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use tokio::runtime::Handle;
 
 use crate::idle_timeout::IdleTimeout;
+use crate::server::connection::expectation::{Expectation, UNANSWERED_LIMIT};
 use crate::server::connection::state::ConnectionState;
 
 /// How much of an unread body is discarded to keep its connection open, and how long that may take.
@@ -22,10 +23,14 @@ const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 /// The body of a request, as the client sends it.
 #[derive(Debug)]
 pub struct RequestBody {
-    /// `None` only while the body is dropped.
+    /// `None` while the body is dropped, and while its client waits for 100 (Continue).
     incoming: Option<Incoming>,
+    /// Where the body is until it is read, if its client waits for 100 (Continue).
+    expectation: Option<Arc<Expectation>>,
     /// How long the client may keep the reader waiting.
     timeout: IdleTimeout,
+    /// How long from the first frame on, if the client waits for a 100 that cannot be sent.
+    timeout_after_silence: Option<Duration>,
     /// Learns of a body that is dropped early; `None` when there is nothing left to read.
     state: Option<Arc<ConnectionState>>,
 }
@@ -37,6 +42,9 @@ pub enum BodyError {
     /// The client sent nothing for too long.
     #[error("the client sent no part of the request body for too long")]
     TimedOut,
+    /// The client waits for 100 (Continue), which cannot be sent over HTTP/2.
+    #[error("the client waits for 100 (Continue), which is not sent over HTTP/2")]
+    ContinueNotSent,
     /// The connection ended, or what came over it is not HTTP.
     #[error("the request body is broken off or malformed")]
     Broken(#[source] hyper::Error),
@@ -45,7 +53,40 @@ pub enum BodyError {
 impl RequestBody {
     pub(in crate::server) fn new(incoming: Incoming, limit: Duration, state: &Arc<ConnectionState>) -> Self {
         let state = (!incoming.is_end_stream()).then(|| Arc::clone(state));
-        Self { incoming: Some(incoming), timeout: IdleTimeout::new(limit), state }
+        let timeout = IdleTimeout::new(limit);
+        Self { incoming: Some(incoming), expectation: None, timeout, timeout_after_silence: None, state }
+    }
+
+    /// The body of a request over HTTP/1 whose client waits for 100 (Continue).
+    pub(in crate::server) fn expect(&mut self) -> Option<Arc<Expectation>> {
+        self.expectation = self.incoming.take().map(|incoming| Arc::new(Expectation::new(incoming)));
+        self.expectation.clone()
+    }
+
+    /// The body of a request over HTTP/2 whose client waits for 100 (Continue), which it does not get. Its silence is no
+    /// fault of the client.
+    pub(in crate::server) fn expect_in_vain(&mut self, limit: Duration) {
+        self.timeout = IdleTimeout::new(UNANSWERED_LIMIT.min(limit));
+        self.timeout_after_silence = Some(limit);
+    }
+
+    /// The next frame, without any timeout.
+    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if let Some(unread) = self.expectation.take().and_then(|expectation| expectation.take()) {
+            self.incoming = Some(unread.incoming);
+            if let Some(frame) = unread.first {
+                return Poll::Ready(frame);
+            }
+        }
+        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
+        Pin::new(incoming).poll_frame(cx)
+    }
+
+    fn timed_out(&self) -> BodyError {
+        match self.timeout_after_silence {
+            Some(_) => BodyError::ContinueNotSent,
+            None => BodyError::TimedOut,
+        }
     }
 }
 
@@ -54,11 +95,13 @@ impl Body for RequestBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
-        let Poll::Ready(frame) = Pin::new(incoming).poll_frame(cx) else {
-            return self.timeout.poll_elapsed(cx).map(|()| Some(Err(BodyError::TimedOut)));
+        let Poll::Ready(frame) = self.poll_incoming(cx) else {
+            return self.timeout.poll_elapsed(cx).map(|()| Some(Err(self.timed_out())));
         };
         self.timeout.reset();
+        if let Some(limit) = self.timeout_after_silence.take() {
+            self.timeout = IdleTimeout::new(limit);
+        }
         if frame.is_none() || self.is_end_stream() {
             self.state = None;
         }
@@ -66,17 +109,25 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
+        // A client that waits for 100 (Continue) has something to send.
+        self.expectation.is_none() && self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Incoming::size_hint)
+        match (&self.incoming, &self.expectation) {
+            (Some(incoming), _) => incoming.size_hint(),
+            (None, Some(expectation)) => expectation.size_hint(),
+            (None, None) => SizeHint::with_exact(0),
+        }
     }
 }
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
         let Some(state) = self.state.take() else { return };
+        if let Some(unread) = self.expectation.take().and_then(|expectation| expectation.take()) {
+            self.incoming = Some(unread.incoming);
+        }
         let rest = self.size_hint().upper().unwrap_or(MAX_DISCARD);
         match Handle::try_current() {
             // The next request on the connection comes behind the rest of this one, which the client still sends

@@ -9,11 +9,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::CONNECTION;
 use http::{Request, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 
+use crate::server::connection::expectation::{Expectation, awaits_continue};
 use crate::server::connection::state::ConnectionState;
 use crate::server::service::HttpService;
 use crate::server::{Peer, RequestBody};
@@ -33,14 +35,49 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnectionSe
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let close_delimited = request.version() == Version::HTTP_10;
+        if is_last(&request) {
+            self.state.record_last_request();
+        }
         let mut request = request.map(|incoming| RequestBody::new(incoming, self.body_timeout, &self.state));
         request.extensions_mut().insert(self.peer);
+        let expectation = self.expectation(&mut request);
         ResponseFuture {
             step: Step::NotReady { service: self.service.clone(), request: Some(request) },
             open: Some(OpenRequest::new(&self.state)),
+            expectation,
             close_delimited,
         }
     }
+}
+
+impl<S> ConnectionService<S> {
+    /// What the response has to know of a client that waits for 100 (Continue).
+    fn expectation(&self, request: &mut Request<RequestBody>) -> Option<Arc<Expectation>> {
+        if request.body().is_end_stream() || !awaits_continue(request.headers()) {
+            return None;
+        }
+        match request.version() {
+            Version::HTTP_11 => request.body_mut().expect(),
+            Version::HTTP_2 => {
+                request.body_mut().expect_in_vain(self.body_timeout);
+                None
+            }
+            // HTTP/1.0 has no such expectation.
+            _ => None,
+        }
+    }
+}
+
+/// Whether the connection ends with the response, as far as the client is concerned (RFC 9112 §9.3).
+fn is_last<B>(request: &Request<B>) -> bool {
+    if request.version() >= Version::HTTP_2 {
+        return false;
+    }
+    let has = |option: &str| {
+        let mut fields = request.headers().get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+        fields.any(|value| value.split(',').any(|item| item.trim().eq_ignore_ascii_case(option)))
+    };
+    has("close") || request.version() < Version::HTTP_11 && !has("keep-alive")
 }
 
 /// A request counted as open, until dropped.
@@ -63,17 +100,21 @@ pin_project! {
     /// The future of the response to one request.
     pub(in crate::server) struct ResponseFuture<S: HttpService> {
         #[pin]
-        step: Step<S, S::Future>,
+        step: Step<S, S::Future, Response<ResponseBody<S::ResponseBody>>>,
         open: Option<OpenRequest>,
+        // The unread body of a client that waits for 100 (Continue).
+        expectation: Option<Arc<Expectation>>,
         close_delimited: bool,
     }
 }
 
 pin_project! {
     #[project = StepProjection]
-    enum Step<S, F> {
+    enum Step<S, F, R> {
         NotReady { service: S, request: Option<Request<RequestBody>> },
         Called { #[pin] future: F },
+        // 100 (Continue) goes out before the head. Boxed, since few requests get here.
+        Asked { response: Option<Box<R>> },
     }
 }
 
@@ -96,7 +137,18 @@ impl<S: HttpService> Future for ResponseFuture<S> {
                     let (open, close_delimited) = (this.open.take(), *this.close_delimited);
                     let response =
                         response.map(|body| ResponseBody { body, open, frame_pending: false, close_delimited });
+                    // The guest may read on while it responds.
+                    if this.expectation.take().is_some_and(|expectation| expectation.ask(cx)) {
+                        this.step.set(Step::Asked { response: Some(Box::new(response)) });
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
                     return Poll::Ready(Ok(response));
+                }
+                StepProjection::Asked { response } => {
+                    #[expect(clippy::expect_used, reason = "a future is not polled after it was ready")]
+                    let response = response.take().expect("this step ends when the response is taken");
+                    return Poll::Ready(Ok(*response));
                 }
             }
         }

@@ -4,8 +4,8 @@
 //! The counters are relaxed: a reader that misses an update is polled again after it.
 
 use std::net;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 use tokio::net::TcpStream;
@@ -31,6 +31,17 @@ pub(in crate::server) struct ConnectionState {
     unread_body: AtomicBool,
     /// The connection must end with a reset.
     reset: AtomicBool,
+    /// The current request is the last of its connection, as its head says.
+    last_request: AtomicBool,
+    /// When bytes of that request came in, in milliseconds since `opened`.
+    last_request_at: AtomicU64,
+    opened: Instant,
+    /// The number of the HTTP/2 head that is under way; 0 if none is.
+    unfinished_head: AtomicUsize,
+    /// Frames of data that were sent over HTTP/2.
+    data_sent: AtomicUsize,
+    /// The client sends too many control frames of HTTP/2.
+    flooded: AtomicBool,
 }
 
 impl ConnectionState {
@@ -47,12 +58,45 @@ impl ConnectionState {
             consumed_frames: AtomicUsize::new(0),
             unread_body: AtomicBool::new(false),
             reset: AtomicBool::new(false),
+            last_request: AtomicBool::new(false),
+            last_request_at: AtomicU64::new(0),
+            opened: Instant::now(),
+            unfinished_head: AtomicUsize::new(0),
+            data_sent: AtomicUsize::new(0),
+            flooded: AtomicBool::new(false),
         }
     }
 
     pub(in crate::server) fn record_read(&self) {
         self.reads.fetch_add(1, Relaxed);
         self.head_started.store(true, Relaxed);
+        if self.last_request.load(Relaxed) {
+            self.record_last_request();
+        }
+    }
+
+    /// Records bytes of a request after which the client expects the connection to end.
+    pub(in crate::server) fn record_last_request(&self) {
+        self.last_request.store(true, Relaxed);
+        let now = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_request_at.store(now, Relaxed);
+    }
+
+    /// Records the begin of an HTTP/2 head, which has this number.
+    pub(in crate::server) fn record_head_begun(&self, number: usize) {
+        self.unfinished_head.store(number, Relaxed);
+    }
+
+    pub(in crate::server) fn record_head_complete(&self) {
+        self.unfinished_head.store(0, Relaxed);
+    }
+
+    pub(in crate::server) fn record_data_sent(&self) {
+        self.data_sent.fetch_add(1, Relaxed);
+    }
+
+    pub(in crate::server) fn record_flood(&self) {
+        self.flooded.store(true, Relaxed);
     }
 
     pub(in crate::server) fn record_write(&self) {
@@ -118,6 +162,24 @@ impl ConnectionState {
 
     pub(in crate::server) fn consumed_frames(&self) -> usize {
         self.consumed_frames.load(Relaxed)
+    }
+
+    /// Whether the current request is the last of its connection and bytes of it came in within this time.
+    pub(in crate::server) fn had_last_request_within(&self, limit: Duration) -> bool {
+        let since = self.opened.elapsed().saturating_sub(Duration::from_millis(self.last_request_at.load(Relaxed)));
+        self.last_request.load(Relaxed) && since <= limit
+    }
+
+    pub(in crate::server) fn unfinished_head(&self) -> Option<usize> {
+        Some(self.unfinished_head.load(Relaxed)).filter(|number| *number > 0)
+    }
+
+    pub(in crate::server) fn data_sent(&self) -> usize {
+        self.data_sent.load(Relaxed)
+    }
+
+    pub(in crate::server) fn is_flooded(&self) -> bool {
+        self.flooded.load(Relaxed)
     }
 
     pub(in crate::server) fn has_unread_body(&self) -> bool {

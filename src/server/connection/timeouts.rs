@@ -23,6 +23,9 @@ use crate::server::shutdown::{Announcement, Shutdown, Stage};
 /// How long a half-closed connection may wait without a byte moving. A client that still reads gets a response that is
 /// nearly ready; one that has really gone holds nothing for longer.
 const HALF_CLOSED_TIMEOUT: Duration = Duration::from_millis(50);
+/// A client that closes its sending side this soon after its last request still waits for the response. The end of the
+/// sending side is one packet behind the request, or one retransmission.
+const HALF_CLOSE_WINDOW: Duration = Duration::from_secs(1);
 /// How long a connection without requests may take to end after `graceful_shutdown`.
 const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a connection must have been idle before a full server closes it.
@@ -64,8 +67,8 @@ pub(in crate::server) enum ConnectionPhase {
     ReadingHead(usize),
     /// The next request.
     Idle(usize),
-    /// The client to agree with the end.
-    Closing,
+    /// The client to agree with the end, and to take what is left for it.
+    Closing(usize),
 }
 
 pin_project! {
@@ -140,9 +143,14 @@ impl<H: HttpConnection> TimedConnection<H> {
             return;
         }
         let watch = this.watch.get_or_insert_with(|| disconnect::watch(this.state));
-        if let Poll::Ready(disconnect) = watch.as_mut().poll(cx) {
+        while let Poll::Ready(disconnect) = watch.as_mut().poll(cx) {
+            if disconnect == Disconnect::HalfClosed && this.state.had_last_request_within(HALF_CLOSE_WINDOW) {
+                *watch = disconnect::watch_for_reset(this.state);
+                continue;
+            }
             *this.disconnect = Some(disconnect);
             *this.watch = None;
+            return;
         }
     }
 
@@ -150,18 +158,21 @@ impl<H: HttpConnection> TimedConnection<H> {
         let state = &*self.state;
         if state.write_blocked() {
             ConnectionPhase::Writing(state.writes())
+        } else if let (false, Some(number)) = (H::HEADS_ONLY, state.unfinished_head()) {
+            ConnectionPhase::ReadingHead(number)
         } else if state.pending_frames() > 0 {
-            ConnectionPhase::AwaitingWindow(state.consumed_frames())
+            ConnectionPhase::AwaitingWindow(state.consumed_frames().wrapping_add(state.data_sent()))
         } else if state.open_requests() > 0 && self.disconnect.is_some() {
             ConnectionPhase::HalfClosed(state.activity())
         } else if state.open_requests() > 0 {
             ConnectionPhase::Handling
         } else if self.closing {
-            ConnectionPhase::Closing
+            ConnectionPhase::Closing(state.data_sent())
         } else if H::HEADS_ONLY && (state.head_started() || state.finished_requests() == 0) {
             ConnectionPhase::ReadingHead(state.finished_requests())
         } else {
-            ConnectionPhase::Idle(state.finished_requests())
+            // The HTTP/2 library may still be sending a response that was handed over.
+            ConnectionPhase::Idle(state.finished_requests().wrapping_add(state.data_sent()))
         }
     }
 
@@ -172,7 +183,7 @@ impl<H: HttpConnection> TimedConnection<H> {
             ConnectionPhase::Handling => None,
             ConnectionPhase::ReadingHead(_) => Some(self.limits.header_timeout),
             ConnectionPhase::Idle(_) => Some(self.limits.keep_alive),
-            ConnectionPhase::Closing => Some(CLOSING_TIMEOUT),
+            ConnectionPhase::Closing(_) => Some(CLOSING_TIMEOUT),
         }
     }
 

@@ -112,6 +112,57 @@ async fn half_closed_connection_gets_a_response_that_is_nearly_ready() {
     assert!(rest(&mut client).await.ends_with("hello"));
 }
 
+/// RFC 9112 §9.6: half-closed is not gone. Clients of the kind of `printf ... | nc` close their side at once.
+#[tokio::test]
+async fn half_closed_connection_gets_a_late_response_to_its_last_request() {
+    let late = async |_| {
+        tokio::time::sleep(DROP_LIMIT * 3).await;
+        text("hello")
+    };
+    let server = start(config(|_| {}), late).await;
+    for request in LAST_REQUESTS {
+        let mut client = send(server.address, request).await;
+        client.shutdown().await.unwrap();
+        assert!(rest(&mut client).await.ends_with("hello"), "{request}");
+    }
+    let mut client = send(server.address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    client.shutdown().await.unwrap();
+    assert_eq!(rest(&mut client).await, "");
+}
+
+const LAST_REQUESTS: [&str; 3] = [
+    "GET / HTTP/1.0\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: a\r\nConnection: x, Close\r\nContent-Length: 3\r\n\r\nabc",
+];
+
+/// A client that half-closes does so at once. One that has waited for a while has left, whatever its last request was.
+#[tokio::test]
+async fn last_request_is_dropped_with_its_client() {
+    let (service, mut arrivals) = stuck();
+    let server = start(config(|_| {}), service).await;
+    for request in LAST_REQUESTS {
+        within(DROP_LIMIT, async || {
+            let client = send(server.address, request).await;
+            let dropped = arrival(&mut arrivals).await;
+            tokio::time::sleep(Duration::from_millis(1100)).await;
+            drop(client);
+            until_dropped(dropped).await
+        })
+        .await;
+        within(DROP_LIMIT, async || {
+            let mut client = send(server.address, request).await;
+            let dropped = arrival(&mut arrivals).await;
+            client.shutdown().await.unwrap();
+            tokio::time::sleep(DROP_LIMIT).await;
+            SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+            drop(client);
+            until_dropped(dropped).await
+        })
+        .await;
+    }
+}
+
 #[tokio::test]
 async fn half_closed_connection_gets_all_of_a_long_response() {
     let long = async |_| text(vec![b'x'; 20 << 20]);

@@ -81,6 +81,24 @@ async fn continue_is_sent_when_the_service_reads() {
     assert!(rest(&mut client).await.starts_with("HTTP/1.1 200 "));
 }
 
+/// RFC 9110 §10.1.1: a guest may begin its response and then read.
+#[tokio::test]
+async fn continue_is_sent_before_the_head_if_the_body_may_still_be_read() {
+    let echo = async |request: Request<RequestBody>| {
+        Response::new(request.into_body().map_err(std::io::Error::other).boxed_unsync())
+    };
+    let server = start(config(|_| {}), echo).await;
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n";
+    let mut client = send(server.address, head).await;
+    for _ in 0..2 {
+        assert_eq!(until(&mut client, "\r\n\r\n").await, "HTTP/1.1 100 Continue\r\n\r\n");
+        assert!(until(&mut client, "\r\n\r\n").await.starts_with("HTTP/1.1 200 "));
+        client.write_all(b"abc").await.unwrap();
+        until(&mut client, "abc").await;
+        client.write_all(head.as_bytes()).await.unwrap();
+    }
+}
+
 /// The client is still sending when the response and the end of the connection are on their way.
 #[tokio::test]
 async fn refusal_of_an_unfinished_upload_arrives() {

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use h2::client::SendRequest;
+use http_body_util::BodyExt;
 
 use crate::server::tests::*;
 
@@ -112,6 +113,118 @@ impl http_body::Body for Twice {
         }
         Poll::Ready(None)
     }
+}
+
+fn post(path: &str) -> http::request::Builder {
+    Request::post(format!("http://a{path}"))
+}
+
+#[tokio::test]
+async fn bodies_that_are_not_read_do_not_keep_others_from_coming_in() {
+    let service = async |request: Request<RequestBody>| match request.uri().path() {
+        "/unread" => {
+            let _held = request;
+            std::future::pending().await
+        }
+        _ => text(request.into_body().collect().await.unwrap().to_bytes()),
+    };
+    let server = start(config(|_| {}), service).await;
+    let (mut client, _connection) = connect(server.address).await;
+    let mut unread = Vec::new();
+    for _ in 0..60 {
+        let (response, mut stream) = client.send_request(post("/unread").body(()).unwrap(), false).unwrap();
+        stream.send_data(Bytes::from(vec![b'x'; 200_000]), true).unwrap();
+        unread.push((response, stream));
+    }
+    let (response, mut stream) = client.send_request(post("/").body(()).unwrap(), false).unwrap();
+    stream.send_data(Bytes::from_static(b"hello"), true).unwrap();
+    let mut response = promptly(response).await.unwrap();
+    assert_eq!(promptly(response.body_mut().data()).await.unwrap().unwrap(), "hello");
+}
+
+#[tokio::test]
+async fn client_that_waits_for_a_continue_that_is_not_sent_is_not_blamed() {
+    let read = async |request: Request<RequestBody>| match request.into_body().collect().await {
+        Ok(body) => text(body.to_bytes()),
+        Err(error) => text(error.to_string()),
+    };
+    let server = start(config(|limits| limits.body_timeout = Duration::from_millis(200)), read).await;
+    let (mut client, _connection) = connect(server.address).await;
+    let request = || post("/").header("expect", "100-continue").body(()).unwrap();
+    let (response, _waiting) = client.send_request(request(), false).unwrap();
+    let mut response = promptly(response).await.unwrap();
+    let seen = promptly(response.body_mut().data()).await.unwrap().unwrap();
+    assert_eq!(seen, "the client waits for 100 (Continue), which is not sent over HTTP/2");
+    let (response, mut stream) = client.send_request(request(), false).unwrap();
+    stream.send_data(Bytes::from_static(b"hello"), true).unwrap();
+    let mut response = promptly(response).await.unwrap();
+    assert_eq!(promptly(response.body_mut().data()).await.unwrap().unwrap(), "hello");
+}
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+
+#[tokio::test]
+async fn head_that_is_not_finished_is_closed() {
+    let half_a_head = [PREFACE, SETTINGS, &[0, 1, 0, 1, 4, 0, 0, 0, 1, 0x82]].concat();
+    let without_its_end = [PREFACE, SETTINGS, &[0, 0, 1, 1, 0, 0, 0, 0, 1, 0x82]].concat();
+    for begin in [PREFACE.to_vec(), half_a_head, without_its_end] {
+        let server = start(config(|limits| limits.header_timeout = Duration::from_millis(200)), hello).await;
+        let mut client = send(server.address, &begin).await;
+        rest(&mut client).await;
+        assert_eq!(server.counters.timed_out.load(Relaxed), 1, "{begin:?}");
+    }
+}
+
+#[tokio::test]
+async fn flood_of_control_frames_is_cut() {
+    let ping = [&[0, 0, 8, 6, 0, 0, 0, 0, 0][..], &[1; 8]].concat();
+    let priority = [&[0, 0, 5, 2, 0, 0, 0, 0, 1][..], &[0, 0, 0, 3, 1]].concat();
+    let window_update = [&[0, 0, 4, 8, 0, 0, 0, 0, 0][..], &[0, 0, 0, 1]].concat();
+    let unknown = vec![0, 0, 0, 99, 0, 0, 0, 0, 1];
+    for frame in [ping, priority, window_update, unknown, SETTINGS.to_vec()] {
+        let server = start(config(|_| {}), hello).await;
+        let mut client = send(server.address, [PREFACE, SETTINGS].concat()).await;
+        // The server may close while this is sent.
+        let _ = promptly(client.write_all(&frame.repeat(3000))).await;
+        rest(&mut client).await;
+        assert_eq!(server.counters.flooded.load(Relaxed), 1, "{frame:?}");
+    }
+}
+
+#[tokio::test]
+async fn pings_beside_requests_are_no_flood() {
+    let server = start(config(|_| {}), hello).await;
+    let tcp = TcpStream::connect(server.address).await.unwrap();
+    let (client, mut connection) = h2::client::handshake(tcp).await.unwrap();
+    let mut pings = connection.ping_pong().unwrap();
+    tokio::spawn(connection);
+    let mut client = client.ready().await.unwrap();
+    for _ in 0..300 {
+        promptly(pings.ping(h2::Ping::opaque())).await.unwrap();
+        let (response, _) = client.send_request(get(), true).unwrap();
+        assert_eq!(promptly(response).await.unwrap().status(), 200);
+    }
+}
+
+/// The response is handed over to the HTTP library long before it is sent.
+#[tokio::test]
+async fn slow_reader_is_not_idle() {
+    let large = async |_| text(vec![b'x'; 1 << 20]);
+    let keep_alive = Duration::from_millis(300);
+    let server = start(config(|limits| limits.keep_alive = keep_alive), large).await;
+    let (mut client, _connection) = connect(server.address).await;
+    let (response, _) = client.send_request(get(), true).unwrap();
+    let mut body = promptly(response).await.unwrap().into_body();
+    let (begun, mut length) = (Instant::now(), 0);
+    while let Some(piece) = promptly(body.data()).await {
+        let piece = piece.unwrap().len();
+        length += piece;
+        tokio::time::sleep(Duration::from_millis(piece as u64 / 400)).await;
+        body.flow_control().release_capacity(piece).unwrap();
+    }
+    assert_eq!(length, 1 << 20);
+    assert!(begun.elapsed() > keep_alive * 2);
 }
 
 #[tokio::test]

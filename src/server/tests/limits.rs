@@ -97,3 +97,29 @@ async fn idle_connections_make_room_when_the_server_is_full() {
     assert!(rest(&mut client).await.ends_with("hello"));
     assert!(begun.elapsed() < TIMEOUT / 2);
 }
+
+/// Reads a few kilobytes now and then, for several times as long as a client may take nothing. Returns whether the server
+/// kept the connection.
+async fn is_served_slowly(server: &Running) -> bool {
+    let before = server.counters.timed_out.load(Relaxed);
+    let mut client = send(server.address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let begun = Instant::now();
+    while begun.elapsed() < SHORT * 20 {
+        promptly(client.read(&mut [0; 8 << 10])).await.unwrap();
+        tokio::time::sleep(SHORT / 5).await;
+    }
+    server.counters.timed_out.load(Relaxed) == before
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[tokio::test]
+async fn client_that_reads_slowly_but_steadily_is_served() {
+    let flood = async |_| text(vec![b'x'; 64 << 20]);
+    let server = start(config(|limits| limits.send_timeout = SHORT * 6), flood).await;
+    for _ in 0..ATTEMPTS {
+        if is_served_slowly(&server).await {
+            return;
+        }
+    }
+    panic!("cut each time");
+}

@@ -146,7 +146,8 @@ fn leave(wagi: &Wagi) {
 }
 
 /// Outcomes that no request brings about at will; the sources have their reasons.
-const UNUSUAL: [&str; 5] = [
+const UNUSUAL: [&str; 6] = [
+    "bad-body 417 the client waits for 100 (Continue), which is not sent over HTTP/2",
     "busy 503 the memory for bodies of unknown length is full",
     "not-started 500 the guest could not be started: {}",
     "not-answered 500 the guest gave no complete answer: it returned without one",

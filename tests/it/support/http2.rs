@@ -30,10 +30,15 @@ impl Connection {
 
     /// Sends a GET.
     pub async fn get(&mut self, path: &str) -> (ResponseFuture, SendStream<Bytes>) {
-        let request = Request::get(format!("http://localhost{path}")).body(()).expect("a request");
+        self.send(Request::get(format!("http://localhost{path}")), true).await
+    }
+
+    /// Sends a request whose body follows unless this is its end.
+    pub async fn send(&mut self, head: http::request::Builder, is_end: bool) -> (ResponseFuture, SendStream<Bytes>) {
+        let request = head.body(()).expect("a request");
         let client = self.client.clone().ready().await.expect("room for a stream");
         self.client = client;
-        self.client.send_request(request, true).expect("an open connection")
+        self.client.send_request(request, is_end).expect("an open connection")
     }
 }
 
