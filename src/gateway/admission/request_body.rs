@@ -213,8 +213,8 @@ mod tests {
     async fn a_body_is_held_to_the_length_it_claims() {
         let (module, uploads, buffers) = (ModuleConcurrency::new(8), UploadLimit::new(8), BufferBudget::new());
         for (claimed, is_accepted) in [(6, true), (7, true), (5, false), (3, false), (1, false)] {
-            let admission =
-                Admission { limit: 10, client: None, module: &module, uploads: &uploads, buffers: &buffers };
+            let (head, ()) = http::Request::new(()).into_parts();
+            let admission = Admission { limit: 10, head: &head, module: &module, uploads: &uploads, buffers: &buffers };
             let body = Liar { claimed, pieces: vec!["abc", "def"] };
             let body = StdinBody::new(body, &admission).await.unwrap();
             assert_eq!(body.length, claimed);

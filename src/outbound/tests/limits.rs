@@ -66,9 +66,9 @@ async fn time_is_limited_for_the_whole_and_for_silence_and_by_the_run() {
 async fn interim_responses_are_counted() {
     let hint = "HTTP/1.1 103 Early Hints\r\n\r\n";
     let answered = hint.repeat(MAX_INTERIM) + "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
-    let some = client(raw_server(answered.leak().as_bytes()).await, Limits::default());
+    let some = client(raw_server(answered.leak().as_bytes()).await, CallLimits::default());
     assert_eq!(text(&get(&some, URL).await.expect("an answer")), "hi");
-    let many = client(raw_server(hint.repeat(MAX_INTERIM + 1).leak().as_bytes()).await, Limits::default());
+    let many = client(raw_server(hint.repeat(MAX_INTERIM + 1).leak().as_bytes()).await, CallLimits::default());
     let error = get(&many, URL).await.expect_err("there is no answer");
     assert!(matches!(error, Error::TooManyInterim(_)) && error.code() == 11, "{error}");
 }
