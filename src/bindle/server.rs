@@ -17,7 +17,7 @@ use crate::config::{BindleId, Diagnostic, Login, Sha256};
 
 use crate::bindle::source::Source;
 use crate::net::authorization::basic;
-use crate::net::client::{ClientError, ClientOptions, HttpClient, Response};
+use crate::net::client::{ClientError, ClientOptions, HttpClient, Response, SLOWEST_BYTES_PER_SECOND};
 
 /// How long to wait before each retry.
 const RETRY_DELAYS: [Duration; 3] =
@@ -25,7 +25,6 @@ const RETRY_DELAYS: [Duration; 3] =
 
 /// How long a parcel may take, besides the time for its size at the slowest rate.
 const PARCEL_TIMEOUT: Duration = Duration::from_secs(60);
-const SLOWEST_BYTES_PER_SECOND: u64 = 16 << 10;
 
 /// A bindle server.
 pub(crate) struct Server {

@@ -34,6 +34,7 @@ const MAX_REDIRECTS: usize = 5;
 /// How long a server may take for the head of a response, connecting included; with a body to send, by its size, more.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The rate that a transfer must reach on average, besides a fixed time. Slow mobile networks do.
 pub(crate) const SLOWEST_BYTES_PER_SECOND: u64 = 16 << 10;
 
 /// How long the next piece of a body may take.
