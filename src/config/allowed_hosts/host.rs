@@ -193,7 +193,7 @@ impl FromStr for HostPattern {
     }
 }
 
-/// Parses `text`, which is an `item` without its scheme. Errors quote `item`.
+/// Parses `text`, which is an `entry` without its scheme. Errors quote `entry`.
 fn without_scheme(entry: &str, text: &str) -> Result<AllowedHost, HostError> {
     if let Some(range) = range(text) {
         return range.map(AllowedHost::new);
@@ -230,7 +230,7 @@ fn range(text: &str) -> Option<Result<HostPattern, HostError>> {
     })
 }
 
-/// Parses a host, or a pattern that begins with `*.`. Errors quote `item`.
+/// Parses a host, or a pattern that begins with `*.`. Errors quote `entry`.
 fn host_pattern(entry: &str, text: &str) -> Result<HostPattern, HostError> {
     let parsed = single_host(entry, text.strip_prefix("*.").unwrap_or(text))?;
     match parsed {
@@ -241,7 +241,7 @@ fn host_pattern(entry: &str, text: &str) -> Result<HostPattern, HostError> {
     }
 }
 
-/// Parses a host and normalises it as in a URL. Errors quote `item`.
+/// Parses a host and normalises it as in a URL. Errors quote `entry`.
 fn single_host(entry: &str, text: &str) -> Result<HostPattern, HostError> {
     if text.contains('*') {
         return Err(HostError::Pattern(entry.to_owned()));
