@@ -142,7 +142,7 @@ impl Failure {
             if let Some(&Self::BodyTooLarge { limit }) = error.downcast_ref() {
                 return Self::BodyTooLarge { limit };
             }
-            // The source of an I/O error is that of the error inside it, which would be left out.
+            // `io::Error::source` skips the wrapped error.
             let inside = wrapped.and_then(io::Error::get_ref).map(|inside| inside as &(dyn StdError + 'static));
             cause = inside.or_else(|| error.source());
         }

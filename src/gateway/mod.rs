@@ -68,7 +68,7 @@ struct Shared {
 impl Gateway {
     /// A gateway that serves `snapshot` with at most `concurrency` guests at once.
     pub(crate) fn new(snapshot: Snapshot, concurrency: usize, access_log: AccessLog) -> Self {
-        // The upper half tells starts of the server apart, the lower half counts.
+        // The upper 32 bits are random, so ids differ between server starts. The lower 32 bits count.
         let next_request = AtomicU64::new(u64::from(getrandom::u32().unwrap_or_default()) << 32);
         let (uploads, concurrency) = (UploadLimit::new(concurrency), ConcurrencyLimit::new(concurrency));
         let body_buffers = BufferBudget::new();
@@ -112,7 +112,7 @@ impl Gateway {
             queue: snapshot.queue,
             id: record.id(),
         };
-        match shared.run(route, &request, body, &mut record).await {
+        match shared.start_response(route, &request, body, &mut record).await {
             Ok(started) => response::from_guest(started, &head.method, route, record),
             Err(failure) => response::from_failure(&failure, record),
         }
@@ -125,7 +125,8 @@ impl Shared {
         Box::new(Record::new(&self.access_log, id, client, head))
     }
 
-    async fn run<B>(
+    /// Starts a guest and waits for the head of its response.
+    async fn start_response<B>(
         &self,
         route: &GuestRoute,
         request: &RoutedRequest<'_>,

@@ -12,14 +12,14 @@ use crate::gateway::guest_route::GuestRoute;
 use crate::gateway::response_body::{ResponseBody, StreamingBody};
 use crate::gateway::response_start::{GuestState, StartedResponse};
 
-/// The methods that make sense instead of one that is not served (RFC 9110 §15.5.6 wants some named).
+/// The methods that make sense instead of one that is not served (RFC 9110 §15.5.6 requires a list).
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 
 /// How many dropped header lines of a guest the log repeats, and how many characters of each.
 const MAX_NOTES: usize = 8;
 const MAX_NOTE_LENGTH: usize = 120;
 
-/// Guests are short: after a second another one has ended.
+/// Runs are short: after a second another one has ended.
 const RETRY_SOON: HeaderValue = HeaderValue::from_static("1");
 
 /// The constant response of the health check.
@@ -69,7 +69,7 @@ pub(super) fn from_guest(
             ResponseBody::streaming(body.with_length(claimed), record)
         }
     };
-    // RFC 9110 §9.3.2: the length a GET would have had. Only the guest can know it if it printed no body. §8.6: never
+    // RFC 9110 §9.3.2: the length a GET would have had. If the guest printed no body, only its Content-Length says it. §8.6: never
     // with a 204.
     if *method == Method::HEAD
         && status != StatusCode::NO_CONTENT

@@ -70,7 +70,7 @@ pub(super) struct ResponseStart<'a> {
 }
 
 impl<'a> ResponseStart<'a> {
-    /// The run is taken out if it goes on after the head, and left where it is otherwise.
+    /// Takes `run` out of its option if it goes on after the head. Otherwise the run stays there.
     pub fn new(run: &'a mut Option<Run>, limits: &Limits, body_use: BodyUse) -> Self {
         Self {
             run,
@@ -147,7 +147,7 @@ impl<'a> ResponseStart<'a> {
             BodyUse::Sent => self.body.push(bytes),
             BodyUse::Discarded => {
                 self.body.count(&bytes);
-                // Taking output that is not sent would keep this thread busy at the guest's pace.
+                // This thread would be busy for as long as the guest prints if it took output that is not sent.
                 self.run.as_ref().inspect(|run| run.discard_output());
             }
         }
@@ -163,7 +163,7 @@ impl<'a> ResponseStart<'a> {
     /// The head of a complete response, whose length is counted. For a response without its body, a length that the guest
     /// claims counts for more: only the guest can know the length of a body that it did not print.
     fn complete_head(&mut self) -> Result<ResponseHead, Failure> {
-        // Without a blank line this is where the output turns out to have no head.
+        // This is an error if the output has no blank line.
         self.finish_head()?;
         let mut head = self.head.take().ok_or(HeadError::NoBlankLine)?;
         let length = self.body.length + self.run.as_ref().map_or(0, Run::discarded);
@@ -185,7 +185,7 @@ impl<'a> ResponseStart<'a> {
         Some(StartedResponse { head, printed: self.body.take(), guest })
     }
 
-    /// Ready when output is no longer waited for: with the response as far as it is known, or with whose time is up.
+    /// Ready when the response no longer waits for output: with the response as far as it is known, or with the failure.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Result<StartedResponse, Failure>> {
         let failure = if self.head.is_some() && self.body_use == BodyUse::Sent {
             let timer = self.held_back.get_or_insert_with(|| Box::pin(tokio::time::sleep(HOLD_BACK)));
@@ -215,7 +215,7 @@ impl Future for ResponseStart<'_> {
         loop {
             let Some(run) = this.run.as_mut() else { return Poll::Ready(this.complete()) };
             let polled = run.poll_output(cx);
-            // Whatever the guest does with it: a request that is not complete gets no response of the guest.
+            // A request whose body failed gets an error status, even if the guest has printed a response.
             if let Some(failure) = run.take_input_failure() {
                 return Poll::Ready(Err(Failure::from_body_error(&failure)));
             }

@@ -1,7 +1,7 @@
 //! What does a request see of the configuration?
 //!
-//! One immutable value. All that has to outlive a configuration, such as the permits and the numbers of requests, is in
-//! the [`Gateway`](crate::Gateway) beside it.
+//! One immutable value, with the permits of its entries. All that has to outlive a configuration, such as the total permits
+//! and the numbers of requests, is in `Shared`, which the [`Gateway`](crate::Gateway) holds.
 
 use http::request::Parts;
 

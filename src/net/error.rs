@@ -54,7 +54,7 @@ impl ClientError {
         matches!(self, Self::HeadTimedOut { .. } | Self::BodyStalled { .. } | Self::TooSlow { .. })
     }
 
-    /// Whether wagi rejects what the server sent or where it led: such a server is not out of order.
+    /// Whether wagi rejects what the server sent or where it led: such a server is not down.
     pub fn is_rejection(&self) -> bool {
         match self {
             Self::TooLarge { .. } | Self::Redirect(_) | Self::TooManyRedirects { .. } => true,

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 
 /// Follows transfers.
 pub trait Progress: Send + Sync {
-    /// A transfer of `bytes` begins, shown as `name`. It is over when the step is dropped, complete or not.
+    /// A transfer of `bytes` begins, shown as `name`. It is over when the returned value is dropped, complete or not.
     fn begins(&self, name: &str, bytes: u64) -> Box<dyn Step>;
 }
 

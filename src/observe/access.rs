@@ -75,7 +75,7 @@ pub struct Record {
     pub bytes: u64,
     /// The CPU time of the guest.
     pub cpu_time: Duration,
-    /// How the guest ended: the value of the `end` field.
+    /// How the request ended: the value of the `end` field.
     pub end: &'static str,
     /// Why the request failed, or what was left out of its response.
     pub reason: Option<String>,

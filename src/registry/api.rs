@@ -52,7 +52,7 @@ pub(in crate::registry) struct ApiRequest<'r> {
     pub body: &'r dyn Fn() -> Upload,
     /// Whether it may be sent again if it is unknown what became of it.
     pub is_repeatable: bool,
-    /// Completes "when it is asked".
+    /// What the request asks for: the end of a message such as "when it is asked to take in the bytes".
     pub what: &'static str,
     pub fetch: Fetch,
 }

@@ -26,7 +26,7 @@ pub(in crate::registry) enum RegistryError {
     Failing { registry: String, status: StatusCode, message: RegistryMessage },
     #[error("registry `{registry}` answers {status} when it is asked {what}{message}")]
     Status { registry: String, is_local: bool, status: StatusCode, what: &'static str, message: RegistryMessage },
-    #[error("registry `{registry}` wants credentials, and there are none for it: they are missing{message}")]
+    #[error("registry `{registry}` wants credentials, and there are none for it{message}")]
     NoCredentials { registry: String, message: RegistryMessage },
     #[error(
         "registry `{registry}` refuses the credentials of {login}: they are wrong, or not good for this artifact{message}"
@@ -64,7 +64,7 @@ impl fmt::Display for RegistryMessage {
 }
 
 impl RegistryError {
-    /// Whether the registry is out of order, so that what it said before may be used. A registry that rejects a request
+    /// Whether the registry is down, so that what it said before may be used. A registry that rejects a request
     /// or sends something wrong is not.
     pub fn is_outage(&self) -> bool {
         match self {
@@ -143,7 +143,7 @@ impl PullError {
         }
     }
 
-    /// Whether the registry is out of order, so that what it said before may be used.
+    /// Whether the registry is down, so that what it said before may be used.
     pub fn is_outage(&self) -> bool {
         match self {
             Self::Registry(error) => error.is_outage(),

@@ -52,7 +52,7 @@ pub(in crate::registry) enum ManifestError {
     Both,
     #[error("its schema version is not 2")]
     Version,
-    #[error("`{0}` is missing or no such thing as it should be")]
+    #[error("`{0}` is missing or of the wrong type")]
     Field(&'static str),
     #[error("its digest `{0}` is not a SHA-256")]
     Digest(String),

@@ -2,7 +2,8 @@
 //!
 //! Its manifest names the layer that is the module. Both are stored by their digests, so that what is pinned to a
 //! digest is downloaded once and never again. A tag is looked up at each start unless the operator wants it otherwise.
-//! A record says what it was last: for that, and for when the registry is down. For threads that may block.
+//! A record says which manifest the tag stood for. It is used if the operator does not want a look-up, and if the registry is
+//! down. For threads that may block.
 
 use std::collections::HashMap;
 use std::fs;
@@ -52,7 +53,7 @@ pub(in crate::registry) struct Pulled {
     /// The layer that is the module.
     pub layer: Descriptor,
     pub arrival: Arrival,
-    /// Why it is what the tag was, and not what it may be now.
+    /// Why this is the module that the tag stood for earlier. The tag may stand for another one now.
     pub outdated: Option<PullError>,
 }
 

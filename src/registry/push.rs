@@ -38,7 +38,7 @@ const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 pub(in crate::registry) enum PushError {
     #[error(transparent)]
     Reference(#[from] ReferenceError),
-    #[error("`{0}` is a digest: that is what comes of publishing, not where to publish")]
+    #[error("`{0}` is a digest: give a tag to publish to")]
     NoTag(String),
     #[error("cannot read `{}`", path.display())]
     Read { path: PathBuf, source: io::Error },

@@ -27,7 +27,7 @@ pub(in crate::registry) struct Reference {
     pub version: Version,
 }
 
-/// Which of the artifacts under a name.
+/// Which artifact of a repository: by its tag or by its digest.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::registry) enum Version {
     /// The one that has this tag now.

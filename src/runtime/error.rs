@@ -29,10 +29,10 @@ pub enum Error {
     #[error("the module has more memories, tables or parts than a guest can have here")]
     TooManyParts(#[source] wasmtime::Error),
     /// The module was built against the first versions of the guest library for outbound HTTP.
-    #[error("it calls out through `wasi_experimental_http` as it was before version 0.4, which is not served")]
+    #[error("it was built for `wasi_experimental_http` before version 0.4, which is not served: rebuild it")]
     OldHttp,
     /// The component exports no interface that is served. Its exports are listed.
-    #[error("the component exports {}, of which nothing is served", names(.0))]
+    #[error("the component exports {}, none of which wagi can call", names(.0))]
     NotServed(Vec<String>),
     /// The component imports these interfaces, which are not provided.
     #[error("imports {}, which nothing here provides", names(.0))]

@@ -149,7 +149,7 @@ struct ModuleExports {
 
 impl Guest {
     /// Starts a fresh instance. It computes only while the run is polled. `permit` is dropped together with the instance.
-    /// A component that serves HTTP requests is only instantiated.
+    /// For a component that serves HTTP requests, use [`handle`](Self::handle): this only makes an instance of it.
     pub fn start<P: Send + 'static>(&self, mut invocation: Invocation, permit: P) -> Run {
         let pipes = Arc::new(self.grants.pipes(invocation.stdin.take(), invocation.request));
         let guest: GuestFuture = match &self.program.code {

@@ -1,10 +1,10 @@
 //! How do WebAssembly programs run?
 //!
-//! The only room that names the engine. It knows nothing of CGI or routes, and of HTTP only what components need that serve
+//! The only room that names the engine. It knows nothing about CGI or routes. It knows HTTP only for components that serve
 //! requests themselves. [`Runtime`] compiles bytes to a [`Program`], which with an entry point and grants is a [`Guest`];
 //! starting a guest gives a [`Run`], which is polled for output.
 //!
-//! Rooms and files from low to high, each of which knows only those before it:
+//! Rooms and files from low to high. Each knows only those before it:
 //!
 //! | room | question |
 //! | --- | --- |

@@ -104,7 +104,7 @@ impl ClientCounts {
     fn admit(this: &Arc<Self>, peer: Peer) -> Option<ClientPermit> {
         // Behind a proxy on the same machine every client has this address.
         let max = if peer.address.ip().is_loopback() { usize::MAX } else { this.max };
-        let network = peer.network();
+        let network = peer.client_key();
         let mut counts = this.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(network).or_default();
         if *count >= max {

@@ -17,7 +17,7 @@ impl Peer {
     /// The address by which the connections and the shares of one client are counted.
     ///
     /// An IPv6 client usually owns a whole /64 and could use a new address for every connection.
-    pub(crate) fn network(&self) -> IpAddr {
+    pub(crate) fn client_key(&self) -> IpAddr {
         match self.address.ip() {
             IpAddr::V6(address) => {
                 let [a, b, c, d, ..] = address.segments();

@@ -64,7 +64,7 @@ pub(super) struct Announcement {
     pub(super) reclaims: usize,
 }
 
-/// The channel from the server to all of its connections.
+/// The channel from the server to all of its connections: they learn when to drain, to abort, or to close if they are idle.
 pub(super) struct Shutdown {
     stage: AtomicU8,
     reclaims: AtomicUsize,

@@ -305,7 +305,7 @@ fn what_cannot_be_published_is_refused_before_anybody_is_asked() {
     site.file("broken.wasm", b"\0asm\x01\0\0\0\x07");
     let pinned = format!("127.0.0.1:1/a@{}", digest("x"));
     for (file, reference, part) in [
-        ("hello.wat", pinned.as_str(), "that is what comes of publishing, not where to publish"),
+        ("hello.wat", pinned.as_str(), "give a tag to publish to"),
         ("hello.wat", "127.0.0.1:1/A", "is not the name of an artifact"),
         ("words.wat", "127.0.0.1:1/a", "nor in text form: expected `(` at 1:1"),
         ("broken.wasm", "127.0.0.1:1/a", "it is not valid WebAssembly"),

@@ -1,4 +1,4 @@
-//! Which hosts does one entry of `allowed_hosts` allow?
+//! Which hosts does one item of `allowed_hosts` allow?
 //!
 //! | written | hosts | scheme | port |
 //! | --- | --- | --- | --- |
@@ -19,7 +19,7 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use url::{Host, Url};
 
-/// One entry of `allowed_hosts`. Without a scheme or port, every scheme or port is allowed.
+/// One item of `allowed_hosts`. Without a scheme or port, every scheme or port is allowed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AllowedHost {
     pub(super) hosts: HostPattern,
@@ -27,7 +27,7 @@ pub struct AllowedHost {
     pub(super) port: Option<u16>,
 }
 
-/// The hosts of an entry.
+/// The hosts of an item.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum HostPattern {
     /// The host with this name, as in a URL: lower case, punycode; without a dot at its end.
@@ -45,7 +45,7 @@ pub(super) enum Scheme {
     Https,
 }
 
-/// Why a text is not a valid entry.
+/// Why a text is not a valid item.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HostError {
     /// Neither a URL with a host nor a host name.
@@ -97,12 +97,12 @@ impl HostError {
 }
 
 impl AllowedHost {
-    /// Creates an entry for every scheme and port.
+    /// Creates an item for every scheme and port.
     fn new(hosts: HostPattern) -> Self {
         Self { hosts, scheme: None, port: None }
     }
 
-    /// Returns whether the entry allows `url`.
+    /// Returns whether the item allows `url`.
     pub(super) fn matches(&self, url: &Url) -> bool {
         self.matches_scheme_and_port(url)
             && match (&self.hosts, url.host()) {
@@ -123,18 +123,18 @@ impl AllowedHost {
             }
     }
 
-    /// Returns whether the entry allows the scheme and the port of `url`.
+    /// Returns whether the item allows the scheme and the port of `url`.
     pub(super) fn matches_scheme_and_port(&self, url: &Url) -> bool {
         self.scheme.is_none_or(|scheme| scheme.as_str() == url.scheme())
             && self.port.is_none_or(|port| url.port_or_known_default() == Some(port))
     }
 
-    /// Returns whether the entry has a `*.`: then the owner of the domain chooses the names that it allows.
+    /// Returns whether the item has a `*.`: then the owner of the domain chooses the names that it allows.
     pub(super) fn is_wildcard(&self) -> bool {
         matches!(self.hosts, HostPattern::Subdomains(_))
     }
 
-    /// Returns the range of addresses of the entry.
+    /// Returns the range of addresses of the item.
     pub(super) fn range(&self) -> Option<IpNet> {
         match self.hosts {
             HostPattern::Addresses(range) => Some(range),
@@ -258,7 +258,7 @@ fn without_dot(name: &str) -> &str {
     name.strip_suffix('.').unwrap_or(name)
 }
 
-/// The entry as it can be written in a configuration.
+/// The item as it can be written in a configuration.
 impl fmt::Display for AllowedHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(scheme) = self.scheme {

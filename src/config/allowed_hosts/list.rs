@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::config::allowed_hosts::host::{AllowedHost, HostError};
 
-/// The entry that allows every host.
+/// The item that allows every host.
 pub(super) const ALLOW_ALL: &str = "insecure:allow-all";
 
 /// The hosts that a guest may call. The default is none.
@@ -54,7 +54,7 @@ impl AllowedHosts {
         *self == Self::All || self.entries().iter().any(|entry| entry.matches(url))
     }
 
-    /// Returns whether an entry without a `*.` matches `url`: one with the full name or the address of its host.
+    /// Returns whether an item without a `*.` matches `url`: one with the full name or the address of its host.
     pub fn lists_exactly(&self, url: &Url) -> bool {
         self.entries().iter().any(|entry| !entry.is_wildcard() && entry.matches(url))
     }

@@ -3,10 +3,10 @@
 //! | file | contents |
 //! | --- | --- |
 //! | `list` | the whole list |
-//! | `host` | one entry of it |
+//! | `host` | one item of it |
 //! | `parse` | the key `allowed_hosts` of a `[[module]]` |
 //!
-//! `outbound::policy` checks every URL and every address of a call against the list. A scheme or port that an entry
+//! `outbound::policy` checks every URL and every address of a call against the list. A scheme or port that an item
 //! does not name is not restricted.
 
 mod host;

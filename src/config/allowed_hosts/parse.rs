@@ -12,7 +12,7 @@ use crate::config::reader::values::{ValueError, array, count, string};
 use crate::config::allowed_hosts::host::{AllowedHost, HostError, HostPattern, Scheme};
 use crate::config::allowed_hosts::list::{ALLOW_ALL, AllowedHosts};
 
-/// The keys of an entry that is a table.
+/// The keys of an item that is a table.
 const KEYS: [&str; 3] = ["host", "scheme", "port"];
 
 /// Returns the list of one `[[module]]`.
@@ -39,7 +39,7 @@ pub(in crate::config) fn host_error(error: HostError) -> ValueError {
     ValueError::new(format!("in `allowed_hosts`: {error}")).help(error.help())
 }
 
-/// Reads the entry `name`, a table at `span`.
+/// Reads the item `name`, a table at `span`.
 fn host_table(name: &str, table: &DeTable<'_>, span: Range<usize>, report: &mut Report) -> Option<AllowedHost> {
     report.unknown_keys(table, &KEYS, &format!("in `{name}`"));
     if !table.contains_key("host") {

@@ -1,4 +1,4 @@
-//! Entries, and the URLs that they match.
+//! Items, and the URLs that they match.
 
 use url::Url;
 

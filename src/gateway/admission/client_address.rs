@@ -16,7 +16,7 @@ pub(in crate::gateway) struct ClientAddress(IpAddr);
 impl ClientAddress {
     /// The client of a request. `None` if it is not known: an embedder need not say it, and then there are no shares.
     pub fn from_head(head: &Parts) -> Option<Self> {
-        head.extensions.get::<Peer>().map(|peer| Self(peer.network()))
+        head.extensions.get::<Peer>().map(|peer| Self(peer.client_key()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which requests may start a guest now, which wait, and which are turned away?
 //!
-//! There is a limit per module and one for all modules together. A request that finds no free permit waits in its module's
+//! There is a limit per entry and one for all entries together. A request that finds no free permit waits in its entry's
 //! queue, which is of limited length, for a limited time; a waiting request costs no instance. A permit is returned when
 //! the instance is dropped.
 
@@ -13,12 +13,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::gateway::admission::uploads::upload_share;
 use crate::gateway::failure::Failure;
 
-/// A limit on the concurrent guests of all modules together.
+/// A limit on the concurrent guests of all entries together.
 pub(in crate::gateway) struct ConcurrencyLimit {
     permits: Arc<Semaphore>,
 }
 
-/// A limit on the concurrent guests of one module, with its queue. All routes of the module share it.
+/// A limit on the concurrent guests of one entry, with its queue. All routes of the entry share it.
 #[derive(Clone)]
 pub(crate) struct ModuleConcurrency {
     permits: Arc<Semaphore>,
@@ -27,7 +27,7 @@ pub(crate) struct ModuleConcurrency {
     waiting: Arc<AtomicUsize>,
 }
 
-/// Limits on the queue of a module.
+/// Limits on the queue of an entry.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::gateway) struct QueueLimits {
     /// The number of requests that may wait; 0 turns them away at once.
@@ -36,7 +36,7 @@ pub(in crate::gateway) struct QueueLimits {
     pub wait: Duration,
 }
 
-/// The right to run one guest of a module.
+/// The right to run one guest of an entry.
 pub(in crate::gateway) struct Permit {
     _module: OwnedSemaphorePermit,
     _total: OwnedSemaphorePermit,
@@ -65,7 +65,7 @@ impl ConcurrencyLimit {
         Self { permits: semaphore(count) }
     }
 
-    /// Returns a permit for a guest of `module`, at once or after waiting in its queue.
+    /// Returns a permit for a guest of `entry`, at once or after waiting in its queue.
     pub async fn acquire(&self, module: &ModuleConcurrency, queue: QueueLimits) -> Result<Permit, Failure> {
         if let Ok(own) = module.permits.clone().try_acquire_owned()
             && let Ok(total) = self.permits.clone().try_acquire_owned()
@@ -80,7 +80,7 @@ impl ConcurrencyLimit {
     }
 
     async fn wait(&self, module: &ModuleConcurrency) -> Option<Permit> {
-        // The module's own first: a request that waits for a guest of its module must not hold what others could use.
+        // The permit of the entry comes first: a request that waits for it must not hold a total permit meanwhile.
         let own = module.permits.clone().acquire_owned().await.ok()?;
         let total = self.permits.clone().acquire_owned().await.ok()?;
         Some(Permit { _module: own, _total: total })

@@ -18,11 +18,11 @@ pub(crate) enum AddressClass {
     Loopback,
     /// No host: multicast, broadcast, documentation, reserved.
     Reserved,
-    /// The link itself, and the metadata services of clouds, which are reached over it or as if.
+    /// The link itself, and the metadata services of clouds. Most of them have link-local addresses.
     LinkLocal,
 }
 
-/// The class of an address. One that carries another inside is what that one is.
+/// The class of an address. An address that embeds an IPv4 address has the more dangerous of the two classes.
 impl From<IpAddr> for AddressClass {
     fn from(address: IpAddr) -> Self {
         match address {
@@ -32,14 +32,14 @@ impl From<IpAddr> for AddressClass {
     }
 }
 
-/// The first range that holds an address decides; outside of all it is public.
+/// The first range that holds an address gives its class. An address outside all ranges is public.
 const V4: [(Ipv4Net, AddressClass); 20] = [
     (net4([168, 63, 129, 16], 32), AddressClass::LinkLocal),
     (net4([100, 100, 100, 200], 32), AddressClass::LinkLocal),
     (net4([192, 0, 0, 192], 32), AddressClass::LinkLocal),
     (net4([169, 254, 0, 0], 16), AddressClass::LinkLocal),
     (net4([127, 0, 0, 0], 8), AddressClass::Loopback),
-    // Systems connect to themselves for it.
+    // Systems connect to this machine if they are given this address.
     (net4([0, 0, 0, 0], 32), AddressClass::Loopback),
     (net4([0, 0, 0, 0], 8), AddressClass::Reserved),
     (net4([10, 0, 0, 0], 8), AddressClass::Private),
@@ -57,7 +57,7 @@ const V4: [(Ipv4Net, AddressClass); 20] = [
     (net4([255, 255, 255, 255], 32), AddressClass::Reserved),
 ];
 
-/// The same; outside of all an address is not assigned.
+/// The first range that holds an address gives its class. The last range holds all addresses: those that are not assigned.
 const V6: [(Ipv6Net, AddressClass); 14] = [
     (net6([0, 0, 0, 0, 0, 0, 0, 0], 127), AddressClass::Loopback),
     (net6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], 128), AddressClass::LinkLocal),

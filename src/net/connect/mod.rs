@@ -47,8 +47,8 @@ use crate::net::url::host_address;
 
 pub(crate) use crate::net::connect::error::ConnectError;
 
-/// Addresses tried for one connection. Each has an equal share of the time that is left, which with so few is never less
-/// than a quarter of all: an address that does not answer leaves time for the others.
+/// The most addresses that are tried for one connection. Each gets an equal share of the time that is left. So each gets at least a
+/// quarter of the whole time, and an address that does not answer leaves time for the others.
 const MAX_ADDRESSES: usize = 4;
 
 tokio::task_local! {
@@ -182,7 +182,7 @@ impl Inner {
         Err(failure)
     }
 
-    /// Each other step has as long as connecting.
+    /// Gives a step the same time as connecting has.
     async fn in_time<T>(&self, step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
         timeout(self.limits.connect, step).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }

@@ -20,7 +20,7 @@ use crate::runtime::component::{command, imports};
 
 /// The most handles a guest may have: to what the host keeps for it, and to what its own parts give each other. The engine
 /// keeps a few hundred bytes for some kinds, which no limit on memory counts.
-const HANDLES: usize = 10_000;
+const MAX_COMPONENT_HANDLES: usize = 10_000;
 
 /// The engine for components, and the imports that it provides.
 pub(in crate::runtime) struct ComponentEngine {
@@ -90,7 +90,7 @@ impl Linked {
         store.limiter(|state| &mut state.budget);
         // Whatever a host call copies has to fit into the guest as well.
         store.set_hostcall_fuel(hostcall_fuel);
-        store.set_max_component_handles(HANDLES);
+        store.set_max_component_handles(MAX_COMPONENT_HANDLES);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|context| context.data().pipes.cpu_timer.update_deadline());
         store

@@ -1,7 +1,7 @@
 //! Which imports does wagi provide to components?
 //!
-//! The whole of WASI 0.2 and 0.3 as wasmtime has it. The engine names only the first import that is missing, so what it
-//! links is listed here once more; a test holds the list against it.
+//! The whole of WASI 0.2 and 0.3 as wasmtime has it. The engine names only the first import that is missing, so
+//! the lists here repeat what it links. A test compares them with the engine.
 
 use wasmtime::component::{Linker, Resource};
 use wasmtime::{Engine, StoreContextMut};
@@ -45,7 +45,7 @@ const WASI_2: [&str; 29] = [
     "wasi:sockets/udp-create-socket",
 ];
 
-/// The interfaces of WASI 0.3 that do.
+/// The interfaces of WASI 0.3 that hold more than types.
 const WASI_3: [&str; 22] = [
     "wasi:cli/environment",
     "wasi:cli/exit",

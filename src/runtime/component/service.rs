@@ -82,8 +82,8 @@ type Sender = oneshot::Sender<GuestResponse>;
 /// The end of a call, and its store.
 type Called = (Store<State>, Result<(), Ending>);
 
-/// Calls the handler of WASI 0.2. The store is returned, because a response that is not complete when the guest returns would
-/// look complete when the store is dropped.
+/// Calls the handler of WASI 0.2. The store is returned, so that the caller drops it after it has looked at the response. If
+/// the store were dropped here, an incomplete response would look complete.
 async fn handle_p2(
     mut store: Store<State>,
     service: &ProxyPre<State>,

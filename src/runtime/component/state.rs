@@ -20,7 +20,7 @@ use crate::runtime::wasi::streams::{GuestStderr, GuestStdin, GuestStdout};
 
 /// The most resources a guest may hold, volumes apart: files, each one of the server's, but also streams, header fields
 /// and what it waits for.
-const RESOURCES: usize = 256;
+const MAX_RESOURCES: usize = 256;
 
 /// What the host keeps for one guest.
 pub(in crate::runtime) struct State {
@@ -61,7 +61,7 @@ impl State {
     fn new(grants: &Grants, pipes: &Arc<Pipes>, mut wasi: WasiCtx) -> Self {
         *wasi.filesystem() = grants.volumes.opened();
         let mut table = ResourceTable::new();
-        table.set_max_capacity(RESOURCES + grants.volumes.count());
+        table.set_max_capacity(MAX_RESOURCES + grants.volumes.count());
         Self {
             pipes: pipes.clone(),
             budget: grants.memory_budget(),

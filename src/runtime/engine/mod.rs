@@ -60,8 +60,9 @@ const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
 const MEMORIES_PER_COMPONENT: u32 = 4;
 const TABLES_PER_COMPONENT: u32 = 16;
 
-/// Each call into a component that waits has a stack, and in components of WASI 0.3 each core module may wait by itself. The
-/// number of guests that may do that in all their modules while others can still start: the default limit of one module.
+/// Each waiting call into a component has a stack, and in components of WASI 0.3 each core module may wait by itself. The pool
+/// has one stack for each instance, and `CORE_INSTANCES_PER_COMPONENT` for each of this number of guests: the default limit of
+/// one entry.
 const FULLY_WAITING_GUESTS: u32 = 64;
 
 /// How large a memory is when a guest starts.
@@ -109,8 +110,12 @@ pub(in crate::runtime) fn compiler_for_components() -> Result<Engine> {
     Engine::new(&component_config(&EngineConfig::for_one(0, 0), None))
 }
 
-/// Makes an engine with a pool: with several memories for each instance, or else with one, because address space is what a
-/// large pool runs out of first, and hardly a guest has a second memory; or else without a pool.
+/// Makes an engine in up to three attempts:
+///
+/// 1. with a pool that has several memories for each instance
+/// 2. with a pool that has one memory for each instance: a large pool runs out of address space first, and few guests have a
+///    second memory
+/// 3. without a pool
 fn engine(config: Config, pool: impl Fn(u32) -> PoolingAllocationConfig) -> Result<Engine> {
     let pooled = |memories| {
         let mut pooled = config.clone();

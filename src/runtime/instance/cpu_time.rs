@@ -3,7 +3,8 @@
 //! WebAssembly code looks at the epoch of its engine at every loop and call; `engine::ticker` advances the epochs. When a
 //! guest meets a new epoch, the [`CpuTimer`] decides: continue, yield (the time slice is over, see `engine::executors`), or
 //! stop (the CPU limit is reached). Only time inside a poll of the guest counts, so waiting for input or a timer costs a
-//! guest nothing.
+//! guest nothing. In the foreground this is wall time, because its clock is cheaper to read; in the background it is the CPU time of
+//! the thread.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -84,7 +85,7 @@ impl CpuTimer {
         self.used.fetch_add(spent, Relaxed);
     }
 
-    /// Decides what the guest has to do, which meets a new epoch inside a poll.
+    /// Decides what a guest that meets a new epoch must do.
     pub fn on_epoch(&self) -> EpochAction {
         let spent = self.clock().saturating_sub(self.entered.load(Relaxed));
         if self.used.load(Relaxed).saturating_add(spent) > self.limit {

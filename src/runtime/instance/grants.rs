@@ -25,7 +25,8 @@ pub struct Grants {
     pub environment: Arc<[(String, String)]>,
     /// Where its stderr goes; `None` to discard it.
     pub log: Option<Arc<dyn ErrorLog>>,
-    /// What one run may use. Time to the head and between outputs, and the number of runs, are up to the caller.
+    /// What one run may use. The gateway enforces the time to the head, the time
+    /// between outputs, and the number of runs.
     pub limits: Limits,
 }
 

@@ -8,7 +8,7 @@ use wasmtime::{ResourceLimiter, Result};
 /// The memory and table space an instance may still take.
 ///
 /// What was granted is never returned to the budget: the engine reports failed growths that it had not asked about, so a refund
-/// could be made to exceed what was paid.
+/// could be larger than the charge.
 #[derive(Debug)]
 pub(in crate::runtime) struct MemoryBudget {
     bytes_left: usize,

@@ -67,7 +67,7 @@ impl ResponseState {
         if !inner.head_taken {
             return if has_ended { None } else { Some(Poll::Pending) };
         }
-        // Read before the bytes: all of them were in the pipe when the response became complete.
+        // `is_complete` is read before the bytes are: when the response became complete, all bytes were in the pipe.
         let is_complete = inner.is_complete;
         let trailers = inner.trailers.take_if(|_| is_complete);
         drop(inner);

@@ -23,7 +23,7 @@ use crate::runtime::wasi::streams::{GuestStderr, GuestStdin, GuestStdout};
 
 /// The maximum number of descriptors and streams that a guest may hold open, volumes apart: each open file is one of the
 /// server's.
-const HANDLES: usize = 64;
+const MAX_DESCRIPTORS: usize = 64;
 
 /// The name under which WASI expects a guest to export its memory.
 pub(in crate::runtime) const MEMORY: &str = "memory";
@@ -149,7 +149,7 @@ impl State {
             let mut wasi = builder.build_p1();
             let view = wasi.ctx();
             *view.ctx.filesystem() = volumes.opened();
-            view.table.set_max_capacity(HANDLES + volumes.count());
+            view.table.set_max_capacity(MAX_DESCRIPTORS + volumes.count());
             Box::new(wasi)
         });
         // Its calls use up this fuel, and only the functions that it links itself renew it.

@@ -58,7 +58,8 @@ pub(in crate::server) fn http1_builder(limits: &ConnectionLimits) -> http1::Buil
     builder
         // A client may stop sending after its request and still read; `disconnect` finds out whether it has gone.
         .half_close(true)
-        // Otherwise a response waits while the next request is half read, and the refusal of a bad head is never sent.
+        // With `true`, a response would wait while the next request is half read, and the error status for a bad head would
+        // never be sent.
         .pipeline_flush(false)
         // The library would allocate a timer for each request; `timeouts` has one for the connection.
         .header_read_timeout(None)
@@ -114,7 +115,7 @@ where
     B: Body + 'static,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
-    const HEADS_ONLY: bool = true;
+    const IDLE_BYTES_START_A_REQUEST: bool = true;
 
     fn graceful_shutdown(self: Pin<&mut Self>) {
         http1::Connection::graceful_shutdown(self);
@@ -131,7 +132,7 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
-    const HEADS_ONLY: bool = false;
+    const IDLE_BYTES_START_A_REQUEST: bool = false;
 
     fn graceful_shutdown(self: Pin<&mut Self>) {
         http2::Connection::graceful_shutdown(self);

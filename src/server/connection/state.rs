@@ -25,7 +25,7 @@ pub(in crate::server) struct ConnectionState {
     write_blocked: AtomicBool,
     /// Response bodies that yielded a frame and were not polled for the next one yet.
     pending_frames: AtomicUsize,
-    /// Frames after which the next one was polled for.
+    /// Frames that the HTTP library has finished with: it has polled for the next one.
     consumed_frames: AtomicUsize,
     /// A request body was dropped before its end.
     unread_body: AtomicBool,
@@ -186,8 +186,8 @@ impl ConnectionState {
         self.unread_body.load(Relaxed)
     }
 
-    /// Makes the close a reset: a response broke off whose end is the end of the connection, and nothing else tells the
-    /// client so.
+    /// Makes the close a reset. For a response that was cut and has no length: only a reset shows the client that it is not
+    /// complete.
     pub(in crate::server) fn reset_on_close(&self) {
         self.reset.store(true, Relaxed);
         let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));

@@ -1,4 +1,4 @@
-//! How long a connection may take over what it is doing, and whether its client is still there. `ConnectionBuilder` wraps
+//! Drives a connection: its timeouts, whether its client is still there, and the end that the server asks for. `ConnectionBuilder` wraps
 //! the HTTP library's connection into a `TimedConnection`; dropping that drops every HTTP/1 request on it.
 //!
 //! One timer serves all limits. It is moved only to fire earlier; when it fires too early it is set again, so a
@@ -34,7 +34,7 @@ const RECLAIM_AFTER: Duration = Duration::from_secs(1);
 /// A connection of the HTTP library, of any version.
 pub(in crate::server) trait HttpConnection: Future<Output = hyper::Result<()>> {
     /// Whether bytes outside of requests are the beginning of one.
-    const HEADS_ONLY: bool;
+    const IDLE_BYTES_START_A_REQUEST: bool;
     /// Ends the connection after the requests under way.
     fn graceful_shutdown(self: Pin<&mut Self>);
 }
@@ -55,19 +55,19 @@ pub(in crate::server) enum CloseReason {
 /// What a connection is waiting for. The number changes whenever the wait begins anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) enum ConnectionPhase {
-    /// The client to take bytes.
+    /// Waits for the client to take bytes.
     Writing(usize),
-    /// The client to widen the window of an HTTP/2 stream.
+    /// Waits for the client to widen the window of an HTTP/2 stream.
     AwaitingWindow(usize),
-    /// The service; the client has stopped sending.
+    /// Waits for the service. The client has stopped sending.
     HalfClosed(usize),
-    /// The service.
+    /// Waits for the service.
     Handling,
-    /// The rest of a request head.
+    /// Waits for the rest of a request head.
     ReadingHead(usize),
-    /// The next request.
+    /// Waits for the next request.
     Idle(usize),
-    /// The client to agree with the end, and to take what is left for it.
+    /// Waits for the client to take what is left for it, and to close its side, too.
     Closing(usize),
 }
 
@@ -158,7 +158,7 @@ impl<H: HttpConnection> TimedConnection<H> {
         let state = &*self.state;
         if state.write_blocked() {
             ConnectionPhase::Writing(state.writes())
-        } else if let (false, Some(number)) = (H::HEADS_ONLY, state.unfinished_head()) {
+        } else if let (false, Some(number)) = (H::IDLE_BYTES_START_A_REQUEST, state.unfinished_head()) {
             ConnectionPhase::ReadingHead(number)
         } else if state.pending_frames() > 0 {
             ConnectionPhase::AwaitingWindow(state.consumed_frames().wrapping_add(state.data_sent()))
@@ -168,7 +168,7 @@ impl<H: HttpConnection> TimedConnection<H> {
             ConnectionPhase::Handling
         } else if self.closing {
             ConnectionPhase::Closing(state.data_sent())
-        } else if H::HEADS_ONLY && (state.head_started() || state.finished_requests() == 0) {
+        } else if H::IDLE_BYTES_START_A_REQUEST && (state.head_started() || state.finished_requests() == 0) {
             ConnectionPhase::ReadingHead(state.finished_requests())
         } else {
             // The HTTP/2 library may still be sending a response that was handed over.
