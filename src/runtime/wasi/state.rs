@@ -113,7 +113,7 @@ impl State {
 
     /// Makes room for what a call of `poll_oneoff` needs beside descriptors, or takes it back.
     pub fn set_poll_room(&mut self, resources: usize) {
-        let capacity = HANDLES + self.volumes.count() + resources;
+        let capacity = MAX_DESCRIPTORS + self.volumes.count() + resources;
         self.wasi().ctx().table.set_max_capacity(capacity);
     }
 
