@@ -24,4 +24,4 @@ pub(crate) use crate::cgi::endpoint::is_host;
 pub use crate::cgi::head_reader::HeadReader;
 pub use crate::cgi::meta_variables::{BadRequest, RequestHead, RouteVariables};
 pub(crate) use crate::cgi::request_headers::remove_withheld;
-pub use crate::cgi::response::{Dropped, HeadError, Kind, Reason, ResponseHead, keep_allowed_trailers};
+pub use crate::cgi::response::{Dropped, HeadError, Reason, ResponseHead, ResponseType, keep_allowed_trailers};

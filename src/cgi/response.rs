@@ -27,12 +27,12 @@ pub struct ResponseHead {
     /// The lines that have no effect, for the developer to read in the log.
     pub dropped: Vec<Dropped>,
     /// The type of the response.
-    pub kind: Kind,
+    pub kind: ResponseType,
 }
 
 /// The response types of RFC 3875 §6.2, for users of the parser alone: the gateway sends all of them in the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ResponseType {
     /// A document response, RFC 3875 §6.2.1.
     Document,
     /// A local redirect response, RFC 3875 §6.2.2.
@@ -135,7 +135,7 @@ impl ResponseHead {
             fields.drop(name.as_str(), Reason::Connection);
         }
         let content_length = fields.content_length.known();
-        Ok(Self { status, headers, content_length, dropped: fields.dropped, kind: Kind::Document })
+        Ok(Self { status, headers, content_length, dropped: fields.dropped, kind: ResponseType::Document })
     }
 
     /// Leaves out the length that the guest claims, which is not that of its body.
@@ -291,12 +291,12 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> ResponseType {
         match &self.location {
-            None => Kind::Document,
-            Some(_) if self.content_type.is_some() => Kind::ClientRedirectDocument,
-            Some(location) if location.as_bytes().starts_with(b"/") => Kind::LocalRedirect,
-            Some(_) => Kind::ClientRedirect,
+            None => ResponseType::Document,
+            Some(_) if self.content_type.is_some() => ResponseType::ClientRedirectDocument,
+            Some(location) if location.as_bytes().starts_with(b"/") => ResponseType::LocalRedirect,
+            Some(_) => ResponseType::ClientRedirect,
         }
     }
 }

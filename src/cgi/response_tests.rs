@@ -138,11 +138,11 @@ fn a_malformed_status_is_502_even_beside_a_location() {
 #[test]
 fn responses_have_the_types_of_the_rfc() {
     for (text, kind) in [
-        ("Content-Type: a/b\n\n", Kind::Document),
-        ("Status: 404\n\n", Kind::Document),
-        ("Location: /x\n\n", Kind::LocalRedirect),
-        ("Location: https://a.example/\n\n", Kind::ClientRedirect),
-        ("Status: 301\nLocation: https://a.example/\nContent-Type: a/b\n\n", Kind::ClientRedirectDocument),
+        ("Content-Type: a/b\n\n", ResponseType::Document),
+        ("Status: 404\n\n", ResponseType::Document),
+        ("Location: /x\n\n", ResponseType::LocalRedirect),
+        ("Location: https://a.example/\n\n", ResponseType::ClientRedirect),
+        ("Status: 301\nLocation: https://a.example/\nContent-Type: a/b\n\n", ResponseType::ClientRedirectDocument),
     ] {
         assert_eq!(head(text).kind, kind, "{text:?}");
     }

@@ -13,7 +13,7 @@ use crate::config::Hostname;
 pub struct Options {
     /// What to serve.
     pub source: Source,
-    /// The configuration file of the compilation cache. Default: `cache.toml`, if there is one.
+    /// The configuration file of the code cache. Default: `cache.toml`, if there is one.
     pub cache: Option<PathBuf>,
     /// The address to listen on. Default `127.0.0.1:3000`.
     pub listen: SocketAddr,

@@ -8,7 +8,7 @@ use crate::observe::RouteName;
 use crate::route::RoutePattern;
 use crate::runtime::Guest;
 
-use crate::gateway::admission::concurrency::ModuleConcurrency;
+use crate::gateway::admission::concurrency::EntryConcurrency;
 use crate::gateway::component_request::RouteFields;
 
 /// What a route leads to.
@@ -24,7 +24,7 @@ pub(crate) struct GuestRoute {
     pub(super) name: Arc<RouteName>,
     pub(super) interface: Interface,
     pub(super) guest: Guest,
-    pub(super) concurrency: ModuleConcurrency,
+    pub(super) concurrency: EntryConcurrency,
     pub(super) limits: Limits,
 }
 
@@ -38,8 +38,8 @@ pub(super) enum Interface {
 
 impl GuestRoute {
     /// Mounts the guest of `entry` at a pattern.
-    pub fn new(pattern: &RoutePattern, entry: &EntryConfig, guest: Guest, concurrency: &ModuleConcurrency) -> Self {
-        let interface = if guest.speaks_http() {
+    pub fn new(pattern: &RoutePattern, entry: &EntryConfig, guest: Guest, concurrency: &EntryConcurrency) -> Self {
+        let interface = if guest.is_http_component() {
             Interface::WasiHttp(RouteFields::new(pattern, entry.pass_authorization.unwrap_or(true)))
         } else {
             let pass_authorization = entry.pass_authorization.unwrap_or(false);

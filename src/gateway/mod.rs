@@ -16,7 +16,7 @@ mod response_start;
 mod routed_request;
 mod snapshot;
 
-pub(crate) use crate::gateway::admission::concurrency::ModuleConcurrency;
+pub(crate) use crate::gateway::admission::concurrency::EntryConcurrency;
 pub(crate) use crate::gateway::guest_route::{GuestRoute, Target};
 pub use crate::gateway::response_body::{ResponseAborted, ResponseBody};
 pub(crate) use crate::gateway::snapshot::Snapshot;
@@ -41,7 +41,7 @@ use crate::runtime::{ComponentRequest, Invocation, Run};
 use crate::server::Peer;
 
 use crate::gateway::admission::buffer_budget::BufferBudget;
-use crate::gateway::admission::concurrency::{ConcurrencyLimit, Permit};
+use crate::gateway::admission::concurrency::{Permit, TotalConcurrency};
 use crate::gateway::admission::request_body::{Admission, BoxError, StdinBody, for_component};
 use crate::gateway::admission::uploads::UploadLimit;
 use crate::gateway::failure::Failure;
@@ -58,7 +58,7 @@ pub struct Gateway {
 /// The configuration in force, and beside it what outlives a configuration.
 struct Shared {
     snapshot: Snapshot,
-    concurrency: ConcurrencyLimit,
+    concurrency: TotalConcurrency,
     uploads: UploadLimit,
     body_buffers: BufferBudget,
     access_log: AccessLog,
@@ -70,7 +70,7 @@ impl Gateway {
     pub(crate) fn new(snapshot: Snapshot, concurrency: usize, access_log: AccessLog) -> Self {
         // The upper 32 bits are random, so ids differ between server starts. The lower 32 bits count.
         let next_request = AtomicU64::new(u64::from(getrandom::u32().unwrap_or_default()) << 32);
-        let (uploads, concurrency) = (UploadLimit::new(concurrency), ConcurrencyLimit::new(concurrency));
+        let (uploads, concurrency) = (UploadLimit::new(concurrency), TotalConcurrency::new(concurrency));
         let body_buffers = BufferBudget::new();
         Self { shared: Arc::new(Shared { snapshot, concurrency, uploads, body_buffers, access_log, next_request }) }
     }

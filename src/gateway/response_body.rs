@@ -73,7 +73,7 @@ impl StreamingBody {
 
     /// Whether nothing is to come: trailers may follow the body of a component.
     fn is_complete(&self) -> bool {
-        self.has_its_length() && self.run.as_ref().is_none_or(|run| !run.speaks_http())
+        self.has_its_length() && self.run.as_ref().is_none_or(|run| !run.is_http_component())
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> PolledFrame {

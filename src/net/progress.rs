@@ -1,6 +1,6 @@
 //! How far is a transfer?
 //!
-//! What is fetched or published is reported to a [`Step`], piece by piece. The caller decides what becomes of that: the
+//! What is fetched or published is reported to a [`Transfer`], piece by piece. The caller decides what becomes of that: the
 //! program draws bars, a test counts, [`Silent`] does nothing.
 
 use std::fmt;
@@ -9,11 +9,11 @@ use std::io::{self, Read};
 /// Follows transfers.
 pub trait Progress: Send + Sync {
     /// A transfer of `bytes` begins, shown as `name`. It is over when the returned value is dropped, complete or not.
-    fn begins(&self, name: &str, bytes: u64) -> Box<dyn Step>;
+    fn begin(&self, name: &str, bytes: u64) -> Box<dyn Transfer>;
 }
 
 /// A transfer under way.
-pub trait Step: Send {
+pub trait Transfer: Send {
     /// Adds `bytes` to those that have passed.
     fn advance(&mut self, bytes: u64);
 }
@@ -23,12 +23,12 @@ pub trait Step: Send {
 pub struct Silent;
 
 impl Progress for Silent {
-    fn begins(&self, _: &str, _: u64) -> Box<dyn Step> {
+    fn begin(&self, _: &str, _: u64) -> Box<dyn Transfer> {
         Box::new(Self)
     }
 }
 
-impl Step for Silent {
+impl Transfer for Silent {
     fn advance(&mut self, _: u64) {}
 }
 
@@ -41,7 +41,7 @@ impl fmt::Debug for dyn Progress {
 /// Bytes that are counted as they are read.
 pub(crate) struct Counted<R> {
     pub from: R,
-    pub step: Box<dyn Step>,
+    pub step: Box<dyn Transfer>,
 }
 
 impl<R: Read> Read for Counted<R> {

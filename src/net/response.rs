@@ -15,7 +15,7 @@ use crate::net::error::ClientError;
 use crate::net::url::redacted;
 
 /// The slowest speed at which a body may pass on average.
-const SLOWEST_BYTES_PER_SECOND: u64 = 16 << 10;
+const MIN_BYTES_PER_SECOND: u64 = 16 << 10;
 
 /// How long a server may take.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +60,7 @@ impl Fetch {
 
 /// The time for `bytes` at the slowest speed.
 pub(in crate::net) fn time_for(bytes: u64) -> Duration {
-    Duration::from_secs(bytes / SLOWEST_BYTES_PER_SECOND)
+    Duration::from_secs(bytes / MIN_BYTES_PER_SECOND)
 }
 
 /// The response of a server.

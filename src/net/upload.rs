@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::net::progress::Step;
+use crate::net::progress::Transfer;
 
 /// The bytes of one piece.
 const PIECE: usize = 64 << 10;
@@ -16,12 +16,12 @@ const PIECE: usize = 64 << 10;
 #[derive(Default)]
 pub(crate) struct Upload {
     rest: Bytes,
-    step: Option<Box<dyn Step>>,
+    step: Option<Box<dyn Transfer>>,
 }
 
 impl Upload {
     /// A body of `bytes`, whose progress goes to `step`.
-    pub fn watched(bytes: Bytes, step: Box<dyn Step>) -> Self {
+    pub fn watched(bytes: Bytes, step: Box<dyn Transfer>) -> Self {
         Self { rest: bytes, step: Some(step) }
     }
 

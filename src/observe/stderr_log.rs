@@ -16,7 +16,7 @@ use std::time::SystemTime;
 use crate::config::LogFormat;
 use crate::format::sha256_hex;
 use crate::regular_file;
-use crate::runtime::ErrorLog;
+use crate::runtime::StderrSink;
 
 use crate::observe::access::RouteName;
 use crate::observe::escape;
@@ -65,7 +65,7 @@ impl GuestLog {
     }
 }
 
-impl ErrorLog for GuestLog {
+impl StderrSink for GuestLog {
     fn write(&self, request: u64, text: &[u8]) {
         if let Some(file) = &self.file {
             file.append(text);

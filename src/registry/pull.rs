@@ -29,7 +29,7 @@ use crate::registry::download::{MAX_MANIFEST, ManifestResponse};
 use crate::registry::error::PullError;
 use crate::registry::manifest;
 use crate::registry::manifest::{Content, Descriptor, ManifestError};
-use crate::registry::reference::{Reference, Version};
+use crate::registry::reference::{Reference, TagOrDigest};
 
 /// How many modules are pulled at the same time.
 const CONCURRENCY: usize = 4;
@@ -89,7 +89,7 @@ impl Pull<'_> {
     /// The module of a reference, and why it may be outdated.
     fn pull_or_cached(&self, reference: &Reference) -> Result<(StoredModule, Option<PullError>), PullError> {
         // A record is not verified: it must not be used for a digest.
-        let is_tag = matches!(reference.version, Version::Tag(_));
+        let is_tag = matches!(reference.version, TagOrDigest::Tag(_));
         if is_tag
             && self.client.prefers_cached()
             && let Some(found) = self.cached(reference)
@@ -113,12 +113,12 @@ impl Pull<'_> {
         let mut session = Session::to_pull(self.client, reference);
         let registry = reference.registry.name();
         let (first, content) = match &reference.version {
-            Version::Tag(tag) => {
+            TagOrDigest::Tag(tag) => {
                 let response = session.manifest(tag)?;
                 response.check_digest_header()?;
                 self.insert_manifest(response, registry)?
             }
-            Version::Digest(sha256) => (sha256.clone(), self.manifest(sha256, None, &mut session, registry)?),
+            TagOrDigest::Digest(sha256) => (sha256.clone(), self.manifest(sha256, None, &mut session, registry)?),
         };
         let mut manifests = vec![first];
         let layer = match content {
@@ -198,7 +198,7 @@ impl Pull<'_> {
         let (fetch, mut attempts) = (Fetch::start_sized(layer.size), 0);
         loop {
             let from = session.layer(&format!("sha256:{}", layer.sha256), fetch)?;
-            let step = self.options.progress.begins(&reference.to_string(), layer.size);
+            let step = self.options.progress.begin(&reference.to_string(), layer.size);
             let inserted = self.store.insert(&layer.sha256, layer.size, &mut Counted { from, step });
             attempts += 1;
             if attempts == ATTEMPTS || !matches!(&inserted, Err(error) if error.is_transient()) {
@@ -247,7 +247,7 @@ fn resolve(text: &str, lock: Option<&Lock>) -> Result<Reference, PullError> {
     let reference = Reference::parse(text)?;
     let locked = lock.and_then(|lock| lock.find((&ModuleRef::Oci(text.to_owned()).to_string(), None)));
     Ok(match locked.and_then(|module| module.manifest.clone()) {
-        Some(manifest) => Reference { version: Version::Digest(manifest), ..reference },
+        Some(manifest) => Reference { version: TagOrDigest::Digest(manifest), ..reference },
         None => reference,
     })
 }

@@ -26,7 +26,7 @@ use crate::registry::credentials::challenge::Scope;
 use crate::registry::error::RegistryError;
 use crate::registry::manifest::{OCI_MANIFEST, shortened};
 use crate::registry::reference;
-use crate::registry::reference::{Reference, ReferenceError, Version};
+use crate::registry::reference::{Reference, ReferenceError, TagOrDigest};
 
 /// How often an upload is tried.
 const ATTEMPTS: usize = 3;
@@ -78,7 +78,7 @@ pub(in crate::registry) struct Push<'p> {
 impl Push<'_> {
     /// Publishes the file under a name and tag, and returns the reference by digest.
     pub fn push(&self, reference: &Reference) -> Result<Reference, PushError> {
-        let Version::Tag(tag) = &reference.version else {
+        let TagOrDigest::Tag(tag) = &reference.version else {
             return Err(PushError::NoTag(reference.version.to_string()));
         };
         let artifact = self.artifact()?;
@@ -86,7 +86,7 @@ impl Push<'_> {
         let mut session = Session::new(self.client, &reference.registry, scope);
         let module = &artifact.module.bytes;
         let watched_body =
-            || Upload::watched(module.clone(), self.progress.begins(&reference.to_string(), module.len() as u64));
+            || Upload::watched(module.clone(), self.progress.begin(&reference.to_string(), module.len() as u64));
         session.put_blob(&artifact.module, &watched_body, "the module")?;
         let config = || Upload::from(artifact.config.bytes.clone());
         session.put_blob(&artifact.config, &config, "the configuration")?;

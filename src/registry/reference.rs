@@ -24,12 +24,12 @@ pub(in crate::registry) struct Reference {
     pub registry: Registry,
     /// The name within the registry.
     pub repository: String,
-    pub version: Version,
+    pub version: TagOrDigest,
 }
 
 /// Which artifact of a repository: by its tag or by its digest.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(in crate::registry) enum Version {
+pub(in crate::registry) enum TagOrDigest {
     /// The one that has this tag now.
     Tag(String),
     /// The one whose manifest has this digest.
@@ -75,13 +75,13 @@ impl Reference {
         }
         let is_official = registry.0 == DOCKER_HUB && !name.contains('/');
         let repository = if is_official { format!("library/{name}") } else { name.to_owned() };
-        let version = digest.map_or_else(|| Version::Tag(tag.unwrap_or("latest").to_owned()), Version::Digest);
+        let version = digest.map_or_else(|| TagOrDigest::Tag(tag.unwrap_or("latest").to_owned()), TagOrDigest::Digest);
         Ok(Self { registry, repository, version })
     }
 
     /// The same name with the digest of a manifest.
     pub fn pinned(&self, manifest: &Sha256) -> Self {
-        Self { version: Version::Digest(manifest.clone()), ..self.clone() }
+        Self { version: TagOrDigest::Digest(manifest.clone()), ..self.clone() }
     }
 }
 
@@ -190,7 +190,7 @@ impl fmt::Display for Registry {
     }
 }
 
-impl fmt::Display for Version {
+impl fmt::Display for TagOrDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tag(tag) => f.write_str(tag),
@@ -201,7 +201,7 @@ impl fmt::Display for Version {
 
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if matches!(self.version, Version::Tag(_)) { ':' } else { '@' };
+        let sign = if matches!(self.version, TagOrDigest::Tag(_)) { ':' } else { '@' };
         write!(f, "{}/{}{sign}{}", self.registry, self.repository, self.version)
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use wasmtime::{ExternType, FuncType, InstancePre, Module, ModuleExport, Store};
 
-use crate::runtime::component::{ComponentRequest, Linked};
+use crate::runtime::component::{ComponentRequest, LinkedComponent};
 use crate::runtime::engine::executors::Executors;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::grants::Grants;
@@ -35,12 +35,12 @@ pub struct Program {
 #[derive(Clone)]
 pub(in crate::runtime) enum Code {
     Module(InstancePre<State>),
-    Component(Linked),
+    Component(LinkedComponent),
 }
 
 /// Why an entry point cannot be called.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum EntryError {
+pub enum EntryPointError {
     /// No function of that name is exported.
     #[error("the module exports no function `{name}`")]
     Missing {
@@ -67,8 +67,8 @@ pub enum EntryError {
 
 impl Program {
     /// Whether it is a component that serves HTTP requests. All others follow CGI.
-    pub fn speaks_http(&self) -> bool {
-        matches!(&self.code, Code::Component(linked) if linked.speaks_http())
+    pub fn is_http_component(&self) -> bool {
+        matches!(&self.code, Code::Component(linked) if linked.is_http_component())
     }
 
     /// Whether it is a module that exports a function of this name.
@@ -77,18 +77,18 @@ impl Program {
     }
 
     /// This program with an entry point and grants. The entry point must be a function without parameters and results.
-    pub fn guest(&self, entry: &str, grants: Grants) -> Result<Guest, EntryError> {
+    pub fn guest(&self, name: &str, grants: Grants) -> Result<Guest, EntryPointError> {
         let functions = match &self.code {
             Code::Module(linked) => {
-                let function = entry_point(linked.module(), entry)?;
-                let initialize = match entry {
+                let function = entry_point(linked.module(), name)?;
+                let initialize = match name {
                     START | INITIALIZE | ROUTES => None,
                     _ => entry_point(linked.module(), INITIALIZE).ok(),
                 };
                 [initialize, Some(function)]
             }
-            Code::Component(_) if entry == START => [None, None],
-            Code::Component(_) => return Err(EntryError::Component { name: entry.to_owned() }),
+            Code::Component(_) if name == START => [None, None],
+            Code::Component(_) => return Err(EntryPointError::Component { name: name.to_owned() }),
         };
         let exports = ModuleExports { memory: self.memory(), functions };
         Ok(Guest { program: self.clone(), exports, is_called: true, grants })
@@ -96,7 +96,7 @@ impl Program {
 
     /// This program as a guest that is instantiated and dropped without a call, to find what fails before the entry point is
     /// reached.
-    pub fn instantiation(&self, grants: Grants) -> Guest {
+    pub fn instantiate_only(&self, grants: Grants) -> Guest {
         let exports = ModuleExports { memory: self.memory(), ..ModuleExports::default() };
         Guest { program: self.clone(), exports, is_called: false, grants }
     }
@@ -113,11 +113,11 @@ fn function(module: &Module, name: &str) -> Option<FuncType> {
     module.get_export(name).and_then(|export| export.func().cloned())
 }
 
-fn entry_point(module: &Module, name: &str) -> Result<ModuleExport, EntryError> {
-    let missing = || EntryError::Missing { name: name.to_owned(), candidates: candidates(module) };
+fn entry_point(module: &Module, name: &str) -> Result<ModuleExport, EntryPointError> {
+    let missing = || EntryPointError::Missing { name: name.to_owned(), candidates: candidates(module) };
     let found = function(module, name).ok_or_else(missing)?;
     if found.params().len() + found.results().len() > 0 {
-        return Err(EntryError::WrongType { name: name.to_owned(), found: found.to_string() });
+        return Err(EntryPointError::WrongType { name: name.to_owned(), found: found.to_string() });
     }
     module.get_export_index(name).ok_or_else(missing)
 }
@@ -181,8 +181,8 @@ impl Guest {
     }
 
     /// Whether it is a component that serves HTTP requests. All others follow CGI.
-    pub fn speaks_http(&self) -> bool {
-        self.program.speaks_http()
+    pub fn is_http_component(&self) -> bool {
+        self.program.is_http_component()
     }
 }
 
@@ -212,7 +212,7 @@ impl ModuleExports {
                 return Ending::NotStarted("its entry point is not a function".into());
             };
             let called = match function.typed::<(), ()>(&store) {
-                Ok(entry) => entry.call_async(&mut store, ()).await,
+                Ok(function) => function.call_async(&mut store, ()).await,
                 Err(error) => Err(error),
             };
             if let Err(error) = called {

@@ -33,14 +33,14 @@ pub use crate::runtime::code::preinitialize::{PreinitializeError, Preinitialized
 pub use crate::runtime::component::{ComponentRequest, RequestBody, is_component};
 pub use crate::runtime::engine::EngineConfig;
 pub use crate::runtime::error::Error;
-pub use crate::runtime::guest::{EntryError, Guest, Program, ROUTES};
+pub use crate::runtime::guest::{EntryPointError, Guest, Program, ROUTES};
 pub use crate::runtime::instance::client_wait::ClientWaits;
 pub use crate::runtime::instance::ending::Ending;
 pub use crate::runtime::instance::grants::{Grants, Outbound, Volumes};
 pub use crate::runtime::instance::invocation::Invocation;
 pub use crate::runtime::instance::output::Output;
 pub use crate::runtime::instance::run::Run;
-pub use crate::runtime::instance::stderr::ErrorLog;
+pub use crate::runtime::instance::stderr::StderrSink;
 pub use crate::runtime::instance::stdio::{InputStream, PIPE_CAPACITY};
 
 use std::sync::Arc;

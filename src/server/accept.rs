@@ -15,7 +15,7 @@ use crate::server::counters::{Counters, PanicCounter};
 use crate::server::limiter::{ConnectionLimiter, ConnectionPermit};
 use crate::server::listener::Listener;
 use crate::server::service::HttpService;
-use crate::server::shutdown::{Shutdown, Stage};
+use crate::server::shutdown::{ConnectionControl, Stage};
 use crate::server::tls::ServerTls;
 
 /// Pauses after a failed accept: the system lacks something that only time brings back.
@@ -30,14 +30,14 @@ const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) struct Acceptor {
     limiter: ConnectionLimiter,
     connections: Arc<ConnectionBuilder>,
-    shutdown: Arc<Shutdown>,
+    shutdown: Arc<ConnectionControl>,
     counters: Arc<Counters>,
 }
 
 impl Acceptor {
     pub(super) fn new(limits: ConnectionLimits, tls: Option<ServerTls>, counters: Arc<Counters>) -> Self {
         let limiter = ConnectionLimiter::new(limits.connections, limits.connections_per_address);
-        let shutdown = Arc::new(Shutdown::new());
+        let shutdown = Arc::new(ConnectionControl::new());
         let connections = ConnectionBuilder::new(limits, tls, Arc::clone(&shutdown), Arc::clone(&counters));
         Self { limiter, connections: Arc::new(connections), shutdown, counters }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::server::Peer;
-use crate::server::shutdown::Shutdown;
+use crate::server::shutdown::ConnectionControl;
 
 /// How often idle connections are asked to close while the server is full.
 const RECLAIM_INTERVAL: Duration = Duration::from_secs(1);
@@ -57,7 +57,7 @@ impl ConnectionLimiter {
     }
 
     /// Waits until one more connection may be accepted. Idle connections are asked to close meanwhile.
-    pub(super) async fn acquire(&self, shutdown: &Shutdown) -> OwnedSemaphorePermit {
+    pub(super) async fn acquire(&self, shutdown: &ConnectionControl) -> OwnedSemaphorePermit {
         loop {
             if let Ok(permit) = Arc::clone(&self.total).try_acquire_owned() {
                 return permit;

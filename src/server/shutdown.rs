@@ -1,5 +1,5 @@
 //! How the server is told to stop, and how it passes that on to its connections. `Signals` is for the binary; the
-//! server announces through a `Shutdown`, and every connection listens to it.
+//! server announces through a `ConnectionControl`, and every connection listens to it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Release};
@@ -65,13 +65,13 @@ pub(super) struct Announcement {
 }
 
 /// The channel from the server to all of its connections: they learn when to drain, to abort, or to close if they are idle.
-pub(super) struct Shutdown {
+pub(super) struct ConnectionControl {
     stage: AtomicU8,
     reclaims: AtomicUsize,
     changed: Arc<Notify>,
 }
 
-impl Shutdown {
+impl ConnectionControl {
     pub(super) fn new() -> Self {
         Self { stage: AtomicU8::new(Stage::Open as u8), reclaims: AtomicUsize::new(0), changed: Arc::default() }
     }

@@ -6,7 +6,7 @@ use std::io;
 use crate::cgi::RouteVariables;
 use crate::config::{Diagnostic, EntryConfig, Key};
 use crate::route::RoutePattern;
-use crate::runtime::{EntryError, Program};
+use crate::runtime::{EntryPointError, Program};
 
 use crate::startup::discover::DiscoverError;
 use crate::startup::error::LoadError;
@@ -44,23 +44,28 @@ pub(super) fn discovery_failed(entry: &EntryConfig, error: &DiscoverError) -> Di
 }
 
 /// A route whose entry point, which the key `key` names, cannot be called.
-pub(super) fn no_entry_point(entry: &EntryConfig, pattern: &RoutePattern, key: Key, error: &EntryError) -> Diagnostic {
+pub(super) fn no_entry_point(
+    entry: &EntryConfig,
+    pattern: &RoutePattern,
+    key: Key,
+    error: &EntryPointError,
+) -> Diagnostic {
     let module = &entry.module;
     let problem = Diagnostic::error(format!("route `{pattern}`: module `{module}` has no such entry point"))
         .at(entry.origin.at(key))
         .caused_by(error);
     match error {
-        EntryError::Missing { candidates, .. } if !candidates.is_empty() => {
+        EntryPointError::Missing { candidates, .. } if !candidates.is_empty() => {
             problem.help(format!("the module exports {}", quoted(candidates)))
         }
-        EntryError::Component { .. } => problem.help("remove `entrypoint`"),
+        EntryPointError::Component { .. } => problem.help("remove `entrypoint`"),
         _ => problem,
     }
 }
 
 /// Settings of an entry that have no effect: variables that CGI defines and, for a component of `wasi:http`, arguments.
 pub(super) fn without_effect(entry: &EntryConfig, program: &Program) -> Vec<Diagnostic> {
-    if program.speaks_http() {
+    if program.is_http_component() {
         let message = for_route(entry, "`argv` has no effect: the component is asked over HTTP");
         let problem = Diagnostic::warning(message).at(entry.origin.at(Key::Argv));
         let problem = problem.help("remove it; the component reads the request itself");

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::config::Limits;
 use crate::route::{Discovered, DiscoveryError, discovery};
-use crate::runtime::{Ending, EntryError, Grants, Guest, Invocation, Program, ROUTES, Run};
+use crate::runtime::{Ending, EntryPointError, Grants, Guest, Invocation, Program, ROUTES, Run};
 
 use crate::startup::load::ModuleSpec;
 
@@ -27,7 +27,7 @@ pub(super) enum DiscoverError {
     Instance(String),
     /// Its export `_routes` cannot be called.
     #[error("its sub-routes cannot be asked for")]
-    Entry(#[from] EntryError),
+    Entry(#[from] EntryPointError),
     /// The call of `_routes` failed.
     #[error("asking for its sub-routes failed: `_routes` {0}")]
     Failed(String),
@@ -77,7 +77,7 @@ pub(super) async fn sub_routes(program: &Program, grants: Grants) -> Result<SubR
     let limits = Limits { response_head: 0, response_body: Some(MAX_LIST), ..grants.limits };
     let grants = Grants { limits, ..grants };
     if !program.exports(ROUTES) {
-        let (_, ending) = finish(program.instantiation(grants)).await;
+        let (_, ending) = finish(program.instantiate_only(grants)).await;
         return match failure(ending) {
             None => Ok(None),
             Some(reason) => Err(DiscoverError::Instance(reason)),

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::config::{AllowedHosts, EntryConfig};
-use crate::gateway::ModuleConcurrency;
+use crate::gateway::EntryConcurrency;
 use crate::observe::{GuestLog, RouteName};
 use crate::outbound;
 use crate::outbound::Network;
@@ -24,7 +24,7 @@ pub(super) struct EntryGrants {
     outbound: Option<Outbound>,
     environment: Arc<[(String, String)]>,
     /// The limit on the guests of all routes together.
-    pub concurrency: ModuleConcurrency,
+    pub concurrency: EntryConcurrency,
 }
 
 impl EntryGrants {
@@ -42,7 +42,7 @@ impl EntryGrants {
             volumes,
             outbound,
             environment: entry.environment.clone().into(),
-            concurrency: ModuleConcurrency::new(entry.limits.concurrency),
+            concurrency: EntryConcurrency::new(entry.limits.concurrency),
         })
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use wagi::fetch::{Progress, Step};
+use wagi::fetch::{Progress, Transfer};
 
 use crate::cli::commands::size;
 use crate::cli::terminal::print_message;
@@ -46,7 +46,7 @@ impl Bars {
 }
 
 impl Progress for Bars {
-    fn begins(&self, name: &str, bytes: u64) -> Box<dyn Step> {
+    fn begin(&self, name: &str, bytes: u64) -> Box<dyn Transfer> {
         if !self.is_terminal {
             if bytes >= MIN_ANNOUNCED {
                 print_message(format_args!("transferring {name} ({})", size(bytes)));
@@ -64,7 +64,7 @@ impl Progress for Bars {
 
 struct TransferBar(ProgressBar);
 
-impl Step for TransferBar {
+impl Transfer for TransferBar {
     fn advance(&mut self, bytes: u64) {
         self.0.inc(bytes);
     }

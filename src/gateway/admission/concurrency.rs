@@ -14,13 +14,13 @@ use crate::gateway::admission::uploads::upload_share;
 use crate::gateway::failure::Failure;
 
 /// A limit on the concurrent guests of all entries together.
-pub(in crate::gateway) struct ConcurrencyLimit {
+pub(in crate::gateway) struct TotalConcurrency {
     permits: Arc<Semaphore>,
 }
 
 /// A limit on the concurrent guests of one entry, with its queue. All routes of the entry share it.
 #[derive(Clone)]
-pub(crate) struct ModuleConcurrency {
+pub(crate) struct EntryConcurrency {
     permits: Arc<Semaphore>,
     /// Those of its guests whose bodies are not here yet: see `uploads`.
     pub(in crate::gateway) uploads: Arc<Semaphore>,
@@ -38,7 +38,7 @@ pub(in crate::gateway) struct QueueLimits {
 
 /// The right to run one guest of an entry.
 pub(in crate::gateway) struct Permit {
-    _module: OwnedSemaphorePermit,
+    _entry: OwnedSemaphorePermit,
     _total: OwnedSemaphorePermit,
 }
 
@@ -47,7 +47,7 @@ fn semaphore(count: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)))
 }
 
-impl ModuleConcurrency {
+impl EntryConcurrency {
     /// A limit of `count` concurrent guests.
     pub fn new(count: usize) -> Self {
         Self { permits: semaphore(count), uploads: semaphore(upload_share(count)), waiting: Arc::default() }
@@ -59,31 +59,31 @@ impl ModuleConcurrency {
     }
 }
 
-impl ConcurrencyLimit {
+impl TotalConcurrency {
     /// A limit of `count` concurrent guests.
     pub fn new(count: usize) -> Self {
         Self { permits: semaphore(count) }
     }
 
     /// Returns a permit for a guest of `entry`, at once or after waiting in its queue.
-    pub async fn acquire(&self, module: &ModuleConcurrency, queue: QueueLimits) -> Result<Permit, Failure> {
-        if let Ok(own) = module.permits.clone().try_acquire_owned()
+    pub async fn acquire(&self, entry: &EntryConcurrency, queue: QueueLimits) -> Result<Permit, Failure> {
+        if let Ok(own) = entry.permits.clone().try_acquire_owned()
             && let Ok(total) = self.permits.clone().try_acquire_owned()
         {
-            return Ok(Permit { _module: own, _total: total });
+            return Ok(Permit { _entry: own, _total: total });
         }
-        let _waiting = module.join_queue(queue.length)?;
-        match tokio::time::timeout(queue.wait, self.wait(module)).await {
+        let _waiting = entry.join_queue(queue.length)?;
+        match tokio::time::timeout(queue.wait, self.wait(entry)).await {
             Ok(Some(permit)) => Ok(permit),
             Ok(None) | Err(_) => Err(Failure::Busy),
         }
     }
 
-    async fn wait(&self, module: &ModuleConcurrency) -> Option<Permit> {
+    async fn wait(&self, entry: &EntryConcurrency) -> Option<Permit> {
         // The permit of the entry comes first: a request that waits for it must not hold a total permit meanwhile.
-        let own = module.permits.clone().acquire_owned().await.ok()?;
+        let own = entry.permits.clone().acquire_owned().await.ok()?;
         let total = self.permits.clone().acquire_owned().await.ok()?;
-        Some(Permit { _module: own, _total: total })
+        Some(Permit { _entry: own, _total: total })
     }
 }
 
@@ -106,8 +106,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_module_without_a_free_permit_is_busy_while_another_is_served() {
-        let limit = ConcurrencyLimit::new(10);
-        let (one, other) = (ModuleConcurrency::new(1), ModuleConcurrency::new(1));
+        let limit = TotalConcurrency::new(10);
+        let (one, other) = (EntryConcurrency::new(1), EntryConcurrency::new(1));
         let _permit = limit.acquire(&one, queue(10)).await.unwrap();
         assert!(matches!(limit.acquire(&one, queue(10)).await, Err(Failure::Busy)));
         assert!(limit.acquire(&other, queue(10)).await.is_ok());
@@ -115,8 +115,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_returned_permit_goes_to_a_waiting_request() {
-        let limit = Arc::new(ConcurrencyLimit::new(1));
-        let module = ModuleConcurrency::new(1);
+        let limit = Arc::new(TotalConcurrency::new(1));
+        let module = EntryConcurrency::new(1);
         let patient = QueueLimits { length: 1, wait: Duration::from_secs(60) };
         let permit = limit.acquire(&module, patient).await.unwrap();
         let waiting = tokio::spawn({
@@ -132,7 +132,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_turns_away_at_once() {
-        let (limit, module) = (ConcurrencyLimit::new(1), ModuleConcurrency::new(1));
+        let (limit, module) = (TotalConcurrency::new(1), EntryConcurrency::new(1));
         let _permit = limit.acquire(&module, queue(0)).await.unwrap();
         assert!(matches!(limit.acquire(&module, queue(0)).await, Err(Failure::Busy)));
         assert_eq!(module.waiting.load(Ordering::Relaxed), 0);

@@ -23,7 +23,7 @@ use crate::upload_rate;
 
 use crate::gateway::admission::buffer_budget::{BufferBudget, Reservation};
 use crate::gateway::admission::client_address::ClientAddress;
-use crate::gateway::admission::concurrency::ModuleConcurrency;
+use crate::gateway::admission::concurrency::EntryConcurrency;
 use crate::gateway::admission::uploads::{UploadBody, UploadLimit, UploadPermit};
 use crate::gateway::failure::Failure;
 
@@ -35,7 +35,7 @@ pub(in crate::gateway) struct Admission<'a> {
     /// The limit on its length in bytes.
     pub limit: u64,
     pub head: &'a Parts,
-    pub module: &'a ModuleConcurrency,
+    pub module: &'a EntryConcurrency,
     pub uploads: &'a UploadLimit,
     pub buffers: &'a BufferBudget,
 }
@@ -211,7 +211,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_is_held_to_the_length_it_claims() {
-        let (module, uploads, buffers) = (ModuleConcurrency::new(8), UploadLimit::new(8), BufferBudget::new());
+        let (module, uploads, buffers) = (EntryConcurrency::new(8), UploadLimit::new(8), BufferBudget::new());
         for (claimed, is_accepted) in [(6, true), (7, true), (5, false), (3, false), (1, false)] {
             let (head, ()) = http::Request::new(()).into_parts();
             let admission = Admission { limit: 10, head: &head, module: &module, uploads: &uploads, buffers: &buffers };

@@ -30,7 +30,7 @@ pub(in crate::runtime) struct ComponentEngine {
 
 /// A component linked to the host, and the export that is served.
 #[derive(Clone)]
-pub(in crate::runtime) enum Linked {
+pub(in crate::runtime) enum LinkedComponent {
     CommandP2(cli2::bindings::CommandPre<State>),
     CommandP3(cli3::bindings::CommandPre<State>),
     ServiceP2(http2::bindings::ProxyPre<State>),
@@ -39,13 +39,15 @@ pub(in crate::runtime) enum Linked {
 
 /// The exports that are served, in the order in which they are looked for.
 const SERVED: [(&str, Make); 4] = [
-    ("wasi:http/handler@0.3.", |linked| http3::bindings::ServicePre::new(linked).map(Linked::ServiceP3)),
-    ("wasi:http/incoming-handler@0.2.", |linked| http2::bindings::ProxyPre::new(linked).map(Linked::ServiceP2)),
-    ("wasi:cli/run@0.3.", |linked| cli3::bindings::CommandPre::new(linked).map(Linked::CommandP3)),
-    ("wasi:cli/run@0.2.", |linked| cli2::bindings::CommandPre::new(linked).map(Linked::CommandP2)),
+    ("wasi:http/handler@0.3.", |linked| http3::bindings::ServicePre::new(linked).map(LinkedComponent::ServiceP3)),
+    ("wasi:http/incoming-handler@0.2.", |linked| {
+        http2::bindings::ProxyPre::new(linked).map(LinkedComponent::ServiceP2)
+    }),
+    ("wasi:cli/run@0.3.", |linked| cli3::bindings::CommandPre::new(linked).map(LinkedComponent::CommandP3)),
+    ("wasi:cli/run@0.2.", |linked| cli2::bindings::CommandPre::new(linked).map(LinkedComponent::CommandP2)),
 ];
 
-type Make = fn(InstancePre<State>) -> wasmtime::Result<Linked>;
+type Make = fn(InstancePre<State>) -> wasmtime::Result<LinkedComponent>;
 
 impl ComponentEngine {
     /// Makes the engine for components.
@@ -56,7 +58,7 @@ impl ComponentEngine {
     }
 
     /// Links a component.
-    pub fn link(&self, component: &Component) -> Result<Linked, Error> {
+    pub fn link(&self, component: &Component) -> Result<LinkedComponent, Error> {
         let ty = component.component_type();
         let exports: Vec<String> = ty.exports(&self.engine).map(|(name, _)| name.to_owned()).collect();
         let served = SERVED.iter().find(|(served, _)| exports.iter().any(|name| name.starts_with(served)));
@@ -69,7 +71,7 @@ impl ComponentEngine {
     }
 }
 
-impl Linked {
+impl LinkedComponent {
     fn instance(&self) -> &InstancePre<State> {
         match self {
             Self::CommandP2(command) => command.instance_pre(),
@@ -80,7 +82,7 @@ impl Linked {
     }
 
     /// Whether it handles HTTP requests instead of being run like a module.
-    pub fn speaks_http(&self) -> bool {
+    pub fn is_http_component(&self) -> bool {
         matches!(self, Self::ServiceP2(_) | Self::ServiceP3(_))
     }
 

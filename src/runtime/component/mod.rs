@@ -30,7 +30,7 @@ pub(in crate::runtime) mod state;
 pub(in crate::runtime) mod waits;
 
 pub use crate::runtime::component::body::RequestBody;
-pub(in crate::runtime) use crate::runtime::component::engine::{ComponentEngine, Linked};
+pub(in crate::runtime) use crate::runtime::component::engine::{ComponentEngine, LinkedComponent};
 pub use crate::runtime::component::service::ComponentRequest;
 
 /// Whether the bytes are a component: in binary, modules have the same magic number and another version behind it; in

@@ -19,7 +19,7 @@ use wasmtime_wasi_http::p3::bindings::ServicePre;
 use wasmtime_wasi_http::{WasiHttpView, p3};
 
 use crate::runtime::component::body::{Blocked, BodyForwarder, GuestRequestBody, GuestResponse, Reader, RequestBody};
-use crate::runtime::component::engine::Linked;
+use crate::runtime::component::engine::LinkedComponent;
 use crate::runtime::component::state::State;
 use crate::runtime::engine::executors::Executors;
 use crate::runtime::instance::ending::Ending;
@@ -37,7 +37,7 @@ pub struct ComponentRequest {
     pub id: u64,
 }
 
-impl Linked {
+impl LinkedComponent {
     /// Starts a fresh instance that handles a request. It computes only while the run is polled. `permit` is dropped together
     /// with the instance. `None` for a component that does not serve HTTP requests.
     pub fn handle<P: Send + 'static>(
@@ -47,7 +47,7 @@ impl Linked {
         executors: Arc<Executors>,
         permit: P,
     ) -> Option<Run> {
-        if !self.speaks_http() {
+        if !self.is_http_component() {
             return None;
         }
         let linked = self.clone();
@@ -65,12 +65,14 @@ impl Linked {
         let guest = Box::pin(async move {
             let _permit = permit;
             match &linked {
-                Linked::ServiceP2(service) => drive(forwarder, handle_p2(store, service, request, sender)).await,
-                Linked::ServiceP3(service) => {
+                LinkedComponent::ServiceP2(service) => {
+                    drive(forwarder, handle_p2(store, service, request, sender)).await
+                }
+                LinkedComponent::ServiceP3(service) => {
                     let responder = Responder { sender, forwarded: forwarder.done() };
                     drive(forwarder, handle_p3(store, service, request, responder)).await
                 }
-                Linked::CommandP2(_) | Linked::CommandP3(_) => Ending::Succeeded,
+                LinkedComponent::CommandP2(_) | LinkedComponent::CommandP3(_) => Ending::Succeeded,
             }
         });
         Some(Run::new(guest, pipes, executors).with_response(response))

@@ -11,7 +11,7 @@ use crate::outbound::Client;
 
 use crate::runtime::instance::cpu_time::CpuTimer;
 use crate::runtime::instance::memory::MemoryBudget;
-use crate::runtime::instance::stderr::{ErrorLog, Stderr};
+use crate::runtime::instance::stderr::{Stderr, StderrSink};
 use crate::runtime::instance::stdio::{InputStream, Pipes};
 
 /// What a guest may use and what it is given, the same for each of its runs.
@@ -24,7 +24,7 @@ pub struct Grants {
     /// The operator's variables, for components that serve HTTP requests; all other guests get theirs with each invocation.
     pub environment: Arc<[(String, String)]>,
     /// Where its stderr goes; `None` to discard it.
-    pub log: Option<Arc<dyn ErrorLog>>,
+    pub log: Option<Arc<dyn StderrSink>>,
     /// What one run may use. The gateway enforces the time to the head, the time
     /// between outputs, and the number of runs.
     pub limits: Limits,

@@ -80,7 +80,7 @@ impl Run {
     }
 
     /// Whether the guest is a component that responds to the request itself, perhaps with trailers.
-    pub fn speaks_http(&self) -> bool {
+    pub fn is_http_component(&self) -> bool {
         self.response.is_some()
     }
 

@@ -6,14 +6,14 @@
 use std::sync::Arc;
 
 /// A log for what a guest prints on stderr.
-pub trait ErrorLog: Send + Sync {
+pub trait StderrSink: Send + Sync {
     /// Writes complete lines or, at the end of a run, the rest of one. Must not block.
     fn write(&self, request: u64, text: &[u8]);
 }
 
 /// The guest's error stream: cut into lines, limited, written to the guest's log.
 pub(in crate::runtime) struct Stderr {
-    log: Option<Arc<dyn ErrorLog>>,
+    log: Option<Arc<dyn StderrSink>>,
     request: u64,
     /// How many bytes the log still takes.
     remaining: usize,
@@ -29,7 +29,7 @@ const MAX_LINE_LENGTH: usize = 4 * 1024;
 
 impl Stderr {
     /// The stream of a run that the log knows by the number `request`, cut after `limit` bytes.
-    pub fn new(log: Option<Arc<dyn ErrorLog>>, request: u64, limit: usize) -> Self {
+    pub fn new(log: Option<Arc<dyn StderrSink>>, request: u64, limit: usize) -> Self {
         Self { log, request, remaining: limit, is_full: false, line: Vec::new() }
     }
 
@@ -77,7 +77,7 @@ mod tests {
     fn errors_reach_the_log_line_by_line_and_the_rest_at_the_end() {
         #[derive(Default)]
         struct Lines(Mutex<Vec<(u64, String)>>);
-        impl ErrorLog for Lines {
+        impl StderrSink for Lines {
             fn write(&self, request: u64, text: &[u8]) {
                 self.0.lock().unwrap().push((request, String::from_utf8_lossy(text).into_owned()));
             }

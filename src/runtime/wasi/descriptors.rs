@@ -69,7 +69,7 @@ fn add_closing(linker: &mut Linker<State>, module: &str) -> Result<()> {
 /// The result of `fd_fdstat_get` for a standard stream, or for a guest without files. `None` if wasmtime-wasi has it.
 fn standard_stream_stat(caller: &mut Caller<'_, State>, fd: i32, stat: i32) -> Result<Option<i32>> {
     let (mut memory, state) = split(caller)?;
-    if state.is_original(fd) {
+    if state.is_standard_stream(fd) {
         return write(&mut memory, stat, stream_stat(fd)).map(Some);
     }
     if state.has_no_files() { error(Errno::Badf).map(Some) } else { Ok(None) }

@@ -16,7 +16,7 @@ use crate::config::Limits;
 
 use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::invocation::Invocation;
-use crate::runtime::instance::stderr::ErrorLog;
+use crate::runtime::instance::stderr::StderrSink;
 use crate::runtime::wasi::state::State;
 
 const ARGUMENTS: [&str; 3] = ["/program", "", "a=b c"];
@@ -253,7 +253,7 @@ impl<T: Send + 'static> Guest<T> {
 #[derive(Default)]
 struct Kept(std::sync::Mutex<Vec<u8>>);
 
-impl ErrorLog for Kept {
+impl StderrSink for Kept {
     fn write(&self, _: u64, text: &[u8]) {
         self.0.lock().expect("no panic").extend_from_slice(text);
     }

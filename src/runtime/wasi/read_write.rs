@@ -26,7 +26,7 @@ pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<State>) -> Res
         "fd_read",
         |mut caller: Caller<'_, State>, (fd, buffers, count, read): (i32, i32, i32, i32)| {
             Box::new(async move {
-                if fd == 0 && caller.data().is_original(fd) {
+                if fd == 0 && caller.data().is_standard_stream(fd) {
                     return read_stdin(&mut caller, buffers, count, read).await;
                 }
                 let (mut memory, state) = split(&mut caller)?;
@@ -38,7 +38,7 @@ pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<State>) -> Res
         MODULE,
         "fd_write",
         |mut caller: Caller<'_, State>, (fd, buffers, count, written): (i32, i32, i32, i32)| match fd {
-            1 if caller.data().is_original(fd) => {
+            1 if caller.data().is_standard_stream(fd) => {
                 let mut pending = StdoutWrite { buffers, count, written, index: 0, done: 0, total: 0 };
                 // Nearly all writes fit, and need no future that could wait.
                 match pending.write_available(&mut caller).transpose() {
@@ -46,7 +46,9 @@ pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<State>) -> Res
                     None => Box::new(async move { pending.finish(&mut caller).await }),
                 }
             }
-            2 if caller.data().is_original(fd) => Box::new(ready(write_stderr(&mut caller, buffers, count, written))),
+            2 if caller.data().is_standard_stream(fd) => {
+                Box::new(ready(write_stderr(&mut caller, buffers, count, written)))
+            }
             _ => Box::new(async move {
                 let (mut memory, state) = split(&mut caller)?;
                 fallback::fd_write(state.wasi(), &mut memory, fd, buffers, count, written).await

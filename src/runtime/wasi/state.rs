@@ -73,7 +73,7 @@ impl State {
     }
 
     /// Whether this is a standard stream that the guest has neither closed nor replaced.
-    pub fn is_original(&self, descriptor: i32) -> bool {
+    pub fn is_standard_stream(&self, descriptor: i32) -> bool {
         usize::try_from(descriptor).ok().and_then(|index| self.original.get(index)).copied().unwrap_or(false)
     }
 

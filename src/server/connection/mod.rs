@@ -32,12 +32,12 @@ use crate::server::connection::state::ConnectionState;
 use crate::server::connection::timeouts::{CloseReason, ConnectionPhase, HttpConnection, TimedConnection};
 use crate::server::counters::Counters;
 use crate::server::service::HttpService;
-use crate::server::shutdown::Shutdown;
+use crate::server::shutdown::ConnectionControl;
 use crate::server::tls::{self, ServerTls};
 
 /// What all connections of a server share.
 pub(in crate::server) struct ConnectionBuilder {
-    shutdown: Arc<Shutdown>,
+    shutdown: Arc<ConnectionControl>,
     counters: Arc<Counters>,
     limits: Arc<ConnectionLimits>,
     tls: Option<ServerTls>,
@@ -49,7 +49,7 @@ impl ConnectionBuilder {
     pub(in crate::server) fn new(
         limits: ConnectionLimits,
         tls: Option<ServerTls>,
-        shutdown: Arc<Shutdown>,
+        shutdown: Arc<ConnectionControl>,
         counters: Arc<Counters>,
     ) -> Self {
         Self {

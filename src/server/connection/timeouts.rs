@@ -18,7 +18,7 @@ use crate::config::ConnectionLimits;
 use crate::server::connection::disconnect;
 use crate::server::connection::disconnect::{Disconnect, DisconnectWatch};
 use crate::server::connection::state::ConnectionState;
-use crate::server::shutdown::{Announcement, Shutdown, Stage};
+use crate::server::shutdown::{Announcement, ConnectionControl, Stage};
 
 /// How long a half-closed connection may wait without a byte moving. A client that still reads gets a response that is
 /// nearly ready; one that has really gone holds nothing for longer.
@@ -79,7 +79,7 @@ pin_project! {
         #[pin]
         announced: OwnedNotified,
         state: Arc<ConnectionState>,
-        shutdown: Arc<Shutdown>,
+        shutdown: Arc<ConnectionControl>,
         limits: Arc<ConnectionLimits>,
         // The announcement that was current when the task last registered; `None` before the first time.
         seen: Option<Announcement>,
@@ -97,7 +97,7 @@ impl<H: HttpConnection> TimedConnection<H> {
     pub(in crate::server) fn new(
         http: H,
         state: Arc<ConnectionState>,
-        shutdown: Arc<Shutdown>,
+        shutdown: Arc<ConnectionControl>,
         limits: Arc<ConnectionLimits>,
     ) -> Self {
         Self {
