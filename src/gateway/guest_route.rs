@@ -12,7 +12,7 @@ use crate::gateway::admission::concurrency::EntryConcurrency;
 use crate::gateway::component_request::RouteFields;
 
 /// What a route leads to.
-pub(crate) enum Target {
+pub(crate) enum RouteTarget {
     /// The built-in health check.
     Health,
     /// A guest.

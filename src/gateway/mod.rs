@@ -17,7 +17,7 @@ mod routed_request;
 mod snapshot;
 
 pub(crate) use crate::gateway::admission::concurrency::EntryConcurrency;
-pub(crate) use crate::gateway::guest_route::{GuestRoute, Target};
+pub(crate) use crate::gateway::guest_route::{GuestRoute, RouteTarget};
 pub use crate::gateway::response_body::{ResponseAborted, ResponseBody};
 pub(crate) use crate::gateway::snapshot::Snapshot;
 
@@ -77,9 +77,9 @@ impl Gateway {
 
     /// The routes in table order, each with its module: `None` for the built-in health check.
     pub fn routes(&self) -> Vec<(RoutePattern, Option<String>)> {
-        let module = |target: &Target| match target {
-            Target::Health => None,
-            Target::Guest(route) => Some(route.name.module.clone()),
+        let module = |target: &RouteTarget| match target {
+            RouteTarget::Health => None,
+            RouteTarget::Guest(route) => Some(route.name.module.clone()),
         };
         let routes = self.shared.snapshot.routes.entries();
         routes.map(|(pattern, target)| (pattern.clone(), module(target))).collect()
@@ -102,7 +102,7 @@ impl Gateway {
             Ok(matched) => matched,
             Err(failure) => return response::from_failure(&failure, record),
         };
-        let Target::Guest(route) = matched.target else { return response::health_check(record) };
+        let RouteTarget::Guest(route) = matched.target else { return response::health_check(record) };
         record.route = Some(route.name.clone());
         let request = RoutedRequest {
             head: &head,

@@ -11,23 +11,23 @@ use crate::route::{RouteMatch, RouteTable};
 
 use crate::gateway::admission::concurrency::QueueLimits;
 use crate::gateway::failure::Failure;
-use crate::gateway::guest_route::Target;
+use crate::gateway::guest_route::RouteTarget;
 
 /// The routes of a configuration, with the endpoint and the limits that hold for all of them.
 pub(crate) struct Snapshot {
-    pub(super) routes: RouteTable<Target>,
+    pub(super) routes: RouteTable<RouteTarget>,
     pub(super) endpoint: Endpoint,
     pub(super) queue: QueueLimits,
 }
 
 impl Snapshot {
     /// A snapshot over a finished table of routes.
-    pub fn new(routes: RouteTable<Target>, endpoint: Endpoint, limits: &GatewayLimits) -> Self {
+    pub fn new(routes: RouteTable<RouteTarget>, endpoint: Endpoint, limits: &GatewayLimits) -> Self {
         Self { routes, endpoint, queue: QueueLimits { length: limits.queue, wait: limits.queue_wait } }
     }
 
     /// The route for a request.
-    pub(super) fn find<'a>(&'a self, request: &'a Parts) -> Result<RouteMatch<'a, 'a, Target>, Failure> {
+    pub(super) fn find<'a>(&'a self, request: &'a Parts) -> Result<RouteMatch<'a, 'a, RouteTarget>, Failure> {
         self.routes.find(request.uri.path()).ok_or(Failure::NoRoute)
     }
 }

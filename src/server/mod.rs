@@ -11,7 +11,7 @@
 //! | `connection/service`, `connection/request_body` | what one request and its response look like |
 //! | `connection/expectation` | what a client gets that waits for 100 (Continue) |
 //! | `connection/frames` | what of an HTTP/2 connection is not requests and responses |
-//! | `connection/timeouts` | how long it may take, and whether its client is still there |
+//! | `connection/driver` | how long it may take, whether its client is still there, and when it ends |
 //! | `connection/disconnect` | how a disconnect is noticed, and how a connection is closed |
 //! | `date` | which Date a response has while the clock is behind |
 //! | `connection/state`, `connection/io` | the socket and what is known about it |

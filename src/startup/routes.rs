@@ -5,7 +5,7 @@
 
 use crate::config::{Config, Diagnostic, EntryConfig, Key, LogFormat};
 use crate::fetch::ModuleFile;
-use crate::gateway::{GuestRoute, Target};
+use crate::gateway::{GuestRoute, RouteTarget};
 use crate::observe::{GuestLog, LogDirectory, LogWriter};
 use crate::outbound::Network;
 use crate::route::{Discovered, RoutePattern, RouteTable, discovery};
@@ -36,7 +36,7 @@ pub(super) struct RouteTableBuilder<'a> {
 /// A row of the table.
 struct Row<'a> {
     pattern: RoutePattern,
-    target: Target,
+    target: RouteTarget,
     /// The entry that the row comes from; `None` for what is built in.
     entry: Option<&'a EntryConfig>,
 }
@@ -63,7 +63,7 @@ impl<'a> RouteTableBuilder<'a> {
             format: config.log.format,
             log_directory: config.log.dir.as_deref().map(create).transpose()?,
             network: platform.network(config)?,
-            rows: vec![Row { pattern: RoutePattern::new(HEALTH), target: Target::Health, entry: None }],
+            rows: vec![Row { pattern: RoutePattern::new(HEALTH), target: RouteTarget::Health, entry: None }],
             sub_routes: SubRouteCache::default(),
             problems,
         })
@@ -128,14 +128,14 @@ impl<'a> RouteTableBuilder<'a> {
         match loaded.program.guest(entry_point.name, grants) {
             Ok(guest) => {
                 let route = GuestRoute::new(&pattern, entry, guest, &loaded.grants.concurrency);
-                self.rows.push(Row { pattern, target: Target::Guest(Box::new(route)), entry: Some(entry) });
+                self.rows.push(Row { pattern, target: RouteTarget::Guest(Box::new(route)), entry: Some(entry) });
             }
             Err(error) => self.problems.push(diagnostics::no_entry_point(entry, &pattern, entry_point.key, &error)),
         }
     }
 
     /// The finished table, and a warning for each route in it that no request reaches.
-    pub fn finish(self) -> Result<RouteTable<Target>, Error> {
+    pub fn finish(self) -> Result<RouteTable<RouteTarget>, Error> {
         if let Some(directory) = &self.log_directory {
             directory.write_index().map_err(|error| Error::log_directory(directory.path(), error))?;
         }

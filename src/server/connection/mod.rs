@@ -2,6 +2,7 @@
 //! `ConnectionBuilder` and spawns its `serve` for every connection.
 
 pub(in crate::server) mod disconnect;
+pub(in crate::server) mod driver;
 pub(in crate::server) mod expectation;
 pub(in crate::server) mod frames;
 pub(in crate::server) mod io;
@@ -9,7 +10,6 @@ pub(in crate::server) mod protocol;
 pub(in crate::server) mod request_body;
 pub(in crate::server) mod service;
 pub(in crate::server) mod state;
-pub(in crate::server) mod timeouts;
 
 use std::error::Error as StdError;
 use std::future::Future;
@@ -24,12 +24,12 @@ use tokio::time::Instant;
 
 use crate::config::ConnectionLimits;
 use crate::server::Peer;
+use crate::server::connection::driver::{CloseReason, ConnectionPhase, HttpConnection, TimedConnection};
 use crate::server::connection::frames::FramedIo;
 use crate::server::connection::io::ConnectionIo;
 use crate::server::connection::protocol::{Protocol, StreamExecutor};
 use crate::server::connection::service::ConnectionService;
 use crate::server::connection::state::ConnectionState;
-use crate::server::connection::timeouts::{CloseReason, ConnectionPhase, HttpConnection, TimedConnection};
 use crate::server::counters::Counters;
 use crate::server::service::HttpService;
 use crate::server::shutdown::ConnectionControl;

@@ -12,8 +12,8 @@ use hyper::service::HttpService;
 use hyper_util::rt::TokioTimer;
 
 use crate::config::ConnectionLimits;
+use crate::server::connection::driver::HttpConnection;
 use crate::server::connection::io::ConnectionIo;
-use crate::server::connection::timeouts::HttpConnection;
 use crate::server::counters::{Counters, PanicCounter};
 
 /// The first bytes of an HTTP/2 connection with prior knowledge (RFC 9113 §3.4).
@@ -61,7 +61,7 @@ pub(in crate::server) fn http1_builder(limits: &ConnectionLimits) -> http1::Buil
         // With `true`, a response would wait while the next request is half read, and the error status for a bad head would
         // never be sent.
         .pipeline_flush(false)
-        // The library would allocate a timer for each request; `timeouts` has one for the connection.
+        // The library would allocate a timer for each request; `driver` has one for the connection.
         .header_read_timeout(None)
         .max_header_size(limits.header_block)
         // Also bounds what is buffered of a response.

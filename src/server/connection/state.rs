@@ -1,5 +1,5 @@
 //! What one connection is doing: its socket and the facts that its parts share. The byte stream, the service and the
-//! request bodies record them; `timeouts` and `disconnect` decide by them.
+//! request bodies record them; `driver` and `disconnect` decide by them.
 //!
 //! The counters are relaxed: a reader that misses an update is polled again after it.
 

@@ -1,5 +1,7 @@
-//! Drives a connection: its timeouts, whether its client is still there, and the end that the server asks for. `ConnectionBuilder` wraps
-//! the HTTP library's connection into a `TimedConnection`; dropping that drops every HTTP/1 request on it.
+//! How is a connection driven: its timeouts, its client's disconnect, and the end that the server asks for?
+//!
+//! `ConnectionBuilder` wraps the HTTP library's connection into a `TimedConnection`; dropping that drops every HTTP/1
+//! request on it.
 //!
 //! One timer serves all limits. It is moved only to fire earlier; when it fires too early it is set again, so a
 //! connection that is busy with one quick request after another never touches it.
