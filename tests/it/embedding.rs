@@ -8,8 +8,6 @@ use wagi::fetch::{Resolved, Silent};
 use wagi::observe::LogWriter;
 use wagi::{Gateway, fetch, startup};
 
-use wagi::server::Server;
-
 async fn gateway() -> Result<(Gateway, Resolved), Box<dyn std::error::Error>> {
     let options = Options::new(Source::Manifest("modules.toml".into()));
     let log = LogWriter::spawn(io::stderr())?;
@@ -36,6 +34,8 @@ async fn in_axum() -> Result<(axum::Router, Resolved), Box<dyn std::error::Error
 
 #[expect(clippy::print_stdout, reason = "so does the page")]
 async fn alone() -> Result<(), Box<dyn std::error::Error>> {
+    use wagi::server::Server;
+
     let (gateway, resolved) = gateway().await?;
     let server = Server::bind(&resolved.config().server).await?;
     println!("{}", server.url());
