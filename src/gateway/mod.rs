@@ -156,7 +156,7 @@ impl Shared {
         };
         Ok(match &route.interface {
             Interface::Cgi { variables, command_line } => {
-                let body = StdinBody::new(body, &admission).await?;
+                let body = StdinBody::read(body, &admission).await?;
                 let head = RequestHead {
                     method: &request.head.method,
                     uri: &request.head.uri,

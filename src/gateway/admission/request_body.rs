@@ -62,7 +62,7 @@ impl StdinBody {
     const EMPTY: Self = Self { length: 0, stream: None };
 
     /// Streams a body whose length is known if there is a permit for it, and collects any other.
-    pub async fn new<B>(body: B, admission: &Admission<'_>) -> Result<Self, Failure>
+    pub async fn read<B>(body: B, admission: &Admission<'_>) -> Result<Self, Failure>
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
@@ -216,7 +216,7 @@ mod tests {
             let (head, ()) = http::Request::new(()).into_parts();
             let admission = Admission { limit: 10, head: &head, module: &module, uploads: &uploads, buffers: &buffers };
             let body = Liar { claimed, pieces: vec!["abc", "def"] };
-            let body = StdinBody::new(body, &admission).await.unwrap();
+            let body = StdinBody::read(body, &admission).await.unwrap();
             assert_eq!(body.length, claimed);
             let read: io::Result<Vec<Bytes>> = body.stream.unwrap().try_collect().await;
             let failure = read.err().map(|error| Failure::from_body_error(&error));
