@@ -39,6 +39,8 @@ pub(super) enum Failure {
     BodyUnreadable(String),
     #[error("all places are taken, and the queue is full or did not move in time")]
     Busy,
+    #[error("operations on files of the module's volumes hang")]
+    VolumesHang,
     #[error("the guest exited with code {0}")]
     Exited(i32),
     #[error("the guest trapped: {0}")]
@@ -77,7 +79,7 @@ impl Failure {
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::ContinueNotSent => StatusCode::EXPECTATION_FAILED,
-            Self::Busy | Self::BodyBuffersFull => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::BodyBuffersFull | Self::VolumesHang => StatusCode::SERVICE_UNAVAILABLE,
             Self::CpuTime | Self::HeadTimeout(_) | Self::OutputTimeout(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::Exited(_) | Self::Trapped(_) | Self::NoResponse(_) | Self::NotStarted(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
@@ -107,7 +109,7 @@ impl Failure {
             | Self::TransferCoding
             | Self::BadRequest(_)
             | Self::BodyTooLarge { .. } => "none",
-            Self::Busy | Self::BodyBuffersFull => "busy",
+            Self::Busy | Self::BodyBuffersFull | Self::VolumesHang => "busy",
         }
     }
 
@@ -122,6 +124,7 @@ impl Failure {
             Ending::CpuTimeUsedUp => Self::CpuTime,
             Ending::OutputLimitReached => Self::OutputLimit,
             Ending::PoolExhausted => Self::Busy,
+            Ending::VolumesHang => Self::VolumesHang,
             Ending::InputFailed(error) => Self::from_body_error(&error),
         })
     }

@@ -169,7 +169,11 @@ impl Guest {
                 })
             }
         };
-        Run::new(guest, pipes, self.program.executors.clone())
+        let run = Run::new(guest, pipes, self.program.executors.clone()).with_volumes(self.grants.volumes.threads());
+        match &self.program.code {
+            Code::Module(_) => run,
+            Code::Component(_) => run.with_files_at_once(),
+        }
     }
 
     /// Starts a fresh instance that handles an HTTP request. It computes only while the run is polled. `permit` is dropped

@@ -108,6 +108,7 @@ fn failure(ending: Option<Ending>) -> Option<String> {
         Some(Ending::CpuTimeUsedUp) => "used up its CPU time".to_owned(),
         Some(Ending::OutputLimitReached) => format!("printed more than {MAX_LIST} bytes"),
         Some(Ending::PoolExhausted) => "found no room".to_owned(),
+        Some(Ending::VolumesHang) => "uses volumes whose files hang".to_owned(),
         Some(Ending::InputFailed(error)) => error.to_string(),
     })
 }

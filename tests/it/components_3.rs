@@ -117,6 +117,63 @@ fn guests_that_wait_in_all_their_parts_leave_room_for_others() {
     assert_eq!(Connection::open(wagi.address()).get("/p/request").status, 200);
 }
 
+/// A command that begins so many waits of this many nanoseconds, and does not end before them.
+fn many_waits(count: usize, time: u64) -> String {
+    format!(
+        r#"(component
+            (import "wasi:clocks/monotonic-clock@0.3.0" (instance $c
+                (export "wait-for" (func async (param "how-long" u64)))))
+            (core func $wait (canon lower (func $c "wait-for") async))
+            (core func $last (canon lower (func $c "wait-for")))
+            (core func $return (canon task.return (result (result))))
+            (core module $m
+                (import "" "wait" (func $wait (param i64) (result i32)))
+                (import "" "last" (func $last (param i64)))
+                (import "" "return" (func $return (param i32)))
+                (func (export "cb") (param i32 i32 i32) (result i32) (i32.const 0))
+                (func (export "run") (result i32) (local $left i32)
+                    (local.set $left (i32.const {count}))
+                    (loop
+                        (drop (call $wait (i64.const {time})))
+                        (br_if 0 (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+                    (call $last (i64.const {time}))
+                    (call $return (i32.const 0))
+                    (i32.const 0)))
+            (core instance $i (instantiate $m (with "" (instance
+                (export "wait" (func $wait)) (export "last" (func $last)) (export "return" (func $return))))))
+            (func $run async (result (result))
+                (canon lift (core func $i "run") async (callback (core func $i "cb"))))
+            (instance $cli (export "run" (func $run)))
+            (export "wasi:cli/run@0.3.0" (instance $cli)))"#
+    )
+}
+
+#[test]
+fn what_the_engine_keeps_for_a_guest_that_waits_often_is_bounded() {
+    let minute = 60_000_000_000;
+    let site = Site::new()
+        .text_module("/few", &many_waits(900, 1_000_000), "")
+        .text_module("/many", &many_waits(1100, minute), "")
+        .text_module("/long", &many_waits(900, minute), "");
+    let wagi = site.start(&[]);
+    let mut connection = Connection::open(wagi.address());
+    connection.get("/few");
+    // It has printed nothing.
+    let line = wagi.logged(&["GET /few "]);
+    assert!(line.contains("end=bad-head"), "{line}");
+    connection.get("/many");
+    let line = wagi.logged(&["GET /many "]);
+    assert!(line.contains("end=trap"), "{line}");
+    let before = wagi.resident();
+    let mut waiting: Vec<Connection> = (0..64).map(|_| Connection::open(wagi.address())).collect();
+    for connection in &mut waiting {
+        connection.send("GET /long HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    }
+    wagi.quiet();
+    assert!(!wagi.log().contains("GET /long"), "{}", wagi.log());
+    assert!(wagi.resident() < before + (128 << 20), "{} bytes before, {} now", before, wagi.resident());
+}
+
 #[tokio::test]
 async fn failures_are_those_of_other_guests() {
     let running = started("limits = { cpu_time = '300ms' }").await;

@@ -13,12 +13,12 @@ use crate::support::{PATIENCE, alone, eventually};
 
 const MIB: u64 = 1 << 20;
 
-fn hello() -> String {
+pub fn hello() -> String {
     printing("Content-Type: text/plain\n\nhello")
 }
 
 /// Requests per second of four clients that ask for a hello, one after the other, for so long.
-fn throughput(address: SocketAddr, time: Duration) -> f64 {
+pub fn throughput(address: SocketAddr, time: Duration) -> f64 {
     let stop = AtomicBool::new(false);
     let begun = Instant::now();
     let count: u32 = thread::scope(|scope| {
@@ -39,22 +39,24 @@ fn throughput(address: SocketAddr, time: Duration) -> f64 {
     f64::from(count) / begun.elapsed().as_secs_f64()
 }
 
-/// What eight guests that loop leave of the throughput of a hello, as a share of what it is without them; they have ended
-/// when this returns.
-fn share_beside_loops(wagi: &Wagi) -> f64 {
+/// What guests that loop, requests for `/spin...`, leave of the throughput of a hello, as a share of what it is without them;
+/// they have ended when this returns.
+pub fn share_beside_loops(wagi: &Wagi, targets: &[String]) -> f64 {
     let quiet = throughput(wagi.address(), Duration::from_secs(1));
+    let threads = wagi.threads();
     let over = wagi.log().matches("GET /spin").count();
-    let mut looping: Vec<Connection> = (0..8).map(|_| Connection::open(wagi.address())).collect();
-    for connection in &mut looping {
+    let mut looping: Vec<Connection> = targets.iter().map(|_| Connection::open(wagi.address())).collect();
+    for (connection, target) in looping.iter_mut().zip(targets) {
         // At the lowest priority, on a machine that has other things to do, ten seconds of computing may take minutes.
         connection.stream().set_read_timeout(Some(10 * PATIENCE)).expect("a timeout is allowed");
-        connection.send("GET /spin HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        connection.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
     }
     let before = wagi.cpu_time();
     eventually(|| (wagi.cpu_time() > before + Duration::from_millis(300)).then_some(()));
     let beside = throughput(wagi.address(), Duration::from_secs(1));
+    assert!(wagi.threads() <= threads + 16, "{} threads before, {} beside loops", threads, wagi.threads());
     let health = Connection::open(wagi.address()).get("/healthz");
-    assert_eq!(wagi.log().matches("GET /spin").count(), over, "all eight loop until here");
+    assert_eq!(wagi.log().matches("GET /spin").count(), over, "all loop until here");
 
     assert_eq!((health.status, health.body.as_slice()), (200, &b"OK"[..]));
     for connection in &mut looping {
@@ -63,9 +65,9 @@ fn share_beside_loops(wagi: &Wagi) -> f64 {
     eventually(|| {
         let log = wagi.log();
         let ended = log.lines().filter(|line| line.contains("GET /spin") && line.contains("used up its CPU time"));
-        (ended.count() == over + 8).then_some(())
+        (ended.count() == over + targets.len()).then_some(())
     });
-    eprintln!("{beside:.0} requests per second beside eight loops, {quiet:.0} without");
+    eprintln!("{beside:.0} requests per second beside loops, {quiet:.0} without");
     beside / quiet
 }
 
@@ -77,8 +79,12 @@ fn eight_guests_that_loop_for_ever_leave_a_hello_its_speed_and_end_by_their_limi
         .module("/...", &probe(), "limits = { cpu_time = '1500ms', time_to_head = '10m' }")
         .start(&[]);
     throughput(wagi.address(), Duration::from_millis(300));
+    let targets = [(); 8].map(|()| "/spin".to_owned());
     // Another program that begins to compute between the two measurements spoils a share, though hardly three.
-    assert!((0..3).any(|_| share_beside_loops(&wagi) >= 0.5), "loops take a hello more than half of its speed");
+    assert!(
+        (0..3).any(|_| share_beside_loops(&wagi, &targets) >= 0.5),
+        "loops take a hello more than half of its speed"
+    );
     wagi.quiet();
 }
 

@@ -85,7 +85,10 @@ impl Body for GuestRequestBody {
                 self.response.set_input_failure(failure);
                 Some(Err(error))
             }
-            Some(Ok(frame)) => Some(Ok(frame)),
+            Some(Ok(frame)) => {
+                self.pipes.cpu_timer.add_moved(frame.data_ref().map_or(0, Bytes::len));
+                Some(Ok(frame))
+            }
             None => None,
         })
     }

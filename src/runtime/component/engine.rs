@@ -18,9 +18,13 @@ use crate::runtime::instance::stdio::Pipes;
 use crate::runtime::component::state::State;
 use crate::runtime::component::{command, imports};
 
-/// The most handles a guest may have: to what the host keeps for it, and to what its own parts give each other. The engine
-/// keeps a few hundred bytes for some kinds, which no limit on memory counts.
+/// The most handles a guest may have: to what the host keeps for it, and to what its own parts give each other. Each takes a
+/// few bytes of the engine.
 const MAX_COMPONENT_HANDLES: usize = 10_000;
+
+/// The most calls, waits and ends of streams that a guest of WASI 0.3 may have open at once. The engine keeps about a KiB for
+/// each, which no limit on memory counts.
+const CONCURRENT: usize = 1024;
 
 /// The engine for components, and the imports that it provides.
 pub(in crate::runtime) struct ComponentEngine {
@@ -93,6 +97,9 @@ impl LinkedComponent {
         // Whatever a host call copies has to fit into the guest as well.
         store.set_hostcall_fuel(hostcall_fuel);
         store.set_max_component_handles(MAX_COMPONENT_HANDLES);
+        if let Some(table) = store.concurrent_resource_table() {
+            table.set_max_capacity(CONCURRENT);
+        }
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|context| context.data().pipes.cpu_timer.update_deadline());
         store

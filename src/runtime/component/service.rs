@@ -75,7 +75,8 @@ impl LinkedComponent {
                 LinkedComponent::CommandP2(_) | LinkedComponent::CommandP3(_) => Ending::Succeeded,
             }
         });
-        Some(Run::new(guest, pipes, executors).with_response(response))
+        let run = Run::new(guest, pipes, executors).with_volumes(grants.volumes.threads());
+        Some(run.with_files_at_once().with_response(response))
     }
 }
 

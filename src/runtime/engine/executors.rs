@@ -1,42 +1,60 @@
 //! On which threads does a guest compute?
 //!
 //! A guest starts in the foreground, on the thread that serves its client. If it is still computing when its first time
-//! slice is over, it moves to the background: a second runtime whose threads run at the lowest priority, where guests take
-//! turns slice by slice. So a short request keeps its speed beside any number of guests that loop. A guest that only waits
-//! does not move.
+//! slice is over, it moves to the background: threads that run at the lowest priority, where guests take turns slice by
+//! slice. So a short request keeps its speed beside any number of guests that loop. A guest that only waits does not move.
+//!
+//! A guest that uses files moves once before, to threads that a file operation may block: the operations are done in place,
+//! so they count as CPU time of the guest, and when it has computed for long they are done at the lowest priority too.
 
 use std::future::Future;
-use std::{io, thread};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::task::JoinHandle;
 use wasmtime::Engine;
 
+use crate::runtime::engine::pool::Pools;
+use crate::runtime::engine::task::{Job, Lane, Queue, Task, TaskHandle};
+use crate::runtime::engine::threads::lower_priority;
 use crate::runtime::engine::ticker::Ticker;
+use crate::runtime::engine::watch::FileGuest;
 
-/// The lowest priority there is; asking for it needs no privilege.
-const LOWEST_PRIORITY: i32 = 19;
+/// The threads for the few operations that wasmtime-wasi does on threads of its runtime even if it may block its own.
+const BLOCKING_THREADS: usize = 8;
 
-/// The background threads, and the ticker that ends time slices. The foreground is the runtime of the caller.
+/// How long these wait for work.
+const IDLE_TIME: Duration = Duration::from_secs(10);
+
+/// The threads for guests that use files or compute for long, and the ticker that ends time slices. The foreground is the
+/// runtime of the caller.
 pub(in crate::runtime) struct Executors {
-    /// `None` only while the value is dropped.
-    background: Option<Runtime>,
+    pools: Arc<Pools>,
+    /// The timers and connections of guests in the background. `None` only while the value is dropped.
+    drivers: Option<Runtime>,
     ticker: Ticker,
 }
 
 impl Executors {
-    /// Starts the background threads, one per core, and the ticker of `engine`.
+    /// Starts the ticker of `engine`, and the threads as they are needed.
     pub fn start(engine: &Engine) -> io::Result<Self> {
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(cores)
-            .thread_name("wagi-background")
+        let drivers = Builder::new_multi_thread()
+            .worker_threads(1)
+            .max_blocking_threads(BLOCKING_THREADS)
+            .thread_keep_alive(IDLE_TIME)
+            .thread_name("wagi-timers")
             .on_thread_start(lower_priority)
-            // Each poll of a guest takes a whole slice, so timers and sockets are looked at after every few.
-            .event_interval(4)
             .enable_all()
             .build()?;
-        Ok(Self { background: Some(runtime), ticker: Ticker::start(engine)? })
+        let pools = Pools::new(drivers.handle().clone());
+        let watched = Arc::downgrade(&pools);
+        let ticker = Ticker::start(engine, move || {
+            if let Some(pools) = watched.upgrade() {
+                pools.watch();
+            }
+        })?;
+        Ok(Self { pools, drivers: Some(drivers), ticker })
     }
 
     /// Adds an engine whose guests use these threads.
@@ -44,27 +62,27 @@ impl Executors {
         self.ticker.add(engine);
     }
 
-    /// Runs a future in the background. Dropping the handle does not stop it; `abort` does, at its next time slice.
-    pub fn spawn<F>(&self, future: F) -> Option<JoinHandle<F::Output>>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send,
-    {
-        Some(self.background.as_ref()?.spawn(future))
+    /// Runs a job in a lane, of a guest that may have volumes. Dropping the handle aborts it, at its next time slice.
+    pub fn run(&self, job: Box<dyn Job>, lane: Lane, files: Option<FileGuest>) -> TaskHandle {
+        let task = Arc::new(Task::new(job, lane, files, self.pools.clone()));
+        self.pools.push(task.clone());
+        TaskHandle(task)
+    }
+
+    /// Runs a future that does not compute beside the timers.
+    pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        if let Some(drivers) = &self.drivers {
+            drivers.spawn(future);
+        }
     }
 }
 
 impl Drop for Executors {
     fn drop(&mut self) {
+        self.pools.close();
         // A runtime may be dropped from within another one only this way.
-        if let Some(runtime) = self.background.take() {
-            runtime.shutdown_background();
+        if let Some(drivers) = self.drivers.take() {
+            drivers.shutdown_background();
         }
-    }
-}
-
-fn lower_priority() {
-    if let Err(error) = rustix::process::setpriority_process(None, LOWEST_PRIORITY) {
-        tracing::warn!(%error, "cannot lower the priority of the threads for long computations");
     }
 }

@@ -6,7 +6,11 @@
 
 pub(in crate::runtime) mod executors;
 pub(in crate::runtime) mod once;
+mod pool;
+pub(in crate::runtime) mod task;
+pub(in crate::runtime) mod threads;
 pub(in crate::runtime) mod ticker;
+pub(in crate::runtime) mod watch;
 
 use wasmtime::{Cache, Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result};
 

@@ -1,4 +1,4 @@
-//! When do the epochs of the engines advance?
+//! When do the epochs of the engines advance, and when are the threads of guests looked after?
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,8 +14,8 @@ pub(in crate::runtime) const TICK: Duration = Duration::from_millis(5);
 pub(in crate::runtime) struct Ticker(Arc<Mutex<Vec<EngineWeak>>>);
 
 impl Ticker {
-    /// Starts the thread.
-    pub fn start(engine: &Engine) -> io::Result<Self> {
+    /// Starts the thread, which calls `each_tick` as well.
+    pub fn start(engine: &Engine, each_tick: impl Fn() + Send + 'static) -> io::Result<Self> {
         let engines = Arc::new(Mutex::new(vec![engine.weak()]));
         let watched = Arc::downgrade(&engines);
         thread::Builder::new().name("wagi-epoch".into()).spawn(move || {
@@ -26,6 +26,7 @@ impl Ticker {
                     }
                 }
                 drop(engines);
+                each_tick();
                 thread::sleep(TICK);
             }
         })?;

@@ -1,4 +1,4 @@
-//! How much CPU time has a guest used, and is its time slice over?
+//! How much CPU time has a guest used, and where does it compute from now on?
 //!
 //! WebAssembly code looks at the epoch of its engine at every loop and call; `engine::ticker` advances the epochs. When a
 //! guest meets a new epoch, the [`CpuTimer`] decides: continue, yield (the time slice is over, see `engine::executors`), or
@@ -7,11 +7,14 @@
 //! the thread.
 
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use wasmtime::{Result, UpdateDeadline};
 
+use crate::runtime::engine::task::Lane;
+use crate::runtime::engine::threads::thread_time;
 use crate::runtime::engine::ticker::TICK;
 use crate::runtime::instance::ending::CpuTimeUsedUp;
 
@@ -22,17 +25,18 @@ const SLICE: Duration = TICK;
 /// neighbours.
 const FOREGROUND_SLICES: u32 = 8;
 
+/// What it may compute there besides for each byte that it reads or writes, in nanoseconds: 1 ms for 64 KiB. Many times
+/// what moving bytes takes, so a guest that passes on a long stream does not move in its midst.
+const NANOSECONDS_PER_BYTE: u64 = 15;
+
 /// The clock of the foreground: monotonic nanoseconds since first use.
 fn wall_time() -> u64 {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The clock of the background: the CPU time of this thread in nanoseconds. There the wall clock would charge a guest for
-/// waiting its turn.
-fn thread_time() -> u64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// What a guest that meets a new epoch has to do.
@@ -58,52 +62,135 @@ pub(in crate::runtime) struct CpuTimer {
     entered: AtomicU64,
     /// The CPU time of the thread when the wall clock first said that the slice is over; 0 before that.
     slice_cpu: AtomicU64,
-    background: AtomicBool,
-    slice_over: AtomicBool,
     yielded: AtomicBool,
+    /// The CPU time of the thread when the current poll began, in the foreground, when the guest has used what it may there;
+    /// 0 before that.
+    excess_entered: AtomicU64,
+    /// The CPU time of such polls.
+    excess: AtomicU64,
+    /// How many new epochs it has met.
+    epochs: AtomicU64,
+    /// What the guest may compute in the foreground for the bytes that it has moved.
+    credit: AtomicU64,
+    /// Where it computes.
+    place: AtomicU8,
+    /// Whether it has begun to use files.
+    uses_files: AtomicBool,
+    /// Where it has to compute from the next poll on, if that is another place.
+    next: AtomicU8,
+}
+
+// The places, in the order in which a guest moves.
+const FOREGROUND: u8 = 0;
+const FILES: u8 = 1;
+const BACKGROUND: u8 = 2;
+
+fn place(lane: Lane) -> u8 {
+    match lane {
+        Lane::Files => FILES,
+        Lane::Background => BACKGROUND,
+    }
 }
 
 impl CpuTimer {
     /// A timer with a limit.
     pub fn new(limit: Duration) -> Self {
-        Self { limit: u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX), ..Self::default() }
+        Self { limit: nanoseconds(limit), ..Self::default() }
     }
 
+    /// The wall clock in the foreground: asking the system for CPU time would cost a short request too much. Elsewhere the CPU
+    /// time of this thread: the wall clock would charge a guest for waiting its turn, or for a disk.
     fn clock(&self) -> u64 {
-        if self.background.load(Relaxed) { thread_time() } else { wall_time() }
+        if self.place.load(Relaxed) == FOREGROUND { wall_time() } else { thread_time() }
     }
 
-    /// Starts to count, just before the guest is polled.
+    /// Starts to count, just before the guest is polled in the foreground.
     pub fn enter(&self) {
         self.slice_cpu.store(0, Relaxed);
-        self.entered.store(self.clock(), Relaxed);
+        self.entered.store(wall_time(), Relaxed);
+        if self.is_over_budget(0) {
+            self.excess_entered.store(thread_time().max(1), Relaxed);
+        }
     }
 
-    /// Stops counting, just after the guest was polled.
+    /// Stops counting, just after the guest was polled in the foreground.
     pub fn leave(&self) {
-        let spent = self.clock().saturating_sub(self.entered.load(Relaxed));
-        self.used.fetch_add(spent, Relaxed);
+        let spent = wall_time().saturating_sub(self.entered.load(Relaxed));
+        self.used.store(self.used.load(Relaxed).saturating_add(spent), Relaxed);
+        let excess_entered = self.excess_entered.load(Relaxed);
+        if excess_entered != 0 {
+            self.add_excess(thread_time().saturating_sub(excess_entered));
+        }
+    }
+
+    /// Many short polls are a long one as well. On a busy machine the wall clock goes on while the thread waits for a core, so
+    /// before a guest is moved, it has to use half a slice of CPU time more.
+    fn add_excess(&self, spent: u64) {
+        let excess = self.excess.load(Relaxed).saturating_add(spent);
+        self.excess.store(excess, Relaxed);
+        if Duration::from_nanos(excess) >= SLICE / 2 {
+            self.next.store(BACKGROUND, Relaxed);
+        }
+    }
+
+    /// Starts to count on the threads of a lane: all of the thread's CPU time since `clock`.
+    pub fn enter_lane(&self, clock: u64) {
+        self.entered.store(clock, Relaxed);
+    }
+
+    /// Stops counting there, and returns the CPU time of the thread.
+    pub fn leave_lane(&self) -> u64 {
+        let now = thread_time();
+        let spent = now.saturating_sub(self.entered.load(Relaxed));
+        self.used.store(self.used.load(Relaxed).saturating_add(spent), Relaxed);
+        if self.place.load(Relaxed) == FILES && self.is_over_budget(0) {
+            self.next.store(BACKGROUND, Relaxed);
+        }
+        now
+    }
+
+    /// Notes that the guest has read or written bytes.
+    pub fn add_moved(&self, bytes: usize) {
+        let credit = (bytes as u64).saturating_mul(NANOSECONDS_PER_BYTE);
+        self.credit.store(self.credit.load(Relaxed).saturating_add(credit), Relaxed);
+    }
+
+    /// Whether the guest has used what it may at normal priority, with `spent` in the current poll.
+    fn is_over_budget(&self, spent: u64) -> bool {
+        let used = self.used.load(Relaxed).saturating_add(spent);
+        let budget = nanoseconds(SLICE * FOREGROUND_SLICES);
+        used >= budget && used >= budget.saturating_add(self.credit.load(Relaxed))
     }
 
     /// Decides what a guest that meets a new epoch must do.
     pub fn on_epoch(&self) -> EpochAction {
+        self.epochs.store(self.epochs.load(Relaxed).wrapping_add(1), Relaxed);
         let spent = self.clock().saturating_sub(self.entered.load(Relaxed));
         if self.used.load(Relaxed).saturating_add(spent) > self.limit {
             return EpochAction::Stop;
         }
-        if self.background.load(Relaxed) {
-            self.yielded.store(true, Relaxed);
-            return EpochAction::Yield;
-        }
-        // The epoch may have moved while the guest was waiting; its slice starts when it is polled.
-        let in_foreground = Duration::from_nanos(self.used.load(Relaxed).saturating_add(spent));
-        let is_over = Duration::from_nanos(spent) >= SLICE || in_foreground >= SLICE * FOREGROUND_SLICES;
-        if !is_over || !self.slice_is_used() {
+        if !self.has_to_yield(spent) {
             return EpochAction::Continue;
         }
-        self.slice_over.store(true, Relaxed);
         self.yielded.store(true, Relaxed);
         EpochAction::Yield
+    }
+
+    /// Whether a guest that has used `spent` in the current poll has to yield. Where it goes on is in `next`.
+    fn has_to_yield(&self, spent: u64) -> bool {
+        // The epoch may have moved while the guest was waiting; its slice starts when it is polled.
+        let is_over_budget = self.is_over_budget(spent);
+        let is_over = Duration::from_nanos(spent) >= SLICE || is_over_budget;
+        let place = self.place.load(Relaxed);
+        let yields = match place {
+            FOREGROUND => is_over && self.slice_is_used(),
+            FILES => is_over,
+            _ => true,
+        };
+        if yields && (place == FOREGROUND || is_over_budget) {
+            self.next.store(BACKGROUND, Relaxed);
+        }
+        yields
     }
 
     /// [`on_epoch`](Self::on_epoch) as the return value of the engine's callback.
@@ -128,9 +215,9 @@ impl CpuTimer {
         }
     }
 
-    /// Whether the guest yielded because its slice was over. Resets it.
-    pub fn take_slice_over(&self) -> bool {
-        self.slice_over.load(Relaxed) && self.slice_over.swap(false, Relaxed)
+    /// Whether the guest computes on threads that it may block with operations on files.
+    pub fn may_block(&self) -> bool {
+        self.uses_files.load(Relaxed) && self.place.load(Relaxed) >= FILES
     }
 
     /// Whether the guest has yielded in its last poll, so that it could go on at once. Resets it.
@@ -138,9 +225,64 @@ impl CpuTimer {
         self.yielded.load(Relaxed) && self.yielded.swap(false, Relaxed)
     }
 
-    /// Switches to the clock of the background, for good.
-    pub fn move_to_background(&self) {
-        self.background.store(true, Relaxed);
+    /// Waits until the guest computes on threads that it may block with operations on files. Its run moves it there.
+    pub fn poll_may_block(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.uses_files.load(Relaxed) {
+            return self.poll_place(FILES);
+        }
+        self.uses_files.store(true, Relaxed);
+        // A guest that is in the background already begins with a poll of its own, so that it can be refused.
+        if self.poll_place(FILES).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    /// Notes that the guest uses files from the start.
+    pub fn use_files(&self) {
+        self.uses_files.store(true, Relaxed);
+    }
+
+    /// Whether the guest has begun to use files.
+    pub fn uses_files(&self) -> bool {
+        self.uses_files.load(Relaxed)
+    }
+
+    /// How many new epochs the guest has met. It meets none during an operation on a file.
+    pub fn epochs(&self) -> u64 {
+        self.epochs.load(Relaxed)
+    }
+
+    /// Waits until the guest computes in the background.
+    pub fn poll_background(&self) -> Poll<()> {
+        self.poll_place(BACKGROUND)
+    }
+
+    fn poll_place(&self, place: u8) -> Poll<()> {
+        if self.place.load(Relaxed) >= place {
+            return Poll::Ready(());
+        }
+        self.next.store(place.max(self.next.load(Relaxed)), Relaxed);
+        Poll::Pending
+    }
+
+    /// The lane that the guest has to move to, if it has to.
+    pub fn next_lane(&self) -> Option<Lane> {
+        match self.next.load(Relaxed) {
+            next if next <= self.place.load(Relaxed) => None,
+            FILES => Some(Lane::Files),
+            _ => Some(Lane::Background),
+        }
+    }
+
+    /// The lane in which a guest computes that has left the foreground.
+    pub fn lane(&self) -> Lane {
+        if self.place.load(Relaxed) == BACKGROUND { Lane::Background } else { Lane::Files }
+    }
+
+    /// Moves to a lane, unless the guest is in a later one already.
+    pub fn move_to(&self, lane: Lane) {
+        self.place.store(place(lane).max(self.place.load(Relaxed)), Relaxed);
     }
 
     /// The CPU time used so far.
@@ -151,6 +293,8 @@ impl CpuTimer {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Waker;
+
     use crate::runtime::instance::cpu_time::*;
 
     #[test]
@@ -167,14 +311,68 @@ mod tests {
         wall_time();
         timer.enter();
         assert_eq!(timer.on_epoch(), EpochAction::Continue);
-        assert!(!timer.take_slice_over());
+        assert_eq!(timer.next_lane(), None);
     }
 
     #[test]
     fn in_the_background_every_new_epoch_is_a_reason_to_yield() {
         let timer = CpuTimer::new(Duration::from_secs(1));
-        timer.move_to_background();
-        timer.enter();
+        timer.move_to(Lane::Background);
+        timer.enter_lane(thread_time());
         assert_eq!(timer.on_epoch(), EpochAction::Yield);
+    }
+
+    /// Computes for a moment of CPU time.
+    fn compute(time: Duration) {
+        let begun = thread_time();
+        while Duration::from_nanos(thread_time() - begun) < time {}
+    }
+
+    #[test]
+    fn many_short_polls_are_one_long_computation_unless_they_move_bytes() {
+        let polls_until_moved = |bytes: usize| {
+            let timer = CpuTimer::new(Duration::from_secs(100));
+            (0..1000).find(|_| {
+                timer.enter();
+                compute(SLICE / 10);
+                timer.add_moved(bytes);
+                timer.leave();
+                timer.next_lane() == Some(Lane::Background)
+            })
+        };
+        // Eight slices at most, and half a slice of CPU time.
+        assert!(polls_until_moved(0).is_some_and(|polls| polls < 90));
+        assert!(polls_until_moved(1).is_some_and(|polls| polls < 90), "a byte buys next to nothing");
+        assert!(polls_until_moved(10 * 64 * 1024).is_none_or(|polls| polls > 90));
+    }
+
+    #[test]
+    fn a_guest_that_needs_files_waits_until_it_is_moved_and_stays_where_it_may_block() {
+        let timer = CpuTimer::new(Duration::from_secs(1));
+        let cx = Context::from_waker(Waker::noop());
+        assert!(timer.poll_may_block(&cx).is_pending());
+        assert_eq!(timer.next_lane(), Some(Lane::Files));
+        timer.move_to(Lane::Files);
+        assert!(timer.poll_may_block(&cx).is_ready());
+        assert_eq!(timer.next_lane(), None);
+        timer.move_to(Lane::Background);
+        timer.move_to(Lane::Files);
+        assert!(timer.poll_background().is_ready());
+    }
+
+    #[test]
+    fn a_guest_with_files_takes_turns_and_moves_to_the_background_when_it_has_computed_for_long() {
+        let timer = CpuTimer::new(Duration::from_secs(100));
+        timer.move_to(Lane::Files);
+        let mut clock = thread_time();
+        for _ in 0..FOREGROUND_SLICES {
+            assert_eq!(timer.next_lane(), None);
+            timer.enter_lane(clock);
+            assert_eq!(timer.on_epoch(), EpochAction::Continue);
+            compute(SLICE);
+            assert_eq!(timer.on_epoch(), EpochAction::Yield);
+            clock = timer.leave_lane();
+        }
+        assert_eq!(timer.next_lane(), Some(Lane::Background));
     }
 }

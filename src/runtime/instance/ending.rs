@@ -41,6 +41,8 @@ pub enum Ending {
     NotStarted(String),
     /// The pool had no instance, memory or stack left.
     PoolExhausted,
+    /// It may not use files, because too many operations on its volumes hang.
+    VolumesHang,
 }
 
 impl Ending {

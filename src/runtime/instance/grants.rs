@@ -9,6 +9,7 @@ use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 use crate::config::Limits;
 use crate::outbound::Client;
 
+use crate::runtime::engine::watch::VolumeThreads;
 use crate::runtime::instance::cpu_time::CpuTimer;
 use crate::runtime::instance::memory::MemoryBudget;
 use crate::runtime::instance::stderr::{Stderr, StderrSink};
@@ -50,6 +51,8 @@ impl Grants {
 pub struct Volumes {
     opened: WasiFilesystemCtx,
     count: usize,
+    /// `None` without directories.
+    threads: Option<Arc<VolumeThreads>>,
 }
 
 impl Volumes {
@@ -59,6 +62,8 @@ impl Volumes {
         directories: impl IntoIterator<Item = (&'a str, &'a PathBuf, bool)>,
     ) -> Result<Self, (usize, std::io::Error)> {
         let mut builder = WasiCtxBuilder::new();
+        // A guest that uses files computes on threads that it may block: see `engine::executors`.
+        builder.allow_blocking_current_thread(true);
         let mut count = 0;
         for (guest_path, host_path, read_only) in directories {
             let permissions = if read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite };
@@ -67,12 +72,18 @@ impl Volumes {
                 .map_err(|error| (count, error.downcast().unwrap_or_else(std::io::Error::other)))?;
             count += 1;
         }
-        Ok(Self { opened: builder.build().filesystem().clone(), count })
+        let threads = (count > 0).then(Arc::default);
+        Ok(Self { opened: builder.build().filesystem().clone(), count, threads })
     }
 
     /// The open directories in wasmtime-wasi's form.
     pub(in crate::runtime) fn opened(&self) -> WasiFilesystemCtx {
         self.opened.clone()
+    }
+
+    /// The threads that operations on them may block; `None` without directories.
+    pub(in crate::runtime) fn threads(&self) -> Option<Arc<VolumeThreads>> {
+        self.threads.clone()
     }
 
     /// The number of directories.

@@ -10,9 +10,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 
 use crate::runtime::engine::executors::Executors;
+use crate::runtime::engine::task::{EndReason, Job, Lane, Step, TaskHandle};
+use crate::runtime::engine::watch::{FileGuest, VolumeThreads};
 use crate::runtime::instance::client_wait::ClientWaits;
 use crate::runtime::instance::cpu_time::CpuTimer;
 use crate::runtime::instance::ending::Ending;
@@ -25,7 +27,9 @@ pub(in crate::runtime) type GuestFuture = Pin<Box<dyn Future<Output = Ending> + 
 /// Where the guest is computing.
 enum Stage {
     Foreground(GuestFuture),
-    Background(JoinHandle<Ending>),
+    /// On its way to another lane, with the next poll.
+    Moving(GuestFuture, Lane),
+    Moved(MovedGuest),
     Ended(Option<Ending>),
 }
 
@@ -34,6 +38,8 @@ pub struct Run {
     stage: Stage,
     pipes: Arc<Pipes>,
     executors: Arc<Executors>,
+    /// The threads that operations on its volumes may block; `None` for a guest without volumes.
+    volumes: Option<Arc<VolumeThreads>>,
     /// The parts of a component's response that are not bytes.
     response: Option<Arc<ResponseState>>,
     /// Whether the end of the standard output of a module has been reported.
@@ -42,7 +48,24 @@ pub struct Run {
 
 impl Run {
     pub(in crate::runtime) fn new(guest: GuestFuture, pipes: Arc<Pipes>, executors: Arc<Executors>) -> Self {
-        Self { stage: Stage::Foreground(guest), pipes, executors, response: None, is_complete: false }
+        Self { stage: Stage::Foreground(guest), pipes, executors, volumes: None, response: None, is_complete: false }
+    }
+
+    /// The same run, of a guest that has volumes.
+    pub(in crate::runtime) fn with_volumes(mut self, volumes: Option<Arc<VolumeThreads>>) -> Self {
+        self.volumes = volumes;
+        self
+    }
+
+    /// The same run, which uses files from the start if the guest has volumes.
+    pub(in crate::runtime) fn with_files_at_once(mut self) -> Self {
+        if self.volumes.is_some()
+            && let Stage::Foreground(guest) = std::mem::replace(&mut self.stage, Stage::Ended(None))
+        {
+            self.pipes.cpu_timer.use_files();
+            self.stage = Stage::Moving(guest, Lane::Files);
+        }
+        self
     }
 
     /// The same run, of a component whose response has this state.
@@ -92,43 +115,51 @@ impl Run {
     /// Lets a guest whose response is complete continue in the background, for at most `timeout`.
     pub fn detach(mut self, timeout: Duration) {
         let guest = match std::mem::replace(&mut self.stage, Stage::Ended(None)) {
-            Stage::Foreground(guest) => self.spawn(guest),
-            Stage::Background(guest) => Some(guest),
-            Stage::Ended(_) => None,
+            Stage::Foreground(guest) | Stage::Moving(guest, _) => self.start_in(Lane::Background, guest),
+            Stage::Moved(guest) => {
+                let _ = self.pipes.cpu_timer.poll_background();
+                guest
+            }
+            Stage::Ended(_) => return,
         };
-        if let Some(guest) = guest {
-            drop(self.executors.spawn(reap(guest, self.pipes.clone(), timeout)));
-        }
+        self.executors.spawn(reap(guest, self.pipes.clone(), timeout));
     }
 
     fn poll_guest(&mut self, cx: &mut Context<'_>) {
         if let Stage::Foreground(guest) = &mut self.stage {
-            match poll_timed(guest, &self.pipes, cx) {
+            match poll_counting_waits(guest, &self.pipes, cx, poll_in_foreground) {
                 Poll::Ready(ending) => self.stage = Stage::Ended(Some(ending)),
-                Poll::Pending if self.pipes.cpu_timer.take_slice_over() => self.move_to_background(),
-                Poll::Pending => return,
+                Poll::Pending => match self.pipes.cpu_timer.next_lane() {
+                    Some(lane) => self.move_to(lane),
+                    None => return,
+                },
             }
         }
-        if let Stage::Background(guest) = &mut self.stage
-            && let Poll::Ready(ended) = Pin::new(guest).poll(cx)
+        if let Stage::Moving(_, lane) = &self.stage {
+            self.move_to(*lane);
+        }
+        if let Stage::Moved(guest) = &mut self.stage
+            && let Poll::Ready(ended) = Pin::new(&mut guest.ending).poll(cx)
         {
-            let ending = ended.unwrap_or_else(|error| Ending::NotStarted(format!("the host failed: {error}")));
+            let ending = ended.unwrap_or_else(|_| Ending::NotStarted("the server is shutting down".into()));
             self.stage = Stage::Ended(Some(ending));
         }
     }
 
-    fn move_to_background(&mut self) {
-        if let Stage::Foreground(guest) = std::mem::replace(&mut self.stage, Stage::Ended(None)) {
-            self.stage = match self.spawn(guest) {
-                Some(moved) => Stage::Background(moved),
-                None => Stage::Ended(Some(Ending::NotStarted("the server is shutting down".into()))),
-            };
+    fn move_to(&mut self, lane: Lane) {
+        if let Stage::Foreground(guest) | Stage::Moving(guest, _) =
+            std::mem::replace(&mut self.stage, Stage::Ended(None))
+        {
+            self.stage = Stage::Moved(self.start_in(lane, guest));
         }
     }
 
-    fn spawn(&self, guest: GuestFuture) -> Option<JoinHandle<Ending>> {
-        self.pipes.cpu_timer.move_to_background();
-        self.executors.spawn(TimedGuest { guest, pipes: self.pipes.clone() })
+    fn start_in(&self, lane: Lane, guest: GuestFuture) -> MovedGuest {
+        self.pipes.cpu_timer.move_to(lane);
+        let (sender, ending) = oneshot::channel();
+        let files = self.volumes.clone().map(|threads| FileGuest { threads, file_use: self.pipes.clone() });
+        let job = GuestJob { guest: Some(guest), pipes: self.pipes.clone(), ending: Some(sender) };
+        MovedGuest { ending, _task: self.executors.run(Box::new(job), lane, files) }
     }
 
     /// Collects everything the guest prints until it ends.
@@ -171,62 +202,101 @@ impl Run {
 impl Drop for Run {
     fn drop(&mut self) {
         self.pipes.close_output();
-        if let Stage::Background(guest) = &self.stage {
-            guest.abort();
-        }
     }
 }
 
 /// Waits for a detached guest, stops it after `timeout`, and logs if it did not succeed.
-async fn reap(mut guest: JoinHandle<Ending>, pipes: Arc<Pipes>, timeout: Duration) {
-    let reason = match tokio::time::timeout(timeout, &mut guest).await {
+async fn reap(guest: MovedGuest, pipes: Arc<Pipes>, timeout: Duration) {
+    let MovedGuest { ending, _task: task } = guest;
+    let reason = match tokio::time::timeout(timeout, ending).await {
         Ok(Ok(Ending::Succeeded)) => return,
         Ok(Ok(ending)) => format!("{ending:?}"),
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => {
-            guest.abort();
-            "it took too long and was stopped".to_owned()
-        }
+        Ok(Err(_)) => return,
+        Err(_) => "it took too long and was stopped".to_owned(),
     };
+    drop(task);
     pipes.stderr().write(format!("[the guest went on behind its answer: {reason}]\n").as_bytes());
 }
 
-/// A guest in the background.
-struct TimedGuest {
-    guest: GuestFuture,
-    pipes: Arc<Pipes>,
+/// A guest on another thread. Dropping it ends the guest.
+struct MovedGuest {
+    ending: oneshot::Receiver<Ending>,
+    _task: TaskHandle,
 }
 
-impl Future for TimedGuest {
-    type Output = Ending;
+/// A guest as the threads of a lane poll it.
+struct GuestJob {
+    guest: Option<GuestFuture>,
+    pipes: Arc<Pipes>,
+    ending: Option<oneshot::Sender<Ending>>,
+}
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ending> {
-        let Self { guest, pipes } = &mut *self;
-        poll_timed(guest, pipes, cx)
+impl GuestJob {
+    fn end_with(&mut self, ending: Ending) {
+        // What the guest holds is free before anybody hears of its end.
+        self.guest = None;
+        if let Some(sender) = self.ending.take() {
+            let _ = sender.send(ending);
+        }
     }
 }
 
-/// Polls a guest, and counts the time that it computes and the time that it then waits for its client.
-fn poll_timed(guest: &mut GuestFuture, pipes: &Pipes, cx: &mut Context<'_>) -> Poll<Ending> {
+impl Job for GuestJob {
+    fn poll(&mut self, cx: &mut Context<'_>, clock: &mut u64) -> Step {
+        let Some(guest) = &mut self.guest else { return Step::Done };
+        let timer = &self.pipes.cpu_timer;
+        timer.enter_lane(*clock);
+        let polled = poll_counting_waits(guest, &self.pipes, cx, |guest, _, cx| guest.as_mut().poll(cx));
+        *clock = timer.leave_lane();
+        if let Poll::Ready(ending) = polled {
+            self.end_with(ending);
+            return Step::Done;
+        }
+        let is_moved = timer.next_lane().inspect(|lane| timer.move_to(*lane)).is_some();
+        if is_moved {
+            // It may be waiting for just that.
+            cx.waker().wake_by_ref();
+        }
+        Step::Wait(timer.lane())
+    }
+
+    fn end(&mut self, reason: EndReason) {
+        self.end_with(match reason {
+            EndReason::VolumesHang => Ending::VolumesHang,
+            EndReason::Panicked(message) => Ending::NotStarted(format!("the host failed: {message}")),
+        });
+    }
+}
+
+type PollOnce = fn(&mut GuestFuture, &CpuTimer, &mut Context<'_>) -> Poll<Ending>;
+
+/// Polls a guest, and counts the time that it then waits for its client.
+fn poll_counting_waits(
+    guest: &mut GuestFuture,
+    pipes: &Pipes,
+    cx: &mut Context<'_>,
+    poll_once: PollOnce,
+) -> Poll<Ending> {
     let timer = &pipes.cpu_timer;
     if !pipes.has_request_body {
-        return poll_metered(guest, timer, cx);
+        return poll_once(guest, timer, cx);
     }
     pipes.stdin().wait.begin_poll();
     timer.take_yielded();
-    let mut polled = poll_metered(guest, timer, cx);
+    let mut polled = poll_once(guest, timer, cx);
     let mut yielded = timer.take_yielded();
     // A guest that is blocked in a read polls it again. One that only looked for bytes and went on to something else does not.
     if polled.is_pending() && !yielded && pipes.stdin().wait.take_claim() {
-        polled = poll_metered(guest, timer, cx);
+        polled = poll_once(guest, timer, cx);
         yielded = timer.take_yielded();
     }
-    pipes.stdin().wait.end_poll(yielded || polled.is_ready());
+    let moves = timer.next_lane().is_some();
+    pipes.stdin().wait.end_poll(yielded || moves || polled.is_ready());
     polled
 }
 
-/// Polls a guest and counts the time that it computes.
-fn poll_metered(guest: &mut GuestFuture, timer: &CpuTimer, cx: &mut Context<'_>) -> Poll<Ending> {
+/// Polls a guest in the foreground and counts the time that it computes.
+fn poll_in_foreground(guest: &mut GuestFuture, timer: &CpuTimer, cx: &mut Context<'_>) -> Poll<Ending> {
     timer.enter();
     let polled = guest.as_mut().poll(cx);
     timer.leave();

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker, ready};
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::Stream;
 
+use crate::runtime::engine::watch::FileUse;
 use crate::runtime::instance::client_wait::ClientWait;
 use crate::runtime::instance::cpu_time::CpuTimer;
 use crate::runtime::instance::stderr::Stderr;
@@ -36,6 +37,16 @@ pub(in crate::runtime) struct Pipes {
     pub cpu_timer: CpuTimer,
     /// Whether there is anything to wait for on the way in. If not, no wait is counted.
     pub has_request_body: bool,
+}
+
+impl FileUse for Pipes {
+    fn uses_files(&self) -> bool {
+        self.cpu_timer.uses_files()
+    }
+
+    fn progress(&self) -> u64 {
+        self.cpu_timer.epochs()
+    }
 }
 
 /// Wakes the other side, which may run at once, on a thread of higher priority than this one: never call it under a lock that
@@ -90,6 +101,7 @@ impl Pipes {
     pub fn write_stdout(&self, bytes: &[u8]) -> Result<usize, WriteError> {
         let mut stdout = self.stdout();
         let written = stdout.write(bytes)?;
+        self.cpu_timer.add_moved(written);
         let reader = if written > 0 { stdout.reader.take() } else { None };
         drop(stdout);
         wake(reader);

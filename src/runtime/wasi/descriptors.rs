@@ -9,6 +9,7 @@ use wasmtime_wasi::p1::types::{Errno, Fdflags, Fdstat, Filetype, Rights};
 use wasmtime_wasi::p1::wasi_snapshot_preview1 as fallback;
 
 use crate::runtime::wasi::abi::{MODULE, PREVIEW_0, error, write};
+use crate::runtime::wasi::files::with_files;
 use crate::runtime::wasi::state::{State, split};
 
 /// Makes the functions for descriptors available to guests.
@@ -24,7 +25,7 @@ fn add_descriptors(linker: &mut Linker<State>) -> Result<()> {
             return Box::new(ready(result));
         }
         Box::new(async move {
-            let (mut memory, state) = split(&mut caller)?;
+            let (mut memory, state) = with_files(&mut caller).await?;
             fallback::fd_fdstat_get(state.wasi(), &mut memory, fd, stat).await
         })
     })?;
@@ -42,7 +43,9 @@ fn add_descriptors(linker: &mut Linker<State>) -> Result<()> {
 fn add_closing(linker: &mut Linker<State>, module: &str) -> Result<()> {
     linker.func_wrap_async(module, "fd_close", |mut caller: Caller<'_, State>, (fd,): (i32,)| {
         Box::new(async move {
-            let (mut memory, state) = split(&mut caller)?;
+            // Closing a standard stream blocks no thread.
+            let is_file = !caller.data().is_original(fd);
+            let (mut memory, state) = if is_file { with_files(&mut caller).await? } else { split(&mut caller)? };
             state.delegate(fd);
             let closed = fallback::fd_close(state.wasi(), &mut memory, fd).await;
             if matches!(closed, Ok(0)) {
@@ -53,7 +56,7 @@ fn add_closing(linker: &mut Linker<State>, module: &str) -> Result<()> {
     })?;
     linker.func_wrap_async(module, "fd_renumber", |mut caller: Caller<'_, State>, (from, to): (i32, i32)| {
         Box::new(async move {
-            let (mut memory, state) = split(&mut caller)?;
+            let (mut memory, state) = with_files(&mut caller).await?;
             state.delegate(from);
             state.delegate(to);
             let renumbered = fallback::fd_renumber(state.wasi(), &mut memory, from, to).await;

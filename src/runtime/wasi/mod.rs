@@ -6,6 +6,7 @@
 //! | `abi` | how do the functions of preview 1 take parameters and return results? |
 //! | `preview1` | what do the calls that every guest makes return? |
 //! | `descriptors` | what do the calls that describe and close descriptors return? |
+//! | `files` | how does a guest use files? |
 //! | `paths` | what do the calls on paths return? |
 //! | `read_write` | how does a guest read and write its standard streams? |
 //! | `timers` | how does a guest sleep? |
@@ -15,6 +16,7 @@
 pub(in crate::runtime) mod abi;
 mod descriptors;
 pub(in crate::runtime) mod experimental_http;
+mod files;
 mod paths;
 #[cfg(test)]
 mod paths_tests;

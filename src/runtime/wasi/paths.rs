@@ -1,6 +1,6 @@
 //! What do the preview 1 calls on paths return?
 //!
-//! What wasmtime-wasi returns, with three differences. Rights are ignored, a guest with as many descriptors as it may have gets
+//! What wasmtime-wasi returns, with four differences. Only regular files and directories can be opened, rights are ignored, a guest with as many descriptors as it may have gets
 //! an error number instead of a trap, and a path that ends in a slash names a directory, as POSIX has it.
 
 use wasmtime::{Caller, Linker, Result};
@@ -9,7 +9,8 @@ use wasmtime_wasi::p1::wasi_snapshot_preview1 as fallback;
 use wiggle::GuestMemory;
 
 use crate::runtime::wasi::abi::{ErrnoResult, MODULE, PREVIEW_0, SUCCESS, at, error};
-use crate::runtime::wasi::state::{State, split};
+use crate::runtime::wasi::files::{can_be_opened, with_files};
+use crate::runtime::wasi::state::State;
 
 /// The longest path of most systems (PATH_MAX); a longer one would only take time.
 const MAX_PATH: u32 = 4096;
@@ -37,13 +38,16 @@ fn add_open(linker: &mut Linker<State>, module: &str) -> Result<()> {
          (fd, lookup, path, length, create, base, inheriting, flags, opened): OpenParameters| {
             Box::new(async move {
                 let known = i64::try_from(Rights::all().bits()).unwrap_or(i64::MAX);
-                let (mut memory, state) = split(&mut caller)?;
+                let (mut memory, state) = with_files(&mut caller).await?;
                 if length.cast_unsigned() > MAX_PATH {
                     return error(Errno::Nametoolong);
                 }
                 // Before the file is opened, which may create it.
                 if !state.may_open() {
                     return error(Errno::Mfile);
+                }
+                if !can_be_opened(state.wasi(), &mut memory, fd, lookup, (path, length)).await {
+                    return error(Errno::Acces);
                 }
                 let (base, inheriting) = (base & known, inheriting & known);
                 let wasi = state.wasi();
@@ -83,7 +87,7 @@ fn add_stat(linker: &mut Linker<State>) -> Result<()> {
         "path_filestat_get",
         |mut caller: Caller<'_, State>, (fd, flags, path, length, stat): (i32, i32, i32, i32, i32)| {
             Box::new(async move {
-                let (mut memory, state) = split(&mut caller)?;
+                let (mut memory, state) = with_files(&mut caller).await?;
                 let names_directory = without_slashes(&memory, path, length).is_some();
                 let follow = Lookupflags::SYMLINK_FOLLOW.bits().cast_signed();
                 let flags = if names_directory { flags | follow } else { flags };
@@ -111,7 +115,7 @@ fn add_remove_directory(linker: &mut Linker<State>, module: &str) -> Result<()> 
         "path_remove_directory",
         |mut caller: Caller<'_, State>, (fd, path, length): (i32, i32, i32)| {
             Box::new(async move {
-                let (mut memory, state) = split(&mut caller)?;
+                let (mut memory, state) = with_files(&mut caller).await?;
                 let length = without_slashes(&memory, path, length).unwrap_or(length);
                 fallback::path_remove_directory(state.wasi(), &mut memory, fd, path, length).await
             })

@@ -17,7 +17,7 @@ use crate::strings::StringBlock;
 use crate::runtime::wasi::abi::{ErrnoResult, MODULE, SUCCESS, at, error, write};
 use crate::runtime::wasi::state::{RANDOM_PER_CALL, State, split};
 use crate::runtime::wasi::timers::clock_time;
-use crate::runtime::wasi::{descriptors, paths, read_write, timers};
+use crate::runtime::wasi::{descriptors, files, paths, read_write, timers};
 
 /// Makes every function of preview 1 (and of preview 0, `wasi_unstable`) available to guests.
 pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
@@ -26,6 +26,7 @@ pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<State>) -> Result<()
     linker.allow_shadowing(true);
     add_strings(linker)?;
     add_clocks(linker)?;
+    files::add_to_linker(linker)?;
     timers::add_to_linker(linker)?;
     descriptors::add_to_linker(linker)?;
     paths::add_to_linker(linker)?;

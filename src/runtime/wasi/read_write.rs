@@ -14,6 +14,7 @@ use crate::runtime::instance::cpu_time::EpochAction;
 use crate::runtime::instance::ending::{CpuTimeUsedUp, OutputLimit, StdinFailed};
 use crate::runtime::instance::stdio::WriteError;
 use crate::runtime::wasi::abi::{ErrnoResult, MODULE, at, error, write};
+use crate::runtime::wasi::files::with_files;
 use crate::runtime::wasi::state::{State, split};
 
 /// The most buffers of one call, as on other systems (IOV_MAX). A longer list is served in part.
@@ -29,7 +30,7 @@ pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<State>) -> Res
                 if fd == 0 && caller.data().is_standard_stream(fd) {
                     return read_stdin(&mut caller, buffers, count, read).await;
                 }
-                let (mut memory, state) = split(&mut caller)?;
+                let (mut memory, state) = with_files(&mut caller).await?;
                 fallback::fd_read(state.wasi(), &mut memory, fd, buffers, count, read).await
             })
         },
@@ -50,7 +51,7 @@ pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<State>) -> Res
                 Box::new(ready(write_stderr(&mut caller, buffers, count, written)))
             }
             _ => Box::new(async move {
-                let (mut memory, state) = split(&mut caller)?;
+                let (mut memory, state) = with_files(&mut caller).await?;
                 fallback::fd_write(state.wasi(), &mut memory, fd, buffers, count, written).await
             }),
         },
@@ -94,6 +95,7 @@ async fn read_stdin(caller: &mut Caller<'_, State>, buffers: i32, count: i32, re
             break;
         }
     }
+    pipes.cpu_timer.add_moved(total as usize);
     write(&mut memory, read, total)
 }
 

@@ -117,6 +117,11 @@ impl State {
         self.wasi().ctx().table.set_max_capacity(capacity);
     }
 
+    /// Whether it may have files.
+    pub fn has_volumes(&self) -> bool {
+        self.volumes.count() > 0
+    }
+
     /// Sets the memory that host calls read and write.
     pub fn set_memory(&mut self, memory: Option<Memory>) {
         self.memory = memory;

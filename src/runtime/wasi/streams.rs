@@ -85,7 +85,9 @@ impl AsyncRead for StdinReader {
             self.0.set_error(StdinFailed(error));
             return Poll::Ready(Err(broken_pipe()));
         }
-        into.put_slice(&stdin.take(into.remaining()));
+        let bytes = stdin.take(into.remaining());
+        self.0.cpu_timer.add_moved(bytes.len());
+        into.put_slice(&bytes);
         Poll::Ready(Ok(()))
     }
 }
@@ -155,6 +157,7 @@ impl InputStream for GuestStdin {
             return Err(StreamError::Trap(StdinFailed(error).into()));
         }
         let bytes = stdin.take(size);
+        self.0.cpu_timer.add_moved(bytes.len());
         if bytes.is_empty() && size > 0 && stdin.at_end() { Err(StreamError::Closed) } else { Ok(bytes) }
     }
 }

@@ -9,9 +9,9 @@ use wasmtime::{Caller, Linker, Result};
 use wasmtime_wasi::p1::types::{
     Clockid, Errno, Event, EventFdReadwrite, Eventrwflags, Eventtype, Subclockflags, Subscription, SubscriptionU,
 };
-use wasmtime_wasi::p1::wasi_snapshot_preview1 as fallback;
 
 use crate::runtime::wasi::abi::{ErrnoResult, MODULE, at, error, write};
+use crate::runtime::wasi::files;
 use crate::runtime::wasi::state::{State, since_epoch, split};
 
 /// The longest list of subscriptions: as many as a guest may have descriptors, as on other systems (EINVAL in `poll`).
@@ -33,11 +33,9 @@ pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<State>) -> Result<()
                 if let Some(timers) = timers(&mut caller, subscriptions, count)? {
                     return sleep(&mut caller, &timers, events, stored).await;
                 }
-                let (mut memory, state) = split(&mut caller)?;
-                state.set_poll_room(SUBSCRIPTIONS_PER_CALL as usize * RESOURCES_PER_SUBSCRIPTION);
-                let polled =
-                    fallback::poll_oneoff(state.wasi(), &mut memory, subscriptions, events, count, stored).await;
-                state.set_poll_room(0);
+                caller.data_mut().set_poll_room(SUBSCRIPTIONS_PER_CALL as usize * RESOURCES_PER_SUBSCRIPTION);
+                let polled = files::poll_oneoff(&mut caller, (subscriptions, events, count, stored)).await;
+                caller.data_mut().set_poll_room(0);
                 polled
             })
         },

@@ -149,8 +149,9 @@ fn leave(wagi: &Wagi) {
 }
 
 /// Outcomes that no request brings about at will; the sources have their reasons.
-const UNUSUAL: [&str; 6] = [
+const UNUSUAL: [&str; 7] = [
     "bad-body 417 the client waits for 100 (Continue), which is not sent over HTTP/2",
+    "busy 503 operations on files of the module's volumes hang",
     "busy 503 the memory for bodies of unknown length is full",
     "not-started 500 the guest could not be started: {}",
     "not-answered 500 the guest gave no complete answer: it returned without one",

@@ -1,0 +1,218 @@
+//! How does a component use files?
+//!
+//! wasmtime-wasi does the operations, in place: a component with volumes computes on threads that they may block from the
+//! start. Two things are different here. Only regular files and directories can be opened. And the streams of WASI 0.2 read
+//! and write in place when they are not to wait, too: wasmtime-wasi would have other threads do it, whose time no guest pays.
+
+use std::future::Future;
+use std::mem;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Accessor, Linker, Resource};
+use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystem, WasiFilesystemView};
+use wasmtime_wasi::p2::bindings::filesystem::types as p2;
+use wasmtime_wasi::p2::bindings::filesystem::types::HostDescriptor;
+use wasmtime_wasi::p2::{
+    DynInputStream, DynOutputStream, InputStream, OutputStream, Pollable, StreamError, StreamResult,
+};
+use wasmtime_wasi::p3::bindings::filesystem::types as p3;
+use wasmtime_wasi::p3::bindings::filesystem::types::HostDescriptorWithStore;
+use wasmtime_wasi::{WasiView, async_trait};
+
+use crate::runtime::component::state::State;
+
+/// The interface of WASI 0.2 that opens files. The linker finds it for every earlier version.
+const TYPES_P2: &str = "wasi:filesystem/types@0.2.12";
+
+/// The same of WASI 0.3.
+const TYPES_P3: &str = "wasi:filesystem/types@0.3.0";
+
+/// Replaces the functions that open files and their streams.
+pub(in crate::runtime::component) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    add_open_p2(linker)?;
+    add_open_p3(linker)?;
+    add_streams(linker)
+}
+
+fn add_open_p2(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    type Parameters = (Resource<Descriptor>, p2::PathFlags, String, p2::OpenFlags, p2::DescriptorFlags);
+    linker.instance(TYPES_P2)?.func_wrap_async(
+        "[method]descriptor.open-at",
+        |mut store: StoreContextMut<'_, State>, (fd, lookup, path, open, flags): Parameters| {
+            Box::new(async move {
+                let mut files = store.data_mut().filesystem();
+                let directory = Resource::new_borrow(fd.rep());
+                // Whatever else is wrong with a path is for wasmtime-wasi to find.
+                let stat = files.stat_at(directory, lookup, path.clone()).await;
+                let opened = match stat.map(|stat| stat.type_) {
+                    Ok(p2::DescriptorType::RegularFile | p2::DescriptorType::Directory)
+                    | Ok(p2::DescriptorType::SymbolicLink)
+                    | Err(_) => files.open_at(fd, lookup, path, open, flags).await,
+                    Ok(_) => Err(p2::ErrorCode::Access.into()),
+                };
+                let opened = match opened {
+                    Ok(opened) => Ok(opened),
+                    Err(error) => Err(p2::Host::convert_error_code(&mut files, error)?),
+                };
+                Ok((opened,))
+            })
+        },
+    )
+}
+
+fn add_open_p3(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    type Parameters = (Resource<Descriptor>, p3::PathFlags, String, p3::OpenFlags, p3::DescriptorFlags);
+    linker.instance(TYPES_P3)?.func_wrap_concurrent(
+        "[method]descriptor.open-at",
+        |accessor: &Accessor<State>, (fd, lookup, path, open, flags): Parameters| {
+            let files = accessor.with_getter::<WasiFilesystem>(State::filesystem);
+            Box::pin(async move {
+                let directory = Resource::new_borrow(fd.rep());
+                let stat = WasiFilesystem::stat_at(&files, directory, lookup, path.clone()).await;
+                let opened = match stat.map(|stat| stat.type_) {
+                    Ok(p3::DescriptorType::RegularFile | p3::DescriptorType::Directory)
+                    | Ok(p3::DescriptorType::SymbolicLink)
+                    | Err(_) => WasiFilesystem::open_at(&files, fd, lookup, path, open, flags).await,
+                    Ok(_) => Err(p3::ErrorCode::Access.into()),
+                };
+                let opened = match opened {
+                    Ok(opened) => Ok(opened),
+                    Err(error) => Err(files.with(|mut store| p3::Host::convert_error_code(&mut store.get(), error))?),
+                };
+                Ok((opened,))
+            })
+        },
+    )
+}
+
+type Opened<T> = wasmtime::Result<(Result<Resource<T>, p2::ErrorCode>,)>;
+
+fn add_streams(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    let mut types = linker.instance(TYPES_P2)?;
+    types.func_wrap(
+        "[method]descriptor.read-via-stream",
+        |mut store: StoreContextMut<'_, State>, (fd, offset): (Resource<Descriptor>, u64)| -> Opened<DynInputStream> {
+            let state = store.data_mut();
+            match state.filesystem().read_via_stream(fd, offset) {
+                Ok(stream) => {
+                    let inner = state.ctx().table.get_mut(&stream)?;
+                    *inner = Box::new(FileReader(mem::replace(inner, Box::new(Nothing))));
+                    Ok((Ok(stream),))
+                }
+                Err(error) => Ok((Err(p2::Host::convert_error_code(&mut state.filesystem(), error)?),)),
+            }
+        },
+    )?;
+    types.func_wrap(
+        "[method]descriptor.write-via-stream",
+        |mut store: StoreContextMut<'_, State>, (fd, offset): (Resource<Descriptor>, u64)| {
+            let state = store.data_mut();
+            let opened = state.filesystem().write_via_stream(fd, offset);
+            writer(state, opened)
+        },
+    )?;
+    types.func_wrap(
+        "[method]descriptor.append-via-stream",
+        |mut store: StoreContextMut<'_, State>, (fd,): (Resource<Descriptor>,)| {
+            let state = store.data_mut();
+            let opened = state.filesystem().append_via_stream(fd);
+            writer(state, opened)
+        },
+    )
+}
+
+fn writer(
+    state: &mut State,
+    opened: Result<Resource<DynOutputStream>, wasmtime_wasi::p2::FsError>,
+) -> Opened<DynOutputStream> {
+    match opened {
+        Ok(stream) => {
+            let inner = state.ctx().table.get_mut(&stream)?;
+            *inner = Box::new(FileWriter { inner: mem::replace(inner, Box::new(Nothing)), failure: None });
+            Ok((Ok(stream),))
+        }
+        Err(error) => Ok((Err(p2::Host::convert_error_code(&mut state.filesystem(), error)?),)),
+    }
+}
+
+/// The result of an operation that is done in place, and so does not wait.
+fn at_once<T>(operation: impl Future<Output = StreamResult<T>>) -> StreamResult<T> {
+    match pin!(operation).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(StreamError::trap("an operation on a file waits")),
+    }
+}
+
+/// Reads from a file. It is always ready.
+struct FileReader(DynInputStream);
+
+#[async_trait]
+impl Pollable for FileReader {
+    async fn ready(&mut self) {}
+}
+
+#[async_trait]
+impl InputStream for FileReader {
+    fn read(&mut self, size: usize) -> StreamResult<Bytes> {
+        if size == 0 { Ok(Bytes::new()) } else { at_once(self.0.blocking_read(size)) }
+    }
+}
+
+/// Writes to a file. It is always ready.
+struct FileWriter {
+    inner: DynOutputStream,
+    /// Why the last write failed, until the guest hears of it.
+    failure: Option<StreamError>,
+}
+
+#[async_trait]
+impl Pollable for FileWriter {
+    async fn ready(&mut self) {}
+}
+
+#[async_trait]
+impl OutputStream for FileWriter {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.failure = at_once(self.inner.blocking_write_and_flush(bytes)).err();
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        self.failure.take().map_or(Ok(()), Err)
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        self.failure.take().map_or_else(|| self.inner.check_write(), Err)
+    }
+}
+
+/// What stands in for a stream while it is wrapped.
+struct Nothing;
+
+#[async_trait]
+impl Pollable for Nothing {
+    async fn ready(&mut self) {}
+}
+
+impl InputStream for Nothing {
+    fn read(&mut self, _: usize) -> StreamResult<Bytes> {
+        Err(StreamError::Closed)
+    }
+}
+
+impl OutputStream for Nothing {
+    fn write(&mut self, _: Bytes) -> StreamResult<()> {
+        Err(StreamError::Closed)
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Err(StreamError::Closed)
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Err(StreamError::Closed)
+    }
+}

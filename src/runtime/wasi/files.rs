@@ -1,0 +1,168 @@
+//! How does a guest of preview 0 or 1 use files?
+//!
+//! wasmtime-wasi does the operations, in place, on threads that they may block. So each call waits first until its guest
+//! computes there. Only regular files and directories can be opened: a FIFO would block the thread for as long as nobody opens
+//! its other end.
+
+use std::future::poll_fn;
+
+use wasmtime::{Caller, Linker, Result};
+use wasmtime_wasi::WasiView;
+use wasmtime_wasi::p0::wasi_unstable as preview0;
+use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::p1::types::{Fd, Filetype, Lookupflags, Subscription, SubscriptionU};
+use wasmtime_wasi::p1::wasi_snapshot_preview1 as preview1;
+use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1;
+use wiggle::{GuestMemory, GuestPtr};
+
+use crate::runtime::wasi::abi::{ErrnoResult, MODULE, PREVIEW_0, at};
+use crate::runtime::wasi::state::{State, split};
+
+/// Links functions of wasmtime-wasi that may block.
+macro_rules! link {
+    ($linker:ident, $module:expr, $functions:ident, $($name:ident($($parameter:ident: $ty:ty),*);)*) => {$(
+        $linker.func_wrap_async(
+            $module,
+            stringify!($name),
+            |mut caller: Caller<'_, State>, ($($parameter,)*): ($($ty,)*)| {
+                Box::new(async move {
+                    let (mut memory, state) = with_files(&mut caller).await?;
+                    $functions::$name(state.wasi(), &mut memory, $($parameter),*).await
+                })
+            },
+        )?;
+    )*};
+}
+
+/// The functions that both previews have with the same parameters and that this crate does not serve itself.
+macro_rules! link_all {
+    ($linker:ident, $module:expr, $functions:ident) => {
+        link! { $linker, $module, $functions,
+            fd_advise(fd: i32, offset: i64, length: i64, advice: i32);
+            fd_datasync(fd: i32);
+            fd_filestat_get(fd: i32, stat: i32);
+            fd_filestat_set_size(fd: i32, size: i64);
+            fd_filestat_set_times(fd: i32, accessed: i64, modified: i64, flags: i32);
+            fd_pread(fd: i32, buffers: i32, count: i32, offset: i64, read: i32);
+            fd_pwrite(fd: i32, buffers: i32, count: i32, offset: i64, written: i32);
+            fd_readdir(fd: i32, buffer: i32, length: i32, cookie: i64, used: i32);
+            fd_seek(fd: i32, offset: i64, whence: i32, position: i32);
+            fd_sync(fd: i32);
+            path_create_directory(fd: i32, path: i32, length: i32);
+            path_filestat_get(fd: i32, lookup: i32, path: i32, length: i32, stat: i32);
+            path_filestat_set_times(
+                fd: i32, lookup: i32, path: i32, length: i32, accessed: i64, modified: i64, flags: i32
+            );
+            path_link(fd: i32, lookup: i32, path: i32, length: i32, to: i32, new_path: i32, new_length: i32);
+            path_readlink(fd: i32, path: i32, length: i32, buffer: i32, size: i32, used: i32);
+            path_rename(fd: i32, path: i32, length: i32, to: i32, new_path: i32, new_length: i32);
+            path_symlink(target: i32, target_length: i32, fd: i32, path: i32, length: i32);
+            path_unlink_file(fd: i32, path: i32, length: i32);
+        }
+    };
+}
+
+/// Makes the functions for files available to guests.
+pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
+    link_all!(linker, MODULE, preview1);
+    link_all!(linker, PREVIEW_0, preview0);
+    link! { linker, PREVIEW_0, preview0,
+        fd_fdstat_get(fd: i32, stat: i32);
+        fd_read(fd: i32, buffers: i32, count: i32, read: i32);
+        fd_write(fd: i32, buffers: i32, count: i32, written: i32);
+    }
+    link_poll(linker)
+}
+
+/// The memory and the state of a guest that computes where it may use files. A guest without volumes has none.
+pub(in crate::runtime::wasi) async fn with_files<'a>(
+    caller: &'a mut Caller<'_, State>,
+) -> Result<(GuestMemory<'a>, &'a mut State)> {
+    if caller.data().has_volumes() && !caller.data().pipes.cpu_timer.may_block() {
+        let pipes = caller.data().pipes.clone();
+        poll_fn(|cx| pipes.cpu_timer.poll_may_block(cx)).await;
+    }
+    split(caller)
+}
+
+/// Whether a path leads to a regular file or a directory. Anything else is refused, as on a file system that is mounted with
+/// `nodev`. Whatever else is wrong with the path is for wasmtime-wasi to find.
+pub(in crate::runtime::wasi) async fn can_be_opened(
+    wasi: &mut WasiP1Ctx,
+    memory: &mut GuestMemory<'_>,
+    fd: i32,
+    lookup: i32,
+    (path, length): (i32, i32),
+) -> bool {
+    let path = GuestPtr::<str>::new((path.cast_unsigned(), length.cast_unsigned()));
+    let Ok(lookup) = Lookupflags::try_from(lookup) else { return true };
+    let stat = wasi.path_filestat_get(memory, Fd::from(fd), lookup, path).await;
+    let refused = |filetype| !matches!(filetype, Filetype::RegularFile | Filetype::Directory | Filetype::SymbolicLink);
+    !stat.is_ok_and(|stat| refused(stat.filetype))
+}
+
+fn link_poll(linker: &mut Linker<State>) -> Result<()> {
+    linker.func_wrap_async(
+        PREVIEW_0,
+        "poll_oneoff",
+        |mut caller: Caller<'_, State>, (subscriptions, events, count, stored): (i32, i32, i32, i32)| {
+            Box::new(async move {
+                let (mut memory, state) = with_files_in_background(&mut caller).await?;
+                let files = put_files_away(state.wasi(), &mut memory);
+                let wasi = state.wasi();
+                let polled = preview0::poll_oneoff(wasi, &mut memory, subscriptions, events, count, stored).await;
+                *state.wasi().ctx().ctx.filesystem() = files;
+                polled
+            })
+        },
+    )?;
+    Ok(())
+}
+
+/// Polls whatever a guest of preview 1 can poll.
+pub(in crate::runtime::wasi) async fn poll_oneoff(
+    caller: &mut Caller<'_, State>,
+    (subscriptions, events, count, stored): (i32, i32, i32, i32),
+) -> ErrnoResult {
+    if polls_files(caller, subscriptions, count)? {
+        with_files_in_background(caller).await?;
+    }
+    let (mut memory, state) = split(caller)?;
+    let files = put_files_away(state.wasi(), &mut memory);
+    let polled = preview1::poll_oneoff(state.wasi(), &mut memory, subscriptions, events, count, stored).await;
+    *state.wasi().ctx().ctx.filesystem() = files;
+    polled
+}
+
+/// Whether a subscription is for another descriptor than the standard streams.
+fn polls_files(caller: &mut Caller<'_, State>, subscriptions: i32, count: i32) -> Result<bool> {
+    let (memory, state) = split(caller)?;
+    for subscription in at::<Subscription>(subscriptions).as_array(count.cast_unsigned()).iter() {
+        let Ok(subscription) = memory.read(subscription?) else { return Ok(false) };
+        if let SubscriptionU::FdRead(stream) | SubscriptionU::FdWrite(stream) = subscription.u
+            && !state.is_original(i32::from(stream.file_descriptor))
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The same as [`with_files`], in the background: wasmtime-wasi polls a file by reading from it on a thread of its runtime,
+/// of which there are few there, at the lowest priority.
+async fn with_files_in_background<'a>(caller: &'a mut Caller<'_, State>) -> Result<(GuestMemory<'a>, &'a mut State)> {
+    if caller.data().has_volumes() {
+        let pipes = caller.data().pipes.clone();
+        poll_fn(|cx| pipes.cpu_timer.poll_may_block(cx)).await;
+        poll_fn(|_| pipes.cpu_timer.poll_background()).await;
+    }
+    split(caller)
+}
+
+/// Takes the volumes out of the context, except for the descriptors that the guest has. wasmtime-wasi would sleep on this
+/// thread where it may use files on it.
+fn put_files_away(wasi: &mut WasiP1Ctx, memory: &mut GuestMemory<'_>) -> wasmtime_wasi::filesystem::WasiFilesystemCtx {
+    // The first call of any kind makes the descriptors of the volumes.
+    let _ = wasi.fd_tell(memory, Fd::from(0));
+    std::mem::take(wasi.ctx().ctx.filesystem())
+}
