@@ -44,7 +44,7 @@ fn add_closing(linker: &mut Linker<State>, module: &str) -> Result<()> {
     linker.func_wrap_async(module, "fd_close", |mut caller: Caller<'_, State>, (fd,): (i32,)| {
         Box::new(async move {
             // Closing a standard stream blocks no thread.
-            let is_file = !caller.data().is_original(fd);
+            let is_file = !caller.data().is_standard_stream(fd);
             let (mut memory, state) = if is_file { with_files(&mut caller).await? } else { split(&mut caller)? };
             state.delegate(fd);
             let closed = fallback::fd_close(state.wasi(), &mut memory, fd).await;

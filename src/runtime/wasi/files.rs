@@ -140,7 +140,7 @@ fn polls_files(caller: &mut Caller<'_, State>, subscriptions: i32, count: i32) -
     for subscription in at::<Subscription>(subscriptions).as_array(count.cast_unsigned()).iter() {
         let Ok(subscription) = memory.read(subscription?) else { return Ok(false) };
         if let SubscriptionU::FdRead(stream) | SubscriptionU::FdWrite(stream) = subscription.u
-            && !state.is_original(i32::from(stream.file_descriptor))
+            && !state.is_standard_stream(i32::from(stream.file_descriptor))
         {
             return Ok(true);
         }
