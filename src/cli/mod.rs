@@ -2,4 +2,5 @@
 
 pub mod args;
 pub mod commands;
+mod files;
 pub mod terminal;

@@ -24,11 +24,11 @@ mod error;
 mod guest;
 mod instance;
 mod module_engine;
+mod module_info;
 mod wasi;
 
 pub use crate::runtime::code::cache::CodeOrigin;
 pub use crate::runtime::code::compiler_process::{COMPILER_COMMAND, CompilerProcess, printed_causes};
-pub use crate::runtime::code::module_info::{Encoding, Extern, ModuleInfo, ParseError};
 pub use crate::runtime::code::precompiled::{TrustError, TrustedCode, is_precompiled};
 pub use crate::runtime::code::preinitialize::{PreinitializeError, Preinitialized};
 pub use crate::runtime::component::{ComponentRequest, RequestBody, is_component};
@@ -43,6 +43,7 @@ pub use crate::runtime::instance::output::Output;
 pub use crate::runtime::instance::run::Run;
 pub use crate::runtime::instance::stderr::StderrSink;
 pub use crate::runtime::instance::stdio::{InputStream, PIPE_CAPACITY};
+pub use crate::runtime::module_info::{Encoding, Extern, ModuleInfo, ParseError};
 
 use std::sync::Arc;
 
@@ -51,7 +52,6 @@ use wasmtime::component::Component;
 
 use crate::runtime::code::cache::CodeCache;
 use crate::runtime::code::deserialize;
-use crate::runtime::code::module_info::PAGE_SIZE;
 use crate::runtime::code::preinitialize::Preinitializer;
 use crate::runtime::component::ComponentEngine;
 use crate::runtime::engine::MemorySize;
@@ -60,6 +60,7 @@ use crate::runtime::engine::once::TryOnceLock;
 use crate::runtime::guest::Code;
 use crate::runtime::instance::memory::MemoryBudget;
 use crate::runtime::module_engine::ModuleEngine;
+use crate::runtime::module_info::PAGE_SIZE;
 
 /// The engines, the cache of their code, and the threads that guests compute on.
 pub struct Runtime {

@@ -8,7 +8,6 @@
 //! immutable `Snapshot`.
 
 pub mod ahead_of_time;
-mod compile_progress;
 mod diagnostics;
 mod discover;
 mod error;
@@ -16,7 +15,6 @@ mod grants;
 mod guest_writable;
 mod inspect;
 mod load;
-mod load_summary;
 mod platform;
 mod routes;
 

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use wagi::startup::ahead_of_time;
 
-use crate::cli::commands::files;
 use crate::cli::commands::optimize::optimize;
+use crate::cli::files;
 
 /// The options of `wagi compile`.
 pub struct Compile {

@@ -13,9 +13,9 @@ use wagi::fetch::{self, Artifact};
 use wagi::observe::sha256_hex;
 use wagi::startup::{Inspection, Item, inspect};
 
-use crate::cli::commands::files;
 use crate::cli::commands::serve::print_problems;
 use crate::cli::commands::size;
+use crate::cli::files;
 use crate::cli::terminal::progress::Bars;
 
 /// The options of `wagi inspect`.

@@ -6,7 +6,6 @@
 pub mod cache;
 pub mod compile;
 pub mod compiler;
-mod files;
 pub mod inspect;
 pub mod lock;
 pub mod login;

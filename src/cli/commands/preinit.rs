@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use wagi::startup::ahead_of_time;
 
-use crate::cli::commands::files;
+use crate::cli::files;
 use crate::cli::terminal::print_message;
 
 /// The options of `wagi preinit`.

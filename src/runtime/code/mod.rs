@@ -23,7 +23,6 @@ mod directory;
 mod engine_cache;
 mod initializer;
 mod machine_code;
-pub(in crate::runtime) mod module_info;
 pub(in crate::runtime) mod precompiled;
 pub(in crate::runtime) mod preinitialize;
 mod sealed;

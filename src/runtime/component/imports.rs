@@ -9,8 +9,8 @@ use wasmtime_wasi::p2::IoError;
 use wasmtime_wasi::{WasiView, p2 as wasi2, p3 as wasi3};
 use wasmtime_wasi_http::{p2 as http2, p3 as http3};
 
-use crate::runtime::component::files;
-use crate::runtime::component::filesystem::override_paths;
+use crate::runtime::component::filesystem::files;
+use crate::runtime::component::filesystem::paths::override_paths;
 use crate::runtime::component::state::State;
 use crate::runtime::component::waits;
 

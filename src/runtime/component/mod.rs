@@ -11,8 +11,7 @@
 //! | --- | --- |
 //! | `engine` | which exports are served, and what is a component linked to? |
 //! | `imports` | which imports are there for components? |
-//! | `files` | how does it use files? |
-//! | `filesystem` | what do paths that end in a slash mean? |
+//! | `filesystem` | how does it use files? |
 //! | `state` | what does the host keep for a component while it runs? |
 //! | `command` | how is a component run like a module? |
 //! | `service` | how does a component handle an HTTP request? |
@@ -24,8 +23,7 @@ pub(in crate::runtime) mod body;
 pub(in crate::runtime) mod call_wait;
 pub(in crate::runtime) mod command;
 pub(in crate::runtime) mod engine;
-pub(in crate::runtime) mod files;
-mod filesystem;
+pub(in crate::runtime) mod filesystem;
 pub(in crate::runtime) mod imports;
 pub(in crate::runtime) mod other_wait;
 pub(in crate::runtime) mod outgoing;

@@ -233,7 +233,7 @@ struct GuestJob {
 
 impl GuestJob {
     fn end_with(&mut self, ending: Ending) {
-        // What the guest holds is free before anybody hears of its end.
+        // What the guest holds is free before its end is reported.
         self.guest = None;
         if let Some(sender) = self.ending.take() {
             let _ = sender.send(ending);

@@ -1,7 +1,7 @@
 //! How does a guest of preview 0 or 1 use files?
 //!
 //! wasmtime-wasi does the operations, in place, on threads that they may block. So each call waits first until its guest
-//! computes there. Only regular files and directories can be opened: a FIFO would block the thread for as long as nobody opens
+//! computes there. Only regular files and directories can be opened: a FIFO would block the thread for as long as no process opens
 //! its other end.
 
 use std::future::poll_fn;

@@ -18,12 +18,10 @@ mod descriptors;
 pub(in crate::runtime) mod experimental_http;
 mod files;
 mod paths;
-#[cfg(test)]
-mod paths_tests;
 pub(in crate::runtime) mod preview1;
-#[cfg(test)]
-mod preview1_tests;
 mod read_write;
 pub(in crate::runtime) mod state;
 pub(in crate::runtime) mod streams;
+#[cfg(test)]
+mod tests;
 pub(in crate::runtime) mod timers;

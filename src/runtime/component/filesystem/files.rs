@@ -88,13 +88,15 @@ fn add_open_p3(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     )
 }
 
-type Opened<T> = wasmtime::Result<(Result<Resource<T>, p2::ErrorCode>,)>;
+type OpenResult<T> = wasmtime::Result<(Result<Resource<T>, p2::ErrorCode>,)>;
 
 fn add_streams(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     let mut types = linker.instance(TYPES_P2)?;
     types.func_wrap(
         "[method]descriptor.read-via-stream",
-        |mut store: StoreContextMut<'_, State>, (fd, offset): (Resource<Descriptor>, u64)| -> Opened<DynInputStream> {
+        |mut store: StoreContextMut<'_, State>,
+         (fd, offset): (Resource<Descriptor>, u64)|
+         -> OpenResult<DynInputStream> {
             let state = store.data_mut();
             match state.filesystem().read_via_stream(fd, offset) {
                 Ok(stream) => {
@@ -127,7 +129,7 @@ fn add_streams(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 fn writer(
     state: &mut State,
     opened: Result<Resource<DynOutputStream>, wasmtime_wasi::p2::FsError>,
-) -> Opened<DynOutputStream> {
+) -> OpenResult<DynOutputStream> {
     match opened {
         Ok(stream) => {
             let inner = state.ctx().table.get_mut(&stream)?;

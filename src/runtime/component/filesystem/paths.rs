@@ -77,7 +77,7 @@ mod tests {
 
     use wasmtime_wasi::p2::bindings::filesystem::preopens;
 
-    use crate::runtime::component::filesystem::*;
+    use crate::runtime::component::filesystem::paths::*;
     use crate::runtime::instance::grants::{Grants, Volumes};
 
     /// POSIX

@@ -4,6 +4,9 @@
 //! preparation share one program. Machine code comes from the code cache if it is there. The log says for each module where
 //! its code is from.
 
+mod compile_progress;
+mod summary;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::hash::Hash;
@@ -20,9 +23,9 @@ use crate::parallel;
 use crate::regular_file;
 use crate::runtime::{CodeOrigin, ModuleOwner, Program, Runtime, TrustedCode, is_precompiled};
 
-use crate::startup::compile_progress::CompileProgress;
 use crate::startup::error::LoadError;
-use crate::startup::load_summary::{LoadSummary, code_origin, file_origin};
+use crate::startup::load::compile_progress::CompileProgress;
+use crate::startup::load::summary::{LoadSummary, code_origin, file_origin};
 
 /// A program, or why there is none.
 pub(super) type LoadResult = Result<Program, LoadError>;

@@ -239,7 +239,7 @@ fn kind_of_component_export(kind: ComponentExternalKind) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use crate::runtime::code::module_info::*;
+    use crate::runtime::module_info::*;
 
     fn named(externs: &[Extern]) -> Vec<(&str, &str, &str, bool)> {
         externs.iter().map(|e| (e.module.as_str(), e.name.as_str(), e.kind, e.is_entry_point)).collect()

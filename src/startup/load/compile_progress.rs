@@ -68,7 +68,7 @@ impl CompileProgress {
 
 #[cfg(test)]
 mod tests {
-    use crate::startup::compile_progress::*;
+    use crate::startup::load::compile_progress::*;
 
     #[test]
     fn a_line_is_due_about_what_takes_long_and_again_from_time_to_time() {
