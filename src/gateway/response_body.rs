@@ -63,12 +63,16 @@ impl StreamingBody {
 
     /// The same body, which is cut off at this length and fails if it is shorter.
     pub fn with_length(self, length: Option<u64>) -> Self {
-        Self { remaining: length, ..self }
+        let mut printed = self.printed;
+        let fits = length.map_or(usize::MAX, |length| usize::try_from(length).unwrap_or(usize::MAX));
+        let is_cut_off = printed.len() > fits;
+        printed.truncate(fits);
+        Self { printed, remaining: length, is_cut_off, ..self }
     }
 
     /// Whether all of a body of announced length has been taken.
     fn has_its_length(&self) -> bool {
-        self.remaining == Some(0) && self.printed.is_empty()
+        self.remaining == Some(0)
     }
 
     /// Whether nothing is to come: trailers may follow the body of a component.

@@ -9,6 +9,7 @@ use wasmtime_wasi::p2::IoError;
 use wasmtime_wasi::{WasiView, p2 as wasi2, p3 as wasi3};
 use wasmtime_wasi_http::{p2 as http2, p3 as http3};
 
+use crate::runtime::component::filesystem::override_paths;
 use crate::runtime::component::state::State;
 use crate::runtime::component::waits;
 
@@ -80,6 +81,7 @@ pub(in crate::runtime::component) fn linker(engine: &Engine) -> wasmtime::Result
     http3::add_to_linker(&mut linker)?;
     linker.allow_shadowing(true);
     override_error_text(&mut linker)?;
+    override_paths(&mut linker)?;
     waits::add_to_linker(&mut linker)?;
     linker.allow_shadowing(false);
     Ok(linker)

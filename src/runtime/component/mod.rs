@@ -11,6 +11,7 @@
 //! | --- | --- |
 //! | `engine` | which exports are served, and what is a component linked to? |
 //! | `imports` | which imports are there for components? |
+//! | `filesystem` | what do paths that end in a slash mean? |
 //! | `state` | what does the host keep for a component while it runs? |
 //! | `command` | how is a component run like a module? |
 //! | `service` | how does a component handle an HTTP request? |
@@ -22,6 +23,7 @@ pub(in crate::runtime) mod body;
 pub(in crate::runtime) mod call_wait;
 pub(in crate::runtime) mod command;
 pub(in crate::runtime) mod engine;
+mod filesystem;
 pub(in crate::runtime) mod imports;
 pub(in crate::runtime) mod other_wait;
 pub(in crate::runtime) mod outgoing;
