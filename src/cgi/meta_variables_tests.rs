@@ -284,7 +284,7 @@ fn names_defined_by_cgi_are_those_an_environment_behind_tls_has() {
 
 /// Apache, which Go's, Python's, Perl's and PHP's libraries were written for.
 #[test]
-fn request_uri_is_path_and_query_as_sent_and_nobody_else_sets_it() {
+fn request_uri_is_path_and_query_as_sent_and_no_other_source_sets_it() {
     for (target, expected) in [
         ("/", "/"),
         ("/a%2Fb/../c?x=%20&y", "/a%2Fb/../c?x=%20&y"),
