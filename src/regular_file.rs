@@ -9,7 +9,6 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use rustix::fs::OFlags;
-use rustix::io::Errno;
 
 /// Where the system shows a process its own descriptors.
 const OWN_DESCRIPTORS: [&str; 3] = ["/dev/stdin", "/dev/fd", "/proc/self/fd"];
@@ -42,11 +41,12 @@ pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 
 /// Fails unless the open file is a regular one.
 pub(crate) fn check(file: File) -> io::Result<File> {
-    match file.metadata()?.file_type() {
-        kind if kind.is_file() => Ok(file),
-        kind if kind.is_dir() => Err(Errno::ISDIR.into()),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")),
-    }
+    let error = match file.metadata()?.file_type() {
+        kind if kind.is_file() => return Ok(file),
+        kind if kind.is_dir() => "it is not a regular file, but a directory",
+        _ => "it is not a regular file",
+    };
+    Err(io::Error::new(io::ErrorKind::InvalidInput, error))
 }
 
 fn without_waiting() -> OpenOptions {

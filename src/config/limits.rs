@@ -83,6 +83,10 @@ pub struct GatewayLimits {
     pub wasm_stack: usize,
     /// Bytes of one module file, 1 KiB to 1 GiB. Default 64 MiB.
     pub module_size: u64,
+    /// Time to compile one module that was fetched. Default 60 s.
+    pub compile_time: Duration,
+    /// Bytes of memory to compile one module that was fetched, 64 MiB to 1 TiB. Default 2 GiB.
+    pub compile_memory: u64,
 }
 
 impl Default for GatewayLimits {
@@ -98,6 +102,10 @@ impl Default for GatewayLimits {
             wasm_stack: 512 << 10,
             // Interpreters with built-in libraries have about 30 MiB.
             module_size: 64 * MIB,
+            // An interpreter of 20 MiB takes 10 s on two cores.
+            compile_time: Duration::from_secs(60),
+            // Compiling takes about 25 bytes for each of a module, so that one of the largest size fits.
+            compile_memory: 2 * GIB,
         }
     }
 }
@@ -201,7 +209,8 @@ impl Limits {
 }
 
 impl GatewayLimits {
-    const KEYS: [&str; 5] = ["total_concurrency", "queue", "queue_wait", "wasm_stack", "module_size"];
+    const KEYS: [&str; 7] =
+        ["total_concurrency", "queue", "queue_wait", "wasm_stack", "module_size", "compile_time", "compile_memory"];
 
     fn set(&mut self, key: &str, value: &DeValue<'_>) -> Result<bool, ValueError> {
         match key {
@@ -209,6 +218,8 @@ impl GatewayLimits {
             "queue" => self.queue = to_usize(count(key, value, 0..=1_000_000)?),
             "queue_wait" => self.queue_wait = duration(key, value)?,
             "wasm_stack" => self.wasm_stack = to_usize(size(key, value, 64 * KIB..=MIB)?),
+            "compile_time" => self.compile_time = duration(key, value)?,
+            "compile_memory" => self.compile_memory = size(key, value, 64 * MIB..=1024 * GIB)?,
             "module_size" => self.module_size = size(key, value, KIB..=MAX_MODULE_SIZE)?,
             _ => return Ok(false),
         }
@@ -298,12 +309,12 @@ mod tests {
         let keys = [&Limits::KEYS[..], &GatewayLimits::KEYS, &ConnectionLimits::KEYS].concat();
         let mut seen = vec![AllLimits::default()];
         for key in &keys {
-            let tries = ["'7s'", "77777"].map(|value| read(&format!("{key} = {value}")));
+            let tries = ["'7s'", "77777", "'77MiB'"].map(|value| read(&format!("{key} = {value}")));
             let limits = tries.into_iter().find(|(_, problems)| problems.is_empty()).expect(key).0;
             assert!(!seen.contains(&limits), "{key}");
             seen.push(limits);
         }
-        assert_eq!(keys.len(), 24);
+        assert_eq!(keys.len(), 26);
     }
 
     #[test]
@@ -322,6 +333,7 @@ mod tests {
             "header_block = 100",
             "response_head = '17MiB'",
             "module_size = 0",
+            "compile_memory = '63MiB'",
             "stderr = 0",
             "queue = -1",
         ] {

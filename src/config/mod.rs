@@ -85,6 +85,8 @@ pub struct Config {
     pub user_cache: Option<PathBuf>,
     /// How to access registries.
     pub registries: Registries,
+    /// The executable `wagi` that compiles modules that were fetched; `None` to compile them in this process.
+    pub compiler: Option<PathBuf>,
     /// The lock file, if there is one and it is not ignored.
     pub lock: Option<Lock>,
     /// Whether any difference from the lock file is an error.
@@ -150,6 +152,7 @@ impl Config {
             outbound_ca: options.outbound_ca.clone(),
             user_cache: options.user_cache.clone(),
             registries: options.registries.clone(),
+            compiler: options.compiler.clone(),
             lock: lock_file::load(options, &mut problems),
             locked: options.lock == LockPolicy::Require,
         };

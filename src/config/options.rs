@@ -27,6 +27,9 @@ pub struct Options {
     pub user_cache: Option<PathBuf>,
     /// How to access registries. Default: without credentials.
     pub registries: Registries,
+    /// The executable `wagi`, which compiles modules that were fetched in a process of its own, with limits on time and memory.
+    /// Default: none; then they are compiled in this process, without these limits.
+    pub compiler: Option<PathBuf>,
     /// What to do with `wagi.lock` beside a modules.toml. Default: use it.
     pub lock: LockPolicy,
     /// The directory for files with the standard error of guests. Default: no files.
@@ -173,6 +176,7 @@ impl Options {
             outbound_ca: None,
             user_cache: None,
             registries: Registries::default(),
+            compiler: None,
             lock: LockPolicy::default(),
             log_dir: None,
             log_format: LogFormat::Text,

@@ -1,6 +1,7 @@
 //! Why can a program not be run here?
 
 use std::io;
+use std::time::Duration;
 
 /// Why a program cannot be run here.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,15 @@ pub enum Error {
         /// The engine's words.
         source: wasmtime::Error,
     },
+    /// Compiling takes longer than a module of a third party may take.
+    #[error("compiling it takes longer than `compile_time` allows: {0:?}")]
+    CompileTime(Duration),
+    /// Compiling takes more memory than a module of a third party may take.
+    #[error("compiling it takes more memory than `compile_memory` allows: {0} bytes")]
+    CompileMemory(u64),
+    /// The process that compiles modules of third parties cannot be started, or breaks off.
+    #[error("the process that compiles it fails")]
+    Compiler(#[source] io::Error),
     /// The module is valid, but needs more memory or table elements at the start than its limits allow.
     #[error("the module needs more memory or larger tables than its limits allow")]
     TooDemanding(#[source] wasmtime::Error),

@@ -27,6 +27,7 @@ mod module_engine;
 mod wasi;
 
 pub use crate::runtime::code::cache::CodeOrigin;
+pub use crate::runtime::code::compiler_process::{COMPILER_COMMAND, CompilerProcess, printed_causes};
 pub use crate::runtime::code::module_info::{Encoding, Extern, ModuleInfo, ParseError};
 pub use crate::runtime::code::precompiled::{TrustError, TrustedCode, is_precompiled};
 pub use crate::runtime::code::preinitialize::{PreinitializeError, Preinitialized};
@@ -68,6 +69,16 @@ pub struct Runtime {
     executors: Arc<Executors>,
     code_cache: CodeCache,
     config: EngineConfig,
+    compiler: Option<CompilerProcess>,
+}
+
+/// Whose module it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModuleOwner {
+    /// The operator's: it is compiled in this process.
+    Operator,
+    /// A third party's: it is compiled by the [`CompilerProcess`], if there is one.
+    ThirdParty,
 }
 
 impl Runtime {
@@ -77,21 +88,31 @@ impl Runtime {
         let small = Arc::new(ModuleEngine::new(config, MemorySize::Small, code_cache.engine_cache())?);
         let executors = Arc::new(Executors::start(&small.engine).map_err(Error::Threads)?);
         let (large, components) = (TryOnceLock::default(), TryOnceLock::default());
-        Ok(Self { small, large, components, executors, code_cache, config: config.clone() })
+        Ok(Self { small, large, components, executors, code_cache, config: config.clone(), compiler: None })
+    }
+
+    /// This runtime with a process for compiling modules of third parties.
+    pub fn with_compiler(self, compiler: Option<CompilerProcess>) -> Self {
+        Self { compiler, ..self }
+    }
+
+    fn compiler(&self, owner: ModuleOwner) -> Option<&CompilerProcess> {
+        self.compiler.as_ref().filter(|_| owner == ModuleOwner::ThirdParty)
     }
 
     /// Compiles and links a module or a component, binary or text, with the SHA-256 `digest`. Blocks for as long as the
     /// compiler needs: not for a thread that serves requests.
-    pub fn compile(&self, bytes: &[u8], digest: &str) -> Result<(Program, CodeOrigin), Error> {
+    pub fn compile(&self, bytes: &[u8], digest: &str, owner: ModuleOwner) -> Result<(Program, CodeOrigin), Error> {
+        let (cache, compiler) = (&self.code_cache, self.compiler(owner));
         if is_component(bytes) {
             let engine = self.component_engine()?;
-            let (component, origin) = self.code_cache.get_or_compile::<Component>(&engine.engine, bytes, digest)?;
+            let (component, origin) = cache.get_or_compile::<Component>(&engine.engine, bytes, digest, compiler)?;
             Ok((self.program(Code::Component(engine.link(&component)?)), origin))
         } else {
             // If the bytes cannot be parsed, the compiler reports what is wrong with them.
             let memory = ModuleInfo::parse(bytes).map_or(0, |info| info.minimum_memory);
             let engine = self.module_engine(MemorySize::of(memory))?;
-            let (module, origin) = self.code_cache.get_or_compile::<Module>(&engine.engine, bytes, digest)?;
+            let (module, origin) = cache.get_or_compile::<Module>(&engine.engine, bytes, digest, compiler)?;
             Ok((self.program(Code::Module(engine.link(&module)?)), origin))
         }
     }
@@ -118,12 +139,18 @@ impl Runtime {
 
     /// Runs the initializer of a module, binary or text, with the SHA-256 `digest`. Blocks for as long as the initializer
     /// runs: not for a thread that serves requests.
-    pub fn preinitialize(&self, bytes: &[u8], digest: &str) -> Result<Preinitialized, PreinitializeError> {
+    pub fn preinitialize(
+        &self,
+        bytes: &[u8],
+        digest: &str,
+        owner: ModuleOwner,
+    ) -> Result<Preinitialized, PreinitializeError> {
         if is_component(bytes) {
             return Err(PreinitializeError::Component);
         }
         let budget = MemoryBudget::new(self.config.memory, self.config.table_elements);
-        Preinitializer { engine: &self.small.engine, code_cache: &self.code_cache, budget }.run(bytes, digest)
+        let (engine, code_cache, compiler) = (&self.small.engine, &self.code_cache, self.compiler(owner));
+        Preinitializer { engine, code_cache, compiler, budget }.run(bytes, digest)
     }
 
     fn program(&self, code: Code) -> Program {

@@ -3,11 +3,11 @@
 //! Compiling, and running a module's initializer. `wagi compile` and `wagi preinit` write the results to files, with the
 //! engine as a server sets it up.
 
-pub use crate::runtime::is_component;
+pub use crate::runtime::{COMPILER_COMMAND, is_component, printed_causes};
 
 use crate::format::sha256_hex;
 use crate::runtime;
-use crate::runtime::{EngineConfig, PreinitializeError, Preinitialized, Runtime};
+use crate::runtime::{EngineConfig, ModuleOwner, PreinitializeError, Preinitialized, Runtime};
 
 /// As much memory as a 32-bit module can have: a command runs no other guest.
 const MEMORY: usize = 4 << 30;
@@ -22,5 +22,9 @@ pub fn compile(module: &[u8]) -> Result<Vec<u8>, runtime::Error> {
 
 /// A module, binary or text, after its initializer has run.
 pub fn preinitialize(module: &[u8]) -> Result<Preinitialized, PreinitializeError> {
-    Runtime::new(&EngineConfig::for_one(MEMORY, TABLE_ELEMENTS))?.preinitialize(module, &sha256_hex(module))
+    Runtime::new(&EngineConfig::for_one(MEMORY, TABLE_ELEMENTS))?.preinitialize(
+        module,
+        &sha256_hex(module),
+        ModuleOwner::Operator,
+    )
 }

@@ -82,6 +82,14 @@ impl LoadError {
             Self::Unusable(error) if matches!(**error, runtime::Error::TooDemanding(_)) => {
                 Some("raise `memory` or `table_elements` in the limits of the module")
             }
+            Self::Unusable(error) if matches!(**error, runtime::Error::CompileTime(_)) => Some(
+                "raise `compile_time` in the limits; or, if you trust the module, keep it as a file of your own, which has no \
+                 such limit",
+            ),
+            Self::Unusable(error) if matches!(**error, runtime::Error::CompileMemory(_)) => Some(
+                "raise `compile_memory` in the limits; or, if you trust the module, keep it as a file of your own, which has no \
+                 such limit",
+            ),
             Self::Unusable(error) if matches!(**error, runtime::Error::OldHttp) => {
                 Some("build the program again with version 0.4 or later of the library")
             }

@@ -10,7 +10,7 @@ use crate::config::Limits;
 use crate::format::sha256_hex;
 use crate::route::Discovered;
 use crate::runtime;
-use crate::runtime::{Encoding, EngineConfig, Grants, ModuleInfo, ParseError, ROUTES, Runtime};
+use crate::runtime::{Encoding, EngineConfig, Grants, ModuleInfo, ModuleOwner, ParseError, ROUTES, Runtime};
 
 use crate::startup::discover::sub_routes;
 
@@ -85,7 +85,11 @@ impl Inspection {
             }
         }
         let compiling = runtime.clone();
-        let program = match tokio::task::spawn_blocking(move || compiling.compile(&bytes, &sha256_hex(&bytes))).await {
+        let program = match tokio::task::spawn_blocking(move || {
+            compiling.compile(&bytes, &sha256_hex(&bytes), ModuleOwner::Operator)
+        })
+        .await
+        {
             Ok(Ok((program, _))) => program,
             Ok(Err(error)) => return self.problem(&error),
             Err(_) => return self.problems.push("compiling it failed".to_owned()),

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::hash::Hash;
 use std::io::Read;
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,8 +18,9 @@ use crate::fetch::ModuleFile;
 use crate::format::sha256_hex;
 use crate::parallel;
 use crate::regular_file;
-use crate::runtime::{CodeOrigin, Program, Runtime, TrustedCode, is_precompiled};
+use crate::runtime::{CodeOrigin, ModuleOwner, Program, Runtime, TrustedCode, is_precompiled};
 
+use crate::startup::compile_progress::CompileProgress;
 use crate::startup::error::LoadError;
 use crate::startup::load_summary::{LoadSummary, code_origin, file_origin};
 
@@ -40,6 +42,13 @@ impl ModuleSpec {
         Self { module: entry.module.clone(), file: file.clone(), preparation: entry.preparation }
     }
 
+    fn owner(&self) -> ModuleOwner {
+        match self.file {
+            ModuleFile::Local { .. } => ModuleOwner::Operator,
+            ModuleFile::Fetched(_) => ModuleOwner::ThirdParty,
+        }
+    }
+
     fn check(&self, digest: &str) -> Result<(), LoadError> {
         match self.file.sha256().is_none_or(|expected| expected.as_str() == digest) {
             true => Ok(()),
@@ -57,9 +66,17 @@ pub(super) fn programs(runtime: &Runtime, specs: &[ModuleSpec], size_limit: u64)
         by_spec: Mutex::default(),
         by_content: Mutex::default(),
         summary: LoadSummary::default(),
+        progress: CompileProgress::default(),
     };
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    let programs = parallel::map(specs, threads, |spec| loader.load(spec));
+    let programs = thread::scope(|scope| {
+        let (running, stop) = channel();
+        let progress = &loader.progress;
+        scope.spawn(move || progress.log_until(&stop));
+        let programs = parallel::map(specs, threads, |spec| loader.load(spec));
+        drop(running);
+        programs
+    });
     loader.summary.log(started.elapsed());
     programs
 }
@@ -88,6 +105,7 @@ struct Loader<'a> {
     by_spec: Mutex<HashMap<ModuleSpec, Slot>>,
     by_content: Mutex<HashMap<ContentKey, Slot>>,
     summary: LoadSummary,
+    progress: CompileProgress,
 }
 
 /// The slot of a key, which is the same for all threads.
@@ -118,9 +136,9 @@ impl Loader<'_> {
         let compiled = match spec.preparation {
             Preparation::Preinitialize => {
                 let key = ContentKey { sha256: sha256.clone(), preparation: Preparation::Preinitialize };
-                self.once(key, || self.preinitialize(&spec.module, &bytes, &sha256))?
+                self.once(key, || self.preinitialize(spec, &bytes, &sha256))?
             }
-            _ => self.compile(&bytes, &sha256)?,
+            _ => self.compile(spec, &bytes, &sha256)?,
         };
         self.log(spec, bytes.len(), &sha256, &compiled);
         Ok(compiled.program)
@@ -160,9 +178,9 @@ impl Loader<'_> {
         program.map(|program| Compiled { program, origin, took })
     }
 
-    fn compile(&self, bytes: &[u8], sha256: &str) -> Result<Compiled, LoadError> {
+    fn compile(&self, spec: &ModuleSpec, bytes: &[u8], sha256: &str) -> Result<Compiled, LoadError> {
         self.once(ContentKey { sha256: sha256.to_owned(), preparation: Preparation::Compile }, || {
-            let compiled = self.runtime.compile(bytes, sha256);
+            let compiled = self.progress.show(&spec.module, || self.runtime.compile(bytes, sha256, spec.owner()));
             let (program, origin) = compiled.map_err(|error| LoadError::Unusable(Arc::new(error)))?;
             Ok((program, Some(origin)))
         })
@@ -171,17 +189,18 @@ impl Loader<'_> {
     /// Runs the initializer of a module and compiles the preinitialized module, which may be that of another entry, too.
     fn preinitialize(
         &self,
-        module: &ModuleRef,
+        spec: &ModuleSpec,
         bytes: &[u8],
         sha256: &str,
     ) -> Result<(Program, Option<CodeOrigin>), LoadError> {
         let started = Instant::now();
-        let preinitialized = self.runtime.preinitialize(bytes, sha256);
+        let preinitialize = || self.runtime.preinitialize(bytes, sha256, spec.owner());
+        let preinitialized = self.progress.show(&spec.module, preinitialize);
         let preinitialized = preinitialized.map_err(|error| LoadError::Preinitialize(Arc::new(error)))?;
-        let (module, took) = (module.to_string(), started.elapsed());
+        let (module, took) = (spec.module.to_string(), started.elapsed());
         let printed = Some(preinitialized.printed).filter(|printed| !printed.is_empty());
         tracing::info!(module, bytes = preinitialized.module.len(), ?took, printed, "preinitialized");
-        let compiled = self.compile(&preinitialized.module, &sha256_hex(&preinitialized.module))?;
+        let compiled = self.compile(spec, &preinitialized.module, &sha256_hex(&preinitialized.module))?;
         Ok((compiled.program, compiled.origin))
     }
 

@@ -8,6 +8,7 @@
 //! immutable `Snapshot`.
 
 pub mod ahead_of_time;
+mod compile_progress;
 mod diagnostics;
 mod discover;
 mod error;

@@ -8,7 +8,7 @@ use tokio::task::spawn_blocking;
 use crate::config::{AllowedHosts, Config, Diagnostic};
 use crate::observe::LogWriter;
 use crate::outbound::Network;
-use crate::runtime::{EngineConfig, Runtime};
+use crate::runtime::{CompilerProcess, EngineConfig, Runtime};
 
 use crate::startup::error::Error;
 use crate::startup::guest_writable;
@@ -33,7 +33,10 @@ impl Platform {
             cache: guest_writable::code_cache_config(config, problems),
         };
         let runtime = spawn_blocking(move || Runtime::new(&engine)).await.map_err(|_| Error::Compiling)??;
-        Ok(Self { runtime: Arc::new(runtime), network: OnceLock::new(), log })
+        let limits = &config.limits;
+        let compiler = config.compiler.clone();
+        let compiler = compiler.map(|path| CompilerProcess::new(path, limits.compile_time, limits.compile_memory));
+        Ok(Self { runtime: Arc::new(runtime.with_compiler(compiler)), network: OnceLock::new(), log })
     }
 
     /// Loads modules side by side. The results are in the order of `specs`.

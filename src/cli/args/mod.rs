@@ -16,6 +16,7 @@ mod subcommands;
 mod tests;
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
@@ -46,11 +47,20 @@ pub fn parse() -> Command {
     let variable = |name: &str| std::env::var_os(name);
     let mut command = parse_from(std::env::args_os(), variable).unwrap_or_else(|error| error.exit());
     match &mut command {
-        Command::Serve(options) => options.server_environment = ServerEnvironment::new(variable),
+        Command::Serve(options) => {
+            options.server_environment = ServerEnvironment::new(variable);
+            options.compiler = own_executable();
+        }
         Command::Lock(lock) => lock.server_environment = ServerEnvironment::new(variable),
         _ => {}
     }
     command
+}
+
+/// The executable of this process. On Linux by a name that stands for it also after another version was installed.
+fn own_executable() -> Option<PathBuf> {
+    let own = Path::new("/proc/self/exe");
+    if own.exists() { Some(own.to_owned()) } else { std::env::current_exe().ok() }
 }
 
 /// Parses `arguments`, the first of which is the program. `variable` looks up environment variables.

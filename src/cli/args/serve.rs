@@ -133,6 +133,8 @@ impl ServeArguments {
             module_cache: self.registries.chosen_module_cache(),
             user_cache: user_cache(variable),
             registries: self.registries.registries(variable),
+            // The executable of this process, which `parse` names.
+            compiler: None,
             lock: if self.locked { LockPolicy::Require } else { LockPolicy::Use },
             outbound_ca: self.outbound_ca,
             log_dir: path(self.log_dir, "WAGI_LOG_DIR"),

@@ -7,8 +7,9 @@ use clap::{Args, ValueEnum};
 
 use wagi::config::ServerEnvironment;
 use wagi::fetch::{self, Publication};
+use wagi::startup::ahead_of_time;
 
-use crate::cli::commands::{Command, cache, compile, inspect, lock, login, preinit, pull, push};
+use crate::cli::commands::{Command, cache, compile, compiler, inspect, lock, login, preinit, pull, push};
 
 use crate::cli::args::Variable;
 use crate::cli::args::registries::{self, RegistryArguments, TransportArguments};
@@ -99,6 +100,12 @@ pub(super) enum Subcommand {
         /// The file to write
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
+    },
+    /// Compile a module for a server
+    #[command(name = ahead_of_time::COMPILER_COMMAND, hide = true)]
+    Compiler {
+        /// The limit on memory, in bytes
+        memory: u64,
     },
     /// List and prune the caches
     #[command(after_help = "Example: wagi cache prune --unused-for 30d")]
@@ -199,6 +206,7 @@ impl Subcommand {
                 server_environment: ServerEnvironment::default(),
             }),
             Self::Compile { file, output, optimize } => Command::Compile(compile::Compile { file, output, optimize }),
+            Self::Compiler { memory } => Command::Compiler(compiler::Compiler { memory }),
             Self::Preinit { file, output } => Command::Preinit(preinit::Preinit { file, output }),
             Self::Cache(subcommand) => Command::Cache(subcommand.command(variable)),
         }

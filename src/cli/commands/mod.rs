@@ -5,6 +5,7 @@
 
 pub mod cache;
 pub mod compile;
+pub mod compiler;
 mod files;
 pub mod inspect;
 pub mod lock;
@@ -35,6 +36,7 @@ pub enum Command {
     Cache(cache::Cache),
     Compile(compile::Compile),
     Preinit(preinit::Preinit),
+    Compiler(compiler::Compiler),
 }
 
 impl Command {
@@ -44,13 +46,14 @@ impl Command {
             Self::Serve(options) => serve::run(&options),
             Self::Compile(command) => command.run(),
             Self::Preinit(command) => command.run(),
+            Self::Compiler(command) => command.run(),
             other => runtime()?.block_on(other.run_async()),
         }
     }
 
     async fn run_async(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Serve(_) | Self::Compile(_) | Self::Preinit(_) => Ok(ExitCode::FAILURE),
+            Self::Serve(_) | Self::Compile(_) | Self::Preinit(_) | Self::Compiler(_) => Ok(ExitCode::FAILURE),
             Self::Pull(command) => command.run().await,
             Self::Push(command) => command.run().await,
             Self::Inspect(command) => command.run().await,

@@ -8,6 +8,7 @@ use wasmtime::{Cache, Engine};
 use crate::cache::Exposure;
 use crate::config::CodeCacheConfig;
 
+use crate::runtime::code::compiler_process::CompilerProcess;
 use crate::runtime::code::directory::{CacheError, CodeDirectory};
 use crate::runtime::code::engine_cache::EngineCache;
 use crate::runtime::code::machine_code::MachineCode;
@@ -67,22 +68,27 @@ impl CodeCache {
     }
 
     /// Returns the code for `engine` of a module or component, binary or text, with the SHA-256 `digest`: from the cache,
-    /// or else compiled.
+    /// or else compiled, by `compiler` if there is one.
     pub fn get_or_compile<C: MachineCode>(
         &self,
         engine: &Engine,
         bytes: &[u8],
         digest: &str,
+        compiler: Option<&CompilerProcess>,
     ) -> Result<(C, CodeOrigin), Error> {
-        let compile = || C::compile(engine, bytes).map_err(Error::of_compilation);
+        let compile = || match compiler {
+            Some(compiler) => C::deserialize(engine, &compiler.compile(bytes)?).map_err(Error::of_loading),
+            None => C::compile(engine, bytes).map_err(Error::of_compilation),
+        };
         match self {
             Self::Disabled => Ok((compile()?, CodeOrigin::Compiled)),
-            Self::Engine(cache) => {
+            Self::Engine(cache) if compiler.is_none() => {
                 let compilation = cache.begin();
                 let code = compile()?;
                 Ok((code, if compilation.was_hit() { CodeOrigin::Cached } else { CodeOrigin::Compiled }))
             }
-            Self::Directory(directory) => {
+            // The engine's own cache keeps only what the engine compiles in this process.
+            Self::Directory(directory) | Self::Engine(EngineCache { directory, .. }) => {
                 if let Some(code) = directory.get(digest, engine) {
                     return Ok((code, CodeOrigin::Cached));
                 }

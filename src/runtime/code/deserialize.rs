@@ -24,8 +24,8 @@ pub(in crate::runtime::code) fn map_module(engine: &Engine, file: SealedFile) ->
 
 /// Returns the module in `code`, if the code is for this engine.
 pub(in crate::runtime) fn module(engine: &Engine, code: &TrustedCode) -> Result<Module> {
-    // SAFETY: the operator vouches that the code is the engine's, and only this user and root can have written it:
-    // `TrustedCode` is made from such files only, and in memory nothing can change it.
+    // SAFETY: the operator vouches that the code is the engine's, and only this user and root can have written it, or the
+    // operator's compiler has printed it: `TrustedCode` is made from these only, and in memory nothing can change it.
     unsafe { Module::deserialize(engine, code.bytes()) }
 }
 

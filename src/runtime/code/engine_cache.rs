@@ -12,7 +12,7 @@ use wasmtime::{Cache, CacheConfig, Result};
 use crate::cache;
 use crate::config::CodeCacheConfig;
 
-use crate::runtime::code::directory::CacheError;
+use crate::runtime::code::directory::{CacheError, CodeDirectory};
 
 /// The subdirectory in which the engine puts its files.
 const SUBDIRECTORY: &str = "modules";
@@ -23,15 +23,17 @@ const SUBDIRECTORY: &str = "modules";
 pub(in crate::runtime) struct EngineCache {
     cache: Cache,
     compiling: Mutex<()>,
+    /// For code that was compiled in another process.
+    pub directory: CodeDirectory,
 }
 
 impl EngineCache {
     /// Opens the cache in the directory of `config`.
     pub fn open(config: &CodeCacheConfig) -> Result<Self, CacheError> {
         create_private(&config.directory)?;
-        cache::sweep_compiled(&config.directory);
+        let directory = CodeDirectory::open(&config.directory.canonicalize()?)?;
         let cache = Cache::new(cache_config(config)).map_err(|error| io::Error::other(format!("{error:#}")))?;
-        Ok(Self { cache, compiling: Mutex::default() })
+        Ok(Self { cache, compiling: Mutex::default(), directory })
     }
 
     /// The cache, for the engines that are made.

@@ -14,6 +14,9 @@ pub(in crate::runtime) trait MachineCode: Sized {
     /// Compiles a module or component, binary or text.
     fn compile(engine: &Engine, bytes: &[u8]) -> Result<Self>;
 
+    /// Returns the code that was compiled elsewhere for this engine.
+    fn deserialize(engine: &Engine, code: &TrustedCode) -> Result<Self>;
+
     /// Returns the code in the form that [`deserialize_sealed`](Self::deserialize_sealed) takes.
     fn serialize(&self) -> Result<Vec<u8>>;
 
@@ -24,6 +27,10 @@ pub(in crate::runtime) trait MachineCode: Sized {
 impl MachineCode for Module {
     fn compile(engine: &Engine, bytes: &[u8]) -> Result<Self> {
         Self::new(engine, bytes)
+    }
+
+    fn deserialize(engine: &Engine, code: &TrustedCode) -> Result<Self> {
+        deserialize::module(engine, code)
     }
 
     fn serialize(&self) -> Result<Vec<u8>> {
@@ -39,6 +46,10 @@ impl MachineCode for Module {
 impl MachineCode for Component {
     fn compile(engine: &Engine, bytes: &[u8]) -> Result<Self> {
         Self::new(engine, bytes)
+    }
+
+    fn deserialize(engine: &Engine, code: &TrustedCode) -> Result<Self> {
+        deserialize::component(engine, code)
     }
 
     fn serialize(&self) -> Result<Vec<u8>> {

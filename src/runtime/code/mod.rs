@@ -5,6 +5,7 @@
 //! | file | question |
 //! | --- | --- |
 //! | `cache` | where is compiled code kept between two starts? |
+//! | `compiler_process` | how is a module compiled in a process that can be ended? |
 //! | `directory` | how, in a directory of our own format? |
 //! | `engine_cache` | how, in the cache of the engine? |
 //! | `sealed` | which files did this program write itself, undamaged? |
@@ -16,6 +17,7 @@
 //! | `initializer` | what may it call meanwhile? |
 
 pub(in crate::runtime) mod cache;
+pub(in crate::runtime) mod compiler_process;
 pub(in crate::runtime) mod deserialize;
 mod directory;
 mod engine_cache;

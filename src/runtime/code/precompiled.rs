@@ -50,6 +50,11 @@ impl TrustedCode {
         Self(code.into_bytes())
     }
 
+    /// The code that a process of this program has compiled.
+    pub(in crate::runtime::code) fn from_compiler(code: Vec<u8>) -> Self {
+        Self(code)
+    }
+
     /// The bytes of the file.
     pub fn bytes(&self) -> &[u8] {
         &self.0

@@ -15,6 +15,7 @@ use wasmtime_wizer::{InstanceState, ModuleContext, SnapshotVal, ValType, Wizer};
 use crate::format::sha256_hex;
 
 use crate::runtime::code::cache::CodeCache;
+use crate::runtime::code::compiler_process::CompilerProcess;
 use crate::runtime::code::initializer;
 use crate::runtime::code::initializer::{Exited, State};
 use crate::runtime::error::Error;
@@ -76,6 +77,7 @@ pub struct Preinitialized {
 pub(in crate::runtime) struct Preinitializer<'a> {
     pub engine: &'a Engine,
     pub code_cache: &'a CodeCache,
+    pub compiler: Option<&'a CompilerProcess>,
     pub budget: MemoryBudget,
 }
 
@@ -87,7 +89,12 @@ impl Preinitializer<'_> {
         let (context, instrumented) =
             catch_panics(|| wizer.instrument(&binary)).map_err(PreinitializeError::Unsupported)?;
         let instrumented_digest = sha256_hex(&instrumented);
-        let (module, _) = self.code_cache.get_or_compile::<Module>(self.engine, &instrumented, &instrumented_digest)?;
+        let (module, _) = self.code_cache.get_or_compile::<Module>(
+            self.engine,
+            &instrumented,
+            &instrumented_digest,
+            self.compiler,
+        )?;
         let name = initializer_of(&module)?;
         wizer.init_func(name);
         if matches!(module.get_export(RESUME), Some(ExternType::Func(_))) {
@@ -188,7 +195,7 @@ impl InstanceState for InitializedState<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::runtime::{EngineConfig, Runtime};
+    use crate::runtime::{EngineConfig, ModuleOwner, Runtime};
 
     /// Draws random numbers and looks at the clocks, and leaves what it saw in its memory.
     const CURIOUS: &str = r#"(module
@@ -210,8 +217,9 @@ mod tests {
 
     #[test]
     fn the_same_module_comes_to_the_same_preinitialized_module() {
-        let preinitialized =
-            |digest: &str| runtime().preinitialize(CURIOUS.as_bytes(), digest).expect("a module").module;
+        let preinitialized = |digest: &str| {
+            runtime().preinitialize(CURIOUS.as_bytes(), digest, ModuleOwner::Operator).expect("a module").module
+        };
         let first = preinitialized("a");
         assert_eq!(first, preinitialized("a"));
         assert_ne!(first, preinitialized("b"), "random numbers follow from the digest");
@@ -226,7 +234,7 @@ mod tests {
         let endless = "(drop (call $random (i32.const 65530) (i32.const -1)))";
         for (body, fails) in [(grow, false), (outside, true), (endless, true)] {
             let module = CURIOUS.replace("(drop (call $random (i32.const 0) (i32.const 100)))", body);
-            let made = runtime().preinitialize(module.as_bytes(), "a");
+            let made = runtime().preinitialize(module.as_bytes(), "a", ModuleOwner::Operator);
             assert_eq!(made.is_err(), fails, "{body}");
         }
     }
@@ -242,7 +250,7 @@ mod tests {
             "(component)",
             "",
         ] {
-            assert!(runtime().preinitialize(module.as_bytes(), "a").is_err(), "{module}");
+            assert!(runtime().preinitialize(module.as_bytes(), "a", ModuleOwner::Operator).is_err(), "{module}");
         }
     }
 }

@@ -1,0 +1,50 @@
+//! `wagi __compile`: how a server compiles modules of third parties. Not for users.
+//!
+//! The module is on standard input, and its code goes to standard output. The process limits its own memory; the server
+//! limits its time.
+
+use std::io::{self, Read as _, Write as _};
+use std::process::ExitCode;
+use std::thread;
+
+use anyhow::Context as _;
+use rustix::process::{Resource, Rlimit, setrlimit};
+use wagi::startup::ahead_of_time;
+
+/// What the threads of the compiler, one for each core, take besides.
+const BYTES_PER_CORE: u64 = 4 << 20;
+
+/// The options of `wagi __compile`.
+pub struct Compiler {
+    /// The limit on the memory of the process, in bytes.
+    pub memory: u64,
+}
+
+impl Compiler {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        self.limit()?;
+        let mut module = Vec::new();
+        io::stdin().read_to_end(&mut module).context("cannot read the module")?;
+        match ahead_of_time::compile(&module) {
+            Ok(code) => {
+                io::stdout().write_all(&code).context("cannot print the code")?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Err(error) => {
+                io::stderr().write_all(ahead_of_time::printed_causes(&error).as_bytes())?;
+                Ok(ExitCode::FAILURE)
+            }
+        }
+    }
+
+    fn limit(&self) -> anyhow::Result<()> {
+        // Otherwise the process would go on after a server that was killed.
+        #[cfg(target_os = "linux")]
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+        let cores = thread::available_parallelism().map_or(1, usize::from) as u64;
+        let memory = Some(self.memory.saturating_add(cores.saturating_mul(BYTES_PER_CORE)));
+        setrlimit(Resource::Data, Rlimit { current: memory, maximum: memory }).context("cannot limit the memory")?;
+        let none = Some(0);
+        setrlimit(Resource::Core, Rlimit { current: none, maximum: none }).context("cannot limit core dumps")
+    }
+}

@@ -1,0 +1,126 @@
+//! How is a module compiled in a process that can be ended?
+//!
+//! The compiler takes time and memory as the module makes it, and a compilation cannot be stopped from within the process. So
+//! modules of third parties are compiled by the executable `wagi` in a process of its own: it gets the module on standard
+//! input and prints the code on standard output, or on standard error why there is none.
+
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crate::runtime::code::precompiled::TrustedCode;
+use crate::runtime::error::Error;
+
+/// The subcommand of `wagi` that compiles.
+pub const COMPILER_COMMAND: &str = "__compile";
+
+/// Stands between the causes of an error on standard error.
+const SEPARATOR: char = '\0';
+
+/// The largest part of standard error that is read.
+const MAX_STDERR: u64 = 64 << 10;
+
+/// What the standard library prints before a process ends that gets no more memory.
+const OUT_OF_MEMORY: [&str; 2] = ["memory allocation of", "Cannot allocate memory"];
+
+/// The executable that compiles modules of third parties, and what one of them may take.
+#[derive(Clone, Debug)]
+pub struct CompilerProcess {
+    program: PathBuf,
+    time: Duration,
+    memory: u64,
+    /// Each compilation uses all cores, and has them for itself, so that its time does not depend on other modules.
+    running: Arc<Mutex<()>>,
+}
+
+/// What a process has printed.
+struct Printed {
+    code: io::Result<Vec<u8>>,
+    errors: String,
+}
+
+impl CompilerProcess {
+    /// A compiler for modules that take no more than this time, and this many bytes of memory.
+    pub fn new(program: PathBuf, time: Duration, memory: u64) -> Self {
+        Self { program, time, memory, running: Arc::default() }
+    }
+
+    /// Compiles a module or component, binary or text.
+    pub(in crate::runtime::code) fn compile(&self, module: &[u8]) -> Result<TrustedCode, Error> {
+        let _turn = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut child = self.spawn().map_err(Error::Compiler)?;
+        let printed = self.exchange(&mut child, module);
+        if printed.is_none() {
+            // It may have ended by itself just now.
+            let _ = child.kill();
+        }
+        let status = child.wait().map_err(Error::Compiler)?;
+        let Some(Printed { code, errors }) = printed else { return Err(Error::CompileTime(self.time)) };
+        match status.success() {
+            true => code.map(TrustedCode::from_compiler).map_err(Error::Compiler),
+            false => Err(self.error(status, &errors)),
+        }
+    }
+
+    fn spawn(&self) -> io::Result<Child> {
+        let mut command = Command::new(&self.program);
+        command.args([COMPILER_COMMAND, &self.memory.to_string()]).env_clear().current_dir("/");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+    }
+
+    /// Writes the module, and reads what the process prints; `None` if it takes too long.
+    fn exchange(&self, child: &mut Child, module: &[u8]) -> Option<Printed> {
+        let (stdin, stdout, stderr) = (child.stdin.take()?, child.stdout.take()?, child.stderr.take()?);
+        let (sender, receiver) = channel();
+        let module = module.to_vec();
+        // The threads end when the process does.
+        thread::spawn(move || write(stdin, &module));
+        thread::spawn(move || {
+            let _ = sender.send(read(stdout, stderr));
+        });
+        receiver.recv_timeout(self.time).ok()
+    }
+
+    fn error(&self, status: ExitStatus, errors: &str) -> Error {
+        if OUT_OF_MEMORY.iter().any(|text| errors.contains(text)) {
+            return Error::CompileMemory(self.memory);
+        }
+        match status.code() {
+            Some(1) => Error::of_compilation(causes(errors)),
+            _ => Error::Compiler(io::Error::other(format!("{status}: {}", errors.lines().next().unwrap_or_default()))),
+        }
+    }
+}
+
+fn write(mut stdin: ChildStdin, module: &[u8]) {
+    // A process that has ended says why on standard error.
+    let _ = stdin.write_all(module);
+}
+
+fn read(mut stdout: ChildStdout, stderr: ChildStderr) -> Printed {
+    let errors = thread::spawn(move || {
+        let mut errors = Vec::new();
+        let _ = stderr.take(MAX_STDERR).read_to_end(&mut errors);
+        String::from_utf8_lossy(&errors).into_owned()
+    });
+    let mut code = Vec::new();
+    let read = stdout.read_to_end(&mut code);
+    Printed { code: read.map(|_| code), errors: errors.join().unwrap_or_default() }
+}
+
+/// The error with these causes, the last one first.
+fn causes(errors: &str) -> wasmtime::Error {
+    let mut causes = errors.rsplit(SEPARATOR).map(str::to_owned);
+    let last = wasmtime::Error::msg(causes.next().unwrap_or_default());
+    causes.fold(last, wasmtime::Error::context)
+}
+
+/// An error as the process prints it: its causes.
+pub fn printed_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(&SEPARATOR.to_string())
+}
