@@ -53,6 +53,7 @@ mod shutdown; // signals, and what becomes of requests under way
 mod startup; // initialisers, and code compiled ahead of time
 mod streaming; // bodies over real sockets, in both directions
 mod support;
+mod terminal; // what reaches the terminal, and with which cure
 mod tidy; // the walls between rooms, and other rules of the house
 mod tls; // TLS, and HTTP/2 with and without it
 mod uploads; // clients that send slowly, and what they may hold

@@ -7,6 +7,7 @@ use wasmtime::{Cache, Engine};
 
 use crate::cache::Exposure;
 use crate::config::CodeCacheConfig;
+use crate::wasm_bytes::to_binary;
 
 use crate::runtime::code::directory::{CacheError, CodeDirectory};
 use crate::runtime::code::engine_cache::EngineCache;
@@ -74,7 +75,7 @@ impl CodeCache {
         bytes: &[u8],
         digest: &str,
     ) -> Result<(C, CodeOrigin), Error> {
-        let compile = || C::compile(engine, bytes).map_err(Error::of_compilation);
+        let compile = || C::compile(engine, &to_binary(bytes)?).map_err(Error::of_compilation);
         match self {
             Self::Disabled => Ok((compile()?, CodeOrigin::Compiled)),
             Self::Engine(cache) => {
