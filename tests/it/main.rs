@@ -36,6 +36,7 @@ mod links; // what pages link to
 mod lock; // wagi.lock, and what --locked refuses
 mod manifests; // configuration files beside what is said about them
 mod neighbours; // what guests that compute, grow or wait cost the others
+mod notes; // what the log says of things that a guest was refused
 mod oci; // modules from registries, and registries that do not play along
 mod outbound; // guests that call other servers
 mod outbound_languages; // the same from Rust and AssemblyScript, built from source

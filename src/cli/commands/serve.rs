@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use wagi::config::{Config, Diagnostic, LogFormat, Options};
-use wagi::observe::LogWriter;
+use wagi::observe::{JsonEvents, LogWriter};
 use wagi::printable;
 use wagi::server::{Server, Signals, check_tls};
 use wagi::{Gateway, fetch, startup};
@@ -113,28 +113,20 @@ fn init_logging(log: &LogWriter, format: LogFormat) {
     let log = log.clone();
     let events = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
     match format {
-        LogFormat::Text => events.with_writer(move || EventWriter { log: log.clone(), format }).init(),
-        LogFormat::Json => events.json().with_writer(move || EventWriter { log: log.clone(), format }).init(),
+        LogFormat::Text => events.with_writer(move || EventWriter(log.clone())).init(),
+        LogFormat::Json => events.event_format(JsonEvents).with_writer(move || log.clone()).init(),
     }
 }
 
 /// A writer for `tracing_subscriber`, which writes each event in one piece. An event is one line of the log, whatever the
 /// texts in it hold.
-struct EventWriter {
-    log: LogWriter,
-    format: LogFormat,
-}
+struct EventWriter(LogWriter);
 
 impl Write for EventWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let event = String::from_utf8_lossy(bytes);
-        let event = event.strip_suffix('\n').unwrap_or(&event);
-        let mut line = match self.format {
-            LogFormat::Text => printable::line(event).into_owned(),
-            LogFormat::Json => printable::json(event).into_owned(),
-        };
-        line.push('\n');
-        self.log.write_all(line.as_bytes())?;
+        let line = printable::line(event.strip_suffix('\n').unwrap_or(&event)).into_owned() + "\n";
+        self.0.write_all(line.as_bytes())?;
         Ok(bytes.len())
     }
 

@@ -18,6 +18,7 @@ use crate::strings::StringBlock;
 use crate::runtime::instance::grants::{Grants, Outbound, Volumes};
 use crate::runtime::instance::invocation::Invocation;
 use crate::runtime::instance::memory::MemoryBudget;
+use crate::runtime::instance::stderr::Note;
 use crate::runtime::instance::stdio::Pipes;
 use crate::runtime::wasi::streams::{GuestStderr, GuestStdin, GuestStdout};
 
@@ -123,6 +124,15 @@ impl State {
         // Its calls use up this fuel, and only the functions that it links itself renew it.
         wasi.set_hostcall_fuel(*hostcall_fuel);
         wasi
+    }
+}
+
+/// At the end of the run the log learns what the guest was refused, which its own messages rarely say.
+impl Drop for State {
+    fn drop(&mut self) {
+        if let Some(refusal) = self.budget.refusal() {
+            self.pipes.stderr().note(Note::Memory, || refusal);
+        }
     }
 }
 
