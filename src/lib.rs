@@ -22,6 +22,7 @@ mod net;
 pub mod observe;
 mod outbound;
 mod parallel;
+pub mod printable;
 mod registry;
 mod regular_file;
 mod route;
@@ -30,5 +31,6 @@ pub mod server;
 pub mod startup;
 mod strings;
 mod upload_rate;
+mod wasm_bytes;
 
 pub use crate::gateway::{Gateway, ResponseAborted, ResponseBody};

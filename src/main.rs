@@ -7,21 +7,15 @@ mod cli;
 
 use std::process::ExitCode;
 
-use crate::cli::terminal::print_message;
+use crate::cli::terminal::{print_error, print_message};
 
 fn main() -> ExitCode {
     cli::args::parse().run().unwrap_or_else(|error| {
         print_error(&error);
+        let of_server = error.downcast_ref::<wagi::server::Error>().and_then(wagi::server::Error::help);
+        if let Some(help) = of_server.or_else(|| error.chain().find_map(wagi::startup::help)) {
+            print_message(format_args!("help: {help}"));
+        }
         ExitCode::FAILURE
     })
-}
-
-fn print_error(error: &anyhow::Error) {
-    print_message(format_args!("error: {error}"));
-    for cause in error.chain().skip(1) {
-        print_message(format_args!("  caused by: {cause}"));
-    }
-    if let Some(help) = error.downcast_ref::<wagi::server::Error>().and_then(wagi::server::Error::help) {
-        print_message(format_args!("help: {help}"));
-    }
 }

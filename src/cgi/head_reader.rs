@@ -46,6 +46,16 @@ impl HeadReader {
         Ok(end)
     }
 
+    /// Whether the head is complete and is not the head of a response.
+    pub fn is_invalid(&self) -> bool {
+        matches!(self.parsed, Some(Err(_)))
+    }
+
+    /// The start of the output, given the last chunk of it.
+    pub fn printed<'a>(&'a self, last: &'a [u8]) -> &'a [u8] {
+        if self.collected.is_empty() { last } else { &self.collected }
+    }
+
     /// The parsed head. At the end of the output this is an error if there was no blank line.
     pub fn finish(self) -> Result<ResponseHead, HeadError> {
         self.parsed.unwrap_or(Err(HeadError::NoBlankLine))

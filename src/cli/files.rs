@@ -9,6 +9,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, ensure};
 
 use wagi::config::MAX_MODULE_SIZE;
+use wagi::printable;
+
+use crate::cli::terminal::print_result;
 
 /// Reads the file at `path`.
 pub(in crate::cli) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
@@ -29,7 +32,8 @@ pub(in crate::cli) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<ExitCod
         let _ = fs::remove_file(&partial);
     }
     replaced.with_context(|| format!("cannot write `{}`", path.display()))?;
-    writeln!(io::stdout(), "{}: {} bytes", path.display(), bytes.len()).context("cannot print the result")?;
+    let name = path.display().to_string();
+    print_result(&format!("{}: {} bytes\n", printable::line(&name), bytes.len()))?;
     Ok(ExitCode::SUCCESS)
 }
 

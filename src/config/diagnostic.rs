@@ -5,11 +5,13 @@
 //! an error.
 
 use std::error::Error;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+
+use crate::printable;
 
 /// The longest excerpt of a file in bytes. A longer one is not shown, because rendering it takes time.
 const MAX_EXCERPT: usize = 4096;
@@ -29,8 +31,10 @@ pub struct SourceFile {
     name: String,
     text: String,
     is_secret: bool,
-    /// The spans that are never shown.
+    /// The spans that are never shown, in their order.
     redacted: OnceLock<Vec<Range<usize>>>,
+    /// The offset of each line, computed when it is first needed.
+    line_starts: OnceLock<Vec<usize>>,
 }
 
 impl SourceFile {
@@ -45,11 +49,17 @@ impl SourceFile {
     }
 
     fn create(name: String, text: String, is_secret: bool) -> Arc<Self> {
-        Arc::new(Self { name, text, is_secret, redacted: OnceLock::new() })
+        Arc::new(Self { name, text, is_secret, redacted: OnceLock::new(), line_starts: OnceLock::new() })
     }
 
     /// Sets the spans that are never shown. Only the first call has an effect.
-    pub(super) fn redact(&self, spans: Vec<Range<usize>>) {
+    pub(super) fn redact(&self, mut spans: Vec<Range<usize>>) {
+        spans.sort_by_key(|span| span.start);
+        spans.dedup_by(|next, before| {
+            let overlaps = next.start <= before.end;
+            before.end = if overlaps { before.end.max(next.end) } else { before.end };
+            overlaps
+        });
         self.redacted.get_or_init(|| spans);
     }
 
@@ -60,18 +70,21 @@ impl SourceFile {
 
     /// Returns line and column of a byte, both counted from 1, the column in characters.
     fn position(&self, offset: usize) -> (usize, usize) {
-        let before = self.text.get(..offset).unwrap_or(&self.text);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let lines = before.bytes().filter(|&byte| byte == b'\n').count();
-        (lines + 1, before.get(line_start..).unwrap_or_default().chars().count() + 1)
+        let starts = self.line_starts.get_or_init(|| {
+            let newlines = self.text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n');
+            std::iter::once(0).chain(newlines.map(|(at, _)| at + 1)).collect()
+        });
+        let line = starts.partition_point(|&start| start <= offset);
+        let start = starts.get(line.saturating_sub(1)).copied().unwrap_or_default();
+        (line, self.text.get(start..offset).unwrap_or_default().chars().count() + 1)
     }
 
     /// Returns `lines`, which begin at `start`, with an asterisk for each redacted byte, so that columns do not change.
     fn redacted_lines(&self, start: usize, lines: &str) -> String {
         let redacted: &[Range<usize>] = self.redacted.get().map_or(&[], Vec::as_slice);
-        // A file may have thousands of redacted spans. Only those within the lines count.
-        let near: Vec<_> =
-            redacted.iter().filter(|piece| piece.start < start + lines.len() && piece.end > start).collect();
+        // A file may have thousands of redacted spans, which do not overlap. Only those within the lines count.
+        let first = redacted.partition_point(|piece| piece.end <= start);
+        let near: Vec<_> = redacted.iter().skip(first).take_while(|piece| piece.start < start + lines.len()).collect();
         let mut visible = String::with_capacity(lines.len());
         for (at, letter) in lines.char_indices() {
             if !letter.is_whitespace() && near.iter().any(|piece| piece.contains(&(start + at))) {
@@ -129,6 +142,11 @@ impl SourceLocation {
     pub(super) fn start(&self) -> usize {
         self.span.start
     }
+
+    /// Returns the number of its line, counted from 1.
+    pub fn line(&self) -> usize {
+        self.file.position(self.span.start).0
+    }
 }
 
 /// A problem, as shown to the operator.
@@ -140,6 +158,8 @@ pub struct Diagnostic {
     pub message: String,
     /// The location, if the problem is in a file.
     pub location: Option<SourceLocation>,
+    /// The route of the entry that the problem is in, if the message does not name it.
+    pub route: Option<String>,
     /// A text at the location, if the message does not say enough.
     pub label: Option<String>,
     /// What to do about it.
@@ -160,7 +180,7 @@ impl Diagnostic {
     }
 
     fn new(severity: Severity, message: String) -> Self {
-        Self { severity, message, location: None, label: None, help: None, causes: Vec::new() }
+        Self { severity, message, location: None, route: None, label: None, help: None, causes: Vec::new() }
     }
 
     /// Sets the location, if there is one.
@@ -202,15 +222,18 @@ impl Diagnostic {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let mut report = Group::with_title(level.primary_title(escape(&self.message)));
+        let mut report = Group::with_title(level.primary_title(printable::line(&self.message)));
         if let Some(location) = &self.location {
             report = self.point_at(location, report);
         }
+        if let Some(route) = &self.route {
+            report = report.element(Level::NOTE.with_name("route").message(printable::line(route)));
+        }
         for cause in &self.causes {
-            report = report.element(Level::NOTE.with_name("caused by").message(escape(cause)));
+            report = report.element(Level::NOTE.with_name("caused by").message(printable::one_line(cause)));
         }
         if let Some(help) = &self.help {
-            report = report.element(Level::HELP.message(escape(help)));
+            report = report.element(Level::HELP.message(printable::line(help)));
         }
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         renderer.render(&[report])
@@ -218,7 +241,7 @@ impl Diagnostic {
 
     fn point_at<'a>(&'a self, location: &'a SourceLocation, report: Group<'a>) -> Group<'a> {
         let file = &location.file;
-        let name = escape(&file.name);
+        let name = printable::line(&file.name);
         let (line, column) = file.position(location.span.start);
         let (start, lines) = file.lines(&location.span);
         if file.is_secret || lines.len() > MAX_EXCERPT {
@@ -226,24 +249,14 @@ impl Diagnostic {
         }
         // The lines have no carriage return at their end, but a span may begin or end behind it.
         let [from, to] = [location.span.start, location.span.end].map(|at| at.saturating_sub(start).min(lines.len()));
-        let annotation = AnnotationKind::Primary.span(from..to).label(self.label.as_deref().map(escape));
+        let annotation = AnnotationKind::Primary.span(from..to).label(self.label.as_deref().map(printable::line));
         report.element(
-            Snippet::source(file.redacted_lines(start, lines)).path(name).line_start(line).annotation(annotation),
+            Snippet::source(printable::excerpt(&file.redacted_lines(start, lines)).into_owned())
+                .path(name)
+                .line_start(line)
+                .annotation(annotation),
         )
     }
-}
-
-/// Escapes control characters, so that the contents of a file cannot control the terminal.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() {
-            let _ = write!(escaped, "{}", character.escape_default());
-        } else {
-            escaped.push(character);
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::bindle;
 use crate::cache::fetched::FetchedModules;
 use crate::cache::store::Store;
-use crate::config::{Config, Diagnostic, EntryConfig, ModuleRef};
+use crate::config::{Config, Diagnostic, EntryConfig, Key, ModuleRef};
 use crate::net::progress::Progress;
 use crate::registry;
 
@@ -62,6 +62,17 @@ fn is_elsewhere(entry: &EntryConfig) -> bool {
     matches!(entry.module, ModuleRef::Bindle { .. } | ModuleRef::Oci(_))
 }
 
+/// Adds to each problem the route of the first entry that it points at.
+fn name_routes(problems: &mut [Diagnostic], entries: &[EntryConfig]) {
+    // No more are shown.
+    for problem in
+        problems.iter_mut().take(1_000).filter(|problem| problem.route.is_none() && problem.location.is_some())
+    {
+        let entry = entries.iter().find(|entry| entry.origin.at(Key::Module) == problem.location);
+        problem.route = entry.map(|entry| entry.route.to_string());
+    }
+}
+
 /// The store before modules are fetched.
 enum StoreState {
     /// No module has to be fetched.
@@ -107,6 +118,7 @@ impl Fetching {
             fetched.by_reference.extend(programs.by_reference);
             fetched.problems.extend(programs.problems);
         }
+        name_routes(&mut fetched.problems, &entries);
         let mut entries = with_files(entries, &fetched);
         problems.extend(fetched.problems);
         problems.extend(comparison.iter().flat_map(|comparison| comparison.verify(&mut entries)));

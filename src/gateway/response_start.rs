@@ -121,7 +121,13 @@ impl<'a> ResponseStart<'a> {
             self.add_to_body(bytes);
             return Ok(());
         };
-        if let Some(body_start) = reader.read(&bytes)? {
+        let end = reader.read(&bytes);
+        if (end.is_err() || reader.is_invalid())
+            && let Some(run) = &self.run
+        {
+            run.note_bad_head(reader.printed(&bytes));
+        }
+        if let Some(body_start) = end? {
             self.finish_head()?;
             bytes.advance(body_start.min(bytes.len()));
             self.add_to_body(bytes);
@@ -164,6 +170,9 @@ impl<'a> ResponseStart<'a> {
     /// claims counts for more: only the guest can know the length of a body that it did not print.
     fn complete_head(&mut self) -> Result<ResponseHead, Failure> {
         // This is an error if the output has no blank line.
+        if let (Some(reader), Some(run)) = (&self.reader, &self.run) {
+            run.note_bad_head(reader.printed(&[]));
+        }
         self.finish_head()?;
         let mut head = self.head.take().ok_or(HeadError::NoBlankLine)?;
         let length = self.body.length + self.run.as_ref().map_or(0, Run::discarded);

@@ -71,6 +71,11 @@ pub(crate) fn add_file(roots: &mut RootCertStore, file: &Path) -> Result<(), Tru
     Ok(())
 }
 
+/// Fails if the certificates of a PEM file cannot be used.
+pub(crate) fn check_file(file: &Path) -> Result<(), TrustError> {
+    add_file(&mut RootCertStore::empty(), file)
+}
+
 /// TLS with servers whose certificate leads to one of `roots`.
 pub(crate) fn verified(roots: RootCertStore) -> Result<ClientConfig, TrustError> {
     Ok(builder(provider())?.with_root_certificates(roots).with_no_client_auth())

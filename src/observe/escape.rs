@@ -4,6 +4,8 @@
 
 use std::fmt::Write;
 
+use crate::printable::is_unprintable;
+
 /// Appends `text` with quotes, backslashes, control characters and what is not UTF-8 written as escapes. The result is
 /// the inside of a JSON string as well.
 pub fn push(line: &mut String, text: &[u8]) {
@@ -19,7 +21,7 @@ pub fn push(line: &mut String, text: &[u8]) {
                 '\n' => line.push_str("\\n"),
                 '\r' => line.push_str("\\r"),
                 '\t' => line.push_str("\\t"),
-                _ if character.is_control() || is_separator(character) => push_unicode_escape(line, character),
+                _ if is_unprintable(character) => push_unicode_escape(line, character),
                 _ => line.push(character),
             }
         }
@@ -33,11 +35,6 @@ pub fn push(line: &mut String, text: &[u8]) {
 fn plain(text: &[u8]) -> Option<&str> {
     let is_plain = |byte: &u8| (b' '..=b'~').contains(byte) && !matches!(byte, b'"' | b'\\');
     if text.iter().all(is_plain) { std::str::from_utf8(text).ok() } else { None }
-}
-
-/// Whether some readers of logs take the character for the end of a line, or it changes the direction of writing.
-fn is_separator(character: char) -> bool {
-    matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn push_unicode_escape(line: &mut String, character: char) {
@@ -55,7 +52,7 @@ mod tests {
             (b"/a b?c=d", "/a b?c=d"),
             (b"a\r\nb\"c\\d", "a\\r\\nb\\\"c\\\\d"),
             (b"\x1b[31m\x00\x7f", "\\u001b[31m\\u0000\\u007f"),
-            ("\u{2028}é".as_bytes(), "\\u2028é"),
+            ("\u{2028}é\u{200f}\u{9b}".as_bytes(), "\\u2028é\\u200f\\u009b"),
             (b"\xff\xfe", "\u{fffd}\u{fffd}"),
         ];
         for (text, expected) in cases {

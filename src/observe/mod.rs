@@ -5,6 +5,7 @@
 
 mod access;
 mod escape;
+mod event;
 mod line;
 mod log_writer;
 mod stderr_log;
@@ -12,5 +13,6 @@ mod time;
 
 pub use crate::format::sha256_hex;
 pub use crate::observe::access::{AccessLog, Record, RouteName};
+pub use crate::observe::event::JsonEvents;
 pub use crate::observe::log_writer::LogWriter;
 pub use crate::observe::stderr_log::{GuestLog, LogDirectory, LogFile};

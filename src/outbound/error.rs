@@ -5,10 +5,12 @@
 use std::error::Error as StdError;
 use std::io;
 use std::net::IpAddr;
+use std::str;
 use std::sync::Arc;
 
 use http::Method;
 use tokio_rustls::rustls;
+use url::{Position, Url};
 
 use crate::net::connect::ConnectError;
 
@@ -165,6 +167,18 @@ pub enum ErrorKind {
 }
 
 impl Error {
+    /// The error of a guest that may call no server at all and asked for `url`, of which the log shows no path.
+    pub fn of_no_grant(url: &[u8]) -> Self {
+        let url = str::from_utf8(url).ok().and_then(|text| Url::parse(text).ok());
+        let origin = url.map_or_else(|| "any host".to_owned(), |url| url[..Position::BeforePath].to_owned());
+        Self::HostNotAllowed(origin)
+    }
+
+    /// Whether the operator did not allow the call.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::HostNotAllowed(_) | Self::AddressNotAllowed { .. })
+    }
+
     /// The code of `wasi_experimental_http`.
     pub fn code(&self) -> u32 {
         match self {

@@ -11,15 +11,13 @@ use wasmparser::{BinaryReaderError, Encoding, Parser, Payload, Validator, WasmFe
 
 use crate::cache::disk::sha256;
 use crate::config::Sha256;
+use crate::wasm_bytes::{MAGIC, NotWasm, to_binary};
 
 use crate::registry::manifest::{LEGACY_LAYER, OCI_MANIFEST, WASM_LAYER};
 
 /// The configurations that go with the two kinds of layers.
 const LEGACY_CONFIG: &str = "application/vnd.wasm.config.v1+json";
 pub(crate) const WASM_CONFIG: &str = "application/vnd.wasm.config.v0+json";
-
-/// What every binary module and component begins with.
-const MAGIC: &[u8] = b"\0asm";
 
 /// The end of the year 9999, which is the last that can be written.
 const LAST_SECOND: Duration = Duration::from_secs(253_402_300_799);
@@ -55,20 +53,9 @@ pub(in crate::registry) enum ArtifactError {
     #[error("there is nothing in it")]
     Empty,
     #[error("it is neither WebAssembly in binary form nor in text form: {0}")]
-    Text(String),
+    Text(#[from] NotWasm),
     #[error("it is not valid WebAssembly")]
     Invalid(#[from] BinaryReaderError),
-}
-
-impl ArtifactError {
-    /// The first line of the error, and its position. The other lines quote the text.
-    fn from_text(error: &wat::Error) -> Self {
-        let text = error.to_string();
-        let mut lines = text.lines();
-        let what = lines.next().unwrap_or_default();
-        let position = lines.next().and_then(|line| Some(line.rsplit_once("<anon>:")?.1));
-        Self::Text(position.map_or_else(|| what.to_owned(), |position| format!("{what} at {position}")))
-    }
 }
 
 impl Artifact {
@@ -79,7 +66,7 @@ impl Artifact {
         }
         let bytes = match file.starts_with(MAGIC) {
             true => file,
-            false => wat::parse_bytes(&file).map_err(|error| ArtifactError::from_text(&error))?.into_owned(),
+            false => to_binary(&file)?.into_owned(),
         };
         Validator::new_with_features(WasmFeatures::all()).validate_all(&bytes)?;
         let (layer_type, config_type) = match layout {

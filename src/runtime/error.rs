@@ -3,6 +3,8 @@
 use std::io;
 use std::time::Duration;
 
+use crate::wasm_bytes::NotWasm;
+
 /// Why a program cannot be run here.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -12,6 +14,9 @@ pub enum Error {
     /// A thread or the second runtime cannot be started.
     #[error("cannot start the threads guests run on")]
     Threads(#[source] io::Error),
+    /// The bytes are neither a binary nor a text that can be parsed.
+    #[error(transparent)]
+    NotWasm(#[from] NotWasm),
     /// The bytes are not a module or component that the engine can compile.
     #[error("not a WebAssembly module that can be compiled here")]
     Compile(#[source] wasmtime::Error),
@@ -42,7 +47,7 @@ pub enum Error {
     #[error("it was built for `wasi_experimental_http` before version 0.4, which is not served: rebuild it")]
     OldHttp,
     /// The component exports no interface that is served. Its exports are listed.
-    #[error("the component exports {}, none of which wagi can call", names(.0))]
+    #[error("{}", not_served(.0))]
     NotServed(Vec<String>),
     /// The component imports these interfaces, which are not provided.
     #[error("imports {}, which nothing here provides", names(.0))]
@@ -98,13 +103,29 @@ fn unsupported(error: &wasmtime::Error) -> Option<&'static str> {
     PROPOSALS.into_iter().find(|(words, _)| message.contains(words)).map(|(_, proposal)| proposal)
 }
 
+/// The names that a message lists. A module may import 100,000 functions.
+const MAX_NAMES: usize = 20;
+
 fn list(imports: &[(String, String)]) -> String {
-    imports.iter().map(|(module, name)| format!("`{module}.{name}`")).collect::<Vec<_>>().join(", ")
+    joined(imports.iter().map(|(module, name)| format!("`{module}.{name}`")))
+}
+
+fn not_served(exports: &[String]) -> String {
+    match exports {
+        [] => "the component exports nothing, so there is nothing to serve".to_owned(),
+        exports => format!("the component exports {}, none of which wagi can call", names(exports)),
+    }
 }
 
 fn names(names: &[String]) -> String {
     match names {
         [] => "nothing".to_owned(),
-        names => names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+        names => joined(names.iter().map(|name| format!("`{name}`"))),
     }
+}
+
+fn joined(names: impl ExactSizeIterator<Item = String>) -> String {
+    let left_out = names.len().saturating_sub(MAX_NAMES);
+    let list = names.take(MAX_NAMES).collect::<Vec<_>>().join(", ");
+    if left_out == 0 { list } else { format!("{list} and {left_out} more") }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use wasmtime::{ExternType, FuncType, InstancePre, Module, ModuleExport, Store};
 
 use crate::runtime::component::{ComponentRequest, LinkedComponent};
+use crate::runtime::cure::of_missing_entry_point;
 use crate::runtime::engine::executors::Executors;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::grants::Grants;
@@ -63,6 +64,17 @@ pub enum EntryPointError {
         /// The name of the entry point.
         name: String,
     },
+}
+
+impl EntryPointError {
+    /// What the operator can do about it.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::Missing { name, candidates } => Some(of_missing_entry_point(name, candidates)),
+            Self::Component { .. } => Some("remove `entrypoint`".to_owned()),
+            Self::WrongType { .. } => None,
+        }
+    }
 }
 
 impl Program {

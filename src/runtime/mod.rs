@@ -9,6 +9,7 @@
 //! | room | question |
 //! | --- | --- |
 //! | `error` | why can a program not be run here? |
+//! | `cure` | what can the operator do about it? |
 //! | `engine` | how are the engines set up, and on which threads do guests compute? |
 //! | `instance` | how does a run start, what may it use, and how does it end? |
 //! | `wasi` | what do the imports of modules do? |
@@ -19,6 +20,7 @@
 
 mod code;
 mod component;
+mod cure;
 mod engine;
 mod error;
 mod guest;
@@ -49,6 +51,8 @@ use std::sync::Arc;
 
 use wasmtime::Module;
 use wasmtime::component::Component;
+
+use crate::wasm_bytes::to_binary;
 
 use crate::runtime::code::cache::CodeCache;
 use crate::runtime::code::deserialize;
@@ -185,9 +189,10 @@ impl Runtime {
 
 /// Compiles a module or component, binary or text, ahead of time, for the engine of any server.
 pub fn compile_ahead_of_time(bytes: &[u8]) -> Result<Vec<u8>, Error> {
-    let code = match is_component(bytes) {
-        true => engine::compiler_for_components().map_err(Error::Engine)?.precompile_component(bytes),
-        false => engine::compiler_for_modules().map_err(Error::Engine)?.precompile_module(bytes),
+    let bytes = to_binary(bytes)?;
+    let code = match is_component(&bytes) {
+        true => engine::compiler_for_components().map_err(Error::Engine)?.precompile_component(&bytes),
+        false => engine::compiler_for_modules().map_err(Error::Engine)?.precompile_module(&bytes),
     };
     code.map_err(Error::Compile)
 }

@@ -2,14 +2,11 @@
 //!
 //! Its outer sections are read; nothing is compiled or run. What is nested in a component is not listed. For `startup::inspect`.
 
-use std::borrow::Cow;
-
 use wasmparser::{
     ComponentExternalKind, ComponentTypeRef, ExternalKind, FuncType, MemoryType, Parser, Payload, TypeRef,
 };
 
-/// The first bytes of a binary module or component.
-const MAGIC: &[u8] = b"\0asm";
+use crate::wasm_bytes::{MAGIC, NotWasm, to_binary};
 
 /// The size of a page of linear memory, unless the module says otherwise.
 pub(in crate::runtime) const PAGE_SIZE: u64 = 65_536;
@@ -19,7 +16,7 @@ pub(in crate::runtime) const PAGE_SIZE: u64 = 65_536;
 pub enum ParseError {
     /// They are neither a binary nor a text that can be parsed.
     #[error("neither a module nor a component, binary or text")]
-    Text(#[source] wat::Error),
+    Text(#[source] NotWasm),
     /// They begin like a binary, and a section is malformed.
     #[error("not a valid module or component")]
     Binary(#[from] wasmparser::BinaryReaderError),
@@ -68,10 +65,7 @@ impl ModuleInfo {
     /// Reads the outer sections of `bytes`, binary or text.
     pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
         let is_text = !bytes.starts_with(MAGIC);
-        let binary = match is_text {
-            true => wat::parse_bytes(bytes).map_err(ParseError::Text)?,
-            false => Cow::Borrowed(bytes),
-        };
+        let binary = to_binary(bytes).map_err(ParseError::Text)?;
         let mut sections = Sections::default();
         let mut depth = 0_usize;
         for payload in Parser::new(0).parse_all(&binary) {

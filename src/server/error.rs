@@ -46,6 +46,24 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A TLS file is the one that the other option wants.
+    #[error("the {role} file `{}` holds {found} and no {role}", path.display())]
+    Swapped {
+        /// `TLS certificate` or `TLS key`.
+        role: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is in it: `a private key` or `a certificate`.
+        found: &'static str,
+    },
+    /// The certificate is of a version that clients refuse.
+    #[error("the TLS certificate `{}` is of X.509 version {version}, and clients accept version 3 only", cert.display())]
+    OldCertificate {
+        /// The certificate file.
+        cert: PathBuf,
+        /// The version.
+        version: u8,
+    },
     /// The key is valid but belongs to another certificate.
     #[error("the TLS key `{}` does not belong to the certificate `{}`", key.display(), cert.display())]
     KeyMismatch {
@@ -88,6 +106,10 @@ impl Error {
             ),
             Self::EmptyPem { .. } => {
                 Some("expected one or more `BEGIN CERTIFICATE` sections, the server's own certificate first")
+            }
+            Self::Swapped { .. } => Some("give the certificate to --tls-cert, and the key to --tls-key"),
+            Self::OldCertificate { .. } => {
+                Some("issue it again with a `subjectAltName`, which makes it one of version 3")
             }
             Self::KeyMismatch { .. } => Some("the server's own certificate must be the first in its file"),
             Self::Unusable { .. } | Self::Signals(_) => None,

@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `listener`, `peer` | where connections come from, and the client at the other end |
 //! | `accept`, `limiter` | how connections are accepted, and how many |
+//! | `certificate` | when a certificate is valid |
 //! | `tls` | which certificate and protocols a TLS connection gets |
 //! | `connection` | how a socket is served, from its first byte to its close |
 //! | `connection/protocol` | which protocol it speaks |
@@ -18,6 +19,7 @@
 //! | `shutdown` | how the server and its connections are told to stop |
 
 mod accept;
+mod certificate;
 mod connection;
 mod counters;
 mod date;
@@ -47,6 +49,7 @@ pub use crate::server::error::Error;
 pub use crate::server::peer::Peer;
 pub use crate::server::service::HttpService;
 pub use crate::server::shutdown::{Signals, shutdown_signal};
+pub use crate::server::tls::check_tls;
 
 /// An open port, not yet served.
 pub struct Server {

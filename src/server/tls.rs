@@ -3,8 +3,10 @@
 
 use std::fs::File;
 use std::io::BufReader;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -12,8 +14,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{self, ServerConfig};
 
-use crate::config::TlsFiles;
+use crate::config::{Diagnostic, TlsFiles};
 use crate::regular_file;
+use crate::server::certificate::Certificate;
 use crate::server::error::{CERTIFICATE, Error, KEY};
 
 /// The ALPN name of HTTP/2.
@@ -35,8 +38,44 @@ impl ServerTls {
     }
 }
 
+/// The problems of the TLS files, as [`Server::bind`](crate::server::Server::bind) would find them, and warnings about files
+/// that it takes and clients or the operator may not want.
+pub fn check_tls(files: &TlsFiles) -> Vec<Diagnostic> {
+    let mut problems = Vec::new();
+    if let Err(error) = server_config(files) {
+        let mut problem = Diagnostic::error(error.to_string());
+        problem.help = error.help().map(str::to_owned);
+        problems.push(match std::error::Error::source(&error) {
+            Some(cause) => problem.caused_by(cause),
+            None => problem,
+        });
+    }
+    problems.extend(exposed_key(&files.key));
+    let now = SystemTime::now();
+    for (number, certificate) in (1..).zip(certificates(&files.cert).unwrap_or_default()) {
+        let Some(reason) = Certificate::parse(&certificate).and_then(|found| found.invalid_at(now)) else { continue };
+        let which = if number == 1 { String::new() } else { format!("number {number} in ") };
+        let message = format!("clients will refuse the TLS certificate {which}`{}`: {reason}", files.cert.display());
+        problems.push(Diagnostic::warning(message).help("renew it, and look at the clock of this machine"));
+    }
+    problems
+}
+
+/// A warning about a key that other users can read, or replace.
+fn exposed_key(key: &Path) -> Option<Diagnostic> {
+    const OTHERS: u32 = 0o026;
+    let mode = std::fs::metadata(key).ok()?.mode();
+    let message = format!("other users can read or change the TLS key `{}`", key.display());
+    (mode & OTHERS != 0).then(|| Diagnostic::warning(message).help("take the right from them: `chmod o-rwx,g-w`"))
+}
+
 fn server_config(files: &TlsFiles) -> Result<ServerConfig, Error> {
     let chain = certificates(&files.cert)?;
+    if let Some(Certificate { version, .. }) =
+        chain.first().and_then(|own| Certificate::parse(own)).filter(|own| own.version < 3)
+    {
+        return Err(Error::OldCertificate { cert: files.cert.clone(), version });
+    }
     let key = private_key(&files.key)?;
     let unusable = |source| match source {
         rustls::Error::InconsistentKeys(_) => Error::KeyMismatch { cert: files.cert.clone(), key: files.key.clone() },
@@ -77,7 +116,18 @@ fn open(path: &Path) -> Result<BufReader<File>, pem::Error> {
 fn unreadable(role: &'static str, path: &Path, source: pem::Error) -> Error {
     let path = path.to_owned();
     match source {
-        pem::Error::NoItemsFound => Error::EmptyPem { role, path },
+        pem::Error::NoItemsFound => match swapped(role, &path) {
+            Some(found) => Error::Swapped { role, path, found },
+            None => Error::EmptyPem { role, path },
+        },
         source => Error::Pem { role, path, source },
+    }
+}
+
+/// What is in the file, if it is what the other option wants.
+fn swapped(role: &str, path: &Path) -> Option<&'static str> {
+    match role == KEY {
+        true => CertificateDer::from_pem_file(path).is_ok().then_some("a certificate"),
+        false => PrivateKeyDer::from_pem_file(path).is_ok().then_some("a private key"),
     }
 }

@@ -54,12 +54,9 @@ pub(super) fn no_entry_point(
     let problem = Diagnostic::error(format!("route `{pattern}`: module `{module}` has no such entry point"))
         .at(entry.origin.at(key))
         .caused_by(error);
-    match error {
-        EntryPointError::Missing { candidates, .. } if !candidates.is_empty() => {
-            problem.help(format!("the module exports {}", quoted(candidates)))
-        }
-        EntryPointError::Component { .. } => problem.help("remove `entrypoint`"),
-        _ => problem,
+    match error.help() {
+        Some(help) => problem.help(help),
+        None => problem,
     }
 }
 
@@ -74,7 +71,7 @@ pub(super) fn without_effect(entry: &EntryConfig, program: &Program) -> Vec<Diag
     let defined = entry.environment.iter().filter(|(name, _)| RouteVariables::defines(name));
     let problem = |name: &str| {
         let message = for_route(entry, format!("the variable `{name}` is left out: CGI defines it itself"));
-        Diagnostic::warning(message).at(entry.origin.at(Key::Route))
+        Diagnostic::warning(message).at(entry.origin.at_variable(name)).help("remove it, or give it another name")
     };
     defined.map(|(name, _)| problem(name)).collect()
 }
@@ -85,10 +82,23 @@ pub(super) fn no_sub_routes(entry: &EntryConfig) -> Diagnostic {
     Diagnostic::warning(message).at(entry.origin.at(Key::Module))
 }
 
-/// A route that an earlier one covers.
-pub(super) fn shadowed(entry: &EntryConfig, pattern: &RoutePattern, earlier: &RoutePattern) -> Diagnostic {
-    let message = format!("no request reaches the route `{pattern}`: `{earlier}` comes first and matches the same");
-    Diagnostic::warning(message).at(entry.origin.at(Key::Route)).help("the first route that matches wins")
+/// A route that an earlier one covers, which is built in unless it is from the entry `first`.
+pub(super) fn shadowed(
+    entry: &EntryConfig,
+    pattern: &RoutePattern,
+    earlier: &RoutePattern,
+    first: Option<&EntryConfig>,
+) -> Diagnostic {
+    let (place, help) = match first.map(|first| first.origin.at(Key::Route)) {
+        None => (" is built in and".to_owned(), "choose another path"),
+        Some(None) => (String::new(), "the first route that matches wins"),
+        Some(Some(location)) => {
+            (format!(" in line {}", location.line()), "the first route that matches wins: change their order")
+        }
+    };
+    let message =
+        format!("no request reaches the route `{pattern}`: `{earlier}`{place} comes first and matches the same");
+    Diagnostic::warning(message).at(entry.origin.at(Key::Route)).help(help)
 }
 
 /// A sub-route that no request path can match.
@@ -100,8 +110,4 @@ pub(super) fn unreachable(entry: &EntryConfig, pattern: &RoutePattern) -> Diagno
 
 fn for_route(entry: &EntryConfig, message: impl std::fmt::Display) -> String {
     format!("route `{}`: {message}", entry.route)
-}
-
-fn quoted(names: &[String]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

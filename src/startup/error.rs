@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::config::Key;
 use crate::net::tls;
 use crate::runtime;
-use crate::runtime::{PreinitializeError, TrustError};
+use crate::runtime::{ParseError, PreinitializeError, TrustError};
 
 /// Why a start fails before any module is looked at.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,15 @@ impl Error {
     pub(super) fn log_directory(path: &Path, source: io::Error) -> Self {
         Self::LogDirectory { path: path.to_owned(), source }
     }
+}
+
+/// What the operator can do about an error of this library; `None` if only its message says it.
+pub fn help(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    error
+        .downcast_ref::<runtime::Error>()
+        .and_then(runtime::Error::help)
+        .or_else(|| error.downcast_ref::<ParseError>().and_then(ParseError::help))
+        .or_else(|| error.downcast_ref::<PreinitializeError>().and_then(PreinitializeError::help))
 }
 
 /// Why a module cannot be loaded.
@@ -79,27 +88,7 @@ impl LoadError {
     /// What the operator can do about it.
     pub fn help(&self) -> Option<&'static str> {
         match self {
-            Self::Unusable(error) if matches!(**error, runtime::Error::TooDemanding(_)) => {
-                Some("raise `memory` or `table_elements` in the limits of the module")
-            }
-            Self::Unusable(error) if matches!(**error, runtime::Error::CompileTime(_)) => Some(
-                "raise `compile_time` in the limits; or, if you trust the module, keep it as a file of your own, which has no \
-                 such limit",
-            ),
-            Self::Unusable(error) if matches!(**error, runtime::Error::CompileMemory(_)) => Some(
-                "raise `compile_memory` in the limits; or, if you trust the module, keep it as a file of your own, which has no \
-                 such limit",
-            ),
-            Self::Unusable(error) if matches!(**error, runtime::Error::OldHttp) => {
-                Some("build the program again with version 0.4 or later of the library")
-            }
-            Self::Unusable(error) if matches!(**error, runtime::Error::OtherEngine(_)) => {
-                Some("run `wagi compile` of this version again, on this kind of machine")
-            }
-            Self::Unusable(error) if matches!(**error, runtime::Error::NotServed(_)) => Some(
-                "a component has to export `wasi:cli/run` or `wasi:http/incoming-handler` of WASI 0.2, or `wasi:cli/run` \
-                 or `wasi:http/handler` of WASI 0.3",
-            ),
+            Self::Unusable(error) => error.help(),
             Self::Precompiled => Some(
                 "write `precompiled = true` if you made it with `wagi compile`; forged code leaves the \
                  sandbox and can do all that the server can",
@@ -111,9 +100,7 @@ impl LoadError {
             Self::Exposed { .. } => {
                 Some("keep it where guests cannot write, or give them the volume with `read_only = true`")
             }
-            Self::Preinitialize(error) if matches!(**error, PreinitializeError::Missing) => {
-                Some("export the function that computes what does not change, or leave `preinitialize` out")
-            }
+            Self::Preinitialize(error) => error.help(),
             _ => None,
         }
     }

@@ -12,6 +12,11 @@ use crate::startup::error::LoadError;
 
 /// The configuration of the code cache; `None`, with a warning, if a guest can write to its directory.
 pub(super) fn code_cache_config(config: &Config, problems: &mut Vec<Diagnostic>) -> Option<CodeCacheConfig> {
+    if config.cache.is_none() && config.user_cache.is_none() {
+        tracing::info!(
+            "compiled code is not kept for the next start: neither XDG_CACHE_HOME nor HOME is an absolute path"
+        );
+    }
     let cache = config.cache.as_ref()?;
     let directory = &cache.directory;
     let Some(volume) = writable_above(config, directory) else { return Some(cache.clone()) };

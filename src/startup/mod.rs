@@ -24,10 +24,10 @@ use crate::fetch::Resolved;
 use crate::gateway::{Gateway, Snapshot};
 use crate::observe::{AccessLog, LogWriter};
 
-pub use crate::startup::error::Error;
+pub use crate::startup::error::{Error, help};
 pub use crate::startup::inspect::{Inspection, Item, inspect};
 use crate::startup::load::ModuleSpec;
-use crate::startup::platform::Platform;
+use crate::startup::platform::{Platform, check_authorities};
 use crate::startup::routes::RouteTableBuilder;
 
 /// Makes the gateway. What is wrong with the configuration's entries is added to `problems`; if an error is among them,
@@ -37,6 +37,7 @@ use crate::startup::routes::RouteTableBuilder;
 pub async fn load(resolved: &mut Resolved, log: &LogWriter, problems: &mut Vec<Diagnostic>) -> Result<Gateway, Error> {
     let _startup = resolved.take_startup_lock();
     let config = resolved.config();
+    problems.extend(check_authorities(config));
     let platform = Platform::new(config, log.clone(), problems).await?;
     let snapshot = snapshot(resolved, &platform, problems).await?;
     let access_log = AccessLog::new(log.clone(), config.log.format);

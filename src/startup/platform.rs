@@ -6,6 +6,7 @@ use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
 use crate::config::{AllowedHosts, Config, Diagnostic};
+use crate::net::tls;
 use crate::observe::LogWriter;
 use crate::outbound::Network;
 use crate::runtime::{CompilerProcess, EngineConfig, Runtime};
@@ -14,6 +15,19 @@ use crate::startup::error::Error;
 use crate::startup::guest_writable;
 use crate::startup::load;
 use crate::startup::load::{LoadResult, ModuleSpec};
+
+/// The problems of the files with certificates that the operator names, whether a module of this configuration needs them or
+/// not.
+pub(super) fn check_authorities(config: &Config) -> Vec<Diagnostic> {
+    let files = [("--outbound-ca", &config.outbound_ca), ("--registry-ca", &config.registries.ca_file)];
+    let checked =
+        files.into_iter().filter_map(|(option, file)| Some((option, tls::check_file(file.as_deref()?).err()?)));
+    let problem = |(option, error): (&str, tls::TrustError)| {
+        let problem = Diagnostic::error(format!("cannot use the certificates of {option}")).caused_by(&error);
+        problem.help("the file must be PEM text with `BEGIN CERTIFICATE` sections")
+    };
+    checked.map(problem).collect()
+}
 
 /// The engines, the network for guests, and the log.
 pub(super) struct Platform {
@@ -54,7 +68,9 @@ impl Platform {
         if let Some(network) = self.network.get() {
             return Ok(Some(network));
         }
-        let network = Network::new(Handle::current(), config.outbound_ca.as_deref())?;
+        // A file that cannot be used is reported already, and ends the start.
+        let authorities = config.outbound_ca.as_deref().filter(|file| tls::check_file(file).is_ok());
+        let network = Network::new(Handle::current(), authorities)?;
         if network.roots() == 0 {
             tracing::warn!("the system has no certificates to trust: guests cannot call other servers over https");
         }

@@ -144,11 +144,10 @@ impl<'a> RouteTableBuilder<'a> {
         let table = RouteTable::new(rows);
         let patterns: Vec<&RoutePattern> = table.entries().map(|(pattern, _)| pattern).collect();
         let entry_of = |row: usize| entries.get(row).copied().flatten();
-        for (row, earlier) in table.shadowed() {
-            if let (Some(entry), Some(pattern), Some(earlier)) =
-                (entry_of(row), patterns.get(row), patterns.get(earlier))
+        for (row, first) in table.shadowed() {
+            if let (Some(entry), Some(pattern), Some(earlier)) = (entry_of(row), patterns.get(row), patterns.get(first))
             {
-                self.problems.push(diagnostics::shadowed(entry, pattern, earlier));
+                self.problems.push(diagnostics::shadowed(entry, pattern, earlier, entry_of(first)));
             }
         }
         for (row, pattern) in patterns.iter().enumerate().filter(|(_, pattern)| !pattern.can_match_a_request()) {

@@ -56,7 +56,7 @@ fn what_cannot_be_served_is_shown_with_the_reason() {
         "(module (import \"env\" \"\\1b[2J\" (func)) (memory 3 9) (func (export \"run\") (param i32)))",
     );
     let text = shown(&inspect(site.path(), &["odd.wat"]));
-    assert!(text.contains("?[2J (function), which nothing here provides") && !text.contains('\u{1b}'), "{text}");
+    assert!(text.contains("\\u{1b}[2J (function), which nothing here provides") && !text.contains('\u{1b}'), "{text}");
     assert!(
         text.contains("192.0 KiB at the start, at most 576.0 KiB") && text.contains("entry points: none"),
         "{text}"

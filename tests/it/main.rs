@@ -39,6 +39,7 @@ mod links; // what pages link to
 mod lock; // wagi.lock, and what --locked refuses
 mod manifests; // configuration files beside what is said about them
 mod neighbours; // what guests that compute, grow or wait cost the others
+mod notes; // what the log says of things that a guest was refused
 mod oci; // modules from registries, and registries that do not play along
 mod outbound; // guests that call other servers
 mod outbound_languages; // the same from Rust and AssemblyScript, built from source
@@ -56,6 +57,7 @@ mod shutdown; // signals, and what becomes of requests under way
 mod startup; // initialisers, and code compiled ahead of time
 mod streaming; // bodies over real sockets, in both directions
 mod support;
+mod terminal; // what reaches the terminal, and with which cure
 mod tidy; // the walls between rooms, and other rules of the house
 mod tls; // TLS, and HTTP/2 with and without it
 mod uploads; // clients that send slowly, and what they may hold

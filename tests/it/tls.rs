@@ -163,6 +163,52 @@ fn a_file_that_is_missing_or_holds_something_else_stops_the_start_and_is_named()
 }
 
 #[test]
+fn a_check_reads_the_files_of_tls_and_reports_them_with_all_other_problems() {
+    let key = fixture("ec.pkcs8.pem");
+    let site = Site::new().text_module("/", "(module (func (export \"_start\")))", "argv = 7");
+    let tls = ["--tls-cert", &key, "--tls-key", "no/such.key", "--outbound-ca", "no/such.ca", "--registry-ca", &key];
+    for check in [&["--check"][..], &[]] {
+        let output = site.run(&[&tls[..], check].concat());
+        let shown = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{shown}");
+        for part in ["`argv` must be a string", "holds a private key", "--outbound-ca", "no/such.ca", "--registry-ca"] {
+            assert!(shown.contains(part), "{part}: {shown}");
+        }
+    }
+}
+
+#[test]
+fn certificates_that_clients_refuse_and_keys_that_others_read_are_reported() {
+    let site = Site::probe("");
+    let key = site.file("key.pem", std::fs::read(fixture("ec.pkcs8.pem")).expect("a key"));
+    for (cert, mode, code, message) in [
+        ("expired.cert.pem", 0o600, 0, "expired.cert.pem`: it expired on 2020-02-01"),
+        ("early.cert.pem", 0o600, 0, "early.cert.pem`: it is not valid before 2090-01-01"),
+        ("version1.cert.pem", 0o600, 1, "is of X.509 version 1"),
+        ("ec.cert.pem", 0o644, 0, "other users can read or change the TLS key"),
+        ("ec.cert.pem", 0o640, 0, ""),
+    ] {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(&key, mode).expect("it is ours");
+        let output = site.run(&["--tls-cert", &fixture(cert), "--tls-key", "key.pem", "--check"]);
+        let shown = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{shown}");
+        assert!(shown.contains(message) && shown.contains("help: ") != message.is_empty(), "{message}: {shown}");
+    }
+}
+
+#[test]
+fn http_on_the_port_of_tls_is_answered_and_logged() {
+    let wagi = secure("ec.cert.pem", "ec.pkcs8.pem");
+    let mut plain = Connection::open(wagi.address());
+    plain.send("GET / HTTP/1.1\r\nHost: plain\r\n\r\n");
+    let answer = plain.answer();
+    assert_eq!(answer.status, 400);
+    assert!(answer.text().contains("HTTPS is served here"), "{}", answer.text());
+    wagi.logged(&["a client spoke HTTP where HTTPS is served"]);
+}
+
+#[test]
 fn a_certificate_without_a_key_is_a_usage_error() {
     for (option, file) in [("--tls-cert", fixture("ec.cert.pem")), ("--tls-key", fixture("ec.pkcs8.pem"))] {
         let output = refused(&[option, &file]);

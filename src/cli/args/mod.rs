@@ -7,14 +7,17 @@
 //! | --- | --- |
 //! | `serve` | the options of the server |
 //! | `registries` | the options for registries, credentials and caches |
+//! | `mistakes` | what to type instead of the words of other programs |
 //! | `subcommands` | the subcommands and their options |
 
+mod mistakes;
 mod registries;
 mod serve;
 mod subcommands;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -22,10 +25,12 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 
 use wagi::config::{Options, ServerEnvironment};
+use wagi::printable;
 
 use crate::cli::args::serve::ServeArguments;
 use crate::cli::args::subcommands::Subcommand;
 use crate::cli::commands::Command;
+use crate::cli::terminal::print_usage_error;
 
 /// Serve WebAssembly modules and components over HTTP
 ///
@@ -45,7 +50,7 @@ struct CommandLine {
 /// Parses the command line of the process. Ends the process after a usage error, `--help` or `--version`.
 pub fn parse() -> Command {
     let variable = |name: &str| std::env::var_os(name);
-    let mut command = parse_from(std::env::args_os(), variable).unwrap_or_else(|error| error.exit());
+    let mut command = parse_from(std::env::args_os(), variable).unwrap_or_else(|error| exit(&error));
     match &mut command {
         Command::Serve(options) => {
             options.server_environment = ServerEnvironment::new(variable);
@@ -63,6 +68,23 @@ fn own_executable() -> Option<PathBuf> {
     if own.exists() { Some(own.to_owned()) } else { std::env::current_exe().ok() }
 }
 
+/// Prints a usage error, the help or the version, and ends the process. What clap quotes of the arguments is escaped.
+fn exit(error: &clap::Error) -> ! {
+    let shown = error.to_string();
+    let plain =
+        std::env::args_os().filter_map(|argument| argument.into_string().ok()).fold(shown.clone(), |text, argument| {
+            match printable::line(&argument) {
+                Cow::Borrowed(_) => text,
+                Cow::Owned(escaped) => text.replace(&argument, &escaped),
+            }
+        });
+    match printable::lines(&plain) {
+        escaped if escaped == shown => error.exit(),
+        escaped => print_usage_error(&escaped),
+    }
+    std::process::exit(error.exit_code())
+}
+
 /// Parses `arguments`, the first of which is the program. `variable` looks up environment variables.
 ///
 /// An option takes precedence over its environment variable. An empty environment variable counts as not set.
@@ -73,15 +95,25 @@ pub fn parse_from<A>(
 where
     A: Into<OsString> + Clone,
 {
+    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
     let mut command = CommandLine::command();
-    let matches = command.try_get_matches_from_mut(arguments)?;
+    let words: Vec<String> = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let matches = command.try_get_matches_from_mut(arguments).map_err(|error| understood(error, &words))?;
     let parsed = CommandLine::from_arg_matches(&matches)?;
     let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
     let result = match parsed.subcommand {
         Some(subcommand) => Ok(subcommand.command(&variable)),
         None => parsed.serve.options(&variable).map(|options: Options| Command::Serve(Box::new(options))),
     };
-    result.map_err(|error| command.error(error.kind, error.message))
+    result.map_err(|error| understood(command.error(error.kind, printable::line(&error.message)), &words))
+}
+
+/// A usage error with what to type instead, if that is known; otherwise the error itself.
+fn understood(error: clap::Error, words: &[String]) -> clap::Error {
+    match mistakes::cure(words) {
+        Some(cure) if error.use_stderr() => CommandLine::command().error(error.kind(), printable::line(&cure)),
+        _ => error,
+    }
 }
 
 /// An invalid combination or value of options.

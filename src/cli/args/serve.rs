@@ -14,6 +14,9 @@ use wagi::config::{
 use crate::cli::args::registries::{RegistryArguments, user_cache};
 use crate::cli::args::{UsageError, Variable, text_variable};
 
+/// The name of a configuration, unless the operator gives another.
+const MANIFEST: &str = "modules.toml";
+
 /// The options of the server.
 #[derive(Args)]
 pub(super) struct ServeArguments {
@@ -165,13 +168,29 @@ impl ServeArguments {
                 if self.bindle_path.as_ref().is_some_and(|path| !path.is_empty()) {
                     return Err(UsageError::new(ErrorKind::MissingRequiredArgument, "--bindle-path needs --bindle ID"));
                 }
-                let message = "what to serve is missing: give a module, or --config FILE, or --bindle ID";
-                Err(UsageError::new(ErrorKind::MissingRequiredArgument, message))
+                Err(UsageError::new(ErrorKind::MissingRequiredArgument, self.nothing_to_serve()))
             }
             _ => {
                 let message = "only one can be served: a module, --config FILE, or --bindle ID";
                 Err(UsageError::new(ErrorKind::ArgumentConflict, message))
             }
+        }
+    }
+
+    /// The message about a command line without a source, with the one that is meant, if that is clear.
+    fn nothing_to_serve(&self) -> String {
+        let missing = "what to serve is missing";
+        let taken = self.env_file.last().map(|file| file.to_string_lossy()).filter(|file| is_module(file));
+        match taken {
+            Some(file) => {
+                format!(
+                    "{missing}: `{file}` is taken for an environment file; a module comes before the options, or after `--`"
+                )
+            }
+            None if Path::new(MANIFEST).is_file() => {
+                format!("{missing}: did you mean `wagi --config {MANIFEST}`?")
+            }
+            None => format!("{missing}: give a module, or --config FILE, or --bindle ID"),
         }
     }
 
@@ -238,8 +257,15 @@ fn existing_file(path: &OsStr) -> Result<PathBuf, UsageError> {
     Err(UsageError::new(ErrorKind::ValueValidation, format!("`{}` {what}", file.display())))
 }
 
+fn is_module(name: &str) -> bool {
+    name.ends_with(".wasm") || name.ends_with(".wat")
+}
+
 fn listen_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| match text.rsplit_once(':') {
+        Some(("unix", _)) => {
+            "the server cannot listen on a Unix socket; write an address such as `127.0.0.1:3000`".to_owned()
+        }
         Some(("localhost", port)) => format!("the server cannot listen on a host name; write `127.0.0.1:{port}`"),
         Some(("", port)) => format!("the IP address is missing; write `0.0.0.0:{port}` to listen on all addresses"),
         _ => "an IP address and a port are expected, such as `127.0.0.1:3000` or `[::1]:3000`".to_owned(),
@@ -247,7 +273,7 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {
-    parse_pair(text).map_err(|error| match text.ends_with(".wasm") || text.ends_with(".wat") {
+    parse_pair(text).map_err(|error| match is_module(text) {
         true => format!("{error}; a module to serve comes before the options, or after `--`"),
         false => error.to_string(),
     })

@@ -256,3 +256,34 @@ fn commands_for_what_is_done_ahead_arrive() {
         assert_eq!(command(line, &[]).err().map(|error| error.exit_code()), Some(2), "{line}");
     }
 }
+
+#[test]
+fn words_of_other_programs_are_answered_with_what_to_type() {
+    for (line, cure) in [
+        ("serve", "did you mean `wagi FILE.wasm`?"),
+        ("serve hello.wasm", "did you mean `wagi hello.wasm`?"),
+        ("run hello.wasm -l 127.0.0.1:1", "did you mean `wagi hello.wasm -l 127.0.0.1:1`?"),
+        ("up m.toml", "did you mean `wagi --config m.toml`?"),
+        ("dev", "did you mean"),
+        ("check m.toml", "did you mean `wagi --config m.toml --check`?"),
+        ("init", "compile a program"),
+        ("help", "did you mean `wagi --help`?"),
+        ("help push", "did you mean `wagi push --help`?"),
+        ("version", "did you mean `wagi --version`?"),
+        ("pussh a.wasm r.io/a", "did you mean `wagi push a.wasm r.io/a`?"),
+        ("hello.wasm hello.wasm", "one module can be given"),
+        ("-e A=1 -- hello.wasm --check", "write `wagi hello.wasm --check -e A=1`"),
+        ("--env-file f hello.wasm", "`hello.wasm` is taken for an environment file"),
+        ("hello.wasm --port 80", "did you mean `--listen 127.0.0.1:80`?"),
+        ("-c Cargo.toml -p 80", "did you mean `--listen 127.0.0.1:80`?"),
+        ("-c Cargo.toml --port=80", "did you mean `--listen 127.0.0.1:80`?"),
+        ("-c Cargo.toml --addr 1.2.3.4:80", "`--listen IP:PORT`"),
+        ("-c Cargo.toml --dir .", "`volumes = {"),
+        ("-c Cargo.toml --verbose", "RUST_LOG=debug"),
+        ("-c Cargo.toml -l unix:x.sock", "cannot listen on a Unix socket"),
+    ] {
+        let shown = usage_error(line, &[]);
+        assert!(shown.contains(cure), "{line}: {shown}");
+    }
+    assert!(!usage_error("no/such.wasm", &[]).contains("did you mean"));
+}

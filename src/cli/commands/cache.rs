@@ -1,6 +1,5 @@
 //! `wagi cache`: list the caches, and remove unused entries.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -9,10 +8,10 @@ use anyhow::Context;
 
 use wagi::cache::{CacheEntry, Caches, default_module_cache, list, prune};
 use wagi::config::{code_cache_config, default_code_cache};
+use wagi::printable;
 
-use crate::cli::commands::serve::print_problems;
 use crate::cli::commands::size;
-use crate::cli::terminal::print_message;
+use crate::cli::terminal::{print_message, print_problems, print_result};
 
 /// A subcommand of `wagi cache`.
 pub enum Cache {
@@ -52,49 +51,46 @@ impl Cache {
 
 fn print_all(caches: &Caches) -> anyhow::Result<ExitCode> {
     let entries = list(caches).context("cannot read the caches")?;
-    let mut stdout = io::stdout().lock();
-    let mut print = |line: std::fmt::Arguments<'_>| writeln!(stdout, "{line}").context("cannot print the list");
+    let mut lines = Vec::new();
     if !entries.is_empty() {
-        print(format_args!("{:<9} {:>10} {:>6} {:>6}  NAME", "WHAT", "SIZE", "AGE", "UNUSED"))?;
+        lines.push(format!("{:<9} {:>10} {:>6} {:>6}  NAME", "WHAT", "SIZE", "AGE", "UNUSED"));
     }
     for entry in &entries {
         let CacheEntry { kind, name, bytes, written, used, .. } = entry;
-        print(format_args!(
-            "{kind:<9} {:>10} {:>6} {:>6}  {}",
-            size(*bytes),
-            age(*written),
-            age(*used),
-            printable(name)
-        ))?;
+        let (size, age, unused) = (size(*bytes), age(*written), age(*used));
+        lines.push(format!("{kind:<9} {size:>10} {age:>6} {unused:>6}  {}", printable::line(name)));
     }
     for (what, root) in [("modules", &caches.modules), ("compiled code", &caches.compiled)] {
         let Some(root) = root else {
-            print(format_args!("no cache for {what}: neither XDG_CACHE_HOME nor HOME is set"))?;
+            lines.push(format!("no cache for {what}: neither XDG_CACHE_HOME nor HOME is set"));
             continue;
         };
         let (mut number, mut bytes) = (0, 0_u64);
         for entry in entries.iter().filter(|entry| entry.path.starts_with(root)) {
             (number, bytes) = (number + 1, bytes.saturating_add(entry.bytes));
         }
-        print(format_args!("{what}: {number} entries, {} in {}", size(bytes), root.display()))?;
+        let root = root.display().to_string();
+        lines.push(format!("{what}: {number} entries, {} in {}", size(bytes), printable::line(&root)));
     }
+    print_result(&(lines.join("\n") + "\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn print_pruned(caches: &Caches, unused_for: Duration) -> anyhow::Result<ExitCode> {
     let pruned = prune(caches, unused_for)?;
-    let mut stdout = io::stdout().lock();
-    let mut print = |line: std::fmt::Arguments<'_>| writeln!(stdout, "{line}").context("cannot print what is removed");
+    let mut lines = Vec::new();
     for CacheEntry { kind, name, bytes, .. } in &pruned.removed {
-        print(format_args!("removed {kind} {} ({})", printable(name), size(*bytes)))?;
+        lines.push(format!("removed {kind} {} ({})", printable::line(name), size(*bytes)));
     }
     for CacheEntry { kind, name, .. } in &pruned.in_use {
-        print(format_args!("kept {kind} {}: a server uses it", printable(name)))?;
+        lines.push(format!("kept {kind} {}: a server uses it", printable::line(name)));
     }
     let freed = pruned.removed.iter().fold(0, |sum: u64, entry| sum.saturating_add(entry.bytes));
-    print(format_args!("{} entries removed, {} freed", pruned.removed.len(), size(freed)))?;
+    lines.push(format!("{} entries removed, {} freed", pruned.removed.len(), size(freed)));
+    print_result(&(lines.join("\n") + "\n"))?;
     for (entry, error) in &pruned.failed {
-        print_message(format_args!("error: cannot remove `{}`\n  caused by: {error}", entry.path.display()));
+        print_message(format_args!("error: cannot remove `{}`", entry.path.display()));
+        print_message(format_args!("  caused by: {error}"));
     }
     Ok(if pruned.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -108,11 +104,6 @@ fn age(time: SystemTime) -> String {
         3_600..86_400 => format!("{}h", seconds / 3_600),
         _ => format!("{}d", seconds / 86_400),
     }
-}
-
-/// Replaces control characters in a name, which could control the terminal.
-fn printable(name: &str) -> String {
-    name.chars().map(|character| if character.is_control() { '?' } else { character }).collect()
 }
 
 #[cfg(test)]

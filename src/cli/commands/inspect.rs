@@ -1,7 +1,6 @@
 //! `wagi inspect`: show what a module is, and how it can be served.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,12 +10,13 @@ use serde_json::{Value, json};
 use wagi::config::Registries;
 use wagi::fetch::{self, Artifact};
 use wagi::observe::sha256_hex;
+use wagi::printable;
 use wagi::startup::{Inspection, Item, inspect};
 
-use crate::cli::commands::serve::print_problems;
 use crate::cli::commands::size;
 use crate::cli::files;
 use crate::cli::terminal::progress::Bars;
+use crate::cli::terminal::{print_problems, print_result};
 
 /// The options of `wagi inspect`.
 pub struct Inspect {
@@ -40,8 +40,10 @@ impl Inspect {
         let (length, digest) = (bytes.len() as u64, sha256_hex(&bytes));
         let found = inspect(bytes).await.with_context(|| format!("cannot inspect `{source}`"))?;
         let report = InspectionReport { source, length, digest, artifact, found };
-        let text = if json { format!("{:#}\n", report.json()) } else { report.text() };
-        io::stdout().write_all(text.as_bytes()).context("cannot print what was found")?;
+        match json {
+            true => print_result(&printable::json(&format!("{:#}\n", report.json())))?,
+            false => print_result(&report.text())?,
+        }
         Ok(ExitCode::SUCCESS)
     }
 
@@ -140,7 +142,7 @@ impl InspectionReport {
         if !found.problems.is_empty() {
             lines.push(list("cannot be served as it is", found.problems.iter().cloned()));
         }
-        printable(&lines.join("\n")) + "\n"
+        lines.join("\n") + "\n"
     }
 
     /// Returns one paragraph for each module that is imported from.
@@ -160,13 +162,20 @@ impl InspectionReport {
     }
 }
 
-/// Returns a title with indented lines below it.
-fn list(title: &str, lines: impl Iterator<Item = String>) -> String {
-    let lines: Vec<String> = lines.map(|line| format!("\n  {line}")).collect();
-    if lines.is_empty() { format!("{title}: none") } else { format!("{title}:{}", lines.concat()) }
-}
+/// The lines of a list that are shown. A module may import 100,000 functions; `--json` has them all.
+const MAX_LINES: usize = 500;
 
-/// Replaces control characters: names in modules may contain any, and they could control the terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() && letter != '\n' { '?' } else { letter }).collect()
+/// Returns a title with indented lines below it.
+fn list(title: &str, lines: impl ExactSizeIterator<Item = String>) -> String {
+    let left_out = lines.len().saturating_sub(MAX_LINES);
+    let mut text = printable::line(title).into_owned();
+    text += if lines.len() == 0 { ": none" } else { ":" };
+    for line in lines.take(MAX_LINES) {
+        text += "\n  ";
+        text += &printable::line(&line);
+    }
+    if left_out > 0 {
+        text += &format!("\n  ... and {left_out} more, which `--json` shows");
+    }
+    text
 }

@@ -8,9 +8,8 @@ use anyhow::Context;
 use wagi::config::{Config, LOCK_FILE, LockPolicy, Options, Registries, ServerEnvironment, Source};
 use wagi::fetch;
 
-use crate::cli::commands::serve::print_problems;
-use crate::cli::terminal::print_message;
 use crate::cli::terminal::progress::Bars;
+use crate::cli::terminal::{print_message, print_problems};
 
 /// The options of `wagi lock`.
 pub struct Lock {

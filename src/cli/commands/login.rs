@@ -6,8 +6,7 @@ use std::process::ExitCode;
 use wagi::config::{Login as Credentials, Registries};
 use wagi::fetch::{self, LoggedIn};
 
-use crate::cli::commands::serve::print_problems;
-use crate::cli::terminal::{self, print_message};
+use crate::cli::terminal::{self, print_message, print_problems};
 
 /// The options of `wagi login`.
 pub struct Login {

@@ -1,16 +1,14 @@
 //! `wagi pull`: pull modules into the module cache.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
-
 use wagi::config::{Diagnostic, Registries};
 use wagi::fetch;
+use wagi::printable;
 
-use crate::cli::commands::serve::print_problems;
 use crate::cli::terminal::progress::Bars;
+use crate::cli::terminal::{print_problems, print_result};
 
 /// The options of `wagi pull`.
 pub struct Pull {
@@ -31,13 +29,14 @@ impl Pull {
         for pulled in fetch::pull(self.references, cache, self.registries, Bars::on_stderr().progress()).await {
             match pulled {
                 Ok(module) => {
-                    lines += &format!("{} {}\n", module.reference, module.path.display());
+                    let line = format!("{} {}", module.reference, module.path.display());
+                    lines += &(printable::line(&line) + "\n");
                     problems.extend(module.warning);
                 }
                 Err(problem) => problems.push(*problem),
             }
         }
-        io::stdout().write_all(lines.as_bytes()).context("cannot print what was pulled")?;
+        print_result(&lines)?;
         print_problems(&problems);
         let is_success = !problems.iter().any(Diagnostic::is_error);
         Ok(if is_success { ExitCode::SUCCESS } else { ExitCode::FAILURE })

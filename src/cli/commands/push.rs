@@ -1,15 +1,13 @@
 //! `wagi push`: publish a module in a registry.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
-
-use anyhow::Context;
 
 use wagi::config::Registries;
 use wagi::fetch::{self, Publication};
+use wagi::printable;
 
-use crate::cli::commands::serve::print_problems;
 use crate::cli::terminal::progress::Bars;
+use crate::cli::terminal::{print_problems, print_result};
 
 /// The options of `wagi push`.
 pub struct Push {
@@ -22,7 +20,7 @@ impl Push {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match fetch::push(self.publication, self.registries, Bars::on_stderr().progress()).await {
             Ok(reference) => {
-                writeln!(io::stdout(), "{reference}").context("cannot print what was published")?;
+                print_result(&format!("{}\n", printable::line(&reference)))?;
                 Ok(ExitCode::SUCCESS)
             }
             Err(problem) => {

@@ -1,19 +1,21 @@
 //! The server: configuration, gateway, open port, serving, stop.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use wagi::config::{Config, Diagnostic, LogFormat, Options};
-use wagi::observe::LogWriter;
-use wagi::server::{Server, Signals};
+use wagi::observe::{JsonEvents, LogWriter};
+use wagi::printable;
+use wagi::server::{Server, Signals, check_tls};
 use wagi::{Gateway, fetch, startup};
 
 use crate::cli::commands::runtime;
-use crate::cli::terminal::print_message;
 use crate::cli::terminal::progress::Bars;
+use crate::cli::terminal::{print_problems, print_result};
 
 /// The events that are logged without `RUST_LOG`.
 ///
@@ -36,6 +38,7 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
 }
 
 async fn load_and_serve(options: &Options, log: &LogWriter, bars: &Bars) -> anyhow::Result<ExitCode> {
+    refuse_reloads().context("cannot listen for signals")?;
     let (mut config, mut problems) = Config::load(options);
     if options.check {
         // A check must not write log files.
@@ -44,6 +47,7 @@ async fn load_and_serve(options: &Options, log: &LogWriter, bars: &Bars) -> anyh
     // Keeps the files of modules until the server stops.
     let mut resolved = fetch::complete(config, &mut problems, bars.progress()).await;
     let gateway = startup::load(&mut resolved, log, &mut problems).await;
+    problems.extend(resolved.config().server.tls.iter().flat_map(check_tls));
     log.flush();
     print_problems(&problems);
     if problems.iter().any(Diagnostic::is_error) {
@@ -61,7 +65,13 @@ async fn load_and_serve(options: &Options, log: &LogWriter, bars: &Bars) -> anyh
 async fn serve(config: &Config, gateway: Gateway) -> anyhow::Result<()> {
     let server = Server::bind(&config.server).await?;
     let mut signals = Signals::new()?;
-    writeln!(io::stdout(), "Ready: serving on {}", server.url()).context("cannot print the ready line")?;
+    if let Err(error) = print_result(&format!("Ready: serving on {}\n", server.url())) {
+        tracing::warn!(
+            error = format!("{error:#}"),
+            url = server.url(),
+            "the ready line cannot be printed: serving all the same"
+        );
+    }
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(server.serve(gateway, async {
         // Dropping the sender stops the server.
@@ -79,33 +89,60 @@ async fn serve(config: &Config, gateway: Gateway) -> anyhow::Result<()> {
     }
 }
 
+/// Logs the signals at which other servers reload or open their logs again. Without this they would end the process.
+fn refuse_reloads() -> io::Result<()> {
+    let reloads = [
+        ("SIGHUP", SignalKind::hangup()),
+        ("SIGUSR1", SignalKind::user_defined1()),
+        ("SIGUSR2", SignalKind::user_defined2()),
+    ];
+    for (name, kind) in reloads {
+        let mut received = signal(kind)?;
+        tokio::spawn(async move {
+            while received.recv().await.is_some() {
+                tracing::warn!("{name} has no effect: there is no reload, a change of files needs a restart");
+            }
+        });
+    }
+    Ok(())
+}
+
 /// Sends the events of the server to `log`.
 fn init_logging(log: &LogWriter, format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_EVENTS));
     let log = log.clone();
-    let events = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(move || log.clone());
+    let events = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
     match format {
-        LogFormat::Text => events.init(),
-        LogFormat::Json => events.json().init(),
+        LogFormat::Text => events.with_writer(move || EventWriter(log.clone())).init(),
+        LogFormat::Json => events.event_format(JsonEvents).with_writer(move || log.clone()).init(),
     }
 }
 
-/// Prints problems on standard error.
-pub fn print_problems(problems: &[Diagnostic]) {
-    let color = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    for problem in problems {
-        print_message(format_args!("{}\n", problem.render(color)));
+/// A writer for `tracing_subscriber`, which writes each event in one piece. An event is one line of the log, whatever the
+/// texts in it hold.
+struct EventWriter(LogWriter);
+
+impl Write for EventWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let event = String::from_utf8_lossy(bytes);
+        let line = printable::line(event.strip_suffix('\n').unwrap_or(&event)).into_owned() + "\n";
+        self.0.write_all(line.as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
 /// Prints the table of routes in the order in which they are tried.
 fn print_routes(gateway: &Gateway) -> anyhow::Result<()> {
-    let mut stdout = io::stdout().lock();
+    let mut table = String::new();
     for (pattern, module) in gateway.routes() {
         let module = module.as_deref().unwrap_or("(built in)");
-        writeln!(stdout, "{pattern}\t{module}").context("cannot print the routes")?;
+        table += &format!("{}\t{}\n", printable::line(&pattern.to_string()), printable::line(module));
     }
-    Ok(())
+    print_result(&table)
 }
 
 /// Raises the limit on open descriptors to the hard limit, because each connection and each file of a guest takes one.

@@ -1,4 +1,6 @@
-//! The terminal: messages on standard error, prompts for a name or password, and progress bars.
+//! The terminal: results on standard output, messages on standard error, prompts for a name or password, and progress bars.
+//!
+//! Nothing else writes to the terminal, and nothing is written as it came: see [`printable`].
 
 pub mod progress;
 
@@ -9,6 +11,9 @@ use std::thread;
 use anyhow::Context;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::sync::oneshot;
+
+use wagi::config::Diagnostic;
+use wagi::printable;
 
 /// The exit code after Ctrl-C: 128 plus the number of the signal.
 pub const INTERRUPTED: u8 = 130;
@@ -23,9 +28,47 @@ pub enum Echo {
     Off,
 }
 
+/// The problems that are printed. A file may have tens of thousands.
+const MAX_PROBLEMS: usize = 1_000;
+
 /// Prints a line on standard error. A failure is ignored, because there is no other place to report it.
 pub fn print_message(line: fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{}", printable::line(&line.to_string()));
+}
+
+/// Prints a usage error on standard error. Its line feeds are those of clap: the arguments in it are escaped.
+pub fn print_usage_error(text: &str) {
+    let _ = write!(io::stderr(), "{}", printable::lines(text));
+}
+
+/// Prints an error and its causes on standard error.
+pub fn print_error(error: &anyhow::Error) {
+    print_message(format_args!("error: {error}"));
+    for cause in error.chain().skip(1) {
+        print_message(format_args!("  caused by: {}", printable::one_line(&cause.to_string())));
+    }
+}
+
+/// Prints problems on standard error.
+pub fn print_problems(problems: &[Diagnostic]) {
+    let color = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    for problem in problems.iter().take(MAX_PROBLEMS) {
+        // Rendering escapes what the problem quotes, and adds colours.
+        let _ = writeln!(io::stderr(), "{}\n", problem.render(color));
+    }
+    if let Some(more) = problems.len().checked_sub(MAX_PROBLEMS).filter(|more| *more > 0) {
+        print_message(format_args!("{more} more problems are not shown"));
+    }
+}
+
+/// Prints the result of a command on standard output. Line feeds and tabs of `text` are its own: those of names in it must
+/// be escaped before, with [`printable::line`]. That the reader has gone is no failure.
+pub fn print_result(text: &str) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(printable::lines(text).as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed.context("cannot print the result"),
+    }
 }
 
 /// Returns whether standard input is a terminal.

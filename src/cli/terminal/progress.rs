@@ -9,6 +9,7 @@ use std::sync::Arc;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use wagi::fetch::{Progress, Transfer};
+use wagi::printable;
 
 use crate::cli::commands::size;
 use crate::cli::terminal::print_message;
@@ -57,7 +58,7 @@ impl Progress for Bars {
         if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
             bar.set_style(style);
         }
-        bar.set_message(name.to_owned());
+        bar.set_message(printable::line(name).into_owned());
         Box::new(TransferBar(bar))
     }
 }

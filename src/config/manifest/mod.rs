@@ -6,6 +6,7 @@
 mod module_table;
 mod volumes;
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use crate::config::limits::AllLimits;
 use crate::config::manifest::module_table::Defaults;
 use crate::config::reader::file;
 use crate::config::reader::report::{Report, parse_toml};
+use crate::config::reader::suggest::nearest;
 use crate::config::reader::values::{Value, ValueError, array, string, table};
 use crate::config::{Diagnostic, EntryConfig, Hostname, ServerEnvironment, SourceFile};
 
@@ -81,6 +83,9 @@ fn redact(file: &SourceFile, root: &DeTable<'_>, report: &Report) {
 
 impl Manifest {
     fn read_root(&mut self, root: &DeTable<'_>, options: &ParseOptions<'_>, report: &mut Report) {
+        if let Some((key, error)) = other_file(root) {
+            return report.error(key, error);
+        }
         report.unknown_keys(root, &KEYS, "at the top level");
         self.hostname = report.optional(root, "default_host", default_host);
         if let Some(limits) = report.optional(root, "limits", |value| table("limits", value)) {
@@ -88,12 +93,38 @@ impl Manifest {
         }
         let Some(modules) = root.get("module") else {
             let error = ValueError::new("there is no `[[module]]` in this file");
-            return report.error(0..0, error.help("write `module = []` to serve nothing but `/healthz`"));
+            return report.error(
+                0..0,
+                error.help("write `[[module]]`, and below it `route = \"/...\"` and `module = \"hello.wasm\"`"),
+            );
         };
         let defaults =
             Defaults { limits: &self.limits.module, environment: options.environment, server: options.server };
         self.entries = entries(modules, &defaults, report);
     }
+}
+
+/// The error about a file that is for another program, or whose entries have another name, and the span of a key that shows
+/// it.
+fn other_file(root: &DeTable<'_>) -> Option<(Range<usize>, ValueError)> {
+    if root.contains_key("module") {
+        return None;
+    }
+    let key = |is: &dyn Fn(&str) -> bool| root.keys().find(|key| is(key.get_ref()));
+    if let Some(key) = key(&|key| ["spin_manifest_version", "spin_version"].contains(&key)) {
+        let error = ValueError::new("this is a manifest of Spin, not a modules.toml").help(
+            "write a modules.toml with a `[[module]]` for each component: its `source` is `module` here, the `route` of its \
+             trigger is `route`, `files` are `volumes`, `allowed_outbound_hosts` are `allowed_hosts`",
+        );
+        return Some((key.span(), error));
+    }
+    if let Some(key) = key(&|key| key == "package" || key == "workspace") {
+        let error = ValueError::new("this is a Cargo.toml, not a modules.toml");
+        return Some((key.span(), error.help("build the program, and write a modules.toml that names its .wasm file")));
+    }
+    let key = key(&|key| nearest(key, ["module"]).is_some())?;
+    let error = ValueError::new(format!("there is no `[[module]]` in this file, but `{}`", key.get_ref()));
+    Some((key.span(), error.help("did you mean `[[module]]`?")))
 }
 
 fn entries(modules: &Value<'_>, defaults: &Defaults<'_>, report: &mut Report) -> Vec<EntryConfig> {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use crate::config::manifest::volumes;
-use crate::config::reader::file::{must_be_file, relative_paths_help};
+use crate::config::reader::file::{module_file_help, must_be_file};
 use crate::config::reader::report::Report;
 use crate::config::reader::route;
 use crate::config::reader::values::{SpannedStr, Value, ValueError, boolean, count, string, table};
@@ -50,6 +50,18 @@ pub(super) fn read(
     report: &mut Report,
 ) -> Option<EntryConfig> {
     let errors_before = report.errors();
+    report.set_route(entry.get("route").and_then(|route| route.get_ref().as_str()));
+    let config = read_keys(entry, header, defaults, report);
+    report.set_route(None);
+    config.filter(|_| report.errors() == errors_before)
+}
+
+fn read_keys(
+    entry: &DeTable<'_>,
+    header: Range<usize>,
+    defaults: &Defaults<'_>,
+    report: &mut Report,
+) -> Option<EntryConfig> {
     report.unknown_keys(entry, &KEYS, "in `[[module]]`");
     historical_keys(entry, report);
     let mut origin = origin(entry, &header, report);
@@ -64,9 +76,6 @@ pub(super) fn read(
     let http_max_concurrency = report.optional(entry, "http_max_concurrency", max_open_responses);
     let pass_authorization = report.optional(entry, "pass_authorization", |value| boolean("pass_authorization", value));
     let limits = limits(entry, defaults.limits, report);
-    if report.errors() > errors_before {
-        return None;
-    }
     let defaults = EntryConfig::new(origin, route?, module?);
     Some(EntryConfig {
         preparation,
@@ -97,6 +106,10 @@ fn origin(entry: &DeTable<'_>, header: &Range<usize>, report: &Report) -> Origin
             origin.add(key, value.span());
         }
     }
+    let variables = entry.get("environment").and_then(|value| value.get_ref().as_table());
+    for name in variables.into_iter().flat_map(DeTable::keys) {
+        origin.add_variable(name.get_ref(), name.span());
+    }
     origin
 }
 
@@ -123,7 +136,9 @@ fn required<'t>(
     report: &mut Report,
 ) -> Option<SpannedStr<'t>> {
     let Some(value) = entry.get(key) else {
-        report.error(header.clone(), ValueError::new(format!("`{key}` is missing in `[[module]]`")));
+        let error = ValueError::new(format!("`{key}` is missing in `[[module]]`"));
+        let example = if key == "route" { "/hello/..." } else { "hello.wasm" };
+        report.error(header.clone(), error.help(format!("write `{key} = \"{example}\"`")));
         return None;
     };
     Some(SpannedStr { text: report.accept(value.span(), string(key, value.get_ref()))?, span: value.span() })
@@ -135,7 +150,13 @@ fn module(entry: &DeTable<'_>, header: &Range<usize>, report: &mut Report) -> Op
     let parsed = text.parse::<ModuleRef>().map_err(|error| ValueError::new(error.to_string()).help(error.help()));
     let mut module = report.accept(span.clone(), parsed)?;
     let available = match &mut module {
-        ModuleRef::File(path) => must_be_file(path).map_err(|error| ValueError::new(error).help(relative_paths_help())),
+        ModuleRef::File(path) => must_be_file(path).map_err(|error| {
+            let reference = path.to_str().filter(|text| looks_like_a_reference(text));
+            ValueError::new(error).help(match reference {
+                Some(reference) => format!("did you mean `oci:{reference}`, an artifact in a registry?"),
+                None => module_file_help(path),
+            })
+        }),
         // `fetch` parses the reference.
         ModuleRef::Oci(_) => Ok(()),
         ModuleRef::Bindle { .. } if server.is_none() && !entry.contains_key("bindle_server") => {
@@ -149,6 +170,13 @@ fn module(entry: &DeTable<'_>, header: &Range<usize>, report: &mut Report) -> Op
     };
     report.accept(span, available)?;
     Some(module)
+}
+
+/// Whether the text is `HOST/NAME`, with a host as registries have, and not the name of a file.
+fn looks_like_a_reference(text: &str) -> bool {
+    let Some((host, name)) = text.split_once('/') else { return false };
+    let is_host = host.trim_start_matches('.').contains(['.', ':']) && !host.starts_with('.') || host == "localhost";
+    is_host && !name.is_empty() && !name.ends_with(".wasm") && !name.ends_with(".wat")
 }
 
 /// Returns how the module becomes machine code. Only code in a file can be trusted: what a server sends is compiled

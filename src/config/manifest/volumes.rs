@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use crate::config::reader::file::{must_be_directory, relative_paths_help};
+use crate::config::reader::file::{directory_help, must_be_directory};
 use crate::config::reader::report::Report;
 use crate::config::reader::values::{Value, ValueError, boolean, string, table};
 use crate::config::{Key, Origin, Volume};
@@ -37,6 +37,10 @@ fn parts(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|part| !["", "."].contains(part))
 }
 
+fn missing_path(name: &str) -> ValueError {
+    ValueError::new(format!("`path` is missing in `{name}`")).help("write `{ path = \"DIR\", read_only = true }`")
+}
+
 /// The value of a volume.
 struct Directory {
     path: PathBuf,
@@ -51,7 +55,7 @@ fn directory(guest: &str, value: &Value<'_>, report: &mut Report) -> Option<Dire
             report.unknown_keys(table, &["path", "read_only"], &format!("in `{name}`"));
             let read_only = report.optional(table, "read_only", |value| boolean("read_only", value)).unwrap_or(false);
             let Some(path) = table.get("path") else {
-                report.error(value.span(), ValueError::new(format!("`path` is missing in `{name}`")));
+                report.error(value.span(), missing_path(&name));
                 return None;
             };
             (path, read_only)
@@ -59,12 +63,12 @@ fn directory(guest: &str, value: &Value<'_>, report: &mut Report) -> Option<Dire
         DeValue::String(_) => (value, false),
         _ => {
             let error = ValueError::new(format!("`{name}` must be a path or `{{ path = \"...\", read_only = true }}`"));
-            report.error(value.span(), error);
+            report.error(value.span(), error.help(format!("write `\"{guest}\" = \"DIR\"`")));
             return None;
         }
     };
     let text = report.accept(path.span(), string(&name, path.get_ref()))?;
     let exists = must_be_directory(Path::new(text));
-    report.accept(path.span(), exists.map_err(|error| ValueError::new(error).help(relative_paths_help())))?;
+    report.accept(path.span(), exists.map_err(|error| ValueError::new(error).help(directory_help(Path::new(text)))))?;
     Some(Directory { path: text.into(), span: path.span(), read_only })
 }

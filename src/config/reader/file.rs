@@ -74,7 +74,35 @@ fn inaccessible(path: &Path, kind: &str, error: &std::io::Error) -> String {
     }
 }
 
-/// Returns the help for a path that does not exist.
+/// Returns the help for a path at which there is no file of a module.
+pub(in crate::config) fn module_file_help(path: &Path) -> String {
+    match path.is_dir() {
+        true => "name the `.wasm` file in it".to_owned(),
+        false => missing_path_help(path),
+    }
+}
+
+/// Returns the help for a path at which there is no directory.
+pub(in crate::config) fn directory_help(path: &Path) -> String {
+    match path.parent().filter(|_| path.is_file()) {
+        Some(parent) if parent.as_os_str().is_empty() => "name the directory that the file is in, `.`".to_owned(),
+        Some(parent) => format!("name the directory that the file is in, `{}`", parent.display()),
+        None => missing_path_help(path),
+    }
+}
+
+/// Returns the help for a path that does not exist: how far it does.
+fn missing_path_help(path: &Path) -> String {
+    if path.is_relative() {
+        return relative_paths_help();
+    }
+    match path.ancestors().skip(1).find(|above| above.is_dir()) {
+        Some(above) => format!("look at its spelling: the path exists as far as `{}`", above.display()),
+        None => "look at its spelling".to_owned(),
+    }
+}
+
+/// Returns the help for a relative path that does not exist.
 pub(in crate::config) fn relative_paths_help() -> String {
     match std::env::current_dir() {
         Ok(directory) => format!("relative paths start from the current directory, `{}`", directory.display()),

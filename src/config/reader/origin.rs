@@ -40,6 +40,8 @@ struct EntrySpans {
     file: Arc<SourceFile>,
     header: Range<usize>,
     values: Vec<(Key, Range<usize>)>,
+    /// The variables of `environment`, by name.
+    variables: Vec<(String, Range<usize>)>,
 }
 
 impl Origin {
@@ -50,7 +52,7 @@ impl Origin {
 
     /// Creates the origin of an entry of `file` with its header at `header`.
     pub(in crate::config) fn in_file(file: &Arc<SourceFile>, header: Range<usize>) -> Self {
-        Self(Some(EntrySpans { file: Arc::clone(file), header, values: Vec::new() }))
+        Self(Some(EntrySpans { file: Arc::clone(file), header, values: Vec::new(), variables: Vec::new() }))
     }
 
     /// Adds the span of a value.
@@ -58,6 +60,20 @@ impl Origin {
         if let Some(spans) = &mut self.0 {
             spans.values.push((key, span));
         }
+    }
+
+    /// Adds the span of a variable's name.
+    pub(in crate::config) fn add_variable(&mut self, name: &str, span: Range<usize>) {
+        if let Some(spans) = &mut self.0 {
+            spans.variables.push((name.to_owned(), span));
+        }
+    }
+
+    /// Returns the location of a variable's name or, if it is not in the entry, of the header.
+    pub fn at_variable(&self, name: &str) -> Option<SourceLocation> {
+        let spans = self.0.as_ref()?;
+        let variable = spans.variables.iter().find(|(known, _)| known == name);
+        Some(SourceLocation::new(&spans.file, variable.map_or(&spans.header, |(_, span)| span).clone()))
     }
 
     /// Returns the location of a value or, if it is not in the file, of the header.

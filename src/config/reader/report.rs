@@ -19,13 +19,15 @@ pub(in crate::config) struct Report {
     file: Arc<SourceFile>,
     strict: bool,
     errors: usize,
+    /// The route of the entry that is being read.
+    route: Option<String>,
     problems: Vec<Diagnostic>,
 }
 
 impl Report {
     /// Creates an empty report. Unknown keys are errors if `strict`.
     pub fn new(file: Arc<SourceFile>, strict: bool) -> Self {
-        Self { file, strict, errors: 0, problems: Vec::new() }
+        Self { file, strict, errors: 0, route: None, problems: Vec::new() }
     }
 
     /// Returns the file.
@@ -36,6 +38,11 @@ impl Report {
     /// Returns the number of errors so far.
     pub fn errors(&self) -> usize {
         self.errors
+    }
+
+    /// Sets the route of the entry that is read next; `None` after it. Each problem names it.
+    pub fn set_route(&mut self, route: Option<&str>) {
+        self.route = route.map(str::to_owned);
     }
 
     /// Adds an error about the value at `span`.
@@ -54,12 +61,13 @@ impl Report {
     /// Adds a problem of another file, which this one names.
     pub fn add(&mut self, problem: Diagnostic) {
         self.errors += usize::from(problem.is_error());
-        self.problems.push(problem);
+        let route = problem.route.clone().or_else(|| self.route.clone());
+        self.problems.push(Diagnostic { route, ..problem });
     }
 
     fn push(&mut self, span: Range<usize>, problem: Diagnostic, label: Option<String>, help: Option<String>) {
         let location = SourceLocation::new(&self.file, span);
-        self.problems.push(Diagnostic { label, help, ..problem.at(location) });
+        self.problems.push(Diagnostic { label, help, route: self.route.clone(), ..problem.at(location) });
     }
 
     /// Returns the value of `key`, if it is there and `parse` accepts it. Reports an error of `parse`.
@@ -92,11 +100,13 @@ impl Report {
             Some(suggestion) => error.help(format!("did you mean `{suggestion}`?")),
             None => error.help(format!("known are {}", quoted_list(known))),
         };
-        if self.strict {
-            self.error(key.span(), error);
-        } else {
-            self.warning(key.span(), error.label("it has no effect"));
-        }
+        let error = if self.strict { error } else { error.label("it has no effect") };
+        self.warning_or_error(key.span(), error);
+    }
+
+    /// Adds a warning about the value at `span`, or an error if the operator wants to be strict.
+    pub fn warning_or_error(&mut self, span: Range<usize>, error: ValueError) {
+        if self.strict { self.error(span, error) } else { self.warning(span, error) }
     }
 
     /// Returns the problems in the order of their locations.

@@ -51,7 +51,24 @@ fn wrong_type(name: &str, expected: &str, value: &DeValue<'_>) -> ValueError {
         DeValue::Array(_) => "an array",
         DeValue::Table(_) => "a table",
     };
-    ValueError::new(format!("`{name}` must be {expected}")).label(format!("this is {found}"))
+    let error = ValueError::new(format!("`{name}` must be {expected}")).label(format!("this is {found}"));
+    ValueError { help: example(name).map(|example| format!("write {example}")), ..error }
+}
+
+/// A value of a key as it is written, for the keys whose type is easily mistaken.
+fn example(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "route" => "`route = \"/hello/...\"`",
+        "module" => "`module = \"hello.wasm\"`",
+        "argv" => "`argv = \"${SCRIPT_NAME} ${ARGS}\"`, one string with all arguments",
+        "volumes" => "`volumes = { \"/data\" = \"DIR\" }`, the path in the guest and the directory of this machine",
+        "environment" => "`environment = { NAME = \"value\" }`",
+        "secrets" => "`secrets = { NAME = \"FILE\" }`, a file with the value",
+        "allowed_hosts" => "`allowed_hosts = [\"https://example.com\"]`",
+        "limits" => "`limits = { memory = \"64MiB\" }`",
+        "default_host" => "`default_host = \"example.com\"`",
+        _ => return None,
+    })
 }
 
 /// Parses a string without NUL. Neither guests nor the file system accept a NUL.

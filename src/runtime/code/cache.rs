@@ -7,6 +7,7 @@ use wasmtime::{Cache, Engine};
 
 use crate::cache::Exposure;
 use crate::config::CodeCacheConfig;
+use crate::wasm_bytes::to_binary;
 
 use crate::runtime::code::compiler_process::CompilerProcess;
 use crate::runtime::code::directory::{CacheError, CodeDirectory};
@@ -78,7 +79,7 @@ impl CodeCache {
     ) -> Result<(C, CodeOrigin), Error> {
         let compile = || match compiler {
             Some(compiler) => C::deserialize(engine, &compiler.compile(bytes)?).map_err(Error::of_loading),
-            None => C::compile(engine, bytes).map_err(Error::of_compilation),
+            None => C::compile(engine, &to_binary(bytes)?).map_err(Error::of_compilation),
         };
         match self {
             Self::Disabled => Ok((compile()?, CodeOrigin::Compiled)),

@@ -69,7 +69,11 @@ impl CodeDirectory {
         // The time of the last use, for `prune`. If it cannot be set, the code is as good.
         let _ = file.set_times(FileTimes::new().set_modified(SystemTime::now()));
         let not_used = |error: &wasmtime::Error| {
-            tracing::warn!(file = name, error = %format!("{error:#}"), "compiled code is not used: compiling again");
+            let error = format!("{error:#}");
+            // A module that needs more than its limits allow: nothing is wrong with the code, and compiling says so again.
+            if !error.contains("pooling allocator") {
+                tracing::warn!(file = name, error, "compiled code is not used: compiling again");
+            }
         };
         C::deserialize_sealed(engine, file, &name).inspect_err(not_used).ok()
     }

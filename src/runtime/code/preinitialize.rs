@@ -13,6 +13,7 @@ use wasmtime::{Engine, ExternType, Instance, Module, Store, UpdateDeadline, Val}
 use wasmtime_wizer::{InstanceState, ModuleContext, SnapshotVal, ValType, Wizer};
 
 use crate::format::sha256_hex;
+use crate::wasm_bytes::to_binary;
 
 use crate::runtime::code::cache::CodeCache;
 use crate::runtime::code::compiler_process::CompilerProcess;
@@ -84,7 +85,7 @@ pub(in crate::runtime) struct Preinitializer<'a> {
 impl Preinitializer<'_> {
     /// Runs the initializer of a module, binary or text, with the SHA-256 `digest`.
     pub fn run(self, bytes: &[u8], digest: &str) -> Result<Preinitialized, PreinitializeError> {
-        let binary = wat::parse_bytes(bytes).map_err(|error| Error::Compile(wasmtime::Error::new(error)))?;
+        let binary = to_binary(bytes).map_err(Error::NotWasm)?;
         let mut wizer = Wizer::new();
         let (context, instrumented) =
             catch_panics(|| wizer.instrument(&binary)).map_err(PreinitializeError::Unsupported)?;

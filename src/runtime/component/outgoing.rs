@@ -20,12 +20,15 @@ use crate::runtime::instance::stdio::Pipes;
 const CHUNK: usize = 16 * 1024;
 
 /// The calls of one guest. `None` for a guest without the grant to call servers.
-pub(in crate::runtime::component) struct Outgoing(Option<Calls>);
+pub(in crate::runtime::component) struct Outgoing {
+    calls: Option<Calls>,
+    /// For notes in the log.
+    pipes: Arc<Pipes>,
+}
 
 struct Calls {
     client: Client,
     budget: Arc<CallBudget>,
-    pipes: Arc<Pipes>,
 }
 
 impl Outgoing {
@@ -33,9 +36,8 @@ impl Outgoing {
         let calls = |outbound: &Outbound| Calls {
             client: outbound.client.clone(),
             budget: outbound.client.budget(outbound.max_open),
-            pipes: pipes.clone(),
         };
-        Self(outbound.map(calls))
+        Self { calls: outbound.map(calls), pipes: pipes.clone() }
     }
 }
 
@@ -53,7 +55,8 @@ impl WasiHttpHooks for Outgoing {
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<()>> + Send>,
     ) -> Box<dyn Future<Output = Response> + Send> {
-        let Some(Calls { client, budget, pipes }) = &self.0 else {
+        let Some(Calls { client, budget }) = &self.calls else {
+            self.pipes.note_denied_call(&outbound::Error::of_no_grant(request.uri().to_string().as_bytes()));
             return Box::new(async { Err(Error::HttpRequestDenied) });
         };
         let options = options.unwrap_or_default();
@@ -62,11 +65,13 @@ impl WasiHttpHooks for Outgoing {
             first_byte: options.first_byte_timeout,
             between_bytes: options.between_bytes_timeout,
         };
-        let (client, budget, call) = (client.clone(), Arc::downgrade(budget), CallWait::begin(pipes));
+        let (client, budget, pipes) = (client.clone(), Arc::downgrade(budget), self.pipes.clone());
+        let call = CallWait::begin(&pipes);
         let request = request.map(|body| counted(body, call.as_ref(), Side::Request));
         Box::new(async move {
             let sent = client.send_streaming(StreamingRequest { request, timeouts, budget });
-            let response = CallWait::response(call.clone(), sent).await.map_err(guest_error)?;
+            let response = CallWait::response(call.clone(), sent).await;
+            let response = response.inspect_err(|error| pipes.note_denied_call(error)).map_err(guest_error)?;
             let response = response.map(|body| body.map_err(guest_error).boxed_unsync());
             let over: Box<dyn Future<Output = Result<()>> + Send> = Box::new(async { Ok(()) });
             Ok((response.map(|body| counted(body, call.as_ref(), Side::Response)), over))

@@ -14,6 +14,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::runtime::component::outgoing::Outgoing;
 use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::memory::MemoryBudget;
+use crate::runtime::instance::stderr::Note;
 use crate::runtime::instance::stdio::Pipes;
 use crate::runtime::wasi::state::{RANDOM_PER_CALL, SinceEpoch, SinceStart};
 use crate::runtime::wasi::streams::{GuestStderr, GuestStdin, GuestStdout};
@@ -69,6 +70,15 @@ impl State {
             http: WasiHttpCtx::new(),
             table,
             outgoing: Outgoing::new(grants.outbound.as_ref(), pipes),
+        }
+    }
+}
+
+/// At the end of the run the log learns what the guest was refused, which its own messages rarely say.
+impl Drop for State {
+    fn drop(&mut self) {
+        if let Some(refusal) = self.budget.refusal() {
+            self.pipes.stderr().note(Note::Memory, || refusal);
         }
     }
 }

@@ -80,24 +80,82 @@ impl From<wasmtime::Error> for Ending {
 /// The most functions named in the log when a guest traps, the innermost first.
 const MAX_FRAMES: usize = 5;
 
+/// The most functions that are looked at.
+const MAX_LOOKED_AT: usize = 50;
+
+/// The longest name that is taken for one of Rust's.
+const MAX_MANGLED: usize = 4_000;
+
 /// The most characters of a function's name in the log: a module may hold names of any length.
 const MAX_NAME_LENGTH: usize = 100;
 
-/// Returns one line: the reason, and the innermost functions that were running.
+/// What the names of functions begin with that belong to the standard library of Rust or of C: where a panic is raised, not
+/// where its cause is.
+const LIBRARY: [&str; 12] = [
+    "std::",
+    "core::",
+    "alloc::",
+    "<std::",
+    "<core::",
+    "<alloc::",
+    "<alloc[",
+    "rust_panic",
+    "__rust",
+    "_R",
+    "panic_abort",
+    "abort",
+];
+
+/// Returns one line: the reason, and the innermost functions that were running, those of the guest's own if there are any.
 fn describe(error: &wasmtime::Error) -> String {
     let reason = match error.downcast_ref::<Trap>() {
         Some(trap) => trap.to_string(),
         None => error.root_cause().to_string(),
     };
-    let frames: Vec<String> = error
-        .downcast_ref::<WasmBacktrace>()
-        .map(|backtrace| {
-            let name = |frame: &wasmtime::FrameInfo| {
-                let name = frame.func_name().map(|name| name.chars().take(MAX_NAME_LENGTH).collect());
-                name.unwrap_or_else(|| format!("function {}", frame.func_index()))
-            };
-            backtrace.frames().iter().take(MAX_FRAMES).map(name).collect()
-        })
-        .unwrap_or_default();
+    let frames = error.downcast_ref::<WasmBacktrace>().map_or(&[][..], WasmBacktrace::frames);
+    let frames = innermost(frames.iter().map(name));
     if frames.is_empty() { reason } else { format!("{reason}, in {}", frames.join(" < ")) }
+}
+
+/// The functions that the log names, of all that were running, the innermost first.
+fn innermost(names: impl Iterator<Item = String>) -> Vec<String> {
+    let names: Vec<String> = names.take(MAX_LOOKED_AT).collect();
+    let is_own = |name: &&String| !LIBRARY.iter().any(|start| name.starts_with(start));
+    // A guest that is all library is shown as it is.
+    let own: Vec<String> = names.iter().filter(is_own).take(MAX_FRAMES).cloned().collect();
+    let frames = if own.is_empty() { names.into_iter().take(MAX_FRAMES).collect() } else { own };
+    frames.into_iter().map(|name| name.chars().take(MAX_NAME_LENGTH).collect()).collect()
+}
+
+fn name(frame: &wasmtime::FrameInfo) -> String {
+    match frame.func_name() {
+        // A name may have megabytes; those that a compiler makes are shorter.
+        Some(name) if name.len() <= MAX_MANGLED => format!("{:#}", rustc_demangle::demangle(name)),
+        Some(name) => name.chars().take(MAX_NAME_LENGTH).collect(),
+        None => format!("function {}", frame.func_index()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::runtime::instance::ending::*;
+
+    fn shown(names: &[&str]) -> Vec<String> {
+        innermost(names.iter().map(|name| format!("{:#}", rustc_demangle::demangle(name))))
+    }
+
+    #[test]
+    fn the_functions_of_the_guest_are_named_and_not_those_of_its_library() {
+        let names = [
+            "__rust_start_panic",
+            "_ZN3std9panicking11begin_panic17h0123456789abcdefE",
+            "_ZN5hello6divide17h0123456789abcdefE",
+            "_ZN5hello4main17h0123456789abcdefE",
+            "_start",
+        ];
+        assert_eq!(shown(&names), ["hello::divide", "hello::main", "_start"]);
+        assert_eq!(shown(&["inner", "outer"]), ["inner", "outer"]);
+        assert_eq!(shown(&["abort"]), ["abort"]);
+        assert_eq!(shown(&["a", "b", "c", "d", "e", "f"]).len(), MAX_FRAMES);
+    }
 }

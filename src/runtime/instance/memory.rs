@@ -13,12 +13,23 @@ use wasmtime::{ResourceLimiter, Result};
 pub(in crate::runtime) struct MemoryBudget {
     bytes_left: usize,
     elements_left: usize,
+    max_bytes: usize,
+    max_elements: usize,
+    /// What was refused first, for the log.
+    refused: Option<Refused>,
+}
+
+/// A growth past a limit.
+#[derive(Clone, Copy, Debug)]
+enum Refused {
+    Memory { total: usize },
+    Table { total: usize },
 }
 
 impl MemoryBudget {
     /// A budget of `bytes` of memory and `elements` of tables.
     pub fn new(bytes: usize, elements: usize) -> Self {
-        Self { bytes_left: bytes, elements_left: elements }
+        Self { bytes_left: bytes, elements_left: elements, max_bytes: bytes, max_elements: elements, refused: None }
     }
 }
 
@@ -32,13 +43,40 @@ fn spend(left: &mut usize, current: usize, desired: usize, maximum: Option<usize
     rest.is_some()
 }
 
+impl MemoryBudget {
+    /// A line for the log about the first growth that a limit of the entry forbade, if one did.
+    pub fn refusal(&self) -> Option<String> {
+        Some(match self.refused? {
+            Refused::Memory { total } => {
+                format!("memory: growing to {total} bytes was refused: `limits.memory` is {}", self.max_bytes)
+            }
+            Refused::Table { total } => {
+                format!(
+                    "tables: growing to {total} elements was refused: `limits.table_elements` is {}",
+                    self.max_elements
+                )
+            }
+        })
+    }
+}
+
 impl ResourceLimiter for MemoryBudget {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
-        Ok(spend(&mut self.bytes_left, current, desired, maximum))
+        let is_granted = spend(&mut self.bytes_left, current, desired, maximum);
+        if !is_granted && maximum.is_none_or(|maximum| desired <= maximum) && self.refused.is_none() {
+            let total = (self.max_bytes - self.bytes_left).saturating_add(desired.saturating_sub(current));
+            self.refused = Some(Refused::Memory { total });
+        }
+        Ok(is_granted)
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
-        Ok(spend(&mut self.elements_left, current, desired, maximum))
+        let is_granted = spend(&mut self.elements_left, current, desired, maximum);
+        if !is_granted && maximum.is_none_or(|maximum| desired <= maximum) && self.refused.is_none() {
+            let total = (self.max_elements - self.elements_left).saturating_add(desired.saturating_sub(current));
+            self.refused = Some(Refused::Table { total });
+        }
+        Ok(is_granted)
     }
 }
 
@@ -50,14 +88,18 @@ mod tests {
     fn memories_are_counted_together() {
         let mut budget = MemoryBudget::new(100, 0);
         assert!(budget.memory_growing(0, 60, None).unwrap());
+        assert_eq!(budget.refusal(), None);
         assert!(!budget.memory_growing(0, 60, None).unwrap());
         assert!(budget.memory_growing(0, 40, None).unwrap());
+        let refusal = budget.refusal().expect("one was refused");
+        assert_eq!(refusal, "memory: growing to 120 bytes was refused: `limits.memory` is 100");
     }
 
     #[test]
     fn growing_past_the_declared_maximum_is_refused_and_costs_nothing() {
         let mut budget = MemoryBudget::new(100, 0);
         assert!(!budget.memory_growing(0, 90, Some(50)).unwrap());
+        assert_eq!(budget.refusal(), None);
         assert!(budget.memory_growing(0, 100, None).unwrap());
     }
 

@@ -20,9 +20,13 @@ use crate::runtime::instance::cpu_time::CpuTimer;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::output::Output;
 use crate::runtime::instance::response_state::ResponseState;
+use crate::runtime::instance::stderr::Note;
 use crate::runtime::instance::stdio::Pipes;
 
 pub(in crate::runtime) type GuestFuture = Pin<Box<dyn Future<Output = Ending> + Send>>;
+
+/// The bytes of a line in a note.
+const MAX_SHOWN: usize = 120;
 
 /// Where the guest is computing.
 enum Stage {
@@ -66,6 +70,19 @@ impl Run {
             self.stage = Stage::Moving(guest, Lane::Files);
         }
         self
+    }
+
+    /// Notes in the log of the guest how its output begins, which is no head.
+    pub fn note_bad_head(&self, printed: &[u8]) {
+        let line = printed.split(|&byte| byte == b'\n').find(|line| !line.trim_ascii().is_empty());
+        self.pipes.stderr().note(Note::Head, || match line {
+            None if printed.is_empty() => "no head: nothing was printed".to_owned(),
+            None => "no head: only blank lines were printed".to_owned(),
+            Some(line) => {
+                let start = line.get(..MAX_SHOWN).unwrap_or(line);
+                format!("no head: the first line that was printed is `{}`", String::from_utf8_lossy(start))
+            }
+        });
     }
 
     /// The same run, of a component whose response has this state.

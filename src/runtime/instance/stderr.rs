@@ -19,7 +19,26 @@ pub(in crate::runtime) struct Stderr {
     remaining: usize,
     is_full: bool,
     line: Vec<u8>,
+    /// The notes that were written: one of each kind in a run.
+    noted: [bool; 4],
 }
+
+/// What a run's log notes about its guest, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// Memory or table space was not granted.
+    Memory,
+    /// A call to a server was not allowed.
+    Call,
+    /// A file outside of the volumes was asked for.
+    File,
+    /// The output does not begin with a head.
+    Head,
+}
+
+/// What the C library, and the standard libraries above it, print of a path that no volume holds.
+const NOT_GRANTED: [&[u8]; 3] =
+    [b"Capabilities insufficient", b"failed to find a pre-opened file descriptor", b"os error 76"];
 
 /// The bytes that a line is charged besides its text: about what the log writes around it.
 const LINE_OVERHEAD: usize = 32;
@@ -30,7 +49,7 @@ const MAX_LINE_LENGTH: usize = 4 * 1024;
 impl Stderr {
     /// The stream of a run that the log knows by the number `request`, cut after `limit` bytes.
     pub fn new(log: Option<Arc<dyn StderrSink>>, request: u64, limit: usize) -> Self {
-        Self { log, request, remaining: limit, is_full: false, line: Vec::new() }
+        Self { log, request, remaining: limit, is_full: false, line: Vec::new(), noted: [false; 4] }
     }
 
     /// Writes to the log; what is over the limit is dropped, with one note in the log.
@@ -39,6 +58,8 @@ impl Stderr {
         if self.is_full {
             return;
         }
+        let is_not_granted = |start: &[u8]| bytes.windows(start.len()).any(|window| window == start);
+        let is_not_granted = !self.noted[Note::File as usize] && NOT_GRANTED.into_iter().any(is_not_granted);
         let lines = bytes.iter().filter(|&&byte| byte == b'\n').count();
         let room = self.remaining.saturating_sub(lines.saturating_mul(LINE_OVERHEAD)).min(bytes.len());
         self.is_full = room < bytes.len();
@@ -50,10 +71,23 @@ impl Stderr {
         let complete = match self.line.iter().rposition(|&byte| byte == b'\n') {
             Some(newline) => newline + 1,
             None if self.line.len() > MAX_LINE_LENGTH => self.line.len(),
-            None => return,
+            None => 0,
         };
-        log.write(self.request, &self.line[..complete]);
-        self.line.drain(..complete);
+        if complete > 0 {
+            log.write(self.request, &self.line[..complete]);
+            self.line.drain(..complete);
+        }
+        if is_not_granted {
+            self.note(Note::File, || "a file is in none of the volumes of this entry: see `volumes`".to_owned());
+        }
+    }
+
+    /// Writes a line of the host's own to the log, in brackets, unless the run has one of this kind. It is not charged.
+    pub fn note(&mut self, note: Note, text: impl FnOnce() -> String) {
+        let Some(log) = &self.log else { return };
+        if !std::mem::replace(&mut self.noted[note as usize], true) {
+            log.write(self.request, format!("[{}]\n", text()).as_bytes());
+        }
     }
 }
 
@@ -89,5 +123,13 @@ mod tests {
         drop(stderr);
         let expected = [(7, "one\n".to_owned()), (7, "two\n".to_owned()), (7, "three".to_owned())];
         assert_eq!(*lines.0.lock().unwrap(), expected);
+        let mut stderr = Stderr::new(Some(lines.clone()), 8, 1_000);
+        stderr.write(b"open x: Capabilities insufficient\n");
+        stderr.write(b"open y: Capabilities insufficient\n");
+        stderr.note(Note::Memory, || "memory".to_owned());
+        stderr.note(Note::Memory, || "memory".to_owned());
+        let text: String = lines.0.lock().unwrap().iter().skip(3).map(|(_, text)| text.as_str()).collect();
+        assert_eq!(text.matches("[a file is in none of the volumes").count(), 1);
+        assert_eq!(text.matches("[memory]\n").count(), 1);
     }
 }

@@ -12,10 +12,12 @@ use std::task::{Context, Poll, Waker, ready};
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::Stream;
 
+use crate::outbound;
+
 use crate::runtime::engine::watch::FileUse;
 use crate::runtime::instance::client_wait::ClientWait;
 use crate::runtime::instance::cpu_time::CpuTimer;
-use crate::runtime::instance::stderr::Stderr;
+use crate::runtime::instance::stderr::{Note, Stderr};
 
 /// The capacity of stdout in bytes: how far a guest may be ahead of its client.
 pub const PIPE_CAPACITY: usize = 64 * 1024;
@@ -169,6 +171,13 @@ impl Pipes {
     /// Takes why the guest has to end, if it has to.
     pub fn take_error(&self) -> Option<wasmtime::Error> {
         self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Notes in the log that the operator did not allow a call, if that is why it failed.
+    pub fn note_denied_call(&self, error: &outbound::Error) {
+        if error.is_denied() {
+            self.stderr().note(Note::Call, || format!("a call was refused: {error}"));
+        }
     }
 
     pub fn stderr(&self) -> MutexGuard<'_, Stderr> {

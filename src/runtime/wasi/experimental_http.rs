@@ -28,7 +28,10 @@ pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<State>) -> Result<()
                 headers: range(headers, headers_len),
                 body: range(body, body_len),
             };
-            Box::new(async move { code(request(&mut caller, parts, status, handle).await) })
+            Box::new(async move {
+                let done = request(&mut caller, parts, status, handle).await;
+                code(done.inspect_err(|error| caller.data().pipes.note_denied_call(error)))
+            })
         },
     )?;
     linker.func_wrap(MODULE, "close", |mut caller: Caller<'_, State>, handle: i32| {
@@ -139,7 +142,9 @@ async fn request(
     handle: i32,
 ) -> std::result::Result<(), Error> {
     let (memory, state) = split(caller)?;
-    let Some(outbound) = state.outbound.clone() else { return Err(Error::HostNotAllowed("any".to_owned())) };
+    let Some(outbound) = state.outbound.clone() else {
+        return Err(Error::of_no_grant(input(memory, parts.url).unwrap_or_default()));
+    };
     state.open_responses().ok_or(Error::InvalidHandle)?.admit()?;
     let request = Request {
         destination: outbound.client.destination(input(memory, parts.url)?)?,

@@ -18,6 +18,7 @@ use crate::strings::StringBlock;
 use crate::runtime::instance::grants::{Grants, Outbound, Volumes};
 use crate::runtime::instance::invocation::Invocation;
 use crate::runtime::instance::memory::MemoryBudget;
+use crate::runtime::instance::stderr::Note;
 use crate::runtime::instance::stdio::Pipes;
 use crate::runtime::wasi::streams::{GuestStderr, GuestStdin, GuestStdout};
 
@@ -179,6 +180,15 @@ impl HostWallClock for SinceEpoch {
 /// The time since 1970, or none for a time before.
 pub(in crate::runtime::wasi) fn since_epoch(time: SystemTime) -> Duration {
     time.duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// At the end of the run the log learns what the guest was refused, which its own messages rarely say.
+impl Drop for State {
+    fn drop(&mut self) {
+        if let Some(refusal) = self.budget.refusal() {
+            self.pipes.stderr().note(Note::Memory, || refusal);
+        }
+    }
 }
 
 /// A monotonic clock that starts with the guest, and does not show how long the server has been up.

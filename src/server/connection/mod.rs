@@ -18,9 +18,10 @@ use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+use tokio_rustls::server::TlsStream;
 
 use crate::config::ConnectionLimits;
 use crate::server::Peer;
@@ -75,11 +76,12 @@ impl ConnectionBuilder {
                     self.serve_protocol(io, protocol, service, opened).await;
                 }
             }
-            Some(tls) => match self.within(self.limits.tls_handshake, tls.acceptor().accept(io)).await {
-                Some(Ok(io)) => {
+            Some(tls) => match self.within(self.limits.tls_handshake, handshake(tls, io)).await {
+                Some(Ok(Handshake::PlainHttp(io))) => self.refuse_plain_http(io, &service.state, peer).await,
+                Some(Ok(Handshake::Done(io))) => {
                     let http2 = io.get_ref().1.alpn_protocol() == Some(tls::ALPN_H2);
                     let protocol = if http2 { Protocol::Http2 } else { Protocol::Http1 };
-                    self.serve_protocol(io, protocol, service, Instant::now()).await;
+                    self.serve_protocol(*io, protocol, service, Instant::now()).await;
                 }
                 failed => {
                     Counters::increment(&self.counters.handshakes_failed);
@@ -88,6 +90,15 @@ impl ConnectionBuilder {
                 }
             },
         }
+    }
+
+    /// Tells a client that it has to speak TLS.
+    async fn refuse_plain_http(&self, mut io: ConnectionIo, state: &Arc<ConnectionState>, peer: Peer) {
+        Counters::increment(&self.counters.handshakes_failed);
+        tracing::info!(peer = %peer.address, "a client spoke HTTP where HTTPS is served: it gets 400");
+        // A client that does not read it has what it asked for.
+        let _ = self.within(self.limits.tls_handshake, io.write_all(protocol::HTTPS_ONLY)).await;
+        disconnect::linger(state, true).await;
     }
 
     /// The outcome, unless it takes longer than `limit` or the server begins to stop.
@@ -148,4 +159,17 @@ impl ConnectionBuilder {
         // Requests of an HTTP/2 connection live in tasks of their own and would keep the socket open.
         state.shutdown_both();
     }
+}
+
+/// How a connection to a port with TLS began.
+enum Handshake {
+    Done(Box<TlsStream<ConnectionIo>>),
+    PlainHttp(ConnectionIo),
+}
+
+async fn handshake(tls: &ServerTls, mut io: ConnectionIo) -> std::io::Result<Handshake> {
+    if protocol::is_plain_http(&mut io).await {
+        return Ok(Handshake::PlainHttp(io));
+    }
+    Ok(Handshake::Done(Box::new(tls.acceptor().accept(io).await?)))
 }

@@ -53,6 +53,15 @@ impl Protocol {
     }
 }
 
+/// The response to a client that speaks HTTP where HTTPS is served.
+pub(in crate::server) const HTTPS_ONLY: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n\
+    Content-Length: 49\r\nConnection: close\r\n\r\nHTTPS is served here: the URL begins with https:\n";
+
+/// Whether the first byte is one of an HTTP method, with which no TLS connection begins.
+pub(in crate::server) async fn is_plain_http(io: &mut ConnectionIo) -> bool {
+    matches!(io.peek().await, Ok([first, ..]) if first.is_ascii_uppercase())
+}
+
 pub(in crate::server) fn http1_builder(limits: &ConnectionLimits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder

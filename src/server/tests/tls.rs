@@ -69,7 +69,8 @@ async fn silent_and_vanishing_clients_do_not_harm_others() {
     }
     let mut plain = send(server.address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert_answered(connect(server.address, CERT, &[]).await).await;
-    assert!(!rest(&mut plain).await.contains("HTTP"));
+    let refused = rest(&mut plain).await;
+    assert!(refused.starts_with("HTTP/1.1 400 ") && refused.contains("HTTPS is served here"), "{refused}");
     assert_eq!(rest(&mut silent).await, "");
     assert_eq!(server.counters.handshakes_failed.load(Relaxed), 22);
 }

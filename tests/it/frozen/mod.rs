@@ -18,7 +18,7 @@ use std::path::Path;
 use toml::{Table, Value};
 
 /// The promises at a path such as `log.outcomes`. Parts with a dot in them are in quotes, as in TOML.
-fn promised(path: &[&str]) -> Vec<String> {
+pub fn promised(path: &[&str]) -> Vec<String> {
     let value = promise(path);
     let Value::Array(values) = value else { panic!("{path:?} is no list") };
     values.iter().map(|value| value.as_str().expect("a string").to_owned()).collect()
@@ -61,7 +61,7 @@ fn are_the_same(what: &str, promised: &[String], found: impl IntoIterator<Item =
 }
 
 /// Whether a text is what a template with `{}` in it stands for.
-fn fits(template: &str, text: &str) -> bool {
+pub fn fits(template: &str, text: &str) -> bool {
     let Some((first, rest)) = template.split_once("{}") else { return template == text };
     let Some(text) = text.strip_prefix(first) else { return false };
     rest.is_empty() || text.char_indices().any(|(at, _)| fits(rest, &text[at..])) || fits(rest, "")

@@ -1,0 +1,131 @@
+//! What does the log say of the server's own events?
+//!
+//! In JSON, an object with the same keys as the lines of requests and guests, as far as they have them: time and kind. All of it
+//! is one line, whatever the texts in an event hold.
+
+use std::error::Error;
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::observe::time;
+use crate::printable;
+
+/// Writes an event as a JSON object.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct JsonEvents;
+
+impl<S, N> FormatEvent<S, N> for JsonEvents
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let mut now = String::new();
+        time::push_now(&mut now)?;
+        writeln!(writer, "{}", line(&now, event.metadata(), fields))
+    }
+}
+
+fn line(now: &str, metadata: &tracing::Metadata<'_>, mut fields: Fields) -> String {
+    let message = fields.0.remove("message").unwrap_or_default();
+    let (level, target) = (metadata.level().to_string(), metadata.target());
+    // Text by text, so that the keys stand in this order.
+    let line = format!(
+        "{{\"time\":\"{now}\",\"kind\":\"event\",\"level\":{},\"target\":{},\"message\":{},\"fields\":{}}}",
+        json!(level.to_ascii_lowercase()),
+        json!(target),
+        json!(message.as_str().unwrap_or_default()),
+        Value::Object(fields.0)
+    );
+    printable::json(&line).into_owned()
+}
+
+/// The fields of an event, the message among them.
+#[derive(Default)]
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn set(&mut self, field: &Field, value: impl Into<Value>) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+}
+
+impl Visit for Fields {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.set(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.set(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.set(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.set(field, value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.set(field, value);
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        self.set(field, value.to_string());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.set(field, format!("{value:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use crate::observe::event::*;
+
+    #[derive(Clone, Default)]
+    struct Memory(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Memory {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_event_is_one_object_with_the_keys_of_all_lines() {
+        let memory = Memory::default();
+        let written = memory.clone();
+        let subscriber =
+            tracing_subscriber::fmt().event_format(JsonEvents).with_writer(move || memory.clone()).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::warn!(count = 3, text = "a\u{9b}\nb", error = %io::Error::other("on fire"), "it is\n{}", "late");
+        });
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        assert!(text.starts_with("{\"time\":\"") && text.lines().count() == 1 && !text.contains('\u{9b}'), "{text}");
+        let line: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            (&line["kind"], &line["level"], &line["message"]),
+            (&json!("event"), &json!("warn"), &json!("it is\nlate"))
+        );
+        assert_eq!(line["target"], "wagi::observe::event::tests");
+        assert_eq!(line["fields"], json!({ "count": 3, "text": "a\u{9b}\nb", "error": "on fire" }));
+    }
+}
