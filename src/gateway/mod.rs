@@ -55,7 +55,7 @@ pub struct Gateway {
     shared: Arc<Shared>,
 }
 
-/// The configuration in force, and beside it what outlives a configuration.
+/// The snapshot in force, and beside it what all snapshots share.
 struct Shared {
     snapshot: Snapshot,
     concurrency: TotalConcurrency,

@@ -1,4 +1,4 @@
-//! What outlives a configuration?
+//! What can outlive a configuration? Today `startup::load` makes it, and the gateway keeps what it needs of it.
 
 use std::sync::{Arc, OnceLock};
 

@@ -1,7 +1,7 @@
 //! Whose share does a request count against?
 //!
-//! This is the only place where the address of a client comes from for the shares of uploads and buffers. The word of a trusted
-//! proxy can take the place of the peer here, and nowhere else.
+//! This is the only place where the address of a client comes from for the shares of uploads and buffers: from `Peer`. When the
+//! server believes a trusted proxy and puts the address of its client into `Peer`, the shares follow.
 
 use std::net::IpAddr;
 
