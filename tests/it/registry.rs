@@ -307,7 +307,7 @@ fn what_cannot_be_published_is_refused_before_anybody_is_asked() {
     for (file, reference, part) in [
         ("hello.wat", pinned.as_str(), "give a tag to publish to"),
         ("hello.wat", "127.0.0.1:1/A", "is not the name of an artifact"),
-        ("words.wat", "127.0.0.1:1/a", "nor in text form: expected `(` at 1:1"),
+        ("words.wat", "127.0.0.1:1/a", "nor in text form: the file is a text that is not WebAssembly"),
         ("broken.wasm", "127.0.0.1:1/a", "it is not valid WebAssembly"),
         ("missing.wasm", "127.0.0.1:1/a", "cannot read `missing.wasm`"),
     ] {
