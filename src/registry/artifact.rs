@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn what_is_not_webassembly_is_refused() {
         for (file, part) in [
-            (&b"hello"[..], "form: expected `(` at 1:1"),
+            (&b"hello"[..], "form: the file is a text that is not WebAssembly"),
             (b"\xff\xfe", "neither"),
             (b"(module (func call 7))", "not valid"),
             (b"\0asm\x01\0\0\0\x07", "not valid"),

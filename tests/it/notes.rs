@@ -29,10 +29,7 @@ fn complaining(text: &str) -> String {
 fn what_a_guest_was_refused_is_in_its_log_once_with_the_request() {
     let grow = "(module (memory (export \"memory\") 1) (func (export \"_start\")
         (drop (memory.grow (i32.const 100))) (drop (memory.grow (i32.const 200)))))";
-    let call = Caller::new()
-        .get("http://example.invalid/a?secret".to_owned())
-        .get("http://other.invalid/".to_owned())
-        .module();
+    let call = Caller::new().get("http://example.invalid/a?secret").get("http://other.invalid/").module();
     let wagi = Site::new()
         .text_module("/memory", grow, "limits = { memory = '1MiB' }")
         .text_module("/call", &call, "")

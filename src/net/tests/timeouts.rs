@@ -51,7 +51,7 @@ async fn get(client: &HttpClient, url: &Url, fetch: Fetch) -> Result<Response, C
 #[tokio::test]
 async fn a_body_that_drips_has_a_total_and_a_second_request_of_the_fetch_gets_no_more() {
     let url = endless("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", "x", Duration::from_millis(5)).await;
-    let (client, fetch) = (client(Timeouts { total: SHORT, ..LONG_TIMEOUTS }), Fetch::start());
+    let (client, fetch) = (client(Timeouts { total: 5 * SHORT, ..LONG_TIMEOUTS }), Fetch::start());
     let error = get(&client, &url, fetch).await.expect("a head").bytes(u64::MAX).await.expect_err("too slow");
     assert!(matches!(&error, ClientError::TooSlow { .. }) && !error.is_transient(), "{error}");
     assert_eq!(io::Error::from(error).kind(), io::ErrorKind::TimedOut);

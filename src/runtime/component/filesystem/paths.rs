@@ -16,7 +16,6 @@ const INTERFACE: &str = "wasi:filesystem/types@0.2.12";
 
 /// Replaces the functions whose result differs.
 pub(in crate::runtime::component) fn override_paths(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    linker.allow_shadowing(true);
     let mut interface = linker.instance(INTERFACE)?;
     interface.func_wrap_async(
         "[method]descriptor.stat-at",
@@ -30,7 +29,6 @@ pub(in crate::runtime::component) fn override_paths(linker: &mut Linker<State>) 
             Box::new(async move { Ok((remove_directory_at(store.data_mut(), fd, path).await?,)) })
         },
     )?;
-    linker.allow_shadowing(false);
     Ok(())
 }
 
