@@ -34,7 +34,7 @@ impl Error {
     pub fn help(&self) -> Option<&'static str> {
         match self {
             Self::NotWasm(error) => error.help(),
-            Self::Compile(error) => of_compilation(&format!("{error:#}")),
+            Self::Compile(error) | Self::Proposal { source: error, .. } => of_compilation(&format!("{error:#}")),
             Self::TooDemanding(_) => Some("raise `memory` or `table_elements` in the limits of the module"),
             Self::CompileTime(_) => Some(
                 "raise `compile_time` in the limits; or, if you trust the module, keep it as a file of your own, which has no \

@@ -47,13 +47,14 @@ fn what_a_guest_was_refused_is_in_its_log_once_with_the_request() {
         ("/nothing", "[no head: nothing was printed]"),
     ] {
         Connection::open(wagi.address()).get(route);
-        let line = wagi.logged(&[note]);
+        let line = wagi.logged(&[note, &format!("route=\"{route}\"")]);
         let access = wagi.logged(&[&format!("\"GET {route} ")]);
         let id = access.rsplit(" id=").next().expect("an id").trim();
         assert!(line.contains(&format!("route=\"{route}\"")) && line.contains(&format!("id={id}")), "{line}: {access}");
         let text = line.split(" stderr \"").nth(1).and_then(|rest| rest.split("\" route=").next()).expect("a text");
         assert!(promised(&["log", "stderr_refusals"]).iter().any(|promised| fits(promised, text)), "{text}");
-        assert_eq!(wagi.log().matches(note).count(), 1, "{}", wagi.log());
+        let of_route = |line: &&str| line.contains(note) && line.contains(&format!("route=\"{route}\""));
+        assert_eq!(wagi.log().lines().filter(of_route).count(), 1, "{}", wagi.log());
     }
 }
 

@@ -269,7 +269,9 @@ fn a_reader_that_has_gone_is_no_failure() {
             .expect("wagi can be started");
         drop(child.stdout.take());
         let output = child.wait_with_output().expect("it ends");
-        assert_eq!((output.status.code(), shown(&output).as_str()), (Some(0), ""), "{arguments:?}");
+        let complaints: Vec<_> =
+            shown(&output).lines().filter(|line| !line.contains(" INFO ")).map(str::to_owned).collect();
+        assert_eq!((output.status.code(), complaints.as_slice()), (Some(0), &[][..]), "{arguments:?}");
     }
 }
 

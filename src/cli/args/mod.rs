@@ -17,7 +17,6 @@ mod subcommands;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -68,19 +67,17 @@ fn own_executable() -> Option<PathBuf> {
     if own.exists() { Some(own.to_owned()) } else { std::env::current_exe().ok() }
 }
 
-/// Prints a usage error, the help or the version, and ends the process. What clap quotes of the arguments is escaped.
+/// Prints a usage error, the help or the version, and ends the process. clap quotes the arguments: it is asked again with arguments
+/// that are safe to show, as it changes what it quotes.
 fn exit(error: &clap::Error) -> ! {
-    let shown = error.to_string();
-    let plain =
-        std::env::args_os().filter_map(|argument| argument.into_string().ok()).fold(shown.clone(), |text, argument| {
-            match printable::line(&argument) {
-                Cow::Borrowed(_) => text,
-                Cow::Owned(escaped) => text.replace(&argument, &escaped),
-            }
-        });
-    match printable::lines(&plain) {
-        escaped if escaped == shown => error.exit(),
-        escaped => print_usage_error(&escaped),
+    let arguments: Vec<String> = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let escaped: Vec<String> = arguments.iter().map(|argument| printable::line(argument).into_owned()).collect();
+    if escaped == arguments {
+        error.exit();
+    }
+    match parse_from(escaped, |name| std::env::var_os(name)) {
+        Err(same) => same.exit(),
+        Ok(_) => print_usage_error(&printable::line(&error.to_string())),
     }
     std::process::exit(error.exit_code())
 }

@@ -113,6 +113,9 @@ fn files(folder: &str) -> Vec<PathBuf> {
     sources.chain(folders.iter().flat_map(|folder| files(folder))).collect()
 }
 
+/// Words in capitals that are no variables: headings of tables, what stands for a value, a signal.
+const OTHER_WORDS: [&str; 5] = ["PORT", "SIGHUP", "SIZE", "UNUSED", "WHAT"];
+
 /// The strings in a source that are nothing but the name of a variable, unless they only name a value or a column.
 fn names_in(file: &Path) -> Vec<String> {
     let source = text(&file.display().to_string());
@@ -120,7 +123,7 @@ fn names_in(file: &Path) -> Vec<String> {
     let strings = lines.flat_map(|line| line.split('"').skip(1).step_by(2));
     let is_name =
         |text: &&str| text.len() > 3 && text.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_');
-    strings.filter(is_name).map(str::to_owned).collect()
+    strings.filter(is_name).filter(|text| !OTHER_WORDS.contains(text)).map(str::to_owned).collect()
 }
 
 #[test]
