@@ -301,7 +301,7 @@ mod tests {
         let binary = to_binary(b"(module)").expect("a module").into_owned();
         assert!(binary.starts_with(MAGIC));
         assert!(matches!(to_binary(&binary), Ok(Cow::Borrowed(_))));
-        for text in [" (module)", ";; a\n(module)", "(; a ;)(component)", "\n(module $é)"] {
+        for text in [" (module)", ";; a\n(module)", "(; a ;)(component)", "\n(module $\"é\")"] {
             assert!(to_binary(text.as_bytes()).is_ok(), "{text}");
         }
     }

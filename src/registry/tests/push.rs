@@ -60,7 +60,8 @@ fn a_registry_sends_wagi_to_no_metadata_service() {
         let (uploaded, dialled) = upload(&target);
         let error = uploaded.expect_err(&target);
         assert!(error.contains("connections are not allowed") || error.contains("surroundings"), "{target}: {error}");
-        assert_eq!(dialled, ["93.184.216.34:80"], "{target}");
+        // A connection that the registry has closed meanwhile is made again; no other is.
+        assert!(dialled.iter().all(|address| address == "93.184.216.34:80"), "{target}: {dialled:?}");
     }
     let (uploaded, dialled) = upload("http://storage.example/x");
     assert_eq!((uploaded, dialled.last().map(String::as_str)), (Ok(()), Some("10.0.0.5:80")));
