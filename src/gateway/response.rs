@@ -35,7 +35,9 @@ pub(super) fn from_failure(failure: &Failure, mut record: Box<Record>) -> Respon
     let mut response = Response::new(ResponseBody::full(Bytes::new(), None, record));
     *response.status_mut() = failure.status();
     match failure {
-        Failure::Busy | Failure::BodyBuffersFull => response.headers_mut().insert(RETRY_AFTER, RETRY_SOON),
+        Failure::Busy | Failure::BodyBuffersFull | Failure::VolumesHang => {
+            response.headers_mut().insert(RETRY_AFTER, RETRY_SOON)
+        }
         Failure::MethodNotServed => response.headers_mut().insert(ALLOW, METHODS),
         // Where the next request would begin is not known for certain (RFC 9112 §6.1).
         Failure::TransferCoding => response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close")),
