@@ -166,11 +166,12 @@ impl Guest {
         let pipes = Arc::new(self.grants.pipes(invocation.stdin.take(), invocation.request));
         let guest: GuestFuture = match &self.program.code {
             Code::Module(linked) => {
-                let state = State::new(&self.grants, pipes.clone(), invocation);
+                // Made here, so that the future holds the store's pointer and not its state.
+                let store = store(linked, State::new(&self.grants, pipes.clone(), invocation));
                 let (linked, exports) = (linked.clone(), self.exports);
                 Box::pin(async move {
                     let _permit = permit;
-                    exports.run(store(&linked, state), &linked).await
+                    exports.run(store, &linked).await
                 })
             }
             Code::Component(linked) => {

@@ -271,7 +271,8 @@ fn files_that_hang_keep_few_threads_and_nobody_else_from_files() {
     });
     assert_eq!(refused.header("retry-after"), Some("1"));
     let line = wagi.logged(&["/hangs/files/g", "503"]);
-    assert!(line.contains("end=busy reason=\"operations on files of the module's volumes hang\""), "{line}");
+    assert!(line.contains("end=busy"), "{line}");
+    assert!(line.contains("reason=\"operations on files of the module's volumes hang\""), "{line}");
     works(&wagi);
     drop(lease);
     eventually(|| (Connection::open(wagi.address()).get("/hangs/files/g").text() == "another").then_some(()));
