@@ -28,7 +28,7 @@ pub fn one_line(text: &str) -> String {
     line(&lines.join(" ")).into_owned()
 }
 
-/// Returns lines: as [`line`], but line feeds and tabs stay. Only for text whose line feeds and tabs are the caller's own.
+/// Returns lines: as [`line()`], but line feeds and tabs stay. Only for text whose line feeds and tabs are the caller's own.
 pub fn lines(text: &str) -> Cow<'_, str> {
     escape(text, |character| matches!(character, '\n' | '\t'))
 }
