@@ -104,8 +104,12 @@ impl HttpClient {
         let limit = self.timeouts.head + time_for((request.body)().len());
         let deadline = Instant::now() + limit.min(request.fetch.time_left(0, &self.timeouts));
         for _ in 0..=MAX_REDIRECTS {
-            let late = |_| ClientError::HeadTimedOut { url: redacted(&url), seconds: limit.as_secs() };
-            let response = timeout_at(deadline, self.send_once(request, &url, &headers)).await.map_err(late)??;
+            let late = || ClientError::HeadTimedOut { url: redacted(&url), seconds: limit.as_secs() };
+            if deadline <= Instant::now() {
+                // A timeout that has already passed would still let a fast server answer.
+                return Err(late());
+            }
+            let response = timeout_at(deadline, self.send_once(request, &url, &headers)).await.map_err(|_| late())??;
             let Some(redirect) = Redirect::from_status(response.status) else { return Ok(response) };
             let Some(next) = safe_location(&url, &response.headers)? else { return Ok(response) };
             let (is_same, is_bodiless) = (is_same_server(&next, &url), request.is_bodiless());
