@@ -15,7 +15,7 @@ use crate::server::counters::{Counters, PanicCounter};
 use crate::server::limiter::{ConnectionLimiter, ConnectionPermit};
 use crate::server::listener::Listener;
 use crate::server::service::HttpService;
-use crate::server::shutdown::{ConnectionControl, Stage};
+use crate::server::shutdown::{ConnectionControl, ShutdownStage};
 use crate::server::tls::ServerTls;
 
 /// Pauses after a failed accept: the system lacks something that only time brings back.
@@ -90,11 +90,11 @@ impl Acceptor {
 
     /// Lets the connections finish their requests, for at most `grace`, then aborts them.
     pub(super) async fn drain(&self, grace: Duration) {
-        self.shutdown.set_stage(Stage::Draining);
+        self.shutdown.set_stage(ShutdownStage::Draining);
         if tokio::time::timeout(grace, self.limiter.all_released()).await.is_err() {
             let connections = self.limiter.in_use();
             tracing::warn!(connections, ?grace, "requests cut off by the shutdown");
-            self.shutdown.set_stage(Stage::Aborting);
+            self.shutdown.set_stage(ShutdownStage::Aborting);
             // Only a service that blocks its thread holds a connection now, and it cannot be waited for.
             let _ = tokio::time::timeout(ABORT_TIMEOUT, self.limiter.all_released()).await;
         }

@@ -47,7 +47,7 @@ pub async fn shutdown_signal() {
 /// How far the server is on its way to the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-pub(super) enum Stage {
+pub(super) enum ShutdownStage {
     /// Connections are accepted and kept open.
     Open,
     /// Requests under way are finished, no new ones are taken.
@@ -59,7 +59,7 @@ pub(super) enum Stage {
 /// What the server has announced to its connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Announcement {
-    pub(super) stage: Stage,
+    pub(super) stage: ShutdownStage,
     /// How many times idle connections were asked to close.
     pub(super) reclaims: usize,
 }
@@ -73,10 +73,10 @@ pub(super) struct ConnectionControl {
 
 impl ConnectionControl {
     pub(super) fn new() -> Self {
-        Self { stage: AtomicU8::new(Stage::Open as u8), reclaims: AtomicUsize::new(0), changed: Arc::default() }
+        Self { stage: AtomicU8::new(ShutdownStage::Open as u8), reclaims: AtomicUsize::new(0), changed: Arc::default() }
     }
 
-    pub(super) fn set_stage(&self, stage: Stage) {
+    pub(super) fn set_stage(&self, stage: ShutdownStage) {
         self.stage.store(stage as u8, Release);
         self.changed.notify_waiters();
     }
@@ -87,11 +87,11 @@ impl ConnectionControl {
         self.changed.notify_waiters();
     }
 
-    pub(super) fn stage(&self) -> Stage {
+    pub(super) fn stage(&self) -> ShutdownStage {
         match self.stage.load(Acquire) {
-            0 => Stage::Open,
-            1 => Stage::Draining,
-            _ => Stage::Aborting,
+            0 => ShutdownStage::Open,
+            1 => ShutdownStage::Draining,
+            _ => ShutdownStage::Aborting,
         }
     }
 
@@ -108,7 +108,7 @@ impl ConnectionControl {
     pub(super) async fn draining(&self) {
         loop {
             let announced = self.announced();
-            if self.stage() > Stage::Open {
+            if self.stage() > ShutdownStage::Open {
                 return;
             }
             announced.await;

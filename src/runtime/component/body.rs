@@ -107,7 +107,7 @@ pub(in crate::runtime::component) type GuestResponse = Result<http::Response<Was
 
 /// Forwards a response from the guest to the pipe.
 pub(in crate::runtime::component) struct BodyForwarder {
-    stage: Stage,
+    stage: ForwardStage,
     /// Whether the response has no body, as for HEAD.
     bodiless: bool,
     pipes: Arc<Pipes>,
@@ -116,7 +116,7 @@ pub(in crate::runtime::component) struct BodyForwarder {
     done: Option<oneshot::Sender<()>>,
 }
 
-enum Stage {
+enum ForwardStage {
     AwaitingHead(oneshot::Receiver<GuestResponse>),
     Forwarding { body: WasiBody, rest: Bytes },
     Done,
@@ -137,7 +137,7 @@ impl BodyForwarder {
         pipes: Arc<Pipes>,
         response: Arc<ResponseState>,
     ) -> Self {
-        Self { stage: Stage::AwaitingHead(head), bodiless, pipes, response, done: None }
+        Self { stage: ForwardStage::AwaitingHead(head), bodiless, pipes, response, done: None }
     }
 
     /// Returns a receiver that resolves when all of the response has been forwarded.
@@ -150,10 +150,10 @@ impl BodyForwarder {
     /// What it waits for. `None` when all of the response has been forwarded.
     pub fn blocked_on(&self) -> Option<Blocked> {
         match &self.stage {
-            Stage::AwaitingHead(_) => Some(Blocked::Head),
-            Stage::Forwarding { rest, .. } if rest.is_empty() => Some(Blocked::Body),
-            Stage::Forwarding { .. } => Some(Blocked::Client),
-            Stage::Done => None,
+            ForwardStage::AwaitingHead(_) => Some(Blocked::Head),
+            ForwardStage::Forwarding { rest, .. } if rest.is_empty() => Some(Blocked::Body),
+            ForwardStage::Forwarding { .. } => Some(Blocked::Client),
+            ForwardStage::Done => None,
         }
     }
 
@@ -161,16 +161,16 @@ impl BodyForwarder {
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ending>> {
         loop {
             match &mut self.stage {
-                Stage::AwaitingHead(head) => match ready!(Pin::new(head).poll(cx)) {
+                ForwardStage::AwaitingHead(head) => match ready!(Pin::new(head).poll(cx)) {
                     Ok(Ok(response)) => self.forward_head(response),
                     Ok(Err(reason)) => return Poll::Ready(Err(Ending::NoResponse(reason))),
                     Err(_) => return Poll::Ready(Err(Ending::NoResponse("it gave none".into()))),
                 },
-                Stage::Forwarding { body, rest } if rest.is_empty() => {
+                ForwardStage::Forwarding { body, rest } if rest.is_empty() => {
                     let frame = ready!(Pin::new(body).poll_frame(cx));
                     self.forward_frame(frame)?;
                 }
-                Stage::Forwarding { rest, .. } => {
+                ForwardStage::Forwarding { rest, .. } => {
                     ready!(self.pipes.stdout().poll_writable(cx));
                     match self.pipes.write_stdout(rest) {
                         Ok(count) => rest.advance(count),
@@ -181,7 +181,7 @@ impl BodyForwarder {
                         Err(WriteError::Closed) => rest.clear(),
                     }
                 }
-                Stage::Done => return Poll::Ready(Ok(())),
+                ForwardStage::Done => return Poll::Ready(Ok(())),
             }
         }
     }
@@ -193,7 +193,7 @@ impl BodyForwarder {
         if self.bodiless {
             self.pipes.discard_output();
         }
-        self.stage = Stage::Forwarding { body, rest: Bytes::new() };
+        self.stage = ForwardStage::Forwarding { body, rest: Bytes::new() };
         self.response.set_head(head, &self.pipes);
     }
 
@@ -201,7 +201,7 @@ impl BodyForwarder {
         match frame {
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => {
-                    if let Stage::Forwarding { rest, .. } = &mut self.stage {
+                    if let ForwardStage::Forwarding { rest, .. } = &mut self.stage {
                         *rest = data;
                     }
                 }
@@ -212,7 +212,7 @@ impl BodyForwarder {
                 return Err(Ending::NoResponse(format!("its answer broke off: {error}")));
             }
             Some(Err(_)) | None => {
-                (self.stage, self.done) = (Stage::Done, None);
+                (self.stage, self.done) = (ForwardStage::Done, None);
                 self.response.set_complete(&self.pipes);
             }
         }

@@ -29,7 +29,7 @@ pub(in crate::runtime) type GuestFuture = Pin<Box<dyn Future<Output = Ending> + 
 const MAX_SHOWN: usize = 120;
 
 /// Where the guest is computing.
-enum Stage {
+enum RunStage {
     Foreground(GuestFuture),
     /// On its way to another lane, with the next poll.
     Moving(GuestFuture, Lane),
@@ -39,7 +39,7 @@ enum Stage {
 
 /// One call of a guest in progress.
 pub struct Run {
-    stage: Stage,
+    stage: RunStage,
     pipes: Arc<Pipes>,
     executors: Arc<Executors>,
     /// The threads that operations on its volumes may block; `None` for a guest without volumes.
@@ -52,7 +52,7 @@ pub struct Run {
 
 impl Run {
     pub(in crate::runtime) fn new(guest: GuestFuture, pipes: Arc<Pipes>, executors: Arc<Executors>) -> Self {
-        Self { stage: Stage::Foreground(guest), pipes, executors, volumes: None, response: None, is_complete: false }
+        Self { stage: RunStage::Foreground(guest), pipes, executors, volumes: None, response: None, is_complete: false }
     }
 
     /// The same run, of a guest that has volumes.
@@ -64,10 +64,10 @@ impl Run {
     /// The same run, which uses files from the start if the guest has volumes.
     pub(in crate::runtime) fn with_files_at_once(mut self) -> Self {
         if self.volumes.is_some()
-            && let Stage::Foreground(guest) = std::mem::replace(&mut self.stage, Stage::Ended(None))
+            && let RunStage::Foreground(guest) = std::mem::replace(&mut self.stage, RunStage::Ended(None))
         {
             self.pipes.cpu_timer.use_files();
-            self.stage = Stage::Moving(guest, Lane::Files);
+            self.stage = RunStage::Moving(guest, Lane::Files);
         }
         self
     }
@@ -95,12 +95,12 @@ impl Run {
     pub fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Output> {
         self.poll_guest(cx);
         if let Some(response) = &self.response
-            && let Some(next) = response.poll_next(&self.pipes, cx, matches!(self.stage, Stage::Ended(_)))
+            && let Some(next) = response.poll_next(&self.pipes, cx, matches!(self.stage, RunStage::Ended(_)))
         {
             return next;
         }
         match &mut self.stage {
-            Stage::Ended(ending) => {
+            RunStage::Ended(ending) => {
                 let rest = self.pipes.stdout().take_remaining();
                 if !rest.is_empty() {
                     return Poll::Ready(Output::Bytes(rest));
@@ -131,43 +131,43 @@ impl Run {
 
     /// Lets a guest whose response is complete continue in the background, for at most `timeout`.
     pub fn detach(mut self, timeout: Duration) {
-        let guest = match std::mem::replace(&mut self.stage, Stage::Ended(None)) {
-            Stage::Foreground(guest) | Stage::Moving(guest, _) => self.start_in(Lane::Background, guest),
-            Stage::Moved(guest) => {
+        let guest = match std::mem::replace(&mut self.stage, RunStage::Ended(None)) {
+            RunStage::Foreground(guest) | RunStage::Moving(guest, _) => self.start_in(Lane::Background, guest),
+            RunStage::Moved(guest) => {
                 let _ = self.pipes.cpu_timer.poll_background();
                 guest
             }
-            Stage::Ended(_) => return,
+            RunStage::Ended(_) => return,
         };
         self.executors.spawn(reap(guest, self.pipes.clone(), timeout));
     }
 
     fn poll_guest(&mut self, cx: &mut Context<'_>) {
-        if let Stage::Foreground(guest) = &mut self.stage {
+        if let RunStage::Foreground(guest) = &mut self.stage {
             match poll_counting_waits(guest, &self.pipes, cx, poll_in_foreground) {
-                Poll::Ready(ending) => self.stage = Stage::Ended(Some(ending)),
+                Poll::Ready(ending) => self.stage = RunStage::Ended(Some(ending)),
                 Poll::Pending => match self.pipes.cpu_timer.next_lane() {
                     Some(lane) => self.move_to(lane),
                     None => return,
                 },
             }
         }
-        if let Stage::Moving(_, lane) = &self.stage {
+        if let RunStage::Moving(_, lane) = &self.stage {
             self.move_to(*lane);
         }
-        if let Stage::Moved(guest) = &mut self.stage
+        if let RunStage::Moved(guest) = &mut self.stage
             && let Poll::Ready(ended) = Pin::new(&mut guest.ending).poll(cx)
         {
             let ending = ended.unwrap_or_else(|_| Ending::NotStarted("the server is shutting down".into()));
-            self.stage = Stage::Ended(Some(ending));
+            self.stage = RunStage::Ended(Some(ending));
         }
     }
 
     fn move_to(&mut self, lane: Lane) {
-        if let Stage::Foreground(guest) | Stage::Moving(guest, _) =
-            std::mem::replace(&mut self.stage, Stage::Ended(None))
+        if let RunStage::Foreground(guest) | RunStage::Moving(guest, _) =
+            std::mem::replace(&mut self.stage, RunStage::Ended(None))
         {
-            self.stage = Stage::Moved(self.start_in(lane, guest));
+            self.stage = RunStage::Moved(self.start_in(lane, guest));
         }
     }
 

@@ -20,7 +20,7 @@ use crate::config::ConnectionLimits;
 use crate::server::connection::disconnect;
 use crate::server::connection::disconnect::{Disconnect, DisconnectWatch};
 use crate::server::connection::state::ConnectionState;
-use crate::server::shutdown::{Announcement, ConnectionControl, Stage};
+use crate::server::shutdown::{Announcement, ConnectionControl, ShutdownStage};
 
 /// How long a half-closed connection may wait without a byte moving. A client that still reads gets a response that is
 /// nearly ready; one that has really gone holds nothing for longer.
@@ -62,7 +62,7 @@ pub(in crate::server) enum ConnectionPhase {
     /// Waits for the client to widen the window of an HTTP/2 stream.
     AwaitingWindow(usize),
     /// Waits for the service. The client has stopped sending.
-    HalfClosed(usize),
+    HandlingHalfClosed(usize),
     /// Waits for the service.
     Handling,
     /// Waits for the rest of a request head.
@@ -165,7 +165,7 @@ impl<H: HttpConnection> TimedConnection<H> {
         } else if state.pending_frames() > 0 {
             ConnectionPhase::AwaitingWindow(state.consumed_frames().wrapping_add(state.data_sent()))
         } else if state.open_requests() > 0 && self.disconnect.is_some() {
-            ConnectionPhase::HalfClosed(state.activity())
+            ConnectionPhase::HandlingHalfClosed(state.activity())
         } else if state.open_requests() > 0 {
             ConnectionPhase::Handling
         } else if self.closing {
@@ -181,7 +181,7 @@ impl<H: HttpConnection> TimedConnection<H> {
     fn timeout(&self, phase: ConnectionPhase) -> Option<Duration> {
         match phase {
             ConnectionPhase::Writing(_) | ConnectionPhase::AwaitingWindow(_) => Some(self.limits.send_timeout),
-            ConnectionPhase::HalfClosed(_) => Some(HALF_CLOSED_TIMEOUT),
+            ConnectionPhase::HandlingHalfClosed(_) => Some(HALF_CLOSED_TIMEOUT),
             ConnectionPhase::Handling => None,
             ConnectionPhase::ReadingHead(_) => Some(self.limits.header_timeout),
             ConnectionPhase::Idle(_) => Some(self.limits.keep_alive),
@@ -219,7 +219,7 @@ impl<H: HttpConnection> TimedConnection<H> {
         let this = self.project();
         let idle = matches!(this.phase, Some(ConnectionPhase::Idle(_)));
         let reclaimed = std::mem::take(this.reclaim) && idle && this.since.elapsed() >= RECLAIM_AFTER;
-        reclaimed || this.shutdown.stage() > Stage::Open
+        reclaimed || this.shutdown.stage() > ShutdownStage::Open
     }
 }
 
@@ -232,7 +232,7 @@ impl<H: HttpConnection> Future for TimedConnection<H> {
                 return Poll::Ready(CloseReason::Finished(outcome));
             }
             self.as_mut().poll_announcement(cx);
-            if self.shutdown.stage() == Stage::Aborting {
+            if self.shutdown.stage() == ShutdownStage::Aborting {
                 return Poll::Ready(CloseReason::Aborted);
             }
             self.as_mut().poll_disconnect(cx);

@@ -147,7 +147,7 @@ impl ConnectionBuilder {
                 }
                 return disconnect::linger(state, outcome.is_err()).await;
             }
-            CloseReason::TimedOut(ConnectionPhase::HalfClosed(_)) | CloseReason::Reset => {
+            CloseReason::TimedOut(ConnectionPhase::HandlingHalfClosed(_)) | CloseReason::Reset => {
                 Counters::increment(&self.counters.disconnected);
             }
             CloseReason::TimedOut(_) => {
