@@ -109,7 +109,8 @@ impl HttpClient {
                 // A timeout that has already passed would still let a fast server answer.
                 return Err(late());
             }
-            let response = timeout_at(deadline, self.send_once(request, &url, &headers)).await.map_err(|_| late())??;
+            let response =
+                timeout_at(deadline, self.send_once(request, &url, &headers)).await.map_err(|_| late())??;
             let Some(redirect) = Redirect::from_status(response.status) else { return Ok(response) };
             let Some(next) = safe_location(&url, &response.headers)? else { return Ok(response) };
             let (is_same, is_bodiless) = (is_same_server(&next, &url), request.is_bodiless());

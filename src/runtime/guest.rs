@@ -14,7 +14,7 @@ use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::invocation::Invocation;
 use crate::runtime::instance::run::{GuestFuture, Run};
-use crate::runtime::wasi::state::{MEMORY, State};
+use crate::runtime::wasi::state::{MEMORY, ModuleState};
 
 /// The function that a reactor exports to be called once, before any other.
 const INITIALIZE: &str = "_initialize";
@@ -35,7 +35,7 @@ pub struct Program {
 /// The code of a module or a component.
 #[derive(Clone)]
 pub(in crate::runtime) enum Code {
-    Module(InstancePre<State>),
+    Module(InstancePre<ModuleState>),
     Component(LinkedComponent),
 }
 
@@ -167,7 +167,7 @@ impl Guest {
         let guest: GuestFuture = match &self.program.code {
             Code::Module(linked) => {
                 // Made here, so that the future holds the store's pointer and not its state.
-                let store = store(linked, State::new(&self.grants, pipes.clone(), invocation));
+                let store = store(linked, ModuleState::new(&self.grants, pipes.clone(), invocation));
                 let (linked, exports) = (linked.clone(), self.exports);
                 Box::pin(async move {
                     let _permit = permit;
@@ -203,7 +203,7 @@ impl Guest {
     }
 }
 
-fn store(linked: &InstancePre<State>, state: State) -> Store<State> {
+fn store(linked: &InstancePre<ModuleState>, state: ModuleState) -> Store<ModuleState> {
     let fuel = state.hostcall_fuel;
     let mut store = Store::new(linked.module().engine(), state);
     store.limiter(|state| &mut state.budget);
@@ -216,7 +216,7 @@ fn store(linked: &InstancePre<State>, state: State) -> Store<State> {
 
 impl ModuleExports {
     /// Makes an instance and calls the functions.
-    async fn run(self, mut store: Store<State>, linked: &InstancePre<State>) -> Ending {
+    async fn run(self, mut store: Store<ModuleState>, linked: &InstancePre<ModuleState>) -> Ending {
         let instance = match linked.instantiate_async(&mut store).await {
             Ok(instance) => instance,
             Err(error) => return Ending::of_instantiation(error),

@@ -13,13 +13,13 @@ use crate::runtime::engine::{EngineConfig, MemorySize};
 use crate::runtime::error::Error;
 use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::invocation::Invocation;
-use crate::runtime::wasi::state::State;
+use crate::runtime::wasi::state::ModuleState;
 use crate::runtime::wasi::{experimental_http, preview1};
 
 /// An engine for modules, and the imports that it provides.
 pub(in crate::runtime) struct ModuleEngine {
     pub engine: Engine,
-    linker: Linker<State>,
+    linker: Linker<ModuleState>,
 }
 
 impl ModuleEngine {
@@ -33,7 +33,7 @@ impl ModuleEngine {
     }
 
     /// Links a module.
-    pub fn link(&self, module: &Module) -> Result<InstancePre<State>, Error> {
+    pub fn link(&self, module: &Module) -> Result<InstancePre<ModuleState>, Error> {
         if experimental_http::is_unsupported(module) {
             return Err(Error::OldHttp);
         }
@@ -55,7 +55,7 @@ impl ModuleEngine {
         // The linker can be asked only with a store.
         let grants = Grants::default();
         let pipes = Arc::new(grants.pipes(None, 0));
-        let mut store = Store::new(&self.engine, State::new(&grants, pipes, Invocation::default()));
+        let mut store = Store::new(&self.engine, ModuleState::new(&grants, pipes, Invocation::default()));
         imports.iter().map(|(module, name)| self.linker.get(&mut store, module, name).is_ok()).collect()
     }
 }

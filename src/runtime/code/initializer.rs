@@ -36,7 +36,7 @@ const CLOCK_STEP: u64 = 1_000_000;
 pub(in crate::runtime) struct Exited(pub i32);
 
 /// What the host keeps for an initializer while it runs.
-pub(in crate::runtime::code) struct State {
+pub(in crate::runtime::code) struct InitializerState {
     pub budget: MemoryBudget,
     pub printed: Vec<u8>,
     time: u64,
@@ -44,7 +44,7 @@ pub(in crate::runtime::code) struct State {
     blocks_drawn: u64,
 }
 
-impl State {
+impl InitializerState {
     /// For the module with this digest.
     pub fn new(digest: &str, budget: MemoryBudget) -> Self {
         Self { budget, printed: Vec::new(), time: 0, seed: Sha256::new_with_prefix(digest), blocks_drawn: 0 }
@@ -61,10 +61,10 @@ impl State {
     }
 }
 
-type Host<'a> = Caller<'a, State>;
+type Host<'a> = Caller<'a, InitializerState>;
 
 /// Returns a linker with the functions that `module` may call.
-pub(in crate::runtime) fn linker(module: &Module) -> Result<Linker<State>> {
+pub(in crate::runtime) fn linker(module: &Module) -> Result<Linker<InitializerState>> {
     let mut linker = Linker::new(module.engine());
     for name in ["args_sizes_get", "environ_sizes_get"] {
         linker.func_wrap(MODULE, name, |mut host: Host<'_>, count: i32, size: i32| {
@@ -90,7 +90,7 @@ pub(in crate::runtime) fn linker(module: &Module) -> Result<Linker<State>> {
     Ok(linker)
 }
 
-fn add_streams(linker: &mut Linker<State>) -> Result<()> {
+fn add_streams(linker: &mut Linker<InitializerState>) -> Result<()> {
     linker.func_wrap(MODULE, "fd_prestat_get", |_: Host<'_>, _: i32, _: i32| BADF)?;
     linker.func_wrap(MODULE, "fd_prestat_dir_name", |_: Host<'_>, _: i32, _: i32, _: i32| BADF)?;
     linker.func_wrap(MODULE, "fd_close", |_: Host<'_>, fd: i32| if is_standard(fd) { SUCCESS } else { BADF })?;
@@ -125,7 +125,7 @@ fn is_standard(fd: i32) -> bool {
 }
 
 /// All of its memory. Modules that import functions of WASI export it.
-fn memory<'a>(host: &'a mut Host<'_>) -> Result<(&'a mut [u8], &'a mut State)> {
+fn memory<'a>(host: &'a mut Host<'_>) -> Result<(&'a mut [u8], &'a mut InitializerState)> {
     let Some(memory) = host.get_export("memory").and_then(wasmtime::Extern::into_memory) else {
         bail!("the module exports no memory");
     };

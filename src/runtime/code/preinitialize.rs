@@ -18,7 +18,7 @@ use crate::wasm_bytes::to_binary;
 use crate::runtime::code::cache::CodeCache;
 use crate::runtime::code::compiler_process::CompilerProcess;
 use crate::runtime::code::initializer;
-use crate::runtime::code::initializer::{Exited, State};
+use crate::runtime::code::initializer::{Exited, InitializerState};
 use crate::runtime::error::Error;
 use crate::runtime::instance::memory::MemoryBudget;
 
@@ -101,7 +101,7 @@ impl Preinitializer<'_> {
         if matches!(module.get_export(RESUME), Some(ExternType::Func(_))) {
             wizer.func_rename(START, RESUME);
         }
-        let mut store = Store::new(self.engine, State::new(digest, self.budget));
+        let mut store = Store::new(self.engine, InitializerState::new(digest, self.budget));
         let preinitialized = run(&mut store, &module, name)
             .and_then(|instance| module_of(&wizer, &context, InitializedState { store: &mut store, instance }));
         let printed = String::from_utf8_lossy(&store.data().printed).into_owned();
@@ -123,7 +123,7 @@ fn initializer_of(module: &Module) -> Result<&'static str, PreinitializeError> {
     }
 }
 
-fn run(store: &mut Store<State>, module: &Module, name: &str) -> wasmtime::Result<Instance> {
+fn run(store: &mut Store<InitializerState>, module: &Module, name: &str) -> wasmtime::Result<Instance> {
     let started = Instant::now();
     store.limiter(|state| &mut state.budget);
     store.set_epoch_deadline(1);
@@ -169,7 +169,7 @@ fn catch_panics<T>(call: impl FnOnce() -> wasmtime::Result<T>) -> wasmtime::Resu
 
 /// An instance whose initializer has run.
 struct InitializedState<'a> {
-    store: &'a mut Store<State>,
+    store: &'a mut Store<InitializerState>,
     instance: Instance,
 }
 

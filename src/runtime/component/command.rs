@@ -10,14 +10,14 @@ use wasmtime::component::Accessor;
 use wasmtime::{Result, Store};
 use wasmtime_wasi::{p2, p3};
 
-use crate::runtime::component::state::State;
+use crate::runtime::component::state::ComponentState;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::stdio::Pipes;
 
 /// Runs a command of WASI 0.2 to its end.
 pub(in crate::runtime::component) async fn run_p2(
-    mut store: Store<State>,
-    command: &p2::bindings::CommandPre<State>,
+    mut store: Store<ComponentState>,
+    command: &p2::bindings::CommandPre<ComponentState>,
 ) -> Ending {
     let pipes = store.data().pipes.clone();
     match command.instantiate_async(&mut store).await {
@@ -28,15 +28,15 @@ pub(in crate::runtime::component) async fn run_p2(
 
 /// Runs a command of WASI 0.3 to its end, which is when all its tasks have ended.
 pub(in crate::runtime::component) async fn run_p3(
-    mut store: Store<State>,
-    command: &p3::bindings::CommandPre<State>,
+    mut store: Store<ComponentState>,
+    command: &p3::bindings::CommandPre<ComponentState>,
 ) -> Ending {
     let pipes = store.data().pipes.clone();
     let command = match command.instantiate_async(&mut store).await {
         Ok(command) => command,
         Err(error) => return Ending::of_instantiation(error),
     };
-    let run = async |accessor: &Accessor<State>| {
+    let run = async |accessor: &Accessor<ComponentState>| {
         let ran = command.wasi_cli_run().call_run(accessor).await?;
         poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
         Ok(ran)

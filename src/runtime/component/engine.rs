@@ -15,7 +15,7 @@ use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::invocation::Invocation;
 use crate::runtime::instance::stdio::Pipes;
 
-use crate::runtime::component::state::State;
+use crate::runtime::component::state::ComponentState;
 use crate::runtime::component::{command, imports};
 
 /// The most handles a guest may have: to what the host keeps for it, and to what its own parts give each other. Each takes a
@@ -29,16 +29,16 @@ const CONCURRENT: usize = 1024;
 /// The engine for components, and the imports that it provides.
 pub(in crate::runtime) struct ComponentEngine {
     pub engine: Engine,
-    linker: Linker<State>,
+    linker: Linker<ComponentState>,
 }
 
 /// A component linked to the host, and the export that is served.
 #[derive(Clone)]
 pub(in crate::runtime) enum LinkedComponent {
-    CommandP2(cli2::bindings::CommandPre<State>),
-    CommandP3(cli3::bindings::CommandPre<State>),
-    ServiceP2(http2::bindings::ProxyPre<State>),
-    ServiceP3(http3::bindings::ServicePre<State>),
+    CommandP2(cli2::bindings::CommandPre<ComponentState>),
+    CommandP3(cli3::bindings::CommandPre<ComponentState>),
+    ServiceP2(http2::bindings::ProxyPre<ComponentState>),
+    ServiceP3(http3::bindings::ServicePre<ComponentState>),
 }
 
 /// The exports that are served, in the order in which they are looked for.
@@ -51,7 +51,7 @@ const SERVED: [(&str, Make); 4] = [
     ("wasi:cli/run@0.2.", |linked| cli2::bindings::CommandPre::new(linked).map(LinkedComponent::CommandP2)),
 ];
 
-type Make = fn(InstancePre<State>) -> wasmtime::Result<LinkedComponent>;
+type Make = fn(InstancePre<ComponentState>) -> wasmtime::Result<LinkedComponent>;
 
 impl ComponentEngine {
     /// Makes the engine for components.
@@ -76,7 +76,7 @@ impl ComponentEngine {
 }
 
 impl LinkedComponent {
-    fn instance(&self) -> &InstancePre<State> {
+    fn instance(&self) -> &InstancePre<ComponentState> {
         match self {
             Self::CommandP2(command) => command.instance_pre(),
             Self::CommandP3(command) => command.instance_pre(),
@@ -91,7 +91,7 @@ impl LinkedComponent {
     }
 
     /// A store for one guest, with its limits set.
-    pub fn store(&self, state: State, hostcall_fuel: usize) -> Store<State> {
+    pub fn store(&self, state: ComponentState, hostcall_fuel: usize) -> Store<ComponentState> {
         let mut store = Store::new(self.instance().engine(), state);
         store.limiter(|state| &mut state.budget);
         // Whatever a host call copies has to fit into the guest as well.
@@ -106,7 +106,7 @@ impl LinkedComponent {
     }
 
     /// Makes an instance and drops it. That shows every error that can occur before the first call.
-    async fn instantiate(&self, mut store: Store<State>) -> Ending {
+    async fn instantiate(&self, mut store: Store<ComponentState>) -> Ending {
         let made = match self {
             Self::CommandP2(command) => command.instantiate_async(&mut store).await.map(drop),
             Self::CommandP3(command) => command.instantiate_async(&mut store).await.map(drop),
@@ -125,7 +125,7 @@ impl LinkedComponent {
         is_called: bool,
     ) -> impl Future<Output = Ending> + Send + 'static {
         let variables = invocation.environment.iter().filter_map(|variable| variable.split_once('='));
-        let state = State::of_command(grants, pipes, invocation.arguments.iter(), variables);
+        let state = ComponentState::of_command(grants, pipes, invocation.arguments.iter(), variables);
         let (linked, store) = (self.clone(), self.store(state, grants.limits.memory));
         async move {
             match &linked {

@@ -11,7 +11,7 @@ use wasmtime_wasi_http::{p2 as http2, p3 as http3};
 
 use crate::runtime::component::filesystem::files;
 use crate::runtime::component::filesystem::paths::override_paths;
-use crate::runtime::component::state::State;
+use crate::runtime::component::state::ComponentState;
 use crate::runtime::component::waits;
 
 /// The interfaces of WASI 0.2 that hold more than types, which need no implementation.
@@ -74,7 +74,7 @@ const WASI_3: [&str; 22] = [
 ];
 
 /// A linker with everything that components may import.
-pub(in crate::runtime::component) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+pub(in crate::runtime::component) fn linker(engine: &Engine) -> wasmtime::Result<Linker<ComponentState>> {
     let mut linker = Linker::new(engine);
     wasi2::add_to_linker_async(&mut linker)?;
     http2::add_only_http_to_linker_async(&mut linker)?;
@@ -91,8 +91,8 @@ pub(in crate::runtime::component) fn linker(engine: &Engine) -> wasmtime::Result
 
 /// Guests that ask for the text of an error get only that. wasmtime-wasi would add a backtrace of the host, if the server runs
 /// with `RUST_BACKTRACE`.
-fn override_error_text(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    let to_debug_string = |mut store: StoreContextMut<'_, State>, (error,): (Resource<IoError>,)| {
+fn override_error_text(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {
+    let to_debug_string = |mut store: StoreContextMut<'_, ComponentState>, (error,): (Resource<IoError>,)| {
         let text = format!("{:#}", store.data_mut().ctx().table.get(&error)?);
         Ok((text,))
     };

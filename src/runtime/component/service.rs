@@ -20,7 +20,7 @@ use wasmtime_wasi_http::{WasiHttpView, p3};
 
 use crate::runtime::component::body::{Blocked, BodyForwarder, GuestRequestBody, GuestResponse, Reader, RequestBody};
 use crate::runtime::component::engine::LinkedComponent;
-use crate::runtime::component::state::State;
+use crate::runtime::component::state::ComponentState;
 use crate::runtime::engine::executors::Executors;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::grants::Grants;
@@ -55,7 +55,7 @@ impl LinkedComponent {
         pipes.has_request_body = !request.body.is_end_stream();
         let pipes = Arc::new(pipes);
         let response = Arc::new(ResponseState::default());
-        let store = linked.store(State::of_service(grants, &pipes), grants.limits.memory);
+        let store = linked.store(ComponentState::of_service(grants, &pipes), grants.limits.memory);
         let bodiless = request.head.method == http::Method::HEAD;
         let reader = if matches!(self, Self::ServiceP3(_)) { Reader::P3 } else { Reader::P2 };
         let body = GuestRequestBody { body: request.body, pipes: pipes.clone(), response: response.clone(), reader };
@@ -83,13 +83,13 @@ impl LinkedComponent {
 type Sender = oneshot::Sender<GuestResponse>;
 
 /// The end of a call, and its store.
-type Called = (Store<State>, Result<(), Ending>);
+type Called = (Store<ComponentState>, Result<(), Ending>);
 
 /// Calls the handler of WASI 0.2. The store is returned, so that the caller drops it after it has looked at the response. If
 /// the store were dropped here, an incomplete response would look complete.
 async fn handle_p2(
-    mut store: Store<State>,
-    service: &ProxyPre<State>,
+    mut store: Store<ComponentState>,
+    service: &ProxyPre<ComponentState>,
     request: http::Request<GuestRequestBody>,
     sender: Sender,
 ) -> Called {
@@ -128,8 +128,8 @@ struct Responder {
 /// Calls the handler of WASI 0.3. The call ends when all tasks of the guest have ended; the response is produced only as long
 /// as the call goes on.
 async fn handle_p3(
-    mut store: Store<State>,
-    service: &ServicePre<State>,
+    mut store: Store<ComponentState>,
+    service: &ServicePre<ComponentState>,
     request: http::Request<GuestRequestBody>,
     responder: Responder,
 ) -> Called {
@@ -138,7 +138,7 @@ async fn handle_p3(
         Err(error) => return (store, Err(Ending::of_instantiation(error))),
     };
     let (request, sent) = p3::Request::from_http(store.data_mut().http().hooks, request);
-    let call = async |accessor: &Accessor<State>| {
+    let call = async |accessor: &Accessor<ComponentState>| {
         match service.handle(accessor, request).await? {
             Ok(response) => {
                 let response = accessor.with(|store| response.into_http(store, sent))?;

@@ -1,6 +1,6 @@
 //! What does the host keep for a component while it runs?
 //!
-//! One [`State`] per store, made at the start of a run and dropped with it. Components have wasmtime-wasi's own
+//! One [`ComponentState`] per store, made at the start of a run and dropped with it. Components have wasmtime-wasi's own
 //! functions, so its context is always there.
 
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::runtime::wasi::streams::{GuestStderr, GuestStdin, GuestStdout};
 const MAX_RESOURCES: usize = 256;
 
 /// What the host keeps for one guest.
-pub(in crate::runtime) struct State {
+pub(in crate::runtime) struct ComponentState {
     pub pipes: Arc<Pipes>,
     pub budget: MemoryBudget,
     wasi: WasiCtx,
@@ -33,7 +33,7 @@ pub(in crate::runtime) struct State {
     outgoing: Outgoing,
 }
 
-impl State {
+impl ComponentState {
     /// The state of a guest that is run like a module.
     pub fn of_command<'a>(
         grants: &Grants,
@@ -75,7 +75,7 @@ impl State {
 }
 
 /// At the end of the run the log learns what the guest was refused, which its own messages rarely say.
-impl Drop for State {
+impl Drop for ComponentState {
     fn drop(&mut self) {
         if let Some(refusal) = self.budget.refusal() {
             self.pipes.stderr().note(Note::Memory, || refusal);
@@ -94,13 +94,13 @@ fn builder(pipes: &Arc<Pipes>, stdout: impl StdoutStream + 'static) -> WasiCtxBu
     builder
 }
 
-impl WasiView for State {
+impl WasiView for ComponentState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 }
 
-impl WasiHttpView for State {
+impl WasiHttpView for ComponentState {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.outgoing }
     }

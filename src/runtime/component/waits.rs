@@ -13,27 +13,30 @@ use wasmtime_wasi::p2::bindings::io::poll::{Host, HostPollable};
 use wasmtime_wasi::p3::bindings::clocks::monotonic_clock;
 
 use crate::runtime::component::other_wait::OtherWait;
-use crate::runtime::component::state::State;
+use crate::runtime::component::state::ComponentState;
 
 /// Replaces the functions of wasmtime-wasi that wait.
-pub(in crate::runtime::component) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
+pub(in crate::runtime::component) fn add_to_linker(linker: &mut Linker<ComponentState>) -> Result<()> {
     let mut clock = linker.instance("wasi:clocks/monotonic-clock@0.3.0")?;
-    clock.func_wrap_concurrent("wait-for", |accessor: &Accessor<State>, (time,): (u64,)| {
+    clock.func_wrap_concurrent("wait-for", |accessor: &Accessor<ComponentState>, (time,): (u64,)| {
         Box::pin(sleep(accessor, move |_| time))
     })?;
-    clock.func_wrap_concurrent("wait-until", |accessor: &Accessor<State>, (when,): (u64,)| {
+    clock.func_wrap_concurrent("wait-until", |accessor: &Accessor<ComponentState>, (when,): (u64,)| {
         Box::pin(sleep(accessor, move |now| when.saturating_sub(now)))
     })?;
     let mut poll = linker.instance("wasi:io/poll@0.2.12")?;
-    poll.func_wrap_async("poll", |mut store: StoreContextMut<'_, State>, (list,): (Vec<Resource<DynPollable>>,)| {
-        Box::new(async move {
-            let _wait = OtherWait::begin(&store.data().pipes);
-            Ok((store.data_mut().ctx().table.poll(list).await?,))
-        })
-    })?;
+    poll.func_wrap_async(
+        "poll",
+        |mut store: StoreContextMut<'_, ComponentState>, (list,): (Vec<Resource<DynPollable>>,)| {
+            Box::new(async move {
+                let _wait = OtherWait::begin(&store.data().pipes);
+                Ok((store.data_mut().ctx().table.poll(list).await?,))
+            })
+        },
+    )?;
     poll.func_wrap_async(
         "[method]pollable.block",
-        |mut store: StoreContextMut<'_, State>, (pollable,): (Resource<DynPollable>,)| {
+        |mut store: StoreContextMut<'_, ComponentState>, (pollable,): (Resource<DynPollable>,)| {
             Box::new(async move {
                 let _wait = OtherWait::begin(&store.data().pipes);
                 store.data_mut().ctx().table.block(pollable).await
@@ -43,9 +46,9 @@ pub(in crate::runtime::component) fn add_to_linker(linker: &mut Linker<State>) -
 }
 
 /// Sleeps for the nanoseconds that `remaining` makes of the guest's clock.
-async fn sleep(accessor: &Accessor<State>, remaining: impl FnOnce(u64) -> u64) -> Result<()> {
+async fn sleep(accessor: &Accessor<ComponentState>, remaining: impl FnOnce(u64) -> u64) -> Result<()> {
     let (pipes, now) = accessor.with(|mut access| -> Result<_> {
-        let state: &mut State = access.get();
+        let state: &mut ComponentState = access.get();
         let now = monotonic_clock::Host::now(&mut wasmtime_wasi::clocks::WasiClocksView::clocks(state))?;
         Ok((state.pipes.clone(), now))
     })?;

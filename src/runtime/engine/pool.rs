@@ -38,13 +38,13 @@ pub(in crate::runtime::engine) struct Pools {
 /// The threads of one lane.
 struct Pool {
     limit: usize,
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
     ready: Condvar,
     workers: Mutex<Vec<Arc<Worker>>>,
 }
 
 #[derive(Default)]
-struct State {
+struct PoolState {
     tasks: VecDeque<Arc<Task>>,
     /// Tasks whose volumes have too many threads asleep.
     held: Vec<Arc<Task>>,
@@ -103,7 +103,7 @@ impl Pools {
     }
 
     /// Wakes a thread for what is to be done, or starts one if all are busy and there may be one more.
-    fn grow(&self, lane: Lane, mut state: MutexGuard<'_, State>) {
+    fn grow(&self, lane: Lane, mut state: MutexGuard<'_, PoolState>) {
         let pool = self.pool(lane);
         if state.tasks.is_empty() || state.closed {
             return;
@@ -186,7 +186,7 @@ impl Pool {
         Self { limit, state: Mutex::default(), ready: Condvar::new(), workers: Mutex::default() }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -10,26 +10,30 @@ use wasmtime_wasi::p1::wasi_snapshot_preview1 as fallback;
 
 use crate::runtime::wasi::abi::{MODULE, PREVIEW_0, error, write};
 use crate::runtime::wasi::files::with_files;
-use crate::runtime::wasi::state::{State, split};
+use crate::runtime::wasi::state::{ModuleState, split};
 
 /// Makes the functions for descriptors available to guests.
-pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
+pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<ModuleState>) -> Result<()> {
     add_descriptors(linker)?;
     add_closing(linker, MODULE)?;
     add_closing(linker, PREVIEW_0)
 }
 
-fn add_descriptors(linker: &mut Linker<State>) -> Result<()> {
-    linker.func_wrap_async(MODULE, "fd_fdstat_get", |mut caller: Caller<'_, State>, (fd, stat): (i32, i32)| {
-        if let Some(result) = standard_stream_stat(&mut caller, fd, stat).transpose() {
-            return Box::new(ready(result));
-        }
-        Box::new(async move {
-            let (mut memory, state) = with_files(&mut caller).await?;
-            fallback::fd_fdstat_get(state.wasi(), &mut memory, fd, stat).await
-        })
-    })?;
-    linker.func_wrap(MODULE, "fd_prestat_get", |mut caller: Caller<'_, State>, fd: i32, stat: i32| {
+fn add_descriptors(linker: &mut Linker<ModuleState>) -> Result<()> {
+    linker.func_wrap_async(
+        MODULE,
+        "fd_fdstat_get",
+        |mut caller: Caller<'_, ModuleState>, (fd, stat): (i32, i32)| {
+            if let Some(result) = standard_stream_stat(&mut caller, fd, stat).transpose() {
+                return Box::new(ready(result));
+            }
+            Box::new(async move {
+                let (mut memory, state) = with_files(&mut caller).await?;
+                fallback::fd_fdstat_get(state.wasi(), &mut memory, fd, stat).await
+            })
+        },
+    )?;
+    linker.func_wrap(MODULE, "fd_prestat_get", |mut caller: Caller<'_, ModuleState>, fd: i32, stat: i32| {
         let (mut memory, state) = split(&mut caller)?;
         if state.has_no_files() {
             return error(Errno::Badf);
@@ -40,8 +44,8 @@ fn add_descriptors(linker: &mut Linker<State>) -> Result<()> {
 }
 
 /// The calls that close descriptors: a guest without standard output has printed its whole response.
-fn add_closing(linker: &mut Linker<State>, module: &str) -> Result<()> {
-    linker.func_wrap_async(module, "fd_close", |mut caller: Caller<'_, State>, (fd,): (i32,)| {
+fn add_closing(linker: &mut Linker<ModuleState>, module: &str) -> Result<()> {
+    linker.func_wrap_async(module, "fd_close", |mut caller: Caller<'_, ModuleState>, (fd,): (i32,)| {
         Box::new(async move {
             // Closing a standard stream blocks no thread.
             let is_file = !caller.data().is_standard_stream(fd);
@@ -54,7 +58,7 @@ fn add_closing(linker: &mut Linker<State>, module: &str) -> Result<()> {
             closed
         })
     })?;
-    linker.func_wrap_async(module, "fd_renumber", |mut caller: Caller<'_, State>, (from, to): (i32, i32)| {
+    linker.func_wrap_async(module, "fd_renumber", |mut caller: Caller<'_, ModuleState>, (from, to): (i32, i32)| {
         Box::new(async move {
             let (mut memory, state) = with_files(&mut caller).await?;
             state.delegate(from);
@@ -70,7 +74,7 @@ fn add_closing(linker: &mut Linker<State>, module: &str) -> Result<()> {
 }
 
 /// The result of `fd_fdstat_get` for a standard stream, or for a guest without files. `None` if wasmtime-wasi has it.
-fn standard_stream_stat(caller: &mut Caller<'_, State>, fd: i32, stat: i32) -> Result<Option<i32>> {
+fn standard_stream_stat(caller: &mut Caller<'_, ModuleState>, fd: i32, stat: i32) -> Result<Option<i32>> {
     let (mut memory, state) = split(caller)?;
     if state.is_standard_stream(fd) {
         return write(&mut memory, stat, stream_stat(fd)).map(Some);

@@ -11,16 +11,16 @@ use wasmtime::{Caller, Extern, ExternType, Linker, Module, Result};
 use crate::outbound;
 use crate::outbound::{Error, Request};
 
-use crate::runtime::wasi::state::State;
+use crate::runtime::wasi::state::ModuleState;
 
 const MODULE: &str = "wasi_experimental_http";
 
 /// Makes the five functions available to guests.
-pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
+pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<ModuleState>) -> Result<()> {
     linker.func_wrap_async(
         MODULE,
         "req",
-        |mut caller: Caller<'_, State>,
+        |mut caller: Caller<'_, ModuleState>,
          (url, url_len, method, method_len, headers, headers_len, body, body_len, status, handle): RequestParameters| {
             let parts = RequestParts {
                 url: range(url, url_len),
@@ -34,7 +34,7 @@ pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<State>) -> Result<()
             })
         },
     )?;
-    linker.func_wrap(MODULE, "close", |mut caller: Caller<'_, State>, handle: i32| {
+    linker.func_wrap(MODULE, "close", |mut caller: Caller<'_, ModuleState>, handle: i32| {
         if let Some(open_responses) = caller.data_mut().open_responses() {
             open_responses.close(handle.cast_unsigned());
         }
@@ -43,7 +43,13 @@ pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<State>) -> Result<()
     linker.func_wrap(
         MODULE,
         "header_get",
-        |mut caller: Caller<'_, State>, handle: i32, name: i32, name_len: i32, value: i32, room: i32, written: i32| {
+        |mut caller: Caller<'_, ModuleState>,
+         handle: i32,
+         name: i32,
+         name_len: i32,
+         value: i32,
+         room: i32,
+         written: i32| {
             let value = OutputBuffer { range: range(value, room), written };
             code(header(&mut caller, handle, range(name, name_len), &value))
         },
@@ -51,14 +57,14 @@ pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<State>) -> Result<()
     linker.func_wrap(
         MODULE,
         "headers_get_all",
-        |mut caller: Caller<'_, State>, handle: i32, buffer: i32, room: i32, written: i32| {
+        |mut caller: Caller<'_, ModuleState>, handle: i32, buffer: i32, room: i32, written: i32| {
             code(all_headers(&mut caller, handle, &OutputBuffer { range: range(buffer, room), written }))
         },
     )?;
     linker.func_wrap(
         MODULE,
         "body_read",
-        |mut caller: Caller<'_, State>, handle: i32, buffer: i32, room: i32, read: i32| {
+        |mut caller: Caller<'_, ModuleState>, handle: i32, buffer: i32, room: i32, read: i32| {
             code(read_body(&mut caller, handle, range(buffer, room), read))
         },
     )?;
@@ -111,7 +117,9 @@ fn code(done: std::result::Result<(), Error>) -> i32 {
     }
 }
 
-fn split<'a>(caller: &'a mut Caller<'_, State>) -> std::result::Result<(&'a mut [u8], &'a mut State), Error> {
+fn split<'a>(
+    caller: &'a mut Caller<'_, ModuleState>,
+) -> std::result::Result<(&'a mut [u8], &'a mut ModuleState), Error> {
     match caller.get_export("memory") {
         Some(Extern::Memory(memory)) => Ok(memory.data_and_store_mut(caller)),
         _ => Err(Error::MemoryNotFound),
@@ -136,7 +144,7 @@ fn output_number(memory: &mut [u8], at: i32, number: usize) -> std::result::Resu
 }
 
 async fn request(
-    caller: &mut Caller<'_, State>,
+    caller: &mut Caller<'_, ModuleState>,
     parts: RequestParts,
     status: i32,
     handle: i32,
@@ -162,7 +170,7 @@ async fn request(
 }
 
 fn header(
-    caller: &mut Caller<'_, State>,
+    caller: &mut Caller<'_, ModuleState>,
     handle: i32,
     name: Range<usize>,
     buffer: &OutputBuffer,
@@ -174,14 +182,18 @@ fn header(
     buffer.write(memory, value)
 }
 
-fn all_headers(caller: &mut Caller<'_, State>, handle: i32, buffer: &OutputBuffer) -> std::result::Result<(), Error> {
+fn all_headers(
+    caller: &mut Caller<'_, ModuleState>,
+    handle: i32,
+    buffer: &OutputBuffer,
+) -> std::result::Result<(), Error> {
     let (memory, state) = split(caller)?;
     let text = state.open_responses().ok_or(Error::InvalidHandle)?.headers_text(handle.cast_unsigned())?;
     buffer.write(memory, text.as_bytes())
 }
 
 fn read_body(
-    caller: &mut Caller<'_, State>,
+    caller: &mut Caller<'_, ModuleState>,
     handle: i32,
     buffer: Range<usize>,
     read: i32,

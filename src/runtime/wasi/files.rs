@@ -16,7 +16,7 @@ use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1;
 use wiggle::{GuestMemory, GuestPtr};
 
 use crate::runtime::wasi::abi::{ErrnoResult, MODULE, PREVIEW_0, at};
-use crate::runtime::wasi::state::{State, split};
+use crate::runtime::wasi::state::{ModuleState, split};
 
 /// Links functions of wasmtime-wasi that may block.
 macro_rules! link {
@@ -24,7 +24,7 @@ macro_rules! link {
         $linker.func_wrap_async(
             $module,
             stringify!($name),
-            |mut caller: Caller<'_, State>, ($($parameter,)*): ($($ty,)*)| {
+            |mut caller: Caller<'_, ModuleState>, ($($parameter,)*): ($($ty,)*)| {
                 Box::new(async move {
                     let (mut memory, state) = with_files(&mut caller).await?;
                     $functions::$name(state.wasi(), &mut memory, $($parameter),*).await
@@ -63,7 +63,7 @@ macro_rules! link_all {
 }
 
 /// Makes the functions for files available to guests.
-pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
+pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<ModuleState>) -> Result<()> {
     link_all!(linker, MODULE, preview1);
     link_all!(linker, PREVIEW_0, preview0);
     link! { linker, PREVIEW_0, preview0,
@@ -76,8 +76,8 @@ pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<State>) -> Res
 
 /// The memory and the state of a guest that computes where it may use files. A guest without volumes has none.
 pub(in crate::runtime::wasi) async fn with_files<'a>(
-    caller: &'a mut Caller<'_, State>,
-) -> Result<(GuestMemory<'a>, &'a mut State)> {
+    caller: &'a mut Caller<'_, ModuleState>,
+) -> Result<(GuestMemory<'a>, &'a mut ModuleState)> {
     if caller.data().has_volumes() && !caller.data().pipes.cpu_timer.may_block() {
         let pipes = caller.data().pipes.clone();
         poll_fn(|cx| pipes.cpu_timer.poll_may_block(cx)).await;
@@ -101,11 +101,11 @@ pub(in crate::runtime::wasi) async fn can_be_opened(
     !stat.is_ok_and(|stat| refused(stat.filetype))
 }
 
-fn link_poll(linker: &mut Linker<State>) -> Result<()> {
+fn link_poll(linker: &mut Linker<ModuleState>) -> Result<()> {
     linker.func_wrap_async(
         PREVIEW_0,
         "poll_oneoff",
-        |mut caller: Caller<'_, State>, (subscriptions, events, count, stored): (i32, i32, i32, i32)| {
+        |mut caller: Caller<'_, ModuleState>, (subscriptions, events, count, stored): (i32, i32, i32, i32)| {
             Box::new(async move {
                 let (mut memory, state) = with_files_in_background(&mut caller).await?;
                 let files = put_files_away(state.wasi(), &mut memory);
@@ -121,7 +121,7 @@ fn link_poll(linker: &mut Linker<State>) -> Result<()> {
 
 /// Polls whatever a guest of preview 1 can poll.
 pub(in crate::runtime::wasi) async fn poll_oneoff(
-    caller: &mut Caller<'_, State>,
+    caller: &mut Caller<'_, ModuleState>,
     (subscriptions, events, count, stored): (i32, i32, i32, i32),
 ) -> ErrnoResult {
     if polls_files(caller, subscriptions, count)? {
@@ -135,7 +135,7 @@ pub(in crate::runtime::wasi) async fn poll_oneoff(
 }
 
 /// Whether a subscription is for another descriptor than the standard streams.
-fn polls_files(caller: &mut Caller<'_, State>, subscriptions: i32, count: i32) -> Result<bool> {
+fn polls_files(caller: &mut Caller<'_, ModuleState>, subscriptions: i32, count: i32) -> Result<bool> {
     let (memory, state) = split(caller)?;
     for subscription in at::<Subscription>(subscriptions).as_array(count.cast_unsigned()).iter() {
         let Ok(subscription) = memory.read(subscription?) else { return Ok(false) };
@@ -150,7 +150,9 @@ fn polls_files(caller: &mut Caller<'_, State>, subscriptions: i32, count: i32) -
 
 /// The same as [`with_files`], in the background: wasmtime-wasi polls a file by reading from it on a thread of its runtime,
 /// of which there are few there, at the lowest priority.
-async fn with_files_in_background<'a>(caller: &'a mut Caller<'_, State>) -> Result<(GuestMemory<'a>, &'a mut State)> {
+async fn with_files_in_background<'a>(
+    caller: &'a mut Caller<'_, ModuleState>,
+) -> Result<(GuestMemory<'a>, &'a mut ModuleState)> {
     if caller.data().has_volumes() {
         let pipes = caller.data().pipes.clone();
         poll_fn(|cx| pipes.cpu_timer.poll_may_block(cx)).await;

@@ -10,7 +10,7 @@ use wiggle::GuestMemory;
 
 use crate::runtime::wasi::abi::{ErrnoResult, MODULE, PREVIEW_0, SUCCESS, at, error};
 use crate::runtime::wasi::files::{can_be_opened, with_files};
-use crate::runtime::wasi::state::State;
+use crate::runtime::wasi::state::ModuleState;
 
 /// The longest path of most systems (PATH_MAX); a longer one would only take time.
 const MAX_PATH: u32 = 4096;
@@ -19,7 +19,7 @@ const MAX_PATH: u32 = 4096;
 const FILETYPE_OFFSET: i32 = 16;
 
 /// Makes the functions for paths available to guests.
-pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
+pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<ModuleState>) -> Result<()> {
     for module in [MODULE, PREVIEW_0] {
         add_open(linker, module)?;
         add_remove_directory(linker, module)?;
@@ -30,11 +30,11 @@ pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<State>) -> Res
 type OpenParameters = (i32, i32, i32, i32, i32, i64, i64, i32, i32);
 
 /// WASI has given up rights, and they are ignored. A guest that asks for unknown ones must not trap.
-fn add_open(linker: &mut Linker<State>, module: &str) -> Result<()> {
+fn add_open(linker: &mut Linker<ModuleState>, module: &str) -> Result<()> {
     linker.func_wrap_async(
         module,
         "path_open",
-        |mut caller: Caller<'_, State>,
+        |mut caller: Caller<'_, ModuleState>,
          (fd, lookup, path, length, create, base, inheriting, flags, opened): OpenParameters| {
             Box::new(async move {
                 let known = i64::try_from(Rights::all().bits()).unwrap_or(i64::MAX);
@@ -81,11 +81,11 @@ fn without_slashes(memory: &GuestMemory<'_>, path: i32, length: i32) -> Option<i
 
 /// POSIX: a slash at the end stands for the directory that a link leads to, and is an error for anything else.
 /// wasmtime-wasi has it so from version 50 on.
-fn add_stat(linker: &mut Linker<State>) -> Result<()> {
+fn add_stat(linker: &mut Linker<ModuleState>) -> Result<()> {
     linker.func_wrap_async(
         MODULE,
         "path_filestat_get",
-        |mut caller: Caller<'_, State>, (fd, flags, path, length, stat): (i32, i32, i32, i32, i32)| {
+        |mut caller: Caller<'_, ModuleState>, (fd, flags, path, length, stat): (i32, i32, i32, i32, i32)| {
             Box::new(async move {
                 let (mut memory, state) = with_files(&mut caller).await?;
                 let names_directory = without_slashes(&memory, path, length).is_some();
@@ -109,11 +109,11 @@ fn must_be_directory(memory: &GuestMemory<'_>, stat: i32) -> ErrnoResult {
 }
 
 /// A slash at the end means nothing, where only a directory can be meant.
-fn add_remove_directory(linker: &mut Linker<State>, module: &str) -> Result<()> {
+fn add_remove_directory(linker: &mut Linker<ModuleState>, module: &str) -> Result<()> {
     linker.func_wrap_async(
         module,
         "path_remove_directory",
-        |mut caller: Caller<'_, State>, (fd, path, length): (i32, i32, i32)| {
+        |mut caller: Caller<'_, ModuleState>, (fd, path, length): (i32, i32, i32)| {
             Box::new(async move {
                 let (mut memory, state) = with_files(&mut caller).await?;
                 let length = without_slashes(&memory, path, length).unwrap_or(length);

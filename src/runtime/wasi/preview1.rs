@@ -15,14 +15,14 @@ use wiggle::GuestMemory;
 use crate::strings::StringBlock;
 
 use crate::runtime::wasi::abi::{ErrnoResult, MODULE, SUCCESS, at, error, write};
-use crate::runtime::wasi::state::{RANDOM_PER_CALL, State, split};
+use crate::runtime::wasi::state::{ModuleState, RANDOM_PER_CALL, split};
 use crate::runtime::wasi::timers::clock_time;
 use crate::runtime::wasi::{descriptors, files, paths, read_write, timers};
 
 /// Makes every function of preview 1 (and of preview 0, `wasi_unstable`) available to guests.
-pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
-    p1::add_to_linker_async(linker, State::wasi)?;
-    wasmtime_wasi::p0::add_to_linker_async(linker, State::wasi)?;
+pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<ModuleState>) -> Result<()> {
+    p1::add_to_linker_async(linker, ModuleState::wasi)?;
+    wasmtime_wasi::p0::add_to_linker_async(linker, ModuleState::wasi)?;
     linker.allow_shadowing(true);
     add_strings(linker)?;
     add_clocks(linker)?;
@@ -35,20 +35,20 @@ pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<State>) -> Result<()
     Ok(())
 }
 
-fn add_strings(linker: &mut Linker<State>) -> Result<()> {
-    linker.func_wrap(MODULE, "args_sizes_get", |mut caller: Caller<'_, State>, count: i32, size: i32| {
+fn add_strings(linker: &mut Linker<ModuleState>) -> Result<()> {
+    linker.func_wrap(MODULE, "args_sizes_get", |mut caller: Caller<'_, ModuleState>, count: i32, size: i32| {
         let (mut memory, state) = split(&mut caller)?;
         write_sizes(&mut memory, &state.arguments, count, size)
     })?;
-    linker.func_wrap(MODULE, "args_get", |mut caller: Caller<'_, State>, pointers: i32, buffer: i32| {
+    linker.func_wrap(MODULE, "args_get", |mut caller: Caller<'_, ModuleState>, pointers: i32, buffer: i32| {
         let (mut memory, state) = split(&mut caller)?;
         write_strings(&mut memory, &state.arguments, pointers, buffer)
     })?;
-    linker.func_wrap(MODULE, "environ_sizes_get", |mut caller: Caller<'_, State>, count: i32, size: i32| {
+    linker.func_wrap(MODULE, "environ_sizes_get", |mut caller: Caller<'_, ModuleState>, count: i32, size: i32| {
         let (mut memory, state) = split(&mut caller)?;
         write_sizes(&mut memory, &state.environment, count, size)
     })?;
-    linker.func_wrap(MODULE, "environ_get", |mut caller: Caller<'_, State>, pointers: i32, buffer: i32| {
+    linker.func_wrap(MODULE, "environ_get", |mut caller: Caller<'_, ModuleState>, pointers: i32, buffer: i32| {
         let (mut memory, state) = split(&mut caller)?;
         write_strings(&mut memory, &state.environment, pointers, buffer)
     })?;
@@ -75,11 +75,11 @@ fn write_strings(memory: &mut GuestMemory<'_>, strings: &StringBlock, pointers: 
     SUCCESS
 }
 
-fn add_clocks(linker: &mut Linker<State>) -> Result<()> {
+fn add_clocks(linker: &mut Linker<ModuleState>) -> Result<()> {
     linker.func_wrap(
         MODULE,
         "clock_time_get",
-        |mut caller: Caller<'_, State>, clock: i32, _precision: i64, time: i32| {
+        |mut caller: Caller<'_, ModuleState>, clock: i32, _precision: i64, time: i32| {
             let (mut memory, state) = split(&mut caller)?;
             match clock_time(Clockid::try_from(clock)?, state) {
                 Ok(now) => write(&mut memory, time, now),
@@ -87,7 +87,7 @@ fn add_clocks(linker: &mut Linker<State>) -> Result<()> {
             }
         },
     )?;
-    linker.func_wrap(MODULE, "random_get", |mut caller: Caller<'_, State>, buffer: i32, length: i32| {
+    linker.func_wrap(MODULE, "random_get", |mut caller: Caller<'_, ModuleState>, buffer: i32, length: i32| {
         let (mut memory, _) = split(&mut caller)?;
         let length = length.cast_unsigned();
         if length == 0 {
@@ -99,8 +99,8 @@ fn add_clocks(linker: &mut Linker<State>) -> Result<()> {
             None => error(Errno::Io),
         }
     })?;
-    linker.func_wrap(MODULE, "sched_yield", |_: Caller<'_, State>| -> ErrnoResult { SUCCESS })?;
-    linker.func_wrap(MODULE, "proc_exit", |_: Caller<'_, State>, code: i32| -> Result<()> {
+    linker.func_wrap(MODULE, "sched_yield", |_: Caller<'_, ModuleState>| -> ErrnoResult { SUCCESS })?;
+    linker.func_wrap(MODULE, "proc_exit", |_: Caller<'_, ModuleState>, code: i32| -> Result<()> {
         // Codes from 126 on have no meaning in WASI, but the log names the code.
         Err(I32Exit(code).into())
     })?;

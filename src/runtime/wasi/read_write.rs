@@ -15,17 +15,17 @@ use crate::runtime::instance::ending::{CpuTimeUsedUp, OutputLimit, StdinFailed};
 use crate::runtime::instance::stdio::WriteError;
 use crate::runtime::wasi::abi::{ErrnoResult, MODULE, at, error, write};
 use crate::runtime::wasi::files::with_files;
-use crate::runtime::wasi::state::{State, split};
+use crate::runtime::wasi::state::{ModuleState, split};
 
 /// The most buffers of one call, as on other systems (IOV_MAX). A longer list is served in part.
 const BUFFERS_PER_CALL: u32 = 1024;
 
 /// Makes `fd_read` and `fd_write` available to guests.
-pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
+pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<ModuleState>) -> Result<()> {
     linker.func_wrap_async(
         MODULE,
         "fd_read",
-        |mut caller: Caller<'_, State>, (fd, buffers, count, read): (i32, i32, i32, i32)| {
+        |mut caller: Caller<'_, ModuleState>, (fd, buffers, count, read): (i32, i32, i32, i32)| {
             Box::new(async move {
                 if fd == 0 && caller.data().is_standard_stream(fd) {
                     return read_stdin(&mut caller, buffers, count, read).await;
@@ -38,7 +38,7 @@ pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<State>) -> Res
     linker.func_wrap_async(
         MODULE,
         "fd_write",
-        |mut caller: Caller<'_, State>, (fd, buffers, count, written): (i32, i32, i32, i32)| match fd {
+        |mut caller: Caller<'_, ModuleState>, (fd, buffers, count, written): (i32, i32, i32, i32)| match fd {
             1 if caller.data().is_standard_stream(fd) => {
                 let mut pending = StdoutWrite { buffers, count, written, index: 0, done: 0, total: 0 };
                 // Nearly all writes fit, and need no future that could wait.
@@ -72,7 +72,7 @@ fn slice<'a>(memory: &'a GuestMemory<'_>, buffer: GuestPtr<Iovec>) -> Result<&'a
     Ok(memory.as_slice(buffer.buf.as_array(buffer.buf_len))?.unwrap_or_default())
 }
 
-async fn read_stdin(caller: &mut Caller<'_, State>, buffers: i32, count: i32, read: i32) -> ErrnoResult {
+async fn read_stdin(caller: &mut Caller<'_, ModuleState>, buffers: i32, count: i32, read: i32) -> ErrnoResult {
     let pipes = caller.data().pipes.clone();
     poll_fn(|cx| pipes.stdin().poll_ready(cx)).await;
     let (mut memory, _) = split(caller)?;
@@ -112,7 +112,7 @@ struct StdoutWrite {
 
 impl StdoutWrite {
     /// Writes what fits. `None` if the rest has to wait.
-    fn write_available(&mut self, caller: &mut Caller<'_, State>) -> Result<Option<i32>> {
+    fn write_available(&mut self, caller: &mut Caller<'_, ModuleState>) -> Result<Option<i32>> {
         let (mut memory, state) = split(caller)?;
         while self.index < self.count.cast_unsigned().min(BUFFERS_PER_CALL) {
             let buffer = at::<Iovec>(self.buffers).add(self.index)?;
@@ -133,7 +133,7 @@ impl StdoutWrite {
     }
 
     /// Writes the rest, as the reader makes room for it.
-    async fn finish(mut self, caller: &mut Caller<'_, State>) -> ErrnoResult {
+    async fn finish(mut self, caller: &mut Caller<'_, ModuleState>) -> ErrnoResult {
         loop {
             let pipes = caller.data().pipes.clone();
             poll_fn(|cx| pipes.stdout().poll_writable(cx)).await;
@@ -148,7 +148,7 @@ impl StdoutWrite {
     }
 }
 
-fn write_stderr(caller: &mut Caller<'_, State>, buffers: i32, count: i32, written: i32) -> ErrnoResult {
+fn write_stderr(caller: &mut Caller<'_, ModuleState>, buffers: i32, count: i32, written: i32) -> ErrnoResult {
     let (mut memory, state) = split(caller)?;
     let mut total = 0u32;
     let mut stderr = state.pipes.stderr();

@@ -1,6 +1,6 @@
 //! What does the host keep for a module while it runs?
 //!
-//! One [`State`] per store, made at the start of a run and dropped with it. What most guests never use, above all the context
+//! One [`ModuleState`] per store, made at the start of a run and dropped with it. What most guests never use, above all the context
 //! of wasmtime-wasi, is made on first use.
 
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub(in crate::runtime) const MEMORY: &str = "memory";
 pub(in crate::runtime) const RANDOM_PER_CALL: u64 = 1 << 20;
 
 /// The state of one run.
-pub(in crate::runtime) struct State {
+pub(in crate::runtime) struct ModuleState {
     pub arguments: StringBlock,
     pub environment: StringBlock,
     pub pipes: Arc<Pipes>,
@@ -53,7 +53,7 @@ pub(in crate::runtime) struct State {
     wasi: Option<Box<WasiP1Ctx>>,
 }
 
-impl State {
+impl ModuleState {
     /// The state of a new run.
     pub fn new(grants: &Grants, pipes: Arc<Pipes>, invocation: Invocation) -> Self {
         Self {
@@ -183,7 +183,7 @@ pub(in crate::runtime::wasi) fn since_epoch(time: SystemTime) -> Duration {
 }
 
 /// At the end of the run the log learns what the guest was refused, which its own messages rarely say.
-impl Drop for State {
+impl Drop for ModuleState {
     fn drop(&mut self) {
         if let Some(refusal) = self.budget.refusal() {
             self.pipes.stderr().note(Note::Memory, || refusal);
@@ -205,7 +205,9 @@ impl HostMonotonicClock for SinceStart {
 }
 
 /// The guest's memory and the host's state at once. The exported memory is looked up once per run.
-pub(in crate::runtime) fn split<'a>(caller: &'a mut Caller<'_, State>) -> Result<(GuestMemory<'a>, &'a mut State)> {
+pub(in crate::runtime) fn split<'a>(
+    caller: &'a mut Caller<'_, ModuleState>,
+) -> Result<(GuestMemory<'a>, &'a mut ModuleState)> {
     let memory = match caller.data().memory {
         Some(memory) => memory,
         None => {

@@ -12,7 +12,7 @@ use wasmtime_wasi::p1::types::{
 
 use crate::runtime::wasi::abi::{ErrnoResult, MODULE, at, error, write};
 use crate::runtime::wasi::files;
-use crate::runtime::wasi::state::{State, since_epoch, split};
+use crate::runtime::wasi::state::{ModuleState, since_epoch, split};
 
 /// The longest list of subscriptions: as many as a guest may have descriptors, as on other systems (EINVAL in `poll`).
 const SUBSCRIPTIONS_PER_CALL: u32 = 64;
@@ -21,11 +21,11 @@ const SUBSCRIPTIONS_PER_CALL: u32 = 64;
 const RESOURCES_PER_SUBSCRIPTION: usize = 2;
 
 /// Makes `poll_oneoff` available to guests.
-pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
+pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<ModuleState>) -> Result<()> {
     linker.func_wrap_async(
         MODULE,
         "poll_oneoff",
-        |mut caller: Caller<'_, State>, (subscriptions, events, count, stored): (i32, i32, i32, i32)| {
+        |mut caller: Caller<'_, ModuleState>, (subscriptions, events, count, stored): (i32, i32, i32, i32)| {
             Box::new(async move {
                 if count.cast_unsigned() > SUBSCRIPTIONS_PER_CALL {
                     return error(Errno::Inval);
@@ -51,7 +51,7 @@ struct Timer {
 
 /// The timers that a guest subscribes to. `None` if it subscribes to anything else or makes a mistake: wasmtime-wasi serves
 /// those calls.
-fn timers(caller: &mut Caller<'_, State>, subscriptions: i32, count: i32) -> Result<Option<Vec<Timer>>> {
+fn timers(caller: &mut Caller<'_, ModuleState>, subscriptions: i32, count: i32) -> Result<Option<Vec<Timer>>> {
     let (memory, state) = split(caller)?;
     let count = count.cast_unsigned();
     if count == 0 {
@@ -77,7 +77,7 @@ fn nanoseconds(duration: Duration) -> std::result::Result<u64, Errno> {
 }
 
 /// Returns the time of a clock in nanoseconds.
-pub(in crate::runtime::wasi) fn clock_time(clock: Clockid, state: &State) -> std::result::Result<u64, Errno> {
+pub(in crate::runtime::wasi) fn clock_time(clock: Clockid, state: &ModuleState) -> std::result::Result<u64, Errno> {
     match clock {
         Clockid::Realtime => nanoseconds(since_epoch(SystemTime::now())),
         Clockid::Monotonic => nanoseconds(state.started.elapsed()),
@@ -85,7 +85,7 @@ pub(in crate::runtime::wasi) fn clock_time(clock: Clockid, state: &State) -> std
     }
 }
 
-async fn sleep(caller: &mut Caller<'_, State>, timers: &[Timer], events: i32, stored: i32) -> ErrnoResult {
+async fn sleep(caller: &mut Caller<'_, ModuleState>, timers: &[Timer], events: i32, stored: i32) -> ErrnoResult {
     let shortest = timers.iter().map(|timer| timer.remaining).min().unwrap_or_default();
     if !shortest.is_zero() {
         tokio::time::sleep(shortest).await;

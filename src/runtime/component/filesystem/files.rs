@@ -22,7 +22,7 @@ use wasmtime_wasi::p3::bindings::filesystem::types as p3;
 use wasmtime_wasi::p3::bindings::filesystem::types::HostDescriptorWithStore;
 use wasmtime_wasi::{WasiView, async_trait};
 
-use crate::runtime::component::state::State;
+use crate::runtime::component::state::ComponentState;
 
 /// The interface of WASI 0.2 that opens files. The linker finds it for every earlier version.
 const TYPES_P2: &str = "wasi:filesystem/types@0.2.12";
@@ -31,17 +31,17 @@ const TYPES_P2: &str = "wasi:filesystem/types@0.2.12";
 const TYPES_P3: &str = "wasi:filesystem/types@0.3.0";
 
 /// Replaces the functions that open files and their streams.
-pub(in crate::runtime::component) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+pub(in crate::runtime::component) fn add_to_linker(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {
     add_open_p2(linker)?;
     add_open_p3(linker)?;
     add_streams(linker)
 }
 
-fn add_open_p2(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+fn add_open_p2(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {
     type Parameters = (Resource<Descriptor>, p2::PathFlags, String, p2::OpenFlags, p2::DescriptorFlags);
     linker.instance(TYPES_P2)?.func_wrap_async(
         "[method]descriptor.open-at",
-        |mut store: StoreContextMut<'_, State>, (fd, lookup, path, open, flags): Parameters| {
+        |mut store: StoreContextMut<'_, ComponentState>, (fd, lookup, path, open, flags): Parameters| {
             Box::new(async move {
                 let mut files = store.data_mut().filesystem();
                 let directory = Resource::new_borrow(fd.rep());
@@ -63,12 +63,12 @@ fn add_open_p2(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     )
 }
 
-fn add_open_p3(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+fn add_open_p3(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {
     type Parameters = (Resource<Descriptor>, p3::PathFlags, String, p3::OpenFlags, p3::DescriptorFlags);
     linker.instance(TYPES_P3)?.func_wrap_concurrent(
         "[method]descriptor.open-at",
-        |accessor: &Accessor<State>, (fd, lookup, path, open, flags): Parameters| {
-            let files = accessor.with_getter::<WasiFilesystem>(State::filesystem);
+        |accessor: &Accessor<ComponentState>, (fd, lookup, path, open, flags): Parameters| {
+            let files = accessor.with_getter::<WasiFilesystem>(ComponentState::filesystem);
             Box::pin(async move {
                 let directory = Resource::new_borrow(fd.rep());
                 let stat = WasiFilesystem::stat_at(&files, directory, lookup, path.clone()).await;
@@ -90,11 +90,11 @@ fn add_open_p3(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 
 type OpenResult<T> = wasmtime::Result<(Result<Resource<T>, p2::ErrorCode>,)>;
 
-fn add_streams(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+fn add_streams(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {
     let mut types = linker.instance(TYPES_P2)?;
     types.func_wrap(
         "[method]descriptor.read-via-stream",
-        |mut store: StoreContextMut<'_, State>,
+        |mut store: StoreContextMut<'_, ComponentState>,
          (fd, offset): (Resource<Descriptor>, u64)|
          -> OpenResult<DynInputStream> {
             let state = store.data_mut();
@@ -110,7 +110,7 @@ fn add_streams(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     )?;
     types.func_wrap(
         "[method]descriptor.write-via-stream",
-        |mut store: StoreContextMut<'_, State>, (fd, offset): (Resource<Descriptor>, u64)| {
+        |mut store: StoreContextMut<'_, ComponentState>, (fd, offset): (Resource<Descriptor>, u64)| {
             let state = store.data_mut();
             let opened = state.filesystem().write_via_stream(fd, offset);
             writer(state, opened)
@@ -118,7 +118,7 @@ fn add_streams(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     )?;
     types.func_wrap(
         "[method]descriptor.append-via-stream",
-        |mut store: StoreContextMut<'_, State>, (fd,): (Resource<Descriptor>,)| {
+        |mut store: StoreContextMut<'_, ComponentState>, (fd,): (Resource<Descriptor>,)| {
             let state = store.data_mut();
             let opened = state.filesystem().append_via_stream(fd);
             writer(state, opened)
@@ -127,7 +127,7 @@ fn add_streams(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 }
 
 fn writer(
-    state: &mut State,
+    state: &mut ComponentState,
     opened: Result<Resource<DynOutputStream>, wasmtime_wasi::p2::FsError>,
 ) -> OpenResult<DynOutputStream> {
     match opened {

@@ -10,22 +10,23 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
     DescriptorStat, DescriptorType, ErrorCode, Host, HostDescriptor, PathFlags,
 };
 
-use crate::runtime::component::state::State;
+use crate::runtime::component::state::ComponentState;
 
 const INTERFACE: &str = "wasi:filesystem/types@0.2.12";
 
 /// Replaces the functions whose result differs.
-pub(in crate::runtime::component) fn override_paths(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+pub(in crate::runtime::component) fn override_paths(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {
     let mut interface = linker.instance(INTERFACE)?;
     interface.func_wrap_async(
         "[method]descriptor.stat-at",
-        |mut store: StoreContextMut<'_, State>, (fd, flags, path): (Resource<Descriptor>, PathFlags, String)| {
+        |mut store: StoreContextMut<'_, ComponentState>,
+         (fd, flags, path): (Resource<Descriptor>, PathFlags, String)| {
             Box::new(async move { Ok((stat_at(store.data_mut(), fd, flags, path).await?,)) })
         },
     )?;
     interface.func_wrap_async(
         "[method]descriptor.remove-directory-at",
-        |mut store: StoreContextMut<'_, State>, (fd, path): (Resource<Descriptor>, String)| {
+        |mut store: StoreContextMut<'_, ComponentState>, (fd, path): (Resource<Descriptor>, String)| {
             Box::new(async move { Ok((remove_directory_at(store.data_mut(), fd, path).await?,)) })
         },
     )?;
@@ -36,7 +37,7 @@ pub(in crate::runtime::component) fn override_paths(linker: &mut Linker<State>) 
 type Outcome<T> = wasmtime::Result<Result<T, ErrorCode>>;
 
 async fn stat_at(
-    state: &mut State,
+    state: &mut ComponentState,
     fd: Resource<Descriptor>,
     flags: PathFlags,
     path: String,
@@ -50,7 +51,7 @@ async fn stat_at(
     })
 }
 
-async fn remove_directory_at(state: &mut State, fd: Resource<Descriptor>, path: String) -> Outcome<()> {
+async fn remove_directory_at(state: &mut ComponentState, fd: Resource<Descriptor>, path: String) -> Outcome<()> {
     let path = without_slashes(&path).map_or(path.clone(), str::to_owned);
     let removed = HostDescriptor::remove_directory_at(&mut state.filesystem(), fd, path).await;
     outcome(state, removed)
@@ -62,7 +63,7 @@ fn without_slashes(path: &str) -> Option<&str> {
     (!rest.is_empty() && rest.len() < path.len()).then_some(rest)
 }
 
-fn outcome<T>(state: &mut State, result: FsResult<T>) -> Outcome<T> {
+fn outcome<T>(state: &mut ComponentState, result: FsResult<T>) -> Outcome<T> {
     match result {
         Ok(value) => Ok(Ok(value)),
         Err(error) => state.filesystem().convert_error_code(error).map(Err),
@@ -91,8 +92,12 @@ mod tests {
         let host_path = directory.path().to_owned();
         let volumes = Volumes::open([("/", &host_path, false)]).map_err(|(_, error)| error).expect("a volume");
         let grants = Grants { volumes, ..Grants::default() };
-        let mut state =
-            State::of_command(&grants, &Arc::new(grants.pipes(None, 0)), std::iter::empty(), std::iter::empty());
+        let mut state = ComponentState::of_command(
+            &grants,
+            &Arc::new(grants.pipes(None, 0)),
+            std::iter::empty(),
+            std::iter::empty(),
+        );
         let root = preopens::Host::get_directories(&mut state.filesystem()).expect("preopens").remove(0).0;
         let fd = || Resource::new_borrow(root.rep());
         for (path, expected) in [

@@ -12,7 +12,7 @@ use crate::config::Limits;
 use crate::runtime::engine::task::Lane;
 use crate::runtime::instance::grants::{Grants, Volumes};
 use crate::runtime::instance::invocation::Invocation;
-use crate::runtime::wasi::state::State;
+use crate::runtime::wasi::state::ModuleState;
 
 const GUEST: &str = r#"(module
     (import "wasi_snapshot_preview1" "path_filestat_get" (func $stat (param i32 i32 i32 i32 i32) (result i32)))
@@ -36,7 +36,7 @@ const GUEST: &str = r#"(module
         (call $poll (i32.const 4096) (i32.const 65536) (local.get 0) (i32.const 2048))))"#;
 
 struct Guest {
-    store: Store<State>,
+    store: Store<ModuleState>,
     instance: Instance,
     memory: Memory,
     _directory: tempfile::TempDir,
@@ -72,7 +72,7 @@ impl Guest {
         // As a guest that already computes where it may use files.
         pipes.cpu_timer.use_files();
         pipes.cpu_timer.move_to(Lane::Background);
-        let mut store = Store::new(&engine, State::new(&grants, pipes, Invocation::default()));
+        let mut store = Store::new(&engine, ModuleState::new(&grants, pipes, Invocation::default()));
         store.set_epoch_deadline(u64::MAX / 2);
         let instance = linker.instantiate_async(&mut store, &Module::new(&engine, GUEST)?).await?;
         let memory = instance.get_memory(&mut store, "memory").expect("exported");

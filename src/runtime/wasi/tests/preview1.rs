@@ -17,7 +17,7 @@ use crate::config::Limits;
 use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::invocation::Invocation;
 use crate::runtime::instance::stderr::StderrSink;
-use crate::runtime::wasi::state::State;
+use crate::runtime::wasi::state::ModuleState;
 
 const ARGUMENTS: [&str; 3] = ["/program", "", "a=b c"];
 const ENVIRONMENT: [&str; 3] = ["NAME=value", "EMPTY=", "EQUALS=a=b"];
@@ -265,7 +265,7 @@ fn block(strings: &[&str]) -> crate::strings::StringBlock {
     block
 }
 
-fn ours(errors: &Arc<Kept>) -> State {
+fn ours(errors: &Arc<Kept>) -> ModuleState {
     let input = futures_util::stream::iter([Ok(bytes::Bytes::from_static(INPUT))]);
     let limits = Limits {
         memory: 1 << 20,
@@ -278,7 +278,7 @@ fn ours(errors: &Arc<Kept>) -> State {
     let pipes = Arc::new(grants.pipes(Some(Box::pin(input)), 0));
     let invocation =
         Invocation { arguments: block(&ARGUMENTS), environment: block(&ENVIRONMENT), ..Invocation::default() };
-    State::new(&grants, pipes, invocation)
+    ModuleState::new(&grants, pipes, invocation)
 }
 
 fn theirs(output: &MemoryOutputPipe, errors: &MemoryOutputPipe) -> WasiP1Ctx {
@@ -295,7 +295,7 @@ fn theirs(output: &MemoryOutputPipe, errors: &MemoryOutputPipe) -> WasiP1Ctx {
 struct Both {
     engine: Engine,
     module: Module,
-    ours: Linker<State>,
+    ours: Linker<ModuleState>,
     theirs: Linker<WasiP1Ctx>,
 }
 
