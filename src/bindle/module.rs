@@ -125,7 +125,7 @@ impl Fetching<'_> {
         let mut outage = None;
         let program = match self.lock.and_then(|lock| lock.find((&reference.to_string(), Some(url)))) {
             // The lock file says what it was. Whether it has been yanked since does not matter.
-            Some(locked) => Program { name: id.to_string(), sha256: locked.module.clone(), size: locked.size },
+            Some(locked) => ProgramParcel { name: id.to_string(), sha256: locked.module.clone(), size: locked.size },
             None => self.program(server, &id, &mut outage)?,
         };
         if program.size > self.max_module_size {
@@ -143,7 +143,7 @@ impl Fetching<'_> {
         };
         self.store.pin(&path);
         let arrival = Arrival { is_new, took: started.elapsed() };
-        let Program { sha256, size, .. } = program;
+        let ProgramParcel { sha256, size, .. } = program;
         Ok(Found { module: FetchedModule { path, sha256, size, manifest: None, arrival }, outage })
     }
 
@@ -153,10 +153,10 @@ impl Fetching<'_> {
         server: &Server,
         id: &BindleId,
         outage: &mut Option<ServerError>,
-    ) -> Result<Program, ModuleError> {
+    ) -> Result<ProgramParcel, ModuleError> {
         let error = match server.fetch_invoice(id, MAX_INVOICE_SIZE) {
             Ok((_, invoice)) => {
-                let program = Program::parse(&invoice, id)?;
+                let program = ProgramParcel::parse(&invoice, id)?;
                 let written = stored_invoice::write(self.store, id, Some(server.url()), &invoice);
                 return written.map(|()| program).map_err(ModuleError::Write);
             }
@@ -165,7 +165,7 @@ impl Fetching<'_> {
         match stored_invoice::read(&self.store.path(""), id, server.url()).filter(|_| error.is_outage()) {
             Some(invoice) => {
                 *outage = Some(error);
-                Program::parse(&invoice, id)
+                ProgramParcel::parse(&invoice, id)
             }
             None => Err(error.into()),
         }
@@ -174,13 +174,13 @@ impl Fetching<'_> {
 
 /// A parcel that is a program.
 #[derive(Debug)]
-struct Program {
+struct ProgramParcel {
     name: String,
     sha256: Sha256,
     size: u64,
 }
 
-impl Program {
+impl ProgramParcel {
     /// The first program of an invoice that is in no group.
     fn parse(invoice: &[u8], id: &BindleId) -> Result<Self, ModuleError> {
         if invoice.len() as u64 > MAX_INVOICE_SIZE {
@@ -241,7 +241,7 @@ mod tests {
 
     fn first(text: &str) -> Result<String, String> {
         let id = "a/1.0.0".parse().expect("an id");
-        Program::parse(text.as_bytes(), &id).map(|program| program.name).map_err(|error| error.to_string())
+        ProgramParcel::parse(text.as_bytes(), &id).map(|program| program.name).map_err(|error| error.to_string())
     }
 
     #[test]

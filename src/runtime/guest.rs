@@ -1,6 +1,6 @@
 //! What is a guest, and how does a run of it start?
 //!
-//! A [`Program`] is compiled code linked to the host, once per distinct module. A [`Guest`] is a program with an entry
+//! An [`Executable`] is compiled code linked to the host, once per distinct module. A [`Guest`] is an executable with an entry
 //! point and grants: one per route. Each run gets a fresh instance in a fresh store.
 
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub const ROUTES: &str = "_routes";
 
 /// Compiled code linked to the host. Cheap to clone.
 #[derive(Clone)]
-pub struct Program {
+pub struct Executable {
     pub(in crate::runtime) code: Code,
     pub(in crate::runtime) executors: Arc<Executors>,
 }
@@ -58,7 +58,7 @@ pub enum EntryPointError {
         /// The type of the function.
         found: String,
     },
-    /// The program is a component, which has no entry point but the one that WASI defines.
+    /// It is a component, which has no entry point but the one that WASI defines.
     #[error("`{name}` cannot be an entry point: the module is a component, which is entered through what WASI defines")]
     Component {
         /// The name of the entry point.
@@ -77,7 +77,7 @@ impl EntryPointError {
     }
 }
 
-impl Program {
+impl Executable {
     /// Whether it is a component that serves HTTP requests. All others follow CGI.
     pub fn is_http_component(&self) -> bool {
         matches!(&self.code, Code::Component(linked) if linked.is_http_component())
@@ -88,7 +88,7 @@ impl Program {
         matches!(&self.code, Code::Module(linked) if function(linked.module(), name).is_some())
     }
 
-    /// This program with an entry point and grants. The entry point must be a function without parameters and results.
+    /// This executable with an entry point and grants. The entry point must be a function without parameters and results.
     pub fn guest(&self, name: &str, grants: Grants) -> Result<Guest, EntryPointError> {
         let functions = match &self.code {
             Code::Module(linked) => {
@@ -103,14 +103,14 @@ impl Program {
             Code::Component(_) => return Err(EntryPointError::Component { name: name.to_owned() }),
         };
         let exports = ModuleExports { memory: self.memory(), functions };
-        Ok(Guest { program: self.clone(), exports, is_called: true, grants })
+        Ok(Guest { executable: self.clone(), exports, is_called: true, grants })
     }
 
-    /// This program as a guest that is instantiated and dropped without a call, to find what fails before the entry point is
+    /// This executable as a guest that is instantiated and dropped without a call, to find what fails before the entry point is
     /// reached.
     pub fn instantiate_only(&self, grants: Grants) -> Guest {
         let exports = ModuleExports { memory: self.memory(), ..ModuleExports::default() };
-        Guest { program: self.clone(), exports, is_called: false, grants }
+        Guest { executable: self.clone(), exports, is_called: false, grants }
     }
 
     fn memory(&self) -> Option<ModuleExport> {
@@ -140,10 +140,10 @@ fn candidates(module: &Module) -> Vec<String> {
     module.exports().filter(|export| is_entry_point(&export.ty())).map(|export| export.name().to_owned()).collect()
 }
 
-/// A program with an entry point and grants. Cheap to clone.
+/// An executable with an entry point and grants. Cheap to clone.
 #[derive(Clone)]
 pub struct Guest {
-    program: Program,
+    executable: Executable,
     exports: ModuleExports,
     /// False for a guest that is only instantiated. For a module, `exports` has no functions then.
     is_called: bool,
@@ -164,7 +164,7 @@ impl Guest {
     /// For a component that serves HTTP requests, use [`handle`](Self::handle): this only makes an instance of it.
     pub fn start<P: Send + 'static>(&self, mut invocation: Invocation, permit: P) -> Run {
         let pipes = Arc::new(self.grants.pipes(invocation.stdin.take(), invocation.request));
-        let guest: GuestFuture = match &self.program.code {
+        let guest: GuestFuture = match &self.executable.code {
             Code::Module(linked) => {
                 // Made here, so that the future holds the store's pointer and not its state.
                 let store = store(linked, ModuleState::new(&self.grants, pipes.clone(), invocation));
@@ -182,8 +182,8 @@ impl Guest {
                 })
             }
         };
-        let run = Run::new(guest, pipes, self.program.executors.clone()).with_volumes(self.grants.volumes.threads());
-        match &self.program.code {
+        let run = Run::new(guest, pipes, self.executable.executors.clone()).with_volumes(self.grants.volumes.threads());
+        match &self.executable.code {
             Code::Module(_) => run,
             Code::Component(_) => run.with_files_at_once(),
         }
@@ -192,14 +192,14 @@ impl Guest {
     /// Starts a fresh instance that handles an HTTP request. It computes only while the run is polled. `permit` is dropped
     /// together with the instance. `None` for a guest that does not serve HTTP requests.
     pub fn handle<P: Send + 'static>(&self, request: ComponentRequest, permit: P) -> Option<Run> {
-        let Code::Component(linked) = &self.program.code else { return None };
-        let executors = self.program.executors.clone();
+        let Code::Component(linked) = &self.executable.code else { return None };
+        let executors = self.executable.executors.clone();
         linked.handle(&self.grants, request, executors, permit)
     }
 
     /// Whether it is a component that serves HTTP requests. All others follow CGI.
     pub fn is_http_component(&self) -> bool {
-        self.program.is_http_component()
+        self.executable.is_http_component()
     }
 }
 

@@ -1,7 +1,7 @@
 //! How do WebAssembly programs run?
 //!
 //! The only room that names the engine. It knows nothing about CGI or routes. It knows HTTP only for components that serve
-//! requests themselves. [`Runtime`] compiles bytes to a [`Program`], which with an entry point and grants is a [`Guest`];
+//! requests themselves. [`Runtime`] compiles bytes to an [`Executable`], which with an entry point and grants is a [`Guest`];
 //! starting a guest gives a [`Run`], which is polled for output.
 //!
 //! Rooms and files from low to high. Each knows only those before it:
@@ -36,7 +36,7 @@ pub use crate::runtime::code::preinitialize::{PreinitializeError, Preinitialized
 pub use crate::runtime::component::{ComponentRequest, RequestBody, is_component};
 pub use crate::runtime::engine::EngineConfig;
 pub use crate::runtime::error::Error;
-pub use crate::runtime::guest::{EntryPointError, Guest, Program, ROUTES};
+pub use crate::runtime::guest::{EntryPointError, Executable, Guest, ROUTES};
 pub use crate::runtime::instance::client_wait::ClientWaits;
 pub use crate::runtime::instance::ending::Ending;
 pub use crate::runtime::instance::grants::{Grants, Outbound, Volumes};
@@ -107,27 +107,27 @@ impl Runtime {
 
     /// Compiles and links a module or a component, binary or text, with the SHA-256 `digest`. Blocks for as long as the
     /// compiler needs: not for a thread that serves requests.
-    pub fn compile(&self, bytes: &[u8], digest: &str, owner: ModuleOwner) -> Result<(Program, CodeOrigin), Error> {
+    pub fn compile(&self, bytes: &[u8], digest: &str, owner: ModuleOwner) -> Result<(Executable, CodeOrigin), Error> {
         let (cache, compiler) = (&self.code_cache, self.compiler(owner));
         if is_component(bytes) {
             let engine = self.component_engine()?;
             let (component, origin) = cache.get_or_compile::<Component>(&engine.engine, bytes, digest, compiler)?;
-            Ok((self.program(Code::Component(engine.link(&component)?)), origin))
+            Ok((self.executable(Code::Component(engine.link(&component)?)), origin))
         } else {
             // If the bytes cannot be parsed, the compiler reports what is wrong with them.
             let memory = ModuleInfo::parse(bytes).map_or(0, |info| info.minimum_memory);
             let engine = self.module_engine(MemorySize::of(memory))?;
             let (module, origin) = cache.get_or_compile::<Module>(&engine.engine, bytes, digest, compiler)?;
-            Ok((self.program(Code::Module(engine.link(&module)?)), origin))
+            Ok((self.executable(Code::Module(engine.link(&module)?)), origin))
         }
     }
 
     /// Links code that was compiled ahead of time.
-    pub fn load(&self, code: &TrustedCode) -> Result<Program, Error> {
+    pub fn load(&self, code: &TrustedCode) -> Result<Executable, Error> {
         if code.is_component() {
             let engine = self.component_engine()?;
             let component = deserialize::component(&engine.engine, code).map_err(Error::of_loading)?;
-            return Ok(self.program(Code::Component(engine.link(&component)?)));
+            return Ok(self.executable(Code::Component(engine.link(&component)?)));
         }
         let load = |engine: &ModuleEngine| deserialize::module(&engine.engine, code).map_err(Error::of_loading);
         let module = load(&self.small)?;
@@ -139,7 +139,7 @@ impl Runtime {
                 engine.link(&load(&engine)?)?
             }
         };
-        Ok(self.program(Code::Module(linked)))
+        Ok(self.executable(Code::Module(linked)))
     }
 
     /// Runs the initializer of a module, binary or text, with the SHA-256 `digest`. Blocks for as long as the initializer
@@ -158,8 +158,8 @@ impl Runtime {
         Preinitializer { engine, code_cache, compiler, budget }.run(bytes, digest)
     }
 
-    fn program(&self, code: Code) -> Program {
-        Program { code, executors: self.executors.clone() }
+    fn executable(&self, code: Code) -> Executable {
+        Executable { code, executors: self.executors.clone() }
     }
 
     fn module_engine(&self, size: MemorySize) -> Result<Arc<ModuleEngine>, Error> {

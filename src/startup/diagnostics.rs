@@ -6,7 +6,7 @@ use std::io;
 use crate::cgi::RouteVariables;
 use crate::config::{Diagnostic, EntryConfig, Key};
 use crate::route::RoutePattern;
-use crate::runtime::{EntryPointError, Program};
+use crate::runtime::{EntryPointError, Executable};
 
 use crate::startup::discover::DiscoverError;
 use crate::startup::error::LoadError;
@@ -61,8 +61,8 @@ pub(super) fn no_entry_point(
 }
 
 /// Settings of an entry that have no effect: variables that CGI defines and, for a component of `wasi:http`, arguments.
-pub(super) fn without_effect(entry: &EntryConfig, program: &Program) -> Vec<Diagnostic> {
-    if program.is_http_component() {
+pub(super) fn without_effect(entry: &EntryConfig, executable: &Executable) -> Vec<Diagnostic> {
+    if executable.is_http_component() {
         let message = for_route(entry, "`argv` has no effect: the component is asked over HTTP");
         let problem = Diagnostic::warning(message).at(entry.origin.at(Key::Argv));
         let problem = problem.help("remove it; the component reads the request itself");

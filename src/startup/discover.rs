@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::config::Limits;
 use crate::route::{Discovered, DiscoveryError, discovery};
-use crate::runtime::{Ending, EntryPointError, Grants, Guest, Invocation, Program, ROUTES, Run};
+use crate::runtime::{Ending, EntryPointError, Executable, Grants, Guest, Invocation, ROUTES, Run};
 
 use crate::startup::load::ModuleSpec;
 
@@ -53,11 +53,11 @@ struct CacheKey {
 type SubRoutes = Option<Vec<Discovered>>;
 
 impl SubRouteCache {
-    /// The sub-routes of a module, whose program is `program`.
+    /// The sub-routes of a module, which was compiled to `executable`.
     pub async fn get(
         &mut self,
         module: ModuleSpec,
-        program: &Program,
+        executable: &Executable,
         grants: Grants,
     ) -> Result<SubRoutes, DiscoverError> {
         let Limits { memory, table_elements, cpu_time, .. } = grants.limits;
@@ -65,25 +65,25 @@ impl SubRouteCache {
         if let Some(cached) = self.0.get(&key) {
             return Ok(cached.clone());
         }
-        let found = sub_routes(program, grants).await?;
+        let found = sub_routes(executable, grants).await?;
         self.0.insert(key, found.clone());
         Ok(found)
     }
 }
 
-/// Calls `_routes` of a program that exports it, and instantiates any other.
-pub(super) async fn sub_routes(program: &Program, grants: Grants) -> Result<SubRoutes, DiscoverError> {
+/// Calls `_routes` of an executable that exports it, and instantiates any other.
+pub(super) async fn sub_routes(executable: &Executable, grants: Grants) -> Result<SubRoutes, DiscoverError> {
     // All of the output is the list.
     let limits = Limits { response_head: 0, response_body: Some(MAX_LIST), ..grants.limits };
     let grants = Grants { limits, ..grants };
-    if !program.exports(ROUTES) {
-        let (_, ending) = finish(program.instantiate_only(grants)).await;
+    if !executable.exports(ROUTES) {
+        let (_, ending) = finish(executable.instantiate_only(grants)).await;
         return match failure(ending) {
             None => Ok(None),
             Some(reason) => Err(DiscoverError::Instance(reason)),
         };
     }
-    let (printed, ending) = finish(program.guest(ROUTES, grants)?).await;
+    let (printed, ending) = finish(executable.guest(ROUTES, grants)?).await;
     match failure(ending) {
         None => Ok(Some(discovery::parse(&printed)?)),
         Some(reason) => Err(DiscoverError::Failed(reason)),

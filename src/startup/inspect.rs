@@ -85,16 +85,16 @@ impl Inspection {
             }
         }
         let compiling = runtime.clone();
-        let program = match tokio::task::spawn_blocking(move || {
+        let executable = match tokio::task::spawn_blocking(move || {
             compiling.compile(&bytes, &sha256_hex(&bytes), ModuleOwner::Operator)
         })
         .await
         {
-            Ok(Ok((program, _))) => program,
+            Ok(Ok((executable, _))) => executable,
             Ok(Err(error)) => return self.problem(&error),
             Err(_) => return self.problems.push("compiling it failed".to_owned()),
         };
-        match sub_routes(&program, Grants { limits, ..Grants::default() }).await {
+        match sub_routes(&executable, Grants { limits, ..Grants::default() }).await {
             Ok(declared) => self.sub_routes = declared.map(|list| list.into_iter().map(below).collect()),
             Err(error) => self.problem(&error),
         }

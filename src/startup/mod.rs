@@ -1,7 +1,7 @@
 //! How does a configuration become a gateway?
 //!
 //! Every entry is tried and every problem reported before start-up gives up: modules are read and compiled, once per
-//! distinct content and side by side; then entry by entry the program gets its entry point and grants, is instantiated
+//! distinct content and side by side; then entry by entry the executable gets its entry point and grants, is instantiated
 //! once, asked for its sub-routes, and gets its routes in the table. What is checked here cannot fail for a request.
 //!
 //! What outlives a configuration is made once, in `platform`; the routes, with all that is checked for them, become one
@@ -48,11 +48,11 @@ pub async fn load(resolved: &mut Resolved, log: &LogWriter, problems: &mut Vec<D
 async fn snapshot(resolved: &Resolved, platform: &Platform, problems: &mut Vec<Diagnostic>) -> Result<Snapshot, Error> {
     let config = resolved.config();
     let specs = resolved.entries().map(|(entry, file)| ModuleSpec::new(entry, file)).collect();
-    let programs = platform.load(specs, config.limits.module_size).await?;
+    let executables = platform.load(specs, config.limits.module_size).await?;
     let mut routes = RouteTableBuilder::new(config, platform, problems)?;
-    for ((entry, file), program) in resolved.entries().zip(programs) {
-        match program.and_then(|program| guest_writable::check(config, entry, file).map(|()| program)) {
-            Ok(program) => routes.add_entry(entry, file, &program).await,
+    for ((entry, file), executable) in resolved.entries().zip(executables) {
+        match executable.and_then(|executable| guest_writable::check(config, entry, file).map(|()| executable)) {
+            Ok(executable) => routes.add_entry(entry, file, &executable).await,
             Err(error) => routes.report(entry, &error),
         }
     }

@@ -9,7 +9,7 @@ use crate::gateway::{GuestRoute, RouteTarget};
 use crate::observe::{GuestLog, LogDirectory, LogWriter};
 use crate::outbound::Network;
 use crate::route::{Discovered, RoutePattern, RouteTable, discovery};
-use crate::runtime::{Grants, Program};
+use crate::runtime::{Executable, Grants};
 
 use crate::startup::diagnostics;
 use crate::startup::discover::SubRouteCache;
@@ -44,7 +44,7 @@ struct Row<'a> {
 /// An entry that gets its routes.
 struct LoadedEntry<'a, 'b> {
     entry: &'a EntryConfig,
-    program: &'b Program,
+    executable: &'b Executable,
     grants: EntryGrants,
 }
 
@@ -75,13 +75,13 @@ impl<'a> RouteTableBuilder<'a> {
     }
 
     /// Adds the routes of an entry.
-    pub async fn add_entry(&mut self, entry: &'a EntryConfig, file: &ModuleFile, program: &Program) {
-        self.problems.extend(diagnostics::without_effect(entry, program));
+    pub async fn add_entry(&mut self, entry: &'a EntryConfig, file: &ModuleFile, executable: &Executable) {
+        self.problems.extend(diagnostics::without_effect(entry, executable));
         let grants = match EntryGrants::new(entry, self.network) {
             Ok(grants) => grants,
             Err(error) => return self.problems.push(diagnostics::volume_not_opened(entry, &error)),
         };
-        let loaded = LoadedEntry { entry, program, grants };
+        let loaded = LoadedEntry { entry, executable, grants };
         let own = RoutePattern::new(entry.route.as_str());
         let Some(grants) = self.grants(&loaded, &own) else { return };
         let discovered = self.discover(&loaded, file, &grants).await;
@@ -94,7 +94,7 @@ impl<'a> RouteTableBuilder<'a> {
 
     async fn discover(&mut self, loaded: &LoadedEntry<'a, '_>, file: &ModuleFile, grants: &Grants) -> Vec<Discovered> {
         let spec = ModuleSpec::new(loaded.entry, file);
-        match self.sub_routes.get(spec, loaded.program, grants::for_discovery(grants)).await {
+        match self.sub_routes.get(spec, loaded.executable, grants::for_discovery(grants)).await {
             Ok(None) => Vec::new(),
             Ok(Some(discovered)) => {
                 if discovered.is_empty() {
@@ -125,7 +125,7 @@ impl<'a> RouteTableBuilder<'a> {
         grants: Grants,
     ) {
         let entry = loaded.entry;
-        match loaded.program.guest(entry_point.name, grants) {
+        match loaded.executable.guest(entry_point.name, grants) {
             Ok(guest) => {
                 let route = GuestRoute::new(&pattern, entry, guest, &loaded.grants.concurrency);
                 self.rows.push(Row { pattern, target: RouteTarget::Guest(Box::new(route)), entry: Some(entry) });

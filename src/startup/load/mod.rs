@@ -1,7 +1,7 @@
 //! How do module files become programs?
 //!
 //! Files are read and compiled side by side, on threads of their own; entries with the same content and the same
-//! preparation share one program. Machine code comes from the code cache if it is there. The log says for each module where
+//! preparation share one executable. Machine code comes from the code cache if it is there. The log says for each module where
 //! its code is from.
 
 mod compile_progress;
@@ -21,14 +21,14 @@ use crate::fetch::ModuleFile;
 use crate::format::sha256_hex;
 use crate::parallel;
 use crate::regular_file;
-use crate::runtime::{CodeOrigin, ModuleOwner, Program, Runtime, TrustedCode, is_precompiled};
+use crate::runtime::{CodeOrigin, Executable, ModuleOwner, Runtime, TrustedCode, is_precompiled};
 
 use crate::startup::error::LoadError;
 use crate::startup::load::compile_progress::CompileProgress;
 use crate::startup::load::summary::{LoadSummary, code_origin, file_origin};
 
-/// A program, or why there is none.
-pub(super) type LoadResult = Result<Program, LoadError>;
+/// An executable, or why there is none.
+pub(super) type LoadResult = Result<Executable, LoadError>;
 
 /// A module to load: its file, and its preparation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -61,7 +61,7 @@ impl ModuleSpec {
 }
 
 /// Loads modules. The results are in the order of `specs`. Reads files and compiles: not for a thread that serves.
-pub(super) fn programs(runtime: &Runtime, specs: &[ModuleSpec], size_limit: u64) -> Vec<LoadResult> {
+pub(super) fn executables(runtime: &Runtime, specs: &[ModuleSpec], size_limit: u64) -> Vec<LoadResult> {
     let started = Instant::now();
     let loader = Loader {
         runtime,
@@ -72,21 +72,21 @@ pub(super) fn programs(runtime: &Runtime, specs: &[ModuleSpec], size_limit: u64)
         progress: CompileProgress::default(),
     };
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    let programs = thread::scope(|scope| {
+    let executables = thread::scope(|scope| {
         let (running, stop) = channel();
         let progress = &loader.progress;
         scope.spawn(move || progress.log_until(&stop));
-        let programs = parallel::map(specs, threads, |spec| loader.load(spec));
+        let executables = parallel::map(specs, threads, |spec| loader.load(spec));
         drop(running);
-        programs
+        executables
     });
     loader.summary.log(started.elapsed());
-    programs
+    executables
 }
 
-/// A program, and what the log says of its code.
+/// An executable, and what the log says of its code.
 struct Compiled {
-    program: Program,
+    executable: Executable,
     /// Where the code is from; `None` if another module has the same content.
     origin: Option<CodeOrigin>,
     took: Duration,
@@ -144,7 +144,7 @@ impl Loader<'_> {
             _ => self.compile(spec, &bytes, &sha256)?,
         };
         self.log(spec, bytes.len(), &sha256, &compiled);
-        Ok(compiled.program)
+        Ok(compiled.executable)
     }
 
     fn load_code(&self, spec: &ModuleSpec, file: File) -> LoadResult {
@@ -157,35 +157,35 @@ impl Loader<'_> {
         }
         let key = ContentKey { sha256: sha256.clone(), preparation: Preparation::Precompiled };
         let compiled = self.once(key, || {
-            let program = self.runtime.load(&code).map_err(|error| LoadError::Unusable(Arc::new(error)))?;
-            Ok((program, Some(CodeOrigin::Precompiled)))
+            let executable = self.runtime.load(&code).map_err(|error| LoadError::Unusable(Arc::new(error)))?;
+            Ok((executable, Some(CodeOrigin::Precompiled)))
         })?;
         self.log(spec, code.bytes().len(), &sha256, &compiled);
-        Ok(compiled.program)
+        Ok(compiled.executable)
     }
 
-    /// The program of a key, which `compile` makes unless it is there already.
+    /// The executable of a key, which `compile` makes unless it is there already.
     fn once(
         &self,
         key: ContentKey,
-        compile: impl FnOnce() -> Result<(Program, Option<CodeOrigin>), LoadError>,
+        compile: impl FnOnce() -> Result<(Executable, Option<CodeOrigin>), LoadError>,
     ) -> Result<Compiled, LoadError> {
         let (started, mut origin, mut took) = (Instant::now(), None, Duration::ZERO);
-        let program = slot(&self.by_content, key)
+        let executable = slot(&self.by_content, key)
             .get_or_init(|| {
-                let (program, from) = compile()?;
+                let (executable, from) = compile()?;
                 (origin, took) = (from, started.elapsed());
-                Ok(program)
+                Ok(executable)
             })
             .clone();
-        program.map(|program| Compiled { program, origin, took })
+        executable.map(|executable| Compiled { executable, origin, took })
     }
 
     fn compile(&self, spec: &ModuleSpec, bytes: &[u8], sha256: &str) -> Result<Compiled, LoadError> {
         self.once(ContentKey { sha256: sha256.to_owned(), preparation: Preparation::Compile }, || {
             let compiled = self.progress.show(&spec.module, || self.runtime.compile(bytes, sha256, spec.owner()));
-            let (program, origin) = compiled.map_err(|error| LoadError::Unusable(Arc::new(error)))?;
-            Ok((program, Some(origin)))
+            let (executable, origin) = compiled.map_err(|error| LoadError::Unusable(Arc::new(error)))?;
+            Ok((executable, Some(origin)))
         })
     }
 
@@ -195,7 +195,7 @@ impl Loader<'_> {
         spec: &ModuleSpec,
         bytes: &[u8],
         sha256: &str,
-    ) -> Result<(Program, Option<CodeOrigin>), LoadError> {
+    ) -> Result<(Executable, Option<CodeOrigin>), LoadError> {
         let started = Instant::now();
         let preinitialize = || self.runtime.preinitialize(bytes, sha256, spec.owner());
         let preinitialized = self.progress.show(&spec.module, preinitialize);
@@ -204,7 +204,7 @@ impl Loader<'_> {
         let printed = Some(preinitialized.printed).filter(|printed| !printed.is_empty());
         tracing::info!(module, bytes = preinitialized.module.len(), ?took, printed, "preinitialized");
         let compiled = self.compile(spec, &preinitialized.module, &sha256_hex(&preinitialized.module))?;
-        Ok((compiled.program, compiled.origin))
+        Ok((compiled.executable, compiled.origin))
     }
 
     fn read(&self, file: File) -> Result<Vec<u8>, LoadError> {
@@ -263,7 +263,7 @@ mod tests {
             });
             let module = ModuleRef::Oci("h/app:1".to_owned());
             let spec = ModuleSpec { module, file, preparation: Preparation::Compile };
-            let loaded = programs(&runtime(), &[spec], 1 << 20);
+            let loaded = executables(&runtime(), &[spec], 1 << 20);
             match &loaded[..] {
                 [Ok(_)] => assert!(is_loaded),
                 [Err(LoadError::Changed)] => assert!(!is_loaded),
