@@ -56,7 +56,7 @@ impl Platform {
     /// Loads modules side by side. The results are in the order of `specs`.
     pub async fn load(&self, specs: Vec<ModuleSpec>, size_limit: u64) -> Result<Vec<LoadResult>, Error> {
         let runtime = self.runtime.clone();
-        let loading = spawn_blocking(move || load::programs(&runtime, &specs, size_limit));
+        let loading = spawn_blocking(move || load::executables(&runtime, &specs, size_limit));
         loading.await.map_err(|_| Error::Compiling)
     }
 

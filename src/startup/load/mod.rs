@@ -1,4 +1,4 @@
-//! How do module files become programs?
+//! How do module files become executables?
 //!
 //! Files are read and compiled side by side, on threads of their own; entries with the same content and the same
 //! preparation share one executable. Machine code comes from the code cache if it is there. The log says for each module where
