@@ -7,18 +7,18 @@
 //! | §4.1 meta-variables | `meta_variables` |
 //! | §4.1.14, §4.1.15 server name and port | `endpoint` |
 //! | §4.1.18 meta-variables made of request header fields | `request_headers` |
-//! | §4.4 the guest's command line | `command_line` |
+//! | §4.4 the guest's command line | `arguments` |
 //! | §6.1 to §6.2 the end of a response's head | `head_reader` |
 //! | §6.2 to §6.3 the meaning of a response's header fields | `response` |
 
-mod command_line;
+mod arguments;
 mod endpoint;
 mod head_reader;
 mod meta_variables;
 mod request_headers;
 mod response;
 
-pub use crate::cgi::command_line::CommandLine;
+pub use crate::cgi::arguments::ArgumentTemplate;
 pub use crate::cgi::endpoint::Endpoint;
 pub(crate) use crate::cgi::endpoint::is_host;
 pub use crate::cgi::head_reader::HeadReader;

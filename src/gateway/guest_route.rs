@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::cgi::{CommandLine, RouteVariables};
+use crate::cgi::{ArgumentTemplate, RouteVariables};
 use crate::config::{EntryConfig, Limits};
 use crate::observe::RouteName;
 use crate::route::RoutePattern;
@@ -31,7 +31,7 @@ pub(crate) struct GuestRoute {
 /// The interface by which a guest gets its requests.
 pub(super) enum Interface {
     /// CGI: the head as environment and arguments, the body as stdin.
-    Cgi { variables: RouteVariables, command_line: CommandLine },
+    Cgi { variables: RouteVariables, argv: ArgumentTemplate },
     /// `wasi:http`: the request itself.
     WasiHttp(RouteFields),
 }
@@ -45,7 +45,7 @@ impl GuestRoute {
             let pass_authorization = entry.pass_authorization.unwrap_or(false);
             Interface::Cgi {
                 variables: RouteVariables::new(pattern, &entry.environment, pass_authorization),
-                command_line: entry.argv.as_deref().map_or_else(CommandLine::default, CommandLine::from_template),
+                argv: entry.argv.as_deref().map_or_else(ArgumentTemplate::default, ArgumentTemplate::from_template),
             }
         };
         Self {

@@ -155,7 +155,7 @@ impl Shared {
             buffers: &self.body_buffers,
         };
         Ok(match &route.interface {
-            Interface::Cgi { variables, command_line } => {
+            Interface::Cgi { variables, argv } => {
                 let body = StdinBody::read(body, &admission).await?;
                 let head = RequestHead {
                     method: &request.head.method,
@@ -166,7 +166,7 @@ impl Shared {
                     remote_address: request.client,
                 };
                 let environment = variables.environment(request.endpoint, &head, request.path_info)?;
-                let arguments = command_line.arguments(&request.head.uri);
+                let arguments = argv.arguments(&request.head.uri);
                 let permit = self.permit(route, request).await?;
                 let invocation = Invocation { arguments, environment, stdin: body.stream, request: request.id };
                 Some(route.guest.start(invocation, permit))

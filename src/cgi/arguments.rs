@@ -8,10 +8,11 @@ use http::Uri;
 
 use crate::strings::StringBlock;
 
-/// The way a guest's arguments are made of a request's path and query.
+/// How the arguments of a guest are made from the path and the query of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CommandLine {
-    template: Option<Vec<Piece>>,
+pub struct ArgumentTemplate {
+    /// The pieces of the `argv` template. Without one: the path, and the query split at each `&`.
+    pieces: Option<Vec<Piece>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +25,8 @@ enum Piece {
 /// The placeholders of a template. SCRIPT_NAME stands for the raw path here, unlike the meta-variable.
 const PLACEHOLDERS: [(&str, Piece); 2] = [("${SCRIPT_NAME}", Piece::Path), ("${ARGS}", Piece::Query)];
 
-impl CommandLine {
-    /// A command line from the `argv` template `text`. `CommandLine::default()` is the one without a template.
+impl ArgumentTemplate {
+    /// The operator's `argv` template. `ArgumentTemplate::default()` stands for an entry without one.
     pub fn from_template(text: &str) -> Self {
         let mut pieces = Vec::new();
         let mut rest = text;
@@ -37,12 +38,12 @@ impl CommandLine {
         }
         pieces.push(Piece::Text(rest.to_owned()));
         pieces.retain(|piece| *piece != Piece::Text(String::new()));
-        Self { template: Some(pieces) }
+        Self { pieces: Some(pieces) }
     }
 
     /// The arguments for a request to `uri`, beginning with the program's name.
     pub fn arguments(&self, uri: &Uri) -> StringBlock {
-        match &self.template {
+        match &self.pieces {
             None => split_at_ampersands(uri),
             Some(pieces) => fill_in(pieces, uri),
         }
@@ -84,11 +85,11 @@ fn fill_in(pieces: &[Piece], uri: &Uri) -> StringBlock {
 
 #[cfg(test)]
 mod tests {
-    use crate::cgi::command_line::*;
+    use crate::cgi::arguments::*;
 
     fn arguments(target: &str, template: Option<&str>) -> Vec<String> {
-        let line = template.map_or_else(CommandLine::default, CommandLine::from_template);
-        line.arguments(&target.parse().expect("a request target")).iter().map(str::to_owned).collect()
+        let template = template.map_or_else(ArgumentTemplate::default, ArgumentTemplate::from_template);
+        template.arguments(&target.parse().expect("a request target")).iter().map(str::to_owned).collect()
     }
 
     /// WAGI 0.8: the raw path, then each piece of the raw query, empty ones too.
@@ -134,8 +135,8 @@ mod tests {
     /// WAGI 0.8: a client cannot smuggle placeholders in.
     #[test]
     fn placeholders_in_path_and_query_are_not_filled_in() {
-        let line = CommandLine::from_template("${SCRIPT_NAME} ${ARGS}");
+        let template = ArgumentTemplate::from_template("${SCRIPT_NAME} ${ARGS}");
         let target = Uri::builder().path_and_query("/${ARGS}?${SCRIPT_NAME}&x").build().expect("a request target");
-        assert_eq!(line.arguments(&target).iter().collect::<Vec<_>>(), ["/${ARGS}", "${SCRIPT_NAME}", "x"]);
+        assert_eq!(template.arguments(&target).iter().collect::<Vec<_>>(), ["/${ARGS}", "${SCRIPT_NAME}", "x"]);
     }
 }
