@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{BindleId, Diagnostic, Sha256};
 
-use crate::bindle::source::{InvoiceError, Source};
+use crate::bindle::source::{BindleSource, InvoiceError};
 use crate::format::sha256_hex;
 use crate::net::client::Fetch;
 use crate::regular_file;
@@ -52,7 +52,7 @@ impl Directory {
     }
 }
 
-impl Source for Directory {
+impl BindleSource for Directory {
     fn server(&self) -> Option<&str> {
         None
     }

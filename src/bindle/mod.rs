@@ -34,7 +34,7 @@ pub(crate) use crate::bindle::parcels::BindleModule;
 use crate::bindle::directory::Directory;
 use crate::bindle::parcels::{StoredParcels, needed, write_error};
 use crate::bindle::server::Server;
-use crate::bindle::source::{InvoiceError, Source};
+use crate::bindle::source::{BindleSource, InvoiceError};
 
 /// A bindle after it was fetched.
 #[derive(Default)]
@@ -62,7 +62,7 @@ pub(crate) fn fetch(asked: &BindleConfig, directory: Option<&Path>) -> FetchedBi
 }
 
 fn fetch_from(
-    source: &dyn Source,
+    source: &dyn BindleSource,
     asked: &BindleConfig,
     directory: Option<&Path>,
     fetched: &mut FetchedBindle,
@@ -104,7 +104,7 @@ struct Invoice {
 }
 
 fn invoice(
-    source: &dyn Source,
+    source: &dyn BindleSource,
     asked: &BindleConfig,
     directory: Option<&Path>,
     problems: &mut Vec<Diagnostic>,

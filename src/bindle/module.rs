@@ -11,7 +11,7 @@ use toml::{Table, Value};
 use crate::config::{BindleId, Diagnostic, EntryConfig, Key, Lock, MAX_INVOICE_SIZE, ModuleRef, Sha256};
 
 use crate::bindle::server::{Server, ServerError};
-use crate::bindle::source::Source as _;
+use crate::bindle::source::BindleSource as _;
 use crate::bindle::stored_invoice;
 use crate::cache::fetched::{Arrival, FetchedModule, FetchedModules};
 use crate::cache::store::{Store, StoreError};

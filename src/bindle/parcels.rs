@@ -15,7 +15,7 @@ use crate::format::sha256_hex;
 use crate::net::client::Fetch;
 use crate::parallel;
 
-use crate::bindle::source::Source;
+use crate::bindle::source::BindleSource;
 
 /// How many parcels are fetched at the same time.
 const CONCURRENCY: usize = 4;
@@ -49,7 +49,7 @@ struct StoredFile {
 impl<'p> StoredParcels<'p> {
     /// Fetches the parcels that are not in the store. Those that cannot be fetched are reported and left out.
     pub fn fetch(
-        source: &dyn Source,
+        source: &dyn BindleSource,
         id: &BindleId,
         store: &'p Store,
         parcels: &[Parcel],

@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::config::{BindleId, Diagnostic, Login, Sha256};
 
-use crate::bindle::source::{InvoiceError, Source};
+use crate::bindle::source::{BindleSource, InvoiceError};
 use crate::net::authorization::basic;
 use crate::net::client::{ClientError, ClientOptions, Fetch, HttpClient, Response};
 
@@ -188,7 +188,7 @@ fn base(text: &str) -> Result<Url, ServerError> {
     Ok(url)
 }
 
-impl Source for Server {
+impl BindleSource for Server {
     fn server(&self) -> Option<&str> {
         Some(self.url())
     }

@@ -8,7 +8,7 @@ use crate::net::client::Fetch;
 /// A source of bindles. A new one is one more file with an implementation and an arm in `crate::bindle::fetch`.
 ///
 /// It is called on threads that may block, by several at once. Callers check every byte that they get from it.
-pub(super) trait Source: Sync {
+pub(super) trait BindleSource: Sync {
     /// The URL of the source, if it is a server.
     fn server(&self) -> Option<&str>;
 

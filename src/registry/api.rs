@@ -19,7 +19,7 @@ use crate::net::url::is_same_server;
 use crate::registry::client::RegistryClient;
 use crate::registry::credentials;
 use crate::registry::credentials::challenge::{AuthError, Bearer, Challenge, Scope, token_header};
-use crate::registry::credentials::{FoundLogin, Login};
+use crate::registry::credentials::{FoundLogin, RegistryLogin};
 use crate::registry::error::{RegistryError, RegistryMessage};
 use crate::registry::reference::{Reference, Registry, is_local};
 
@@ -156,9 +156,10 @@ impl<'s> Session<'s> {
     fn find_login(&self) -> Result<Option<FoundLogin>, RegistryError> {
         let registry = self.registry;
         match self.scope {
-            Scope::LogIn(login) => {
-                Ok(Some(FoundLogin { login: Login::Password(login.clone()), from: "what was given".to_owned() }))
-            }
+            Scope::LogIn(login) => Ok(Some(FoundLogin {
+                login: RegistryLogin::Password(login.clone()),
+                from: "what was given".to_owned(),
+            })),
             Scope::Pull(_) | Scope::Push(_) => credentials::find(&self.client.credentials, registry)
                 .map_err(|source| RegistryError::Credentials { registry: registry.to_string(), source }),
         }
@@ -167,8 +168,8 @@ impl<'s> Session<'s> {
     /// The header with name and password.
     fn basic_header(&self, found: &FoundLogin) -> Result<HeaderValue, RegistryError> {
         match &found.login {
-            Login::Password(login) => basic(login).ok_or_else(|| AuthError::ColonInName(found.from.clone())),
-            Login::Identity(_) => Err(AuthError::NoPassword(found.from.clone())),
+            RegistryLogin::Password(login) => basic(login).ok_or_else(|| AuthError::ColonInName(found.from.clone())),
+            RegistryLogin::Identity(_) => Err(AuthError::NoPassword(found.from.clone())),
         }
         .map_err(|error| self.auth_error(error))
     }
@@ -180,7 +181,7 @@ impl<'s> Session<'s> {
         let scope = scope.as_deref();
         let mut headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
         let (method, url, form) = match found.map(|found| (&found.login, found)) {
-            Some((Login::Identity(token), _)) => {
+            Some((RegistryLogin::Identity(token), _)) => {
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
                 (Method::POST, server.clone(), bearer.form(scope, token))
             }

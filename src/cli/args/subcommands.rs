@@ -175,49 +175,51 @@ impl Subcommand {
     /// Returns the command with all its options.
     pub fn command(self, variable: Variable<'_>) -> Command {
         match self {
-            Self::Pull { references, registries } => Command::Pull(pull::Pull {
+            Self::Pull { references, registries } => Command::Pull(pull::PullCommand {
                 references,
                 module_cache: registries.module_cache(variable),
                 registries: registries.registries(variable),
             }),
-            Self::Push { file, reference, layout, registries } => Command::Push(push::Push {
+            Self::Push { file, reference, layout, registries } => Command::Push(push::PushCommand {
                 publication: Publication { file, reference, layout: layout.into() },
                 registries: registries.registries(variable),
             }),
-            Self::Inspect { source, json, registries } => Command::Inspect(inspect::Inspect {
+            Self::Inspect { source, json, registries } => Command::Inspect(inspect::InspectCommand {
                 source,
                 json,
                 module_cache: registries.module_cache(variable),
                 registries: registries.registries(variable),
             }),
-            Self::Login { registry, username, password_stdin, registries } => Command::Login(login::Login {
+            Self::Login { registry, username, password_stdin, registries } => Command::Login(login::LoginCommand {
                 registry,
                 username,
                 password_stdin,
                 registries: registries.registries(variable),
             }),
             Self::Logout { registry } => {
-                Command::Logout(login::Logout { registry, credentials: registries::credentials(variable) })
+                Command::Logout(login::LogoutCommand { registry, credentials: registries::credentials(variable) })
             }
-            Self::Lock { config, registries } => Command::Lock(lock::Lock {
+            Self::Lock { config, registries } => Command::Lock(lock::LockCommand {
                 config,
                 module_cache: registries.module_cache(variable),
                 registries: registries.registries(variable),
                 server_environment: ServerEnvironment::default(),
             }),
-            Self::Compile { file, output, optimize } => Command::Compile(compile::Compile { file, output, optimize }),
-            Self::Compiler { memory } => Command::Compiler(compiler::Compiler { memory }),
-            Self::Preinit { file, output } => Command::Preinit(preinit::Preinit { file, output }),
+            Self::Compile { file, output, optimize } => {
+                Command::Compile(compile::CompileCommand { file, output, optimize })
+            }
+            Self::Compiler { memory } => Command::Compiler(compiler::CompilerCommand { memory }),
+            Self::Preinit { file, output } => Command::Preinit(preinit::PreinitCommand { file, output }),
             Self::Cache(subcommand) => Command::Cache(subcommand.command(variable)),
         }
     }
 }
 
 impl CacheSubcommand {
-    fn command(self, variable: Variable<'_>) -> cache::Cache {
+    fn command(self, variable: Variable<'_>) -> cache::CacheCommand {
         match self {
-            Self::List { caches } => cache::Cache::List(caches.locations(variable)),
-            Self::Prune { unused_for, caches } => cache::Cache::Prune(caches.locations(variable), unused_for),
+            Self::List { caches } => cache::CacheCommand::List(caches.locations(variable)),
+            Self::Prune { unused_for, caches } => cache::CacheCommand::Prune(caches.locations(variable), unused_for),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::cli::commands::size;
 use crate::cli::terminal::{print_message, print_problems, print_result};
 
 /// A subcommand of `wagi cache`.
-pub enum Cache {
+pub enum CacheCommand {
     List(CacheLocations),
     Prune(CacheLocations, Duration),
 }
@@ -40,7 +40,7 @@ impl CacheLocations {
     }
 }
 
-impl Cache {
+impl CacheCommand {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::List(locations) => print_all(&locations.caches()),

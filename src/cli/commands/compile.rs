@@ -10,13 +10,13 @@ use crate::cli::commands::optimize::optimize;
 use crate::cli::files;
 
 /// The options of `wagi compile`.
-pub struct Compile {
+pub struct CompileCommand {
     pub file: PathBuf,
     pub output: Option<PathBuf>,
     pub optimize: bool,
 }
 
-impl Compile {
+impl CompileCommand {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let module = files::read(&self.file)?;
         let module = if self.optimize { optimize(module)? } else { module };

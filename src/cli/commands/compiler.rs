@@ -15,12 +15,12 @@ use wagi::startup::ahead_of_time;
 const BYTES_PER_CORE: u64 = 4 << 20;
 
 /// The options of `wagi __compile`.
-pub struct Compiler {
+pub struct CompilerCommand {
     /// The limit on the memory of the process, in bytes.
     pub memory: u64,
 }
 
-impl Compiler {
+impl CompilerCommand {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         self.limit()?;
         let mut module = Vec::new();

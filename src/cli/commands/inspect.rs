@@ -19,7 +19,7 @@ use crate::cli::terminal::progress::Bars;
 use crate::cli::terminal::{print_problems, print_result};
 
 /// The options of `wagi inspect`.
-pub struct Inspect {
+pub struct InspectCommand {
     /// A path or a reference.
     pub source: String,
     pub json: bool,
@@ -33,7 +33,7 @@ struct Input {
     artifact: Option<Artifact>,
 }
 
-impl Inspect {
+impl InspectCommand {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         let (source, json) = (self.source.clone(), self.json);
         let Some(Input { bytes, artifact }) = self.read_input().await? else { return Ok(ExitCode::FAILURE) };

@@ -12,14 +12,14 @@ use crate::cli::terminal::progress::Bars;
 use crate::cli::terminal::{print_message, print_problems};
 
 /// The options of `wagi lock`.
-pub struct Lock {
+pub struct LockCommand {
     pub config: PathBuf,
     pub module_cache: Option<PathBuf>,
     pub registries: Registries,
     pub server_environment: ServerEnvironment,
 }
 
-impl Lock {
+impl LockCommand {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         let mut options = Options::new(Source::Manifest(self.config.clone()));
         options.module_cache = self.module_cache;

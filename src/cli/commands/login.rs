@@ -3,25 +3,25 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use wagi::config::{Login as Credentials, Registries};
+use wagi::config::{Login, Registries};
 use wagi::fetch::{self, LoggedIn};
 
 use crate::cli::terminal::{self, print_message, print_problems};
 
 /// The options of `wagi login`.
-pub struct Login {
+pub struct LoginCommand {
     pub registry: String,
     pub username: Option<String>,
     pub password_stdin: bool,
     pub registries: Registries,
 }
 
-impl Login {
+impl LoginCommand {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         let Some((user, password)) = self.credentials().await? else {
             return Ok(ExitCode::from(terminal::INTERRUPTED));
         };
-        match fetch::log_in(self.registry, Credentials { user, password }, self.registries).await {
+        match fetch::log_in(self.registry, Login { user, password }, self.registries).await {
             Ok(LoggedIn { registry, stored_in, is_verified }) => {
                 if !is_verified {
                     print_message(format_args!(
@@ -62,12 +62,12 @@ impl Login {
 }
 
 /// The options of `wagi logout`.
-pub struct Logout {
+pub struct LogoutCommand {
     pub registry: String,
     pub credentials: Vec<PathBuf>,
 }
 
-impl Logout {
+impl LogoutCommand {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match fetch::log_out(self.registry, self.credentials).await {
             Ok(done) => {

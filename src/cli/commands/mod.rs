@@ -26,16 +26,16 @@ use wagi::config::Options;
 pub enum Command {
     /// Start the server: the command without a subcommand.
     Serve(Box<Options>),
-    Pull(pull::Pull),
-    Push(push::Push),
-    Inspect(inspect::Inspect),
-    Login(login::Login),
-    Logout(login::Logout),
-    Lock(lock::Lock),
-    Cache(cache::Cache),
-    Compile(compile::Compile),
-    Preinit(preinit::Preinit),
-    Compiler(compiler::Compiler),
+    Pull(pull::PullCommand),
+    Push(push::PushCommand),
+    Inspect(inspect::InspectCommand),
+    Login(login::LoginCommand),
+    Logout(login::LogoutCommand),
+    Lock(lock::LockCommand),
+    Cache(cache::CacheCommand),
+    Compile(compile::CompileCommand),
+    Preinit(preinit::PreinitCommand),
+    Compiler(compiler::CompilerCommand),
 }
 
 impl Command {

@@ -10,12 +10,12 @@ use crate::cli::files;
 use crate::cli::terminal::print_message;
 
 /// The options of `wagi preinit`.
-pub struct Preinit {
+pub struct PreinitCommand {
     pub file: PathBuf,
     pub output: PathBuf,
 }
 
-impl Preinit {
+impl PreinitCommand {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let module = files::read(&self.file)?;
         let preinitialized = ahead_of_time::preinitialize(&module);

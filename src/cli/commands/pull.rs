@@ -11,13 +11,13 @@ use crate::cli::terminal::progress::Bars;
 use crate::cli::terminal::{print_problems, print_result};
 
 /// The options of `wagi pull`.
-pub struct Pull {
+pub struct PullCommand {
     pub references: Vec<String>,
     pub module_cache: Option<PathBuf>,
     pub registries: Registries,
 }
 
-impl Pull {
+impl PullCommand {
     /// Prints one line for each module: its reference by digest, and its file.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         let Some(cache) = self.module_cache else {

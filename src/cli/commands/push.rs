@@ -10,12 +10,12 @@ use crate::cli::terminal::progress::Bars;
 use crate::cli::terminal::{print_problems, print_result};
 
 /// The options of `wagi push`.
-pub struct Push {
+pub struct PushCommand {
     pub publication: Publication,
     pub registries: Registries,
 }
 
-impl Push {
+impl PushCommand {
     /// Prints the reference by digest.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match fetch::push(self.publication, self.registries, Bars::on_stderr().progress()).await {

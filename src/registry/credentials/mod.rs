@@ -36,7 +36,7 @@ const IDENTITY_TOKEN: &str = "<token>";
 
 /// A login for a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::registry) enum Login {
+pub(in crate::registry) enum RegistryLogin {
     Password(config::Login),
     /// For a token server, which gives out an access token for it.
     Identity(IdentityToken),
@@ -49,7 +49,7 @@ pub(in crate::registry) struct IdentityToken(pub String);
 /// A login, and where it is from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::registry) struct FoundLogin {
-    pub login: Login,
+    pub login: RegistryLogin,
     pub from: String,
 }
 
@@ -69,8 +69,8 @@ pub(in crate::registry) enum CredentialsError {
 impl fmt::Display for FoundLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.login {
-            Login::Password(login) => write!(f, "`{}` from {}", shortened(&login.user), self.from),
-            Login::Identity(_) => write!(f, "the identity token from {}", self.from),
+            RegistryLogin::Password(login) => write!(f, "`{}` from {}", shortened(&login.user), self.from),
+            RegistryLogin::Identity(_) => write!(f, "the identity token from {}", self.from),
         }
     }
 }
@@ -143,11 +143,11 @@ fn entry<'j>(json: &'j Value, table: &str, registry: &Registry) -> Option<&'j Va
 }
 
 /// The login in an entry of `auths`. The entry is empty if a helper has the password.
-fn read_entry(entry: &Value, path: &Path, registry: &Registry) -> Result<Option<Login>, CredentialsError> {
+fn read_entry(entry: &Value, path: &Path, registry: &Registry) -> Result<Option<RegistryLogin>, CredentialsError> {
     let text = |name: &str| entry.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let unreadable = || CredentialsError::Entry { path: path.to_owned(), registry: registry.to_string() };
     if let Some(token) = text("identitytoken") {
-        return Ok(Some(Login::Identity(IdentityToken(token.to_owned()))));
+        return Ok(Some(RegistryLogin::Identity(IdentityToken(token.to_owned()))));
     }
     let (user, password) = match (text("auth"), text("username"), text("password")) {
         (Some(auth), ..) => {
@@ -164,10 +164,10 @@ fn read_entry(entry: &Value, path: &Path, registry: &Registry) -> Result<Option<
     Ok(Some(login(user, password)))
 }
 
-fn login(user: String, secret: String) -> Login {
+fn login(user: String, secret: String) -> RegistryLogin {
     match user == IDENTITY_TOKEN {
-        true => Login::Identity(IdentityToken(secret)),
-        false => Login::Password(config::Login { user, password: secret }),
+        true => RegistryLogin::Identity(IdentityToken(secret)),
+        false => RegistryLogin::Password(config::Login { user, password: secret }),
     }
 }
 

@@ -9,8 +9,8 @@ fn found(json: &Value, reference: &str) -> Result<Option<String>, String> {
     let registry = Reference::parse(reference).expect("a reference").registry;
     let found = find_in(json, Path::new("config.json"), &registry).map_err(|error| error.to_string())?;
     Ok(found.map(|found| match found.login {
-        Login::Password(login) => format!("{}:{}", login.user, login.password),
-        Login::Identity(IdentityToken(token)) => format!("token {token}"),
+        RegistryLogin::Password(login) => format!("{}:{}", login.user, login.password),
+        RegistryLogin::Identity(IdentityToken(token)) => format!("token {token}"),
     }))
 }
 
