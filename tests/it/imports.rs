@@ -40,7 +40,7 @@ async fn an_entry_point_of_any_name_is_called_on_a_fresh_instance() {
     assert_eq!(running.get("/").await.text(), "handled");
 }
 
-/// A reactor is initialised before anything else of it is called; a command initialises itself.
+/// A reactor is initialized before anything else of it is called; a command initializes itself.
 #[tokio::test]
 async fn initialize_is_called_once_before_an_entry_point_that_is_not_start() {
     let more = r#"(global $count (mut i32) (i32.const 0))

@@ -54,7 +54,7 @@ mod routing; // which route answers, sub-routes
 mod sandbox; // volumes against guests that try to get out or to write
 mod secrets; // variables from files and from the server, and who sees their values
 mod shutdown; // signals, and what becomes of requests under way
-mod startup; // initialisers, and code compiled ahead of time
+mod startup; // initializers, and code compiled ahead of time
 mod streaming; // bodies over real sockets, in both directions
 mod support;
 mod terminal; // what reaches the terminal, and with which cure

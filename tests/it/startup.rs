@@ -1,4 +1,4 @@
-//! What is done before the first request: initialisers, and code that was compiled ahead of time.
+//! What is done before the first request: initializers, and code that was compiled ahead of time.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,8 +14,8 @@ use crate::support::http1::Connection;
 use crate::support::process::run;
 use crate::support::site::Site;
 
-/// A module that prints the digit at 100 of its memory, which is `-` until its initialiser has computed it, and how often
-/// `_start` was called on this instance. `more` is further fields; the initialiser is `initializer`.
+/// A module that prints the digit at 100 of its memory, which is `-` until its initializer has computed it, and how often
+/// `_start` was called on this instance. `more` is further fields; the initializer is `initializer`.
 fn computing(initializer: &str, more: &str) -> String {
     format!(
         r#"(module
@@ -45,7 +45,7 @@ fn stderr(output: &Output) -> String {
 }
 
 #[tokio::test]
-async fn what_an_initialiser_computes_is_there_for_every_request_and_what_a_request_does_is_not() {
+async fn what_an_initializer_computes_is_there_for_every_request_and_what_a_request_does_is_not() {
     let module = computing(SEVEN, "");
     let hyphenated = module.replace("wizer.initialize", "wizer-initialize");
     let test = Test::new().module("/plain", &module, "").module("/ready", &module, "preinitialize = true");
@@ -56,7 +56,7 @@ async fn what_an_initialiser_computes_is_there_for_every_request_and_what_a_requ
 }
 
 #[tokio::test]
-async fn a_program_may_do_without_its_initialiser() {
+async fn a_program_may_do_without_its_initializer() {
     let primes = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/primes.wat");
     let test = Test::new().file_module("/ready", &primes, "preinitialize = true").file_module("/plain", &primes, "");
     let running = test.start().await;
@@ -75,7 +75,7 @@ async fn a_module_that_wants_to_be_resumed_is() {
 }
 
 #[tokio::test]
-async fn a_reactor_is_initialised_before_its_initialiser_and_not_again() {
+async fn a_reactor_is_initialized_before_its_initializer_and_not_again() {
     let more = r#"(func (export "_initialize") (i32.store8 (i32.const 42) (i32.add (i32.load8_u (i32.const 42)) (i32.const 4))))
         (func (export "other") (call $main))
         (func (export "wizer.initialize") (i32.store8 (i32.const 42) (i32.add (i32.load8_u (i32.const 42)) (i32.const 5))))"#;
@@ -86,12 +86,12 @@ async fn a_reactor_is_initialised_before_its_initialiser_and_not_again() {
 }
 
 #[tokio::test]
-async fn a_module_that_cannot_be_initialised_is_refused_at_the_key_that_asks_for_it() {
+async fn a_module_that_cannot_be_initialized_is_refused_at_the_key_that_asks_for_it() {
     let import = r#"(import "env" "read" (func $read))"#;
     let rows = [
         ("", "", &["exports no function `wizer.initialize`", "leave `preinitialize` out"][..]),
         (r#"(func (export "wizer.initialize") (param i32))"#, "", &["takes and returns nothing"]),
-        (r#"(func (export "wizer.initialize") unreachable)"#, "", &["initialiser failed", "unreachable"]),
+        (r#"(func (export "wizer.initialize") unreachable)"#, "", &["initializer failed", "unreachable"]),
         (r#"(func (export "wizer.initialize") (call $exit (i32.const 3)))"#, "", &["exited with code 3"]),
         (r#"(func (export "wizer.initialize") (call $read))"#, import, &["unknown import", "`env::read`"]),
         (
@@ -112,7 +112,7 @@ async fn a_module_that_cannot_be_initialised_is_refused_at_the_key_that_asks_for
 }
 
 #[tokio::test]
-async fn what_an_initialiser_prints_is_shown_when_it_fails() {
+async fn what_an_initializer_prints_is_shown_when_it_fails() {
     let initializer = r#"(data (i32.const 200) "\d0\00\00\00\06\00\00\00no way")
         (func (export "wizer.initialize")
             (drop (call $write (i32.const 2) (i32.const 200) (i32.const 1) (i32.const 240))) unreachable)"#;
@@ -209,7 +209,7 @@ async fn compiled_code_is_kept_for_the_next_start_except_where_guests_can_write(
         let running = test.options(|options| options.user_cache = Some(cache.path().into())).start().await;
         assert_eq!(running.get("/a").await.text(), "-1");
         assert_eq!(running.get("/b").await.text(), "71");
-        // The module, the one that was run to initialise it, and what came of it.
+        // The module, the one that was run to initialize it, and what came of it.
         assert_eq!(kept(), 3);
     }
     let files =
@@ -266,7 +266,7 @@ const COMPONENT: &str = r#"(component
     (export "wasi:cli/run@0.2.0" (instance $exported)))"#;
 
 #[tokio::test]
-async fn components_are_kept_too_and_may_be_compiled_ahead_but_not_initialised() {
+async fn components_are_kept_too_and_may_be_compiled_ahead_but_not_initialized() {
     let cache = tempfile::tempdir().expect("a temporary directory");
     for code in ["compiled", "cached"] {
         let test = Test::at("/", COMPONENT).options(|options| options.user_cache = Some(cache.path().into()));

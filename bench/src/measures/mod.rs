@@ -35,7 +35,7 @@ pub const MEASURES: [Measure; 10] = [
     Measure { name: "asleep", question: "how much memory a sleeping guest takes", take: asleep::take },
     Measure { name: "echo", question: "how fast and in how much memory a long body passes", take: echo::take },
     Measure { name: "neighbours", question: "what guests that never end do to others", take: neighbours::take },
-    Measure { name: "preinitialized", question: "what initialising beforehand saves", take: preinitialized::take },
+    Measure { name: "preinitialized", question: "what initializing beforehand saves", take: preinitialized::take },
     Measure { name: "instructions", question: "how many instructions a request takes", take: instructions::take },
 ];
 

@@ -1,4 +1,4 @@
-//! What is saved by running a program's initialiser once, before the first request?
+//! What is saved by running a program's initializer once, before the first request?
 
 use anyhow::{Result, ensure};
 use serde_json::json;

@@ -92,7 +92,7 @@ pub(super) enum Subcommand {
         #[arg(long)]
         optimize: bool,
     },
-    /// Run the initialiser of a module, and write the module as it is after that
+    /// Run the initializer of a module, and write the module as it is after that
     #[command(after_help = "Example: wagi preinit app.wasm --output app-ready.wasm")]
     Preinit {
         /// The module, binary or text

@@ -250,7 +250,7 @@ fn commands_for_what_is_done_ahead_arrive() {
     assert!(compile.optimize);
     let Ok(Command::Compile(compile)) = command("compile a.wasm", &[]) else { panic!("no compiling") };
     assert!(compile.output.is_none() && !compile.optimize);
-    let Ok(Command::Preinit(preinit)) = command("preinit a.wasm -o b", &[]) else { panic!("no initialising") };
+    let Ok(Command::Preinit(preinit)) = command("preinit a.wasm -o b", &[]) else { panic!("no initializing") };
     assert_eq!((preinit.file.to_str(), preinit.output.to_str()), (Some("a.wasm"), Some("b")));
     for line in ["compile", "preinit a.wasm", "preinit -o b"] {
         assert_eq!(command(line, &[]).err().map(|error| error.exit_code()), Some(2), "{line}");

@@ -22,7 +22,7 @@ impl PreinitCommand {
         let preinitialized =
             preinitialized.with_context(|| format!("cannot preinitialize `{}`", self.file.display()))?;
         if !preinitialized.printed.is_empty() {
-            print_message(format_args!("its initialiser printed {:?}", preinitialized.printed));
+            print_message(format_args!("its initializer printed {:?}", preinitialized.printed));
         }
         files::write(&self.output, &preinitialized.module)
     }

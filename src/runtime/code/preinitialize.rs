@@ -49,7 +49,7 @@ pub enum PreinitializeError {
     #[error("the module exports no function `{}` or `{}`", INITIALIZERS[0], INITIALIZERS[1])]
     Missing,
     /// Its initializer takes parameters or returns results.
-    #[error("the exported function `{name}` has the type {found}, and an initialiser takes and returns nothing")]
+    #[error("the exported function `{name}` has the type {found}, and an initializer takes and returns nothing")]
     WrongType {
         /// Its name.
         name: &'static str,
@@ -57,7 +57,7 @@ pub enum PreinitializeError {
         found: String,
     },
     /// Its initializer exited, trapped or took too long.
-    #[error("its initialiser failed{}", if printed.is_empty() { String::new() } else { format!(", having printed {printed:?}") })]
+    #[error("its initializer failed{}", if printed.is_empty() { String::new() } else { format!(", having printed {printed:?}") })]
     Failed {
         /// The start of what it printed.
         printed: String,
