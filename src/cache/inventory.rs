@@ -143,8 +143,8 @@ fn modules(root: &Path, entries: &mut Vec<CacheEntry>) -> io::Result<()> {
     Ok(())
 }
 
-/// Our own cache has one file for each module and engine. The time of its modification is that of the last use. The cache of
-/// the engine has a directory for each version. In it, each module has a file with its code, and a file with statistics beside
+/// In wagi's own format, there is one file for each module and engine. It was last modified when it was last used. The cache of
+/// wasmtime has a directory for each version. In it, each module has a file with its code, and a file with statistics beside
 /// it. Each use of the code writes the statistics.
 fn compiled(root: &Path, entries: &mut Vec<CacheEntry>) -> io::Result<()> {
     for file in files_of(root)? {

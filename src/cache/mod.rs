@@ -1,6 +1,6 @@
 //! What do the two caches hold, and what of it can be removed?
 //!
-//! One cache has fetched files, each under its SHA-256, the other compiled code, wagi's own or the engine's. This room
+//! One cache has fetched files, each under its SHA-256, the other compiled code, in wagi's format or in wasmtime's. This room
 //! knows their layout and their owner; `fetch` fills the one, `runtime` the other.
 //!
 //! | file | question |
@@ -52,7 +52,7 @@ pub(crate) const PARTIAL: &str = "_PARTIAL";
 pub(crate) const CODE: &str = ".cwasm";
 pub(crate) const PARTIAL_CODE: &str = ".partial";
 
-/// The directory of the engine's own cache.
+/// The directory of wasmtime's cache.
 const COMPILED: &str = "modules";
 
 /// The directories of the caches.

@@ -90,7 +90,7 @@ impl Runtime {
     /// Starts the engine for modules and the threads. The other engines are made when they are first needed.
     pub fn new(config: &EngineConfig) -> Result<Self, Error> {
         let code_cache = CodeCache::open(config.cache.as_ref());
-        let small = Arc::new(ModuleEngine::new(config, MemorySize::Small, code_cache.engine_cache())?);
+        let small = Arc::new(ModuleEngine::new(config, MemorySize::Small, code_cache.wasmtime_cache())?);
         let executors = Arc::new(Executors::start(&small.engine).map_err(Error::Threads)?);
         let (large, components) = (TryOnceLock::default(), TryOnceLock::default());
         Ok(Self { small, large, components, executors, code_cache, config: config.clone(), compiler: None })
@@ -166,7 +166,7 @@ impl Runtime {
         match size {
             MemorySize::Small => Ok(self.small.clone()),
             MemorySize::Large => self.large.get_or_try_init(|| {
-                let engine = ModuleEngine::new(&self.config, size, self.code_cache.engine_cache())?;
+                let engine = ModuleEngine::new(&self.config, size, self.code_cache.wasmtime_cache())?;
                 self.executors.add_engine(&engine.engine);
                 Ok(engine)
             }),
@@ -175,7 +175,7 @@ impl Runtime {
 
     fn component_engine(&self) -> Result<Arc<ComponentEngine>, Error> {
         self.components.get_or_try_init(|| {
-            let engine = ComponentEngine::new(&self.config, self.code_cache.engine_cache()).map_err(Error::Engine)?;
+            let engine = ComponentEngine::new(&self.config, self.code_cache.wasmtime_cache()).map_err(Error::Engine)?;
             self.executors.add_engine(&engine.engine);
             Ok(engine)
         })

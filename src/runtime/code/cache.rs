@@ -1,6 +1,6 @@
 //! Where is compiled code kept between two starts?
 //!
-//! In a directory of our own format, or, if the operator has a `cache.toml`, in the engine's own cache. Without either,
+//! In files of wagi's own format, or, if the operator has a `cache.toml`, in the cache of wasmtime. Without either,
 //! everything works and starts take longer.
 
 use wasmtime::{Cache, Engine};
@@ -10,12 +10,12 @@ use crate::config::CodeCacheConfig;
 use crate::wasm_bytes::to_binary;
 
 use crate::runtime::code::compiler_process::CompilerProcess;
-use crate::runtime::code::directory::{CacheError, CodeDirectory};
-use crate::runtime::code::engine_cache::EngineCache;
+use crate::runtime::code::file_cache::{CacheError, FileCache};
 use crate::runtime::code::machine_code::MachineCode;
+use crate::runtime::code::wasmtime_cache::WasmtimeCache;
 use crate::runtime::error::Error;
 
-/// Where the code of a program came from.
+/// Where the code of an executable came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodeOrigin {
     /// It was compiled now.
@@ -30,10 +30,10 @@ pub enum CodeOrigin {
 pub(in crate::runtime) enum CodeCache {
     /// No code is kept.
     Disabled,
-    /// The engine's own cache, for which the operator has a file.
-    Engine(EngineCache),
-    /// A directory of our own format.
-    Directory(CodeDirectory),
+    /// The cache of wasmtime, for which the operator has a `cache.toml`.
+    Wasmtime(WasmtimeCache),
+    /// Files of wagi's own format.
+    Files(FileCache),
 }
 
 impl CodeCache {
@@ -41,8 +41,8 @@ impl CodeCache {
     pub fn open(config: Option<&CodeCacheConfig>) -> Self {
         match config {
             None => Self::Disabled,
-            Some(config) if config.is_explicit => match EngineCache::open(config) {
-                Ok(cache) => Self::Engine(cache),
+            Some(config) if config.is_explicit => match WasmtimeCache::open(config) {
+                Ok(cache) => Self::Wasmtime(cache),
                 Err(CacheError::Exposed(exposure)) => exposed(&exposure),
                 Err(CacheError::Open(error)) => {
                     let directory = config.directory.display();
@@ -50,8 +50,8 @@ impl CodeCache {
                     Self::Disabled
                 }
             },
-            Some(config) => match CodeDirectory::open(&config.directory) {
-                Ok(cache) => Self::Directory(cache),
+            Some(config) => match FileCache::open(&config.directory) {
+                Ok(cache) => Self::Files(cache),
                 Err(CacheError::Exposed(exposure)) => exposed(&exposure),
                 // No warning: the operator did not ask for this directory.
                 Err(CacheError::Open(error)) => {
@@ -64,8 +64,8 @@ impl CodeCache {
     }
 
     /// The cache that engines have to be made with.
-    pub fn engine_cache(&self) -> Option<&Cache> {
-        if let Self::Engine(engine) = self { Some(engine.cache()) } else { None }
+    pub fn wasmtime_cache(&self) -> Option<&Cache> {
+        if let Self::Wasmtime(engine) = self { Some(engine.cache()) } else { None }
     }
 
     /// Returns the code for `engine` of a module or component, binary or text, with the SHA-256 `digest`: from the cache,
@@ -83,13 +83,13 @@ impl CodeCache {
         };
         match self {
             Self::Disabled => Ok((compile()?, CodeOrigin::Compiled)),
-            Self::Engine(cache) if compiler.is_none() => {
+            Self::Wasmtime(cache) if compiler.is_none() => {
                 let compilation = cache.begin();
                 let code = compile()?;
                 Ok((code, if compilation.was_hit() { CodeOrigin::Cached } else { CodeOrigin::Compiled }))
             }
-            // The engine's own cache keeps only what the engine compiles in this process.
-            Self::Directory(directory) | Self::Engine(EngineCache { directory, .. }) => {
+            // The cache of wasmtime keeps only what wasmtime compiles in this process.
+            Self::Files(directory) | Self::Wasmtime(WasmtimeCache { directory, .. }) => {
                 if let Some(code) = directory.get(digest, engine) {
                     return Ok((code, CodeOrigin::Cached));
                 }

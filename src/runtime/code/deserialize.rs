@@ -1,7 +1,7 @@
 //! Which calls of the engine trust the machine code they are given?
 //!
 //! The engine runs machine code as it finds it: forged code escapes the sandbox. These functions take only types that stand
-//! for a check: [`SealedFile`], which this program has written, and [`TrustedCode`], which the operator vouches for. This is
+//! for a check: [`SealedFile`], which wagi has written, and [`TrustedCode`], which the operator vouches for. This is
 //! the only file with `unsafe` in it.
 
 #![expect(
@@ -17,7 +17,7 @@ use crate::runtime::code::sealed::SealedFile;
 
 /// Maps a module into memory, if the code is for this engine.
 pub(in crate::runtime::code) fn map_module(engine: &Engine, file: SealedFile) -> Result<Module> {
-    // SAFETY: only this user and root can have written the file, and its checksum says that it is what this program got from
+    // SAFETY: only this user and root can have written the file, and its checksum says that it is what wagi got from
     // the engine: `SealedFile` is made by its `verify` only. Files are replaced by renaming, which leaves a mapped one as it is.
     unsafe { Module::deserialize_open_file(engine, file.into_file()) }
 }

@@ -6,9 +6,9 @@
 //! | --- | --- |
 //! | `cache` | where is compiled code kept between two starts? |
 //! | `compiler_process` | how is a module compiled in a process that can be ended? |
-//! | `directory` | how, in a directory of our own format? |
-//! | `engine_cache` | how, in the cache of the engine? |
-//! | `sealed` | which files did this program write itself, undamaged? |
+//! | `file_cache` | how, in files of wagi's own format? |
+//! | `wasmtime_cache` | how, in the cache of wasmtime? |
+//! | `sealed` | which files did wagi itself write, undamaged? |
 //! | `precompiled` | which ahead-of-time code is trusted? |
 //! | `deserialize` | which calls of the engine trust the code they are given? |
 //! | `machine_code` | what do modules and components have in common here? |
@@ -19,10 +19,10 @@
 pub(in crate::runtime) mod cache;
 pub(in crate::runtime) mod compiler_process;
 pub(in crate::runtime) mod deserialize;
-mod directory;
-mod engine_cache;
+mod file_cache;
 mod initializer;
 mod machine_code;
 pub(in crate::runtime) mod precompiled;
 pub(in crate::runtime) mod preinitialize;
 mod sealed;
+mod wasmtime_cache;

@@ -45,12 +45,12 @@ impl TrustedCode {
         Ok(Self(bytes))
     }
 
-    /// The code of a file that this program has written itself.
+    /// The code of a file that wagi has written itself.
     pub(in crate::runtime::code) fn from_sealed(code: SealedCode) -> Self {
         Self(code.into_bytes())
     }
 
-    /// The code that a process of this program has compiled.
+    /// The code that a process of wagi has compiled.
     pub(in crate::runtime::code) fn from_compiler(code: Vec<u8>) -> Self {
         Self(code)
     }

@@ -1,4 +1,4 @@
-//! Which files with machine code did this program write itself, undamaged?
+//! Which files with machine code did wagi itself write, undamaged?
 //!
 //! A file holds the code and then a checksum: a SHA-256 over its name and the code. The checksum finds damage, and code that
 //! stands under the name of another. It is no signature: any process that can write to the file could seal any code. So

@@ -1,4 +1,4 @@
-//! How is the engine's own cache set up?
+//! How is the cache of wasmtime set up?
 //!
 //! As the operator's `cache.toml` describes it. The engine runs what it finds in the cache, so the cache is used only in a
 //! directory that no other user can write to.
@@ -12,26 +12,26 @@ use wasmtime::{Cache, CacheConfig, Result};
 use crate::cache;
 use crate::config::CodeCacheConfig;
 
-use crate::runtime::code::directory::{CacheError, CodeDirectory};
+use crate::runtime::code::file_cache::{CacheError, FileCache};
 
 /// The subdirectory in which the engine puts its files.
 const SUBDIRECTORY: &str = "modules";
 
-/// The engine's own cache.
+/// The cache of wasmtime.
 ///
 /// It counts its hits, but not for which module: one module is compiled at a time, on all cores.
-pub(in crate::runtime) struct EngineCache {
+pub(in crate::runtime) struct WasmtimeCache {
     cache: Cache,
     compiling: Mutex<()>,
     /// For code that was compiled in another process.
-    pub directory: CodeDirectory,
+    pub directory: FileCache,
 }
 
-impl EngineCache {
+impl WasmtimeCache {
     /// Opens the cache in the directory of `config`.
     pub fn open(config: &CodeCacheConfig) -> Result<Self, CacheError> {
         create_private(&config.directory)?;
-        let directory = CodeDirectory::open(&config.directory.canonicalize()?)?;
+        let directory = FileCache::open(&config.directory.canonicalize()?)?;
         let cache = Cache::new(cache_config(config)).map_err(|error| io::Error::other(format!("{error:#}")))?;
         Ok(Self { cache, compiling: Mutex::default(), directory })
     }

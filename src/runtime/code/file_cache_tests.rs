@@ -9,7 +9,7 @@ use wasmtime::component::Component;
 use wasmtime::{Engine, Instance, Module, Store};
 
 use crate::regular_file::tests::make_pipe;
-use crate::runtime::code::directory::*;
+use crate::runtime::code::file_cache::*;
 use crate::runtime::code::sealed::CHECKSUM_LENGTH;
 
 const MODULE: &str =
@@ -29,9 +29,9 @@ fn call(module: &Module) -> i32 {
     instance.get_typed_func::<(), i32>(&mut store, "f").unwrap().call(&mut store, ()).unwrap()
 }
 
-fn filled(directory: &Path) -> (CodeDirectory, Engine) {
+fn filled(directory: &Path) -> (FileCache, Engine) {
     let engine = Engine::default();
-    let cache = CodeDirectory::open(directory).unwrap();
+    let cache = FileCache::open(directory).unwrap();
     let code = Module::new(&engine, MODULE).unwrap().serialize().unwrap();
     cache.insert(NAME, &engine, &code).unwrap();
     (cache, engine)
@@ -103,12 +103,12 @@ fn what_others_could_have_written_is_not_run() {
 
     for mode in [0o770, 0o707] {
         fs::set_permissions(directory.path(), Permissions::from_mode(mode)).unwrap();
-        let error = CodeDirectory::open(directory.path()).unwrap_err();
+        let error = FileCache::open(directory.path()).unwrap_err();
         assert!(matches!(error, CacheError::Exposed(_)), "{mode:o}");
     }
     let (linked, target) = (directory.path().join("linked"), tempfile::tempdir().unwrap());
     std::os::unix::fs::symlink(target.path(), &linked).unwrap();
-    assert!(matches!(CodeDirectory::open(&linked), Err(CacheError::Open(_))));
+    assert!(matches!(FileCache::open(&linked), Err(CacheError::Open(_))));
 }
 
 #[test]
@@ -156,7 +156,7 @@ const COMPONENT: &str = r#"(component
 fn components_are_found_as_well_and_a_damaged_one_is_not_run() {
     let directory = tempfile::tempdir().unwrap();
     let engine = Engine::default();
-    let cache = CodeDirectory::open(directory.path()).unwrap();
+    let cache = FileCache::open(directory.path()).unwrap();
     cache.insert(NAME, &engine, &Component::new(&engine, COMPONENT).unwrap().serialize().unwrap()).unwrap();
     let component = cache.get::<Component>(NAME, &engine).unwrap();
     let mut store = Store::new(&engine, ());

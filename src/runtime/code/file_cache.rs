@@ -1,4 +1,4 @@
-//! How is compiled code kept in a directory?
+//! How is compiled code kept in files of wagi's own format?
 //!
 //! In a directory that only this user may write to, one file for each module and engine. The next start maps the file of a
 //! module into memory and compiles nothing; the file of a component is read. `sealed` says what a file holds and when it is
@@ -41,11 +41,11 @@ pub enum CacheError {
 
 /// A directory of compiled code, for any number of engines.
 #[derive(Debug)]
-pub(in crate::runtime) struct CodeDirectory {
+pub(in crate::runtime) struct FileCache {
     directory: OwnedFd,
 }
 
-impl CodeDirectory {
+impl FileCache {
     /// Opens the directory at `path`, created if it does not exist.
     pub fn open(path: &Path) -> Result<Self, CacheError> {
         cache::create(path)?;
@@ -99,5 +99,5 @@ fn file_name(digest: &str, engine: &Engine) -> String {
 }
 
 #[cfg(test)]
-#[path = "directory_tests.rs"]
+#[path = "file_cache_tests.rs"]
 mod tests;
