@@ -196,7 +196,7 @@ fn a_parcel_that_was_tampered_with_is_refused_with_both_digests() {
     fs::remove_dir_all(site.cache()).expect("removable");
     let wrong_size = Site { invoice: site.invoice.replace("size = 5", "size = 6"), ..site };
     wrong_size.write_invoice();
-    assert!(wrong_size.refusal().contains("it has 5 bytes, but the invoice says 6"));
+    assert!(wrong_size.refusal().contains("it has 5 bytes, but 6 are expected"));
 }
 
 #[test]

@@ -61,13 +61,13 @@ pub(crate) enum StoreError {
     #[error("cannot write to `{}`", path.display())]
     Write { path: PathBuf, source: io::Error },
     /// They have another digest.
-    #[error("its SHA-256 is `{found}`, but the invoice says `{expected}`")]
+    #[error("its SHA-256 is `{found}`, but `{expected}` is expected")]
     Digest { found: String, expected: Sha256 },
     /// They have another size.
-    #[error("it has {found} bytes, but the invoice says {expected}")]
+    #[error("it has {found} bytes, but {expected} are expected")]
     Size { found: u64, expected: u64 },
     /// They are more than expected. How many is unknown.
-    #[error("it has more than the {0} bytes that the invoice says")]
+    #[error("it has more than the {0} bytes that are expected")]
     TooLarge(u64),
 }
 
