@@ -16,7 +16,7 @@ use tokio::time::Sleep;
 
 use crate::cgi::{HeadError, HeadReader, ResponseHead};
 use crate::config::Limits;
-use crate::runtime::{Output, PIPE_CAPACITY, Run};
+use crate::runtime::{Output, Run, STDOUT_CAPACITY};
 
 use crate::gateway::failure::Failure;
 use crate::gateway::guest_timer::{GuestTimer, TimeUp};
@@ -95,7 +95,7 @@ impl<'a> ResponseStart<'a> {
             }
             Output::Bytes(bytes) => {
                 self.on_bytes(bytes)?;
-                if self.body.kept >= PIPE_CAPACITY {
+                if self.body.kept >= STDOUT_CAPACITY {
                     return Ok(self.commit());
                 }
             }

@@ -29,7 +29,7 @@ use crate::outbound::policy::{Destination, Policy};
 use crate::outbound::pool::{Shared, pool};
 use crate::outbound::request::Request;
 use crate::outbound::response::Response;
-use crate::outbound::streaming::{ResponseBody, StreamingRequest};
+use crate::outbound::streaming::{CallResponseBody, StreamingRequest};
 use crate::outbound::{call, streaming};
 
 /// Bytes of responses that all runs may hold together. Each response is bounded, but not how many guests there are.
@@ -103,7 +103,10 @@ impl Client {
 
     /// Sends a request and returns the response, either body passing piece by piece. Redirects are responses like others.
     /// Dropping the future, or else the response, ends the call.
-    pub async fn send_streaming<B>(&self, request: StreamingRequest<B>) -> Result<http::Response<ResponseBody>, Error>
+    pub async fn send_streaming<B>(
+        &self,
+        request: StreamingRequest<B>,
+    ) -> Result<http::Response<CallResponseBody>, Error>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,

@@ -12,7 +12,7 @@ use crate::net::redirect::{Redirect, location};
 use crate::net::url::has_user;
 use crate::outbound::error::Error;
 use crate::outbound::policy::{Destination, uri};
-use crate::outbound::pool::RequestBody;
+use crate::outbound::pool::CallBody;
 use crate::outbound::request::{Request, check_method, remove_restricted};
 
 /// Meant for the server that the guest called, and for no other one.
@@ -43,7 +43,7 @@ impl Hop {
     }
 
     /// What goes to the library, which adds Host and, where there is a body, Content-Length.
-    pub fn to_request(&self) -> Result<http::Request<RequestBody>, Error> {
+    pub fn to_request(&self) -> Result<http::Request<CallBody>, Error> {
         check_method(&self.method)?;
         let mut request =
             http::Request::new(Full::new(self.body.clone()).map_err(|never| match never {}).boxed_unsync());

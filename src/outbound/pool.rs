@@ -28,10 +28,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const PING_AFTER: Duration = Duration::from_secs(10);
 
 /// The connections of one entry, and how HTTP is spoken on them.
-pub(super) type Pool = HttpClient<Connector, RequestBody>;
+pub(super) type Pool = HttpClient<Connector, CallBody>;
 
 /// The body of a request: all of it, or piece by piece.
-pub(super) type RequestBody = UnsyncBoxBody<Bytes, Box<dyn StdError + Send + Sync>>;
+pub(super) type CallBody = UnsyncBoxBody<Bytes, Box<dyn StdError + Send + Sync>>;
 
 /// What the calls of one entry have in common.
 pub(super) struct Shared {
@@ -44,7 +44,7 @@ pub(super) struct Shared {
 
 impl Shared {
     /// Sends a request. Returns the response when its head has come.
-    pub async fn request(&self, mut request: Request<RequestBody>) -> Result<Response<Incoming>, Error> {
+    pub async fn request(&self, mut request: Request<CallBody>) -> Result<Response<Incoming>, Error> {
         let interim = InterimResponses::count(&mut request);
         match interim.limit(self.pool.request(request)).await {
             Some(response) => response.map_err(Error::from_exchange),

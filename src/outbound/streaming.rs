@@ -50,7 +50,7 @@ pub struct StreamingRequest<B> {
 }
 
 /// Sends the request and returns the response.
-pub(super) async fn send<B>(shared: &Shared, request: StreamingRequest<B>) -> Result<Response<ResponseBody>, Error>
+pub(super) async fn send<B>(shared: &Shared, request: StreamingRequest<B>) -> Result<Response<CallResponseBody>, Error>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
@@ -64,7 +64,7 @@ where
     let sent = Arc::new(AtomicU64::new(0));
     let method = head.method.clone();
     let is_sent = is_body_sent(&head, &body);
-    let body = RequestBody { body, owner: budget, counter: permit.byte_counter(), sent: sent.clone() };
+    let body = StreamingCallBody { body, owner: budget, counter: permit.byte_counter(), sent: sent.clone() };
     let (body, unsent) = if is_sent {
         (body.boxed_unsync(), None)
     } else {
@@ -76,7 +76,7 @@ where
     let response = unless_body(wait_for_head(exchange, &sent, first_byte), unsent, method).await?;
     check_headers(response.headers(), limits)?;
     let idle = IdleTimeout::new(limits.idle.min(timeouts.between_bytes.unwrap_or(Duration::MAX)));
-    Ok(response.map(|incoming| ResponseBody { incoming, idle, permit }))
+    Ok(response.map(|incoming| CallResponseBody { incoming, idle, permit }))
 }
 
 /// The host as the policy has read it, with path and query as the guest wrote them, which may be signed.
@@ -152,7 +152,7 @@ async fn wait_for_head(
 
 pin_project! {
     /// The body of a request on its way out.
-    struct RequestBody<B> {
+    struct StreamingCallBody<B> {
         #[pin]
         body: B,
         owner: Weak<CallBudget>,
@@ -161,7 +161,7 @@ pin_project! {
     }
 }
 
-impl<B> Body for RequestBody<B>
+impl<B> Body for StreamingCallBody<B>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
@@ -198,13 +198,13 @@ where
 
 /// The body of a response on its way in.
 #[derive(Debug)]
-pub struct ResponseBody {
+pub struct CallResponseBody {
     incoming: Incoming,
     idle: IdleTimeout,
     permit: CallPermit,
 }
 
-impl Body for ResponseBody {
+impl Body for CallResponseBody {
     type Data = Bytes;
     type Error = Error;
 

@@ -163,11 +163,11 @@ impl Guest {
     /// Starts a fresh instance. It computes only while the run is polled. `permit` is dropped together with the instance.
     /// For a component that serves HTTP requests, use [`handle`](Self::handle): this only makes an instance of it.
     pub fn start<P: Send + 'static>(&self, mut invocation: Invocation, permit: P) -> Run {
-        let pipes = Arc::new(self.grants.pipes(invocation.stdin.take(), invocation.request));
+        let stdio = Arc::new(self.grants.stdio(invocation.stdin.take(), invocation.request));
         let guest: GuestFuture = match &self.executable.code {
             Code::Module(linked) => {
                 // Made here, so that the future holds the store's pointer and not its state.
-                let store = store(linked, ModuleState::new(&self.grants, pipes.clone(), invocation));
+                let store = store(linked, ModuleState::new(&self.grants, stdio.clone(), invocation));
                 let (linked, exports) = (linked.clone(), self.exports);
                 Box::pin(async move {
                     let _permit = permit;
@@ -175,14 +175,14 @@ impl Guest {
                 })
             }
             Code::Component(linked) => {
-                let guest = linked.start(&self.grants, &pipes, &invocation, self.is_called);
+                let guest = linked.start(&self.grants, &stdio, &invocation, self.is_called);
                 Box::pin(async move {
                     let _permit = permit;
                     guest.await
                 })
             }
         };
-        let run = Run::new(guest, pipes, self.executable.executors.clone()).with_volumes(self.grants.volumes.threads());
+        let run = Run::new(guest, stdio, self.executable.executors.clone()).with_volumes(self.grants.volumes.threads());
         match &self.executable.code {
             Code::Module(_) => run,
             Code::Component(_) => run.with_files_at_once(),
@@ -210,7 +210,7 @@ fn store(linked: &InstancePre<ModuleState>, state: ModuleState) -> Store<ModuleS
     // Whatever a host call copies has to fit into the guest as well.
     store.set_hostcall_fuel(fuel);
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(|context| context.data().pipes.cpu_timer.update_deadline());
+    store.epoch_deadline_callback(|context| context.data().stdio.cpu_timer.update_deadline());
     store
 }
 

@@ -33,7 +33,7 @@ pub use crate::runtime::code::cache::CodeOrigin;
 pub use crate::runtime::code::compiler_process::{COMPILER_COMMAND, CompilerProcess, printed_causes};
 pub use crate::runtime::code::precompiled::{TrustError, TrustedCode, is_precompiled};
 pub use crate::runtime::code::preinitialize::{PreinitializeError, Preinitialized};
-pub use crate::runtime::component::{ComponentRequest, RequestBody, is_component};
+pub use crate::runtime::component::{ComponentRequest, ComponentRequestBody, is_component};
 pub use crate::runtime::engine::EngineConfig;
 pub use crate::runtime::error::Error;
 pub use crate::runtime::guest::{EntryPointError, Executable, Guest, ROUTES};
@@ -44,7 +44,7 @@ pub use crate::runtime::instance::invocation::Invocation;
 pub use crate::runtime::instance::output::Output;
 pub use crate::runtime::instance::run::Run;
 pub use crate::runtime::instance::stderr::StderrSink;
-pub use crate::runtime::instance::stdio::{InputStream, PIPE_CAPACITY};
+pub use crate::runtime::instance::stdio::{InputStream, STDOUT_CAPACITY};
 pub use crate::runtime::module_info::{Encoding, Extern, ModuleInfo, ParseError};
 
 use std::sync::Arc;

@@ -54,8 +54,8 @@ impl ModuleEngine {
     pub fn provides(&self, imports: &[(&str, &str)]) -> Vec<bool> {
         // The linker can be asked only with a store.
         let grants = Grants::default();
-        let pipes = Arc::new(grants.pipes(None, 0));
-        let mut store = Store::new(&self.engine, ModuleState::new(&grants, pipes, Invocation::default()));
+        let stdio = Arc::new(grants.stdio(None, 0));
+        let mut store = Store::new(&self.engine, ModuleState::new(&grants, stdio, Invocation::default()));
         imports.iter().map(|(module, name)| self.linker.get(&mut store, module, name).is_ok()).collect()
     }
 }

@@ -18,7 +18,7 @@ use http::request::Parts;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyDataStream, BodyExt, LengthLimitError, Limited};
 
-use crate::runtime::{InputStream, RequestBody};
+use crate::runtime::{ComponentRequestBody, InputStream};
 use crate::upload_rate;
 
 use crate::gateway::admission::buffer_budget::{BufferBudget, Reservation};
@@ -90,7 +90,10 @@ impl StdinBody {
 
 /// Returns a body as a component reads it: as it comes if there is a permit for it, and collected otherwise. It ends with an
 /// error if it is longer than the limit.
-pub(in crate::gateway) async fn for_component<B>(body: B, admission: &Admission<'_>) -> Result<RequestBody, Failure>
+pub(in crate::gateway) async fn for_component<B>(
+    body: B,
+    admission: &Admission<'_>,
+) -> Result<ComponentRequestBody, Failure>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {

@@ -1,7 +1,7 @@
 //! How do the bodies of requests and responses get into and out of a component?
 //!
-//! A request's body goes in as the client sends it. A response's body goes from wasmtime's buffers into the pipe that other
-//! guests print to. The pipe has a limited capacity, so a client that reads slowly holds its guest back.
+//! A request's body goes in as the client sends it. A response's body goes from wasmtime's buffers into the buffer that other
+//! guests print to. The buffer has a limited capacity, so a client that reads slowly holds its guest back.
 
 use std::future::Future;
 use std::io;
@@ -18,15 +18,15 @@ use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::runtime::instance::ending::{Ending, OutputLimit};
 use crate::runtime::instance::response_state::ResponseState;
-use crate::runtime::instance::stdio::{Pipes, WriteError};
+use crate::runtime::instance::stdio::{Stdio, WriteError};
 
 /// The body of a request, with an error that ends it if it breaks off.
-pub type RequestBody = UnsyncBoxBody<Bytes, io::Error>;
+pub type ComponentRequestBody = UnsyncBoxBody<Bytes, io::Error>;
 
 /// The body of a request as the guest reads it.
 pub(in crate::runtime::component) struct GuestRequestBody {
-    pub body: RequestBody,
-    pub pipes: Arc<Pipes>,
+    pub body: ComponentRequestBody,
+    pub stdio: Arc<Stdio>,
     pub response: Arc<ResponseState>,
     pub reader: Reader,
 }
@@ -43,10 +43,10 @@ pub(in crate::runtime::component) enum Reader {
 impl GuestRequestBody {
     /// Records whether the guest waits. Returns `false` if the client has sent `bytes` too slowly.
     fn record(&self, pending: bool, bytes: usize) -> bool {
-        if !self.pipes.has_request_body {
+        if !self.stdio.has_request_body {
             return true;
         }
-        let wait = &mut self.pipes.stdin().wait;
+        let wait = &mut self.stdio.stdin().wait;
         match self.reader {
             Reader::P2 if pending => wait.claim(),
             Reader::P2 => {}
@@ -86,7 +86,7 @@ impl Body for GuestRequestBody {
                 Some(Err(error))
             }
             Some(Ok(frame)) => {
-                self.pipes.cpu_timer.add_moved(frame.data_ref().map_or(0, Bytes::len));
+                self.stdio.cpu_timer.add_moved(frame.data_ref().map_or(0, Bytes::len));
                 Some(Ok(frame))
             }
             None => None,
@@ -105,12 +105,12 @@ impl Body for GuestRequestBody {
 /// What a guest returns for a request: a response, or why there is none.
 pub(in crate::runtime::component) type GuestResponse = Result<http::Response<WasiBody>, String>;
 
-/// Forwards a response from the guest to the pipe.
+/// Forwards a response from the guest to the buffer of its stdout.
 pub(in crate::runtime::component) struct BodyForwarder {
     stage: ForwardStage,
     /// Whether the response has no body, as for HEAD.
     bodiless: bool,
-    pipes: Arc<Pipes>,
+    stdio: Arc<Stdio>,
     response: Arc<ResponseState>,
     /// Dropped when all of the response has been forwarded.
     done: Option<oneshot::Sender<()>>,
@@ -134,10 +134,10 @@ impl BodyForwarder {
     pub fn new(
         head: oneshot::Receiver<GuestResponse>,
         bodiless: bool,
-        pipes: Arc<Pipes>,
+        stdio: Arc<Stdio>,
         response: Arc<ResponseState>,
     ) -> Self {
-        Self { stage: ForwardStage::AwaitingHead(head), bodiless, pipes, response, done: None }
+        Self { stage: ForwardStage::AwaitingHead(head), bodiless, stdio, response, done: None }
     }
 
     /// Returns a receiver that resolves when all of the response has been forwarded.
@@ -171,8 +171,8 @@ impl BodyForwarder {
                     self.forward_frame(frame)?;
                 }
                 ForwardStage::Forwarding { rest, .. } => {
-                    ready!(self.pipes.stdout().poll_writable(cx));
-                    match self.pipes.write_stdout(rest) {
+                    ready!(self.stdio.stdout().poll_writable(cx));
+                    match self.stdio.write_stdout(rest) {
                         Ok(count) => rest.advance(count),
                         Err(WriteError::LimitReached) => {
                             return Poll::Ready(Err(wasmtime::Error::from(OutputLimit).into()));
@@ -191,10 +191,10 @@ impl BodyForwarder {
         // RFC 9110 §15.3.5 and §15.4.5: these responses end with the head.
         self.bodiless |= [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&head.status);
         if self.bodiless {
-            self.pipes.discard_output();
+            self.stdio.discard_output();
         }
         self.stage = ForwardStage::Forwarding { body, rest: Bytes::new() };
-        self.response.set_head(head, &self.pipes);
+        self.response.set_head(head, &self.stdio);
     }
 
     fn forward_frame(&mut self, frame: Option<Result<Frame<Bytes>, Error>>) -> Result<(), Ending> {
@@ -213,7 +213,7 @@ impl BodyForwarder {
             }
             Some(Err(_)) | None => {
                 (self.stage, self.done) = (ForwardStage::Done, None);
-                self.response.set_complete(&self.pipes);
+                self.response.set_complete(&self.stdio);
             }
         }
         Ok(())

@@ -13,11 +13,11 @@ use http_body::{Body, Frame, SizeHint};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::runtime::component::other_wait::OtherWait;
-use crate::runtime::instance::stdio::Pipes;
+use crate::runtime::instance::stdio::Stdio;
 
 /// A call to a server that the guest may wait for.
 pub(in crate::runtime::component) struct CallWait {
-    pipes: Arc<Pipes>,
+    stdio: Arc<Stdio>,
     state: Mutex<CallState>,
 }
 
@@ -32,8 +32,8 @@ struct CallState {
 
 impl CallWait {
     /// `None` for a guest whose request has no body.
-    pub fn begin(pipes: &Arc<Pipes>) -> Option<Arc<Self>> {
-        pipes.has_request_body.then(|| Arc::new(Self { pipes: pipes.clone(), state: Mutex::default() }))
+    pub fn begin(stdio: &Arc<Stdio>) -> Option<Arc<Self>> {
+        stdio.has_request_body.then(|| Arc::new(Self { stdio: stdio.clone(), state: Mutex::default() }))
     }
 
     fn update(&self, change: impl FnOnce(&mut CallState)) {
@@ -42,7 +42,7 @@ impl CallWait {
         if !(state.sent && state.awaited) {
             state.wait = None;
         } else if state.wait.is_none() {
-            state.wait = OtherWait::begin(&self.pipes);
+            state.wait = OtherWait::begin(&self.stdio);
         }
     }
 

@@ -12,16 +12,16 @@ use wasmtime_wasi::{p2, p3};
 
 use crate::runtime::component::state::ComponentState;
 use crate::runtime::instance::ending::Ending;
-use crate::runtime::instance::stdio::Pipes;
+use crate::runtime::instance::stdio::Stdio;
 
 /// Runs a command of WASI 0.2 to its end.
 pub(in crate::runtime::component) async fn run_p2(
     mut store: Store<ComponentState>,
     command: &p2::bindings::CommandPre<ComponentState>,
 ) -> Ending {
-    let pipes = store.data().pipes.clone();
+    let stdio = store.data().stdio.clone();
     match command.instantiate_async(&mut store).await {
-        Ok(command) => ending(until_error(&pipes, command.wasi_cli_run().call_run(&mut store)).await),
+        Ok(command) => ending(until_error(&stdio, command.wasi_cli_run().call_run(&mut store)).await),
         Err(error) => Ending::of_instantiation(error),
     }
 }
@@ -31,7 +31,7 @@ pub(in crate::runtime::component) async fn run_p3(
     mut store: Store<ComponentState>,
     command: &p3::bindings::CommandPre<ComponentState>,
 ) -> Ending {
-    let pipes = store.data().pipes.clone();
+    let stdio = store.data().stdio.clone();
     let command = match command.instantiate_async(&mut store).await {
         Ok(command) => command,
         Err(error) => return Ending::of_instantiation(error),
@@ -41,7 +41,7 @@ pub(in crate::runtime::component) async fn run_p3(
         poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
         Ok(ran)
     };
-    ending(until_error(&pipes, async { store.run_concurrent(run).await? }).await)
+    ending(until_error(&stdio, async { store.run_concurrent(run).await? }).await)
 }
 
 fn ending(ran: Result<std::result::Result<(), ()>>) -> Ending {
@@ -54,11 +54,11 @@ fn ending(ran: Result<std::result::Result<(), ()>>) -> Ending {
 }
 
 /// Runs a guest until it ends, or until an error of its streams has to end it.
-async fn until_error<T>(pipes: &Pipes, running: impl Future<Output = Result<T>>) -> Result<T> {
+async fn until_error<T>(stdio: &Stdio, running: impl Future<Output = Result<T>>) -> Result<T> {
     let mut running = pin!(running);
     poll_fn(|cx| {
         let polled = running.as_mut().poll(cx);
-        pipes.take_error().map_or(polled, |fault| Poll::Ready(Err(fault)))
+        stdio.take_error().map_or(polled, |fault| Poll::Ready(Err(fault)))
     })
     .await
 }

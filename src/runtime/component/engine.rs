@@ -13,7 +13,7 @@ use crate::runtime::error::Error;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::invocation::Invocation;
-use crate::runtime::instance::stdio::Pipes;
+use crate::runtime::instance::stdio::Stdio;
 
 use crate::runtime::component::state::ComponentState;
 use crate::runtime::component::{command, imports};
@@ -101,7 +101,7 @@ impl LinkedComponent {
             table.set_max_capacity(CONCURRENT);
         }
         store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|context| context.data().pipes.cpu_timer.update_deadline());
+        store.epoch_deadline_callback(|context| context.data().stdio.cpu_timer.update_deadline());
         store
     }
 
@@ -120,12 +120,12 @@ impl LinkedComponent {
     pub fn start(
         &self,
         grants: &Grants,
-        pipes: &Arc<Pipes>,
+        stdio: &Arc<Stdio>,
         invocation: &Invocation,
         is_called: bool,
     ) -> impl Future<Output = Ending> + Send + 'static {
         let variables = invocation.environment.iter().filter_map(|variable| variable.split_once('='));
-        let state = ComponentState::of_command(grants, pipes, invocation.arguments.iter(), variables);
+        let state = ComponentState::of_command(grants, stdio, invocation.arguments.iter(), variables);
         let (linked, store) = (self.clone(), self.store(state, grants.limits.memory));
         async move {
             match &linked {

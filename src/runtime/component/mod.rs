@@ -31,7 +31,7 @@ pub(in crate::runtime) mod service;
 pub(in crate::runtime) mod state;
 pub(in crate::runtime) mod waits;
 
-pub use crate::runtime::component::body::RequestBody;
+pub use crate::runtime::component::body::ComponentRequestBody;
 pub(in crate::runtime) use crate::runtime::component::engine::{ComponentEngine, LinkedComponent};
 pub use crate::runtime::component::service::ComponentRequest;
 

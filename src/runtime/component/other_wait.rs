@@ -5,17 +5,17 @@
 
 use std::sync::Arc;
 
-use crate::runtime::instance::stdio::Pipes;
+use crate::runtime::instance::stdio::Stdio;
 
 /// Something that a guest waits for besides its client, until dropped.
-pub(in crate::runtime::component) struct OtherWait(Arc<Pipes>);
+pub(in crate::runtime::component) struct OtherWait(Arc<Stdio>);
 
 impl OtherWait {
     /// Begins such a wait. `None` for a guest whose request has no body.
-    pub fn begin(pipes: &Arc<Pipes>) -> Option<Self> {
-        pipes.has_request_body.then(|| {
-            pipes.stdin().wait.add_other();
-            Self(pipes.clone())
+    pub fn begin(stdio: &Arc<Stdio>) -> Option<Self> {
+        stdio.has_request_body.then(|| {
+            stdio.stdin().wait.add_other();
+            Self(stdio.clone())
         })
     }
 }

@@ -13,7 +13,7 @@ use crate::outbound;
 use crate::outbound::{CallBudget, Client, ErrorKind, StreamingRequest, Timeouts};
 use crate::runtime::component::call_wait::{CallBody, CallWait, Side};
 use crate::runtime::instance::grants::Outbound;
-use crate::runtime::instance::stdio::Pipes;
+use crate::runtime::instance::stdio::Stdio;
 
 /// The largest chunk of a body that is taken from a guest. wasmtime-wasi-http holds two such chunks for each body that is
 /// being written, and a guest may be writing many.
@@ -23,7 +23,7 @@ const CHUNK: usize = 16 * 1024;
 pub(in crate::runtime::component) struct Outgoing {
     calls: Option<Calls>,
     /// For notes in the log.
-    pipes: Arc<Pipes>,
+    stdio: Arc<Stdio>,
 }
 
 struct Calls {
@@ -32,12 +32,12 @@ struct Calls {
 }
 
 impl Outgoing {
-    pub fn new(outbound: Option<&Outbound>, pipes: &Arc<Pipes>) -> Self {
+    pub fn new(outbound: Option<&Outbound>, stdio: &Arc<Stdio>) -> Self {
         let calls = |outbound: &Outbound| Calls {
             client: outbound.client.clone(),
             budget: outbound.client.budget(outbound.max_open),
         };
-        Self { calls: outbound.map(calls), pipes: pipes.clone() }
+        Self { calls: outbound.map(calls), stdio: stdio.clone() }
     }
 }
 
@@ -56,7 +56,7 @@ impl WasiHttpHooks for Outgoing {
         _: Box<dyn Future<Output = Result<()>> + Send>,
     ) -> Box<dyn Future<Output = Response> + Send> {
         let Some(Calls { client, budget }) = &self.calls else {
-            self.pipes.note_denied_call(&outbound::Error::of_no_grant(request.uri().to_string().as_bytes()));
+            self.stdio.note_denied_call(&outbound::Error::of_no_grant(request.uri().to_string().as_bytes()));
             return Box::new(async { Err(Error::HttpRequestDenied) });
         };
         let options = options.unwrap_or_default();
@@ -65,13 +65,13 @@ impl WasiHttpHooks for Outgoing {
             first_byte: options.first_byte_timeout,
             between_bytes: options.between_bytes_timeout,
         };
-        let (client, budget, pipes) = (client.clone(), Arc::downgrade(budget), self.pipes.clone());
-        let call = CallWait::begin(&pipes);
+        let (client, budget, stdio) = (client.clone(), Arc::downgrade(budget), self.stdio.clone());
+        let call = CallWait::begin(&stdio);
         let request = request.map(|body| counted(body, call.as_ref(), Side::Request));
         Box::new(async move {
             let sent = client.send_streaming(StreamingRequest { request, timeouts, budget });
             let response = CallWait::response(call.clone(), sent).await;
-            let response = response.inspect_err(|error| pipes.note_denied_call(error)).map_err(guest_error)?;
+            let response = response.inspect_err(|error| stdio.note_denied_call(error)).map_err(guest_error)?;
             let response = response.map(|body| body.map_err(guest_error).boxed_unsync());
             let over: Box<dyn Future<Output = Result<()>> + Send> = Box::new(async { Ok(()) });
             Ok((response.map(|body| counted(body, call.as_ref(), Side::Response)), over))

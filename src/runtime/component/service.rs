@@ -18,7 +18,9 @@ use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 use wasmtime_wasi_http::{WasiHttpView, p3};
 
-use crate::runtime::component::body::{Blocked, BodyForwarder, GuestRequestBody, GuestResponse, Reader, RequestBody};
+use crate::runtime::component::body::{
+    Blocked, BodyForwarder, ComponentRequestBody, GuestRequestBody, GuestResponse, Reader,
+};
 use crate::runtime::component::engine::LinkedComponent;
 use crate::runtime::component::state::ComponentState;
 use crate::runtime::engine::executors::Executors;
@@ -32,7 +34,7 @@ pub struct ComponentRequest {
     /// All but the body; the target is an absolute URL.
     pub head: Parts,
     /// The body.
-    pub body: RequestBody,
+    pub body: ComponentRequestBody,
     /// The number of the request in the log.
     pub id: u64,
 }
@@ -51,17 +53,17 @@ impl LinkedComponent {
             return None;
         }
         let linked = self.clone();
-        let mut pipes = grants.pipes(None, request.id);
-        pipes.has_request_body = !request.body.is_end_stream();
-        let pipes = Arc::new(pipes);
+        let mut stdio = grants.stdio(None, request.id);
+        stdio.has_request_body = !request.body.is_end_stream();
+        let stdio = Arc::new(stdio);
         let response = Arc::new(ResponseState::default());
-        let store = linked.store(ComponentState::of_service(grants, &pipes), grants.limits.memory);
+        let store = linked.store(ComponentState::of_service(grants, &stdio), grants.limits.memory);
         let bodiless = request.head.method == http::Method::HEAD;
         let reader = if matches!(self, Self::ServiceP3(_)) { Reader::P3 } else { Reader::P2 };
-        let body = GuestRequestBody { body: request.body, pipes: pipes.clone(), response: response.clone(), reader };
+        let body = GuestRequestBody { body: request.body, stdio: stdio.clone(), response: response.clone(), reader };
         let request = http::Request::from_parts(request.head, body);
         let (sender, head) = oneshot::channel();
-        let mut forwarder = BodyForwarder::new(head, bodiless, pipes.clone(), response.clone());
+        let mut forwarder = BodyForwarder::new(head, bodiless, stdio.clone(), response.clone());
         let guest = Box::pin(async move {
             let _permit = permit;
             match &linked {
@@ -75,7 +77,7 @@ impl LinkedComponent {
                 LinkedComponent::CommandP2(_) | LinkedComponent::CommandP3(_) => Ending::Succeeded,
             }
         });
-        let run = Run::new(guest, pipes, executors).with_volumes(grants.volumes.threads());
+        let run = Run::new(guest, stdio, executors).with_volumes(grants.volumes.threads());
         Some(run.with_files_at_once().with_response(response))
     }
 }

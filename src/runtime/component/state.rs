@@ -15,7 +15,7 @@ use crate::runtime::component::outgoing::Outgoing;
 use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::memory::MemoryBudget;
 use crate::runtime::instance::stderr::Note;
-use crate::runtime::instance::stdio::Pipes;
+use crate::runtime::instance::stdio::Stdio;
 use crate::runtime::wasi::state::{RANDOM_PER_CALL, SinceEpoch, SinceStart};
 use crate::runtime::wasi::streams::{GuestStderr, GuestStdin, GuestStdout};
 
@@ -25,7 +25,7 @@ const MAX_RESOURCES: usize = 256;
 
 /// What the host keeps for one guest.
 pub(in crate::runtime) struct ComponentState {
-    pub pipes: Arc<Pipes>,
+    pub stdio: Arc<Stdio>,
     pub budget: MemoryBudget,
     wasi: WasiCtx,
     http: WasiHttpCtx,
@@ -37,39 +37,39 @@ impl ComponentState {
     /// The state of a guest that is run like a module.
     pub fn of_command<'a>(
         grants: &Grants,
-        pipes: &Arc<Pipes>,
+        stdio: &Arc<Stdio>,
         arguments: impl Iterator<Item = &'a str>,
         environment: impl Iterator<Item = (&'a str, &'a str)>,
     ) -> Self {
-        let mut builder = builder(pipes, GuestStdout(pipes.clone()));
-        builder.stdin(GuestStdin(pipes.clone()));
+        let mut builder = builder(stdio, GuestStdout(stdio.clone()));
+        builder.stdin(GuestStdin(stdio.clone()));
         for argument in arguments {
             builder.arg(argument);
         }
         for (name, value) in environment {
             builder.env(name, value);
         }
-        Self::new(grants, pipes, builder.build())
+        Self::new(grants, stdio, builder.build())
     }
 
     /// The state of a guest that handles an HTTP request. Both of its output streams go to the log.
-    pub fn of_service(grants: &Grants, pipes: &Arc<Pipes>) -> Self {
-        let mut builder = builder(pipes, GuestStderr(pipes.clone()));
+    pub fn of_service(grants: &Grants, stdio: &Arc<Stdio>) -> Self {
+        let mut builder = builder(stdio, GuestStderr(stdio.clone()));
         builder.envs(&grants.environment);
-        Self::new(grants, pipes, builder.build())
+        Self::new(grants, stdio, builder.build())
     }
 
-    fn new(grants: &Grants, pipes: &Arc<Pipes>, mut wasi: WasiCtx) -> Self {
+    fn new(grants: &Grants, stdio: &Arc<Stdio>, mut wasi: WasiCtx) -> Self {
         *wasi.filesystem() = grants.volumes.opened();
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES + grants.volumes.count());
         Self {
-            pipes: pipes.clone(),
+            stdio: stdio.clone(),
             budget: grants.memory_budget(),
             wasi,
             http: WasiHttpCtx::new(),
             table,
-            outgoing: Outgoing::new(grants.outbound.as_ref(), pipes),
+            outgoing: Outgoing::new(grants.outbound.as_ref(), stdio),
         }
     }
 }
@@ -78,16 +78,16 @@ impl ComponentState {
 impl Drop for ComponentState {
     fn drop(&mut self) {
         if let Some(refusal) = self.budget.refusal() {
-            self.pipes.stderr().note(Note::Memory, || refusal);
+            self.stdio.stderr().note(Note::Memory, || refusal);
         }
     }
 }
 
-fn builder(pipes: &Arc<Pipes>, stdout: impl StdoutStream + 'static) -> WasiCtxBuilder {
+fn builder(stdio: &Arc<Stdio>, stdout: impl StdoutStream + 'static) -> WasiCtxBuilder {
     let mut builder = WasiCtxBuilder::new();
     builder
         .stdout(stdout)
-        .stderr(GuestStderr(pipes.clone()))
+        .stderr(GuestStderr(stdio.clone()))
         .max_random_size(RANDOM_PER_CALL)
         .monotonic_clock(SinceStart(Instant::now()))
         .wall_clock(SinceEpoch);

@@ -29,7 +29,7 @@ pub(in crate::runtime::component) fn add_to_linker(linker: &mut Linker<Component
         "poll",
         |mut store: StoreContextMut<'_, ComponentState>, (list,): (Vec<Resource<DynPollable>>,)| {
             Box::new(async move {
-                let _wait = OtherWait::begin(&store.data().pipes);
+                let _wait = OtherWait::begin(&store.data().stdio);
                 Ok((store.data_mut().ctx().table.poll(list).await?,))
             })
         },
@@ -38,7 +38,7 @@ pub(in crate::runtime::component) fn add_to_linker(linker: &mut Linker<Component
         "[method]pollable.block",
         |mut store: StoreContextMut<'_, ComponentState>, (pollable,): (Resource<DynPollable>,)| {
             Box::new(async move {
-                let _wait = OtherWait::begin(&store.data().pipes);
+                let _wait = OtherWait::begin(&store.data().stdio);
                 store.data_mut().ctx().table.block(pollable).await
             })
         },
@@ -47,14 +47,14 @@ pub(in crate::runtime::component) fn add_to_linker(linker: &mut Linker<Component
 
 /// Sleeps for the nanoseconds that `remaining` makes of the guest's clock.
 async fn sleep(accessor: &Accessor<ComponentState>, remaining: impl FnOnce(u64) -> u64) -> Result<()> {
-    let (pipes, now) = accessor.with(|mut access| -> Result<_> {
+    let (stdio, now) = accessor.with(|mut access| -> Result<_> {
         let state: &mut ComponentState = access.get();
         let now = monotonic_clock::Host::now(&mut wasmtime_wasi::clocks::WasiClocksView::clocks(state))?;
-        Ok((state.pipes.clone(), now))
+        Ok((state.stdio.clone(), now))
     })?;
     let remaining = remaining(now);
     if remaining > 0 {
-        let _wait = OtherWait::begin(&pipes);
+        let _wait = OtherWait::begin(&stdio);
         tokio::time::sleep(Duration::from_nanos(remaining)).await;
     }
     Ok(())

@@ -13,7 +13,7 @@ use crate::runtime::engine::watch::VolumeThreads;
 use crate::runtime::instance::cpu_time::CpuTimer;
 use crate::runtime::instance::memory::MemoryBudget;
 use crate::runtime::instance::stderr::{Stderr, StderrSink};
-use crate::runtime::instance::stdio::{InputStream, Pipes};
+use crate::runtime::instance::stdio::{InputStream, Stdio};
 
 /// What a guest may use and what it is given, the same for each of its runs.
 #[derive(Clone, Default)]
@@ -32,12 +32,12 @@ pub struct Grants {
 }
 
 impl Grants {
-    /// The pipes of a run that the log knows by the number `request`.
-    pub(in crate::runtime) fn pipes(&self, stdin: Option<InputStream>, request: u64) -> Pipes {
+    /// The standard streams of a run that the log knows by the number `request`.
+    pub(in crate::runtime) fn stdio(&self, stdin: Option<InputStream>, request: u64) -> Stdio {
         let limits = &self.limits;
         let output = limits.response_body.map(|body| body.saturating_add(limits.response_head as u64));
         let stderr = Stderr::new(self.log.clone(), request, limits.stderr);
-        Pipes::new(stdin, output, stderr, CpuTimer::new(limits.cpu_time))
+        Stdio::new(stdin, output, stderr, CpuTimer::new(limits.cpu_time))
     }
 
     /// The memory and table elements that one run may use.

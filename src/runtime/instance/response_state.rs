@@ -1,6 +1,6 @@
 //! What is known of a component's response besides its bytes?
 //!
-//! The body of a response goes through the same pipe as the output of other guests. Its head, its trailers and its end go
+//! The body of a response goes through the same buffer as the output of other guests. Its head, its trailers and its end go
 //! through here, and so does the failure of the request body on the way in.
 
 use std::io;
@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use crate::runtime::instance::output::{Head, Output, Trailers};
-use crate::runtime::instance::stdio::Pipes;
+use crate::runtime::instance::stdio::Stdio;
 
 /// The state of one response: what the guest has given, and what the reader has taken.
 #[derive(Default)]
@@ -29,9 +29,9 @@ impl ResponseState {
     }
 
     /// Sets the head, and wakes the reader.
-    pub fn set_head(&self, head: Head, pipes: &Pipes) {
+    pub fn set_head(&self, head: Head, stdio: &Stdio) {
         self.lock().head = Some(Box::new(head));
-        pipes.wake_reader();
+        stdio.wake_reader();
     }
 
     /// Sets the trailers. They are read after the body.
@@ -40,9 +40,9 @@ impl ResponseState {
     }
 
     /// Marks the response as complete, and wakes the reader.
-    pub fn set_complete(&self, pipes: &Pipes) {
+    pub fn set_complete(&self, stdio: &Stdio) {
         self.lock().is_complete = true;
-        pipes.wake_reader();
+        stdio.wake_reader();
     }
 
     /// Sets why the request body broke off.
@@ -56,9 +56,9 @@ impl ResponseState {
     }
 
     /// Takes the next part of the response. `None` when only the end of the guest is left.
-    pub fn poll_next(&self, pipes: &Pipes, cx: &mut Context<'_>, has_ended: bool) -> Option<Poll<Output>> {
+    pub fn poll_next(&self, stdio: &Stdio, cx: &mut Context<'_>, has_ended: bool) -> Option<Poll<Output>> {
         // The guest may be writing on another thread right now: first register to be woken, then look.
-        pipes.register_reader(cx);
+        stdio.register_reader(cx);
         let mut inner = self.lock();
         if let Some(head) = inner.head.take() {
             inner.head_taken = true;
@@ -67,11 +67,11 @@ impl ResponseState {
         if !inner.head_taken {
             return if has_ended { None } else { Some(Poll::Pending) };
         }
-        // `is_complete` is read before the bytes are: when the response became complete, all bytes were in the pipe.
+        // `is_complete` is read before the bytes are: when the response became complete, all bytes were in the buffer.
         let is_complete = inner.is_complete;
         let trailers = inner.trailers.take_if(|_| is_complete);
         drop(inner);
-        if let Poll::Ready(Some(bytes)) = pipes.poll_stdout(cx) {
+        if let Poll::Ready(Some(bytes)) = stdio.poll_stdout(cx) {
             self.lock().trailers = trailers;
             return Some(Poll::Ready(Output::Bytes(bytes)));
         }

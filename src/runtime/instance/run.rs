@@ -21,7 +21,7 @@ use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::output::Output;
 use crate::runtime::instance::response_state::ResponseState;
 use crate::runtime::instance::stderr::Note;
-use crate::runtime::instance::stdio::Pipes;
+use crate::runtime::instance::stdio::Stdio;
 
 pub(in crate::runtime) type GuestFuture = Pin<Box<dyn Future<Output = Ending> + Send>>;
 
@@ -40,7 +40,7 @@ enum RunStage {
 /// One call of a guest in progress.
 pub struct Run {
     stage: RunStage,
-    pipes: Arc<Pipes>,
+    stdio: Arc<Stdio>,
     executors: Arc<Executors>,
     /// The threads that operations on its volumes may block; `None` for a guest without volumes.
     volumes: Option<Arc<VolumeThreads>>,
@@ -51,8 +51,8 @@ pub struct Run {
 }
 
 impl Run {
-    pub(in crate::runtime) fn new(guest: GuestFuture, pipes: Arc<Pipes>, executors: Arc<Executors>) -> Self {
-        Self { stage: RunStage::Foreground(guest), pipes, executors, volumes: None, response: None, is_complete: false }
+    pub(in crate::runtime) fn new(guest: GuestFuture, stdio: Arc<Stdio>, executors: Arc<Executors>) -> Self {
+        Self { stage: RunStage::Foreground(guest), stdio, executors, volumes: None, response: None, is_complete: false }
     }
 
     /// The same run, of a guest that has volumes.
@@ -66,7 +66,7 @@ impl Run {
         if self.volumes.is_some()
             && let RunStage::Foreground(guest) = std::mem::replace(&mut self.stage, RunStage::Ended(None))
         {
-            self.pipes.cpu_timer.use_files();
+            self.stdio.cpu_timer.use_files();
             self.stage = RunStage::Moving(guest, Lane::Files);
         }
         self
@@ -75,7 +75,7 @@ impl Run {
     /// Notes in the log of the guest how its output begins, which is no head.
     pub fn note_bad_head(&self, printed: &[u8]) {
         let line = printed.split(|&byte| byte == b'\n').find(|line| !line.trim_ascii().is_empty());
-        self.pipes.stderr().note(Note::Head, || match line {
+        self.stdio.stderr().note(Note::Head, || match line {
             None if printed.is_empty() => "no head: nothing was printed".to_owned(),
             None => "no head: only blank lines were printed".to_owned(),
             Some(line) => {
@@ -95,13 +95,13 @@ impl Run {
     pub fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Output> {
         self.poll_guest(cx);
         if let Some(response) = &self.response
-            && let Some(next) = response.poll_next(&self.pipes, cx, matches!(self.stage, RunStage::Ended(_)))
+            && let Some(next) = response.poll_next(&self.stdio, cx, matches!(self.stage, RunStage::Ended(_)))
         {
             return next;
         }
         match &mut self.stage {
             RunStage::Ended(ending) => {
-                let rest = self.pipes.stdout().take_remaining();
+                let rest = self.stdio.stdout().take_remaining();
                 if !rest.is_empty() {
                     return Poll::Ready(Output::Bytes(rest));
                 }
@@ -109,7 +109,7 @@ impl Run {
                 Poll::Ready(Output::Ended(ending))
             }
             _ if self.is_complete => Poll::Pending,
-            _ => Poll::Ready(match ready!(self.pipes.poll_stdout(cx)) {
+            _ => Poll::Ready(match ready!(self.stdio.poll_stdout(cx)) {
                 Some(bytes) => Output::Bytes(bytes),
                 None => {
                     self.is_complete = true;
@@ -134,19 +134,19 @@ impl Run {
         let guest = match std::mem::replace(&mut self.stage, RunStage::Ended(None)) {
             RunStage::Foreground(guest) | RunStage::Moving(guest, _) => self.start_in(Lane::Background, guest),
             RunStage::Moved(guest) => {
-                let _ = self.pipes.cpu_timer.poll_background();
+                let _ = self.stdio.cpu_timer.poll_background();
                 guest
             }
             RunStage::Ended(_) => return,
         };
-        self.executors.spawn(reap(guest, self.pipes.clone(), timeout));
+        self.executors.spawn(reap(guest, self.stdio.clone(), timeout));
     }
 
     fn poll_guest(&mut self, cx: &mut Context<'_>) {
         if let RunStage::Foreground(guest) = &mut self.stage {
-            match poll_counting_waits(guest, &self.pipes, cx, poll_in_foreground) {
+            match poll_counting_waits(guest, &self.stdio, cx, poll_in_foreground) {
                 Poll::Ready(ending) => self.stage = RunStage::Ended(Some(ending)),
-                Poll::Pending => match self.pipes.cpu_timer.next_lane() {
+                Poll::Pending => match self.stdio.cpu_timer.next_lane() {
                     Some(lane) => self.move_to(lane),
                     None => return,
                 },
@@ -172,10 +172,10 @@ impl Run {
     }
 
     fn start_in(&self, lane: Lane, guest: GuestFuture) -> MovedGuest {
-        self.pipes.cpu_timer.move_to(lane);
+        self.stdio.cpu_timer.move_to(lane);
         let (sender, ending) = oneshot::channel();
-        let files = self.volumes.clone().map(|threads| FileGuest { threads, file_use: self.pipes.clone() });
-        let job = GuestJob { guest: Some(guest), pipes: self.pipes.clone(), ending: Some(sender) };
+        let files = self.volumes.clone().map(|threads| FileGuest { threads, file_use: self.stdio.clone() });
+        let job = GuestJob { guest: Some(guest), stdio: self.stdio.clone(), ending: Some(sender) };
         MovedGuest { ending, _task: self.executors.run(Box::new(job), lane, files) }
     }
 
@@ -197,33 +197,33 @@ impl Run {
 
     /// Discards what the guest prints from now on, and counts it. The guest no longer waits for a reader.
     pub fn discard_output(&self) {
-        self.pipes.discard_output();
+        self.stdio.discard_output();
     }
 
     /// The number of bytes that were discarded.
     pub fn discarded(&self) -> u64 {
-        self.pipes.discarded()
+        self.stdio.discarded()
     }
 
     /// How long the guest has waited for the client to send more of the request. `None` if the request has no body.
     pub fn client_waits(&self) -> Option<ClientWaits> {
-        self.pipes.has_request_body.then(|| self.pipes.stdin().wait.waits())
+        self.stdio.has_request_body.then(|| self.stdio.stdin().wait.waits())
     }
 
     /// The CPU time the guest has used so far.
     pub fn cpu_time(&self) -> Duration {
-        self.pipes.cpu_timer.used()
+        self.stdio.cpu_timer.used()
     }
 }
 
 impl Drop for Run {
     fn drop(&mut self) {
-        self.pipes.close_output();
+        self.stdio.close_output();
     }
 }
 
 /// Waits for a detached guest, stops it after `timeout`, and logs if it did not succeed.
-async fn reap(guest: MovedGuest, pipes: Arc<Pipes>, timeout: Duration) {
+async fn reap(guest: MovedGuest, stdio: Arc<Stdio>, timeout: Duration) {
     let MovedGuest { ending, _task: task } = guest;
     let reason = match tokio::time::timeout(timeout, ending).await {
         Ok(Ok(Ending::Succeeded)) => return,
@@ -232,7 +232,7 @@ async fn reap(guest: MovedGuest, pipes: Arc<Pipes>, timeout: Duration) {
         Err(_) => "it took too long and was stopped".to_owned(),
     };
     drop(task);
-    pipes.stderr().write(format!("[the guest went on behind its answer: {reason}]\n").as_bytes());
+    stdio.stderr().write(format!("[the guest went on behind its answer: {reason}]\n").as_bytes());
 }
 
 /// A guest on another thread. Dropping it ends the guest.
@@ -244,7 +244,7 @@ struct MovedGuest {
 /// A guest as the threads of a lane poll it.
 struct GuestJob {
     guest: Option<GuestFuture>,
-    pipes: Arc<Pipes>,
+    stdio: Arc<Stdio>,
     ending: Option<oneshot::Sender<Ending>>,
 }
 
@@ -261,9 +261,9 @@ impl GuestJob {
 impl Job for GuestJob {
     fn poll(&mut self, cx: &mut Context<'_>, clock: &mut u64) -> Step {
         let Some(guest) = &mut self.guest else { return Step::Done };
-        let timer = &self.pipes.cpu_timer;
+        let timer = &self.stdio.cpu_timer;
         timer.enter_lane(*clock);
-        let polled = poll_counting_waits(guest, &self.pipes, cx, |guest, _, cx| guest.as_mut().poll(cx));
+        let polled = poll_counting_waits(guest, &self.stdio, cx, |guest, _, cx| guest.as_mut().poll(cx));
         *clock = timer.leave_lane();
         if let Poll::Ready(ending) = polled {
             self.end_with(ending);
@@ -290,25 +290,25 @@ type PollOnce = fn(&mut GuestFuture, &CpuTimer, &mut Context<'_>) -> Poll<Ending
 /// Polls a guest, and counts the time that it then waits for its client.
 fn poll_counting_waits(
     guest: &mut GuestFuture,
-    pipes: &Pipes,
+    stdio: &Stdio,
     cx: &mut Context<'_>,
     poll_once: PollOnce,
 ) -> Poll<Ending> {
-    let timer = &pipes.cpu_timer;
-    if !pipes.has_request_body {
+    let timer = &stdio.cpu_timer;
+    if !stdio.has_request_body {
         return poll_once(guest, timer, cx);
     }
-    pipes.stdin().wait.begin_poll();
+    stdio.stdin().wait.begin_poll();
     timer.take_yielded();
     let mut polled = poll_once(guest, timer, cx);
     let mut yielded = timer.take_yielded();
     // A guest that is blocked in a read polls it again. One that only looked for bytes and went on to something else does not.
-    if polled.is_pending() && !yielded && pipes.stdin().wait.take_claim() {
+    if polled.is_pending() && !yielded && stdio.stdin().wait.take_claim() {
         polled = poll_once(guest, timer, cx);
         yielded = timer.take_yielded();
     }
     let moves = timer.next_lane().is_some();
-    pipes.stdin().wait.end_poll(yielded || moves || polled.is_ready());
+    stdio.stdin().wait.end_poll(yielded || moves || polled.is_ready());
     polled
 }
 

@@ -1,8 +1,8 @@
 //! How do bytes get into and out of a guest, and what makes either side wait?
 //!
-//! Both sides of a run share one [`Pipes`]. Stdin is pulled chunk by chunk from the stream that the caller supplied. Stdout is
-//! a bounded buffer, so a guest that prints faster than its client reads is suspended in `fd_write`. Stderr goes to the
-//! guest's log and never waits: see `stderr`.
+//! The guest and the holder of its run share one [`Stdio`]. Stdin is pulled chunk by chunk from the stream that the holder
+//! supplied. Stdout is a bounded buffer, so a guest that prints faster than its client reads is suspended in `fd_write`.
+//! Stderr goes to the log of the guest and never waits: see `stderr`.
 
 use std::io;
 use std::pin::Pin;
@@ -20,7 +20,7 @@ use crate::runtime::instance::cpu_time::CpuTimer;
 use crate::runtime::instance::stderr::{Note, Stderr};
 
 /// The capacity of stdout in bytes: how far a guest may be ahead of its client.
-pub const PIPE_CAPACITY: usize = 64 * 1024;
+pub const STDOUT_CAPACITY: usize = 64 * 1024;
 
 /// The initial size of the buffer. A typical head and a short body fit, so that most responses need one allocation, and one
 /// of a size that allocators have at hand.
@@ -30,7 +30,7 @@ const INITIAL_CAPACITY: usize = 1000;
 pub type InputStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 /// What the two sides of a run share: its standard streams and its CPU timer.
-pub(in crate::runtime) struct Pipes {
+pub(in crate::runtime) struct Stdio {
     stdin: Mutex<Stdin>,
     stdout: Mutex<Stdout>,
     stderr: Mutex<Stderr>,
@@ -41,7 +41,7 @@ pub(in crate::runtime) struct Pipes {
     pub has_request_body: bool,
 }
 
-impl FileUse for Pipes {
+impl FileUse for Stdio {
     fn uses_files(&self) -> bool {
         self.cpu_timer.uses_files()
     }
@@ -68,7 +68,7 @@ pub(in crate::runtime) enum WriteError {
     LimitReached,
 }
 
-impl Pipes {
+impl Stdio {
     pub fn new(stdin: Option<InputStream>, output_limit: Option<u64>, stderr: Stderr, cpu_timer: CpuTimer) -> Self {
         let has_request_body = stdin.is_some();
         let (chunk, wait) = (Bytes::new(), ClientWait::default());
@@ -273,7 +273,7 @@ impl Stdout {
             self.discarded += bytes.len() as u64;
             return Ok(bytes.len());
         }
-        let count = bytes.len().min(PIPE_CAPACITY - self.buffer.len());
+        let count = bytes.len().min(STDOUT_CAPACITY - self.buffer.len());
         if self.buffer.capacity() == 0 {
             self.buffer.reserve(count.max(INITIAL_CAPACITY));
         }
@@ -284,12 +284,12 @@ impl Stdout {
 
     /// The number of bytes that can be written now.
     pub fn available(&self) -> Result<usize, WriteError> {
-        if self.closed { Err(WriteError::Closed) } else { Ok(PIPE_CAPACITY - self.buffer.len()) }
+        if self.closed { Err(WriteError::Closed) } else { Ok(STDOUT_CAPACITY - self.buffer.len()) }
     }
 
     /// Waits until there is room for at least one byte, or until the reader is gone.
     pub fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.closed || self.buffer.len() < PIPE_CAPACITY {
+        if self.closed || self.buffer.len() < STDOUT_CAPACITY {
             return Poll::Ready(());
         }
         self.writer = Some(cx.waker().clone());
@@ -317,41 +317,41 @@ impl Stdout {
 mod tests {
     use crate::runtime::instance::stdio::*;
 
-    fn pipes(limit: Option<u64>) -> Pipes {
-        Pipes::new(None, limit, Stderr::new(None, 0, 0), CpuTimer::default())
+    fn stdio(limit: Option<u64>) -> Stdio {
+        Stdio::new(None, limit, Stderr::new(None, 0, 0), CpuTimer::default())
     }
 
     #[test]
     fn output_waits_when_the_buffer_is_full() {
-        let pipes = pipes(None);
-        let much = vec![b'x'; PIPE_CAPACITY + 10];
-        assert_eq!(pipes.write_stdout(&much), Ok(PIPE_CAPACITY));
-        assert_eq!(pipes.write_stdout(b"y"), Ok(0));
-        assert_eq!(pipes.stdout().take_remaining().len(), PIPE_CAPACITY);
-        assert_eq!(pipes.write_stdout(b"y"), Ok(1));
+        let stdio = stdio(None);
+        let much = vec![b'x'; STDOUT_CAPACITY + 10];
+        assert_eq!(stdio.write_stdout(&much), Ok(STDOUT_CAPACITY));
+        assert_eq!(stdio.write_stdout(b"y"), Ok(0));
+        assert_eq!(stdio.stdout().take_remaining().len(), STDOUT_CAPACITY);
+        assert_eq!(stdio.write_stdout(b"y"), Ok(1));
     }
 
     #[test]
     fn output_over_the_limit_is_an_error() {
-        let pipes = pipes(Some(3));
-        assert_eq!(pipes.write_stdout(b"ab"), Ok(2));
-        assert_eq!(pipes.write_stdout(b"cd"), Err(WriteError::LimitReached));
+        let stdio = stdio(Some(3));
+        assert_eq!(stdio.write_stdout(b"ab"), Ok(2));
+        assert_eq!(stdio.write_stdout(b"cd"), Err(WriteError::LimitReached));
     }
 
     #[test]
     fn discarded_output_is_counted_whenever_it_was_printed() {
-        let pipes = pipes(None);
-        assert_eq!(pipes.write_stdout(b"before"), Ok(6));
-        pipes.discard_output();
-        pipes.discard_output();
-        assert_eq!(pipes.write_stdout(b"after"), Ok(5));
-        assert_eq!((pipes.discarded(), pipes.stdout().take_remaining().len()), (11, 0));
+        let stdio = stdio(None);
+        assert_eq!(stdio.write_stdout(b"before"), Ok(6));
+        stdio.discard_output();
+        stdio.discard_output();
+        assert_eq!(stdio.write_stdout(b"after"), Ok(5));
+        assert_eq!((stdio.discarded(), stdio.stdout().take_remaining().len()), (11, 0));
     }
 
     #[test]
     fn output_without_a_reader_is_an_error() {
-        let pipes = pipes(None);
-        pipes.close_output();
-        assert_eq!(pipes.write_stdout(b"a"), Err(WriteError::Closed));
+        let stdio = stdio(None);
+        stdio.close_output();
+        assert_eq!(stdio.write_stdout(b"a"), Err(WriteError::Closed));
     }
 }

@@ -33,7 +33,7 @@ pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<ModuleState>) -> Res
             };
             Box::new(async move {
                 let done = request(&mut caller, parts, status, handle).await;
-                code(done.inspect_err(|error| caller.data().pipes.note_denied_call(error)))
+                code(done.inspect_err(|error| caller.data().stdio.note_denied_call(error)))
             })
         },
     )?;

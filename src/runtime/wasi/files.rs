@@ -78,9 +78,9 @@ pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<ModuleState>) 
 pub(in crate::runtime::wasi) async fn with_files<'a>(
     caller: &'a mut Caller<'_, ModuleState>,
 ) -> Result<(GuestMemory<'a>, &'a mut ModuleState)> {
-    if caller.data().has_volumes() && !caller.data().pipes.cpu_timer.may_block() {
-        let pipes = caller.data().pipes.clone();
-        poll_fn(|cx| pipes.cpu_timer.poll_may_block(cx)).await;
+    if caller.data().has_volumes() && !caller.data().stdio.cpu_timer.may_block() {
+        let stdio = caller.data().stdio.clone();
+        poll_fn(|cx| stdio.cpu_timer.poll_may_block(cx)).await;
     }
     split(caller)
 }
@@ -154,9 +154,9 @@ async fn with_files_in_background<'a>(
     caller: &'a mut Caller<'_, ModuleState>,
 ) -> Result<(GuestMemory<'a>, &'a mut ModuleState)> {
     if caller.data().has_volumes() {
-        let pipes = caller.data().pipes.clone();
-        poll_fn(|cx| pipes.cpu_timer.poll_may_block(cx)).await;
-        poll_fn(|_| pipes.cpu_timer.poll_background()).await;
+        let stdio = caller.data().stdio.clone();
+        poll_fn(|cx| stdio.cpu_timer.poll_may_block(cx)).await;
+        poll_fn(|_| stdio.cpu_timer.poll_background()).await;
     }
     split(caller)
 }

@@ -1,6 +1,6 @@
 //! How does a guest read and write its standard streams in preview 1?
 //!
-//! `fd_read` and `fd_write` go straight to the pipes of the run, as long as the descriptors are the original ones. All other
+//! `fd_read` and `fd_write` go straight to the standard streams of the run, as long as the descriptors are the original ones. All other
 //! descriptors are wasmtime-wasi's.
 
 use std::future::{poll_fn, ready};
@@ -73,10 +73,10 @@ fn slice<'a>(memory: &'a GuestMemory<'_>, buffer: GuestPtr<Iovec>) -> Result<&'a
 }
 
 async fn read_stdin(caller: &mut Caller<'_, ModuleState>, buffers: i32, count: i32, read: i32) -> ErrnoResult {
-    let pipes = caller.data().pipes.clone();
-    poll_fn(|cx| pipes.stdin().poll_ready(cx)).await;
+    let stdio = caller.data().stdio.clone();
+    poll_fn(|cx| stdio.stdin().poll_ready(cx)).await;
     let (mut memory, _) = split(caller)?;
-    let mut stdin = pipes.stdin();
+    let mut stdin = stdio.stdin();
     if let Some(failure) = stdin.take_failure() {
         return Err(StdinFailed(failure).into());
     }
@@ -95,7 +95,7 @@ async fn read_stdin(caller: &mut Caller<'_, ModuleState>, buffers: i32, count: i
             break;
         }
     }
-    pipes.cpu_timer.add_moved(total as usize);
+    stdio.cpu_timer.add_moved(total as usize);
     write(&mut memory, read, total)
 }
 
@@ -122,7 +122,7 @@ impl StdoutWrite {
                 (self.index, self.done) = (self.index + 1, 0);
                 continue;
             }
-            match state.pipes.write_stdout(bytes) {
+            match state.stdio.write_stdout(bytes) {
                 Ok(0) => return Ok(None),
                 Ok(moved) => self.done += moved,
                 Err(WriteError::Closed) => return error(Errno::Pipe).map(Some),
@@ -135,10 +135,10 @@ impl StdoutWrite {
     /// Writes the rest, as the reader makes room for it.
     async fn finish(mut self, caller: &mut Caller<'_, ModuleState>) -> ErrnoResult {
         loop {
-            let pipes = caller.data().pipes.clone();
-            poll_fn(|cx| pipes.stdout().poll_writable(cx)).await;
+            let stdio = caller.data().stdio.clone();
+            poll_fn(|cx| stdio.stdout().poll_writable(cx)).await;
             // The epoch does not interrupt a host call, so it checks the CPU time itself.
-            if pipes.cpu_timer.on_epoch() == EpochAction::Stop {
+            if stdio.cpu_timer.on_epoch() == EpochAction::Stop {
                 return Err(CpuTimeUsedUp.into());
             }
             if let Some(errno) = self.write_available(caller)? {
@@ -151,7 +151,7 @@ impl StdoutWrite {
 fn write_stderr(caller: &mut Caller<'_, ModuleState>, buffers: i32, count: i32, written: i32) -> ErrnoResult {
     let (mut memory, state) = split(caller)?;
     let mut total = 0u32;
-    let mut stderr = state.pipes.stderr();
+    let mut stderr = state.stdio.stderr();
     for buffer in buffer_list(buffers, count) {
         let bytes = slice(&memory, buffer?)?;
         stderr.write(bytes);

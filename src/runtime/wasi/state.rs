@@ -19,7 +19,7 @@ use crate::runtime::instance::grants::{Grants, Outbound, Volumes};
 use crate::runtime::instance::invocation::Invocation;
 use crate::runtime::instance::memory::MemoryBudget;
 use crate::runtime::instance::stderr::Note;
-use crate::runtime::instance::stdio::Pipes;
+use crate::runtime::instance::stdio::Stdio;
 use crate::runtime::wasi::streams::{GuestStderr, GuestStdin, GuestStdout};
 
 /// The maximum number of descriptors and streams that a guest may hold open, volumes apart: each open file is one of the
@@ -36,7 +36,7 @@ pub(in crate::runtime) const RANDOM_PER_CALL: u64 = 1 << 20;
 pub(in crate::runtime) struct ModuleState {
     pub arguments: StringBlock,
     pub environment: StringBlock,
-    pub pipes: Arc<Pipes>,
+    pub stdio: Arc<Stdio>,
     pub budget: MemoryBudget,
     pub started: Instant,
     /// Whether descriptors 0, 1 and 2 are still the original standard streams.
@@ -55,11 +55,11 @@ pub(in crate::runtime) struct ModuleState {
 
 impl ModuleState {
     /// The state of a new run.
-    pub fn new(grants: &Grants, pipes: Arc<Pipes>, invocation: Invocation) -> Self {
+    pub fn new(grants: &Grants, stdio: Arc<Stdio>, invocation: Invocation) -> Self {
         Self {
             arguments: invocation.arguments,
             environment: invocation.environment,
-            pipes,
+            stdio,
             budget: grants.memory_budget(),
             started: Instant::now(),
             original: [true; 3],
@@ -88,7 +88,7 @@ impl ModuleState {
     /// Notes that this descriptor is closed. With standard output, the guest's response is complete.
     pub fn on_closed(&mut self, descriptor: i32) {
         if self.stdout.take_if(|stdout| *stdout == descriptor).is_some() {
-            self.pipes.finish_output();
+            self.stdio.finish_output();
         }
     }
 
@@ -136,13 +136,13 @@ impl ModuleState {
 
     /// The context of wasmtime-wasi, made on first use and ready for one call.
     pub fn wasi(&mut self) -> &mut WasiP1Ctx {
-        let Self { wasi, arguments, environment, pipes, started, volumes, hostcall_fuel, .. } = self;
+        let Self { wasi, arguments, environment, stdio, started, volumes, hostcall_fuel, .. } = self;
         let wasi = wasi.get_or_insert_with(|| {
             let mut builder = WasiCtxBuilder::new();
             builder
-                .stdin(GuestStdin(pipes.clone()))
-                .stdout(GuestStdout(pipes.clone()))
-                .stderr(GuestStderr(pipes.clone()))
+                .stdin(GuestStdin(stdio.clone()))
+                .stdout(GuestStdout(stdio.clone()))
+                .stderr(GuestStderr(stdio.clone()))
                 .max_random_size(RANDOM_PER_CALL)
                 .monotonic_clock(SinceStart(*started))
                 .wall_clock(SinceEpoch);
@@ -186,7 +186,7 @@ pub(in crate::runtime::wasi) fn since_epoch(time: SystemTime) -> Duration {
 impl Drop for ModuleState {
     fn drop(&mut self) {
         if let Some(refusal) = self.budget.refusal() {
-            self.pipes.stderr().note(Note::Memory, || refusal);
+            self.stdio.stderr().note(Note::Memory, || refusal);
         }
     }
 }

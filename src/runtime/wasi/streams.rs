@@ -2,7 +2,7 @@
 //!
 //! `read_write` serves descriptors 0 to 2 while they are the original ones. wasmtime-wasi serves everything else and still
 //! needs the streams: for `poll_oneoff`, after `fd_renumber`, for guests of preview 0, and for components. These adapters
-//! give it the same pipes.
+//! give it the same streams.
 
 use std::future::poll_fn;
 use std::io;
@@ -17,22 +17,22 @@ use wasmtime_wasi::cli::{IsTerminal, StdinStream, StdoutStream};
 use wasmtime_wasi::p2::{InputStream, OutputStream, Pollable, StreamError, StreamResult};
 
 use crate::runtime::instance::ending::{OutputLimit, StdinFailed};
-use crate::runtime::instance::stdio::{PIPE_CAPACITY, Pipes, WriteError};
+use crate::runtime::instance::stdio::{STDOUT_CAPACITY, Stdio, WriteError};
 
 /// Stdin, descriptor 0.
 #[derive(Clone)]
-pub(in crate::runtime) struct GuestStdin(pub Arc<Pipes>);
+pub(in crate::runtime) struct GuestStdin(pub Arc<Stdio>);
 
 /// Stdin as a guest of WASI 0.3 reads it.
-struct StdinReader(Arc<Pipes>);
+struct StdinReader(Arc<Stdio>);
 
 /// Stdout, descriptor 1.
 #[derive(Clone)]
-pub(in crate::runtime) struct GuestStdout(pub Arc<Pipes>);
+pub(in crate::runtime) struct GuestStdout(pub Arc<Stdio>);
 
 /// Stderr, descriptor 2.
 #[derive(Clone)]
-pub(in crate::runtime) struct GuestStderr(pub Arc<Pipes>);
+pub(in crate::runtime) struct GuestStderr(pub Arc<Stdio>);
 
 macro_rules! never_a_terminal {
     ($($stream:ty),*) => {$(
@@ -76,7 +76,7 @@ impl StdoutStream for GuestStderr {
 }
 
 // Guests of WASI 0.3 read and write through these. An error that has to end the guest cannot be returned: see
-// `Pipes::set_error`.
+// `Stdio::set_error`.
 impl AsyncRead for StdinReader {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut stdin = self.0.stdin();
@@ -142,7 +142,7 @@ impl Pollable for GuestStdin {
 }
 
 /// A read of stdin that the guest is blocked in, until dropped: something else may be ready before it.
-struct BlockedRead<'a>(&'a Pipes);
+struct BlockedRead<'a>(&'a Stdio);
 
 impl Drop for BlockedRead<'_> {
     fn drop(&mut self) {
@@ -212,6 +212,6 @@ impl OutputStream for GuestStderr {
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(PIPE_CAPACITY)
+        Ok(STDOUT_CAPACITY)
     }
 }

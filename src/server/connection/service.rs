@@ -30,7 +30,7 @@ pub(in crate::server) struct ConnectionService<S> {
 }
 
 impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnectionService<S> {
-    type Response = Response<ResponseBody<S::ResponseBody>>;
+    type Response = Response<TrackedResponseBody<S::ResponseBody>>;
     type Error = Infallible;
     type Future = ResponseFuture<S>;
 
@@ -101,7 +101,7 @@ pin_project! {
     /// The future of the response to one request.
     pub(in crate::server) struct ResponseFuture<S: HttpService> {
         #[pin]
-        step: Step<S, S::Future, Response<ResponseBody<S::ResponseBody>>>,
+        step: Step<S, S::Future, Response<TrackedResponseBody<S::ResponseBody>>>,
         open: Option<OpenRequest>,
         // The unread body of a client that waits for 100 (Continue).
         expectation: Option<Arc<Expectation>>,
@@ -120,7 +120,7 @@ pin_project! {
 }
 
 impl<S: HttpService> Future for ResponseFuture<S> {
-    type Output = Result<Response<ResponseBody<S::ResponseBody>>, Infallible>;
+    type Output = Result<Response<TrackedResponseBody<S::ResponseBody>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
@@ -138,7 +138,7 @@ impl<S: HttpService> Future for ResponseFuture<S> {
                     date::correct(response.headers_mut());
                     let (open, close_delimited) = (this.open.take(), *this.close_delimited);
                     let response =
-                        response.map(|body| ResponseBody { body, open, frame_pending: false, close_delimited });
+                        response.map(|body| TrackedResponseBody { body, open, frame_pending: false, close_delimited });
                     // The guest may read on while it responds.
                     if this.expectation.take().is_some_and(|expectation| expectation.ask(cx)) {
                         this.step.set(Step::Asked { response: Some(Box::new(response)) });
@@ -159,7 +159,7 @@ impl<S: HttpService> Future for ResponseFuture<S> {
 
 pin_project! {
     /// The service's response body, which keeps its request open until the last byte was taken.
-    pub(in crate::server) struct ResponseBody<B> {
+    pub(in crate::server) struct TrackedResponseBody<B> {
         #[pin]
         body: B,
         open: Option<OpenRequest>,
@@ -169,7 +169,7 @@ pin_project! {
         close_delimited: bool,
     }
 
-    impl<B> PinnedDrop for ResponseBody<B> {
+    impl<B> PinnedDrop for TrackedResponseBody<B> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             if let (true, Some(open)) = (*this.frame_pending, this.open) {
@@ -179,7 +179,7 @@ pin_project! {
     }
 }
 
-impl<B> Body for ResponseBody<B>
+impl<B> Body for TrackedResponseBody<B>
 where
     B: Body<Data = Bytes>,
 {

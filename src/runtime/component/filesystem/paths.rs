@@ -94,7 +94,7 @@ mod tests {
         let grants = Grants { volumes, ..Grants::default() };
         let mut state = ComponentState::of_command(
             &grants,
-            &Arc::new(grants.pipes(None, 0)),
+            &Arc::new(grants.stdio(None, 0)),
             std::iter::empty(),
             std::iter::empty(),
         );

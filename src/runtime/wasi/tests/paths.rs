@@ -68,11 +68,11 @@ impl Guest {
         let host_path = PathBuf::from(directory.path());
         let volumes = Volumes::open([("/", &host_path, false)]).map_err(|(_, error)| error)?;
         let grants = Grants { volumes, limits: Limits { memory: 1 << 20, ..Limits::default() }, ..Grants::default() };
-        let pipes = Arc::new(grants.pipes(None, 0));
+        let stdio = Arc::new(grants.stdio(None, 0));
         // As a guest that already computes where it may use files.
-        pipes.cpu_timer.use_files();
-        pipes.cpu_timer.move_to(Lane::Background);
-        let mut store = Store::new(&engine, ModuleState::new(&grants, pipes, Invocation::default()));
+        stdio.cpu_timer.use_files();
+        stdio.cpu_timer.move_to(Lane::Background);
+        let mut store = Store::new(&engine, ModuleState::new(&grants, stdio, Invocation::default()));
         store.set_epoch_deadline(u64::MAX / 2);
         let instance = linker.instantiate_async(&mut store, &Module::new(&engine, GUEST)?).await?;
         let memory = instance.get_memory(&mut store, "memory").expect("exported");

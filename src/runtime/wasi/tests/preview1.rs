@@ -275,10 +275,10 @@ fn ours(errors: &Arc<Kept>) -> ModuleState {
         ..Limits::default()
     };
     let grants = Grants { log: Some(errors.clone()), limits, ..Grants::default() };
-    let pipes = Arc::new(grants.pipes(Some(Box::pin(input)), 0));
+    let stdio = Arc::new(grants.stdio(Some(Box::pin(input)), 0));
     let invocation =
         Invocation { arguments: block(&ARGUMENTS), environment: block(&ENVIRONMENT), ..Invocation::default() };
-    ModuleState::new(&grants, pipes, invocation)
+    ModuleState::new(&grants, stdio, invocation)
 }
 
 fn theirs(output: &MemoryOutputPipe, errors: &MemoryOutputPipe) -> WasiP1Ctx {
@@ -337,7 +337,7 @@ impl Both {
                 "seed {seed}: other memory after{done}"
             );
         }
-        let printed = us.store.data().pipes.stdout().take_remaining();
+        let printed = us.store.data().stdio.stdout().take_remaining();
         assert_eq!(printed, output.contents(), "seed {seed}: other output after{done}");
         drop(us);
         assert_eq!(
