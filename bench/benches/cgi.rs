@@ -7,7 +7,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderValue, Method, Uri, Version};
 use tokio::runtime::Runtime;
 
-use wagi::cgi::{Endpoint, HeadReader, RequestHead, RouteVariables};
+use wagi::cgi::{Endpoint, HeadReader, Host, RequestHead, RouteVariables};
 use wagi::config::Source;
 use wagi_bench::{gateway, in_repository};
 
@@ -51,6 +51,7 @@ fn meta_variables(criterion: &mut Criterion) {
             uri: &uri,
             version: Version::HTTP_11,
             headers,
+            host: Host::parse(b"localhost"),
             content_length: 0,
             remote_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         };

@@ -5,6 +5,7 @@
 //! the whole environment of each request. Of several variables of one name CGI's meta-variable wins, then the operator's
 //! variable, then the client's header field.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::net::IpAddr;
 
@@ -12,7 +13,7 @@ use http::header::{CONTENT_TYPE, HOST, HeaderMap};
 use http::{Method, Uri, Version};
 use percent_encoding::percent_decode_str;
 
-use crate::cgi::endpoint::{Endpoint, without_userinfo};
+use crate::cgi::endpoint::{Endpoint, Host};
 use crate::cgi::request_headers::{HeaderFilter, PREFIX, text};
 use crate::format::{http_version, push_address, push_number};
 use crate::route::RoutePattern;
@@ -55,6 +56,8 @@ pub struct RequestHead<'a> {
     pub version: Version,
     /// The header fields.
     pub headers: &'a HeaderMap,
+    /// The host that the target or the Host field names.
+    pub host: Option<Host<'a>>,
     /// The length of the body; 0 without one.
     pub content_length: u64,
     /// The address of the client.
@@ -111,10 +114,7 @@ impl RouteVariables {
         request: &RequestHead<'_>,
         path_info: &str,
     ) -> Result<StringBlock, BadRequest> {
-        let decoded = percent_decode_str(path_info).decode_utf8_lossy();
-        if decoded.contains('\0') {
-            return Err(BadRequest::NulInPath);
-        }
+        let decoded = decoded(path_info)?;
         let mut block = self.block_for(request);
         block.extend_from_block(&self.constant);
         block.push_variable("PATH_INFO", &[&decoded]);
@@ -140,6 +140,15 @@ impl RouteVariables {
     }
 }
 
+/// A path without its percent-encoding. Only that can hide a NUL: a target holds none as it is.
+fn decoded(path: &str) -> Result<Cow<'_, str>, BadRequest> {
+    if !path.as_bytes().contains(&b'%') {
+        return Ok(Cow::Borrowed(path));
+    }
+    let decoded = percent_decode_str(path).decode_utf8_lossy();
+    if decoded.contains('\0') { Err(BadRequest::NulInPath) } else { Ok(decoded) }
+}
+
 fn append_request(request: &RequestHead<'_>, block: &mut StringBlock) {
     let mut scratch = String::with_capacity(40);
     push_number(&mut scratch, request.content_length);
@@ -156,7 +165,7 @@ fn append_request(request: &RequestHead<'_>, block: &mut StringBlock) {
 }
 
 fn append_server(endpoint: &Endpoint, request: &RequestHead<'_>, block: &mut StringBlock) {
-    let address = endpoint.address(request.uri, request.headers);
+    let address = endpoint.address(request.host);
     block.push_variable("SERVER_NAME", &[address.name]);
     block.push_variable("SERVER_PORT", &[address.port]);
     let query = request.uri.query();
@@ -173,10 +182,8 @@ fn append_server(endpoint: &Endpoint, request: &RequestHead<'_>, block: &mut Str
 
 /// The host of a request whose target has an authority instead of Host (RFC 9113 §8.3.1, RFC 9112 §3.2.2).
 fn host_from_authority<'a>(request: &RequestHead<'a>) -> Option<&'a str> {
-    if request.headers.contains_key(HOST) {
-        return None;
-    }
-    Some(without_userinfo(request.uri.authority()?.as_str()))
+    let authority = request.uri.authority()?;
+    if request.headers.contains_key(HOST) { None } else { Some(authority.as_str()) }
 }
 
 #[cfg(test)]

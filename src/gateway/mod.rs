@@ -98,14 +98,15 @@ impl Gateway {
         if let Err(failure) = routed_request::check(&mut head) {
             return response::from_failure(&failure, record);
         }
-        let matched = match snapshot.find(&head) {
-            Ok(matched) => matched,
+        let (host, matched) = match routed_request::host(&head).and_then(|host| Ok((host, snapshot.find(&head)?))) {
+            Ok(found) => found,
             Err(failure) => return response::from_failure(&failure, record),
         };
         let RouteTarget::Guest(route) = matched.target else { return response::health_check(record) };
         record.route = Some(route.name.clone());
         let request = RoutedRequest {
             head: &head,
+            host,
             client,
             path_info: matched.path_info,
             endpoint: &snapshot.endpoint,
@@ -162,6 +163,7 @@ impl Shared {
                     uri: &request.head.uri,
                     version: request.head.version,
                     headers: &request.head.headers,
+                    host: request.host,
                     content_length: body.length,
                     remote_address: request.client,
                 };

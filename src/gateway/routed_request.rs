@@ -6,7 +6,7 @@ use http::header::{CONTENT_TYPE, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method};
 
-use crate::cgi::{Endpoint, is_host};
+use crate::cgi::{Endpoint, Host};
 
 use crate::gateway::admission::concurrency::QueueLimits;
 use crate::gateway::failure::Failure;
@@ -14,6 +14,8 @@ use crate::gateway::failure::Failure;
 /// A request with a route, without its body.
 pub(super) struct RoutedRequest<'a> {
     pub head: &'a Parts,
+    /// The host that the head names.
+    pub host: Option<Host<'a>>,
     /// The address of the client.
     pub client: IpAddr,
     /// The part of the path below the route's prefix, still encoded.
@@ -41,7 +43,7 @@ pub(super) fn check(head: &mut Parts) -> Result<(), Failure> {
         return Err(Failure::SeveralContentTypes);
     }
     check_transfer_coding(head)?;
-    check_host(head)
+    replace_host(head)
 }
 
 fn has_several(head: &Parts, name: &HeaderName) -> bool {
@@ -57,19 +59,21 @@ fn check_transfer_coding(head: &Parts) -> Result<(), Failure> {
     if is_chunked && codings.next().is_none() { Ok(()) } else { Err(Failure::TransferCoding) }
 }
 
-/// RFC 9112 §3.2 and §3.2.2: a host that is not valid is refused, and the authority of the target replaces Host.
-fn check_host(head: &mut Parts) -> Result<(), Failure> {
-    let host = head.headers.get(HOST);
-    if host.is_some_and(|host| !is_host(host.as_bytes())) {
-        return Err(Failure::InvalidHost);
-    }
+/// RFC 9112 §3.2.2: the authority of the target replaces Host, which has to be valid all the same.
+fn replace_host(head: &mut Parts) -> Result<(), Failure> {
     let Some(authority) = head.uri.authority() else { return Ok(()) };
-    if !is_host(authority.as_str().as_bytes()) {
-        return Err(Failure::InvalidHost);
-    }
-    if host.is_some_and(|host| host.as_bytes() != authority.as_str().as_bytes()) {
-        let authority = HeaderValue::from_str(authority.as_str()).map_err(|_| Failure::InvalidHost)?;
-        head.headers.insert(HOST, authority);
-    }
+    let Some(host) = head.headers.get(HOST).filter(|host| host.as_bytes() != authority.as_str().as_bytes()) else {
+        return Ok(());
+    };
+    Host::parse(host.as_bytes()).ok_or(Failure::InvalidHost)?;
+    let authority = HeaderValue::from_str(authority.as_str()).map_err(|_| Failure::InvalidHost)?;
+    head.headers.insert(HOST, authority);
     Ok(())
+}
+
+/// The host that a request names, if it names one. One that is not valid is refused (RFC 9112 §3.2).
+pub(super) fn host(head: &Parts) -> Result<Option<Host<'_>>, Failure> {
+    let authority = head.uri.authority().map(|authority| authority.as_str().as_bytes());
+    let named = authority.or_else(|| head.headers.get(HOST).map(HeaderValue::as_bytes)).unwrap_or_default();
+    if named.is_empty() { Ok(None) } else { Host::parse(named).map(Some).ok_or(Failure::InvalidHost) }
 }
