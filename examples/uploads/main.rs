@@ -25,7 +25,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use wagi::config::{Config, Options, Source};
+use wagi::config::{Config, ListenAddress, Options, Source};
 use wagi::fetch::Silent;
 use wagi::observe::LogWriter;
 use wagi::server::Server;
@@ -208,7 +208,7 @@ async fn gateway(directory: &std::path::Path) -> Result<SocketAddr> {
         manifest += &format!("[[module]]\nroute = '/module{module}'\nmodule = '{path}'\n");
     }
     let mut options = Options::new(Source::Manifest(write("modules.toml", manifest.as_bytes())?.into()));
-    options.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    options.listen = vec![ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))];
     let (config, mut problems) = Config::load(&options);
     let mut resolved = fetch::complete(config, &mut problems, Arc::new(Silent)).await;
     let gateway = startup::load(&mut resolved, &LogWriter::spawn(std::io::sink())?, &mut problems).await?;

@@ -29,7 +29,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use wagi::config::{Config, Options, Source};
+use wagi::config::{Config, ListenAddress, Options, Source};
 use wagi::fetch::Silent;
 use wagi::observe::LogWriter;
 use wagi::server::Server;
@@ -203,7 +203,7 @@ async fn gateway(directory: &std::path::Path, slow: SocketAddr) -> Result<Socket
     );
     std::fs::write(file("modules.toml"), manifest)?;
     let mut options = Options::new(Source::Manifest(file("modules.toml")));
-    options.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    options.listen = vec![ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))];
     let (config, mut problems) = Config::load(&options);
     let mut resolved = fetch::complete(config, &mut problems, Arc::new(Silent)).await;
     let gateway = startup::load(&mut resolved, &LogWriter::spawn(std::io::sink())?, &mut problems).await?;

@@ -11,6 +11,7 @@
 //! | `manifest` | modules.toml, and one `[[module]]` of it |
 //! | `entry` | the result for one `[[module]]` or served parcel |
 //! | `invoice` | the invoice of a bindle |
+//! | `server` | how the server listens, and what it believes of its peers |
 //! | `limits` | every limit that the operator can set, with its default and its bounds |
 //! | `module_ref`, `allowed_hosts`, `hostname`, `sha256` | values with a syntax of their own |
 //! | `environment` | the variables of a guest: files, `${NAME}`, secrets |
@@ -19,7 +20,6 @@
 //! | `reader` | reading a TOML file: text, values, suggestions for misspelt keys |
 //! | `diagnostic` | how a problem is shown |
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 mod allowed_hosts;
@@ -35,6 +35,7 @@ mod manifest;
 mod module_ref;
 mod options;
 mod reader;
+mod server;
 mod sha256;
 
 pub use crate::config::allowed_hosts::{AllowedHost, AllowedHosts, HostError};
@@ -52,10 +53,14 @@ pub use crate::config::options::{
     BindleLocation, LockPolicy, LogFormat, Login, Options, PullPolicy, Registries, ServerEnvironment, Source, TlsFiles,
 };
 pub use crate::config::reader::origin::{Key, Origin};
+pub use crate::config::server::{
+    ClientAuth, ForwardedFields, ListenAddress, ListenAddressError, ServerConfig, TlsConfig, TrustedProxies,
+    TrustedProxyError, UnixAddress,
+};
 pub use crate::config::sha256::Sha256;
 
 use crate::config::environment::env_file;
-use crate::config::manifest::{Manifest, ParseOptions};
+use crate::config::manifest::{Manifest, ParseOptions, ServerTable, TlsTable};
 use crate::config::reader::file::{must_be_file, relative_paths_help};
 use crate::route::RoutePattern;
 
@@ -93,17 +98,6 @@ pub struct Config {
     pub locked: bool,
 }
 
-/// How the server listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServerConfig {
-    /// The address. With port 0 the system chooses a free port.
-    pub listen: SocketAddr,
-    /// Certificate and key; `None` for plain HTTP.
-    pub tls: Option<TlsFiles>,
-    /// The limits of connections.
-    pub limits: ConnectionLimits,
-}
-
 /// Where logs go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogConfig {
@@ -122,7 +116,7 @@ impl Config {
         let mut problems = Vec::new();
         let environment = operator_environment(options, &mut problems);
         let mut bindle = None;
-        let manifest = match &options.source {
+        let mut manifest = match &options.source {
             Source::Manifest(path) => {
                 let server = &options.server_environment;
                 let options = ParseOptions { environment: &environment, server, strict: options.strict };
@@ -136,13 +130,11 @@ impl Config {
                 Manifest::default()
             }
         };
+        let hostname = manifest.server.server_name.take().or(manifest.hostname);
+        let tls = tls_config(options, manifest.tls, &mut problems);
         let config = Self {
-            server: ServerConfig {
-                listen: options.listen,
-                tls: options.tls.clone(),
-                limits: manifest.limits.connection,
-            },
-            hostname: options.hostname.clone().or(manifest.hostname).unwrap_or_default(),
+            server: server_config(options, manifest.server, tls, manifest.limits.connection),
+            hostname: options.hostname.clone().or(hostname).unwrap_or_default(),
             entries: manifest.entries,
             bindle,
             log: LogConfig { dir: options.log_dir.clone(), format: options.log_format },
@@ -158,6 +150,42 @@ impl Config {
         };
         (config, problems)
     }
+}
+
+/// What `[server]` says, and the command line, which takes precedence.
+fn server_config(
+    options: &Options,
+    table: ServerTable,
+    tls: Option<TlsConfig>,
+    limits: ConnectionLimits,
+) -> ServerConfig {
+    ServerConfig {
+        listen: if options.listen.is_empty() { table.listen } else { options.listen.clone() },
+        tls,
+        trusted_proxies: table.trusted_proxies,
+        forwarded: table.forwarded,
+        proxy_protocol: table.proxy_protocol,
+        redirect_https: table.redirect_https,
+        request_id_header: table.request_id_header,
+        shutdown_delay: table.shutdown_delay,
+        limits,
+    }
+}
+
+/// What `[tls]` says. The certificate of the command line is the first.
+fn tls_config(options: &Options, table: TlsTable, problems: &mut Vec<Diagnostic>) -> Option<TlsConfig> {
+    let TlsTable { certificates, client_ca, client_auth } = table;
+    let mut certificates = options.tls.iter().cloned().chain(certificates);
+    let Some(default) = certificates.next() else {
+        if client_ca.is_none() {
+            return None;
+        }
+        let problem =
+            Diagnostic::error("`client_ca` needs a certificate of the server, since clients show theirs over TLS");
+        problems.push(problem.help("write `certificates = [{ cert = \"cert.pem\", key = \"key.pem\" }]` in `[tls]`"));
+        return None;
+    };
+    Some(TlsConfig { default, others: certificates.collect(), client_ca, client_auth })
 }
 
 /// The variables of `--env-file` and `--env`.

@@ -2,11 +2,10 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::config::Hostname;
+use crate::config::{Hostname, ListenAddress};
 
 /// The command line and the environment variables, parsed.
 #[derive(Clone)]
@@ -15,8 +14,9 @@ pub struct Options {
     pub source: Source,
     /// The configuration file of the code cache. Default: `cache.toml`, if there is one.
     pub cache: Option<PathBuf>,
-    /// The address to listen on. Default `127.0.0.1:3000`.
-    pub listen: SocketAddr,
+    /// The addresses to listen on. Default: those of the configuration file, else inherited sockets, else
+    /// `127.0.0.1:3000`.
+    pub listen: Vec<ListenAddress>,
     /// The server's own name. Default: `default_host` of the configuration file, else `localhost:3000`.
     pub hostname: Option<Hostname>,
     /// The directory for fetched modules. Default: below `user_cache`.
@@ -170,7 +170,7 @@ impl Options {
         Self {
             source,
             cache: None,
-            listen: (Ipv4Addr::LOCALHOST, 3000).into(),
+            listen: Vec::new(),
             hostname: None,
             module_cache: None,
             outbound_ca: None,

@@ -37,7 +37,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::config::{ConnectionLimits, ServerConfig};
+use crate::config::{ConnectionLimits, ListenAddress, ServerConfig};
 use crate::server::accept::Acceptor;
 use crate::server::date::watch_clock;
 use crate::server::listener::Listener;
@@ -63,7 +63,11 @@ impl Server {
     /// Reads the TLS files, if any, then opens the port.
     pub async fn bind(config: &ServerConfig) -> Result<Self, Error> {
         let tls = config.tls.as_ref().map(ServerTls::load).transpose()?;
-        let listener = Listener::bind(config.listen).await?;
+        let address = match config.listen.first() {
+            Some(ListenAddress::Tcp(address)) => *address,
+            _ => (std::net::Ipv4Addr::LOCALHOST, 3000).into(),
+        };
+        let listener = Listener::bind(address).await?;
         let connections = limiter::fit_descriptors(config.limits.connections);
         let limits = ConnectionLimits { connections, ..config.limits.clone() };
         Ok(Self { listener, tls, limits, counters: Arc::default() })

@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{self, ServerConfig};
 
-use crate::config::{Diagnostic, TlsFiles};
+use crate::config::{Diagnostic, TlsConfig, TlsFiles};
 use crate::regular_file;
 use crate::server::certificate::Certificate;
 use crate::server::error::{CERTIFICATE, Error, KEY};
@@ -28,8 +28,8 @@ pub(super) struct ServerTls {
 }
 
 impl ServerTls {
-    pub(super) fn load(files: &TlsFiles) -> Result<Self, Error> {
-        Ok(Self { config: Arc::new(server_config(files)?) })
+    pub(super) fn load(config: &TlsConfig) -> Result<Self, Error> {
+        Ok(Self { config: Arc::new(server_config(&config.default)?) })
     }
 
     /// The acceptor for one connection.
@@ -40,7 +40,11 @@ impl ServerTls {
 
 /// The problems of the TLS files, as [`Server::bind`](crate::server::Server::bind) would find them, and warnings about files
 /// that it takes and clients or the operator may not want.
-pub fn check_tls(files: &TlsFiles) -> Vec<Diagnostic> {
+pub fn check_tls(config: &TlsConfig) -> Vec<Diagnostic> {
+    config.certificates().flat_map(check_files).collect()
+}
+
+fn check_files(files: &TlsFiles) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     if let Err(error) = server_config(files) {
         let mut problem = Diagnostic::error(error.to_string());

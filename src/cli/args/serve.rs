@@ -1,14 +1,14 @@
 //! The options of the server, as [`Options`].
 
 use std::ffi::{OsStr, OsString};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 
 use wagi::config::{
-    BindleLocation, Hostname, LockPolicy, LogFormat, Login, Options, ServerEnvironment, Source, TlsFiles, parse_pair,
+    BindleLocation, Hostname, ListenAddress, LockPolicy, LogFormat, Login, Options, ServerEnvironment, Source,
+    TlsFiles, parse_pair,
 };
 
 use crate::cli::args::registries::{RegistryArguments, user_cache};
@@ -58,9 +58,12 @@ pub(super) struct ServeArguments {
     #[arg(long, value_name = "FILE")]
     cache: Option<PathBuf>,
 
-    /// The IP address and port to listen on
-    #[arg(short, long, value_name = "IP:PORT", default_value = "127.0.0.1:3000", value_parser = listen_address)]
-    listen: SocketAddr,
+    /// An address to listen on: IP:PORT, http:IP:PORT, unix:PATH, systemd [default: 127.0.0.1:3000]
+    ///
+    /// It may be given several times. It replaces `listen` in `[server]` of the configuration file. Without both, sockets
+    /// that the process inherits are used.
+    #[arg(short, long, value_name = "ADDR")]
+    listen: Vec<ListenAddress>,
 
     /// The server's own name, for requests without a Host field [default: localhost:3000]
     #[arg(long, alias = "default-host", value_name = "HOST[:PORT]")]
@@ -259,17 +262,6 @@ fn existing_file(path: &OsStr) -> Result<PathBuf, UsageError> {
 
 fn is_module(name: &str) -> bool {
     name.ends_with(".wasm") || name.ends_with(".wat")
-}
-
-fn listen_address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| match text.rsplit_once(':') {
-        Some(("unix", _)) => {
-            "the server cannot listen on a Unix socket; write an address such as `127.0.0.1:3000`".to_owned()
-        }
-        Some(("localhost", port)) => format!("the server cannot listen on a host name; write `127.0.0.1:{port}`"),
-        Some(("", port)) => format!("the IP address is missing; write `0.0.0.0:{port}` to listen on all addresses"),
-        _ => "an IP address and a port are expected, such as `127.0.0.1:3000` or `[::1]:3000`".to_owned(),
-    })
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use wagi::config::{BindleLocation, LogFormat, Login, Options, PullPolicy, Source, TlsFiles};
+use wagi::config::{BindleLocation, ListenAddress, LogFormat, Login, Options, PullPolicy, Source, TlsFiles};
 use wagi::fetch::Layout;
 
 use crate::cli::args::*;
@@ -44,7 +44,7 @@ fn the_command_is_consistent() {
 fn an_option_left_out_has_its_default() {
     let options = options("-c Cargo.toml");
     assert_eq!(options.source, manifest());
-    assert_eq!(options.listen.to_string(), "127.0.0.1:3000");
+    assert_eq!(options.listen, []);
     assert_eq!((options.hostname, options.cache, options.module_cache), (None, None, None));
     assert_eq!((options.log_dir, options.tls, options.log_format), (None, None, LogFormat::Text));
     assert!(options.env.is_empty() && options.env_files.is_empty() && !options.check && !options.strict);
@@ -57,7 +57,7 @@ fn every_option_arrives() {
          --log-dir l --log-format json --tls-cert c.pem --tls-key k.pem --env-file a b --env-file c \
          --outbound-ca a.pem --check --strict",
     );
-    assert_eq!(typed.listen.to_string(), "[::1]:80");
+    assert_eq!(typed.listen, [ListenAddress::Tcp("[::1]:80".parse().expect("an address"))]);
     assert_eq!(typed.hostname.map(|hostname| hostname.to_string()).as_deref(), Some("example.com:81"));
     assert_eq!(typed.cache.as_deref(), Some(Path::new("c.toml")));
     assert_eq!(typed.module_cache.as_deref(), Some(Path::new("m")));

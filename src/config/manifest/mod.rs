@@ -4,6 +4,7 @@
 //! location. Called by `Config::load`.
 
 mod module_table;
+mod server_table;
 mod volumes;
 
 use std::ops::Range;
@@ -15,6 +16,7 @@ use toml::de::{DeTable, DeValue};
 use crate::config::environment::redaction;
 use crate::config::limits::AllLimits;
 use crate::config::manifest::module_table::Defaults;
+pub(super) use crate::config::manifest::server_table::{ServerTable, TlsTable};
 use crate::config::reader::file;
 use crate::config::reader::report::{Report, parse_toml};
 use crate::config::reader::suggest::nearest;
@@ -24,12 +26,14 @@ use crate::config::{Diagnostic, EntryConfig, Hostname, ServerEnvironment, Source
 /// The largest modules.toml in bytes: thousands of modules fit.
 const MAX_FILE_SIZE: u64 = 4 << 20;
 
-const KEYS: [&str; 3] = ["module", "limits", "default_host"];
+const KEYS: [&str; 5] = ["module", "limits", "default_host", "server", "tls"];
 
 /// The content of a modules.toml, without the parts that hold errors.
 #[derive(Debug, Default)]
 pub(super) struct Manifest {
     pub hostname: Option<Hostname>,
+    pub server: ServerTable,
+    pub tls: TlsTable,
     pub limits: AllLimits,
     pub entries: Vec<EntryConfig>,
 }
@@ -82,12 +86,26 @@ fn redact(file: &SourceFile, root: &DeTable<'_>, report: &Report) {
 }
 
 impl Manifest {
+    fn read_server(&mut self, root: &DeTable<'_>, report: &mut Report) {
+        self.hostname = report.optional(root, "default_host", default_host);
+        if let Some(server) = report.optional(root, "server", |value| table("server", value)) {
+            self.server = ServerTable::read(server, report);
+            if let (Some(_), Some(name)) = (root.get("default_host"), server.get("server_name")) {
+                let error = ValueError::new("`server_name` and `default_host` are the same setting");
+                report.error(name.span(), error.help("keep one of them"));
+            }
+        }
+        if let Some(tls) = report.optional(root, "tls", |value| table("tls", value)) {
+            self.tls = TlsTable::read(tls, report);
+        }
+    }
+
     fn read_root(&mut self, root: &DeTable<'_>, options: &ParseOptions<'_>, report: &mut Report) {
         if let Some((key, error)) = other_file(root) {
             return report.error(key, error);
         }
         report.unknown_keys(root, &KEYS, "at the top level");
-        self.hostname = report.optional(root, "default_host", default_host);
+        self.read_server(root, report);
         if let Some(limits) = report.optional(root, "limits", |value| table("limits", value)) {
             self.limits.read(limits, report);
         }

@@ -67,6 +67,11 @@ fn example(name: &str) -> Option<&'static str> {
         "allowed_hosts" => "`allowed_hosts = [\"https://example.com\"]`",
         "limits" => "`limits = { memory = \"64MiB\" }`",
         "default_host" => "`default_host = \"example.com\"`",
+        "listen" => "`listen = [\"127.0.0.1:3000\"]`",
+        "trusted_proxies" => "`trusted_proxies = [\"10.0.0.0/8\", \"::1\", \"unix\"]`",
+        "server_name" => "`server_name = \"example.com\"`",
+        "server" => "`[server]`, and its keys below it",
+        "tls" => "`[tls]`, and its keys below it",
         _ => return None,
     })
 }
@@ -110,6 +115,15 @@ pub(in crate::config) fn count(name: &str, value: &DeValue<'_>, range: RangeIncl
 
 /// Parses a duration such as `"30s"`, longer than zero.
 pub(in crate::config) fn duration(name: &str, value: &DeValue<'_>) -> Result<Duration, ValueError> {
+    let duration = duration_or_zero(name, value)?;
+    if duration.is_zero() {
+        return Err(ValueError::new(format!("`{name}` must be longer than 0 and at most 365 days")));
+    }
+    Ok(duration)
+}
+
+/// Parses a duration such as `"30s"` or `"0s"`.
+pub(in crate::config) fn duration_or_zero(name: &str, value: &DeValue<'_>) -> Result<Duration, ValueError> {
     let expected = "a duration such as `\"30s\"` or `\"500ms\"`";
     let text = match value {
         DeValue::String(text) => text.trim(),
@@ -120,7 +134,7 @@ pub(in crate::config) fn duration(name: &str, value: &DeValue<'_>) -> Result<Dur
     };
     let parsed = humantime::parse_duration(text)
         .map_err(|error| ValueError::new(format!("`{name}` must be {expected}")).label(error.to_string()))?;
-    if parsed.is_zero() || parsed > MAX_DURATION {
+    if parsed > MAX_DURATION {
         return Err(ValueError::new(format!("`{name}` must be longer than 0 and at most 365 days")));
     }
     Ok(parsed)

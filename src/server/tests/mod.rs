@@ -26,7 +26,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::config::{ConnectionLimits, ServerConfig, TlsFiles};
+use crate::config::{ConnectionLimits, ListenAddress, ServerConfig, TlsConfig, TlsFiles};
 use crate::server::{Counters, RequestBody, Server};
 
 type ResponseBody = UnsyncBoxBody<Bytes, std::io::Error>;
@@ -79,15 +79,15 @@ fn config(change: impl FnOnce(&mut ConnectionLimits)) -> ServerConfig {
         shutdown_grace: TIMEOUT,
     };
     change(&mut limits);
-    ServerConfig { listen: ([127, 0, 0, 1], 0).into(), tls: None, limits }
+    ServerConfig { listen: vec![ListenAddress::Tcp(([127, 0, 0, 1], 0).into())], limits, ..ServerConfig::default() }
 }
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
-fn tls_files(cert: &str, key: &str) -> TlsFiles {
-    TlsFiles { cert: fixture(cert), key: fixture(key) }
+fn tls_config(cert: &str, key: &str) -> TlsConfig {
+    TlsConfig::new(TlsFiles { cert: fixture(cert), key: fixture(key) })
 }
 
 async fn start<F, A>(config: ServerConfig, respond: F) -> Running

@@ -69,7 +69,7 @@ async fn busy_port_is_an_error_that_names_it() {
     let first = Server::bind(&config(|_| {})).await.unwrap();
     assert_eq!(first.url(), format!("http://127.0.0.1:{}", first.address().port()));
     let mut config = config(|_| {});
-    config.listen = first.address();
+    config.listen = vec![ListenAddress::Tcp(first.address())];
     let error = Server::bind(&config).await.err().unwrap();
     assert!(matches!(error, Error::AddressInUse { .. }));
     assert_eq!(error.to_string(), format!("address {} is already in use", first.address()));

@@ -14,7 +14,7 @@ use crate::server::{Error, Server};
 const CERT: &str = "ec.cert.pem";
 
 fn secure(cert: &str, key: &str) -> ServerConfig {
-    ServerConfig { tls: Some(tls_files(cert, key)), ..config(|_| {}) }
+    ServerConfig { tls: Some(tls_config(cert, key)), ..config(|_| {}) }
 }
 
 async fn connect(address: SocketAddr, cert: &str, protocols: &[&str]) -> TlsStream<TcpStream> {

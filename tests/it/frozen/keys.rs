@@ -50,7 +50,14 @@ fn keys_of_a_configuration_are_as_promised() {
         format!("allowed_hosts = [{{ host = 'example.com', {} }}]", unknown("allowed_host")),
         format!("limits = {{ {} }}", unknown("module_limits")),
     ];
-    let top = format!("{}\n[limits]\n{}", unknown("top_level"), unknown("limits"));
+    let top = format!(
+        "{}\n[limits]\n{}\n[server]\n{}\n[tls]\n{}\ncertificates = [{{ {} }}]",
+        unknown("top_level"),
+        unknown("limits"),
+        unknown("server"),
+        unknown("tls"),
+        unknown("certificate"),
+    );
     compare("modules.toml", &check(&Site::new().top(&top).text_module("/", &hello(), &keys.join("\n"))));
 }
 

@@ -1,0 +1,155 @@
+//! What do the tables `[server]` and `[tls]` say?
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use toml::de::{DeTable, DeValue};
+
+use crate::config::reader::report::Report;
+use crate::config::reader::values::{ValueError, array, boolean, duration_or_zero, string, table};
+use crate::config::{ClientAuth, ForwardedFields, Hostname, ListenAddress, TlsFiles, TrustedProxies};
+
+const SERVER_KEYS: [&str; 8] = [
+    "listen",
+    "trusted_proxies",
+    "forwarded",
+    "proxy_protocol",
+    "redirect_https",
+    "request_id_header",
+    "server_name",
+    "shutdown_delay",
+];
+const TLS_KEYS: [&str; 3] = ["certificates", "client_ca", "client_auth"];
+const CERTIFICATE_KEYS: [&str; 2] = ["cert", "key"];
+
+/// The content of `[server]`.
+#[derive(Debug, Default)]
+pub(in crate::config) struct ServerTable {
+    pub listen: Vec<ListenAddress>,
+    pub trusted_proxies: TrustedProxies,
+    pub forwarded: ForwardedFields,
+    pub proxy_protocol: bool,
+    pub redirect_https: bool,
+    pub request_id_header: bool,
+    pub server_name: Option<Hostname>,
+    pub shutdown_delay: Duration,
+}
+
+/// The content of `[tls]`.
+#[derive(Debug, Default)]
+pub(in crate::config) struct TlsTable {
+    pub certificates: Vec<TlsFiles>,
+    pub client_ca: Option<PathBuf>,
+    pub client_auth: ClientAuth,
+}
+
+impl ServerTable {
+    /// Reads `[server]`.
+    pub(super) fn read(server: &DeTable<'_>, report: &mut Report) -> Self {
+        report.unknown_keys(server, &SERVER_KEYS, "in `[server]`");
+        let flag = |key: &str, report: &mut Report| {
+            report.optional(server, key, |value| boolean(key, value)).unwrap_or_default()
+        };
+        Self {
+            listen: listen(server, report),
+            trusted_proxies: trusted_proxies(server, report),
+            forwarded: report.optional(server, "forwarded", forwarded).unwrap_or_default(),
+            proxy_protocol: flag("proxy_protocol", report),
+            redirect_https: flag("redirect_https", report),
+            request_id_header: flag("request_id_header", report),
+            server_name: report.optional(server, "server_name", |value| parsed("server_name", value)),
+            shutdown_delay: report
+                .optional(server, "shutdown_delay", |value| duration_or_zero("shutdown_delay", value))
+                .unwrap_or_default(),
+        }
+    }
+}
+
+impl TlsTable {
+    /// Reads `[tls]`.
+    pub(super) fn read(tls: &DeTable<'_>, report: &mut Report) -> Self {
+        report.unknown_keys(tls, &TLS_KEYS, "in `[tls]`");
+        let client_ca = report.optional(tls, "client_ca", |value| string("client_ca", value).map(PathBuf::from));
+        let client_auth = report.optional(tls, "client_auth", client_auth).unwrap_or_default();
+        if let (None, Some(auth), false) = (&client_ca, tls.get("client_auth"), client_auth == ClientAuth::None) {
+            let error = ValueError::new("`client_auth` needs `client_ca`, the certificates that sign those of clients");
+            report.error(auth.span(), error.help("write `client_ca = \"clients.pem\"`"));
+        }
+        Self { certificates: certificates(tls, report), client_ca, client_auth }
+    }
+}
+
+fn listen(server: &DeTable<'_>, report: &mut Report) -> Vec<ListenAddress> {
+    let items = report.optional(server, "listen", |value| strings("listen", value)).unwrap_or_default();
+    let parsed = |(span, text): (std::ops::Range<usize>, String)| {
+        let address = text.parse().map_err(|error| ValueError::new(format!("in `listen`: {error}")));
+        report.accept(span, address)
+    };
+    items.into_iter().filter_map(parsed).collect()
+}
+
+fn trusted_proxies(server: &DeTable<'_>, report: &mut Report) -> TrustedProxies {
+    let mut proxies = TrustedProxies::default();
+    let items = report.optional(server, "trusted_proxies", |value| strings("trusted_proxies", value));
+    for (span, text) in items.unwrap_or_default() {
+        let added = proxies.add(&text).map_err(|error| ValueError::new(format!("in `trusted_proxies`: {error}")));
+        report.accept(span, added);
+    }
+    proxies
+}
+
+/// The strings of an array, or the one string, with their spans.
+fn strings(name: &str, value: &DeValue<'_>) -> Result<Vec<(std::ops::Range<usize>, String)>, ValueError> {
+    let items = array(name, "an array of strings", value)?;
+    items.iter().map(|item| Ok((item.span(), string(name, item.get_ref())?.to_owned()))).collect()
+}
+
+fn certificates(tls: &DeTable<'_>, report: &mut Report) -> Vec<TlsFiles> {
+    const EXAMPLE: &str = "write `certificates = [{ cert = \"cert.pem\", key = \"key.pem\" }]`";
+    let Some(value) = tls.get("certificates") else { return Vec::new() };
+    let items = array("certificates", "an array of tables", value.get_ref()).map_err(|error| error.help(EXAMPLE));
+    let mut certificates = Vec::new();
+    for item in report.accept(value.span(), items).unwrap_or_default() {
+        let pair = table("certificates", item.get_ref()).map_err(|error| error.help(EXAMPLE));
+        let Some(pair) = report.accept(item.span(), pair) else { continue };
+        report.unknown_keys(pair, &CERTIFICATE_KEYS, "in `certificates`");
+        let [cert, key] =
+            CERTIFICATE_KEYS.map(|name| report.optional(pair, name, |value| string(name, value).map(PathBuf::from)));
+        match (cert, key) {
+            (Some(cert), Some(key)) => certificates.push(TlsFiles { cert, key }),
+            (None, None) if pair.is_empty() => {
+                report.error(item.span(), ValueError::new("a certificate needs `cert` and `key`").help(EXAMPLE));
+            }
+            (cert, _) => {
+                let missing = if cert.is_none() { "cert" } else { "key" };
+                if !pair.contains_key(missing) {
+                    let error = ValueError::new(format!("`{missing}` is missing in `certificates`"));
+                    report.error(item.span(), error.help(EXAMPLE));
+                }
+            }
+        }
+    }
+    certificates
+}
+
+fn forwarded(value: &DeValue<'_>) -> Result<ForwardedFields, ValueError> {
+    match string("forwarded", value)? {
+        "x-forwarded" => Ok(ForwardedFields::XForwarded),
+        "forwarded" => Ok(ForwardedFields::Forwarded),
+        _ => Err(ValueError::new("`forwarded` must be `\"x-forwarded\"` or `\"forwarded\"`")),
+    }
+}
+
+fn client_auth(value: &DeValue<'_>) -> Result<ClientAuth, ValueError> {
+    match string("client_auth", value)? {
+        "none" => Ok(ClientAuth::None),
+        "request" => Ok(ClientAuth::Request),
+        "require" => Ok(ClientAuth::Require),
+        _ => Err(ValueError::new("`client_auth` must be `\"none\"`, `\"request\"` or `\"require\"`")),
+    }
+}
+
+fn parsed<T: FromStr<Err: std::fmt::Display>>(name: &str, value: &DeValue<'_>) -> Result<T, ValueError> {
+    string(name, value)?.parse().map_err(|error| ValueError::new(format!("in `{name}`: {error}")))
+}

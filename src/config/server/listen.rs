@@ -1,0 +1,189 @@
+//! Where does the server listen? One address as `--listen` and `[server] listen` have it.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// The mode of a Unix socket without `?mode=`.
+const DEFAULT_MODE: u32 = 0o660;
+/// The longest path of a Unix socket, in bytes: `sun_path` has 108 bytes, and its last one is NUL.
+const MAX_PATH: usize = 107;
+
+/// One address to listen on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// A TCP port, with TLS if the server has any. With port 0 the system chooses a free port.
+    Tcp(SocketAddr),
+    /// A TCP port without TLS: `http:IP:PORT`.
+    PlainTcp(SocketAddr),
+    /// A Unix socket: `unix:PATH`.
+    Unix(UnixAddress),
+    /// The sockets that the process inherits, all or those of one name: `systemd`, `systemd:NAME`.
+    Inherited(Option<String>),
+}
+
+/// A Unix socket in the file system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnixAddress {
+    /// The path of the socket.
+    pub path: PathBuf,
+    /// The permissions of the socket: `?mode=0660`.
+    pub mode: u32,
+    /// The group of the socket, by name or number: `?group=www-data`. Default: the group of the process.
+    pub group: Option<String>,
+}
+
+/// Why a text is not an address to listen on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ListenAddressError {
+    /// It is nothing known.
+    #[error("an IP address and a port are expected, such as `127.0.0.1:3000` or `[::1]:3000`, or `unix:PATH`")]
+    Unknown,
+    /// It is a name with a port.
+    #[error("the server cannot listen on a host name; write `127.0.0.1:{port}`")]
+    HostName {
+        /// What stands behind the colon.
+        port: String,
+    },
+    /// It is a port only.
+    #[error("the IP address is missing; write `0.0.0.0:{port}` to listen on all addresses")]
+    NoAddress {
+        /// What stands behind the colon.
+        port: String,
+    },
+    /// A Unix socket has no path.
+    #[error("the path is missing; write `unix:/run/wagi/http.sock`")]
+    NoPath,
+    /// The system does not take the path.
+    #[error("the path of a Unix socket has at most {MAX_PATH} bytes, this one has {length}")]
+    LongPath {
+        /// Its bytes.
+        length: usize,
+    },
+    /// A setting of a Unix socket is not known.
+    #[error("`{0}` is not a setting of a Unix socket; write `?mode=0660` or `?group=NAME`")]
+    UnknownSetting(String),
+    /// The mode is not an octal number.
+    #[error("`mode={0}` is not a mode; write three octal digits, such as `mode=0660`")]
+    Mode(String),
+    /// The protocol is not spoken.
+    #[error("`{0}` is not served; write an address for HTTP, such as `127.0.0.1:3000` or `unix:PATH`")]
+    Protocol(String),
+}
+
+impl FromStr for ListenAddress {
+    type Err = ListenAddressError;
+
+    fn from_str(text: &str) -> Result<Self, ListenAddressError> {
+        if let Ok(address) = text.parse() {
+            return Ok(Self::Tcp(address));
+        }
+        if text == "systemd" {
+            return Ok(Self::Inherited(None));
+        }
+        match text.split_once(':') {
+            Some(("http", address)) => tcp_address(address).map(Self::PlainTcp),
+            Some(("unix", path)) => path.parse().map(Self::Unix),
+            Some(("systemd", name)) if !name.is_empty() => Ok(Self::Inherited(Some(name.to_owned()))),
+            Some((protocol @ ("fastcgi" | "scgi" | "https"), _)) => {
+                Err(ListenAddressError::Protocol(protocol.to_owned()))
+            }
+            _ => tcp_address(text).map(Self::Tcp),
+        }
+    }
+}
+
+fn tcp_address(text: &str) -> Result<SocketAddr, ListenAddressError> {
+    text.parse().map_err(|_| match text.rsplit_once(':') {
+        Some(("localhost", port)) => ListenAddressError::HostName { port: port.to_owned() },
+        Some(("", port)) => ListenAddressError::NoAddress { port: port.to_owned() },
+        _ => ListenAddressError::Unknown,
+    })
+}
+
+impl FromStr for UnixAddress {
+    type Err = ListenAddressError;
+
+    fn from_str(text: &str) -> Result<Self, ListenAddressError> {
+        let (path, settings) = text.split_once('?').unwrap_or((text, ""));
+        if path.is_empty() {
+            return Err(ListenAddressError::NoPath);
+        }
+        if path.len() > MAX_PATH {
+            return Err(ListenAddressError::LongPath { length: path.len() });
+        }
+        let mut address = Self { path: path.into(), mode: DEFAULT_MODE, group: None };
+        for setting in settings.split('&').filter(|setting| !setting.is_empty()) {
+            match setting.split_once('=') {
+                Some(("mode", mode)) => address.mode = parse_mode(mode)?,
+                Some(("group", group)) if !group.is_empty() => address.group = Some(group.to_owned()),
+                _ => return Err(ListenAddressError::UnknownSetting(setting.to_owned())),
+            }
+        }
+        Ok(address)
+    }
+}
+
+fn parse_mode(text: &str) -> Result<u32, ListenAddressError> {
+    // Parsing alone would let a plus sign pass.
+    let is_octal = text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| is_octal && *mode <= 0o777);
+    mode.ok_or_else(|| ListenAddressError::Mode(text.to_owned()))
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::PlainTcp(address) => write!(f, "http:{address}"),
+            Self::Unix(address) => write!(f, "unix:{}", address.path.display()),
+            Self::Inherited(None) => f.write_str("systemd"),
+            Self::Inherited(Some(name)) => write!(f, "systemd:{name}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::config::server::listen::*;
+
+    #[test]
+    fn addresses_are_ports_sockets_and_inherited_sockets() {
+        let parsed = |text: &str| text.parse::<ListenAddress>().expect(text);
+        assert_eq!(parsed("[::1]:80"), ListenAddress::Tcp("[::1]:80".parse().expect("an address")));
+        assert_eq!(parsed("http:127.0.0.1:80"), ListenAddress::PlainTcp(([127, 0, 0, 1], 80).into()));
+        assert_eq!(parsed("systemd"), ListenAddress::Inherited(None));
+        assert_eq!(parsed("systemd:web"), ListenAddress::Inherited(Some("web".to_owned())));
+        let ListenAddress::Unix(unix) = parsed("unix:/run/a.sock?mode=0600&group=www") else { panic!("a Unix socket") };
+        assert_eq!((&*unix.path, unix.mode, unix.group.as_deref()), (Path::new("/run/a.sock"), 0o600, Some("www")));
+        let ListenAddress::Unix(unix) = parsed("unix:a") else { panic!("a Unix socket") };
+        assert_eq!((unix.mode, unix.group), (0o660, None));
+    }
+
+    #[test]
+    fn other_texts_get_a_message_that_says_what_to_write() {
+        for (text, expected) in [
+            ("", "an IP address and a port"),
+            ("3000", "an IP address and a port"),
+            (":3000", "`0.0.0.0:3000`"),
+            ("localhost:80", "`127.0.0.1:80`"),
+            ("http:localhost:80", "`127.0.0.1:80`"),
+            ("unix:", "the path is missing"),
+            ("unix:a?mode=", "`mode=` is not a mode"),
+            ("unix:a?mode=+60", "`mode=+60` is not a mode"),
+            ("unix:a?mode=1777", "`mode=1777` is not a mode"),
+            ("unix:a?user=x", "`user=x` is not a setting"),
+            ("unix:a?group=", "`group=` is not a setting"),
+            ("systemd:", "an IP address and a port"),
+            ("fastcgi:unix:a", "`fastcgi` is not served"),
+        ] {
+            let error = text.parse::<ListenAddress>().expect_err(text).to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+        assert!(format!("unix:{}", "a".repeat(108)).parse::<ListenAddress>().is_err());
+        assert!(format!("unix:{}", "a".repeat(107)).parse::<ListenAddress>().is_ok());
+    }
+}
