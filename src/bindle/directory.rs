@@ -13,11 +13,11 @@ use crate::net::client::Fetch;
 use crate::regular_file;
 
 /// A directory of standalone bindles.
-pub(crate) struct Directory {
+pub(crate) struct BindleDirectory {
     root: PathBuf,
 }
 
-impl Directory {
+impl BindleDirectory {
     pub fn new(root: &Path) -> Self {
         Self { root: root.to_owned() }
     }
@@ -52,7 +52,7 @@ impl Directory {
     }
 }
 
-impl BindleSource for Directory {
+impl BindleSource for BindleDirectory {
     fn server(&self) -> Option<&str> {
         None
     }
@@ -95,7 +95,7 @@ mod tests {
             ),
         ] {
             let id: BindleId = id.parse().expect(id);
-            assert_eq!(Directory::new(Path::new("bindles")).path(&id), Path::new("bindles").join(hash));
+            assert_eq!(BindleDirectory::new(Path::new("bindles")).path(&id), Path::new("bindles").join(hash));
         }
     }
 
@@ -103,7 +103,7 @@ mod tests {
     fn a_directory_without_the_bindle_is_told_what_is_missing() {
         let root = tempfile::tempdir().expect("a temporary directory");
         let id: BindleId = "a/1.0.0".parse().expect("an id");
-        let directory = Directory::new(root.path());
+        let directory = BindleDirectory::new(root.path());
         let problem = || match directory.invoice(&id, 100) {
             Err(InvoiceError::Failed(problem)) => problem.render(false),
             _ => String::new(),

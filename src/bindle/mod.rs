@@ -31,9 +31,9 @@ use crate::format::sha256_hex;
 
 pub(crate) use crate::bindle::parcels::BindleModule;
 
-use crate::bindle::directory::Directory;
+use crate::bindle::directory::BindleDirectory;
 use crate::bindle::parcels::{StoredParcels, needed, write_error};
-use crate::bindle::server::Server;
+use crate::bindle::server::BindleServer;
 use crate::bindle::source::{BindleSource, InvoiceError};
 
 /// A bindle after it was fetched.
@@ -49,8 +49,8 @@ pub(crate) struct FetchedBindle {
 pub(crate) fn fetch(asked: &BindleConfig, directory: Option<&Path>) -> FetchedBindle {
     let mut fetched = FetchedBindle::default();
     let done = match &asked.location {
-        BindleLocation::Directory(root) => fetch_from(&Directory::new(root), asked, directory, &mut fetched),
-        BindleLocation::Server { url, login, insecure } => match Server::new(url, login.as_ref(), *insecure) {
+        BindleLocation::Directory(root) => fetch_from(&BindleDirectory::new(root), asked, directory, &mut fetched),
+        BindleLocation::Server { url, login, insecure } => match BindleServer::new(url, login.as_ref(), *insecure) {
             Ok(server) => fetch_from(&server, asked, directory, &mut fetched),
             Err(error) => Err(Box::new(error.report(format!("cannot fetch bindle `{}`", asked.id)))),
         },

@@ -10,7 +10,7 @@ use toml::{Table, Value};
 
 use crate::config::{BindleId, Diagnostic, EntryConfig, Key, Lock, MAX_INVOICE_SIZE, ModuleRef, Sha256};
 
-use crate::bindle::server::{Server, ServerError};
+use crate::bindle::server::{BindleServer, ServerError};
 use crate::bindle::source::BindleSource as _;
 use crate::bindle::stored_invoice;
 use crate::cache::fetched::{Arrival, FetchedModule, FetchedModules};
@@ -73,7 +73,7 @@ pub(crate) fn fetch(
     max_module_size: u64,
     lock: Option<&Lock>,
 ) -> FetchedModules {
-    let mut fetching = Fetching { store, max_module_size, lock, servers: HashMap::new() };
+    let mut fetching = ProgramFetcher { store, max_module_size, lock, servers: HashMap::new() };
     let mut fetched = FetchedModules::default();
     for entry in entries {
         let ModuleRef::Bindle { id, server } = &entry.module else { continue };
@@ -104,22 +104,22 @@ struct Found {
 }
 
 /// Fetches programs of bindles into a store.
-struct Fetching<'s> {
+struct ProgramFetcher<'s> {
     store: &'s Store,
     /// The limit on the size of a module, in bytes.
     max_module_size: u64,
     lock: Option<&'s Lock>,
     /// The servers by their URLs.
-    servers: HashMap<String, Server>,
+    servers: HashMap<String, BindleServer>,
 }
 
-impl Fetching<'_> {
+impl ProgramFetcher<'_> {
     fn fetch(&mut self, reference: &ModuleRef, id: &str, url: Option<&str>) -> Result<Found, ModuleError> {
         let started = Instant::now();
         let id: BindleId = id.parse().map_err(|_| ModuleError::Id)?;
         let url = url.ok_or(ModuleError::NoServer)?;
         if !self.servers.contains_key(url) {
-            self.servers.insert(url.to_owned(), Server::new(url, None, false)?);
+            self.servers.insert(url.to_owned(), BindleServer::new(url, None, false)?);
         }
         let server = self.servers.get(url).ok_or(ModuleError::NoServer)?;
         let mut outage = None;
@@ -150,7 +150,7 @@ impl Fetching<'_> {
     /// Reads the program from the server's invoice, or from the last one if the server is out of order.
     fn program(
         &self,
-        server: &Server,
+        server: &BindleServer,
         id: &BindleId,
         outage: &mut Option<ServerError>,
     ) -> Result<ProgramParcel, ModuleError> {

@@ -16,14 +16,14 @@ use crate::config::{BindleId, Diagnostic, Login, Sha256};
 
 use crate::bindle::source::{BindleSource, InvoiceError};
 use crate::net::authorization::basic;
-use crate::net::client::{ClientError, ClientOptions, Fetch, HttpClient, Response};
+use crate::net::client::{ClientError, ClientOptions, Fetch, FetchResponse, HttpClient};
 
 /// How long to wait before each retry.
 const RETRY_DELAYS: [Duration; 3] =
     [Duration::from_millis(300), Duration::from_millis(800), Duration::from_millis(1800)];
 
 /// A bindle server.
-pub(crate) struct Server {
+pub(crate) struct BindleServer {
     base: Url,
     http: HttpClient,
     login: HeaderMap,
@@ -98,7 +98,7 @@ impl ServerError {
     }
 }
 
-impl Server {
+impl BindleServer {
     /// The server at the base URL `url`. Must be called within a tokio runtime; the other methods, outside of it.
     pub fn new(url: &str, login: Option<&Login>, insecure: bool) -> Result<Self, ServerError> {
         let mut headers = HeaderMap::new();
@@ -148,7 +148,7 @@ impl Server {
         attempt()
     }
 
-    fn get(&self, url: &Url, accept: &'static str, fetch: Fetch) -> Result<Response, ServerError> {
+    fn get(&self, url: &Url, accept: &'static str, fetch: Fetch) -> Result<FetchResponse, ServerError> {
         let mut headers = self.login.clone();
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
         let response = self.runtime.block_on(self.http.get(url, &headers, fetch))?;
@@ -188,7 +188,7 @@ fn base(text: &str) -> Result<Url, ServerError> {
     Ok(url)
 }
 
-impl BindleSource for Server {
+impl BindleSource for BindleServer {
     fn server(&self) -> Option<&str> {
         Some(self.url())
     }

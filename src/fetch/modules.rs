@@ -49,7 +49,7 @@ pub(super) async fn fetch(
         progress,
         lock: config.lock.clone(),
     };
-    let fetching = Fetching { store, options, is_lock_required: config.locked };
+    let fetching = ModuleFetcher { store, options, is_lock_required: config.locked };
     let Ok((modules, found)) = tokio::task::spawn_blocking(move || fetching.fetch(entries)).await else {
         problems.push(Diagnostic::error("fetching the modules failed: this is a defect of the server"));
         return Modules::default();
@@ -92,13 +92,13 @@ impl StoreState {
     }
 }
 
-struct Fetching {
+struct ModuleFetcher {
     store: StoreState,
     options: registry::PullOptions,
     is_lock_required: bool,
 }
 
-impl Fetching {
+impl ModuleFetcher {
     fn fetch(self, mut entries: Vec<EntryConfig>) -> (Modules, Vec<Diagnostic>) {
         let Self { store, options, is_lock_required } = self;
         let mut problems = Vec::new();

@@ -20,19 +20,19 @@ use crate::net::connect::transport::{SystemTransport, Transport};
 use crate::net::connect::{ConnectLimits, Connector};
 use crate::net::interim::{InterimResponses, MAX_INTERIM};
 use crate::net::redirect::{Redirect, RedirectError, safe_location};
-use crate::net::response::{Body, Timeouts, time_for};
+use crate::net::response::{FetchBody, FetchTimeouts, time_for};
 use crate::net::tls;
 use crate::net::upload::Upload;
 use crate::net::url::{is_http, is_same_server, redacted, without_user};
 
 pub(crate) use crate::net::error::ClientError;
-pub(crate) use crate::net::response::{BodyReader, Fetch, Response};
+pub(crate) use crate::net::response::{BodyReader, Fetch, FetchResponse};
 
 /// How many redirects are followed.
 const MAX_REDIRECTS: usize = 5;
 
-const TIMEOUTS: Timeouts =
-    Timeouts { head: Duration::from_secs(30), idle: Duration::from_secs(15), total: Duration::from_secs(60) };
+const TIMEOUTS: FetchTimeouts =
+    FetchTimeouts { head: Duration::from_secs(30), idle: Duration::from_secs(15), total: Duration::from_secs(60) };
 
 /// The largest head of a response.
 const MAX_HEAD: usize = 64 << 10;
@@ -60,14 +60,14 @@ pub(crate) struct ClientOptions {
 #[derive(Clone)]
 pub(crate) struct HttpClient {
     /// Connections to hosts that the operator has named.
-    operator_pool: Pool,
+    operator_pool: HyperClient,
     /// Connections to hosts that a server has named. Two pools, so that no request gets a connection that was made
     /// under a policy less strict than its own.
-    server_pool: Pool,
-    timeouts: Timeouts,
+    server_pool: HyperClient,
+    timeouts: FetchTimeouts,
 }
 
-type Pool = Client<Connector, Upload>;
+type HyperClient = Client<Connector, Upload>;
 
 impl HttpClient {
     pub fn new(options: &ClientOptions) -> Result<Self, ClientError> {
@@ -78,7 +78,11 @@ impl HttpClient {
         Ok(Self::with(&Arc::new(tls), &(Arc::new(SystemTransport) as Arc<dyn Transport>), TIMEOUTS))
     }
 
-    pub(in crate::net) fn with(tls: &Arc<ClientConfig>, transport: &Arc<dyn Transport>, timeouts: Timeouts) -> Self {
+    pub(in crate::net) fn with(
+        tls: &Arc<ClientConfig>,
+        transport: &Arc<dyn Transport>,
+        timeouts: FetchTimeouts,
+    ) -> Self {
         let pool = |named_by: NamedBy| {
             let connector = Connector::new(transport.clone(), tls.clone(), Arc::new(named_by), CONNECT_LIMITS);
             Client::builder(TokioExecutor::new())
@@ -92,13 +96,13 @@ impl HttpClient {
 
     /// The response to a GET of a URL that the operator has named. It may have any status; redirects are followed. What
     /// `headers` authorize is only for the host and port of `url`.
-    pub async fn get(&self, url: &Url, headers: &HeaderMap, fetch: Fetch) -> Result<Response, ClientError> {
+    pub async fn get(&self, url: &Url, headers: &HeaderMap, fetch: Fetch) -> Result<FetchResponse, ClientError> {
         let (method, named_by) = (Method::GET, NamedBy::Operator);
-        self.send(&Request { method, url, named_by, headers, body: &Upload::default, fetch }).await
+        self.send(&FetchRequest { method, url, named_by, headers, body: &Upload::default, fetch }).await
     }
 
     /// The response to any request, the same way. The body, too, is only for the host and port of its URL.
-    pub async fn send(&self, request: &Request<'_>) -> Result<Response, ClientError> {
+    pub async fn send(&self, request: &FetchRequest<'_>) -> Result<FetchResponse, ClientError> {
         let (mut url, mut headers) = (request.url.clone(), request.headers.clone());
         headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(concat!("wagi/", env!("CARGO_PKG_VERSION"))));
         let limit = self.timeouts.head + time_for((request.body)().len());
@@ -129,7 +133,12 @@ impl HttpClient {
         Err(ClientError::TooManyRedirects { url: redacted(&url), limit: MAX_REDIRECTS })
     }
 
-    async fn send_once(&self, request: &Request<'_>, url: &Url, headers: &HeaderMap) -> Result<Response, ClientError> {
+    async fn send_once(
+        &self,
+        request: &FetchRequest<'_>,
+        url: &Url,
+        headers: &HeaderMap,
+    ) -> Result<FetchResponse, ClientError> {
         let uri = Some(url).filter(|url| is_http(url)).and_then(|url| without_user(url).as_str().parse::<Uri>().ok());
         let body = (request.body)();
         let length = body.len();
@@ -146,12 +155,12 @@ impl HttpClient {
         let response =
             response.ok_or_else(|| ClientError::TooManyInterim { url: redacted(url), limit: MAX_INTERIM })?;
         let (head, incoming) = response.map_err(|error| ClientError::from_exchange(url, error))?.into_parts();
-        let body = Body { incoming, fetch: request.fetch, timeouts: self.timeouts, received: 0 };
-        Ok(Response { status: head.status, headers: head.headers, url: url.clone(), body })
+        let body = FetchBody { incoming, fetch: request.fetch, timeouts: self.timeouts, received: 0 };
+        Ok(FetchResponse { status: head.status, headers: head.headers, url: url.clone(), body })
     }
 
     /// The pool for the next step of a request. A redirect to another host is one that a server has named.
-    fn pool(&self, request: &Request<'_>, url: &Url) -> &Pool {
+    fn pool(&self, request: &FetchRequest<'_>, url: &Url) -> &HyperClient {
         match request.named_by {
             NamedBy::Operator if url.host() == request.url.host() => &self.operator_pool,
             NamedBy::Operator | NamedBy::Server => &self.server_pool,
@@ -160,7 +169,7 @@ impl HttpClient {
 }
 
 /// A request to a server.
-pub(crate) struct Request<'r> {
+pub(crate) struct FetchRequest<'r> {
     pub method: Method,
     pub url: &'r Url,
     /// Who has named the host of the URL.
@@ -172,7 +181,7 @@ pub(crate) struct Request<'r> {
     pub fetch: Fetch,
 }
 
-impl Request<'_> {
+impl FetchRequest<'_> {
     fn is_bodiless(&self) -> bool {
         [Method::GET, Method::HEAD].contains(&self.method)
     }

@@ -7,14 +7,14 @@ use url::Url;
 
 use crate::net::connect::ConnectError;
 use crate::net::redirect::RedirectError;
-use crate::net::tls::TrustError;
+use crate::net::tls::ClientTlsError;
 use crate::net::url::redacted;
 
 /// Why a request has no response, or one that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
     #[error(transparent)]
-    Setup(#[from] TrustError),
+    Setup(#[from] ClientTlsError),
     #[error("cannot ask `{0}`: it is not the URL of a server")]
     NoServer(String),
     #[error("cannot reach `{url}`")]

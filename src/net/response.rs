@@ -19,7 +19,7 @@ const MIN_BYTES_PER_SECOND: u64 = 16 << 10;
 
 /// How long a server may take.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::net) struct Timeouts {
+pub(in crate::net) struct FetchTimeouts {
     /// For the head of a response, connecting and redirects included; with a body to send, by its size, more.
     pub head: Duration,
     /// For the next piece of a body.
@@ -48,12 +48,12 @@ impl Fetch {
     }
 
     /// How long it may take, after `received` bytes.
-    fn limit(&self, received: u64, timeouts: &Timeouts) -> Duration {
+    fn limit(&self, received: u64, timeouts: &FetchTimeouts) -> Duration {
         timeouts.total + time_for(self.size.max(received))
     }
 
     /// How much of that time is left.
-    pub(in crate::net) fn time_left(&self, received: u64, timeouts: &Timeouts) -> Duration {
+    pub(in crate::net) fn time_left(&self, received: u64, timeouts: &FetchTimeouts) -> Duration {
         self.limit(received, timeouts).saturating_sub(self.started.elapsed())
     }
 }
@@ -64,26 +64,26 @@ pub(in crate::net) fn time_for(bytes: u64) -> Duration {
 }
 
 /// The response of a server.
-pub(crate) struct Response {
+pub(crate) struct FetchResponse {
     pub status: StatusCode,
     pub headers: HeaderMap,
     /// Where it is from, after all redirects.
     pub url: Url,
-    pub(in crate::net) body: Body,
+    pub(in crate::net) body: FetchBody,
 }
 
 /// The body of a response.
-pub(in crate::net) struct Body {
+pub(in crate::net) struct FetchBody {
     pub incoming: Incoming,
     pub fetch: Fetch,
-    pub timeouts: Timeouts,
+    pub timeouts: FetchTimeouts,
     pub received: u64,
 }
 
-impl Response {
+impl FetchResponse {
     /// The next piece of the body; `None` at its end.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, ClientError> {
-        let Body { incoming, fetch, timeouts, received } = &mut self.body;
+        let FetchBody { incoming, fetch, timeouts, received } = &mut self.body;
         let url = || redacted(&self.url);
         let left = fetch.time_left(*received, timeouts);
         let too_slow = || ClientError::TooSlow { url: url(), seconds: fetch.limit(*received, timeouts).as_secs() };
@@ -131,7 +131,7 @@ async fn next_data(body: &mut Incoming) -> hyper::Result<Option<Bytes>> {
 
 /// The body of a response, read outside of the runtime.
 pub(crate) struct BodyReader {
-    response: Response,
+    response: FetchResponse,
     runtime: Handle,
     chunk: Bytes,
 }

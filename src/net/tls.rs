@@ -20,7 +20,7 @@ pub(crate) const ALPN_H2: &[u8] = b"h2";
 
 /// Why TLS towards servers cannot be set up.
 #[derive(Debug, thiserror::Error)]
-pub enum TrustError {
+pub enum ClientTlsError {
     /// The file cannot be read, or is not PEM.
     #[error("cannot read certificates from `{}`", path.display())]
     Unreadable {
@@ -47,7 +47,7 @@ pub enum TrustError {
 
 /// The certificates of the system and of `file`. Those of the system that cannot be used are left out: the operator
 /// cannot mend them.
-pub(crate) fn roots(file: Option<&Path>) -> Result<RootCertStore, TrustError> {
+pub(crate) fn roots(file: Option<&Path>) -> Result<RootCertStore, ClientTlsError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(file) = file {
@@ -57,32 +57,32 @@ pub(crate) fn roots(file: Option<&Path>) -> Result<RootCertStore, TrustError> {
 }
 
 /// Adds the certificates of a PEM file.
-pub(crate) fn add_file(roots: &mut RootCertStore, file: &Path) -> Result<(), TrustError> {
-    let unreadable = |source| TrustError::Unreadable { path: file.to_owned(), source };
+pub(crate) fn add_file(roots: &mut RootCertStore, file: &Path) -> Result<(), ClientTlsError> {
+    let unreadable = |source| ClientTlsError::Unreadable { path: file.to_owned(), source };
     let reader = regular_file::open(file).map_err(|error| unreadable(pem::Error::Io(error)))?;
     let sections = CertificateDer::pem_reader_iter(BufReader::new(reader));
     let certificates = sections.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
     if certificates.is_empty() {
-        return Err(TrustError::Nothing(file.to_owned()));
+        return Err(ClientTlsError::Nothing(file.to_owned()));
     }
     for certificate in certificates {
-        roots.add(certificate).map_err(|source| TrustError::Unusable { path: file.to_owned(), source })?;
+        roots.add(certificate).map_err(|source| ClientTlsError::Unusable { path: file.to_owned(), source })?;
     }
     Ok(())
 }
 
 /// Fails if the certificates of a PEM file cannot be used.
-pub(crate) fn check_file(file: &Path) -> Result<(), TrustError> {
+pub(crate) fn check_file(file: &Path) -> Result<(), ClientTlsError> {
     add_file(&mut RootCertStore::empty(), file)
 }
 
 /// TLS with servers whose certificate leads to one of `roots`.
-pub(crate) fn verified(roots: RootCertStore) -> Result<ClientConfig, TrustError> {
+pub(crate) fn verified(roots: RootCertStore) -> Result<ClientConfig, ClientTlsError> {
     Ok(builder(provider())?.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// TLS with any server: its certificate is not verified.
-pub(crate) fn insecure() -> Result<ClientConfig, TrustError> {
+pub(crate) fn insecure() -> Result<ClientConfig, ClientTlsError> {
     let provider = provider();
     let verifier = Arc::new(NoVerification(Arc::clone(&provider)));
     Ok(builder(provider)?.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
@@ -101,7 +101,7 @@ fn provider() -> Arc<CryptoProvider> {
 
 type Builder = rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>;
 
-fn builder(provider: Arc<CryptoProvider>) -> Result<Builder, TrustError> {
+fn builder(provider: Arc<CryptoProvider>) -> Result<Builder, ClientTlsError> {
     Ok(ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?)
 }
 

@@ -21,14 +21,14 @@ use crate::config::AllowedHosts;
 use crate::net::connect::Connector;
 use crate::net::connect::transport::{SystemTransport, Transport};
 use crate::net::tls;
-use crate::net::tls::TrustError;
+use crate::net::tls::ClientTlsError;
 use crate::outbound::budget::{CallBudget, CallLimits};
 use crate::outbound::error::Error;
 use crate::outbound::open_responses::OpenResponses;
 use crate::outbound::policy::{Destination, Policy};
-use crate::outbound::pool::{Shared, pool};
-use crate::outbound::request::Request;
-use crate::outbound::response::Response;
+use crate::outbound::pool::{CallContext, pool};
+use crate::outbound::request::CallRequest;
+use crate::outbound::response::CallResponse;
 use crate::outbound::streaming::{CallResponseBody, StreamingRequest};
 use crate::outbound::{call, streaming};
 
@@ -47,7 +47,7 @@ pub struct Network {
 
 impl Network {
     /// Reads the certificates of the system and those of `roots`, a PEM file. Connections live in `runtime`.
-    pub fn new(runtime: Handle, roots: Option<&Path>) -> Result<Self, TrustError> {
+    pub fn new(runtime: Handle, roots: Option<&Path>) -> Result<Self, ClientTlsError> {
         let store = tls::roots(roots)?;
         let roots = store.len();
         Ok(Self { roots, ..Self::with(runtime, tls::verified(store)?, Arc::new(SystemTransport)) })
@@ -69,8 +69,8 @@ impl Network {
         let policy = Arc::new(Policy::new(allowed));
         let connector = Connector::new(self.transport.clone(), self.tls.clone(), policy.clone(), (&limits).into());
         let pool = pool(connector, &limits);
-        let shared = Shared { policy, pool, limits, memory: self.memory.clone() };
-        Client { runtime: self.runtime.clone(), shared: Arc::new(shared) }
+        let context = CallContext { policy, pool, limits, memory: self.memory.clone() };
+        Client { runtime: self.runtime.clone(), context: Arc::new(context) }
     }
 }
 
@@ -78,22 +78,22 @@ impl Network {
 #[derive(Clone)]
 pub struct Client {
     runtime: Handle,
-    shared: Arc<Shared>,
+    context: Arc<CallContext>,
 }
 
 impl Client {
     /// The destination of a guest's URL, if it may be called. Fails with [`Error::NotUtf8`], [`Error::InvalidUrl`] or one
     /// for a destination that is not allowed, in this order.
     pub fn destination(&self, url: &[u8]) -> Result<Destination, Error> {
-        self.shared.policy.destination(url)
+        self.context.policy.destination(url)
     }
 
     /// Sends a request and reads the whole response. Takes no longer than the limit allows, nor than `time_left`;
     /// dropping the future ends the call.
-    pub async fn send(&self, request: Request, time_left: Duration) -> Result<Response, Error> {
-        let shared = self.shared.clone();
-        let limit = shared.limits.total.min(time_left);
-        let call = async move { timeout(limit, call::follow(&shared, request)).await };
+    pub async fn send(&self, request: CallRequest, time_left: Duration) -> Result<CallResponse, Error> {
+        let context = self.context.clone();
+        let limit = context.limits.total.min(time_left);
+        let call = async move { timeout(limit, call::follow(&context, request)).await };
         match AbortOnDrop(self.runtime.spawn(call)).await {
             Ok(Ok(response)) => response,
             Ok(Err(_elapsed)) => Err(Error::TimedOut),
@@ -111,8 +111,8 @@ impl Client {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
-        let shared = self.shared.clone();
-        match AbortOnDrop(self.runtime.spawn(async move { streaming::send(&shared, request).await })).await {
+        let context = self.context.clone();
+        match AbortOnDrop(self.runtime.spawn(async move { streaming::send(&context, request).await })).await {
             Ok(response) => response,
             Err(_stopped) => Err(Error::Stopped),
         }
@@ -120,12 +120,12 @@ impl Client {
 
     /// The budget of one run, with up to `max_open` calls at a time.
     pub fn budget(&self, max_open: Option<u32>) -> Arc<CallBudget> {
-        Arc::new(CallBudget::new(&self.shared.limits, max_open))
+        Arc::new(CallBudget::new(&self.context.limits, max_open))
     }
 
     /// The responses of one run, which may hold up to `max_open` of them.
     pub fn open_responses(&self, max_open: Option<u32>) -> OpenResponses {
-        OpenResponses::new(&self.shared.limits, max_open)
+        OpenResponses::new(&self.context.limits, max_open)
     }
 }
 

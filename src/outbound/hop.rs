@@ -12,8 +12,8 @@ use crate::net::redirect::{Redirect, location};
 use crate::net::url::has_user;
 use crate::outbound::error::Error;
 use crate::outbound::policy::{Destination, uri};
-use crate::outbound::pool::CallBody;
-use crate::outbound::request::{Request, check_method, remove_restricted};
+use crate::outbound::pool::CallRequestBody;
+use crate::outbound::request::{CallRequest, check_method, remove_restricted};
 
 /// Meant for the server that the guest called, and for no other one.
 const SECRETS: [HeaderName; 4] =
@@ -34,8 +34,8 @@ pub(super) struct Hop {
 
 impl Hop {
     /// The first: removes the headers that are not the guest's to set.
-    pub fn first(request: Request) -> Self {
-        let Request { destination: Destination(url), method, mut headers, body } = request;
+    pub fn first(request: CallRequest) -> Self {
+        let CallRequest { destination: Destination(url), method, mut headers, body } = request;
         headers.remove(header::CONTENT_LENGTH);
         remove_restricted(&mut headers);
         headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
@@ -43,7 +43,7 @@ impl Hop {
     }
 
     /// What goes to the library, which adds Host and, where there is a body, Content-Length.
-    pub fn to_request(&self) -> Result<http::Request<CallBody>, Error> {
+    pub fn to_request(&self) -> Result<http::Request<CallRequestBody>, Error> {
         check_method(&self.method)?;
         let mut request =
             http::Request::new(Full::new(self.body.clone()).map_err(|never| match never {}).boxed_unsync());

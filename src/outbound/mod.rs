@@ -36,5 +36,5 @@ pub use crate::outbound::budget::{CallBudget, CallLimits};
 pub use crate::outbound::client::{Client, Network};
 pub use crate::outbound::error::{Error, ErrorKind};
 pub use crate::outbound::open_responses::OpenResponses;
-pub use crate::outbound::request::{Request, headers, method};
-pub use crate::outbound::streaming::{StreamingRequest, Timeouts};
+pub use crate::outbound::request::{CallRequest, headers, method};
+pub use crate::outbound::streaming::{CallTimeouts, StreamingRequest};

@@ -5,7 +5,7 @@
 
 use crate::outbound::budget::CallLimits;
 use crate::outbound::error::Error;
-use crate::outbound::response::Response;
+use crate::outbound::response::CallResponse;
 
 /// The responses that one run holds.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct OpenResponses {
 /// A response, and how far the guest has read it.
 #[derive(Debug)]
 struct OpenResponse {
-    response: Response,
+    response: CallResponse,
     read: usize,
 }
 
@@ -50,7 +50,7 @@ impl OpenResponses {
     }
 
     /// Opens a handle for a response. Fails when the run holds too many bytes already.
-    pub fn open(&mut self, response: Response) -> Result<u32, Error> {
+    pub fn open(&mut self, response: CallResponse) -> Result<u32, Error> {
         let held: usize = self.open.iter().flatten().map(|open| open.response.body().len()).sum();
         if held.saturating_add(response.body().len()) > self.max_held {
             return Err(Error::TooManyOpen);
@@ -120,12 +120,12 @@ mod tests {
     #[test]
     fn handles_are_the_lowest_free_numbers_from_zero() {
         let mut open_responses = open_responses(None);
-        let mut open = || open_responses.open(Response::of(&[], b"x")).expect("room");
+        let mut open = || open_responses.open(CallResponse::of(&[], b"x")).expect("room");
         assert_eq!([open(), open(), open()], [0, 1, 2]);
         open_responses.close(1);
         assert_eq!(code(open_responses.check(1)), 1);
         open_responses.close(0);
-        let mut open = || open_responses.open(Response::of(&[], b"x")).expect("room");
+        let mut open = || open_responses.open(CallResponse::of(&[], b"x")).expect("room");
         assert_eq!([open(), open(), open()], [0, 1, 3]);
         assert_eq!(open_responses.count(), 4);
     }
@@ -136,7 +136,7 @@ mod tests {
         for handle in [0, 0, 7, u32::MAX] {
             open_responses.close(handle);
         }
-        assert_eq!(open_responses.open(Response::of(&[], b"")).expect("room"), 0);
+        assert_eq!(open_responses.open(CallResponse::of(&[], b"")).expect("room"), 0);
     }
 
     #[test]
@@ -153,7 +153,7 @@ mod tests {
     fn headers_are_found_without_regard_to_case_and_the_first_counts() {
         let mut open_responses = open_responses(None);
         let headers = [("set-cookie", &b"a=1"[..]), ("set-cookie", b"b=2"), ("x-raw", b"\xff")];
-        let handle = open_responses.open(Response::of(&headers, b"")).expect("room");
+        let handle = open_responses.open(CallResponse::of(&headers, b"")).expect("room");
         assert_eq!(open_responses.header(handle, b"SET-Cookie").expect("a header"), b"a=1");
         assert_eq!(open_responses.header(handle, b"x-raw").expect("a header"), b"\xff");
         for (name, expected) in [(&b"x-other"[..], 5), (b"", 5), (b"a b", 5), (b"\xff", 6)] {
@@ -165,13 +165,13 @@ mod tests {
     fn all_headers_are_one_line_for_each_value() {
         let mut open_responses = open_responses(None);
         let headers = [("set-cookie", &b"a=1"[..]), ("x-empty", b""), ("set-cookie", b"b=2")];
-        let handle = open_responses.open(Response::of(&headers, b"")).expect("room");
+        let handle = open_responses.open(CallResponse::of(&headers, b"")).expect("room");
         let text = open_responses.headers_text(handle).expect("text");
         assert_eq!(text, "set-cookie:a=1\nset-cookie:b=2\nx-empty:\n");
-        let handle = open_responses.open(Response::of(&[], b"")).expect("room");
+        let handle = open_responses.open(CallResponse::of(&[], b"")).expect("room");
         assert_eq!(open_responses.headers_text(handle).expect("text"), "");
         for value in [&b"\xff"[..], b"a\tb", "\u{85}".as_bytes()] {
-            let handle = open_responses.open(Response::of(&[("x-raw", value)], b"")).expect("room");
+            let handle = open_responses.open(CallResponse::of(&[("x-raw", value)], b"")).expect("room");
             assert_eq!(code(open_responses.headers_text(handle)), 12, "{value:?}");
         }
     }
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn bodies_are_read_in_pieces() {
         let mut open_responses = open_responses(None);
-        let handle = open_responses.open(Response::of(&[], b"hello")).expect("room");
+        let handle = open_responses.open(CallResponse::of(&[], b"hello")).expect("room");
         let mut into = [0; 3];
         let mut pieces = Vec::new();
         for expected in [3, 2, 0, 0] {
@@ -195,7 +195,7 @@ mod tests {
     fn open_responses_calls_and_bytes_are_counted() {
         let mut few = open_responses(Some(1));
         few.admit().expect("the first");
-        few.open(Response::of(&[], b"")).expect("room");
+        few.open(CallResponse::of(&[], b"")).expect("room");
         assert_eq!(code(few.admit()), 13);
         few.close(0);
         few.admit().expect("the next");
@@ -207,8 +207,8 @@ mod tests {
         assert_eq!(code(many.admit()), 13);
 
         let mut large = open_responses(None);
-        large.open(Response::of(&[], b"123456")).expect("room");
-        assert_eq!(code(large.open(Response::of(&[], b"12345"))), 13);
-        large.open(Response::of(&[], b"1234")).expect("room");
+        large.open(CallResponse::of(&[], b"123456")).expect("room");
+        assert_eq!(code(large.open(CallResponse::of(&[], b"12345"))), 13);
+        large.open(CallResponse::of(&[], b"1234")).expect("room");
     }
 }

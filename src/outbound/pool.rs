@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
-use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::Semaphore;
 
@@ -28,23 +28,23 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const PING_AFTER: Duration = Duration::from_secs(10);
 
 /// The connections of one entry, and how HTTP is spoken on them.
-pub(super) type Pool = HttpClient<Connector, CallBody>;
+pub(super) type ConnectionPool = HyperClient<Connector, CallRequestBody>;
 
 /// The body of a request: all of it, or piece by piece.
-pub(super) type CallBody = UnsyncBoxBody<Bytes, Box<dyn StdError + Send + Sync>>;
+pub(super) type CallRequestBody = UnsyncBoxBody<Bytes, Box<dyn StdError + Send + Sync>>;
 
 /// What the calls of one entry have in common.
-pub(super) struct Shared {
+pub(super) struct CallContext {
     pub policy: Arc<Policy>,
-    pub pool: Pool,
+    pub pool: ConnectionPool,
     pub limits: CallLimits,
     /// Bytes of responses that runs of all entries may still hold.
     pub memory: Arc<Semaphore>,
 }
 
-impl Shared {
+impl CallContext {
     /// Sends a request. Returns the response when its head has come.
-    pub async fn request(&self, mut request: Request<CallBody>) -> Result<Response<Incoming>, Error> {
+    pub async fn request(&self, mut request: Request<CallRequestBody>) -> Result<Response<Incoming>, Error> {
         let interim = InterimResponses::count(&mut request);
         match interim.limit(self.pool.request(request)).await {
             Some(response) => response.map_err(Error::from_exchange),
@@ -59,8 +59,8 @@ impl From<&CallLimits> for ConnectLimits {
     }
 }
 
-pub(super) fn pool(connector: Connector, limits: &CallLimits) -> Pool {
-    HttpClient::builder(TokioExecutor::new())
+pub(super) fn pool(connector: Connector, limits: &CallLimits) -> ConnectionPool {
+    HyperClient::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(KEEP_ALIVE)
         .pool_max_idle_per_host(IDLE_PER_HOST)

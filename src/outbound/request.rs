@@ -18,7 +18,7 @@ const MAX_HEADERS_TEXT: usize = 64 * 1024;
 
 /// One request of a guest.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub struct CallRequest {
     /// The server to call.
     pub destination: Destination,
     /// The method.

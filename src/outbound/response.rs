@@ -22,14 +22,14 @@ const MAX_PREALLOCATED: u64 = 64 * 1024;
 
 /// A complete response.
 #[derive(Debug)]
-pub struct Response {
+pub struct CallResponse {
     status: u16,
     headers: HeaderMap,
     body: Bytes,
     _memory: Option<OwnedSemaphorePermit>,
 }
 
-impl Response {
+impl CallResponse {
     /// The status code.
     pub fn status(&self) -> u16 {
         self.status
@@ -73,7 +73,7 @@ pub(super) async fn collect(
     response: http::Response<Incoming>,
     limits: &CallLimits,
     memory: &Arc<Semaphore>,
-) -> Result<Response, Error> {
+) -> Result<CallResponse, Error> {
     let (head, mut incoming) = response.into_parts();
     let promised = incoming.size_hint().lower();
     if promised > limits.body as u64 {
@@ -90,7 +90,7 @@ pub(super) async fn collect(
         reserve(memory, piece.len(), &mut reserved)?;
         body.extend_from_slice(&piece);
     }
-    Ok(Response { status: head.status.as_u16(), headers: head.headers, body: body.freeze(), _memory: reserved })
+    Ok(CallResponse { status: head.status.as_u16(), headers: head.headers, body: body.freeze(), _memory: reserved })
 }
 
 /// Reserves memory for `bytes`. Calls that waited for it could all wait for each other.
@@ -105,7 +105,7 @@ fn reserve(memory: &Arc<Semaphore>, bytes: usize, reserved: &mut Option<OwnedSem
 }
 
 #[cfg(test)]
-impl Response {
+impl CallResponse {
     /// A response that no server has sent.
     pub(super) fn of(headers: &[(&'static str, &[u8])], body: &'static [u8]) -> Self {
         let mut map = HeaderMap::new();

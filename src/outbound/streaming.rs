@@ -24,13 +24,13 @@ use crate::net::connect;
 use crate::outbound::budget::{ByteCounter, CallBudget, CallPermit};
 use crate::outbound::error::Error;
 use crate::outbound::policy::{Policy, uri};
-use crate::outbound::pool::Shared;
+use crate::outbound::pool::CallContext;
 use crate::outbound::request::{check_method, remove_restricted};
 use crate::outbound::response::check_headers;
 
 /// How long a guest waits. Longer times than the limits of all calls have no effect.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Timeouts {
+pub struct CallTimeouts {
     /// For a connection.
     pub connect: Option<Duration>,
     /// For the head of the response.
@@ -44,20 +44,23 @@ pub struct StreamingRequest<B> {
     /// The request.
     pub request: Request<B>,
     /// How long the guest waits.
-    pub timeouts: Timeouts,
+    pub timeouts: CallTimeouts,
     /// The budget of its run, which the call does not outlive.
     pub budget: Weak<CallBudget>,
 }
 
 /// Sends the request and returns the response.
-pub(super) async fn send<B>(shared: &Shared, request: StreamingRequest<B>) -> Result<Response<CallResponseBody>, Error>
+pub(super) async fn send<B>(
+    context: &CallContext,
+    request: StreamingRequest<B>,
+) -> Result<Response<CallResponseBody>, Error>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
     let StreamingRequest { request, timeouts, budget } = request;
     let (mut head, body) = request.into_parts();
-    head.uri = destination(&shared.policy, &head.uri)?;
+    head.uri = destination(&context.policy, &head.uri)?;
     check_method(&head.method)?;
     let permit = budget.upgrade().ok_or(Error::Stopped)?.acquire()?;
     set_headers(&mut head.headers, &head.method, &body);
@@ -70,8 +73,8 @@ where
     } else {
         (Empty::new().map_err(|never| match never {}).boxed_unsync(), Some(body))
     };
-    let exchange = connect::with_timeout(timeouts.connect, shared.request(Request::from_parts(head, body)));
-    let limits = &shared.limits;
+    let exchange = connect::with_timeout(timeouts.connect, context.request(Request::from_parts(head, body)));
+    let limits = &context.limits;
     let first_byte = limits.total.min(timeouts.first_byte.unwrap_or(Duration::MAX));
     let response = unless_body(wait_for_head(exchange, &sent, first_byte), unsent, method).await?;
     check_headers(response.headers(), limits)?;

@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::net::authorization::basic;
 use crate::net::client;
-use crate::net::client::{ClientError, Fetch, Response};
+use crate::net::client::{ClientError, Fetch, FetchResponse};
 use crate::net::connect::policy::NamedBy;
 use crate::net::upload::Upload;
 use crate::net::url::is_same_server;
@@ -86,7 +86,7 @@ impl<'s> Session<'s> {
     }
 
     /// Sends a request, with credentials if the registry asks for them. Any status but those `expected` is an error.
-    pub fn send(&mut self, request: &ApiRequest<'_>, expected: &[StatusCode]) -> Result<Response, RegistryError> {
+    pub fn send(&mut self, request: &ApiRequest<'_>, expected: &[StatusCode]) -> Result<FetchResponse, RegistryError> {
         let mut response = self.send_once(request)?;
         if response.status == StatusCode::UNAUTHORIZED {
             // A token is valid for some minutes only, so that even one that was accepted may have to be renewed.
@@ -105,7 +105,7 @@ impl<'s> Session<'s> {
         self.login.is_some()
     }
 
-    fn send_once(&self, request: &ApiRequest<'_>) -> Result<Response, RegistryError> {
+    fn send_once(&self, request: &ApiRequest<'_>) -> Result<FetchResponse, RegistryError> {
         if !self.client.may_pull() && matches!(self.scope, Scope::Pull(_)) {
             return Err(RegistryError::NotAsked);
         }
@@ -121,12 +121,13 @@ impl<'s> Session<'s> {
     }
 
     /// Sends a request, and again as long as that may help.
-    fn send_with_retries(&self, request: &ApiRequest<'_>, headers: &HeaderMap) -> Result<Response, RegistryError> {
+    fn send_with_retries(&self, request: &ApiRequest<'_>, headers: &HeaderMap) -> Result<FetchResponse, RegistryError> {
         // A token server and the URL of an upload are named by the registry.
         let is_own = request.url.host() == self.url("")?.host();
         let named_by = if is_own { NamedBy::Operator } else { NamedBy::Server };
         let ApiRequest { url, body, fetch, .. } = request;
-        let message = client::Request { method: request.method.clone(), url, named_by, headers, body, fetch: *fetch };
+        let message =
+            client::FetchRequest { method: request.method.clone(), url, named_by, headers, body, fetch: *fetch };
         let mut delays = RETRY_DELAYS.iter().filter(|_| request.is_repeatable);
         loop {
             let sent = self.client.runtime.block_on(self.client.http.send(&message));
@@ -207,7 +208,7 @@ impl<'s> Session<'s> {
     }
 
     /// The whole body of a response, which may have up to `limit` bytes.
-    pub fn read_body(&self, response: &mut Response, limit: u64) -> Result<Vec<u8>, RegistryError> {
+    pub fn read_body(&self, response: &mut FetchResponse, limit: u64) -> Result<Vec<u8>, RegistryError> {
         self.client.runtime.block_on(response.bytes(limit)).map_err(|error| self.unreachable(error))
     }
 
@@ -219,7 +220,7 @@ impl<'s> Session<'s> {
         RegistryError::Auth { registry: self.registry.to_string(), source }
     }
 
-    fn status_error(&self, response: &mut Response, what: &'static str) -> RegistryError {
+    fn status_error(&self, response: &mut FetchResponse, what: &'static str) -> RegistryError {
         let (registry, status, message) = (self.registry.to_string(), response.status, self.message(response));
         match is_busy(status) {
             true => RegistryError::Failing { registry, status, message },
@@ -227,7 +228,7 @@ impl<'s> Session<'s> {
         }
     }
 
-    fn credentials_error(&self, response: Option<&mut Response>) -> RegistryError {
+    fn credentials_error(&self, response: Option<&mut FetchResponse>) -> RegistryError {
         let registry = self.registry.to_string();
         let message = response.map(|response| self.message(response)).unwrap_or_default();
         match self.login.clone() {
@@ -236,7 +237,7 @@ impl<'s> Session<'s> {
         }
     }
 
-    fn message(&self, response: &mut Response) -> RegistryMessage {
+    fn message(&self, response: &mut FetchResponse) -> RegistryMessage {
         self.read_body(response, MAX_ERROR_BODY).map(|body| RegistryMessage::parse(&body)).unwrap_or_default()
     }
 }

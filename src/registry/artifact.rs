@@ -41,7 +41,7 @@ pub(in crate::registry) struct Blob {
 
 /// The blobs of an artifact.
 #[derive(Debug)]
-pub(in crate::registry) struct Artifact {
+pub(in crate::registry) struct ArtifactBlobs {
     pub module: Blob,
     pub config: Blob,
     pub manifest: Blob,
@@ -58,7 +58,7 @@ pub(in crate::registry) enum ArtifactError {
     Invalid(#[from] BinaryReaderError),
 }
 
-impl Artifact {
+impl ArtifactBlobs {
     /// The artifact of a module or component in binary or text form that was created at a time.
     pub fn new(file: Vec<u8>, layout: Layout, created: SystemTime) -> Result<Self, ArtifactError> {
         if file.trim_ascii().is_empty() {
@@ -151,8 +151,8 @@ mod tests {
         (instance $run)
         (export "wasi:cli/run@0.2.0" (instance $run)))"#;
 
-    fn artifact(text: &str, layout: Layout) -> Artifact {
-        Artifact::new(text.into(), layout, SystemTime::UNIX_EPOCH + Duration::from_secs(1)).expect("valid")
+    fn artifact(text: &str, layout: Layout) -> ArtifactBlobs {
+        ArtifactBlobs::new(text.into(), layout, SystemTime::UNIX_EPOCH + Duration::from_secs(1)).expect("valid")
     }
 
     fn json_of(blob: &Blob) -> Value {
@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn the_same_file_is_the_same_artifact_and_no_time_is_too_strange() {
         let digest = |created| {
-            let made = Artifact::new("(module)".into(), Layout::Cncf, created).expect("valid");
+            let made = ArtifactBlobs::new("(module)".into(), Layout::Cncf, created).expect("valid");
             made.manifest.sha256
         };
         let (begin, day) = (SystemTime::UNIX_EPOCH, Duration::from_secs(86_400));
@@ -216,7 +216,7 @@ mod tests {
             (b"\0asm\x01\0\0\0\x07", "not valid"),
             (b" \n", "nothing in it"),
         ] {
-            let refusal = Artifact::new(file.to_vec(), Layout::Cncf, SystemTime::UNIX_EPOCH).expect_err(part);
+            let refusal = ArtifactBlobs::new(file.to_vec(), Layout::Cncf, SystemTime::UNIX_EPOCH).expect_err(part);
             assert!(refusal.to_string().contains(part), "{refusal}");
         }
     }

@@ -4,7 +4,7 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{Method, StatusCode};
 
 use crate::format::sha256_hex;
-use crate::net::client::{BodyReader, Fetch, Response};
+use crate::net::client::{BodyReader, Fetch, FetchResponse};
 
 use crate::registry::api::{ApiRequest, Session};
 use crate::registry::error::{PullError, RegistryError};
@@ -59,7 +59,13 @@ impl Session<'_> {
         Ok(response.into_reader(self.client.runtime.clone()))
     }
 
-    fn get(&mut self, path: &str, accept: &str, what: &'static str, fetch: Fetch) -> Result<Response, RegistryError> {
+    fn get(
+        &mut self,
+        path: &str,
+        accept: &str,
+        what: &'static str,
+        fetch: Fetch,
+    ) -> Result<FetchResponse, RegistryError> {
         let headers = &[(ACCEPT, accept)];
         let request = ApiRequest { headers, fetch, ..ApiRequest::new(Method::GET, self.url(path)?, what) };
         self.send(&request, &[StatusCode::OK])

@@ -34,7 +34,7 @@ pub(in crate::registry) struct Descriptor {
 
 /// What a manifest or an index leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::registry) enum Content {
+pub(in crate::registry) enum ManifestContent {
     /// The layer that is the module.
     Module(Descriptor),
     /// The manifest that an index lists.
@@ -71,7 +71,7 @@ pub(in crate::registry) enum ManifestError {
 }
 
 /// Reads a manifest or index. `content_type` is that of the registry's response.
-pub(in crate::registry) fn read(bytes: &[u8], content_type: Option<&str>) -> Result<Content, ManifestError> {
+pub(in crate::registry) fn read(bytes: &[u8], content_type: Option<&str>) -> Result<ManifestContent, ManifestError> {
     let json: Value = serde_json::from_slice(bytes).map_err(|_| ManifestError::Json)?;
     let document = json.as_object().ok_or(ManifestError::Json)?;
     let stated = document.get("mediaType").map(|value| value.as_str().ok_or(ManifestError::Field("mediaType")));
@@ -90,8 +90,8 @@ pub(in crate::registry) fn read(bytes: &[u8], content_type: Option<&str>) -> Res
         return Err(ManifestError::Version);
     }
     match (layers.map(Value::as_array), manifests.map(Value::as_array)) {
-        (Some(Some(layers)), None) => pick_layer(layers).map(Content::Module),
-        (None, Some(Some(manifests))) => pick_manifest(manifests).map(Content::Manifest),
+        (Some(Some(layers)), None) => pick_layer(layers).map(ManifestContent::Module),
+        (None, Some(Some(manifests))) => pick_manifest(manifests).map(ManifestContent::Manifest),
         (Some(_), Some(_)) => Err(ManifestError::Both),
         (Some(None), None) => Err(ManifestError::Field("layers")),
         (None, Some(None)) => Err(ManifestError::Field("manifests")),

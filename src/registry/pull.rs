@@ -28,7 +28,7 @@ use crate::registry::client::{PullOptions, RegistryClient};
 use crate::registry::download::{MAX_MANIFEST, ManifestResponse};
 use crate::registry::error::PullError;
 use crate::registry::manifest;
-use crate::registry::manifest::{Content, Descriptor, ManifestError};
+use crate::registry::manifest::{Descriptor, ManifestContent, ManifestError};
 use crate::registry::reference::{Reference, TagOrDigest};
 
 /// How many modules are pulled at the same time.
@@ -122,12 +122,12 @@ impl Pull<'_> {
         };
         let mut manifests = vec![first];
         let layer = match content {
-            Content::Module(layer) => layer,
-            Content::Manifest(next) => {
+            ManifestContent::Module(layer) => layer,
+            ManifestContent::Manifest(next) => {
                 manifests.push(next.sha256.clone());
                 match self.manifest(&next.sha256, Some(next.size), &mut session, registry)? {
-                    Content::Module(layer) => layer,
-                    Content::Manifest(_) => return Err(unusable(registry, None, ManifestError::Nested)),
+                    ManifestContent::Module(layer) => layer,
+                    ManifestContent::Manifest(_) => return Err(unusable(registry, None, ManifestError::Nested)),
                 }
             }
         };
@@ -142,7 +142,7 @@ impl Pull<'_> {
         size: Option<u64>,
         session: &mut Session<'_>,
         registry: &str,
-    ) -> Result<Content, PullError> {
+    ) -> Result<ManifestContent, PullError> {
         if let Some(bytes) = self.stored_manifest(sha256) {
             return manifest::read(&bytes, None).map_err(|error| unusable(registry, None, error));
         }
@@ -159,7 +159,11 @@ impl Pull<'_> {
     }
 
     /// Reads a manifest and stores it. Returns its digest and content.
-    fn insert_manifest(&self, response: ManifestResponse, registry: &str) -> Result<(Sha256, Content), PullError> {
+    fn insert_manifest(
+        &self,
+        response: ManifestResponse,
+        registry: &str,
+    ) -> Result<(Sha256, ManifestContent), PullError> {
         let content = manifest::read(&response.bytes, response.content_type.as_deref())
             .map_err(|error| unusable(registry, response.content_type.clone(), error))?;
         let (sha256, size) = (sha256(&response.bytes), response.bytes.len() as u64);

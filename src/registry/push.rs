@@ -20,7 +20,7 @@ use crate::net::redirect;
 use crate::net::upload::Upload;
 
 use crate::registry::api::{ApiRequest, Session};
-use crate::registry::artifact::{Artifact, ArtifactError, Blob, Layout};
+use crate::registry::artifact::{ArtifactBlobs, ArtifactError, Blob, Layout};
 use crate::registry::client::RegistryClient;
 use crate::registry::credentials::challenge::Scope;
 use crate::registry::error::RegistryError;
@@ -95,14 +95,14 @@ impl Push<'_> {
         Ok(reference.pinned(&artifact.manifest.sha256))
     }
 
-    fn artifact(&self) -> Result<Artifact, PushError> {
+    fn artifact(&self) -> Result<ArtifactBlobs, PushError> {
         let path = || self.file.to_owned();
         let (bytes, modified) = read(self.file).map_err(|source| PushError::Read { path: path(), source })?;
         if bytes.len() as u64 > MAX_MODULE_SIZE {
             return Err(PushError::TooLarge(path()));
         }
         // The time of the file rather than of now: the same file is the same artifact, whenever it is published.
-        let artifact = Artifact::new(bytes, self.layout, modified);
+        let artifact = ArtifactBlobs::new(bytes, self.layout, modified);
         artifact.map_err(|source| PushError::Artifact { path: path(), source })
     }
 }

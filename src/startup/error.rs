@@ -20,7 +20,7 @@ pub enum Error {
     Compiling,
     /// The client for the calls of guests cannot be set up.
     #[error("cannot set up the calls of guests to others")]
-    Outbound(#[from] tls::TrustError),
+    Outbound(#[from] tls::ClientTlsError),
     /// The directory for guests' stderr cannot be used.
     #[error("cannot use the log directory `{}`", path.display())]
     LogDirectory {

@@ -22,7 +22,7 @@ pub(super) fn check_authorities(config: &Config) -> Vec<Diagnostic> {
     let files = [("--outbound-ca", &config.outbound_ca), ("--registry-ca", &config.registries.ca_file)];
     let checked =
         files.into_iter().filter_map(|(option, file)| Some((option, tls::check_file(file.as_deref()?).err()?)));
-    let problem = |(option, error): (&str, tls::TrustError)| {
+    let problem = |(option, error): (&str, tls::ClientTlsError)| {
         let problem = Diagnostic::error(format!("cannot use the certificates of {option}")).caused_by(&error);
         problem.help("the file must be PEM text with `BEGIN CERTIFICATE` sections")
     };

@@ -74,9 +74,9 @@ pub(crate) struct ConnectLimits {
 
 /// Makes connections, plain or with TLS as the scheme of the URL says.
 #[derive(Clone)]
-pub(crate) struct Connector(Arc<Inner>);
+pub(crate) struct Connector(Arc<ConnectorInner>);
 
-struct Inner {
+struct ConnectorInner {
     transport: Arc<dyn Transport>,
     tls: TlsConnector,
     policy: Arc<dyn ConnectPolicy>,
@@ -94,7 +94,7 @@ impl Connector {
     ) -> Self {
         let lookups = Lookups::new(transport.clone());
         let connections = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
-        Self(Arc::new(Inner { transport, tls: tls.into(), policy, limits, lookups, connections }))
+        Self(Arc::new(ConnectorInner { transport, tls: tls.into(), policy, limits, lookups, connections }))
     }
 }
 
@@ -121,7 +121,7 @@ impl Service<Uri> for Connector {
     }
 }
 
-impl Inner {
+impl ConnectorInner {
     async fn connect(&self, target: &Target) -> Result<Connection, ConnectError> {
         if !self.policy.allows_host(&target.url) {
             return Err(ConnectError::HostDenied(target.url[..Position::BeforePath].to_owned()));

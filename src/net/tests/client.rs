@@ -3,7 +3,7 @@
 use http::{HeaderMap, Method};
 use url::Url;
 
-use crate::net::client::{ClientError, Fetch, HttpClient, Request, Response};
+use crate::net::client::{ClientError, Fetch, FetchRequest, FetchResponse, HttpClient};
 use crate::net::connect::ConnectError;
 use crate::net::connect::policy::NamedBy;
 use crate::net::tests::*;
@@ -37,9 +37,9 @@ fn client(transport: &Arc<FakeTransport>) -> HttpClient {
     HttpClient::for_tests(transport.clone())
 }
 
-async fn get(client: &HttpClient, url: &str, named_by: NamedBy) -> Result<Response, ClientError> {
+async fn get(client: &HttpClient, url: &str, named_by: NamedBy) -> Result<FetchResponse, ClientError> {
     let (url, headers) = (Url::parse(url).expect(url), HeaderMap::new());
-    let request = Request {
+    let request = FetchRequest {
         method: Method::GET,
         url: &url,
         named_by,
@@ -50,7 +50,7 @@ async fn get(client: &HttpClient, url: &str, named_by: NamedBy) -> Result<Respon
     client.send(&request).await
 }
 
-fn is_denied(result: &Result<Response, ClientError>) -> bool {
+fn is_denied(result: &Result<FetchResponse, ClientError>) -> bool {
     matches!(result, Err(ClientError::Connect { source: ConnectError::AddressDenied { .. }, .. }))
 }
 

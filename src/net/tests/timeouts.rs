@@ -8,19 +8,19 @@ use url::Url;
 
 use std::time::Duration;
 
-use crate::net::client::{ClientError, Fetch, HttpClient, Response};
+use crate::net::client::{ClientError, Fetch, FetchResponse, HttpClient};
 use crate::net::connect::transport::SystemTransport;
 use crate::net::interim::MAX_INTERIM;
-use crate::net::response::Timeouts;
+use crate::net::response::FetchTimeouts;
 use crate::net::tests::*;
 use crate::net::tls;
 
 /// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(300);
-const LONG_TIMEOUTS: Timeouts = Timeouts { head: LONG, idle: LONG, total: LONG };
+const LONG_TIMEOUTS: FetchTimeouts = FetchTimeouts { head: LONG, idle: LONG, total: LONG };
 
-fn client(timeouts: Timeouts) -> HttpClient {
+fn client(timeouts: FetchTimeouts) -> HttpClient {
     let tls = Arc::new(tls::verified(RootCertStore::empty()).expect("TLS"));
     HttpClient::with(&tls, &(Arc::new(SystemTransport) as Arc<dyn Transport>), timeouts)
 }
@@ -44,14 +44,14 @@ async fn endless(head: &'static str, piece: &'static str, pause: Duration) -> Ur
     Url::parse(&format!("http://{address}/")).expect("a URL")
 }
 
-async fn get(client: &HttpClient, url: &Url, fetch: Fetch) -> Result<Response, ClientError> {
+async fn get(client: &HttpClient, url: &Url, fetch: Fetch) -> Result<FetchResponse, ClientError> {
     client.get(url, &HeaderMap::new(), fetch).await
 }
 
 #[tokio::test]
 async fn a_body_that_drips_has_a_total_and_a_second_request_of_the_fetch_gets_no_more() {
     let url = endless("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", "x", Duration::from_millis(5)).await;
-    let (client, fetch) = (client(Timeouts { total: 5 * SHORT, ..LONG_TIMEOUTS }), Fetch::start());
+    let (client, fetch) = (client(FetchTimeouts { total: 5 * SHORT, ..LONG_TIMEOUTS }), Fetch::start());
     let error = get(&client, &url, fetch).await.expect("a head").bytes(u64::MAX).await.expect_err("too slow");
     assert!(matches!(&error, ClientError::TooSlow { .. }) && !error.is_transient(), "{error}");
     assert_eq!(io::Error::from(error).kind(), io::ErrorKind::TimedOut);
@@ -65,7 +65,7 @@ async fn bytes_give_a_fetch_more_time_whether_or_not_their_number_is_known() {
     let body = "x".repeat(64 << 10);
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", 1 << 20);
     let url = endless(head.leak(), "", LONG).await;
-    let timeouts = Timeouts { total: SHORT, ..LONG_TIMEOUTS };
+    let timeouts = FetchTimeouts { total: SHORT, ..LONG_TIMEOUTS };
     for size in [0, 64 << 10] {
         let begun = std::time::Instant::now();
         let error = get(&client(timeouts), &url, Fetch::start_sized(size)).await.expect("a head").bytes(u64::MAX).await;
@@ -78,7 +78,7 @@ async fn bytes_give_a_fetch_more_time_whether_or_not_their_number_is_known() {
 #[tokio::test]
 async fn silence_within_a_body_has_a_time_of_its_own() {
     let url = endless("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n1", "", LONG).await;
-    let client = client(Timeouts { idle: SHORT, ..LONG_TIMEOUTS });
+    let client = client(FetchTimeouts { idle: SHORT, ..LONG_TIMEOUTS });
     let error = get(&client, &url, Fetch::start()).await.expect("a head").bytes(9).await.expect_err("it stalls");
     assert!(matches!(error, ClientError::BodyStalled { .. }), "{error}");
 }
@@ -97,7 +97,7 @@ async fn redirects_share_the_time_for_the_head() {
             });
         }
     });
-    let client = client(Timeouts { head: SHORT, ..LONG_TIMEOUTS });
+    let client = client(FetchTimeouts { head: SHORT, ..LONG_TIMEOUTS });
     let result = get(&client, &url, Fetch::start()).await.map(drop);
     assert!(matches!(result, Err(ClientError::HeadTimedOut { .. })), "{result:?}");
 }

@@ -17,8 +17,8 @@ use tokio::runtime::Handle;
 use crate::config::AllowedHosts;
 use crate::net::connect::transport::Transport;
 use crate::net::tests::{FakeTransport, ServerRequest, answer, server};
-use crate::outbound::response::Response;
-use crate::outbound::{CallLimits, Client, Error, Network, Request, headers, method};
+use crate::outbound::response::CallResponse;
+use crate::outbound::{CallLimits, CallRequest, Client, Error, Network, headers, method};
 
 /// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(60);
@@ -63,8 +63,8 @@ fn client(transport: &Arc<FakeTransport>, entries: &[&str]) -> Client {
     network(transport.clone()).client(allowed(entries), CallLimits::default())
 }
 
-fn request(client: &Client, verb: &str, url: &str, fields: &str, body: &'static str) -> Result<Request, Error> {
-    Ok(Request {
+fn request(client: &Client, verb: &str, url: &str, fields: &str, body: &'static str) -> Result<CallRequest, Error> {
+    Ok(CallRequest {
         destination: client.destination(url.as_bytes())?,
         method: method(verb.as_bytes())?,
         headers: headers(fields.as_bytes())?,
@@ -72,14 +72,14 @@ fn request(client: &Client, verb: &str, url: &str, fields: &str, body: &'static 
     })
 }
 
-async fn call(client: &Client, verb: &str, url: &str, fields: &str, body: &'static str) -> Result<Response, Error> {
+async fn call(client: &Client, verb: &str, url: &str, fields: &str, body: &'static str) -> Result<CallResponse, Error> {
     client.send(request(client, verb, url, fields, body)?, LONG).await
 }
 
-async fn get(client: &Client, url: &str) -> Result<Response, Error> {
+async fn get(client: &Client, url: &str) -> Result<CallResponse, Error> {
     call(client, "GET", url, "", "").await
 }
 
-fn text(response: &Response) -> String {
+fn text(response: &CallResponse) -> String {
     String::from_utf8_lossy(response.body()).into_owned()
 }

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Full, StreamBody};
 
 use crate::net::tests::{FakeTransport, answer, server};
 use crate::outbound::tests::client;
-use crate::outbound::{Error, StreamingRequest, Timeouts};
+use crate::outbound::{CallTimeouts, Error, StreamingRequest};
 
 type Body = UnsyncBoxBody<Bytes, Error>;
 
@@ -41,7 +41,7 @@ async fn sent(request: Request<Body>) -> (Result<String, Error>, usize) {
     };
     let client = client(&transport, &["http://10.0.0.1"]);
     let budget = client.budget(None);
-    let request = StreamingRequest { request, timeouts: Timeouts::default(), budget: Arc::downgrade(&budget) };
+    let request = StreamingRequest { request, timeouts: CallTimeouts::default(), budget: Arc::downgrade(&budget) };
     let response = client.send_streaming(request).await;
     (
         response.map(|response| response.headers()["x-framing"].to_str().expect("text").to_owned()),

@@ -22,18 +22,18 @@ fn index(manifests: &[Value]) -> Value {
     json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests })
 }
 
-fn content(document: &Value) -> Result<Content, ManifestError> {
+fn content(document: &Value) -> Result<ManifestContent, ManifestError> {
     read(document.to_string().as_bytes(), None)
 }
 
-fn module(digit: char) -> Result<Content, ManifestError> {
+fn module(digit: char) -> Result<ManifestContent, ManifestError> {
     let sha256 = digit.to_string().repeat(64).parse().expect("a digest");
-    Ok(Content::Module(Descriptor { sha256, size: 8 }))
+    Ok(ManifestContent::Module(Descriptor { sha256, size: 8 }))
 }
 
-fn manifest(digit: char) -> Result<Content, ManifestError> {
+fn manifest(digit: char) -> Result<ManifestContent, ManifestError> {
     let sha256 = digit.to_string().repeat(64).parse().expect("a digest");
-    Ok(Content::Manifest(Descriptor { sha256, size: 8 }))
+    Ok(ManifestContent::Manifest(Descriptor { sha256, size: 8 }))
 }
 
 #[test]

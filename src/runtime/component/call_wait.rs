@@ -77,13 +77,13 @@ pub(in crate::runtime::component) enum Side {
 }
 
 /// A body of a call.
-pub(in crate::runtime::component) struct CallBody {
+pub(in crate::runtime::component) struct CallWaitBody {
     body: WasiBody,
     call: Arc<CallWait>,
     side: Side,
 }
 
-impl CallBody {
+impl CallWaitBody {
     pub fn new(body: WasiBody, call: Arc<CallWait>, side: Side) -> Self {
         let body = Self { body, call, side };
         if body.side == Side::Request && body.body.is_end_stream() {
@@ -100,7 +100,7 @@ impl CallBody {
     }
 }
 
-impl Body for CallBody {
+impl Body for CallWaitBody {
     type Data = Bytes;
     type Error = Error;
 
@@ -127,7 +127,7 @@ impl Body for CallBody {
     }
 }
 
-impl Drop for CallBody {
+impl Drop for CallWaitBody {
     fn drop(&mut self) {
         self.record_end();
     }

@@ -10,8 +10,8 @@ use http_body_util::BodyExt;
 use wasmtime_wasi_http::{Error, RequestOptions, Result, WasiBody, WasiHttpHooks};
 
 use crate::outbound;
-use crate::outbound::{CallBudget, Client, ErrorKind, StreamingRequest, Timeouts};
-use crate::runtime::component::call_wait::{CallBody, CallWait, Side};
+use crate::outbound::{CallBudget, CallTimeouts, Client, ErrorKind, StreamingRequest};
+use crate::runtime::component::call_wait::{CallWait, CallWaitBody, Side};
 use crate::runtime::instance::grants::Outbound;
 use crate::runtime::instance::stdio::Stdio;
 
@@ -41,7 +41,7 @@ impl Outgoing {
     }
 }
 
-type Response = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<()>> + Send>)>;
+type OutgoingResponse = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<()>> + Send>)>;
 
 impl WasiHttpHooks for Outgoing {
     /// `outbound` sets the Host field by the URL.
@@ -54,13 +54,13 @@ impl WasiHttpHooks for Outgoing {
         request: http::Request<WasiBody>,
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<()>> + Send>,
-    ) -> Box<dyn Future<Output = Response> + Send> {
+    ) -> Box<dyn Future<Output = OutgoingResponse> + Send> {
         let Some(Calls { client, budget }) = &self.calls else {
             self.stdio.note_denied_call(&outbound::Error::of_no_grant(request.uri().to_string().as_bytes()));
             return Box::new(async { Err(Error::HttpRequestDenied) });
         };
         let options = options.unwrap_or_default();
-        let timeouts = Timeouts {
+        let timeouts = CallTimeouts {
             connect: options.connect_timeout,
             first_byte: options.first_byte_timeout,
             between_bytes: options.between_bytes_timeout,
@@ -90,7 +90,7 @@ impl WasiHttpHooks for Outgoing {
 /// The same body, whose waits count if those of its call do.
 fn counted(body: WasiBody, call: Option<&Arc<CallWait>>, side: Side) -> WasiBody {
     match call {
-        Some(call) => CallBody::new(body, call.clone(), side).boxed_unsync(),
+        Some(call) => CallWaitBody::new(body, call.clone(), side).boxed_unsync(),
         None => body,
     }
 }

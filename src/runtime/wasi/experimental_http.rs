@@ -9,21 +9,21 @@ use bytes::Bytes;
 use wasmtime::{Caller, Extern, ExternType, Linker, Module, Result};
 
 use crate::outbound;
-use crate::outbound::{Error, Request};
+use crate::outbound::{CallRequest, Error};
 
 use crate::runtime::wasi::state::ModuleState;
 
 const MODULE: &str = "wasi_experimental_http";
 
 /// What a function of this interface gets from its caller.
-type Host<'a> = Caller<'a, ModuleState>;
+type GuestCaller<'a> = Caller<'a, ModuleState>;
 
 /// Makes the five functions available to guests.
 pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<ModuleState>) -> Result<()> {
     linker.func_wrap_async(
         MODULE,
         "req",
-        |mut caller: Host<'_>,
+        |mut caller: GuestCaller<'_>,
          (url, url_len, method, method_len, headers, headers_len, body, body_len, status, handle): RequestParameters| {
             let parts = RequestParts {
                 url: range(url, url_len),
@@ -37,7 +37,7 @@ pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<ModuleState>) -> Res
             })
         },
     )?;
-    linker.func_wrap(MODULE, "close", |mut caller: Host<'_>, handle: i32| {
+    linker.func_wrap(MODULE, "close", |mut caller: GuestCaller<'_>, handle: i32| {
         if let Some(open_responses) = caller.data_mut().open_responses() {
             open_responses.close(handle.cast_unsigned());
         }
@@ -46,7 +46,7 @@ pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<ModuleState>) -> Res
     linker.func_wrap(
         MODULE,
         "header_get",
-        |mut caller: Host<'_>, handle: i32, name: i32, name_len: i32, value: i32, room: i32, written: i32| {
+        |mut caller: GuestCaller<'_>, handle: i32, name: i32, name_len: i32, value: i32, room: i32, written: i32| {
             let value = OutputBuffer { range: range(value, room), written };
             code(header(&mut caller, handle, range(name, name_len), &value))
         },
@@ -54,13 +54,17 @@ pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<ModuleState>) -> Res
     linker.func_wrap(
         MODULE,
         "headers_get_all",
-        |mut caller: Host<'_>, handle: i32, buffer: i32, room: i32, written: i32| {
+        |mut caller: GuestCaller<'_>, handle: i32, buffer: i32, room: i32, written: i32| {
             code(all_headers(&mut caller, handle, &OutputBuffer { range: range(buffer, room), written }))
         },
     )?;
-    linker.func_wrap(MODULE, "body_read", |mut caller: Host<'_>, handle: i32, buffer: i32, room: i32, read: i32| {
-        code(read_body(&mut caller, handle, range(buffer, room), read))
-    })?;
+    linker.func_wrap(
+        MODULE,
+        "body_read",
+        |mut caller: GuestCaller<'_>, handle: i32, buffer: i32, room: i32, read: i32| {
+            code(read_body(&mut caller, handle, range(buffer, room), read))
+        },
+    )?;
     Ok(())
 }
 
@@ -110,7 +114,7 @@ fn code(done: std::result::Result<(), Error>) -> i32 {
     }
 }
 
-fn split<'a>(caller: &'a mut Host<'_>) -> std::result::Result<(&'a mut [u8], &'a mut ModuleState), Error> {
+fn split<'a>(caller: &'a mut GuestCaller<'_>) -> std::result::Result<(&'a mut [u8], &'a mut ModuleState), Error> {
     match caller.get_export("memory") {
         Some(Extern::Memory(memory)) => Ok(memory.data_and_store_mut(caller)),
         _ => Err(Error::MemoryNotFound),
@@ -135,7 +139,7 @@ fn output_number(memory: &mut [u8], at: i32, number: usize) -> std::result::Resu
 }
 
 async fn request(
-    caller: &mut Host<'_>,
+    caller: &mut GuestCaller<'_>,
     parts: RequestParts,
     status: i32,
     handle: i32,
@@ -145,7 +149,7 @@ async fn request(
         return Err(Error::of_no_grant(input(memory, parts.url).unwrap_or_default()));
     };
     state.open_responses().ok_or(Error::InvalidHandle)?.admit()?;
-    let request = Request {
+    let request = CallRequest {
         destination: outbound.client.destination(input(memory, parts.url)?)?,
         method: outbound::method(input(memory, parts.method)?)?,
         body: Bytes::copy_from_slice(input(memory, parts.body)?),
@@ -161,7 +165,7 @@ async fn request(
 }
 
 fn header(
-    caller: &mut Host<'_>,
+    caller: &mut GuestCaller<'_>,
     handle: i32,
     name: Range<usize>,
     buffer: &OutputBuffer,
@@ -173,13 +177,18 @@ fn header(
     buffer.write(memory, value)
 }
 
-fn all_headers(caller: &mut Host<'_>, handle: i32, buffer: &OutputBuffer) -> std::result::Result<(), Error> {
+fn all_headers(caller: &mut GuestCaller<'_>, handle: i32, buffer: &OutputBuffer) -> std::result::Result<(), Error> {
     let (memory, state) = split(caller)?;
     let text = state.open_responses().ok_or(Error::InvalidHandle)?.headers_text(handle.cast_unsigned())?;
     buffer.write(memory, text.as_bytes())
 }
 
-fn read_body(caller: &mut Host<'_>, handle: i32, buffer: Range<usize>, read: i32) -> std::result::Result<(), Error> {
+fn read_body(
+    caller: &mut GuestCaller<'_>,
+    handle: i32,
+    buffer: Range<usize>,
+    read: i32,
+) -> std::result::Result<(), Error> {
     let (memory, state) = split(caller)?;
     let open_responses = state.open_responses().ok_or(Error::InvalidHandle)?;
     open_responses.check(handle.cast_unsigned())?;
