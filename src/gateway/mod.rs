@@ -42,7 +42,7 @@ use crate::server::Peer;
 
 use crate::gateway::admission::buffer_budget::BufferBudget;
 use crate::gateway::admission::concurrency::{Permit, TotalConcurrency};
-use crate::gateway::admission::request_body::{Admission, BoxError, StdinBody, for_component};
+use crate::gateway::admission::request_body::{BodyLimits, BoxError, StdinBody, for_component};
 use crate::gateway::admission::uploads::UploadLimit;
 use crate::gateway::failure::Failure;
 use crate::gateway::guest_route::Interface;
@@ -148,16 +148,16 @@ impl Shared {
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        let admission = Admission {
-            limit: route.limits.request_body,
+        let limits = BodyLimits {
+            length: route.limits.request_body,
             head: request.head,
-            module: &route.concurrency,
+            entry: &route.concurrency,
             uploads: &self.uploads,
             buffers: &self.body_buffers,
         };
         Ok(match &route.interface {
             Interface::Cgi { variables, argv } => {
-                let body = StdinBody::read(body, &admission).await?;
+                let body = StdinBody::read(body, &limits).await?;
                 let head = RequestHead {
                     method: &request.head.method,
                     uri: &request.head.uri,
@@ -174,7 +174,7 @@ impl Shared {
                 Some(route.guest.start(invocation, permit))
             }
             Interface::WasiHttp(fields) => {
-                let body = for_component(body, &admission).await?;
+                let body = for_component(body, &limits).await?;
                 let head = fields.request_head(request);
                 let permit = self.permit(route, request).await?;
                 route.guest.handle(ComponentRequest { head, body, id: request.id }, permit)

@@ -22,7 +22,7 @@ use crate::gateway::guest_timer::{GuestTimer, TimeUp};
 
 /// The body of a response. Its record goes to the log when the body is dropped.
 pub struct ResponseBody {
-    content: Content,
+    content: BodyContent,
     record: Option<Box<Record>>,
 }
 
@@ -31,7 +31,7 @@ pub struct ResponseBody {
 #[error("the response was aborted")]
 pub struct ResponseAborted;
 
-enum Content {
+enum BodyContent {
     Full(Bytes),
     FullWithTrailers(Bytes, Option<HeaderMap>),
     Streaming(Box<StreamingBody>),
@@ -174,25 +174,25 @@ impl ResponseBody {
     /// A body that is complete.
     pub(super) fn full(bytes: Bytes, trailers: Option<HeaderMap>, record: Box<Record>) -> Self {
         let content = match trailers {
-            None => Content::Full(bytes),
-            Some(trailers) => Content::FullWithTrailers(bytes, Some(allowed(trailers))),
+            None => BodyContent::Full(bytes),
+            Some(trailers) => BodyContent::FullWithTrailers(bytes, Some(allowed(trailers))),
         };
         Self { content, record: Some(record) }
     }
 
     /// A body that a guest is still printing.
     pub(super) fn streaming(body: StreamingBody, record: Box<Record>) -> Self {
-        Self { content: Content::Streaming(Box::new(body)), record: Some(record) }
+        Self { content: BodyContent::Streaming(Box::new(body)), record: Some(record) }
     }
 
     fn poll_content(&mut self, cx: &mut Context<'_>) -> PolledFrame {
         match &mut self.content {
-            Content::Full(bytes) | Content::FullWithTrailers(bytes, _) if !bytes.is_empty() => {
+            BodyContent::Full(bytes) | BodyContent::FullWithTrailers(bytes, _) if !bytes.is_empty() => {
                 Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
             }
-            Content::Full(_) => Poll::Ready(None),
-            Content::FullWithTrailers(_, trailers) => Poll::Ready(trailers.take().map(Frame::trailers).map(Ok)),
-            Content::Streaming(body) => {
+            BodyContent::Full(_) => Poll::Ready(None),
+            BodyContent::FullWithTrailers(_, trailers) => Poll::Ready(trailers.take().map(Frame::trailers).map(Ok)),
+            BodyContent::Streaming(body) => {
                 let polled = ready!(body.poll(cx));
                 // Nothing comes after trailers, and hyper does not poll again once it has got them.
                 let is_end = !matches!(&polled, Some(Ok(frame)) if frame.is_data());
@@ -226,25 +226,25 @@ impl Body for ResponseBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
-            Content::Full(bytes) => bytes.is_empty(),
-            Content::FullWithTrailers(..) => false,
-            Content::Streaming(body) => body.is_complete(),
+            BodyContent::Full(bytes) => bytes.is_empty(),
+            BodyContent::FullWithTrailers(..) => false,
+            BodyContent::Streaming(body) => body.is_complete(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            BodyContent::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             // HTTP/1.1 has trailers only after a body that was not announced with its length (RFC 9112 §7.1.2).
-            Content::FullWithTrailers(..) => SizeHint::default(),
-            Content::Streaming(body) => body.remaining.map_or_else(SizeHint::default, SizeHint::with_exact),
+            BodyContent::FullWithTrailers(..) => SizeHint::default(),
+            BodyContent::Streaming(body) => body.remaining.map_or_else(SizeHint::default, SizeHint::with_exact),
         }
     }
 }
 
 impl Drop for ResponseBody {
     fn drop(&mut self) {
-        let Content::Streaming(body) = &mut self.content else { return };
+        let BodyContent::Streaming(body) = &mut self.content else { return };
         // The body of an announced length is not polled for its end, which is known.
         if body.has_its_length() {
             return body.finish(None, self.record.as_deref_mut());

@@ -31,22 +31,22 @@ use crate::gateway::failure::Failure;
 pub(in crate::gateway) type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// What a request body may take until it has been read.
-pub(in crate::gateway) struct Admission<'a> {
+pub(in crate::gateway) struct BodyLimits<'a> {
     /// The limit on its length in bytes.
-    pub limit: u64,
+    pub length: u64,
     pub head: &'a Parts,
-    pub module: &'a EntryConcurrency,
+    pub entry: &'a EntryConcurrency,
     pub uploads: &'a UploadLimit,
     pub buffers: &'a BufferBudget,
 }
 
-impl Admission<'_> {
+impl BodyLimits<'_> {
     fn client(&self) -> Option<ClientAddress> {
         ClientAddress::from_head(self.head)
     }
 
     fn upload_permit(&self) -> Option<UploadPermit> {
-        self.uploads.try_acquire(&self.module.uploads, self.client())
+        self.uploads.try_acquire(&self.entry.uploads, self.client())
     }
 }
 
@@ -62,18 +62,18 @@ impl StdinBody {
     const EMPTY: Self = Self { length: 0, stream: None };
 
     /// Streams a body whose length is known if there is a permit for it, and collects any other.
-    pub async fn read<B>(body: B, admission: &Admission<'_>) -> Result<Self, Failure>
+    pub async fn read<B>(body: B, limits: &BodyLimits<'_>) -> Result<Self, Failure>
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         if body.is_end_stream() {
             return Ok(Self::EMPTY);
         }
-        let limit = admission.limit;
+        let limit = limits.length;
         let permit = match body.size_hint().exact() {
             Some(0) => return Ok(Self::EMPTY),
             Some(length) if length > limit => return Err(Failure::BodyTooLarge { limit }),
-            Some(length) => admission.upload_permit().map(|permit| (length, permit)),
+            Some(length) => limits.upload_permit().map(|permit| (length, permit)),
             None => None,
         };
         if let Some((length, permit)) = permit {
@@ -82,7 +82,7 @@ impl StdinBody {
             let stream = BodyDataStream::new(body).map_err(move |error| into_io(error, length));
             return Ok(Self { length, stream: Some(Box::pin(stream)) });
         }
-        let collected = CollectedBody::collect(body, admission).await?;
+        let collected = CollectedBody::collect(body, limits).await?;
         let length = collected.content.as_ref().map_or(0, Bytes::len) as u64;
         Ok(if length == 0 { Self::EMPTY } else { Self { length, stream: Some(Box::pin(collected)) } })
     }
@@ -92,20 +92,20 @@ impl StdinBody {
 /// error if it is longer than the limit.
 pub(in crate::gateway) async fn for_component<B>(
     body: B,
-    admission: &Admission<'_>,
+    limits: &BodyLimits<'_>,
 ) -> Result<ComponentRequestBody, Failure>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
-    let limit = admission.limit;
+    let limit = limits.length;
     if body.size_hint().lower() > limit {
         return Err(Failure::BodyTooLarge { limit });
     }
     if body.is_end_stream() {
         return Ok(body.map_err(move |error| into_io(error.into(), limit)).boxed_unsync());
     }
-    let Some(permit) = admission.upload_permit() else {
-        return Ok(CollectedBody::collect(body, admission).await?.boxed_unsync());
+    let Some(permit) = limits.upload_permit() else {
+        return Ok(CollectedBody::collect(body, limits).await?.boxed_unsync());
     };
     let body = Limited::new(UploadBody::new(body, permit), usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(body.map_err(move |error| into_io(error, limit)).boxed_unsync())
@@ -120,13 +120,13 @@ struct CollectedBody {
 
 impl CollectedBody {
     /// Reads a body to its end.
-    async fn collect<B>(body: B, admission: &Admission<'_>) -> Result<Self, Failure>
+    async fn collect<B>(body: B, limits: &BodyLimits<'_>) -> Result<Self, Failure>
     where
         B: Body<Data = Bytes, Error: Into<BoxError>>,
     {
-        let limit = admission.limit;
+        let limit = limits.length;
         let (mut body, mut content, mut trailers) = (pin!(body), BytesMut::new(), None);
-        let mut reserved = admission.buffers.reservation(admission.client());
+        let mut reserved = limits.buffers.reservation(limits.client());
         let started = Instant::now();
         loop {
             let left = upload_rate::longest_wait(content.len() as u64).saturating_sub(started.elapsed());
@@ -214,12 +214,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_is_held_to_the_length_it_claims() {
-        let (module, uploads, buffers) = (EntryConcurrency::new(8), UploadLimit::new(8), BufferBudget::new());
+        let (entry, uploads, buffers) = (EntryConcurrency::new(8), UploadLimit::new(8), BufferBudget::new());
         for (claimed, is_accepted) in [(6, true), (7, true), (5, false), (3, false), (1, false)] {
             let (head, ()) = http::Request::new(()).into_parts();
-            let admission = Admission { limit: 10, head: &head, module: &module, uploads: &uploads, buffers: &buffers };
+            let limits = BodyLimits { length: 10, head: &head, entry: &entry, uploads: &uploads, buffers: &buffers };
             let body = Liar { claimed, pieces: vec!["abc", "def"] };
-            let body = StdinBody::read(body, &admission).await.unwrap();
+            let body = StdinBody::read(body, &limits).await.unwrap();
             assert_eq!(body.length, claimed);
             let read: io::Result<Vec<Bytes>> = body.stream.unwrap().try_collect().await;
             let failure = read.err().map(|error| Failure::from_body_error(&error));

@@ -1,9 +1,9 @@
-//! Which requests may start a guest before their bodies are here?
+//! Which requests may start a guest before their bodies have arrived?
 //!
-//! A guest that reads a body holds its permit for as long as its client likes to send. So the guests whose bodies are not here
-//! yet have at most half of all permits, and half of those of their module; the other half is left for those that only
-//! compute. One client has at most a quarter of the former. A request that finds none of these is not turned away: its body is
-//! collected first, and then it needs only what a request without a body needs.
+//! A guest that reads a body holds its permit for as long as its client takes to send it. So guests whose bodies have not
+//! arrived completely may have at most half of all permits, and half of the permits of their entry. The other half is left
+//! for guests that only compute. Of the permits for uploads, one client may have a quarter. A request that gets no permit for
+//! an upload is not turned away: its body is collected first, and then it needs only what a request without a body needs.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,20 +17,20 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::gateway::admission::client_address::ClientAddress;
 use crate::gateway::admission::client_shares::{ClientShares, Share};
 
-/// A limit on guests whose bodies are not here yet: of all modules together, and of each client.
+/// A limit on guests whose bodies have not arrived completely: of all entries together, and of each client.
 pub(in crate::gateway) struct UploadLimit {
     permits: Arc<Semaphore>,
     clients: Arc<ClientShares>,
 }
 
-/// The right of a guest to run although its body is not here yet.
+/// The right of a guest to run although its body has not arrived completely.
 pub(in crate::gateway) struct UploadPermit {
     _total: OwnedSemaphorePermit,
-    _module: OwnedSemaphorePermit,
+    _entry: OwnedSemaphorePermit,
     _client: Option<Share>,
 }
 
-/// The part of `concurrency` that guests may have whose bodies are not here yet.
+/// The part of `concurrency` for guests whose bodies have not arrived completely.
 pub(in crate::gateway) fn upload_share(concurrency: usize) -> usize {
     (concurrency / 2).clamp(1, Semaphore::MAX_PERMITS)
 }
@@ -42,8 +42,8 @@ impl UploadLimit {
         Self { permits: Arc::new(Semaphore::new(uploads)), clients: ClientShares::new((uploads / 4).max(1)) }
     }
 
-    /// Returns a permit for a guest of the module that has these permits for uploads, if there is one now.
-    pub fn try_acquire(&self, module: &Arc<Semaphore>, client: Option<ClientAddress>) -> Option<UploadPermit> {
+    /// Returns a permit for a guest of the entry with these permits for uploads, if there is one now.
+    pub fn try_acquire(&self, entry: &Arc<Semaphore>, client: Option<ClientAddress>) -> Option<UploadPermit> {
         let client = match client {
             Some(client) => {
                 let mut share = self.clients.share(client);
@@ -51,14 +51,14 @@ impl UploadLimit {
             }
             None => None,
         };
-        let module = module.clone().try_acquire_owned().ok()?;
+        let entry = entry.clone().try_acquire_owned().ok()?;
         let total = self.permits.clone().try_acquire_owned().ok()?;
-        Some(UploadPermit { _total: total, _module: module, _client: client })
+        Some(UploadPermit { _total: total, _entry: entry, _client: client })
     }
 }
 
 pin_project! {
-    /// A body that is not here yet. It gives its permit back when it has been read to its end, or failed.
+    /// A body that has not arrived completely. It gives its permit back when it has been read to its end, or failed.
     pub(in crate::gateway) struct UploadBody<B> {
         #[pin]
         body: B,
@@ -110,15 +110,15 @@ mod tests {
         ClientAddress::from_head(&head)
     }
 
-    fn module(concurrency: usize) -> Arc<Semaphore> {
+    fn entry(concurrency: usize) -> Arc<Semaphore> {
         Arc::new(Semaphore::new(upload_share(concurrency)))
     }
 
     #[test]
     fn uploads_have_half_of_all_permits_and_one_client_a_quarter_of_these() {
         let limit = UploadLimit::new(32);
-        let module = module(100);
-        let acquired = |last| limit.try_acquire(&module, client(last));
+        let entry = entry(100);
+        let acquired = |last| limit.try_acquire(&entry, client(last));
         let held: Vec<_> =
             (0..4).flat_map(|last| std::iter::from_fn(move || Some(last)).take(10)).map(acquired).collect();
         assert_eq!(held.iter().flatten().count(), 16);
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn uploads_have_half_of_the_permits_of_their_module() {
         let limit = UploadLimit::new(1_000);
-        let (one, other) = (module(5), module(1));
+        let (one, other) = (entry(5), entry(1));
         let held: Vec<_> = (0..5).map(|last| limit.try_acquire(&one, client(last))).collect();
         assert_eq!(held.iter().flatten().count(), 2);
         assert!(limit.try_acquire(&other, None).is_some());
@@ -138,11 +138,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_gives_its_permit_back_at_its_last_byte() {
-        let (limit, module) = (UploadLimit::new(2), module(2));
-        let permit = limit.try_acquire(&module, client(1)).expect("a permit");
-        assert!(limit.try_acquire(&module, client(1)).is_none());
+        let (limit, entry) = (UploadLimit::new(2), entry(2));
+        let permit = limit.try_acquire(&entry, client(1)).expect("a permit");
+        assert!(limit.try_acquire(&entry, client(1)).is_none());
         let mut body = UploadBody::new(Full::new(Bytes::from_static(b"all")), permit);
         assert_eq!(body.frame().await.expect("a frame").expect("data").into_data().expect("data"), "all");
-        assert!(limit.try_acquire(&module, client(1)).is_some());
+        assert!(limit.try_acquire(&entry, client(1)).is_some());
     }
 }
