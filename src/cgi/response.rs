@@ -105,9 +105,9 @@ impl ResponseHead {
         let text = std::str::from_utf8(block).map_err(|_| HeadError::NotUtf8)?;
         // NULs have been seen in the output of programs that are correct otherwise, and mean nothing.
         if text.contains('\0') {
-            return Fields::parse(&text.replace('\0', ""))?.into_head();
+            return HeadFields::parse(&text.replace('\0', ""))?.into_head();
         }
-        Fields::parse(text)?.into_head()
+        HeadFields::parse(text)?.into_head()
     }
 
     /// The head of a `wasi:http` response, without the fields that only the server may set.
@@ -123,7 +123,7 @@ impl ResponseHead {
         if headers.len() > MAX_FIELDS {
             return Err(HeadError::TooManyFields);
         }
-        let mut fields = Fields::default();
+        let mut fields = HeadFields::default();
         for value in headers.get_all(CONTENT_LENGTH) {
             fields.add_length(&String::from_utf8_lossy(value.as_bytes()));
         }
@@ -172,7 +172,7 @@ impl fmt::Display for Dropped {
 
 /// The fields of a head, with those of CGI apart from the others. Of a CGI field the last one counts.
 #[derive(Default)]
-struct Fields<'a> {
+struct HeadFields<'a> {
     status: Option<&'a str>,
     content_type: Option<HeaderValue>,
     location: Option<HeaderValue>,
@@ -196,7 +196,7 @@ impl ContentLength {
     }
 }
 
-impl<'a> Fields<'a> {
+impl<'a> HeadFields<'a> {
     fn parse(text: &'a str) -> Result<Self, HeadError> {
         let mut fields = Self::default();
         let lines = text.trim().split('\n').map(str::trim).filter(|line| !line.is_empty());

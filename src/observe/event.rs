@@ -26,7 +26,7 @@ where
     N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let mut fields = Fields::default();
+        let mut fields = EventFields::default();
         event.record(&mut fields);
         let mut now = String::new();
         time::push_now(&mut now)?;
@@ -34,7 +34,7 @@ where
     }
 }
 
-fn line(now: &str, metadata: &tracing::Metadata<'_>, mut fields: Fields) -> String {
+fn line(now: &str, metadata: &tracing::Metadata<'_>, mut fields: EventFields) -> String {
     let message = fields.0.remove("message").unwrap_or_default();
     let (level, target) = (metadata.level().to_string(), metadata.target());
     // Text by text, so that the keys stand in this order.
@@ -50,15 +50,15 @@ fn line(now: &str, metadata: &tracing::Metadata<'_>, mut fields: Fields) -> Stri
 
 /// The fields of an event, the message among them.
 #[derive(Default)]
-struct Fields(Map<String, Value>);
+struct EventFields(Map<String, Value>);
 
-impl Fields {
+impl EventFields {
     fn set(&mut self, field: &Field, value: impl Into<Value>) {
         self.0.insert(field.name().to_owned(), value.into());
     }
 }
 
-impl Visit for Fields {
+impl Visit for EventFields {
     fn record_f64(&mut self, field: &Field, value: f64) {
         self.set(field, value);
     }

@@ -20,10 +20,10 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// A writer of log lines that does not block. Clones write to the same destination.
 #[derive(Clone)]
 pub struct LogWriter {
-    shared: Arc<Shared>,
+    shared: Arc<LogQueue>,
 }
 
-struct Shared {
+struct LogQueue {
     buffer: Mutex<Buffer>,
     changed: Condvar,
 }
@@ -36,7 +36,7 @@ struct Buffer {
     writing: bool,
 }
 
-impl Shared {
+impl LogQueue {
     fn lock(&self) -> MutexGuard<'_, Buffer> {
         self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -45,7 +45,7 @@ impl Shared {
 impl LogWriter {
     /// Starts the thread that writes to `destination`.
     pub fn spawn(destination: impl Write + Send + 'static) -> io::Result<Self> {
-        let shared = Arc::new(Shared { buffer: Mutex::default(), changed: Condvar::new() });
+        let shared = Arc::new(LogQueue { buffer: Mutex::default(), changed: Condvar::new() });
         let for_thread = shared.clone();
         thread::Builder::new().name("wagi-log".into()).spawn(move || write_out(&for_thread, destination))?;
         Ok(Self { shared })
@@ -75,7 +75,7 @@ impl LogWriter {
     }
 }
 
-fn write_out(shared: &Shared, mut destination: impl Write) {
+fn write_out(shared: &LogQueue, mut destination: impl Write) {
     let mut taken = Vec::new();
     loop {
         let mut buffer = shared.lock();

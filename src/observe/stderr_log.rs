@@ -83,7 +83,7 @@ const BUFFER_LIMIT: usize = 8 << 20;
 #[derive(Clone)]
 pub struct LogFile {
     file: Arc<File>,
-    writer: FileWriter,
+    writer: LogFileWriter,
 }
 
 /// A text for one of the files.
@@ -94,14 +94,14 @@ struct Append {
 
 /// A handle to the thread that writes all files.
 #[derive(Clone)]
-struct FileWriter {
+struct LogFileWriter {
     appends: Sender<Append>,
     waiting: Arc<AtomicUsize>,
 }
 
 impl LogFile {
     fn append(&self, text: &[u8]) {
-        let FileWriter { appends, waiting } = &self.writer;
+        let LogFileWriter { appends, waiting } = &self.writer;
         if waiting.fetch_add(text.len(), Ordering::Relaxed) > BUFFER_LIMIT {
             waiting.fetch_sub(text.len(), Ordering::Relaxed);
             tracing::warn!("the disk is too slow for what guests print on stderr: some of it is dropped");
@@ -115,7 +115,7 @@ impl LogFile {
 pub struct LogDirectory {
     path: PathBuf,
     index: String,
-    writer: FileWriter,
+    writer: LogFileWriter,
 }
 
 impl LogDirectory {
@@ -134,7 +134,7 @@ impl LogDirectory {
                 written.fetch_sub(text.len(), Ordering::Relaxed);
             }
         })?;
-        Ok(Self { path: path.to_owned(), index: String::new(), writer: FileWriter { appends, waiting } })
+        Ok(Self { path: path.to_owned(), index: String::new(), writer: LogFileWriter { appends, waiting } })
     }
 
     /// The path of the directory.

@@ -81,11 +81,11 @@ fn start() -> io::Result<Child> {
 }
 
 /// Standard output and standard error.
-type Output = io::Result<(Vec<u8>, String)>;
+type OptimizerOutput = io::Result<(Vec<u8>, String)>;
 
 /// Writes `module` to the child and returns its output, with at most one byte more than `max_size`. The threads are not
 /// joined after a timeout, because processes that the child started may keep its output open.
-fn collect_output(child: &mut Child, module: Vec<u8>, max_size: usize) -> Result<Output, RecvTimeoutError> {
+fn collect_output(child: &mut Child, module: Vec<u8>, max_size: usize) -> Result<OptimizerOutput, RecvTimeoutError> {
     let (stdin, stdout, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     // A failure is ignored: if the child failed and closed its input, its standard error says more.
     thread::spawn(move || stdin.map(|mut stdin| stdin.write_all(&module)));

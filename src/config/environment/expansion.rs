@@ -15,11 +15,11 @@ const OPENING: &str = "${";
 pub(in crate::config) struct ExpansionError {
     /// The index of the faulty `${` in the text.
     nth: usize,
-    reason: Reason,
+    reason: ExpansionProblem,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Reason {
+enum ExpansionProblem {
     InvalidName,
     Unclosed,
     NotSet(String),
@@ -57,26 +57,26 @@ struct Placeholder<'t> {
 }
 
 /// Parses the placeholder at the start of `text`, which follows a `${`. Returns it and the rest behind it.
-fn parse_placeholder(text: &str) -> Result<(Placeholder<'_>, &str), Reason> {
-    let (inner, behind) = text.split_once('}').ok_or(Reason::Unclosed)?;
+fn parse_placeholder(text: &str) -> Result<(Placeholder<'_>, &str), ExpansionProblem> {
+    let (inner, behind) = text.split_once('}').ok_or(ExpansionProblem::Unclosed)?;
     let (name, default) = match inner.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
         None => (inner, None),
     };
     let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if name.is_empty() || !is_name || name.starts_with(|first: char| first.is_ascii_digit()) {
-        return Err(Reason::InvalidName);
+        return Err(ExpansionProblem::InvalidName);
     }
     Ok((Placeholder { name, default }, behind))
 }
 
 impl Placeholder<'_> {
-    fn value(&self, server: &ServerEnvironment) -> Result<String, Reason> {
+    fn value(&self, server: &ServerEnvironment) -> Result<String, ExpansionProblem> {
         let value = server.variable(self.name);
         match (value.filter(|value| self.default.is_none() || !value.is_empty()), self.default) {
-            (Some(value), _) => value.into_string().map_err(|_| Reason::NotUtf8(self.name.to_owned())),
+            (Some(value), _) => value.into_string().map_err(|_| ExpansionProblem::NotUtf8(self.name.to_owned())),
             (None, Some(default)) => Ok(default.to_owned()),
-            (None, None) => Err(Reason::NotSet(self.name.to_owned())),
+            (None, None) => Err(ExpansionProblem::NotSet(self.name.to_owned())),
         }
     }
 }
@@ -86,14 +86,16 @@ impl ExpansionError {
     pub fn value_error(&self) -> ValueError {
         let literally = "write `$${` for the text `${`";
         match &self.reason {
-            Reason::NotSet(name) => ValueError::new(format!("the server's environment has no variable `{name}`"))
-                .help(format!("set it, or write `${{{name}:-text}}` for a text to use instead; {literally}")),
-            Reason::NotUtf8(name) => {
+            ExpansionProblem::NotSet(name) => {
+                ValueError::new(format!("the server's environment has no variable `{name}`"))
+                    .help(format!("set it, or write `${{{name}:-text}}` for a text to use instead; {literally}"))
+            }
+            ExpansionProblem::NotUtf8(name) => {
                 ValueError::new(format!("the variable `{name}` of the server's environment is not UTF-8"))
             }
-            Reason::InvalidName => ValueError::new("a `${` that is neither `${NAME}` nor `${NAME:-text}`")
+            ExpansionProblem::InvalidName => ValueError::new("a `${` that is neither `${NAME}` nor `${NAME:-text}`")
                 .help(format!("names are letters, digits and `_`; {literally}")),
-            Reason::Unclosed => ValueError::new("a `${` without its `}`").help(literally),
+            ExpansionProblem::Unclosed => ValueError::new("a `${` without its `}`").help(literally),
         }
     }
 
@@ -152,18 +154,18 @@ mod tests {
     #[test]
     fn what_cannot_be_replaced_is_pointed_at() {
         for (text, reason, piece) in [
-            ("${A}${NONE}", Reason::NotSet("NONE".to_owned()), "${NONE}"),
-            ("$${A}${NONE}", Reason::NotSet("NONE".to_owned()), "${NONE}"),
-            ("${BYTES}", Reason::NotUtf8("BYTES".to_owned()), "${BYTES}"),
-            ("${BYTES:-d}", Reason::NotUtf8("BYTES".to_owned()), "${BYTES:-d}"),
-            ("x${}", Reason::InvalidName, "${}"),
-            ("${A-d}", Reason::InvalidName, "${A-d}"),
-            ("${1}", Reason::InvalidName, "${1}"),
-            ("${É}", Reason::InvalidName, "${É}"),
-            ("${ A }", Reason::InvalidName, "${ A }"),
-            ("${:-d}", Reason::InvalidName, "${:-d}"),
-            ("${A:?}", Reason::InvalidName, "${A:?}"),
-            ("a ${A", Reason::Unclosed, "${"),
+            ("${A}${NONE}", ExpansionProblem::NotSet("NONE".to_owned()), "${NONE}"),
+            ("$${A}${NONE}", ExpansionProblem::NotSet("NONE".to_owned()), "${NONE}"),
+            ("${BYTES}", ExpansionProblem::NotUtf8("BYTES".to_owned()), "${BYTES}"),
+            ("${BYTES:-d}", ExpansionProblem::NotUtf8("BYTES".to_owned()), "${BYTES:-d}"),
+            ("x${}", ExpansionProblem::InvalidName, "${}"),
+            ("${A-d}", ExpansionProblem::InvalidName, "${A-d}"),
+            ("${1}", ExpansionProblem::InvalidName, "${1}"),
+            ("${É}", ExpansionProblem::InvalidName, "${É}"),
+            ("${ A }", ExpansionProblem::InvalidName, "${ A }"),
+            ("${:-d}", ExpansionProblem::InvalidName, "${:-d}"),
+            ("${A:?}", ExpansionProblem::InvalidName, "${A:?}"),
+            ("a ${A", ExpansionProblem::Unclosed, "${"),
         ] {
             let error = expand(text, &server()).expect_err(text);
             assert_eq!(error.reason, reason, "{text}");

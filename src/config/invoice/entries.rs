@@ -10,7 +10,7 @@ use crate::config::reader::values::{SpannedStr, ValueError};
 use crate::config::{AllowedHosts, EntryConfig, Key, ModuleRef, Origin, Volume};
 
 use crate::config::invoice::bindle::BindleConfig;
-use crate::config::invoice::groups::{Groups, SearchBudget};
+use crate::config::invoice::groups::{GroupGraph, SearchBudget};
 use crate::config::invoice::parcel::{Parcel, ParcelTable};
 
 /// The largest number of graph edges that the searches for the files of all entries may follow: ten thousand files for
@@ -40,7 +40,7 @@ impl BindleEntry {
 
 /// Returns the entries in the order of their parcels, which is also the precedence of their routes.
 pub(super) fn read(parcels: &[ParcelTable<'_>], bindle: &BindleConfig, report: &mut Report) -> Vec<BindleEntry> {
-    let groups = Groups::new(parcels);
+    let groups = GroupGraph::new(parcels);
     let files: Vec<Option<Arc<Parcel>>> =
         parcels.iter().map(|table| table.is_file.then(|| Arc::new(table.label.parcel.clone()))).collect();
     let mut entries = Vec::new();
@@ -140,7 +140,7 @@ fn report_path_conflicts(table: &ParcelTable<'_>, assets: &[Arc<Parcel>], report
     }
 }
 
-fn report_cycles(parcels: &[ParcelTable<'_>], groups: &Groups<'_>, roots: &[usize], report: &mut Report) {
+fn report_cycles(parcels: &[ParcelTable<'_>], groups: &GroupGraph<'_>, roots: &[usize], report: &mut Report) {
     for cycle in groups.cycles(roots) {
         let Some(closing) = parcels.get(cycle.closed_by) else { continue };
         let message = match cycle.groups.as_slice() {

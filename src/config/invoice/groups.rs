@@ -12,7 +12,7 @@ use crate::config::invoice::parcel::ParcelTable;
 const MAX_CYCLES: usize = 8;
 
 /// The graph. The nodes of parcels come first, in the order of the invoice, then the nodes of groups.
-pub(super) struct Groups<'p> {
+pub(super) struct GroupGraph<'p> {
     parcels: usize,
     names: Vec<&'p str>,
     edges: Vec<Vec<usize>>,
@@ -48,7 +48,7 @@ enum NodeState {
     Done,
 }
 
-impl<'p> Groups<'p> {
+impl<'p> GroupGraph<'p> {
     pub fn new(parcels: &[ParcelTable<'p>]) -> Self {
         let mut groups = Self { parcels: parcels.len(), names: Vec::new(), edges: vec![Vec::new(); parcels.len()] };
         let mut nodes: HashMap<&'p str, usize> = HashMap::new();

@@ -24,7 +24,7 @@ pub(super) fn read(entry: &DeTable<'_>, origin: &mut Origin, report: &mut Report
             let error = ValueError::new(format!("the volume `{guest}` is in the place of `{earlier}`"));
             report.warning(guest_path.span(), error.help("programs find only one of the two: remove the other"));
         }
-        if let Some(Directory { path, span, read_only }) = directory(guest, value, report) {
+        if let Some(VolumeDirectory { path, span, read_only }) = directory(guest, value, report) {
             origin.add(Key::Volume(volumes.len()), span);
             volumes.push(Volume { guest_path: guest.to_owned(), host_path: path, read_only });
         }
@@ -42,13 +42,13 @@ fn missing_path(name: &str) -> ValueError {
 }
 
 /// The value of a volume.
-struct Directory {
+struct VolumeDirectory {
     path: PathBuf,
     span: Range<usize>,
     read_only: bool,
 }
 
-fn directory(guest: &str, value: &Value<'_>, report: &mut Report) -> Option<Directory> {
+fn directory(guest: &str, value: &Value<'_>, report: &mut Report) -> Option<VolumeDirectory> {
     let name = format!("volumes.{guest}");
     let (path, read_only) = match value.get_ref() {
         DeValue::Table(table) => {
@@ -70,5 +70,5 @@ fn directory(guest: &str, value: &Value<'_>, report: &mut Report) -> Option<Dire
     let text = report.accept(path.span(), string(&name, path.get_ref()))?;
     let exists = must_be_directory(Path::new(text));
     report.accept(path.span(), exists.map_err(|error| ValueError::new(error).help(directory_help(Path::new(text)))))?;
-    Some(Directory { path: text.into(), span: path.span(), read_only })
+    Some(VolumeDirectory { path: text.into(), span: path.span(), read_only })
 }

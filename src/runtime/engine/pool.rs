@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 
 use crate::runtime::engine::task::{Lane, Queue, Task};
 use crate::runtime::engine::threads::{lower_priority, thread_time};
-use crate::runtime::engine::watch::{Admission, Worker};
+use crate::runtime::engine::watch::{VolumeAccess, Worker};
 
 /// The threads for guests that use files and have not computed for long. They do little but wait for disks, and each reads
 /// and writes for a few milliseconds at most.
@@ -25,8 +25,8 @@ const IDLE_TIME: Duration = Duration::from_secs(10);
 
 /// The threads of both lanes.
 pub(in crate::runtime::engine) struct Pools {
-    files: Pool,
-    background: Pool,
+    files: LanePool,
+    background: LanePool,
     /// The runtime whose timers and connections guests in the background use.
     drivers: Handle,
     /// The threads that sleep in operations on files.
@@ -36,7 +36,7 @@ pub(in crate::runtime::engine) struct Pools {
 }
 
 /// The threads of one lane.
-struct Pool {
+struct LanePool {
     limit: usize,
     state: Mutex<PoolState>,
     ready: Condvar,
@@ -59,15 +59,15 @@ impl Pools {
     pub fn new(drivers: Handle) -> Arc<Self> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         Arc::new_cyclic(|this| Self {
-            files: Pool::new(FILE_THREADS),
-            background: Pool::new(cores),
+            files: LanePool::new(FILE_THREADS),
+            background: LanePool::new(cores),
             drivers,
             asleep: AtomicUsize::new(0),
             this: this.clone(),
         })
     }
 
-    fn pool(&self, lane: Lane) -> &Pool {
+    fn pool(&self, lane: Lane) -> &LanePool {
         match lane {
             Lane::Files => &self.files,
             Lane::Background => &self.background,
@@ -148,9 +148,9 @@ impl Pools {
         if let Some(guest) = &task.files {
             match guest.admission() {
                 _ if task.is_aborted() => {}
-                Admission::Granted => {}
-                Admission::Wait => return self.pool(task.lane()).state().held.push(task.clone()),
-                Admission::Refused => return task.refuse(),
+                VolumeAccess::Granted => {}
+                VolumeAccess::Wait => return self.pool(task.lane()).state().held.push(task.clone()),
+                VolumeAccess::Refused => return task.refuse(),
             }
             worker.begin(guest);
         }
@@ -165,7 +165,7 @@ impl Pools {
 
 /// Whether a task still may not be polled.
 fn is_held(task: &Task) -> bool {
-    !task.is_aborted() && task.files.as_ref().is_some_and(|guest| guest.admission() == Admission::Wait)
+    !task.is_aborted() && task.files.as_ref().is_some_and(|guest| guest.admission() == VolumeAccess::Wait)
 }
 
 impl Queue for Pools {
@@ -181,7 +181,7 @@ impl Queue for Pools {
     }
 }
 
-impl Pool {
+impl LanePool {
     fn new(limit: usize) -> Self {
         Self { limit, state: Mutex::default(), ready: Condvar::new(), workers: Mutex::default() }
     }

@@ -39,7 +39,7 @@ pub(in crate::runtime) struct VolumeThreads {
 
 /// Whether one more guest may use its volumes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::runtime::engine) enum Admission {
+pub(in crate::runtime::engine) enum VolumeAccess {
     Granted,
     /// Not now: it waits until other operations are done.
     Wait,
@@ -49,13 +49,13 @@ pub(in crate::runtime::engine) enum Admission {
 
 impl VolumeThreads {
     /// Whether one more guest may use the volumes.
-    fn admission(&self) -> Admission {
+    fn admission(&self) -> VolumeAccess {
         if self.lost.load(Relaxed) >= LOST_PER_MODULE {
-            Admission::Refused
+            VolumeAccess::Refused
         } else if self.asleep.load(Relaxed) > 0 && self.all.load(Relaxed) >= THREADS_PER_MODULE {
-            Admission::Wait
+            VolumeAccess::Wait
         } else {
-            Admission::Granted
+            VolumeAccess::Granted
         }
     }
 }
@@ -78,8 +78,8 @@ pub(in crate::runtime) struct FileGuest {
 
 impl FileGuest {
     /// Whether it may be polled, because it does not use files, or may do so.
-    pub(in crate::runtime::engine) fn admission(&self) -> Admission {
-        if self.file_use.uses_files() { self.threads.admission() } else { Admission::Granted }
+    pub(in crate::runtime::engine) fn admission(&self) -> VolumeAccess {
+        if self.file_use.uses_files() { self.threads.admission() } else { VolumeAccess::Granted }
     }
 }
 
@@ -174,10 +174,10 @@ mod tests {
 
     #[test]
     fn a_module_may_keep_so_many_threads_asleep_and_lose_so_many() {
-        assert_eq!(threads(100, 0, 0).admission(), Admission::Granted);
-        assert_eq!(threads(THREADS_PER_MODULE - 1, 7, LOST_PER_MODULE - 1).admission(), Admission::Granted);
-        assert_eq!(threads(THREADS_PER_MODULE, 1, 0).admission(), Admission::Wait);
-        assert_eq!(threads(THREADS_PER_MODULE, 8, LOST_PER_MODULE).admission(), Admission::Refused);
+        assert_eq!(threads(100, 0, 0).admission(), VolumeAccess::Granted);
+        assert_eq!(threads(THREADS_PER_MODULE - 1, 7, LOST_PER_MODULE - 1).admission(), VolumeAccess::Granted);
+        assert_eq!(threads(THREADS_PER_MODULE, 1, 0).admission(), VolumeAccess::Wait);
+        assert_eq!(threads(THREADS_PER_MODULE, 8, LOST_PER_MODULE).admission(), VolumeAccess::Refused);
     }
 
     struct Idle;

@@ -12,10 +12,10 @@ use crate::runtime::instance::stdio::Stdio;
 
 /// The state of one response: what the guest has given, and what the reader has taken.
 #[derive(Default)]
-pub(in crate::runtime) struct ResponseState(Mutex<Inner>);
+pub(in crate::runtime) struct ResponseState(Mutex<ResponseParts>);
 
 #[derive(Default)]
-struct Inner {
+struct ResponseParts {
     head: Option<Box<Head>>,
     head_taken: bool,
     trailers: Option<Trailers>,
@@ -24,7 +24,7 @@ struct Inner {
 }
 
 impl ResponseState {
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, ResponseParts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

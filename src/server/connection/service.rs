@@ -43,7 +43,7 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnectionSe
         request.extensions_mut().insert(self.peer);
         let expectation = self.expectation(&mut request);
         ResponseFuture {
-            step: Step::NotReady { service: self.service.clone(), request: Some(request) },
+            step: ResponseStep::NotReady { service: self.service.clone(), request: Some(request) },
             open: Some(OpenRequest::new(&self.state)),
             expectation,
             close_delimited,
@@ -101,7 +101,7 @@ pin_project! {
     /// The future of the response to one request.
     pub(in crate::server) struct ResponseFuture<S: HttpService> {
         #[pin]
-        step: Step<S, S::Future, Response<TrackedResponseBody<S::ResponseBody>>>,
+        step: ResponseStep<S, S::Future, Response<TrackedResponseBody<S::ResponseBody>>>,
         open: Option<OpenRequest>,
         // The unread body of a client that waits for 100 (Continue).
         expectation: Option<Arc<Expectation>>,
@@ -110,8 +110,8 @@ pin_project! {
 }
 
 pin_project! {
-    #[project = StepProjection]
-    enum Step<S, F, R> {
+    #[project = ResponseStepProjection]
+    enum ResponseStep<S, F, R> {
         NotReady { service: S, request: Option<Request<RequestBody>> },
         Called { #[pin] future: F },
         // 100 (Continue) goes out before the head. Boxed, since few requests get here.
@@ -126,14 +126,14 @@ impl<S: HttpService> Future for ResponseFuture<S> {
         let mut this = self.project();
         loop {
             match this.step.as_mut().project() {
-                StepProjection::NotReady { service, request } => {
+                ResponseStepProjection::NotReady { service, request } => {
                     let Ok(()) = ready!(service.poll_ready(cx));
                     #[expect(clippy::expect_used, reason = "a step is polled with its request in place")]
                     let request = request.take().expect("this step ends when the request is taken");
                     let future = service.call(request);
-                    this.step.set(Step::Called { future });
+                    this.step.set(ResponseStep::Called { future });
                 }
-                StepProjection::Called { future } => {
+                ResponseStepProjection::Called { future } => {
                     let Ok(mut response) = ready!(future.poll(cx));
                     date::correct(response.headers_mut());
                     let (open, close_delimited) = (this.open.take(), *this.close_delimited);
@@ -141,13 +141,13 @@ impl<S: HttpService> Future for ResponseFuture<S> {
                         response.map(|body| TrackedResponseBody { body, open, frame_pending: false, close_delimited });
                     // The guest may read on while it responds.
                     if this.expectation.take().is_some_and(|expectation| expectation.ask(cx)) {
-                        this.step.set(Step::Asked { response: Some(Box::new(response)) });
+                        this.step.set(ResponseStep::Asked { response: Some(Box::new(response)) });
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
                     }
                     return Poll::Ready(Ok(response));
                 }
-                StepProjection::Asked { response } => {
+                ResponseStepProjection::Asked { response } => {
                     #[expect(clippy::expect_used, reason = "a future is not polled after it was ready")]
                     let response = response.take().expect("this step ends when the response is taken");
                     return Poll::Ready(Ok(*response));

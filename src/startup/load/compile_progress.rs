@@ -15,9 +15,9 @@ const INTERVAL: Duration = Duration::from_millis(500);
 
 /// The modules that are being compiled.
 #[derive(Default)]
-pub(super) struct CompileProgress(Mutex<Vec<Compilation>>);
+pub(super) struct CompileProgress(Mutex<Vec<RunningCompilation>>);
 
-struct Compilation {
+struct RunningCompilation {
     module: ModuleRef,
     started: Instant,
     next_line: Duration,
@@ -27,7 +27,7 @@ impl CompileProgress {
     /// Calls `compile`, which compiles `module`.
     pub fn show<T>(&self, module: &ModuleRef, compile: impl FnOnce() -> T) -> T {
         let started = Instant::now();
-        self.compilations().push(Compilation { module: module.clone(), started, next_line: FIRST_LINE });
+        self.compilations().push(RunningCompilation { module: module.clone(), started, next_line: FIRST_LINE });
         let compiled = compile();
         let mut compilations = self.compilations();
         let index = compilations.iter().position(|running| running.started == started && running.module == *module);
@@ -61,7 +61,7 @@ impl CompileProgress {
         due
     }
 
-    fn compilations(&self) -> MutexGuard<'_, Vec<Compilation>> {
+    fn compilations(&self) -> MutexGuard<'_, Vec<RunningCompilation>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

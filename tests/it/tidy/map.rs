@@ -72,11 +72,35 @@ fn every_path_that_the_pages_name_is_there() {
     assert!(found > 150, "only {found} paths are found");
 }
 
+/// The words of a text that look like the name of a type: `Gateway`, but not `PATH` or `Content-Type`.
+fn type_names(text: &str) -> Vec<&str> {
+    let is_name = |word: &&str| {
+        word.starts_with(char::is_uppercase)
+            && word.contains(char::is_lowercase)
+            && word.chars().all(char::is_alphanumeric)
+    };
+    text.split("::").filter(is_name).collect()
+}
+
+#[test]
+fn every_type_that_the_map_names_is_there() {
+    let code: String = sources("src").iter().map(|source| source.code.clone()).collect();
+    let known: BTreeSet<&str> = code.split(|letter: char| !letter.is_alphanumeric() && letter != '_').collect();
+    let text = prose(&page("ARCHITECTURE.md"));
+    let named: BTreeSet<&str> = in_backticks(&text).into_iter().flat_map(type_names).collect();
+    let missing: Vec<_> = named.iter().filter(|name| !known.contains(*name)).collect();
+    assert!(missing.is_empty(), "no type: {missing:#?}");
+    assert!(named.len() > 40, "only {} names are found", named.len());
+}
+
 #[test]
 fn the_code_map_is_the_tree() {
     let map = code_map();
     let missing: Vec<_> = map.iter().filter(|path| !root().join(path).exists()).collect();
     assert!(missing.is_empty(), "on the map only: {missing:#?}");
+    let mut seen = BTreeSet::new();
+    let twice: Vec<_> = map.iter().filter(|path| !seen.insert(*path)).collect();
+    assert!(twice.is_empty(), "on the map twice: {twice:#?}");
     let mapped: BTreeSet<&str> = map.iter().map(String::as_str).filter(|path| path.starts_with("src/")).collect();
     let files: BTreeSet<String> = sources("src").iter().map(|source| source.path.display().to_string()).collect();
     let missing: Vec<_> = files.iter().filter(|path| !mapped.contains(path.as_str())).collect();

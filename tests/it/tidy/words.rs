@@ -1,9 +1,11 @@
 //! Which names does this code not use? Where the field has a word for a thing, a word of our own has to be learnt first.
+//! And a name that two things have has to be read twice.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::source::{Source, sources};
+use super::source::{Source, program, sources};
 
 /// What no type and no file may be called: each has a name that others would look for.
 const NAMES: [&str; 45] = [
@@ -57,6 +59,9 @@ const NAMES: [&str; 45] = [
 /// What no file may be called besides.
 const FILES: [&str; 6] = ["pace", "admission", "keychain", "holding", "concealed", "spelling"];
 
+/// The error of a room, which is read with the name of the room.
+const ROOM_ERROR: &str = "Error";
+
 /// Where one of these words is right: a place in a file is one, and so is a line of the log.
 const ALLOWED: [(&str, &str); 2] = [("src/config/diagnostic.rs", "Place"), ("src/observe/line.rs", "Line")];
 
@@ -105,6 +110,34 @@ fn private_names(source: &Source) -> Vec<String> {
 #[test]
 fn names_are_those_of_the_field() {
     let found: Vec<String> = sources("src").iter().flat_map(private_names).collect();
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+/// The types that a source declares, each with its line. What a trait or an `impl` calls its types is not among them.
+fn types(source: &Source) -> Vec<(usize, String)> {
+    let is_alias = |line: &str| line.trim_start().starts_with("type ");
+    let lines: Vec<&str> = source.code.lines().collect();
+    declared(source)
+        .into_iter()
+        .filter(|(line, _)| !is_alias(lines[line - 1]) || !lines[line - 1].starts_with(' '))
+        .collect()
+}
+
+/// Where the types of these sources are declared, for each name that more than one of them has.
+fn shared_names(sources: &[Source]) -> Vec<String> {
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for source in sources {
+        for (line, name) in types(source).into_iter().filter(|(_, name)| name != ROOM_ERROR) {
+            places.entry(name).or_default().push(source.at(line));
+        }
+    }
+    let shared = places.into_iter().filter(|(_, places)| places.len() > 1);
+    shared.map(|(name, places)| format!("{name}: {}", places.join(", "))).collect()
+}
+
+#[test]
+fn no_two_types_have_the_same_name() {
+    let found = shared_names(&program());
     assert!(found.is_empty(), "{found:#?}");
 }
 
