@@ -1,6 +1,6 @@
 //! What does a request see of the configuration?
 //!
-//! One immutable value, with the permits of its entries. All that has to outlive a configuration, such as the total permits
+//! One immutable value, with the permits of its entries. What stays when the configuration changes, such as the total permits
 //! and the numbers of requests, is in `Shared`, which the [`Gateway`](crate::Gateway) holds.
 
 use http::request::Parts;

@@ -45,7 +45,7 @@ pub struct StreamingRequest<B> {
     pub request: Request<B>,
     /// How long the guest waits.
     pub timeouts: CallTimeouts,
-    /// The budget of its run, which the call does not outlive.
+    /// The budget of its run. The call ends with the run.
     pub budget: Weak<CallBudget>,
 }
 

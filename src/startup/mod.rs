@@ -1,11 +1,12 @@
 //! How does a configuration become a gateway?
 //!
-//! Every entry is tried and every problem reported before start-up gives up: modules are read and compiled, once per
-//! distinct content and side by side; then entry by entry the executable gets its entry point and grants, is instantiated
-//! once, asked for its sub-routes, and gets its routes in the table. What is checked here cannot fail for a request.
+//! A start tries every entry, and reports every problem before it gives up. Modules with the same content are compiled once,
+//! and several modules at the same time. Then each entry is tried in turn: its executable gets an entry point and grants, is
+//! instantiated once and asked for its sub-routes, and its routes go into the table. What is checked here cannot fail for a
+//! request.
 //!
-//! What outlives a configuration is made once, in `platform`; the routes, with all that is checked for them, become one
-//! immutable `Snapshot`.
+//! `platform` makes what is the same for each configuration: engines, threads, the network. The routes, with all that is
+//! checked for them, become one immutable `Snapshot`.
 
 pub mod ahead_of_time;
 mod diagnostics;

@@ -1,4 +1,4 @@
-//! What can outlive a configuration? Today `startup::load` makes it, and the gateway keeps what it needs of it.
+//! What is the same for each configuration? The engines and their threads, the network and the log.
 
 use std::sync::{Arc, OnceLock};
 

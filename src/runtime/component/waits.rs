@@ -1,7 +1,7 @@
-//! Which host functions let a guest of WASI 0.3 wait for something besides its client?
+//! Which host functions let a guest of WASI 0.3 wait for something other than its client?
 //!
-//! Those of the clocks and those of WASI 0.2 that block, and calls to servers: see `call_wait`. Each function does what
-//! wasmtime-wasi does, and says that the guest waits.
+//! The functions of the clocks, those of WASI 0.2 that block, and calls to upstreams (see `call_wait`). Each function does
+//! what wasmtime-wasi does, and records that the guest waits.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ pub(in crate::runtime::component) fn add_to_linker(linker: &mut Linker<Component
     )
 }
 
-/// Sleeps for the nanoseconds that `remaining` makes of the guest's clock.
+/// Sleeps for the nanoseconds that `remaining` returns for the time on the guest's clock.
 async fn sleep(accessor: &Accessor<ComponentState>, remaining: impl FnOnce(u64) -> u64) -> Result<()> {
     let (stdio, now) = accessor.with(|mut access| -> Result<_> {
         let state: &mut ComponentState = access.get();

@@ -1,7 +1,7 @@
 //! What is a guest doing now?
 //!
 //! A [`Run`] is one call of a guest in progress. Its holder polls it for output, and that drives the guest; dropping it ends
-//! the guest. A guest never outlives its run, except one that is detached, which has a deadline.
+//! the guest. Only a guest whose response is complete may go on without its run, for a limited time: see [`Run::detach`].
 
 use std::future::Future;
 use std::io;
