@@ -61,26 +61,26 @@ impl InitializerState {
     }
 }
 
-type Host<'a> = Caller<'a, InitializerState>;
+type InitCaller<'a> = Caller<'a, InitializerState>;
 
 /// Returns a linker with the functions that `module` may call.
 pub(in crate::runtime) fn linker(module: &Module) -> Result<Linker<InitializerState>> {
     let mut linker = Linker::new(module.engine());
     for name in ["args_sizes_get", "environ_sizes_get"] {
-        linker.func_wrap(MODULE, name, |mut host: Host<'_>, count: i32, size: i32| {
+        linker.func_wrap(MODULE, name, |mut host: InitCaller<'_>, count: i32, size: i32| {
             write(&mut host, count, &0_u32.to_le_bytes())?;
             write(&mut host, size, &0_u32.to_le_bytes())
         })?;
     }
     for name in ["args_get", "environ_get"] {
-        linker.func_wrap(MODULE, name, |_: Host<'_>, _: i32, _: i32| SUCCESS)?;
+        linker.func_wrap(MODULE, name, |_: InitCaller<'_>, _: i32, _: i32| SUCCESS)?;
     }
-    linker.func_wrap(MODULE, "sched_yield", |_: Host<'_>| SUCCESS)?;
-    linker.func_wrap(MODULE, "proc_exit", |_: Host<'_>, code: i32| -> Result<()> { Err(Exited(code).into()) })?;
-    linker.func_wrap(MODULE, "clock_res_get", |mut host: Host<'_>, _: i32, resolution: i32| {
+    linker.func_wrap(MODULE, "sched_yield", |_: InitCaller<'_>| SUCCESS)?;
+    linker.func_wrap(MODULE, "proc_exit", |_: InitCaller<'_>, code: i32| -> Result<()> { Err(Exited(code).into()) })?;
+    linker.func_wrap(MODULE, "clock_res_get", |mut host: InitCaller<'_>, _: i32, resolution: i32| {
         write(&mut host, resolution, &CLOCK_STEP.to_le_bytes())
     })?;
-    linker.func_wrap(MODULE, "clock_time_get", |mut host: Host<'_>, _: i32, _: i64, time: i32| {
+    linker.func_wrap(MODULE, "clock_time_get", |mut host: InitCaller<'_>, _: i32, _: i64, time: i32| {
         let now = host.data_mut().now();
         write(&mut host, time, &now.to_le_bytes())
     })?;
@@ -91,20 +91,20 @@ pub(in crate::runtime) fn linker(module: &Module) -> Result<Linker<InitializerSt
 }
 
 fn add_streams(linker: &mut Linker<InitializerState>) -> Result<()> {
-    linker.func_wrap(MODULE, "fd_prestat_get", |_: Host<'_>, _: i32, _: i32| BADF)?;
-    linker.func_wrap(MODULE, "fd_prestat_dir_name", |_: Host<'_>, _: i32, _: i32, _: i32| BADF)?;
-    linker.func_wrap(MODULE, "fd_close", |_: Host<'_>, fd: i32| if is_standard(fd) { SUCCESS } else { BADF })?;
+    linker.func_wrap(MODULE, "fd_prestat_get", |_: InitCaller<'_>, _: i32, _: i32| BADF)?;
+    linker.func_wrap(MODULE, "fd_prestat_dir_name", |_: InitCaller<'_>, _: i32, _: i32, _: i32| BADF)?;
+    linker.func_wrap(MODULE, "fd_close", |_: InitCaller<'_>, fd: i32| if is_standard(fd) { SUCCESS } else { BADF })?;
     linker.func_wrap(
         MODULE,
         "fd_seek",
-        |_: Host<'_>, fd: i32, _: i64, _: i32, _: i32| {
+        |_: InitCaller<'_>, fd: i32, _: i64, _: i32, _: i32| {
             if is_standard(fd) { SPIPE } else { BADF }
         },
     )?;
-    linker.func_wrap(MODULE, "fd_fdstat_get", |mut host: Host<'_>, fd: i32, stat: i32| {
+    linker.func_wrap(MODULE, "fd_fdstat_get", |mut host: InitCaller<'_>, fd: i32, stat: i32| {
         if is_standard(fd) { write(&mut host, stat, &stream_stat(fd)) } else { Ok(BADF) }
     })?;
-    linker.func_wrap(MODULE, "fd_read", |mut host: Host<'_>, fd: i32, _: i32, _: i32, read: i32| {
+    linker.func_wrap(MODULE, "fd_read", |mut host: InitCaller<'_>, fd: i32, _: i32, _: i32, read: i32| {
         if fd == 0 { write(&mut host, read, &0_u32.to_le_bytes()) } else { Ok(BADF) }
     })?;
     linker.func_wrap(MODULE, "fd_write", fd_write)?;
@@ -125,7 +125,7 @@ fn is_standard(fd: i32) -> bool {
 }
 
 /// All of its memory. Modules that import functions of WASI export it.
-fn memory<'a>(host: &'a mut Host<'_>) -> Result<(&'a mut [u8], &'a mut InitializerState)> {
+fn memory<'a>(host: &'a mut InitCaller<'_>) -> Result<(&'a mut [u8], &'a mut InitializerState)> {
     let Some(memory) = host.get_export("memory").and_then(wasmtime::Extern::into_memory) else {
         bail!("the module exports no memory");
     };
@@ -138,13 +138,13 @@ fn slice(memory: &mut [u8], address: i32, length: u32) -> Result<&mut [u8]> {
     Ok(memory.get_mut(start..end).ok_or(Trap::MemoryOutOfBounds)?)
 }
 
-fn write(host: &mut Host<'_>, address: i32, bytes: &[u8]) -> Result<i32> {
+fn write(host: &mut InitCaller<'_>, address: i32, bytes: &[u8]) -> Result<i32> {
     let (memory, _) = memory(host)?;
     slice(memory, address, u32::try_from(bytes.len())?)?.copy_from_slice(bytes);
     Ok(SUCCESS)
 }
 
-fn random_get(mut host: Host<'_>, address: i32, length: i32) -> Result<i32> {
+fn random_get(mut host: InitCaller<'_>, address: i32, length: i32) -> Result<i32> {
     let (memory, state) = memory(&mut host)?;
     for piece in slice(memory, address, length.cast_unsigned())?.chunks_mut(32) {
         let random = state.random();
@@ -153,7 +153,7 @@ fn random_get(mut host: Host<'_>, address: i32, length: i32) -> Result<i32> {
     Ok(SUCCESS)
 }
 
-fn fd_write(mut host: Host<'_>, fd: i32, buffers: i32, count: i32, written: i32) -> Result<i32> {
+fn fd_write(mut host: InitCaller<'_>, fd: i32, buffers: i32, count: i32, written: i32) -> Result<i32> {
     if fd != 1 && fd != 2 {
         return Ok(BADF);
     }
