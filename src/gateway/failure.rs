@@ -1,6 +1,6 @@
 //! Why does a request fail, and which status does the client get?
 //!
-//! The client gets the status and nothing else; the reason goes to the log.
+//! The client gets only the status. The reason goes to the log.
 
 use std::error::Error as StdError;
 use std::io;

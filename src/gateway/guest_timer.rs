@@ -1,8 +1,8 @@
 //! When is the time of a guest up?
 //!
-//! The time limits of a guest do not count while it waits for its client to send more of the request. How long it may wait for
-//! that in all is a limit of its own. A guest in the background begins and ends a wait on another thread, so this timer is not
-//! told: when it fires, it looks how much of the time was waiting, and sleeps for the rest.
+//! The time limits of a guest stop while it waits for its client to send more of the request. The sum of these waits has a
+//! limit of its own. A guest in the background begins and ends a wait on another thread, without telling this timer. So the
+//! timer, when it fires, asks how much of the time was waiting, and sleeps again for that time.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::runtime::{ClientWaits, Run};
 
-/// The shortest sleep: timers are no finer.
+/// The shortest sleep: the timers of the runtime have this resolution.
 const TICK: Duration = Duration::from_millis(1);
 
 /// While a guest waits for its client, the timer looks again after at least this part of its limit.
@@ -91,12 +91,12 @@ fn allowance(waits: ClientWaits) -> Duration {
     waits.limit.saturating_sub(waits.total)
 }
 
-/// When to look for the first time: the guest may begin to wait at once.
+/// When the timer looks for the first time: the guest may begin to wait at once.
 fn first_look(limit: Duration, waits: ClientWaits) -> Duration {
     limit.min(allowance(waits).max(limit / LOOKS))
 }
 
-/// When to look again at a guest that was active for so long, or whose time is up.
+/// When the timer looks again at a guest that was active for this time, or whose time is up.
 fn remaining(limit: Duration, active: Duration, waits: ClientWaits) -> Result<Duration, TimeUp> {
     let rest = limit.saturating_sub(active);
     if rest < TICK {

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-/// A body in the chunks it was printed in; one chunk, the usual case, is not copied.
+/// A body in the chunks in which it was printed. A single chunk, the usual case, is not copied.
 #[derive(Default)]
 pub(super) struct PrintedBody {
     first: Bytes,

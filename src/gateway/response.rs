@@ -12,14 +12,14 @@ use crate::gateway::guest_route::GuestRoute;
 use crate::gateway::response_body::{ResponseBody, StreamingBody};
 use crate::gateway::response_start::{GuestState, StartedResponse};
 
-/// The methods that make sense instead of one that is not served (RFC 9110 §15.5.6 requires a list).
+/// The methods that a client can use instead of one that is not served (RFC 9110 §15.5.6 requires a list).
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 
 /// How many dropped header lines of a guest the log repeats, and how many characters of each.
 const MAX_NOTES: usize = 8;
 const MAX_NOTE_LENGTH: usize = 120;
 
-/// Runs are short: after a second another one has ended.
+/// In seconds. Runs are short: within a second a permit is usually free.
 const RETRY_SOON: HeaderValue = HeaderValue::from_static("1");
 
 /// The constant response of the health check.

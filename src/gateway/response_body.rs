@@ -1,9 +1,9 @@
 //! How does the body of a response reach the client, and what is recorded at its end?
 //!
-//! A body whose guest has ended is bytes. One whose guest still prints is driven by the connection that sends it: a client
-//! that does not read holds its guest back, and one that leaves ends it. A guest that fails after its head is committed
-//! can only be reported by cutting the transfer; the response must never look complete. A body of announced length is
-//! complete when that many bytes are there: what a guest prints beyond is left out.
+//! If the guest has ended, the body is bytes. If the guest still prints, the connection that sends the body also drives the
+//! guest: a client that does not read makes its guest wait, and a client that leaves ends its guest. If a guest fails after
+//! its head is committed, the transfer is cut, so that the response does not look complete. A body of announced length is
+//! complete when it has this length. What the guest prints after that is left out.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -93,7 +93,7 @@ impl StreamingBody {
         Poll::Ready(polled)
     }
 
-    /// Polls a guest that has printed as much as it announced once more: it may be printing more, or have failed.
+    /// Polls a guest once more that has printed as much as it announced: it may print more, or fail.
     fn look_ahead(&mut self, cx: &mut Context<'_>) -> Option<Failure> {
         match self.run.as_mut()?.poll_output(cx) {
             Poll::Ready(Output::Bytes(_)) => self.is_cut_off = true,
@@ -142,7 +142,7 @@ impl StreamingBody {
         Frame::data(bytes)
     }
 
-    /// Records how the body ended. A guest may run on after a complete response; there is nothing left of one that has ended.
+    /// Records how the body ended. If the response is complete and the guest has not ended, the guest may go on.
     fn finish(&mut self, failure: Option<&Failure>, record: Option<&mut Record>) {
         let Some(run) = self.run.take() else { return };
         if let Some(record) = record {

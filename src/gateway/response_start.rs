@@ -1,9 +1,9 @@
 //! When is the head of a response committed, and what happens until then?
 //!
-//! A guest is driven until its head is complete. If it ends soon after, its whole output is known: the response goes out
-//! in one piece, with its length, and a guest that failed gets an error status however much it had printed. Otherwise the
-//! head is committed, and the rest follows as the guest prints it. A component of `wasi:http` gives its head at once and
-//! may run on when its response is complete; the rest is the same.
+//! A guest is polled until its head is complete. If it ends soon after that, its whole output is known. Then the response is
+//! sent in one piece, with its length; if the guest failed, the client gets an error status, whatever the guest has printed.
+//! If the guest does not end soon, the head is committed, and the rest follows as the guest prints it. A component of
+//! `wasi:http` hands over its head as a value, and may go on when its response is complete. Everything else is the same.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -22,8 +22,8 @@ use crate::gateway::failure::Failure;
 use crate::gateway::guest_timer::{GuestTimer, TimeUp};
 use crate::gateway::printed_body::PrintedBody;
 
-/// How long a complete head waits for the end of its guest: too short to be noticed, long enough for most guests that do
-/// a little more than print, such as reading a small file.
+/// How long a complete head is held back for the end of its guest. The client does not notice it, and most guests end in this
+/// time, even if they read a small file.
 const HOLD_BACK: Duration = Duration::from_millis(10);
 
 /// A response whose head can be sent.

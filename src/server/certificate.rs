@@ -1,7 +1,7 @@
 //! When is a certificate valid, and of which version is it?
 //!
-//! The TLS library hands a certificate on without a look at its dates; clients refuse it then. Only the few fields at the
-//! start of a certificate (RFC 5280 §4.1) are read here.
+//! The TLS library does not check the dates of the server's own certificate, but clients do. This file reads only the few fields
+//! at the start of a certificate (RFC 5280 §4.1).
 
 use std::time::SystemTime;
 
@@ -26,7 +26,7 @@ pub(super) struct Certificate {
 struct Time(String);
 
 impl Certificate {
-    /// Reads a certificate. `None` if it is not one as far as it is read.
+    /// Reads the start of a certificate. `None` if it is not the start of one.
     pub fn parse(der: &[u8]) -> Option<Self> {
         let mut certificate = Der(Der(der).value(SEQUENCE)?);
         let mut fields = Der(certificate.value(SEQUENCE)?);
@@ -66,7 +66,7 @@ impl Time {
     }
 }
 
-/// Values of DER, one behind the other.
+/// A sequence of DER values.
 struct Der<'a>(&'a [u8]);
 
 impl<'a> Der<'a> {

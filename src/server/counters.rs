@@ -1,4 +1,4 @@
-//! What the server counts about its connections. Written by the accept loop and the connections.
+//! What does the server count? The loop that accepts connections and the connections themselves increment the counters.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub struct Counters {
     /// Accepted connections.
     pub accepted: AtomicU64,
-    /// Connections closed at once, since their client had too many already.
+    /// Connections that were closed at once, because their client already had too many.
     pub refused: AtomicU64,
     /// Errors of the system while a connection was accepted.
     pub accept_errors: AtomicU64,
@@ -31,7 +31,7 @@ impl Counters {
     }
 }
 
-/// Held by every task that runs the service. Counts and logs a panic, which ends only that task.
+/// Every task that runs the service holds one. It counts and logs a panic, which ends only that task.
 pub(in crate::server) struct PanicCounter(pub(in crate::server) Arc<Counters>);
 
 impl Drop for PanicCounter {

@@ -1,8 +1,8 @@
-//! Which Date does a response have while the clock is behind what it was?
+//! Which Date does a response have when the clock has been set back?
 //!
-//! The HTTP library formats the date once for each second, and takes a clock that goes back for one that has not moved:
-//! until the clock has caught up, its Date stands still. So the clock is looked at each second, and while it is behind,
-//! responses get a Date of ours, which the library leaves alone.
+//! The HTTP library formats the date once for each second. If the clock is set back, the library keeps its old date until the
+//! clock has reached it again. So the server looks at the clock each second. While the clock is behind, the server sets the Date
+//! of responses itself, and the library does not change it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use http::header::{DATE, HeaderMap, HeaderValue};
 use httpdate::HttpDate;
 
-/// Whether the clock is behind. The process has one clock, and so has the library.
+/// Whether the clock is behind the latest time that was seen. It is static because the clock is the same for the process.
 static IS_BEHIND: AtomicBool = AtomicBool::new(false);
 
 /// How often the clock is looked at.
@@ -25,7 +25,7 @@ pub(in crate::server) async fn watch_clock() {
     }
 }
 
-/// Whether `now` is before the latest time that was seen. Less than a second does not show in a date.
+/// Whether `now` is before the latest time that was seen. A date does not show less than a second.
 fn is_behind(latest: &mut SystemTime, now: SystemTime) -> bool {
     *latest = now.max(*latest);
     now + INTERVAL < *latest

@@ -1,4 +1,4 @@
-//! Why the server cannot start, in words for the operator. Returned by `Server::bind`, printed by the binary.
+//! Why can the server not start? `Server::bind` returns the error, and the binary prints it for the operator.
 
 use std::io;
 use std::net::SocketAddr;
@@ -46,7 +46,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// A TLS file is the one that the other option wants.
+    /// A TLS file belongs to the other option: a key where a certificate has to be, or the reverse.
     #[error("the {role} file `{}` holds {found} and no {role}", path.display())]
     Swapped {
         /// `TLS certificate` or `TLS key`.

@@ -1,4 +1,4 @@
-//! How many connections may be open: all together, and of one client.
+//! How many connections may be open: of all clients together, and of one client?
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,12 +13,12 @@ use crate::server::shutdown::ConnectionControl;
 /// How often idle connections are asked to close while the server is full.
 const RECLAIM_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The part of the descriptors that is not for connections but for modules, files of guests and calls to other servers: a
-/// quarter, within these bounds.
+/// How many descriptors are for modules, files of guests and calls to other servers, and not for connections: a quarter, within
+/// these bounds.
 const RESERVE: std::ops::RangeInclusive<u64> = 32..=4096;
 
-/// `connections`, or less if the process may not open as many descriptors. Connections beyond that would be accepted by the
-/// system and then wait for a descriptor, without being seen as waiting.
+/// `connections`, or less if the process may not open enough descriptors. Otherwise the server would accept connections for which
+/// it has no descriptor, instead of letting them wait.
 pub(super) fn fit_descriptors(connections: usize) -> usize {
     let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let Some(max) = descriptors.map(connections_within).filter(|max| *max < connections) else { return connections };
@@ -30,7 +30,7 @@ pub(super) fn fit_descriptors(connections: usize) -> usize {
     max
 }
 
-/// How many of these descriptors are for connections.
+/// How many of this number of descriptors are for connections.
 fn connections_within(descriptors: u64) -> usize {
     let reserve = (descriptors / 4).clamp(*RESERVE.start(), *RESERVE.end());
     usize::try_from(descriptors.saturating_sub(reserve)).unwrap_or(usize::MAX).max(1)
@@ -71,7 +71,7 @@ impl ConnectionLimiter {
         }
     }
 
-    /// Turns the permit for any connection into one for this client. `None` if the client has as many as it may.
+    /// Makes the permit one for a connection of this client. `None` if the client has as many connections as it may have.
     pub(super) fn admit(&self, total: OwnedSemaphorePermit, peer: Peer) -> Option<ConnectionPermit> {
         let client = ClientCounts::admit(&self.clients, peer)?;
         Some(ConnectionPermit { _total: total, _client: client })

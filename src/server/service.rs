@@ -1,4 +1,4 @@
-//! What the server serves: the bounds on a service, stated once.
+//! What can the server serve? The bounds on a service are written only here.
 
 use std::convert::Infallible;
 use std::error::Error as StdError;
@@ -9,8 +9,8 @@ use http_body::Body;
 
 use crate::server::RequestBody;
 
-/// A `tower` service that answers HTTP requests and never fails. Implemented for every service that fits; each connection
-/// has a clone of it.
+/// A `tower` service that responds to HTTP requests and never fails. It is implemented for every service with these bounds. Each
+/// connection has a clone of the service.
 pub trait HttpService:
     tower_service::Service<
         Request<RequestBody>,

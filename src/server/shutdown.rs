@@ -1,5 +1,5 @@
-//! How the server is told to stop, and how it passes that on to its connections. `Signals` is for the binary; the
-//! server announces through a `ConnectionControl`, and every connection listens to it.
+//! How does the server learn that it has to stop, and how do its connections learn it? The binary listens to `Signals`. The
+//! server announces the stop with a `ConnectionControl`, and every connection listens to it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Release};
@@ -10,7 +10,7 @@ use tokio::sync::futures::OwnedNotified;
 
 use crate::server::Error;
 
-/// The requests to stop that this process receives: SIGTERM and SIGINT.
+/// The signals by which this process is told to stop: SIGTERM and SIGINT.
 #[derive(Debug)]
 pub struct Signals {
     terminate: Signal,
@@ -24,7 +24,7 @@ impl Signals {
         Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }
 
-    /// Waits for the next request to stop.
+    /// Waits for the next of these signals.
     pub async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
@@ -33,7 +33,7 @@ impl Signals {
     }
 }
 
-/// Resolves at the first request to stop; never, if the process cannot listen for signals.
+/// Resolves at the first of these signals; never, if the process cannot listen for signals.
 pub async fn shutdown_signal() {
     match Signals::new() {
         Ok(mut signals) => signals.next().await,
@@ -44,13 +44,13 @@ pub async fn shutdown_signal() {
     }
 }
 
-/// How far the server is on its way to the end.
+/// How far the shutdown of the server has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(super) enum ShutdownStage {
     /// Connections are accepted and kept open.
     Open,
-    /// Requests under way are finished, no new ones are taken.
+    /// Open requests are finished. The server accepts no new ones.
     Draining,
     /// All connections end now.
     Aborting,

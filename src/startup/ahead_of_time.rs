@@ -1,7 +1,7 @@
 //! Which work can be done before a server starts?
 //!
-//! Compiling, and running a module's initializer. `wagi compile` and `wagi preinit` write the results to files, with the
-//! engine as a server sets it up.
+//! The compiler and the initializer of a module. `wagi compile` and `wagi preinit` write the results to files, made by an engine
+//! with the settings of a server.
 
 pub use crate::runtime::{COMPILER_COMMAND, is_component, printed_causes};
 
@@ -9,7 +9,7 @@ use crate::format::sha256_hex;
 use crate::runtime;
 use crate::runtime::{EngineConfig, ModuleOwner, PreinitializeError, Preinitialized, Runtime};
 
-/// As much memory as a 32-bit module can have: a command runs no other guest.
+/// As much memory as a 32-bit module can have. A command runs only one guest.
 const MEMORY: usize = 4 << 30;
 
 /// As many table elements as any module is likely to need.

@@ -82,7 +82,8 @@ pub(super) fn no_sub_routes(entry: &EntryConfig) -> Diagnostic {
     Diagnostic::warning(message).at(entry.origin.at(Key::Module))
 }
 
-/// A route that an earlier one covers, which is built in unless it is from the entry `first`.
+/// A route that no request reaches, because an earlier route matches all its paths: a route of the entry `first`, or without one
+/// a built-in route.
 pub(super) fn shadowed(
     entry: &EntryConfig,
     pattern: &RoutePattern,

@@ -1,8 +1,8 @@
 //! Which sub-routes does a module declare?
 //!
-//! If a module exports `_routes`, it is called once, at start: without arguments, environment, input or files, and within
-//! the limits of a request. Every module is instantiated here once, so that one whose memory does not fit or whose start
-//! function traps is found before a request reaches it.
+//! If a module exports `_routes`, wagi calls it once, when the server starts: without arguments, environment, input or files, and
+//! with the limits of a request. All other modules are instantiated once. So a start finds a module whose memory does not fit or
+//! whose start function traps.
 
 use std::collections::HashMap;
 use std::time::Duration;

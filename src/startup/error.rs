@@ -9,7 +9,7 @@ use crate::net::tls;
 use crate::runtime;
 use crate::runtime::{ParseError, PreinitializeError, TrustError};
 
-/// Why a start fails before any module is looked at.
+/// Why a start fails before modules are loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The engine cannot be started.
@@ -37,7 +37,7 @@ impl Error {
     }
 }
 
-/// What the operator can do about an error of this library; `None` if only its message says it.
+/// What the operator can do about an error of this library; `None` if there is nothing to add to its message.
 pub fn help(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     error
         .downcast_ref::<runtime::Error>()
@@ -61,7 +61,7 @@ pub(super) enum LoadError {
     /// The file does not have the digest that was checked when it was fetched.
     #[error("its file is not what was fetched: it has been changed since")]
     Changed,
-    /// It is not a module, or one that needs what is not provided.
+    /// It is not a module, or it needs something that wagi does not provide.
     #[error("cannot use the module")]
     Unusable(#[source] Arc<runtime::Error>),
     /// It is ahead-of-time code, and its entry does not say `precompiled = true`.

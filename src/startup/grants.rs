@@ -58,7 +58,7 @@ impl EntryGrants {
     }
 }
 
-/// The grants of a guest that only declares sub-routes: no directories and no calls.
+/// The grants of a guest that is called for its sub-routes: no directories and no calls.
 pub(super) fn for_discovery(grants: &Grants) -> Grants {
     Grants { volumes: Volumes::default(), outbound: None, ..grants.clone() }
 }

@@ -1,7 +1,7 @@
 //! Can a guest write to code that the server runs?
 //!
-//! Machine code is run as it is found. A volume that a guest may write to must hold neither the code cache nor a file of
-//! ahead-of-time code: the guest could write its way out of the sandbox.
+//! The server runs machine code without checking it. If a guest could write to it, the guest could leave its sandbox. So a volume
+//! that a guest may write to must contain neither the code cache nor a file of ahead-of-time code.
 
 use std::path::{Path, PathBuf};
 
@@ -41,7 +41,7 @@ pub(super) fn check(config: &Config, entry: &EntryConfig, file: &ModuleFile) -> 
     }
 }
 
-/// The writable volume that contains this file or directory, or that this directory contains.
+/// The writable volume that contains this file or directory, or that is inside this directory.
 fn writable_above(config: &Config, path: &Path) -> Option<PathBuf> {
     let path = resolved(path);
     let volumes = config.entries.iter().flat_map(|entry| &entry.volumes).filter(|volume| !volume.read_only);

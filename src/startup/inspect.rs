@@ -1,8 +1,7 @@
 //! What is a module, and how can it be served?
 //!
-//! What a start would find out about it, without a configuration: its imports and exports, which of its imports are
-//! provided, whether it compiles, and which sub-routes it declares, for which it is run as a start would run it. Used by
-//! `wagi inspect`.
+//! What a start finds out about a module, without a configuration: its imports and exports, which of its imports wagi provides,
+//! whether it compiles, and which sub-routes it declares. For the sub-routes it is run, as a start runs it. For `wagi inspect`.
 
 use std::sync::Arc;
 
@@ -21,7 +20,7 @@ pub struct Inspection {
     pub kind: &'static str,
     /// Whether it was written as text.
     pub is_text: bool,
-    /// Its imports, each with whether it is provided here; `None` for the imports of components.
+    /// Its imports, each with whether wagi provides it; `None` for the imports of components.
     pub imports: Vec<(Item, Option<bool>)>,
     /// Its exports.
     pub exports: Vec<Item>,

@@ -1,4 +1,4 @@
-//! How much memory may bodies take that are collected before their guest starts?
+//! How much memory may collected bodies take, those that are complete before their guest starts?
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ impl BufferBudget {
 }
 
 impl Reservation {
-    /// Reserves more bytes or fails at once: a request that waited for them would hold what others wait for.
+    /// Reserves more bytes, or fails at once. It does not wait: a waiting request would keep bytes that other requests wait for.
     pub fn grow(&mut self, bytes: usize) -> Result<(), Failure> {
         if self.client.as_mut().is_some_and(|client| !client.grow(bytes)) {
             return Err(Failure::BodyBuffersFull);

@@ -1,7 +1,7 @@
-//! Whose share does a request count against?
+//! Which client does a request belong to, when shares are counted?
 //!
-//! This is the only place where the address of a client comes from for the shares of uploads and buffers: from `Peer`. When the
-//! server believes a trusted proxy and puts the address of its client into `Peer`, the shares follow.
+//! The shares of uploads and buffers take the address of a client only from here, and it comes from `Peer`. If the server puts
+//! the address that a trusted proxy names into `Peer`, the shares use it too.
 
 use std::net::IpAddr;
 
@@ -9,12 +9,13 @@ use http::request::Parts;
 
 use crate::server::Peer;
 
-/// A client as shares are counted: an IPv4 address, or an IPv6 network of 64 bits, of which a client usually has all addresses.
+/// A client, as shares are counted: an IPv4 address, or an IPv6 network of 64 bits, because a client usually has all addresses
+/// of its network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::gateway) struct ClientAddress(IpAddr);
 
 impl ClientAddress {
-    /// The client of a request. `None` if it is not known: an embedder need not say it, and then there are no shares.
+    /// The client of a request. `None` if the program that embeds the gateway does not say it. Then there are no shares.
     pub fn from_head(head: &Parts) -> Option<Self> {
         head.extensions.get::<Peer>().map(|peer| Self(peer.client_key()))
     }

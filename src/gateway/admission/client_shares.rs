@@ -1,13 +1,13 @@
-//! How much of what all clients share may one of them hold?
+//! How much of a resource that all clients share may one client hold?
 //!
-//! Only requests with bodies count. A client that holds nothing takes no memory.
+//! Only requests with bodies hold something. A client that holds nothing takes no memory here.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::gateway::admission::client_address::ClientAddress;
 
-/// What each client holds of something that is counted, and the most that one may hold.
+/// How much each client holds of one resource, and the most that one client may hold.
 pub(in crate::gateway) struct ClientShares {
     max: usize,
     held: Mutex<HashMap<ClientAddress, usize>>,
@@ -21,7 +21,7 @@ pub(in crate::gateway) struct Share {
 }
 
 impl ClientShares {
-    /// Shares of at most `max`.
+    /// Shares of at most `max` per client.
     pub fn new(max: usize) -> Arc<Self> {
         Arc::new(Self { max, held: Mutex::default() })
     }
@@ -37,7 +37,7 @@ impl ClientShares {
 }
 
 impl Share {
-    /// Holds so much more. Returns `false`, and holds what it did, if that is more than the client may hold.
+    /// Grows the share by `count`. Returns `false`, and does not grow, if the client would hold more than it may.
     #[must_use]
     pub fn grow(&mut self, count: usize) -> bool {
         let mut held = self.shares.held();

@@ -1,8 +1,8 @@
 //! Which requests may start a guest now, which wait, and which are turned away?
 //!
 //! There is a limit per entry and one for all entries together. A request that finds no free permit waits in its entry's
-//! queue, which is of limited length, for a limited time; a waiting request costs no instance. A permit is returned when
-//! the instance is dropped.
+//! queue for a limited time, if the queue is not full. A waiting request has no instance. A permit is returned when the
+//! instance is dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,7 +22,7 @@ pub(in crate::gateway) struct TotalConcurrency {
 #[derive(Clone)]
 pub(crate) struct EntryConcurrency {
     permits: Arc<Semaphore>,
-    /// Those of its guests whose bodies are not here yet: see `uploads`.
+    /// The permits for uploads of the entry: see `uploads`.
     pub(in crate::gateway) uploads: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
 }

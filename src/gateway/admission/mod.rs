@@ -1,7 +1,7 @@
-//! What does a request need before its guest can start, and how long may it hold that?
+//! What does a request need before its guest can start?
 //!
-//! A permit to run a guest, and its body: as it comes, which takes a permit for an upload, or collected, which takes memory. One
-//! client may hold only a share of the latter two.
+//! It needs a permit to run a guest, and its body. A body that streams needs a permit for an upload, and a body that is
+//! collected needs memory. One client may hold only a share of these permits and of this memory.
 
 pub(in crate::gateway) mod buffer_budget;
 mod client_address;

@@ -30,7 +30,7 @@ use crate::gateway::failure::Failure;
 /// What a request body may fail with.
 pub(in crate::gateway) type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// What a request body may take until it has been read.
+/// What limits a request body: its length, the permits for uploads, and the memory for collected bodies.
 pub(in crate::gateway) struct BodyLimits<'a> {
     /// The limit on its length in bytes.
     pub length: u64,

@@ -1,21 +1,21 @@
 //! How long has a guest waited for its client?
 //!
-//! The time limits of a guest stand still while it waits for more of the request body. Whether it does is seen anew at each
-//! poll of the guest: a poll ends a wait, and only a read that the poll leaves pending begins another. A guest that has left
-//! a read behind and sleeps, computes or calls a server does not wait for its client.
+//! The time limits of a guest stop while it waits for more of the request body. Each poll of the guest ends a wait. A new wait
+//! begins only if the guest is blocked in a read of the body after the poll. A guest that has begun a read, and then sleeps,
+//! computes or calls a server, does not wait for its client.
 //!
-//! | read | how a pending one is known |
+//! | which read | how a pending read is recognized |
 //! | --- | --- |
-//! | of stdin, by modules and WASI 0.2 | the guest is blocked in it: [`set_reading`](ClientWait::set_reading) |
-//! | of the body of a WASI 0.2 request | it was polled, and is polled again when the guest is: [`claim`](ClientWait::claim) |
+//! | of stdin, by modules and components of WASI 0.2 | the guest is blocked in the read: [`set_reading`](ClientWait::set_reading) |
+//! | of the body of a WASI 0.2 request | it was polled, and it is polled again at the next poll of the guest: [`claim`](ClientWait::claim) |
 //! | of a stream of WASI 0.3 | it stays pending while the guest does other things, which are counted: [`set_streaming`](ClientWait::set_streaming) |
 
 use std::time::{Duration, Instant};
 
 use crate::upload_rate;
 
-/// A pause between two polls that is no longer than this is a wait only if the client sent something at its end. A guest of
-/// WASI 0.3 that yields all the time has many of them.
+/// A pause between two polls that is not longer than this is a wait only if the client has sent something when it ends. A guest
+/// of WASI 0.3 that yields all the time has many such pauses.
 const SHORT: Duration = Duration::from_millis(1);
 
 /// The waits of one guest for its client.
@@ -24,9 +24,9 @@ pub(in crate::runtime) struct ClientWait {
     reading: bool,
     claimed: bool,
     streaming: bool,
-    /// What a guest of WASI 0.3 waits for besides its client.
+    /// How many other things a guest of WASI 0.3 waits for at the same time.
     others: usize,
-    /// Whether the guest computes now, or could.
+    /// Whether the guest computes now, or could compute.
     runs: bool,
     /// When the current wait began.
     since: Option<Instant>,
@@ -43,7 +43,7 @@ pub(in crate::runtime) struct ClientWait {
 pub struct ClientWaits {
     /// The sum of all waits, up to now.
     pub total: Duration,
-    /// What the sum may be.
+    /// The limit on this sum.
     pub limit: Duration,
     /// Whether the guest waits now.
     pub waits: bool,
@@ -85,13 +85,13 @@ impl ClientWait {
         self.update();
     }
 
-    /// The guest waits for one thing more besides its client.
+    /// The guest waits for one more thing other than its client.
     pub fn add_other(&mut self) {
         self.others += 1;
         self.update();
     }
 
-    /// The guest waits for one thing less besides its client.
+    /// The guest waits for one thing less other than its client.
     pub fn remove_other(&mut self) {
         self.others = self.others.saturating_sub(1);
         self.update();

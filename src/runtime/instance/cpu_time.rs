@@ -1,10 +1,10 @@
 //! How much CPU time has a guest used, and where does it compute from now on?
 //!
-//! WebAssembly code looks at the epoch of its engine at every loop and call; `engine::ticker` advances the epochs. When a
-//! guest meets a new epoch, the [`CpuTimer`] decides: continue, yield (the time slice is over, see `engine::executors`), or
-//! stop (the CPU limit is reached). Only time inside a poll of the guest counts, so waiting for input or a timer costs a
-//! guest nothing. In the foreground this is wall time, because its clock is cheaper to read; in the background it is the CPU time of
-//! the thread.
+//! WebAssembly code checks the epoch of its engine in every loop and at every call, and `engine::ticker` advances the epochs.
+//! When a guest meets a new epoch, the [`CpuTimer`] decides what it does: continue; yield, if its time slice is over (see
+//! `engine::executors`); or stop, if its limit is reached. Only the time of the polls of the guest counts, so the time in which
+//! it waits for input or for a timer does not. In the foreground the timer counts wall time, because that clock is cheaper to
+//! read. In the background it counts the CPU time of the thread.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
@@ -18,15 +18,14 @@ use crate::runtime::engine::threads::thread_time;
 use crate::runtime::engine::ticker::TICK;
 use crate::runtime::instance::ending::CpuTimeUsedUp;
 
-/// What a guest may compute in one go on the threads that serve requests.
+/// How long a guest may compute without a pause on the threads that serve requests.
 const SLICE: Duration = TICK;
 
-/// The slices that it may compute there altogether: one that rests for a moment between slices is no better for its
-/// neighbours.
+/// How many slices it may compute there in all. Pauses between the slices do not help the other guests.
 const FOREGROUND_SLICES: u32 = 8;
 
-/// What it may compute there besides for each byte that it reads or writes, in nanoseconds: 1 ms for 64 KiB. Many times
-/// what moving bytes takes, so a guest that passes on a long stream does not move in its midst.
+/// How much longer it may compute there for each byte that it reads or writes, in nanoseconds: 1 ms for 64 KiB. Passing on
+/// bytes takes much less, so a guest that passes on a long stream stays in the foreground.
 const NANOSECONDS_PER_BYTE: u64 = 15;
 
 /// The clock of the foreground: monotonic nanoseconds since first use.
@@ -98,8 +97,8 @@ impl CpuTimer {
         Self { limit: nanoseconds(limit), ..Self::default() }
     }
 
-    /// The wall clock in the foreground: asking the system for CPU time would cost a short request too much. Elsewhere the CPU
-    /// time of this thread: the wall clock would charge a guest for waiting its turn, or for a disk.
+    /// In the foreground the wall clock, because the system call for CPU time would make short requests slower. On other threads
+    /// the CPU time of the thread, because the wall clock also counts the time in which a guest waits for a core or a disk.
     fn clock(&self) -> u64 {
         if self.place.load(Relaxed) == FOREGROUND { wall_time() } else { thread_time() }
     }
@@ -123,8 +122,8 @@ impl CpuTimer {
         }
     }
 
-    /// Many short polls are a long one as well. On a busy machine the wall clock goes on while the thread waits for a core, so
-    /// before a guest is moved, it has to use half a slice of CPU time more.
+    /// Many short polls together are as bad as a long one. On a busy machine the wall clock also counts the time in which the
+    /// thread waits for a core. So a guest moves only after half a slice of CPU time more.
     fn add_excess(&self, spent: u64) {
         let excess = self.excess.load(Relaxed).saturating_add(spent);
         self.excess.store(excess, Relaxed);
@@ -133,7 +132,7 @@ impl CpuTimer {
         }
     }
 
-    /// Starts to count on the threads of a lane: all of the thread's CPU time since `clock`.
+    /// Starts to count on a thread of a lane: all of its CPU time since `clock`.
     pub fn enter_lane(&self, clock: u64) {
         self.entered.store(clock, Relaxed);
     }
@@ -155,7 +154,7 @@ impl CpuTimer {
         self.credit.store(self.credit.load(Relaxed).saturating_add(credit), Relaxed);
     }
 
-    /// Whether the guest has used what it may at normal priority, with `spent` in the current poll.
+    /// Whether the guest has used all the time that it has at normal priority, with `spent` in the current poll.
     fn is_over_budget(&self, spent: u64) -> bool {
         let used = self.used.load(Relaxed).saturating_add(spent);
         let budget = nanoseconds(SLICE * FOREGROUND_SLICES);
@@ -202,8 +201,8 @@ impl CpuTimer {
         }
     }
 
-    /// Whether the guest has used CPU time for its slice. On a busy machine the wall clock goes on while the thread waits for
-    /// a core. Before a guest is moved for that, the thread has to use half a slice of CPU time more.
+    /// Whether the guest has really computed during its slice. On a busy machine the wall clock also counts the time in which the
+    /// thread waits for a core. So a guest moves only after half a slice of CPU time.
     fn slice_is_used(&self) -> bool {
         let now = thread_time().max(1);
         match self.slice_cpu.load(Relaxed) {

@@ -46,8 +46,8 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// How a guest ended that could not be instantiated. A start function may trap or exit like any other; everything else
-    /// is the host's reason for not making an instance.
+    /// How a guest ended that could not be instantiated. Its start function may have trapped or exited, like any other function.
+    /// Any other error means that the host could not make an instance.
     pub(in crate::runtime) fn of_instantiation(error: wasmtime::Error) -> Self {
         match Self::from(error) {
             Self::Trapped(reason) => Self::NotStarted(reason),
@@ -80,17 +80,17 @@ impl From<wasmtime::Error> for Ending {
 /// The most functions named in the log when a guest traps, the innermost first.
 const MAX_FRAMES: usize = 5;
 
-/// The most functions that are looked at.
+/// The most functions of a trap whose names are read.
 const MAX_LOOKED_AT: usize = 50;
 
-/// The longest name that is taken for one of Rust's.
+/// The longest name that is demangled as a name of Rust.
 const MAX_MANGLED: usize = 4_000;
 
 /// The most characters of a function's name in the log: a module may hold names of any length.
 const MAX_NAME_LENGTH: usize = 100;
 
-/// What the names of functions begin with that belong to the standard library of Rust or of C: where a panic is raised, not
-/// where its cause is.
+/// How the names of functions of the standard libraries of Rust and C begin. A panic is raised there, but its cause is
+/// elsewhere.
 const LIBRARY: [&str; 12] = [
     "std::",
     "core::",

@@ -22,12 +22,11 @@ pub struct Grants {
     pub volumes: Volumes,
     /// The client for its requests to upstreams; `None` for a guest without `allowed_hosts`.
     pub outbound: Option<Outbound>,
-    /// The operator's variables, for components that serve HTTP requests; all other guests get theirs with each invocation.
+    /// The operator's variables, for components of `wasi:http`. All other guests get their variables with each invocation.
     pub environment: Arc<[(String, String)]>,
     /// Where its stderr goes; `None` to discard it.
     pub log: Option<Arc<dyn StderrSink>>,
-    /// What one run may use. The gateway enforces the time to the head, the time
-    /// between outputs, and the number of runs.
+    /// What one run may use. The gateway enforces the time to the head, the time between outputs, and the number of runs.
     pub limits: Limits,
 }
 
@@ -81,7 +80,7 @@ impl Volumes {
         self.opened.clone()
     }
 
-    /// The threads that operations on them may block; `None` without directories.
+    /// The threads that operations on these directories may block; `None` without directories.
     pub(in crate::runtime) fn threads(&self) -> Option<Arc<VolumeThreads>> {
         self.threads.clone()
     }

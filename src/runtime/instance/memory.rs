@@ -7,8 +7,8 @@ use wasmtime::{ResourceLimiter, Result};
 
 /// The memory and table space an instance may still take.
 ///
-/// What was granted is never returned to the budget: the engine reports failed growths that it had not asked about, so a refund
-/// could be larger than the charge.
+/// Memory that was granted is never returned to the budget: the engine also reports failed growths for which it did not ask
+/// before, so a refund could be larger than what was taken.
 #[derive(Debug)]
 pub(in crate::runtime) struct MemoryBudget {
     bytes_left: usize,

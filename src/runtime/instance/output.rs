@@ -1,4 +1,4 @@
-//! What does a run yield when it is polled?
+//! What does a run return when it is polled?
 
 use bytes::Bytes;
 
@@ -10,8 +10,8 @@ pub type Head = http::response::Parts;
 /// The trailer fields of a component's response.
 pub type Trailers = http::HeaderMap;
 
-/// What a run yields next. Heads and trailers are known only of components that serve `wasi:http`; the output of all other
-/// guests is bytes.
+/// What a run returns next. Only components of `wasi:http` have heads and trailers here; the output of all other guests is
+/// bytes.
 #[derive(Debug)]
 pub enum Output {
     /// The head of the response.

@@ -1,4 +1,4 @@
-//! What is known of a component's response besides its bytes?
+//! Which parts of a component's response are not bytes, and how do they reach the client?
 //!
 //! The body of a response goes through the same buffer as the output of other guests. Its head, its trailers and its end go
 //! through here, and so does the failure of the request body on the way in.

@@ -1,7 +1,8 @@
 //! What is a guest doing now?
 //!
-//! A [`Run`] is one call of a guest in progress. Its holder polls it for output, and that drives the guest; dropping it ends
-//! the guest. Only a guest whose response is complete may go on without its run, for a limited time: see [`Run::detach`].
+//! A [`Run`] is one call of a guest, from its start to its end. Its holder polls it for output, which makes the guest compute.
+//! Dropping the run ends the guest. Only a guest whose response is complete may go on without its run, for a limited time:
+//! see [`Run::detach`].
 
 use std::future::Future;
 use std::io;
@@ -25,7 +26,7 @@ use crate::runtime::instance::stdio::Stdio;
 
 pub(in crate::runtime) type GuestFuture = Pin<Box<dyn Future<Output = Ending> + Send>>;
 
-/// The bytes of a line in a note.
+/// How many bytes of a line a note shows.
 const MAX_SHOWN: usize = 120;
 
 /// Where the guest is computing.
@@ -37,7 +38,7 @@ enum RunStage {
     Ended(Option<Ending>),
 }
 
-/// One call of a guest in progress.
+/// One call of a guest.
 pub struct Run {
     stage: RunStage,
     stdio: Arc<Stdio>,
@@ -72,7 +73,7 @@ impl Run {
         self
     }
 
-    /// Notes in the log of the guest how its output begins, which is no head.
+    /// Notes in the log of the guest how its output begins, if that is no head.
     pub fn note_bad_head(&self, printed: &[u8]) {
         let line = printed.split(|&byte| byte == b'\n').find(|line| !line.trim_ascii().is_empty());
         self.stdio.stderr().note(Note::Head, || match line {
@@ -124,7 +125,7 @@ impl Run {
         self.response.is_some()
     }
 
-    /// Takes the failure of the request body that a component has met. It matters as long as no head was sent.
+    /// Takes the failure of the request body that a component has read, if there was one. For the time before the head is sent.
     pub fn take_input_failure(&self) -> Option<io::Error> {
         self.response.as_ref()?.take_input_failure()
     }
@@ -222,7 +223,7 @@ impl Drop for Run {
     }
 }
 
-/// Waits for a detached guest, stops it after `timeout`, and logs if it did not succeed.
+/// Waits for a detached guest, stops it after `timeout`, and logs a failure.
 async fn reap(guest: MovedGuest, stdio: Arc<Stdio>, timeout: Duration) {
     let MovedGuest { ending, _task: task } = guest;
     let reason = match tokio::time::timeout(timeout, ending).await {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// A log for what a guest prints on stderr.
 pub trait StderrSink: Send + Sync {
-    /// Writes complete lines or, at the end of a run, the rest of one. Must not block.
+    /// Writes complete lines or, at the end of a run, the rest of the last line. Must not block.
     fn write(&self, request: u64, text: &[u8]);
 }
 
@@ -36,7 +36,7 @@ pub enum Note {
     Head,
 }
 
-/// What the C library, and the standard libraries above it, print of a path that no volume holds.
+/// What the C library, and the standard libraries above it, print about a path that is in no volume.
 const NOT_GRANTED: [&[u8]; 3] =
     [b"Capabilities insufficient", b"failed to find a pre-opened file descriptor", b"os error 76"];
 
@@ -82,7 +82,8 @@ impl Stderr {
         }
     }
 
-    /// Writes a line of the host's own to the log, in brackets, unless the run has one of this kind. It is not charged.
+    /// Writes a line of the host to the log, in brackets, unless the run already has a note of this kind. It does not count
+    /// towards the limit.
     pub fn note(&mut self, note: Note, text: impl FnOnce() -> String) {
         let Some(log) = &self.log else { return };
         if !std::mem::replace(&mut self.noted[note as usize], true) {

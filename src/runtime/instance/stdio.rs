@@ -37,7 +37,7 @@ pub(in crate::runtime) struct Stdio {
     /// Why the guest has to end, if the error could not be returned where it happened.
     error: Mutex<Option<wasmtime::Error>>,
     pub cpu_timer: CpuTimer,
-    /// Whether there is anything to wait for on the way in. If not, no wait is counted.
+    /// Whether the request has a body. If it has none, no wait for the client is counted.
     pub has_request_body: bool,
 }
 
@@ -51,8 +51,8 @@ impl FileUse for Stdio {
     }
 }
 
-/// Wakes the other side, which may run at once, on a thread of higher priority than this one: never call it under a lock that
-/// the other side needs.
+/// Wakes the other side. Never call it while holding a lock that the other side needs: the other side may run at once, on a
+/// thread of higher priority.
 fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
         waker.wake();
@@ -110,8 +110,8 @@ impl Stdio {
         Ok(written)
     }
 
-    /// Takes all that has been printed. `None` if nothing can come any more, because the guest has closed stdout. If there
-    /// is nothing yet, the reader is registered to be woken.
+    /// Takes all that has been printed; `None` if the guest has closed stdout, so that nothing more can come. If there is nothing
+    /// yet, the reader will be woken.
     pub fn poll_stdout(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let mut stdout = self.stdout();
         let printed = stdout.poll_take(cx);
@@ -190,19 +190,19 @@ pub(in crate::runtime) struct Stdin {
     source: Option<InputStream>,
     chunk: Bytes,
     failure: Option<io::Error>,
-    /// The waits for the client, also of a guest that reads its request body by other ways.
+    /// The waits for the client, also of a guest that does not read its request body from stdin.
     pub wait: ClientWait,
 }
 
 impl Stdin {
-    /// Waits until there are bytes to read, or the end or a failure is reached. The guest is blocked meanwhile.
+    /// Waits until there are bytes to read, or the end or a failure is reached. During this time the guest is blocked.
     pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let polled = self.poll_source(cx);
         self.wait.set_reading(polled.is_pending());
         polled
     }
 
-    /// The same for a guest of WASI 0.3, which can do other things meanwhile.
+    /// The same for a guest of WASI 0.3, which can do other things during this time.
     pub fn poll_stream_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let polled = self.poll_source(cx);
         self.wait.set_streaming(polled.is_pending());

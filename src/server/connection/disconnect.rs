@@ -1,5 +1,6 @@
-//! How a connection ends at the socket: `watch` notices that the client closed it, and `linger` closes it without
-//! destroying a response that is still under way.
+//! How does a connection end at its socket?
+//!
+//! `watch` notices that the client has closed it. `linger` closes it so that the client still gets the response.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,14 +9,14 @@ use std::time::Duration;
 
 use crate::server::connection::state::ConnectionState;
 
-/// How long a client may go on sending after its response, and how much: both are read and thrown away.
+/// How long a client may go on sending while its connection is closed, and how many bytes. They are read and dropped.
 const LINGER_TIME: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 64 << 20;
 
-/// How the client closed its side.
+/// How the client closed the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) enum Disconnect {
-    /// It sends no more, but may still read.
+    /// It has closed its sending side, and may still read.
     HalfClosed,
     /// The connection is broken in both directions.
     Reset,
@@ -23,10 +24,10 @@ pub(in crate::server) enum Disconnect {
 
 pub(in crate::server) type DisconnectWatch = Pin<Box<dyn Future<Output = Disconnect> + Send>>;
 
-/// Resolves when the client has closed its side, whether or not bytes it sent before are still unread.
+/// Resolves when the client has closed its sending side or the connection, even if bytes that it sent before are unread.
 ///
-/// The HTTP library learns of a closed connection by reading, which it does not do while a request body waits for
-/// its reader. The interest in priority events is the one that comes with "closed" but not with "readable".
+/// The HTTP library learns of a closed connection when it reads, and it does not read while a request body waits for its reader.
+/// Of all events of a socket, an interest in "priority" reports "closed" and does not report "readable".
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(in crate::server) fn watch(state: &Arc<ConnectionState>) -> DisconnectWatch {
     use tokio::io::Interest;
@@ -43,7 +44,7 @@ pub(in crate::server) fn watch(state: &Arc<ConnectionState>) -> DisconnectWatch 
     })
 }
 
-/// Resolves when the client has reset the connection. For one that may close its sending side.
+/// Resolves when the client has reset the connection. For a client that may close its sending side.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(in crate::server) fn watch_for_reset(state: &Arc<ConnectionState>) -> DisconnectWatch {
     let state = Arc::clone(state);
@@ -65,10 +66,10 @@ pub(in crate::server) fn watch_for_reset(_: &Arc<ConnectionState>) -> Disconnect
     Box::pin(std::future::pending())
 }
 
-/// Closes our direction and, if the client may still be sending, reads until it stops.
+/// Closes the sending side and, if the client may still be sending, reads until it stops.
 ///
-/// Closing a socket with unread bytes makes the kernel send a reset, and a reset can overtake the response: the client
-/// would see a broken connection instead of an error status.
+/// If a socket with unread bytes is closed, the system sends a reset. The reset can overtake the response, and the client would
+/// see a broken connection instead of the response.
 pub(in crate::server) async fn linger(state: &ConnectionState, failed: bool) {
     state.shutdown_write();
     let mut scratch = vec![0; 16 << 10];

@@ -1,10 +1,10 @@
-//! How is a connection driven: its timeouts, its client's disconnect, and the end that the server asks for?
+//! When does a connection end: by a timeout, a disconnect of its client, or the stop of the server?
 //!
 //! `ConnectionBuilder` wraps the HTTP library's connection into a `TimedConnection`; dropping that drops every HTTP/1
 //! request on it.
 //!
-//! One timer serves all limits. It is moved only to fire earlier; when it fires too early it is set again, so a
-//! connection that is busy with one quick request after another never touches it.
+//! One timer serves all timeouts. It is set again only to fire earlier, or when it has fired too early. So a connection with one
+//! quick request after another does not touch the timer.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -22,11 +22,11 @@ use crate::server::connection::disconnect::{Disconnect, DisconnectWatch};
 use crate::server::connection::state::ConnectionState;
 use crate::server::shutdown::{Announcement, ConnectionControl, ShutdownStage};
 
-/// How long a half-closed connection may wait without a byte moving. A client that still reads gets a response that is
-/// nearly ready; one that has really gone holds nothing for longer.
+/// How long a half-closed connection may wait without a byte in either direction. A client that still reads gets a response that
+/// is nearly ready. A client that has left holds nothing for longer than this.
 const HALF_CLOSED_TIMEOUT: Duration = Duration::from_millis(50);
-/// A client that closes its sending side this soon after its last request still waits for the response. The end of the
-/// sending side is one packet behind the request, or one retransmission.
+/// If a client closes its sending side within this time after its last request, it still waits for the response. The packet that
+/// closes the side comes right after the request, or after one retransmission.
 const HALF_CLOSE_WINDOW: Duration = Duration::from_secs(1);
 /// How long a connection without requests may take to end after `graceful_shutdown`.
 const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
@@ -61,7 +61,7 @@ pub(in crate::server) enum ConnectionPhase {
     Writing(usize),
     /// Waits for the client to widen the window of an HTTP/2 stream.
     AwaitingWindow(usize),
-    /// Waits for the service. The client has stopped sending.
+    /// Waits for the service, after the client has closed its sending side.
     HandlingHalfClosed(usize),
     /// Waits for the service.
     Handling,
@@ -69,12 +69,12 @@ pub(in crate::server) enum ConnectionPhase {
     ReadingHead(usize),
     /// Waits for the next request.
     Idle(usize),
-    /// Waits for the client to take what is left for it, and to close its side, too.
+    /// Has no more requests. Waits for the client to take the rest of its responses, and to close its side too.
     Closing(usize),
 }
 
 pin_project! {
-    /// A connection under its timeouts.
+    /// A connection with its timeouts.
     pub(in crate::server) struct TimedConnection<H> {
         #[pin]
         http: H,
@@ -125,7 +125,7 @@ impl<H: HttpConnection> TimedConnection<H> {
         self
     }
 
-    /// Registers for announcements, once for each: the task stays the same, and so does its waker.
+    /// Registers for the next announcement, once: the task of a connection keeps its waker.
     fn poll_announcement(self: Pin<&mut Self>, cx: &mut Context<'_>) {
         let mut this = self.project();
         let current = this.shutdown.announcement();

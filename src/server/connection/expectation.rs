@@ -1,7 +1,8 @@
 //! The body of a request whose client waits for 100 (Continue) before it sends it (RFC 9110 §10.1.1).
 //!
-//! The HTTP/1 library sends the 100 when the body is first read, but only before the head of the response. So if a guest gives
-//! its head first and may still read, the body is asked for just before. The HTTP/2 library cannot send a 100.
+//! The HTTP/1 library sends the 100 when the body is first read, but not after the head of the response. So if the head comes
+//! first and the guest may still read, the body is polled once, just before the head is sent. The HTTP/2 library cannot send a
+//! 100.
 
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
@@ -30,7 +31,7 @@ pub(in crate::server) struct Expectation(Mutex<Option<UnreadBody>>);
 #[derive(Debug)]
 pub(in crate::server) struct UnreadBody {
     pub(in crate::server) incoming: Incoming,
-    /// What came when the body was asked for.
+    /// What came when the body was polled for the 100.
     pub(in crate::server) first: Option<BodyFrame>,
 }
 
@@ -50,7 +51,7 @@ impl Expectation {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Makes the HTTP/1 library send 100 (Continue) when it is polled next. Returns whether it will: not if the body was
+    /// Makes the HTTP/1 library send 100 (Continue) when it is polled next. Returns `false` if it will not, because the body was
     /// read or dropped.
     pub(in crate::server) fn ask(&self, cx: &mut Context<'_>) -> bool {
         let mut unread = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,7 @@
-//! What passes over an HTTP/2 connection, frame by frame (RFC 9113 §4.1 and §6). The HTTP library tells neither that a head
-//! is under way nor how much control traffic a client sends nor whether a response makes progress. A `FramedIo` records
-//! that in the state of its connection as the bytes pass.
+//! Which frames pass over an HTTP/2 connection (RFC 9113 §4.1 and §6)?
+//!
+//! The HTTP library does not report that a head has begun, how many control frames a client sends, or whether a response makes
+//! progress. A `FramedIo` reads this from the bytes that pass, and records it in the state of its connection.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -21,15 +22,15 @@ const SETTINGS: u8 = 4;
 const CONTINUATION: u8 = 9;
 const END_HEADERS: u8 = 4;
 
-/// How many control frames a client may send at once, and in this time, beyond those that go with its requests. A hundred in
-/// a second cost less than a hundredth of a core.
+/// How many control frames a client may send in this time, besides those that belong to its requests. A hundred in a second cost
+/// less than a hundredth of a core.
 const CONTROL_FRAMES: u32 = 1000;
 const CONTROL_PERIOD: Duration = Duration::from_secs(10);
-/// How many more it may send for each head and each frame of data, in either direction: streams have priorities and windows.
+/// How many more it may send for each head and each DATA frame in either direction: each stream has a priority and a window.
 const FRAMES_PER_STEP: u32 = 4;
-/// And for this many bytes of data one more: some clients widen a window after each small read.
+/// For this many bytes of data it may send one more: some clients widen a window after each small read.
 const DATA_PER_FRAME: u32 = 256;
-/// A stream that is given up has cost a request.
+/// How many control frames a RST_STREAM counts for: the stream that it gives up has cost a request.
 const COST_OF_RESET: u32 = 10;
 
 /// The first nine bytes of a frame, except the stream's number.
@@ -50,7 +51,7 @@ struct FrameScanner {
     current: Option<FrameHead>,
 }
 
-/// The begin or the end of a frame.
+/// The beginning or the end of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FrameEvent {
     Began(FrameHead),
@@ -117,7 +118,7 @@ impl ControlBudget {
     }
 }
 
-/// What the frames of a connection amount to.
+/// Counts the frames of a connection.
 #[derive(Debug)]
 struct FrameMeter {
     state: Arc<ConnectionState>,

@@ -1,5 +1,7 @@
-//! How bytes go in and out of a connection, recorded in its state. Read and written by the HTTP library, through TLS or
-//! directly.
+//! How are bytes read from a socket and written to it?
+//!
+//! The HTTP library reads and writes a `ConnectionIo`, directly or through TLS. Reads and writes are recorded in the state of the
+//! connection.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -11,14 +13,14 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
 use crate::server::connection::state::ConnectionState;
 
-/// With edge-triggered readiness, a read that does not fill its buffer proves the socket empty; knowing that saves one
-/// system call per request.
+/// Whether a read that does not fill its buffer means that the socket is empty, as it does with edge-triggered readiness. This
+/// saves one system call per request.
 const SHORT_READ_MEANS_EMPTY: bool = cfg!(any(target_os = "linux", target_os = "android", target_os = "macos"));
 
 /// Up to this size, copying the buffers of a write together costs less than a vectored write.
 const MAX_JOINED: usize = 1024;
 
-/// A socket as a byte stream. It shares the socket: the watch for a disconnect needs it too.
+/// A socket as a byte stream. The watch for a disconnect shares the socket.
 pub(in crate::server) struct ConnectionIo {
     state: Arc<ConnectionState>,
     /// Bytes read while the protocol was detected. They are read first.
@@ -49,7 +51,7 @@ impl ConnectionIo {
         }
     }
 
-    /// Reads the bytes that are there. Readiness must be cleared with the state from before the read, so it happens inside `try_io`.
+    /// Reads the bytes that are there, inside `try_io`: the readiness that is cleared must be the one from before the read.
     fn read_now(&self, buf: &mut ReadBuf<'_>) -> io::Result<()> {
         let socket = &self.state.socket;
         let room = buf.remaining();

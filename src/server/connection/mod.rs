@@ -1,5 +1,5 @@
-//! How one accepted socket becomes requests: TLS or not, HTTP/1 or HTTP/2, until its end. `accept` has a
-//! `ConnectionBuilder` and spawns its `serve` for every connection.
+//! How does one accepted socket become requests: with or without TLS, over HTTP/1 or HTTP/2? `accept` has a `ConnectionBuilder`
+//! and spawns its `serve` for every connection.
 
 pub(in crate::server) mod disconnect;
 pub(in crate::server) mod driver;
@@ -101,7 +101,7 @@ impl ConnectionBuilder {
         disconnect::linger(state, true).await;
     }
 
-    /// The outcome, unless it takes longer than `limit` or the server begins to stop.
+    /// The result of a future; `None` if it takes longer than `limit`, or if the server begins to stop.
     async fn within<T>(&self, limit: Duration, opening: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;

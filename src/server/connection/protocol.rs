@@ -1,4 +1,4 @@
-//! Which protocol a connection speaks, and how the HTTP library is set up for each.
+//! Which protocol does a connection speak, and how is the HTTP library set up for it?
 
 use std::error::Error as StdError;
 use std::future::Future;
@@ -19,8 +19,8 @@ use crate::server::counters::{Counters, PanicCounter};
 /// The first bytes of an HTTP/2 connection with prior knowledge (RFC 9113 §3.4).
 pub(in crate::server) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Streams of an HTTP/2 connection, and how much of the body of each may be under way or unread. The connection's window is
-/// large enough for all of them: bodies that no guest reads must not keep others from coming in.
+/// How many streams an HTTP/2 connection may have, and how many bytes of the body of each may be sent but unread. The window of
+/// the connection has room for all of them, so that bodies that no guest reads do not block the others.
 const STREAMS: u32 = 100;
 const STREAM_WINDOW: u32 = 64 << 10;
 

@@ -1,5 +1,5 @@
-//! How a service reads the body of a request: as the client sends it, within a timeout. `ConnectionService` makes one for
-//! each request.
+//! How does a service read the body of a request? As the client sends it, with a timeout. `ConnectionService` makes a
+//! [`RequestBody`] for each request.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,15 +23,15 @@ const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 /// The body of a request, as the client sends it.
 #[derive(Debug)]
 pub struct RequestBody {
-    /// `None` while the body is dropped, and while its client waits for 100 (Continue).
+    /// `None` while the client waits for 100 (Continue), and when the body is being dropped.
     incoming: Option<Incoming>,
-    /// Where the body is until it is read, if its client waits for 100 (Continue).
+    /// If the client waits for 100 (Continue), the body is here until it is read.
     expectation: Option<Arc<Expectation>>,
     /// How long the client may keep the reader waiting.
     timeout: IdleTimeout,
-    /// How long from the first frame on, if the client waits for a 100 that cannot be sent.
+    /// The timeout after the first frame, if the client waits for a 100 that cannot be sent.
     timeout_after_silence: Option<Duration>,
-    /// Learns of a body that is dropped early; `None` when there is nothing left to read.
+    /// Where it is recorded that the body is dropped before its end; `None` when there is nothing left to read.
     state: Option<Arc<ConnectionState>>,
 }
 
@@ -63,8 +63,8 @@ impl RequestBody {
         self.expectation.clone()
     }
 
-    /// The body of a request over HTTP/2 whose client waits for 100 (Continue), which it does not get. Its silence is no
-    /// fault of the client.
+    /// The body of a request over HTTP/2 whose client waits for 100 (Continue), which wagi cannot send. So the client may be silent
+    /// without a fault of its own.
     pub(in crate::server) fn expect_in_vain(&mut self, limit: Duration) {
         self.timeout = IdleTimeout::new(UNANSWERED_LIMIT.min(limit));
         self.timeout_after_silence = Some(limit);
@@ -138,7 +138,7 @@ impl Drop for RequestBody {
     }
 }
 
-/// Reads and discards the rest of a body, as long as it is small and comes soon.
+/// Reads and discards the rest of a body, within the limits on its length and its time.
 async fn discard(incoming: Option<Incoming>, state: Arc<ConnectionState>) {
     let Some(mut incoming) = incoming else { return };
     let mut left = MAX_DISCARD;

@@ -1,5 +1,5 @@
-//! One request and its response: what the service is given, and when the connection counts the request as finished. The
-//! HTTP library calls a `ConnectionService` for each request of a connection.
+//! What does the service get of a request, and when has the connection finished the request? The HTTP library calls a
+//! `ConnectionService` for each request of a connection.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -21,7 +21,7 @@ use crate::server::date;
 use crate::server::service::HttpService;
 use crate::server::{Peer, RequestBody};
 
-/// The service as one connection sees it.
+/// The service, with what one connection adds to its requests.
 pub(in crate::server) struct ConnectionService<S> {
     pub(in crate::server) service: S,
     pub(in crate::server) peer: Peer,
@@ -52,7 +52,7 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnectionSe
 }
 
 impl<S> ConnectionService<S> {
-    /// What the response has to know of a client that waits for 100 (Continue).
+    /// Returns the body of the request, for the future of the response, if the client waits for 100 (Continue) over HTTP/1.
     fn expectation(&self, request: &mut Request<RequestBody>) -> Option<Arc<Expectation>> {
         if request.body().is_end_stream() || !awaits_continue(request.headers()) {
             return None;
@@ -69,7 +69,7 @@ impl<S> ConnectionService<S> {
     }
 }
 
-/// Whether the connection ends with the response, as far as the client is concerned (RFC 9112 §9.3).
+/// Whether the client expects the connection to end after the response (RFC 9112 §9.3).
 fn is_last<B>(request: &Request<B>) -> bool {
     if request.version() >= Version::HTTP_2 {
         return false;

@@ -1,5 +1,6 @@
-//! What one connection is doing: its socket and the facts that its parts share. The byte stream, the service and the
-//! request bodies record them; `driver` and `disconnect` decide by them.
+//! What is one connection doing?
+//!
+//! The byte stream, the service and the request bodies record here what happens. `driver` and `disconnect` read it and decide.
 //!
 //! The counters are relaxed: a reader that misses an update is polled again after it.
 
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
-/// One accepted socket. Shared: the watch for a disconnect needs it while the HTTP library owns the stream.
+/// One accepted socket, and what has happened on it. The HTTP library and the watch for a disconnect share it.
 #[derive(Debug)]
 pub(in crate::server) struct ConnectionState {
     pub(in crate::server) socket: TcpStream,
@@ -19,7 +20,7 @@ pub(in crate::server) struct ConnectionState {
     finished_requests: AtomicUsize,
     reads: AtomicUsize,
     writes: AtomicUsize,
-    /// Bytes came in since the last request ended: the next head is under way.
+    /// Bytes came in since the last request ended: the next head has begun.
     head_started: AtomicBool,
     /// The client takes no more bytes for now.
     write_blocked: AtomicBool,
@@ -36,7 +37,7 @@ pub(in crate::server) struct ConnectionState {
     /// When bytes of that request came in, in milliseconds since `opened`.
     last_request_at: AtomicU64,
     opened: Instant,
-    /// The number of the HTTP/2 head that is under way; 0 if none is.
+    /// The number of the HTTP/2 head that has begun and is not complete; 0 if there is none.
     unfinished_head: AtomicUsize,
     /// Frames of data that were sent over HTTP/2.
     data_sent: AtomicUsize,
@@ -82,7 +83,7 @@ impl ConnectionState {
         self.last_request_at.store(now, Relaxed);
     }
 
-    /// Records the begin of an HTTP/2 head, which has this number.
+    /// Records that the HTTP/2 head with this number has begun.
     pub(in crate::server) fn record_head_begun(&self, number: usize) {
         self.unfinished_head.store(number, Relaxed);
     }
@@ -186,14 +187,14 @@ impl ConnectionState {
         self.unread_body.load(Relaxed)
     }
 
-    /// Makes the close a reset. For a response that was cut and has no length: only a reset shows the client that it is not
-    /// complete.
+    /// Makes the connection end with a reset. For a response without a length that was cut: only a reset tells the client that it
+    /// is not complete.
     pub(in crate::server) fn reset_on_close(&self) {
         self.reset.store(true, Relaxed);
         let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
     }
 
-    /// Closes our direction.
+    /// Closes the sending side.
     pub(in crate::server) fn shutdown_write(&self) {
         self.shutdown(net::Shutdown::Write);
     }

@@ -1,4 +1,4 @@
-//! What does the log say while modules are compiled? A line for each that takes long, so that a start is not silent.
+//! What does the log say while modules are compiled? A line about each module that takes long, so that a start is not silent.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use crate::config::ModuleRef;
 const FIRST_LINE: Duration = Duration::from_secs(3);
 const NEXT_LINE: Duration = Duration::from_secs(10);
 
-/// How often it is looked whether a line is due.
+/// How often wagi checks whether a line is due.
 const INTERVAL: Duration = Duration::from_millis(500);
 
 /// The modules that are being compiled.

@@ -1,8 +1,8 @@
 //! How do module files become executables?
 //!
-//! Files are read and compiled side by side, on threads of their own; entries with the same content and the same
-//! preparation share one executable. Machine code comes from the code cache if it is there. The log says for each module where
-//! its code is from.
+//! Several files are read and compiled at the same time, on threads of their own. Entries with the same content and the same
+//! preparation share one executable. Machine code comes from the code cache if it is there. The log says where the code of each
+//! module is from.
 
 mod compile_progress;
 mod summary;
@@ -92,7 +92,7 @@ struct Compiled {
     took: Duration,
 }
 
-/// The key of programs that are the same.
+/// What is the same for entries that share one executable.
 #[derive(PartialEq, Eq, Hash)]
 struct ContentKey {
     sha256: String,
@@ -189,7 +189,7 @@ impl Loader<'_> {
         })
     }
 
-    /// Runs the initializer of a module and compiles the preinitialized module, which may be that of another entry, too.
+    /// Runs the initializer of a module, and compiles the preinitialized module unless another entry has the same one.
     fn preinitialize(
         &self,
         spec: &ModuleSpec,
