@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
 use crate::config::reader::report::Report;
-use crate::config::reader::values::{ValueError, array, boolean, duration_or_zero, string, table};
+use crate::config::reader::values::{SpannedStr, Value, ValueError, array, boolean, duration_or_zero, string, table};
 use crate::config::{ClientAuth, ForwardedFields, Hostname, ListenAddress, TlsFiles, TrustedProxies};
 
 const SERVER_KEYS: [&str; 8] = [
@@ -81,28 +81,32 @@ impl TlsTable {
 }
 
 fn listen(server: &DeTable<'_>, report: &mut Report) -> Vec<ListenAddress> {
-    let items = report.optional(server, "listen", |value| strings("listen", value)).unwrap_or_default();
-    let parsed = |(span, text): (std::ops::Range<usize>, String)| {
-        let address = text.parse().map_err(|error| ValueError::new(format!("in `listen`: {error}")));
-        report.accept(span, address)
-    };
-    items.into_iter().filter_map(parsed).collect()
+    let mut addresses = Vec::new();
+    for item in strings(server, "listen", report) {
+        let address = item.text.parse().map_err(|error| ValueError::new(format!("in `listen`: {error}")));
+        addresses.extend(report.accept(item.span, address));
+    }
+    addresses
 }
 
 fn trusted_proxies(server: &DeTable<'_>, report: &mut Report) -> TrustedProxies {
     let mut proxies = TrustedProxies::default();
-    let items = report.optional(server, "trusted_proxies", |value| strings("trusted_proxies", value));
-    for (span, text) in items.unwrap_or_default() {
-        let added = proxies.add(&text).map_err(|error| ValueError::new(format!("in `trusted_proxies`: {error}")));
-        report.accept(span, added);
+    for item in strings(server, "trusted_proxies", report) {
+        let added = proxies.add(item.text).map_err(|error| ValueError::new(format!("in `trusted_proxies`: {error}")));
+        report.accept(item.span, added);
     }
     proxies
 }
 
-/// The strings of an array, or the one string, with their spans.
-fn strings(name: &str, value: &DeValue<'_>) -> Result<Vec<(std::ops::Range<usize>, String)>, ValueError> {
-    let items = array(name, "an array of strings", value)?;
-    items.iter().map(|item| Ok((item.span(), string(name, item.get_ref())?.to_owned()))).collect()
+/// The strings of the array at `key`.
+fn strings<'t>(server: &'t DeTable<'_>, key: &str, report: &mut Report) -> Vec<SpannedStr<'t>> {
+    let Some(value) = server.get(key) else { return Vec::new() };
+    let items = report.accept(value.span(), array(key, "an array of strings", value.get_ref())).unwrap_or_default();
+    let parsed = |item: &'t Value<'_>| {
+        let text = report.accept(item.span(), string(key, item.get_ref()))?;
+        Some(SpannedStr { text, span: item.span() })
+    };
+    items.iter().filter_map(parsed).collect()
 }
 
 fn certificates(tls: &DeTable<'_>, report: &mut Report) -> Vec<TlsFiles> {
