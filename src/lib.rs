@@ -12,6 +12,7 @@
 mod bindle;
 pub mod cache;
 pub mod cgi;
+mod client_rate;
 pub mod config;
 pub mod fetch;
 mod format;
@@ -30,7 +31,6 @@ mod runtime;
 pub mod server;
 pub mod startup;
 mod strings;
-mod upload_rate;
 mod wasm_bytes;
 
 pub use crate::gateway::{Gateway, ResponseAborted, ResponseBody};

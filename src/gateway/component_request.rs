@@ -84,6 +84,7 @@ mod tests {
     use std::time::Duration;
 
     use crate::gateway::admission::concurrency::QueueLimits;
+    use crate::gateway::admission::readers::Readers;
     use crate::gateway::component_request::*;
 
     fn seen(route: &str, request: http::request::Builder, pass_authorization: bool) -> (String, Vec<String>) {
@@ -92,10 +93,20 @@ mod tests {
         let path_info = pattern.path_info(sent.uri.path()).expect("the route matches");
         let fields = RouteFields::new(&pattern, pass_authorization);
         let endpoint = &Endpoint::new(true, Some("own:7"));
-        let queue = QueueLimits { length: 0, wait: Duration::ZERO };
+        let (queue, max_lag) = (QueueLimits { length: 0, wait: Duration::ZERO }, Duration::ZERO);
+        let readers = &Readers::new(0);
         let client = Ipv4Addr::LOCALHOST.into();
-        let head =
-            fields.request_head(&RoutedRequest { head: &sent, host: None, client, path_info, endpoint, queue, id: 0 });
+        let head = fields.request_head(&RoutedRequest {
+            head: &sent,
+            host: None,
+            client,
+            path_info,
+            endpoint,
+            queue,
+            readers,
+            max_lag,
+            id: 0,
+        });
         let mut headers: Vec<String> =
             head.headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().expect("text"))).collect();
         headers.sort();

@@ -41,6 +41,8 @@ pub(super) enum Failure {
     Busy,
     #[error("operations on files of the module's volumes hang")]
     VolumesHang,
+    #[error("the client takes the response too slowly")]
+    ReadTooSlowly,
     #[error("the guest exited with code {0}")]
     Exited(i32),
     #[error("the guest trapped: {0}")]
@@ -77,7 +79,8 @@ impl Failure {
             Self::BadRequest(_) | Self::BodyUnreadable(_) => StatusCode::BAD_REQUEST,
             Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            // The second is met only after the head.
+            Self::BodyTimeout | Self::ReadTooSlowly => StatusCode::REQUEST_TIMEOUT,
             Self::ContinueNotSent => StatusCode::EXPECTATION_FAILED,
             Self::Busy | Self::BodyBuffersFull | Self::VolumesHang => StatusCode::SERVICE_UNAVAILABLE,
             Self::CpuTime | Self::HeadTimeout(_) | Self::OutputTimeout(_) => StatusCode::GATEWAY_TIMEOUT,
@@ -100,6 +103,7 @@ impl Failure {
             Self::CpuTime | Self::HeadTimeout(_) | Self::OutputTimeout(_) => "timeout",
             Self::OutputLimit => "output-limit",
             Self::Head(_) => "bad-head",
+            Self::ReadTooSlowly => "client-gone",
             Self::BodyTimeout | Self::ContinueNotSent | Self::BodyUnreadable(_) => "bad-body",
             Self::NoRoute
             | Self::MethodNotServed

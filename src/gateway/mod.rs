@@ -111,10 +111,12 @@ impl Gateway {
             path_info: matched.path_info,
             endpoint: &snapshot.endpoint,
             queue: snapshot.queue,
+            readers: &shared.concurrency.readers,
+            max_lag: snapshot.max_lag,
             id: record.id(),
         };
         match shared.start_response(route, &request, body, &mut record).await {
-            Ok(started) => response::from_guest(started, &head.method, route, record),
+            Ok(started) => response::from_guest(started, &request, route, record),
             Err(failure) => response::from_failure(&failure, record),
         }
     }

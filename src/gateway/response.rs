@@ -7,10 +7,13 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use crate::cgi::ResponseHead;
 use crate::observe::Record;
 
+use crate::gateway::admission::client_address::ClientAddress;
+use crate::gateway::admission::readers::{ReaderSpec, ResponseReader};
 use crate::gateway::failure::Failure;
 use crate::gateway::guest_route::GuestRoute;
 use crate::gateway::response_body::{ResponseBody, StreamingBody};
 use crate::gateway::response_start::{GuestState, StartedResponse};
+use crate::gateway::routed_request::RoutedRequest;
 
 /// The methods that a client can use instead of one that is not served (RFC 9110 §15.5.6 requires a list).
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
@@ -46,10 +49,10 @@ pub(super) fn from_failure(failure: &Failure, mut record: Box<Record>) -> Respon
     response
 }
 
-/// The response of a guest to a request with this method.
+/// The response of a guest to a request.
 pub(super) fn from_guest(
     started: StartedResponse,
-    method: &Method,
+    request: &RoutedRequest<'_>,
     route: &GuestRoute,
     mut record: Box<Record>,
 ) -> Response<ResponseBody> {
@@ -67,13 +70,14 @@ pub(super) fn from_guest(
             ResponseBody::full(printed, trailers, record)
         }
         GuestState::Streams(run) => {
-            let body = StreamingBody::new(printed, run, route.limits.time_between_outputs);
+            let reader = ResponseReader::new(request.readers, &reader_of(request, route), run);
+            let body = StreamingBody::new(printed, reader, route.limits.time_between_outputs);
             ResponseBody::streaming(body.with_length(claimed), record)
         }
     };
     // RFC 9110 §9.3.2: the length a GET would have had. If the guest printed no body, only its Content-Length says it. §8.6: never
     // with a 204.
-    if *method == Method::HEAD
+    if request.head.method == Method::HEAD
         && status != StatusCode::NO_CONTENT
         && let Some(length) = claimed
     {
@@ -83,6 +87,14 @@ pub(super) fn from_guest(
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
+}
+
+fn reader_of<'a>(request: &RoutedRequest<'_>, route: &'a GuestRoute) -> ReaderSpec<'a> {
+    ReaderSpec {
+        client: ClientAddress::from_head(request.head),
+        entry: &route.concurrency.readers,
+        max_lag: request.max_lag,
+    }
 }
 
 fn record_dropped_lines(head: &ResponseHead, record: &mut Record) {

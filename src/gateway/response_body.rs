@@ -1,9 +1,9 @@
 //! How does the body of a response reach the client, and what is recorded at its end?
 //!
 //! If the guest has ended, the body is bytes. If the guest still prints, the connection that sends the body also drives the
-//! guest: a client that does not read makes its guest wait, and a client that leaves ends its guest. If a guest fails after
-//! its head is committed, the transfer is cut, so that the response does not look complete. A body of announced length is
-//! complete when it has this length. What the guest prints after that is left out.
+//! guest: a client that does not read makes its guest wait, as long as `readers` allows, and a client that leaves ends its
+//! guest. If a guest fails after its head is committed, the transfer is cut, so that the response does not look complete. A
+//! body of announced length is complete when it has this length. What the guest prints after that is left out.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -17,6 +17,7 @@ use crate::cgi::keep_allowed_trailers;
 use crate::observe::Record;
 use crate::runtime::{Output, Run};
 
+use crate::gateway::admission::readers::{ResponseReader, Waited};
 use crate::gateway::failure::Failure;
 use crate::gateway::guest_timer::{GuestTimer, TimeUp};
 
@@ -44,7 +45,11 @@ pub(super) struct StreamingBody {
     remaining: Option<u64>,
     /// Whether the guest printed more than it announced.
     is_cut_off: bool,
+    /// The guest, while the client waits for it. While the guest waits for the client, the reader has it.
     run: Option<Run>,
+    reader: ResponseReader,
+    /// Whether trailers may follow the last byte: the guest is a component, and has not ended.
+    may_have_trailers: bool,
     time_between_outputs: Duration,
     silence: GuestTimer,
 }
@@ -55,10 +60,19 @@ const CUT_OFF: &str = "the body was cut off at the content-length that the guest
 type PolledFrame = Poll<Option<Result<Frame<Bytes>, Failure>>>;
 
 impl StreamingBody {
-    /// A body that begins with `printed` and is continued by `run`, which may be silent for `time_between_outputs`.
-    pub fn new(printed: Bytes, run: Run, time_between_outputs: Duration) -> Self {
-        let silence = GuestTimer::new(time_between_outputs);
-        Self { printed, remaining: None, is_cut_off: false, run: Some(run), time_between_outputs, silence }
+    /// A body that begins with `printed` and is continued by the guest that waits for `reader`, which may be silent for
+    /// `time_between_outputs`.
+    pub fn new(printed: Bytes, reader: ResponseReader, time_between_outputs: Duration) -> Self {
+        Self {
+            printed,
+            remaining: None,
+            is_cut_off: false,
+            run: None,
+            may_have_trailers: reader.is_http_component(),
+            reader,
+            time_between_outputs,
+            silence: GuestTimer::new(time_between_outputs),
+        }
     }
 
     /// The same body, which is cut off at this length and fails if it is shorter.
@@ -77,10 +91,26 @@ impl StreamingBody {
 
     /// Whether nothing is to come: trailers may follow the body of a component.
     fn is_complete(&self) -> bool {
-        self.has_its_length() && self.run.as_ref().is_none_or(|run| !run.is_http_component())
+        self.has_its_length() && !self.may_have_trailers
     }
 
+    /// Polls the guest, which then waits for the client to ask for more.
     fn poll(&mut self, cx: &mut Context<'_>) -> PolledFrame {
+        match self.reader.resume() {
+            Waited::Run(run) => self.run = self.run.take().or(run),
+            Waited::Gone(_) => return Poll::Ready(Some(Err(Failure::ReadTooSlowly))),
+        }
+        let polled = ready!(self.poll_with_end(cx));
+        if let Some(Ok(frame)) = &polled
+            && let Some(bytes) = frame.data_ref()
+            && let Some(run) = self.run.take()
+        {
+            self.reader.wait(run, bytes.len());
+        }
+        Poll::Ready(polled)
+    }
+
+    fn poll_with_end(&mut self, cx: &mut Context<'_>) -> PolledFrame {
         if self.is_complete() {
             return Poll::Ready(None);
         }
@@ -144,7 +174,12 @@ impl StreamingBody {
 
     /// Records how the body ended. If the response is complete and the guest has not ended, the guest may go on.
     fn finish(&mut self, failure: Option<&Failure>, record: Option<&mut Record>) {
-        let Some(run) = self.run.take() else { return };
+        self.may_have_trailers = false;
+        let run = match self.reader.resume() {
+            Waited::Run(run) => self.run.take().or(run),
+            Waited::Gone(cpu_time) => return record_slow_reader(cpu_time, record),
+        };
+        let Some(run) = run else { return };
         if let Some(record) = record {
             record.cpu_time = run.cpu_time();
             record.end = failure.map_or("ok", Failure::end);
@@ -162,6 +197,15 @@ impl StreamingBody {
     /// Fails if the body ends before the announced length.
     fn check_end(&self) -> Result<(), Failure> {
         if self.remaining.is_some_and(|remaining| remaining > 0) { Err(Failure::WrongLength) } else { Ok(()) }
+    }
+}
+
+/// Records that the guest had to go before its end. Others may have needed its permit.
+fn record_slow_reader(cpu_time: Duration, record: Option<&mut Record>) {
+    if let Some(record) = record {
+        record.cpu_time = cpu_time;
+        record.end = Failure::ReadTooSlowly.end();
+        record.reason = Some(format!("cut after the head: {}", Failure::ReadTooSlowly));
     }
 }
 
@@ -249,7 +293,11 @@ impl Drop for ResponseBody {
         if body.has_its_length() {
             return body.finish(None, self.record.as_deref_mut());
         }
-        if let Some(run) = body.run.take()
+        let run = match body.reader.resume() {
+            Waited::Run(run) => body.run.take().or(run),
+            Waited::Gone(cpu_time) => return record_slow_reader(cpu_time, self.record.as_deref_mut()),
+        };
+        if let Some(run) = run
             && let Some(record) = &mut self.record
         {
             record.cpu_time = run.cpu_time();

@@ -1,6 +1,8 @@
 //! Which requests are served, and what is known of one once its route is found?
 
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
@@ -9,6 +11,7 @@ use http::{HeaderName, HeaderValue, Method};
 use crate::cgi::{Endpoint, Host};
 
 use crate::gateway::admission::concurrency::QueueLimits;
+use crate::gateway::admission::readers::Readers;
 use crate::gateway::failure::Failure;
 
 /// A request with a route, without its body.
@@ -24,6 +27,9 @@ pub(super) struct RoutedRequest<'a> {
     pub endpoint: &'a Endpoint,
     /// The limits on the queue in which the request may have to wait.
     pub queue: QueueLimits,
+    /// The responses whose guests still run, and how far behind the client may be with its own.
+    pub readers: &'a Arc<Readers>,
+    pub max_lag: Duration,
     /// The number by which the log knows the request.
     pub id: u64,
 }

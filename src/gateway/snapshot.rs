@@ -3,6 +3,8 @@
 //! One immutable value, with the permits of its entries. What stays when the configuration changes, such as the total permits
 //! and the numbers of requests, is in `Shared`, which the [`Gateway`](crate::Gateway) holds.
 
+use std::time::Duration;
+
 use http::request::Parts;
 
 use crate::cgi::Endpoint;
@@ -18,12 +20,21 @@ pub(crate) struct Snapshot {
     pub(super) routes: RouteTable<RouteTarget>,
     pub(super) endpoint: Endpoint,
     pub(super) queue: QueueLimits,
+    /// How far behind a client may be with its response.
+    pub(super) max_lag: Duration,
 }
 
 impl Snapshot {
-    /// A snapshot over a finished table of routes.
-    pub fn new(routes: RouteTable<RouteTarget>, endpoint: Endpoint, limits: &GatewayLimits) -> Self {
-        Self { routes, endpoint, queue: QueueLimits { length: limits.queue, wait: limits.queue_wait } }
+    /// A snapshot over a finished table of routes. A client that takes no byte of its response for `send_timeout` is cut, so
+    /// one that takes little may be as far behind.
+    pub fn new(
+        routes: RouteTable<RouteTarget>,
+        endpoint: Endpoint,
+        limits: &GatewayLimits,
+        send_timeout: Duration,
+    ) -> Self {
+        let queue = QueueLimits { length: limits.queue, wait: limits.queue_wait };
+        Self { routes, endpoint, queue, max_lag: send_timeout }
     }
 
     /// The route for a request.

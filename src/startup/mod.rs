@@ -60,5 +60,5 @@ async fn snapshot(resolved: &Resolved, platform: &Platform, problems: &mut Vec<D
     let routes = routes.finish()?;
     let hostname = config.hostname.explicit.then(|| config.hostname.to_string());
     let endpoint = Endpoint::new(config.server.tls.is_some(), hostname.as_deref());
-    Ok(Snapshot::new(routes, endpoint, &config.limits))
+    Ok(Snapshot::new(routes, endpoint, &config.limits, config.server.limits.send_timeout))
 }

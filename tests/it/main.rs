@@ -43,6 +43,7 @@ mod notes; // what the log says of things that a guest was refused
 mod oci; // modules from registries, and registries that do not play along
 mod outbound; // guests that call other servers
 mod outbound_languages; // the same from Rust and AssemblyScript, built from source
+mod readers; // clients that read slowly, and what they may hold
 mod readme; // what newcomers are told
 mod registry; // publishing and pulling with a real registry, and what others make of it
 mod registry_login; // logins: where they are kept, identity tokens, the terminal

@@ -4,18 +4,26 @@
 //! queue for a limited time, if the queue is not full. A waiting request has no instance. A permit is returned when the
 //! instance is dropped.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
-use crate::gateway::admission::uploads::upload_share;
+use crate::gateway::admission::readers::{EntryReaders, PermitScope, Readers};
+use crate::gateway::admission::uploads::half;
 use crate::gateway::failure::Failure;
+
+/// How long a request waits before it looks again for a guest that has to go; each time twice as long.
+const FIRST_LOOK: Duration = Duration::from_millis(20);
 
 /// A limit on the concurrent guests of all entries together.
 pub(in crate::gateway) struct TotalConcurrency {
     permits: Arc<Semaphore>,
+    /// The guests that wait for their clients: see `readers`.
+    pub readers: Arc<Readers>,
 }
 
 /// A limit on the concurrent guests of one entry, with its queue. All routes of the entry share it.
@@ -24,6 +32,7 @@ pub(crate) struct EntryConcurrency {
     permits: Arc<Semaphore>,
     /// The permits for uploads of the entry: see `uploads`.
     pub(in crate::gateway) uploads: Arc<Semaphore>,
+    pub(in crate::gateway) readers: Arc<EntryReaders>,
     waiting: Arc<AtomicUsize>,
 }
 
@@ -50,7 +59,9 @@ fn semaphore(count: usize) -> Arc<Semaphore> {
 impl EntryConcurrency {
     /// A limit of `count` concurrent guests.
     pub fn new(count: usize) -> Self {
-        Self { permits: semaphore(count), uploads: semaphore(upload_share(count)), waiting: Arc::default() }
+        let share = half(count);
+        let readers = EntryReaders::new(share);
+        Self { permits: semaphore(count), uploads: semaphore(share), readers, waiting: Arc::default() }
     }
 
     fn join_queue(&self, limit: usize) -> Result<Waiting<'_>, Failure> {
@@ -62,20 +73,51 @@ impl EntryConcurrency {
 impl TotalConcurrency {
     /// A limit of `count` concurrent guests.
     pub fn new(count: usize) -> Self {
-        Self { permits: semaphore(count) }
+        Self { permits: semaphore(count), readers: Readers::new(half(count)) }
     }
 
     /// Returns a permit for a guest of `entry`, at once or after waiting in its queue.
     pub async fn acquire(&self, entry: &EntryConcurrency, queue: QueueLimits) -> Result<Permit, Failure> {
-        if let Ok(own) = entry.permits.clone().try_acquire_owned()
-            && let Ok(total) = self.permits.clone().try_acquire_owned()
-        {
-            return Ok(Permit { _entry: own, _total: total });
+        match self.try_acquire(entry) {
+            Some(permit) => Ok(permit),
+            // Boxed, since few requests get here.
+            None => Box::pin(self.acquire_later(entry, queue)).await,
+        }
+    }
+
+    fn try_acquire(&self, entry: &EntryConcurrency) -> Option<Permit> {
+        let own = entry.permits.clone().try_acquire_owned().ok()?;
+        let total = self.permits.clone().try_acquire_owned().ok()?;
+        Some(Permit { _entry: own, _total: total })
+    }
+
+    /// Makes room, and waits in the queue if that takes time.
+    async fn acquire_later(&self, entry: &EntryConcurrency, queue: QueueLimits) -> Result<Permit, Failure> {
+        self.make_room(entry);
+        if let Some(permit) = self.try_acquire(entry) {
+            return Ok(permit);
         }
         let _waiting = entry.join_queue(queue.length)?;
-        match tokio::time::timeout(queue.wait, self.wait(entry)).await {
-            Ok(Some(permit)) => Ok(permit),
-            Ok(None) | Err(_) => Err(Failure::Busy),
+        let (mut permit, end) = (pin!(self.wait(entry)), Instant::now() + queue.wait);
+        let mut look = FIRST_LOOK;
+        loop {
+            let until = end.min(Instant::now() + look);
+            match tokio::time::timeout_at(until, &mut permit).await {
+                Ok(permit) => return permit.ok_or(Failure::Busy),
+                Err(_) if until == end => return Err(Failure::Busy),
+                Err(_) => self.make_room(entry),
+            }
+            look *= 2;
+        }
+    }
+
+    /// Ends a guest that waits for a slow client, if too many do.
+    fn make_room(&self, entry: &EntryConcurrency) {
+        if entry.permits.available_permits() == 0 {
+            self.readers.make_room(&PermitScope::Entry(&entry.readers));
+        }
+        if self.permits.available_permits() == 0 {
+            self.readers.make_room(&PermitScope::All);
         }
     }
 

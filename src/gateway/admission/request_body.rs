@@ -18,8 +18,8 @@ use http::request::Parts;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyDataStream, BodyExt, LengthLimitError, Limited};
 
+use crate::client_rate;
 use crate::runtime::{ComponentRequestBody, InputStream};
-use crate::upload_rate;
 
 use crate::gateway::admission::buffer_budget::{BufferBudget, Reservation};
 use crate::gateway::admission::client_address::ClientAddress;
@@ -129,7 +129,7 @@ impl CollectedBody {
         let mut reserved = limits.buffers.reservation(limits.client());
         let started = Instant::now();
         loop {
-            let left = upload_rate::longest_wait(content.len() as u64).saturating_sub(started.elapsed());
+            let left = client_rate::longest_wait(content.len() as u64).saturating_sub(started.elapsed());
             if left.is_zero() {
                 return Err(Failure::BodyTimeout);
             }

@@ -30,15 +30,16 @@ pub(in crate::gateway) struct UploadPermit {
     _client: Option<Share>,
 }
 
-/// The part of `concurrency` for guests whose bodies have not arrived completely.
-pub(in crate::gateway) fn upload_share(concurrency: usize) -> usize {
+/// The part of `concurrency` for guests whose bodies have not arrived completely, and for guests that wait for their clients to
+/// take the response.
+pub(in crate::gateway) fn half(concurrency: usize) -> usize {
     (concurrency / 2).clamp(1, Semaphore::MAX_PERMITS)
 }
 
 impl UploadLimit {
     /// A limit for a server with at most `concurrency` guests at once.
     pub fn new(concurrency: usize) -> Self {
-        let uploads = upload_share(concurrency);
+        let uploads = half(concurrency);
         Self { permits: Arc::new(Semaphore::new(uploads)), clients: ClientShares::new((uploads / 4).max(1)) }
     }
 
@@ -111,7 +112,7 @@ mod tests {
     }
 
     fn entry(concurrency: usize) -> Arc<Semaphore> {
-        Arc::new(Semaphore::new(upload_share(concurrency)))
+        Arc::new(Semaphore::new(half(concurrency)))
     }
 
     #[test]

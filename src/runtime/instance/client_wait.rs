@@ -12,7 +12,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::upload_rate;
+use crate::client_rate;
 
 /// A pause between two polls that is not longer than this is a wait only if the client has sent something when it ends. A guest
 /// of WASI 0.3 that yields all the time has many such pauses.
@@ -102,7 +102,7 @@ impl ClientWait {
     pub fn receive(&mut self, bytes: usize) -> bool {
         self.total += std::mem::take(&mut self.short);
         self.received = self.received.saturating_add(bytes as u64);
-        self.total <= upload_rate::longest_wait(self.received)
+        self.total <= client_rate::longest_wait(self.received)
     }
 
     /// The waits so far.
@@ -110,7 +110,7 @@ impl ClientWait {
         let current = self.since.map_or(Duration::ZERO, |since| since.elapsed());
         ClientWaits {
             total: self.total + current,
-            limit: upload_rate::longest_wait(self.received),
+            limit: client_rate::longest_wait(self.received),
             waits: self.since.is_some(),
         }
     }
@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn a_client_that_keeps_its_reader_waiting_for_too_long_is_too_slow() {
         let mut wait = ClientWait::default();
-        let limit = upload_rate::longest_wait(0).as_secs();
+        let limit = client_rate::longest_wait(0).as_secs();
         for second in 0..limit + 10 {
             wait.begin_poll();
             assert_eq!(wait.receive(1), second <= limit, "{second}");

@@ -120,6 +120,15 @@ impl Run {
         }
     }
 
+    /// Whether the guest has ended: what it has printed is all that comes.
+    pub fn has_ended(&self) -> bool {
+        match &self.stage {
+            RunStage::Foreground(_) | RunStage::Moving(..) => false,
+            RunStage::Moved(guest) => guest.ending.is_terminated() || !guest.ending.is_empty(),
+            RunStage::Ended(_) => true,
+        }
+    }
+
     /// Whether the guest is a component that responds to the request itself, perhaps with trailers.
     pub fn is_http_component(&self) -> bool {
         self.response.is_some()

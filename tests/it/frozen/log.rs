@@ -149,8 +149,9 @@ fn leave(wagi: &Wagi) {
 }
 
 /// Outcomes that no request brings about at will; the sources have their reasons.
-const UNUSUAL: [&str; 7] = [
+const UNUSUAL: [&str; 8] = [
     "bad-body 417 the client waits for 100 (Continue), which is not sent over HTTP/2",
+    "client-gone 200 the client takes the response too slowly",
     "busy 503 operations on files of the module's volumes hang",
     "busy 503 the memory for bodies of unknown length is full",
     "not-started 500 the guest could not be started: {}",
