@@ -1,7 +1,7 @@
 //! Which environment does a guest get?
 //!
 //! RFC 3875 §4.1, WAGI 0.8's `X_` variables, and those that libraries for CGI read besides: REQUEST_URI, REQUEST_SCHEME and
-//! HTTPS. `startup` prepares the part that never changes on a route, `gateway` asks for
+//! HTTPS, and those that Apache sets for client certificates. `startup` prepares the part that never changes on a route, `gateway` asks for
 //! the whole environment of each request. Of several variables of one name CGI's meta-variable wins, then the operator's
 //! variable, then the client's header field.
 
@@ -20,7 +20,7 @@ use crate::route::RoutePattern;
 use crate::strings::StringBlock;
 
 /// The names of meta-variables, which an operator's variables cannot have.
-const CGI_NAMES: [&str; 22] = [
+const CGI_NAMES: [&str; 24] = [
     "AUTH_TYPE",
     "CONTENT_LENGTH",
     "CONTENT_TYPE",
@@ -40,6 +40,8 @@ const CGI_NAMES: [&str; 22] = [
     "SERVER_PORT",
     "SERVER_PROTOCOL",
     "SERVER_SOFTWARE",
+    "SSL_CLIENT_S_DN",
+    "SSL_CLIENT_VERIFY",
     "X_FULL_URL",
     "X_MATCHED_ROUTE",
     "X_RAW_PATH_INFO",
@@ -62,6 +64,20 @@ pub struct RequestHead<'a> {
     pub content_length: u64,
     /// The address of the client.
     pub remote_address: IpAddr,
+    /// The certificate of the client, if it was asked for one.
+    pub client_certificate: Option<ClientCertificate<'a>>,
+}
+
+/// The certificate of a client that was asked for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientCertificate<'a> {
+    /// The client has none.
+    None,
+    /// The client has proven that a certificate is its own.
+    Verified {
+        /// The subject as text (RFC 4514), without NUL.
+        subject: &'a str,
+    },
 }
 
 /// Why a request cannot become an environment: the fault is the client's.
@@ -93,9 +109,7 @@ impl RouteVariables {
         for (name, value) in kept {
             constant.push_variable(name, &[value]);
         }
-        constant.push("AUTH_TYPE=");
         constant.push("GATEWAY_INTERFACE=CGI/1.1");
-        constant.push("REMOTE_USER=");
         constant.push("SERVER_SOFTWARE=WAGI/1");
         constant.push_variable("SCRIPT_NAME", &[pattern.script_name()]);
         constant.push_variable("X_MATCHED_ROUTE", &[pattern.as_str()]);
@@ -122,6 +136,7 @@ impl RouteVariables {
         block.push_variable("X_RAW_PATH_INFO", &[path_info]);
         append_request(request, &mut block);
         append_server(endpoint, request, &mut block);
+        append_client(request.client_certificate, &mut block);
         self.filter.append(request.headers, &mut block);
         if let Some(authority) = host_from_authority(request) {
             self.filter.append_host(authority, &mut block);
@@ -131,7 +146,7 @@ impl RouteVariables {
 
     /// An empty block with the capacity a request typically needs: its path comes up to six times, its query three times.
     fn block_for(&self, request: &RequestHead<'_>) -> StringBlock {
-        const REQUEST_VARIABLES: usize = 18;
+        const REQUEST_VARIABLES: usize = 20;
         const NAMES_AND_SHORT_VALUES: usize = 512;
         let fields = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + PREFIX.len() + 2);
         let target = 6 * request.uri.path().len() + 3 * request.uri.query().map_or(0, str::len);
@@ -178,6 +193,22 @@ fn append_server(endpoint: &Endpoint, request: &RequestHead<'_>, block: &mut Str
     block.push_variable("REQUEST_SCHEME", &[scheme]);
     block.push_variable("REQUEST_URI", &[path, question_mark, query]);
     block.push_variable("X_FULL_URL", &[scheme, "://", address.name, ":", address.port, path, question_mark, query]);
+}
+
+/// The variables about the user: AUTH_TYPE and REMOTE_USER (RFC 3875 §4.1.1, §4.1.11), and Apache's `SSL_CLIENT_`.
+fn append_client(certificate: Option<ClientCertificate<'_>>, block: &mut StringBlock) {
+    if let Some(ClientCertificate::Verified { subject }) = certificate {
+        block.push("AUTH_TYPE=TLS");
+        block.push_variable("REMOTE_USER", &[subject]);
+        block.push("SSL_CLIENT_VERIFY=SUCCESS");
+        block.push_variable("SSL_CLIENT_S_DN", &[subject]);
+        return;
+    }
+    block.push("AUTH_TYPE=");
+    block.push("REMOTE_USER=");
+    if certificate.is_some() {
+        block.push("SSL_CLIENT_VERIFY=NONE");
+    }
 }
 
 /// The host of a request whose target has an authority instead of Host (RFC 9113 §8.3.1, RFC 9112 §3.2.2).

@@ -19,6 +19,7 @@ struct Scene {
     fields: &'static [(&'static str, &'static str)],
     content_length: u64,
     remote_address: IpAddr,
+    client_certificate: Option<ClientCertificate<'static>>,
 }
 
 impl Default for Scene {
@@ -33,6 +34,7 @@ impl Default for Scene {
             fields: &[],
             content_length: 0,
             remote_address: Ipv4Addr::LOCALHOST.into(),
+            client_certificate: None,
         }
     }
 }
@@ -57,6 +59,7 @@ impl Scene {
             host: named.map(|host| Host::parse(host).expect("a host")),
             content_length: self.content_length,
             remote_address: self.remote_address,
+            client_certificate: self.client_certificate,
         };
         let route = RouteVariables::new(found.pattern, &operator, false);
         let block = route.environment(&self.endpoint, &request, found.path_info)?;
@@ -304,5 +307,31 @@ fn request_uri_is_path_and_query_as_sent_and_no_other_source_sets_it() {
         };
         let expected = [("REQUEST_URI", Some(expected)), ("HTTPS", None), ("REQUEST_SCHEME", Some("http"))];
         assert_variables(&scene, &expected);
+    }
+}
+
+/// RFC 3875 §4.1.1, §4.1.11; `SSL_CLIENT_` as Apache's mod_ssl has it.
+#[test]
+fn a_client_certificate_names_the_user() {
+    let subject = r"CN=alice\0A,O=Example";
+    let rows = [
+        (None, "", "", None, None),
+        (Some(ClientCertificate::None), "", "", Some("NONE"), None),
+        (Some(ClientCertificate::Verified { subject }), "TLS", subject, Some("SUCCESS"), Some(subject)),
+        (Some(ClientCertificate::Verified { subject: "" }), "TLS", "", Some("SUCCESS"), Some("")),
+    ];
+    let operator = &[("SSL_CLIENT_VERIFY", "SUCCESS"), ("SSL_CLIENT_S_DN", "CN=root"), ("REMOTE_USER", "root")];
+    let fields = &[("ssl-client-verify", "SUCCESS"), ("ssl_client_s_dn", "CN=root"), ("remote-user", "root")];
+    for (client_certificate, auth_type, user, verify, dn) in rows {
+        let expected = [
+            ("AUTH_TYPE", Some(auth_type)),
+            ("REMOTE_USER", Some(user)),
+            ("SSL_CLIENT_VERIFY", verify),
+            ("SSL_CLIENT_S_DN", dn),
+            ("HTTP_SSL_CLIENT_VERIFY", Some("SUCCESS")),
+            ("HTTP_SSL_CLIENT_S_DN", None),
+            ("HTTP_REMOTE_USER", Some("root")),
+        ];
+        assert_variables(&Scene { operator, fields, client_certificate, ..Scene::default() }, &expected);
     }
 }

@@ -21,6 +21,6 @@ mod response;
 pub use crate::cgi::arguments::ArgumentTemplate;
 pub use crate::cgi::endpoint::{Endpoint, Host};
 pub use crate::cgi::head_reader::HeadReader;
-pub use crate::cgi::meta_variables::{BadRequest, RequestHead, RouteVariables};
+pub use crate::cgi::meta_variables::{BadRequest, ClientCertificate, RequestHead, RouteVariables};
 pub(crate) use crate::cgi::request_headers::remove_withheld;
 pub use crate::cgi::response::{Dropped, HeadError, Reason, ResponseHead, ResponseType, keep_allowed_trailers};

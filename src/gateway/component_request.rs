@@ -4,13 +4,13 @@
 //! meta-variables, and that no request holds, are added as header fields whose names begin with `wagi-`; such fields of
 //! a client are removed.
 
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, HeaderMap};
 use http::request::Parts;
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderName, HeaderValue, Request, Uri};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::cgi::{Endpoint, remove_withheld};
+use crate::cgi::{ClientCertificate, Endpoint, remove_withheld};
 use crate::route::RoutePattern;
 
 use crate::gateway::routed_request::RoutedRequest;
@@ -22,6 +22,10 @@ const SCRIPT_NAME: HeaderName = HeaderName::from_static("wagi-script-name");
 const PATH_INFO: HeaderName = HeaderName::from_static("wagi-path-info");
 const MATCHED_ROUTE: HeaderName = HeaderName::from_static("wagi-matched-route");
 const REMOTE_ADDR: HeaderName = HeaderName::from_static("wagi-remote-addr");
+const REMOTE_USER: HeaderName = HeaderName::from_static("wagi-remote-user");
+const AUTH_TYPE: HeaderName = HeaderName::from_static("wagi-auth-type");
+const SSL_CLIENT_VERIFY: HeaderName = HeaderName::from_static("wagi-ssl-client-verify");
+const SSL_CLIENT_S_DN: HeaderName = HeaderName::from_static("wagi-ssl-client-s-dn");
 
 /// The values of our fields that are the same for each request to a route.
 pub(super) struct RouteFields {
@@ -56,7 +60,26 @@ impl RouteFields {
         head.headers.insert(PATH_INFO, value(request.path_info));
         head.headers.insert(MATCHED_ROUTE, self.matched_route.clone());
         head.headers.insert(REMOTE_ADDR, value(&request.client.to_string()));
+        if let Some(certificate) = request.client_certificate {
+            insert_client(certificate, &mut head.headers);
+        }
         head
+    }
+}
+
+/// Adds what is known of a client that was asked for a certificate.
+fn insert_client(certificate: ClientCertificate<'_>, headers: &mut HeaderMap) {
+    match certificate {
+        ClientCertificate::None => {
+            headers.insert(SSL_CLIENT_VERIFY, HeaderValue::from_static("NONE"));
+        }
+        ClientCertificate::Verified { subject } => {
+            let subject = value(subject);
+            headers.insert(SSL_CLIENT_VERIFY, HeaderValue::from_static("SUCCESS"));
+            headers.insert(SSL_CLIENT_S_DN, subject.clone());
+            headers.insert(REMOTE_USER, subject);
+            headers.insert(AUTH_TYPE, HeaderValue::from_static("TLS"));
+        }
     }
 }
 
@@ -88,6 +111,15 @@ mod tests {
     use crate::gateway::component_request::*;
 
     fn seen(route: &str, request: http::request::Builder, pass_authorization: bool) -> (String, Vec<String>) {
+        seen_from(None, route, request, pass_authorization)
+    }
+
+    fn seen_from(
+        client_certificate: Option<ClientCertificate<'_>>,
+        route: &str,
+        request: http::request::Builder,
+        pass_authorization: bool,
+    ) -> (String, Vec<String>) {
         let pattern = RoutePattern::new(route);
         let (sent, ()) = request.body(()).expect("a request").into_parts();
         let path_info = pattern.path_info(sent.uri.path()).expect("the route matches");
@@ -100,6 +132,7 @@ mod tests {
             head: &sent,
             host: None,
             client,
+            client_certificate,
             path_info,
             endpoint,
             queue,
@@ -144,6 +177,30 @@ mod tests {
         assert_eq!(target, "https://own:7/");
         let expected = ["matched-route: /", "path-info: ", "remote-addr: 127.0.0.1", "script-name: /"];
         assert_eq!(headers, expected.map(|field| format!("wagi-{field}")));
+    }
+
+    #[test]
+    fn the_certificate_of_a_client_becomes_fields() {
+        let alice = ClientCertificate::Verified { subject: r"CN=alice\0A,O=Example" };
+        let verified = [
+            "wagi-auth-type: TLS",
+            r"wagi-remote-user: CN=alice\0A,O=Example",
+            r"wagi-ssl-client-s-dn: CN=alice\0A,O=Example",
+            "wagi-ssl-client-verify: SUCCESS",
+        ];
+        let rows = [
+            (None, &[][..]),
+            (Some(ClientCertificate::None), &["wagi-ssl-client-verify: NONE"]),
+            (Some(alice), &verified),
+        ];
+        for (certificate, expected) in rows {
+            let request =
+                Request::get("/").header("wagi-ssl-client-s-dn", "CN=root").header("wagi_remote_user", "root");
+            let (_, headers) = seen_from(certificate, "/", request, true);
+            let about_client =
+                |field: &&String| field.contains("-ssl-") || field.contains("user") || field.contains("auth");
+            assert_eq!(headers.iter().filter(about_client).collect::<Vec<_>>(), expected);
+        }
     }
 
     #[test]

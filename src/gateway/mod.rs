@@ -104,10 +104,13 @@ impl Gateway {
         };
         let RouteTarget::Guest(route) = matched.target else { return response::health_check(record) };
         record.route = Some(route.name.clone());
+        // Other requests need not be searched: only clients that speak TLS have certificates.
+        let is_https = snapshot.endpoint.scheme() == "https";
         let request = RoutedRequest {
             head: &head,
             host,
             client,
+            client_certificate: is_https.then(|| routed_request::client_certificate(&head)).flatten(),
             path_info: matched.path_info,
             endpoint: &snapshot.endpoint,
             queue: snapshot.queue,
@@ -168,6 +171,7 @@ impl Shared {
                     host: request.host,
                     content_length: body.length,
                     remote_address: request.client,
+                    client_certificate: request.client_certificate,
                 };
                 let environment = variables.environment(request.endpoint, &head, request.path_info)?;
                 let arguments = argv.arguments(&request.head.uri);

@@ -8,7 +8,8 @@ use http::header::{CONTENT_TYPE, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method};
 
-use crate::cgi::{Endpoint, Host};
+use crate::cgi::{ClientCertificate, Endpoint, Host};
+use crate::server::ClientIdentity;
 
 use crate::gateway::admission::concurrency::QueueLimits;
 use crate::gateway::admission::readers::Readers;
@@ -21,6 +22,8 @@ pub(super) struct RoutedRequest<'a> {
     pub host: Option<Host<'a>>,
     /// The address of the client.
     pub client: IpAddr,
+    /// The certificate of the client, if it was asked for one.
+    pub client_certificate: Option<ClientCertificate<'a>>,
     /// The part of the path below the route's prefix, still encoded.
     pub path_info: &'a str,
     /// The server as the client addresses it.
@@ -75,6 +78,14 @@ fn replace_host(head: &mut Parts) -> Result<(), Failure> {
     let authority = HeaderValue::from_str(authority.as_str()).map_err(|_| Failure::InvalidHost)?;
     head.headers.insert(HOST, authority);
     Ok(())
+}
+
+/// The certificate of the client that sends a request, if the client was asked for one.
+pub(super) fn client_certificate(head: &Parts) -> Option<ClientCertificate<'_>> {
+    Some(match head.extensions.get::<ClientIdentity>()? {
+        ClientIdentity::Anonymous => ClientCertificate::None,
+        ClientIdentity::Verified { subject } => ClientCertificate::Verified { subject },
+    })
 }
 
 /// The host that a request names, if it names one. One that is not valid is refused (RFC 9112 §3.2).

@@ -35,7 +35,7 @@ pub(super) struct Acceptor {
 }
 
 impl Acceptor {
-    pub(super) fn new(limits: ConnectionLimits, tls: Option<ServerTls>, counters: Arc<Counters>) -> Self {
+    pub(super) fn new(limits: ConnectionLimits, tls: Arc<ServerTls>, counters: Arc<Counters>) -> Self {
         let limiter = ConnectionLimiter::new(limits.connections, limits.connections_per_address);
         let shutdown = Arc::new(ConnectionControl::new());
         let connections = ConnectionBuilder::new(limits, tls, Arc::clone(&shutdown), Arc::clone(&counters));

@@ -5,8 +5,7 @@
 //! | --- | --- |
 //! | `listener`, `peer` | where connections come from, and the client at the other end |
 //! | `accept`, `limiter` | how connections are accepted, and how many |
-//! | `certificate` | when a certificate is valid |
-//! | `tls` | which certificate and protocols a TLS connection gets |
+//! | `tls` | which certificate and protocols a TLS connection gets, and which clients are let in |
 //! | `connection` | how a socket is served, from its first byte to its close |
 //! | `connection/protocol` | which protocol it speaks |
 //! | `connection/service`, `connection/request_body` | what one request and its response look like |
@@ -19,7 +18,6 @@
 //! | `shutdown` | how the server and its connections are told to stop |
 
 mod accept;
-mod certificate;
 mod connection;
 mod counters;
 mod date;
@@ -45,16 +43,16 @@ use crate::server::tls::ServerTls;
 
 pub use crate::server::connection::request_body::{BodyError, RequestBody};
 pub use crate::server::counters::Counters;
-pub use crate::server::error::Error;
+pub use crate::server::error::{Error, PemRole};
 pub use crate::server::peer::Peer;
 pub use crate::server::service::HttpService;
 pub use crate::server::shutdown::{Signals, shutdown_signal};
-pub use crate::server::tls::check_tls;
+pub use crate::server::tls::{ClientIdentity, ServedCertificate, check_tls};
 
 /// An open port, not yet served.
 pub struct Server {
     listener: Listener,
-    tls: Option<ServerTls>,
+    tls: Arc<ServerTls>,
     limits: ConnectionLimits,
     counters: Arc<Counters>,
 }
@@ -62,7 +60,7 @@ pub struct Server {
 impl Server {
     /// Reads the TLS files, if any, then opens the port.
     pub async fn bind(config: &ServerConfig) -> Result<Self, Error> {
-        let tls = config.tls.as_ref().map(ServerTls::load).transpose()?;
+        let tls = Arc::new(ServerTls::load(config.tls.as_ref())?);
         let address = match config.listen.first() {
             Some(ListenAddress::Tcp(address)) => *address,
             _ => (std::net::Ipv4Addr::LOCALHOST, 3000).into(),
@@ -80,8 +78,13 @@ impl Server {
 
     /// The URL of the server, for example `http://127.0.0.1:3000`.
     pub fn url(&self) -> String {
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let scheme = if self.tls.current().is_some() { "https" } else { "http" };
         format!("{scheme}://{}", self.address())
+    }
+
+    /// The certificates that it shows to clients, the default first.
+    pub fn certificates(&self) -> Vec<ServedCertificate> {
+        self.tls.current().map_or_else(Vec::new, |tls| tls.certificates().to_vec())
     }
 
     /// The server's counters, which stay readable while it serves.

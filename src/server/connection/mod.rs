@@ -34,14 +34,14 @@ use crate::server::connection::state::ConnectionState;
 use crate::server::counters::Counters;
 use crate::server::service::HttpService;
 use crate::server::shutdown::ConnectionControl;
-use crate::server::tls::{self, ServerTls};
+use crate::server::tls::{self, ActiveTls, ClientIdentity, ServerTls};
 
 /// What all connections of a server share.
 pub(in crate::server) struct ConnectionBuilder {
     shutdown: Arc<ConnectionControl>,
     counters: Arc<Counters>,
     limits: Arc<ConnectionLimits>,
-    tls: Option<ServerTls>,
+    tls: Arc<ServerTls>,
     http1: http1::Builder,
     http2: http2::Builder<StreamExecutor>,
 }
@@ -49,7 +49,7 @@ pub(in crate::server) struct ConnectionBuilder {
 impl ConnectionBuilder {
     pub(in crate::server) fn new(
         limits: ConnectionLimits,
-        tls: Option<ServerTls>,
+        tls: Arc<ServerTls>,
         shutdown: Arc<ConnectionControl>,
         counters: Arc<Counters>,
     ) -> Self {
@@ -68,17 +68,18 @@ impl ConnectionBuilder {
         let opened = Instant::now();
         let state = Arc::new(ConnectionState::new(socket));
         let mut io = ConnectionIo::new(Arc::clone(&state));
-        let service = ConnectionService { service, peer, body_timeout: self.limits.body_timeout, state };
-        match &self.tls {
+        let mut service = ConnectionService::new(service, peer, self.limits.body_timeout, state);
+        match self.tls.current() {
             None => {
                 let detected = self.within(self.limits.header_timeout, Protocol::detect(&mut io)).await;
                 if let Some(Ok(Some(protocol))) = detected {
                     self.serve_protocol(io, protocol, service, opened).await;
                 }
             }
-            Some(tls) => match self.within(self.limits.tls_handshake, handshake(tls, io)).await {
+            Some(tls) => match self.within(self.limits.tls_handshake, handshake(&tls, io)).await {
                 Some(Ok(Handshake::PlainHttp(io))) => self.refuse_plain_http(io, &service.state, peer).await,
-                Some(Ok(Handshake::Done(io))) => {
+                Some(Ok(Handshake::Done(io, identity))) => {
+                    service.identity = identity;
                     let http2 = io.get_ref().1.alpn_protocol() == Some(tls::ALPN_H2);
                     let protocol = if http2 { Protocol::Http2 } else { Protocol::Http1 };
                     self.serve_protocol(*io, protocol, service, Instant::now()).await;
@@ -163,13 +164,14 @@ impl ConnectionBuilder {
 
 /// How a connection to a port with TLS began.
 enum Handshake {
-    Done(Box<TlsStream<ConnectionIo>>),
+    Done(Box<TlsStream<ConnectionIo>>, Option<ClientIdentity>),
     PlainHttp(ConnectionIo),
 }
 
-async fn handshake(tls: &ServerTls, mut io: ConnectionIo) -> std::io::Result<Handshake> {
+async fn handshake(tls: &ActiveTls, mut io: ConnectionIo) -> std::io::Result<Handshake> {
     if protocol::is_plain_http(&mut io).await {
         return Ok(Handshake::PlainHttp(io));
     }
-    Ok(Handshake::Done(Box::new(tls.acceptor().accept(io).await?)))
+    let (io, identity) = tls.accept(io).await?;
+    Ok(Handshake::Done(Box::new(io), identity))
 }

@@ -19,12 +19,14 @@ use crate::server::connection::expectation::{Expectation, awaits_continue};
 use crate::server::connection::state::ConnectionState;
 use crate::server::date;
 use crate::server::service::HttpService;
-use crate::server::{Peer, RequestBody};
+use crate::server::{ClientIdentity, Peer, RequestBody};
 
 /// The service, with what one connection adds to its requests.
 pub(in crate::server) struct ConnectionService<S> {
     pub(in crate::server) service: S,
     pub(in crate::server) peer: Peer,
+    /// The client, if it was asked for a certificate.
+    pub(in crate::server) identity: Option<ClientIdentity>,
     pub(in crate::server) body_timeout: Duration,
     pub(in crate::server) state: Arc<ConnectionState>,
 }
@@ -41,6 +43,9 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnectionSe
         }
         let mut request = request.map(|incoming| RequestBody::new(incoming, self.body_timeout, &self.state));
         request.extensions_mut().insert(self.peer);
+        if let Some(identity) = &self.identity {
+            request.extensions_mut().insert(identity.clone());
+        }
         let expectation = self.expectation(&mut request);
         ResponseFuture {
             step: ResponseStep::NotReady { service: self.service.clone(), request: Some(request) },
@@ -52,6 +57,11 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnectionSe
 }
 
 impl<S> ConnectionService<S> {
+    /// The service for a connection of a client that was not asked for a certificate.
+    pub(in crate::server) fn new(service: S, peer: Peer, body_timeout: Duration, state: Arc<ConnectionState>) -> Self {
+        Self { service, peer, identity: None, body_timeout, state }
+    }
+
     /// Returns the body of the request, for the future of the response, if the client waits for 100 (Continue) over HTTP/1.
     fn expectation(&self, request: &mut Request<RequestBody>) -> Option<Arc<Expectation>> {
         if request.body().is_end_stream() || !awaits_continue(request.headers()) {

@@ -1,0 +1,88 @@
+//! Which certificate does a client get (SNI, RFC 6066 §3)?
+//!
+//! One for the very name comes before one for `*.x`, which stands for one label. Of several certificates for a name the first
+//! counts. A client that names no server, or an unknown one, gets the first certificate.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
+use tokio_rustls::rustls::sign::CertifiedKey;
+
+use crate::server::tls::files::ServerCertificate;
+
+/// The certificates of the server by the names in them.
+#[derive(Debug)]
+pub(super) struct ServerNames {
+    default: Arc<CertifiedKey>,
+    /// By name, and by `*.x`.
+    by_name: HashMap<String, Arc<CertifiedKey>>,
+}
+
+/// A certificate that clients do not get although it is for the name that they ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct NameConflict {
+    pub name: String,
+    /// The file of the certificate that they get.
+    pub first: PathBuf,
+    pub second: PathBuf,
+}
+
+impl ServerNames {
+    /// Sorts certificates by name.
+    pub fn new(default: &ServerCertificate, others: &[ServerCertificate]) -> Self {
+        let mut by_name = HashMap::new();
+        for (certificate, name) in named(std::iter::once(default).chain(others)) {
+            by_name.entry(name.to_owned()).or_insert_with(|| Arc::clone(&certificate.key));
+        }
+        Self { default: Arc::clone(&default.key), by_name }
+    }
+
+    fn find(&self, name: &str) -> Option<&Arc<CertifiedKey>> {
+        let name = name.strip_suffix('.').unwrap_or(name);
+        let wildcard = || {
+            let (_, rest) = name.split_once('.')?;
+            self.by_name.get(&format!("*.{rest}"))
+        };
+        self.by_name.get(name).or_else(wildcard)
+    }
+}
+
+impl ResolvesServerCert for ServerNames {
+    /// The TLS library gives the name in lower case.
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let found = hello.server_name().and_then(|name| self.find(name));
+        Some(Arc::clone(found.unwrap_or(&self.default)))
+    }
+}
+
+/// The names that a later certificate has as well.
+pub(super) fn conflicts(certificates: &[ServerCertificate]) -> Vec<NameConflict> {
+    let mut first: HashMap<&str, &ServerCertificate> = HashMap::new();
+    let mut conflicts = Vec::new();
+    for (certificate, name) in named(certificates) {
+        match first.entry(name) {
+            Entry::Vacant(entry) => {
+                entry.insert(certificate);
+            }
+            // A certificate may have a name twice.
+            Entry::Occupied(entry) if std::ptr::eq(*entry.get(), certificate) => {}
+            Entry::Occupied(entry) => conflicts.push(NameConflict {
+                name: name.to_owned(),
+                first: entry.get().path.clone(),
+                second: certificate.path.clone(),
+            }),
+        }
+    }
+    conflicts
+}
+
+/// Each name with its certificate, in order.
+fn named<'c>(
+    certificates: impl IntoIterator<Item = &'c ServerCertificate>,
+) -> impl Iterator<Item = (&'c ServerCertificate, &'c str)> {
+    let names = |certificate: &'c ServerCertificate| certificate.certificate.iter().flat_map(|own| &own.names);
+    certificates.into_iter().flat_map(move |own| names(own).map(move |name| (own, name.as_str())))
+}
