@@ -1,15 +1,15 @@
 //! What is fetched for a bindle, and where does it go?
 //!
-//! Only what a guest runs or sees is fetched. In the store, next to the parcels themselves, each set of files that the
-//! guests of an entry see is a directory of its own, so that they see no other. Everything is also where WAGI 0.8 has
-//! always put it. For threads that may block.
+//! Only parcels that a guest runs or sees are fetched. They become files of the store. Beside them, the store has a directory for
+//! each set of files that the guests of an entry see, so that these guests see no other files. The layout is that of WAGI 0.8.
+//! For threads that may block.
 //!
 //! | file | question |
 //! | --- | --- |
 //! | `source` | what does every source of bindles offer? |
 //! | `directory` | where is a bindle in a directory of standalone bindles? |
 //! | `server` | where is a bindle on a bindle server? |
-//! | `stored_invoice` | which invoice stands in for a bindle server that is down? |
+//! | `stored_invoice` | which stored invoice is used while a bindle server is down? |
 //! | `parcels` | how do the parcels of a bindle become files? |
 //! | `module` | where is the program of a `bindle:` module? |
 

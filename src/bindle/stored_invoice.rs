@@ -1,8 +1,8 @@
-//! Which invoice stands in for a bindle server that is down?
+//! Which stored invoice is used while a bindle server is down?
 //!
-//! The last one that this server has sent for the id. Servers need not agree on what an id stands for, so a comment at the
-//! end of a stored invoice names the server that it is from. A bindle does not change: the invoice is outdated only if the
-//! bindle was yanked since.
+//! The last one that this server has sent for the id. Two servers may have different bindles with the same id, so a
+//! comment at the end of a stored invoice names the server that it is from. A bindle does not change: the invoice is outdated
+//! only if the bindle was yanked after that.
 
 use std::io;
 use std::path::{Path, PathBuf};

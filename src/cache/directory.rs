@@ -1,7 +1,7 @@
 //! How is a directory made that only its owner may write to, and how is that checked again?
 //!
-//! Compiled code is run as it is found, and a file that was checked may be another one when it is read again. A user
-//! who may write to a cache may therefore do what the server does.
+//! The server runs compiled code without checking it, and a file may be replaced after it was checked. So a user who can write
+//! to a cache can do everything that the server can do.
 
 use std::fs::{self, DirBuilder, Metadata};
 use std::io;

@@ -1,8 +1,8 @@
 //! Which files of a cache are used now?
 //!
-//! A server locks what it uses, so that it is not pruned: the whole cache while it starts, and after that what it goes
-//! on reading, as long as it runs. The locks are the system's (`flock`), shared among servers, and end with the
-//! process, however it ends. Where the file system has none, age alone decides what is pruned.
+//! A server locks the files that it uses, so that they are not pruned: the whole cache while it starts, and after that the files
+//! that it reads while it runs. The locks are those of the system (`flock`). Several servers can share them, and they end with
+//! the process. If the file system has no locks, only the age of files decides what is pruned.
 
 use std::fs::{self, File, FileTimes, TryLockError};
 use std::io;

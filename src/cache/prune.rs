@@ -1,8 +1,7 @@
 //! What can be removed from the caches?
 //!
-//! What was not used for long enough and is not used now. Nothing is lost: a module is fetched again, or compiled
-//! again. Servers that start meanwhile wait for the moment that it takes; servers that run keep what they go on
-//! reading.
+//! Files that were not used for some time, and that no server uses now. Nothing is lost: a module is fetched again, or compiled
+//! again. A server that starts during this time waits until pruning is done. Running servers keep the files that they read.
 
 use std::collections::HashSet;
 use std::fs::{self, Metadata};

@@ -1,9 +1,8 @@
 //! How are fetched bytes stored so that they can be trusted?
 //!
-//! A store is a directory of files that are named after their SHA-256. A file gets its name when it is complete,
-//! checked and on the disk, and is checked again whenever it is looked up, so that a killed process, a full disk or
-//! another program leaves nothing behind that is served. Several servers may share a store, and it may be pruned
-//! meanwhile.
+//! A store is a directory of files that are named after their SHA-256. A file gets its name when it is complete, checked and on
+//! the disk. It is checked again each time that it is looked up. So nothing is served that a killed process, a full disk or
+//! another program has left there. Several servers may share a store, and it may be pruned while they run.
 
 use std::fs;
 use std::io::{self, Read, Write};

@@ -2,8 +2,8 @@
 //!
 //! RFC 3875 §6.2 and §6.3. WAGI 0.8 is more lenient in three ways: Status alone is a response, a path in Location goes to the
 //! client instead of being looked up by the server, and fields that are not valid are dropped instead of failing the
-//! response. In a fourth way wagi is: a status line of HTTP stands for Status. `head_reader` calls this once it has found the
-//! end of the head.
+//! response. wagi is more lenient in a fourth way: a status line of HTTP is taken for Status. `head_reader` calls this when it has
+//! found the end of the head.
 
 use std::fmt;
 

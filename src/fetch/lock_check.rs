@@ -1,7 +1,7 @@
 //! Are the files of modules those that the lock file names, and what does a new lock file say?
 //!
-//! What the lock file lacks and what it has too much is found before anything is fetched; whether the bytes are the
-//! right ones, after.
+//! Before anything is fetched, wagi compares the modules that the configuration and the lock file name. After that, it compares
+//! the digests of the files.
 
 use std::collections::HashSet;
 use std::fs::{self, File};

@@ -1,7 +1,7 @@
 //! How does wagi talk to registries and bindle servers?
 //!
-//! Over HTTP/1.1, along redirects that lead nowhere less safe, with a timeout for each step and for the whole. The callers,
-//! who know what they ask for, trust no byte of a response.
+//! Over HTTP/1.1, with a timeout for each step and for the whole. The client follows redirects, but never from `https` to `http`.
+//! The callers check every byte of a response.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! How many interim responses (1xx) may come before a response?
 //!
-//! The library skips them without a limit: a server could send them for as long as the call may take, and all of that time
-//! they would be read. Over HTTP/2 only time limits them.
+//! The HTTP library skips them and does not count them. So a server could send them all the time that a call may take, and the
+//! client would read them. Over HTTP/2 only the time is limited.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! How far is a transfer?
 //!
-//! What is fetched or published is reported to a [`Transfer`], piece by piece. The caller decides what becomes of that: the
-//! program draws bars, a test counts, [`Silent`] does nothing.
+//! What is fetched or published is reported to a [`Transfer`], piece by piece. The caller decides what happens with it: the
+//! binary draws bars, a test counts, [`Silent`] does nothing.
 
 use std::fmt;
 use std::io::{self, Read};

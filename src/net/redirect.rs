@@ -1,7 +1,7 @@
 //! Where does a response send the client?
 //!
-//! Both clients ask what a redirect makes of the request and where it leads. Registries and bindle servers, whose requests
-//! wagi itself makes, may send it nowhere less safe than where it was.
+//! Both clients ask here how a redirect changes the request, and where it leads. A registry or a bindle server may not redirect
+//! from `https` to `http`.
 
 use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};

@@ -1,6 +1,7 @@
-//! How does text from outside get into a log without becoming more than text?
+//! How is text from outside written to a log?
 //!
-//! What a client or a guest sent may hold line ends and terminal codes. In a log it must stay one field of one line.
+//! Text of a client or a guest may have line ends and terminal codes in it. They are escaped, so that the text stays one field of
+//! one line.
 
 use std::fmt::Write;
 

@@ -1,7 +1,7 @@
 //! How do log lines leave the process without holding up a request?
 //!
-//! Lines are appended to a buffer in memory; one thread writes the buffer out. When the reader of the log is slower than
-//! the server for so long that the buffer fills up, lines are dropped and counted, never waited for.
+//! Lines are appended to a buffer in memory; one thread writes the buffer out. If the reader of the log is so slow
+//! that the buffer is full, lines are dropped and counted, and no request waits.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

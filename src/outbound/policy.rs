@@ -1,8 +1,8 @@
 //! May this guest call that host, at that address?
 //!
 //! Asked three times for each request: by `Client::destination` with the guest's URL, by `call` with every URL a redirect
-//! leads to, and by the connector with every address that a name resolves to. The last is what counts against names that
-//! resolve differently the second time: the address that was checked is the one that is connected to.
+//! leads to, and by the connector with every address that a name resolves to. The last check is against names that
+//! resolve to another address the second time: the connection goes to the address that was checked.
 //!
 //! The operator decides by `allowed_hosts`, except for addresses that need more than a name:
 //!
@@ -14,9 +14,9 @@
 //! | multicast, documentation, reserved | if the address is listed | the same | yes |
 //! | link-local, cloud metadata | if the address is listed | the same | no |
 //!
-//! A third party that may register names below a listed `*.` chooses where they lead, hence the difference. An address is listed by
-//! itself or by a range. In the last row, only a range counts that has no addresses of other classes, so that `0.0.0.0/0` does
-//! not allow them.
+//! A third party that can register names below a listed `*.` chooses the addresses of these names, so such a name is not enough. An
+//! address is listed by itself or by a range. In the last row, a range counts only if it has no addresses of other classes, so
+//! that `0.0.0.0/0` does not allow these addresses.
 
 use std::net::IpAddr;
 use std::str;

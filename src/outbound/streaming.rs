@@ -1,7 +1,7 @@
 //! How do a request and its response pass piece by piece?
 //!
-//! For guests that send and read bodies that way. Nothing is collected and no redirect is followed: each hop is the
-//! guest's own call. The limits are silence, the count of bytes, and the end of the guest.
+//! For guests that send and read bodies piece by piece. No body is collected and no redirect is followed: the guest itself calls
+//! the new URL. The limits are the time without a byte, the number of bytes, and the end of the guest.
 
 use std::error::Error as StdError;
 use std::pin::Pin;

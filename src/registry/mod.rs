@@ -1,7 +1,6 @@
 //! How does wagi work with OCI registries?
 //!
-//! Each reference is pulled once, several side by side, into the store. The other way, a file becomes an artifact of a
-//! registry.
+//! Each reference is pulled into the store once, and several at the same time. A file can also be published as an artifact.
 //!
 //! | file | question |
 //! | --- | --- |

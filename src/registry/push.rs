@@ -1,7 +1,7 @@
 //! How does a module get into a registry?
 //!
-//! Its bytes and its configuration first, as far as they are not there already, then the manifest that names them under
-//! the tag: a client that sees the tag finds all of it. For threads that may block.
+//! First its bytes and its configuration, unless the registry has them already. Then the manifest that names them, under the tag.
+//! So a client that sees the tag finds everything. For threads that may block.
 
 use std::fs::File;
 use std::io::{self, Read as _};

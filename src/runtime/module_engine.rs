@@ -1,8 +1,8 @@
 //! In which engine does a module run, and what is it linked to?
 //!
-//! What a run leaves in a memory is erased for the next. For a small memory it is cheapest to write all of it anew; for a
-//! large one, to ask the system which pages were written to. The engine decides which, so there is one engine for modules
-//! with small memories and, once there is such a module, one for the others. The code is the same for both.
+//! Before a memory is used for another run, it is reset. For a small memory the fastest way is to write all of it; for a large
+//! one, to ask the system which pages were written to. An engine has only one of these ways. So there is one engine for modules
+//! with small memories and, once it is needed, one for modules with large memories. The code is the same for both.
 
 use std::sync::Arc;
 

@@ -10,8 +10,8 @@
 //! | `connection` | what is a connection? |
 //! | `error` | why is there none? |
 //!
-//! The pools of both HTTP clients call a [`Connector`] for every connection they lack. A name is resolved once, each of
-//! its addresses is put to the policy, and only those that pass are connected to: the name is not resolved a second time.
+//! The pools of both HTTP clients call a [`Connector`] for every new connection. It resolves the name once, asks the policy about
+//! each address, and connects only to an address that the policy allows.
 
 pub(crate) mod address;
 mod connection;

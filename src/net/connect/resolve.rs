@@ -1,7 +1,7 @@
 //! How is a name resolved once for many calls?
 //!
-//! One lookup serves all of them: a thousand guests that call the same server need one answer, and the system's resolver
-//! takes a thread for each. A call that comes after the answer looks the name up anew, so that no call gets an old one.
+//! Calls that need the same name at the same time share one lookup, because the resolver of the system takes a thread for each
+//! lookup. A call that comes after the answer looks the name up again, so that no call gets an old answer.
 
 use std::collections::HashMap;
 use std::io;

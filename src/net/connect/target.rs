@@ -1,4 +1,4 @@
-//! Which server is a connection to lead to?
+//! Which server does a connection lead to?
 
 use std::io;
 use std::net::IpAddr;

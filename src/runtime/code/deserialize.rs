@@ -1,7 +1,7 @@
 //! Which calls of the engine trust the machine code they are given?
 //!
-//! The engine runs machine code as it finds it: forged code escapes the sandbox. These functions take only types that stand
-//! for a check: [`SealedFile`], which wagi has written, and [`TrustedCode`], which the operator vouches for. This is
+//! The engine runs machine code without checking it, so forged code can leave the sandbox. These functions take only types that
+//! a check has made: [`SealedFile`], which wagi has written, and [`TrustedCode`], which the operator vouches for. This is
 //! the only file with `unsafe` in it.
 
 #![expect(

@@ -2,10 +2,10 @@
 //!
 //! In a directory that only this user may write to, one file for each module and engine. The next start maps the file of a
 //! module into memory and compiles nothing; the file of a component is read. `sealed` says what a file holds and when it is
-//! trusted: a file that is cut short, damaged or under the name of another is compiled again and replaced.
+//! trusted. If a file is cut short, damaged, or has the name of another file, the module is compiled again and the file replaced.
 //!
-//! Files appear whole, by renaming, and are never written to again. So several servers can share the directory, and a
-//! running server keeps what it has mapped when a file is removed or replaced.
+//! A file gets its name when it is complete, and is never written to again. So several servers can share the directory, and a
+//! running server keeps the files that it has mapped when they are removed or replaced.
 //!
 //! | name | what |
 //! | --- | --- |

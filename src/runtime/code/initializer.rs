@@ -2,8 +2,8 @@
 //!
 //! Everything an initializer learns becomes part of the module: of every response, and of a file on the disk. So it learns
 //! nothing from outside. It has no arguments, environment, input or files; time starts at 1970 and moves by a millisecond
-//! per call; random numbers follow from the digest of the module. The same module always comes to the same preinitialized module. What it
-//! prints is shown to the operator. Any other import ends it.
+//! per call; random numbers are computed from the digest of the module. So the same module always gives the same preinitialized
+//! module. What it prints is shown to the operator. A call of any other import is an error.
 
 use wasmtime::{Caller, Linker, Module, Result, Trap, bail};
 

@@ -1,9 +1,8 @@
 //! What is a module once its initializer has run?
 //!
-//! Another module: the same code, with memory and globals as the initializer left them. It is made once, before the first
-//! request, and every request starts from it with a fresh instance of its own. The crate `wasmtime-wizer` says what has to be
-//! read from the instance and writes the module. In between the instance runs like any other, with limits, and with the host
-//! functions of `initializer`.
+//! It is another module: the same code, with memory and globals as the initializer left them. It is made once, before the first
+//! request, and each request gets a fresh instance of it. The crate `wasmtime-wizer` says what has to be read from the instance,
+//! and writes the new module. The instance runs like any other, with limits, but with the host functions of `initializer`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};

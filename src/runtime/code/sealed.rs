@@ -1,8 +1,8 @@
 //! Which files with machine code did wagi itself write, undamaged?
 //!
-//! A file holds the code and then a checksum: a SHA-256 over its name and the code. The checksum finds damage, and code that
-//! stands under the name of another. It is no signature: any process that can write to the file could seal any code. So
-//! the file also has to be one that only this user and root can have written.
+//! A file holds the code and then a checksum: a SHA-256 over its name and the code. The checksum finds damage, and code in a
+//! file with the name of another file. It is no signature: any process that can write to the file could write a valid checksum.
+//! So only this user and root may be able to write to the file.
 
 use std::fs::File;
 use std::io::{self, Read, Seek as _};

@@ -1,6 +1,6 @@
 //! Does a guest wait for a server that it calls?
 //!
-//! Only for the response to a request that is complete: until then the server waits for the guest, which may pass on what its
+//! It does only when its request is complete. Before that, the server waits for the guest, which may be passing on what its
 //! client sends.
 
 use std::future::Future;

@@ -1,7 +1,7 @@
-//! What does a guest of WASI 0.3 wait for besides its client?
+//! What does a guest of WASI 0.3 wait for at the same time as for its client?
 //!
-//! The tasks of such a guest go on while a read of its request body is pending. Only the host functions can tell what it waits
-//! for: each that waits says so with an [`OtherWait`].
+//! The tasks of such a guest go on while a read of its request body is pending. Only the host functions know what it waits
+//! for: each function that waits holds an [`OtherWait`].
 
 use std::sync::Arc;
 

@@ -1,11 +1,11 @@
 //! On which threads does a guest compute?
 //!
-//! A guest starts in the foreground, on the thread that serves its client. If it is still computing when its first time
-//! slice is over, it moves to the background: threads that run at the lowest priority, where guests take turns slice by
-//! slice. So a short request keeps its speed beside any number of guests that loop. A guest that only waits does not move.
+//! A guest starts in the foreground, on the thread that serves its client. If it still computes when its first time slice is
+//! over, it moves to the background. The threads there have the lowest priority, and the guests take turns after each slice. So
+//! a short request keeps its speed beside any number of guests that loop. A guest that only waits does not move.
 //!
-//! A guest that uses files moves once before, to threads that a file operation may block: the operations are done in place,
-//! so they count as CPU time of the guest, and when it has computed for long they are done at the lowest priority too.
+//! A guest that uses files first moves to threads that operations on files may block. The operations are done by the thread of
+//! the guest, so they count as its CPU time. When the guest has computed for long, it moves to the background, files or not.
 
 use std::future::Future;
 use std::io;
@@ -21,7 +21,7 @@ use crate::runtime::engine::threads::lower_priority;
 use crate::runtime::engine::ticker::Ticker;
 use crate::runtime::engine::watch::FileGuest;
 
-/// The threads for the few operations that wasmtime-wasi does on threads of its runtime even if it may block its own.
+/// How many threads there are for the few operations that wasmtime-wasi does on a blocking thread of its runtime in any case.
 const BLOCKING_THREADS: usize = 8;
 
 /// How long these wait for work.

@@ -1,7 +1,7 @@
 //! Which thread polls a guest that uses files, or computes for long?
 //!
-//! Two sets of threads that are started when there is work and end when there is none. Guests take turns: one that yields
-//! goes to the end of the queue. A thread that sleeps in an operation on a file has another one work in its place: see
+//! There are two sets of threads. Threads are started when there is work, and end when there is none. Guests take turns: a guest
+//! that yields goes to the end of the queue. While a thread sleeps in an operation on a file, another thread works instead: see
 //! `watch`.
 
 use std::collections::VecDeque;

@@ -10,12 +10,12 @@ use tokio::runtime::Handle;
 
 use crate::runtime::engine::watch::FileGuest;
 
-/// Which of the executors' own threads.
+/// A set of threads of the executors, for guests that have left the foreground.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::runtime) enum Lane {
-    /// Those for guests that use files and have not computed for long.
+    /// For guests that use files and have not computed for long.
     Files,
-    /// Those for guests that compute for long, with or without files.
+    /// For guests that compute for long, with or without files.
     Background,
 }
 

@@ -1,4 +1,4 @@
-//! What can be said of a thread: its priority, its CPU time, and whether it sleeps?
+//! Which priority does a thread have, how much CPU time has it used, and does it sleep?
 
 /// The lowest priority there is; asking for it needs no privilege.
 const LOWEST_PRIORITY: i32 = 19;

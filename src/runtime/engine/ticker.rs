@@ -1,4 +1,4 @@
-//! When do the epochs of the engines advance, and when are the threads of guests looked after?
+//! When do the epochs of the engines advance, and when are the threads of guests checked?
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Which threads hang in an operation on a volume?
 //!
-//! A guest uses files in place, so a disk or a server of files that is slow keeps a thread waiting. Another thread then works
-//! in its place. A thread that does not wake up for long is counted against the volumes, and who has kept too many loses the
-//! right to take more.
+//! The thread of a guest does its operations on files itself, so a slow disk or file server makes the thread wait. Then another
+//! thread works instead. A thread that waits for long is counted for the volumes of its guest. If too many threads wait for the
+//! same volumes, no other guest may use these volumes.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

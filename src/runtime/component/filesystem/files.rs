@@ -2,7 +2,7 @@
 //!
 //! wasmtime-wasi does the operations, in place: a component with volumes computes on threads that they may block from the
 //! start. Two things are different here. Only regular files and directories can be opened. And the streams of WASI 0.2 read
-//! and write in place when they are not to wait, too: wasmtime-wasi would have other threads do it, whose time no guest pays.
+//! and write in place even in calls that must not wait: wasmtime-wasi would use other threads, whose CPU time counts for no guest.
 
 use std::future::Future;
 use std::mem;
