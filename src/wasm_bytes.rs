@@ -1,7 +1,7 @@
 //! What is a file that is to be WebAssembly, binary or text?
 //!
 //! What operators give in place of a module is nearly always one of a few things: an archive, a page of a web server, source
-//! code, a program for this machine. Each is recognised by its first bytes, and the message says what it is and what to do.
+//! code, a program for this machine. Each is recognized by its first bytes, and the message says what it is and what to do.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,7 +1,7 @@
 //! Which request paths does a route match, and where does PATH_INFO begin?
 //!
 //! WAGI 0.8's rule: a pattern that ends in `/...` is a prefix pattern, every other pattern is compared byte for byte. The path
-//! is matched as the client sent it: nothing is decoded, folded or normalised. `config` makes patterns, the table matches
+//! is matched as the client sent it: nothing is decoded, folded or normalized. `config` makes patterns, the table matches
 //! them, `cgi` takes SCRIPT_NAME (RFC 3875 §4.1.13) from them.
 
 use std::fmt;

@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn components_of_spin_are_recognised() {
+    fn components_of_spin_are_recognized() {
         assert!(of_exports(&["fermyon:spin/inbound-redis".to_owned()]).contains("Spin"));
         assert!(of_exports(&[]).contains("wasi:cli/run"));
         assert!(of_interfaces(&["fermyon:spin/key-value".to_owned()]).is_some_and(|help| help.contains("Spin")));

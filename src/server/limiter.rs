@@ -56,7 +56,7 @@ impl ConnectionLimiter {
         Self { total: Arc::new(Semaphore::new(max as usize)), max, clients }
     }
 
-    /// Waits until one more connection may be accepted. Idle connections are asked to close meanwhile.
+    /// Waits until one more connection may be accepted. While it waits, idle connections are asked to close.
     pub(super) async fn acquire(&self, shutdown: &ConnectionControl) -> OwnedSemaphorePermit {
         loop {
             if let Ok(permit) = Arc::clone(&self.total).try_acquire_owned() {

@@ -395,7 +395,7 @@ fn commands_fail_with_a_reason_and_leave_nothing_behind() {
 #[test]
 fn an_optimiser_is_used_if_there_is_one_and_not_believed() {
     let site = Site::new();
-    let module = printing("Content-Type: text/plain\n\noptimised");
+    let module = printing("Content-Type: text/plain\n\noptimized");
     site.file("app.wat", printing("Content-Type: text/plain\n\nplain"));
     site.file("better.wasm", wat::parse_str(&module).expect("a good module"));
     let programs = site.path().join("bin");

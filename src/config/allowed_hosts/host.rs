@@ -241,7 +241,7 @@ fn host_pattern(entry: &str, text: &str) -> Result<HostPattern, HostError> {
     }
 }
 
-/// Parses a host and normalises it as in a URL. Errors quote `entry`.
+/// Parses a host and normalizes it as in a URL. Errors quote `entry`.
 fn single_host(entry: &str, text: &str) -> Result<HostPattern, HostError> {
     if text.contains('*') {
         return Err(HostError::Pattern(entry.to_owned()));

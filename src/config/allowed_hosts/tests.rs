@@ -42,7 +42,7 @@ fn of_urls_only_the_host_counts() {
 }
 
 #[test]
-fn entries_are_normalised() {
+fn entries_are_normalized() {
     for (entry, shown) in [
         ("https://API.Example.net/v1?x", "api.example.net"),
         ("https://api.example.net:8443", "api.example.net"),

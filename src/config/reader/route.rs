@@ -54,7 +54,7 @@ mod tests {
     use crate::config::reader::route::foreign_wildcard;
 
     #[test]
-    fn wildcards_of_other_routers_are_recognised() {
+    fn wildcards_of_other_routers_are_recognized() {
         for (route, prefix) in [
             ("/api/*", Some("/api")),
             ("/api/**", Some("/api")),

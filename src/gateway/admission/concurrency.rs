@@ -122,7 +122,7 @@ impl TotalConcurrency {
     }
 
     async fn wait(&self, entry: &EntryConcurrency) -> Option<Permit> {
-        // The permit of the entry comes first: a request that waits for it must not hold a total permit meanwhile.
+        // The permit of the entry comes first: a request that waits for it must not hold a total permit while it waits.
         let own = entry.permits.clone().acquire_owned().await.ok()?;
         let total = self.permits.clone().acquire_owned().await.ok()?;
         Some(Permit { _entry: own, _total: total })

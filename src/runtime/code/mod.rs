@@ -13,8 +13,8 @@
 //! | `deserialize` | which calls of the engine trust the code they are given? |
 //! | `machine_code` | what do modules and components have in common here? |
 //! | `module_info` | what does a module import and export? |
-//! | `preinitialize` | what is a module once its initializer has run? |
-//! | `initializer` | what may it call meanwhile? |
+//! | `preinitialize` | what is a module after its initializer has run? |
+//! | `initializer` | what may it call while it runs? |
 
 pub(in crate::runtime) mod cache;
 pub(in crate::runtime) mod compiler_process;

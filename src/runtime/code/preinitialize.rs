@@ -1,4 +1,4 @@
-//! What is a module once its initializer has run?
+//! What is a module after its initializer has run?
 //!
 //! It is another module: the same code, with memory and globals as the initializer left them. It is made once, before the first
 //! request, and each request gets a fresh instance of it. The crate `wasmtime-wizer` says what has to be read from the instance,

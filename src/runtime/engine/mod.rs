@@ -48,7 +48,7 @@ const STACK_FOR_HOST: usize = 512 * 1024;
 /// The bytes of a memory, table or stack that stay resident between two guests: zeroing them is cheaper than giving pages
 /// back.
 const MEMORY_RESIDENT: usize = 256 * 1024;
-/// Up to this size, writing a memory anew is cheaper than asking which of its pages were written to.
+/// Up to this size, writing all of a memory again is cheaper than asking which of its pages were written to.
 const SMALL_MEMORY: usize = 128 * 1024;
 const TABLE_RESIDENT: usize = 16 * 1024;
 const STACK_RESIDENT: usize = 32 * 1024;

@@ -54,7 +54,7 @@ pub(in crate::server) enum CloseReason {
     Aborted,
 }
 
-/// What a connection is waiting for. The number changes whenever the wait begins anew.
+/// What a connection is waiting for. The number changes each time that the wait begins again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) enum ConnectionPhase {
     /// Waits for the client to take bytes.

@@ -1,4 +1,4 @@
-//! HTTP/2 without TLS: recognised on the same port, with streams that end when they should.
+//! HTTP/2 without TLS: recognized on the same port, with streams that end when they should.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
@@ -26,7 +26,7 @@ async fn assert_dropped_in_time(dropped: oneshot::Receiver<()>) {
 }
 
 #[tokio::test]
-async fn prior_knowledge_is_recognised() {
+async fn prior_knowledge_is_recognized() {
     let server = start(config(|_| {}), hello).await;
     let (mut client, _connection) = connect(server.address).await;
     let (response, _) = client.send_request(get(), true).unwrap();
