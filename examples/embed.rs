@@ -50,6 +50,6 @@ async fn tell_the_gateway_who_asks(
     mut request: Request,
     next: Next,
 ) -> Response {
-    request.extensions_mut().insert(Peer { address });
+    request.extensions_mut().insert(Peer::new(address));
     next.run(request).await
 }

@@ -26,6 +26,7 @@ mod parallel;
 pub mod printable;
 mod registry;
 mod regular_file;
+mod remote_address;
 mod route;
 mod runtime;
 pub mod server;

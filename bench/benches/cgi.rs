@@ -1,7 +1,7 @@
 //! How long do the two translations of CGI take: from a request to its variables, and from printed lines to a head?
 
 use std::hint::black_box;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderValue, Method, Uri, Version};
@@ -53,7 +53,7 @@ fn meta_variables(criterion: &mut Criterion) {
             headers,
             host: Host::parse(b"localhost"),
             content_length: 0,
-            remote_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            remote_address: SocketAddr::from((Ipv4Addr::LOCALHOST, 4321)).into(),
         };
         group.bench_function(name, |bencher| {
             bencher.iter(|| variables.environment(&endpoint, black_box(&head), "/shop/articles/17").is_ok());

@@ -216,7 +216,7 @@ async fn gateway(directory: &std::path::Path) -> Result<SocketAddr> {
         bail!(problem.render(false));
     }
     let server = Server::bind(&resolved.config().server).await?;
-    let address = server.address();
+    let address = server.addresses().first().copied().context("a port is open")?;
     tokio::spawn(server.serve(gateway, std::future::pending()));
     Ok(address)
 }

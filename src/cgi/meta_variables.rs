@@ -7,7 +7,6 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::net::IpAddr;
 
 use http::header::{CONTENT_TYPE, HOST, HeaderMap};
 use http::{Method, Uri, Version};
@@ -15,7 +14,8 @@ use percent_encoding::percent_decode_str;
 
 use crate::cgi::endpoint::{Endpoint, Host};
 use crate::cgi::request_headers::{HeaderFilter, PREFIX, text};
-use crate::format::{http_version, push_address, push_number};
+use crate::format::{http_version, push_number};
+use crate::remote_address::RemoteAddress;
 use crate::route::RoutePattern;
 use crate::strings::StringBlock;
 
@@ -63,7 +63,7 @@ pub struct RequestHead<'a> {
     /// The length of the body; 0 without one.
     pub content_length: u64,
     /// The address of the client.
-    pub remote_address: IpAddr,
+    pub remote_address: RemoteAddress,
     /// The certificate of the client, if it was asked for one.
     pub client_certificate: Option<ClientCertificate<'a>>,
 }
@@ -169,7 +169,7 @@ fn append_request(request: &RequestHead<'_>, block: &mut StringBlock) {
     push_number(&mut scratch, request.content_length);
     block.push_variable("CONTENT_LENGTH", &[&scratch]);
     scratch.clear();
-    push_address(&mut scratch, request.remote_address);
+    request.remote_address.push_host(&mut scratch);
     block.push_variable("REMOTE_ADDR", &[&scratch]);
     block.push_variable("REMOTE_HOST", &[&scratch]);
     let content_type = request.headers.get(CONTENT_TYPE).map(text);

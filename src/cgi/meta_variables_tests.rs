@@ -1,7 +1,7 @@
 //! Environments, request by request.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use http::header::{HeaderName, HeaderValue};
 
@@ -18,8 +18,12 @@ struct Scene {
     version: Version,
     fields: &'static [(&'static str, &'static str)],
     content_length: u64,
-    remote_address: IpAddr,
+    remote_address: RemoteAddress,
     client_certificate: Option<ClientCertificate<'static>>,
+}
+
+fn remote(address: impl Into<IpAddr>) -> RemoteAddress {
+    SocketAddr::new(address.into(), 4321).into()
 }
 
 impl Default for Scene {
@@ -33,7 +37,7 @@ impl Default for Scene {
             version: Version::HTTP_11,
             fields: &[],
             content_length: 0,
-            remote_address: Ipv4Addr::LOCALHOST.into(),
+            remote_address: remote(Ipv4Addr::LOCALHOST),
             client_certificate: None,
         }
     }
@@ -130,7 +134,7 @@ fn a_full_request_is_described_in_full() {
             ("Content-Type", "text/plain"),
         ],
         content_length: 1234,
-        remote_address: Ipv4Addr::new(192, 168, 0, 1).into(),
+        remote_address: remote(Ipv4Addr::new(192, 168, 0, 1)),
         ..Scene::default()
     };
     assert_variables(
@@ -231,7 +235,7 @@ fn protocol_and_remote_address_have_the_format_of_cgi() {
     for (version, protocol) in
         [(Version::HTTP_10, "HTTP/1.0"), (Version::HTTP_11, "HTTP/1.1"), (Version::HTTP_2, "HTTP/2.0")]
     {
-        let remote_address = Ipv6Addr::LOCALHOST.into();
+        let remote_address = remote(Ipv6Addr::LOCALHOST);
         let scene = Scene { version, remote_address, ..Scene::default() };
         assert_variables(&scene, &[("SERVER_PROTOCOL", Some(protocol)), ("REMOTE_ADDR", Some("::1"))]);
     }

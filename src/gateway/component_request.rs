@@ -59,7 +59,9 @@ impl RouteFields {
         head.headers.insert(SCRIPT_NAME, self.script_name.clone());
         head.headers.insert(PATH_INFO, value(request.path_info));
         head.headers.insert(MATCHED_ROUTE, self.matched_route.clone());
-        head.headers.insert(REMOTE_ADDR, value(&request.client.to_string()));
+        let mut client = String::new();
+        request.client.push_host(&mut client);
+        head.headers.insert(REMOTE_ADDR, value(&client));
         if let Some(certificate) = request.client_certificate {
             insert_client(certificate, &mut head.headers);
         }
@@ -103,7 +105,7 @@ fn value(text: &str) -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{Ipv4Addr, SocketAddr};
     use std::time::Duration;
 
     use crate::gateway::admission::concurrency::QueueLimits;
@@ -127,7 +129,7 @@ mod tests {
         let endpoint = &Endpoint::new(true, Some("own:7"));
         let (queue, max_lag) = (QueueLimits { length: 0, wait: Duration::ZERO }, Duration::ZERO);
         let readers = &Readers::new(0);
-        let client = Ipv4Addr::LOCALHOST.into();
+        let client = SocketAddr::from((Ipv4Addr::LOCALHOST, 4321)).into();
         let head = fields.request_head(&RoutedRequest {
             head: &sent,
             host: None,

@@ -23,7 +23,7 @@ pub(crate) use crate::gateway::snapshot::Snapshot;
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,7 +38,7 @@ use crate::cgi::RequestHead;
 use crate::observe::{AccessLog, Record};
 use crate::route::RoutePattern;
 use crate::runtime::{ComponentRequest, Invocation, Run};
-use crate::server::Peer;
+use crate::server::{Peer, RemoteAddress};
 
 use crate::gateway::admission::buffer_budget::BufferBudget;
 use crate::gateway::admission::concurrency::{Permit, TotalConcurrency};
@@ -48,6 +48,9 @@ use crate::gateway::failure::Failure;
 use crate::gateway::guest_route::Interface;
 use crate::gateway::response_start::{BodyUse, ResponseStart, StartedResponse};
 use crate::gateway::routed_request::RoutedRequest;
+
+/// Stands for the client if an embedding program does not say which it is.
+const UNKNOWN_CLIENT: RemoteAddress = RemoteAddress::Ip(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
 
 /// Responds to requests. Clones share everything.
 #[derive(Clone)]
@@ -93,7 +96,7 @@ impl Gateway {
         let shared = &*self.shared;
         let snapshot = &shared.snapshot;
         let (mut head, body) = request.into_parts();
-        let client = head.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address.ip());
+        let client = head.extensions.get::<Peer>().map_or(UNKNOWN_CLIENT, |peer| peer.remote);
         let mut record = shared.record(&head, client);
         if let Err(failure) = routed_request::check(&mut head) {
             return response::from_failure(&failure, record);
@@ -126,7 +129,7 @@ impl Gateway {
 }
 
 impl Shared {
-    fn record(&self, head: &Parts, client: IpAddr) -> Box<Record> {
+    fn record(&self, head: &Parts, client: RemoteAddress) -> Box<Record> {
         let id = self.next_request.fetch_add(1, Ordering::Relaxed);
         Box::new(Record::new(&self.access_log, id, client, head))
     }

@@ -1,6 +1,5 @@
 //! Which requests are served, and what is known of one once its route is found?
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method};
 
 use crate::cgi::{ClientCertificate, Endpoint, Host};
+use crate::remote_address::RemoteAddress;
 use crate::server::ClientIdentity;
 
 use crate::gateway::admission::concurrency::QueueLimits;
@@ -21,7 +21,7 @@ pub(super) struct RoutedRequest<'a> {
     /// The host that the head names.
     pub host: Option<Host<'a>>,
     /// The address of the client.
-    pub client: IpAddr,
+    pub client: RemoteAddress,
     /// The certificate of the client, if it was asked for one.
     pub client_certificate: Option<ClientCertificate<'a>>,
     /// The part of the path below the route's prefix, still encoded.

@@ -3,7 +3,6 @@
 //! Client and request line, route and module, status, bytes sent, the time in all and the CPU time of the guest, and how
 //! the guest ended. Each request has one [`Record`], and dropping it is the one place where all finished requests pass.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,8 @@ use http::request::Parts;
 use http::{Method, StatusCode, Uri, Version};
 
 use crate::config::LogFormat;
-use crate::format::{http_version, push_address, push_number};
+use crate::format::{http_version, push_number};
+use crate::remote_address::RemoteAddress;
 
 use crate::observe::line::{push_all, push_id, push_micros};
 use crate::observe::log_writer::LogWriter;
@@ -63,7 +63,7 @@ pub struct Record {
     log: AccessLog,
     id: u64,
     started: Instant,
-    client: IpAddr,
+    client: RemoteAddress,
     method: Method,
     uri: Uri,
     version: Version,
@@ -83,7 +83,7 @@ pub struct Record {
 
 impl Record {
     /// The record of a request that has just come in.
-    pub fn new(log: &AccessLog, id: u64, client: IpAddr, request: &Parts) -> Self {
+    pub fn new(log: &AccessLog, id: u64, client: RemoteAddress, request: &Parts) -> Self {
         Self {
             log: log.clone(),
             id,
@@ -119,7 +119,7 @@ impl Record {
     fn write_text(&self, line: &mut String) -> std::fmt::Result {
         time::push_now(line)?;
         line.push(' ');
-        push_address(line, self.client);
+        self.client.push_host(line);
         push_all(line, &[" \"", self.method.as_str(), " "]);
         escape::push(line, self.target().as_bytes());
         push_all(line, &[" ", http_version(self.version), "\" "]);
@@ -148,7 +148,7 @@ impl Record {
         line.push_str("\",\"kind\":\"access\",\"request_id\":\"");
         push_id(line, self.id);
         line.push_str("\",\"client\":\"");
-        push_address(line, self.client);
+        self.client.push_host(line);
         push_all(line, &["\",\"method\":\"", self.method.as_str(), "\",\"target\":\""]);
         escape::push(line, self.target().as_bytes());
         push_all(line, &["\",\"version\":\"", http_version(self.version), "\",\"status\":"]);
@@ -197,6 +197,8 @@ impl Drop for Record {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use http::Request;
 
     use crate::observe::access::*;
@@ -205,7 +207,7 @@ mod tests {
         let mut record = Record::new(
             &AccessLog::disabled(),
             0xabc,
-            IpAddr::from([192, 168, 0, 1]),
+            SocketAddr::from(([192, 168, 0, 1], 4321)).into(),
             &Request::get("/hello?a=%0a").body(()).unwrap().into_parts().0,
         );
         let name = RouteName::new(&"/hello", &"hello.wasm");

@@ -1,22 +1,23 @@
 //! How connections are accepted: one at a time, never more than allowed, and never stopping because of one that fails.
 //! Run by `Server::serve`.
 
+use std::future::poll_fn;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use crate::config::ConnectionLimits;
-use crate::server::Peer;
+use crate::server::ServedCertificate;
 use crate::server::connection::ConnectionBuilder;
 use crate::server::counters::{Counters, PanicCounter};
-use crate::server::limiter::{ConnectionLimiter, ConnectionPermit};
-use crate::server::listener::Listener;
+use crate::server::limiter::{self, ConnectionLimiter};
+use crate::server::listener::set::{ListenerSet, Listeners};
+use crate::server::listener::{Accepted, Listener};
 use crate::server::service::HttpService;
-use crate::server::shutdown::{ConnectionControl, ShutdownStage};
-use crate::server::tls::ServerTls;
+use crate::server::shutdown::ShutdownStage;
 
 /// Pauses after a failed accept: the system lacks something that only time brings back.
 const MIN_PAUSE: Duration = Duration::from_millis(10);
@@ -28,40 +29,79 @@ const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Accepts connections and serves each in a task of its own.
 pub(super) struct Acceptor {
+    pub(super) listeners: ListenerSet,
+    /// How connections are served. A reload replaces it for new ones.
+    connections: Mutex<Arc<ConnectionBuilder>>,
     limiter: ConnectionLimiter,
-    connections: Arc<ConnectionBuilder>,
-    shutdown: Arc<ConnectionControl>,
     counters: Arc<Counters>,
 }
 
 impl Acceptor {
-    pub(super) fn new(limits: ConnectionLimits, tls: Arc<ServerTls>, counters: Arc<Counters>) -> Self {
-        let limiter = ConnectionLimiter::new(limits.connections, limits.connections_per_address);
-        let shutdown = Arc::new(ConnectionControl::new());
-        let connections = ConnectionBuilder::new(limits, tls, Arc::clone(&shutdown), Arc::clone(&counters));
-        Self { limiter, connections: Arc::new(connections), shutdown, counters }
+    pub(super) fn new(listeners: Listeners, connections: ConnectionBuilder, counters: Arc<Counters>) -> Self {
+        let limits = &connections.config().limits;
+        let limiter =
+            ConnectionLimiter::new(limiter::fit_descriptors(limits.connections), limits.connections_per_address);
+        let connections = Mutex::new(Arc::new(connections));
+        Self { listeners: ListenerSet::new(listeners), connections, limiter, counters }
     }
 
-    /// Serves the connections of a listener until dropped.
-    pub(super) async fn accept_from<S: HttpService>(&self, listener: &Listener, service: S) {
+    /// The certificates that the server shows to clients, the default first.
+    pub(super) fn certificates(&self) -> Vec<ServedCertificate> {
+        self.connections().tls().current().map_or_else(Vec::new, |tls| tls.certificates().to_vec())
+    }
+
+    pub(super) fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    /// How connections are served now.
+    pub(super) fn connections(&self) -> Arc<ConnectionBuilder> {
+        Arc::clone(&self.connections.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Serves new connections with `connections`, and those of `listeners` only. Returns whether that was done: a server that
+    /// stops keeps what it has.
+    pub(super) fn replace(&self, connections: Arc<ConnectionBuilder>, listeners: Listeners) -> bool {
+        let is_replaced = self.listeners.replace(listeners);
+        if is_replaced {
+            *self.connections.lock().unwrap_or_else(PoisonError::into_inner) = connections;
+        }
+        is_replaced
+    }
+
+    /// Serves the connections of all listeners until dropped.
+    pub(super) async fn accept<S: HttpService>(&self, mut service: S) {
+        let mut subscription = self.listeners.subscribe();
         let mut backoff = AcceptBackoff::default();
         loop {
-            let permit = self.limiter.acquire(&self.shutdown).await;
-            let (socket, peer) = self.accept(listener, &mut backoff).await;
-            match self.limiter.admit(permit, peer) {
-                Some(permit) => self.spawn(socket, peer, permit, service.clone()),
-                None => {
-                    Counters::increment(&self.counters.refused);
-                    tracing::debug!(peer = %peer.address, "too many connections from one address");
-                }
+            let listeners = Arc::clone(&subscription.borrow_and_update());
+            tokio::select! {
+                biased;
+                // Fails only when the set is gone, and with it this future.
+                _ = subscription.changed() => {}
+                () = self.accept_from(&listeners, &mut service, &mut backoff) => {}
             }
         }
     }
 
-    /// The next connection; failures are waited out.
-    async fn accept(&self, listener: &Listener, backoff: &mut AcceptBackoff) -> (TcpStream, Peer) {
+    async fn accept_from<S: HttpService>(
+        &self,
+        listeners: &[Arc<Listener>],
+        service: &mut S,
+        backoff: &mut AcceptBackoff,
+    ) {
+        let mut first = 0;
         loop {
-            match listener.accept().await {
+            let permit = self.limiter.acquire(|| self.listeners.reclaim_idle()).await;
+            let accepted = self.next(listeners, &mut first, backoff).await;
+            self.admit(accepted, permit, service.clone());
+        }
+    }
+
+    /// The next connection of any listener; failures are waited out.
+    async fn next(&self, listeners: &[Arc<Listener>], first: &mut usize, backoff: &mut AcceptBackoff) -> Accepted {
+        loop {
+            match poll_fn(|cx| poll_accept(listeners, first, cx)).await {
                 Ok(accepted) => {
                     Counters::increment(&self.counters.accepted);
                     backoff.reset();
@@ -71,7 +111,7 @@ impl Acceptor {
                     let failures = Counters::increment(&self.counters.accept_errors);
                     // Descriptors that idle connections hold are the nearest to come back.
                     if backoff.begins_interval(&error, failures) {
-                        self.shutdown.reclaim_idle();
+                        self.listeners.reclaim_idle();
                     }
                     backoff.wait(&error).await;
                 }
@@ -79,26 +119,45 @@ impl Acceptor {
         }
     }
 
-    fn spawn<S: HttpService>(&self, socket: TcpStream, peer: Peer, permit: ConnectionPermit, service: S) {
+    fn admit<S: HttpService>(&self, accepted: Accepted, permit: OwnedSemaphorePermit, service: S) {
+        let Some(permit) = self.limiter.admit(permit, accepted.peer) else {
+            Counters::increment(&self.counters.refused);
+            tracing::debug!(peer = %accepted.peer.remote, "too many connections from one address");
+            return;
+        };
         let panic_counter = PanicCounter(Arc::clone(&self.counters));
-        let connections = Arc::clone(&self.connections);
+        let connections = self.connections();
         tokio::spawn(async move {
             let _held = (permit, panic_counter);
-            connections.serve(socket, peer, service).await;
+            connections.serve(accepted, service).await;
         });
     }
 
-    /// Lets the connections finish their requests, for at most `grace`, then aborts them.
-    pub(super) async fn drain(&self, grace: Duration) {
-        self.shutdown.set_stage(ShutdownStage::Draining);
+    /// Stops to accept. Lets the connections finish their requests, for at most the grace period, then aborts them.
+    pub(super) async fn drain(&self) {
+        let grace = self.connections().config().limits.shutdown_grace;
+        self.listeners.announce(ShutdownStage::Draining);
+        self.listeners.close();
         if tokio::time::timeout(grace, self.limiter.all_released()).await.is_err() {
             let connections = self.limiter.in_use();
             tracing::warn!(connections, ?grace, "requests cut off by the shutdown");
-            self.shutdown.set_stage(ShutdownStage::Aborting);
+            self.listeners.announce(ShutdownStage::Aborting);
             // Only a service that blocks its thread holds a connection now, and it cannot be waited for.
             let _ = tokio::time::timeout(ABORT_TIMEOUT, self.limiter.all_released()).await;
         }
     }
+}
+
+/// The next connection of one of the listeners. Their turn to come first goes round, so none of them keeps others waiting.
+fn poll_accept(listeners: &[Arc<Listener>], first: &mut usize, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+    for offset in 0..listeners.len() {
+        let turn = (*first + offset) % listeners.len();
+        if let Poll::Ready(accepted) = listeners[turn].poll_accept(cx) {
+            *first = turn + 1;
+            return Poll::Ready(accepted);
+        }
+    }
+    Poll::Pending
 }
 
 /// The growing pause between failures to accept.

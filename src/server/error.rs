@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use rustls_pki_types::pem;
+
+use crate::server::listener::error::ListenError;
 
 /// What a PEM file of the TLS configuration is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,20 +43,9 @@ impl fmt::Display for PemRole {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Another program listens on the address already.
-    #[error("address {address} is already in use")]
-    AddressInUse {
-        /// The address asked for.
-        address: SocketAddr,
-    },
-    /// The address cannot be listened on for another reason.
-    #[error("cannot listen on {address}")]
-    Listen {
-        /// The address asked for.
-        address: SocketAddr,
-        /// The error of the system.
-        source: io::Error,
-    },
+    /// The server cannot listen on an address.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// A TLS file cannot be read, or its PEM sections are damaged.
     #[error("cannot read the {role} file `{}`", path.display())]
     Pem {
@@ -139,14 +129,7 @@ impl Error {
     /// What the operator can do about it, where that is known.
     pub fn help(&self) -> Option<&'static str> {
         match self {
-            Self::AddressInUse { .. } => {
-                Some("stop the other program, choose another port, or use port 0 for any free one")
-            }
-            Self::Listen { source, .. } => match source.kind() {
-                io::ErrorKind::PermissionDenied => Some("ports below 1024 need a privilege; choose a higher one"),
-                io::ErrorKind::AddrNotAvailable => Some("no network interface of this machine has that address"),
-                _ => None,
-            },
+            Self::Listen(error) => error.help(),
             Self::Pem { source: pem::Error::Io(_), .. } => Some("relative paths start from the current directory"),
             Self::Pem { .. } => Some("the file must be PEM text; convert DER with `openssl x509` or `openssl pkey`"),
             Self::EmptyPem { role: PemRole::Key, .. } => Some(

@@ -8,7 +8,6 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::server::Peer;
-use crate::server::shutdown::ConnectionControl;
 
 /// How often idle connections are asked to close while the server is full.
 const RECLAIM_INTERVAL: Duration = Duration::from_secs(1);
@@ -46,7 +45,7 @@ pub(super) struct ConnectionLimiter {
 /// The right to hold one connection of one client, until dropped.
 pub(super) struct ConnectionPermit {
     _total: OwnedSemaphorePermit,
-    _client: ClientPermit,
+    _client: Option<ClientPermit>,
 }
 
 impl ConnectionLimiter {
@@ -56,13 +55,13 @@ impl ConnectionLimiter {
         Self { total: Arc::new(Semaphore::new(max as usize)), max, clients }
     }
 
-    /// Waits until one more connection may be accepted. While it waits, idle connections are asked to close.
-    pub(super) async fn acquire(&self, shutdown: &ConnectionControl) -> OwnedSemaphorePermit {
+    /// Waits until one more connection may be accepted. Meanwhile `reclaim_idle` asks idle connections to close.
+    pub(super) async fn acquire(&self, reclaim_idle: impl Fn()) -> OwnedSemaphorePermit {
         loop {
             if let Ok(permit) = Arc::clone(&self.total).try_acquire_owned() {
                 return permit;
             }
-            shutdown.reclaim_idle();
+            reclaim_idle();
             let permit = Arc::clone(&self.total).acquire_owned();
             if let Ok(permit) = tokio::time::timeout(RECLAIM_INTERVAL, permit).await {
                 #[expect(clippy::expect_used, reason = "nothing closes the semaphore")]
@@ -73,7 +72,10 @@ impl ConnectionLimiter {
 
     /// Makes the permit one for a connection of this client. `None` if the client has as many connections as it may have.
     pub(super) fn admit(&self, total: OwnedSemaphorePermit, peer: Peer) -> Option<ConnectionPermit> {
-        let client = ClientCounts::admit(&self.clients, peer)?;
+        let client = match counted_address(peer) {
+            Some(network) => Some(ClientCounts::admit(&self.clients, network)?),
+            None => None,
+        };
         Some(ConnectionPermit { _total: total, _client: client })
     }
 
@@ -86,6 +88,12 @@ impl ConnectionLimiter {
     pub(super) async fn all_released(&self) {
         let _ = self.total.acquire_many(self.max).await;
     }
+}
+
+/// The address by which the connections of a client are counted. Those of this machine are not: behind a proxy every client
+/// has a loopback address, or none at all over a Unix socket.
+fn counted_address(peer: Peer) -> Option<IpAddr> {
+    if peer.remote.ip()?.is_loopback() { None } else { peer.client_key() }
 }
 
 /// How many connections each client has.
@@ -101,13 +109,10 @@ struct ClientPermit {
 }
 
 impl ClientCounts {
-    fn admit(this: &Arc<Self>, peer: Peer) -> Option<ClientPermit> {
-        // Behind a proxy on the same machine every client has this address.
-        let max = if peer.address.ip().is_loopback() { usize::MAX } else { this.max };
-        let network = peer.client_key();
+    fn admit(this: &Arc<Self>, network: IpAddr) -> Option<ClientPermit> {
         let mut counts = this.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(network).or_default();
-        if *count >= max {
+        if *count >= this.max {
             return None;
         }
         *count += 1;
@@ -129,14 +134,13 @@ impl Drop for ClientPermit {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
+    use crate::server::RemoteAddress;
     use crate::server::limiter::*;
 
     fn clients(max: usize) -> Arc<ClientCounts> {
         Arc::new(ClientCounts { max, counts: Mutex::default() })
-    }
-
-    fn peer(address: [u8; 4]) -> Peer {
-        Peer::new((address, 1024).into())
     }
 
     #[test]
@@ -150,21 +154,24 @@ mod tests {
 
     #[test]
     fn one_client_has_a_limit_of_connections() {
-        let (clients, client) = (clients(2), peer([192, 0, 2, 1]));
+        let (clients, client) = (clients(2), IpAddr::from([192, 0, 2, 1]));
         let first = ClientCounts::admit(&clients, client);
         let second = ClientCounts::admit(&clients, client);
         assert!(first.is_some() && second.is_some());
         assert!(ClientCounts::admit(&clients, client).is_none());
-        assert!(ClientCounts::admit(&clients, peer([192, 0, 2, 2])).is_some());
+        assert!(ClientCounts::admit(&clients, IpAddr::from([192, 0, 2, 2])).is_some());
         drop(first);
         assert!(ClientCounts::admit(&clients, client).is_some());
     }
 
     #[test]
     fn a_proxy_on_the_same_machine_has_no_limit() {
-        let clients = clients(1);
-        let local = peer([127, 0, 0, 1]);
-        let _first = ClientCounts::admit(&clients, local);
-        assert!(ClientCounts::admit(&clients, local).is_some());
+        let peer = |text: &str| Peer::new(text.parse::<SocketAddr>().expect(text));
+        for local in
+            [Peer::new(RemoteAddress::Unix), peer("127.0.0.1:1"), peer("[::1]:1"), peer("[::ffff:127.0.0.1]:1")]
+        {
+            assert_eq!(counted_address(local), None, "{local:?}");
+        }
+        assert_eq!(counted_address(peer("192.0.2.1:1")), Some(IpAddr::from([192, 0, 2, 1])));
     }
 }

@@ -1,9 +1,10 @@
-//! How sockets become requests: one port for HTTP/1.0, HTTP/1.1 and HTTP/2, plain or with TLS, and the limits that keep
-//! one client from harming the others. Generic over the service. Opened and run by the binary.
+//! How sockets become requests: ports and Unix sockets for HTTP/1.0, HTTP/1.1 and HTTP/2, plain or with TLS, and the limits
+//! that keep one client from harming the others. Generic over the service. Opened and run by the binary.
 //!
 //! | file | question |
 //! | --- | --- |
 //! | `listener`, `peer` | where connections come from, and the client at the other end |
+//! | `handle` | how the server is changed while it serves |
 //! | `accept`, `limiter` | how connections are accepted, and how many |
 //! | `tls` | which certificate and protocols a TLS connection gets, and which clients are let in |
 //! | `connection` | how a socket is served, from its first byte to its close |
@@ -22,6 +23,7 @@ mod connection;
 mod counters;
 mod date;
 mod error;
+mod handle;
 mod limiter;
 mod listener;
 mod peer;
@@ -35,61 +37,63 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::config::{ConnectionLimits, ListenAddress, ServerConfig};
+use crate::config::ServerConfig;
 use crate::server::accept::Acceptor;
+use crate::server::connection::ConnectionBuilder;
 use crate::server::date::watch_clock;
-use crate::server::listener::Listener;
+use crate::server::listener::set;
 use crate::server::tls::ServerTls;
 
+pub use crate::remote_address::RemoteAddress;
 pub use crate::server::connection::request_body::{BodyError, RequestBody};
 pub use crate::server::counters::Counters;
 pub use crate::server::error::{Error, PemRole};
-pub use crate::server::peer::Peer;
+pub use crate::server::handle::{Prepared, ServerHandle};
+pub use crate::server::listener::error::ListenError;
+pub use crate::server::peer::{Peer, RequestScheme};
 pub use crate::server::service::HttpService;
 pub use crate::server::shutdown::{Signals, shutdown_signal};
 pub use crate::server::tls::{ClientIdentity, ServedCertificate, check_tls};
 
-/// An open port, not yet served.
+/// Open listeners, not yet served.
 pub struct Server {
-    listener: Listener,
-    tls: Arc<ServerTls>,
-    limits: ConnectionLimits,
-    counters: Arc<Counters>,
+    acceptor: Arc<Acceptor>,
 }
 
 impl Server {
-    /// Reads the TLS files, if any, then opens the port.
+    /// Reads the TLS files, if any, then opens the listeners.
     pub async fn bind(config: &ServerConfig) -> Result<Self, Error> {
+        let counters = Arc::default();
         let tls = Arc::new(ServerTls::load(config.tls.as_ref())?);
-        let address = match config.listen.first() {
-            Some(ListenAddress::Tcp(address)) => *address,
-            _ => (std::net::Ipv4Addr::LOCALHOST, 3000).into(),
-        };
-        let listener = Listener::bind(address).await?;
-        let connections = limiter::fit_descriptors(config.limits.connections);
-        let limits = ConnectionLimits { connections, ..config.limits.clone() };
-        Ok(Self { listener, tls, limits, counters: Arc::default() })
+        let connections = ConnectionBuilder::new(config, tls, &counters);
+        let listeners = set::open(&config.listen, &[])?;
+        Ok(Self { acceptor: Arc::new(Acceptor::new(listeners, connections, counters)) })
     }
 
-    /// The address of the open port.
-    pub fn address(&self) -> SocketAddr {
-        self.listener.address()
+    /// The open ports, in the order of the configuration.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.acceptor.listeners.tcp_addresses()
     }
 
-    /// The URL of the server, for example `http://127.0.0.1:3000`.
-    pub fn url(&self) -> String {
-        let scheme = if self.tls.current().is_some() { "https" } else { "http" };
-        format!("{scheme}://{}", self.address())
+    /// The listeners in the order of the configuration, for example `http://127.0.0.1:3000` and `unix:/run/wagi.sock`.
+    pub fn urls(&self) -> Vec<String> {
+        let has_tls = self.acceptor.connections().tls().current().is_some();
+        self.acceptor.listeners.current().iter().map(|listener| listener.url(has_tls)).collect()
     }
 
     /// The certificates that it shows to clients, the default first.
     pub fn certificates(&self) -> Vec<ServedCertificate> {
-        self.tls.current().map_or_else(Vec::new, |tls| tls.certificates().to_vec())
+        self.acceptor.certificates()
     }
 
     /// The server's counters, which stay readable while it serves.
     pub fn counters(&self) -> Arc<Counters> {
-        Arc::clone(&self.counters)
+        Arc::clone(self.acceptor.counters())
+    }
+
+    /// What changes the server while it serves.
+    pub fn handle(&self) -> ServerHandle {
+        ServerHandle(Arc::clone(&self.acceptor))
     }
 
     /// Answers requests with `service` until `shutdown` resolves; then finishes those under way, as long as the grace
@@ -97,15 +101,12 @@ impl Server {
     ///
     /// When a client disconnects, the future of its request and its response body are dropped.
     pub async fn serve<S: HttpService>(self, service: S, shutdown: impl Future<Output = ()>) {
-        let grace = self.limits.shutdown_grace;
-        let acceptor = Acceptor::new(self.limits, self.tls, self.counters);
         tokio::select! {
             biased;
             () = shutdown => {}
-            () = acceptor.accept_from(&self.listener, service) => {}
+            () = self.acceptor.accept(service) => {}
             () = watch_clock() => {}
         }
-        drop(self.listener);
-        acceptor.drain(grace).await;
+        self.acceptor.drain().await;
     }
 }

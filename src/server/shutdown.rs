@@ -64,7 +64,8 @@ pub(super) struct Announcement {
     pub(super) reclaims: usize,
 }
 
-/// The channel from the server to all of its connections: they learn when to drain, to abort, or to close if they are idle.
+/// The channel from the server to the connections of one listener: they learn when to drain, to abort, or to close if they are idle.
+#[derive(Debug)]
 pub(super) struct ConnectionControl {
     stage: AtomicU8,
     reclaims: AtomicUsize,

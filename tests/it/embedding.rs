@@ -38,7 +38,7 @@ async fn alone() -> Result<(), Box<dyn std::error::Error>> {
 
     let (gateway, resolved) = gateway().await?;
     let server = Server::bind(&resolved.config().server).await?;
-    println!("{}", server.url());
+    println!("{}", server.urls().join(" "));
     server.serve(gateway, wagi::server::shutdown_signal()).await;
     Ok(())
 }

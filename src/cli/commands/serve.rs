@@ -65,10 +65,11 @@ async fn load_and_serve(options: &Options, log: &LogWriter, bars: &Bars) -> anyh
 async fn serve(config: &Config, gateway: Gateway) -> anyhow::Result<()> {
     let server = Server::bind(&config.server).await?;
     let mut signals = Signals::new()?;
-    if let Err(error) = print_result(&format!("Ready: serving on {}\n", server.url())) {
+    let urls = server.urls().join(" ");
+    if let Err(error) = print_result(&format!("Ready: serving on {urls}\n")) {
         tracing::warn!(
             error = format!("{error:#}"),
-            url = server.url(),
+            url = urls,
             "the ready line cannot be printed: serving all the same"
         );
     }

@@ -1,7 +1,7 @@
 //! Where does the server listen? One address as `--listen` and `[server] listen` have it.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -70,6 +70,19 @@ pub enum ListenAddressError {
     /// The protocol is not spoken.
     #[error("`{0}` is not served; write an address for HTTP, such as `127.0.0.1:3000` or `unix:PATH`")]
     Protocol(String),
+}
+
+impl ListenAddress {
+    /// Where the server listens if nothing else is said.
+    pub const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000);
+
+    /// The TCP address, with or without TLS.
+    pub fn tcp(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(address) | Self::PlainTcp(address) => Some(*address),
+            Self::Unix(_) | Self::Inherited(_) => None,
+        }
+    }
 }
 
 impl FromStr for ListenAddress {

@@ -15,9 +15,10 @@ use crate::server::Peer;
 pub(in crate::gateway) struct ClientAddress(IpAddr);
 
 impl ClientAddress {
-    /// The client of a request. `None` if the program that embeds the gateway does not say it. Then there are no shares.
+    /// The client of a request. `None` if the program that embeds the gateway does not say it, and for a Unix socket, whose
+    /// clients all look alike. Then there are no shares.
     pub fn from_head(head: &Parts) -> Option<Self> {
-        head.extensions.get::<Peer>().map(|peer| Self(peer.client_key()))
+        head.extensions.get::<Peer>().and_then(Peer::client_key).map(Self)
     }
 }
 
@@ -31,7 +32,7 @@ mod tests {
 
     fn client(address: &str) -> Option<ClientAddress> {
         let address: SocketAddr = address.parse().expect("an address");
-        let (head, ()) = Request::builder().extension(Peer { address }).body(()).expect("a request").into_parts();
+        let (head, ()) = Request::builder().extension(Peer::new(address)).body(()).expect("a request").into_parts();
         ClientAddress::from_head(&head)
     }
 

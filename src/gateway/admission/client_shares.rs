@@ -74,7 +74,7 @@ mod tests {
 
     fn client(last: u8) -> ClientAddress {
         let address = SocketAddr::from(([192, 0, 2, last], 1));
-        let (head, ()) = Request::builder().extension(Peer { address }).body(()).expect("a request").into_parts();
+        let (head, ()) = Request::builder().extension(Peer::new(address)).body(()).expect("a request").into_parts();
         ClientAddress::from_head(&head).expect("a peer")
     }
 

@@ -20,7 +20,7 @@ use crate::config::ConnectionLimits;
 use crate::server::connection::disconnect;
 use crate::server::connection::disconnect::{Disconnect, DisconnectWatch};
 use crate::server::connection::state::ConnectionState;
-use crate::server::shutdown::{Announcement, ConnectionControl, ShutdownStage};
+use crate::server::shutdown::{Announcement, ShutdownStage};
 
 /// How long a half-closed connection may wait without a byte in either direction. A client that still reads gets a response that
 /// is nearly ready. A client that has left holds nothing for longer than this.
@@ -81,7 +81,6 @@ pin_project! {
         #[pin]
         announced: OwnedNotified,
         state: Arc<ConnectionState>,
-        shutdown: Arc<ConnectionControl>,
         limits: Arc<ConnectionLimits>,
         // The announcement that was current when the task last registered; `None` before the first time.
         seen: Option<Announcement>,
@@ -96,17 +95,11 @@ pin_project! {
 }
 
 impl<H: HttpConnection> TimedConnection<H> {
-    pub(in crate::server) fn new(
-        http: H,
-        state: Arc<ConnectionState>,
-        shutdown: Arc<ConnectionControl>,
-        limits: Arc<ConnectionLimits>,
-    ) -> Self {
+    pub(in crate::server) fn new(http: H, state: Arc<ConnectionState>, limits: Arc<ConnectionLimits>) -> Self {
         Self {
             http,
-            announced: shutdown.announced(),
+            announced: state.control.announced(),
             state,
-            shutdown,
             limits,
             seen: None,
             reclaim: false,
@@ -128,14 +121,14 @@ impl<H: HttpConnection> TimedConnection<H> {
     /// Registers for the next announcement, once: the task of a connection keeps its waker.
     fn poll_announcement(self: Pin<&mut Self>, cx: &mut Context<'_>) {
         let mut this = self.project();
-        let current = this.shutdown.announcement();
+        let current = this.state.control.announcement();
         if *this.seen == Some(current) {
             return;
         }
         *this.reclaim = this.seen.is_some_and(|seen| seen.reclaims != current.reclaims);
         *this.seen = Some(current);
         while this.announced.as_mut().poll(cx).is_ready() {
-            this.announced.set(this.shutdown.announced());
+            this.announced.set(this.state.control.announced());
         }
     }
 
@@ -219,7 +212,7 @@ impl<H: HttpConnection> TimedConnection<H> {
         let this = self.project();
         let idle = matches!(this.phase, Some(ConnectionPhase::Idle(_)));
         let reclaimed = std::mem::take(this.reclaim) && idle && this.since.elapsed() >= RECLAIM_AFTER;
-        reclaimed || this.shutdown.stage() > ShutdownStage::Open
+        reclaimed || this.state.control.stage() > ShutdownStage::Open
     }
 }
 
@@ -232,7 +225,7 @@ impl<H: HttpConnection> Future for TimedConnection<H> {
                 return Poll::Ready(CloseReason::Finished(outcome));
             }
             self.as_mut().poll_announcement(cx);
-            if self.shutdown.stage() == ShutdownStage::Aborting {
+            if self.state.control.stage() == ShutdownStage::Aborting {
                 return Poll::Ready(CloseReason::Aborted);
             }
             self.as_mut().poll_disconnect(cx);

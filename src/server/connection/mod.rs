@@ -9,6 +9,7 @@ pub(in crate::server) mod io;
 pub(in crate::server) mod protocol;
 pub(in crate::server) mod request_body;
 pub(in crate::server) mod service;
+pub(in crate::server) mod socket;
 pub(in crate::server) mod state;
 
 use std::error::Error as StdError;
@@ -19,12 +20,10 @@ use std::time::Duration;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
 
-use crate::config::ConnectionLimits;
-use crate::server::Peer;
+use crate::config::{ConnectionLimits, ServerConfig};
 use crate::server::connection::driver::{CloseReason, ConnectionPhase, HttpConnection, TimedConnection};
 use crate::server::connection::frames::FramedIo;
 use crate::server::connection::io::ConnectionIo;
@@ -32,13 +31,14 @@ use crate::server::connection::protocol::{Protocol, StreamExecutor};
 use crate::server::connection::service::ConnectionService;
 use crate::server::connection::state::ConnectionState;
 use crate::server::counters::Counters;
+use crate::server::listener::{Accepted, TlsUse};
 use crate::server::service::HttpService;
-use crate::server::shutdown::ConnectionControl;
 use crate::server::tls::{self, ActiveTls, ClientIdentity, ServerTls};
+use crate::server::{Peer, RequestScheme};
 
-/// What all connections of a server share.
+/// What all connections of a configuration share.
 pub(in crate::server) struct ConnectionBuilder {
-    shutdown: Arc<ConnectionControl>,
+    config: ServerConfig,
     counters: Arc<Counters>,
     limits: Arc<ConnectionLimits>,
     tls: Arc<ServerTls>,
@@ -47,36 +47,43 @@ pub(in crate::server) struct ConnectionBuilder {
 }
 
 impl ConnectionBuilder {
-    pub(in crate::server) fn new(
-        limits: ConnectionLimits,
-        tls: Arc<ServerTls>,
-        shutdown: Arc<ConnectionControl>,
-        counters: Arc<Counters>,
-    ) -> Self {
+    pub(in crate::server) fn new(config: &ServerConfig, tls: Arc<ServerTls>, counters: &Arc<Counters>) -> Self {
+        let limits = &config.limits;
         Self {
-            shutdown,
-            http1: protocol::http1_builder(&limits),
-            http2: protocol::http2_builder(&limits, &counters),
-            limits: Arc::new(limits),
+            http1: protocol::http1_builder(limits),
+            http2: protocol::http2_builder(limits, counters),
+            limits: Arc::new(limits.clone()),
             tls,
-            counters,
+            counters: Arc::clone(counters),
+            config: config.clone(),
         }
     }
 
+    pub(in crate::server) fn config(&self) -> &ServerConfig {
+        &self.config
+    }
+
+    pub(in crate::server) fn tls(&self) -> &Arc<ServerTls> {
+        &self.tls
+    }
+
     /// Serves one connection to its end.
-    pub(in crate::server) async fn serve<S: HttpService>(&self, socket: TcpStream, peer: Peer, service: S) {
+    pub(in crate::server) async fn serve<S: HttpService>(&self, accepted: Accepted, service: S) {
         let opened = Instant::now();
-        let state = Arc::new(ConnectionState::new(socket));
+        let Accepted { socket, mut peer, tls, control } = accepted;
+        let tls = if tls == TlsUse::Never { None } else { self.tls.current() };
+        peer.scheme = Some(if tls.is_some() { RequestScheme::Https } else { RequestScheme::Http });
+        let state = Arc::new(ConnectionState::new(socket, control));
         let mut io = ConnectionIo::new(Arc::clone(&state));
         let mut service = ConnectionService::new(service, peer, self.limits.body_timeout, state);
-        match self.tls.current() {
+        match tls {
             None => {
-                let detected = self.within(self.limits.header_timeout, Protocol::detect(&mut io)).await;
+                let detected = self.within(self.limits.header_timeout, &service.state, Protocol::detect(&mut io)).await;
                 if let Some(Ok(Some(protocol))) = detected {
                     self.serve_protocol(io, protocol, service, opened).await;
                 }
             }
-            Some(tls) => match self.within(self.limits.tls_handshake, handshake(&tls, io)).await {
+            Some(tls) => match self.within(self.limits.tls_handshake, &service.state, handshake(&tls, io)).await {
                 Some(Ok(Handshake::PlainHttp(io))) => self.refuse_plain_http(io, &service.state, peer).await,
                 Some(Ok(Handshake::Done(io, identity))) => {
                     service.identity = identity;
@@ -87,7 +94,7 @@ impl ConnectionBuilder {
                 failed => {
                     Counters::increment(&self.counters.handshakes_failed);
                     let error = failed.and_then(Result::err).map(tracing::field::display);
-                    tracing::debug!(peer = %peer.address, error, "TLS handshake failed");
+                    tracing::debug!(peer = %peer.remote, error, "TLS handshake failed");
                 }
             },
         }
@@ -96,19 +103,19 @@ impl ConnectionBuilder {
     /// Tells a client that it has to speak TLS.
     async fn refuse_plain_http(&self, mut io: ConnectionIo, state: &Arc<ConnectionState>, peer: Peer) {
         Counters::increment(&self.counters.handshakes_failed);
-        tracing::info!(peer = %peer.address, "a client spoke HTTP where HTTPS is served: it gets 400");
+        tracing::info!(peer = %peer.remote, "a client spoke HTTP where HTTPS is served: it gets 400");
         // A client that does not read it has what it asked for.
-        let _ = self.within(self.limits.tls_handshake, io.write_all(protocol::HTTPS_ONLY)).await;
+        let _ = self.within(self.limits.tls_handshake, state, io.write_all(protocol::HTTPS_ONLY)).await;
         disconnect::linger(state, true).await;
     }
 
     /// The result of a future; `None` if it takes longer than `limit`, or if the server begins to stop.
-    async fn within<T>(&self, limit: Duration, opening: impl Future<Output = T>) -> Option<T> {
+    async fn within<T>(&self, limit: Duration, state: &ConnectionState, opening: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
             outcome = opening => Some(outcome),
             () = tokio::time::sleep(limit) => None,
-            () = self.shutdown.draining() => None,
+            () = state.control.draining() => None,
         }
     }
 
@@ -133,8 +140,7 @@ impl ConnectionBuilder {
     }
 
     fn timed<H: HttpConnection>(&self, http: H, state: &Arc<ConnectionState>, opened: Instant) -> TimedConnection<H> {
-        TimedConnection::new(http, Arc::clone(state), Arc::clone(&self.shutdown), Arc::clone(&self.limits))
-            .opened_at(opened)
+        TimedConnection::new(http, Arc::clone(state), Arc::clone(&self.limits)).opened_at(opened)
     }
 
     async fn close(&self, state: &ConnectionState, peer: Peer, reason: CloseReason) {
@@ -144,7 +150,7 @@ impl ConnectionBuilder {
             }
             CloseReason::Finished(outcome) => {
                 if let Err(error) = outcome {
-                    tracing::debug!(peer = %peer.address, error = error as &dyn StdError, "connection failed");
+                    tracing::debug!(peer = %peer.remote, error = error as &dyn StdError, "connection failed");
                 }
                 return disconnect::linger(state, outcome.is_err()).await;
             }
@@ -156,7 +162,7 @@ impl ConnectionBuilder {
             }
             CloseReason::Aborted => {}
         }
-        tracing::debug!(peer = %peer.address, end = ?reason, "connection cut");
+        tracing::debug!(peer = %peer.remote, end = ?reason, "connection cut");
         // Requests of an HTTP/2 connection live in tasks of their own and would keep the socket open.
         state.shutdown_both();
     }

@@ -5,16 +5,19 @@
 //! The counters are relaxed: a reader that misses an update is polled again after it.
 
 use std::net;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use socket2::SockRef;
-use tokio::net::TcpStream;
+use crate::server::connection::socket::Socket;
+use crate::server::shutdown::ConnectionControl;
 
 /// One accepted socket, and what has happened on it. The HTTP library and the watch for a disconnect share it.
 #[derive(Debug)]
 pub(in crate::server) struct ConnectionState {
-    pub(in crate::server) socket: TcpStream,
+    pub(in crate::server) socket: Socket,
+    /// What the server tells the connection.
+    pub(in crate::server) control: Arc<ConnectionControl>,
     /// Requests whose response is not handed over completely.
     open_requests: AtomicUsize,
     finished_requests: AtomicUsize,
@@ -46,9 +49,10 @@ pub(in crate::server) struct ConnectionState {
 }
 
 impl ConnectionState {
-    pub(in crate::server) fn new(socket: TcpStream) -> Self {
+    pub(in crate::server) fn new(socket: Socket, control: Arc<ConnectionControl>) -> Self {
         Self {
             socket,
+            control,
             open_requests: AtomicUsize::new(0),
             finished_requests: AtomicUsize::new(0),
             reads: AtomicUsize::new(0),
@@ -191,7 +195,7 @@ impl ConnectionState {
     /// is not complete.
     pub(in crate::server) fn reset_on_close(&self) {
         self.reset.store(true, Relaxed);
-        let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+        let _ = self.socket.options().set_linger(Some(Duration::ZERO));
     }
 
     /// Closes the sending side.
@@ -209,6 +213,6 @@ impl ConnectionState {
             return;
         }
         // Fails only if the client closed first.
-        let _ = SockRef::from(&self.socket).shutdown(how);
+        let _ = self.socket.options().shutdown(how);
     }
 }

@@ -38,7 +38,7 @@ async fn response_does_not_wait_for_a_half_sent_request() {
 #[tokio::test]
 async fn requests_carry_their_peer() {
     let echo_peer =
-        async |request: Request<RequestBody>| text(request.extensions().get::<Peer>().unwrap().address.to_string());
+        async |request: Request<RequestBody>| text(request.extensions().get::<Peer>().unwrap().remote.to_string());
     let server = start(config(|_| {}), echo_peer).await;
     let mut client = send(server.address, "GET / HTTP/1.0\r\n\r\n").await;
     let own = client.local_addr().unwrap().to_string();

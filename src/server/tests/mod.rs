@@ -96,7 +96,7 @@ where
     A: Future<Output = TestResponse> + Send + 'static,
 {
     let server = Server::bind(&config).await.unwrap();
-    let (address, counters) = (server.address(), server.counters());
+    let (address, counters) = (server.addresses()[0], server.counters());
     let (stop, stopped) = oneshot::channel::<()>();
     let service = Closure(move |request| -> ResponseFuture {
         let response = respond(request);

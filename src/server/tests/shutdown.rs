@@ -1,7 +1,7 @@
 //! The end of the server, and the reasons not to begin.
 
 use crate::server::tests::*;
-use crate::server::{Error, Server};
+use crate::server::{Error, ListenError, Server};
 
 #[tokio::test]
 async fn request_under_way_is_finished_and_idle_connections_end_at_once() {
@@ -67,10 +67,11 @@ async fn idle_http2_connection_does_not_hold_up_the_end() {
 #[tokio::test]
 async fn busy_port_is_an_error_that_names_it() {
     let first = Server::bind(&config(|_| {})).await.unwrap();
-    assert_eq!(first.url(), format!("http://127.0.0.1:{}", first.address().port()));
+    let address = first.addresses()[0];
+    assert_eq!(first.urls(), [format!("http://127.0.0.1:{}", address.port())]);
     let mut config = config(|_| {});
-    config.listen = vec![ListenAddress::Tcp(first.address())];
+    config.listen = vec![ListenAddress::Tcp(address)];
     let error = Server::bind(&config).await.err().unwrap();
-    assert!(matches!(error, Error::AddressInUse { .. }));
-    assert_eq!(error.to_string(), format!("address {} is already in use", first.address()));
+    assert!(matches!(error, Error::Listen(ListenError::InUse { .. })));
+    assert_eq!(error.to_string(), format!("address {address} is already in use"));
 }

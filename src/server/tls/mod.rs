@@ -64,7 +64,6 @@ pub struct ServedCertificate {
 pub(super) struct ServerTls(RwLock<Option<Arc<ActiveTls>>>);
 
 /// TLS that is ready to be used.
-#[allow(dead_code, reason = "a reload asks for it")]
 pub(super) struct PreparedTls(Option<Arc<ActiveTls>>);
 
 impl ServerTls {
@@ -74,7 +73,6 @@ impl ServerTls {
         Ok(Self(RwLock::new(active.map(Arc::new))))
     }
 
-    #[allow(dead_code, reason = "a reload asks for it")]
     /// Reads the files of a configuration that is to replace the one in force. Changes nothing.
     pub(super) fn prepare(&self, config: Option<&TlsConfig>) -> Result<PreparedTls, Error> {
         let current = self.current();
@@ -82,7 +80,6 @@ impl ServerTls {
         Ok(PreparedTls(next.map(Arc::new)))
     }
 
-    #[allow(dead_code, reason = "a reload asks for it")]
     /// Lets the connections that begin from now on use `prepared`.
     pub(super) fn replace(&self, prepared: PreparedTls) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = prepared.0;

@@ -167,7 +167,7 @@ impl Running {
     /// Sends a request from 192.168.0.1, with Host unless the request has one, and reads the whole answer.
     pub async fn send(&self, request: Request<Bytes>) -> Answer {
         let (mut parts, body) = request.into_parts();
-        parts.extensions.insert(Peer { address: SocketAddr::from(([192, 168, 0, 1], 4321)) });
+        parts.extensions.insert(Peer::new(SocketAddr::from(([192, 168, 0, 1], 4321))));
         let response = self.gateway.handle(Request::from_parts(parts, Full::new(body))).await;
         let (parts, mut body) = response.into_parts();
         let (mut read, mut cut) = (Vec::new(), false);

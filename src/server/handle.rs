@@ -1,0 +1,60 @@
+//! How is a server changed while it serves? In two steps: what can fail is prepared, and then takes effect at once.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::config::ServerConfig;
+use crate::server::accept::Acceptor;
+use crate::server::connection::ConnectionBuilder;
+use crate::server::listener::set::{self, Listeners};
+use crate::server::tls::PreparedTls;
+use crate::server::{Error, ServedCertificate};
+
+/// A server that serves, for those who change it. Clones are of the same server.
+#[derive(Clone)]
+pub struct ServerHandle(pub(in crate::server) Arc<Acceptor>);
+
+/// A new configuration of a server, with everything that it needs. Without a commit it is as if it never was.
+#[must_use = "nothing changes before the commit"]
+pub struct Prepared {
+    acceptor: Arc<Acceptor>,
+    connections: Arc<ConnectionBuilder>,
+    listeners: Listeners,
+    tls: PreparedTls,
+}
+
+impl ServerHandle {
+    /// Reads the TLS files, and opens the listeners that are new. Must be called within the tokio runtime.
+    ///
+    /// The number of connections stays what it was at the start.
+    pub fn prepare(&self, config: &ServerConfig) -> Result<Prepared, Error> {
+        let tls = Arc::clone(self.0.connections().tls());
+        let prepared = tls.prepare(config.tls.as_ref())?;
+        let connections = Arc::new(ConnectionBuilder::new(config, tls, self.0.counters()));
+        let listeners = set::open(&config.listen, &self.0.listeners.current())?;
+        Ok(Prepared { acceptor: Arc::clone(&self.0), connections, listeners, tls: prepared })
+    }
+
+    /// The certificates that it shows to clients, the default first.
+    pub fn certificates(&self) -> Vec<ServedCertificate> {
+        self.0.certificates()
+    }
+
+    /// The TCP addresses that the server listens on.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.0.listeners.tcp_addresses()
+    }
+}
+
+impl Prepared {
+    /// Lets the configuration take effect: for new connections, and by the end of listeners that are gone. Their
+    /// connections finish their requests. Connections of listeners that stay are not touched.
+    ///
+    /// A server that is stopping stays as it is.
+    pub fn commit(self) {
+        let tls = Arc::clone(self.connections.tls());
+        if self.acceptor.replace(self.connections, self.listeners) {
+            tls.replace(self.tls);
+        }
+    }
+}

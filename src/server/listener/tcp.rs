@@ -1,0 +1,64 @@
+//! How is a TCP port opened?
+
+use std::io;
+use std::net::SocketAddr;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+
+use crate::config::ListenAddress;
+use crate::server::listener::ListeningSocket;
+use crate::server::listener::error::ListenError;
+
+/// How many connections the system keeps for the server until it accepts them.
+pub(super) const BACKLOG: i32 = 1024;
+
+/// How many bytes the system takes ahead of what it has sent; it asks for more when half of them are sent. With its own
+/// default, megabytes, a client that reads slowly but steadily would make no progress that `send_timeout` can see for
+/// minutes. Less would keep fast clients waiting for this process.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNSENT: u32 = 64 << 10;
+
+/// Opens the port.
+pub(super) fn open(
+    address: &ListenAddress,
+    port: SocketAddr,
+    others: &[ListenAddress],
+) -> Result<ListeningSocket, ListenError> {
+    let opened = || -> io::Result<ListeningSocket> {
+        let socket = Socket::new(Domain::for_address(port), Type::STREAM, Some(Protocol::TCP))?;
+        // Otherwise connections of the server before this one would hold the port for a minute.
+        socket.set_reuse_address(true)?;
+        if leaves_ipv4_to_others(port, others) {
+            socket.set_only_v6(true)?;
+        }
+        socket.bind(&port.into())?;
+        socket.listen(BACKLOG)?;
+        listening(socket.into())
+    };
+    opened().map_err(|source| ListenError::new(address, source))
+}
+
+/// The socket for a port that is open.
+pub(super) fn listening(listener: std::net::TcpListener) -> io::Result<ListeningSocket> {
+    listener.set_nonblocking(true)?;
+    let listener = TcpListener::from_std(listener)?;
+    limit_unsent(&listener);
+    let address = listener.local_addr()?;
+    Ok(ListeningSocket::Tcp { listener, address })
+}
+
+/// Whether this is the IPv6 address that stands for all, and IPv4 clients of its port have a listener of their own.
+fn leaves_ipv4_to_others(port: SocketAddr, others: &[ListenAddress]) -> bool {
+    let mut others = others.iter().filter_map(ListenAddress::tcp);
+    port.is_ipv6() && port.ip().is_unspecified() && others.any(|other| other.is_ipv4() && other.port() == port.port())
+}
+
+/// Limits the unsent bytes of the connections, which inherit this from their listener. Fails only on systems that cannot.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn limit_unsent(listener: &TcpListener) {
+    let _ = socket2::SockRef::from(listener).set_tcp_notsent_lowat(UNSENT);
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn limit_unsent(_: &TcpListener) {}
