@@ -9,13 +9,14 @@ use std::fmt;
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct StringBlock {
     bytes: Vec<u8>,
-    starts: Vec<u32>,
+    /// The starts of all strings but the first, which starts at 0: most guests have one argument.
+    later_starts: Vec<u32>,
 }
 
 impl StringBlock {
     /// An empty block with the capacity for `strings` strings of `bytes` bytes together.
     pub fn with_capacity(strings: usize, bytes: usize) -> Self {
-        Self { bytes: Vec::with_capacity(bytes), starts: Vec::with_capacity(strings) }
+        Self { bytes: Vec::with_capacity(bytes), later_starts: Vec::with_capacity(strings.saturating_sub(1)) }
     }
 
     /// Appends one string. It must hold no NUL, at which a guest would see it end.
@@ -26,6 +27,8 @@ impl StringBlock {
     }
 
     /// Appends `name=value` as one string. The value is given in pieces.
+    // An environment has some twenty of them, most with a name and a number of pieces that the compiler knows here.
+    #[inline(always)]
     pub fn push_variable(&mut self, name: &str, value: &[&str]) {
         self.start_string();
         self.bytes.extend_from_slice(name.as_bytes());
@@ -49,23 +52,27 @@ impl StringBlock {
     /// Appends all strings of `other`.
     pub fn extend_from_block(&mut self, other: &StringBlock) {
         let shift = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
-        self.starts.extend(other.starts.iter().map(|start| start.saturating_add(shift)));
+        let known = usize::from(self.is_empty());
+        self.later_starts.extend(other.starts().skip(known).map(|start| start.saturating_add(shift)));
         self.bytes.extend_from_slice(&other.bytes);
     }
 
+    #[inline]
     fn start_string(&mut self) {
-        // A block over 4 GiB could not be copied into a 32-bit guest anyway.
-        self.starts.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
+        if !self.is_empty() {
+            // A block over 4 GiB could not be copied into a 32-bit guest anyway.
+            self.later_starts.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
+        }
     }
 
     /// The number of strings.
     pub fn len(&self) -> usize {
-        self.starts.len()
+        if self.is_empty() { 0 } else { 1 + self.later_starts.len() }
     }
 
     /// Whether there are no strings.
     pub fn is_empty(&self) -> bool {
-        self.starts.is_empty()
+        self.bytes.is_empty()
     }
 
     /// The bytes of all strings, each with its NUL.
@@ -74,14 +81,15 @@ impl StringBlock {
     }
 
     /// The start of each string in [`bytes`](Self::bytes).
-    pub fn starts(&self) -> &[u32] {
-        &self.starts
+    pub fn starts(&self) -> impl Iterator<Item = u32> {
+        let first = if self.is_empty() { None } else { Some(0) };
+        first.into_iter().chain(self.later_starts.iter().copied())
     }
 
     /// The strings without their NULs.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        let ends = self.starts.iter().skip(1).map(|&start| start as usize).chain([self.bytes.len()]);
-        self.starts.iter().zip(ends).map(|(&start, end)| {
+        let ends = self.later_starts.iter().map(|&start| start as usize).chain([self.bytes.len()]);
+        self.starts().zip(ends).map(|(start, end)| {
             let string = self.bytes.get(start as usize..end.saturating_sub(1)).unwrap_or_default();
             std::str::from_utf8(string).unwrap_or_default()
         })
@@ -91,7 +99,7 @@ impl StringBlock {
 /// Shows the number of strings and not their text, which is often secret.
 impl fmt::Debug for StringBlock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StringBlock").field("strings", &self.starts.len()).finish_non_exhaustive()
+        f.debug_struct("StringBlock").field("strings", &self.len()).finish_non_exhaustive()
     }
 }
 
@@ -108,7 +116,8 @@ mod tests {
         block.push_derived("HTTP_", "host".bytes().map(|letter| letter.to_ascii_uppercase()), "a");
         assert_eq!(block.iter().collect::<Vec<_>>(), ["/hello", "", "SERVER_NAME=[::1]", "HTTP_HOST=a"]);
         assert_eq!(block.bytes(), b"/hello\0\0SERVER_NAME=[::1]\0HTTP_HOST=a\0");
-        assert_eq!(block.starts(), [0, 7, 8, 26]);
+        assert_eq!(block.starts().collect::<Vec<_>>(), [0, 7, 8, 26]);
+        assert_eq!((block.len(), StringBlock::default().len()), (4, 0));
     }
 
     #[test]
@@ -122,6 +131,9 @@ mod tests {
         block.extend_from_block(&StringBlock::default());
         block.push("C=3");
         assert_eq!(block.iter().collect::<Vec<_>>(), ["A=1", "B=22", "", "C=3"]);
-        assert_eq!(block.starts(), [0, 4, 9, 10]);
+        assert_eq!(block.starts().collect::<Vec<_>>(), [0, 4, 9, 10]);
+        let mut copy = StringBlock::default();
+        copy.extend_from_block(&block);
+        assert_eq!((copy.len(), &copy), (4, &block));
     }
 }

@@ -57,7 +57,8 @@ fn next_placeholder(text: &str) -> Option<(usize, &'static str, Piece)> {
 
 fn split_at_ampersands(uri: &Uri) -> StringBlock {
     let (path, query) = (uri.path(), uri.query());
-    let mut arguments = StringBlock::with_capacity(4, path.len() + query.map_or(0, str::len) + 2);
+    let strings = if query.is_some() { 4 } else { 1 };
+    let mut arguments = StringBlock::with_capacity(strings, path.len() + query.map_or(0, str::len) + 2);
     arguments.push(path);
     for argument in query.into_iter().flat_map(|query| query.split('&')) {
         arguments.push(argument);

@@ -14,7 +14,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::cgi::endpoint::{Endpoint, Host};
 use crate::cgi::request_headers::{HeaderFilter, PREFIX, text};
-use crate::format::{http_version, push_number};
+use crate::format::http_version;
 use crate::remote_address::RemoteAddress;
 use crate::route::RoutePattern;
 use crate::strings::StringBlock;
@@ -165,13 +165,11 @@ fn decoded(path: &str) -> Result<Cow<'_, str>, BadRequest> {
 }
 
 fn append_request(request: &RequestHead<'_>, block: &mut StringBlock) {
-    let mut scratch = String::with_capacity(40);
-    push_number(&mut scratch, request.content_length);
-    block.push_variable("CONTENT_LENGTH", &[&scratch]);
-    scratch.clear();
-    request.remote_address.push_host(&mut scratch);
-    block.push_variable("REMOTE_ADDR", &[&scratch]);
-    block.push_variable("REMOTE_HOST", &[&scratch]);
+    block.push_variable("CONTENT_LENGTH", &[itoa::Buffer::new().format(request.content_length)]);
+    let mut address = String::with_capacity(40);
+    request.remote_address.push_host(&mut address);
+    block.push_variable("REMOTE_ADDR", &[&address]);
+    block.push_variable("REMOTE_HOST", &[&address]);
     let content_type = request.headers.get(CONTENT_TYPE).map(text);
     block.push_variable("CONTENT_TYPE", &[content_type.as_deref().unwrap_or_default()]);
     block.push_variable("QUERY_STRING", &[request.uri.query().unwrap_or_default()]);

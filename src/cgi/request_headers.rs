@@ -6,7 +6,9 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue,
+};
 
 use crate::hop_by_hop;
 use crate::hop_by_hop::is_hop_by_hop;
@@ -27,8 +29,9 @@ pub(super) struct HeaderFilter {
 impl HeaderFilter {
     /// Appends a meta-variable for each field of `headers` that the guest may see.
     pub(super) fn append(&self, headers: &HeaderMap, block: &mut StringBlock) {
-        let nominated = nominated(headers);
-        let is_visible = |name: &HeaderName| self.allows(name) && !nominated.contains(name);
+        let nominated = if headers.contains_key(CONNECTION) { Some(nominated(headers)) } else { None };
+        let is_nominated = |name: &HeaderName| nominated.as_ref().is_some_and(|nominated| nominated.contains(name));
+        let is_visible = |name: &HeaderName| self.allows(name) && !is_nominated(name);
         if headers.len() == headers.keys_len() {
             for (name, value) in headers.iter().filter(|(name, _)| is_visible(name)) {
                 self.push(name, &text(value), block);

@@ -69,7 +69,7 @@ fn write_strings(memory: &mut GuestMemory<'_>, strings: &StringBlock, pointers: 
     memory.copy_from_slice(strings.bytes(), at::<u8>(buffer).as_array(length))?;
     let mut pointer = at::<u32>(pointers);
     for start in strings.starts() {
-        memory.write(pointer, buffer.cast_unsigned().wrapping_add(*start))?;
+        memory.write(pointer, buffer.cast_unsigned().wrapping_add(start))?;
         pointer = pointer.add(1)?;
     }
     SUCCESS
