@@ -63,13 +63,17 @@ impl HeadReader {
 
     /// The end of the head in `window`, if it is there.
     fn end_in(&mut self, window: &[u8]) -> Option<usize> {
-        for (at, byte) in window.iter().enumerate() {
-            match byte {
+        let mut at = 0;
+        while let Some(&byte) = window.get(at) {
+            at += match byte {
                 b'\n' if self.after_newline => return Some(at + 1),
-                b'\n' => self.after_newline = true,
-                b'\r' => {}
-                _ => self.after_newline = false,
-            }
+                b'\r' if self.after_newline => 1,
+                _ => {
+                    let newline = window.get(at..)?.iter().position(|&byte| byte == b'\n');
+                    self.after_newline = newline.is_some();
+                    newline? + 1
+                }
+            };
         }
         None
     }
