@@ -24,13 +24,34 @@ pub struct RouteName {
     pub route: String,
     /// The module, as the configuration names it.
     pub module: String,
+    /// Both as fields of a line of text, and of a line of JSON.
+    text: String,
+    json: String,
 }
 
 impl RouteName {
     /// The name of a route that leads to `module`.
     pub fn new(route: &impl ToString, module: &impl ToString) -> Self {
-        Self { route: route.to_string(), module: module.to_string() }
+        let (route, module) = (route.to_string(), module.to_string());
+        let (mut text, mut json) = (String::new(), String::new());
+        for (key, value) in [("route", &route), ("module", &module)] {
+            push_text_field(&mut text, key, value);
+            push_json_field(&mut json, key, value);
+        }
+        Self { route, module, text, json }
     }
+}
+
+fn push_text_field(line: &mut String, key: &str, value: &str) {
+    push_all(line, &[" ", key, "=\""]);
+    escape::push(line, value.as_bytes());
+    line.push('"');
+}
+
+fn push_json_field(line: &mut String, key: &str, value: &str) {
+    push_all(line, &[",\"", key, "\":\""]);
+    escape::push(line, value.as_bytes());
+    line.push('"');
 }
 
 /// The log of requests.
@@ -131,10 +152,9 @@ impl Record {
         line.push_str("us guest=");
         push_micros(line, self.cpu_time);
         push_all(line, &["us end=", self.end]);
-        for (key, value) in self.optional_fields() {
-            push_all(line, &[" ", key, "=\""]);
-            escape::push(line, value.as_bytes());
-            line.push('"');
+        line.push_str(self.route.as_deref().map_or("", |name| &name.text));
+        if let Some(reason) = &self.reason {
+            push_text_field(line, "reason", reason);
         }
         line.push_str(" id=");
         push_id(line, self.id);
@@ -160,10 +180,9 @@ impl Record {
         line.push_str(",\"guest_us\":");
         push_micros(line, self.cpu_time);
         push_all(line, &[",\"end\":\"", self.end, "\""]);
-        for (key, value) in self.optional_fields() {
-            push_all(line, &[",\"", key, "\":\""]);
-            escape::push(line, value.as_bytes());
-            line.push('"');
+        line.push_str(self.route.as_deref().map_or("", |name| &name.json));
+        if let Some(reason) = &self.reason {
+            push_json_field(line, "reason", reason);
         }
         line.push_str("}\n");
         Ok(())
@@ -171,13 +190,6 @@ impl Record {
 
     fn target(&self) -> &str {
         self.uri.path_and_query().map_or("", |target| target.as_str())
-    }
-
-    /// The fields that only some requests have.
-    fn optional_fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let names = self.route.as_deref().map(|name| [("route", name.route.as_str()), ("module", &name.module)]);
-        let reason = self.reason.as_deref().map(|reason| ("reason", reason));
-        names.into_iter().flatten().chain(reason)
     }
 }
 

@@ -13,11 +13,8 @@ pub fn push_all(line: &mut String, pieces: &[&str]) {
 
 /// Appends the number of a request as 16 hexadecimal digits.
 pub fn push_id(line: &mut String, id: u64) {
-    for byte in id.to_be_bytes() {
-        for digit in [byte >> 4, byte & 15] {
-            line.push(char::from_digit(digit.into(), 16).unwrap_or('0'));
-        }
-    }
+    let digits: [u8; 16] = std::array::from_fn(|place| b"0123456789abcdef"[(id >> (60 - 4 * place)) as usize & 15]);
+    line.push_str(std::str::from_utf8(&digits).unwrap_or_default());
 }
 
 /// Appends a duration in whole microseconds.
