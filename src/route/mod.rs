@@ -5,6 +5,7 @@
 //! leads to is up to the caller.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 pub mod discovery;
 mod pattern;
@@ -73,9 +74,32 @@ impl<T> RouteTable<T> {
 /// A map from texts to the first position at which the table has each.
 #[derive(Clone, Debug, Default)]
 struct Index {
-    positions: HashMap<String, usize>,
+    positions: HashMap<String, usize, BuildHasherDefault<Fnv>>,
     max_length: usize,
     max_slashes: usize,
+}
+
+/// The hash function FNV-1a, quick for texts as short as paths. It does not keep clients from choosing paths that collide, and
+/// need not: only the operator adds texts to an index.
+#[derive(Clone, Debug)]
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl Index {
