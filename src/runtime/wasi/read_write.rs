@@ -3,7 +3,9 @@
 //! `fd_read` and `fd_write` go straight to the standard streams of the run, as long as the descriptors are the original ones. All other
 //! descriptors are wasmtime-wasi's.
 
-use std::future::{poll_fn, ready};
+use std::future::{Future, poll_fn, ready};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use wasmtime::{Caller, Linker, Result};
 use wasmtime_wasi::p1::types::{Errno, Iovec};
@@ -13,7 +15,7 @@ use wiggle::{GuestError, GuestMemory, GuestPtr};
 use crate::runtime::instance::cpu_time::EpochAction;
 use crate::runtime::instance::ending::{CpuTimeUsedUp, OutputLimit, StdinFailed};
 use crate::runtime::instance::stdio::WriteError;
-use crate::runtime::wasi::abi::{ErrnoResult, MODULE, at, error, write};
+use crate::runtime::wasi::abi::{ErrnoResult, MODULE, SUCCESS, at, error, write};
 use crate::runtime::wasi::files::with_files;
 use crate::runtime::wasi::state::{ModuleState, split};
 
@@ -43,6 +45,7 @@ pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<ModuleState>) 
                 let mut pending = StdoutWrite { buffers, count, written, index: 0, done: 0, total: 0 };
                 // Nearly all writes fit, and need no future that could wait.
                 match pending.write_available(&mut caller).transpose() {
+                    Some(Ok(0)) => Box::new(Succeeded),
                     Some(result) => Box::new(ready(result)),
                     None => Box::new(async move { pending.finish(&mut caller).await }),
                 }
@@ -57,6 +60,17 @@ pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<ModuleState>) 
         },
     )?;
     Ok(())
+}
+
+/// A call that has succeeded at once. It has no size, so its box takes no memory.
+struct Succeeded;
+
+impl Future for Succeeded {
+    type Output = ErrnoResult;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<ErrnoResult> {
+        Poll::Ready(SUCCESS)
+    }
 }
 
 fn buffer_list(buffers: i32, count: i32) -> impl Iterator<Item = Result<GuestPtr<Iovec>, GuestError>> {
@@ -117,12 +131,12 @@ impl StdoutWrite {
         while self.index < self.count.cast_unsigned().min(BUFFERS_PER_CALL) {
             let buffer = at::<Iovec>(self.buffers).add(self.index)?;
             let bytes = slice(&memory, buffer)?.get(self.done..).unwrap_or_default();
-            if bytes.is_empty() {
-                self.total = self.total.wrapping_add(u32::try_from(self.done).unwrap_or(0));
-                (self.index, self.done) = (self.index + 1, 0);
-                continue;
-            }
-            match state.stdio.write_stdout(bytes) {
+            let moved = if bytes.is_empty() { Ok(0) } else { state.stdio.write_stdout(bytes) };
+            match moved {
+                Ok(moved) if moved == bytes.len() => {
+                    self.total = self.total.wrapping_add(u32::try_from(self.done + moved).unwrap_or(0));
+                    (self.index, self.done) = (self.index + 1, 0);
+                }
                 Ok(0) => return Ok(None),
                 Ok(moved) => self.done += moved,
                 Err(WriteError::Closed) => return error(Errno::Pipe).map(Some),
