@@ -34,4 +34,7 @@ pub mod startup;
 mod strings;
 mod wasm_bytes;
 
-pub use crate::gateway::{Gateway, ResponseAborted, ResponseBody};
+pub use crate::gateway::{
+    Gateway, ReloadHandle, ReloadOutcome, ReloadReport, ReloadRequest, ReloadRequests, ResponseAborted, ResponseBody,
+    reload_channel,
+};

@@ -143,6 +143,16 @@ impl SourceLocation {
         self.span.start
     }
 
+    /// Returns the name of the file.
+    pub fn file_name(&self) -> &str {
+        &self.file.name
+    }
+
+    /// Returns line and column, both counted from 1, the column in characters.
+    pub fn position(&self) -> (usize, usize) {
+        self.file.position(self.span.start)
+    }
+
     /// Returns the number of its line, counted from 1.
     pub fn line(&self) -> usize {
         self.file.position(self.span.start).0

@@ -81,6 +81,33 @@ impl EntryConfig {
     }
 }
 
+/// Compares all settings, but not where they are written.
+impl PartialEq for EntryConfig {
+    fn eq(&self, other: &Self) -> bool {
+        // Without `..`, so that no setting is left out.
+        let Self {
+            origin: _,
+            route,
+            module,
+            preparation,
+            entrypoint,
+            argv,
+            environment,
+            volumes,
+            allowed_hosts,
+            http_max_concurrency,
+            pass_authorization,
+            limits,
+        } = self;
+        (route, module, preparation, entrypoint) == (&other.route, &other.module, &other.preparation, &other.entrypoint)
+            && (argv, environment, volumes) == (&other.argv, &other.environment, &other.volumes)
+            && (allowed_hosts, http_max_concurrency) == (&other.allowed_hosts, &other.http_max_concurrency)
+            && (pass_authorization, limits) == (&other.pass_authorization, &other.limits)
+    }
+}
+
+impl Eq for EntryConfig {}
+
 /// Omits the variables, because they often hold secrets.
 impl fmt::Debug for EntryConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

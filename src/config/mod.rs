@@ -108,6 +108,13 @@ pub struct LogConfig {
 }
 
 impl Config {
+    /// Whether it says the same as `other`, wherever it is written. Where fetched modules are from and where they are kept does
+    /// not count.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        (&self.server, &self.hostname, &self.entries) == (&other.server, &other.hostname, &other.entries)
+            && (&self.limits, &self.log, &self.cache) == (&other.limits, &other.log, &other.cache)
+    }
+
     /// Reads the files that `options` name. Returns the configuration and all problems.
     ///
     /// If a problem is an error, the configuration is what is left without the faulty parts: enough to look for more

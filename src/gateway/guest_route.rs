@@ -1,5 +1,6 @@
 //! What does a route lead to?
 
+use std::any::Any;
 use std::sync::Arc;
 
 use crate::cgi::{ArgumentTemplate, RouteVariables};
@@ -26,7 +27,12 @@ pub(crate) struct GuestRoute {
     pub(super) guest: Guest,
     pub(super) concurrency: EntryConcurrency,
     pub(super) limits: Limits,
+    /// What a run keeps to its end, besides its permit.
+    pub(super) files: Option<RouteFiles>,
 }
+
+/// Keeps files where they are, as long as there is a clone: those that guests see of a bindle.
+pub(crate) type RouteFiles = Arc<dyn Any + Send + Sync>;
 
 /// The interface by which a guest gets its requests.
 pub(super) enum Interface {
@@ -54,6 +60,12 @@ impl GuestRoute {
             guest,
             concurrency: concurrency.clone(),
             limits: entry.limits.clone(),
+            files: None,
         }
+    }
+
+    /// The same, whose runs keep `files`.
+    pub fn with_files(self, files: Option<RouteFiles>) -> Self {
+        Self { files, ..self }
     }
 }

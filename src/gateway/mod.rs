@@ -10,6 +10,7 @@ mod failure;
 mod guest_route;
 mod guest_timer;
 mod printed_body;
+mod reload;
 mod response;
 mod response_body;
 mod response_start;
@@ -17,7 +18,10 @@ mod routed_request;
 mod snapshot;
 
 pub(crate) use crate::gateway::admission::concurrency::EntryConcurrency;
-pub(crate) use crate::gateway::guest_route::{GuestRoute, RouteTarget};
+pub(crate) use crate::gateway::guest_route::{GuestRoute, RouteFiles, RouteTarget};
+pub use crate::gateway::reload::{
+    ReloadHandle, ReloadOutcome, ReloadReport, ReloadRequest, ReloadRequests, reload_channel,
+};
 pub use crate::gateway::response_body::{ResponseAborted, ResponseBody};
 pub(crate) use crate::gateway::snapshot::Snapshot;
 
@@ -29,6 +33,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Request, Response};
@@ -55,12 +60,18 @@ const UNKNOWN_CLIENT: RemoteAddress = RemoteAddress::Ip(SocketAddr::new(IpAddr::
 /// Responds to requests. Clones share everything.
 #[derive(Clone)]
 pub struct Gateway {
+    in_force: Arc<ArcSwap<Generation>>,
+}
+
+/// A snapshot, and beside it what all snapshots share. A request takes one at its beginning, and keeps it to its end.
+struct Generation {
+    number: u64,
+    snapshot: Snapshot,
     shared: Arc<Shared>,
 }
 
-/// The snapshot in force, and beside it what all snapshots share.
+/// What outlives a snapshot.
 struct Shared {
-    snapshot: Snapshot,
     concurrency: TotalConcurrency,
     uploads: UploadLimit,
     body_buffers: BufferBudget,
@@ -75,7 +86,23 @@ impl Gateway {
         let next_request = AtomicU64::new(u64::from(getrandom::u32().unwrap_or_default()) << 32);
         let (uploads, concurrency) = (UploadLimit::new(concurrency), TotalConcurrency::new(concurrency));
         let body_buffers = BufferBudget::new();
-        Self { shared: Arc::new(Shared { snapshot, concurrency, uploads, body_buffers, access_log, next_request }) }
+        let shared = Arc::new(Shared { concurrency, uploads, body_buffers, access_log, next_request });
+        let first = Generation { number: 1, snapshot, shared };
+        Self { in_force: Arc::new(ArcSwap::from_pointee(first)) }
+    }
+
+    /// Puts a snapshot in force, for the requests that begin from now on. Returns the number of its generation. There must be
+    /// no other call at the same time.
+    pub(crate) fn replace(&self, snapshot: Snapshot) -> u64 {
+        let before = self.in_force.load_full();
+        let number = before.number + 1;
+        self.in_force.store(Arc::new(Generation { number, snapshot, shared: before.shared.clone() }));
+        number
+    }
+
+    /// The number of the generation in force: 1 after the start, and one more after each reload that changed something.
+    pub fn generation(&self) -> u64 {
+        self.in_force.load().number
     }
 
     /// The routes in table order, each with its module: `None` for the built-in health check.
@@ -84,7 +111,8 @@ impl Gateway {
             RouteTarget::Health => None,
             RouteTarget::Guest(route) => Some(route.name.module.clone()),
         };
-        let routes = self.shared.snapshot.routes.entries();
+        let generation = self.in_force.load();
+        let routes = generation.snapshot.routes.entries();
         routes.map(|(pattern, target)| (pattern.clone(), module(target))).collect()
     }
 
@@ -93,8 +121,16 @@ impl Gateway {
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        let shared = &*self.shared;
-        let snapshot = &shared.snapshot;
+        self.in_force.load().handle(request).await
+    }
+}
+
+impl Generation {
+    async fn handle<B>(&self, request: Request<B>) -> Response<ResponseBody>
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        let Self { snapshot, shared, .. } = self;
         let (mut head, body) = request.into_parts();
         let client = head.extensions.get::<Peer>().map_or(UNKNOWN_CLIENT, |peer| peer.remote);
         let mut record = shared.record(&head, client);
@@ -178,14 +214,14 @@ impl Shared {
                 };
                 let environment = variables.environment(request.endpoint, &head, request.path_info)?;
                 let arguments = argv.arguments(&request.head.uri);
-                let permit = self.permit(route, request).await?;
+                let permit = (self.permit(route, request).await?, route.files.clone());
                 let invocation = Invocation { arguments, environment, stdin: body.stream, request: request.id };
                 Some(route.guest.start(invocation, permit))
             }
             Interface::WasiHttp(fields) => {
                 let body = for_component(body, &limits).await?;
                 let head = fields.request_head(request);
-                let permit = self.permit(route, request).await?;
+                let permit = (self.permit(route, request).await?, route.files.clone());
                 route.guest.handle(ComponentRequest { head, body, id: request.id }, permit)
             }
         })
@@ -223,7 +259,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let gateway = self.clone();
-        Box::pin(async move { Ok(gateway.handle(request).await) })
+        let generation = self.in_force.load();
+        Box::pin(async move { Ok(generation.handle(request).await) })
     }
 }

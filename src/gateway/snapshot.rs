@@ -37,6 +37,11 @@ impl Snapshot {
         Self { routes, endpoint, queue, max_lag: send_timeout }
     }
 
+    /// How many routes lead to guests.
+    pub fn guests(&self) -> usize {
+        self.routes.entries().filter(|(_, target)| matches!(target, RouteTarget::Guest(_))).count()
+    }
+
     /// The route for a request.
     pub(super) fn find<'a>(&'a self, request: &'a Parts) -> Result<RouteMatch<'a, 'a, RouteTarget>, Failure> {
         self.routes.find(request.uri.path()).ok_or(Failure::NoRoute)

@@ -2,14 +2,16 @@
 //!
 //! Always to the server's log, as lines tagged with route, module and request id. With a log directory also, raw, to
 //! `<directory>/<SHA-256 of the route pattern>/module.stderr`, the path WAGI 0.8 has always used; an index beside says which
-//! hash is which route. Files are opened once, at start.
+//! hash is which route. Files are opened at the start, and opened again when the operator has moved them away: at SIGUSR1 and at
+//! each reload.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::SystemTime;
 
@@ -82,13 +84,37 @@ const BUFFER_LIMIT: usize = 8 << 20;
 /// The file of one route. Text that cannot be written in time is dropped, never waited for.
 #[derive(Clone)]
 pub struct LogFile {
-    file: Arc<File>,
+    file: Arc<OpenFile>,
     writer: LogFileWriter,
+}
+
+/// A file, and where it was opened.
+struct OpenFile {
+    path: PathBuf,
+    file: Mutex<File>,
+}
+
+impl OpenFile {
+    /// Opens the file at its end. Makes the directory above it if there is none.
+    fn open(path: &Path) -> io::Result<File> {
+        path.parent().map_or(Ok(()), fs::create_dir_all)?;
+        regular_file::open_to_append(path)
+    }
+
+    fn file(&self) -> MutexGuard<'_, File> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reopen(&self) -> io::Result<()> {
+        let opened = Self::open(&self.path)?;
+        *self.file() = opened;
+        Ok(())
+    }
 }
 
 /// A text for one of the files.
 struct Append {
-    file: Arc<File>,
+    file: Arc<OpenFile>,
     text: Vec<u8>,
 }
 
@@ -111,11 +137,20 @@ impl LogFile {
     }
 }
 
-/// The log directory, in WAGI 0.8's layout.
+/// The log directory, in WAGI 0.8's layout. Clones are the same directory.
+#[derive(Clone)]
 pub struct LogDirectory {
     path: PathBuf,
-    index: String,
+    files: Arc<Mutex<LogFiles>>,
     writer: LogFileWriter,
+}
+
+/// The files that are open.
+#[derive(Default)]
+struct LogFiles {
+    /// The lines of the index, as far as they are known.
+    index: String,
+    by_path: HashMap<PathBuf, Weak<OpenFile>>,
 }
 
 impl LogDirectory {
@@ -128,13 +163,13 @@ impl LogDirectory {
         // One thread writes all files: a disk that stands still must block nothing else.
         thread::Builder::new().name("wagi-guest-log".into()).spawn(move || {
             for Append { file, text } in received {
-                if let Err(error) = (&*file).write_all(&text) {
+                if let Err(error) = file.file().write_all(&text) {
                     tracing::warn!(%error, "cannot write to a log file");
                 }
                 written.fetch_sub(text.len(), Ordering::Relaxed);
             }
         })?;
-        Ok(Self { path: path.to_owned(), index: String::new(), writer: LogFileWriter { appends, waiting } })
+        Ok(Self { path: path.to_owned(), files: Arc::default(), writer: LogFileWriter { appends, waiting } })
     }
 
     /// The path of the directory.
@@ -142,19 +177,46 @@ impl LogDirectory {
         &self.path
     }
 
-    /// Opens the file of a route, at its end. Two modules on one route share it.
-    pub fn open(&mut self, route: &str) -> io::Result<LogFile> {
+    fn files(&self) -> MutexGuard<'_, LogFiles> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens the file of a route, at its end. Two modules on one route share it, and so do two configurations.
+    pub fn open(&self, route: &str) -> io::Result<LogFile> {
         let hash = sha256_hex(route.as_bytes());
-        let directory = self.path.join(&hash);
-        fs::create_dir_all(&directory)?;
+        let path = self.path.join(&hash).join("module.stderr");
+        let mut files = self.files();
         let mut entry = format!("{hash}\t");
         escape::push(&mut entry, route.as_bytes());
         entry.push('\n');
-        if !self.index.contains(&entry) {
-            self.index.push_str(&entry);
+        if !files.index.contains(&entry) {
+            files.index.push_str(&entry);
         }
-        let file = regular_file::open_to_append(&directory.join("module.stderr"))?;
-        Ok(LogFile { file: Arc::new(file), writer: self.writer.clone() })
+        let file = match files.by_path.get(&path).and_then(Weak::upgrade) {
+            Some(file) => file,
+            None => {
+                let file = Mutex::new(OpenFile::open(&path)?);
+                let file = Arc::new(OpenFile { path: path.clone(), file });
+                files.by_path.insert(path, Arc::downgrade(&file));
+                file
+            }
+        };
+        Ok(LogFile { file, writer: self.writer.clone() })
+    }
+
+    /// Opens all files again, where they were. A file that cannot be opened is logged, and its text goes where it went.
+    pub fn reopen(&self) {
+        let mut files = self.files();
+        files.by_path.retain(|_, file| file.strong_count() > 0);
+        for file in files.by_path.values().filter_map(Weak::upgrade) {
+            if let Err(error) = file.reopen() {
+                tracing::warn!(path = %file.path.display(), %error, "cannot open a log file again: the one before stays in use");
+            }
+        }
+        drop(files);
+        if let Err(error) = self.write_index() {
+            tracing::warn!(directory = %self.path.display(), %error, "cannot write the index of the log directory");
+        }
     }
 
     /// Writes the index. Routes of earlier starts keep their lines.
@@ -163,7 +225,7 @@ impl LogDirectory {
         let before = regular_file::read(&path, u64::MAX).unwrap_or_default();
         let before = String::from_utf8_lossy(&before);
         let new: String =
-            self.index.lines().filter(|line| !before.contains(line)).map(|line| format!("{line}\n")).collect();
+            self.files().index.lines().filter(|line| !before.contains(line)).map(|line| format!("{line}\n")).collect();
         regular_file::open_to_append(&path)?.write_all(new.as_bytes())
     }
 }
@@ -189,7 +251,7 @@ mod tests {
     fn the_index_names_each_route_once_over_several_starts() {
         let directory = tempfile::tempdir().unwrap();
         for _ in 0..2 {
-            let mut log = LogDirectory::create(directory.path()).unwrap();
+            let log = LogDirectory::create(directory.path()).unwrap();
             log.open("/hello").unwrap();
             log.open("/hello").unwrap();
             log.open("/").unwrap();

@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout;
-use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::config::AllowedHosts;
 use crate::net::connect::Connector;
@@ -42,25 +42,45 @@ pub struct Network {
     tls: Arc<ClientConfig>,
     transport: Arc<dyn Transport>,
     pub(super) memory: Arc<Semaphore>,
-    roots: usize,
+    trusted: Arc<RootCertStore>,
 }
 
 impl Network {
     /// Reads the certificates of the system and those of `roots`, a PEM file. Connections live in `runtime`.
     pub fn new(runtime: Handle, roots: Option<&Path>) -> Result<Self, ClientTlsError> {
-        let store = tls::roots(roots)?;
-        let roots = store.len();
-        Ok(Self { roots, ..Self::with(runtime, tls::verified(store)?, Arc::new(SystemTransport)) })
+        Self::of(runtime, tls::roots(roots)?)
+    }
+
+    fn of(runtime: Handle, trusted: RootCertStore) -> Result<Self, ClientTlsError> {
+        let tls = tls::verified(trusted.clone())?;
+        Ok(Self { trusted: Arc::new(trusted), ..Self::with(runtime, tls, Arc::new(SystemTransport)) })
     }
 
     pub(super) fn with(runtime: Handle, tls: ClientConfig, transport: Arc<dyn Transport>) -> Self {
         let tls = Arc::new(tls::offering_http2(tls));
-        Self { runtime, tls, transport, memory: Arc::new(Semaphore::new(MAX_MEMORY)), roots: 0 }
+        Self {
+            runtime,
+            tls,
+            transport,
+            memory: Arc::new(Semaphore::new(MAX_MEMORY)),
+            trusted: Arc::new(RootCertStore::empty()),
+        }
+    }
+
+    /// The same network if the system and `roots` have the same certificates as before, else one with those of now. Calls share
+    /// the memory for responses in any case.
+    pub fn reread(&self, roots: Option<&Path>) -> Result<Self, ClientTlsError> {
+        let store = tls::roots(roots)?;
+        if store.roots == self.trusted.roots {
+            return Ok(self.clone());
+        }
+        let network = Self::of(self.runtime.clone(), store)?;
+        Ok(Self { memory: self.memory.clone(), ..network })
     }
 
     /// How many certificates are trusted. With none, every call over TLS fails.
     pub fn roots(&self) -> usize {
-        self.roots
+        self.trusted.len()
     }
 
     /// The client of one entry. Entries do not share connections: what one may reach another perhaps may not, and a
@@ -73,6 +93,15 @@ impl Network {
         Client { runtime: self.runtime.clone(), context: Arc::new(context) }
     }
 }
+
+impl PartialEq for Network {
+    /// Whether they trust the same certificates.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.tls, &other.tls)
+    }
+}
+
+impl Eq for Network {}
 
 /// Makes the calls of one entry's guests. Cheap to clone.
 #[derive(Clone)]

@@ -3,7 +3,8 @@
 //! An [`Executable`] is compiled code linked to the host, once per distinct module. A [`Guest`] is an executable with an entry
 //! point and grants: one per route. Each run gets a fresh instance in a fresh store.
 
-use std::sync::Arc;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Weak};
 
 use wasmtime::{ExternType, FuncType, InstancePre, Module, ModuleExport, Store};
 
@@ -27,13 +28,18 @@ pub const ROUTES: &str = "_routes";
 
 /// Compiled code linked to the host. Cheap to clone.
 #[derive(Clone)]
-pub struct Executable {
-    pub(in crate::runtime) code: Code,
-    pub(in crate::runtime) executors: Arc<Executors>,
+pub struct Executable(Arc<Linked>);
+
+/// An executable that is not kept alive.
+#[derive(Clone)]
+pub struct WeakExecutable(Weak<Linked>);
+
+struct Linked {
+    code: Code,
+    executors: Arc<Executors>,
 }
 
 /// The code of a module or a component.
-#[derive(Clone)]
 pub(in crate::runtime) enum Code {
     Module(InstancePre<ModuleState>),
     Component(LinkedComponent),
@@ -77,20 +83,56 @@ impl EntryPointError {
     }
 }
 
+impl WeakExecutable {
+    /// The executable, if something else has kept it alive.
+    pub fn upgrade(&self) -> Option<Executable> {
+        self.0.upgrade().map(Executable)
+    }
+
+    /// Whether nothing has kept the executable alive.
+    pub fn is_gone(&self) -> bool {
+        self.0.strong_count() == 0
+    }
+}
+
+impl PartialEq for Executable {
+    /// Whether they are one executable.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Executable {}
+
+impl Hash for Executable {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).hash(state);
+    }
+}
+
 impl Executable {
+    pub(in crate::runtime) fn new(code: Code, executors: Arc<Executors>) -> Self {
+        Self(Arc::new(Linked { code, executors }))
+    }
+
+    /// The same executable, without keeping it alive.
+    pub fn downgrade(&self) -> WeakExecutable {
+        WeakExecutable(Arc::downgrade(&self.0))
+    }
+
     /// Whether it is a component that serves HTTP requests. All others follow CGI.
     pub fn is_http_component(&self) -> bool {
-        matches!(&self.code, Code::Component(linked) if linked.is_http_component())
+        matches!(&self.0.code, Code::Component(linked) if linked.is_http_component())
     }
 
     /// Whether it is a module that exports a function of this name.
     pub fn exports(&self, name: &str) -> bool {
-        matches!(&self.code, Code::Module(linked) if function(linked.module(), name).is_some())
+        matches!(&self.0.code, Code::Module(linked) if function(linked.module(), name).is_some())
     }
 
     /// This executable with an entry point and grants. The entry point must be a function without parameters and results.
     pub fn guest(&self, name: &str, grants: Grants) -> Result<Guest, EntryPointError> {
-        let functions = match &self.code {
+        let functions = match &self.0.code {
             Code::Module(linked) => {
                 let function = entry_point(linked.module(), name)?;
                 let initialize = match name {
@@ -114,7 +156,7 @@ impl Executable {
     }
 
     fn memory(&self) -> Option<ModuleExport> {
-        match &self.code {
+        match &self.0.code {
             Code::Module(linked) => linked.module().get_export_index(MEMORY),
             Code::Component(_) => None,
         }
@@ -164,7 +206,7 @@ impl Guest {
     /// For a component that serves HTTP requests, use [`handle`](Self::handle): this only makes an instance of it.
     pub fn start<P: Send + 'static>(&self, mut invocation: Invocation, permit: P) -> Run {
         let stdio = Arc::new(self.grants.stdio(invocation.stdin.take(), invocation.request));
-        let guest: GuestFuture = match &self.executable.code {
+        let guest: GuestFuture = match &self.executable.0.code {
             Code::Module(linked) => {
                 // Made here, so that the future holds the store's pointer and not its state.
                 let store = store(linked, ModuleState::new(&self.grants, stdio.clone(), invocation));
@@ -182,8 +224,9 @@ impl Guest {
                 })
             }
         };
-        let run = Run::new(guest, stdio, self.executable.executors.clone()).with_volumes(self.grants.volumes.threads());
-        match &self.executable.code {
+        let run =
+            Run::new(guest, stdio, self.executable.0.executors.clone()).with_volumes(self.grants.volumes.threads());
+        match &self.executable.0.code {
             Code::Module(_) => run,
             Code::Component(_) => run.with_files_at_once(),
         }
@@ -192,8 +235,8 @@ impl Guest {
     /// Starts a fresh instance that handles an HTTP request. It computes only while the run is polled. `permit` is dropped
     /// together with the instance. `None` for a guest that does not serve HTTP requests.
     pub fn handle<P: Send + 'static>(&self, request: ComponentRequest, permit: P) -> Option<Run> {
-        let Code::Component(linked) = &self.executable.code else { return None };
-        let executors = self.executable.executors.clone();
+        let Code::Component(linked) = &self.executable.0.code else { return None };
+        let executors = self.executable.0.executors.clone();
         linked.handle(&self.grants, request, executors, permit)
     }
 

@@ -35,8 +35,9 @@ pub use crate::runtime::code::precompiled::{TrustError, TrustedCode, is_precompi
 pub use crate::runtime::code::preinitialize::{PreinitializeError, Preinitialized};
 pub use crate::runtime::component::{ComponentRequest, ComponentRequestBody, is_component};
 pub use crate::runtime::engine::EngineConfig;
+pub use crate::runtime::engine::threads::lower_priority;
 pub use crate::runtime::error::Error;
-pub use crate::runtime::guest::{EntryPointError, Executable, Guest, ROUTES};
+pub use crate::runtime::guest::{EntryPointError, Executable, Guest, ROUTES, WeakExecutable};
 pub use crate::runtime::instance::client_wait::ClientWaits;
 pub use crate::runtime::instance::ending::Ending;
 pub use crate::runtime::instance::grants::{Grants, Outbound, Volumes};
@@ -47,7 +48,7 @@ pub use crate::runtime::instance::stderr::StderrSink;
 pub use crate::runtime::instance::stdio::{InputStream, STDOUT_CAPACITY};
 pub use crate::runtime::module_info::{Encoding, Extern, ModuleInfo, ParseError};
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use wasmtime::Module;
 use wasmtime::component::Component;
@@ -74,7 +75,7 @@ pub struct Runtime {
     executors: Arc<Executors>,
     code_cache: CodeCache,
     config: EngineConfig,
-    compiler: Option<CompilerProcess>,
+    compiler: Mutex<Option<CompilerProcess>>,
 }
 
 /// Whose module it is.
@@ -93,22 +94,39 @@ impl Runtime {
         let small = Arc::new(ModuleEngine::new(config, MemorySize::Small, code_cache.wasmtime_cache())?);
         let executors = Arc::new(Executors::start(&small.engine).map_err(Error::Threads)?);
         let (large, components) = (TryOnceLock::default(), TryOnceLock::default());
-        Ok(Self { small, large, components, executors, code_cache, config: config.clone(), compiler: None })
+        Ok(Self { small, large, components, executors, code_cache, config: config.clone(), compiler: Mutex::default() })
     }
 
-    /// This runtime with a process for compiling modules of third parties.
-    pub fn with_compiler(self, compiler: Option<CompilerProcess>) -> Self {
-        Self { compiler, ..self }
+    /// Sets the process that compiles modules of third parties from now on.
+    pub fn set_compiler(&self, compiler: Option<CompilerProcess>) {
+        *self.compiler.lock().unwrap_or_else(PoisonError::into_inner) = compiler;
     }
 
-    fn compiler(&self, owner: ModuleOwner) -> Option<&CompilerProcess> {
-        self.compiler.as_ref().filter(|_| owner == ModuleOwner::ThirdParty)
+    fn compiler(&self, owner: ModuleOwner) -> Option<CompilerProcess> {
+        let compiler = self.compiler.lock().unwrap_or_else(PoisonError::into_inner);
+        compiler.clone().filter(|_| owner == ModuleOwner::ThirdParty)
+    }
+
+    /// The settings of the engines, which stay the same.
+    pub fn config(&self) -> &EngineConfig {
+        &self.config
+    }
+
+    /// Whether the engines are made with the code cache, so that it is in use as long as they live.
+    pub fn is_made_with_code_cache(&self) -> bool {
+        self.code_cache.wasmtime_cache().is_some()
+    }
+
+    /// Keeps and uses no compiled code from now on, as far as the engines are not made with the code cache.
+    pub fn close_code_cache(&self) {
+        self.code_cache.close();
     }
 
     /// Compiles and links a module or a component, binary or text, with the SHA-256 `digest`. Blocks for as long as the
     /// compiler needs: not for a thread that serves requests.
     pub fn compile(&self, bytes: &[u8], digest: &str, owner: ModuleOwner) -> Result<(Executable, CodeOrigin), Error> {
         let (cache, compiler) = (&self.code_cache, self.compiler(owner));
+        let compiler = compiler.as_ref();
         if is_component(bytes) {
             let engine = self.component_engine()?;
             let (component, origin) = cache.get_or_compile::<Component>(&engine.engine, bytes, digest, compiler)?;
@@ -155,11 +173,11 @@ impl Runtime {
         }
         let budget = MemoryBudget::new(self.config.memory, self.config.table_elements);
         let (engine, code_cache, compiler) = (&self.small.engine, &self.code_cache, self.compiler(owner));
-        Preinitializer { engine, code_cache, compiler, budget }.run(bytes, digest)
+        Preinitializer { engine, code_cache, compiler: compiler.as_ref(), budget }.run(bytes, digest)
     }
 
     fn executable(&self, code: Code) -> Executable {
-        Executable { code, executors: self.executors.clone() }
+        Executable::new(code, self.executors.clone())
     }
 
     fn module_engine(&self, size: MemorySize) -> Result<Arc<ModuleEngine>, Error> {

@@ -11,8 +11,6 @@ use crate::config::Limits;
 use crate::route::{Discovered, DiscoveryError, discovery};
 use crate::runtime::{Ending, EntryPointError, Executable, Grants, Guest, Invocation, ROUTES, Run};
 
-use crate::startup::load::ModuleSpec;
-
 /// The limit on the bytes of a list of sub-routes.
 const MAX_LIST: u64 = 1 << 20;
 
@@ -43,7 +41,7 @@ pub(super) struct SubRouteCache(HashMap<CacheKey, SubRoutes>);
 /// What the sub-routes of a module may depend on.
 #[derive(PartialEq, Eq, Hash)]
 struct CacheKey {
-    module: ModuleSpec,
+    executable: Executable,
     memory: usize,
     table_elements: usize,
     cpu_time: Duration,
@@ -53,19 +51,22 @@ struct CacheKey {
 type SubRoutes = Option<Vec<Discovered>>;
 
 impl SubRouteCache {
-    /// The sub-routes of a module, which was compiled to `executable`.
+    /// The sub-routes of a module. It is not called if it is in this cache, or in the one of the configuration `before`.
     pub async fn get(
         &mut self,
-        module: ModuleSpec,
         executable: &Executable,
         grants: Grants,
+        before: &Self,
     ) -> Result<SubRoutes, DiscoverError> {
         let Limits { memory, table_elements, cpu_time, .. } = grants.limits;
-        let key = CacheKey { module, memory, table_elements, cpu_time };
+        let key = CacheKey { executable: executable.clone(), memory, table_elements, cpu_time };
         if let Some(cached) = self.0.get(&key) {
             return Ok(cached.clone());
         }
-        let found = sub_routes(executable, grants).await?;
+        let found = match before.0.get(&key) {
+            Some(cached) => cached.clone(),
+            None => sub_routes(executable, grants).await?,
+        };
         self.0.insert(key, found.clone());
         Ok(found)
     }

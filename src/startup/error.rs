@@ -85,6 +85,15 @@ pub(super) enum LoadError {
 }
 
 impl LoadError {
+    /// Whether it may be because another program is writing the file.
+    pub fn may_be_half_written(&self) -> bool {
+        match self {
+            Self::Read(_) | Self::Changed | Self::Unusable(_) => true,
+            Self::Precompiled | Self::NotPrecompiled | Self::Preinitialize(_) => true,
+            Self::TooLarge { .. } | Self::Untrusted(_) | Self::Exposed { .. } => false,
+        }
+    }
+
     /// What the operator can do about it.
     pub fn help(&self) -> Option<&'static str> {
         match self {

@@ -3,12 +3,12 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::config::{AllowedHosts, EntryConfig};
-use crate::gateway::EntryConcurrency;
+use crate::config::EntryConfig;
 use crate::observe::{GuestLog, RouteName};
-use crate::outbound;
 use crate::outbound::Network;
 use crate::runtime::{Grants, Outbound, Volumes};
+
+use crate::startup::handover::EntryState;
 
 /// A directory of a volume that cannot be opened.
 #[derive(Debug)]
@@ -21,29 +21,29 @@ pub(super) struct VolumeError {
 /// What all routes of an entry share.
 pub(super) struct EntryGrants {
     volumes: Volumes,
-    outbound: Option<Outbound>,
     environment: Arc<[(String, String)]>,
-    /// The limit on the guests of all routes together.
-    pub concurrency: EntryConcurrency,
+    outbound: Option<Outbound>,
+    /// What the same entry of the next configuration gets.
+    pub state: EntryState,
 }
 
 impl EntryGrants {
-    /// Opens the volumes of an entry. Its guests call other servers through `network`.
-    pub fn new(entry: &EntryConfig, network: Option<&Network>) -> Result<Self, VolumeError> {
+    /// Opens the volumes of an entry. Its guests call other servers through `network`. `before` is the state of the same entry in
+    /// the configuration before.
+    pub fn new(
+        entry: &EntryConfig,
+        network: Option<&Network>,
+        before: Option<&EntryState>,
+    ) -> Result<Self, VolumeError> {
         let directories =
             entry.volumes.iter().map(|volume| (volume.guest_path.as_str(), &volume.host_path, volume.read_only));
         let volumes = Volumes::open(directories).map_err(|(index, error)| VolumeError { index, error })?;
-        let network = network.filter(|_| entry.allowed_hosts != AllowedHosts::None);
-        let outbound = network.map(|network| Outbound {
-            client: network.client(entry.allowed_hosts.clone(), outbound::CallLimits::default()),
-            max_open: entry.http_max_concurrency,
-        });
-        Ok(Self {
-            volumes,
-            outbound,
-            environment: entry.environment.clone().into(),
-            concurrency: EntryConcurrency::new(entry.limits.concurrency),
-        })
+        let state = EntryState::new(entry, network, before);
+        let outbound = state
+            .client
+            .as_ref()
+            .map(|caller| Outbound { client: caller.client.clone(), max_open: entry.http_max_concurrency });
+        Ok(Self { volumes, environment: entry.environment.clone().into(), outbound, state })
     }
 
     /// The grants of the guests at one route.

@@ -18,16 +18,25 @@ pub(super) fn code_cache_config(config: &Config, problems: &mut Vec<Diagnostic>)
         );
     }
     let cache = config.cache.as_ref()?;
+    match exposed_code_cache(config, cache) {
+        None => Some(cache.clone()),
+        Some(problem) => {
+            problems.push(problem);
+            None
+        }
+    }
+}
+
+/// A warning if a guest of `config` can write to the directory of a code cache.
+pub(super) fn exposed_code_cache(config: &Config, cache: &CodeCacheConfig) -> Option<Diagnostic> {
     let directory = &cache.directory;
-    let Some(volume) = writable_above(config, directory) else { return Some(cache.clone()) };
+    let volume = writable_above(config, directory)?;
     let message = format!(
         "compiled code is not kept: `{}` is in the volume `{}`, which guests may write to",
         directory.display(),
         volume.display()
     );
-    problems
-        .push(Diagnostic::warning(message).help("give guests another directory, or this one with `read_only = true`"));
-    None
+    Some(Diagnostic::warning(message).help("give guests another directory, or this one with `read_only = true`"))
 }
 
 /// Fails if the module of `entry` is ahead-of-time code that guests may write to.

@@ -9,56 +9,60 @@
 //! checked for them, become one immutable `Snapshot`.
 
 pub mod ahead_of_time;
+mod candidate;
 mod diagnostics;
 mod discover;
 mod error;
 mod grants;
 mod guest_writable;
+mod handover;
 mod inspect;
 mod load;
 mod platform;
+mod reload;
 mod routes;
 
-use crate::cgi::Endpoint;
 use crate::config::Diagnostic;
 use crate::fetch::Resolved;
-use crate::gateway::{Gateway, Snapshot};
+use crate::gateway::{Gateway, RouteFiles, Snapshot};
 use crate::observe::{AccessLog, LogWriter};
 
+use crate::startup::candidate::{Candidate, Loading};
 pub use crate::startup::error::{Error, help};
+use crate::startup::handover::Handover;
 pub use crate::startup::inspect::{Inspection, Item, inspect};
-use crate::startup::load::ModuleSpec;
+use crate::startup::load::Priority;
 use crate::startup::platform::{Platform, check_authorities};
-use crate::startup::routes::RouteTableBuilder;
+pub use crate::startup::reload::{Logs, Reloader};
 
-/// Makes the gateway. What is wrong with the configuration's entries is added to `problems`; if an error is among them,
-/// the gateway is not complete and must not serve.
+/// Makes a gateway whose configuration stays as it is: [`Reloader`] makes one that can be reloaded. What is wrong with the
+/// configuration's entries is added to `problems`; if an error is among them, the gateway is not complete and must not serve.
 ///
 /// When it returns, other processes may prune what the gateway does not use from the module cache.
 pub async fn load(resolved: &mut Resolved, log: &LogWriter, problems: &mut Vec<Diagnostic>) -> Result<Gateway, Error> {
     let _startup = resolved.take_startup_lock();
+    let (platform, candidate) = first(resolved, None, log, problems).await?;
+    Ok(gateway(&platform, candidate.snapshot, resolved))
+}
+
+/// Makes the platform, and loads the first configuration on it. Its guests keep `files`.
+async fn first(
+    resolved: &Resolved,
+    files: Option<RouteFiles>,
+    log: &LogWriter,
+    problems: &mut Vec<Diagnostic>,
+) -> Result<(Platform, Candidate), Error> {
     let config = resolved.config();
     problems.extend(check_authorities(config));
     let platform = Platform::new(config, log.clone(), problems).await?;
-    let snapshot = snapshot(resolved, &platform, problems).await?;
-    let access_log = AccessLog::new(log.clone(), config.log.format);
-    Ok(Gateway::new(snapshot, config.limits.total_concurrency, access_log))
+    let before = Handover::default();
+    let loading = Loading { resolved, platform: &platform, before: &before, priority: Priority::Start };
+    let candidate = loading.load(files, problems).await?;
+    Ok((platform, candidate))
 }
 
-/// Loads the modules of a configuration and mounts its entries.
-async fn snapshot(resolved: &Resolved, platform: &Platform, problems: &mut Vec<Diagnostic>) -> Result<Snapshot, Error> {
+fn gateway(platform: &Platform, snapshot: Snapshot, resolved: &Resolved) -> Gateway {
     let config = resolved.config();
-    let specs = resolved.entries().map(|(entry, file)| ModuleSpec::new(entry, file)).collect();
-    let executables = platform.load(specs, config.limits.module_size).await?;
-    let mut routes = RouteTableBuilder::new(config, platform, problems)?;
-    for ((entry, file), executable) in resolved.entries().zip(executables) {
-        match executable.and_then(|executable| guest_writable::check(config, entry, file).map(|()| executable)) {
-            Ok(executable) => routes.add_entry(entry, file, &executable).await,
-            Err(error) => routes.report(entry, &error),
-        }
-    }
-    let routes = routes.finish()?;
-    let hostname = config.hostname.explicit.then(|| config.hostname.to_string());
-    let endpoint = Endpoint::new(config.server.tls.is_some(), hostname.as_deref());
-    Ok(Snapshot::new(routes, endpoint, &config.limits, config.server.limits.send_timeout))
+    let access_log = AccessLog::new(platform.log.clone(), config.log.format);
+    Gateway::new(snapshot, config.limits.total_concurrency, access_log)
 }

@@ -1,20 +1,22 @@
-//! What is the same for each configuration? The engines and their threads, the network and the log.
+//! What is the same for each configuration? The engines and their threads, the network, the logs, and the programs that are
+//! compiled. The first configuration decides how large the pools of the engines are.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
-use crate::config::{AllowedHosts, Config, Diagnostic};
+use crate::config::{AllowedHosts, Config, Diagnostic, EntryConfig, Key, Severity};
 use crate::net::tls;
-use crate::observe::LogWriter;
+use crate::observe::{LogDirectory, LogWriter};
 use crate::outbound::Network;
 use crate::runtime::{CompilerProcess, EngineConfig, Runtime};
 
 use crate::startup::error::Error;
 use crate::startup::guest_writable;
 use crate::startup::load;
-use crate::startup::load::{LoadResult, ModuleSpec};
+use crate::startup::load::programs::Programs;
+use crate::startup::load::{LoadOptions, Loaded, ModuleSpec, Priority};
 
 /// The problems of the files with certificates that the operator names, whether a module of this configuration needs them or
 /// not.
@@ -29,10 +31,13 @@ pub(super) fn check_authorities(config: &Config) -> Vec<Diagnostic> {
     checked.map(problem).collect()
 }
 
-/// The engines, the network for guests, and the log.
+/// The engines, the programs, the network for guests, and the logs.
 pub(super) struct Platform {
     runtime: Arc<Runtime>,
-    network: OnceLock<Network>,
+    programs: Arc<Programs>,
+    /// The network as the last configuration that needed one has it.
+    network: Mutex<Option<Network>>,
+    log_directory: Mutex<Option<LogDirectory>>,
     pub log: LogWriter,
 }
 
@@ -47,33 +52,101 @@ impl Platform {
             cache: guest_writable::code_cache_config(config, problems),
         };
         let runtime = spawn_blocking(move || Runtime::new(&engine)).await.map_err(|_| Error::Compiling)??;
+        let (network, log_directory) = (Mutex::default(), Mutex::default());
+        Ok(Self { runtime: Arc::new(runtime), programs: Arc::default(), network, log_directory, log })
+    }
+
+    /// Loads modules side by side, those of third parties within the limits of `config`.
+    pub async fn load(&self, config: &Config, specs: Vec<ModuleSpec>, priority: Priority) -> Result<Loaded, Error> {
         let limits = &config.limits;
         let compiler = config.compiler.clone();
         let compiler = compiler.map(|path| CompilerProcess::new(path, limits.compile_time, limits.compile_memory));
-        Ok(Self { runtime: Arc::new(runtime.with_compiler(compiler)), network: OnceLock::new(), log })
-    }
-
-    /// Loads modules side by side. The results are in the order of `specs`.
-    pub async fn load(&self, specs: Vec<ModuleSpec>, size_limit: u64) -> Result<Vec<LoadResult>, Error> {
-        let runtime = self.runtime.clone();
-        let loading = spawn_blocking(move || load::executables(&runtime, &specs, size_limit));
+        self.runtime.set_compiler(compiler);
+        let (runtime, programs) = (self.runtime.clone(), self.programs.clone());
+        let options = LoadOptions { size_limit: limits.module_size, priority };
+        let loading = spawn_blocking(move || load::executables(&runtime, &programs, &specs, options));
         loading.await.map_err(|_| Error::Compiling)
     }
 
+    /// What of a configuration does not fit to what the first one has made.
+    pub fn check(&self, config: &Config) -> Vec<Diagnostic> {
+        let (pools, limits) = (self.runtime.config(), &config.limits);
+        let fixed = [
+            ("total_concurrency", u64::from(pools.instances), limits.total_concurrency as u64),
+            ("wasm_stack", pools.wasm_stack as u64, limits.wasm_stack as u64),
+        ];
+        let warning = |(key, now, new)| {
+            let message = format!("`{key}` stays {now} until the next start, not {new}: the pools are made once");
+            Diagnostic::warning(message).help("restart the server")
+        };
+        let warnings = fixed.into_iter().filter(|(_, now, new)| now != new).map(warning);
+        warnings.chain(config.entries.iter().flat_map(|entry| self.check_entry(entry))).collect()
+    }
+
+    fn check_entry(&self, entry: &EntryConfig) -> Vec<Diagnostic> {
+        let (pools, limits) = (self.runtime.config(), &entry.limits);
+        let sizes =
+            [("memory", pools.memory, limits.memory), ("table_elements", pools.table_elements, limits.table_elements)];
+        let error = |(key, pool, limit)| {
+            let route = &entry.route;
+            let message = format!("route `{route}`: `{key}` is {limit}, but the pools of this server have {pool}");
+            let help = format!("restart the server, or set `{key}` to {pool} at most");
+            Diagnostic::error(message).at(entry.origin.at(Key::Entry)).help(help)
+        };
+        sizes.into_iter().filter(|(_, pool, limit)| limit > pool).map(error).collect()
+    }
+
+    /// Returns whether a guest of `config` can write to the code cache in use, which is a warning. It is an error if the engines
+    /// cannot do without the cache.
+    pub fn check_code_cache(&self, config: &Config, problems: &mut Vec<Diagnostic>) -> bool {
+        let in_use = self.runtime.config().cache.as_ref();
+        let Some(problem) = in_use.and_then(|cache| guest_writable::exposed_code_cache(config, cache)) else {
+            return false;
+        };
+        let is_fixed = self.runtime.is_made_with_code_cache();
+        problems.push(if is_fixed { Diagnostic { severity: Severity::Error, ..problem } } else { problem });
+        true
+    }
+
+    /// Keeps and uses no compiled code from now on.
+    pub fn close_code_cache(&self) {
+        self.runtime.close_code_cache();
+    }
+
+    /// The log directory, which is made for the first configuration.
+    pub fn log_directory(&self, config: &Config) -> Result<Option<LogDirectory>, Error> {
+        let Some(path) = &config.log.dir else { return Ok(None) };
+        let mut known = self.log_directory.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.is_none() {
+            *known = Some(LogDirectory::create(path).map_err(|error| Error::log_directory(path, error))?);
+        }
+        Ok(known.clone())
+    }
+
+    /// Opens the log files again.
+    pub fn reopen_logs(&self) {
+        let known = self.log_directory.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(directory) = known {
+            directory.reopen();
+        }
+    }
+
     /// The network for guests; `None` if `config` lets no guest call other servers: reading certificates takes time.
-    pub fn network(&self, config: &Config) -> Result<Option<&Network>, Error> {
+    pub fn network(&self, config: &Config) -> Result<Option<Network>, Error> {
         if config.entries.iter().all(|entry| entry.allowed_hosts == AllowedHosts::None) {
             return Ok(None);
         }
-        if let Some(network) = self.network.get() {
-            return Ok(Some(network));
-        }
         // A file that cannot be used is reported already, and ends the start.
         let authorities = config.outbound_ca.as_deref().filter(|file| tls::check_file(file).is_ok());
-        let network = Network::new(Handle::current(), authorities)?;
+        let mut known = self.network.lock().unwrap_or_else(PoisonError::into_inner);
+        let network = match &*known {
+            Some(network) => network.reread(authorities)?,
+            None => Network::new(Handle::current(), authorities)?,
+        };
         if network.roots() == 0 {
             tracing::warn!("the system has no certificates to trust: guests cannot call other servers over https");
         }
-        Ok(Some(self.network.get_or_init(|| network)))
+        *known = Some(network.clone());
+        Ok(Some(network))
     }
 }

@@ -5,18 +5,17 @@
 
 use crate::config::{Config, Diagnostic, EntryConfig, Key, LogFormat};
 use crate::fetch::ModuleFile;
-use crate::gateway::{GuestRoute, RouteTarget};
+use crate::gateway::{GuestRoute, RouteFiles, RouteTarget};
 use crate::observe::{GuestLog, LogDirectory, LogWriter};
 use crate::outbound::Network;
 use crate::route::{Discovered, RoutePattern, RouteTable, discovery};
 use crate::runtime::{Executable, Grants};
 
 use crate::startup::diagnostics;
-use crate::startup::discover::SubRouteCache;
 use crate::startup::error::{Error, LoadError};
 use crate::startup::grants;
 use crate::startup::grants::{EntryGrants, route_name};
-use crate::startup::load::ModuleSpec;
+use crate::startup::handover::Handover;
 use crate::startup::platform::Platform;
 
 /// The path of the built-in health check, before all routes.
@@ -27,9 +26,11 @@ pub(super) struct RouteTableBuilder<'a> {
     log: &'a LogWriter,
     format: LogFormat,
     log_directory: Option<LogDirectory>,
-    network: Option<&'a Network>,
+    network: Option<Network>,
     rows: Vec<Row<'a>>,
-    sub_routes: SubRouteCache,
+    files: Option<RouteFiles>,
+    before: &'a Handover,
+    next: Handover,
     problems: &'a mut Vec<Diagnostic>,
 }
 
@@ -46,6 +47,8 @@ struct LoadedEntry<'a, 'b> {
     entry: &'a EntryConfig,
     executable: &'b Executable,
     grants: EntryGrants,
+    /// Whether its module is a file of the module cache. So may be files that its guests see.
+    is_fetched: bool,
 }
 
 /// The entry point of a route, and the key of the configuration that names it.
@@ -55,18 +58,29 @@ struct EntryPoint<'b> {
 }
 
 impl<'a> RouteTableBuilder<'a> {
-    /// A table with the health check alone.
-    pub fn new(config: &Config, platform: &'a Platform, problems: &'a mut Vec<Diagnostic>) -> Result<Self, Error> {
-        let create = |path| LogDirectory::create(path).map_err(|error| Error::log_directory(path, error));
+    /// A table with the health check alone. `before` is what the configuration before leaves.
+    pub fn new(
+        config: &Config,
+        platform: &'a Platform,
+        before: &'a Handover,
+        problems: &'a mut Vec<Diagnostic>,
+    ) -> Result<Self, Error> {
         Ok(Self {
             log: &platform.log,
             format: config.log.format,
-            log_directory: config.log.dir.as_deref().map(create).transpose()?,
+            log_directory: platform.log_directory(config)?,
             network: platform.network(config)?,
             rows: vec![Row { pattern: RoutePattern::new(HEALTH), target: RouteTarget::Health, entry: None }],
-            sub_routes: SubRouteCache::default(),
+            files: None,
+            before,
+            next: Handover::default(),
             problems,
         })
+    }
+
+    /// The same, whose guests keep `files` if they may use them.
+    pub fn with_files(self, files: Option<RouteFiles>) -> Self {
+        Self { files, ..self }
     }
 
     /// Reports an entry whose module cannot be loaded.
@@ -77,14 +91,16 @@ impl<'a> RouteTableBuilder<'a> {
     /// Adds the routes of an entry.
     pub async fn add_entry(&mut self, entry: &'a EntryConfig, file: &ModuleFile, executable: &Executable) {
         self.problems.extend(diagnostics::without_effect(entry, executable));
-        let grants = match EntryGrants::new(entry, self.network) {
+        let state = self.before.state(entry, &self.next);
+        let grants = match EntryGrants::new(entry, self.network.as_ref(), state) {
             Ok(grants) => grants,
             Err(error) => return self.problems.push(diagnostics::volume_not_opened(entry, &error)),
         };
-        let loaded = LoadedEntry { entry, executable, grants };
+        self.next.add(entry, grants.state.clone());
+        let loaded = LoadedEntry { entry, executable, grants, is_fetched: matches!(file, ModuleFile::Fetched(_)) };
         let own = RoutePattern::new(entry.route.as_str());
         let Some(grants) = self.grants(&loaded, &own) else { return };
-        let discovered = self.discover(&loaded, file, &grants).await;
+        let discovered = self.discover(&loaded, &grants).await;
         for (pattern, name) in discovery::sub_routes(&own, &discovered) {
             let Some(grants) = self.grants(&loaded, &pattern) else { return };
             self.add(&loaded, pattern, EntryPoint { name, key: Key::Module }, grants);
@@ -92,9 +108,9 @@ impl<'a> RouteTableBuilder<'a> {
         self.add(&loaded, own, EntryPoint { name: &entry.entrypoint, key: Key::Entrypoint }, grants);
     }
 
-    async fn discover(&mut self, loaded: &LoadedEntry<'a, '_>, file: &ModuleFile, grants: &Grants) -> Vec<Discovered> {
-        let spec = ModuleSpec::new(loaded.entry, file);
-        match self.sub_routes.get(spec, loaded.executable, grants::for_discovery(grants)).await {
+    async fn discover(&mut self, loaded: &LoadedEntry<'a, '_>, grants: &Grants) -> Vec<Discovered> {
+        let (known, grants) = (&self.before.sub_routes, grants::for_discovery(grants));
+        match self.next.sub_routes.get(loaded.executable, grants, known).await {
             Ok(None) => Vec::new(),
             Ok(Some(discovered)) => {
                 if discovered.is_empty() {
@@ -110,7 +126,7 @@ impl<'a> RouteTableBuilder<'a> {
     }
 
     fn grants(&mut self, loaded: &LoadedEntry<'a, '_>, pattern: &RoutePattern) -> Option<Grants> {
-        let file = self.log_directory.as_mut().map(|directory| directory.open(pattern.as_str())).transpose();
+        let file = self.log_directory.as_ref().map(|directory| directory.open(pattern.as_str())).transpose();
         let file =
             file.inspect_err(|error| self.problems.push(diagnostics::log_not_opened(loaded.entry, error))).ok()?;
         let log = GuestLog::new(route_name(loaded.entry, pattern), self.log.clone(), self.format, file);
@@ -127,7 +143,8 @@ impl<'a> RouteTableBuilder<'a> {
         let entry = loaded.entry;
         match loaded.executable.guest(entry_point.name, grants) {
             Ok(guest) => {
-                let route = GuestRoute::new(&pattern, entry, guest, &loaded.grants.concurrency);
+                let files = self.files.clone().filter(|_| loaded.is_fetched);
+                let route = GuestRoute::new(&pattern, entry, guest, &loaded.grants.state.concurrency).with_files(files);
                 self.rows.push(Row { pattern, target: RouteTarget::Guest(Box::new(route)), entry: Some(entry) });
             }
             Err(error) => self.problems.push(diagnostics::no_entry_point(entry, &pattern, entry_point.key, &error)),
@@ -135,7 +152,7 @@ impl<'a> RouteTableBuilder<'a> {
     }
 
     /// The finished table, and a warning for each route in it that no request reaches.
-    pub fn finish(self) -> Result<RouteTable<RouteTarget>, Error> {
+    pub fn finish(self) -> Result<(RouteTable<RouteTarget>, Handover), Error> {
         if let Some(directory) = &self.log_directory {
             directory.write_index().map_err(|error| Error::log_directory(directory.path(), error))?;
         }
@@ -156,6 +173,6 @@ impl<'a> RouteTableBuilder<'a> {
                 self.problems.push(diagnostics::unreachable(entry, pattern));
             }
         }
-        Ok(table)
+        Ok((table, self.next))
     }
 }

@@ -49,6 +49,7 @@ mod registry; // publishing and pulling with a real registry, and what others ma
 mod registry_login; // logins: where they are kept, identity tokens, the terminal
 mod registry_policy; // when registries are asked
 mod registry_push; // registries that do not play along when something is published
+mod reload; // another configuration without an end of the server
 mod requests; // heads that are refused, and whose word counts about the host
 mod responses; // what a guest prints, and what the client gets
 mod routing; // which route answers, sub-routes

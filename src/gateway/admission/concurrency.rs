@@ -5,8 +5,8 @@
 //! instance is dropped.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -34,6 +34,7 @@ pub(crate) struct EntryConcurrency {
     pub(in crate::gateway) uploads: Arc<Semaphore>,
     pub(in crate::gateway) readers: Arc<EntryReaders>,
     waiting: Arc<AtomicUsize>,
+    limit: Arc<Mutex<usize>>,
 }
 
 /// Limits on the queue of an entry.
@@ -56,12 +57,38 @@ fn semaphore(count: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)))
 }
 
+/// Adds permits to those of a semaphore that was made with `before`, or takes permits away, now or when they come back.
+fn resize(permits: &Arc<Semaphore>, before: usize, count: usize) {
+    let (before, count) = (before.min(Semaphore::MAX_PERMITS), count.min(Semaphore::MAX_PERMITS));
+    if count > before {
+        return permits.add_permits(count - before);
+    }
+    let taken = permits.forget_permits(before - count);
+    let Ok(in_use @ 1..) = u32::try_from(before - count - taken) else { return };
+    let permits = permits.clone();
+    tokio::spawn(async move {
+        if let Ok(returned) = permits.acquire_many_owned(in_use).await {
+            returned.forget();
+        }
+    });
+}
+
 impl EntryConcurrency {
     /// A limit of `count` concurrent guests.
     pub fn new(count: usize) -> Self {
-        let share = half(count);
-        let readers = EntryReaders::new(share);
-        Self { permits: semaphore(count), uploads: semaphore(share), readers, waiting: Arc::default() }
+        let (permits, share) = (semaphore(count), half(count));
+        let (uploads, readers) = (semaphore(share), EntryReaders::new(share));
+        Self { permits, uploads, readers, waiting: Arc::default(), limit: Arc::new(Mutex::new(count)) }
+    }
+
+    /// Changes the limit. Guests that run keep their permits, so that fewer start until there are no more than `count`. Must be
+    /// called within a tokio runtime.
+    pub fn set_limit(&self, count: usize) {
+        let mut limit = self.limit.lock().unwrap_or_else(PoisonError::into_inner);
+        resize(&self.permits, *limit, count);
+        resize(&self.uploads, half(*limit), half(count));
+        self.readers.set_share(half(count));
+        *limit = count;
     }
 
     fn join_queue(&self, limit: usize) -> Result<Waiting<'_>, Failure> {
@@ -170,6 +197,24 @@ mod tests {
         }
         drop(permit);
         assert!(waiting.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_limit_that_changes_counts_the_guests_that_run() {
+        let (limit, module) = (TotalConcurrency::new(10), EntryConcurrency::new(2));
+        let first = limit.acquire(&module, queue(0)).await.unwrap();
+        let second = limit.acquire(&module, queue(0)).await.unwrap();
+        module.set_limit(3);
+        let third = limit.acquire(&module, queue(0)).await.unwrap();
+        assert!(matches!(limit.acquire(&module, queue(0)).await, Err(Failure::Busy)));
+        module.set_limit(1);
+        tokio::task::yield_now().await;
+        drop((first, second));
+        tokio::task::yield_now().await;
+        assert!(matches!(limit.acquire(&module, queue(0)).await, Err(Failure::Busy)), "the third runs");
+        drop(third);
+        let _only = limit.acquire(&module, queue(1)).await.unwrap();
+        assert!(matches!(limit.acquire(&module, queue(0)).await, Err(Failure::Busy)));
     }
 
     #[tokio::test]

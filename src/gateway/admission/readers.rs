@@ -10,6 +10,7 @@
 //! learns of it when the client asks for more.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -33,7 +34,7 @@ pub(in crate::gateway) struct Readers {
 
 /// The same number for the guests of one entry.
 pub(in crate::gateway) struct EntryReaders {
-    share: usize,
+    share: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -92,7 +93,11 @@ pub(in crate::gateway) enum Waited {
 
 impl EntryReaders {
     pub fn new(share: usize) -> Arc<Self> {
-        Arc::new(Self { share })
+        Arc::new(Self { share: AtomicUsize::new(share) })
+    }
+
+    pub fn set_share(&self, share: usize) {
+        self.share.store(share, Ordering::Relaxed);
     }
 }
 
@@ -116,7 +121,7 @@ impl Readers {
         let noticed: Vec<_> = noticed.collect();
         let share = match scope {
             PermitScope::All => self.share,
-            PermitScope::Entry(entry) => entry.share,
+            PermitScope::Entry(entry) => entry.share.load(Ordering::Relaxed),
         };
         if noticed.len() <= share {
             list.quiet_until = Some(now + QUIET);

@@ -3,6 +3,8 @@
 //! In files of wagi's own format, or, if the operator has a `cache.toml`, in the cache of wasmtime. Without either,
 //! everything works and starts take longer.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use wasmtime::{Cache, Engine};
 
 use crate::cache::Exposure;
@@ -27,7 +29,13 @@ pub enum CodeOrigin {
 }
 
 /// A cache of compiled code, for all engines.
-pub(in crate::runtime) enum CodeCache {
+pub(in crate::runtime) struct CodeCache {
+    place: CodePlace,
+    is_closed: AtomicBool,
+}
+
+/// Where code is kept.
+enum CodePlace {
     /// No code is kept.
     Disabled,
     /// The cache of wasmtime, for which the operator has a `cache.toml`.
@@ -39,6 +47,58 @@ pub(in crate::runtime) enum CodeCache {
 impl CodeCache {
     /// Opens the cache that the configuration names. One that cannot be used is logged, and no code is kept.
     pub fn open(config: Option<&CodeCacheConfig>) -> Self {
+        Self { place: CodePlace::open(config), is_closed: AtomicBool::new(false) }
+    }
+
+    /// Keeps no code from now on, and uses none but that of [`wasmtime_cache`](Self::wasmtime_cache).
+    pub fn close(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
+    }
+
+    /// The cache that engines have to be made with.
+    pub fn wasmtime_cache(&self) -> Option<&Cache> {
+        if let CodePlace::Wasmtime(engine) = &self.place { Some(engine.cache()) } else { None }
+    }
+
+    /// Returns the code for `engine` of a module or component, binary or text, with the SHA-256 `digest`: from the cache,
+    /// or else compiled, by `compiler` if there is one.
+    pub fn get_or_compile<C: MachineCode>(
+        &self,
+        engine: &Engine,
+        bytes: &[u8],
+        digest: &str,
+        compiler: Option<&CompilerProcess>,
+    ) -> Result<(C, CodeOrigin), Error> {
+        let compile = || match compiler {
+            Some(compiler) => C::deserialize(engine, &compiler.compile(bytes)?).map_err(Error::of_loading),
+            None => C::compile(engine, &to_binary(bytes)?).map_err(Error::of_compilation),
+        };
+        match &self.place {
+            _ if self.is_closed.load(Ordering::Relaxed) => Ok((compile()?, CodeOrigin::Compiled)),
+            CodePlace::Disabled => Ok((compile()?, CodeOrigin::Compiled)),
+            CodePlace::Wasmtime(cache) if compiler.is_none() => {
+                let compilation = cache.begin();
+                let code = compile()?;
+                Ok((code, if compilation.was_hit() { CodeOrigin::Cached } else { CodeOrigin::Compiled }))
+            }
+            // The cache of wasmtime keeps only what wasmtime compiles in this process.
+            CodePlace::Files(directory) | CodePlace::Wasmtime(WasmtimeCache { directory, .. }) => {
+                if let Some(code) = directory.get(digest, engine) {
+                    return Ok((code, CodeOrigin::Cached));
+                }
+                let code = compile()?;
+                let serialized = code.serialize().map_err(std::io::Error::other);
+                if let Err(error) = serialized.and_then(|bytes| directory.insert(digest, engine, &bytes)) {
+                    tracing::warn!(%error, digest, "cannot keep compiled code: the next start compiles again");
+                }
+                Ok((code, CodeOrigin::Compiled))
+            }
+        }
+    }
+}
+
+impl CodePlace {
+    fn open(config: Option<&CodeCacheConfig>) -> Self {
         match config {
             None => Self::Disabled,
             Some(config) if config.is_explicit => match WasmtimeCache::open(config) {
@@ -62,51 +122,11 @@ impl CodeCache {
             },
         }
     }
-
-    /// The cache that engines have to be made with.
-    pub fn wasmtime_cache(&self) -> Option<&Cache> {
-        if let Self::Wasmtime(engine) = self { Some(engine.cache()) } else { None }
-    }
-
-    /// Returns the code for `engine` of a module or component, binary or text, with the SHA-256 `digest`: from the cache,
-    /// or else compiled, by `compiler` if there is one.
-    pub fn get_or_compile<C: MachineCode>(
-        &self,
-        engine: &Engine,
-        bytes: &[u8],
-        digest: &str,
-        compiler: Option<&CompilerProcess>,
-    ) -> Result<(C, CodeOrigin), Error> {
-        let compile = || match compiler {
-            Some(compiler) => C::deserialize(engine, &compiler.compile(bytes)?).map_err(Error::of_loading),
-            None => C::compile(engine, &to_binary(bytes)?).map_err(Error::of_compilation),
-        };
-        match self {
-            Self::Disabled => Ok((compile()?, CodeOrigin::Compiled)),
-            Self::Wasmtime(cache) if compiler.is_none() => {
-                let compilation = cache.begin();
-                let code = compile()?;
-                Ok((code, if compilation.was_hit() { CodeOrigin::Cached } else { CodeOrigin::Compiled }))
-            }
-            // The cache of wasmtime keeps only what wasmtime compiles in this process.
-            Self::Files(directory) | Self::Wasmtime(WasmtimeCache { directory, .. }) => {
-                if let Some(code) = directory.get(digest, engine) {
-                    return Ok((code, CodeOrigin::Cached));
-                }
-                let code = compile()?;
-                let serialized = code.serialize().map_err(std::io::Error::other);
-                if let Err(error) = serialized.and_then(|bytes| directory.insert(digest, engine, &bytes)) {
-                    tracing::warn!(%error, digest, "cannot keep compiled code: the next start compiles again");
-                }
-                Ok((code, CodeOrigin::Compiled))
-            }
-        }
-    }
 }
 
 /// Compiled code is run as it is found, so none is kept where others can write.
-fn exposed(exposure: &Exposure) -> CodeCache {
+fn exposed(exposure: &Exposure) -> CodePlace {
     let (reason, help) = (exposure.to_string(), exposure.help());
     tracing::warn!(reason, help, "compiled code is not cached where other users could change it");
-    CodeCache::Disabled
+    CodePlace::Disabled
 }

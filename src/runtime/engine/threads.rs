@@ -4,9 +4,9 @@
 const LOWEST_PRIORITY: i32 = 19;
 
 /// Gives this thread the lowest priority, for good.
-pub(in crate::runtime) fn lower_priority() {
+pub fn lower_priority() {
     if let Err(error) = rustix::process::setpriority_process(None, LOWEST_PRIORITY) {
-        tracing::warn!(%error, "cannot lower the priority of the threads for long computations");
+        tracing::warn!(%error, "cannot lower the priority of a thread for long computations");
     }
 }
 

@@ -5,9 +5,10 @@
 //! module is from.
 
 mod compile_progress;
+pub(super) mod programs;
 mod summary;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::hash::Hash;
 use std::io::Read;
@@ -16,16 +17,19 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
 use crate::config::{EntryConfig, ModuleRef, Preparation};
 use crate::fetch::ModuleFile;
 use crate::format::sha256_hex;
 use crate::parallel;
 use crate::regular_file;
-use crate::runtime::{CodeOrigin, Executable, ModuleOwner, Runtime, TrustedCode, is_precompiled};
+use crate::runtime::{CodeOrigin, Executable, ModuleOwner, Runtime, TrustedCode, is_precompiled, lower_priority};
 
 use crate::startup::error::LoadError;
 use crate::startup::load::compile_progress::CompileProgress;
-use crate::startup::load::summary::{LoadSummary, code_origin, file_origin};
+use crate::startup::load::programs::{ContentKey, Programs};
+use crate::startup::load::summary::{CodeSource, LoadSummary, code_origin, file_origin};
 
 /// An executable, or why there is none.
 pub(super) type LoadResult = Result<Executable, LoadError>;
@@ -60,12 +64,46 @@ impl ModuleSpec {
     }
 }
 
-/// Loads modules. The results are in the order of `specs`. Reads files and compiles: not for a thread that serves.
-pub(super) fn executables(runtime: &Runtime, specs: &[ModuleSpec], size_limit: u64) -> Vec<LoadResult> {
+/// How modules are loaded.
+#[derive(Clone, Copy)]
+pub(super) struct LoadOptions {
+    /// The limit on the bytes of a file.
+    pub size_limit: u64,
+    pub priority: Priority,
+}
+
+/// What waits while modules are compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Priority {
+    /// The start. The compiler gets all cores.
+    Start,
+    /// Requests do not wait: the compiler gets what they leave.
+    Reload,
+}
+
+/// The results of loading modules.
+pub(super) struct Loaded {
+    /// In the order of the modules.
+    pub executables: Vec<LoadResult>,
+    /// How many modules with different content there are, and how many of them were compiled.
+    pub modules: usize,
+    pub compiled: usize,
+}
+
+/// Loads modules. Those with the content of one of `programs` are not compiled. Reads files and compiles: not for a thread that
+/// serves.
+pub(super) fn executables(
+    runtime: &Runtime,
+    programs: &Programs,
+    specs: &[ModuleSpec],
+    options: LoadOptions,
+) -> Loaded {
     let started = Instant::now();
     let loader = Loader {
         runtime,
-        size_limit,
+        programs,
+        options,
+        compiler: CompilerThreads::new(options.priority),
         by_spec: Mutex::default(),
         by_content: Mutex::default(),
         summary: LoadSummary::default(),
@@ -76,27 +114,57 @@ pub(super) fn executables(runtime: &Runtime, specs: &[ModuleSpec], size_limit: u
         let (running, stop) = channel();
         let progress = &loader.progress;
         scope.spawn(move || progress.log_until(&stop));
-        let executables = parallel::map(specs, threads, |spec| loader.load(spec));
+        let executables = parallel::map(specs, threads, |spec| {
+            if options.priority == Priority::Reload {
+                lower_priority();
+            }
+            loader.load(spec)
+        });
         drop(running);
         executables
     });
-    loader.summary.log(started.elapsed());
-    executables
+    if options.priority == Priority::Start {
+        loader.summary.log(started.elapsed());
+    }
+    programs.remove_unused();
+    let distinct: HashSet<&Executable> = executables.iter().flatten().collect();
+    let modules = distinct.len();
+    Loaded { modules, compiled: loader.summary.compiled(), executables }
+}
+
+/// The threads that compile one module.
+struct CompilerThreads {
+    priority: Priority,
+    threads: OnceLock<Option<ThreadPool>>,
+}
+
+impl CompilerThreads {
+    fn new(priority: Priority) -> Self {
+        Self { priority, threads: OnceLock::new() }
+    }
+
+    /// Calls `compile` where the threads of the compiler have the right priority.
+    fn run<T: Send>(&self, compile: impl FnOnce() -> T + Send) -> T {
+        match self.priority {
+            Priority::Start => compile(),
+            Priority::Reload => match self.threads.get_or_init(threads_of_low_priority) {
+                Some(threads) => threads.install(compile),
+                None => compile(),
+            },
+        }
+    }
+}
+
+fn threads_of_low_priority() -> Option<ThreadPool> {
+    let threads = ThreadPoolBuilder::new().thread_name(|_| "wagi-compiler".into()).start_handler(|_| lower_priority());
+    threads.build().inspect_err(|error| tracing::warn!(%error, "compiling at the priority of requests")).ok()
 }
 
 /// An executable, and what the log says of its code.
 struct Compiled {
     executable: Executable,
-    /// Where the code is from; `None` if another module has the same content.
-    origin: Option<CodeOrigin>,
+    origin: CodeSource,
     took: Duration,
-}
-
-/// What is the same for entries that share one executable.
-#[derive(PartialEq, Eq, Hash)]
-struct ContentKey {
-    sha256: String,
-    preparation: Preparation,
 }
 
 /// A result that the first thread that needs it computes.
@@ -104,7 +172,9 @@ type Slot = Arc<OnceLock<LoadResult>>;
 
 struct Loader<'a> {
     runtime: &'a Runtime,
-    size_limit: u64,
+    programs: &'a Programs,
+    options: LoadOptions,
+    compiler: CompilerThreads,
     by_spec: Mutex<HashMap<ModuleSpec, Slot>>,
     by_content: Mutex<HashMap<ContentKey, Slot>>,
     summary: LoadSummary,
@@ -148,7 +218,8 @@ impl Loader<'_> {
     }
 
     fn load_code(&self, spec: &ModuleSpec, file: File) -> LoadResult {
-        let code = TrustedCode::read(file, self.size_limit).map_err(|error| LoadError::Untrusted(Arc::new(error)))?;
+        let code =
+            TrustedCode::read(file, self.options.size_limit).map_err(|error| LoadError::Untrusted(Arc::new(error)))?;
         self.check_size(code.bytes())?;
         let sha256 = sha256_hex(code.bytes());
         spec.check(&sha256)?;
@@ -158,7 +229,7 @@ impl Loader<'_> {
         let key = ContentKey { sha256: sha256.clone(), preparation: Preparation::Precompiled };
         let compiled = self.once(key, || {
             let executable = self.runtime.load(&code).map_err(|error| LoadError::Unusable(Arc::new(error)))?;
-            Ok((executable, Some(CodeOrigin::Precompiled)))
+            Ok((executable, CodeSource::Code(CodeOrigin::Precompiled)))
         })?;
         self.log(spec, code.bytes().len(), &sha256, &compiled);
         Ok(compiled.executable)
@@ -168,13 +239,18 @@ impl Loader<'_> {
     fn once(
         &self,
         key: ContentKey,
-        compile: impl FnOnce() -> Result<(Executable, Option<CodeOrigin>), LoadError>,
+        compile: impl FnOnce() -> Result<(Executable, CodeSource), LoadError>,
     ) -> Result<Compiled, LoadError> {
-        let (started, mut origin, mut took) = (Instant::now(), None, Duration::ZERO);
-        let executable = slot(&self.by_content, key)
+        let (started, mut origin, mut took) = (Instant::now(), CodeSource::Shared, Duration::ZERO);
+        let executable = slot(&self.by_content, key.clone())
             .get_or_init(|| {
+                if let Some(executable) = self.programs.find(&key) {
+                    origin = CodeSource::Kept;
+                    return Ok(executable);
+                }
                 let (executable, from) = compile()?;
                 (origin, took) = (from, started.elapsed());
+                self.programs.insert(key, &executable);
                 Ok(executable)
             })
             .clone();
@@ -183,9 +259,10 @@ impl Loader<'_> {
 
     fn compile(&self, spec: &ModuleSpec, bytes: &[u8], sha256: &str) -> Result<Compiled, LoadError> {
         self.once(ContentKey { sha256: sha256.to_owned(), preparation: Preparation::Compile }, || {
-            let compiled = self.progress.show(&spec.module, || self.runtime.compile(bytes, sha256, spec.owner()));
+            let compile = || self.compiler.run(|| self.runtime.compile(bytes, sha256, spec.owner()));
+            let compiled = self.progress.show(&spec.module, compile);
             let (executable, origin) = compiled.map_err(|error| LoadError::Unusable(Arc::new(error)))?;
-            Ok((executable, Some(origin)))
+            Ok((executable, CodeSource::Code(origin)))
         })
     }
 
@@ -195,9 +272,9 @@ impl Loader<'_> {
         spec: &ModuleSpec,
         bytes: &[u8],
         sha256: &str,
-    ) -> Result<(Executable, Option<CodeOrigin>), LoadError> {
+    ) -> Result<(Executable, CodeSource), LoadError> {
         let started = Instant::now();
-        let preinitialize = || self.runtime.preinitialize(bytes, sha256, spec.owner());
+        let preinitialize = || self.compiler.run(|| self.runtime.preinitialize(bytes, sha256, spec.owner()));
         let preinitialized = self.progress.show(&spec.module, preinitialize);
         let preinitialized = preinitialized.map_err(|error| LoadError::Preinitialize(Arc::new(error)))?;
         let (module, took) = (spec.module.to_string(), started.elapsed());
@@ -210,20 +287,26 @@ impl Loader<'_> {
     fn read(&self, file: File) -> Result<Vec<u8>, LoadError> {
         let mut bytes = Vec::new();
         // One byte more than allowed tells a module of exactly the limit from a longer one.
-        let read = file.take(self.size_limit.saturating_add(1)).read_to_end(&mut bytes);
+        let read = file.take(self.options.size_limit.saturating_add(1)).read_to_end(&mut bytes);
         read.map_err(|error| LoadError::Read(Arc::new(error)))?;
         self.check_size(&bytes)?;
         Ok(bytes)
     }
 
     fn check_size(&self, bytes: &[u8]) -> Result<(), LoadError> {
-        match bytes.len() as u64 > self.size_limit {
-            true => Err(LoadError::TooLarge { limit: self.size_limit }),
+        match bytes.len() as u64 > self.options.size_limit {
+            true => Err(LoadError::TooLarge { limit: self.options.size_limit }),
             false => Ok(()),
         }
     }
 
     fn log(&self, spec: &ModuleSpec, bytes: usize, sha256: &str, compiled: &Compiled) {
+        self.summary.add(&spec.file, compiled.origin);
+        if compiled.origin == CodeSource::Kept
+            || (self.options.priority, compiled.origin) == (Priority::Reload, CodeSource::Shared)
+        {
+            return;
+        }
         let (module, digest) = (spec.module.to_string(), format!("sha256:{sha256}"));
         let (from, code, took) = (file_origin(&spec.file), code_origin(compiled.origin), compiled.took);
         match spec.file.arrival() {
@@ -232,7 +315,6 @@ impl Loader<'_> {
             }
             None => tracing::info!(module, from, bytes, digest, code, ?took, "loaded"),
         }
-        self.summary.add(&spec.file, compiled.origin);
     }
 }
 
@@ -263,8 +345,9 @@ mod tests {
             });
             let module = ModuleRef::Oci("h/app:1".to_owned());
             let spec = ModuleSpec { module, file, preparation: Preparation::Compile };
-            let loaded = executables(&runtime(), &[spec], 1 << 20);
-            match &loaded[..] {
+            let options = LoadOptions { size_limit: 1 << 20, priority: Priority::Start };
+            let loaded = executables(&runtime(), &Programs::default(), &[spec], options);
+            match &loaded.executables[..] {
                 [Ok(_)] => assert!(is_loaded),
                 [Err(LoadError::Changed)] => assert!(!is_loaded),
                 _ => panic!("something else went wrong"),

@@ -16,11 +16,16 @@ pub(super) struct LoadSummary {
 
 impl LoadSummary {
     /// Counts a module.
-    pub fn add(&self, file: &ModuleFile, code: Option<CodeOrigin>) {
+    pub fn add(&self, file: &ModuleFile, code: CodeSource) {
         let is_fetched = file.arrival().is_some_and(|arrival| arrival.is_new);
         self.modules.fetch_add(1, Ordering::Relaxed);
         self.fetched.fetch_add(usize::from(is_fetched), Ordering::Relaxed);
-        self.compiled.fetch_add(usize::from(code == Some(CodeOrigin::Compiled)), Ordering::Relaxed);
+        self.compiled.fetch_add(usize::from(code == CodeSource::Code(CodeOrigin::Compiled)), Ordering::Relaxed);
+    }
+
+    /// The number of modules that were compiled.
+    pub fn compiled(&self) -> usize {
+        self.compiled.load(Ordering::Relaxed)
     }
 
     /// Logs the counts, if there are any.
@@ -33,6 +38,16 @@ impl LoadSummary {
     }
 }
 
+/// Where the code of a module is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CodeSource {
+    /// Another module has the same content.
+    Shared,
+    /// The configuration before has it.
+    Kept,
+    Code(CodeOrigin),
+}
+
 /// Where a file is from, as the log says it.
 pub(super) fn file_origin(file: &ModuleFile) -> &'static str {
     match file.arrival() {
@@ -42,12 +57,13 @@ pub(super) fn file_origin(file: &ModuleFile) -> &'static str {
     }
 }
 
-/// Where machine code is from, as the log says it: `None` if another module has the same content.
-pub(super) fn code_origin(origin: Option<CodeOrigin>) -> &'static str {
+/// Where machine code is from, as the log says it.
+pub(super) fn code_origin(origin: CodeSource) -> &'static str {
     match origin {
-        Some(CodeOrigin::Compiled) => "compiled",
-        Some(CodeOrigin::Cached) => "cached",
-        Some(CodeOrigin::Precompiled) => "precompiled",
-        None => "shared",
+        CodeSource::Code(CodeOrigin::Compiled) => "compiled",
+        CodeSource::Code(CodeOrigin::Cached) => "cached",
+        CodeSource::Code(CodeOrigin::Precompiled) => "precompiled",
+        CodeSource::Shared => "shared",
+        CodeSource::Kept => "kept",
     }
 }

@@ -20,7 +20,10 @@ pub const ROOMS: [(&str, &[&str]); 14] = [
     ("observe", &["config", "runtime"]),
     ("server", &["config"]),
     ("gateway", &["config", "route", "cgi", "runtime", "observe", "server"]),
-    ("startup", &["config", "route", "cgi", "cache", "net", "fetch", "outbound", "runtime", "observe", "gateway"]),
+    (
+        "startup",
+        &["config", "route", "cgi", "cache", "net", "fetch", "outbound", "runtime", "observe", "server", "gateway"],
+    ),
 ];
 
 /// The program itself is above them all.

@@ -1,19 +1,22 @@
-//! The server: configuration, gateway, open port, serving, stop.
+//! The server: configuration, gateway, open port, serving, reloads, stop.
+
+mod signals;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use wagi::config::{Config, Diagnostic, LogFormat, Options};
+use wagi::config::{Diagnostic, LogFormat, Options};
 use wagi::observe::{JsonEvents, LogWriter};
 use wagi::printable;
-use wagi::server::{Server, Signals, check_tls};
-use wagi::{Gateway, fetch, startup};
+use wagi::server::{Server, Signals};
+use wagi::startup::Reloader;
+use wagi::{Gateway, reload_channel};
 
 use crate::cli::commands::runtime;
+use crate::cli::commands::serve::signals::{CaughtSignals, Wish};
 use crate::cli::terminal::progress::Bars;
 use crate::cli::terminal::{print_problems, print_result};
 
@@ -25,45 +28,52 @@ const DEFAULT_EVENTS: &str = "warn,wagi=info,wasmtime_wasi=error,wasmtime_intern
 
 /// Runs the server until a signal stops it. With `--check` only checks everything and prints the routes.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    let runtime = runtime()?;
+    // Before anything else: until then a signal would end the process.
+    let caught = {
+        let _entered = runtime.enter();
+        CaughtSignals::new().context("cannot listen for signals")?
+    };
     let bars = Bars::on_stderr();
     let log = LogWriter::spawn(bars.stderr()).context("cannot start the log")?;
     init_logging(&log, options.log_format);
     raise_descriptor_limit();
-    let runtime = runtime()?;
-    let result = runtime.block_on(load_and_serve(options, &log, &bars));
+    let result = runtime.block_on(load_and_serve(options, caught, &log, &bars));
     // Without waiting for tasks: a guest whose file operation hangs would keep the process from ending.
     runtime.shutdown_background();
     log.flush();
     result
 }
 
-async fn load_and_serve(options: &Options, log: &LogWriter, bars: &Bars) -> anyhow::Result<ExitCode> {
-    refuse_reloads().context("cannot listen for signals")?;
-    let (mut config, mut problems) = Config::load(options);
+async fn load_and_serve(
+    options: &Options,
+    caught: CaughtSignals,
+    log: &LogWriter,
+    bars: &Bars,
+) -> anyhow::Result<ExitCode> {
+    let mut options = options.clone();
     if options.check {
         // A check must not write log files.
-        config.log.dir = None;
+        options.log_dir = None;
     }
-    // Keeps the files of modules until the server stops.
-    let mut resolved = fetch::complete(config, &mut problems, bars.progress()).await;
-    let gateway = startup::load(&mut resolved, log, &mut problems).await;
-    problems.extend(resolved.config().server.tls.iter().flat_map(check_tls));
+    let (is_check, mut problems) = (options.check, Vec::new());
+    let started = Reloader::start(options, log, bars.progress(), &mut problems).await;
     log.flush();
     print_problems(&problems);
     if problems.iter().any(Diagnostic::is_error) {
         return Ok(ExitCode::FAILURE);
     }
-    let gateway = gateway?;
-    if options.check {
-        print_routes(&gateway)?;
+    let reloader = started?;
+    if is_check {
+        print_routes(reloader.gateway())?;
         return Ok(ExitCode::SUCCESS);
     }
-    serve(resolved.config(), gateway).await?;
+    serve(reloader, caught).await?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(config: &Config, gateway: Gateway) -> anyhow::Result<()> {
-    let server = Server::bind(&config.server).await?;
+async fn serve(reloader: Reloader, caught: CaughtSignals) -> anyhow::Result<()> {
+    let server = Server::bind(&reloader.config().server).await?;
     let mut signals = Signals::new()?;
     let urls = server.urls().join(" ");
     if let Err(error) = print_result(&format!("Ready: serving on {urls}\n")) {
@@ -74,15 +84,18 @@ async fn serve(config: &Config, gateway: Gateway) -> anyhow::Result<()> {
         );
     }
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = tokio::spawn(server.serve(gateway, async {
+    let serving = tokio::spawn(server.serve(reloader.gateway().clone(), async {
         // Dropping the sender stops the server.
         let _ = stopped.await;
     }));
     tokio::pin!(serving);
+    let mut hung_up = tokio::spawn(obey(caught, reloader));
     tokio::select! {
         ended = &mut serving => return ended.context("the server ended by itself"),
-        () = signals.next() => tracing::info!("stopping: finishing what is under way; a second signal ends at once"),
+        () = signals.next() => {}
+        _ = &mut hung_up => {}
     }
+    tracing::info!("stopping: finishing what is under way; a second signal ends at once");
     drop(stop);
     tokio::select! {
         ended = serving => ended.context("the server ended by itself"),
@@ -90,22 +103,18 @@ async fn serve(config: &Config, gateway: Gateway) -> anyhow::Result<()> {
     }
 }
 
-/// Logs the signals at which other servers reload or open their logs again. Without this they would end the process.
-fn refuse_reloads() -> io::Result<()> {
-    let reloads = [
-        ("SIGHUP", SignalKind::hangup()),
-        ("SIGUSR1", SignalKind::user_defined1()),
-        ("SIGUSR2", SignalKind::user_defined2()),
-    ];
-    for (name, kind) in reloads {
-        let mut received = signal(kind)?;
-        tokio::spawn(async move {
-            while received.recv().await.is_some() {
-                tracing::warn!("{name} has no effect: there is no reload, a change of files needs a restart");
-            }
-        });
+/// Reloads and opens log files again as signals ask for it, until one asks for the end.
+async fn obey(mut caught: CaughtSignals, reloader: Reloader) {
+    let (reload, requests) = reload_channel();
+    let logs = reloader.logs();
+    tokio::spawn(reloader.run(requests));
+    loop {
+        match caught.next().await {
+            Wish::Reload => reload.trigger(),
+            Wish::ReopenLogs => logs.reopen().await,
+            Wish::Stop => return,
+        }
     }
-    Ok(())
 }
 
 /// Sends the events of the server to `log`.
