@@ -3,4 +3,5 @@
 pub mod args;
 pub mod commands;
 mod files;
+mod inherited;
 pub mod terminal;

@@ -62,6 +62,7 @@ pub use crate::config::sha256::Sha256;
 use crate::config::environment::env_file;
 use crate::config::manifest::{Manifest, ParseOptions, ServerTable, TlsTable};
 use crate::config::reader::file::{must_be_file, relative_paths_help};
+use crate::config::server::{redirect_without_tls, repeated_addresses};
 use crate::route::RoutePattern;
 
 /// The complete configuration. No default is left open.
@@ -140,7 +141,7 @@ impl Config {
         let hostname = manifest.server.server_name.take().or(manifest.hostname);
         let tls = tls_config(options, manifest.tls, &mut problems);
         let config = Self {
-            server: server_config(options, manifest.server, tls, manifest.limits.connection),
+            server: server_config(options, manifest.server, tls, manifest.limits.connection, &mut problems),
             hostname: options.hostname.clone().or(hostname).unwrap_or_default(),
             entries: manifest.entries,
             bindle,
@@ -165,18 +166,23 @@ fn server_config(
     table: ServerTable,
     tls: Option<TlsConfig>,
     limits: ConnectionLimits,
+    problems: &mut Vec<Diagnostic>,
 ) -> ServerConfig {
-    ServerConfig {
+    problems.extend(repeated_addresses(&options.listen));
+    let config = ServerConfig {
         listen: if options.listen.is_empty() { table.listen } else { options.listen.clone() },
         tls,
         trusted_proxies: table.trusted_proxies,
         forwarded: table.forwarded,
         proxy_protocol: table.proxy_protocol,
-        redirect_https: table.redirect_https,
+        redirect_https: table.redirect_https.is_some(),
         request_id_header: table.request_id_header,
         shutdown_delay: table.shutdown_delay,
+        idle_exit: options.idle_exit,
         limits,
-    }
+    };
+    problems.extend(redirect_without_tls(&config, table.redirect_https));
+    config
 }
 
 /// What `[tls]` says. The certificate of the command line is the first.

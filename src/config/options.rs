@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::{Hostname, ListenAddress};
 
@@ -17,6 +18,8 @@ pub struct Options {
     /// The addresses to listen on. Default: those of the configuration file, else inherited sockets, else
     /// `127.0.0.1:3000`.
     pub listen: Vec<ListenAddress>,
+    /// How long the server may be idle before it ends. Default: for ever.
+    pub idle_exit: Option<Duration>,
     /// The server's own name. Default: `default_host` of the configuration file, else `localhost:3000`.
     pub hostname: Option<Hostname>,
     /// The directory for fetched modules. Default: below `user_cache`.
@@ -171,6 +174,7 @@ impl Options {
             source,
             cache: None,
             listen: Vec::new(),
+            idle_exit: None,
             hostname: None,
             module_cache: None,
             outbound_ca: None,

@@ -10,10 +10,12 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
+use crate::config::ServerConfig;
 use crate::server::ServedCertificate;
-use crate::server::connection::ConnectionBuilder;
+use crate::server::connection::{ConnectionBuilder, ServerParts};
 use crate::server::counters::{Counters, PanicCounter};
 use crate::server::limiter::{self, ConnectionLimiter};
+use crate::server::listener::inherited::InheritedSockets;
 use crate::server::listener::set::{ListenerSet, Listeners};
 use crate::server::listener::{Accepted, Listener};
 use crate::server::service::HttpService;
@@ -27,31 +29,41 @@ const LOG_INTERVAL: Duration = Duration::from_secs(1);
 /// How long connections may take to end after they were aborted.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How many connections that wait are accepted of each listener that is to close. The system keeps no more.
+const MAX_WAITING: usize = 4096;
+
 /// Accepts connections and serves each in a task of its own.
 pub(super) struct Acceptor {
     pub(super) listeners: ListenerSet,
+    /// What the process inherits, used or not.
+    pub(super) inherited: InheritedSockets,
     /// How connections are served. A reload replaces it for new ones.
     connections: Mutex<Arc<ConnectionBuilder>>,
     limiter: ConnectionLimiter,
-    counters: Arc<Counters>,
+    parts: ServerParts,
 }
 
 impl Acceptor {
-    pub(super) fn new(listeners: Listeners, connections: ConnectionBuilder, counters: Arc<Counters>) -> Self {
-        let limits = &connections.config().limits;
-        let limiter =
-            ConnectionLimiter::new(limiter::fit_descriptors(limits.connections), limits.connections_per_address);
+    pub(super) fn new(
+        config: &ServerConfig,
+        listeners: Listeners,
+        inherited: InheritedSockets,
+        parts: ServerParts,
+    ) -> Self {
+        let connections = ConnectionBuilder::new(config, &listeners, parts.clone());
         let connections = Mutex::new(Arc::new(connections));
-        Self { listeners: ListenerSet::new(listeners), connections, limiter, counters }
+        let total = limiter::fit_descriptors(config.limits.connections);
+        let limiter = ConnectionLimiter::new(total, config.limits.connections_per_address);
+        Self { listeners: ListenerSet::new(listeners), inherited, connections, limiter, parts }
+    }
+
+    pub(super) fn parts(&self) -> &ServerParts {
+        &self.parts
     }
 
     /// The certificates that the server shows to clients, the default first.
     pub(super) fn certificates(&self) -> Vec<ServedCertificate> {
-        self.connections().tls().current().map_or_else(Vec::new, |tls| tls.certificates().to_vec())
-    }
-
-    pub(super) fn counters(&self) -> &Arc<Counters> {
-        &self.counters
+        self.parts.tls.current().map_or_else(Vec::new, |tls| tls.certificates().to_vec())
     }
 
     /// How connections are served now.
@@ -103,12 +115,12 @@ impl Acceptor {
         loop {
             match poll_fn(|cx| poll_accept(listeners, first, cx)).await {
                 Ok(accepted) => {
-                    Counters::increment(&self.counters.accepted);
+                    Counters::increment(&self.parts.counters.accepted);
                     backoff.reset();
                     return accepted;
                 }
                 Err(error) => {
-                    let failures = Counters::increment(&self.counters.accept_errors);
+                    let failures = Counters::increment(&self.parts.counters.accept_errors);
                     // Descriptors that idle connections hold are the nearest to come back.
                     if backoff.begins_interval(&error, failures) {
                         self.listeners.reclaim_idle();
@@ -121,11 +133,11 @@ impl Acceptor {
 
     fn admit<S: HttpService>(&self, accepted: Accepted, permit: OwnedSemaphorePermit, service: S) {
         let Some(permit) = self.limiter.admit(permit, accepted.peer) else {
-            Counters::increment(&self.counters.refused);
+            Counters::increment(&self.parts.counters.refused);
             tracing::debug!(peer = %accepted.peer.remote, "too many connections from one address");
             return;
         };
-        let panic_counter = PanicCounter(Arc::clone(&self.counters));
+        let panic_counter = PanicCounter(Arc::clone(&self.parts.counters));
         let connections = self.connections();
         tokio::spawn(async move {
             let _held = (permit, panic_counter);
@@ -133,11 +145,50 @@ impl Acceptor {
         });
     }
 
-    /// Stops to accept. Lets the connections finish their requests, for at most the grace period, then aborts them.
-    pub(super) async fn drain(&self) {
-        let grace = self.connections().config().limits.shutdown_grace;
+    /// Resolves when the server has been idle for as long as it may be. Never, if it may be so for ever.
+    pub(super) async fn idle(&self) {
+        match &self.parts.idle {
+            Some(idle) => idle.elapsed().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Accepts the connections that wait, after accepting has stopped. Those of inherited sockets can be left to the next
+    /// server. Returns how many there were.
+    pub(super) fn accept_waiting<S: HttpService>(&self, service: &mut S, inherited: LeaveInherited) -> usize {
+        let mut count = 0;
+        for listener in self.listeners.current().iter() {
+            if inherited == LeaveInherited::Yes && listener.is_inherited() {
+                continue;
+            }
+            for _ in 0..MAX_WAITING {
+                let Some(permit) = self.limiter.try_acquire() else { return count };
+                let Ok(Some(accepted)) = listener.accept_now() else { break };
+                Counters::increment(&self.parts.counters.accepted);
+                self.admit(accepted, permit, service.clone());
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// Whether the server is idle still, now that accepting has stopped. A connection that came meanwhile is served.
+    pub(super) fn is_still_idle<S: HttpService>(&self, service: &mut S) -> bool {
+        let came = self.accept_waiting(service, LeaveInherited::No);
+        came == 0 && self.parts.idle.as_ref().is_some_and(|idle| !idle.was_busy())
+    }
+
+    /// Closes the listeners, after accepting has stopped. Every connection that was made is still served.
+    pub(super) fn close<S: HttpService>(&self, service: &mut S) {
+        self.listeners.current().iter().for_each(|listener| listener.hide());
+        self.accept_waiting(service, LeaveInherited::Yes);
         self.listeners.announce(ShutdownStage::Draining);
         self.listeners.close();
+    }
+
+    /// Lets the connections finish their requests, for at most the grace period, then aborts them.
+    pub(super) async fn drain(&self) {
+        let grace = self.connections().config().limits.shutdown_grace;
         if tokio::time::timeout(grace, self.limiter.all_released()).await.is_err() {
             let connections = self.limiter.in_use();
             tracing::warn!(connections, ?grace, "requests cut off by the shutdown");
@@ -146,6 +197,13 @@ impl Acceptor {
             let _ = tokio::time::timeout(ABORT_TIMEOUT, self.limiter.all_released()).await;
         }
     }
+}
+
+/// Whether connections that wait at inherited sockets are left to the next server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LeaveInherited {
+    Yes,
+    No,
 }
 
 /// The next connection of one of the listeners. Their turn to come first goes round, so none of them keeps others waiting.

@@ -28,11 +28,10 @@ impl ServerHandle {
     ///
     /// The number of connections stays what it was at the start.
     pub fn prepare(&self, config: &ServerConfig) -> Result<Prepared, Error> {
-        let tls = Arc::clone(self.0.connections().tls());
-        let prepared = tls.prepare(config.tls.as_ref())?;
-        let connections = Arc::new(ConnectionBuilder::new(config, tls, self.0.counters()));
-        let listeners = set::open(&config.listen, &self.0.listeners.current())?;
-        Ok(Prepared { acceptor: Arc::clone(&self.0), connections, listeners, tls: prepared })
+        let tls = self.0.parts().tls.prepare(config.tls.as_ref())?;
+        let listeners = set::open(&config.listen, &self.0.listeners.current(), &self.0.inherited)?;
+        let connections = Arc::new(ConnectionBuilder::new(config, &listeners, self.0.parts().clone()));
+        Ok(Prepared { acceptor: Arc::clone(&self.0), connections, listeners, tls })
     }
 
     /// The certificates that it shows to clients, the default first.
@@ -52,9 +51,8 @@ impl Prepared {
     ///
     /// A server that is stopping stays as it is.
     pub fn commit(self) {
-        let tls = Arc::clone(self.connections.tls());
         if self.acceptor.replace(self.connections, self.listeners) {
-            tls.replace(self.tls);
+            self.acceptor.parts().tls.replace(self.tls);
         }
     }
 }

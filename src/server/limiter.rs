@@ -70,6 +70,11 @@ impl ConnectionLimiter {
         }
     }
 
+    /// A permit for one more connection, if there is one now.
+    pub(super) fn try_acquire(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.total).try_acquire_owned().ok()
+    }
+
     /// Makes the permit one for a connection of this client. `None` if the client has as many connections as it may have.
     pub(super) fn admit(&self, total: OwnedSemaphorePermit, peer: Peer) -> Option<ConnectionPermit> {
         let client = match counted_address(peer) {

@@ -16,6 +16,8 @@
 //! | `connection/disconnect` | how a disconnect is noticed, and how a connection is closed |
 //! | `date` | which Date a response has while the clock is behind |
 //! | `connection/state`, `connection/io` | the socket and what is known about it |
+//! | `redirect` | what a plain port answers if clients are to use HTTPS |
+//! | `idle` | when the server has been idle for too long |
 //! | `shutdown` | how the server and its connections are told to stop |
 
 mod accept;
@@ -24,9 +26,11 @@ mod counters;
 mod date;
 mod error;
 mod handle;
+mod idle;
 mod limiter;
 mod listener;
 mod peer;
+mod redirect;
 mod service;
 mod shutdown;
 #[cfg(test)]
@@ -39,9 +43,12 @@ use std::sync::Arc;
 
 use crate::config::ServerConfig;
 use crate::server::accept::Acceptor;
-use crate::server::connection::ConnectionBuilder;
+use crate::server::connection::ServerParts;
 use crate::server::date::watch_clock;
+use crate::server::idle::IdleWatch;
+use crate::server::listener::inherited::InheritedSockets;
 use crate::server::listener::set;
+use crate::server::shutdown::ShutdownStage;
 use crate::server::tls::ServerTls;
 
 pub use crate::remote_address::RemoteAddress;
@@ -50,6 +57,7 @@ pub use crate::server::counters::Counters;
 pub use crate::server::error::{Error, PemRole};
 pub use crate::server::handle::{Prepared, ServerHandle};
 pub use crate::server::listener::error::ListenError;
+pub use crate::server::listener::inherited::{InheritedListener, InheritedSocket};
 pub use crate::server::peer::{Peer, RequestScheme};
 pub use crate::server::service::HttpService;
 pub use crate::server::shutdown::{Signals, shutdown_signal};
@@ -63,11 +71,22 @@ pub struct Server {
 impl Server {
     /// Reads the TLS files, if any, then opens the listeners.
     pub async fn bind(config: &ServerConfig) -> Result<Self, Error> {
-        let counters = Arc::default();
-        let tls = Arc::new(ServerTls::load(config.tls.as_ref())?);
-        let connections = ConnectionBuilder::new(config, tls, &counters);
-        let listeners = set::open(&config.listen, &[])?;
-        Ok(Self { acceptor: Arc::new(Acceptor::new(listeners, connections, counters)) })
+        Self::bind_inheriting(config, Vec::new()).await
+    }
+
+    /// The same in a process that inherits sockets. They are used where the configuration says so, and if it names no address.
+    pub async fn bind_inheriting(config: &ServerConfig, inherited: Vec<InheritedSocket>) -> Result<Self, Error> {
+        let inherited = InheritedSockets::new(inherited).map_err(ListenError::Inherited)?;
+        let parts = ServerParts {
+            counters: Arc::default(),
+            tls: Arc::new(ServerTls::load(config.tls.as_ref())?),
+            idle: config.idle_exit.map(IdleWatch::new).map(Arc::new),
+        };
+        let listeners = set::open(&config.listen, &[], &inherited)?;
+        if parts.idle.is_some() && !listeners.iter().any(|listener| listener.is_inherited()) {
+            tracing::warn!("the server ends when it is idle, and nothing starts it again: no socket is inherited");
+        }
+        Ok(Self { acceptor: Arc::new(Acceptor::new(config, listeners, inherited, parts)) })
     }
 
     /// The open ports, in the order of the configuration.
@@ -77,7 +96,7 @@ impl Server {
 
     /// The listeners in the order of the configuration, for example `http://127.0.0.1:3000` and `unix:/run/wagi.sock`.
     pub fn urls(&self) -> Vec<String> {
-        let has_tls = self.acceptor.connections().tls().current().is_some();
+        let has_tls = self.acceptor.parts().tls.current().is_some();
         self.acceptor.listeners.current().iter().map(|listener| listener.url(has_tls)).collect()
     }
 
@@ -88,7 +107,7 @@ impl Server {
 
     /// The server's counters, which stay readable while it serves.
     pub fn counters(&self) -> Arc<Counters> {
-        Arc::clone(self.acceptor.counters())
+        Arc::clone(&self.acceptor.parts().counters)
     }
 
     /// What changes the server while it serves.
@@ -96,17 +115,47 @@ impl Server {
         ServerHandle(Arc::clone(&self.acceptor))
     }
 
-    /// Answers requests with `service` until `shutdown` resolves; then finishes those under way, as long as the grace
-    /// period lasts.
+    /// Answers requests with `service` until `shutdown` resolves. Then connections are accepted as long as the shutdown delay
+    /// lasts, and requests finished as long as the grace period lasts. With `idle_exit` it also ends when it is idle.
     ///
     /// When a client disconnects, the future of its request and its response body are dropped.
-    pub async fn serve<S: HttpService>(self, service: S, shutdown: impl Future<Output = ()>) {
+    pub async fn serve<S: HttpService>(self, mut service: S, shutdown: impl Future<Output = ()>) {
+        tokio::pin!(shutdown);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut shutdown => {
+                    self.leave(service.clone()).await;
+                    break;
+                }
+                () = self.accept(service.clone()) => {}
+                () = self.acceptor.idle() => {
+                    if self.acceptor.is_still_idle(&mut service) {
+                        tracing::info!(idle_for = ?self.acceptor.connections().config().idle_exit, "stopping: the server is idle");
+                        break;
+                    }
+                }
+            }
+        }
+        self.acceptor.close(&mut service);
+        self.acceptor.drain().await;
+    }
+
+    /// Accepts connections for as long as the shutdown is delayed.
+    async fn leave<S: HttpService>(&self, service: S) {
+        self.acceptor.listeners.announce(ShutdownStage::Leaving);
+        let delay = self.acceptor.connections().config().shutdown_delay;
         tokio::select! {
-            biased;
-            () = shutdown => {}
+            () = tokio::time::sleep(delay) => {}
+            () = self.accept(service) => {}
+        }
+    }
+
+    /// Accepts connections until dropped.
+    async fn accept<S: HttpService>(&self, service: S) {
+        tokio::select! {
             () = self.acceptor.accept(service) => {}
             () = watch_clock() => {}
         }
-        self.acceptor.drain().await;
     }
 }

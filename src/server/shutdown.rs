@@ -50,6 +50,8 @@ pub async fn shutdown_signal() {
 pub(super) enum ShutdownStage {
     /// Connections are accepted and kept open.
     Open,
+    /// Connections are accepted. Responses over HTTP/1 are the last of their connection.
+    Leaving,
     /// Open requests are finished. The server accepts no new ones.
     Draining,
     /// All connections end now.
@@ -91,7 +93,8 @@ impl ConnectionControl {
     pub(super) fn stage(&self) -> ShutdownStage {
         match self.stage.load(Acquire) {
             0 => ShutdownStage::Open,
-            1 => ShutdownStage::Draining,
+            1 => ShutdownStage::Leaving,
+            2 => ShutdownStage::Draining,
             _ => ShutdownStage::Aborting,
         }
     }
@@ -105,11 +108,11 @@ impl ConnectionControl {
         Arc::clone(&self.changed).notified_owned()
     }
 
-    /// Resolves when the server has begun to stop.
+    /// Resolves when the connections have to end.
     pub(super) async fn draining(&self) {
         loop {
             let announced = self.announced();
-            if self.stage() > ShutdownStage::Open {
+            if self.stage() >= ShutdownStage::Draining {
                 return;
             }
             announced.await;

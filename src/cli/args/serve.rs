@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
@@ -64,6 +65,10 @@ pub(super) struct ServeArguments {
     /// that the process inherits are used.
     #[arg(short, long, value_name = "ADDR")]
     listen: Vec<ListenAddress>,
+
+    /// End with exit code 0 after so long without a connection, for socket activation, for example 5m
+    #[arg(long, value_name = "DURATION", value_parser = idle_time)]
+    idle_exit: Option<Duration>,
 
     /// The server's own name, for requests without a Host field [default: localhost:3000]
     #[arg(long, alias = "default-host", value_name = "HOST[:PORT]")]
@@ -135,6 +140,7 @@ impl ServeArguments {
             tls: tls(path(self.tls_cert, "WAGI_TLS_CERT"), path(self.tls_key, "WAGI_TLS_KEY"))?,
             cache: self.cache,
             listen: self.listen,
+            idle_exit: self.idle_exit,
             hostname: self.hostname,
             module_cache: self.registries.chosen_module_cache(),
             user_cache: user_cache(variable),
@@ -249,6 +255,12 @@ fn tls(cert: Option<PathBuf>, key: Option<PathBuf>) -> Result<Option<TlsFiles>, 
         (Some(_), None) => missing("--tls-cert (or WAGI_TLS_CERT) needs --tls-key (or WAGI_TLS_KEY)"),
         (None, Some(_)) => missing("--tls-key (or WAGI_TLS_KEY) needs --tls-cert (or WAGI_TLS_CERT)"),
     }
+}
+
+fn idle_time(text: &str) -> Result<Duration, String> {
+    let expected = "a duration longer than 0 is expected, such as 30s or 5m";
+    let parsed = humantime::parse_duration(text).map_err(|error| format!("{error}; {expected}"))?;
+    if parsed.is_zero() { Err(expected.to_owned()) } else { Ok(parsed) }
 }
 
 fn existing_file(path: &OsStr) -> Result<PathBuf, UsageError> {

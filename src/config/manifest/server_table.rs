@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::config::reader::report::Report;
 use crate::config::reader::values::{SpannedStr, Value, ValueError, array, boolean, duration_or_zero, string, table};
-use crate::config::{ClientAuth, ForwardedFields, Hostname, ListenAddress, TlsFiles, TrustedProxies};
+use crate::config::{ClientAuth, ForwardedFields, Hostname, ListenAddress, SourceLocation, TlsFiles, TrustedProxies};
 
 const SERVER_KEYS: [&str; 8] = [
     "listen",
@@ -30,7 +30,8 @@ pub(in crate::config) struct ServerTable {
     pub trusted_proxies: TrustedProxies,
     pub forwarded: ForwardedFields,
     pub proxy_protocol: bool,
-    pub redirect_https: bool,
+    /// Where `redirect_https = true` stands, if it does.
+    pub redirect_https: Option<SourceLocation>,
     pub request_id_header: bool,
     pub server_name: Option<Hostname>,
     pub shutdown_delay: Duration,
@@ -56,7 +57,7 @@ impl ServerTable {
             trusted_proxies: trusted_proxies(server, report),
             forwarded: report.optional(server, "forwarded", forwarded).unwrap_or_default(),
             proxy_protocol: flag("proxy_protocol", report),
-            redirect_https: flag("redirect_https", report),
+            redirect_https: redirect_https(server, report),
             request_id_header: flag("request_id_header", report),
             server_name: report.optional(server, "server_name", |value| parsed("server_name", value)),
             shutdown_delay: report
@@ -84,9 +85,19 @@ fn listen(server: &DeTable<'_>, report: &mut Report) -> Vec<ListenAddress> {
     let mut addresses = Vec::new();
     for item in strings(server, "listen", report) {
         let address = item.text.parse().map_err(|error| ValueError::new(format!("in `listen`: {error}")));
-        addresses.extend(report.accept(item.span, address));
+        let Some(address) = report.accept(item.span.clone(), address) else { continue };
+        if addresses.iter().any(|earlier: &ListenAddress| earlier.is_same_socket(&address)) {
+            report.error(item.span, ValueError::new(format!("`{address}` is listed twice in `listen`")));
+        }
+        addresses.push(address);
     }
     addresses
+}
+
+fn redirect_https(server: &DeTable<'_>, report: &mut Report) -> Option<SourceLocation> {
+    let redirects = report.optional(server, "redirect_https", |value| boolean("redirect_https", value));
+    let span = server.get("redirect_https").filter(|_| redirects == Some(true))?.span();
+    Some(SourceLocation::new(report.file(), span))
 }
 
 fn trusted_proxies(server: &DeTable<'_>, report: &mut Report) -> TrustedProxies {

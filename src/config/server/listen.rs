@@ -83,6 +83,15 @@ impl ListenAddress {
             Self::Unix(_) | Self::Inherited(_) => None,
         }
     }
+
+    /// Whether both name the same socket, with whatever settings. Each port 0 is another port.
+    pub(crate) fn is_same_socket(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Unix(one), Self::Unix(other)) => one.path == other.path,
+            (Self::Inherited(one), Self::Inherited(other)) => one.is_none() || other.is_none() || one == other,
+            _ => self.tcp().is_some_and(|address| address.port() > 0 && other.tcp() == Some(address)),
+        }
+    }
 }
 
 impl FromStr for ListenAddress {

@@ -3,12 +3,14 @@
 //! `manifest` reads the tables `[server]` and `[tls]`, `Config::load` adds the options of the command line, `server` and
 //! `gateway` apply the result.
 
+mod check;
 mod listen;
 mod trusted_proxies;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub(in crate::config) use crate::config::server::check::{redirect_without_tls, repeated_addresses};
 pub use crate::config::server::listen::{ListenAddress, ListenAddressError, UnixAddress};
 pub use crate::config::server::trusted_proxies::{TrustedProxies, TrustedProxyError};
 
@@ -34,6 +36,8 @@ pub struct ServerConfig {
     pub request_id_header: bool,
     /// How long connections are accepted after the signal to stop. Default: not at all.
     pub shutdown_delay: Duration,
+    /// How long the server may be idle before it ends. Default: for ever.
+    pub idle_exit: Option<Duration>,
     /// The limits of connections.
     pub limits: ConnectionLimits,
 }

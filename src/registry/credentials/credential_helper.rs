@@ -96,6 +96,10 @@ impl Helper {
         }
         let program = program(name);
         let mut command = Command::new(&program);
+        // What a service manager says to this process.
+        for name in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] {
+            command.env_remove(name);
+        }
         command.arg(verb).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child =
             command.spawn().map_err(|source| CredentialHelperError::Run { program: program.clone(), source })?;

@@ -30,6 +30,9 @@ const HALF_CLOSED_TIMEOUT: Duration = Duration::from_millis(50);
 const HALF_CLOSE_WINDOW: Duration = Duration::from_secs(1);
 /// How long a connection without requests may take to end after `graceful_shutdown`.
 const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a connection that has just been used may stay idle while the server drains: the next request of its client may be
+/// on its way, and is answered.
+const LAST_CHANCE: Duration = Duration::from_millis(250);
 /// How long a connection must have been idle before a full server closes it.
 const RECLAIM_AFTER: Duration = Duration::from_secs(1);
 
@@ -172,6 +175,15 @@ impl<H: HttpConnection> TimedConnection<H> {
     }
 
     fn timeout(&self, phase: ConnectionPhase) -> Option<Duration> {
+        let limit = self.usual_timeout(phase);
+        match phase {
+            ConnectionPhase::Idle(_) if self.is_draining() => limit.map(|limit| limit.min(LAST_CHANCE)),
+            ConnectionPhase::ReadingHead(_) if self.is_draining() => limit.map(|limit| limit.min(CLOSING_TIMEOUT)),
+            _ => limit,
+        }
+    }
+
+    fn usual_timeout(&self, phase: ConnectionPhase) -> Option<Duration> {
         match phase {
             ConnectionPhase::Writing(_) | ConnectionPhase::AwaitingWindow(_) => Some(self.limits.send_timeout),
             ConnectionPhase::HandlingHalfClosed(_) => Some(HALF_CLOSED_TIMEOUT),
@@ -209,10 +221,16 @@ impl<H: HttpConnection> TimedConnection<H> {
 
     /// Whether the connection should end, since the server drains or needs its permit for another one.
     fn should_close(self: Pin<&mut Self>) -> bool {
+        let is_draining = self.is_draining();
         let this = self.project();
         let idle = matches!(this.phase, Some(ConnectionPhase::Idle(_)));
         let reclaimed = std::mem::take(this.reclaim) && idle && this.since.elapsed() >= RECLAIM_AFTER;
-        reclaimed || this.state.control.stage() > ShutdownStage::Open
+        // HTTP/2 announces the end. A client of HTTP/1 would lose the request that it sends just now.
+        reclaimed || is_draining && (!H::IDLE_BYTES_START_A_REQUEST || this.state.open_requests() > 0)
+    }
+
+    fn is_draining(&self) -> bool {
+        self.state.control.stage() >= ShutdownStage::Draining
     }
 }
 
@@ -233,11 +251,15 @@ impl<H: HttpConnection> Future for TimedConnection<H> {
                 return Poll::Ready(CloseReason::Reset);
             }
             let timed_out = self.as_mut().poll_timed_out(cx);
-            let idle = matches!(timed_out, Some(ConnectionPhase::Idle(_)));
-            if let (Some(phase), false) = (timed_out, idle) {
+            let ends = match timed_out {
+                Some(ConnectionPhase::Idle(_)) => true,
+                Some(ConnectionPhase::ReadingHead(_)) => self.is_draining() && !self.closing,
+                _ => false,
+            };
+            if let (Some(phase), false) = (timed_out, ends) {
                 return Poll::Ready(CloseReason::TimedOut(phase));
             }
-            if self.closing || !(self.as_mut().should_close() || idle) {
+            if self.closing || !(self.as_mut().should_close() || ends) {
                 return Poll::Pending;
             }
             let this = self.as_mut().project();

@@ -31,30 +31,48 @@ use crate::server::connection::protocol::{Protocol, StreamExecutor};
 use crate::server::connection::service::ConnectionService;
 use crate::server::connection::state::ConnectionState;
 use crate::server::counters::Counters;
-use crate::server::listener::{Accepted, TlsUse};
+use crate::server::idle::IdleWatch;
+use crate::server::listener::set::{self, Listeners};
+use crate::server::listener::{Accepted, ListenerKind};
+use crate::server::redirect::RedirectToHttps;
 use crate::server::service::HttpService;
 use crate::server::tls::{self, ActiveTls, ClientIdentity, ServerTls};
 use crate::server::{Peer, RequestScheme};
 
+/// A connection that is younger than this when the server begins to drain may still send its first request.
+const NEWCOMER: Duration = Duration::from_secs(1);
+
+/// What the connections of all configurations of a server share.
+#[derive(Clone)]
+pub(in crate::server) struct ServerParts {
+    pub(in crate::server) counters: Arc<Counters>,
+    pub(in crate::server) tls: Arc<ServerTls>,
+    /// Who watches whether the server is idle, if it is to end then.
+    pub(in crate::server) idle: Option<Arc<IdleWatch>>,
+}
+
 /// What all connections of a configuration share.
 pub(in crate::server) struct ConnectionBuilder {
     config: ServerConfig,
-    counters: Arc<Counters>,
+    parts: ServerParts,
     limits: Arc<ConnectionLimits>,
-    tls: Arc<ServerTls>,
+    /// What plain ports answer, if not what the service answers.
+    redirect: Option<RedirectToHttps>,
     http1: http1::Builder,
     http2: http2::Builder<StreamExecutor>,
 }
 
 impl ConnectionBuilder {
-    pub(in crate::server) fn new(config: &ServerConfig, tls: Arc<ServerTls>, counters: &Arc<Counters>) -> Self {
+    /// The connections of `listeners`.
+    pub(in crate::server) fn new(config: &ServerConfig, listeners: &Listeners, parts: ServerParts) -> Self {
         let limits = &config.limits;
+        let https_port = config.tls.as_ref().and_then(|_| set::tls_port(listeners));
         Self {
             http1: protocol::http1_builder(limits),
-            http2: protocol::http2_builder(limits, counters),
+            http2: protocol::http2_builder(limits, &parts.counters),
             limits: Arc::new(limits.clone()),
-            tls,
-            counters: Arc::clone(counters),
+            redirect: https_port.filter(|_| config.redirect_https).map(|port| RedirectToHttps { port }),
+            parts,
             config: config.clone(),
         }
     }
@@ -63,59 +81,69 @@ impl ConnectionBuilder {
         &self.config
     }
 
-    pub(in crate::server) fn tls(&self) -> &Arc<ServerTls> {
-        &self.tls
-    }
-
     /// Serves one connection to its end.
     pub(in crate::server) async fn serve<S: HttpService>(&self, accepted: Accepted, service: S) {
-        let opened = Instant::now();
-        let Accepted { socket, mut peer, tls, control } = accepted;
-        let tls = if tls == TlsUse::Never { None } else { self.tls.current() };
+        let Accepted { socket, mut peer, kind, control } = accepted;
+        let tls = if kind == ListenerKind::Port { self.parts.tls.current() } else { None };
         peer.scheme = Some(if tls.is_some() { RequestScheme::Https } else { RequestScheme::Http });
         let state = Arc::new(ConnectionState::new(socket, control));
-        let mut io = ConnectionIo::new(Arc::clone(&state));
-        let mut service = ConnectionService::new(service, peer, self.limits.body_timeout, state);
-        match tls {
-            None => {
-                let detected = self.within(self.limits.header_timeout, &service.state, Protocol::detect(&mut io)).await;
-                if let Some(Ok(Some(protocol))) = detected {
-                    self.serve_protocol(io, protocol, service, opened).await;
-                }
+        let _watched = self.parts.idle.as_ref().map(|idle| idle.watch(&state));
+        let io = ConnectionIo::new(Arc::clone(&state));
+        match (tls, self.redirect) {
+            (Some(tls), _) => self.serve_tls(io, &tls, self.service(service, peer, state)).await,
+            (None, Some(redirect)) if kind == ListenerKind::PlainPort => {
+                self.serve_plain(io, self.service(redirect, peer, state)).await;
             }
-            Some(tls) => match self.within(self.limits.tls_handshake, &service.state, handshake(&tls, io)).await {
-                Some(Ok(Handshake::PlainHttp(io))) => self.refuse_plain_http(io, &service.state, peer).await,
-                Some(Ok(Handshake::Done(io, identity))) => {
-                    service.identity = identity;
-                    let http2 = io.get_ref().1.alpn_protocol() == Some(tls::ALPN_H2);
-                    let protocol = if http2 { Protocol::Http2 } else { Protocol::Http1 };
-                    self.serve_protocol(*io, protocol, service, Instant::now()).await;
-                }
-                failed => {
-                    Counters::increment(&self.counters.handshakes_failed);
-                    let error = failed.and_then(Result::err).map(tracing::field::display);
-                    tracing::debug!(peer = %peer.remote, error, "TLS handshake failed");
-                }
-            },
+            (None, _) => self.serve_plain(io, self.service(service, peer, state)).await,
+        }
+    }
+
+    fn service<S>(&self, service: S, peer: Peer, state: Arc<ConnectionState>) -> ConnectionService<S> {
+        ConnectionService::new(service, peer, self.limits.body_timeout, state)
+    }
+
+    async fn serve_plain<S: HttpService>(&self, mut io: ConnectionIo, service: ConnectionService<S>) {
+        let opened = Instant::from_std(service.state.opened());
+        let detected = self.within(self.limits.header_timeout, &service.state, Protocol::detect(&mut io)).await;
+        if let Some(Ok(Some(protocol))) = detected {
+            self.serve_protocol(io, protocol, service, opened).await;
+        }
+    }
+
+    async fn serve_tls<S: HttpService>(&self, io: ConnectionIo, tls: &ActiveTls, mut service: ConnectionService<S>) {
+        let peer = service.peer;
+        match self.within(self.limits.tls_handshake, &service.state, handshake(tls, io)).await {
+            Some(Ok(Handshake::PlainHttp(io))) => self.refuse_plain_http(io, &service.state, peer).await,
+            Some(Ok(Handshake::Done(io, identity))) => {
+                service.identity = identity;
+                let http2 = io.get_ref().1.alpn_protocol() == Some(tls::ALPN_H2);
+                let protocol = if http2 { Protocol::Http2 } else { Protocol::Http1 };
+                self.serve_protocol(*io, protocol, service, Instant::now()).await;
+            }
+            failed => {
+                Counters::increment(&self.parts.counters.handshakes_failed);
+                let error = failed.and_then(Result::err).map(tracing::field::display);
+                tracing::debug!(peer = %peer.remote, error, "TLS handshake failed");
+            }
         }
     }
 
     /// Tells a client that it has to speak TLS.
     async fn refuse_plain_http(&self, mut io: ConnectionIo, state: &Arc<ConnectionState>, peer: Peer) {
-        Counters::increment(&self.counters.handshakes_failed);
+        Counters::increment(&self.parts.counters.handshakes_failed);
         tracing::info!(peer = %peer.remote, "a client spoke HTTP where HTTPS is served: it gets 400");
         // A client that does not read it has what it asked for.
         let _ = self.within(self.limits.tls_handshake, state, io.write_all(protocol::HTTPS_ONLY)).await;
         disconnect::linger(state, true).await;
     }
 
-    /// The result of a future; `None` if it takes longer than `limit`, or if the server begins to stop.
+    /// The result of a future; `None` if it takes longer than `limit`, or if the server drains and the client is no newcomer.
     async fn within<T>(&self, limit: Duration, state: &ConnectionState, opening: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
             outcome = opening => Some(outcome),
             () = tokio::time::sleep(limit) => None,
-            () = state.control.draining() => None,
+            () = cut_off(state) => None,
         }
     }
 
@@ -126,6 +154,9 @@ impl ConnectionBuilder {
     {
         let state = Arc::clone(&service.state);
         let peer = service.peer;
+        if matches!(protocol, Protocol::Http2) {
+            state.record_http2();
+        }
         let reason = match protocol {
             Protocol::Http1 => {
                 let io = TokioIo::new(io);
@@ -146,7 +177,7 @@ impl ConnectionBuilder {
     async fn close(&self, state: &ConnectionState, peer: Peer, reason: CloseReason) {
         match &reason {
             CloseReason::Finished(_) if state.is_flooded() => {
-                Counters::increment(&self.counters.flooded);
+                Counters::increment(&self.parts.counters.flooded);
             }
             CloseReason::Finished(outcome) => {
                 if let Err(error) = outcome {
@@ -155,10 +186,10 @@ impl ConnectionBuilder {
                 return disconnect::linger(state, outcome.is_err()).await;
             }
             CloseReason::TimedOut(ConnectionPhase::HandlingHalfClosed(_)) | CloseReason::Reset => {
-                Counters::increment(&self.counters.disconnected);
+                Counters::increment(&self.parts.counters.disconnected);
             }
             CloseReason::TimedOut(_) => {
-                Counters::increment(&self.counters.timed_out);
+                Counters::increment(&self.parts.counters.timed_out);
             }
             CloseReason::Aborted => {}
         }
@@ -166,6 +197,12 @@ impl ConnectionBuilder {
         // Requests of an HTTP/2 connection live in tasks of their own and would keep the socket open.
         state.shutdown_both();
     }
+}
+
+/// Resolves when the server drains, and a client that has sent no request yet has had the time to send one.
+async fn cut_off(state: &ConnectionState) {
+    state.control.draining().await;
+    tokio::time::sleep_until(Instant::from_std(state.opened()) + NEWCOMER).await;
 }
 
 /// How a connection to a port with TLS began.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONNECTION;
-use http::{Request, Response, Version};
+use http::{HeaderValue, Request, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
@@ -19,6 +19,7 @@ use crate::server::connection::expectation::{Expectation, awaits_continue};
 use crate::server::connection::state::ConnectionState;
 use crate::server::date;
 use crate::server::service::HttpService;
+use crate::server::shutdown::ShutdownStage;
 use crate::server::{ClientIdentity, Peer, RequestBody};
 
 /// The service, with what one connection adds to its requests.
@@ -37,7 +38,7 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnectionSe
     type Future = ResponseFuture<S>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let close_delimited = request.version() == Version::HTTP_10;
+        let version = request.version();
         if is_last(&request) {
             self.state.record_last_request();
         }
@@ -51,7 +52,7 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnectionSe
             step: ResponseStep::NotReady { service: self.service.clone(), request: Some(request) },
             open: Some(OpenRequest::new(&self.state)),
             expectation,
-            close_delimited,
+            version,
         }
     }
 }
@@ -99,6 +100,11 @@ impl OpenRequest {
         state.record_request_start();
         Self(Arc::clone(state))
     }
+
+    /// Whether the response has to say that it is the last of its connection. HTTP/2 says it with a frame.
+    fn is_last(&self, version: Version) -> bool {
+        version < Version::HTTP_2 && self.0.control.stage() > ShutdownStage::Open
+    }
 }
 
 impl Drop for OpenRequest {
@@ -115,7 +121,7 @@ pin_project! {
         open: Option<OpenRequest>,
         // The unread body of a client that waits for 100 (Continue).
         expectation: Option<Arc<Expectation>>,
-        close_delimited: bool,
+        version: Version,
     }
 }
 
@@ -146,7 +152,10 @@ impl<S: HttpService> Future for ResponseFuture<S> {
                 ResponseStepProjection::Called { future } => {
                     let Ok(mut response) = ready!(future.poll(cx));
                     date::correct(response.headers_mut());
-                    let (open, close_delimited) = (this.open.take(), *this.close_delimited);
+                    if this.open.as_ref().is_some_and(|open| open.is_last(*this.version)) {
+                        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                    }
+                    let (open, close_delimited) = (this.open.take(), *this.version == Version::HTTP_10);
                     let response =
                         response.map(|body| TrackedResponseBody { body, open, frame_pending: false, close_delimited });
                     // The guest may read on while it responds.

@@ -46,6 +46,8 @@ pub(in crate::server) struct ConnectionState {
     data_sent: AtomicUsize,
     /// The client sends too many control frames of HTTP/2.
     flooded: AtomicBool,
+    /// The connection speaks HTTP/2.
+    http2: AtomicBool,
 }
 
 impl ConnectionState {
@@ -69,6 +71,7 @@ impl ConnectionState {
             unfinished_head: AtomicUsize::new(0),
             data_sent: AtomicUsize::new(0),
             flooded: AtomicBool::new(false),
+            http2: AtomicBool::new(false),
         }
     }
 
@@ -98,6 +101,10 @@ impl ConnectionState {
 
     pub(in crate::server) fn record_data_sent(&self) {
         self.data_sent.fetch_add(1, Relaxed);
+    }
+
+    pub(in crate::server) fn record_http2(&self) {
+        self.http2.store(true, Relaxed);
     }
 
     pub(in crate::server) fn record_flood(&self) {
@@ -142,6 +149,18 @@ impl ConnectionState {
 
     pub(in crate::server) fn finished_requests(&self) -> usize {
         self.finished_requests.load(Relaxed)
+    }
+
+    /// Whether the connection has served its client, and nothing of another request has come.
+    pub(in crate::server) fn waits_for_next_request(&self) -> bool {
+        // Over HTTP/2, what comes beside requests begins none.
+        let begins = self.head_started() && !self.http2.load(Relaxed);
+        self.open_requests() == 0 && self.finished_requests() > 0 && self.unfinished_head().is_none() && !begins
+    }
+
+    /// When the connection was accepted.
+    pub(in crate::server) fn opened(&self) -> Instant {
+        self.opened
     }
 
     pub(in crate::server) fn writes(&self) -> usize {

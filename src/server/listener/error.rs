@@ -22,11 +22,16 @@ pub enum ListenError {
         path: PathBuf,
     },
     /// The process inherits no such socket.
-    #[error("cannot listen on {address}: there is no such inherited socket")]
+    #[error("cannot listen on {}: {}", ListenAddress::Inherited(name.clone()), without(inherited))]
     NothingInherited {
-        /// The address.
-        address: ListenAddress,
+        /// The name asked for.
+        name: Option<String>,
+        /// The names that there are.
+        inherited: Vec<String>,
     },
+    /// A socket that the process inherits cannot be used.
+    #[error("cannot use an inherited socket")]
+    Inherited(#[source] io::Error),
     /// The system refuses it for another reason.
     #[error("cannot listen on {address}")]
     System {
@@ -35,6 +40,13 @@ pub enum ListenError {
         /// The error of the system.
         source: io::Error,
     },
+}
+
+fn without(inherited: &[String]) -> String {
+    match inherited {
+        [] => "the process inherits no socket".to_owned(),
+        names => format!("the process inherits sockets of other names only: {}", names.join(", ")),
+    }
 }
 
 impl ListenError {
@@ -59,6 +71,7 @@ impl ListenError {
             Self::NothingInherited { .. } => {
                 Some("start the server by a socket unit of systemd, with this name as its `FileDescriptorName=`")
             }
+            Self::Inherited(_) => None,
             Self::System { address: ListenAddress::Unix(_), source } => match source.kind() {
                 io::ErrorKind::PermissionDenied => {
                     Some("the user of the server needs the right to write to the directory, and to give the group")

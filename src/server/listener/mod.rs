@@ -3,6 +3,7 @@
 //! `Server::bind` and reloads open the `Listener`s of a configuration. `accept` takes connections from them.
 
 pub(super) mod error;
+pub(super) mod inherited;
 pub(super) mod set;
 mod tcp;
 mod unix;
@@ -12,7 +13,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use tokio::net::{TcpListener, UnixListener};
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::config::ListenAddress;
 use crate::server::connection::socket::Socket;
@@ -35,26 +37,28 @@ enum ListeningSocket {
         listener: TcpListener,
         address: SocketAddr,
     },
-    /// The file is removed after the socket is closed.
+    /// Without a file if the socket is inherited.
     Unix {
         listener: UnixListener,
-        file: SocketFile,
+        file: Option<SocketFile>,
     },
 }
 
-/// Whether the connections of a listener begin with a TLS handshake.
+/// What the connections of a listener are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TlsUse {
-    /// If the server has a certificate.
-    IfConfigured,
-    Never,
+pub(super) enum ListenerKind {
+    /// TCP, with TLS if the server has a certificate.
+    Port,
+    /// TCP without TLS.
+    PlainPort,
+    UnixSocket,
 }
 
 /// A connection that was accepted.
 pub(super) struct Accepted {
     pub(super) socket: Socket,
     pub(super) peer: Peer,
-    pub(super) tls: TlsUse,
+    pub(super) kind: ListenerKind,
     pub(super) control: Arc<ConnectionControl>,
 }
 
@@ -64,9 +68,16 @@ impl Listener {
         let socket = match address {
             ListenAddress::Tcp(port) | ListenAddress::PlainTcp(port) => tcp::open(address, *port, others)?,
             ListenAddress::Unix(unix) => unix::open(unix)?,
-            ListenAddress::Inherited(_) => return Err(ListenError::NothingInherited { address: address.clone() }),
+            // `set` takes them from those that there are.
+            ListenAddress::Inherited(name) => {
+                return Err(ListenError::NothingInherited { name: name.clone(), inherited: Vec::new() });
+            }
         };
-        Ok(Self { address: address.clone(), socket: Arc::new(socket), control: Arc::new(ConnectionControl::new()) })
+        Ok(Self::new(address, Arc::new(socket)))
+    }
+
+    fn new(address: &ListenAddress, socket: Arc<ListeningSocket>) -> Self {
+        Self { address: address.clone(), socket, control: Arc::new(ConnectionControl::new()) }
     }
 
     /// The same socket with the settings in `address`. `None` if `address` names another socket.
@@ -74,7 +85,7 @@ impl Listener {
         if self.address == *address {
             return Some(Arc::clone(self));
         }
-        is_same_socket(&self.address, address).then(|| {
+        self.address.is_same_socket(address).then(|| {
             let (socket, control) = (Arc::clone(&self.socket), Arc::clone(&self.control));
             Arc::new(Self { address: address.clone(), socket, control })
         })
@@ -91,24 +102,60 @@ impl Listener {
     /// How the ready line names the listener.
     pub(super) fn url(&self, server_has_tls: bool) -> String {
         match &*self.socket {
-            ListeningSocket::Tcp { address, .. } if server_has_tls && self.tls() == TlsUse::IfConfigured => {
+            ListeningSocket::Tcp { address, .. } if server_has_tls && self.kind() == ListenerKind::Port => {
                 format!("https://{address}")
             }
             ListeningSocket::Tcp { address, .. } => format!("http://{address}"),
-            ListeningSocket::Unix { file, .. } => format!("unix:{}", file.path().display()),
+            ListeningSocket::Unix { listener, file } => format!("unix:{}", unix::path(listener, file.as_ref())),
         }
     }
 
-    fn tls(&self) -> TlsUse {
+    pub(super) fn kind(&self) -> ListenerKind {
         match (&*self.socket, &self.address) {
-            (ListeningSocket::Unix { .. }, _) | (_, ListenAddress::PlainTcp(_)) => TlsUse::Never,
-            _ => TlsUse::IfConfigured,
+            (ListeningSocket::Unix { .. }, _) => ListenerKind::UnixSocket,
+            (_, ListenAddress::PlainTcp(_)) => ListenerKind::PlainPort,
+            _ => ListenerKind::Port,
+        }
+    }
+
+    /// Whether another process keeps the socket open.
+    pub(super) fn is_inherited(&self) -> bool {
+        matches!(self.address, ListenAddress::Inherited(_))
+    }
+
+    /// Removes the file of a Unix socket that is ours, so that clients find no server any more. Those that have connected can
+    /// still be accepted.
+    pub(super) fn hide(&self) {
+        if let ListeningSocket::Unix { file: Some(file), .. } = &*self.socket {
+            file.remove();
+        }
+    }
+
+    /// Sets what a Unix socket that is kept may be set to anew.
+    fn apply_settings(&self) {
+        if let (ListeningSocket::Unix { file: Some(_), .. }, ListenAddress::Unix(unix)) = (&*self.socket, &self.address)
+            && let Err(error) = unix::set_access(unix)
+        {
+            tracing::warn!(path = %unix.path.display(), error = &error as &dyn std::error::Error, "the mode of the socket stays");
         }
     }
 
     /// The next connection.
     pub(super) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
         let (socket, remote) = ready!(self.socket.poll_accept(cx))?;
+        Poll::Ready(Ok(self.accepted(socket, remote)))
+    }
+
+    /// A connection that waits, if there is one. The system is asked, and not what tokio knows of the socket.
+    pub(super) fn accept_now(&self) -> io::Result<Option<Accepted>> {
+        let (socket, remote) = match self.socket.accept_now() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            accepted => accepted?,
+        };
+        Ok(Some(self.accepted(socket, remote)))
+    }
+
+    fn accepted(&self, socket: Socket, remote: RemoteAddress) -> Accepted {
         let local = match self.tcp_address() {
             // The client chose one of the addresses of this machine.
             Some(address) if address.ip().is_unspecified() => socket.local_address(),
@@ -116,7 +163,7 @@ impl Listener {
         };
         let local = local.map(|address| SocketAddr::new(address.ip().to_canonical(), address.port()));
         let peer = Peer { local, ..Peer::new(remote) };
-        Poll::Ready(Ok(Accepted { socket, peer, tls: self.tls(), control: Arc::clone(&self.control) }))
+        Accepted { socket, peer, kind: self.kind(), control: Arc::clone(&self.control) }
     }
 }
 
@@ -125,9 +172,7 @@ impl ListeningSocket {
         match self {
             Self::Tcp { listener, .. } => {
                 let (stream, remote) = ready!(listener.poll_accept(cx))?;
-                // Fails only on a connection that is closed already, which its first read will tell.
-                let _ = stream.set_nodelay(true);
-                Poll::Ready(Ok((Socket::Tcp(stream), remote.into())))
+                Poll::Ready(Ok((tcp::socket(stream), remote.into())))
             }
             Self::Unix { listener, .. } => {
                 let (stream, _) = ready!(listener.poll_accept(cx))?;
@@ -135,14 +180,20 @@ impl ListeningSocket {
             }
         }
     }
-}
 
-/// Whether two addresses name one socket, with whatever settings.
-fn is_same_socket(one: &ListenAddress, other: &ListenAddress) -> bool {
-    use ListenAddress::{PlainTcp, Tcp, Unix};
-    match (one, other) {
-        (Tcp(one) | PlainTcp(one), Tcp(other) | PlainTcp(other)) => one == other,
-        (Unix(one), Unix(other)) => one.path == other.path,
-        _ => one == other,
+    fn accept_now(&self) -> io::Result<(Socket, RemoteAddress)> {
+        match self {
+            Self::Tcp { listener, .. } => {
+                let (socket, remote) = SockRef::from(listener).accept()?;
+                socket.set_nonblocking(true)?;
+                let remote = remote.as_socket().ok_or(io::ErrorKind::InvalidData)?;
+                Ok((tcp::socket(TcpStream::from_std(socket.into())?), remote.into()))
+            }
+            Self::Unix { listener, .. } => {
+                let (socket, _) = SockRef::from(listener).accept()?;
+                socket.set_nonblocking(true)?;
+                Ok((Socket::Unix(UnixStream::from_std(socket.into())?), RemoteAddress::Unix))
+            }
+        }
     }
 }

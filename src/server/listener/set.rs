@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::config::ListenAddress;
-use crate::server::listener::Listener;
 use crate::server::listener::error::ListenError;
+use crate::server::listener::inherited::InheritedSockets;
+use crate::server::listener::{Listener, ListenerKind, ListeningSocket};
 use crate::server::shutdown::{ConnectionControl, ShutdownStage};
 
 /// The listeners that connections are accepted from, in the order of the configuration.
@@ -53,8 +54,9 @@ impl ListenerSet {
         if announced.stage > ShutdownStage::Open {
             return false;
         }
+        listeners.iter().for_each(|listener| listener.apply_settings());
         let before = self.current.send_replace(Arc::clone(&listeners));
-        let stays = |gone: &Arc<Listener>| listeners.iter().any(|kept| Arc::ptr_eq(&kept.control, &gone.control));
+        let stays = |gone: &Arc<Listener>| listeners.iter().any(|kept| is_same(kept, gone));
         // Only those that have connections are needed.
         announced.retired.retain(|control| Arc::strong_count(control) > 1);
         for gone in before.iter().filter(|listener| !stays(listener)) {
@@ -93,18 +95,59 @@ impl ListenerSet {
     }
 }
 
+/// The first port with TLS, if the server has any.
+pub(in crate::server) fn tls_port(listeners: &[Arc<Listener>]) -> Option<u16> {
+    let mut secure = listeners.iter().filter(|listener| listener.kind() == ListenerKind::Port);
+    secure.find_map(|listener| listener.tcp_address()).map(|address| address.port())
+}
+
 /// Opens the listeners for `addresses`. Those of `current` that stay are kept.
 pub(in crate::server) fn open(
     addresses: &[ListenAddress],
     current: &[Arc<Listener>],
+    inherited: &InheritedSockets,
 ) -> Result<Listeners, ListenError> {
-    let default = [ListenAddress::Tcp(ListenAddress::DEFAULT)];
+    let default = match inherited.is_empty() {
+        true => [ListenAddress::Tcp(ListenAddress::DEFAULT)],
+        false => [ListenAddress::Inherited(None)],
+    };
     let addresses = if addresses.is_empty() { &default } else { addresses };
-    addresses
-        .iter()
-        .map(|address| match current.iter().find_map(|listener| listener.with_address(address)) {
-            Some(kept) => Ok(kept),
-            None => Listener::open(address, addresses).map(Arc::new),
-        })
-        .collect()
+    let mut listeners = Vec::new();
+    for address in addresses {
+        if let ListenAddress::Inherited(name) = address {
+            listeners.extend(inherit(name.as_deref(), current, inherited)?);
+            continue;
+        }
+        // Each is kept once: several may have port 0.
+        let mut free = current.iter().filter(|listener| !listeners.iter().any(|kept| is_same(kept, listener)));
+        listeners.push(match free.find_map(|listener| listener.with_address(address)) {
+            Some(kept) => kept,
+            None => Listener::open(address, addresses).map(Arc::new)?,
+        });
+    }
+    Ok(listeners.into())
+}
+
+/// Whether both are the same socket.
+fn is_same(one: &Arc<Listener>, other: &Arc<Listener>) -> bool {
+    Arc::ptr_eq(&one.socket, &other.socket)
+}
+
+/// The listeners of inherited sockets, of one name or all.
+fn inherit(
+    name: Option<&str>,
+    current: &[Arc<Listener>],
+    inherited: &InheritedSockets,
+) -> Result<Vec<Arc<Listener>>, ListenError> {
+    let address = ListenAddress::Inherited(name.map(str::to_owned));
+    let listener = |socket: &Arc<ListeningSocket>| {
+        let kept = current.iter().find(|listener| Arc::ptr_eq(&listener.socket, socket));
+        kept.map_or_else(|| Arc::new(Listener::new(&address, Arc::clone(socket))), Arc::clone)
+    };
+    let found: Vec<_> = inherited.named(name).map(listener).collect();
+    if found.is_empty() {
+        let name = name.map(str::to_owned);
+        return Err(ListenError::NothingInherited { name, inherited: inherited.names() });
+    }
+    Ok(found)
 }

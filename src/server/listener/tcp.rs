@@ -3,10 +3,11 @@
 use std::io;
 use std::net::SocketAddr;
 
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
+use socket2::{Domain, Protocol, Type};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::ListenAddress;
+use crate::server::connection::socket::Socket;
 use crate::server::listener::ListeningSocket;
 use crate::server::listener::error::ListenError;
 
@@ -26,7 +27,7 @@ pub(super) fn open(
     others: &[ListenAddress],
 ) -> Result<ListeningSocket, ListenError> {
     let opened = || -> io::Result<ListeningSocket> {
-        let socket = Socket::new(Domain::for_address(port), Type::STREAM, Some(Protocol::TCP))?;
+        let socket = socket2::Socket::new(Domain::for_address(port), Type::STREAM, Some(Protocol::TCP))?;
         // Otherwise connections of the server before this one would hold the port for a minute.
         socket.set_reuse_address(true)?;
         if leaves_ipv4_to_others(port, others) {
@@ -46,6 +47,13 @@ pub(super) fn listening(listener: std::net::TcpListener) -> io::Result<Listening
     limit_unsent(&listener);
     let address = listener.local_addr()?;
     Ok(ListeningSocket::Tcp { listener, address })
+}
+
+/// An accepted connection, as it is used.
+pub(super) fn socket(stream: TcpStream) -> Socket {
+    // Fails only on a connection that is closed already, which its first read will tell.
+    let _ = stream.set_nodelay(true);
+    Socket::Tcp(stream)
 }
 
 /// Whether this is the IPv6 address that stands for all, and IPv4 clients of its port have a listener of their own.

@@ -27,17 +27,29 @@ pub(super) struct SocketFile {
 }
 
 impl SocketFile {
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    /// Removes the file, unless another one has taken its place.
+    pub(super) fn remove(&self) {
+        if fs::symlink_metadata(&self.path).is_ok_and(|found| identity(&found) == self.made) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if fs::symlink_metadata(&self.path).is_ok_and(|found| identity(&found) == self.made) {
-            let _ = fs::remove_file(&self.path);
-        }
+        self.remove();
     }
+}
+
+/// How the ready line names the socket.
+pub(super) fn path(listener: &UnixListener, file: Option<&SocketFile>) -> String {
+    if let Some(file) = file {
+        return file.path.display().to_string();
+    }
+    let address = listener.local_addr().ok();
+    let path = address.as_ref().and_then(|address| address.as_pathname());
+    // A socket in the abstract namespace of Linux has a name, and no file.
+    path.map_or_else(|| "(no file)".to_owned(), |path| path.display().to_string())
 }
 
 /// Opens the socket.
@@ -45,12 +57,27 @@ pub(super) fn open(address: &UnixAddress) -> Result<ListeningSocket, ListenError
     let failed = |source| ListenError::new(&ListenAddress::Unix(address.clone()), source);
     let (socket, file) = bind(address)?;
     let listening = || -> io::Result<UnixListener> {
-        fs::set_permissions(&address.path, Permissions::from_mode(address.mode))?;
+        set_access(address)?;
         socket.listen(BACKLOG)?;
         socket.set_nonblocking(true)?;
         UnixListener::from_std(socket.into())
     };
-    Ok(ListeningSocket::Unix { listener: listening().map_err(failed)?, file })
+    Ok(ListeningSocket::Unix { listener: listening().map_err(failed)?, file: Some(file) })
+}
+
+/// Sets group and mode of the file.
+pub(super) fn set_access(address: &UnixAddress) -> io::Result<()> {
+    if let Some(group) = &address.group {
+        std::os::unix::fs::lchown(&address.path, None, Some(group_id(group)?))?;
+    }
+    fs::set_permissions(&address.path, Permissions::from_mode(address.mode))
+}
+
+/// The number of a group, which may be written by its name or its number.
+fn group_id(group: &str) -> io::Result<u32> {
+    let by_name = || uzers::get_group_by_name(group).map(|group| group.gid());
+    let unknown = || io::Error::new(ErrorKind::InvalidInput, format!("there is no group `{group}`"));
+    group.parse().ok().or_else(by_name).ok_or_else(unknown)
 }
 
 /// Makes the file, with a socket that does not listen yet.

@@ -1,0 +1,55 @@
+//! Which addresses and settings of `[server]` contradict each other?
+
+use crate::config::{Diagnostic, ListenAddress, ServerConfig, SourceLocation};
+
+/// The problem of an address that is given twice on the command line.
+pub(in crate::config) fn repeated_addresses(addresses: &[ListenAddress]) -> Vec<Diagnostic> {
+    let is_repeated = |(at, address): &(usize, &ListenAddress)| {
+        addresses.iter().take(*at).any(|earlier| earlier.is_same_socket(address))
+    };
+    let repeated = addresses.iter().enumerate().filter(is_repeated);
+    repeated.map(|(_, address)| Diagnostic::error(format!("`--listen {address}` is given twice"))).collect()
+}
+
+/// The problem of `redirect_https`, which stands at `location`, in a server that no client can be sent to.
+pub(in crate::config) fn redirect_without_tls(
+    config: &ServerConfig,
+    location: Option<SourceLocation>,
+) -> Option<Diagnostic> {
+    let location = location?;
+    if config.tls.is_none() {
+        let problem = Diagnostic::error("`redirect_https` needs a certificate: clients are sent to `https`");
+        let help = "write `certificates = [{ cert = \"cert.pem\", key = \"key.pem\" }]` in `[tls]`";
+        return Some(problem.at(location).help(help));
+    }
+    let is_plain = |address: &ListenAddress| matches!(address, ListenAddress::PlainTcp(_) | ListenAddress::Unix(_));
+    if config.listen.is_empty() || !config.listen.iter().all(is_plain) {
+        return None;
+    }
+    let problem = Diagnostic::error("`redirect_https` needs a port with TLS: no address of `listen` has any");
+    Some(problem.at(location).help("write a second address without `http:`, such as `\"0.0.0.0:443\"`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::server::check::*;
+
+    #[test]
+    fn an_address_is_given_once() {
+        let repeated = |texts: &[&str]| {
+            let addresses: Vec<ListenAddress> = texts.iter().map(|text| text.parse().expect(text)).collect();
+            repeated_addresses(&addresses).into_iter().map(|problem| problem.message).collect::<Vec<_>>()
+        };
+        assert_eq!(repeated(&["127.0.0.1:80", "127.0.0.1:81", "[::1]:80", "unix:a", "unix:b", "systemd:a"]), [""; 0]);
+        assert_eq!(repeated(&["127.0.0.1:0", "127.0.0.1:0"]), [""; 0]);
+        for (one, other) in [
+            ("127.0.0.1:80", "127.0.0.1:80"),
+            ("127.0.0.1:80", "http:127.0.0.1:80"),
+            ("unix:a", "unix:a?mode=0600"),
+            ("systemd", "systemd:a"),
+            ("systemd:a", "systemd:a"),
+        ] {
+            assert_eq!(repeated(&[one, other]).len(), 1, "{one} {other}");
+        }
+    }
+}
