@@ -30,7 +30,7 @@ use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use arc_swap::ArcSwap;
@@ -77,6 +77,8 @@ struct Shared {
     body_buffers: BufferBudget,
     access_log: AccessLog,
     next_request: AtomicU64,
+    /// The server was asked to stop.
+    is_stopping: AtomicBool,
 }
 
 impl Gateway {
@@ -86,7 +88,8 @@ impl Gateway {
         let next_request = AtomicU64::new(u64::from(getrandom::u32().unwrap_or_default()) << 32);
         let (uploads, concurrency) = (UploadLimit::new(concurrency), TotalConcurrency::new(concurrency));
         let body_buffers = BufferBudget::new();
-        let shared = Arc::new(Shared { concurrency, uploads, body_buffers, access_log, next_request });
+        let is_stopping = AtomicBool::new(false);
+        let shared = Arc::new(Shared { concurrency, uploads, body_buffers, access_log, next_request, is_stopping });
         let first = Generation { number: 1, snapshot, shared };
         Self { in_force: Arc::new(ArcSwap::from_pointee(first)) }
     }
@@ -103,6 +106,11 @@ impl Gateway {
     /// The number of the generation in force: 1 after the start, and one more after each reload that changed something.
     pub fn generation(&self) -> u64 {
         self.in_force.load().number
+    }
+
+    /// Lets the health check fail from now on: the server was asked to stop, and goes on for as long as clients need to notice.
+    pub fn announce_stop(&self) {
+        self.in_force.load().shared.is_stopping.store(true, Ordering::Relaxed);
     }
 
     /// The routes in table order, each with its module: `None` for the built-in health check.
@@ -141,7 +149,9 @@ impl Generation {
             Ok(found) => found,
             Err(failure) => return response::from_failure(&failure, record),
         };
-        let RouteTarget::Guest(route) = matched.target else { return response::health_check(record) };
+        let RouteTarget::Guest(route) = matched.target else {
+            return response::health_check(record, shared.is_stopping.load(Ordering::Relaxed));
+        };
         record.route = Some(route.name.clone());
         // Other requests need not be searched: only clients that speak TLS have certificates.
         let is_https = snapshot.endpoint.scheme() == "https";

@@ -26,9 +26,15 @@ const MAX_NOTE_LENGTH: usize = 120;
 const RETRY_SOON: HeaderValue = HeaderValue::from_static("1");
 
 /// The constant response of the health check.
-pub(super) fn health_check(mut record: Box<Record>) -> Response<ResponseBody> {
-    record.set_response(StatusCode::OK, "none");
-    Response::new(ResponseBody::full(Bytes::from_static(b"OK"), None, record))
+pub(super) fn health_check(mut record: Box<Record>, is_stopping: bool) -> Response<ResponseBody> {
+    let (status, body) = match is_stopping {
+        false => (StatusCode::OK, "OK"),
+        true => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+    };
+    record.set_response(status, "none");
+    let mut response = Response::new(ResponseBody::full(Bytes::from_static(body.as_bytes()), None, record));
+    *response.status_mut() = status;
+    response
 }
 
 /// An error status and nothing else.

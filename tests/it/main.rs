@@ -36,6 +36,7 @@ mod inspect; // what is shown of a module
 mod kills; // processes that die while they fill the caches
 mod languages; // programs in Rust, C, Go and AssemblyScript, built from source
 mod links; // what pages link to
+mod listeners; // several addresses, TLS beside plain ports, redirects
 mod lock; // wagi.lock, and what --locked refuses
 mod manifests; // configuration files beside what is said about them
 mod neighbours; // what guests that compute, grow or wait cost the others
@@ -56,6 +57,7 @@ mod routing; // which route answers, sub-routes
 mod sandbox; // volumes against guests that try to get out or to write
 mod secrets; // variables from files and from the server, and who sees their values
 mod shutdown; // signals, and what becomes of requests under way
+mod sockets; // Unix sockets, sockets that are inherited, and an end when idle
 mod startup; // initializers, and code compiled ahead of time
 mod streaming; // bodies over real sockets, in both directions
 mod support;

@@ -2,6 +2,7 @@
 //! servers and speaks raw HTTP/1 to them.
 
 mod disconnect;
+mod handle;
 mod http1;
 mod http2;
 mod limits;
@@ -27,7 +28,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::config::{ConnectionLimits, ListenAddress, ServerConfig, TlsConfig, TlsFiles};
-use crate::server::{Counters, RequestBody, Server};
+use crate::server::{Counters, RequestBody, Server, ServerHandle};
 
 type ResponseBody = UnsyncBoxBody<Bytes, std::io::Error>;
 type TestResponse = Response<ResponseBody>;
@@ -62,6 +63,7 @@ where
 struct Running {
     address: SocketAddr,
     counters: Arc<Counters>,
+    handle: ServerHandle,
     stop: oneshot::Sender<()>,
     served: JoinHandle<()>,
 }
@@ -96,7 +98,7 @@ where
     A: Future<Output = TestResponse> + Send + 'static,
 {
     let server = Server::bind(&config).await.unwrap();
-    let (address, counters) = (server.addresses()[0], server.counters());
+    let (address, counters, handle) = (server.addresses()[0], server.counters(), server.handle());
     let (stop, stopped) = oneshot::channel::<()>();
     let service = Closure(move |request| -> ResponseFuture {
         let response = respond(request);
@@ -105,7 +107,7 @@ where
     let served = tokio::spawn(server.serve(service, async {
         let _ = stopped.await;
     }));
-    Running { address, counters, stop, served }
+    Running { address, counters, handle, stop, served }
 }
 
 fn text(text: impl Into<Bytes>) -> TestResponse {

@@ -2,12 +2,42 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use super::PATIENCE;
 
 /// A connection.
 pub struct Connection {
-    reader: BufReader<TcpStream>,
+    reader: BufReader<Stream>,
+}
+
+/// What a connection runs over.
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read(buffer),
+            Self::Unix(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write(bytes),
+            Self::Unix(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// An answer as it came.
@@ -39,7 +69,14 @@ impl Connection {
         let stream = TcpStream::connect(address).expect("the server listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout is allowed");
         stream.set_nodelay(true).expect("no delay is allowed");
-        Self { reader: BufReader::new(stream) }
+        Self { reader: BufReader::new(Stream::Tcp(stream)) }
+    }
+
+    /// Connects to a Unix socket.
+    pub fn open_unix(path: &Path) -> Self {
+        let stream = UnixStream::connect(path).expect("the server listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout is allowed");
+        Self { reader: BufReader::new(Stream::Unix(stream)) }
     }
 
     /// Sends bytes as they are.
@@ -151,8 +188,11 @@ impl Connection {
         rest
     }
 
-    /// The socket.
+    /// The TCP socket.
     pub fn stream(&self) -> &TcpStream {
-        self.reader.get_ref()
+        match self.reader.get_ref() {
+            Stream::Tcp(stream) => stream,
+            Stream::Unix(_) => panic!("a Unix socket"),
+        }
     }
 }

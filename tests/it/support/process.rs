@@ -92,8 +92,13 @@ impl Wagi {
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        let authority = self.url.split("://").nth(1).expect("a URL");
-        authority.parse().expect("an address")
+        self.addresses()[0]
+    }
+
+    /// All ports where it listens, in order.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let authorities = self.url.split(' ').filter_map(|url| url.split_once("://"));
+        authorities.map(|(_, authority)| authority.parse().expect("an address")).collect()
     }
 
     /// The process id.

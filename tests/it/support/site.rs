@@ -58,6 +58,11 @@ impl Site {
         self.directory.path()
     }
 
+    /// The directory alone, for a server that was started otherwise.
+    pub fn into_directory(self) -> TempDir {
+        self.directory
+    }
+
     /// Starts a server with more arguments than `-c`.
     pub fn start(self, arguments: &[&str]) -> Wagi {
         self.write();

@@ -11,12 +11,13 @@ use tracing_subscriber::EnvFilter;
 use wagi::config::{Diagnostic, LogFormat, Options};
 use wagi::observe::{JsonEvents, LogWriter};
 use wagi::printable;
-use wagi::server::{Server, Signals};
+use wagi::server::{InheritedSocket, Server, Signals};
 use wagi::startup::Reloader;
 use wagi::{Gateway, reload_channel};
 
 use crate::cli::commands::runtime;
 use crate::cli::commands::serve::signals::{CaughtSignals, Wish};
+use crate::cli::inherited;
 use crate::cli::terminal::progress::Bars;
 use crate::cli::terminal::{print_problems, print_result};
 
@@ -28,53 +29,72 @@ const DEFAULT_EVENTS: &str = "warn,wagi=info,wasmtime_wasi=error,wasmtime_intern
 
 /// Runs the server until a signal stops it. With `--check` only checks everything and prints the routes.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    let inherited = inherited::take()?;
     let runtime = runtime()?;
     // Before anything else: until then a signal would end the process.
-    let caught = {
+    let (caught, mut signals) = {
         let _entered = runtime.enter();
-        CaughtSignals::new().context("cannot listen for signals")?
+        (CaughtSignals::new().context("cannot listen for signals")?, Signals::new()?)
     };
     let bars = Bars::on_stderr();
     let log = LogWriter::spawn(bars.stderr()).context("cannot start the log")?;
     init_logging(&log, options.log_format);
     raise_descriptor_limit();
-    let result = runtime.block_on(load_and_serve(options, caught, &log, &bars));
+    let result = runtime.block_on(async {
+        let reloader = match load(options, &mut signals, &log, &bars).await? {
+            StartOutcome::End(code) => return Ok(code),
+            StartOutcome::Serve(reloader) => reloader,
+        };
+        serve(*reloader, inherited, caught, signals).await.map(|()| ExitCode::SUCCESS)
+    });
     // Without waiting for tasks: a guest whose file operation hangs would keep the process from ending.
     runtime.shutdown_background();
     log.flush();
     result
 }
 
-async fn load_and_serve(
-    options: &Options,
-    caught: CaughtSignals,
-    log: &LogWriter,
-    bars: &Bars,
-) -> anyhow::Result<ExitCode> {
+/// What became of a start.
+enum StartOutcome {
+    Serve(Box<Reloader>),
+    /// There is nothing to serve.
+    End(ExitCode),
+}
+
+async fn load(options: &Options, signals: &mut Signals, log: &LogWriter, bars: &Bars) -> anyhow::Result<StartOutcome> {
     let mut options = options.clone();
     if options.check {
         // A check must not write log files.
         options.log_dir = None;
     }
     let (is_check, mut problems) = (options.check, Vec::new());
-    let started = Reloader::start(options, log, bars.progress(), &mut problems).await;
+    let started = tokio::select! {
+        biased;
+        () = signals.next() => {
+            tracing::info!("stopping before anything is served");
+            return Ok(StartOutcome::End(if is_check { ExitCode::FAILURE } else { ExitCode::SUCCESS }));
+        }
+        started = Reloader::start(options, log, bars.progress(), &mut problems) => started,
+    };
     log.flush();
     print_problems(&problems);
     if problems.iter().any(Diagnostic::is_error) {
-        return Ok(ExitCode::FAILURE);
+        return Ok(StartOutcome::End(ExitCode::FAILURE));
     }
     let reloader = started?;
     if is_check {
         print_routes(reloader.gateway())?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(StartOutcome::End(ExitCode::SUCCESS));
     }
-    serve(reloader, caught).await?;
-    Ok(ExitCode::SUCCESS)
+    Ok(StartOutcome::Serve(Box::new(reloader)))
 }
 
-async fn serve(reloader: Reloader, caught: CaughtSignals) -> anyhow::Result<()> {
-    let server = Server::bind(&reloader.config().server).await?;
-    let mut signals = Signals::new()?;
+async fn serve(
+    reloader: Reloader,
+    inherited: Vec<InheritedSocket>,
+    caught: CaughtSignals,
+    mut signals: Signals,
+) -> anyhow::Result<()> {
+    let server = Server::bind_inheriting(&reloader.config().server, inherited).await?;
     let urls = server.urls().join(" ");
     if let Err(error) = print_result(&format!("Ready: serving on {urls}\n")) {
         tracing::warn!(
@@ -84,7 +104,8 @@ async fn serve(reloader: Reloader, caught: CaughtSignals) -> anyhow::Result<()> 
         );
     }
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = tokio::spawn(server.serve(reloader.gateway().clone(), async {
+    let gateway = reloader.gateway().clone();
+    let serving = tokio::spawn(server.serve(gateway.clone(), async {
         // Dropping the sender stops the server.
         let _ = stopped.await;
     }));
@@ -96,6 +117,7 @@ async fn serve(reloader: Reloader, caught: CaughtSignals) -> anyhow::Result<()> 
         _ = &mut hung_up => {}
     }
     tracing::info!("stopping: finishing what is under way; a second signal ends at once");
+    gateway.announce_stop();
     drop(stop);
     tokio::select! {
         ended = serving => ended.context("the server ended by itself"),

@@ -1,6 +1,12 @@
-//! Signals: what is under way is finished, nothing new is begun, and the process ends with 0.
+//! Signals: what is under way is finished, nothing new is begun, and the process ends with 0. `load` stops servers whose
+//! clients do not pause, `streams` closes what a server prints to.
+
+mod load;
+mod streams;
 
 use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::Stdio;
 
 use crate::support::http1::Connection;
 use crate::support::process::Wagi;
@@ -99,4 +105,50 @@ fn requests_that_outlast_the_grace_period_are_cut() {
     assert_eq!(spinning.chunk().expect("a chunk").as_deref(), Some(&b"begun\n"[..]));
     assert!(spinning.chunk().is_err());
     wagi.logged(&["requests cut off by the shutdown", "connections=2"]);
+}
+
+/// Probes see at once that the server is about to stop; clients have until the end of the delay to go elsewhere.
+#[test]
+fn with_a_delay_connections_are_accepted_and_told_that_they_end() {
+    let mut wagi = Site::probe("").top("[server]\nshutdown_delay = '1s'").start(&[]);
+    let mut used = Connection::open(wagi.address());
+    assert_eq!(used.get("/args").header("connection"), None);
+    assert_eq!(used.get("/healthz").status, 200);
+    wagi.signal("TERM");
+    wagi.logged(&["stopping"]);
+    let answer = used.get("/args");
+    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+    assert_eq!(used.rest(), Vec::<u8>::new());
+    let mut new = Connection::open(wagi.address());
+    let answer = new.get("/healthz");
+    assert_eq!((answer.status, &*answer.text(), answer.header("connection")), (503, "stopping", Some("close")));
+    assert!(wagi.end().is_none());
+    assert_eq!(wagi.ended().code(), Some(0), "{}", wagi.log());
+    assert!(TcpStream::connect(wagi.address()).is_err());
+}
+
+/// Whether the process has a handler for SIGTERM.
+fn is_term_caught(pid: u32) -> bool {
+    const TERM: u32 = 15;
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & (1 << (TERM - 1)) != 0)
+}
+
+#[test]
+fn a_start_that_takes_long_is_ended_by_the_first_signal() {
+    let site = Site::new().text_module(
+        "/",
+        "(module (func (export \"_routes\") (loop (br 0))) (func (export \"_start\")))",
+        "",
+    );
+    site.write();
+    let mut command = crate::support::process::command(site.path());
+    command.args(["-c", "modules.toml", "-l", "127.0.0.1:0"]).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("wagi can be started");
+    eventually(|| is_term_caught(child.id()).then_some(()));
+    let sent = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    assert!(sent.expect("there is a kill").success());
+    let status = eventually(|| child.try_wait().expect("it is our child"));
+    assert_eq!((status.code(), status.signal()), (Some(0), None));
 }
