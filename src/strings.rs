@@ -20,6 +20,7 @@ impl StringBlock {
     }
 
     /// Appends one string. It must hold no NUL, at which a guest would see it end.
+    #[inline]
     pub fn push(&mut self, string: &str) {
         self.start_string();
         self.bytes.extend_from_slice(string.as_bytes());
@@ -52,8 +53,10 @@ impl StringBlock {
     /// Appends all strings of `other`.
     pub fn extend_from_block(&mut self, other: &StringBlock) {
         let shift = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
-        let known = usize::from(self.is_empty());
-        self.later_starts.extend(other.starts().skip(known).map(|start| start.saturating_add(shift)));
+        if !self.is_empty() && !other.is_empty() {
+            self.later_starts.push(shift);
+        }
+        self.later_starts.extend(other.later_starts.iter().map(|start| start.saturating_add(shift)));
         self.bytes.extend_from_slice(&other.bytes);
     }
 
