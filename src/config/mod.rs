@@ -187,7 +187,7 @@ fn server_config(
 
 /// What `[tls]` says. The certificate of the command line is the first.
 fn tls_config(options: &Options, table: TlsTable, problems: &mut Vec<Diagnostic>) -> Option<TlsConfig> {
-    let TlsTable { certificates, client_ca, client_auth } = table;
+    let TlsTable { certificates, client_ca, client_ca_location, client_auth } = table;
     let mut certificates = options.tls.iter().cloned().chain(certificates);
     let Some(default) = certificates.next() else {
         if client_ca.is_none() {
@@ -195,10 +195,11 @@ fn tls_config(options: &Options, table: TlsTable, problems: &mut Vec<Diagnostic>
         }
         let problem =
             Diagnostic::error("`client_ca` needs a certificate of the server, since clients show theirs over TLS");
+        let problem = problem.at(client_ca_location);
         problems.push(problem.help("write `certificates = [{ cert = \"cert.pem\", key = \"key.pem\" }]` in `[tls]`"));
         return None;
     };
-    Some(TlsConfig { default, others: certificates.collect(), client_ca, client_auth })
+    Some(TlsConfig { default, others: certificates.collect(), client_ca, client_ca_location, client_auth })
 }
 
 /// The variables of `--env-file` and `--env`.

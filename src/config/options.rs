@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Hostname, ListenAddress};
+use crate::config::{Hostname, ListenAddress, SourceLocation};
 
 /// The command line and the environment variables, parsed.
 #[derive(Clone)]
@@ -155,6 +155,15 @@ pub struct TlsFiles {
     pub cert: PathBuf,
     /// The private key.
     pub key: PathBuf,
+    /// Where both are named, unless on the command line.
+    pub location: Option<SourceLocation>,
+}
+
+impl TlsFiles {
+    /// Two files that are named on the command line.
+    pub fn new(cert: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        Self { cert: cert.into(), key: key.into(), location: None }
+    }
 }
 
 /// The format of a log.

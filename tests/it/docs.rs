@@ -26,6 +26,27 @@ fn blocks(page: &str, kind: &str) -> String {
 }
 
 #[test]
+#[ignore = "needs openssl"]
+fn the_commands_of_the_page_about_certificates_work_in_order() {
+    let page = std::fs::read_to_string(root().join("docs/certificates.md")).expect("there is a page");
+    let site = Site::probe("").top(&blocks(&page, "toml"));
+    let bash = |script: &str| {
+        let mut shell = Command::new("bash");
+        shell.current_dir(site.path()).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        shell.args(["-euxo", "pipefail", "-c", script]);
+        Done::from(shell.output())
+    };
+    bash(&blocks(&page, "sh")).well();
+    site.write();
+    let mut serve = command(site.path());
+    let wagi = Wagi::spawn(serve.args(["-c", "modules.toml", "-l", "127.0.0.1:0"]));
+    let curl = blocks(&page, "console").replace(":3000/", &format!(":{}/env", wagi.address().port()));
+    let printed = bash(&curl).well();
+    assert!(printed.contains("\nSSL_CLIENT_S_DN=CN=alice,O=Example\n"), "{printed}");
+    assert_eq!(wagi.log().lines().filter(|line| line.contains("warning")).count(), 0, "{}", wagi.log());
+}
+
+#[test]
 #[ignore = "needs docker-registry"]
 fn the_commands_of_the_page_about_publishing_work_in_order() {
     let registry = Registry::start(&Setup { logins: LOGIN, ..Setup::default() });

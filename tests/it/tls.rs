@@ -7,11 +7,8 @@ use crate::support::caller::Caller;
 use crate::support::http1::Connection;
 use crate::support::process::{self, Wagi};
 use crate::support::site::Site;
+use crate::support::tls::fixture;
 use crate::support::{PATIENCE, guest};
-
-fn fixture(name: &str) -> String {
-    format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
-}
 
 /// The probe behind TLS.
 pub fn secure(cert: &str, key: &str) -> Wagi {

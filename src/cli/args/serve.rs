@@ -250,7 +250,7 @@ impl ServeArguments {
 fn tls(cert: Option<PathBuf>, key: Option<PathBuf>) -> Result<Option<TlsFiles>, UsageError> {
     let missing = |message| Err(UsageError::new(ErrorKind::MissingRequiredArgument, message));
     match (cert, key) {
-        (Some(cert), Some(key)) => Ok(Some(TlsFiles { cert, key })),
+        (Some(cert), Some(key)) => Ok(Some(TlsFiles::new(cert, key))),
         (None, None) => Ok(None),
         (Some(_), None) => missing("--tls-cert (or WAGI_TLS_CERT) needs --tls-key (or WAGI_TLS_KEY)"),
         (None, Some(_)) => missing("--tls-key (or WAGI_TLS_KEY) needs --tls-cert (or WAGI_TLS_CERT)"),

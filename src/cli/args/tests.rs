@@ -63,7 +63,7 @@ fn every_option_arrives() {
     assert_eq!(typed.module_cache.as_deref(), Some(Path::new("m")));
     assert_eq!(typed.log_dir.as_deref(), Some(Path::new("l")));
     assert_eq!(typed.log_format, LogFormat::Json);
-    assert_eq!(typed.tls, Some(TlsFiles { cert: "c.pem".into(), key: "k.pem".into() }));
+    assert_eq!(typed.tls, Some(TlsFiles::new("c.pem", "k.pem")));
     assert_eq!(typed.env_files, ["a", "b", "c"].map(PathBuf::from));
     assert_eq!(typed.outbound_ca.as_deref(), Some(Path::new("a.pem")));
     assert!(typed.check && typed.strict);
@@ -127,7 +127,7 @@ fn an_option_takes_precedence_over_its_environment_variable() {
     let env = [("WAGI_LOG_DIR", "env"), ("WAGI_TLS_CERT", "env.cert"), ("WAGI_TLS_KEY", "env.key")];
     let typed = with_env("-c Cargo.toml --log-dir typed --tls-key typed.key", &env).expect("valid");
     assert_eq!(typed.log_dir, Some("typed".into()));
-    assert_eq!(typed.tls, Some(TlsFiles { cert: "env.cert".into(), key: "typed.key".into() }));
+    assert_eq!(typed.tls, Some(TlsFiles::new("env.cert", "typed.key")));
 }
 
 #[test]

@@ -42,6 +42,7 @@ pub(in crate::config) struct ServerTable {
 pub(in crate::config) struct TlsTable {
     pub certificates: Vec<TlsFiles>,
     pub client_ca: Option<PathBuf>,
+    pub client_ca_location: Option<SourceLocation>,
     pub client_auth: ClientAuth,
 }
 
@@ -77,7 +78,15 @@ impl TlsTable {
             let error = ValueError::new("`client_auth` needs `client_ca`, the certificates that sign those of clients");
             report.error(auth.span(), error.help("write `client_ca = \"clients.pem\"`"));
         }
-        Self { certificates: certificates(tls, report), client_ca, client_auth }
+        let client_ca_span = tls.get("client_ca").map(|value| value.span());
+        if let (Some(_), Some(span), None) = (&client_ca, &client_ca_span, tls.get("client_auth")) {
+            let error = ValueError::new("`client_ca` has no effect: clients are not asked for certificates");
+            let help =
+                "write `client_auth = \"require\"`, or `\"request\"` to serve clients without a certificate, too";
+            report.warning(span.clone(), error.help(help));
+        }
+        let client_ca_location = client_ca_span.map(|span| SourceLocation::new(report.file(), span));
+        Self { certificates: certificates(tls, report), client_ca, client_ca_location, client_auth }
     }
 }
 
@@ -132,7 +141,10 @@ fn certificates(tls: &DeTable<'_>, report: &mut Report) -> Vec<TlsFiles> {
         let [cert, key] =
             CERTIFICATE_KEYS.map(|name| report.optional(pair, name, |value| string(name, value).map(PathBuf::from)));
         match (cert, key) {
-            (Some(cert), Some(key)) => certificates.push(TlsFiles { cert, key }),
+            (Some(cert), Some(key)) => {
+                let location = Some(SourceLocation::new(report.file(), item.span()));
+                certificates.push(TlsFiles { cert, key, location });
+            }
             (None, None) if pair.is_empty() => {
                 report.error(item.span(), ValueError::new("a certificate needs `cert` and `key`").help(EXAMPLE));
             }

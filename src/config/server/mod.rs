@@ -14,7 +14,7 @@ pub(in crate::config) use crate::config::server::check::{redirect_without_tls, r
 pub use crate::config::server::listen::{ListenAddress, ListenAddressError, UnixAddress};
 pub use crate::config::server::trusted_proxies::{TrustedProxies, TrustedProxyError};
 
-use crate::config::{ConnectionLimits, TlsFiles};
+use crate::config::{ConnectionLimits, SourceLocation, TlsFiles};
 
 /// How the server listens, and what it believes of its peers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,6 +51,8 @@ pub struct TlsConfig {
     pub others: Vec<TlsFiles>,
     /// The PEM certificates of the authorities for client certificates. Default: none.
     pub client_ca: Option<PathBuf>,
+    /// Where `client_ca` is written, if it is in a file.
+    pub client_ca_location: Option<SourceLocation>,
     /// Whether clients have to show a certificate. Default: they are not asked.
     pub client_auth: ClientAuth,
 }
@@ -58,7 +60,13 @@ pub struct TlsConfig {
 impl TlsConfig {
     /// TLS with one certificate, for clients without certificates.
     pub fn new(files: TlsFiles) -> Self {
-        Self { default: files, others: Vec::new(), client_ca: None, client_auth: ClientAuth::None }
+        Self {
+            default: files,
+            others: Vec::new(),
+            client_ca: None,
+            client_ca_location: None,
+            client_auth: ClientAuth::None,
+        }
     }
 
     /// All certificates, the default first.

@@ -89,7 +89,7 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn tls_config(cert: &str, key: &str) -> TlsConfig {
-    TlsConfig::new(TlsFiles { cert: fixture(cert), key: fixture(key) })
+    TlsConfig::new(TlsFiles::new(fixture(cert), fixture(key)))
 }
 
 async fn start<F, A>(config: ServerConfig, respond: F) -> Running

@@ -1,7 +1,6 @@
 //! What is wrong with the TLS files, and what may clients or the operator not want? Asked at a start, by `--check` and at a
 //! reload. All files are read, whatever is wrong with one of them.
 
-use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,15 +22,14 @@ pub fn check_tls(config: &TlsConfig) -> Vec<Diagnostic> {
     let provider = Arc::new(provider());
     let (mut loaded, mut problems) = (Vec::new(), Vec::new());
     for files in config.certificates() {
-        problems.extend(check_files(files, &provider, &mut loaded));
+        let found = check_files(files, &provider, &mut loaded);
+        problems.extend(found.into_iter().map(|problem| problem.at(files.location.clone())));
     }
-    problems.extend(name_problems(&loaded));
-    if let Err(error) = ClientTrust::load(config, &provider) {
-        problems.push(diagnostic(&error));
-    }
-    if let Some(path) = &config.client_ca {
-        problems.extend(outdated(path, PemRole::ClientCa));
-    }
+    problems.extend(nameless(&loaded));
+    problems.extend(conflicting(&loaded));
+    let mut of_clients: Vec<_> = ClientTrust::load(config, &provider).err().iter().map(diagnostic).collect();
+    of_clients.extend(config.client_ca.iter().flat_map(|path| outdated(path, PemRole::ClientCa)));
+    problems.extend(of_clients.into_iter().map(|problem| problem.at(config.client_ca_location.clone())));
     problems
 }
 
@@ -80,29 +78,32 @@ fn outdated(path: &Path, role: PemRole) -> Vec<Diagnostic> {
     problems
 }
 
-/// Warnings about certificates that clients do not get.
-fn name_problems(certificates: &[ServerCertificate]) -> Vec<Diagnostic> {
-    let nameless =
-        certificates.iter().skip(1).filter(|own| own.certificate.as_ref().is_some_and(|own| own.names.is_empty()));
-    let mut problems: Vec<Diagnostic> = nameless
-        .map(|own| {
-            let message = format!("no client gets the TLS certificate `{}`: it has no DNS name", own.path.display());
-            Diagnostic::warning(message).help("issue it again with a `subjectAltName`, or put it first")
-        })
-        .collect();
-    let mut pairs: BTreeMap<_, Vec<String>> = BTreeMap::new();
-    for NameConflict { name, first, second } in conflicts(certificates) {
-        pairs.entry((second, first)).or_default().push(name);
+/// Warnings about certificates that no client gets, because they have no name.
+fn nameless(certificates: &[ServerCertificate]) -> Vec<Diagnostic> {
+    let has_no_name = |own: &&ServerCertificate| own.certificate.as_ref().is_some_and(|own| own.names.is_empty());
+    let warning = |own: &ServerCertificate| {
+        let message = format!("no client gets the TLS certificate `{}`: it has no DNS name", own.path.display());
+        let problem = Diagnostic::warning(message).at(own.location.clone());
+        problem.help("issue it again with a `subjectAltName`, or put it first")
+    };
+    certificates.iter().skip(1).filter(has_no_name).map(warning).collect()
+}
+
+/// Warnings about certificates that clients do not get for all of their names.
+fn conflicting(certificates: &[ServerCertificate]) -> Vec<Diagnostic> {
+    let mut pairs: Vec<(NameConflict<'_>, usize)> = Vec::new();
+    for conflict in conflicts(certificates) {
+        match pairs.iter_mut().find(|(known, _)| conflict.is_of_the_same_two(known)) {
+            Some((_, more)) => *more += 1,
+            None => pairs.push((conflict, 0)),
+        }
     }
-    for ((second, first), names) in pairs {
-        let more = if names.len() > 1 { format!(" and {} more names", names.len() - 1) } else { String::new() };
-        let name = names.first().map_or("", String::as_str);
-        let message = format!(
-            "the TLS certificates `{}` and `{}` are both for `{name}`{more}: clients get the first",
-            first.display(),
-            second.display()
-        );
-        problems.push(Diagnostic::warning(message).help("remove one of them, or change their order"));
-    }
-    problems
+    let warning = |(conflict, more): (NameConflict<'_>, usize)| {
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let (name, first, second) = (conflict.name, conflict.first.path.display(), conflict.second.path.display());
+        let message = format!("two TLS certificates are for `{name}`{more}: clients get `{first}`, and not `{second}`");
+        let problem = Diagnostic::warning(message).at(conflict.second.location.clone());
+        problem.help("remove one of them, or change their order")
+    };
+    pairs.into_iter().map(warning).collect()
 }

@@ -12,7 +12,7 @@ use tokio_rustls::rustls::RootCertStore;
 use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::sign::CertifiedKey;
 
-use crate::config::TlsFiles;
+use crate::config::{SourceLocation, TlsFiles};
 use crate::regular_file;
 use crate::server::error::{Error, PemRole};
 use crate::server::tls::certificate::Certificate;
@@ -22,6 +22,8 @@ use crate::server::tls::certificate::Certificate;
 pub(super) struct ServerCertificate {
     /// The file of the certificate.
     pub path: PathBuf,
+    /// Where it is named, unless on the command line.
+    pub location: Option<SourceLocation>,
     /// What the certificate says; `None` if only the TLS library can read it.
     pub certificate: Option<Certificate>,
     pub key: Arc<CertifiedKey>,
@@ -43,7 +45,7 @@ impl ServerCertificate {
             source => Error::Unusable { cert: files.cert.clone(), key: files.key.clone(), source },
         };
         let key = Arc::new(CertifiedKey::from_der(chain, key, provider).map_err(unusable)?);
-        Ok(Self { path: files.cert.clone(), certificate, key })
+        Ok(Self { path: files.cert.clone(), location: files.location.clone(), certificate, key })
     }
 }
 

@@ -18,6 +18,8 @@ mod der;
 mod distinguished_name;
 mod files;
 mod server_names;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::path::PathBuf;

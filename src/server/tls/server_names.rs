@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
@@ -22,12 +21,18 @@ pub(super) struct ServerNames {
 }
 
 /// A certificate that clients do not get although it is for the name that they ask for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct NameConflict {
-    pub name: String,
-    /// The file of the certificate that they get.
-    pub first: PathBuf,
-    pub second: PathBuf,
+pub(super) struct NameConflict<'c> {
+    pub name: &'c str,
+    /// The certificate that they get.
+    pub first: &'c ServerCertificate,
+    pub second: &'c ServerCertificate,
+}
+
+impl NameConflict<'_> {
+    /// Whether the other conflict is between the same certificates.
+    pub fn is_of_the_same_two(&self, other: &Self) -> bool {
+        std::ptr::eq(self.first, other.first) && std::ptr::eq(self.second, other.second)
+    }
 }
 
 impl ServerNames {
@@ -59,7 +64,7 @@ impl ResolvesServerCert for ServerNames {
 }
 
 /// The names that a later certificate has as well.
-pub(super) fn conflicts(certificates: &[ServerCertificate]) -> Vec<NameConflict> {
+pub(super) fn conflicts(certificates: &[ServerCertificate]) -> Vec<NameConflict<'_>> {
     let mut first: HashMap<&str, &ServerCertificate> = HashMap::new();
     let mut conflicts = Vec::new();
     for (certificate, name) in named(certificates) {
@@ -69,11 +74,7 @@ pub(super) fn conflicts(certificates: &[ServerCertificate]) -> Vec<NameConflict>
             }
             // A certificate may have a name twice.
             Entry::Occupied(entry) if std::ptr::eq(*entry.get(), certificate) => {}
-            Entry::Occupied(entry) => conflicts.push(NameConflict {
-                name: name.to_owned(),
-                first: entry.get().path.clone(),
-                second: certificate.path.clone(),
-            }),
+            Entry::Occupied(entry) => conflicts.push(NameConflict { name, first: *entry.get(), second: certificate }),
         }
     }
     conflicts

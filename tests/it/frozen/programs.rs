@@ -1,9 +1,11 @@
 //! What programs see of a request, and what wagi answers by itself.
 
 use super::{are_the_same, fits, promised};
+use crate::certificates::{about_client, asking};
 use crate::support::guest::{component, probe};
 use crate::support::http1::{Answer, Connection};
 use crate::support::site::Site;
+use crate::support::tls::TlsClient;
 use crate::tls::{curl, secure};
 
 #[test]
@@ -21,6 +23,20 @@ fn variables_behind_tls_are_as_promised() {
     let environment = curl(&wagi, "ec.cert.pem", &["--http1.1"], "/env");
     for variable in promised(&["programs", "variables_of_tls"]) {
         assert!(environment.lines().any(|line| line == variable), "{variable} in {environment}");
+    }
+}
+
+#[test]
+fn what_is_said_of_clients_with_certificates_is_as_promised() {
+    let wagi = asking("request");
+    for (certificate, path, list) in [
+        (Some("client-alice.cert.pem"), "/env", "variables_of_client_certificates"),
+        (None, "/env", "variables_without_client_certificate"),
+        (Some("client-alice.cert.pem"), "/http/request", "fields_of_client_certificates"),
+        (None, "/http/request", "fields_without_client_certificate"),
+    ] {
+        let answer = TlsClient::new(certificate).get(wagi.address(), "localhost", path, "").expect("it is served");
+        are_the_same(list, &promised(&["programs", list]), about_client(&answer.text).into_iter().map(str::to_owned));
     }
 }
 

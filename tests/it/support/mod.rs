@@ -9,6 +9,7 @@ pub mod http2;
 pub mod process;
 pub mod registry;
 pub mod site;
+pub mod tls;
 pub mod upstream;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
