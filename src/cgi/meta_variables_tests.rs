@@ -288,7 +288,9 @@ fn operators_add_variables_that_neither_cgi_nor_clients_replace() {
 
 #[test]
 fn names_defined_by_cgi_are_those_an_environment_behind_tls_has() {
-    let environment = Scene { endpoint: Endpoint::new(true, None), ..Scene::default() }.environment();
+    let client_certificate = Some(ClientCertificate::Verified { subject: "CN=alice" });
+    let environment =
+        Scene { endpoint: Endpoint::new(true, None), client_certificate, ..Scene::default() }.environment();
     assert_eq!(environment.keys().map(String::as_str).collect::<Vec<_>>(), CGI_NAMES);
 }
 

@@ -153,13 +153,11 @@ impl Generation {
             return response::health_check(record, shared.is_stopping.load(Ordering::Relaxed));
         };
         record.route = Some(route.name.clone());
-        // Other requests need not be searched: only clients that speak TLS have certificates.
-        let is_https = snapshot.endpoint.scheme() == "https";
         let request = RoutedRequest {
             head: &head,
             host,
             client,
-            client_certificate: is_https.then(|| routed_request::client_certificate(&head)).flatten(),
+            client_certificate: routed_request::client_certificate(&head),
             path_info: matched.path_info,
             endpoint: &snapshot.endpoint,
             queue: snapshot.queue,

@@ -82,6 +82,10 @@ fn replace_host(head: &mut Parts) -> Result<(), Failure> {
 
 /// The certificate of the client that sends a request, if the client was asked for one.
 pub(super) fn client_certificate(head: &Parts) -> Option<ClientCertificate<'_>> {
+    // Most requests have only their `Peer` there, and nothing is looked up.
+    if head.extensions.len() < 2 {
+        return None;
+    }
     Some(match head.extensions.get::<ClientIdentity>()? {
         ClientIdentity::Anonymous => ClientCertificate::None,
         ClientIdentity::Verified { subject } => ClientCertificate::Verified { subject },
