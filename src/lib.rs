@@ -36,5 +36,5 @@ mod wasm_bytes;
 
 pub use crate::gateway::{
     Gateway, ReloadHandle, ReloadOutcome, ReloadReport, ReloadRequest, ReloadRequests, ResponseAborted, ResponseBody,
-    reload_channel,
+    ServedRoute, reload_channel,
 };

@@ -35,8 +35,8 @@ fn meta_variables(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("threads can be started");
     let served = runtime.block_on(gateway(Source::Module(in_repository("examples/hello.wat"))));
     let gateway = served.expect("the example can be served");
-    let (pattern, _) = gateway.routes().pop().expect("there is a route");
-    let variables = RouteVariables::new(&pattern, &[], false);
+    let route = gateway.routes().pop().expect("there is a route");
+    let variables = RouteVariables::new(&route.pattern, &[], false);
     let endpoint = Endpoint::new(false, None);
     let headers: HeaderMap = HEADERS
         .into_iter()

@@ -17,6 +17,8 @@ const DEFAULT_HOSTNAME: &str = "localhost:3000";
 pub struct Endpoint {
     https: bool,
     name: Option<String>,
+    /// Whether the operator chose the name.
+    is_named: bool,
     port: Option<String>,
     /// The port for a request whose authority has none. `None` means the port of the scheme.
     default_port: Option<String>,
@@ -38,7 +40,8 @@ impl Endpoint {
         let name = (!name.is_empty()).then(|| name.to_owned());
         // The default says nothing about the port of a name that the client used.
         let default_port = hostname.and(port.clone());
-        Self { https, name, port, default_port }
+        let is_named = hostname.is_some() && name.is_some();
+        Self { https, name, is_named, port, default_port }
     }
 
     /// Whether clients use TLS.
@@ -63,6 +66,19 @@ impl Endpoint {
         })
     }
 
+    /// The host that a request is for, for comparison with the hosts of entries: the one that it names or, if it names none, the
+    /// one that the operator named. A port that is not written is that of the scheme.
+    pub fn requested<'a>(&'a self, host: Option<Host<'a>>) -> Option<RequestedHost<'a>> {
+        let own_name = self.name.as_deref().filter(|_| self.is_named);
+        let (name, port) = match host {
+            Some(Host { name, port }) if !name.is_empty() => (Some(name), Some(port)),
+            Some(Host { port, .. }) => (own_name, Some(port)),
+            None => (own_name, self.port.as_deref()),
+        };
+        let of_scheme = if self.https { 443 } else { 80 };
+        Some(RequestedHost { name: name?, port: port.and_then(|port| port.parse().ok()).unwrap_or(of_scheme) })
+    }
+
     pub(super) fn address<'a>(&'a self, host: Option<Host<'a>>) -> ServerAddress<'a> {
         let own_name = self.name.as_deref().unwrap_or("localhost");
         let Some(Host { name, port }) = host else {
@@ -81,6 +97,15 @@ impl Endpoint {
 pub struct Host<'a> {
     pub(super) name: &'a str,
     pub(super) port: &'a str,
+}
+
+/// The name and the port that a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestedHost<'a> {
+    /// The name or address, as it is written.
+    pub name: &'a str,
+    /// The port.
+    pub port: u16,
 }
 
 impl<'a> Host<'a> {
@@ -165,6 +190,31 @@ mod tests {
         let host = host.map(|host| Host::parse(host.as_bytes()).expect("a host"));
         let ServerAddress { name, port } = endpoint.address(host);
         format!("{name} {port}")
+    }
+
+    #[test]
+    fn a_request_is_for_the_host_that_it_names_or_the_one_of_the_operator() {
+        for (https, hostname, host, requested) in [
+            (false, None, Some("a.x:81"), Some(("a.x", 81))),
+            (false, None, Some("a.x"), Some(("a.x", 80))),
+            (false, None, Some("a.x:"), Some(("a.x", 80))),
+            (true, None, Some("a.x"), Some(("a.x", 443))),
+            (true, Some("own:7"), Some("a.x"), Some(("a.x", 443))),
+            (true, Some("own:7"), Some("[::1]:8"), Some(("[::1]", 8))),
+            (true, Some("own:7"), Some(":8"), Some(("own", 8))),
+            (true, Some("own:7"), None, Some(("own", 7))),
+            (true, Some("own"), None, Some(("own", 443))),
+            (false, Some("own"), Some(":"), Some(("own", 80))),
+            (false, Some(":7"), None, None),
+            (false, Some(""), None, None),
+            (false, None, None, None),
+            (false, None, Some(":8"), None),
+        ] {
+            let endpoint = Endpoint::new(https, hostname);
+            let host = host.map(|host| Host::parse(host.as_bytes()).expect("a host"));
+            let found = endpoint.requested(host).map(|found| (found.name, found.port));
+            assert_eq!(found, requested, "{https} {hostname:?} {host:?}");
+        }
     }
 
     /// RFC 3875 §4.1.14, §4.1.15: the name the client used, then the operator's.

@@ -19,7 +19,7 @@ mod request_headers;
 mod response;
 
 pub use crate::cgi::arguments::ArgumentTemplate;
-pub use crate::cgi::endpoint::{Endpoint, Host};
+pub use crate::cgi::endpoint::{Endpoint, Host, RequestedHost};
 pub use crate::cgi::head_reader::HeadReader;
 pub use crate::cgi::meta_variables::{BadRequest, ClientCertificate, RequestHead, RouteVariables};
 pub(crate) use crate::cgi::request_headers::remove_withheld;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::config::{AllowedHosts, Limits, ModuleRef, Origin};
+use crate::config::{AllowedHosts, HostPattern, Limits, ModuleRef, Origin};
 use crate::route::RoutePattern;
 
 /// The entry point if `entrypoint` is missing.
@@ -16,6 +16,8 @@ pub struct EntryConfig {
     pub origin: Origin,
     /// The paths that it serves.
     pub route: RoutePattern,
+    /// The names that it answers. Default: none, so that it answers every name.
+    pub hosts: Vec<HostPattern>,
     /// Where to get the module.
     pub module: ModuleRef,
     /// How the module becomes machine code.
@@ -67,6 +69,7 @@ impl EntryConfig {
         Self {
             origin,
             route,
+            hosts: Vec::new(),
             module,
             preparation: Preparation::Compile,
             entrypoint: DEFAULT_ENTRYPOINT.to_owned(),
@@ -88,6 +91,7 @@ impl PartialEq for EntryConfig {
         let Self {
             origin: _,
             route,
+            hosts,
             module,
             preparation,
             entrypoint,
@@ -100,6 +104,7 @@ impl PartialEq for EntryConfig {
             limits,
         } = self;
         (route, module, preparation, entrypoint) == (&other.route, &other.module, &other.preparation, &other.entrypoint)
+            && *hosts == other.hosts
             && (argv, environment, volumes) == (&other.argv, &other.environment, &other.volumes)
             && (allowed_hosts, http_max_concurrency) == (&other.allowed_hosts, &other.http_max_concurrency)
             && (pass_authorization, limits) == (&other.pass_authorization, &other.limits)

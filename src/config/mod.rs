@@ -13,7 +13,7 @@
 //! | `invoice` | the invoice of a bindle |
 //! | `server` | how the server listens, and what it believes of its peers |
 //! | `limits` | every limit that the operator can set, with its default and its bounds |
-//! | `module_ref`, `allowed_hosts`, `hostname`, `sha256` | values with a syntax of their own |
+//! | `module_ref`, `allowed_hosts`, `host_pattern`, `hostname`, `sha256` | values with a syntax of their own |
 //! | `environment` | the variables of a guest: files, `${NAME}`, secrets |
 //! | `code_cache` | the configuration of the code cache |
 //! | `lock_file` | wagi.lock |
@@ -27,6 +27,7 @@ mod code_cache;
 mod diagnostic;
 mod entry;
 mod environment;
+mod host_pattern;
 mod hostname;
 mod invoice;
 mod limits;
@@ -43,6 +44,7 @@ pub use crate::config::code_cache::{CodeCacheConfig, code_cache_config, default_
 pub use crate::config::diagnostic::{Diagnostic, Severity, SourceFile, SourceLocation};
 pub use crate::config::entry::{EntryConfig, Preparation, Volume};
 pub use crate::config::environment::env_file::{PairError, parse_pair};
+pub use crate::config::host_pattern::{HostName, HostPattern, HostPatternError};
 pub use crate::config::hostname::{Hostname, HostnameError};
 pub use crate::config::invoice::{BindleConfig, BindleId, BindleIdError};
 pub(crate) use crate::config::invoice::{BindleEntry, MAX_INVOICE_SIZE, Parcel, read_invoice};

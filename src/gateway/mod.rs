@@ -9,6 +9,7 @@ mod component_request;
 mod failure;
 mod guest_route;
 mod guest_timer;
+mod hosts;
 mod printed_body;
 mod reload;
 mod response;
@@ -19,6 +20,7 @@ mod snapshot;
 
 pub(crate) use crate::gateway::admission::concurrency::EntryConcurrency;
 pub(crate) use crate::gateway::guest_route::{GuestRoute, RouteFiles, RouteTarget};
+pub(crate) use crate::gateway::hosts::{HiddenRow, HostRoutes, RouteRow};
 pub use crate::gateway::reload::{
     ReloadHandle, ReloadOutcome, ReloadReport, ReloadRequest, ReloadRequests, reload_channel,
 };
@@ -40,6 +42,7 @@ use http::{Method, Request, Response};
 use http_body::Body;
 
 use crate::cgi::RequestHead;
+use crate::config::HostPattern;
 use crate::observe::{AccessLog, Record};
 use crate::route::RoutePattern;
 use crate::runtime::{ComponentRequest, Invocation, Run};
@@ -68,6 +71,17 @@ struct Generation {
     number: u64,
     snapshot: Snapshot,
     shared: Arc<Shared>,
+}
+
+/// A route, with its module.
+#[derive(Clone, Debug)]
+pub struct ServedRoute {
+    /// The paths that it answers.
+    pub pattern: RoutePattern,
+    /// The names that it answers; none if it answers every name.
+    pub hosts: Vec<HostPattern>,
+    /// The module; `None` for the built-in health check.
+    pub module: Option<String>,
 }
 
 /// What outlives a snapshot.
@@ -113,15 +127,16 @@ impl Gateway {
         self.in_force.load().shared.is_stopping.store(true, Ordering::Relaxed);
     }
 
-    /// The routes in table order, each with its module: `None` for the built-in health check.
-    pub fn routes(&self) -> Vec<(RoutePattern, Option<String>)> {
-        let module = |target: &RouteTarget| match target {
-            RouteTarget::Health => None,
-            RouteTarget::Guest(route) => Some(route.name.module.clone()),
+    /// The routes in the order in which they are tried.
+    pub fn routes(&self) -> Vec<ServedRoute> {
+        let served = |row: &RouteRow<RouteTarget>| {
+            let module = match &row.target {
+                RouteTarget::Health => None,
+                RouteTarget::Guest(route) => Some(route.name.module.clone()),
+            };
+            ServedRoute { pattern: row.pattern.clone(), hosts: row.hosts.clone(), module }
         };
-        let generation = self.in_force.load();
-        let routes = generation.snapshot.routes.entries();
-        routes.map(|(pattern, target)| (pattern.clone(), module(target))).collect()
+        self.in_force.load().snapshot.routes.rows().iter().map(served).collect()
     }
 
     /// Responds to one request. The client's address is taken from a [`Peer`] among the request's extensions.
@@ -145,7 +160,8 @@ impl Generation {
         if let Err(failure) = routed_request::check(&mut head) {
             return response::from_failure(&failure, record);
         }
-        let (host, matched) = match routed_request::host(&head).and_then(|host| Ok((host, snapshot.find(&head)?))) {
+        let found = routed_request::host(&head).and_then(|host| Ok((host, snapshot.find(&head, host)?)));
+        let (host, matched) = match found {
             Ok(found) => found,
             Err(failure) => return response::from_failure(&failure, record),
         };

@@ -7,17 +7,18 @@ use std::time::Duration;
 
 use http::request::Parts;
 
-use crate::cgi::Endpoint;
+use crate::cgi::{Endpoint, Host};
 use crate::config::GatewayLimits;
-use crate::route::{RouteMatch, RouteTable};
+use crate::route::RouteMatch;
 
 use crate::gateway::admission::concurrency::QueueLimits;
 use crate::gateway::failure::Failure;
 use crate::gateway::guest_route::RouteTarget;
+use crate::gateway::hosts::HostRoutes;
 
 /// The routes of a configuration, with the endpoint and the limits that hold for all of them.
 pub(crate) struct Snapshot {
-    pub(super) routes: RouteTable<RouteTarget>,
+    pub(super) routes: HostRoutes<RouteTarget>,
     pub(super) endpoint: Endpoint,
     pub(super) queue: QueueLimits,
     /// How far behind a client may be with its response.
@@ -25,10 +26,10 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// A snapshot over a finished table of routes. A client that takes no byte of its response for `send_timeout` is cut, so
+    /// A snapshot over finished routes. A client that takes no byte of its response for `send_timeout` is cut, so
     /// one that takes little may be as far behind.
     pub fn new(
-        routes: RouteTable<RouteTarget>,
+        routes: HostRoutes<RouteTarget>,
         endpoint: Endpoint,
         limits: &GatewayLimits,
         send_timeout: Duration,
@@ -39,11 +40,15 @@ impl Snapshot {
 
     /// How many routes lead to guests.
     pub fn guests(&self) -> usize {
-        self.routes.entries().filter(|(_, target)| matches!(target, RouteTarget::Guest(_))).count()
+        self.routes.rows().iter().filter(|row| matches!(row.target, RouteTarget::Guest(_))).count()
     }
 
-    /// The route for a request.
-    pub(super) fn find<'a>(&'a self, request: &'a Parts) -> Result<RouteMatch<'a, 'a, RouteTarget>, Failure> {
-        self.routes.find(request.uri.path()).ok_or(Failure::NoRoute)
+    /// The route for a request to `host`, as its head names it.
+    pub(super) fn find<'a>(
+        &'a self,
+        request: &'a Parts,
+        host: Option<Host<'a>>,
+    ) -> Result<RouteMatch<'a, 'a, RouteTarget>, Failure> {
+        self.routes.find(request.uri.path(), || self.endpoint.requested(host)).ok_or(Failure::NoRoute)
     }
 }

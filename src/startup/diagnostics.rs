@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::io;
 
 use crate::cgi::RouteVariables;
-use crate::config::{Diagnostic, EntryConfig, Key};
+use crate::config::{Diagnostic, EntryConfig, HostPattern, Key};
 use crate::route::RoutePattern;
 use crate::runtime::{EntryPointError, Executable};
 
@@ -82,24 +82,43 @@ pub(super) fn no_sub_routes(entry: &EntryConfig) -> Diagnostic {
     Diagnostic::warning(message).at(entry.origin.at(Key::Module))
 }
 
-/// A route that no request reaches, because an earlier route matches all its paths: a route of the entry `first`, or without one
-/// a built-in route.
-pub(super) fn shadowed(
+/// A route that comes first, from an entry unless it is built in.
+pub(super) struct EarlierRoute<'a> {
+    pub pattern: &'a RoutePattern,
+    pub entry: Option<&'a EntryConfig>,
+}
+
+/// A route that no request reaches, or none to some of its hosts, because an earlier route matches all its paths. `hosts` is
+/// empty if no request at all reaches it.
+pub(super) fn hidden(
     entry: &EntryConfig,
     pattern: &RoutePattern,
-    earlier: &RoutePattern,
-    first: Option<&EntryConfig>,
+    hosts: &[HostPattern],
+    earlier: &EarlierRoute<'_>,
 ) -> Diagnostic {
-    let (place, help) = match first.map(|first| first.origin.at(Key::Route)) {
+    let (place, help) = match earlier.entry.map(|first| first.origin.at(Key::Route)) {
         None => (" is built in and".to_owned(), "choose another path"),
         Some(None) => (String::new(), "the first route that matches wins"),
         Some(Some(location)) => {
             (format!(" in line {}", location.line()), "the first route that matches wins: change their order")
         }
     };
-    let message =
-        format!("no request reaches the route `{pattern}`: `{earlier}`{place} comes first and matches the same");
+    let (at_hosts, earlier) = (named(hosts), earlier.pattern);
+    let message = format!(
+        "no request{at_hosts} reaches the route `{pattern}`: `{earlier}`{place} comes first and matches the same"
+    );
     Diagnostic::warning(message).at(entry.origin.at(Key::Route)).help(help)
+}
+
+/// The hosts in a message: the first three, and how many more.
+fn named(hosts: &[HostPattern]) -> String {
+    const MOST: usize = 3;
+    let names: Vec<String> = hosts.iter().take(MOST).map(|host| format!("`{host}`")).collect();
+    match (names.is_empty(), hosts.len().saturating_sub(MOST)) {
+        (true, _) => String::new(),
+        (false, 0) => format!(" to {}", names.join(", ")),
+        (false, more) => format!(" to {} and {more} other hosts", names.join(", ")),
+    }
 }
 
 /// A sub-route that no request path can match.

@@ -22,7 +22,7 @@ mod platform;
 mod reload;
 mod routes;
 
-use crate::config::Diagnostic;
+use crate::config::{Config, Diagnostic};
 use crate::fetch::Resolved;
 use crate::gateway::{Gateway, RouteFiles, Snapshot};
 use crate::observe::{AccessLog, LogWriter};
@@ -58,7 +58,16 @@ async fn first(
     let before = Handover::default();
     let loading = Loading { resolved, platform: &platform, before: &before, priority: Priority::Start };
     let candidate = loading.load(files, problems).await?;
+    announce_hosts(config);
     Ok((platform, candidate))
+}
+
+/// Says that a key has an effect which had none before, so that nothing changes in silence.
+fn announce_hosts(config: &Config) {
+    let entries = config.entries.iter().filter(|entry| !entry.hosts.is_empty()).count();
+    if entries > 0 {
+        tracing::info!(entries, "`host` decides which requests an entry answers; up to wagi 0.9 it had no effect");
+    }
 }
 
 fn gateway(platform: &Platform, snapshot: Snapshot, resolved: &Resolved) -> Gateway {

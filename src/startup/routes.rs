@@ -5,13 +5,14 @@
 
 use crate::config::{Config, Diagnostic, EntryConfig, Key, LogFormat};
 use crate::fetch::ModuleFile;
-use crate::gateway::{GuestRoute, RouteFiles, RouteTarget};
+use crate::gateway::{GuestRoute, HiddenRow, HostRoutes, RouteFiles, RouteRow, RouteTarget};
 use crate::observe::{GuestLog, LogDirectory, LogWriter};
 use crate::outbound::Network;
-use crate::route::{Discovered, RoutePattern, RouteTable, discovery};
+use crate::route::{Discovered, RoutePattern, discovery};
 use crate::runtime::{Executable, Grants};
 
 use crate::startup::diagnostics;
+use crate::startup::diagnostics::EarlierRoute;
 use crate::startup::error::{Error, LoadError};
 use crate::startup::grants;
 use crate::startup::grants::{EntryGrants, route_name};
@@ -151,28 +152,37 @@ impl<'a> RouteTableBuilder<'a> {
         }
     }
 
-    /// The finished table, and a warning for each route in it that no request reaches.
-    pub fn finish(self) -> Result<(RouteTable<RouteTarget>, Handover), Error> {
+    /// The finished routes, and a warning for each of them that no request reaches.
+    pub fn finish(self) -> Result<(HostRoutes<RouteTarget>, Handover), Error> {
         if let Some(directory) = &self.log_directory {
             directory.write_index().map_err(|error| Error::log_directory(directory.path(), error))?;
         }
-        let (rows, entries): (Vec<_>, Vec<_>) =
-            self.rows.into_iter().map(|row| ((row.pattern, row.target), row.entry)).unzip();
-        let table = RouteTable::new(rows);
-        let patterns: Vec<&RoutePattern> = table.entries().map(|(pattern, _)| pattern).collect();
+        let mut entries = Vec::with_capacity(self.rows.len());
+        let rows = self.rows.into_iter().map(|Row { pattern, target, entry }| {
+            entries.push(entry);
+            RouteRow { pattern, hosts: entry.map(|entry| entry.hosts.clone()).unwrap_or_default(), target }
+        });
+        let routes = HostRoutes::new(rows.collect());
         let entry_of = |row: usize| entries.get(row).copied().flatten();
-        for (row, first) in table.shadowed() {
-            if let (Some(entry), Some(pattern), Some(earlier)) = (entry_of(row), patterns.get(row), patterns.get(first))
-            {
-                self.problems.push(diagnostics::shadowed(entry, pattern, earlier, entry_of(first)));
+        let pattern_of = |row: usize| routes.rows().get(row).map(|row| &row.pattern);
+        for HiddenRow { row, earlier: first, hosts } in routes.hidden() {
+            if let (Some(entry), Some(pattern), Some(earlier)) = (entry_of(row), pattern_of(row), pattern_of(first)) {
+                let first = entry_of(first);
+                self.problems.push(diagnostics::hidden(
+                    entry,
+                    pattern,
+                    &hosts,
+                    &EarlierRoute { pattern: earlier, entry: first },
+                ));
             }
         }
-        for (row, pattern) in patterns.iter().enumerate().filter(|(_, pattern)| !pattern.can_match_a_request()) {
+        let unreachable = routes.rows().iter().map(|row| &row.pattern).zip(&entries);
+        for (pattern, entry) in unreachable.filter(|(pattern, _)| !pattern.can_match_a_request()) {
             // The route of an entry itself was checked when the configuration was read.
-            if let Some(entry) = entry_of(row).filter(|entry| entry.route != **pattern) {
+            if let Some(entry) = entry.filter(|entry| entry.route != *pattern) {
                 self.problems.push(diagnostics::unreachable(entry, pattern));
             }
         }
-        Ok((table, self.next))
+        Ok((routes, self.next))
     }
 }

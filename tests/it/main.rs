@@ -32,6 +32,7 @@ mod files; // volumes, and that nothing leads out of them
 mod frozen; // every string that is promised to the letter
 mod guides; // programs that docs show
 mod hostile; // answers and requests meant to do harm
+mod hosts; // entries for some hosts only
 mod imports; // what guests import and export, and what they get for it
 mod inspect; // what is shown of a module
 mod kills; // processes that die while they fill the caches

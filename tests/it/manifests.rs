@@ -39,6 +39,8 @@ fn summary(config: &Config) -> String {
     let mut text = format!("hostname {} {:?}\n{:?}\n", config.hostname, config.limits, config.server.limits);
     for script in &config.entries {
         let _ = writeln!(text, "\n{} runs {} of {}", script.route, script.entrypoint, script.module);
+        let names: Vec<_> = script.hosts.iter().map(ToString::to_string).collect();
+        let _ = writeln!(text, "  for {}", if names.is_empty() { "every host".to_owned() } else { names.join(" ") });
         let _ = writeln!(text, "  argv {:?}, credentials {}", script.argv, script.pass_authorization == Some(true));
         let _ = writeln!(text, "  environment {:?}", script.environment);
         let _ = writeln!(text, "  volumes {:?}", script.volumes);

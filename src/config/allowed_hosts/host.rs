@@ -22,14 +22,14 @@ use url::{Host, Url};
 /// One item of `allowed_hosts`. Without a scheme or port, every scheme or port is allowed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AllowedHost {
-    pub(super) hosts: HostPattern,
+    pub(super) hosts: HostRange,
     pub(super) scheme: Option<Scheme>,
     pub(super) port: Option<u16>,
 }
 
 /// The hosts of an item.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum HostPattern {
+pub(super) enum HostRange {
     /// The host with this name, as in a URL: lower case, punycode; without a dot at its end.
     Name(String),
     /// Every host whose name ends with this suffix, which begins with a dot.
@@ -98,7 +98,7 @@ impl HostError {
 
 impl AllowedHost {
     /// Creates an item for every scheme and port.
-    fn new(hosts: HostPattern) -> Self {
+    fn new(hosts: HostRange) -> Self {
         Self { hosts, scheme: None, port: None }
     }
 
@@ -106,17 +106,17 @@ impl AllowedHost {
     pub(super) fn matches(&self, url: &Url) -> bool {
         self.matches_scheme_and_port(url)
             && match (&self.hosts, url.host()) {
-                (HostPattern::Addresses(range), Some(Host::Ipv4(address))) => range.contains(&IpAddr::V4(address)),
-                (HostPattern::Addresses(range), Some(Host::Ipv6(address))) => {
+                (HostRange::Addresses(range), Some(Host::Ipv4(address))) => range.contains(&IpAddr::V4(address)),
+                (HostRange::Addresses(range), Some(Host::Ipv6(address))) => {
                     let address = IpAddr::V6(address);
                     range.contains(&address) || range.contains(&address.to_canonical())
                 }
                 // URLs with a scheme other than those of the web have their addresses as text.
-                (HostPattern::Addresses(range), Some(Host::Domain(text))) => {
+                (HostRange::Addresses(range), Some(Host::Domain(text))) => {
                     text.parse::<IpAddr>().is_ok_and(|address| range.contains(&address))
                 }
-                (HostPattern::Name(name), Some(Host::Domain(host))) => without_dot(host) == name,
-                (HostPattern::Subdomains(end), Some(Host::Domain(host))) => {
+                (HostRange::Name(name), Some(Host::Domain(host))) => without_dot(host) == name,
+                (HostRange::Subdomains(end), Some(Host::Domain(host))) => {
                     without_dot(host).strip_suffix(end.as_str()).is_some_and(|label| !label.is_empty())
                 }
                 _ => false,
@@ -131,13 +131,13 @@ impl AllowedHost {
 
     /// Returns whether the item has a `*.`: then the owner of the domain chooses the names that it allows.
     pub(super) fn is_wildcard(&self) -> bool {
-        matches!(self.hosts, HostPattern::Subdomains(_))
+        matches!(self.hosts, HostRange::Subdomains(_))
     }
 
     /// Returns the range of addresses of the item.
     pub(super) fn range(&self) -> Option<IpNet> {
         match self.hosts {
-            HostPattern::Addresses(range) => Some(range),
+            HostRange::Addresses(range) => Some(range),
             _ => None,
         }
     }
@@ -177,7 +177,7 @@ impl FromStr for Scheme {
     }
 }
 
-impl FromStr for HostPattern {
+impl FromStr for HostRange {
     type Err = HostError;
 
     /// Parses hosts without a scheme and a port.
@@ -218,38 +218,38 @@ fn without_scheme(entry: &str, text: &str) -> Result<AllowedHost, HostError> {
 }
 
 /// Parses a range of addresses; `None` if `text` does not begin with an address and a slash.
-fn range(text: &str) -> Option<Result<HostPattern, HostError>> {
+fn range(text: &str) -> Option<Result<HostRange, HostError>> {
     let (address, length) = text.split_once('/')?;
     if length.is_empty() || address.parse::<IpAddr>().is_err() {
         return None;
     }
     Some(match text.parse::<IpNet>() {
-        Ok(range) if range.addr() == range.network() => Ok(HostPattern::Addresses(range)),
+        Ok(range) if range.addr() == range.network() => Ok(HostRange::Addresses(range)),
         Ok(range) => Err(HostError::HostBits(text.to_owned(), range.trunc().to_string())),
         Err(_) => Err(HostError::Range(text.to_owned())),
     })
 }
 
 /// Parses a host, or a pattern that begins with `*.`. Errors quote `entry`.
-fn host_pattern(entry: &str, text: &str) -> Result<HostPattern, HostError> {
+fn host_pattern(entry: &str, text: &str) -> Result<HostRange, HostError> {
     let parsed = single_host(entry, text.strip_prefix("*.").unwrap_or(text))?;
     match parsed {
-        HostPattern::Name(name) if name.split('.').any(str::is_empty) => Err(HostError::NoHost(entry.to_owned())),
-        HostPattern::Name(name) if text.starts_with("*.") => Ok(HostPattern::Subdomains(format!(".{name}"))),
-        HostPattern::Addresses(_) if text.starts_with("*.") => Err(HostError::Pattern(entry.to_owned())),
+        HostRange::Name(name) if name.split('.').any(str::is_empty) => Err(HostError::NoHost(entry.to_owned())),
+        HostRange::Name(name) if text.starts_with("*.") => Ok(HostRange::Subdomains(format!(".{name}"))),
+        HostRange::Addresses(_) if text.starts_with("*.") => Err(HostError::Pattern(entry.to_owned())),
         hosts => Ok(hosts),
     }
 }
 
 /// Parses a host and normalizes it as in a URL. Errors quote `entry`.
-fn single_host(entry: &str, text: &str) -> Result<HostPattern, HostError> {
+fn single_host(entry: &str, text: &str) -> Result<HostRange, HostError> {
     if text.contains('*') {
         return Err(HostError::Pattern(entry.to_owned()));
     }
     match Host::parse(text).map_err(|_| HostError::NoHost(entry.to_owned()))? {
-        Host::Domain(name) => Ok(HostPattern::Name(without_dot(&name).to_owned())),
-        Host::Ipv4(address) => Ok(HostPattern::Addresses(IpAddr::V4(address).into())),
-        Host::Ipv6(address) => Ok(HostPattern::Addresses(IpAddr::V6(address).into())),
+        Host::Domain(name) => Ok(HostRange::Name(without_dot(&name).to_owned())),
+        Host::Ipv4(address) => Ok(HostRange::Addresses(IpAddr::V4(address).into())),
+        Host::Ipv6(address) => Ok(HostRange::Addresses(IpAddr::V6(address).into())),
     }
 }
 
@@ -265,11 +265,11 @@ impl fmt::Display for AllowedHost {
             write!(f, "{}://", scheme.as_str())?;
         }
         match &self.hosts {
-            HostPattern::Name(name) => f.write_str(name),
-            HostPattern::Subdomains(end) => write!(f, "*{end}"),
-            HostPattern::Addresses(range) if range.prefix_len() < range.max_prefix_len() => write!(f, "{range}"),
-            HostPattern::Addresses(IpNet::V4(address)) => write!(f, "{}", address.addr()),
-            HostPattern::Addresses(IpNet::V6(address)) => write!(f, "[{}]", address.addr()),
+            HostRange::Name(name) => f.write_str(name),
+            HostRange::Subdomains(end) => write!(f, "*{end}"),
+            HostRange::Addresses(range) if range.prefix_len() < range.max_prefix_len() => write!(f, "{range}"),
+            HostRange::Addresses(IpNet::V4(address)) => write!(f, "{}", address.addr()),
+            HostRange::Addresses(IpNet::V6(address)) => write!(f, "[{}]", address.addr()),
         }?;
         self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
     }

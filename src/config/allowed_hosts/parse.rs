@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 use crate::config::reader::report::Report;
 use crate::config::reader::values::{ValueError, array, count, string};
 
-use crate::config::allowed_hosts::host::{AllowedHost, HostError, HostPattern, Scheme};
+use crate::config::allowed_hosts::host::{AllowedHost, HostError, HostRange, Scheme};
 use crate::config::allowed_hosts::list::{ALLOW_ALL, AllowedHosts};
 
 /// The keys of an item that is a table.
@@ -55,7 +55,7 @@ fn host_table(name: &str, table: &DeTable<'_>, span: Range<usize>, report: &mut 
     Some(AllowedHost { hosts: hosts?, scheme, port: port.and_then(|port| port.try_into().ok()) })
 }
 
-fn host_pattern(text: &str) -> Result<HostPattern, ValueError> {
+fn host_pattern(text: &str) -> Result<HostRange, ValueError> {
     let text = text.trim();
     if text == ALLOW_ALL {
         let error = ValueError::new(format!("in `allowed_hosts`: `{ALLOW_ALL}` is not a host"));

@@ -175,7 +175,7 @@ fn features<'t>(label: &'t DeTable<'_>, report: &mut Report) -> WagiFeatures<'t>
         file: text("file"),
     };
     if let Some(host) = text("host") {
-        let error = ValueError::new("`host` has no effect: virtual hosts are not applied");
+        let error = ValueError::new("`host` has no effect in a bindle: only entries of a modules.toml have hosts");
         report.warning(host.span, error.help("the route answers for every host"));
     }
     features

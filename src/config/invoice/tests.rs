@@ -258,9 +258,12 @@ fn unknown_keys_are_warnings_unless_strict() {
     let shown: String = problems.iter().map(|problem| problem.render(false)).collect();
     // Without a head, that is an error of its own.
     assert_eq!((entries.len(), problems.iter().filter(|problem| problem.is_error()).count()), (1, 1), "{shown}");
-    for expected in
-        ["did you mean `requires`", "unknown key `colour`", "`host` has no effect", "route `x` never matches"]
-    {
+    for expected in [
+        "did you mean `requires`",
+        "unknown key `colour`",
+        "`host` has no effect in a bindle",
+        "route `x` never matches",
+    ] {
         assert!(shown.contains(expected), "{expected}: {shown}");
     }
     assert!(shown.contains("`bindleVersion` is missing"));

@@ -3,6 +3,7 @@
 //! The reader visits the file value by value and does not deserialize it, so that one run finds every problem with its
 //! location. Called by `Config::load`.
 
+mod hosts;
 mod module_table;
 mod server_table;
 mod volumes;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::config::manifest::volumes;
+use crate::config::manifest::{hosts, volumes};
 use crate::config::reader::file::{module_file_help, must_be_file};
 use crate::config::reader::report::Report;
 use crate::config::reader::route;
@@ -63,9 +63,11 @@ fn read_keys(
     report: &mut Report,
 ) -> Option<EntryConfig> {
     report.unknown_keys(entry, &KEYS, "in `[[module]]`");
-    historical_keys(entry, report);
+    // The key has no effect, and never had any.
+    optional_string(entry, "repository", report);
     let mut origin = origin(entry, &header, report);
     let route = required(entry, "route", &header, report).map(|text| route::pattern(text, report));
+    let hosts = hosts::read(entry, report);
     let module = module(entry, &header, report);
     let preparation = preparation(entry, module.as_ref(), report);
     let entrypoint = optional_string(entry, "entrypoint", report);
@@ -78,6 +80,7 @@ fn read_keys(
     let limits = limits(entry, defaults.limits, report);
     let defaults = EntryConfig::new(origin, route?, module?);
     Some(EntryConfig {
+        hosts,
         preparation,
         entrypoint: entrypoint.unwrap_or(defaults.entrypoint),
         argv,
@@ -111,17 +114,6 @@ fn origin(entry: &DeTable<'_>, header: &Range<usize>, report: &Report) -> Origin
         origin.add_variable(name.get_ref(), name.span());
     }
     origin
-}
-
-/// Checks the keys of former versions: `repository` never had an effect, `host` has none any more.
-fn historical_keys(entry: &DeTable<'_>, report: &mut Report) {
-    report.optional(entry, "repository", |value| string("repository", value).map(drop));
-    if let Some(host) = entry.get("host")
-        && report.accept(host.span(), string("host", host.get_ref())).is_some()
-    {
-        let error = ValueError::new("`host` has no effect: virtual hosts are not applied");
-        report.warning(host.span(), error.help("remove it; the route answers for every host"));
-    }
 }
 
 fn optional_string(entry: &DeTable<'_>, key: &str, report: &mut Report) -> Option<String> {

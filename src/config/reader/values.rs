@@ -64,6 +64,7 @@ fn example(name: &str) -> Option<&'static str> {
         "volumes" => "`volumes = { \"/data\" = \"DIR\" }`, the path in the guest and the directory of this machine",
         "environment" => "`environment = { NAME = \"value\" }`",
         "secrets" => "`secrets = { NAME = \"FILE\" }`, a file with the value",
+        "host" => "`host = \"example.com\"` or `host = [\"example.com\", \"*.example.com\"]`",
         "allowed_hosts" => "`allowed_hosts = [\"https://example.com\"]`",
         "limits" => "`limits = { memory = \"64MiB\" }`",
         "default_host" => "`default_host = \"example.com\"`",

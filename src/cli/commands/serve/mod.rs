@@ -170,9 +170,15 @@ impl Write for EventWriter {
 /// Prints the table of routes in the order in which they are tried.
 fn print_routes(gateway: &Gateway) -> anyhow::Result<()> {
     let mut table = String::new();
-    for (pattern, module) in gateway.routes() {
-        let module = module.as_deref().unwrap_or("(built in)");
-        table += &format!("{}\t{}\n", printable::line(&pattern.to_string()), printable::line(module));
+    for route in gateway.routes() {
+        let module = route.module.as_deref().unwrap_or("(built in)");
+        table += &format!("{}\t{}", printable::line(&route.pattern.to_string()), printable::line(module));
+        let hosts: Vec<String> = route.hosts.iter().map(ToString::to_string).collect();
+        if !hosts.is_empty() {
+            // A third column, so that scripts which read two go on.
+            table += &format!("\t{}", hosts.join(","));
+        }
+        table.push('\n');
     }
     print_result(&table)
 }
