@@ -39,13 +39,7 @@ impl RemoteAddress {
     /// Appends the IP address without the port, or `unix:`.
     pub(crate) fn push_host(&self, text: &mut String) {
         match self {
-            Self::Ip(address) => match address.ip() {
-                IpAddr::V4(address) => push_ipv4(text, address),
-                // Writing to a string does not fail.
-                IpAddr::V6(address) => {
-                    let _ = write!(text, "{address}");
-                }
-            },
+            Self::Ip(address) => push_ip(text, address.ip()),
             Self::Unix => text.push_str(UNIX),
         }
     }
@@ -62,6 +56,17 @@ impl fmt::Display for RemoteAddress {
         match self {
             Self::Ip(address) => address.fmt(f),
             Self::Unix => f.write_str(UNIX),
+        }
+    }
+}
+
+/// Appends an address as REMOTE_ADDR and SERVER_ADDR have it.
+pub(crate) fn push_ip(text: &mut String, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => push_ipv4(text, address),
+        // Writing to a string does not fail.
+        IpAddr::V6(address) => {
+            let _ = write!(text, "{address}");
         }
     }
 }

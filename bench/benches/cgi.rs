@@ -53,6 +53,9 @@ fn meta_variables(criterion: &mut Criterion) {
             headers,
             host: Host::parse(b"localhost"),
             content_length: 0,
+            local_address: Some(std::net::Ipv4Addr::LOCALHOST.into()),
+            request_id: "00000000000000a1",
+            client_certificate: None,
             remote_address: SocketAddr::from((Ipv4Addr::LOCALHOST, 4321)).into(),
         };
         group.bench_function(name, |bencher| {

@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::net::IpAddr;
 
 use http::header::{CONTENT_TYPE, HOST, HeaderMap};
 use http::{Method, Uri, Version};
@@ -15,12 +16,12 @@ use percent_encoding::percent_decode_str;
 use crate::cgi::endpoint::{Endpoint, Host};
 use crate::cgi::request_headers::{HeaderFilter, PREFIX, text};
 use crate::format::http_version;
-use crate::remote_address::RemoteAddress;
+use crate::remote_address::{RemoteAddress, push_ip};
 use crate::route::RoutePattern;
 use crate::strings::StringBlock;
 
 /// The names of meta-variables, which an operator's variables cannot have.
-const CGI_NAMES: [&str; 24] = [
+const CGI_NAMES: [&str; 28] = [
     "AUTH_TYPE",
     "CONTENT_LENGTH",
     "CONTENT_TYPE",
@@ -31,11 +32,14 @@ const CGI_NAMES: [&str; 24] = [
     "QUERY_STRING",
     "REMOTE_ADDR",
     "REMOTE_HOST",
+    "REMOTE_PORT",
     "REMOTE_USER",
+    "REQUEST_ID",
     "REQUEST_METHOD",
     "REQUEST_SCHEME",
     "REQUEST_URI",
     "SCRIPT_NAME",
+    "SERVER_ADDR",
     "SERVER_NAME",
     "SERVER_PORT",
     "SERVER_PROTOCOL",
@@ -45,6 +49,7 @@ const CGI_NAMES: [&str; 24] = [
     "X_FULL_URL",
     "X_MATCHED_ROUTE",
     "X_RAW_PATH_INFO",
+    "X_REQUEST_ID",
 ];
 
 /// The parts of a request that become meta-variables, with the length of its body.
@@ -64,6 +69,10 @@ pub struct RequestHead<'a> {
     pub content_length: u64,
     /// The address of the client.
     pub remote_address: RemoteAddress,
+    /// The address of the server that the client reached, if there is one and it is known.
+    pub local_address: Option<IpAddr>,
+    /// The id of the request in the log.
+    pub request_id: &'a str,
     /// The certificate of the client, if it was asked for one.
     pub client_certificate: Option<ClientCertificate<'a>>,
 }
@@ -146,8 +155,8 @@ impl RouteVariables {
 
     /// An empty block with the capacity a request typically needs: its path comes up to six times, its query three times.
     fn block_for(&self, request: &RequestHead<'_>) -> StringBlock {
-        const REQUEST_VARIABLES: usize = 20;
-        const NAMES_AND_SHORT_VALUES: usize = 512;
+        const REQUEST_VARIABLES: usize = 24;
+        const NAMES_AND_SHORT_VALUES: usize = 640;
         let fields = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + PREFIX.len() + 2);
         let target = 6 * request.uri.path().len() + 3 * request.uri.query().map_or(0, str::len);
         let bytes = self.constant.bytes().len() + NAMES_AND_SHORT_VALUES + target + fields.sum::<usize>();
@@ -170,6 +179,16 @@ fn append_request(request: &RequestHead<'_>, block: &mut StringBlock) {
     request.remote_address.push_host(&mut address);
     block.push_variable("REMOTE_ADDR", &[&address]);
     block.push_variable("REMOTE_HOST", &[&address]);
+    if let Some(port) = request.remote_address.port() {
+        block.push_variable("REMOTE_PORT", &[itoa::Buffer::new().format(port)]);
+    }
+    if let Some(local) = request.local_address {
+        address.clear();
+        push_ip(&mut address, local.to_canonical());
+        block.push_variable("SERVER_ADDR", &[&address]);
+    }
+    block.push_variable("REQUEST_ID", &[request.request_id]);
+    block.push_variable("X_REQUEST_ID", &[request.request_id]);
     let content_type = request.headers.get(CONTENT_TYPE).map(text);
     block.push_variable("CONTENT_TYPE", &[content_type.as_deref().unwrap_or_default()]);
     block.push_variable("QUERY_STRING", &[request.uri.query().unwrap_or_default()]);

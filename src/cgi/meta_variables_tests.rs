@@ -19,6 +19,7 @@ struct Scene {
     fields: &'static [(&'static str, &'static str)],
     content_length: u64,
     remote_address: RemoteAddress,
+    local_address: Option<IpAddr>,
     client_certificate: Option<ClientCertificate<'static>>,
 }
 
@@ -38,6 +39,7 @@ impl Default for Scene {
             fields: &[],
             content_length: 0,
             remote_address: remote(Ipv4Addr::LOCALHOST),
+            local_address: None,
             client_certificate: None,
         }
     }
@@ -63,6 +65,8 @@ impl Scene {
             host: named.map(|host| Host::parse(host).expect("a host")),
             content_length: self.content_length,
             remote_address: self.remote_address,
+            local_address: self.local_address,
+            request_id: "00000000000000a1",
             client_certificate: self.client_certificate,
         };
         let route = RouteVariables::new(found.pattern, &operator, false);
@@ -99,7 +103,9 @@ fn every_request_has_the_variables_of_cgi() {
         ("QUERY_STRING", ""),
         ("REMOTE_ADDR", "127.0.0.1"),
         ("REMOTE_HOST", "127.0.0.1"),
+        ("REMOTE_PORT", "4321"),
         ("REMOTE_USER", ""),
+        ("REQUEST_ID", "00000000000000a1"),
         ("REQUEST_METHOD", "GET"),
         ("REQUEST_SCHEME", "http"),
         ("REQUEST_URI", "/"),
@@ -111,6 +117,7 @@ fn every_request_has_the_variables_of_cgi() {
         ("X_FULL_URL", "http://localhost:3000/"),
         ("X_MATCHED_ROUTE", "/..."),
         ("X_RAW_PATH_INFO", "/"),
+        ("X_REQUEST_ID", "00000000000000a1"),
     ];
     let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
     assert_eq!(Scene::default().environment(), BTreeMap::from(expected));
@@ -287,10 +294,14 @@ fn operators_add_variables_that_neither_cgi_nor_clients_replace() {
 }
 
 #[test]
-fn names_defined_by_cgi_are_those_an_environment_behind_tls_has() {
-    let client_certificate = Some(ClientCertificate::Verified { subject: "CN=alice" });
-    let environment =
-        Scene { endpoint: Endpoint::new(true, None), client_certificate, ..Scene::default() }.environment();
+fn names_defined_by_cgi_are_those_an_environment_has_where_everything_is_known() {
+    let environment = Scene {
+        endpoint: Endpoint::new(true, None),
+        local_address: Some(Ipv4Addr::LOCALHOST.into()),
+        client_certificate: Some(ClientCertificate::Verified { subject: "CN=alice" }),
+        ..Scene::default()
+    }
+    .environment();
     assert_eq!(environment.keys().map(String::as_str).collect::<Vec<_>>(), CGI_NAMES);
 }
 
@@ -340,4 +351,35 @@ fn a_client_certificate_names_the_user() {
         ];
         assert_variables(&Scene { operator, fields, client_certificate, ..Scene::default() }, &expected);
     }
+}
+
+/// As Apache, lighttpd and nginx set them: a port in decimal, an address without brackets.
+#[test]
+fn the_ends_of_the_connection_are_named_where_they_are_known() {
+    let socket = |text: &str| RemoteAddress::from(text.parse::<SocketAddr>().expect("an address"));
+    let ip = |text: &str| Some(text.parse::<IpAddr>().expect("an address"));
+    let operator = &[("REMOTE_PORT", "1"), ("SERVER_ADDR", "evil")];
+    let fields = &[("remote-port", "1"), ("server-addr", "evil")];
+    for (remote_address, local_address, port, address) in [
+        (socket("192.0.2.1:65535"), ip("192.0.2.2"), Some("65535"), Some("192.0.2.2")),
+        (socket("[2001:db8::1]:1"), ip("2001:db8::2"), Some("1"), Some("2001:db8::2")),
+        (socket("[::ffff:192.0.2.1]:80"), ip("::ffff:192.0.2.2"), Some("80"), Some("192.0.2.2")),
+        (socket("192.0.2.1:0"), ip("::"), None, Some("::")),
+        (RemoteAddress::Unix, None, None, None),
+    ] {
+        let scene = Scene { remote_address, local_address, operator, fields, ..Scene::default() };
+        assert_variables(&scene, &[("REMOTE_PORT", port), ("SERVER_ADDR", address)]);
+    }
+}
+
+#[test]
+fn the_id_of_a_request_is_ours_alone() {
+    let operator = &[("REQUEST_ID", "evil"), ("X_REQUEST_ID", "evil")];
+    let fields = &[("request-id", "evil"), ("x-request-id", "theirs"), ("x_request_id", "evil")];
+    let expected = [
+        ("REQUEST_ID", Some("00000000000000a1")),
+        ("X_REQUEST_ID", Some("00000000000000a1")),
+        ("HTTP_X_REQUEST_ID", Some("theirs")),
+    ];
+    assert_variables(&Scene { operator, fields, ..Scene::default() }, &expected);
 }

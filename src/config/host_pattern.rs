@@ -178,7 +178,7 @@ impl FromStr for HostPattern {
 
 /// A host and its port. What is not an IPv6 address in brackets has its port behind the first colon.
 fn split_port(text: &str) -> (&str, Option<&str>) {
-    let name_ends = if text.starts_with('[') { text.find(']').unwrap_or_default() } else { 0 };
+    let name_ends = if text.starts_with('[') { text.find(']').unwrap_or(text.len()) } else { 0 };
     match text.get(name_ends..).and_then(|rest| rest.find(':')).and_then(|at| text.split_at_checked(name_ends + at)) {
         Some((host, port)) => (host, port.strip_prefix(':')),
         None => (text, None),

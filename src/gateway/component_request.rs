@@ -11,6 +11,7 @@ use http::{HeaderName, HeaderValue, Request, Uri};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::cgi::{ClientCertificate, Endpoint, remove_withheld};
+use crate::remote_address::push_ip;
 use crate::route::RoutePattern;
 
 use crate::gateway::routed_request::RoutedRequest;
@@ -22,6 +23,9 @@ const SCRIPT_NAME: HeaderName = HeaderName::from_static("wagi-script-name");
 const PATH_INFO: HeaderName = HeaderName::from_static("wagi-path-info");
 const MATCHED_ROUTE: HeaderName = HeaderName::from_static("wagi-matched-route");
 const REMOTE_ADDR: HeaderName = HeaderName::from_static("wagi-remote-addr");
+const REMOTE_PORT: HeaderName = HeaderName::from_static("wagi-remote-port");
+const SERVER_ADDR: HeaderName = HeaderName::from_static("wagi-server-addr");
+const REQUEST_ID: HeaderName = HeaderName::from_static("wagi-request-id");
 const REMOTE_USER: HeaderName = HeaderName::from_static("wagi-remote-user");
 const AUTH_TYPE: HeaderName = HeaderName::from_static("wagi-auth-type");
 const SSL_CLIENT_VERIFY: HeaderName = HeaderName::from_static("wagi-ssl-client-verify");
@@ -59,9 +63,18 @@ impl RouteFields {
         head.headers.insert(SCRIPT_NAME, self.script_name.clone());
         head.headers.insert(PATH_INFO, value(request.path_info));
         head.headers.insert(MATCHED_ROUTE, self.matched_route.clone());
-        let mut client = String::new();
-        request.client.push_host(&mut client);
-        head.headers.insert(REMOTE_ADDR, value(&client));
+        let mut text = String::new();
+        request.client.push_host(&mut text);
+        head.headers.insert(REMOTE_ADDR, value(&text));
+        if let Some(port) = request.client.port() {
+            head.headers.insert(REMOTE_PORT, port.into());
+        }
+        if let Some(address) = request.local_address {
+            text.clear();
+            push_ip(&mut text, address.to_canonical());
+            head.headers.insert(SERVER_ADDR, value(&text));
+        }
+        head.headers.insert(REQUEST_ID, value(request.id.as_str()));
         if let Some(certificate) = request.client_certificate {
             insert_client(certificate, &mut head.headers);
         }
@@ -105,12 +118,13 @@ fn value(text: &str) -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, SocketAddr};
+    use std::net::{IpAddr, Ipv4Addr, SocketAddr};
     use std::time::Duration;
 
     use crate::gateway::admission::concurrency::QueueLimits;
     use crate::gateway::admission::readers::Readers;
     use crate::gateway::component_request::*;
+    use crate::observe::RequestId;
 
     fn seen(route: &str, request: http::request::Builder, pass_authorization: bool) -> (String, Vec<String>) {
         seen_from(None, route, request, pass_authorization)
@@ -140,7 +154,8 @@ mod tests {
             queue,
             readers,
             max_lag,
-            id: 0,
+            local_address: Some(IpAddr::from([192, 0, 2, 7])),
+            id: RequestId::new(0xa1),
         });
         let mut headers: Vec<String> =
             head.headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().expect("text"))).collect();
@@ -158,7 +173,10 @@ mod tests {
             "wagi-matched-route: /a/...",
             "wagi-path-info: /b%20c/../d",
             "wagi-remote-addr: 127.0.0.1",
+            "wagi-remote-port: 4321",
+            "wagi-request-id: 00000000000000a1",
             "wagi-script-name: /a",
+            "wagi-server-addr: 192.0.2.7",
             "x-mine: 1",
         ];
         assert_eq!(headers, expected);
@@ -170,6 +188,8 @@ mod tests {
             .header("Wagi-Path-Info", "/evil")
             .header("wagi-anything", "1")
             .header("wagi_path_info", "/evil")
+            .header("wagi-server-addr", "evil")
+            .header("wagi_request-id", "evil")
             .header("connection", "x-hop, close")
             .header("x-hop", "1")
             .header("te", "trailers")
@@ -177,7 +197,15 @@ mod tests {
             .header("authorization", "Basic eA==");
         let (target, headers) = seen("/", request, false);
         assert_eq!(target, "https://own:7/");
-        let expected = ["matched-route: /", "path-info: ", "remote-addr: 127.0.0.1", "script-name: /"];
+        let expected = [
+            "matched-route: /",
+            "path-info: ",
+            "remote-addr: 127.0.0.1",
+            "remote-port: 4321",
+            "request-id: 00000000000000a1",
+            "script-name: /",
+            "server-addr: 192.0.2.7",
+        ];
         assert_eq!(headers, expected.map(|field| format!("wagi-{field}")));
     }
 

@@ -37,13 +37,12 @@ use std::task::{Context, Poll};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::request::Parts;
-use http::{Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response};
 use http_body::Body;
 
 use crate::cgi::RequestHead;
 use crate::config::HostPattern;
-use crate::observe::{AccessLog, Record};
+use crate::observe::{AccessLog, Record, RequestId};
 use crate::route::RoutePattern;
 use crate::runtime::{ComponentRequest, Invocation, Run};
 use crate::server::{Peer, RemoteAddress};
@@ -55,7 +54,7 @@ use crate::gateway::admission::uploads::UploadLimit;
 use crate::gateway::failure::Failure;
 use crate::gateway::guest_route::Interface;
 use crate::gateway::response_start::{BodyUse, ResponseStart, StartedResponse};
-use crate::gateway::routed_request::RoutedRequest;
+use crate::gateway::routed_request::{RoutedRequest, X_REQUEST_ID};
 
 /// Stands for the client if an embedding program does not say which it is.
 const UNKNOWN_CLIENT: RemoteAddress = RemoteAddress::Ip(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
@@ -153,10 +152,26 @@ impl Generation {
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
+        let id = RequestId::new(self.shared.next_request.fetch_add(1, Ordering::Relaxed));
+        let mut response = self.respond(id, request).await;
+        if self.snapshot.shows_request_id
+            && let Ok(id) = HeaderValue::from_str(id.as_str())
+        {
+            response.headers_mut().insert(X_REQUEST_ID, id);
+        }
+        response
+    }
+
+    async fn respond<B>(&self, id: RequestId, request: Request<B>) -> Response<ResponseBody>
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
         let Self { snapshot, shared, .. } = self;
         let (mut head, body) = request.into_parts();
-        let client = head.extensions.get::<Peer>().map_or(UNKNOWN_CLIENT, |peer| peer.remote);
-        let mut record = shared.record(&head, client);
+        let peer = head.extensions.get::<Peer>();
+        let (client, local) = peer.map_or((UNKNOWN_CLIENT, None), |peer| (peer.remote, peer.local));
+        let mut record = Box::new(Record::new(&shared.access_log, id, client, &head));
+        record.client_request_id = routed_request::client_request_id(&head, &snapshot.trusted_proxies);
         if let Err(failure) = routed_request::check(&mut head) {
             return response::from_failure(&failure, record);
         }
@@ -179,7 +194,8 @@ impl Generation {
             queue: snapshot.queue,
             readers: &shared.concurrency.readers,
             max_lag: snapshot.max_lag,
-            id: record.id(),
+            local_address: local.map(|address| address.ip()),
+            id,
         };
         match shared.start_response(route, &request, body, &mut record).await {
             Ok(started) => response::from_guest(started, &request, route, record),
@@ -189,11 +205,6 @@ impl Generation {
 }
 
 impl Shared {
-    fn record(&self, head: &Parts, client: RemoteAddress) -> Box<Record> {
-        let id = self.next_request.fetch_add(1, Ordering::Relaxed);
-        Box::new(Record::new(&self.access_log, id, client, head))
-    }
-
     /// Starts a guest and waits for the head of its response.
     async fn start_response<B>(
         &self,
@@ -235,18 +246,21 @@ impl Shared {
                     content_length: body.length,
                     remote_address: request.client,
                     client_certificate: request.client_certificate,
+                    local_address: request.local_address,
+                    request_id: request.id.as_str(),
                 };
                 let environment = variables.environment(request.endpoint, &head, request.path_info)?;
                 let arguments = argv.arguments(&request.head.uri);
                 let permit = (self.permit(route, request).await?, route.files.clone());
-                let invocation = Invocation { arguments, environment, stdin: body.stream, request: request.id };
+                let invocation =
+                    Invocation { arguments, environment, stdin: body.stream, request: request.id.number() };
                 Some(route.guest.start(invocation, permit))
             }
             Interface::WasiHttp(fields) => {
                 let body = for_component(body, &limits).await?;
                 let head = fields.request_head(request);
                 let permit = (self.permit(route, request).await?, route.files.clone());
-                route.guest.handle(ComponentRequest { head, body, id: request.id }, permit)
+                route.guest.handle(ComponentRequest { head, body, id: request.id.number() }, permit)
             }
         })
     }

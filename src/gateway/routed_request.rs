@@ -1,5 +1,6 @@
 //! Which requests are served, and what is known of one once its route is found?
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,12 +9,20 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method};
 
 use crate::cgi::{ClientCertificate, Endpoint, Host};
+use crate::config::TrustedProxies;
+use crate::observe::RequestId;
 use crate::remote_address::RemoteAddress;
-use crate::server::ClientIdentity;
+use crate::server::{ClientIdentity, Peer};
 
 use crate::gateway::admission::concurrency::QueueLimits;
 use crate::gateway::admission::readers::Readers;
 use crate::gateway::failure::Failure;
+
+/// The field in which a proxy says which id it has given to a request, and in which a response says which id it has here.
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest id of a proxy that is believed.
+const MAX_CLIENT_REQUEST_ID: usize = 128;
 
 /// A request with a route, without its body.
 pub(super) struct RoutedRequest<'a> {
@@ -33,8 +42,10 @@ pub(super) struct RoutedRequest<'a> {
     /// The responses whose guests still run, and how far behind the client may be with its own.
     pub readers: &'a Arc<Readers>,
     pub max_lag: Duration,
-    /// The number by which the log knows the request.
-    pub id: u64,
+    /// The address of the server that the client reached, if there is one and it is known.
+    pub local_address: Option<IpAddr>,
+    /// The id of the request in the log.
+    pub id: RequestId,
 }
 
 /// Refuses a request whose head leaves open what is meant. In one that is served, Host agrees with the target.
@@ -80,6 +91,22 @@ fn replace_host(head: &mut Parts) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The id that a trusted proxy has given to a request. Values that are not ids are left to the guest.
+pub(super) fn client_request_id(head: &Parts, trusted: &TrustedProxies) -> Option<Box<str>> {
+    // Few servers have proxies, and the others pay nothing.
+    if trusted.is_empty() {
+        return None;
+    }
+    let peer = head.extensions.get::<Peer>()?;
+    if !peer.remote.ip().map_or_else(|| trusted.contains_unix(), |address| trusted.contains(address)) {
+        return None;
+    }
+    let mut fields = head.headers.get_all(X_REQUEST_ID).iter();
+    let id = fields.next().filter(|_| fields.next().is_none())?.to_str().ok()?;
+    let is_id = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    ((1..=MAX_CLIENT_REQUEST_ID).contains(&id.len()) && id.bytes().all(is_id)).then(|| id.into())
+}
+
 /// The certificate of the client that sends a request, if the client was asked for one.
 pub(super) fn client_certificate(head: &Parts) -> Option<ClientCertificate<'_>> {
     // Most requests have only their `Peer` there, and nothing is looked up.
@@ -97,4 +124,63 @@ pub(super) fn host(head: &Parts) -> Result<Option<Host<'_>>, Failure> {
     let authority = head.uri.authority().map(|authority| authority.as_str().as_bytes());
     let named = authority.or_else(|| head.headers.get(HOST).map(HeaderValue::as_bytes)).unwrap_or_default();
     if named.is_empty() { Ok(None) } else { Host::parse(named).map(Some).ok_or(Failure::InvalidHost) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use http::Request;
+
+    use crate::gateway::routed_request::*;
+
+    fn id(peer: Option<RemoteAddress>, trusted: &[&str], ids: &[&str]) -> Option<String> {
+        let mut proxies = TrustedProxies::default();
+        for proxy in trusted {
+            proxies.add(proxy).expect("a proxy");
+        }
+        let (mut head, ()) = Request::new(()).into_parts();
+        if let Some(remote) = peer {
+            head.extensions.insert(Peer::new(remote));
+        }
+        for id in ids {
+            head.headers.append(X_REQUEST_ID, HeaderValue::from_bytes(id.as_bytes()).expect("a value"));
+        }
+        client_request_id(&head, &proxies).map(Into::into)
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_gives_a_request_an_id() {
+        let peer = |text: &str| Some(RemoteAddress::from(text.parse::<SocketAddr>().expect("an address")));
+        for (remote, trusted, is_believed) in [
+            (peer("10.0.0.1:1"), &["10.0.0.0/8"][..], true),
+            (peer("[::ffff:10.0.0.1]:1"), &["10.0.0.0/8"], true),
+            (peer("11.0.0.1:1"), &["10.0.0.0/8", "unix"], false),
+            (peer("10.0.0.1:1"), &[], false),
+            (Some(RemoteAddress::Unix), &["unix"], true),
+            (Some(RemoteAddress::Unix), &["0.0.0.0/0", "::/0"], false),
+            (None, &["0.0.0.0/0", "unix"], false),
+        ] {
+            assert_eq!(id(remote, trusted, &["a-1"]).is_some(), is_believed, "{remote:?} {trusted:?}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_one_field_of_1_to_128_letters_digits_and_marks() {
+        let long = "x".repeat(128);
+        for (ids, found) in [
+            (&["aZ09-_."][..], Some("aZ09-_.")),
+            (&[long.as_str()], Some(long.as_str())),
+            (&[&(long.clone() + "x")], None),
+            (&[""], None),
+            (&[], None),
+            (&["a b"], None),
+            (&["a\""], None),
+            (&["a,b"], None),
+            (&["é"], None),
+            (&["a", "b"], None),
+        ] {
+            assert_eq!(id(Some(RemoteAddress::Unix), &["unix"], ids).as_deref(), found, "{ids:?}");
+        }
+    }
 }

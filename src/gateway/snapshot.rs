@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::request::Parts;
 
 use crate::cgi::{Endpoint, Host};
-use crate::config::GatewayLimits;
+use crate::config::{GatewayLimits, ServerConfig, TrustedProxies};
 use crate::route::RouteMatch;
 
 use crate::gateway::admission::concurrency::QueueLimits;
@@ -20,6 +20,9 @@ use crate::gateway::hosts::HostRoutes;
 pub(crate) struct Snapshot {
     pub(super) routes: HostRoutes<RouteTarget>,
     pub(super) endpoint: Endpoint,
+    pub(super) trusted_proxies: TrustedProxies,
+    /// Whether responses carry the id of their request.
+    pub(super) shows_request_id: bool,
     pub(super) queue: QueueLimits,
     /// How far behind a client may be with its response.
     pub(super) max_lag: Duration,
@@ -32,10 +35,16 @@ impl Snapshot {
         routes: HostRoutes<RouteTarget>,
         endpoint: Endpoint,
         limits: &GatewayLimits,
-        send_timeout: Duration,
+        server: &ServerConfig,
     ) -> Self {
-        let queue = QueueLimits { length: limits.queue, wait: limits.queue_wait };
-        Self { routes, endpoint, queue, max_lag: send_timeout }
+        Self {
+            routes,
+            endpoint,
+            trusted_proxies: server.trusted_proxies.clone(),
+            shows_request_id: server.request_id_header,
+            queue: QueueLimits { length: limits.queue, wait: limits.queue_wait },
+            max_lag: server.limits.send_timeout,
+        }
     }
 
     /// How many routes lead to guests.

@@ -13,8 +13,9 @@ use crate::config::LogFormat;
 use crate::format::{http_version, push_number};
 use crate::remote_address::RemoteAddress;
 
-use crate::observe::line::{push_all, push_id, push_micros};
+use crate::observe::line::{push_all, push_micros};
 use crate::observe::log_writer::LogWriter;
+use crate::observe::request_id::RequestId;
 use crate::observe::{escape, time};
 
 /// The name of a route in the log.
@@ -82,7 +83,9 @@ const TYPICAL_LINE: usize = 384;
 /// The record of one request. It is written to the log when it is dropped.
 pub struct Record {
     log: AccessLog,
-    id: u64,
+    id: RequestId,
+    /// The id that a trusted proxy gave to the request.
+    pub client_request_id: Option<Box<str>>,
     started: Instant,
     client: RemoteAddress,
     method: Method,
@@ -104,10 +107,11 @@ pub struct Record {
 
 impl Record {
     /// The record of a request that has just come in.
-    pub fn new(log: &AccessLog, id: u64, client: RemoteAddress, request: &Parts) -> Self {
+    pub fn new(log: &AccessLog, id: RequestId, client: RemoteAddress, request: &Parts) -> Self {
         Self {
             log: log.clone(),
             id,
+            client_request_id: None,
             started: Instant::now(),
             client,
             method: request.method.clone(),
@@ -120,11 +124,6 @@ impl Record {
             end: "client-gone",
             reason: None,
         }
-    }
-
-    /// The number by which the log knows the request.
-    pub fn id(&self) -> u64 {
-        self.id
     }
 
     /// Sets the status and the `end` field. A record without them is that of a client that left.
@@ -156,18 +155,17 @@ impl Record {
         if let Some(reason) = &self.reason {
             push_text_field(line, "reason", reason);
         }
-        line.push_str(" id=");
-        push_id(line, self.id);
-        line.push('\n');
+        if let Some(id) = &self.client_request_id {
+            push_text_field(line, "client_request_id", id);
+        }
+        push_all(line, &[" id=", self.id.as_str(), "\n"]);
         Ok(())
     }
 
     fn write_json(&self, line: &mut String) -> std::fmt::Result {
         line.push_str("{\"time\":\"");
         time::push_now(line)?;
-        line.push_str("\",\"kind\":\"access\",\"request_id\":\"");
-        push_id(line, self.id);
-        line.push_str("\",\"client\":\"");
+        push_all(line, &["\",\"kind\":\"access\",\"request_id\":\"", self.id.as_str(), "\",\"client\":\""]);
         self.client.push_host(line);
         push_all(line, &["\",\"method\":\"", self.method.as_str(), "\",\"target\":\""]);
         escape::push(line, self.target().as_bytes());
@@ -183,6 +181,9 @@ impl Record {
         line.push_str(self.route.as_deref().map_or("", |name| &name.json));
         if let Some(reason) = &self.reason {
             push_json_field(line, "reason", reason);
+        }
+        if let Some(id) = &self.client_request_id {
+            push_json_field(line, "client_request_id", id);
         }
         line.push_str("}\n");
         Ok(())
@@ -218,7 +219,7 @@ mod tests {
     fn record() -> Record {
         let mut record = Record::new(
             &AccessLog::disabled(),
-            0xabc,
+            RequestId::new(0xabc),
             SocketAddr::from(([192, 168, 0, 1], 4321)).into(),
             &Request::get("/hello?a=%0a").body(()).unwrap().into_parts().0,
         );
@@ -242,6 +243,21 @@ mod tests {
         ] {
             assert!(line.contains(part), "{part} is not in {line}");
         }
+    }
+
+    #[test]
+    fn the_id_of_a_proxy_is_a_field_of_its_own() {
+        let mut record = record();
+        record.client_request_id = Some("from-the-proxy".into());
+        let (mut text, mut json) = (String::new(), String::new());
+        record.write_text(&mut text).unwrap();
+        record.write_json(&mut json).unwrap();
+        assert!(text.ends_with(" client_request_id=\"from-the-proxy\" id=0000000000000abc\n"), "{text}");
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(
+            (&value["client_request_id"], &value["request_id"]),
+            (&"from-the-proxy".into(), &"0000000000000abc".into())
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod escape;
 mod event;
 mod line;
 mod log_writer;
+mod request_id;
 mod stderr_log;
 mod time;
 
@@ -15,4 +16,5 @@ pub use crate::format::sha256_hex;
 pub use crate::observe::access::{AccessLog, Record, RouteName};
 pub use crate::observe::event::JsonEvents;
 pub use crate::observe::log_writer::LogWriter;
+pub use crate::observe::request_id::RequestId;
 pub use crate::observe::stderr_log::{GuestLog, LogDirectory, LogFile};

@@ -45,13 +45,16 @@ async fn a_component_sees_the_request_as_it_was_sent_and_where_it_is_mounted() {
     let text = running.send(request.body(Bytes::new()).unwrap()).await.text();
     let (first, fields) = text.split_once('\n').unwrap();
     assert_eq!(first, "Method::Patch Scheme::Http example.org:81 /p/request?a=%2F&b");
-    let mut fields: Vec<&str> = fields.lines().collect();
+    let is_id = |line: &&str| line.starts_with("wagi-request-id: ");
+    assert_eq!(fields.lines().filter(is_id).count(), 1, "{fields}");
+    let mut fields: Vec<&str> = fields.lines().filter(|line| !is_id(line)).collect();
     fields.sort_unstable();
     let expected = [
         "authorization: Basic eA==",
         "wagi-matched-route: /p/...",
         "wagi-path-info: /request",
         "wagi-remote-addr: 192.168.0.1",
+        "wagi-remote-port: 4321",
         "wagi-script-name: /p",
         "x-two: 1",
         "x-two: 2",

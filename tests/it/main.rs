@@ -53,6 +53,7 @@ mod registry_login; // logins: where they are kept, identity tokens, the termina
 mod registry_policy; // when registries are asked
 mod registry_push; // registries that do not play along when something is published
 mod reload; // another configuration without an end of the server
+mod request_ids; // ids of requests, and the ends of their connections
 mod requests; // heads that are refused, and whose word counts about the host
 mod responses; // what a guest prints, and what the client gets
 mod routing; // which route answers, sub-routes

@@ -14,7 +14,9 @@ use crate::support::site::Site;
 /// The probes behind limits of many kinds, so that every kind of request can be made of one server.
 fn server(arguments: &[&str]) -> Wagi {
     let hello = printing("Content-Type: text/plain\n\nhello");
-    let mut site = Site::new().top("[limits]\nqueue = 0\nbody_timeout = '100ms'").text_module("/hello", &hello, "");
+    let mut site = Site::new()
+        .top("server.trusted_proxies = ['127.0.0.1']\n[limits]\nqueue = 0\nbody_timeout = '100ms'")
+        .text_module("/hello", &hello, "");
     for (route, limits) in [
         ("/probe/...", ""),
         ("/cpu/...", "cpu_time = '100ms'"),
@@ -225,10 +227,15 @@ fn every_end_of_the_sources_is_listed() {
     }
 }
 
+/// A request whose line has every field.
+const WITH_ID: &str = "GET /probe/exit?3 HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: from-the-proxy\r\n\r\n";
+
 #[test]
 fn lines_of_the_text_log_are_as_promised() {
     let wagi = server(&[]);
-    Connection::open(wagi.address()).get("/probe/exit?3");
+    let mut connection = Connection::open(wagi.address());
+    connection.send(WITH_ID);
+    connection.answer();
     Connection::open(wagi.address()).get("/probe/log?something%20happened");
     let access = wagi.logged(&["/probe/exit", "end=exit"]);
     assert!(fits(&promised_text(&["log", "access_text"]), &access), "{access}");
@@ -239,7 +246,9 @@ fn lines_of_the_text_log_are_as_promised() {
 #[test]
 fn fields_of_the_json_log_are_as_promised() {
     let wagi = server(&["--log-format", "json"]);
-    Connection::open(wagi.address()).get("/probe/exit?3");
+    let mut connection = Connection::open(wagi.address());
+    connection.send(WITH_ID);
+    connection.answer();
     Connection::open(wagi.address()).get("/probe/log?something%20happened");
     wagi.logged(&["\"end\":\"exit\""]);
     wagi.logged(&["something happened", "\"kind\":\"stderr\""]);

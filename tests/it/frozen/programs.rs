@@ -8,13 +8,25 @@ use crate::support::site::Site;
 use crate::support::tls::TlsClient;
 use crate::tls::{curl, secure};
 
+/// Compares what a program sees with what is promised, in any order.
+#[track_caller]
+fn are_as_promised(what: &str, seen: &[&str]) {
+    let promised = promised(&["programs", what]);
+    let missing: Vec<_> = promised.iter().filter(|kept| !seen.iter().any(|seen| fits(kept, seen))).collect();
+    let unlisted: Vec<_> = seen.iter().filter(|seen| !promised.iter().any(|kept| fits(kept, seen))).collect();
+    assert!(
+        missing.is_empty() && unlisted.is_empty(),
+        "{what}: gone: {missing:#?}\nnot in tests/frozen.toml: {unlisted:#?}"
+    );
+}
+
 #[test]
 fn variables_of_a_request_are_as_promised() {
     let wagi = Site::new().module("/probe/...", &probe(), "").start(&[]);
     let mut connection = Connection::open(wagi.address());
     connection.send("GET /probe/env?a=b HTTP/1.1\r\nHost: example.com:81\r\n\r\n");
     let text = connection.answer().text();
-    are_the_same("variables", &promised(&["programs", "variables"]), text.lines().map(str::to_owned));
+    are_as_promised("variables", &text.lines().collect::<Vec<_>>());
 }
 
 #[test]
@@ -45,7 +57,7 @@ fn fields_for_components_are_as_promised() {
     let wagi = Site::new().module("/http/...", &component("http-probe.wasm"), "").start(&[]);
     let text = Connection::open(wagi.address()).get("/http/request").text();
     // The first line is the request itself.
-    are_the_same("fields", &promised(&["programs", "fields"]), text.lines().skip(1).map(str::to_owned));
+    are_as_promised("fields", &text.lines().skip(1).collect::<Vec<_>>());
 }
 
 /// Status and fields, in the order of the alphabet.
@@ -76,6 +88,8 @@ fn responses_of_wagi_s_own_are_as_promised() {
     is_as_promised("health", &get("/healthz"));
     is_as_promised("no_route", &get("/missing"));
     is_as_promised("method_not_served", &answer("TRACE / HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    let with_id = Site::probe("").top("[server]\nrequest_id_header = true").start(&[]);
+    is_as_promised("with_request_id", &Connection::open(with_id.address()).get("/healthz"));
     let mut holding = Connection::open(wagi.address());
     holding.send("GET /one/sleep?60000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_eq!(holding.head().status, 200);
