@@ -27,6 +27,23 @@ pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
     check(without_waiting().create(true).append(true).open(path)?)
 }
 
+/// Opens what is at `path` for appending lines: a file, which is made if there is none, a pipe with a reader, or a device. The
+/// group of the server may read a new file, others may not.
+pub(crate) fn open_log(path: &Path) -> io::Result<File> {
+    let opened = without_waiting().create(true).append(true).mode(0o640).open(path);
+    let file = opened.map_err(|error| match rustix::io::Errno::from_io_error(&error) {
+        Some(rustix::io::Errno::NXIO) => {
+            io::Error::new(error.kind(), "it is a pipe that no process reads, or a socket")
+        }
+        _ => error,
+    })?;
+    if !file.metadata()?.is_file() {
+        // Opening must not wait, but writing may.
+        rustix::fs::fcntl_setfl(&file, OFlags::APPEND)?;
+    }
+    Ok(file)
+}
+
 /// Opens for reading what is at `path`, be it a directory or something else.
 pub(crate) fn open_anything(path: &Path) -> io::Result<File> {
     without_waiting().read(true).open(path)
@@ -82,6 +99,10 @@ pub(crate) mod tests {
             assert!(open(&path(name)).is_err(), "{name}");
         }
         assert!(open_to_append(&path("pipe")).is_err() && open_to_append(&path("new")).is_ok());
+        assert!(
+            open_log(&path("pipe")).is_err() && open_log(&path(".")).is_err() && open_log(&path("no/new")).is_err()
+        );
+        assert!(open_log(&path("log")).is_ok() && open_log(Path::new("/dev/null")).is_ok());
         assert!(open_anything(directory.path()).is_ok());
         assert!(open(Path::new("/dev/zero")).is_err());
     }

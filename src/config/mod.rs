@@ -15,6 +15,7 @@
 //! | `limits` | every limit that the operator can set, with its default and its bounds |
 //! | `module_ref`, `allowed_hosts`, `host_pattern`, `hostname`, `sha256` | values with a syntax of their own |
 //! | `environment` | the variables of a guest: files, `${NAME}`, secrets |
+//! | `access_log` | where the lines of requests go |
 //! | `code_cache` | the configuration of the code cache |
 //! | `lock_file` | wagi.lock |
 //! | `reader` | reading a TOML file: text, values, suggestions for misspelt keys |
@@ -22,6 +23,7 @@
 
 use std::path::{Path, PathBuf};
 
+mod access_log;
 mod allowed_hosts;
 mod code_cache;
 mod diagnostic;
@@ -39,6 +41,7 @@ mod reader;
 mod server;
 mod sha256;
 
+pub use crate::config::access_log::AccessLogTarget;
 pub use crate::config::allowed_hosts::{AllowedHost, AllowedHosts, HostError};
 pub use crate::config::code_cache::{CodeCacheConfig, code_cache_config, default_code_cache};
 pub use crate::config::diagnostic::{Diagnostic, Severity, SourceFile, SourceLocation};
@@ -106,8 +109,10 @@ pub struct Config {
 pub struct LogConfig {
     /// The directory for files with the standard error of guests; `None` for no files.
     pub dir: Option<PathBuf>,
-    /// The format of the server's log on standard error.
+    /// The format of the server's log.
     pub format: LogFormat,
+    /// Where the lines of requests go.
+    pub access: AccessLogTarget,
 }
 
 impl Config {
@@ -147,7 +152,7 @@ impl Config {
             hostname: options.hostname.clone().or(hostname).unwrap_or_default(),
             entries: manifest.entries,
             bindle,
-            log: LogConfig { dir: options.log_dir.clone(), format: options.log_format },
+            log: log_config(options, &mut problems),
             limits: manifest.limits.gateway,
             cache: code_cache(options, &mut problems),
             module_cache: options.module_cache.clone(),
@@ -202,6 +207,13 @@ fn tls_config(options: &Options, table: TlsTable, problems: &mut Vec<Diagnostic>
         return None;
     };
     Some(TlsConfig { default, others: certificates.collect(), client_ca, client_ca_location, client_auth })
+}
+
+/// Where logs go. A check writes no access log, but finds what would be wrong with it.
+fn log_config(options: &Options, problems: &mut Vec<Diagnostic>) -> LogConfig {
+    problems.extend(options.access_log.check());
+    let access = if options.check { AccessLogTarget::Nowhere } else { options.access_log.clone() };
+    LogConfig { dir: options.log_dir.clone(), format: options.log_format, access }
 }
 
 /// The variables of `--env-file` and `--env`.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Hostname, ListenAddress, SourceLocation};
+use crate::config::{AccessLogTarget, Hostname, ListenAddress, SourceLocation};
 
 /// The command line and the environment variables, parsed.
 #[derive(Clone)]
@@ -39,6 +39,8 @@ pub struct Options {
     pub log_dir: Option<PathBuf>,
     /// The format of the server's log. Default: text.
     pub log_format: LogFormat,
+    /// Where the lines of requests go. Default: standard error.
+    pub access_log: AccessLogTarget,
     /// Certificate and key for TLS. Default: plain HTTP.
     pub tls: Option<TlsFiles>,
     /// Variables for every guest, in the order given.
@@ -204,6 +206,7 @@ impl Options {
             lock: LockPolicy::default(),
             log_dir: None,
             log_format: LogFormat::Text,
+            access_log: AccessLogTarget::default(),
             tls: None,
             env: Vec::new(),
             env_files: Vec::new(),

@@ -126,6 +126,11 @@ impl Gateway {
         self.in_force.load().shared.is_stopping.store(true, Ordering::Relaxed);
     }
 
+    /// The log of requests.
+    pub fn access_log(&self) -> AccessLog {
+        self.in_force.load().shared.access_log.clone()
+    }
+
     /// The routes in the order in which they are tried.
     pub fn routes(&self) -> Vec<ServedRoute> {
         let served = |row: &RouteRow<RouteTarget>| {

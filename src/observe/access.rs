@@ -68,6 +68,16 @@ impl AccessLog {
         Self { writer: Some(writer), format }
     }
 
+    /// Opens the log's own file again, if it has one: the operator has moved it away.
+    pub fn reopen(&self) {
+        self.writer.iter().for_each(LogWriter::reopen);
+    }
+
+    /// Waits until all lines are written, but not for long.
+    pub fn flush(&self) {
+        self.writer.iter().for_each(LogWriter::flush);
+    }
+
     /// A log that discards its lines.
     pub fn disabled() -> Self {
         Self { writer: None, format: LogFormat::Text }

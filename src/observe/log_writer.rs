@@ -1,18 +1,30 @@
 //! How do log lines leave the process without holding up a request?
 //!
 //! Lines are appended to a buffer in memory; one thread writes the buffer out. If the reader of the log is so slow
-//! that the buffer is full, lines are dropped and counted, and no request waits.
+//! that the buffer is full, lines are dropped and counted, and no request waits. A destination that is a file can be opened
+//! again; see `appended_file`.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
+
+use crate::config::LogFormat;
+use crate::regular_file;
+
+use crate::observe::access_file::{AccessFile, warn_of_dropped};
+use crate::observe::appended_file::AppendedFile;
+use crate::observe::time;
 
 /// The bytes that may wait to be written.
 const BUFFER_LIMIT: usize = 8 << 20;
 
 /// How long the first line waits for others: waking the thread for every line would cost more than the lines do.
 const BATCH_DELAY: Duration = Duration::from_millis(5);
+
+/// How long the thread waits before it tries again to write to a destination that would have to wait.
+const WOULD_BLOCK_DELAY: Duration = Duration::from_millis(5);
 
 /// How long a process that ends waits for its last lines.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -26,6 +38,8 @@ pub struct LogWriter {
 struct LogQueue {
     buffer: Mutex<Buffer>,
     changed: Condvar,
+    /// The destination, if it can be opened again.
+    file: Option<Arc<AppendedFile>>,
 }
 
 #[derive(Default)]
@@ -43,19 +57,52 @@ impl LogQueue {
 }
 
 impl LogWriter {
-    /// Starts the thread that writes to `destination`.
+    /// Starts the thread that writes to `destination`. Its own lines, about lines that were dropped, are text.
     pub fn spawn(destination: impl Write + Send + 'static) -> io::Result<Self> {
-        let shared = Arc::new(LogQueue { buffer: Mutex::default(), changed: Condvar::new() });
+        Self::spawn_with_format(destination, LogFormat::Text)
+    }
+
+    /// The same for a log in `format`.
+    pub fn spawn_with_format(destination: impl Write + Send + 'static, format: LogFormat) -> io::Result<Self> {
+        Self::start(destination, None, move |dropped| Some(dropped_line(dropped, format)))
+    }
+
+    /// Starts a thread that appends to the file at `path`, which is made if there is none. Of what is wrong with the file the
+    /// server's own events tell; all lines in it are those that were pushed.
+    pub fn append_to(path: &Path) -> io::Result<Self> {
+        let file = Arc::new(AppendedFile::new(path, regular_file::open_log)?);
+        let for_thread = file.clone();
+        Self::start(AccessFile::new(file.clone()), Some(file), move |dropped| {
+            warn_of_dropped(&for_thread, dropped);
+            None
+        })
+    }
+
+    fn start(
+        destination: impl Write + Send + 'static,
+        file: Option<Arc<AppendedFile>>,
+        on_dropped: impl Fn(u64) -> Option<String> + Send + 'static,
+    ) -> io::Result<Self> {
+        let shared = Arc::new(LogQueue { buffer: Mutex::default(), changed: Condvar::new(), file });
         let for_thread = shared.clone();
-        thread::Builder::new().name("wagi-log".into()).spawn(move || write_out(&for_thread, destination))?;
+        let write = move || write_out(&for_thread, destination, on_dropped);
+        thread::Builder::new().name("wagi-log".into()).spawn(write)?;
         Ok(Self { shared })
+    }
+
+    /// Opens the file again if the destination is one: the operator has moved it away. What is pushed from now on goes to
+    /// the file that is at the path then.
+    pub fn reopen(&self) {
+        if let Some(file) = &self.shared.file {
+            file.reopen();
+        }
     }
 
     /// Appends complete lines.
     pub fn push(&self, lines: &[u8]) {
         let mut buffer = self.shared.lock();
         if buffer.bytes.len() + lines.len() > BUFFER_LIMIT {
-            buffer.dropped += 1;
+            buffer.dropped += lines.iter().filter(|byte| **byte == b'\n').count() as u64;
             return;
         }
         buffer.bytes.extend_from_slice(lines);
@@ -75,7 +122,7 @@ impl LogWriter {
     }
 }
 
-fn write_out(shared: &LogQueue, mut destination: impl Write) {
+fn write_out(shared: &LogQueue, mut destination: impl Write, on_dropped: impl Fn(u64) -> Option<String>) {
     let mut taken = Vec::new();
     loop {
         let mut buffer = shared.lock();
@@ -95,14 +142,43 @@ fn write_out(shared: &LogQueue, mut destination: impl Write) {
         let dropped = std::mem::take(&mut buffer.dropped);
         (buffer.writer_sleeps, buffer.writing) = (false, true);
         drop(buffer);
-        if dropped > 0 {
-            taken.extend_from_slice(
-                format!("[{dropped} log lines were dropped: the log was not read in time]\n").as_bytes(),
-            );
-        }
+        let line = if dropped > 0 { on_dropped(dropped) } else { None };
+        taken.extend_from_slice(line.unwrap_or_default().as_bytes());
         // A log that cannot be written, a closed pipe for instance, is no reason to stop serving.
-        let _ = destination.write_all(&taken).and_then(|()| destination.flush());
+        let _ = write_all(&mut destination, &taken).and_then(|()| destination.flush());
         taken.clear();
+    }
+}
+
+/// Writes everything, also to a destination that another process has set to return at once instead of waiting.
+fn write_all(destination: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match destination.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(WOULD_BLOCK_DELAY),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// The line that counts the lines that were dropped. In JSON it is an event.
+fn dropped_line(dropped: u64, format: LogFormat) -> String {
+    match format {
+        LogFormat::Text => format!("[{dropped} log lines were dropped: the log was not read in time]\n"),
+        LogFormat::Json => {
+            let mut now = String::new();
+            // Writing to a string does not fail.
+            let _ = time::push_now(&mut now);
+            let target = module_path!();
+            format!(
+                "{{\"time\":\"{now}\",\"kind\":\"event\",\"level\":\"warn\",\"target\":\"{target}\",\
+                 \"message\":\"log lines were dropped: the log was not read in time\",\
+                 \"fields\":{{\"lines\":{dropped}}}}}\n"
+            )
+        }
     }
 }
 
@@ -162,10 +238,55 @@ mod tests {
             }
         }
         let lines = LogWriter::spawn(Stuck).unwrap();
-        let line = vec![b'x'; 1 << 20];
+        let two_lines = [vec![b'x'; 1 << 20], b"\nx\n".to_vec()].concat();
         for _ in 0..20 {
-            lines.push(&line);
+            lines.push(&two_lines);
         }
-        assert!(lines.shared.lock().dropped > 0);
+        let dropped = lines.shared.lock().dropped;
+        assert!(dropped >= 8 && dropped % 2 == 0, "{dropped}");
+    }
+
+    #[test]
+    fn the_line_about_dropped_lines_has_the_format_of_the_others() {
+        assert_eq!(dropped_line(17, LogFormat::Text), "[17 log lines were dropped: the log was not read in time]\n");
+        let line: serde_json::Value = serde_json::from_str(&dropped_line(17, LogFormat::Json)).unwrap();
+        assert_eq!((&line["kind"], &line["fields"]["lines"]), (&"event".into(), &17.into()));
+    }
+
+    #[test]
+    fn a_destination_that_would_have_to_wait_gets_every_byte() {
+        #[derive(Clone, Default)]
+        struct Hesitant(Memory, Arc<Mutex<bool>>);
+        impl Write for Hesitant {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                let mut is_ready = self.1.lock().unwrap();
+                *is_ready = !*is_ready;
+                if *is_ready { self.0.write(&bytes[..1]) } else { Err(io::ErrorKind::WouldBlock.into()) }
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut destination = Hesitant::default();
+        write_all(&mut destination, b"one\ntwo\n").unwrap();
+        assert_eq!(*destination.0.0.lock().unwrap(), b"one\ntwo\n");
+    }
+
+    #[test]
+    fn a_writer_of_a_file_goes_on_in_a_new_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, moved) = (directory.path().join("log"), directory.path().join("log.1"));
+        let lines = LogWriter::append_to(&path).unwrap();
+        lines.push(b"one\n");
+        lines.flush();
+        std::fs::rename(&path, &moved).unwrap();
+        lines.reopen();
+        lines.push(b"two\n");
+        lines.flush();
+        assert_eq!(
+            (std::fs::read(&moved).unwrap(), std::fs::read(&path).unwrap()),
+            (b"one\n".to_vec(), b"two\n".to_vec())
+        );
     }
 }

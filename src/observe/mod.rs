@@ -1,9 +1,11 @@
 //! What does the operator see of a running server?
 //!
 //! One line per request, what guests print on stderr, and the server's own events. All of it goes through [`LogWriter`],
-//! which never blocks.
+//! which never blocks. The lines of requests may have a file of their own.
 
 mod access;
+mod access_file;
+mod appended_file;
 mod escape;
 mod event;
 mod line;
@@ -11,6 +13,7 @@ mod log_writer;
 mod request_id;
 mod stderr_log;
 mod time;
+mod warning_interval;
 
 pub use crate::format::sha256_hex;
 pub use crate::observe::access::{AccessLog, Record, RouteName};

@@ -21,8 +21,10 @@ use crate::regular_file;
 use crate::runtime::StderrSink;
 
 use crate::observe::access::RouteName;
+use crate::observe::appended_file::{AfterError, AppendedFile};
 use crate::observe::escape;
 use crate::observe::log_writer::LogWriter;
+use crate::observe::warning_interval::WarningInterval;
 
 /// The file that lists which directory belongs to which route.
 const INDEX: &str = "index.tsv";
@@ -84,37 +86,19 @@ const BUFFER_LIMIT: usize = 8 << 20;
 /// The file of one route. Text that cannot be written in time is dropped, never waited for.
 #[derive(Clone)]
 pub struct LogFile {
-    file: Arc<OpenFile>,
+    file: Arc<AppendedFile>,
     writer: LogFileWriter,
 }
 
-/// A file, and where it was opened.
-struct OpenFile {
-    path: PathBuf,
-    file: Mutex<File>,
-}
-
-impl OpenFile {
-    /// Opens the file at its end. Makes the directory above it if there is none.
-    fn open(path: &Path) -> io::Result<File> {
-        path.parent().map_or(Ok(()), fs::create_dir_all)?;
-        regular_file::open_to_append(path)
-    }
-
-    fn file(&self) -> MutexGuard<'_, File> {
-        self.file.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn reopen(&self) -> io::Result<()> {
-        let opened = Self::open(&self.path)?;
-        *self.file() = opened;
-        Ok(())
-    }
+/// Opens the file of a route. Makes the directory above it if there is none.
+fn open_file(path: &Path) -> io::Result<File> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)?;
+    regular_file::open_to_append(path)
 }
 
 /// A text for one of the files.
 struct Append {
-    file: Arc<OpenFile>,
+    file: Arc<AppendedFile>,
     text: Vec<u8>,
 }
 
@@ -123,14 +107,17 @@ struct Append {
 struct LogFileWriter {
     appends: Sender<Append>,
     waiting: Arc<AtomicUsize>,
+    too_slow: Arc<WarningInterval>,
 }
 
 impl LogFile {
     fn append(&self, text: &[u8]) {
-        let LogFileWriter { appends, waiting } = &self.writer;
+        let LogFileWriter { appends, waiting, too_slow } = &self.writer;
         if waiting.fetch_add(text.len(), Ordering::Relaxed) > BUFFER_LIMIT {
             waiting.fetch_sub(text.len(), Ordering::Relaxed);
-            tracing::warn!("the disk is too slow for what guests print on stderr: some of it is dropped");
+            if too_slow.is_over() {
+                tracing::warn!("the disk is too slow for what guests print on stderr: some of it is dropped");
+            }
         } else if appends.send(Append { file: self.file.clone(), text: text.to_owned() }).is_err() {
             tracing::warn!("the thread that writes log files is gone");
         }
@@ -150,7 +137,7 @@ pub struct LogDirectory {
 struct LogFiles {
     /// The lines of the index, as far as they are known.
     index: String,
-    by_path: HashMap<PathBuf, Weak<OpenFile>>,
+    by_path: HashMap<PathBuf, Weak<AppendedFile>>,
 }
 
 impl LogDirectory {
@@ -162,14 +149,20 @@ impl LogDirectory {
         let written = waiting.clone();
         // One thread writes all files: a disk that stands still must block nothing else.
         thread::Builder::new().name("wagi-guest-log".into()).spawn(move || {
+            let failed = WarningInterval::default();
             for Append { file, text } in received {
-                if let Err(error) = file.file().write_all(&text) {
-                    tracing::warn!(%error, "cannot write to a log file");
-                }
+                file.append(&text, |error| {
+                    if failed.is_over() {
+                        let path = file.path().display();
+                        tracing::warn!(%path, %error, "cannot write to a log file: what guests print is missing in it");
+                    }
+                    AfterError::GiveUp
+                });
                 written.fetch_sub(text.len(), Ordering::Relaxed);
             }
         })?;
-        Ok(Self { path: path.to_owned(), files: Arc::default(), writer: LogFileWriter { appends, waiting } })
+        let writer = LogFileWriter { appends, waiting, too_slow: Arc::default() };
+        Ok(Self { path: path.to_owned(), files: Arc::default(), writer })
     }
 
     /// The path of the directory.
@@ -195,8 +188,7 @@ impl LogDirectory {
         let file = match files.by_path.get(&path).and_then(Weak::upgrade) {
             Some(file) => file,
             None => {
-                let file = Mutex::new(OpenFile::open(&path)?);
-                let file = Arc::new(OpenFile { path: path.clone(), file });
+                let file = Arc::new(AppendedFile::new(&path, open_file)?);
                 files.by_path.insert(path, Arc::downgrade(&file));
                 file
             }
@@ -209,9 +201,7 @@ impl LogDirectory {
         let mut files = self.files();
         files.by_path.retain(|_, file| file.strong_count() > 0);
         for file in files.by_path.values().filter_map(Weak::upgrade) {
-            if let Err(error) = file.reopen() {
-                tracing::warn!(path = %file.path.display(), %error, "cannot open a log file again: the one before stays in use");
-            }
+            file.reopen();
         }
         drop(files);
         if let Err(error) = self.write_index() {

@@ -29,11 +29,26 @@ pub enum Error {
         /// The error of the system.
         source: io::Error,
     },
+    /// The file of the access log cannot be used.
+    #[error("cannot write the access log `{}`", path.display())]
+    AccessLog {
+        /// The file.
+        path: PathBuf,
+        /// The error of the system.
+        source: io::Error,
+    },
 }
 
 impl Error {
     pub(super) fn log_directory(path: &Path, source: io::Error) -> Self {
         Self::LogDirectory { path: path.to_owned(), source }
+    }
+
+    fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::AccessLog { .. } => Some("let `--access-log` name a file that the user of the server may write to"),
+            _ => None,
+        }
     }
 }
 
@@ -44,6 +59,7 @@ pub fn help(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
         .and_then(runtime::Error::help)
         .or_else(|| error.downcast_ref::<ParseError>().and_then(ParseError::help))
         .or_else(|| error.downcast_ref::<PreinitializeError>().and_then(PreinitializeError::help))
+        .or_else(|| error.downcast_ref::<Error>().and_then(Error::help))
 }
 
 /// Why a module cannot be loaded.

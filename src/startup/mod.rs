@@ -22,7 +22,7 @@ mod platform;
 mod reload;
 mod routes;
 
-use crate::config::{Config, Diagnostic};
+use crate::config::{AccessLogTarget, Config, Diagnostic};
 use crate::fetch::Resolved;
 use crate::gateway::{Gateway, RouteFiles, Snapshot};
 use crate::observe::{AccessLog, LogWriter};
@@ -42,7 +42,7 @@ pub use crate::startup::reload::{Logs, Reloader};
 pub async fn load(resolved: &mut Resolved, log: &LogWriter, problems: &mut Vec<Diagnostic>) -> Result<Gateway, Error> {
     let _startup = resolved.take_startup_lock();
     let (platform, candidate) = first(resolved, None, log, problems).await?;
-    Ok(gateway(&platform, candidate.snapshot, resolved))
+    gateway(&platform, candidate.snapshot, resolved)
 }
 
 /// Makes the platform, and loads the first configuration on it. Its guests keep `files`.
@@ -70,8 +70,16 @@ fn announce_hosts(config: &Config) {
     }
 }
 
-fn gateway(platform: &Platform, snapshot: Snapshot, resolved: &Resolved) -> Gateway {
+fn gateway(platform: &Platform, snapshot: Snapshot, resolved: &Resolved) -> Result<Gateway, Error> {
     let config = resolved.config();
-    let access_log = AccessLog::new(platform.log.clone(), config.log.format);
-    Gateway::new(snapshot, config.limits.total_concurrency, access_log)
+    let access_log = match &config.log.access {
+        AccessLogTarget::StandardError => AccessLog::new(platform.log.clone(), config.log.format),
+        AccessLogTarget::Nowhere => AccessLog::disabled(),
+        AccessLogTarget::File(path) => {
+            let file = LogWriter::append_to(path);
+            let file = file.map_err(|source| Error::AccessLog { path: path.clone(), source })?;
+            AccessLog::new(file, config.log.format)
+        }
+    };
+    Ok(Gateway::new(snapshot, config.limits.total_concurrency, access_log))
 }

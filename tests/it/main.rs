@@ -40,6 +40,7 @@ mod languages; // programs in Rust, C, Go and AssemblyScript, built from source
 mod links; // what pages link to
 mod listeners; // several addresses, TLS beside plain ports, redirects
 mod lock; // wagi.lock, and what --locked refuses
+mod logs; // where lines of the log go, files that are moved away, outputs that are closed
 mod manifests; // configuration files beside what is said about them
 mod neighbours; // what guests that compute, grow or wait cost the others
 mod notes; // what the log says of things that a guest was refused

@@ -8,8 +8,8 @@ use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 
 use wagi::config::{
-    BindleLocation, Hostname, ListenAddress, LockPolicy, LogFormat, Login, Options, ServerEnvironment, Source,
-    TlsFiles, parse_pair,
+    AccessLogTarget, BindleLocation, Hostname, ListenAddress, LockPolicy, LogFormat, Login, Options, ServerEnvironment,
+    Source, TlsFiles, parse_pair,
 };
 
 use crate::cli::args::registries::{RegistryArguments, user_cache};
@@ -89,6 +89,13 @@ pub(super) struct ServeArguments {
     #[arg(long, value_name = "FORM", value_enum, default_value_t = LogFormatArgument::Text)]
     log_format: LogFormatArgument,
 
+    /// Where the lines of requests go: on is standard error
+    ///
+    /// A file is appended to, and made if there is none. SIGUSR1 lets the server open it again after it was moved away.
+    /// A file that is called `on` or `off` is written `./on`, `./off`.
+    #[arg(long, value_name = "on|off|FILE", default_value = "on")]
+    access_log: OsString,
+
     /// The PEM certificate chain for TLS; needs --tls-key [env: WAGI_TLS_CERT]
     #[arg(long, value_name = "FILE")]
     tls_cert: Option<PathBuf>,
@@ -154,6 +161,8 @@ impl ServeArguments {
                 LogFormatArgument::Text => LogFormat::Text,
                 LogFormatArgument::Json => LogFormat::Json,
             },
+            access_log: AccessLogTarget::parse(&self.access_log)
+                .map_err(|error| UsageError::new(ErrorKind::ValueValidation, format!("--access-log: {error}")))?,
             env: self.env,
             env_files: self.env_file,
             server_environment: ServerEnvironment::default(),

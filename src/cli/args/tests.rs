@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use wagi::config::{BindleLocation, ListenAddress, LogFormat, Login, Options, PullPolicy, Source, TlsFiles};
+use wagi::config::{
+    AccessLogTarget, BindleLocation, ListenAddress, LogFormat, Login, Options, PullPolicy, Source, TlsFiles,
+};
 use wagi::fetch::Layout;
 
 use crate::cli::args::*;
@@ -47,6 +49,7 @@ fn an_option_left_out_has_its_default() {
     assert_eq!(options.listen, []);
     assert_eq!((options.hostname, options.cache, options.module_cache), (None, None, None));
     assert_eq!((options.log_dir, options.tls, options.log_format), (None, None, LogFormat::Text));
+    assert_eq!(options.access_log, AccessLogTarget::StandardError);
     assert!(options.env.is_empty() && options.env_files.is_empty() && !options.check && !options.strict);
 }
 
@@ -54,7 +57,7 @@ fn an_option_left_out_has_its_default() {
 fn every_option_arrives() {
     let typed = options(
         "--config Cargo.toml --cache c.toml --listen [::1]:80 --hostname example.com:81 --module-cache m \
-         --log-dir l --log-format json --tls-cert c.pem --tls-key k.pem --env-file a b --env-file c \
+         --log-dir l --log-format json --access-log a.log --tls-cert c.pem --tls-key k.pem --env-file a b --env-file c \
          --outbound-ca a.pem --check --strict",
     );
     assert_eq!(typed.listen, [ListenAddress::Tcp("[::1]:80".parse().expect("an address"))]);
@@ -63,6 +66,8 @@ fn every_option_arrives() {
     assert_eq!(typed.module_cache.as_deref(), Some(Path::new("m")));
     assert_eq!(typed.log_dir.as_deref(), Some(Path::new("l")));
     assert_eq!(typed.log_format, LogFormat::Json);
+    assert_eq!(typed.access_log, AccessLogTarget::File("a.log".into()));
+    assert_eq!(options("-c Cargo.toml --access-log off").access_log, AccessLogTarget::Nowhere);
     assert_eq!(typed.tls, Some(TlsFiles::new("c.pem", "k.pem")));
     assert_eq!(typed.env_files, ["a", "b", "c"].map(PathBuf::from));
     assert_eq!(typed.outbound_ca.as_deref(), Some(Path::new("a.pem")));
@@ -104,6 +109,7 @@ fn exactly_one_source_is_served() {
         ("-c Cargo.toml --tls-cert c", "needs --tls-key"),
         ("-c Cargo.toml --tls-key k", "needs --tls-cert"),
         ("-c Cargo.toml --colour", "--colour"),
+        ("Cargo.toml --access-log ''", "names no file"),
         ("Cargo.toml --locked", "--locked needs --config"),
     ] {
         let shown = usage_error(line, &[]);

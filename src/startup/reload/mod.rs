@@ -19,7 +19,7 @@ use crate::config::{Config, Diagnostic, Options};
 use crate::fetch;
 use crate::fetch::{Progress, Resolved};
 use crate::gateway::{Gateway, ReloadOutcome, ReloadReport, ReloadRequests, RouteFiles};
-use crate::observe::LogWriter;
+use crate::observe::{AccessLog, LogWriter};
 use crate::server::check_tls;
 
 use crate::startup;
@@ -63,7 +63,7 @@ impl Reloader {
         let (platform, candidate) = startup::first(&resolved, Some(files(&resolved)), log, problems).await?;
         drop(startup_lock);
         let Candidate { snapshot, handover, parts, counts, .. } = candidate;
-        let gateway = startup::gateway(&platform, snapshot, &resolved);
+        let gateway = startup::gateway(&platform, snapshot, &resolved)?;
         let current = Arc::new(Current { resolved, handover, parts, counts });
         Ok(Self { options: Arc::new(options), platform: Arc::new(platform), gateway, current })
     }
@@ -80,7 +80,7 @@ impl Reloader {
 
     /// The log files.
     pub fn logs(&self) -> Logs {
-        Logs(self.platform.clone())
+        Logs { platform: self.platform.clone(), access_log: self.gateway.access_log() }
     }
 
     /// Does what is asked for, one reload at a time. What is asked for during a reload is one more.
@@ -93,9 +93,11 @@ impl Reloader {
         }
     }
 
-    /// Reads all files again, and puts in force what they say. Logs what comes of it.
+    /// Reads all files again, and puts in force what they say. Logs what comes of it. Log files are opened again in any case: a
+    /// tool that has moved them away must not depend on what the configuration says.
     pub async fn reload(&mut self) -> ReloadOutcome {
         let began = Instant::now();
+        self.logs().reopen().await;
         let attempt = attempt::run(&self.options, &self.platform, &self.current).await;
         let outcome = match attempt {
             Ok(attempt) => self.conclude(attempt, began),
@@ -108,7 +110,6 @@ impl Reloader {
     fn conclude(&mut self, attempt: Attempt, began: Instant) -> ReloadOutcome {
         let Attempt { resolved, candidate, problems, closes_code_cache } = attempt;
         let generation = self.gateway.generation();
-        self.platform.reopen_logs();
         if candidate.parts == self.current.parts && resolved.config().is_same(self.current.resolved.config()) {
             let counts = Counts { compiled: 0, ..self.current.counts };
             return ReloadOutcome::Unchanged(report(generation, counts, began, problems));
@@ -125,13 +126,19 @@ impl Reloader {
 }
 
 /// The log files of a server.
-pub struct Logs(Arc<Platform>);
+pub struct Logs {
+    platform: Arc<Platform>,
+    access_log: AccessLog,
+}
 
 impl Logs {
     /// Opens them again, where they were: the operator has moved them away.
     pub async fn reopen(&self) {
-        let platform = self.0.clone();
-        let reopening = tokio::task::spawn_blocking(move || platform.reopen_logs());
+        let (platform, access_log) = (self.platform.clone(), self.access_log.clone());
+        let reopening = tokio::task::spawn_blocking(move || {
+            access_log.reopen();
+            platform.reopen_logs();
+        });
         if reopening.await.is_err() {
             tracing::error!("opening the log files again failed: this is a defect of the server");
         }

@@ -9,7 +9,7 @@ use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 
 use wagi::config::{Diagnostic, LogFormat, Options};
-use wagi::observe::{JsonEvents, LogWriter};
+use wagi::observe::{AccessLog, JsonEvents, LogWriter};
 use wagi::printable;
 use wagi::server::{InheritedSocket, Server, Signals};
 use wagi::startup::Reloader;
@@ -37,18 +37,21 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
         (CaughtSignals::new().context("cannot listen for signals")?, Signals::new()?)
     };
     let bars = Bars::on_stderr();
-    let log = LogWriter::spawn(bars.stderr()).context("cannot start the log")?;
+    let log = LogWriter::spawn_with_format(bars.stderr(), options.log_format).context("cannot start the log")?;
     init_logging(&log, options.log_format);
     raise_descriptor_limit();
+    let mut access_log = AccessLog::disabled();
     let result = runtime.block_on(async {
         let reloader = match load(options, &mut signals, &log, &bars).await? {
             StartOutcome::End(code) => return Ok(code),
             StartOutcome::Serve(reloader) => reloader,
         };
+        access_log = reloader.gateway().access_log();
         serve(*reloader, inherited, caught, signals).await.map(|()| ExitCode::SUCCESS)
     });
     // Without waiting for tasks: a guest whose file operation hangs would keep the process from ending.
     runtime.shutdown_background();
+    access_log.flush();
     log.flush();
     result
 }

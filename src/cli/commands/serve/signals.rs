@@ -1,7 +1,8 @@
 //! What does the server do at a signal, besides stopping?
 //!
 //! SIGHUP lets it reload, unless it is the sign that the terminal has hung up. SIGUSR1 lets it open its log files again. SIGUSR2
-//! has no effect. The signals are caught before anything is loaded. Those that come until the server serves count afterwards.
+//! has no effect, and neither has SIGXFSZ: a write beyond the limit on the size of files fails, as on a full disk. The signals are
+//! caught before anything is loaded. Those that come until the server serves count afterwards.
 
 use std::io;
 use std::time::Duration;
@@ -16,6 +17,7 @@ pub struct CaughtSignals {
     hangup: Signal,
     reopen: Signal,
     unused: Signal,
+    _file_too_large: Signal,
     terminal: Terminal,
 }
 
@@ -44,6 +46,7 @@ impl CaughtSignals {
             hangup: signal(SignalKind::hangup())?,
             reopen: signal(SignalKind::user_defined1())?,
             unused: signal(SignalKind::user_defined2())?,
+            _file_too_large: signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
             terminal,
         })
     }
