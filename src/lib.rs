@@ -24,6 +24,7 @@ pub mod observe;
 mod outbound;
 mod parallel;
 pub mod printable;
+mod proxy;
 mod registry;
 mod regular_file;
 mod remote_address;

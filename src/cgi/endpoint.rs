@@ -109,6 +109,16 @@ pub struct RequestedHost<'a> {
 }
 
 impl<'a> Host<'a> {
+    /// The name or the address, which may be empty.
+    pub fn name(&self) -> &'a str {
+        self.name
+    }
+
+    /// The port as it is written, which may be empty.
+    pub fn port(&self) -> &'a str {
+        self.port
+    }
+
     /// Reads a host as RFC 9112 §3.2 wants the Host field: no userinfo, no path, no blank. A comma is refused as well: some
     /// intermediary has then joined two names.
     pub fn parse(value: &'a [u8]) -> Option<Self> {

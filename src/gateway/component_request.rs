@@ -6,11 +6,11 @@
 
 use http::header::{AUTHORIZATION, HeaderMap};
 use http::request::Parts;
-use http::uri::{PathAndQuery, Scheme};
+use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderName, HeaderValue, Request, Uri};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::cgi::{ClientCertificate, Endpoint, remove_withheld};
+use crate::cgi::{ClientCertificate, remove_withheld};
 use crate::remote_address::push_ip;
 use crate::route::RoutePattern;
 
@@ -50,7 +50,7 @@ impl RouteFields {
         let (mut head, ()) = Request::new(()).into_parts();
         head.method.clone_from(&sent.method);
         head.version = sent.version;
-        head.uri = absolute_target(request.endpoint, sent);
+        head.uri = absolute_target(request);
         head.headers.clone_from(&sent.headers);
         remove_withheld(&mut head.headers);
         let ours = |name: &&HeaderName| name.as_str().replace('_', "-").starts_with(PREFIX);
@@ -99,13 +99,22 @@ fn insert_client(certificate: ClientCertificate<'_>, headers: &mut HeaderMap) {
 }
 
 /// The request target as an absolute URL: the scheme and authority that the client used, path and query as sent.
-fn absolute_target(endpoint: &Endpoint, sent: &Parts) -> Uri {
+fn absolute_target(request: &RoutedRequest<'_>) -> Uri {
+    let (endpoint, sent) = (request.endpoint, request.head);
     let mut parts = http::uri::Parts::default();
     parts.scheme = Some(if endpoint.scheme() == "https" { Scheme::HTTPS } else { Scheme::HTTP });
-    parts.authority = endpoint.authority(&sent.uri, &sent.headers);
+    parts.authority = forwarded_authority(request).or_else(|| endpoint.authority(&sent.uri, &sent.headers));
     let path = sent.uri.path_and_query().cloned();
     parts.path_and_query = Some(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
     Uri::from_parts(parts).unwrap_or_else(|_| sent.uri.clone())
+}
+
+/// The authority that the client used, as a trusted proxy tells it. A port that is that of the scheme is left out, as clients do.
+fn forwarded_authority(request: &RoutedRequest<'_>) -> Option<Authority> {
+    let host = request.forwarded_host?;
+    let usual_port = if request.endpoint.scheme() == "https" { ":443" } else { ":80" };
+    let authority: Authority = host.strip_suffix(usual_port).unwrap_or(host).parse().ok()?;
+    (!authority.host().is_empty()).then_some(authority)
 }
 
 /// A text as a field value. Text that fields cannot hold is percent-encoded, as paths are anyway.
@@ -121,6 +130,7 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr, SocketAddr};
     use std::time::Duration;
 
+    use crate::cgi::Endpoint;
     use crate::gateway::admission::concurrency::QueueLimits;
     use crate::gateway::admission::readers::Readers;
     use crate::gateway::component_request::*;
@@ -147,6 +157,7 @@ mod tests {
         let head = fields.request_head(&RoutedRequest {
             head: &sent,
             host: None,
+            forwarded_host: None,
             client,
             client_certificate,
             path_info,

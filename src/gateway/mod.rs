@@ -7,6 +7,7 @@
 mod admission;
 mod component_request;
 mod failure;
+mod forwarded;
 mod guest_route;
 mod guest_timer;
 mod hosts;
@@ -92,6 +93,7 @@ struct Shared {
     next_request: AtomicU64,
     /// The server was asked to stop.
     is_stopping: AtomicBool,
+    malformed_forwarded: AtomicU64,
 }
 
 impl Gateway {
@@ -102,7 +104,16 @@ impl Gateway {
         let (uploads, concurrency) = (UploadLimit::new(concurrency), TotalConcurrency::new(concurrency));
         let body_buffers = BufferBudget::new();
         let is_stopping = AtomicBool::new(false);
-        let shared = Arc::new(Shared { concurrency, uploads, body_buffers, access_log, next_request, is_stopping });
+        let malformed_forwarded = AtomicU64::new(0);
+        let shared = Arc::new(Shared {
+            concurrency,
+            uploads,
+            body_buffers,
+            access_log,
+            next_request,
+            is_stopping,
+            malformed_forwarded,
+        });
         let first = Generation { number: 1, snapshot, shared };
         Self { in_force: Arc::new(ArcSwap::from_pointee(first)) }
     }
@@ -129,6 +140,11 @@ impl Gateway {
     /// The log of requests.
     pub fn access_log(&self) -> AccessLog {
         self.in_force.load().shared.access_log.clone()
+    }
+
+    /// How many header fields of trusted proxies were ignored since their values make no sense.
+    pub fn malformed_forwarded_fields(&self) -> u64 {
+        self.in_force.load().shared.malformed_forwarded.load(Ordering::Relaxed)
     }
 
     /// The routes in the order in which they are tried.
@@ -173,14 +189,17 @@ impl Generation {
     {
         let Self { snapshot, shared, .. } = self;
         let (mut head, body) = request.into_parts();
-        let peer = head.extensions.get::<Peer>();
-        let (client, local) = peer.map_or((UNKNOWN_CLIENT, None), |peer| (peer.remote, peer.local));
-        let mut record = Box::new(Record::new(&shared.access_log, id, client, &head));
-        record.client_request_id = routed_request::client_request_id(&head, &snapshot.trusted_proxies);
+        let client_request_id = routed_request::client_request_id(&head, snapshot.proxies.trusted());
+        let forwarded_host = snapshot.proxies.apply(&mut head, &shared.malformed_forwarded);
+        let peer = head.extensions.get::<Peer>().copied().unwrap_or_else(|| Peer::new(UNKNOWN_CLIENT));
+        let mut record = Box::new(Record::new(&shared.access_log, id, peer.remote, &head));
+        record.client_request_id = client_request_id;
         if let Err(failure) = routed_request::check(&mut head) {
             return response::from_failure(&failure, record);
         }
-        let found = routed_request::host(&head).and_then(|host| Ok((host, snapshot.find(&head, host)?)));
+        let endpoint = snapshot.endpoint(peer.scheme);
+        let host = routed_request::host(&head, forwarded_host.as_deref());
+        let found = host.and_then(|host| Ok((host, snapshot.find(&head, || endpoint.requested(host))?)));
         let (host, matched) = match found {
             Ok(found) => found,
             Err(failure) => return response::from_failure(&failure, record),
@@ -192,14 +211,15 @@ impl Generation {
         let request = RoutedRequest {
             head: &head,
             host,
-            client,
+            forwarded_host: forwarded_host.as_deref(),
+            client: peer.remote,
             client_certificate: routed_request::client_certificate(&head),
             path_info: matched.path_info,
-            endpoint: &snapshot.endpoint,
+            endpoint,
             queue: snapshot.queue,
             readers: &shared.concurrency.readers,
             max_lag: snapshot.max_lag,
-            local_address: local.map(|address| address.ip()),
+            local_address: peer.local.map(|address| address.ip()),
             id,
         };
         match shared.start_response(route, &request, body, &mut record).await {

@@ -27,8 +27,10 @@ const MAX_CLIENT_REQUEST_ID: usize = 128;
 /// A request with a route, without its body.
 pub(super) struct RoutedRequest<'a> {
     pub head: &'a Parts,
-    /// The host that the head names.
+    /// The host that the client names.
     pub host: Option<Host<'a>>,
+    /// The same as text, if a trusted proxy says that the client named another than the head.
+    pub forwarded_host: Option<&'a str>,
     /// The address of the client.
     pub client: RemoteAddress,
     /// The certificate of the client, if it was asked for one.
@@ -98,7 +100,7 @@ pub(super) fn client_request_id(head: &Parts, trusted: &TrustedProxies) -> Optio
         return None;
     }
     let peer = head.extensions.get::<Peer>()?;
-    if !peer.remote.ip().map_or_else(|| trusted.contains_unix(), |address| trusted.contains(address)) {
+    if !peer.is_trusted(trusted) {
         return None;
     }
     let mut fields = head.headers.get_all(X_REQUEST_ID).iter();
@@ -119,11 +121,13 @@ pub(super) fn client_certificate(head: &Parts) -> Option<ClientCertificate<'_>> 
     })
 }
 
-/// The host that a request names, if it names one. One that is not valid is refused (RFC 9112 §3.2).
-pub(super) fn host(head: &Parts) -> Result<Option<Host<'_>>, Failure> {
+/// The host that a request names, if it names one. One that is not valid is refused (RFC 9112 §3.2). The host that a trusted proxy
+/// has forwarded comes first.
+pub(super) fn host<'a>(head: &'a Parts, forwarded: Option<&'a str>) -> Result<Option<Host<'a>>, Failure> {
     let authority = head.uri.authority().map(|authority| authority.as_str().as_bytes());
     let named = authority.or_else(|| head.headers.get(HOST).map(HeaderValue::as_bytes)).unwrap_or_default();
-    if named.is_empty() { Ok(None) } else { Host::parse(named).map(Some).ok_or(Failure::InvalidHost) }
+    let named = if named.is_empty() { None } else { Some(Host::parse(named).ok_or(Failure::InvalidHost)?) };
+    Ok(forwarded.and_then(|forwarded| Host::parse(forwarded.as_bytes())).or(named))
 }
 
 #[cfg(test)]

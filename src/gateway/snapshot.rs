@@ -7,20 +7,27 @@ use std::time::Duration;
 
 use http::request::Parts;
 
-use crate::cgi::{Endpoint, Host};
-use crate::config::{GatewayLimits, ServerConfig, TrustedProxies};
+use crate::cgi::{Endpoint, RequestedHost};
+use crate::config::{GatewayLimits, ServerConfig};
 use crate::route::RouteMatch;
+use crate::server::RequestScheme;
 
 use crate::gateway::admission::concurrency::QueueLimits;
 use crate::gateway::failure::Failure;
+use crate::gateway::forwarded::ProxyTrust;
 use crate::gateway::guest_route::RouteTarget;
 use crate::gateway::hosts::HostRoutes;
 
 /// The routes of a configuration, with the endpoint and the limits that hold for all of them.
 pub(crate) struct Snapshot {
     pub(super) routes: HostRoutes<RouteTarget>,
-    pub(super) endpoint: Endpoint,
-    pub(super) trusted_proxies: TrustedProxies,
+    /// The server as clients without TLS address it.
+    plain: Endpoint,
+    /// The server as clients with TLS address it.
+    secure: Endpoint,
+    /// Whether the server itself has TLS.
+    has_tls: bool,
+    pub(super) proxies: ProxyTrust,
     /// Whether responses carry the id of their request.
     pub(super) shows_request_id: bool,
     pub(super) queue: QueueLimits,
@@ -33,17 +40,29 @@ impl Snapshot {
     /// one that takes little may be as far behind.
     pub fn new(
         routes: HostRoutes<RouteTarget>,
-        endpoint: Endpoint,
+        hostname: Option<&str>,
         limits: &GatewayLimits,
         server: &ServerConfig,
     ) -> Self {
         Self {
             routes,
-            endpoint,
-            trusted_proxies: server.trusted_proxies.clone(),
+            plain: Endpoint::new(false, hostname),
+            secure: Endpoint::new(true, hostname),
+            has_tls: server.tls.is_some(),
+            proxies: ProxyTrust::new(server),
             shows_request_id: server.request_id_header,
             queue: QueueLimits { length: limits.queue, wait: limits.queue_wait },
             max_lag: server.limits.send_timeout,
+        }
+    }
+
+    /// The server as a client addresses it that has reached it by `scheme`. Without one it is as the configuration says.
+    pub(super) fn endpoint(&self, scheme: Option<RequestScheme>) -> &Endpoint {
+        match scheme {
+            Some(RequestScheme::Http) => &self.plain,
+            Some(RequestScheme::Https) => &self.secure,
+            None if self.has_tls => &self.secure,
+            None => &self.plain,
         }
     }
 
@@ -52,12 +71,12 @@ impl Snapshot {
         self.routes.rows().iter().filter(|row| matches!(row.target, RouteTarget::Guest(_))).count()
     }
 
-    /// The route for a request to `host`, as its head names it.
+    /// The route for a request to `host`, which is asked for only if that can make a difference.
     pub(super) fn find<'a>(
         &'a self,
         request: &'a Parts,
-        host: Option<Host<'a>>,
+        host: impl FnOnce() -> Option<RequestedHost<'a>>,
     ) -> Result<RouteMatch<'a, 'a, RouteTarget>, Failure> {
-        self.routes.find(request.uri.path(), || self.endpoint.requested(host)).ok_or(Failure::NoRoute)
+        self.routes.find(request.uri.path(), host).ok_or(Failure::NoRoute)
     }
 }

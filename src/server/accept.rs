@@ -132,13 +132,13 @@ impl Acceptor {
     }
 
     fn admit<S: HttpService>(&self, accepted: Accepted, permit: OwnedSemaphorePermit, service: S) {
-        let Some(permit) = self.limiter.admit(permit, accepted.peer) else {
+        let connections = self.connections();
+        let Some(permit) = self.limiter.admit(permit, accepted.peer, &connections.config().trusted_proxies) else {
             Counters::increment(&self.parts.counters.refused);
             tracing::debug!(peer = %accepted.peer.remote, "too many connections from one address");
             return;
         };
         let panic_counter = PanicCounter(Arc::clone(&self.parts.counters));
-        let connections = self.connections();
         tokio::spawn(async move {
             let _held = (permit, panic_counter);
             connections.serve(accepted, service).await;

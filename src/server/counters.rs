@@ -13,6 +13,8 @@ pub struct Counters {
     pub refused: AtomicU64,
     /// Errors of the system while a connection was accepted.
     pub accept_errors: AtomicU64,
+    /// Connections closed since no trusted proxy announced them, where that is required.
+    pub unannounced: AtomicU64,
     /// Connections whose TLS handshake failed.
     pub handshakes_failed: AtomicU64,
     /// Connections that exceeded a timeout.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::config::TrustedProxies;
 use crate::server::Peer;
 
 /// How often idle connections are asked to close while the server is full.
@@ -76,8 +77,13 @@ impl ConnectionLimiter {
     }
 
     /// Makes the permit one for a connection of this client. `None` if the client has as many connections as it may have.
-    pub(super) fn admit(&self, total: OwnedSemaphorePermit, peer: Peer) -> Option<ConnectionPermit> {
-        let client = match counted_address(peer) {
+    pub(super) fn admit(
+        &self,
+        total: OwnedSemaphorePermit,
+        peer: Peer,
+        trusted: &TrustedProxies,
+    ) -> Option<ConnectionPermit> {
+        let client = match counted_address(peer, trusted) {
             Some(network) => Some(ClientCounts::admit(&self.clients, network)?),
             None => None,
         };
@@ -95,10 +101,10 @@ impl ConnectionLimiter {
     }
 }
 
-/// The address by which the connections of a client are counted. Those of this machine are not: behind a proxy every client
-/// has a loopback address, or none at all over a Unix socket.
-fn counted_address(peer: Peer) -> Option<IpAddr> {
-    if peer.remote.ip()?.is_loopback() { None } else { peer.client_key() }
+/// The address by which the connections of a client are counted. Those of trusted proxies and of this machine are not: behind
+/// a proxy every client has its address, or none at all over a Unix socket.
+fn counted_address(peer: Peer, trusted: &TrustedProxies) -> Option<IpAddr> {
+    if peer.remote.ip()?.is_loopback() || peer.is_trusted(trusted) { None } else { peer.client_key() }
 }
 
 /// How many connections each client has.
@@ -175,8 +181,16 @@ mod tests {
         for local in
             [Peer::new(RemoteAddress::Unix), peer("127.0.0.1:1"), peer("[::1]:1"), peer("[::ffff:127.0.0.1]:1")]
         {
-            assert_eq!(counted_address(local), None, "{local:?}");
+            assert_eq!(counted_address(local, &TrustedProxies::default()), None, "{local:?}");
         }
-        assert_eq!(counted_address(peer("192.0.2.1:1")), Some(IpAddr::from([192, 0, 2, 1])));
+    }
+
+    #[test]
+    fn a_trusted_proxy_has_no_limit() {
+        let peer = |last: u8| Peer::new(SocketAddr::from(([192, 0, 2, last], 1)));
+        let mut trusted = TrustedProxies::default();
+        trusted.add("192.0.2.7").expect("an address");
+        assert_eq!(counted_address(peer(7), &trusted), None);
+        assert_eq!(counted_address(peer(1), &trusted), Some(IpAddr::from([192, 0, 2, 1])));
     }
 }

@@ -8,6 +8,7 @@
 //! | `accept`, `limiter` | how connections are accepted, and how many |
 //! | `tls` | which certificate and protocols a TLS connection gets, and which clients are let in |
 //! | `connection` | how a socket is served, from its first byte to its close |
+//! | `connection/proxy_header` | which connection a trusted proxy forwards |
 //! | `connection/protocol` | which protocol it speaks |
 //! | `connection/service`, `connection/request_body` | what one request and its response look like |
 //! | `connection/expectation` | what a client gets that waits for 100 (Continue) |

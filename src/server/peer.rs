@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use crate::config::TrustedProxies;
 use crate::server::RemoteAddress;
 
 /// The client that sent a request, and how it reached the server. Found among the request's extensions.
@@ -29,6 +30,11 @@ impl Peer {
     /// A client of which only the address is known.
     pub fn new(remote: impl Into<RemoteAddress>) -> Self {
         Self { remote: remote.into(), local: None, scheme: None }
+    }
+
+    /// Whether this is a proxy that is trusted.
+    pub(crate) fn is_trusted(&self, proxies: &TrustedProxies) -> bool {
+        self.remote.ip().map_or_else(|| proxies.contains_unix(), |ip| proxies.contains(ip))
     }
 
     /// The address by which the connections and the shares of one client are counted. `None` for a Unix socket: all its

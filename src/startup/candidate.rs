@@ -4,7 +4,6 @@
 
 use std::os::unix::fs::MetadataExt;
 
-use crate::cgi::Endpoint;
 use crate::config::{Config, Diagnostic, EntryConfig};
 use crate::fetch::Resolved;
 use crate::gateway::{RouteFiles, Snapshot};
@@ -75,8 +74,7 @@ impl Loading<'_> {
         }
         let (routes, handover) = routes.finish()?;
         let hostname = config.hostname.explicit.then(|| config.hostname.to_string());
-        let endpoint = Endpoint::new(config.server.tls.is_some(), hostname.as_deref());
-        let snapshot = Snapshot::new(routes, endpoint, &config.limits, &config.server);
+        let snapshot = Snapshot::new(routes, hostname.as_deref(), &config.limits, &config.server);
         let counts = Counts { routes: snapshot.guests(), modules, compiled };
         let parts = Parts { executables: found, volumes: volumes(config), network: platform.network(config)? };
         Ok(Candidate { snapshot, handover, parts, counts, is_half_written })

@@ -9,6 +9,7 @@
 )]
 
 mod azure; // the example that stores blobs, against the emulator of the storage
+mod behind_a_proxy; // the same requests directly and through nginx, Apache, HAProxy, Caddy and lighttpd
 mod bindle; // bindles from a directory, served by a real process
 mod bindle_server; // bindles from a server, and servers that do not play along
 mod caches; // where caches are, second starts, what is listed and pruned
@@ -29,6 +30,7 @@ mod endings; // limits, and how a guest that reaches one ends
 mod environment; // meta-variables as a guest reads them
 mod file_loops; // what guests that use files without end cost the others, and files that hang
 mod files; // volumes, and that nothing leads out of them
+mod forwarded; // requests that trusted proxies forward, and others
 mod frozen; // every string that is promised to the letter
 mod guides; // programs that docs show
 mod hostile; // answers and requests meant to do harm
@@ -47,6 +49,7 @@ mod notes; // what the log says of things that a guest was refused
 mod oci; // modules from registries, and registries that do not play along
 mod outbound; // guests that call other servers
 mod outbound_languages; // the same from Rust and AssemblyScript, built from source
+mod proxy_protocol; // connections that begin with a PROXY header
 mod readers; // clients that read slowly, and what they may hold
 mod readme; // what newcomers are told
 mod registry; // publishing and pulling with a real registry, and what others make of it

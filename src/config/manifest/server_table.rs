@@ -57,7 +57,7 @@ impl ServerTable {
             listen: listen(server, report),
             trusted_proxies: trusted_proxies(server, report),
             forwarded: report.optional(server, "forwarded", forwarded).unwrap_or_default(),
-            proxy_protocol: flag("proxy_protocol", report),
+            proxy_protocol: proxy_protocol(server, report),
             redirect_https: redirect_https(server, report),
             request_id_header: flag("request_id_header", report),
             server_name: report.optional(server, "server_name", |value| parsed("server_name", value)),
@@ -88,6 +88,18 @@ impl TlsTable {
         let client_ca_location = client_ca_span.map(|span| SourceLocation::new(report.file(), span));
         Self { certificates: certificates(tls, report), client_ca, client_ca_location, client_auth }
     }
+}
+
+/// Headers are read from trusted proxies only, so there has to be one.
+fn proxy_protocol(server: &DeTable<'_>, report: &mut Report) -> bool {
+    let is_required = report.optional(server, "proxy_protocol", |value| boolean("proxy_protocol", value));
+    let proxies = server.get("trusted_proxies").map(|proxies| proxies.get_ref());
+    let is_without_proxies = proxies.is_none_or(|proxies| proxies.as_array().is_some_and(|list| list.is_empty()));
+    if let (Some(true), true, Some(value)) = (is_required, is_without_proxies, server.get("proxy_protocol")) {
+        let error = ValueError::new("`proxy_protocol` needs `trusted_proxies`: connections of others are refused");
+        report.error(value.span(), error.help("name the proxies: `trusted_proxies = [\"192.0.2.7\"]`"));
+    }
+    is_required.unwrap_or_default()
 }
 
 fn listen(server: &DeTable<'_>, report: &mut Report) -> Vec<ListenAddress> {

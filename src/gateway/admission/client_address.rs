@@ -1,7 +1,7 @@
 //! Which client does a request belong to, when shares are counted?
 //!
-//! The shares of uploads and buffers take the address of a client only from here, and it comes from `Peer`. If the server puts
-//! the address that a trusted proxy names into `Peer`, the shares use it too.
+//! The shares of uploads and buffers take the address of a client only from here, and it comes from `Peer`. `forwarded` puts the
+//! address that a trusted proxy names into `Peer`, so the shares use it too.
 
 use std::net::IpAddr;
 

@@ -32,9 +32,12 @@ impl ConnectionIo {
         Self { state, prefix: BytesMut::new() }
     }
 
-    /// Waits for bytes and keeps them for the next read. Returns all bytes kept so far; an unchanged length is the end of
-    /// the stream.
-    pub(in crate::server) async fn peek(&mut self) -> io::Result<&[u8]> {
+    /// Waits until more than `known` bytes are here, and keeps them for the next read. Returns all bytes kept so far; if there are no
+    /// more than `known`, the stream has ended.
+    pub(in crate::server) async fn peek(&mut self, known: usize) -> io::Result<&[u8]> {
+        if self.prefix.len() > known {
+            return Ok(&self.prefix);
+        }
         // A typical request fits in.
         self.prefix.reserve(4096);
         loop {
@@ -49,6 +52,11 @@ impl ConnectionIo {
                 }
             }
         }
+    }
+
+    /// Takes away bytes that were kept, from the first one.
+    pub(in crate::server) fn consume(&mut self, count: usize) {
+        self.prefix.advance(count.min(self.prefix.len()));
     }
 
     /// Reads the bytes that are there, inside `try_io`: the readiness that is cleared must be the one from before the read.

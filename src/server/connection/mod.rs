@@ -7,6 +7,7 @@ pub(in crate::server) mod expectation;
 pub(in crate::server) mod frames;
 pub(in crate::server) mod io;
 pub(in crate::server) mod protocol;
+mod proxy_header;
 pub(in crate::server) mod request_body;
 pub(in crate::server) mod service;
 pub(in crate::server) mod socket;
@@ -83,12 +84,13 @@ impl ConnectionBuilder {
 
     /// Serves one connection to its end.
     pub(in crate::server) async fn serve<S: HttpService>(&self, accepted: Accepted, service: S) {
-        let Accepted { socket, mut peer, kind, control } = accepted;
-        let tls = if kind == ListenerKind::Port { self.parts.tls.current() } else { None };
-        peer.scheme = Some(if tls.is_some() { RequestScheme::Https } else { RequestScheme::Http });
+        let Accepted { socket, peer, kind, control } = accepted;
         let state = Arc::new(ConnectionState::new(socket, control));
         let _watched = self.parts.idle.as_ref().map(|idle| idle.watch(&state));
-        let io = ConnectionIo::new(Arc::clone(&state));
+        let mut io = ConnectionIo::new(Arc::clone(&state));
+        let Some(mut peer) = self.announced(&mut io, &state, peer).await else { return };
+        let tls = if kind == ListenerKind::Port { self.parts.tls.current() } else { None };
+        peer.scheme = Some(if tls.is_some() { RequestScheme::Https } else { RequestScheme::Http });
         match (tls, self.redirect) {
             (Some(tls), _) => self.serve_tls(io, &tls, self.service(service, peer, state)).await,
             (None, Some(redirect)) if kind == ListenerKind::PlainPort => {
@@ -126,6 +128,22 @@ impl ConnectionBuilder {
                 tracing::debug!(peer = %peer.remote, error, "TLS handshake failed");
             }
         }
+    }
+
+    /// The peer for which a trusted proxy forwards the connection, if proxies have to announce it. `None` if none does in time.
+    async fn announced(&self, io: &mut ConnectionIo, state: &ConnectionState, peer: Peer) -> Option<Peer> {
+        if !self.config.proxy_protocol {
+            return Some(peer);
+        }
+        let received = proxy_header::receive(io, peer, &self.config.trusted_proxies);
+        let received = self.within(proxy_header::TIMEOUT, state, received).await;
+        if let Some(Ok(peer)) = received {
+            return Some(peer);
+        }
+        Counters::increment(&self.parts.counters.unannounced);
+        let error = received.and_then(Result::err).map(tracing::field::display);
+        tracing::debug!(peer = %peer.remote, error, "no PROXY header of a trusted proxy: connection closed");
+        None
     }
 
     /// Tells a client that it has to speak TLS.

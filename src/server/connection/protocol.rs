@@ -38,7 +38,7 @@ impl Protocol {
     pub(in crate::server) async fn detect(io: &mut ConnectionIo) -> std::io::Result<Option<Self>> {
         let mut known = 0;
         loop {
-            let seen = io.peek().await?;
+            let seen = io.peek(known).await?;
             if seen.len() == known {
                 return Ok((known > 0).then_some(Self::Http1));
             }
@@ -59,7 +59,7 @@ pub(in crate::server) const HTTPS_ONLY: &[u8] = b"HTTP/1.1 400 Bad Request\r\nCo
 
 /// Whether the first byte is one of an HTTP method, with which no TLS connection begins.
 pub(in crate::server) async fn is_plain_http(io: &mut ConnectionIo) -> bool {
-    matches!(io.peek().await, Ok([first, ..]) if first.is_ascii_uppercase())
+    matches!(io.peek(0).await, Ok([first, ..]) if first.is_ascii_uppercase())
 }
 
 pub(in crate::server) fn http1_builder(limits: &ConnectionLimits) -> http1::Builder {

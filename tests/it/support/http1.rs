@@ -1,9 +1,11 @@
 //! HTTP/1.1 over a socket, byte for byte: for what a well-behaved client library would hide.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+
+use socket2::{Domain, Socket, Type};
 
 use super::PATIENCE;
 
@@ -66,7 +68,18 @@ impl Answer {
 impl Connection {
     /// Connects.
     pub fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("the server listens");
+        Self::new(TcpStream::connect(address).expect("the server listens"))
+    }
+
+    /// Connects from another address of this machine.
+    pub fn open_from(own: IpAddr, address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::new(own, 0).into()).expect("an address of this machine");
+        socket.connect(&address.into()).expect("the server listens");
+        Self::new(socket.into())
+    }
+
+    fn new(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout is allowed");
         stream.set_nodelay(true).expect("no delay is allowed");
         Self { reader: BufReader::new(Stream::Tcp(stream)) }

@@ -21,7 +21,11 @@ pub struct Connection {
 impl Connection {
     /// Connects.
     pub async fn open(address: SocketAddr) -> Self {
-        let tcp = TcpStream::connect(address).await.expect("the server listens");
+        Self::over(TcpStream::connect(address).await.expect("the server listens")).await
+    }
+
+    /// Begins on an open connection.
+    pub async fn over(tcp: TcpStream) -> Self {
         let (client, connection) = h2::client::handshake(tcp).await.expect("the server speaks HTTP/2");
         // How it ends is of no interest: the streams tell.
         let driver = tokio::spawn(async move { drop(connection.await) });

@@ -6,10 +6,11 @@ use std::path::Path;
 use super::source::{Source, program};
 
 /// Each room with the rooms that it may name, from low to high: it may name none that comes later.
-pub const ROOMS: [(&str, &[&str]); 14] = [
+pub const ROOMS: [(&str, &[&str]); 15] = [
     ("route", &[]),
     ("cgi", &["route"]),
     ("config", &["route"]),
+    ("proxy", &["cgi", "config"]),
     ("cache", &["config"]),
     ("net", &["config"]),
     ("bindle", &["config", "cache", "net"]),
@@ -18,8 +19,8 @@ pub const ROOMS: [(&str, &[&str]); 14] = [
     ("outbound", &["config", "net"]),
     ("runtime", &["config", "cache", "outbound"]),
     ("observe", &["config", "runtime"]),
-    ("server", &["config"]),
-    ("gateway", &["config", "route", "cgi", "runtime", "observe", "server"]),
+    ("server", &["config", "proxy"]),
+    ("gateway", &["config", "route", "cgi", "proxy", "runtime", "observe", "server"]),
     (
         "startup",
         &["config", "route", "cgi", "cache", "net", "fetch", "outbound", "runtime", "observe", "server", "gateway"],
@@ -30,10 +31,11 @@ pub const ROOMS: [(&str, &[&str]); 14] = [
 const PROGRAM: [&str; 2] = ["main", "cli"];
 
 /// What the files below a path must never name.
-pub const CRATES: [(&str, &[&str]); 14] = [
+pub const CRATES: [(&str, &[&str]); 15] = [
     ("src/route", &["tokio", "hyper", "wasmtime", "http"]),
     ("src/cgi", &["tokio", "hyper", "wasmtime"]),
     ("src/config", &["tokio", "hyper", "wasmtime"]),
+    ("src/proxy", &["tokio", "hyper", "wasmtime"]),
     ("src/cache", &["tokio", "hyper", "wasmtime"]),
     ("src/net", &["wasmtime", "clap"]),
     ("src/bindle", &["wasmtime", "clap"]),
@@ -48,8 +50,9 @@ pub const CRATES: [(&str, &[&str]); 14] = [
 ];
 
 /// Other things that the files below a path must never name.
-const WORDS: [(&str, &[&str]); 6] = [
+const WORDS: [(&str, &[&str]); 7] = [
     ("src/cgi", &["async fn"]),
+    ("src/proxy", &["async fn"]),
     ("src/gateway", &["std::fs", "TcpStream"]),
     // Components that are asked over HTTP speak of requests and heads, which is below `src/runtime/component`.
     ("src/runtime/engine", &["use http::"]),

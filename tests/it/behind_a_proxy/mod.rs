@@ -1,0 +1,177 @@
+//! The same requests directly and through each proxy, as docs/behind-a-proxy.md sets it up: guests see the same client, the same
+//! scheme and the same host, whatever the client writes.
+
+mod proxies;
+mod table;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::process::Command;
+
+use crate::behind_a_proxy::proxies::{Proxy, page_block, replaced};
+use crate::behind_a_proxy::table::check;
+use crate::support::PATIENCE;
+use crate::support::guest::{component, probe};
+use crate::support::http1::Connection;
+use crate::support::process::{self, Wagi};
+use crate::support::site::Site;
+
+/// Where clients connect from. Proxies connect from 127.0.0.1.
+pub const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+
+/// A server with these keys in `[server]`. It listens at a port and at the socket `http.sock` in its directory.
+fn wagi(server: &str) -> Wagi {
+    let env = include_str!("../../../examples/env.wat");
+    let site = Site::new().top(&format!("[server]\n{server}"));
+    let site = site.text_module("/env/...", env, "").module("/component/...", &component("http-probe.wasm"), "");
+    let site = site.text_module("/host", env, "host = 'other.test'").module("/...", &probe(), "");
+    site.start(&["-l", "unix:http.sock"])
+}
+
+const TRUSTED: &str = "trusted_proxies = ['127.0.0.1', 'unix']";
+
+fn table(address: SocketAddr, wagi: &Wagi) {
+    check(address);
+    wagi.logged(&["127.0.0.2 \"GET /env/the-last HTTP/1.1\" 200"]);
+}
+
+/// A client that forges PROXY headers in front of its request, and what it then gets.
+fn forged_proxy_headers_lead_nowhere(address: SocketAddr, wagi: &Wagi) {
+    let version_2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x06\x06\x06\x06\x7f\0\0\x01\0\x01\0\x02";
+    for header in [b"PROXY TCP4 6.6.6.6 127.0.0.1 1 2\r\n".as_slice(), version_2] {
+        let mut connection = Connection::open_from(CLIENT, address);
+        connection.send(header);
+        // Whoever does not understand the header may have closed already.
+        let _ = connection.try_send("GET /env/forged HTTP/1.1\r\nHost: forged.test\r\nConnection: close\r\n\r\n");
+        let rest = connection.rest();
+        assert!(!String::from_utf8_lossy(&rest).contains("REMOTE_ADDR=6.6.6.6"), "{}", rest.escape_ascii());
+    }
+    assert!(!wagi.log().contains("\n6.6.6.6 ") && !wagi.log().contains(" 6.6.6.6 \""), "{}", wagi.log());
+}
+
+/// What a guest sees of a request over TLS.
+fn tls_is_seen(port: u16) {
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--show-error", "--insecure", "--noproxy", "*", "--interface", &CLIENT.to_string()]);
+    curl.args(["--max-time", &PATIENCE.as_secs().to_string(), "--header", "X-Forwarded-Proto: http"]);
+    curl.args(["--header", &format!("Host: example.test:{port}")]);
+    let output = curl.arg(format!("https://127.0.0.1:{port}/env/tls")).output().expect("curl is installed");
+    let text = String::from_utf8_lossy(&output.stdout);
+    for line in [
+        "HTTPS=on".to_owned(),
+        "REQUEST_SCHEME=https".to_owned(),
+        "REMOTE_ADDR=127.0.0.2".to_owned(),
+        format!("SERVER_PORT={port}"),
+        format!("X_FULL_URL=https://example.test:{port}/env/tls"),
+    ] {
+        assert!(
+            text.lines().any(|found| found == line),
+            "{line} is not in {text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
+
+/// Everything about a proxy for requests.
+fn forwards_requests(wagi: &Wagi, proxy: &Proxy) {
+    table(proxy.plain(), wagi);
+    tls_is_seen(proxy.secure().port());
+    forged_proxy_headers_lead_nowhere(proxy.plain(), wagi);
+}
+
+#[test]
+fn without_a_proxy_a_client_that_is_not_trusted_changes_nothing() {
+    for family in ["x-forwarded", "forwarded"] {
+        let wagi = wagi(&format!("{TRUSTED}\nforwarded = '{family}'"));
+        let address = wagi.address();
+        table(address, &wagi);
+        forged_proxy_headers_lead_nowhere(address, &wagi);
+    }
+}
+
+#[test]
+fn without_trusted_proxies_the_fields_mean_nothing() {
+    let wagi = wagi("");
+    table(wagi.address(), &wagi);
+}
+
+#[test]
+#[ignore = "needs nginx and curl"]
+fn behind_nginx_over_tcp_and_over_a_unix_socket() {
+    let wagi = wagi(TRUSTED);
+    let page = page_block("nginx");
+    let tcp = replaced(&page, "server 127.0.0.1:3000;", &format!("server {};", wagi.address()));
+    forwards_requests(&wagi, &Proxy::nginx(&tcp));
+    let socket = wagi.directory().join("http.sock");
+    let unix = replaced(&page, "server 127.0.0.1:3000;", &format!("server unix:{};", socket.display()));
+    forwards_requests(&wagi, &Proxy::nginx(&unix));
+}
+
+#[test]
+#[ignore = "needs apache2 and curl"]
+fn behind_apache() {
+    let wagi = wagi(TRUSTED);
+    let site = replaced(&page_block("apache"), "127.0.0.1:3000", &wagi.address().to_string());
+    forwards_requests(&wagi, &Proxy::apache(&site));
+}
+
+#[test]
+#[ignore = "needs haproxy and curl"]
+fn behind_haproxy() {
+    let wagi = wagi(TRUSTED);
+    let page = replaced(&page_block("haproxy"), "127.0.0.1:3000", &wagi.address().to_string());
+    forwards_requests(&wagi, &Proxy::haproxy(&page));
+}
+
+#[test]
+#[ignore = "needs caddy and curl"]
+fn behind_caddy() {
+    let wagi = wagi(TRUSTED);
+    let page = replaced(&page_block("caddy"), "127.0.0.1:3000", &wagi.address().to_string());
+    forwards_requests(&wagi, &Proxy::caddy(&page));
+}
+
+#[test]
+#[ignore = "needs lighttpd and curl"]
+fn behind_lighttpd() {
+    let wagi = wagi(&format!("{TRUSTED}\nforwarded = 'forwarded'"));
+    let page = page_block("lighttpd");
+    let page = replaced(&page, "\"port\" => 3000", &format!("\"port\" => {}", wagi.address().port()));
+    forwards_requests(&wagi, &Proxy::lighttpd(&page));
+}
+
+#[test]
+#[ignore = "needs nginx and libnginx-mod-stream"]
+fn behind_the_stream_of_nginx_with_the_proxy_protocol() {
+    let wagi = wagi(&format!("{TRUSTED}\nproxy_protocol = true"));
+    let page = replaced(&page_block("nginx-stream"), "127.0.0.1:3000", &wagi.address().to_string());
+    let proxy = Proxy::nginx_stream(&page);
+    table(proxy.plain(), &wagi);
+    forged_proxy_headers_lead_nowhere(proxy.plain(), &wagi);
+    // Past the proxy.
+    forged_proxy_headers_lead_nowhere(wagi.address(), &wagi);
+}
+
+#[test]
+#[ignore = "needs haproxy"]
+fn behind_haproxy_with_the_proxy_protocol() {
+    for version in ["send-proxy-v2", "send-proxy", "send-proxy-v2 check inter 100"] {
+        let wagi = wagi(&format!("{TRUSTED}\nproxy_protocol = true"));
+        let page = replaced(&page_block("haproxy-tcp"), "127.0.0.1:3000", &wagi.address().to_string());
+        let proxy = Proxy::haproxy(&replaced(&page, "send-proxy-v2", version));
+        table(proxy.plain(), &wagi);
+        forged_proxy_headers_lead_nowhere(proxy.plain(), &wagi);
+    }
+}
+
+/// The configurations of modules.toml on the page.
+#[test]
+fn the_tables_of_the_page_are_taken_as_they_are() {
+    let blocks = proxies::page_blocks("toml");
+    assert_eq!(blocks.len(), 4);
+    for block in blocks {
+        let site = Site::new().module("/...", &probe(), "").top(&block);
+        site.write();
+        let checked = process::run(site.path(), &["-c", "modules.toml", "--check", "--strict"]);
+        assert!(checked.status.success(), "{block}{}", String::from_utf8_lossy(&checked.stderr));
+    }
+}
