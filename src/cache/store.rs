@@ -25,7 +25,8 @@ const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,
-    is_temporary: bool,
+    /// Removes the directory with the store, unless it was taken.
+    temporary: Option<TemporaryDirectory>,
     /// Keeps other processes from pruning anything.
     startup: Option<CacheLock>,
     /// Keep other processes from pruning what is used.
@@ -90,7 +91,8 @@ impl Store {
     fn open_in(root: PathBuf, is_temporary: bool) -> io::Result<Self> {
         cache::create(&root)?;
         let startup = CacheLock::shared(&root);
-        let store = Self { root, is_temporary, startup, pins: Mutex::default() };
+        let temporary = is_temporary.then(|| TemporaryDirectory(root.clone()));
+        let store = Self { root, temporary, startup, pins: Mutex::default() };
         cache::create(&store.root.join(PARTIAL))?;
         store.sweep();
         Ok(store)
@@ -100,6 +102,11 @@ impl Store {
     /// pinned.
     pub(crate) fn take_startup_lock(&mut self) -> Option<CacheLock> {
         self.startup.take()
+    }
+
+    /// Takes the right to remove the directory, if it is a temporary one: it stays until what is returned is dropped.
+    pub(crate) fn take_temporary_directory(&mut self) -> Option<TemporaryDirectory> {
+        self.temporary.take()
     }
 
     /// Keeps a file or directory of the store from being pruned as long as the store is in use.
@@ -200,12 +207,20 @@ impl Store {
     }
 }
 
-impl Drop for Store {
+/// The directory of a temporary store, which is removed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct TemporaryDirectory(PathBuf);
+
+impl TemporaryDirectory {
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TemporaryDirectory {
     fn drop(&mut self) {
-        if self.is_temporary
-            && let Err(error) = fs::remove_dir_all(&self.root)
-        {
-            tracing::warn!(directory = %self.root.display(), %error, "cannot remove the temporary directory");
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            tracing::warn!(directory = %self.0.display(), %error, "cannot remove the temporary directory");
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::config::reader::values::{Value, ValueError, boolean, count, string, t
 use crate::config::{Diagnostic, SourceFile};
 
 /// The file in the working directory that is read without `--cache`.
-const DEFAULT_FILE: &str = "cache.toml";
+pub(super) const DEFAULT_FILE: &str = "cache.toml";
 
 /// The largest cache configuration in bytes.
 const MAX_FILE_SIZE: u64 = 1 << 20;

@@ -43,6 +43,7 @@ mod sha256;
 
 pub use crate::config::access_log::AccessLogTarget;
 pub use crate::config::allowed_hosts::{AllowedHost, AllowedHosts, HostError};
+use crate::config::code_cache::DEFAULT_FILE as CODE_CACHE_FILE;
 pub use crate::config::code_cache::{CodeCacheConfig, code_cache_config, default_code_cache};
 pub use crate::config::diagnostic::{Diagnostic, Severity, SourceFile, SourceLocation};
 pub use crate::config::entry::{EntryConfig, Preparation, Volume};
@@ -102,6 +103,11 @@ pub struct Config {
     pub lock: Option<Lock>,
     /// Whether any difference from the lock file is an error.
     pub locked: bool,
+    /// The files that it was read from or that it names, whether they are there or not. Files of directories and caches are
+    /// not among them.
+    pub files: Vec<PathBuf>,
+    /// Whether the configuration file is TOML and names no module, as an empty file does.
+    pub is_empty: bool,
 }
 
 /// Where logs go.
@@ -145,6 +151,7 @@ impl Config {
                 Manifest::default()
             }
         };
+        let is_empty = manifest.is_toml && manifest.entries.is_empty();
         let hostname = manifest.server.server_name.take().or(manifest.hostname);
         let tls = tls_config(options, manifest.tls, &mut problems);
         let config = Self {
@@ -162,9 +169,28 @@ impl Config {
             compiler: options.compiler.clone(),
             lock: lock_file::load(options, &mut problems),
             locked: options.lock == LockPolicy::Require,
+            files: Vec::new(),
+            is_empty,
         };
-        (config, problems)
+        let files = files(options, &config.server, manifest.files);
+        (Self { files, ..config }, problems)
     }
+}
+
+/// All files that a configuration was read from or names.
+fn files(options: &Options, server: &ServerConfig, named: Vec<PathBuf>) -> Vec<PathBuf> {
+    let source = match &options.source {
+        Source::Manifest(path) => vec![path.clone(), path.with_file_name(LOCK_FILE)],
+        Source::Module(path) => vec![path.clone()],
+        Source::Bindle { .. } => Vec::new(),
+    };
+    let certificates = server.tls.iter().flat_map(TlsConfig::certificates);
+    let certificates = certificates.flat_map(|files| [files.cert.clone(), files.key.clone()]);
+    let authorities = [&options.outbound_ca, &options.registries.ca_file].into_iter().flatten();
+    let client_ca = server.tls.iter().filter_map(|tls| tls.client_ca.clone());
+    let named = source.into_iter().chain(named).chain(options.env_files.iter().cloned());
+    let named = named.chain(certificates).chain(client_ca).chain(authorities.cloned());
+    named.chain(options.registries.credentials.iter().cloned()).chain([code_cache_file(options)]).collect()
 }
 
 /// What `[server]` says, and the command line, which takes precedence.
@@ -226,6 +252,10 @@ fn operator_environment(options: &Options, problems: &mut Vec<Diagnostic>) -> Ve
         env_file::set(&mut environment, name, value);
     }
     environment
+}
+
+fn code_cache_file(options: &Options) -> PathBuf {
+    options.cache.clone().unwrap_or_else(|| CODE_CACHE_FILE.into())
 }
 
 fn code_cache(options: &Options, problems: &mut Vec<Diagnostic>) -> Option<CodeCacheConfig> {

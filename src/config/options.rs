@@ -49,6 +49,8 @@ pub struct Options {
     pub env_files: Vec<PathBuf>,
     /// The values of `${NAME}` in a modules.toml. Default: no variable is set.
     pub server_environment: ServerEnvironment,
+    /// Whether to reload when a file changes that was read. Default: no.
+    pub watch: bool,
     /// Whether to check everything and not to serve. Default: no.
     pub check: bool,
     /// Whether unknown keys are errors. Default: no.
@@ -211,6 +213,7 @@ impl Options {
             env: Vec::new(),
             env_files: Vec::new(),
             server_environment: ServerEnvironment::default(),
+            watch: false,
             check: false,
             strict: false,
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::bindle::BindleModule;
 use crate::cache::CacheLock;
 use crate::cache::fetched::{Arrival, FetchedModule, FetchedModules};
-use crate::cache::store::Store;
+use crate::cache::store::{Store, TemporaryDirectory};
 use crate::config::{Config, EntryConfig, ModuleRef, Sha256};
 
 /// A configuration in which every module is a file of this machine. Made by [`complete`](crate::fetch::complete).
@@ -62,6 +62,11 @@ impl Resolved {
     /// The entries of the configuration, each with the file of its module.
     pub fn entries(&self) -> impl Iterator<Item = (&EntryConfig, &ModuleFile)> {
         self.config.entries.iter().zip(&self.files)
+    }
+
+    /// Takes the directory with the modules, if it is a temporary one.
+    pub(crate) fn take_temporary_directory(&mut self) -> Option<TemporaryDirectory> {
+        self.store.as_mut()?.take_temporary_directory()
     }
 
     /// The lock that keeps other processes from pruning the module cache. It is to be dropped when every file has been

@@ -3,11 +3,14 @@
 //! Everything that can fail has been done: its modules are compiled, its volumes open, its routes checked.
 
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 
-use crate::config::{Config, Diagnostic, EntryConfig};
+use crate::config::{Config, Diagnostic, EntryConfig, TlsConfig};
 use crate::fetch::Resolved;
+use crate::format::sha256_hex;
 use crate::gateway::{RouteFiles, Snapshot};
 use crate::outbound::Network;
+use crate::regular_file;
 use crate::runtime::Executable;
 
 use crate::startup::error::{Error, LoadError};
@@ -24,7 +27,6 @@ pub(super) struct Candidate {
     pub parts: Parts,
     pub counts: Counts,
     /// Whether there is a module that may be half written.
-    #[expect(dead_code, reason = "the next commit tries again")]
     pub is_half_written: bool,
 }
 
@@ -45,7 +47,12 @@ pub(super) struct Parts {
     /// Device and inode of each volume.
     volumes: Vec<Option<(u64, u64)>>,
     network: Option<Network>,
+    /// The digest of each file with certificates or a key of the server.
+    tls: Vec<Option<String>>,
 }
+
+/// More than any chain of certificates has.
+const MAX_TLS_FILE: u64 = 16 << 20;
 
 /// A configuration that is being loaded.
 pub(super) struct Loading<'a> {
@@ -63,6 +70,7 @@ impl Loading<'_> {
         let specs = resolved.entries().map(|(entry, file)| ModuleSpec::new(entry, file)).collect();
         let Loaded { executables, modules, compiled } = platform.load(config, specs, priority).await?;
         let mut routes = RouteTableBuilder::new(config, platform, before, problems)?.with_files(files);
+        let network = routes.network();
         let found = executables.iter().map(|executable| executable.as_ref().ok().cloned()).collect();
         let is_half_written =
             executables.iter().any(|loaded| loaded.as_ref().is_err_and(LoadError::may_be_half_written));
@@ -76,9 +84,17 @@ impl Loading<'_> {
         let hostname = config.hostname.explicit.then(|| config.hostname.to_string());
         let snapshot = Snapshot::new(routes, hostname.as_deref(), &config.limits, &config.server);
         let counts = Counts { routes: snapshot.guests(), modules, compiled };
-        let parts = Parts { executables: found, volumes: volumes(config), network: platform.network(config)? };
+        let parts = Parts { executables: found, volumes: volumes(config), network, tls: tls(config) };
         Ok(Candidate { snapshot, handover, parts, counts, is_half_written })
     }
+}
+
+fn tls(config: &Config) -> Vec<Option<String>> {
+    let of_server = config.server.tls.iter().flat_map(TlsConfig::certificates);
+    let of_server = of_server.flat_map(|files| [&files.cert, &files.key]);
+    let of_clients = config.server.tls.iter().filter_map(|tls| tls.client_ca.as_ref());
+    let digest = |path: &PathBuf| Some(sha256_hex(&regular_file::read(path, MAX_TLS_FILE).ok()?));
+    of_server.chain(of_clients).map(digest).collect()
 }
 
 /// Device and inode of each volume: a directory that was made anew has the same path.

@@ -33,7 +33,7 @@ use crate::startup::handover::Handover;
 pub use crate::startup::inspect::{Inspection, Item, inspect};
 use crate::startup::load::Priority;
 use crate::startup::platform::{Platform, check_authorities};
-pub use crate::startup::reload::{Logs, Reloader};
+pub use crate::startup::reload::{Logs, ReloadStage, Reloader};
 
 /// Makes a gateway whose configuration stays as it is: [`Reloader`] makes one that can be reloaded. What is wrong with the
 /// configuration's entries is added to `problems`; if an error is among them, the gateway is not complete and must not serve.

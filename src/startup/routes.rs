@@ -79,6 +79,11 @@ impl<'a> RouteTableBuilder<'a> {
         })
     }
 
+    /// The network of the guests that call other servers.
+    pub fn network(&self) -> Option<Network> {
+        self.network.clone()
+    }
+
     /// The same, whose guests keep `files` if they may use them.
     pub fn with_files(self, files: Option<RouteFiles>) -> Self {
         Self { files, ..self }

@@ -116,6 +116,10 @@ pub(super) struct ServeArguments {
     #[arg(long, value_name = "FILE")]
     outbound_ca: Option<PathBuf>,
 
+    /// Reload when a file that was read changes
+    #[arg(long)]
+    watch: bool,
+
     /// Check everything, print the table of routes, and do not serve
     #[arg(long)]
     check: bool,
@@ -166,6 +170,7 @@ impl ServeArguments {
             env: self.env,
             env_files: self.env_file,
             server_environment: ServerEnvironment::default(),
+            watch: self.watch,
             check: self.check,
             strict: self.strict,
         })

@@ -102,6 +102,7 @@ fn expand_value(name: &str, value: &Value<'_>, server: &ServerEnvironment, repor
 /// may have named a variable that holds the secret itself instead of its path.
 fn file_path(name: &str, value: &Value<'_>, server: &ServerEnvironment, report: &mut Report) -> Option<String> {
     let path = expand_value(name, value, server, report)?;
+    report.names_file(Path::new(&path));
     let written = value.get_ref().as_str().unwrap_or_default();
     let error = |error: String| {
         let error = error.replace(&format!("`{path}`"), &format!("`{written}`"));

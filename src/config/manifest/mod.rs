@@ -9,7 +9,7 @@ mod server_table;
 mod volumes;
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
@@ -37,6 +37,10 @@ pub(super) struct Manifest {
     pub tls: TlsTable,
     pub limits: AllLimits,
     pub entries: Vec<EntryConfig>,
+    /// The files that it names.
+    pub files: Vec<PathBuf>,
+    /// Whether the file is TOML.
+    pub is_toml: bool,
 }
 
 /// Options for reading a modules.toml.
@@ -69,10 +73,12 @@ fn parse(file: &Arc<SourceFile>, options: &ParseOptions<'_>) -> (Manifest, Vec<D
     let mut manifest = Manifest::default();
     if let Some(root) = parse_toml(file, &mut report) {
         redact(file, root.get_ref(), &report);
+        manifest.is_toml = true;
         manifest.read_root(root.get_ref(), options, &mut report);
     } else {
         file.redact(redaction::pieces(file.text()));
     }
+    manifest.files = report.take_files();
     (manifest, report.finish())
 }
 

@@ -141,6 +141,9 @@ fn module(entry: &DeTable<'_>, header: &Range<usize>, report: &mut Report) -> Op
     let SpannedStr { text, span } = required(entry, "module", header, report)?;
     let parsed = text.parse::<ModuleRef>().map_err(|error| ValueError::new(error.to_string()).help(error.help()));
     let mut module = report.accept(span.clone(), parsed)?;
+    if let ModuleRef::File(path) = &module {
+        report.names_file(path);
+    }
     let available = match &mut module {
         ModuleRef::File(path) => must_be_file(path).map_err(|error| {
             let reference = path.to_str().filter(|text| looks_like_a_reference(text));

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use toml::Spanned;
@@ -22,12 +23,14 @@ pub(in crate::config) struct Report {
     /// The route of the entry that is being read.
     route: Option<String>,
     problems: Vec<Diagnostic>,
+    /// The other files that this one names, whether they are there or not.
+    files: Vec<PathBuf>,
 }
 
 impl Report {
     /// Creates an empty report. Unknown keys are errors if `strict`.
     pub fn new(file: Arc<SourceFile>, strict: bool) -> Self {
-        Self { file, strict, errors: 0, route: None, problems: Vec::new() }
+        Self { file, strict, errors: 0, route: None, problems: Vec::new(), files: Vec::new() }
     }
 
     /// Returns the file.
@@ -43,6 +46,16 @@ impl Report {
     /// Sets the route of the entry that is read next; `None` after it. Each problem names it.
     pub fn set_route(&mut self, route: Option<&str>) {
         self.route = route.map(str::to_owned);
+    }
+
+    /// Notes that another file is named: a change of it matters.
+    pub fn names_file(&mut self, path: &Path) {
+        self.files.push(path.to_owned());
+    }
+
+    /// Takes the files that were named.
+    pub fn take_files(&mut self) -> Vec<PathBuf> {
+        std::mem::take(&mut self.files)
     }
 
     /// Adds an error about the value at `span`.

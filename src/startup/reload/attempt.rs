@@ -2,76 +2,168 @@
 //!
 //! All of it is done on a thread of the lowest priority, so that requests do not wait for it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
+use std::time::SystemTime;
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use crate::cache::store::TemporaryDirectory;
 use crate::config::{Config, Diagnostic, Options};
 use crate::fetch;
 use crate::fetch::{Resolved, Silent};
 use crate::runtime::lower_priority;
-use crate::server::check_tls;
+use crate::server;
+use crate::server::{Prepared, ServerHandle, check_tls};
 
-use crate::startup::candidate::{Candidate, Loading};
+use crate::startup::candidate::{Candidate, Loading, Parts};
 use crate::startup::error::Error;
 use crate::startup::load::Priority;
 use crate::startup::platform::{Platform, check_authorities};
+use crate::startup::reload::files::{Stamps, open_for_writing};
 use crate::startup::reload::{Current, files};
 
 /// A configuration without errors.
 pub(super) struct Attempt {
     pub resolved: Arc<Resolved>,
     pub candidate: Candidate,
+    pub stamps: Stamps,
+    /// Where its fetched modules are, if that is a new temporary directory.
+    pub temporary: Option<Arc<TemporaryDirectory>>,
+    /// The listeners and certificates, if there is a server.
+    pub prepared: Option<Prepared>,
     /// The warnings.
     pub problems: Vec<Diagnostic>,
     /// Whether its guests can write to the code cache, which must not be used from then on.
     pub closes_code_cache: bool,
 }
 
+/// A configuration with errors.
+pub(super) struct FailedAttempt {
+    pub problems: Vec<Diagnostic>,
+    pub cause: Cause,
+    /// As the files were when they were read.
+    pub stamps: Stamps,
+    /// What was loaded all the same, for the next attempt.
+    pub parts: Option<Parts>,
+}
+
+/// Whether another attempt may succeed, since files change one after the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// Only if the operator changes something.
+    Operator,
+    /// When the files have changed that are only half there.
+    HalfChanged,
+    /// When these files are closed.
+    OpenForWriting(Vec<PathBuf>),
+}
+
+/// What an attempt begins with.
+#[derive(Clone)]
+pub(super) struct Beginning {
+    pub options: Arc<Options>,
+    pub platform: Arc<Platform>,
+    pub current: Arc<Current>,
+    pub server: Option<ServerHandle>,
+    pub temporary: Option<Arc<TemporaryDirectory>>,
+}
+
 /// Reads and loads everything. Fails with all problems if there is an error among them.
-pub(super) async fn run(
-    options: &Arc<Options>,
-    platform: &Arc<Platform>,
-    current: &Arc<Current>,
-) -> Result<Attempt, Vec<Diagnostic>> {
-    let (options, platform, current) = (options.clone(), platform.clone(), current.clone());
+pub(super) async fn run(beginning: Beginning) -> Result<Attempt, Box<FailedAttempt>> {
     let (sender, receiver) = oneshot::channel();
     let runtime = Handle::current();
     let thread = thread::Builder::new().name("wagi-reload".into()).spawn(move || {
         lower_priority();
-        let attempt = runtime.block_on(load(&options, &platform, &current));
-        // The server may be ending.
-        let _ = sender.send(attempt);
+        // The server may be ending, and then nothing waits for the attempt.
+        let _ = sender.send(runtime.block_on(beginning.load()));
     });
     if let Err(error) = thread {
-        return Err(vec![Diagnostic::error("cannot start a thread for the reload").caused_by(&error)]);
+        return Err(defect(Diagnostic::error("cannot start a thread for the reload").caused_by(&error)));
     }
-    receiver.await.unwrap_or_else(|_| Err(vec![Diagnostic::error("the reload failed: this is a defect of the server")]))
+    let ended = receiver.await;
+    ended.unwrap_or_else(|_| Err(defect(Diagnostic::error("the reload failed: this is a defect of the server"))))
 }
 
-async fn load(options: &Options, platform: &Platform, current: &Current) -> Result<Attempt, Vec<Diagnostic>> {
-    let (config, mut problems) = Config::load(options);
-    let mut resolved = fetch::complete(config, &mut problems, Arc::new(Silent)).await;
-    let startup_lock = resolved.take_startup_lock();
-    let resolved = Arc::new(resolved);
-    problems.extend(check_authorities(resolved.config()));
-    problems.extend(platform.check(resolved.config()));
-    problems.extend(resolved.config().server.tls.iter().flat_map(check_tls));
-    let closes_code_cache = platform.check_code_cache(resolved.config(), &mut problems);
-    let loading = Loading { resolved: &resolved, platform, before: &current.handover, priority: Priority::Reload };
-    let loaded = loading.load(Some(files(&resolved)), &mut problems).await;
-    drop(startup_lock);
-    match loaded {
-        Ok(candidate) if !problems.iter().any(Diagnostic::is_error) => {
-            Ok(Attempt { resolved, candidate, problems, closes_code_cache })
+fn defect(problem: Diagnostic) -> Box<FailedAttempt> {
+    Box::new(FailedAttempt { problems: vec![problem], cause: Cause::Operator, stamps: Stamps::default(), parts: None })
+}
+
+impl Beginning {
+    async fn load(&self) -> Result<Attempt, Box<FailedAttempt>> {
+        let Self { options, platform, current, .. } = self;
+        let (began, before) = (SystemTime::now(), Stamps::of(current.stamps.files()));
+        let (mut config, mut problems) = Config::load(options);
+        if let (None, Some(directory)) = (&config.module_cache, &self.temporary) {
+            config.module_cache = Some(directory.path().to_owned());
         }
-        Ok(_) => Err(problems),
-        Err(error) => {
-            problems.push(failed(&error));
-            Err(problems)
+        let stamps = Stamps::of_read(&config.files, &before, began);
+        let mut resolved = fetch::complete(config, &mut problems, Arc::new(Silent)).await;
+        let startup_lock = resolved.take_startup_lock();
+        let temporary = resolved.take_temporary_directory().map(Arc::new);
+        let resolved = Arc::new(resolved);
+        let config = resolved.config();
+        problems.extend(check_authorities(config));
+        problems.extend(platform.check(config));
+        let closes_code_cache = platform.check_code_cache(config, &mut problems);
+        let tls: Vec<Diagnostic> = config.server.tls.iter().flat_map(check_tls).collect();
+        let is_tls_broken = tls.iter().any(Diagnostic::is_error);
+        problems.extend(tls);
+        let loading = Loading { resolved: &resolved, platform, before: &current.handover, priority: Priority::Reload };
+        let candidate = loading.load(Some(files(&resolved)), &mut problems).await;
+        drop(startup_lock);
+        let candidate = candidate.map_err(|error| problems.push(failed(&error))).ok();
+        let prepared = if has_error(&problems) { None } else { self.prepare(config, &mut problems) };
+        let mut cause = Cause::Operator;
+        let is_half = candidate.as_ref().is_some_and(|candidate| candidate.is_half_written);
+        if is_tls_broken || is_half || self.has_lost(&stamps, config) {
+            cause = Cause::HalfChanged;
         }
+        let open = open_for_writing(&stamps.changed_since(&current.stamps));
+        if !open.is_empty() {
+            problems.extend(open.iter().map(still_open));
+            cause = Cause::OpenForWriting(open);
+        }
+        match candidate {
+            Some(candidate) if !has_error(&problems) => {
+                Ok(Attempt { resolved, candidate, stamps, temporary, prepared, problems, closes_code_cache })
+            }
+            candidate => {
+                let parts = candidate.map(|candidate| candidate.parts);
+                Err(Box::new(FailedAttempt { problems, cause, stamps, parts }))
+            }
+        }
+    }
+
+    /// Opens the listeners that are new, and reads the certificates.
+    fn prepare(&self, config: &Config, problems: &mut Vec<Diagnostic>) -> Option<Prepared> {
+        let prepared = self.server.as_ref()?.prepare(&config.server);
+        prepared.map_err(|error| problems.push(not_prepared(&error))).ok()
+    }
+
+    /// Whether all entries or a whole file are gone.
+    fn has_lost(&self, stamps: &Stamps, config: &Config) -> bool {
+        config.is_empty && !self.current.resolved.config().is_empty || stamps.misses_one_of(&self.current.stamps)
+    }
+}
+
+fn has_error(problems: &[Diagnostic]) -> bool {
+    problems.iter().any(Diagnostic::is_error)
+}
+
+fn still_open(path: &PathBuf) -> Diagnostic {
+    let problem = Diagnostic::error(format!("`{}` is still open for writing in another process", path.display()));
+    problem.help("reload when it is complete, or write another file and rename it to this one")
+}
+
+fn not_prepared(error: &server::Error) -> Diagnostic {
+    let mut problem = Diagnostic::error(error.to_string());
+    problem.help = error.help().map(|help| help.to_string());
+    match std::error::Error::source(error) {
+        Some(cause) => problem.caused_by(cause),
+        None => problem,
     }
 }
 

@@ -7,35 +7,65 @@
 //! | file | question |
 //! | --- | --- |
 //! | `attempt` | what would be in force if the files are taken as they are now? |
+//! | `files` | which files have changed, and which are still being written? |
+//! | `watch`, `directories` | when has a file changed? |
 //! | `log` | what does the log say about it? |
 
 mod attempt;
+mod directories;
+mod files;
 mod log;
+mod watch;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
+use tokio::sync::watch as watch_channel;
+
+use crate::cache::store::TemporaryDirectory;
 use crate::config::{Config, Diagnostic, Options};
 use crate::fetch;
 use crate::fetch::{Progress, Resolved};
-use crate::gateway::{Gateway, ReloadOutcome, ReloadReport, ReloadRequests, RouteFiles};
+use crate::gateway::{Gateway, ReloadHandle, ReloadOutcome, ReloadReport, ReloadRequests, RouteFiles};
 use crate::observe::{AccessLog, LogWriter};
-use crate::server::check_tls;
+use crate::server::{ServerHandle, check_tls};
 
 use crate::startup;
 use crate::startup::candidate::{Candidate, Counts, Parts};
 use crate::startup::error::Error;
 use crate::startup::handover::Handover;
 use crate::startup::platform::Platform;
-use crate::startup::reload::attempt::Attempt;
+use crate::startup::reload::attempt::{Attempt, Beginning, Cause, FailedAttempt};
+use crate::startup::reload::files::{Stamps, open_for_writing};
 
 /// A gateway whose configuration can be reloaded.
 pub struct Reloader {
     options: Arc<Options>,
     platform: Arc<Platform>,
     gateway: Gateway,
+    server: Option<ServerHandle>,
     current: Arc<Current>,
+    /// Where fetched modules are if there is no other place. It stays over reloads, so that they are not fetched again.
+    temporary: Option<Arc<TemporaryDirectory>>,
+    /// The files as they were last read, for `watch`.
+    watched: watch_channel::Sender<Stamps>,
+    observer: Box<dyn Fn(ReloadStage<'_>) + Send + Sync>,
 }
+
+/// How far a reload is.
+#[derive(Debug)]
+pub enum ReloadStage<'a> {
+    /// It begins.
+    Begun,
+    /// It has ended.
+    Ended(&'a ReloadOutcome),
+}
+
+/// How long files may be half changed before that is an error: they change one after the other.
+const RETRY_TIME: Duration = Duration::from_secs(2);
+
+/// How often it is looked meanwhile.
+const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The configuration in force.
 struct Current {
@@ -43,6 +73,8 @@ struct Current {
     handover: Handover,
     parts: Parts,
     counts: Counts,
+    /// As its files were when they were read.
+    stamps: Stamps,
 }
 
 impl Reloader {
@@ -54,18 +86,23 @@ impl Reloader {
         progress: Arc<dyn Progress>,
         problems: &mut Vec<Diagnostic>,
     ) -> Result<Self, Error> {
+        let began = SystemTime::now();
         let (config, found) = Config::load(&options);
         problems.extend(found);
+        let stamps = Stamps::of_read(&config.files, &Stamps::default(), began);
         let mut resolved = fetch::complete(config, problems, progress).await;
         let startup_lock = resolved.take_startup_lock();
+        let temporary = resolved.take_temporary_directory().map(Arc::new);
         let resolved = Arc::new(resolved);
         problems.extend(resolved.config().server.tls.iter().flat_map(check_tls));
         let (platform, candidate) = startup::first(&resolved, Some(files(&resolved)), log, problems).await?;
         drop(startup_lock);
         let Candidate { snapshot, handover, parts, counts, .. } = candidate;
         let gateway = startup::gateway(&platform, snapshot, &resolved)?;
-        let current = Arc::new(Current { resolved, handover, parts, counts });
-        Ok(Self { options: Arc::new(options), platform: Arc::new(platform), gateway, current })
+        let (watched, _) = watch_channel::channel(stamps.clone());
+        let current = Arc::new(Current { resolved, handover, parts, counts, stamps });
+        let (options, platform) = (Arc::new(options), Arc::new(platform));
+        Ok(Self { options, platform, gateway, server: None, current, temporary, watched, observer: Box::new(|_| {}) })
     }
 
     /// The gateway.
@@ -83,6 +120,23 @@ impl Reloader {
         Logs { platform: self.platform.clone(), access_log: self.gateway.access_log() }
     }
 
+    /// The same, which also changes the listeners and the certificates of a server.
+    pub fn with_server(self, server: ServerHandle) -> Self {
+        Self { server: Some(server), ..self }
+    }
+
+    /// The same, which tells `observer` how far it is.
+    pub fn with_observer(self, observer: impl Fn(ReloadStage<'_>) + Send + Sync + 'static) -> Self {
+        Self { observer: Box::new(observer), ..self }
+    }
+
+    /// Asks for a reload when a file changes that was read, if the options say so. Must be called within a tokio runtime.
+    pub fn watch(&self, reload: &ReloadHandle) {
+        if self.options.watch {
+            tokio::spawn(watch::run(self.watched.subscribe(), reload.clone()));
+        }
+    }
+
     /// Does what is asked for, one reload at a time. What is asked for during a reload is one more.
     pub async fn run(mut self, mut requests: ReloadRequests) {
         while let Some(first) = requests.next().await {
@@ -97,20 +151,45 @@ impl Reloader {
     /// tool that has moved them away must not depend on what the configuration says.
     pub async fn reload(&mut self) -> ReloadOutcome {
         let began = Instant::now();
+        (self.observer)(ReloadStage::Begun);
         self.logs().reopen().await;
-        let attempt = attempt::run(&self.options, &self.platform, &self.current).await;
-        let outcome = match attempt {
+        let outcome = match self.attempt(began).await {
             Ok(attempt) => self.conclude(attempt, began),
-            Err(problems) => ReloadOutcome::Refused { generation: self.gateway.generation(), problems },
+            Err(failed) => {
+                self.watched.send_replace(failed.stamps);
+                ReloadOutcome::Refused { generation: self.gateway.generation(), problems: failed.problems }
+            }
         };
         log::outcome(&outcome);
+        (self.observer)(ReloadStage::Ended(&outcome));
         outcome
     }
 
+    /// Attempts it until there is no error, or none that may pass by itself.
+    async fn attempt(&self, began: Instant) -> Result<Attempt, Box<FailedAttempt>> {
+        let (options, platform) = (self.options.clone(), self.platform.clone());
+        let (current, server) = (self.current.clone(), self.server.clone());
+        let beginning = Beginning { options, platform, current, server, temporary: self.temporary.clone() };
+        // What is compiled in one attempt is there in the next one.
+        let mut loaded = Vec::new();
+        loop {
+            let failed = match attempt::run(beginning.clone()).await {
+                Ok(attempt) => return Ok(attempt),
+                Err(failed) => failed,
+            };
+            if !settled(&failed, began + RETRY_TIME).await {
+                return Err(failed);
+            }
+            loaded.extend(failed.parts);
+        }
+    }
+
     fn conclude(&mut self, attempt: Attempt, began: Instant) -> ReloadOutcome {
-        let Attempt { resolved, candidate, problems, closes_code_cache } = attempt;
+        let Attempt { resolved, candidate, stamps, temporary, prepared, problems, closes_code_cache } = attempt;
+        self.temporary = self.temporary.take().or(temporary);
+        self.watched.send_replace(stamps.clone());
         let generation = self.gateway.generation();
-        if candidate.parts == self.current.parts && resolved.config().is_same(self.current.resolved.config()) {
+        if self.current.is_same(&candidate, resolved.config()) {
             let counts = Counts { compiled: 0, ..self.current.counts };
             return ReloadOutcome::Unchanged(report(generation, counts, began, problems));
         }
@@ -119,9 +198,36 @@ impl Reloader {
         }
         let Candidate { snapshot, handover, parts, counts, .. } = candidate;
         handover.set_limits();
+        if let Some(prepared) = prepared {
+            prepared.commit();
+        }
         let generation = self.gateway.replace(snapshot);
-        self.current = Arc::new(Current { resolved, handover, parts, counts });
+        self.current = Arc::new(Current { resolved, handover, parts, counts, stamps });
         ReloadOutcome::Swapped(report(generation, counts, began, problems))
+    }
+}
+
+impl Current {
+    fn is_same(&self, candidate: &Candidate, config: &Config) -> bool {
+        candidate.parts == self.parts && config.is_same(self.resolved.config())
+    }
+}
+
+/// Waits until another attempt may succeed where one was refused. Returns whether it may.
+async fn settled(failed: &FailedAttempt, deadline: Instant) -> bool {
+    loop {
+        tokio::time::sleep(RETRY_INTERVAL).await;
+        if Instant::now() >= deadline {
+            return false;
+        }
+        let is_settled = match &failed.cause {
+            Cause::Operator => return false,
+            Cause::HalfChanged => Stamps::of(failed.stamps.files()) != failed.stamps,
+            Cause::OpenForWriting(files) => open_for_writing(files).is_empty(),
+        };
+        if is_settled {
+            return true;
+        }
     }
 }
 

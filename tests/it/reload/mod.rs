@@ -1,6 +1,10 @@
 //! Reloads: what comes into force without an end of the server, and what does not.
 
+mod kept;
+mod load;
 mod signals;
+mod systemd;
+mod watch;
 
 use std::path::PathBuf;
 
@@ -28,11 +32,22 @@ fn manifest(generation: &str, keys: &str) -> String {
     )
 }
 
-/// Starts the server over [`manifest`].
-fn serve(generation: &str, keys: &str) -> Wagi {
+/// A site with [`manifest`] and its module.
+fn of_site(generation: &str, keys: &str) -> Site {
     let site = Site::new().top(&manifest(generation, keys));
     site.file("guest0.wat", GENERATION);
-    site.start(&[])
+    site
+}
+
+/// Starts the server over [`manifest`].
+fn serve(generation: &str, keys: &str) -> Wagi {
+    of_site(generation, keys).start(&[])
+}
+
+/// Lets the server reload, waits for this generation, and returns the line of the log.
+fn reloaded(wagi: &Wagi, generation: u64) -> String {
+    wagi.signal("HUP");
+    wagi.logged(&[&format!("reloaded generation={generation} ")])
 }
 
 /// Which generation answers.

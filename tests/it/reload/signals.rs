@@ -1,8 +1,13 @@
 //! SIGHUP, SIGUSR1 and SIGUSR2.
 
-use crate::support::http1::Connection;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
-use super::{configure, generation, manifest, serve};
+use crate::support::http1::Connection;
+use crate::support::site::Site;
+use crate::support::{eventually, guest, process};
+
+use super::{configure, file, generation, manifest, of_site, serve};
 
 #[test]
 fn sighup_puts_the_new_configuration_in_force_for_open_connections_too() {
@@ -24,7 +29,7 @@ fn a_reload_without_a_difference_changes_nothing() {
     // A comment and another order of keys are no difference.
     configure(&wagi, &format!("# as before\n\n{}", manifest("one", "")));
     wagi.signal("HUP");
-    crate::support::eventually(|| (wagi.log().matches("reload: nothing has changed").count() == 2).then_some(()));
+    eventually(|| (wagi.log().matches("reload: nothing has changed").count() == 2).then_some(()));
     configure(&wagi, &manifest("two", ""));
     wagi.signal("HUP");
     wagi.logged(&["reloaded generation=2"]);
@@ -55,4 +60,56 @@ fn other_signals_end_nothing() {
     wagi.signal("HUP");
     wagi.logged(&["reload: nothing has changed"]);
     assert_eq!(generation(&mut Connection::open(wagi.address())), "one");
+}
+
+#[test]
+fn a_signal_while_the_server_starts_is_kept_for_afterwards() {
+    let site = of_site("one", "");
+    site.write();
+    let mut command = process::command(site.path());
+    command.args(["-l", "127.0.0.1:0", "-c", "modules.toml"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("wagi can be started");
+    // As soon as it says something, it catches signals.
+    let status = format!("/proc/{}/status", child.id());
+    eventually(|| {
+        let caught = std::fs::read_to_string(&status).ok()?;
+        let mask = caught.lines().find_map(|line| line.strip_prefix("SigCgt:"))?.trim().to_owned();
+        (u64::from_str_radix(&mask, 16).ok()? & 1 != 0).then_some(())
+    });
+    let kill = |name: &str| {
+        let sent = std::process::Command::new("kill").args([name, &child.id().to_string()]).status();
+        assert!(sent.expect("there is a kill").success());
+    };
+    ["-HUP", "-USR1", "-HUP"].into_iter().for_each(kill);
+    let mut log = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
+    let line = log.find(|line| line.as_ref().is_ok_and(|line| line.contains("nothing has changed")));
+    assert!(line.is_some());
+    child.kill().expect("it runs");
+    let _ = child.wait();
+}
+
+#[test]
+fn sigusr1_and_a_reload_open_the_log_files_again() {
+    let site = Site::new().module("/...", &guest::probe(), "");
+    let wagi = site.start(&["--log-dir", "logs"]);
+    let mut connection = Connection::open(wagi.address());
+    let path = walk(&file(&wagi, "logs"));
+    for signal in ["USR1", "HUP"] {
+        connection.get("/log?before");
+        eventually(|| std::fs::read_to_string(&path).ok()?.contains("before").then_some(()));
+        let moved = path.with_extension(signal);
+        std::fs::rename(&path, &moved).expect("it is there");
+        wagi.signal(signal);
+        eventually(|| path.exists().then_some(()));
+        connection.get("/log?after");
+        eventually(|| std::fs::read_to_string(&path).ok()?.contains("after").then_some(()));
+        assert!(!std::fs::read_to_string(&moved).expect("it was moved").contains("after"));
+    }
+    assert!(!wagi.log().contains("reloaded"), "{}", wagi.log());
+}
+
+/// The file with the standard error of the only route.
+fn walk(logs: &std::path::Path) -> std::path::PathBuf {
+    let directories = std::fs::read_dir(logs).expect("a directory").map(|entry| entry.expect("an entry").path());
+    directories.map(|path| path.join("module.stderr")).find(|path| path.is_file()).expect("one route")
 }

@@ -1,22 +1,27 @@
 //! The server: configuration, gateway, open port, serving, reloads, stop.
 
+mod reloads;
 mod signals;
+mod systemd;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 
+use wagi::Gateway;
 use wagi::config::{Diagnostic, LogFormat, Options};
 use wagi::observe::{AccessLog, JsonEvents, LogWriter};
 use wagi::printable;
 use wagi::server::{InheritedSocket, Server, Signals};
 use wagi::startup::Reloader;
-use wagi::{Gateway, reload_channel};
 
 use crate::cli::commands::runtime;
-use crate::cli::commands::serve::signals::{CaughtSignals, Wish};
+use crate::cli::commands::serve::reloads::Reloads;
+use crate::cli::commands::serve::signals::CaughtSignals;
+use crate::cli::commands::serve::systemd::ServiceManager;
 use crate::cli::inherited;
 use crate::cli::terminal::progress::Bars;
 use crate::cli::terminal::{print_problems, print_result};
@@ -97,6 +102,7 @@ async fn serve(
     caught: CaughtSignals,
     mut signals: Signals,
 ) -> anyhow::Result<()> {
+    let manager = Arc::new(ServiceManager::from_environment());
     let server = Server::bind_inheriting(&reloader.config().server, inherited).await?;
     let urls = server.urls().join(" ");
     if let Err(error) = print_result(&format!("Ready: serving on {urls}\n")) {
@@ -108,38 +114,29 @@ async fn serve(
     }
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let gateway = reloader.gateway().clone();
+    let reloads = Reloads::start(reloader.with_server(server.handle()), &manager, urls);
     let serving = tokio::spawn(server.serve(gateway.clone(), async {
         // Dropping the sender stops the server.
         let _ = stopped.await;
     }));
     tokio::pin!(serving);
-    let mut hung_up = tokio::spawn(obey(caught, reloader));
+    let alive = manager.clone();
+    tokio::spawn(async move { alive.keep_alive().await });
     tokio::select! {
         ended = &mut serving => return ended.context("the server ended by itself"),
         () = signals.next() => {}
-        _ = &mut hung_up => {}
+        () = reloads.obey(caught) => {}
     }
     tracing::info!("stopping: finishing what is under way; a second signal ends at once");
+    manager.stopping();
     gateway.announce_stop();
     drop(stop);
-    tokio::select! {
+    let ended = tokio::select! {
         ended = serving => ended.context("the server ended by itself"),
         () = signals.next() => Ok(()),
-    }
-}
-
-/// Reloads and opens log files again as signals ask for it, until one asks for the end.
-async fn obey(mut caught: CaughtSignals, reloader: Reloader) {
-    let (reload, requests) = reload_channel();
-    let logs = reloader.logs();
-    tokio::spawn(reloader.run(requests));
-    loop {
-        match caught.next().await {
-            Wish::Reload => reload.trigger(),
-            Wish::ReopenLogs => logs.reopen().await,
-            Wish::Stop => return,
-        }
-    }
+    };
+    reloads.end().await;
+    ended
 }
 
 /// Sends the events of the server to `log`.
