@@ -84,8 +84,23 @@ impl Visit for EventFields {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.set(field, format!("{value:?}"));
+        let text = format!("{value:?}");
+        match seconds(&text) {
+            Some(seconds) => self.set(field, seconds),
+            None => self.set(field, text),
+        }
     }
+}
+
+/// The seconds of a duration as [`Duration`](std::time::Duration) shows it, which events of text have: `1.2ms`.
+fn seconds(text: &str) -> Option<f64> {
+    // The longer units first: each ends in the last one.
+    let units = [("ns", 1e9), ("µs", 1e6), ("ms", 1e3), ("s", 1.0)];
+    let (number, per_second) =
+        units.iter().find_map(|(unit, per_second)| Some((text.strip_suffix(unit)?, per_second)))?;
+    let number = number.parse::<f64>().ok().filter(|_| number.starts_with(|first: char| first.is_ascii_digit()))?;
+    // A duration has whole nanoseconds.
+    Some((number / per_second * 1e9).round() / 1e9)
 }
 
 #[cfg(test)]
@@ -110,13 +125,30 @@ mod tests {
     }
 
     #[test]
+    fn durations_are_numbers_of_seconds() {
+        use std::time::Duration;
+        for (duration, expected) in [
+            (Duration::ZERO, 0.0),
+            (Duration::from_nanos(7), 0.000_000_007),
+            (Duration::from_nanos(565_570), 0.000_565_57),
+            (Duration::from_millis(1_234), 1.234),
+            (Duration::from_secs(90), 90.0),
+        ] {
+            assert_eq!(seconds(&format!("{duration:?}")), Some(expected));
+        }
+        for text in ["", "s", "\"5s\"", "infs", "nans", "-1s", "5", "5 s", "Some(5s)", "pages"] {
+            assert_eq!(seconds(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn an_event_is_one_object_with_the_keys_of_all_lines() {
         let memory = Memory::default();
         let written = memory.clone();
         let subscriber =
             tracing_subscriber::fmt().event_format(JsonEvents).with_writer(move || memory.clone()).finish();
         tracing::subscriber::with_default(subscriber, || {
-            tracing::warn!(count = 3, text = "a\u{9b}\nb", error = %io::Error::other("on fire"), "it is\n{}", "late");
+            tracing::warn!(count = 3, took = ?std::time::Duration::from_millis(1500), text = "a\u{9b}\nb", error = %io::Error::other("on fire"), "it is\n{}", "late");
         });
         let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
         assert!(text.starts_with("{\"time\":\"") && text.lines().count() == 1 && !text.contains('\u{9b}'), "{text}");
@@ -126,6 +158,6 @@ mod tests {
             (&json!("event"), &json!("warn"), &json!("it is\nlate"))
         );
         assert_eq!(line["target"], "wagi::observe::event::tests");
-        assert_eq!(line["fields"], json!({ "count": 3, "text": "a\u{9b}\nb", "error": "on fire" }));
+        assert_eq!(line["fields"], json!({ "count": 3, "took": 1.5, "text": "a\u{9b}\nb", "error": "on fire" }));
     }
 }

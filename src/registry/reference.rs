@@ -43,6 +43,8 @@ pub(in crate::registry) struct Registry(String);
 /// Why a text names no artifact.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(in crate::registry) enum ReferenceError {
+    #[error("`{text}` is a URL, and a reference begins with the host: write `{reference}`{option}")]
+    Url { text: String, reference: String, option: String },
     #[error("`{0}` is not the address of a registry")]
     Registry(String),
     #[error("`{0}` is not the name of an artifact: names have lower-case letters, digits and `.`, `_`, `-`, `/`")]
@@ -53,8 +55,20 @@ pub(in crate::registry) enum ReferenceError {
     Digest(String),
 }
 
+impl ReferenceError {
+    fn of_url(text: &str, scheme: &str, reference: &str) -> Self {
+        let reference = reference.trim_end_matches('/').to_owned();
+        let host = reference.split('/').next().unwrap_or_default();
+        let option = if scheme == "http" { format!(", with `--plain-http {host}`") } else { String::new() };
+        Self::Url { text: text.to_owned(), reference, option }
+    }
+}
+
 impl Reference {
     pub fn parse(text: &str) -> Result<Self, ReferenceError> {
+        if let Some((scheme, reference)) = text.split_once("://") {
+            return Err(ReferenceError::of_url(text, scheme, reference));
+        }
         let (text, digest) = match text.split_once('@') {
             Some((text, digest)) => (text, Some(sha256(digest)?)),
             None => (text, None),

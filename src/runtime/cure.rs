@@ -47,7 +47,7 @@ impl Error {
             Self::OldHttp => Some("build the program again with version 0.4 or later of the library"),
             Self::OtherEngine(_) => Some("run `wagi compile` of this version again, on this kind of machine"),
             Self::NotServed(exports) => Some(of_exports(exports)),
-            Self::UnknownInterfaces(imports) => of_interfaces(imports),
+            Self::UnknownInterfaces { imports, .. } => of_interfaces(imports),
             Self::UnknownImports(imports) => of_imports(imports),
             _ => None,
         }

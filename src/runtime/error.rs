@@ -50,8 +50,13 @@ pub enum Error {
     #[error("{}", not_served(.0))]
     NotServed(Vec<String>),
     /// The component imports these interfaces, which are not provided.
-    #[error("imports {}, which nothing here provides", names(.0))]
-    UnknownInterfaces(Vec<String>),
+    #[error("imports {}, which nothing here provides{}", names(imports), neighbour(nearest.as_deref()))]
+    UnknownInterfaces {
+        /// Their names, with versions.
+        imports: Vec<String>,
+        /// What is provided under a similar name or another version.
+        nearest: Option<String>,
+    },
     /// The module imports these functions, which are not provided. Each is `module`, `name`.
     #[error("imports {}, which nothing here provides", list(.0))]
     UnknownImports(Vec<(String, String)>),
@@ -115,6 +120,10 @@ fn not_served(exports: &[String]) -> String {
         [] => "the component exports nothing, so there is nothing to serve".to_owned(),
         exports => format!("the component exports {}, none of which wagi can call", names(exports)),
     }
+}
+
+fn neighbour(nearest: Option<&str>) -> String {
+    nearest.map(|nearest| format!("; the nearest is {nearest}")).unwrap_or_default()
 }
 
 fn names(names: &[String]) -> String {

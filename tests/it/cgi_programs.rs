@@ -1,6 +1,6 @@
 //! Programs for CGI under wagi and under lighttpd: they see the same URLs, schemes and bodies.
 //!
-//! Go's package is compiled for both. CPython's wsgiref and PHP run natively: in the environment that lighttpd gives them, and
+//! Go's package is compiled for both. CPython's wsgiref, PHP, Perl's CGI.pm and Ruby's `cgi` run natively: in the environment that lighttpd gives them, and
 //! in the one that a guest of wagi has seen.
 
 use std::io::Write;
@@ -47,6 +47,33 @@ if (!in_array($_SERVER['SCRIPT_NAME'], ['', '/'])) array_push($names, 'SCRIPT_NA
 foreach ($names as $name) echo $name, '=', $_SERVER[$name] ?? '', "\n";
 echo json_encode([$_GET, $_POST, file_get_contents('php://input')]), "\n";
 "#;
+
+/// What CGI.pm makes of the environment. It builds URLs from REQUEST_URI, SCRIPT_NAME and PATH_INFO.
+const PERL: &str = r#"
+use strict;
+use warnings;
+use CGI;
+
+my $cgi = CGI->new;
+my @seen = (
+    $cgi->request_method, $cgi->request_uri, $cgi->path_info, $cgi->protocol, $cgi->https ? "on" : "", $cgi->virtual_host,
+    $cgi->content_type, join("&", map { "$_=" . $cgi->param($_) } sort $cgi->param), join("&", sort $cgi->url_param),
+);
+my $script = $cgi->script_name;
+push @seen, $script, $cgi->url, $cgi->url(-path_info => 1), $cgi->url(-path_info => 1, -query => 1), $cgi->self_url
+    if $script ne "" && $script ne "/";
+print "Content-Type: text/plain\n\n", map { ($_ // "") . "\n" } @seen;
+"#;
+
+const RUBY: &str = r##"
+require "cgi"
+
+cgi = CGI.new
+seen = [cgi.request_method, ENV["REQUEST_URI"], cgi.path_info, cgi.query_string, cgi.content_type, cgi.content_length,
+        cgi.host, ENV["HTTPS"], cgi.params.sort.map { |name, values| "#{name}=#{values.join(",")}" }.join("&")]
+seen << cgi.script_name unless ["", "/", nil].include?(cgi.script_name)
+print "Content-Type: text/plain\n\n", seen.map { |value| "#{value}\n" }.join
+"##;
 
 struct Lighttpd {
     child: Child,
@@ -179,4 +206,16 @@ fn python_s_cgi_handler_sees_what_it_sees_under_lighttpd() {
 #[ignore = "needs lighttpd, curl and php-cgi"]
 fn php_sees_what_it_sees_under_lighttpd() {
     compare("show.php", PHP, "/usr/bin/php-cgi");
+}
+
+#[test]
+#[ignore = "needs lighttpd, curl and libcgi-pm-perl"]
+fn perl_s_cgi_module_sees_what_it_sees_under_lighttpd() {
+    compare("show.pl", PERL, "/usr/bin/perl");
+}
+
+#[test]
+#[ignore = "needs lighttpd, curl and ruby"]
+fn ruby_s_cgi_library_sees_what_it_sees_under_lighttpd() {
+    compare("show.rb", RUBY, "/usr/bin/ruby");
 }

@@ -39,7 +39,7 @@ const TARGETS: [&str; 8] = [
 ];
 
 /// Connects from 127.0.0.`last`.
-async fn connect(server: SocketAddr, last: u8) -> TcpStream {
+pub async fn connect(server: SocketAddr, last: u8) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.bind(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, last)), 0)).expect("loopback has such addresses");
     socket.connect(server).await.expect("the server listens")

@@ -8,17 +8,23 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use h2::client::{self, SendRequest};
 use http::Request;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
-use crate::support::guest::{component, escaped, probe};
+use crate::support::guest::{component, escaped, printing, probe};
 use crate::support::harness::{Running, Test};
+use crate::support::http1::Connection;
+use crate::support::process::Wagi;
+use crate::support::site::Site;
 use crate::support::upstream::Upstream;
 use crate::support::{PATIENCE, alone};
+use crate::uploads::connect;
 
 const LIMIT: Duration = Duration::from_secs(2);
 const LIMITS: &str =
@@ -120,22 +126,26 @@ fn a_guest_that_leaves_its_body_and_does_something_else_is_ended_by_its_limits()
     Runtime::new().expect("a runtime").block_on(leave_and_do_something_else());
 }
 
-async fn leave_and_do_something_else() {
-    let silent = Upstream::start_with(|_, _| {
+/// A server that never answers.
+fn silent() -> Upstream {
+    Upstream::start_with(|_, _| {
         thread::sleep(PATIENCE);
         Ok(())
-    });
-    let url = silent.url("/");
-    let keys = format!("allowed_hosts = ['http://127.0.0.1']\n{LIMITS}");
-    let mut test = Test::new()
-        .file_module("/probe/...", &probe(), LIMITS)
-        .file_module("/p2/...", &component("http-probe.wasm"), &keys)
-        .file_module("/p3/...", &component("http3-probe.wasm"), &keys);
+    })
+}
+
+/// Each way to leave a body, as modules in text form with their routes.
+fn leaving_modules(url: &str) -> Vec<(String, String)> {
+    let ways = ["sleep", "spin", "call"].into_iter().flat_map(|what| [(what, "before"), (what, "behind")]);
+    ways.map(|(what, when)| (format!("/module/{what}/{when}"), leaving(what, when, url))).collect()
+}
+
+/// The table for these modules and two components.
+fn rows(url: &str) -> Vec<Row> {
     let (never, late) = (PATIENCE * 2, LIMIT / 2);
     let mut rows = Vec::new();
     for what in ["sleep", "spin", "call"] {
         for when in ["before", "behind"] {
-            test = test.module(&format!("/module/{what}/{when}"), &leaving(what, when, &url), &keys);
             let mut add = |target: String, length: Option<u64>| {
                 for byte in [never, late] {
                     rows.push(Row { target: target.clone(), length, byte, behind: when == "behind" });
@@ -150,10 +160,30 @@ async fn leave_and_do_something_else() {
             }
         }
     }
-    let running = test.start().await;
+    rows
+}
+
+/// What is wrong with the end of a row. `measure` says what the machine makes of the same limit.
+fn wrong(row: &Row, (status, cut, took): (u16, bool, Duration), measure: Duration) -> Option<String> {
+    let ended = if row.behind { (status, cut) == (200, true) } else { status == 504 };
+    let in_time = took > LIMIT * 9 / 10 && took < measure * 11 / 10 + LOOK;
+    (!ended || !in_time).then(|| format!("{} {:?} {:?}: {status} {cut} {took:?}", row.target, row.length, row.byte))
+}
+
+async fn leave_and_do_something_else() {
+    let silent = silent();
+    let url = silent.url("/");
+    let keys = format!("allowed_hosts = ['http://127.0.0.1']\n{LIMITS}");
+    let mut test = Test::new()
+        .file_module("/probe/...", &probe(), LIMITS)
+        .file_module("/p2/...", &component("http-probe.wasm"), &keys)
+        .file_module("/p3/...", &component("http3-probe.wasm"), &keys);
+    for (route, module) in leaving_modules(&url) {
+        test = test.module(&route, &module, &keys);
+    }
+    let running = std::sync::Arc::new(test.start().await);
     let mut requests = JoinSet::new();
-    let running = std::sync::Arc::new(running);
-    for row in rows {
+    for row in rows(&url) {
         let running = running.clone();
         requests.spawn(async move {
             let answer = post(&running, &row.target, Dripping::new(row.length, row.byte)).await;
@@ -164,20 +194,122 @@ async fn leave_and_do_something_else() {
     let begun = Instant::now();
     assert_eq!(running.get("/probe/never-read?60000").await.status, 200);
     let measure = begun.elapsed().max(LIMIT);
-    let failed: Vec<String> = requests
-        .join_all()
-        .await
-        .into_iter()
-        .filter_map(|(row, (status, cut, took))| {
-            let ended = if row.behind { (status, cut) == (200, true) } else { status == 504 };
-            let in_time = took > LIMIT * 9 / 10 && took < measure * 11 / 10 + LOOK;
-            (!ended || !in_time)
-                .then(|| format!("{} {:?} {:?}: {status} {cut} {took:?}", row.target, row.length, row.byte))
-        })
-        .collect();
+    let answers = requests.join_all().await;
+    let failed: Vec<String> = answers.into_iter().filter_map(|(row, answer)| wrong(&row, answer, measure)).collect();
     assert!(failed.is_empty(), "against {measure:?}:\n{}", failed.join("\n"));
     for reason in ["no complete head within 2s", "printed nothing for 2s"] {
         assert!(running.log().contains(reason), "{reason}");
+    }
+}
+
+/// The same guests behind a real server.
+fn site(url: &str, limits: &str) -> Wagi {
+    let keys = format!("allowed_hosts = ['http://127.0.0.1']\n{limits}");
+    let mut site = Site::new()
+        .text_module("/hello", &printing("Content-Type: text/plain\n\nhello\n"), "")
+        .module("/probe/...", &probe(), limits)
+        .module("/p2/...", &component("http-probe.wasm"), &keys)
+        .module("/p3/...", &component("http3-probe.wasm"), &keys);
+    for (route, module) in leaving_modules(url) {
+        site = site.text_module(&route, &module, &keys);
+    }
+    site.start(&[])
+}
+
+/// Sends a POST over HTTP/2 whose byte comes when the row says, and reads what comes.
+async fn post_http2(client: SendRequest<Bytes>, row: &Row) -> (u16, bool, Duration) {
+    let begun = Instant::now();
+    let mut request = Request::post(format!("http://localhost{}", row.target));
+    if let Some(length) = row.length {
+        request = request.header("content-length", length);
+    }
+    let mut client = client.ready().await.expect("room for a stream");
+    let (response, mut body) = client.send_request(request.body(()).expect("a request"), false).expect("a stream");
+    let pause = row.byte;
+    let byte = tokio::spawn(async move {
+        tokio::time::sleep(pause).await;
+        // The stream may be over.
+        let _ = body.send_data(Bytes::from_static(b"x"), false);
+        std::future::pending::<()>().await;
+    });
+    let response = timeout(PATIENCE, response).await.expect("an answer in time").expect("an answer");
+    let (status, mut body, mut cut) = (response.status().as_u16(), response.into_body(), false);
+    while let Some(piece) = timeout(PATIENCE, body.data()).await.expect("an end in time") {
+        if piece.is_err() {
+            cut = true;
+            break;
+        }
+    }
+    let took = begun.elapsed();
+    byte.abort();
+    (status, cut, took)
+}
+
+#[test]
+fn a_guest_that_leaves_its_body_over_http_2_is_ended_by_its_limits() {
+    let _alone = alone();
+    Runtime::new().expect("a runtime").block_on(async {
+        let silent = silent();
+        let url = silent.url("/");
+        let wagi = site(&url, LIMITS);
+        let address = wagi.address();
+        let mut clients = Vec::new();
+        // One address may not have that many uploads.
+        for last in 1..=4 {
+            let (client, connection) = client::handshake(connect(wagi.address(), last).await).await.expect("HTTP/2");
+            tokio::spawn(connection);
+            clients.push(client);
+        }
+        // The same limit without a body says what the machine makes of it now.
+        let mut measures = JoinSet::new();
+        for _ in 0..8 {
+            measures.spawn_blocking(move || {
+                let begun = Instant::now();
+                let mut connection = Connection::open(address);
+                connection.send("GET /probe/never-read?60000 HTTP/1.1\r\nHost: a\r\n\r\n");
+                assert!(connection.try_answer().is_err());
+                begun.elapsed()
+            });
+        }
+        let mut requests = JoinSet::new();
+        for (number, row) in rows(&url).into_iter().enumerate() {
+            let client = clients[number % clients.len()].clone();
+            requests.spawn(async move {
+                let answer = post_http2(client, &row).await;
+                (row, answer)
+            });
+        }
+        let answers = requests.join_all().await;
+        let measures = measures.join_all().await;
+        let measure = measures.into_iter().max().unwrap_or(LIMIT).max(LIMIT);
+        let failed: Vec<_> = answers.into_iter().filter_map(|(row, answer)| wrong(&row, answer, measure)).collect();
+        assert!(failed.is_empty(), "against {measure:?}:\n{}", failed.join("\n"));
+    });
+}
+
+/// They may have half of the permits, whatever their clients send or do not send.
+#[tokio::test(flavor = "multi_thread")]
+async fn guests_that_leave_their_bodies_leave_permits_for_all_others() {
+    let wagi = site("http://127.0.0.1:1/", "limits = { time_to_head = '60s', time_between_outputs = '60s' }");
+    let targets = [
+        "/module/sleep/before",
+        "/module/sleep/behind",
+        "/p2/leave?poll,sleep,before,",
+        "/p2/leave?read,sleep,behind,",
+    ];
+    let mut held = Vec::new();
+    for number in 0..256 {
+        let last = u8::try_from(number % 10 + 1).expect("a byte");
+        let mut stream = connect(wagi.address(), last).await;
+        let target = targets[number % targets.len()];
+        let head = format!("POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.expect("the server reads");
+        held.push(stream);
+        let mut stream = connect(wagi.address(), if number.is_multiple_of(2) { last } else { 11 }).await;
+        stream.write_all(b"GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("a whole answer");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{number}: {answer}");
     }
 }
 

@@ -31,12 +31,20 @@ use crate::cli::args::subcommands::Subcommand;
 use crate::cli::commands::Command;
 use crate::cli::terminal::print_usage_error;
 
+/// What follows the options in the help.
+const AFTER_HELP: &str = "Example: wagi --config modules.toml --listen 127.0.0.1:3000
+
+Exit codes:
+  0  a signal stopped the server, or the command did what it was asked
+  1  the server could not start or go on, or the command failed; standard error says why
+  2  the command line is not valid";
+
 /// Serve WebAssembly modules and components over HTTP
 ///
 /// Give exactly one of a module, --config and --bindle.
 #[derive(Parser)]
 #[command(name = "wagi", display_name = "WAGI Server", version, max_term_width = 100)]
-#[command(after_help = "Example: wagi --config modules.toml --listen 127.0.0.1:3000")]
+#[command(after_help = AFTER_HELP)]
 #[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 struct CommandLine {
     #[command(flatten)]

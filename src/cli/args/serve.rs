@@ -18,6 +18,14 @@ use crate::cli::args::{UsageError, Variable, text_variable};
 /// The name of a configuration, unless the operator gives another.
 const MANIFEST: &str = "modules.toml";
 
+/// The groups of options in the help. Each has what an operator looks for at one time.
+const SOURCE: &str = "What to serve";
+const NETWORK: &str = "Where to listen, and as which server";
+const PROGRAMS: &str = "What programs get";
+const CACHES: &str = "Registries and caches";
+const LOG: &str = "Log";
+const CHECKS: &str = "Checks";
+
 /// The options of the server.
 #[derive(Args)]
 pub(super) struct ServeArguments {
@@ -28,92 +36,92 @@ pub(super) struct ServeArguments {
     module: Option<OsString>,
 
     /// The modules.toml with the modules to serve
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", help_heading = SOURCE)]
     config: Option<OsString>,
 
     /// The bindle to serve, NAME/VERSION; needs --bindle-path or --bindle-url
-    #[arg(short, long, value_name = "ID")]
+    #[arg(short, long, value_name = "ID", help_heading = SOURCE)]
     bindle: Option<String>,
 
     /// A directory of standalone bindles
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = SOURCE)]
     bindle_path: Option<OsString>,
 
     /// The base URL of a bindle server, including the API version [env: BINDLE_URL]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", help_heading = SOURCE)]
     bindle_url: Option<String>,
 
     /// The user name for the bindle server [env: BINDLE_HTTP_USER]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = SOURCE)]
     bindle_http_user: Option<String>,
 
     /// The password for the bindle server [env: BINDLE_HTTP_PASSWORD]
-    #[arg(long, value_name = "PASSWORD")]
+    #[arg(long, value_name = "PASSWORD", help_heading = SOURCE)]
     bindle_http_password: Option<String>,
 
     /// Do not verify the certificate of the bindle server (insecure)
-    #[arg(short = 'k', long)]
+    #[arg(short = 'k', long, help_heading = SOURCE)]
     bindle_insecure: bool,
 
     /// The configuration of the code cache [default: cache.toml, if it exists]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = CACHES)]
     cache: Option<PathBuf>,
 
     /// An address to listen on: IP:PORT, http:IP:PORT, unix:PATH, systemd [default: 127.0.0.1:3000]
     ///
     /// It may be given several times. It replaces `listen` in `[server]` of the configuration file. Without both, sockets
     /// that the process inherits are used.
-    #[arg(short, long, value_name = "ADDR")]
+    #[arg(short, long, value_name = "ADDR", help_heading = NETWORK)]
     listen: Vec<ListenAddress>,
 
     /// End with exit code 0 after so long without a connection, for socket activation, for example 5m
-    #[arg(long, value_name = "DURATION", value_parser = idle_time)]
+    #[arg(long, value_name = "DURATION", value_parser = idle_time, help_heading = NETWORK)]
     idle_exit: Option<Duration>,
 
     /// The server's own name, for requests without a Host field [default: localhost:3000]
-    #[arg(long, alias = "default-host", value_name = "HOST[:PORT]")]
+    #[arg(long, alias = "default-host", value_name = "HOST[:PORT]", help_heading = NETWORK)]
     hostname: Option<Hostname>,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = CACHES)]
     registries: RegistryArguments,
 
     /// Serve only the modules in wagi.lock; any difference is an error
-    #[arg(long)]
+    #[arg(long, help_heading = SOURCE)]
     locked: bool,
 
     /// The directory for files with the standard error of modules [env: WAGI_LOG_DIR]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = LOG)]
     log_dir: Option<PathBuf>,
 
     /// The format of the log on standard error
-    #[arg(long, value_name = "FORM", value_enum, default_value_t = LogFormatArgument::Text)]
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = LogFormatArgument::Text, help_heading = LOG)]
     log_format: LogFormatArgument,
 
     /// Where the lines of requests go: on is standard error
     ///
     /// A file is appended to, and made if there is none. SIGUSR1 lets the server open it again after it was moved away.
     /// A file that is called `on` or `off` is written `./on`, `./off`.
-    #[arg(long, value_name = "on|off|FILE", default_value = "on")]
+    #[arg(long, value_name = "on|off|FILE", default_value = "on", help_heading = LOG)]
     access_log: OsString,
 
     /// The PEM certificate chain for TLS; needs --tls-key [env: WAGI_TLS_CERT]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = NETWORK)]
     tls_cert: Option<PathBuf>,
 
     /// The PEM private key for TLS; needs --tls-cert [env: WAGI_TLS_KEY]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = NETWORK)]
     tls_key: Option<PathBuf>,
 
     /// Variables for every module; they take precedence over --env-file
-    #[arg(short, long, value_name = "NAME=VALUE", num_args = 1.., value_parser = variable)]
+    #[arg(short, long, value_name = "NAME=VALUE", num_args = 1.., value_parser = variable, help_heading = PROGRAMS)]
     env: Vec<(String, String)>,
 
     /// Files with variables for every module, one NAME=VALUE per line
-    #[arg(long, value_name = "FILE", num_args = 1..)]
+    #[arg(long, value_name = "FILE", num_args = 1.., help_heading = PROGRAMS)]
     env_file: Vec<PathBuf>,
 
     /// PEM certificates to trust when modules call other servers, besides those of the system
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = PROGRAMS)]
     outbound_ca: Option<PathBuf>,
 
     /// Reload when a file that was read changes
@@ -121,11 +129,11 @@ pub(super) struct ServeArguments {
     watch: bool,
 
     /// Check everything, print the table of routes, and do not serve
-    #[arg(long)]
+    #[arg(long, help_heading = CHECKS)]
     check: bool,
 
     /// Treat unknown keys in configuration files as errors
-    #[arg(long)]
+    #[arg(long, help_heading = CHECKS)]
     strict: bool,
 }
 
@@ -182,7 +190,7 @@ impl ServeArguments {
         let config = self.config.as_deref().filter(|file| !file.is_empty());
         let bindle = self.bindle.as_deref().filter(|id| !id.is_empty());
         match (module, config, bindle) {
-            (Some(module), None, None) => Ok(Source::Module(module)),
+            (Some(module), None, None) => module_source(module),
             (None, Some(file), None) => Ok(Source::Manifest(existing_file(file)?)),
             (None, None, Some(id)) => {
                 Ok(Source::Bindle { id: id.to_owned(), location: self.bindle_location(login, variable)? })
@@ -275,6 +283,14 @@ fn idle_time(text: &str) -> Result<Duration, String> {
     let expected = "a duration longer than 0 is expected, such as 30s or 5m";
     let parsed = humantime::parse_duration(text).map_err(|error| format!("{error}; {expected}"))?;
     if parsed.is_zero() { Err(expected.to_owned()) } else { Ok(parsed) }
+}
+
+fn module_source(file: PathBuf) -> Result<Source, UsageError> {
+    if file.extension().is_some_and(|extension| extension == "toml") {
+        let message = format!("`{0}` is not a module: did you mean `wagi -c {0}`?", file.display());
+        return Err(UsageError::new(ErrorKind::ValueValidation, message));
+    }
+    Ok(Source::Module(file))
 }
 
 fn existing_file(path: &OsStr) -> Result<PathBuf, UsageError> {

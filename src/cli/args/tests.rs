@@ -77,12 +77,12 @@ fn every_option_arrives() {
 
 #[test]
 fn exactly_one_source_is_served() {
-    let here = Source::Module("Cargo.toml".into());
+    let here = Source::Module("Cargo.lock".into());
     for (line, source) in [
-        ("Cargo.toml", here.clone()),
-        ("Cargo.toml -e A=1", here.clone()),
-        ("-e A=1 -- Cargo.toml", here.clone()),
-        ("-e A=1 -l 127.0.0.1:1 Cargo.toml", here),
+        ("Cargo.lock", here.clone()),
+        ("Cargo.lock -e A=1", here.clone()),
+        ("-e A=1 -- Cargo.lock", here.clone()),
+        ("-e A=1 -l 127.0.0.1:1 Cargo.lock", here),
         ("-c Cargo.toml -b ''", manifest()),
         ("-c Cargo.toml --bindle-url http://b --bindle-path nowhere", manifest()),
         ("-c Cargo.toml -k", manifest()),
@@ -100,6 +100,7 @@ fn exactly_one_source_is_served() {
         ("-c src", "`src` is not a regular file"),
         ("no/such.wasm", "`no/such.wasm` does not exist"),
         ("''", "`` does not exist"),
+        ("Cargo.toml", "did you mean `wagi -c Cargo.toml`?"),
         ("-b a/1.0.0", "--bindle needs"),
         ("-b a/1.0.0 --bindle-path '' --bindle-url ''", "--bindle needs"),
         ("-b a/1.0.0 --bindle-path src --bindle-url http://b", "one place only"),

@@ -9,6 +9,7 @@ pub(in crate::gateway) mod client_address;
 mod client_lag;
 mod client_shares;
 pub(in crate::gateway) mod concurrency;
+mod reader_limit;
 pub(in crate::gateway) mod readers;
 pub(in crate::gateway) mod request_body;
 pub(in crate::gateway) mod uploads;

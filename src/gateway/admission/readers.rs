@@ -10,7 +10,6 @@
 //! learns of it when the client asks for more.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -18,30 +17,26 @@ use crate::runtime::Run;
 
 use crate::gateway::admission::client_address::ClientAddress;
 use crate::gateway::admission::client_lag::ClientLag;
+use crate::gateway::admission::reader_limit::{Noticed, ReaderLimit};
 
 /// How often clients that are too far behind are looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// For how long it is not looked again after no guest had to go, however many requests wait.
-const QUIET: Duration = Duration::from_millis(5);
-
 /// The responses whose guests still run.
 pub(in crate::gateway) struct Readers {
-    /// How many guests may wait for their clients if others need their permits.
-    share: usize,
+    limit: ReaderLimit,
     list: Mutex<List>,
 }
 
-/// The same number for the guests of one entry.
+/// The same of one entry: its share of the permits.
 pub(in crate::gateway) struct EntryReaders {
-    share: AtomicUsize,
+    limit: ReaderLimit,
 }
 
 #[derive(Default)]
 struct List {
     readers: HashMap<u64, Arc<SharedReader>>,
     next: u64,
-    quiet_until: Option<Instant>,
     is_swept: bool,
 }
 
@@ -93,49 +88,38 @@ pub(in crate::gateway) enum Waited {
 
 impl EntryReaders {
     pub fn new(share: usize) -> Arc<Self> {
-        Arc::new(Self { share: AtomicUsize::new(share) })
+        Arc::new(Self { limit: ReaderLimit::new(share) })
     }
 
     pub fn set_share(&self, share: usize) {
-        self.share.store(share, Ordering::Relaxed);
+        self.limit.set_share(share);
     }
 }
 
 impl Readers {
     /// Responses of which `share` may keep their guests waiting.
     pub fn new(share: usize) -> Arc<Self> {
-        Arc::new(Self { share, list: Mutex::default() })
+        Arc::new(Self { limit: ReaderLimit::new(share), list: Mutex::default() })
     }
 
     /// Ends the guest whose client is the furthest behind, if more guests wait for their clients than may.
     pub fn make_room(&self, scope: &PermitScope<'_>) {
         let now = Instant::now();
-        let mut list = self.list();
-        if list.quiet_until.is_some_and(|until| now < until) {
-            return;
-        }
-        let noticed = list.readers.values().filter_map(|reader| {
-            let lag = reader.noticed(now).filter(|_| scope.contains(&reader.entry))?;
-            Some((reader.client, lag, reader.clone()))
-        });
-        let noticed: Vec<_> = noticed.collect();
-        let share = match scope {
-            PermitScope::All => self.share,
-            PermitScope::Entry(entry) => entry.share.load(Ordering::Relaxed),
+        let limit = match scope {
+            PermitScope::All => &self.limit,
+            PermitScope::Entry(entry) => &entry.limit,
         };
-        if noticed.len() <= share {
-            list.quiet_until = Some(now + QUIET);
+        if limit.is_quiet(now) {
             return;
         }
-        drop(list);
-        let mut held: HashMap<Option<ClientAddress>, usize> = HashMap::new();
-        for (client, ..) in &noticed {
-            *held.entry(*client).or_default() += 1;
-        }
-        let last = noticed.iter().max_by_key(|(client, lag, _)| (held.get(client).copied(), *lag));
-        if let Some((.., reader)) = last {
-            reader.end();
-        }
+        let readers: Vec<_> =
+            self.list().readers.values().filter(|reader| scope.contains(&reader.entry)).cloned().collect();
+        let noticed = readers
+            .iter()
+            .enumerate()
+            .filter_map(|(index, reader)| Some(Noticed { client: reader.client, lag: reader.noticed(now)?, index }));
+        let chosen = limit.choose(&noticed.collect::<Vec<_>>(), now);
+        chosen.and_then(|index| readers.get(index)).into_iter().for_each(|reader| reader.end());
     }
 
     /// Ends the guests whose clients are too far behind. Returns `false` if there are no more responses to look at.

@@ -41,6 +41,9 @@ fn what_is_no_reference_is_refused() {
         ("me:pw@a.b/y", "not a digest"),
         ("a.b:99999/y", "not the address"),
         ("a b.c/y", "not the address"),
+        ("https://localhost:5055/hello", "begins with the host: write `localhost:5055/hello`"),
+        ("http://a.b/x:1/", "write `a.b/x:1`, with `--plain-http a.b`"),
+        ("docker://a.b/x", "write `a.b/x`"),
     ] {
         let error = Reference::parse(text).expect_err(text).to_string();
         assert!(error.contains(part), "{text}: {error}");

@@ -69,7 +69,11 @@ impl ComponentEngine {
         let Some((_, make)) = served else { return Err(Error::NotServed(exports)) };
         let linked = self.linker.instantiate_pre(component).map_err(|error| {
             let unknown = imports::unknown(ty.imports(&self.engine).map(|(name, _)| name));
-            if unknown.is_empty() { Error::Link(error) } else { Error::UnknownInterfaces(unknown) }
+            if unknown.is_empty() {
+                return Error::Link(error);
+            }
+            let nearest = imports::nearest(&unknown);
+            Error::UnknownInterfaces { imports: unknown, nearest }
         })?;
         make(linked).map_err(Error::Link)
     }

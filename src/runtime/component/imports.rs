@@ -112,6 +112,30 @@ fn is_known(import: &str) -> bool {
     }
 }
 
+/// What is provided that is nearest to the first of these imports that has a neighbour: under another version, or under a
+/// similar name in the same package.
+pub(in crate::runtime::component) fn nearest(imports: &[String]) -> Option<String> {
+    imports.iter().find_map(|import| {
+        let name = import.split_once('@').map_or(import.as_str(), |(name, _)| name);
+        let known =
+            |list: &[&'static str], version| list.iter().map(move |known| (*known, version)).collect::<Vec<_>>();
+        let all = [known(&WASI_2, "0.2"), known(&WASI_3, "0.3")].concat();
+        let versions = |name: &str| {
+            let versions: Vec<_> =
+                all.iter().filter(|(known, _)| *known == name).map(|(_, version)| *version).collect();
+            format!("`{name}` of WASI {}", versions.join(" and "))
+        };
+        let distance = |known: &str| {
+            let (package, interface) = known.split_once('/')?;
+            let (other, wanted) = name.split_once('/')?;
+            let distance = strsim::osa_distance(interface, wanted);
+            (package == other && distance <= wanted.len().max(interface.len()) / 2).then_some(distance)
+        };
+        let near = all.iter().filter_map(|(known, _)| Some((distance(known)?, *known))).min()?;
+        Some(versions(near.1))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use crate::runtime::component::imports::*;
@@ -130,6 +154,19 @@ mod tests {
             }
         }
         assert!(!is_taken("wasi:nn/tensor@0.2.0"));
+    }
+
+    #[test]
+    fn the_nearest_import_is_of_another_version_or_nearly_of_that_name() {
+        for (import, expected) in [
+            ("wasi:cli/environment@0.4.0", Some("`wasi:cli/environment` of WASI 0.2 and 0.3")),
+            ("wasi:http/incoming-handler@0.2.0", Some("`wasi:http/outgoing-handler` of WASI 0.2")),
+            ("wasi:clocks/wall_clock@0.2.0", Some("`wasi:clocks/wall-clock` of WASI 0.2")),
+            ("wasi:nn/tensor@0.2.0", None),
+            ("environment", None),
+        ] {
+            assert_eq!(nearest(&["a:b/c".to_owned(), import.to_owned()]).as_deref(), expected, "{import}");
+        }
     }
 
     #[test]

@@ -74,6 +74,11 @@ impl ComponentState {
     }
 }
 
+/// Whether there is room for one more resource in a table, which cannot be asked for its size.
+pub(in crate::runtime::component) fn has_room(table: &mut ResourceTable) -> bool {
+    table.push(()).is_ok_and(|room| table.delete(room).is_ok())
+}
+
 /// At the end of the run the log learns what the guest was refused, which its own messages rarely say.
 impl Drop for ComponentState {
     fn drop(&mut self) {

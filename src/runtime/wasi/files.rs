@@ -135,7 +135,11 @@ pub(in crate::runtime::wasi) async fn poll_oneoff(
 }
 
 /// Whether a subscription is for another descriptor than the standard streams.
-fn polls_files(caller: &mut Caller<'_, ModuleState>, subscriptions: i32, count: i32) -> Result<bool> {
+pub(in crate::runtime::wasi) fn polls_files(
+    caller: &mut Caller<'_, ModuleState>,
+    subscriptions: i32,
+    count: i32,
+) -> Result<bool> {
     let (memory, state) = split(caller)?;
     for subscription in at::<Subscription>(subscriptions).as_array(count.cast_unsigned()).iter() {
         let Ok(subscription) = memory.read(subscription?) else { return Ok(false) };

@@ -7,6 +7,7 @@
 //! | `preview1` | what do the calls that every guest makes return? |
 //! | `descriptors` | what do the calls that describe and close descriptors return? |
 //! | `files` | how does a guest use files? |
+//! | `file_polls` | which files that a guest polls are ready? |
 //! | `paths` | what do the calls on paths return? |
 //! | `read_write` | how does a guest read and write its standard streams? |
 //! | `timers` | how does a guest sleep? |
@@ -16,6 +17,7 @@
 pub(in crate::runtime) mod abi;
 mod descriptors;
 pub(in crate::runtime) mod experimental_http;
+mod file_polls;
 mod files;
 mod paths;
 pub(in crate::runtime) mod preview1;

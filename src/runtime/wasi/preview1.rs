@@ -15,8 +15,7 @@ use wiggle::GuestMemory;
 use crate::strings::StringBlock;
 
 use crate::runtime::wasi::abi::{ErrnoResult, MODULE, SUCCESS, at, error, write};
-use crate::runtime::wasi::state::{ModuleState, RANDOM_PER_CALL, split};
-use crate::runtime::wasi::timers::clock_time;
+use crate::runtime::wasi::state::{ModuleState, RANDOM_PER_CALL, clock_time, split};
 use crate::runtime::wasi::{descriptors, files, paths, read_write, timers};
 
 /// Makes every function of preview 1 (and of preview 0, `wasi_unstable`) available to guests.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use wasmtime::{Caller, Extern, Memory, Result};
 use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::p1::types::{Clockid, Errno, Subclockflags, SubscriptionClock};
 use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtxBuilder, WasiView};
 use wiggle::GuestMemory;
@@ -180,6 +181,26 @@ impl HostWallClock for SinceEpoch {
 /// The time since 1970, or none for a time before.
 pub(in crate::runtime::wasi) fn since_epoch(time: SystemTime) -> Duration {
     time.duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+fn nanoseconds(duration: Duration) -> std::result::Result<u64, Errno> {
+    u64::try_from(duration.as_nanos()).map_err(|_| Errno::Overflow)
+}
+
+/// The time of a clock in nanoseconds.
+pub(in crate::runtime::wasi) fn clock_time(clock: Clockid, state: &ModuleState) -> std::result::Result<u64, Errno> {
+    match clock {
+        Clockid::Realtime => nanoseconds(since_epoch(SystemTime::now())),
+        Clockid::Monotonic => nanoseconds(state.started.elapsed()),
+        Clockid::ProcessCputimeId | Clockid::ThreadCputimeId => Err(Errno::Badf),
+    }
+}
+
+/// The time until a timer fires. `None` for a clock that no timer can use.
+pub(in crate::runtime::wasi) fn time_left(timer: &SubscriptionClock, state: &ModuleState) -> Option<Duration> {
+    let now = clock_time(timer.id, state).ok()?;
+    let is_absolute = timer.flags.contains(Subclockflags::SUBSCRIPTION_CLOCK_ABSTIME);
+    Some(Duration::from_nanos(if is_absolute { timer.timeout.saturating_sub(now) } else { timer.timeout }))
 }
 
 /// At the end of the run the log learns what the guest was refused, which its own messages rarely say.

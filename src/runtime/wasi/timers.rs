@@ -1,18 +1,16 @@
 //! How does a guest sleep?
 //!
-//! Through `poll_oneoff`. A call that waits for timers only, as sleeping does, is served here without a thread; wasmtime-wasi
-//! serves all others.
+//! Through `poll_oneoff`. A call that waits for timers only, as sleeping does, is served here without a thread. One that polls
+//! files is served by `file_polls`. wasmtime-wasi serves all others.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use wasmtime::{Caller, Linker, Result};
-use wasmtime_wasi::p1::types::{
-    Clockid, Errno, Event, EventFdReadwrite, Eventrwflags, Eventtype, Subclockflags, Subscription, SubscriptionU,
-};
+use wasmtime_wasi::p1::types::{Errno, Event, EventFdReadwrite, Eventrwflags, Eventtype, Subscription, SubscriptionU};
 
 use crate::runtime::wasi::abi::{ErrnoResult, MODULE, at, error, write};
-use crate::runtime::wasi::files;
-use crate::runtime::wasi::state::{ModuleState, since_epoch, split};
+use crate::runtime::wasi::state::{ModuleState, split, time_left};
+use crate::runtime::wasi::{file_polls, files};
 
 /// The longest list of subscriptions: as many as a guest may have descriptors, as on other systems (EINVAL in `poll`).
 const SUBSCRIPTIONS_PER_CALL: u32 = 64;
@@ -33,8 +31,14 @@ pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<ModuleState>) -> Res
                 if let Some(timers) = timers(&mut caller, subscriptions, count)? {
                     return sleep(&mut caller, &timers, events, stored).await;
                 }
+                if let Some(polled) = file_polls::poll(&mut caller, (subscriptions, events, count, stored)).await? {
+                    return Ok(polled);
+                }
                 caller.data_mut().set_poll_room(SUBSCRIPTIONS_PER_CALL as usize * RESOURCES_PER_SUBSCRIPTION);
                 let polled = files::poll_oneoff(&mut caller, (subscriptions, events, count, stored)).await;
+                if let Some(polled) = file_polls::poll(&mut caller, (subscriptions, events, count, stored)).await? {
+                    return Ok(polled);
+                }
                 caller.data_mut().set_poll_room(0);
                 polled
             })
@@ -64,25 +68,10 @@ fn timers(caller: &mut Caller<'_, ModuleState>, subscriptions: i32, count: i32) 
             Err(_) => return Ok(None),
         };
         let SubscriptionU::Clock(clock) = subscription.u else { return Ok(None) };
-        let Ok(now) = clock_time(clock.id, state) else { return Ok(None) };
-        let absolute = clock.flags.contains(Subclockflags::SUBSCRIPTION_CLOCK_ABSTIME);
-        let remaining = if absolute { clock.timeout.saturating_sub(now) } else { clock.timeout };
-        timers.push(Timer { userdata: subscription.userdata, remaining: Duration::from_nanos(remaining) });
+        let Some(remaining) = time_left(&clock, state) else { return Ok(None) };
+        timers.push(Timer { userdata: subscription.userdata, remaining });
     }
     Ok(Some(timers))
-}
-
-fn nanoseconds(duration: Duration) -> std::result::Result<u64, Errno> {
-    u64::try_from(duration.as_nanos()).map_err(|_| Errno::Overflow)
-}
-
-/// Returns the time of a clock in nanoseconds.
-pub(in crate::runtime::wasi) fn clock_time(clock: Clockid, state: &ModuleState) -> std::result::Result<u64, Errno> {
-    match clock {
-        Clockid::Realtime => nanoseconds(since_epoch(SystemTime::now())),
-        Clockid::Monotonic => nanoseconds(state.started.elapsed()),
-        Clockid::ProcessCputimeId | Clockid::ThreadCputimeId => Err(Errno::Badf),
-    }
 }
 
 async fn sleep(caller: &mut Caller<'_, ModuleState>, timers: &[Timer], events: i32, stored: i32) -> ErrnoResult {

@@ -80,7 +80,10 @@ impl ListenError {
                 _ => None,
             },
             Self::System { source, .. } => match source.kind() {
-                io::ErrorKind::PermissionDenied => Some("ports below 1024 need a privilege; choose a higher one"),
+                io::ErrorKind::PermissionDenied => Some(
+                    "ports below 1024 need a privilege: choose a higher one, or give the program the capability \
+                     CAP_NET_BIND_SERVICE, in systemd with `AmbientCapabilities=CAP_NET_BIND_SERVICE`",
+                ),
                 io::ErrorKind::AddrNotAvailable => Some("no network interface of this machine has that address"),
                 _ => None,
             },

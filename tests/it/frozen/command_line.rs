@@ -28,10 +28,16 @@ fn usage(help: &str) -> Vec<String> {
     lines.map(|line| line.trim_start_matches("Usage: ").trim().to_owned()).collect()
 }
 
+/// The names of the sections with options: all but those with commands and arguments.
+fn groups(help: &str) -> impl Iterator<Item = &str> {
+    let is_heading = |line: &&str| line.ends_with(':') && !line.starts_with(' ');
+    help.lines().filter(is_heading).filter(|name| !["Commands:", "Arguments:", "Exit codes:"].contains(name))
+}
+
 /// The options, each with what is said of it as one line.
 fn options(help: &str) -> Vec<String> {
     let mut options: Vec<String> = Vec::new();
-    for line in section(help, "Options:") {
+    for line in groups(help).flat_map(|name| section(help, name)) {
         let indent = line.len() - line.trim_start().len();
         match options.last_mut() {
             // Where a description goes on, it is further in than any name.

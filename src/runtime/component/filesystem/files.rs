@@ -1,7 +1,8 @@
 //! How does a component use files?
 //!
 //! wasmtime-wasi does the operations, in place: a component with volumes computes on threads that they may block from the
-//! start. Two things are different here. Only regular files and directories can be opened. And the streams of WASI 0.2 read
+//! start. Three things are different here. Only regular files and directories can be opened. A file or a stream beyond the
+//! limit on resources is an error, which the guest can handle: wasmtime-wasi would end it. And the streams of WASI 0.2 read
 //! and write in place even in calls that must not wait: wasmtime-wasi would use other threads, whose CPU time counts for no guest.
 
 use std::future::Future;
@@ -12,17 +13,17 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Accessor, Linker, Resource};
-use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystem, WasiFilesystemView};
+use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystem, WasiFilesystemCtxView, WasiFilesystemView};
 use wasmtime_wasi::p2::bindings::filesystem::types as p2;
 use wasmtime_wasi::p2::bindings::filesystem::types::HostDescriptor;
 use wasmtime_wasi::p2::{
-    DynInputStream, DynOutputStream, InputStream, OutputStream, Pollable, StreamError, StreamResult,
+    DynInputStream, DynOutputStream, FsError, InputStream, OutputStream, Pollable, StreamError, StreamResult,
 };
 use wasmtime_wasi::p3::bindings::filesystem::types as p3;
 use wasmtime_wasi::p3::bindings::filesystem::types::HostDescriptorWithStore;
 use wasmtime_wasi::{WasiView, async_trait};
 
-use crate::runtime::component::state::ComponentState;
+use crate::runtime::component::state::{ComponentState, has_room};
 
 /// The interface of WASI 0.2 that opens files. The linker finds it for every earlier version.
 const TYPES_P2: &str = "wasi:filesystem/types@0.2.12";
@@ -44,6 +45,9 @@ fn add_open_p2(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {
         |mut store: StoreContextMut<'_, ComponentState>, (fd, lookup, path, open, flags): Parameters| {
             Box::new(async move {
                 let mut files = store.data_mut().filesystem();
+                if !has_room(files.table) {
+                    return Ok((Err(p2::ErrorCode::InsufficientMemory),));
+                }
                 let directory = Resource::new_borrow(fd.rep());
                 // Whatever else is wrong with a path is for wasmtime-wasi to find.
                 let stat = files.stat_at(directory, lookup, path.clone()).await;
@@ -70,6 +74,9 @@ fn add_open_p3(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {
         |accessor: &Accessor<ComponentState>, (fd, lookup, path, open, flags): Parameters| {
             let files = accessor.with_getter::<WasiFilesystem>(ComponentState::filesystem);
             Box::pin(async move {
+                if !files.with(|mut store| has_room(store.get().table)) {
+                    return Ok((Err(p3::ErrorCode::InsufficientMemory),));
+                }
                 let directory = Resource::new_borrow(fd.rep());
                 let stat = WasiFilesystem::stat_at(&files, directory, lookup, path.clone()).await;
                 let opened = match stat.map(|stat| stat.type_) {
@@ -98,6 +105,9 @@ fn add_streams(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {
          (fd, offset): (Resource<Descriptor>, u64)|
          -> OpenResult<DynInputStream> {
             let state = store.data_mut();
+            if !has_room(state.ctx().table) {
+                return Ok((Err(p2::ErrorCode::InsufficientMemory),));
+            }
             match state.filesystem().read_via_stream(fd, offset) {
                 Ok(stream) => {
                     let inner = state.ctx().table.get_mut(&stream)?;
@@ -111,26 +121,25 @@ fn add_streams(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {
     types.func_wrap(
         "[method]descriptor.write-via-stream",
         |mut store: StoreContextMut<'_, ComponentState>, (fd, offset): (Resource<Descriptor>, u64)| {
-            let state = store.data_mut();
-            let opened = state.filesystem().write_via_stream(fd, offset);
-            writer(state, opened)
+            writer(store.data_mut(), |files| files.write_via_stream(fd, offset))
         },
     )?;
     types.func_wrap(
         "[method]descriptor.append-via-stream",
         |mut store: StoreContextMut<'_, ComponentState>, (fd,): (Resource<Descriptor>,)| {
-            let state = store.data_mut();
-            let opened = state.filesystem().append_via_stream(fd);
-            writer(state, opened)
+            writer(store.data_mut(), |files| files.append_via_stream(fd))
         },
     )
 }
 
 fn writer(
     state: &mut ComponentState,
-    opened: Result<Resource<DynOutputStream>, wasmtime_wasi::p2::FsError>,
+    open: impl FnOnce(&mut WasiFilesystemCtxView<'_>) -> Result<Resource<DynOutputStream>, FsError>,
 ) -> OpenResult<DynOutputStream> {
-    match opened {
+    if !has_room(state.ctx().table) {
+        return Ok((Err(p2::ErrorCode::InsufficientMemory),));
+    }
+    match open(&mut state.filesystem()) {
         Ok(stream) => {
             let inner = state.ctx().table.get_mut(&stream)?;
             *inner = Box::new(FileWriter { inner: mem::replace(inner, Box::new(Nothing)), failure: None });
