@@ -55,7 +55,6 @@ fn meta_variables(criterion: &mut Criterion) {
             content_length: 0,
             local_address: Some(std::net::Ipv4Addr::LOCALHOST.into()),
             request_id: "00000000000000a1",
-            client_certificate: None,
             remote_address: SocketAddr::from((Ipv4Addr::LOCALHOST, 4321)).into(),
             client_certificate: None,
         };
