@@ -85,14 +85,18 @@ impl Acceptor {
     pub(super) async fn accept<S: HttpService>(&self, mut service: S) {
         let mut subscription = self.listeners.subscribe();
         let mut backoff = AcceptBackoff::default();
+        let mut listeners = Arc::clone(&subscription.borrow_and_update());
         loop {
-            let listeners = Arc::clone(&subscription.borrow_and_update());
             tokio::select! {
                 biased;
                 // Fails only when the set is gone, and with it this future.
                 _ = subscription.changed() => {}
                 () = self.accept_from(&listeners, &mut service, &mut backoff) => {}
             }
+            let before = std::mem::replace(&mut listeners, Arc::clone(&subscription.borrow_and_update()));
+            // What has connected to a listener that goes is still served.
+            let gone = before.iter().filter(|listener| listener.control.stage() > ShutdownStage::Open);
+            self.accept_waiting(gone, &mut service);
         }
     }
 
@@ -153,14 +157,14 @@ impl Acceptor {
         }
     }
 
-    /// Accepts the connections that wait, after accepting has stopped. Those of inherited sockets can be left to the next
-    /// server. Returns how many there were.
-    pub(super) fn accept_waiting<S: HttpService>(&self, service: &mut S, inherited: LeaveInherited) -> usize {
+    /// Accepts the connections that wait, after accepting has stopped. Returns how many there were.
+    fn accept_waiting<'a, S: HttpService>(
+        &self,
+        listeners: impl Iterator<Item = &'a Arc<Listener>>,
+        service: &mut S,
+    ) -> usize {
         let mut count = 0;
-        for listener in self.listeners.current().iter() {
-            if inherited == LeaveInherited::Yes && listener.is_inherited() {
-                continue;
-            }
+        for listener in listeners {
             for _ in 0..MAX_WAITING {
                 let Some(permit) = self.limiter.try_acquire() else { return count };
                 let Ok(Some(accepted)) = listener.accept_now() else { break };
@@ -174,14 +178,20 @@ impl Acceptor {
 
     /// Whether the server is idle still, now that accepting has stopped. A connection that came meanwhile is served.
     pub(super) fn is_still_idle<S: HttpService>(&self, service: &mut S) -> bool {
-        let came = self.accept_waiting(service, LeaveInherited::No);
+        let came = self.accept_waiting(self.listeners.current().iter(), service);
         came == 0 && self.parts.idle.as_ref().is_some_and(|idle| !idle.was_busy())
+    }
+
+    /// Keeps new clients from connecting.
+    pub(super) fn hide(&self) {
+        self.listeners.current().iter().for_each(|listener| listener.hide());
     }
 
     /// Closes the listeners, after accepting has stopped. Every connection that was made is still served.
     pub(super) fn close<S: HttpService>(&self, service: &mut S) {
-        self.listeners.current().iter().for_each(|listener| listener.hide());
-        self.accept_waiting(service, LeaveInherited::Yes);
+        let listeners = self.listeners.current();
+        // Those that wait at inherited sockets are left to the next server.
+        self.accept_waiting(listeners.iter().filter(|listener| !listener.is_inherited()), service);
         self.listeners.announce(ShutdownStage::Draining);
         self.listeners.close();
     }
@@ -197,13 +207,6 @@ impl Acceptor {
             let _ = tokio::time::timeout(ABORT_TIMEOUT, self.limiter.all_released()).await;
         }
     }
-}
-
-/// Whether connections that wait at inherited sockets are left to the next server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LeaveInherited {
-    Yes,
-    No,
 }
 
 /// The next connection of one of the listeners. Their turn to come first goes round, so none of them keeps others waiting.

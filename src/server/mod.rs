@@ -41,6 +41,7 @@ mod tls;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::ServerConfig;
 use crate::server::accept::Acceptor;
@@ -63,6 +64,9 @@ pub use crate::server::peer::{Peer, RequestScheme};
 pub use crate::server::service::HttpService;
 pub use crate::server::shutdown::{Signals, shutdown_signal};
 pub use crate::server::tls::{ClientIdentity, ServedCertificate, check_tls};
+
+/// How long connections are still accepted when no new client can connect: the time for handshakes under way in one network.
+const HANDSHAKES: Duration = Duration::from_millis(20);
 
 /// Open listeners, not yet served.
 pub struct Server {
@@ -138,6 +142,8 @@ impl Server {
                 }
             }
         }
+        self.acceptor.hide();
+        let _ = tokio::time::timeout(HANDSHAKES, self.accept(service.clone())).await;
         self.acceptor.close(&mut service);
         self.acceptor.drain().await;
     }

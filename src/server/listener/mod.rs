@@ -123,11 +123,13 @@ impl Listener {
         matches!(self.address, ListenAddress::Inherited(_))
     }
 
-    /// Removes the file of a Unix socket that is ours, so that clients find no server any more. Those that have connected can
-    /// still be accepted.
+    /// Keeps clients from connecting, where this process alone has the socket. Those that have connected can still be accepted:
+    /// closing a port resets their connections, and they would lose what they have sent.
     pub(super) fn hide(&self) {
-        if let ListeningSocket::Unix { file: Some(file), .. } = &*self.socket {
-            file.remove();
+        match &*self.socket {
+            _ if self.is_inherited() => {}
+            ListeningSocket::Tcp { listener, .. } => tcp::hide(listener),
+            ListeningSocket::Unix { file, .. } => file.iter().for_each(SocketFile::remove),
         }
     }
 

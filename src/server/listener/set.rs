@@ -55,14 +55,18 @@ impl ListenerSet {
             return false;
         }
         listeners.iter().for_each(|listener| listener.apply_settings());
-        let before = self.current.send_replace(Arc::clone(&listeners));
+        let before = self.current();
         let stays = |gone: &Arc<Listener>| listeners.iter().any(|kept| is_same(kept, gone));
         // Only those that have connections are needed.
         announced.retired.retain(|control| Arc::strong_count(control) > 1);
         for gone in before.iter().filter(|listener| !stays(listener)) {
+            gone.hide();
             gone.control.set_stage(ShutdownStage::Draining);
             announced.retired.push(Arc::clone(&gone.control));
         }
+        // Last: who accepts connections sees now which listeners go.
+        drop(before);
+        self.current.send_replace(listeners);
         true
     }
 

@@ -62,6 +62,24 @@ fn leaves_ipv4_to_others(port: SocketAddr, others: &[ListenAddress]) -> bool {
     port.is_ipv6() && port.ip().is_unspecified() && others.any(|other| other.is_ipv4() && other.port() == port.port())
 }
 
+/// Lets the system ignore new clients of the port, while it finishes the handshakes under way. The clients try again after a
+/// second, and find the port closed.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn hide(listener: &TcpListener) {
+    use socket2::SockFilter;
+    const LOAD_FLAGS: SockFilter = SockFilter::new(0x30, 0, 0, 13);
+    const KEEP_SYN_AND_ACK: SockFilter = SockFilter::new(0x54, 0, 0, 0x12);
+    const SKIP_UNLESS_SYN: SockFilter = SockFilter::new(0x15, 0, 1, 0x02);
+    const DROP: SockFilter = SockFilter::new(0x06, 0, 0, 0);
+    const TAKE: SockFilter = SockFilter::new(0x06, 0, 0, u32::MAX);
+    // Without it, a client that connects at the very end may be reset.
+    let _ =
+        socket2::SockRef::from(listener).attach_filter(&[LOAD_FLAGS, KEEP_SYN_AND_ACK, SKIP_UNLESS_SYN, DROP, TAKE]);
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn hide(_: &TcpListener) {}
+
 /// Limits the unsent bytes of the connections, which inherit this from their listener. Fails only on systems that cannot.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn limit_unsent(listener: &TcpListener) {
