@@ -7,6 +7,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use crate::server::connection::socket::Socket;
 use crate::server::connection::state::ConnectionState;
 
 /// How long a client may go on sending while its connection is closed, and how many bytes. They are read and dropped.
@@ -36,6 +38,7 @@ pub(in crate::server) fn watch(state: &Arc<ConnectionState>) -> DisconnectWatch 
     Box::pin(async move {
         match state.socket.ready(Interest::PRIORITY | Interest::ERROR).await {
             Ok(ready) if ready.is_error() => Disconnect::Reset,
+            Ok(ready) if ready.is_read_closed() && is_gone(&state.socket).await => Disconnect::Reset,
             Ok(ready) if ready.is_read_closed() => Disconnect::HalfClosed,
             // Urgent data: HTTP has none, and it would keep this future ready for ever.
             Ok(_) => std::future::pending().await,
@@ -52,6 +55,18 @@ pub(in crate::server) fn watch_for_reset(state: &Arc<ConnectionState>) -> Discon
         let _ = state.socket.ready(tokio::io::Interest::ERROR).await;
         Disconnect::Reset
     })
+}
+
+/// Whether the client has closed both directions of a Unix socket. Over TCP that looks like the end of one.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+async fn is_gone(socket: &Socket) -> bool {
+    let Socket::Unix(stream) = socket else { return false };
+    tokio::select! {
+        biased;
+        ready = stream.ready(tokio::io::Interest::WRITABLE) => ready.is_ok_and(|ready| ready.is_write_closed()),
+        // It is known at once, or it is not so.
+        () = std::future::ready(()) => false,
+    }
 }
 
 /// Elsewhere the socket has no such event. The next read or write notices the disconnect.

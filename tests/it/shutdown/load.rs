@@ -159,9 +159,13 @@ fn start() -> (Wagi, PathBuf) {
     (wagi, socket)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_request_that_was_accepted_is_answered() {
+#[test]
+fn every_request_that_was_accepted_is_answered() {
     let _alone = alone();
+    tokio::runtime::Runtime::new().expect("threads").block_on(stop_under_load());
+}
+
+async fn stop_under_load() {
     let mut all = 0;
     for round in 0..ROUNDS {
         let (mut wagi, socket) = start();
@@ -179,9 +183,12 @@ async fn every_request_that_was_accepted_is_answered() {
         let answered = Arc::new(AtomicUsize::new(0));
         kinds.push(("http/2".to_owned(), Arc::clone(&answered)));
         clients.push(tokio::spawn(http2_client(plain, answered)));
-        while kinds.iter().any(|(_, answered)| answered.load(Relaxed) < WARM) {
-            tokio::task::yield_now().await;
-        }
+        let warm = async {
+            while kinds.iter().any(|(_, answered)| answered.load(Relaxed) < WARM) {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, warm).await.expect("all clients are answered");
         wagi.signal("TERM");
         for (client, (kind, _)) in clients.into_iter().zip(&kinds) {
             let lost = client.await.expect("a client");

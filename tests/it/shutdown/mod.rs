@@ -110,13 +110,13 @@ fn requests_that_outlast_the_grace_period_are_cut() {
 /// Probes see at once that the server is about to stop; clients have until the end of the delay to go elsewhere.
 #[test]
 fn with_a_delay_connections_are_accepted_and_told_that_they_end() {
-    let mut wagi = Site::probe("").top("[server]\nshutdown_delay = '1s'").start(&[]);
+    let mut wagi = Site::probe("").top("[server]\nshutdown_delay = '3s'").start(&[]);
     let mut used = Connection::open(wagi.address());
     assert_eq!(used.get("/args").header("connection"), None);
     assert_eq!(used.get("/healthz").status, 200);
     wagi.signal("TERM");
     wagi.logged(&["stopping"]);
-    let answer = used.get("/args");
+    let answer = eventually(|| Some(used.get("/args")).filter(|answer| answer.header("connection").is_some()));
     assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
     assert_eq!(used.rest(), Vec::<u8>::new());
     let mut new = Connection::open(wagi.address());

@@ -140,3 +140,37 @@ fn a_client_that_closes_its_sending_side_gets_its_answer() {
     let answer = std::io::read_to_string(stream).expect("an answer");
     assert!(answer.ends_with("\"/args\"\n"), "{answer}");
 }
+
+/// A client that closes only its sending side still waits for its answer, one that closes its socket does not.
+#[test]
+fn a_client_that_has_gone_ends_its_guest() {
+    let wagi = start(Site::probe(""), "unix:web.sock");
+    let mut stream = UnixStream::connect(wagi.directory().join("web.sock")).expect("the server listens");
+    std::io::Write::write_all(&mut stream, b"GET /sleep?60000 HTTP/1.0\r\n\r\n").expect("the server reads");
+    let mut status = [0; 12];
+    std::io::Read::read_exact(&mut stream, &mut status).expect("a head");
+    assert_eq!(&status, b"HTTP/1.0 200");
+    drop(stream);
+    wagi.logged(&["/sleep?60000", "end=client-gone"]);
+}
+
+#[test]
+fn the_commands_of_the_page_about_sockets_work() {
+    let page = include_str!("../../../docs/sockets.md");
+    let script = page.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a block of commands");
+    let site = Site::probe("");
+    site.write();
+    let program = Path::new(env!("CARGO_BIN_EXE_wagi")).parent().expect("it is in a directory");
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap_or_default());
+    let mut shell = Command::new("bash");
+    shell.current_dir(site.path()).env_clear().env("PATH", path).args([
+        "-euo",
+        "pipefail",
+        "-c",
+        &format!("{script}\nwait $!"),
+    ]);
+    let output = shell.output().expect("there is a bash");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(printed, "Ready: serving on unix:http.sock\nOK", "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success());
+}
