@@ -39,6 +39,8 @@ pub(super) struct Platform {
     network: Mutex<Option<Network>>,
     log_directory: Mutex<Option<LogDirectory>>,
     pub log: LogWriter,
+    /// The limit on connections, which the server has from its start.
+    connections: usize,
 }
 
 impl Platform {
@@ -53,7 +55,9 @@ impl Platform {
         };
         let runtime = spawn_blocking(move || Runtime::new(&engine)).await.map_err(|_| Error::Compiling)??;
         let (network, log_directory) = (Mutex::default(), Mutex::default());
-        Ok(Self { runtime: Arc::new(runtime), programs: Arc::default(), network, log_directory, log })
+        let connections = config.server.limits.connections;
+        let (runtime, programs) = (Arc::new(runtime), Arc::default());
+        Ok(Self { runtime, programs, network, log_directory, log, connections })
     }
 
     /// Loads modules side by side, those of third parties within the limits of `config`.
@@ -74,9 +78,11 @@ impl Platform {
         let fixed = [
             ("total_concurrency", u64::from(pools.instances), limits.total_concurrency as u64),
             ("wasm_stack", pools.wasm_stack as u64, limits.wasm_stack as u64),
+            ("connections", self.connections as u64, config.server.limits.connections as u64),
         ];
         let warning = |(key, now, new)| {
-            let message = format!("`{key}` stays {now} until the next start, not {new}: the pools are made once");
+            let message =
+                format!("`{key}` stays {now} until the next start, not {new}: what it needs is reserved once");
             Diagnostic::warning(message).help("restart the server")
         };
         let warnings = fixed.into_iter().filter(|(_, now, new)| now != new).map(warning);

@@ -1,5 +1,6 @@
 //! Reloads: what comes into force without an end of the server, and what does not.
 
+mod fetched;
 mod kept;
 mod load;
 mod signals;
