@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::config::LogFormat;
 use crate::format::sha256_hex;
@@ -82,6 +82,10 @@ impl StderrSink for GuestLog {
 
 /// The bytes that may wait to be written to files.
 const BUFFER_LIMIT: usize = 8 << 20;
+
+/// How long a process that ends waits for its last texts, and how often it looks.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+const FLUSH_DELAY: Duration = Duration::from_millis(2);
 
 /// The file of one route. Text that cannot be written in time is dropped, never waited for.
 #[derive(Clone)]
@@ -194,6 +198,14 @@ impl LogDirectory {
             }
         };
         Ok(LogFile { file, writer: self.writer.clone() })
+    }
+
+    /// Waits until all text is written, but not for long.
+    pub fn flush(&self) {
+        let begun = Instant::now();
+        while self.writer.waiting.load(Ordering::Relaxed) > 0 && begun.elapsed() < FLUSH_TIMEOUT {
+            thread::sleep(FLUSH_DELAY);
+        }
     }
 
     /// Opens all files again, where they were. A file that cannot be opened is logged, and its text goes where it went.

@@ -129,6 +129,14 @@ impl Platform {
         Ok(known.clone())
     }
 
+    /// Waits until what guests have printed is written to the log files, but not for long.
+    pub fn flush_logs(&self) {
+        let known = self.log_directory.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(directory) = known {
+            directory.flush();
+        }
+    }
+
     /// Opens the log files again.
     pub fn reopen_logs(&self) {
         let known = self.log_directory.lock().unwrap_or_else(PoisonError::into_inner).clone();

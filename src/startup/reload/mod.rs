@@ -237,7 +237,16 @@ pub struct Logs {
     access_log: AccessLog,
 }
 
+/// How long opening log files may take before others stop to wait for it: a file system may not respond.
+const REOPEN_TIMEOUT: Duration = Duration::from_secs(5);
+
 impl Logs {
+    /// Waits until what guests and requests have left for them is written, but not for long.
+    pub fn flush(&self) {
+        self.access_log.flush();
+        self.platform.flush_logs();
+    }
+
     /// Opens them again, where they were: the operator has moved them away.
     pub async fn reopen(&self) {
         let (platform, access_log) = (self.platform.clone(), self.access_log.clone());
@@ -245,8 +254,10 @@ impl Logs {
             access_log.reopen();
             platform.reopen_logs();
         });
-        if reopening.await.is_err() {
-            tracing::error!("opening the log files again failed: this is a defect of the server");
+        match tokio::time::timeout(REOPEN_TIMEOUT, reopening).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => tracing::error!("opening the log files again failed: this is a defect of the server"),
+            Err(_) => tracing::warn!("opening the log files again takes long: their file system does not respond"),
         }
     }
 }

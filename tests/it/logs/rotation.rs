@@ -154,6 +154,21 @@ fn the_signal_opens_the_files_of_guests_again() {
 }
 
 #[test]
+fn what_is_printed_before_the_end_is_in_the_files() {
+    let mut wagi = Site::probe("").start(&["--log-dir", "logs", "--access-log", "access.log"]);
+    let mut connection = Connection::open(wagi.address());
+    for number in 0..100 {
+        connection.get(&format!("/log?{number}"));
+    }
+    wagi.signal("TERM");
+    assert_eq!(wagi.ended().code(), Some(0));
+    let directory = std::fs::read_dir(file(&wagi, "logs")).expect("it is there");
+    let directory = directory.map(|entry| entry.expect("an entry").path()).find(|path| path.is_dir());
+    let printed = std::fs::read_to_string(directory.expect("one for the route").join("module.stderr"));
+    assert_eq!((printed.expect("text").lines().count(), read(&wagi, "access.log").lines().count()), (100, 100));
+}
+
+#[test]
 fn a_reload_opens_files_again_even_if_it_is_refused() {
     let wagi = hello().start(&["--access-log", "access.log"]);
     rename(&wagi, "access.log", "access.log.1");

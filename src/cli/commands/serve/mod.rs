@@ -13,10 +13,10 @@ use tracing_subscriber::EnvFilter;
 
 use wagi::Gateway;
 use wagi::config::{Diagnostic, LogFormat, Options};
-use wagi::observe::{AccessLog, JsonEvents, LogWriter};
+use wagi::observe::{JsonEvents, LogWriter};
 use wagi::printable;
 use wagi::server::{InheritedSocket, Server, Signals};
-use wagi::startup::Reloader;
+use wagi::startup::{Logs, Reloader};
 
 use crate::cli::commands::runtime;
 use crate::cli::commands::serve::reloads::Reloads;
@@ -45,18 +45,18 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let log = LogWriter::spawn_with_format(bars.stderr(), options.log_format).context("cannot start the log")?;
     init_logging(&log, options.log_format);
     raise_descriptor_limit();
-    let mut access_log = AccessLog::disabled();
+    let mut logs = None;
     let result = runtime.block_on(async {
         let reloader = match load(options, &mut signals, &log, &bars).await? {
             StartOutcome::End(code) => return Ok(code),
             StartOutcome::Serve(reloader) => reloader,
         };
-        access_log = reloader.gateway().access_log();
+        logs = Some(reloader.logs());
         serve(*reloader, inherited, caught, signals).await.map(|()| ExitCode::SUCCESS)
     });
     // Without waiting for tasks: a guest whose file operation hangs would keep the process from ending.
     runtime.shutdown_background();
-    access_log.flush();
+    logs.iter().for_each(Logs::flush);
     log.flush();
     result
 }
