@@ -71,9 +71,25 @@ pub(super) fn without_effect(entry: &EntryConfig, executable: &Executable) -> Ve
     let defined = entry.environment.iter().filter(|(name, _)| RouteVariables::defines(name));
     let problem = |name: &str| {
         let message = for_route(entry, format!("the variable `{name}` is left out: CGI defines it itself"));
-        Diagnostic::warning(message).at(entry.origin.at_variable(name)).help("remove it, or give it another name")
+        Diagnostic::warning(message).at(entry.origin.at_variable(name)).help(help_for_defined(name))
     };
     defined.map(|(name, _)| problem(name)).collect()
+}
+
+/// What to do instead of setting a variable that CGI defines. Some are set because a proxy in front of wagi knows better.
+fn help_for_defined(name: &str) -> &'static str {
+    match name {
+        "HTTPS" | "REQUEST_SCHEME" => {
+            "remove it; name a proxy that ends TLS in `trusted_proxies` of `[server]`, and it says so by `X-Forwarded-Proto`"
+        }
+        "REMOTE_ADDR" | "REMOTE_HOST" | "REMOTE_PORT" => {
+            "remove it; name the proxy in `trusted_proxies` of `[server]`, and it says so by `X-Forwarded-For`"
+        }
+        "SERVER_NAME" | "SERVER_PORT" => {
+            "remove it; `--hostname` sets it for requests without Host, and a proxy in `trusted_proxies` by `X-Forwarded-Host`"
+        }
+        _ => "remove it, or give it another name",
+    }
 }
 
 /// An entry whose list of sub-routes is empty.

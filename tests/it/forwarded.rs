@@ -112,6 +112,31 @@ async fn the_other_family_is_ignored() {
 }
 
 #[tokio::test]
+async fn the_port_of_the_client_is_set_if_the_proxy_tells_it() {
+    let running = served(TRUSTED).await;
+    for (fields, expected) in [
+        (&[][..], Some("4321")),
+        (&[("x-forwarded-for", "192.0.2.7:4711")], Some("4711")),
+        (&[("x-forwarded-for", "192.0.2.7")], None),
+        (&[("x-forwarded-for", "192.0.2.7:4711, 10.0.0.1")], Some("4711")),
+        (&[("x-forwarded-for", "192.0.2.7:0")], Some("4321")),
+    ] {
+        let answer = running.send(request(fields)).await;
+        assert_eq!(answer.variable("REMOTE_PORT").as_deref(), expected, "{fields:?}");
+    }
+}
+
+/// Variables that an operator behind a proxy used to set.
+#[tokio::test]
+async fn who_sets_https_is_told_of_trusted_proxies() {
+    let keys = "environment = { HTTPS = 'on', REMOTE_ADDR = '192.0.2.7' }";
+    let (_, said) = Test::new().module("/...", ENV, keys).try_start().await;
+    for part in ["`HTTPS` is left out", "`trusted_proxies`", "`X-Forwarded-Proto`", "`X-Forwarded-For`"] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+}
+
+#[tokio::test]
 async fn the_full_url_is_that_of_the_client() {
     let running = served(TRUSTED).await;
     let fields = [("x-forwarded-proto", "https"), ("x-forwarded-host", "a.test"), ("x-forwarded-port", "443")];

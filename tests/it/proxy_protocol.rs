@@ -51,12 +51,13 @@ fn the_address_that_is_announced_is_that_of_the_client() {
     let wagi = wagi("", &[]);
     for header in [VERSION_1, VERSION_2] {
         let text = environment(&wagi, header);
-        assert_lines(&text, &["REMOTE_ADDR=192.0.2.7", "REMOTE_HOST=192.0.2.7", "SERVER_NAME=example.test", "!HTTPS="]);
+        assert_lines(&text, &["REMOTE_ADDR=192.0.2.7", "REMOTE_HOST=192.0.2.7", "REMOTE_PORT=4711"]);
+        assert_lines(&text, &["SERVER_ADDR=203.0.113.9", "SERVER_NAME=example.test", "!HTTPS="]);
     }
     let text = environment(&wagi, b"PROXY TCP6 2001:db8::7 2001:db8::9 4711 443\r\n");
     assert_lines(&text, &["REMOTE_ADDR=2001:db8::7"]);
     let unix = [b"\r\n\r\n\0\r\nQUIT\n\x21\x31\0\xd8".as_slice(), &[b'/'; 216]].concat();
-    assert_lines(&environment(&wagi, &unix), &["REMOTE_ADDR=unix:"]);
+    assert_lines(&environment(&wagi, &unix), &["REMOTE_ADDR=unix:", "!REMOTE_PORT=", "!SERVER_ADDR="]);
     wagi.logged(&["192.0.2.7 \"GET /env HTTP/1.1\" 200"]);
     wagi.logged(&["unix: \"GET /env HTTP/1.1\" 200"]);
 }
