@@ -46,11 +46,6 @@ impl ServerHandle {
 }
 
 impl Prepared {
-    /// Whether new connections get other certificates than now, or have to show others.
-    pub fn changes_tls(&self) -> bool {
-        !self.acceptor.parts().tls.is_same(&self.tls)
-    }
-
     /// Lets the configuration take effect: for new connections, and by the end of listeners that are gone. Their
     /// connections finish their requests. Connections of listeners that stay are not touched.
     ///

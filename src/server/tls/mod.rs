@@ -31,7 +31,6 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::server::{ProducesTickets, ServerSessionMemoryCache, StoresServerSessions};
-use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::server::TlsStream;
 
 use crate::config::TlsConfig;
@@ -88,14 +87,6 @@ impl ServerTls {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = prepared.0;
     }
 
-    /// Whether `prepared` is the same as what is in force: the certificates, and what clients have to show.
-    pub(super) fn is_same(&self, prepared: &PreparedTls) -> bool {
-        match (self.current(), &prepared.0) {
-            (Some(current), Some(prepared)) => current.is_same(prepared),
-            (current, prepared) => current.is_none() && prepared.is_none(),
-        }
-    }
-
     /// The TLS of a connection that begins now.
     pub(super) fn current(&self) -> Option<Arc<ActiveTls>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -105,8 +96,6 @@ impl ServerTls {
 /// The certificates, the protocols, and what clients have to show.
 pub(super) struct ActiveTls {
     config: Arc<ServerConfig>,
-    /// The chains with their keys, the default first.
-    keys: Vec<Arc<CertifiedKey>>,
     certificates: Vec<ServedCertificate>,
     clients: ClientTrust,
     sessions: Sessions,
@@ -123,9 +112,7 @@ impl ActiveTls {
             Some(current) => current.sessions.clone(),
             None => Sessions::new()?,
         };
-        let all = || std::iter::once(&default).chain(&others);
-        let (keys, certificates) =
-            (all().map(|own| Arc::clone(&own.key)).collect(), all().filter_map(served).collect());
+        let certificates = std::iter::once(&default).chain(&others).filter_map(served).collect();
         // The provider is named here, because a second one compiled in by some dependency would make the default
         // ambiguous and the builder panic.
         let mut config = ServerConfig::builder_with_provider(provider)
@@ -136,7 +123,7 @@ impl ActiveTls {
         config.alpn_protocols = vec![ALPN_H2.to_vec(), b"http/1.1".to_vec(), b"http/1.0".to_vec()];
         config.ticketer = Arc::clone(&sessions.tickets);
         config.session_storage = Arc::clone(&sessions.store);
-        Ok(Self { config: Arc::new(config), keys, certificates, clients, sessions })
+        Ok(Self { config: Arc::new(config), certificates, clients, sessions })
     }
 
     /// Makes a TLS connection of a socket. Fails if the client is not let in.
@@ -148,12 +135,6 @@ impl ActiveTls {
         let identity = self.clients.identity(stream.get_ref().1);
         let identity = identity.map_err(|error| io::Error::new(io::ErrorKind::PermissionDenied, error))?;
         Ok((stream, identity))
-    }
-
-    fn is_same(&self, other: &Self) -> bool {
-        // Each key belongs to its certificate.
-        let chains = |of: &Self| of.keys.iter().map(|key| key.cert.clone()).collect::<Vec<_>>();
-        chains(self) == chains(other) && self.clients.agrees_with(&other.clients)
     }
 
     /// The certificates, the default first.

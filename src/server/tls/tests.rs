@@ -139,8 +139,6 @@ async fn sessions_go_on_where_the_same_clients_are_let_in() {
             assert!(connect(&tls.current().unwrap(), &client).await.unwrap().is_resumed);
             let old = tls.current().unwrap();
             let prepared = tls.prepare(Some(&after)).unwrap();
-            let is_same = before.default == after.default && goes_on;
-            assert_eq!(tls.is_same(&prepared), is_same, "{before:?} {after:?}");
             tls.replace(prepared);
             let connected = connect(&tls.current().unwrap(), &client).await.unwrap();
             assert_eq!(connected.is_resumed, goes_on, "{version:?} {before:?} {after:?}");
