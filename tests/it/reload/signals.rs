@@ -95,15 +95,16 @@ fn sigusr1_and_a_reload_open_the_log_files_again() {
     let mut connection = Connection::open(wagi.address());
     let path = walk(&file(&wagi, "logs"));
     for signal in ["USR1", "HUP"] {
-        connection.get("/log?before");
-        eventually(|| std::fs::read_to_string(&path).ok()?.contains("before").then_some(()));
+        let (before, after) = (format!("before-{signal}"), format!("after-{signal}"));
+        connection.get(&format!("/log?{before}"));
+        eventually(|| std::fs::read_to_string(&path).ok()?.contains(&before).then_some(()));
         let moved = path.with_extension(signal);
         std::fs::rename(&path, &moved).expect("it is there");
         wagi.signal(signal);
         eventually(|| path.exists().then_some(()));
-        connection.get("/log?after");
-        eventually(|| std::fs::read_to_string(&path).ok()?.contains("after").then_some(()));
-        assert!(!std::fs::read_to_string(&moved).expect("it was moved").contains("after"));
+        connection.get(&format!("/log?{after}"));
+        eventually(|| std::fs::read_to_string(&path).ok()?.contains(&after).then_some(()));
+        assert!(!std::fs::read_to_string(&moved).expect("it was moved").contains(&after));
     }
     assert!(!wagi.log().contains("reloaded"), "{}", wagi.log());
 }

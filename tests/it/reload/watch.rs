@@ -37,6 +37,7 @@ fn a_file_that_an_editor_replaces_is_reloaded_soon() {
         // 300 ms where the machine does nothing else.
         assert!(becomes(&wagi, before, after) < Duration::from_secs(5));
     }
+    wagi.logged(&["reloaded generation=4"]);
     assert_eq!(wagi.log().matches("reloaded generation=").count(), 3, "{}", wagi.log());
 }
 
@@ -69,6 +70,7 @@ fn half_of_a_configuration_is_not_served_as_long_as_it_is_open() {
     drop(written);
     becomes(&wagi, "one", "two");
     assert_eq!(connection.get("/other").text(), "half");
+    wagi.logged(&["reloaded generation=2"]);
     assert_eq!(wagi.log().matches("reloaded generation=").count(), 1, "{}", wagi.log());
 }
 
