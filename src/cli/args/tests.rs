@@ -110,8 +110,8 @@ fn exactly_one_source_is_served() {
         ("-c Cargo.toml --tls-cert c", "needs --tls-key"),
         ("-c Cargo.toml --tls-key k", "needs --tls-cert"),
         ("-c Cargo.toml --colour", "--colour"),
-        ("Cargo.toml --access-log ''", "names no file"),
-        ("Cargo.toml --locked", "--locked needs --config"),
+        ("Cargo.lock --access-log ''", "names no file"),
+        ("Cargo.lock --locked", "--locked needs --config"),
     ] {
         let shown = usage_error(line, &[]);
         assert!(shown.contains(message), "{line}: {shown}");
@@ -287,7 +287,7 @@ fn words_of_other_programs_are_answered_with_what_to_type() {
         ("-c Cargo.toml --addr 1.2.3.4:80", "`--listen IP:PORT`"),
         ("-c Cargo.toml --dir .", "`volumes = {"),
         ("-c Cargo.toml --verbose", "RUST_LOG=debug"),
-        ("-c Cargo.toml -l unix:x.sock", "cannot listen on a Unix socket"),
+        ("-c Cargo.toml -l unix:", "`unix:/run/wagi/http.sock`"),
     ] {
         let shown = usage_error(line, &[]);
         assert!(shown.contains(cure), "{line}: {shown}");
