@@ -260,3 +260,64 @@ fn variables_of_client_certificates_cannot_be_set() {
         assert_eq!(shown.contains(&format!("the variable `{name}` is left out")), is_warned, "{shown}");
     }
 }
+
+/// A server whose TLS files are copies, which tests replace.
+fn with_copies(auth: &str) -> Wagi {
+    let files = "certificates = [{ cert = 'cert.pem', key = 'key.pem' }]\nclient_ca = 'ca.pem'";
+    let site = site(&format!("{files}\nclient_auth = '{auth}'"));
+    for (name, copy) in [(OWN.0, "cert.pem"), (OWN.1, "key.pem"), ("client-ca.cert.pem", "ca.pem")] {
+        site.file(copy, std::fs::read(fixture(name)).expect("a fixture"));
+    }
+    site.start(&[])
+}
+
+/// Puts fixtures in the place of a file, one after the other.
+fn replace(wagi: &Wagi, copy: &str, names: &[&str]) {
+    let content = names.iter().flat_map(|name| std::fs::read(fixture(name)).expect("a fixture"));
+    std::fs::write(wagi.directory().join(copy), content.collect::<Vec<_>>()).expect("it can be written");
+}
+
+#[test]
+fn a_reload_takes_new_certificates_and_a_wrong_key_changes_nothing() {
+    let wagi = with_copies("none");
+    let client = TlsClient::new(None);
+    let shown = || client.get(wagi.address(), "localhost", "/env", "").expect("it is served").certificate;
+    assert!(shown() == certificates(OWN.0)[0]);
+    replace(&wagi, "cert.pem", &[NAMES.0]);
+    wagi.signal("HUP");
+    wagi.logged(&["reloaded generation=2 "]);
+    assert!(shown() == certificates(NAMES.0)[0], "the new one is not in force");
+    // The key does not come.
+    replace(&wagi, "cert.pem", &[WILDCARD.0]);
+    wagi.signal("HUP");
+    wagi.logged(&["key.pem` does not belong to the certificate `cert.pem`"]);
+    wagi.logged(&["reload refused: 1 errors; generation 2 goes on serving"]);
+    assert!(shown() == certificates(NAMES.0)[0], "the old one is not in force");
+    // The key comes in time.
+    wagi.signal("HUP");
+    replace(&wagi, "key.pem", &[WILDCARD.1]);
+    wagi.logged(&["reloaded generation=3 "]);
+    assert!(shown() == certificates(WILDCARD.0)[0], "the new one is not in force");
+}
+
+#[test]
+fn sessions_go_on_over_a_reload_unless_other_authorities_count() {
+    let wagi = with_copies("require");
+    let client = TlsClient::new(Some("client-alice.cert.pem"));
+    let is_resumed = || client.get(wagi.address(), "localhost", "/env", "").map(|answer| answer.is_resumed).ok();
+    assert_eq!((is_resumed(), is_resumed()), (Some(false), Some(true)));
+    replace(&wagi, "cert.pem", &[NAMES.0]);
+    wagi.signal("HUP");
+    wagi.logged(&["reloaded generation=2 "]);
+    assert_eq!(is_resumed(), Some(true), "only the certificate of the server is another");
+    replace(&wagi, "ca.pem", &["client-ca-other.cert.pem", "client-ca.cert.pem"]);
+    wagi.signal("HUP");
+    wagi.logged(&["reloaded generation=3 "]);
+    assert_eq!((is_resumed(), is_resumed()), (Some(false), Some(true)), "the session was made under another authority");
+    replace(&wagi, "ca.pem", &["client-ca-other.cert.pem"]);
+    wagi.signal("HUP");
+    wagi.logged(&["reloaded generation=4 "]);
+    assert_eq!(is_resumed(), None, "the authority of the client is gone");
+    let foreign = TlsClient::new(Some("client-foreign.cert.pem"));
+    foreign.get(wagi.address(), "localhost", "/env", "").expect("its authority has come");
+}
