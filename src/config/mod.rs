@@ -223,9 +223,7 @@ fn tls_config(options: &Options, table: TlsTable, problems: &mut Vec<Diagnostic>
     let TlsTable { certificates, client_ca, client_ca_location, client_auth } = table;
     let mut certificates = options.tls.iter().cloned().chain(certificates);
     let Some(default) = certificates.next() else {
-        if client_ca.is_none() {
-            return None;
-        }
+        client_ca.as_ref()?;
         let problem =
             Diagnostic::error("`client_ca` needs a certificate of the server, since clients show theirs over TLS");
         let problem = problem.at(client_ca_location);

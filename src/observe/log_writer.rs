@@ -243,7 +243,7 @@ mod tests {
             lines.push(&two_lines);
         }
         let dropped = lines.shared.lock().dropped;
-        assert!(dropped >= 8 && dropped % 2 == 0, "{dropped}");
+        assert!(dropped >= 8 && dropped.is_multiple_of(2), "{dropped}");
     }
 
     #[test]

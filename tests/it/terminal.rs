@@ -170,7 +170,7 @@ fn a_file_that_is_no_module_is_called_what_it_is() {
         ("packed.wasm", b"\x1f\x8b\x08\0\0\0", "compressed with gzip", "gunzip"),
         ("empty.wasm", b"", "the file is empty", "again"),
         ("main.rs", b"fn main() {}", "source code in Rust", "cargo build --target wasm32-wasip1"),
-        ("modules.toml", b"[[module]]\n", "TOML", "wagi --config"),
+        ("settings.wasm", b"[[module]]\n", "TOML", "wagi --config"),
         ("short.wasm", &whole[..whole.len() / 2], "unexpected end", "cut off"),
         ("text.wat", b"hello", "not WebAssembly", "(module"),
         (

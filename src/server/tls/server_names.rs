@@ -74,7 +74,7 @@ pub(super) fn conflicts(certificates: &[ServerCertificate]) -> Vec<NameConflict<
             }
             // A certificate may have a name twice.
             Entry::Occupied(entry) if std::ptr::eq(*entry.get(), certificate) => {}
-            Entry::Occupied(entry) => conflicts.push(NameConflict { name, first: *entry.get(), second: certificate }),
+            Entry::Occupied(entry) => conflicts.push(NameConflict { name, first: entry.get(), second: certificate }),
         }
     }
     conflicts

@@ -127,6 +127,7 @@ pub(super) fn executables(
         loader.summary.log(started.elapsed());
     }
     programs.remove_unused();
+    #[expect(clippy::mutable_key_type, reason = "an executable is hashed by its address, which does not change")]
     let distinct: HashSet<&Executable> = executables.iter().flatten().collect();
     let modules = distinct.len();
     Loaded { modules, compiled: loader.summary.compiled(), executables }

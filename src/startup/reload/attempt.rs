@@ -2,7 +2,7 @@
 //!
 //! All of it is done on a thread of the lowest priority, so that requests do not wait for it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::SystemTime;
@@ -153,7 +153,7 @@ fn has_error(problems: &[Diagnostic]) -> bool {
     problems.iter().any(Diagnostic::is_error)
 }
 
-fn still_open(path: &PathBuf) -> Diagnostic {
+fn still_open(path: &Path) -> Diagnostic {
     let problem = Diagnostic::error(format!("`{}` is still open for writing in another process", path.display()));
     problem.help("reload when it is complete, or write another file and rename it to this one")
 }

@@ -71,9 +71,9 @@ mod tests {
         assert_eq!(found("..1/modules.toml"), [in_root("..1")]);
         assert_eq!(found("modules.toml"), [root.clone(), in_root("..1")]);
         assert_eq!(found("elsewhere/link.toml"), [root.clone(), in_root("..1"), in_root("elsewhere")]);
-        assert_eq!(found("not/there/yet.toml"), [root.clone()]);
+        assert_eq!(found("not/there/yet.toml"), std::slice::from_ref(&root));
         assert_eq!(found("elsewhere/../other.toml"), [in_root("elsewhere/..")]);
         symlink("circle", in_root("circle")).unwrap();
-        assert_eq!(found("circle"), [root.clone()]);
+        assert_eq!(found("circle"), std::slice::from_ref(&root));
     }
 }

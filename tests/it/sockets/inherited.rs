@@ -85,8 +85,8 @@ fn sockets_are_named_by_their_parent_and_stand_beside_others() {
 fn variables_that_are_meant_for_another_process_are_ignored() {
     for variables in ["LISTEN_PID=1 LISTEN_FDS=1", "LISTEN_FDS=1", "LISTEN_PID=$$"] {
         let (listener, _) = listener();
-        let command = &mut inheriting(&Site::probe(""), listener, variables, &["-l", "systemd"]);
-        let output = command.output().expect("wagi can be started");
+        let site = Site::probe("");
+        let output = inheriting(&site, listener, variables, &["-l", "systemd"]).output().expect("wagi can be started");
         let message = String::from_utf8_lossy(&output.stderr);
         assert!(message.contains("cannot listen on systemd: the process inherits no socket"), "{variables}: {message}");
     }
