@@ -102,7 +102,7 @@ async fn under_load(time: Duration) -> Result<()> {
             certificate(served.directory.path(), number / 7)?;
         }
         let configuration = configuration(number, served.directory.path());
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             served.write("modules.toml", format!("{configuration}\nnonsense = = 1\n"))?;
             ensure!(matches!(&*served.reload().await?, ReloadOutcome::Refused { .. }), "the file is broken");
             refused += 1;
@@ -148,7 +148,8 @@ fn configuration(number: u32, directory: &Path) -> String {
 /// One of two certificates.
 fn certificate(directory: &Path, number: u32) -> Result<()> {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-    let [cert, key] = if number % 2 == 0 { ["ec.cert.pem", "ec.pkcs8.pem"] } else { ["rsa.cert.pem", "rsa.pkcs1.pem"] };
+    let [cert, key] =
+        if number.is_multiple_of(2) { ["ec.cert.pem", "ec.pkcs8.pem"] } else { ["rsa.cert.pem", "rsa.pkcs1.pem"] };
     std::fs::copy(fixtures.join(cert), directory.join("cert.pem"))?;
     std::fs::copy(fixtures.join(key), directory.join("key.pem"))?;
     Ok(())

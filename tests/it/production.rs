@@ -26,7 +26,7 @@ fn site() -> Site {
         copy(&format!("tests/fixtures/{key}"), &format!("{name}.key"));
     }
     for (name, body) in [("shop.wat", "the shop\n"), ("site.wat", "the site\n")] {
-        site.file(name, printing(&format!("Content-Type: text/plain\n\n{body}")));
+        site.file(name, printing(format!("Content-Type: text/plain\n\n{body}")));
     }
     site.file("database-password", "hunter2");
     site.file("shop.env", "CURRENCY=EUR\n");

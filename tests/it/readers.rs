@@ -103,6 +103,7 @@ fn body_length(response: &[u8]) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::await_holding_lock, reason = "each test has a runtime of its own")]
 async fn readers_that_stop_leave_permits_for_all_others() {
     let _alone = alone();
     let wagi = site();
@@ -163,6 +164,7 @@ async fn readers_that_stop_over_http_2_leave_permits_for_all_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::await_holding_lock, reason = "each test has a runtime of its own")]
 async fn a_client_that_takes_a_byte_now_and_then_loses_its_guest_after_send_timeout() {
     let _alone = alone();
     let keys = "limits = { concurrency = 1 }";

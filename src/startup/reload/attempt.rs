@@ -123,7 +123,7 @@ impl Beginning {
         }
         let open = open_for_writing(&stamps.changed_since(&current.stamps));
         if !open.is_empty() {
-            problems.extend(open.iter().map(still_open));
+            problems.extend(open.iter().map(|path| still_open(path)));
             cause = Cause::OpenForWriting(open);
         }
         match candidate {

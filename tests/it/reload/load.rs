@@ -99,7 +99,7 @@ fn stream(address: SocketAddr) -> impl FnMut() {
 
 /// A configuration that differs from the one before in the variable and, in turn, in something else.
 fn numbered(number: u64) -> String {
-    let memory = if number % 5 == 0 { "limits = { memory = '8 MiB' }" } else { "" };
+    let memory = if number.is_multiple_of(5) { "limits = { memory = '8 MiB' }" } else { "" };
     let volume = if number % 5 == 1 { "volumes = { '/v' = '.' }" } else { "" };
     let route = if number % 5 == 2 { "/..." } else { "/" };
     let host = if number % 5 == 3 { "argv = 'a b'" } else { "" };
