@@ -1,7 +1,9 @@
-//! What does a plain port answer, if clients are to use HTTPS? With `redirect_https`: the same URL with `https`.
+//! What does a plain port answer, if clients are to use HTTPS? With `redirect_https`: the same URL with `https`. Only a
+//! request that has come to a trusted proxy over HTTPS is served: its client uses HTTPS already.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -9,9 +11,12 @@ use http::header::{HOST, LOCATION};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 
+use crate::config::{ForwardedFields, TrustedProxies};
+use crate::proxy::read_forwarded;
 use crate::server::RequestBody;
+use crate::server::service::HttpService;
 
 /// The port of `https` URLs without one.
 const DEFAULT_PORT: u16 = 443;
@@ -89,6 +94,36 @@ impl tower_service::Service<Request<RequestBody>> for RedirectToHttps {
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
         let (head, _) = request.into_parts();
         ready(Ok(self.respond(&head)))
+    }
+}
+
+/// A service for a trusted proxy on a plain port: requests that clients made over HTTPS are served, others are redirected.
+#[derive(Clone, Debug)]
+pub(super) struct RedirectUnlessForwarded<S> {
+    pub(super) redirect: RedirectToHttps,
+    pub(super) service: S,
+    pub(super) proxies: TrustedProxies,
+    pub(super) fields: ForwardedFields,
+}
+
+impl<S: HttpService> tower_service::Service<Request<RequestBody>> for RedirectUnlessForwarded<S> {
+    type Response = Response<Either<Full<Bytes>, <S as HttpService>::ResponseBody>>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.service.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+        let forwarded = read_forwarded(request.headers(), self.fields, &self.proxies);
+        if forwarded.https != Some(true) {
+            let (head, _) = request.into_parts();
+            let response = self.redirect.respond(&head).map(Either::Left);
+            return Box::pin(ready(Ok(response)));
+        }
+        let response = self.service.call(request);
+        Box::pin(async move { Ok(response.await?.map(Either::Right)) })
     }
 }
 

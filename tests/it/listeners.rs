@@ -96,6 +96,23 @@ fn a_plain_port_can_redirect_to_the_port_with_tls() {
     assert_eq!(Connection::open_unix(&wagi.directory().join("web.sock")).get("/args").status, 200);
 }
 
+/// Otherwise the client, which uses HTTPS already, would be sent to where it came from, for ever.
+#[test]
+fn a_plain_port_serves_what_a_trusted_proxy_has_received_over_https() {
+    let wagi = start_secure(
+        "listen = ['http:127.0.0.1:0', '127.0.0.1:0']\nredirect_https = true\ntrusted_proxies = ['127.0.0.1']",
+    );
+    for (field, status) in [
+        ("X-Forwarded-Proto: https", 200),
+        ("X-Forwarded-Proto: http", 308),
+        ("Forwarded: proto=https", 308),
+        ("X-Other: https", 308),
+    ] {
+        let request = format!("GET /args HTTP/1.1\r\nHost: example.com\r\n{field}\r\nConnection: close\r\n\r\n");
+        assert_eq!(plain(&wagi, 0, &request).status, status, "{field}");
+    }
+}
+
 #[test]
 fn an_address_is_used_once() {
     let refused = |listen: &[&str], top: &str| {

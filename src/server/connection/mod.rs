@@ -35,7 +35,7 @@ use crate::server::counters::Counters;
 use crate::server::idle::IdleWatch;
 use crate::server::listener::set::{self, Listeners};
 use crate::server::listener::{Accepted, ListenerKind};
-use crate::server::redirect::RedirectToHttps;
+use crate::server::redirect::{RedirectToHttps, RedirectUnlessForwarded};
 use crate::server::service::HttpService;
 use crate::server::tls::{self, ActiveTls, ClientIdentity, ServerTls};
 use crate::server::{Peer, RequestScheme};
@@ -94,7 +94,14 @@ impl ConnectionBuilder {
         match (tls, self.redirect) {
             (Some(tls), _) => self.serve_tls(io, &tls, self.service(service, peer, state)).await,
             (None, Some(redirect)) if kind == ListenerKind::PlainPort => {
-                self.serve_plain(io, self.service(redirect, peer, state)).await;
+                let ServerConfig { trusted_proxies: proxies, forwarded: fields, .. } = &self.config;
+                if peer.is_trusted(proxies) {
+                    let (proxies, fields) = (proxies.clone(), *fields);
+                    let service = RedirectUnlessForwarded { redirect, service, proxies, fields };
+                    self.serve_plain(io, self.service(service, peer, state)).await;
+                } else {
+                    self.serve_plain(io, self.service(redirect, peer, state)).await;
+                }
             }
             (None, _) => self.serve_plain(io, self.service(service, peer, state)).await,
         }
