@@ -169,6 +169,21 @@ fn pieces_arrive_one_by_one() {
     assert!(connection.chunk().unwrap().is_none());
 }
 
+/// A task of tokio may do so much before it has to pause. A response that is complete when a pause is due was taken for one that
+/// its guest left.
+#[test]
+fn a_response_of_many_pieces_is_complete_wherever_its_task_pauses() {
+    let wagi = served("");
+    let mut connection = Connection::open(wagi.address());
+    for count in 1..=200 {
+        let pieces = "1\r\nx\r\n".repeat(count);
+        let head = "POST /p/echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
+        connection.send(format!("{head}{pieces}0\r\n\r\n"));
+        let answer = connection.answer();
+        assert_eq!((answer.status, answer.text().len()), (200, count));
+    }
+}
+
 #[test]
 fn a_body_comes_back_while_it_is_being_sent() {
     let wagi = served("");

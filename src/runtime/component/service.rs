@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use http::request::Parts;
 use http_body::Body;
 use tokio::sync::oneshot;
+use tokio::task::coop::has_budget_remaining;
 use wasmtime::component::Accessor;
 use wasmtime::{Result, Store};
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
@@ -179,7 +180,8 @@ async fn drive(mut forwarder: BodyForwarder, call: impl Future<Output = Called>)
                 Poll::Ready(Ok(())) if store.is_some() => Poll::Ready(Ending::Succeeded),
                 // Most guests end as soon as their response is forwarded: one more poll, before they are detached.
                 Poll::Ready(Ok(())) if !std::mem::replace(&mut forwarded, true) => continue,
-                Poll::Pending if store.is_some() => match forwarder.blocked_on() {
+                // With its budget used up, a task of tokio finds every channel empty, and is woken at once.
+                Poll::Pending if store.is_some() && has_budget_remaining() => match forwarder.blocked_on() {
                     Some(Blocked::Head) => Poll::Ready(Ending::NoResponse("it returned without one".into())),
                     Some(Blocked::Body) => Poll::Ready(Ending::NoResponse("it returned before its end".into())),
                     Some(Blocked::Client) | None => Poll::Pending,
