@@ -39,7 +39,7 @@ impl fmt::Display for PemRole {
     }
 }
 
-/// An error before the first connection is accepted.
+/// An error before the server listens, or before a configuration replaces another one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

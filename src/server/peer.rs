@@ -1,4 +1,4 @@
-//! Who sends a request, and how it reached the server. The only place where the address of a client comes from.
+//! Who sends a request, and how it reached the server. The only place where the address of a client is found.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 

@@ -24,7 +24,7 @@ use crate::startup::routes::RouteTableBuilder;
 pub(super) struct Candidate {
     pub snapshot: Snapshot,
     pub handover: Handover,
-    pub parts: Parts,
+    pub parts: Fingerprint,
     pub counts: Counts,
     /// Whether there is a module that may be half written.
     pub is_half_written: bool,
@@ -39,9 +39,9 @@ pub(super) struct Counts {
     pub compiled: usize,
 }
 
-/// What has to differ between two configurations so that requests can tell them apart, besides what is in the files.
+/// What is compared, besides the `Config`, to tell whether a reload has changed anything.
 #[derive(PartialEq, Eq)]
-pub(super) struct Parts {
+pub(super) struct Fingerprint {
     /// One for each entry.
     executables: Vec<Option<Executable>>,
     /// Device and inode of each volume.
@@ -84,7 +84,7 @@ impl Loading<'_> {
         let hostname = config.hostname.explicit.then(|| config.hostname.to_string());
         let snapshot = Snapshot::new(routes, hostname.as_deref(), &config.limits, &config.server);
         let counts = Counts { routes: snapshot.guests(), modules, compiled };
-        let parts = Parts { executables: found, volumes: volumes(config), network, tls: tls(config) };
+        let parts = Fingerprint { executables: found, volumes: volumes(config), network, tls: tls(config) };
         Ok(Candidate { snapshot, handover, parts, counts, is_half_written })
     }
 }

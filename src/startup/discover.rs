@@ -1,6 +1,6 @@
 //! Which sub-routes does a module declare?
 //!
-//! If a module exports `_routes`, wagi calls it once, when the server starts: without arguments, environment, input or files, and
+//! If a module exports `_routes`, wagi calls it once, when its module is loaded: without arguments, environment, input or files, and
 //! with the limits of a request. All other modules are instantiated once. So a start finds a module whose memory does not fit or
 //! whose start function traps.
 

@@ -63,7 +63,7 @@ impl EntryState {
 }
 
 impl Handover {
-    /// The state of the entry that the next call of `add` with the same entry on `next` adds.
+    /// The state for the next copy of `entry`: that of the copy with the same number, as `next` counts them.
     pub fn state(&self, entry: &EntryConfig, next: &Self) -> Option<&EntryState> {
         let key = EntryKey::of(entry);
         let number = next.entries.get(&key).map_or(0, Vec::len);

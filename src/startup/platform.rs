@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
-use crate::config::{AllowedHosts, Config, Diagnostic, EntryConfig, Key, Severity};
+use crate::config::{AllowedHosts, Config, ConnectionLimits, Diagnostic, EntryConfig, Key, Severity};
 use crate::net::tls;
 use crate::observe::{LogDirectory, LogWriter};
 use crate::outbound::Network;
@@ -41,6 +41,7 @@ pub(super) struct Platform {
     pub log: LogWriter,
     /// The limit on connections, which the server has from its start.
     connections: usize,
+    connections_per_address: usize,
 }
 
 impl Platform {
@@ -55,9 +56,9 @@ impl Platform {
         };
         let runtime = spawn_blocking(move || Runtime::new(&engine)).await.map_err(|_| Error::Compiling)??;
         let (network, log_directory) = (Mutex::default(), Mutex::default());
-        let connections = config.server.limits.connections;
+        let ConnectionLimits { connections, connections_per_address, .. } = config.server.limits;
         let (runtime, programs) = (Arc::new(runtime), Arc::default());
-        Ok(Self { runtime, programs, network, log_directory, log, connections })
+        Ok(Self { runtime, programs, network, log_directory, log, connections, connections_per_address })
     }
 
     /// Loads modules side by side, those of third parties within the limits of `config`.
@@ -79,6 +80,11 @@ impl Platform {
             ("total_concurrency", u64::from(pools.instances), limits.total_concurrency as u64),
             ("wasm_stack", pools.wasm_stack as u64, limits.wasm_stack as u64),
             ("connections", self.connections as u64, config.server.limits.connections as u64),
+            (
+                "connections_per_address",
+                self.connections_per_address as u64,
+                config.server.limits.connections_per_address as u64,
+            ),
         ];
         let warning = |(key, now, new)| {
             let message =

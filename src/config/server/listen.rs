@@ -65,7 +65,7 @@ pub enum ListenAddressError {
     #[error("`{0}` is not a setting of a Unix socket; write `?mode=0660` or `?group=NAME`")]
     UnknownSetting(String),
     /// The mode is not an octal number.
-    #[error("`mode={0}` is not a mode; write three octal digits, such as `mode=0660`")]
+    #[error("`mode={0}` is not a mode; write an octal number up to 0777, such as `mode=0660`")]
     Mode(String),
     /// The protocol is not spoken.
     #[error("`{0}` is not served; write an address for HTTP, such as `127.0.0.1:3000` or `unix:PATH`")]

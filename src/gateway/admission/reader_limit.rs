@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::gateway::admission::client_address::ClientAddress;
 
-/// For how long it is not looked again after no guest had to go, however many requests wait.
+/// How long the search pauses after it has found no guest to end, however many requests wait.
 const QUIET: Duration = Duration::from_millis(5);
 
 /// A limit on the guests that wait for their clients while requests need permits.

@@ -1,7 +1,7 @@
 //! For which client does a trusted proxy forward a request, and how did the client reach it?
 //!
 //! The answer is in header fields, which count only if the peer is trusted. What they say of the client and the scheme takes its
-//! place in `Peer`, where all else finds it. `Gateway::handle` asks once for each request, with the configuration that the request sees.
+//! place in `Peer`, where all else finds it. `Generation::respond` asks once for each request, with the configuration that the request sees.
 
 #[cfg(test)]
 mod tests;

@@ -18,7 +18,7 @@ use crate::runtime::lower_priority;
 use crate::server;
 use crate::server::{Prepared, ServerHandle, check_tls};
 
-use crate::startup::candidate::{Candidate, Loading, Parts};
+use crate::startup::candidate::{Candidate, Fingerprint, Loading};
 use crate::startup::error::Error;
 use crate::startup::load::Priority;
 use crate::startup::platform::{Platform, check_authorities};
@@ -47,7 +47,7 @@ pub(super) struct FailedAttempt {
     /// As the files were when they were read.
     pub stamps: Stamps,
     /// What was loaded all the same, for the next attempt.
-    pub parts: Option<Parts>,
+    pub parts: Option<Fingerprint>,
 }
 
 /// Whether another attempt may succeed, since files change one after the other.
@@ -63,7 +63,7 @@ pub(super) enum Cause {
 
 /// What an attempt begins with.
 #[derive(Clone)]
-pub(super) struct Beginning {
+pub(super) struct AttemptInput {
     pub options: Arc<Options>,
     pub platform: Arc<Platform>,
     pub current: Arc<Current>,
@@ -72,7 +72,7 @@ pub(super) struct Beginning {
 }
 
 /// Reads and loads everything. Fails with all problems if there is an error among them.
-pub(super) async fn run(beginning: Beginning) -> Result<Attempt, Box<FailedAttempt>> {
+pub(super) async fn run(beginning: AttemptInput) -> Result<Attempt, Box<FailedAttempt>> {
     let (sender, receiver) = oneshot::channel();
     let runtime = Handle::current();
     let thread = thread::Builder::new().name("wagi-reload".into()).spawn(move || {
@@ -91,7 +91,7 @@ fn defect(problem: Diagnostic) -> Box<FailedAttempt> {
     Box::new(FailedAttempt { problems: vec![problem], cause: Cause::Operator, stamps: Stamps::default(), parts: None })
 }
 
-impl Beginning {
+impl AttemptInput {
     async fn load(&self) -> Result<Attempt, Box<FailedAttempt>> {
         let Self { options, platform, current, .. } = self;
         let (began, before) = (SystemTime::now(), Stamps::of(current.stamps.files()));

@@ -31,11 +31,11 @@ use crate::observe::{AccessLog, LogWriter};
 use crate::server::{ServerHandle, check_tls};
 
 use crate::startup;
-use crate::startup::candidate::{Candidate, Counts, Parts};
+use crate::startup::candidate::{Candidate, Counts, Fingerprint};
 use crate::startup::error::Error;
 use crate::startup::handover::Handover;
 use crate::startup::platform::Platform;
-use crate::startup::reload::attempt::{Attempt, Beginning, Cause, FailedAttempt};
+use crate::startup::reload::attempt::{Attempt, AttemptInput, Cause, FailedAttempt};
 use crate::startup::reload::files::{Stamps, open_for_writing};
 
 /// A gateway whose configuration can be reloaded.
@@ -71,7 +71,7 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 struct Current {
     resolved: Arc<Resolved>,
     handover: Handover,
-    parts: Parts,
+    parts: Fingerprint,
     counts: Counts,
     /// As its files were when they were read.
     stamps: Stamps,
@@ -169,7 +169,7 @@ impl Reloader {
     async fn attempt(&self, began: Instant) -> Result<Attempt, Box<FailedAttempt>> {
         let (options, platform) = (self.options.clone(), self.platform.clone());
         let (current, server) = (self.current.clone(), self.server.clone());
-        let beginning = Beginning { options, platform, current, server, temporary: self.temporary.clone() };
+        let beginning = AttemptInput { options, platform, current, server, temporary: self.temporary.clone() };
         // What is compiled in one attempt is there in the next one.
         let mut loaded = Vec::new();
         loop {

@@ -32,7 +32,7 @@ use crate::cli::terminal::{print_problems, print_result};
 /// logged when modules are loaded.
 const DEFAULT_EVENTS: &str = "warn,wagi=info,wasmtime_wasi=error,wasmtime_internal_cache=error";
 
-/// Runs the server until a signal stops it. With `--check` only checks everything and prints the routes.
+/// Runs the server until a signal stops it, or it is idle with `--idle-exit`. With `--check` only checks everything and prints the routes.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let inherited = inherited::take()?;
     let runtime = runtime()?;
@@ -123,7 +123,7 @@ async fn serve(
     let alive = manager.clone();
     tokio::spawn(async move { alive.keep_alive().await });
     tokio::select! {
-        ended = &mut serving => return ended.context("the server ended by itself"),
+        ended = &mut serving => return ended.context("the task of the server failed"),
         () = signals.next() => {}
         () = reloads.obey(caught) => {}
     }
@@ -132,7 +132,7 @@ async fn serve(
     gateway.announce_stop();
     drop(stop);
     let ended = tokio::select! {
-        ended = serving => ended.context("the server ended by itself"),
+        ended = serving => ended.context("the task of the server failed"),
         () = signals.next() => Ok(()),
     };
     reloads.end().await;

@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use wagi::startup::{Logs, ReloadStage, Reloader};
 use wagi::{ReloadHandle, ReloadOutcome, reload_channel};
 
-use crate::cli::commands::serve::signals::{CaughtSignals, Wish};
+use crate::cli::commands::serve::signals::{CaughtSignals, SignalRequest};
 use crate::cli::commands::serve::systemd::ServiceManager;
 
 /// The task that reloads, and the log files.
@@ -33,9 +33,9 @@ impl Reloads {
     pub async fn obey(&self, mut caught: CaughtSignals) {
         loop {
             match caught.next().await {
-                Wish::Reload => self.handle.trigger(),
-                Wish::ReopenLogs => self.logs.reopen().await,
-                Wish::Stop => return,
+                SignalRequest::Reload => self.handle.trigger(),
+                SignalRequest::ReopenLogs => self.logs.reopen().await,
+                SignalRequest::Stop => return,
             }
         }
     }

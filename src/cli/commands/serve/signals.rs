@@ -23,7 +23,7 @@ pub struct CaughtSignals {
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum SignalRequest {
     Reload,
     ReopenLogs,
     /// The terminal has hung up.
@@ -52,24 +52,24 @@ impl CaughtSignals {
     }
 
     /// Waits for a signal that asks for something.
-    pub async fn next(&mut self) -> Wish {
+    pub async fn next(&mut self) -> SignalRequest {
         loop {
             tokio::select! {
                 _ = self.hangup.recv() => return self.on_hangup().await,
-                _ = self.reopen.recv() => return Wish::ReopenLogs,
+                _ = self.reopen.recv() => return SignalRequest::ReopenLogs,
                 _ = self.unused.recv() => tracing::warn!("SIGUSR2 has no effect"),
             }
         }
     }
 
-    async fn on_hangup(&self) -> Wish {
+    async fn on_hangup(&self) -> SignalRequest {
         if self.terminal == Terminal::None {
-            return Wish::Reload;
+            return SignalRequest::Reload;
         }
         if Terminal::now() == Terminal::Controlling {
             tokio::time::sleep(HANGUP_DELAY).await;
         }
-        if Terminal::now() == Terminal::None { Wish::Stop } else { Wish::Reload }
+        if Terminal::now() == Terminal::None { SignalRequest::Stop } else { SignalRequest::Reload }
     }
 }
 
