@@ -195,11 +195,12 @@ impl Write for LogWriter {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::observe) mod tests {
     use crate::observe::log_writer::*;
 
+    /// A log that tests read.
     #[derive(Clone, Default)]
-    struct Memory(Arc<Mutex<Vec<u8>>>);
+    pub(in crate::observe) struct Memory(pub(in crate::observe) Arc<Mutex<Vec<u8>>>);
 
     impl Write for Memory {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -23,12 +23,17 @@ impl ClientAddress {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::gateway::admission) mod tests {
     use std::net::SocketAddr;
 
     use http::Request;
 
     use crate::gateway::admission::client_address::*;
+
+    /// The client at 192.0.2.`last`.
+    pub(in crate::gateway::admission) fn numbered(last: u8) -> Option<ClientAddress> {
+        client(&format!("192.0.2.{last}:1"))
+    }
 
     fn client(address: &str) -> Option<ClientAddress> {
         let address: SocketAddr = address.parse().expect("an address");

@@ -65,17 +65,11 @@ impl Drop for Share {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
-
-    use http::Request;
-
+    use crate::gateway::admission::client_address::tests::numbered;
     use crate::gateway::admission::client_shares::*;
-    use crate::server::Peer;
 
     fn client(last: u8) -> ClientAddress {
-        let address = SocketAddr::from(([192, 0, 2, last], 1));
-        let (head, ()) = Request::builder().extension(Peer::new(address)).body(()).expect("a request").into_parts();
-        ClientAddress::from_head(&head).expect("a peer")
+        numbered(last).expect("a peer")
     }
 
     #[test]

@@ -69,18 +69,8 @@ fn furthest_behind(noticed: &[Noticed], share: usize) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
-
-    use http::Request;
-
+    use crate::gateway::admission::client_address::tests::numbered as client;
     use crate::gateway::admission::reader_limit::*;
-    use crate::server::Peer;
-
-    fn client(last: u8) -> Option<ClientAddress> {
-        let address = SocketAddr::from(([192, 0, 2, last], 1));
-        let (head, ()) = Request::builder().extension(Peer::new(address)).body(()).expect("a request").into_parts();
-        ClientAddress::from_head(&head)
-    }
 
     #[test]
     fn the_client_that_is_furthest_behind_goes_of_the_address_that_has_the_most() {

@@ -97,19 +97,10 @@ impl<B: Body<Data = Bytes>> Body for UploadBody<B> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
-
-    use http::Request;
     use http_body_util::{BodyExt, Full};
 
+    use crate::gateway::admission::client_address::tests::numbered as client;
     use crate::gateway::admission::uploads::*;
-    use crate::server::Peer;
-
-    fn client(last: u8) -> Option<ClientAddress> {
-        let address = SocketAddr::from(([192, 0, 2, last], 1));
-        let (head, ()) = Request::builder().extension(Peer::new(address)).body(()).expect("a request").into_parts();
-        ClientAddress::from_head(&head)
-    }
 
     fn entry(concurrency: usize) -> Arc<Semaphore> {
         Arc::new(Semaphore::new(half(concurrency)))
