@@ -72,13 +72,13 @@ pub(super) struct AttemptInput {
 }
 
 /// Reads and loads everything. Fails with all problems if there is an error among them.
-pub(super) async fn run(beginning: AttemptInput) -> Result<Attempt, Box<FailedAttempt>> {
+pub(super) async fn run(input: AttemptInput) -> Result<Attempt, Box<FailedAttempt>> {
     let (sender, receiver) = oneshot::channel();
     let runtime = Handle::current();
     let thread = thread::Builder::new().name("wagi-reload".into()).spawn(move || {
         lower_priority();
         // The server may be ending, and then nothing waits for the attempt.
-        let _ = sender.send(runtime.block_on(beginning.load()));
+        let _ = sender.send(runtime.block_on(input.load()));
     });
     if let Err(error) = thread {
         return Err(defect(Diagnostic::error("cannot start a thread for the reload").caused_by(&error)));

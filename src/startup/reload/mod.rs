@@ -169,11 +169,11 @@ impl Reloader {
     async fn attempt(&self, began: Instant) -> Result<Attempt, Box<FailedAttempt>> {
         let (options, platform) = (self.options.clone(), self.platform.clone());
         let (current, server) = (self.current.clone(), self.server.clone());
-        let beginning = AttemptInput { options, platform, current, server, temporary: self.temporary.clone() };
+        let input = AttemptInput { options, platform, current, server, temporary: self.temporary.clone() };
         // What is compiled in one attempt is there in the next one.
         let mut loaded = Vec::new();
         loop {
-            let failed = match attempt::run(beginning.clone()).await {
+            let failed = match attempt::run(input.clone()).await {
                 Ok(attempt) => return Ok(attempt),
                 Err(failed) => failed,
             };
