@@ -358,6 +358,17 @@ fn without_a_module_cache_nothing_is_left() {
     assert_eq!(fs::read_dir(&temporary).expect("a directory").count(), 0);
 }
 
+/// An end because nothing happens is an end as after a signal.
+#[test]
+fn a_server_that_ends_when_it_is_idle_leaves_no_files() {
+    let bindle = Bindle::new().program("/...", probe_bytes(), "", &["texts"]).file("note.txt", "a note", "texts");
+    let temporary = bindle.path().join("tmp");
+    fs::create_dir(&temporary).expect("a directory can be made");
+    let mut wagi = Wagi::spawn(bindle.command().args(["--idle-exit", "300ms"]).env("TMPDIR", &temporary));
+    assert_eq!(wagi.ended().code(), Some(0));
+    assert_eq!(fs::read_dir(&temporary).expect("a directory").count(), 0);
+}
+
 #[test]
 fn a_bindle_is_checked_without_being_served() {
     let bindle = Bindle::new().program("/app/...", probe_bytes(), "", &[]);

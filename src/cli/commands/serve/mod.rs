@@ -32,7 +32,8 @@ use crate::cli::terminal::{print_problems, print_result};
 /// logged when modules are loaded.
 const DEFAULT_EVENTS: &str = "warn,wagi=info,wasmtime_wasi=error,wasmtime_internal_cache=error";
 
-/// Runs the server until a signal stops it, or it is idle with `--idle-exit`. With `--check` only checks everything and prints the routes.
+/// Runs the server until a signal stops it, or it is idle with `--idle-exit`. With `--check` only checks everything and prints
+/// the routes.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let inherited = inherited::take()?;
     let runtime = runtime()?;
@@ -122,21 +123,26 @@ async fn serve(
     tokio::pin!(serving);
     let alive = manager.clone();
     tokio::spawn(async move { alive.keep_alive().await });
-    tokio::select! {
-        ended = &mut serving => return ended.context("the task of the server failed"),
-        () = signals.next() => {}
-        () = reloads.obey(caught) => {}
-    }
-    tracing::info!("stopping: finishing what is under way; a second signal ends at once");
+    let idle = tokio::select! {
+        ended = &mut serving => Some(ended),
+        () = signals.next() => None,
+        () = reloads.obey(caught) => None,
+    };
     manager.stopping();
-    gateway.announce_stop();
-    drop(stop);
-    let ended = tokio::select! {
-        ended = serving => ended.context("the task of the server failed"),
-        () = signals.next() => Ok(()),
+    let ended = match idle {
+        Some(ended) => ended,
+        None => {
+            tracing::info!("stopping: finishing what is under way; a second signal ends at once");
+            gateway.announce_stop();
+            drop(stop);
+            tokio::select! {
+                ended = serving => ended,
+                () = signals.next() => Ok(()),
+            }
+        }
     };
     reloads.end().await;
-    ended
+    ended.context("the task of the server failed")
 }
 
 /// Sends the events of the server to `log`.
