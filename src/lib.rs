@@ -32,6 +32,7 @@ mod route;
 mod runtime;
 pub mod server;
 pub mod startup;
+mod static_files;
 mod strings;
 mod wasm_bytes;
 

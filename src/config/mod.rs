@@ -10,6 +10,7 @@
 //! | `options` | command line and environment variables, parsed |
 //! | `manifest` | modules.toml, and one `[[module]]` of it |
 //! | `entry` | the result for one `[[module]]` or served parcel |
+//! | `static_files` | the result for one `[[static]]` |
 //! | `invoice` | the invoice of a bindle |
 //! | `server` | how the server listens, and what it believes of its peers |
 //! | `limits` | every limit that the operator can set, with its default and its bounds |
@@ -40,6 +41,7 @@ mod options;
 mod reader;
 mod server;
 mod sha256;
+mod static_files;
 
 pub use crate::config::access_log::AccessLogTarget;
 pub use crate::config::allowed_hosts::{AllowedHost, AllowedHosts, HostError};
@@ -64,6 +66,7 @@ pub use crate::config::server::{
     TrustedProxyError, UnixAddress,
 };
 pub use crate::config::sha256::Sha256;
+pub use crate::config::static_files::{StaticConfig, StaticContent};
 
 use crate::config::environment::env_file;
 use crate::config::manifest::{Manifest, ParseOptions, ServerTable, TlsTable};
@@ -80,6 +83,8 @@ pub struct Config {
     pub hostname: Hostname,
     /// The entries, in the order of precedence.
     pub entries: Vec<EntryConfig>,
+    /// The entries with files, in the order of precedence. Each says how many of `entries` come before it.
+    pub static_files: Vec<StaticConfig>,
     /// The bindle to serve. `fetch::complete` adds its entries to `entries`.
     pub bindle: Option<BindleConfig>,
     /// Where logs go.
@@ -106,7 +111,7 @@ pub struct Config {
     /// The files that it was read from or that it names, whether they are there or not. Files of directories and caches are
     /// not among them.
     pub files: Vec<PathBuf>,
-    /// Whether the configuration file is TOML and names no module, as an empty file does.
+    /// Whether the configuration file is TOML and has no entry, as an empty file does.
     pub is_empty: bool,
 }
 
@@ -126,6 +131,7 @@ impl Config {
     /// not count.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         (&self.server, &self.hostname, &self.entries) == (&other.server, &other.hostname, &other.entries)
+            && self.static_files == other.static_files
             && (&self.limits, &self.log, &self.cache) == (&other.limits, &other.log, &other.cache)
     }
 
@@ -151,13 +157,14 @@ impl Config {
                 Manifest::default()
             }
         };
-        let is_empty = manifest.is_toml && manifest.entries.is_empty();
+        let is_empty = manifest.is_toml && manifest.entries.is_empty() && manifest.static_files.is_empty();
         let hostname = manifest.server.server_name.take().or(manifest.hostname);
         let tls = tls_config(options, manifest.tls, &mut problems);
         let config = Self {
             server: server_config(options, manifest.server, tls, manifest.limits.connection, &mut problems),
             hostname: options.hostname.clone().or(hostname).unwrap_or_default(),
             entries: manifest.entries,
+            static_files: manifest.static_files,
             bindle,
             log: log_config(options, &mut problems),
             limits: manifest.limits.gateway,

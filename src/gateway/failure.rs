@@ -67,7 +67,12 @@ pub(super) enum Failure {
     HeadTimeout(Duration),
     #[error("the guest printed nothing for {}", humantime::format_duration(*.0))]
     OutputTimeout(Duration),
+    #[error("the file cannot be read: {0}")]
+    FileUnreadable(io::Error),
 }
+
+/// The value of the log's `end` field for files.
+pub(super) const STATIC: &str = "static";
 
 impl Failure {
     /// The status for the client, if no head has been sent yet.
@@ -87,7 +92,7 @@ impl Failure {
             Self::Exited(_) | Self::Trapped(_) | Self::NoResponse(_) | Self::NotStarted(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
-            Self::OutputLimit | Self::Head(_) | Self::WrongLength | Self::SecondHead => {
+            Self::OutputLimit | Self::Head(_) | Self::WrongLength | Self::SecondHead | Self::FileUnreadable(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
         }
@@ -104,6 +109,7 @@ impl Failure {
             Self::OutputLimit => "output-limit",
             Self::Head(_) => "bad-head",
             Self::ReadTooSlowly => "client-gone",
+            Self::FileUnreadable(_) => STATIC,
             Self::BodyTimeout | Self::ContinueNotSent | Self::BodyUnreadable(_) => "bad-body",
             Self::NoRoute
             | Self::MethodNotServed

@@ -4,10 +4,11 @@ use std::any::Any;
 use std::sync::Arc;
 
 use crate::cgi::{ArgumentTemplate, RouteVariables};
-use crate::config::{EntryConfig, Limits};
+use crate::config::{EntryConfig, Limits, StaticConfig};
 use crate::observe::RouteName;
 use crate::route::RoutePattern;
 use crate::runtime::Guest;
+use crate::static_files::StaticFiles;
 
 use crate::gateway::admission::concurrency::EntryConcurrency;
 use crate::gateway::component_request::RouteFields;
@@ -18,6 +19,24 @@ pub(crate) enum RouteTarget {
     Health,
     /// A guest.
     Guest(Box<GuestRoute>),
+    /// Files.
+    Files(Box<FilesRoute>),
+}
+
+/// Files at a route.
+pub(crate) struct FilesRoute {
+    pub(super) name: Arc<RouteName>,
+    pub(super) files: StaticFiles,
+    /// The path that the configuration names.
+    pub(super) path: String,
+}
+
+impl FilesRoute {
+    /// Mounts the files of `entry` at its route.
+    pub fn new(entry: &StaticConfig, files: StaticFiles) -> Self {
+        let path = entry.content.path().display().to_string();
+        Self { name: Arc::new(RouteName::of_files(&entry.route)), files, path }
+    }
 }
 
 /// A guest at a route, with everything about it that is the same for each request.

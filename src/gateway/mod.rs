@@ -20,7 +20,7 @@ mod routed_request;
 mod snapshot;
 
 pub(crate) use crate::gateway::admission::concurrency::EntryConcurrency;
-pub(crate) use crate::gateway::guest_route::{GuestRoute, RouteFiles, RouteTarget};
+pub(crate) use crate::gateway::guest_route::{FilesRoute, GuestRoute, RouteFiles, RouteTarget};
 pub(crate) use crate::gateway::hosts::{HiddenRow, HostRoutes, RouteRow};
 pub use crate::gateway::reload::{
     ReloadHandle, ReloadOutcome, ReloadReport, ReloadRequest, ReloadRequests, reload_channel,
@@ -38,6 +38,7 @@ use std::task::{Context, Poll};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response};
 use http_body::Body;
 
@@ -80,8 +81,10 @@ pub struct ServedRoute {
     pub pattern: RoutePattern,
     /// The names that it answers; none if it answers every name.
     pub hosts: Vec<HostPattern>,
-    /// The module; `None` for the built-in health check.
+    /// The module; `None` for files and for the built-in health check.
     pub module: Option<String>,
+    /// The file or directory, if it leads to files.
+    pub files: Option<String>,
 }
 
 /// What outlives a snapshot.
@@ -150,11 +153,12 @@ impl Gateway {
     /// The routes in the order in which they are tried.
     pub fn routes(&self) -> Vec<ServedRoute> {
         let served = |row: &RouteRow<RouteTarget>| {
-            let module = match &row.target {
-                RouteTarget::Health => None,
-                RouteTarget::Guest(route) => Some(route.name.module.clone()),
+            let (module, files) = match &row.target {
+                RouteTarget::Health => (None, None),
+                RouteTarget::Guest(route) => (Some(route.name.module.clone()), None),
+                RouteTarget::Files(route) => (None, Some(route.path.clone())),
             };
-            ServedRoute { pattern: row.pattern.clone(), hosts: row.hosts.clone(), module }
+            ServedRoute { pattern: row.pattern.clone(), hosts: row.hosts.clone(), module, files }
         };
         self.in_force.load().snapshot.routes.rows().iter().map(served).collect()
     }
@@ -204,8 +208,10 @@ impl Generation {
             Ok(found) => found,
             Err(failure) => return response::from_failure(&failure, record),
         };
-        let RouteTarget::Guest(route) = matched.target else {
-            return response::health_check(record, shared.is_stopping.load(Ordering::Relaxed));
+        let route = match matched.target {
+            RouteTarget::Guest(route) => route,
+            RouteTarget::Health => return response::health_check(record, shared.is_stopping.load(Ordering::Relaxed)),
+            RouteTarget::Files(route) => return respond_with_file(route, &head, matched.path_info, record).await,
         };
         record.route = Some(route.name.clone());
         let request = RoutedRequest {
@@ -227,6 +233,19 @@ impl Generation {
             Err(failure) => response::from_failure(&failure, record),
         }
     }
+}
+
+/// The response of a route that leads to files.
+async fn respond_with_file(
+    route: &FilesRoute,
+    head: &Parts,
+    path_info: &str,
+    mut record: Box<Record>,
+) -> Response<ResponseBody> {
+    record.route = Some(route.name.clone());
+    // Boxed, so that requests for guests do not carry its room.
+    let answer = Box::pin(route.files.respond(head, path_info)).await;
+    response::from_files(answer, record)
 }
 
 impl Shared {

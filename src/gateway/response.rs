@@ -1,15 +1,18 @@
 //! Which HTTP response does the client get?
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, RETRY_AFTER};
 use http::{HeaderValue, Method, Response, StatusCode};
 
 use crate::cgi::ResponseHead;
 use crate::observe::Record;
+use crate::static_files::StaticAnswer;
 
 use crate::gateway::admission::client_address::ClientAddress;
 use crate::gateway::admission::readers::{ReaderSpec, ResponseReader};
-use crate::gateway::failure::Failure;
+use crate::gateway::failure::{Failure, STATIC};
 use crate::gateway::guest_route::GuestRoute;
 use crate::gateway::response_body::{ResponseBody, StreamingBody};
 use crate::gateway::response_start::{GuestState, StartedResponse};
@@ -53,6 +56,18 @@ pub(super) fn from_failure(failure: &Failure, mut record: Box<Record>) -> Respon
         _ => None,
     };
     response
+}
+
+/// The response of a route that leads to files.
+pub(super) fn from_files(answer: StaticAnswer, mut record: Box<Record>) -> Response<ResponseBody> {
+    let (head, file) = answer.response.into_parts();
+    record.set_response(head.status, STATIC);
+    record.reason = answer.reason.map(Cow::into_owned);
+    let body = match file {
+        Some(file) => ResponseBody::file(file, record),
+        None => ResponseBody::full(Bytes::new(), None, record),
+    };
+    Response::from_parts(head, body)
 }
 
 /// The response of a guest to a request.

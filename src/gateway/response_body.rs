@@ -16,6 +16,7 @@ use http_body::{Body, Frame, SizeHint};
 use crate::cgi::keep_allowed_trailers;
 use crate::observe::Record;
 use crate::runtime::{Output, Run};
+use crate::static_files::FileBody;
 
 use crate::gateway::admission::readers::{ResponseReader, Waited};
 use crate::gateway::failure::Failure;
@@ -36,6 +37,7 @@ enum BodyContent {
     Full(Bytes),
     FullWithTrailers(Bytes, Option<HeaderMap>),
     Streaming(Box<StreamingBody>),
+    File(Box<FileBody>),
 }
 
 /// A body that a guest is still printing.
@@ -200,6 +202,13 @@ impl StreamingBody {
     }
 }
 
+/// Records that a client has left before the end of its file.
+fn record_rest(file: &FileBody, record: Option<&mut Record>) {
+    if let Some(record) = record.filter(|record| file.remaining() > 0 && record.reason.is_none()) {
+        record.reason = Some("the client left, or stopped reading, before the end of the file".into());
+    }
+}
+
 /// Records that the guest had to go before its end. Others may have needed its permit.
 fn record_slow_reader(cpu_time: Duration, record: Option<&mut Record>) {
     if let Some(record) = record {
@@ -229,6 +238,11 @@ impl ResponseBody {
         Self { content: BodyContent::Streaming(Box::new(body)), record: Some(record) }
     }
 
+    /// A file.
+    pub(super) fn file(file: FileBody, record: Box<Record>) -> Self {
+        Self { content: BodyContent::File(Box::new(file)), record: Some(record) }
+    }
+
     fn poll_content(&mut self, cx: &mut Context<'_>) -> PolledFrame {
         match &mut self.content {
             BodyContent::Full(bytes) | BodyContent::FullWithTrailers(bytes, _) if !bytes.is_empty() => {
@@ -236,6 +250,14 @@ impl ResponseBody {
             }
             BodyContent::Full(_) => Poll::Ready(None),
             BodyContent::FullWithTrailers(_, trailers) => Poll::Ready(trailers.take().map(Frame::trailers).map(Ok)),
+            BodyContent::File(file) => {
+                let Some(piece) = ready!(file.poll_piece(cx)) else { return Poll::Ready(None) };
+                let piece = piece.map(Frame::data).map_err(Failure::FileUnreadable);
+                if let (Err(failure), Some(record)) = (&piece, &mut self.record) {
+                    record.reason = Some(format!("cut after the head: {failure}"));
+                }
+                Poll::Ready(Some(piece))
+            }
             BodyContent::Streaming(body) => {
                 let polled = ready!(body.poll(cx));
                 // Nothing comes after trailers, and hyper does not poll again once it has got them.
@@ -273,6 +295,7 @@ impl Body for ResponseBody {
             BodyContent::Full(bytes) => bytes.is_empty(),
             BodyContent::FullWithTrailers(..) => false,
             BodyContent::Streaming(body) => body.is_complete(),
+            BodyContent::File(file) => file.remaining() == 0,
         }
     }
 
@@ -282,13 +305,18 @@ impl Body for ResponseBody {
             // HTTP/1.1 has trailers only after a body that was not announced with its length (RFC 9112 §7.1.2).
             BodyContent::FullWithTrailers(..) => SizeHint::default(),
             BodyContent::Streaming(body) => body.remaining.map_or_else(SizeHint::default, SizeHint::with_exact),
+            BodyContent::File(file) => SizeHint::with_exact(file.remaining()),
         }
     }
 }
 
 impl Drop for ResponseBody {
     fn drop(&mut self) {
-        let BodyContent::Streaming(body) = &mut self.content else { return };
+        let body = match &mut self.content {
+            BodyContent::Full(_) | BodyContent::FullWithTrailers(..) => return,
+            BodyContent::File(file) => return record_rest(file, self.record.as_deref_mut()),
+            BodyContent::Streaming(body) => body,
+        };
         // The body of an announced length is not polled for its end, which is known.
         if body.has_its_length() {
             return body.finish(None, self.record.as_deref_mut());

@@ -66,9 +66,9 @@ impl Snapshot {
         }
     }
 
-    /// How many routes lead to guests.
-    pub fn guests(&self) -> usize {
-        self.routes.rows().iter().filter(|row| matches!(row.target, RouteTarget::Guest(_))).count()
+    /// How many routes come from the configuration.
+    pub fn configured(&self) -> usize {
+        self.routes.rows().iter().filter(|row| !matches!(row.target, RouteTarget::Health)).count()
     }
 
     /// The route for a request to `host`, which is asked for only if that can make a difference.

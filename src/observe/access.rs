@@ -23,7 +23,7 @@ use crate::observe::{escape, time};
 pub struct RouteName {
     /// The pattern, as `/hello/...`.
     pub route: String,
-    /// The module, as the configuration names it.
+    /// The module, as the configuration names it; empty if the route leads to files.
     pub module: String,
     /// Both as fields of a line of text, and of a line of JSON.
     text: String,
@@ -40,6 +40,15 @@ impl RouteName {
             push_json_field(&mut json, key, value);
         }
         Self { route, module, text, json }
+    }
+
+    /// The name of a route that leads to files.
+    pub fn of_files(route: &impl ToString) -> Self {
+        let route = route.to_string();
+        let (mut text, mut json) = (String::new(), String::new());
+        push_text_field(&mut text, "route", &route);
+        push_json_field(&mut json, "route", &route);
+        Self { route, module: String::new(), text, json }
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) struct Counts {
 pub(super) struct Fingerprint {
     /// One for each entry.
     executables: Vec<Option<Executable>>,
-    /// Device and inode of each volume.
+    /// Device and inode of each volume, and of each directory or file of a `[[static]]`.
     volumes: Vec<Option<(u64, u64)>>,
     network: Option<Network>,
     /// The digest of each file with certificates or a key of the server.
@@ -74,16 +74,21 @@ impl Loading<'_> {
         let found = executables.iter().map(|executable| executable.as_ref().ok().cloned()).collect();
         let is_half_written =
             executables.iter().any(|loaded| loaded.as_ref().is_err_and(LoadError::may_be_half_written));
-        for ((entry, file), executable) in resolved.entries().zip(executables) {
+        let mut static_files = config.static_files.iter().peekable();
+        for (number, ((entry, file), executable)) in resolved.entries().zip(executables).enumerate() {
+            while let Some(earlier) = static_files.next_if(|entry| entry.modules_before <= number) {
+                routes.add_files(earlier);
+            }
             match executable.and_then(|executable| guest_writable::check(config, entry, file).map(|()| executable)) {
                 Ok(executable) => routes.add_entry(entry, file, &executable).await,
                 Err(error) => routes.report(entry, &error),
             }
         }
+        static_files.for_each(|entry| routes.add_files(entry));
         let (routes, handover) = routes.finish()?;
         let hostname = config.hostname.explicit.then(|| config.hostname.to_string());
         let snapshot = Snapshot::new(routes, hostname.as_deref(), &config.limits, &config.server);
-        let counts = Counts { routes: snapshot.guests(), modules, compiled };
+        let counts = Counts { routes: snapshot.configured(), modules, compiled };
         let parts = Fingerprint { executables: found, volumes: volumes(config), network, tls: tls(config) };
         Ok(Candidate { snapshot, handover, parts, counts, is_half_written })
     }
@@ -97,8 +102,10 @@ fn tls(config: &Config) -> Vec<Option<String>> {
     of_server.chain(of_clients).map(digest).collect()
 }
 
-/// Device and inode of each volume: a directory that was made anew has the same path.
+/// Device and inode of each volume and of what each `[[static]]` names: a directory that was made anew has the same path.
 fn volumes(config: &Config) -> Vec<Option<(u64, u64)>> {
     let volumes = config.entries.iter().flat_map(|entry: &EntryConfig| &entry.volumes);
-    volumes.map(|volume| std::fs::metadata(&volume.host_path).ok().map(|found| (found.dev(), found.ino()))).collect()
+    let volumes = volumes.map(|volume| &volume.host_path);
+    let directories = volumes.chain(config.static_files.iter().map(|entry| entry.content.path()));
+    directories.map(|path| std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))).collect()
 }

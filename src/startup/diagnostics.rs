@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::io;
 
 use crate::cgi::RouteVariables;
-use crate::config::{Diagnostic, EntryConfig, HostPattern, Key};
+use crate::config::{Diagnostic, EntryConfig, HostPattern, Key, Origin, StaticConfig, StaticContent};
 use crate::route::RoutePattern;
 use crate::runtime::{EntryPointError, Executable};
 
@@ -26,6 +26,18 @@ pub(super) fn not_loaded(entry: &EntryConfig, error: &LoadError) -> Diagnostic {
 pub(super) fn volume_not_opened(entry: &EntryConfig, error: &VolumeError) -> Diagnostic {
     let message = for_route(entry, "cannot open the directory of a volume");
     Diagnostic::error(message).at(entry.origin.at(Key::Volume(error.index))).caused_by(&error.error)
+}
+
+/// An entry whose files cannot be opened.
+pub(super) fn files_not_opened(entry: &StaticConfig, error: &io::Error) -> Diagnostic {
+    let (key, what, help) = match &entry.content {
+        StaticContent::File(_) => (Key::File, "file", "name the file itself, not a symlink to another directory"),
+        StaticContent::Directory { .. } => {
+            (Key::Directory, "directory or the fallback", "the server must be able to read both")
+        }
+    };
+    let message = format!("route `{}`: cannot open the {what} of `[[static]]`", entry.route);
+    Diagnostic::error(message).at(entry.origin.at(key)).caused_by(error).help(help)
 }
 
 /// A route whose log file cannot be opened.
@@ -101,18 +113,18 @@ pub(super) fn no_sub_routes(entry: &EntryConfig) -> Diagnostic {
 /// A route that comes first, from an entry unless it is built in.
 pub(super) struct EarlierRoute<'a> {
     pub pattern: &'a RoutePattern,
-    pub entry: Option<&'a EntryConfig>,
+    pub origin: Option<&'a Origin>,
 }
 
 /// A route that no request reaches, or none to some of its hosts, because an earlier route matches all its paths. `hosts` is
 /// empty if no request at all reaches it.
 pub(super) fn hidden(
-    entry: &EntryConfig,
+    origin: &Origin,
     pattern: &RoutePattern,
     hosts: &[HostPattern],
     earlier: &EarlierRoute<'_>,
 ) -> Diagnostic {
-    let (place, help) = match earlier.entry.map(|first| first.origin.at(Key::Route)) {
+    let (place, help) = match earlier.origin.map(|first| first.at(Key::Route)) {
         None => (" is built in and".to_owned(), "choose another path"),
         Some(None) => (String::new(), "the first route that matches wins"),
         Some(Some(location)) => {
@@ -123,7 +135,7 @@ pub(super) fn hidden(
     let message = format!(
         "no request{at_hosts} reaches the route `{pattern}`: `{earlier}`{place} comes first and matches the same"
     );
-    Diagnostic::warning(message).at(entry.origin.at(Key::Route)).help(help)
+    Diagnostic::warning(message).at(origin.at(Key::Route)).help(help)
 }
 
 /// The hosts in a message: the first three, and how many more.
@@ -138,10 +150,10 @@ fn named(hosts: &[HostPattern]) -> String {
 }
 
 /// A sub-route that no request path can match.
-pub(super) fn unreachable(entry: &EntryConfig, pattern: &RoutePattern) -> Diagnostic {
+pub(super) fn unreachable(origin: &Origin, pattern: &RoutePattern) -> Diagnostic {
     let message = format!("no request reaches the route `{pattern}`: it is not a path a client can ask for");
     let help = format!("write `/{}`", pattern.as_str().trim_start_matches('/'));
-    Diagnostic::warning(message).at(entry.origin.at(Key::Route)).help(help)
+    Diagnostic::warning(message).at(origin.at(Key::Route)).help(help)
 }
 
 fn for_route(entry: &EntryConfig, message: impl std::fmt::Display) -> String {

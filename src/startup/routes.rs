@@ -3,13 +3,14 @@
 //! Entry by entry, in the order of the configuration: sub-routes first, the last printed first, then the entry's own
 //! route. Whatever is wrong with an entry becomes a diagnostic that points at it.
 
-use crate::config::{Config, Diagnostic, EntryConfig, Key, LogFormat};
+use crate::config::{Config, Diagnostic, EntryConfig, HostPattern, Key, LogFormat, Origin, StaticConfig};
 use crate::fetch::ModuleFile;
-use crate::gateway::{GuestRoute, HiddenRow, HostRoutes, RouteFiles, RouteRow, RouteTarget};
+use crate::gateway::{FilesRoute, GuestRoute, HiddenRow, HostRoutes, RouteFiles, RouteRow, RouteTarget};
 use crate::observe::{GuestLog, LogDirectory, LogWriter};
 use crate::outbound::Network;
 use crate::route::{Discovered, RoutePattern, discovery};
 use crate::runtime::{Executable, Grants};
+use crate::static_files::StaticFiles;
 
 use crate::startup::diagnostics;
 use crate::startup::diagnostics::EarlierRoute;
@@ -40,7 +41,15 @@ struct Row<'a> {
     pattern: RoutePattern,
     target: RouteTarget,
     /// The entry that the row comes from; `None` for what is built in.
-    entry: Option<&'a EntryConfig>,
+    entry: Option<RowEntry<'a>>,
+}
+
+/// What the entry of a row says of its route.
+#[derive(Clone, Copy)]
+struct RowEntry<'a> {
+    origin: &'a Origin,
+    route: &'a RoutePattern,
+    hosts: &'a [HostPattern],
 }
 
 /// An entry that gets its routes.
@@ -92,6 +101,18 @@ impl<'a> RouteTableBuilder<'a> {
     /// Reports an entry whose module cannot be loaded.
     pub fn report(&mut self, entry: &EntryConfig, error: &LoadError) {
         self.problems.push(diagnostics::not_loaded(entry, error));
+    }
+
+    /// Adds the route of an entry with files.
+    pub fn add_files(&mut self, entry: &'a StaticConfig) {
+        match StaticFiles::open(entry) {
+            Ok(files) => {
+                let target = RouteTarget::Files(Box::new(FilesRoute::new(entry, files)));
+                let origin = RowEntry { origin: &entry.origin, route: &entry.route, hosts: &entry.hosts };
+                self.rows.push(Row { pattern: entry.route.clone(), target, entry: Some(origin) });
+            }
+            Err(error) => self.problems.push(diagnostics::files_not_opened(entry, &error)),
+        }
     }
 
     /// Adds the routes of an entry.
@@ -151,7 +172,8 @@ impl<'a> RouteTableBuilder<'a> {
             Ok(guest) => {
                 let files = self.files.clone().filter(|_| loaded.is_fetched);
                 let route = GuestRoute::new(&pattern, entry, guest, &loaded.grants.state.concurrency).with_files(files);
-                self.rows.push(Row { pattern, target: RouteTarget::Guest(Box::new(route)), entry: Some(entry) });
+                let row_entry = RowEntry { origin: &entry.origin, route: &entry.route, hosts: &entry.hosts };
+                self.rows.push(Row { pattern, target: RouteTarget::Guest(Box::new(route)), entry: Some(row_entry) });
             }
             Err(error) => self.problems.push(diagnostics::no_entry_point(entry, &pattern, entry_point.key, &error)),
         }
@@ -165,27 +187,22 @@ impl<'a> RouteTableBuilder<'a> {
         let mut entries = Vec::with_capacity(self.rows.len());
         let rows = self.rows.into_iter().map(|Row { pattern, target, entry }| {
             entries.push(entry);
-            RouteRow { pattern, hosts: entry.map(|entry| entry.hosts.clone()).unwrap_or_default(), target }
+            RouteRow { pattern, hosts: entry.map(|entry| entry.hosts.to_vec()).unwrap_or_default(), target }
         });
         let routes = HostRoutes::new(rows.collect());
         let entry_of = |row: usize| entries.get(row).copied().flatten();
         let pattern_of = |row: usize| routes.rows().get(row).map(|row| &row.pattern);
         for HiddenRow { row, earlier: first, hosts } in routes.hidden() {
             if let (Some(entry), Some(pattern), Some(earlier)) = (entry_of(row), pattern_of(row), pattern_of(first)) {
-                let first = entry_of(first);
-                self.problems.push(diagnostics::hidden(
-                    entry,
-                    pattern,
-                    &hosts,
-                    &EarlierRoute { pattern: earlier, entry: first },
-                ));
+                let earlier = EarlierRoute { pattern: earlier, origin: entry_of(first).map(|entry| entry.origin) };
+                self.problems.push(diagnostics::hidden(entry.origin, pattern, &hosts, &earlier));
             }
         }
         let unreachable = routes.rows().iter().map(|row| &row.pattern).zip(&entries);
         for (pattern, entry) in unreachable.filter(|(pattern, _)| !pattern.can_match_a_request()) {
             // The route of an entry itself was checked when the configuration was read.
-            if let Some(entry) = entry.filter(|entry| entry.route != *pattern) {
-                self.problems.push(diagnostics::unreachable(entry, pattern));
+            if let Some(entry) = entry.filter(|entry| entry.route != pattern) {
+                self.problems.push(diagnostics::unreachable(entry.origin, pattern));
             }
         }
         Ok((routes, self.next))

@@ -67,6 +67,7 @@ mod secrets; // variables from files and from the server, and who sees their val
 mod shutdown; // signals, and what becomes of requests under way
 mod sockets; // Unix sockets, sockets that are inherited, and an end when idle
 mod startup; // initializers, and code compiled ahead of time
+mod static_files; // files at routes, beside nginx and under attack
 mod streaming; // bodies over real sockets, in both directions
 mod support;
 mod terminal; // what reaches the terminal, and with which cure

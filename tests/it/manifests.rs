@@ -47,6 +47,12 @@ fn summary(config: &Config) -> String {
         let _ = writeln!(text, "  hosts {:?}, at once {:?}", script.allowed_hosts, script.http_max_concurrency);
         let _ = writeln!(text, "  {:?}", script.limits);
     }
+    for files in &config.static_files {
+        let _ = writeln!(text, "\n{} has {:?}, behind {} modules", files.route, files.content, files.modules_before);
+        let names: Vec<_> = files.hosts.iter().map(ToString::to_string).collect();
+        let _ = writeln!(text, "  for {}", if names.is_empty() { "every host".to_owned() } else { names.join(" ") });
+        let _ = writeln!(text, "  compressed {}, {:?}", files.precompressed, files.headers);
+    }
     text
 }
 

@@ -6,6 +6,7 @@
 mod hosts;
 mod module_table;
 mod server_table;
+mod static_table;
 mod volumes;
 
 use std::ops::Range;
@@ -22,12 +23,12 @@ use crate::config::reader::file;
 use crate::config::reader::report::{Report, parse_toml};
 use crate::config::reader::suggest::nearest;
 use crate::config::reader::values::{Value, ValueError, array, string, table};
-use crate::config::{Diagnostic, EntryConfig, Hostname, ServerEnvironment, SourceFile};
+use crate::config::{Diagnostic, EntryConfig, Hostname, ServerEnvironment, SourceFile, StaticConfig};
 
 /// The largest modules.toml in bytes: thousands of modules fit.
 const MAX_FILE_SIZE: u64 = 4 << 20;
 
-const KEYS: [&str; 5] = ["module", "limits", "default_host", "server", "tls"];
+const KEYS: [&str; 6] = ["module", "static", "limits", "default_host", "server", "tls"];
 
 /// The content of a modules.toml, without the parts that hold errors.
 #[derive(Debug, Default)]
@@ -37,6 +38,7 @@ pub(super) struct Manifest {
     pub tls: TlsTable,
     pub limits: AllLimits,
     pub entries: Vec<EntryConfig>,
+    pub static_files: Vec<StaticConfig>,
     /// The files that it names.
     pub files: Vec<PathBuf>,
     /// Whether the file is TOML.
@@ -116,23 +118,42 @@ impl Manifest {
         if let Some(limits) = report.optional(root, "limits", |value| table("limits", value)) {
             self.limits.read(limits, report);
         }
-        let Some(modules) = root.get("module") else {
+        if root.get("module").or(root.get("static")).is_none() {
             let error = ValueError::new("there is no `[[module]]` in this file");
             return report.error(
                 0..0,
                 error.help("write `[[module]]`, and below it `route = \"/...\"` and `module = \"hello.wasm\"`"),
             );
-        };
+        }
         let defaults =
             Defaults { limits: &self.limits.module, environment: options.environment, server: options.server };
-        self.entries = entries(modules, &defaults, report);
+        let tables = root.get("module").map(|modules| tables("module", modules, report)).unwrap_or_default();
+        let mut starts = Vec::new();
+        for (table, header) in tables {
+            let start = header.start;
+            if let Some(entry) = module_table::read(table, header, &defaults, report) {
+                self.entries.push(entry);
+                starts.push(start);
+            }
+        }
+        self.read_static(root, &starts, report);
+    }
+
+    /// Reads each `[[static]]`. The entries with modules begin at `starts`.
+    fn read_static(&mut self, root: &DeTable<'_>, starts: &[usize], report: &mut Report) {
+        let tables = root.get("static").map(|values| tables("static", values, report)).unwrap_or_default();
+        for (table, header) in tables {
+            let modules_before = starts.iter().filter(|start| **start < header.start).count();
+            let entry = static_table::read(table, header, report);
+            self.static_files.extend(entry.map(|entry| StaticConfig { modules_before, ..entry }));
+        }
     }
 }
 
 /// The error about a file that is for another program, or whose entries have another name, and the span of a key that shows
 /// it.
 fn other_file(root: &DeTable<'_>) -> Option<(Range<usize>, ValueError)> {
-    if root.contains_key("module") {
+    if root.contains_key("module") || root.contains_key("static") {
         return None;
     }
     let key = |is: &dyn Fn(&str) -> bool| root.keys().find(|key| is(key.get_ref()));
@@ -147,21 +168,22 @@ fn other_file(root: &DeTable<'_>) -> Option<(Range<usize>, ValueError)> {
         let error = ValueError::new("this is a Cargo.toml, not a modules.toml");
         return Some((key.span(), error.help("build the program, and write a modules.toml that names its .wasm file")));
     }
-    let key = key(&|key| nearest(key, ["module"]).is_some())?;
-    let error = ValueError::new(format!("there is no `[[module]]` in this file, but `{}`", key.get_ref()));
-    Some((key.span(), error.help("did you mean `[[module]]`?")))
+    let (key, meant) = root.keys().find_map(|key| Some((key, nearest(key.get_ref(), ["module", "static"])?)))?;
+    let error = ValueError::new(format!("there is no `[[{meant}]]` in this file, but `{}`", key.get_ref()));
+    Some((key.span(), error.help(format!("did you mean `[[{meant}]]`?"))))
 }
 
-fn entries(modules: &Value<'_>, defaults: &Defaults<'_>, report: &mut Report) -> Vec<EntryConfig> {
-    let values = array("module", "an array of tables", modules.get_ref())
-        .map_err(|error| error.help("write `[[module]]`, in two pairs of brackets"));
-    let values = report.accept(modules.span(), values).unwrap_or_default();
+/// The tables of `[[key]]`, each with its span.
+fn tables<'v, 'i>(key: &str, values: &'v Value<'i>, report: &mut Report) -> Vec<(&'v DeTable<'i>, Range<usize>)> {
+    let array = array(key, "an array of tables", values.get_ref())
+        .map_err(|error| error.help(format!("write `[[{key}]]`, in two pairs of brackets")));
+    let array = report.accept(values.span(), array).unwrap_or_default();
     let mut tables = Vec::new();
-    for (index, value) in values.iter().enumerate() {
-        let parsed = table(&format!("module[{index}]"), value.get_ref());
+    for (index, value) in array.iter().enumerate() {
+        let parsed = table(&format!("{key}[{index}]"), value.get_ref());
         tables.extend(report.accept(value.span(), parsed).map(|table| (table, value.span())));
     }
-    tables.into_iter().filter_map(|(table, header)| module_table::read(table, header, defaults, report)).collect()
+    tables
 }
 
 fn default_host(value: &DeValue<'_>) -> Result<Hostname, ValueError> {

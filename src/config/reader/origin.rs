@@ -27,6 +27,10 @@ pub enum Key {
     Argv,
     /// The value of `allowed_hosts`.
     AllowedHosts,
+    /// The value of `directory`.
+    Directory,
+    /// The value of `file`.
+    File,
     /// The value of one of `volumes`, by its index in the file.
     Volume(usize),
 }

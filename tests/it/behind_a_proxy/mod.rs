@@ -1,7 +1,7 @@
 //! The same requests directly and through each proxy, as docs/behind-a-proxy.md sets it up: guests see the same client, the same
 //! scheme and the same host, whatever the client writes.
 
-mod proxies;
+pub mod proxies;
 mod table;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

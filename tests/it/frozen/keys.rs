@@ -51,8 +51,9 @@ fn keys_of_a_configuration_are_as_promised() {
         format!("limits = {{ {} }}", unknown("module_limits")),
     ];
     let top = format!(
-        "{}\n[limits]\n{}\n[server]\n{}\n[tls]\n{}\ncertificates = [{{ {} }}]",
+        "{}\n[[static]]\nroute = '/s/...'\ndirectory = '.'\n{}\n[limits]\n{}\n[server]\n{}\n[tls]\n{}\ncertificates = [{{ {} }}]",
         unknown("top_level"),
+        unknown("static"),
         unknown("limits"),
         unknown("server"),
         unknown("tls"),

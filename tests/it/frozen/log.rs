@@ -15,7 +15,7 @@ use crate::support::site::Site;
 fn server(arguments: &[&str]) -> Wagi {
     let hello = printing("Content-Type: text/plain\n\nhello");
     let mut site = Site::new()
-        .top("server.trusted_proxies = ['127.0.0.1']\n[limits]\nqueue = 0\nbody_timeout = '100ms'")
+        .top("server.trusted_proxies = ['127.0.0.1']\n[limits]\nqueue = 0\nbody_timeout = '100ms'\n[[static]]\nroute = '/files/...'\ndirectory = '.'")
         .text_module("/hello", &hello, "");
     for (route, limits) in [
         ("/probe/...", ""),
@@ -48,6 +48,7 @@ fn with_line(line: &str) -> Vec<u8> {
 /// Requests whose clients wait for the end, one for each outcome.
 fn requests() -> Vec<Vec<u8>> {
     let post = |target: &str, rest: &str| format!("POST {target} HTTP/1.1\r\nHost: localhost\r\n{rest}");
+    let modules = "GET /files/modules.toml HTTP/1.1\r\nHost: localhost\r\n";
     let mut requests = [
         get("/hello"),
         get("/healthz"),
@@ -60,6 +61,15 @@ fn requests() -> Vec<Vec<u8>> {
         get("/late/spin"),
         get("/late/sleep?60000"),
         get("/small/flood?100000"),
+        get("/files/modules.toml"),
+        get("/files"),
+        get("/files/missing"),
+        get("/files/.env"),
+        post("/files/modules.toml", "Content-Length: 0\r\n\r\n"),
+        format!("{modules}Range: bytes=0-1\r\n\r\n"),
+        format!("{modules}Range: bytes=1000000-\r\n\r\n"),
+        format!("{modules}If-None-Match: *\r\n\r\n"),
+        format!("{modules}If-Match: \"x\"\r\n\r\n"),
         get("/http/nothing"),
         get("/http/forgotten"),
         get("/http/unfinished"),
@@ -151,9 +161,18 @@ fn leave(wagi: &Wagi) {
 }
 
 /// Outcomes that no request brings about at will; the sources have their reasons.
-const UNUSUAL: [&str; 8] = [
+const UNUSUAL: [&str; 17] = [
     "bad-body 417 the client waits for 100 (Continue), which is not sent over HTTP/2",
     "client-gone 200 the client takes the response too slowly",
+    "static 404 it leads out of the directory",
+    "static 404 it is no regular file",
+    "static 404 its symlinks lead nowhere",
+    "static 404 the server may not read it",
+    "static 503 the server has too many files open",
+    "static 503 the file system takes too long",
+    "static 500 the file cannot be opened: {}",
+    "static 200 the client left, or stopped reading, before the end of the file",
+    "static 200 the file cannot be read: {}",
     "busy 503 operations on files of the module's volumes hang",
     "busy 503 the memory for bodies of unknown length is full",
     "not-started 500 the guest could not be started: {}",

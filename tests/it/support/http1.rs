@@ -180,6 +180,13 @@ impl Connection {
         Ok((length > 0).then_some(chunk))
     }
 
+    /// Reads so many bytes of a body and forgets them.
+    #[track_caller]
+    pub fn skip(&mut self, length: u64) {
+        let read = io::copy(&mut self.reader.by_ref().take(length), &mut io::sink()).expect("the server sends");
+        assert_eq!(read, length);
+    }
+
     fn line(&mut self) -> io::Result<String> {
         let mut line = Vec::new();
         self.reader.read_until(b'\n', &mut line)?;

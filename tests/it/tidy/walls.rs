@@ -6,7 +6,7 @@ use std::path::Path;
 use super::source::{Source, program};
 
 /// Each room with the rooms that it may name, from low to high: it may name none that comes later.
-pub const ROOMS: [(&str, &[&str]); 15] = [
+pub const ROOMS: [(&str, &[&str]); 16] = [
     ("route", &[]),
     ("cgi", &["route"]),
     ("config", &["route"]),
@@ -20,10 +20,24 @@ pub const ROOMS: [(&str, &[&str]); 15] = [
     ("runtime", &["config", "cache", "outbound"]),
     ("observe", &["config", "runtime"]),
     ("server", &["config", "proxy"]),
-    ("gateway", &["config", "route", "cgi", "proxy", "runtime", "observe", "server"]),
+    ("static_files", &["config"]),
+    ("gateway", &["config", "route", "cgi", "proxy", "runtime", "observe", "server", "static_files"]),
     (
         "startup",
-        &["config", "route", "cgi", "cache", "net", "fetch", "outbound", "runtime", "observe", "server", "gateway"],
+        &[
+            "config",
+            "route",
+            "cgi",
+            "cache",
+            "net",
+            "fetch",
+            "outbound",
+            "runtime",
+            "observe",
+            "server",
+            "static_files",
+            "gateway",
+        ],
     ),
 ];
 
@@ -31,7 +45,7 @@ pub const ROOMS: [(&str, &[&str]); 15] = [
 const PROGRAM: [&str; 2] = ["main", "cli"];
 
 /// What the files below a path must never name.
-pub const CRATES: [(&str, &[&str]); 15] = [
+pub const CRATES: [(&str, &[&str]); 16] = [
     ("src/route", &["tokio", "hyper", "wasmtime", "http"]),
     ("src/cgi", &["tokio", "hyper", "wasmtime"]),
     ("src/config", &["tokio", "hyper", "wasmtime"]),
@@ -45,6 +59,7 @@ pub const CRATES: [(&str, &[&str]); 15] = [
     ("src/runtime", &["hyper"]),
     ("src/observe", &["hyper", "wasmtime"]),
     ("src/server", &["wasmtime"]),
+    ("src/static_files", &["hyper", "wasmtime"]),
     ("src/gateway", &["hyper", "wasmtime"]),
     ("src/startup", &["hyper", "wasmtime", "clap"]),
 ];

@@ -177,7 +177,7 @@ impl Write for EventWriter {
 fn print_routes(gateway: &Gateway) -> anyhow::Result<()> {
     let mut table = String::new();
     for route in gateway.routes() {
-        let module = route.module.as_deref().unwrap_or("(built in)");
+        let module = route.module.as_deref().or(route.files.as_deref()).unwrap_or("(built in)");
         table += &format!("{}\t{}", printable::line(&route.pattern.to_string()), printable::line(module));
         let hosts: Vec<String> = route.hosts.iter().map(ToString::to_string).collect();
         if !hosts.is_empty() {

@@ -1,0 +1,218 @@
+//! What is opened?
+//!
+//! A file below an open directory. The system itself refuses a path that leads out of the directory, by `..` or by a symlink, at
+//! each step of the look-up (openat2 with RESOLVE_BENEATH), so it does not matter what others rename meanwhile. Opening does
+//! not wait, and what was opened is looked at before anything is read.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+
+/// A directory, open since the configuration was loaded.
+pub(super) struct Root(OwnedFd);
+
+/// What a path leads to.
+pub(super) enum OpenTarget {
+    File(OpenFile),
+    Directory,
+}
+
+/// A regular file that is open.
+pub(super) struct OpenFile {
+    pub file: File,
+    /// What the system said of it when it was opened.
+    pub facts: FileFacts,
+}
+
+/// What tells one content of a file from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FileFacts {
+    pub length: u64,
+    /// In seconds since 1970, and nanoseconds.
+    pub modified: (i64, i64),
+    pub changed: (i64, i64),
+    pub inode: u64,
+}
+
+/// Why there is no file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum FileError {
+    #[error("there is no such file")]
+    Missing,
+    #[error("{0}")]
+    Refused(&'static str),
+    #[error("the server has too many files open")]
+    Busy,
+    #[error("the file system takes too long")]
+    TooSlow,
+    #[error("the file cannot be opened: {0}")]
+    Failed(Errno),
+}
+
+/// How often a look-up is repeated that another process has disturbed by renaming.
+const ATTEMPTS: usize = 16;
+
+impl Root {
+    /// Opens the directory at `path`.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+        Ok(Self(rustix::fs::openat(CWD, path, flags, Mode::empty())?))
+    }
+
+    /// Opens what is at `path` below the directory.
+    pub fn open_below(&self, path: &Path) -> Result<OpenTarget, FileError> {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let file = File::from(open_beneath(&self.0, path)?);
+        let found = file.metadata().map_err(|error| FileError::of(&error))?;
+        if found.is_dir() {
+            return Ok(OpenTarget::Directory);
+        }
+        if !found.is_file() {
+            return Err(FileError::Refused("it is no regular file"));
+        }
+        let facts = FileFacts {
+            length: found.len(),
+            modified: (found.mtime(), found.mtime_nsec()),
+            changed: (found.ctime(), found.ctime_nsec()),
+            inode: found.ino(),
+        };
+        Ok(OpenTarget::File(OpenFile { file, facts }))
+    }
+
+    /// Opens the regular file at `path` below the directory.
+    pub fn file(&self, path: &Path) -> Result<OpenFile, FileError> {
+        match self.open_below(path)? {
+            OpenTarget::File(file) => Ok(file),
+            OpenTarget::Directory => Err(FileError::Missing),
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn open_beneath(directory: &OwnedFd, path: &Path) -> Result<OwnedFd, FileError> {
+    use rustix::fs::{ResolveFlags, openat2};
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    for _ in 0..ATTEMPTS {
+        match openat2(directory, path, flags, Mode::empty(), resolve) {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            opened => return opened.map_err(FileError::from),
+        }
+    }
+    Err(FileError::Busy)
+}
+
+/// Other systems have no such look-up.
+#[cfg(not(target_os = "linux"))]
+fn open_beneath(_: &OwnedFd, _: &Path) -> Result<OwnedFd, FileError> {
+    let _ = ATTEMPTS;
+    Err(FileError::Failed(Errno::NOSYS))
+}
+
+impl From<Errno> for FileError {
+    fn from(error: Errno) -> Self {
+        match error {
+            Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::INVAL => Self::Missing,
+            Errno::XDEV => Self::Refused("it leads out of the directory"),
+            Errno::LOOP => Self::Refused("its symlinks lead nowhere"),
+            Errno::ACCESS | Errno::PERM => Self::Refused("the server may not read it"),
+            Errno::NXIO | Errno::NODEV => Self::Refused("it is no regular file"),
+            Errno::MFILE | Errno::NFILE | Errno::NOMEM => Self::Busy,
+            error => Self::Failed(error),
+        }
+    }
+}
+
+impl FileError {
+    fn of(error: &io::Error) -> Self {
+        Errno::from_io_error(error).map_or(Self::Failed(Errno::IO), Self::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use crate::regular_file::tests::make_pipe;
+    use crate::static_files::root::*;
+
+    fn outcome(root: &Root, path: &str) -> &'static str {
+        match root.open_below(Path::new(path)) {
+            Ok(OpenTarget::File(_)) => "file",
+            Ok(OpenTarget::Directory) => "directory",
+            Err(FileError::Missing) => "missing",
+            Err(FileError::Refused(_)) => "refused",
+            Err(_) => "failed",
+        }
+    }
+
+    #[test]
+    fn only_regular_files_below_the_directory_are_opened() {
+        let outside = tempfile::tempdir().expect("a temporary directory");
+        let path = |name: &str| outside.path().join(name);
+        fs::write(path("secret"), "secret").expect("writable");
+        fs::create_dir_all(path("public/sub")).expect("writable");
+        fs::write(path("public/file"), "content").expect("writable");
+        make_pipe(&path("public/pipe"));
+        for (target, link) in [
+            ("file", "link"),
+            ("sub/../file", "link-up-and-down"),
+            ("../secret", "link-out"),
+            ("..", "link-to-parent"),
+            ("/etc/passwd", "link-absolute"),
+            ("loop", "loop"),
+            ("/proc/self/fd/0", "magic"),
+            ("pipe", "link-to-pipe"),
+            ("nothing", "dangling"),
+        ] {
+            symlink(target, path("public").join(link)).expect("writable");
+        }
+        let socket = std::os::unix::net::UnixListener::bind(path("public/socket")).expect("a socket");
+        let root = Root::open(&path("public")).expect("a directory");
+        for (name, expected) in [
+            ("file", "file"),
+            ("sub/../file", "file"),
+            ("link", "file"),
+            ("link-up-and-down", "file"),
+            ("", "directory"),
+            ("sub", "directory"),
+            ("nothing", "missing"),
+            ("dangling", "missing"),
+            ("file/", "missing"),
+            ("file/x", "missing"),
+            ("../secret", "refused"),
+            ("link-out", "refused"),
+            ("link-to-parent/secret", "refused"),
+            ("link-to-parent", "refused"),
+            ("link-absolute", "refused"),
+            ("/etc/passwd", "refused"),
+            ("loop", "refused"),
+            ("magic", "refused"),
+            ("pipe", "refused"),
+            ("link-to-pipe", "refused"),
+            ("socket", "refused"),
+        ] {
+            assert_eq!(outcome(&root, name), expected, "{name}");
+        }
+        assert_eq!(outcome(&root, &"x".repeat(300)), "missing");
+        drop(socket);
+    }
+
+    #[test]
+    fn another_content_has_other_facts() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let root = Root::open(directory.path()).expect("a directory");
+        let facts = |content: &str| {
+            fs::write(directory.path().join("new"), content).expect("writable");
+            fs::rename(directory.path().join("new"), directory.path().join("file")).expect("writable");
+            root.file(Path::new("file")).expect("a file").facts
+        };
+        assert_ne!(facts("one"), facts("two"));
+    }
+}
