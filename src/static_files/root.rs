@@ -44,14 +44,27 @@ pub(super) struct FileFacts {
 pub(super) enum FileError {
     #[error("there is no such file")]
     Missing,
-    #[error("{0}")]
-    Refused(&'static str),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     #[error("the server has too many files open")]
     Busy,
     #[error("the file system takes too long")]
     TooSlow,
     #[error("the file cannot be opened: {0}")]
     Failed(Errno),
+}
+
+/// Why what is there is never sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    #[error("it leads out of the directory")]
+    Outside,
+    #[error("it is no regular file")]
+    NoRegularFile,
+    #[error("its symlinks lead nowhere")]
+    Symlinks,
+    #[error("the server may not read it")]
+    Unreadable,
 }
 
 /// How often a look-up is repeated that another process has disturbed by renaming.
@@ -73,7 +86,7 @@ impl Root {
             return Ok(OpenTarget::Directory);
         }
         if !found.is_file() {
-            return Err(FileError::Refused("it is no regular file"));
+            return Err(FileError::Refused(Refusal::NoRegularFile));
         }
         let facts = FileFacts {
             length: found.len(),
@@ -118,10 +131,10 @@ impl From<Errno> for FileError {
     fn from(error: Errno) -> Self {
         match error {
             Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::INVAL => Self::Missing,
-            Errno::XDEV => Self::Refused("it leads out of the directory"),
-            Errno::LOOP => Self::Refused("its symlinks lead nowhere"),
-            Errno::ACCESS | Errno::PERM => Self::Refused("the server may not read it"),
-            Errno::NXIO | Errno::NODEV => Self::Refused("it is no regular file"),
+            Errno::XDEV => Self::Refused(Refusal::Outside),
+            Errno::LOOP => Self::Refused(Refusal::Symlinks),
+            Errno::ACCESS | Errno::PERM => Self::Refused(Refusal::Unreadable),
+            Errno::NXIO | Errno::NODEV => Self::Refused(Refusal::NoRegularFile),
             Errno::MFILE | Errno::NFILE | Errno::NOMEM => Self::Busy,
             error => Self::Failed(error),
         }

@@ -161,7 +161,7 @@ fn leave(wagi: &Wagi) {
 }
 
 /// Outcomes that no request brings about at will; the sources have their reasons.
-const UNUSUAL: [&str; 17] = [
+const UNUSUAL: [&str; 16] = [
     "bad-body 417 the client waits for 100 (Continue), which is not sent over HTTP/2",
     "client-gone 200 the client takes the response too slowly",
     "static 404 it leads out of the directory",
@@ -171,7 +171,6 @@ const UNUSUAL: [&str; 17] = [
     "static 503 the server has too many files open",
     "static 503 the file system takes too long",
     "static 500 the file cannot be opened: {}",
-    "static 200 the client left, or stopped reading, before the end of the file",
     "static 200 the file cannot be read: {}",
     "busy 503 operations on files of the module's volumes hang",
     "busy 503 the memory for bodies of unknown length is full",
@@ -200,7 +199,8 @@ fn what_becomes_of_a_request_is_as_promised() {
 }
 
 /// The files with the reasons.
-const REASONS: [&str; 3] = ["src/gateway/failure.rs", "src/cgi/response.rs", "src/cgi/meta_variables.rs"];
+const REASONS: [&str; 4] =
+    ["src/static_files/root.rs", "src/gateway/failure.rs", "src/cgi/response.rs", "src/cgi/meta_variables.rs"];
 
 /// The messages of errors in a source, with `{}` for what is filled in.
 fn messages(source: &str) -> Vec<String> {
