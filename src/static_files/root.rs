@@ -45,7 +45,7 @@ pub(super) enum FileError {
     #[error("there is no such file")]
     Missing,
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(#[from] RefusedFile),
     #[error("the server has too many files open")]
     Busy,
     #[error("the file system takes too long")]
@@ -56,7 +56,7 @@ pub(super) enum FileError {
 
 /// Why what is there is never sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Refusal {
+pub(super) enum RefusedFile {
     #[error("it leads out of the directory")]
     Outside,
     #[error("it is no regular file")]
@@ -86,7 +86,7 @@ impl Root {
             return Ok(OpenTarget::Directory);
         }
         if !found.is_file() {
-            return Err(FileError::Refused(Refusal::NoRegularFile));
+            return Err(FileError::Refused(RefusedFile::NoRegularFile));
         }
         let facts = FileFacts {
             length: found.len(),
@@ -131,10 +131,10 @@ impl From<Errno> for FileError {
     fn from(error: Errno) -> Self {
         match error {
             Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::INVAL => Self::Missing,
-            Errno::XDEV => Self::Refused(Refusal::Outside),
-            Errno::LOOP => Self::Refused(Refusal::Symlinks),
-            Errno::ACCESS | Errno::PERM => Self::Refused(Refusal::Unreadable),
-            Errno::NXIO | Errno::NODEV => Self::Refused(Refusal::NoRegularFile),
+            Errno::XDEV => Self::Refused(RefusedFile::Outside),
+            Errno::LOOP => Self::Refused(RefusedFile::Symlinks),
+            Errno::ACCESS | Errno::PERM => Self::Refused(RefusedFile::Unreadable),
+            Errno::NXIO | Errno::NODEV => Self::Refused(RefusedFile::NoRegularFile),
             Errno::MFILE | Errno::NFILE | Errno::NOMEM => Self::Busy,
             error => Self::Failed(error),
         }
