@@ -9,10 +9,12 @@
 //! | `registries` | the options for registries, credentials and caches |
 //! | `mistakes` | what to type instead of the words of other programs |
 //! | `subcommands` | the subcommands and their options |
+//! | `shells` | completion scripts and manual pages |
 
 mod mistakes;
 mod registries;
 mod serve;
+mod shells;
 mod subcommands;
 #[cfg(test)]
 mod tests;

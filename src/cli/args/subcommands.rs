@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use clap_complete::Shell;
 
 use wagi::config::ServerEnvironment;
 use wagi::fetch::{self, Publication};
@@ -13,6 +14,7 @@ use crate::cli::commands::{Command, cache, compile, compiler, inspect, lock, log
 
 use crate::cli::args::Variable;
 use crate::cli::args::registries::{self, RegistryArguments, TransportArguments};
+use crate::cli::args::shells;
 
 /// A subcommand.
 #[derive(clap::Subcommand)]
@@ -111,6 +113,12 @@ pub(super) enum Subcommand {
     #[command(after_help = "Example: wagi cache prune --unused-for 30d")]
     #[command(subcommand)]
     Cache(CacheSubcommand),
+    /// Print the script that completes command lines of wagi in a shell
+    #[command(after_help = "Example: wagi completions bash > ~/.local/share/bash-completion/completions/wagi")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
 }
 
 /// A subcommand of `wagi cache`.
@@ -211,6 +219,7 @@ impl Subcommand {
             Self::Compiler { memory } => Command::Compiler(compiler::CompilerCommand { memory }),
             Self::Preinit { file, output } => Command::Preinit(preinit::PreinitCommand { file, output }),
             Self::Cache(subcommand) => Command::Cache(subcommand.command(variable)),
+            Self::Completions { shell } => Command::Completions(shells::completions(shell)),
         }
     }
 }

@@ -22,6 +22,8 @@ use tokio::runtime::{Builder, Runtime};
 
 use wagi::config::Options;
 
+use crate::cli::terminal::print_result;
+
 /// A command with its options.
 pub enum Command {
     /// Start the server: the command without a subcommand.
@@ -36,6 +38,8 @@ pub enum Command {
     Compile(compile::CompileCommand),
     Preinit(preinit::PreinitCommand),
     Compiler(compiler::CompilerCommand),
+    /// Print the script that completes command lines.
+    Completions(String),
 }
 
 impl Command {
@@ -46,13 +50,16 @@ impl Command {
             Self::Compile(command) => command.run(),
             Self::Preinit(command) => command.run(),
             Self::Compiler(command) => command.run(),
+            Self::Completions(script) => print_result(&script).map(|()| ExitCode::SUCCESS),
             other => runtime()?.block_on(other.run_async()),
         }
     }
 
     async fn run_async(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Serve(_) | Self::Compile(_) | Self::Preinit(_) | Self::Compiler(_) => Ok(ExitCode::FAILURE),
+            Self::Serve(_) | Self::Compile(_) | Self::Preinit(_) | Self::Compiler(_) | Self::Completions(_) => {
+                Ok(ExitCode::FAILURE)
+            }
             Self::Pull(command) => command.run().await,
             Self::Push(command) => command.run().await,
             Self::Inspect(command) => command.run().await,

@@ -1,0 +1,118 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_wagi_global_optspecs
+    string join \n c/config= b/bindle= bindle-path= bindle-url= bindle-http-user= bindle-http-password= k/bindle-insecure cache= l/listen= idle-exit= hostname= module-cache= pull= plain-http= registry-ca= locked log-dir= log-format= access-log= tls-cert= tls-key= e/env= env-file= outbound-ca= watch check strict h/help V/version
+end
+
+function __fish_wagi_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_wagi_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_wagi_using_subcommand
+    set -l cmd (__fish_wagi_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c wagi -n "__fish_wagi_needs_command" -s c -l config -d 'The modules.toml with the modules to serve' -r
+complete -c wagi -n "__fish_wagi_needs_command" -s b -l bindle -d 'The bindle to serve, NAME/VERSION; needs --bindle-path or --bindle-url' -r
+complete -c wagi -n "__fish_wagi_needs_command" -l bindle-path -d 'A directory of standalone bindles' -r
+complete -c wagi -n "__fish_wagi_needs_command" -l bindle-url -d 'The base URL of a bindle server, including the API version [env: BINDLE_URL]' -r
+complete -c wagi -n "__fish_wagi_needs_command" -l bindle-http-user -d 'The user name for the bindle server [env: BINDLE_HTTP_USER]' -r
+complete -c wagi -n "__fish_wagi_needs_command" -l bindle-http-password -d 'The password for the bindle server [env: BINDLE_HTTP_PASSWORD]' -r
+complete -c wagi -n "__fish_wagi_needs_command" -l cache -d 'The configuration of the code cache [default: cache.toml, if it exists]' -r -F
+complete -c wagi -n "__fish_wagi_needs_command" -s l -l listen -d 'An address to listen on: IP:PORT, http:IP:PORT, unix:PATH, systemd [default: 127.0.0.1:3000]' -r
+complete -c wagi -n "__fish_wagi_needs_command" -l idle-exit -d 'End with exit code 0 after so long without a connection, for socket activation, for example 5m' -r
+complete -c wagi -n "__fish_wagi_needs_command" -l hostname -d 'The server\'s own name, for requests without a Host field [default: localhost:3000]' -r
+complete -c wagi -n "__fish_wagi_needs_command" -l module-cache -d 'The directory for modules from registries and bindles [default: wagi/modules in the user\'s cache directory]' -r -F
+complete -c wagi -n "__fish_wagi_needs_command" -l pull -d 'When to ask registries for a module' -r -f -a "always\t'Ask at each start which module a tag names now'
+if-not-present\t'Ask only for modules that the cache does not have'
+never\t'Do not ask: use only the cache'"
+complete -c wagi -n "__fish_wagi_needs_command" -l plain-http -d 'Use plain HTTP with this registry, may be repeated; always used with registries on this machine' -r
+complete -c wagi -n "__fish_wagi_needs_command" -l registry-ca -d 'PEM certificates to trust for registries, besides those of the system' -r -F
+complete -c wagi -n "__fish_wagi_needs_command" -l log-dir -d 'The directory for files with the standard error of modules [env: WAGI_LOG_DIR]' -r -F
+complete -c wagi -n "__fish_wagi_needs_command" -l log-format -d 'The format of the log on standard error' -r -f -a "text\t'Text for people'
+json\t'One JSON object per line'"
+complete -c wagi -n "__fish_wagi_needs_command" -l access-log -d 'Where the lines of requests go: on is standard error' -r
+complete -c wagi -n "__fish_wagi_needs_command" -l tls-cert -d 'The PEM certificate chain for TLS; needs --tls-key [env: WAGI_TLS_CERT]' -r -F
+complete -c wagi -n "__fish_wagi_needs_command" -l tls-key -d 'The PEM private key for TLS; needs --tls-cert [env: WAGI_TLS_KEY]' -r -F
+complete -c wagi -n "__fish_wagi_needs_command" -s e -l env -d 'Variables for every module; they take precedence over --env-file' -r
+complete -c wagi -n "__fish_wagi_needs_command" -l env-file -d 'Files with variables for every module, one NAME=VALUE per line' -r -F
+complete -c wagi -n "__fish_wagi_needs_command" -l outbound-ca -d 'PEM certificates to trust when modules call other servers, besides those of the system' -r -F
+complete -c wagi -n "__fish_wagi_needs_command" -s k -l bindle-insecure -d 'Do not verify the certificate of the bindle server (insecure)'
+complete -c wagi -n "__fish_wagi_needs_command" -l locked -d 'Serve only the modules in wagi.lock; any difference is an error'
+complete -c wagi -n "__fish_wagi_needs_command" -l watch -d 'Reload when a file that was read changes'
+complete -c wagi -n "__fish_wagi_needs_command" -l check -d 'Check everything, print the table of routes, and do not serve'
+complete -c wagi -n "__fish_wagi_needs_command" -l strict -d 'Treat unknown keys in configuration files as errors'
+complete -c wagi -n "__fish_wagi_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c wagi -n "__fish_wagi_needs_command" -s V -l version -d 'Print version'
+complete -c wagi -n "__fish_wagi_needs_command" -a "pull" -d 'Pull modules from registries into the module cache'
+complete -c wagi -n "__fish_wagi_needs_command" -a "push" -d 'Publish a module or component in a registry'
+complete -c wagi -n "__fish_wagi_needs_command" -a "inspect" -d 'Show the kind, the imports and the exports of a module, and whether wagi can serve it'
+complete -c wagi -n "__fish_wagi_needs_command" -a "login" -d 'Save the name and password for a registry, where Docker saves them'
+complete -c wagi -n "__fish_wagi_needs_command" -a "logout" -d 'Remove the saved name and password for a registry'
+complete -c wagi -n "__fish_wagi_needs_command" -a "lock" -d 'Write wagi.lock: the digests of the modules that the references of a modules.toml name now'
+complete -c wagi -n "__fish_wagi_needs_command" -a "compile" -d 'Compile a module ahead of time, for `precompiled = true`'
+complete -c wagi -n "__fish_wagi_needs_command" -a "preinit" -d 'Run the initializer of a module, and write the module as it is after that'
+complete -c wagi -n "__fish_wagi_needs_command" -a "cache" -d 'List and prune the caches'
+complete -c wagi -n "__fish_wagi_needs_command" -a "completions" -d 'Print the script that completes command lines of wagi in a shell'
+complete -c wagi -n "__fish_wagi_using_subcommand pull" -l module-cache -d 'The directory for modules from registries and bindles [default: wagi/modules in the user\'s cache directory]' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand pull" -l pull -d 'When to ask registries for a module' -r -f -a "always\t'Ask at each start which module a tag names now'
+if-not-present\t'Ask only for modules that the cache does not have'
+never\t'Do not ask: use only the cache'"
+complete -c wagi -n "__fish_wagi_using_subcommand pull" -l plain-http -d 'Use plain HTTP with this registry, may be repeated; always used with registries on this machine' -r
+complete -c wagi -n "__fish_wagi_using_subcommand pull" -l registry-ca -d 'PEM certificates to trust for registries, besides those of the system' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand pull" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c wagi -n "__fish_wagi_using_subcommand push" -l layout -d 'The layout of the artifact' -r -f -a "cncf\t'The layout of the CNCF\'s Wasm working group, with the media type application/wasm'
+legacy\t'The layout of wasm-to-oci, for old hosts'"
+complete -c wagi -n "__fish_wagi_using_subcommand push" -l plain-http -d 'Use plain HTTP with this registry, may be repeated; always used with registries on this machine' -r
+complete -c wagi -n "__fish_wagi_using_subcommand push" -l registry-ca -d 'PEM certificates to trust for registries, besides those of the system' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand push" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c wagi -n "__fish_wagi_using_subcommand inspect" -l module-cache -d 'The directory for modules from registries and bindles [default: wagi/modules in the user\'s cache directory]' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand inspect" -l pull -d 'When to ask registries for a module' -r -f -a "always\t'Ask at each start which module a tag names now'
+if-not-present\t'Ask only for modules that the cache does not have'
+never\t'Do not ask: use only the cache'"
+complete -c wagi -n "__fish_wagi_using_subcommand inspect" -l plain-http -d 'Use plain HTTP with this registry, may be repeated; always used with registries on this machine' -r
+complete -c wagi -n "__fish_wagi_using_subcommand inspect" -l registry-ca -d 'PEM certificates to trust for registries, besides those of the system' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand inspect" -l json -d 'Print one JSON object'
+complete -c wagi -n "__fish_wagi_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c wagi -n "__fish_wagi_using_subcommand login" -s u -l username -d 'The user name [default: wagi asks for it]' -r
+complete -c wagi -n "__fish_wagi_using_subcommand login" -l plain-http -d 'Use plain HTTP with this registry, may be repeated; always used with registries on this machine' -r
+complete -c wagi -n "__fish_wagi_using_subcommand login" -l registry-ca -d 'PEM certificates to trust for registries, besides those of the system' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand login" -l password-stdin -d 'Read the password from standard input'
+complete -c wagi -n "__fish_wagi_using_subcommand login" -s h -l help -d 'Print help'
+complete -c wagi -n "__fish_wagi_using_subcommand logout" -s h -l help -d 'Print help'
+complete -c wagi -n "__fish_wagi_using_subcommand lock" -s c -l config -d 'The modules.toml' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand lock" -l module-cache -d 'The directory for modules from registries and bindles [default: wagi/modules in the user\'s cache directory]' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand lock" -l pull -d 'When to ask registries for a module' -r -f -a "always\t'Ask at each start which module a tag names now'
+if-not-present\t'Ask only for modules that the cache does not have'
+never\t'Do not ask: use only the cache'"
+complete -c wagi -n "__fish_wagi_using_subcommand lock" -l plain-http -d 'Use plain HTTP with this registry, may be repeated; always used with registries on this machine' -r
+complete -c wagi -n "__fish_wagi_using_subcommand lock" -l registry-ca -d 'PEM certificates to trust for registries, besides those of the system' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand lock" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c wagi -n "__fish_wagi_using_subcommand compile" -s o -l output -d 'The file to write [default: FILE with the extension .cwasm]' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand compile" -l optimize -d 'Optimize the module with `wasm-opt -O3` first, if it is on the PATH'
+complete -c wagi -n "__fish_wagi_using_subcommand compile" -s h -l help -d 'Print help'
+complete -c wagi -n "__fish_wagi_using_subcommand preinit" -s o -l output -d 'The file to write' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand preinit" -s h -l help -d 'Print help'
+complete -c wagi -n "__fish_wagi_using_subcommand cache; and not __fish_seen_subcommand_from list prune" -s h -l help -d 'Print help'
+complete -c wagi -n "__fish_wagi_using_subcommand cache; and not __fish_seen_subcommand_from list prune" -f -a "list" -d 'List the entries of the caches, with sizes and ages'
+complete -c wagi -n "__fish_wagi_using_subcommand cache; and not __fish_seen_subcommand_from list prune" -f -a "prune" -d 'Remove entries that were not used for a time'
+complete -c wagi -n "__fish_wagi_using_subcommand cache; and __fish_seen_subcommand_from list" -l module-cache -d 'The directory of the module cache [default: wagi/modules in the user\'s cache directory]' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand cache; and __fish_seen_subcommand_from list" -l cache -d 'The configuration of the code cache [default: cache.toml, if it exists]' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand cache; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c wagi -n "__fish_wagi_using_subcommand cache; and __fish_seen_subcommand_from prune" -l unused-for -d 'The time since the last use, such as 30d; 0s removes all entries' -r
+complete -c wagi -n "__fish_wagi_using_subcommand cache; and __fish_seen_subcommand_from prune" -l module-cache -d 'The directory of the module cache [default: wagi/modules in the user\'s cache directory]' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand cache; and __fish_seen_subcommand_from prune" -l cache -d 'The configuration of the code cache [default: cache.toml, if it exists]' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand cache; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help'
+complete -c wagi -n "__fish_wagi_using_subcommand completions" -s h -l help -d 'Print help'
