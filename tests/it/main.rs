@@ -49,6 +49,7 @@ mod notes; // what the log says of things that a guest was refused
 mod oci; // modules from registries, and registries that do not play along
 mod outbound; // guests that call other servers
 mod outbound_languages; // the same from Rust and AssemblyScript, built from source
+mod packaging; // the Debian package, units, completions
 mod production; // the complete configuration for a public server
 mod proxy_protocol; // connections that begin with a PROXY header
 mod readers; // clients that read slowly, and what they may hold
