@@ -15,6 +15,8 @@ mod mistakes;
 mod registries;
 mod serve;
 mod shells;
+#[cfg(test)]
+mod shells_tests;
 mod subcommands;
 #[cfg(test)]
 mod tests;
