@@ -19,7 +19,8 @@ pub(super) fn completions(shell: Shell) -> String {
 /// The command line without the subcommands that people do not type. Scripts would offer them.
 fn offered() -> Command {
     let whole = CommandLine::command();
-    let server = Command::new("wagi").version(env!("CARGO_PKG_VERSION")).disable_help_subcommand(true);
+    // Scripts offer the option for the version, and do not show which it is.
+    let server = Command::new("wagi").version("any").disable_help_subcommand(true);
     let subcommands = whole.get_subcommands().filter(|subcommand| !subcommand.is_hide_set());
     ServeArguments::augment_args(server).subcommands(subcommands.cloned())
 }
