@@ -12,15 +12,12 @@ const UNKNOWN: HeaderValue = HeaderValue::from_static("application/octet-stream"
 /// The value of `Content-Type` for the file at `path`.
 pub(super) fn content_type(path: &Path) -> HeaderValue {
     let Some(media_type) = mime_guess::from_path(path).first_raw() else { return UNKNOWN };
-    if !is_text(media_type) {
+    // RFC 9239 §6 has one name for scripts; the table still has an old one for modules.
+    let media_type = if media_type == "application/javascript" { "text/javascript" } else { media_type };
+    if !media_type.starts_with("text/") {
         return HeaderValue::from_static(media_type);
     }
     HeaderValue::from_str(&format!("{media_type}; charset=utf-8")).unwrap_or(UNKNOWN)
-}
-
-/// Whether a media type is of text that may say its charset.
-fn is_text(media_type: &str) -> bool {
-    media_type.starts_with("text/") || media_type == "application/javascript"
 }
 
 #[cfg(test)]
