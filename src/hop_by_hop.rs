@@ -1,7 +1,7 @@
 //! Which header fields are about one connection only?
 //!
-//! They end with the connection that they came over (RFC 9110 §7.6.1). Asked by `cgi` for what guests see and answer, and
-//! by `outbound` for what they send.
+//! They end with the connection that they came over (RFC 9110 §7.6.1). Asked by `cgi` for what guests see and answer, by
+//! `outbound` for what they send, and by `config` for what responses with files may carry.
 
 use http::header::{CONNECTION, HeaderMap, HeaderName};
 

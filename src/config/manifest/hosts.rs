@@ -1,22 +1,17 @@
 //! The key `host` of an entry.
 
 use std::collections::HashSet;
-use std::slice;
 
 use toml::de::{DeTable, DeValue};
 
 use crate::config::reader::report::Report;
-use crate::config::reader::values::{ValueError, array, string};
+use crate::config::reader::values::{ValueError, string, string_or_array};
 use crate::config::{HostPattern, HostPatternError};
 
 /// Returns the names that an entry answers: none if it answers every name.
 pub(super) fn read(entry: &DeTable<'_>, report: &mut Report) -> Vec<HostPattern> {
     let Some(value) = entry.get("host") else { return Vec::new() };
-    let items = match value.get_ref() {
-        DeValue::String(_) => Ok(slice::from_ref(value)),
-        other => array("host", "a string or an array of strings", other),
-    };
-    let Some(items) = report.accept(value.span(), items) else { return Vec::new() };
+    let Some(items) = report.accept(value.span(), string_or_array("host", value)) else { return Vec::new() };
     if items.is_empty() {
         let error = ValueError::new("`host` names no host: the entry would answer no request");
         report.error(value.span(), error.help("leave it out: the entry then answers every name"));

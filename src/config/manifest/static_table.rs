@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::slice;
 
 use http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -12,8 +11,9 @@ use crate::config::manifest::hosts;
 use crate::config::reader::file::{directory_help, must_be_directory, must_be_file, relative_paths_help};
 use crate::config::reader::report::Report;
 use crate::config::reader::route;
-use crate::config::reader::values::{SpannedStr, Value, ValueError, array, boolean, string, table};
+use crate::config::reader::values::{SpannedStr, Value, ValueError, boolean, string, string_or_array, table};
 use crate::config::{Key, Origin, StaticConfig, StaticContent};
+use crate::hop_by_hop::is_hop_by_hop;
 use crate::route::RoutePattern;
 
 const KEYS: [&str; 9] =
@@ -22,23 +22,17 @@ const KEYS: [&str; 9] =
 /// The keys that only a directory has.
 const OF_DIRECTORIES: [&str; 2] = ["index", "fallback"];
 
-/// What the server says itself of a file and of a connection.
-const OWN_FIELDS: [&str; 16] = [
+/// What the server says itself of a file, beside the fields about a connection.
+const OWN_FIELDS: [&str; 10] = [
     "accept-ranges",
     "allow",
-    "connection",
     "content-encoding",
     "content-length",
     "content-range",
     "date",
     "etag",
-    "keep-alive",
     "last-modified",
     "location",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
     "vary",
 ];
 
@@ -158,11 +152,7 @@ fn fallback(directory: &Path, name: &str) -> Result<PathBuf, ValueError> {
 
 fn index(entry: &DeTable<'_>, report: &mut Report) -> Vec<String> {
     let Some(value) = entry.get("index") else { return vec!["index.html".to_owned()] };
-    let items = match value.get_ref() {
-        DeValue::String(_) => Ok(slice::from_ref(value)),
-        other => array("index", "a string or an array of strings", other),
-    };
-    let items = report.accept(value.span(), items).unwrap_or_default();
+    let items = report.accept(value.span(), string_or_array("index", value)).unwrap_or_default();
     items.iter().filter_map(|item| report.accept(item.span(), index_name(item.get_ref()))).collect()
 }
 
@@ -198,7 +188,7 @@ fn headers(entry: &DeTable<'_>, report: &mut Report) -> HeaderMap {
 fn field_name(name: &str, entry: &DeTable<'_>) -> Result<HeaderName, ValueError> {
     let field: HeaderName =
         name.parse().map_err(|_| ValueError::new(format!("`{name}` is no name of a header field")))?;
-    if OWN_FIELDS.contains(&field.as_str()) {
+    if OWN_FIELDS.contains(&field.as_str()) || is_hop_by_hop(&field) {
         let error = ValueError::new(format!("the header field `{field}` is set by the server"));
         return Err(error.help("remove it"));
     }

@@ -1,6 +1,7 @@
 //! Parsing single TOML values: strings, numbers, durations, sizes.
 
 use std::ops::{Range, RangeInclusive};
+use std::slice;
 use std::time::Duration;
 
 use toml::Spanned;
@@ -102,6 +103,17 @@ pub(in crate::config) fn array<'v, 'i>(
     value: &'v DeValue<'i>,
 ) -> Result<&'v [Value<'i>], ValueError> {
     value.as_array().map(|array| &**array).ok_or_else(|| wrong_type(name, expected, value))
+}
+
+/// The items of an array of strings; a string stands for an array with it alone.
+pub(in crate::config) fn string_or_array<'v, 'i>(
+    name: &str,
+    value: &'v Value<'i>,
+) -> Result<&'v [Value<'i>], ValueError> {
+    match value.get_ref() {
+        DeValue::String(_) => Ok(slice::from_ref(value)),
+        other => array(name, "a string or an array of strings", other),
+    }
 }
 
 pub(in crate::config) fn table<'v, 'i>(name: &str, value: &'v DeValue<'i>) -> Result<&'v DeTable<'i>, ValueError> {
