@@ -14,13 +14,13 @@ use wagi::observe::sha256_hex;
 
 use crate::oci::{digest, give, manifest, program, push, registry, shelf};
 use crate::support::bindle::Bindle;
-use crate::support::eventually;
 use crate::support::guest::printing;
 use crate::support::http1::Connection;
 use crate::support::process::{Wagi, command};
 use crate::support::registry::{Registry, installed};
 use crate::support::site::Site;
 use crate::support::upstream::{Upstream, reply};
+use crate::support::{eventually, make_pipe};
 
 /// A command with a home of its own, whose caches are below `home`.
 fn at_home(directory: &Path) -> Command {
@@ -94,7 +94,7 @@ fn replace_by_pipes(directory: &Path) {
             true => replace_by_pipes(&entry),
             false => {
                 fs::remove_file(&entry).expect("removable");
-                assert!(Command::new("mkfifo").arg(&entry).status().expect("there is a mkfifo").success());
+                make_pipe(&entry);
             }
         }
     }
@@ -111,7 +111,7 @@ fn pipes_in_place_of_cached_files_hold_no_start() {
         replace_by_pipes(&home(site.path()));
     }
     let env_file = site.path().join("pipe.env");
-    assert!(Command::new("mkfifo").arg(&env_file).status().expect("there is a mkfifo").success());
+    make_pipe(&env_file);
     let output = serving(&site).args(["--env-file", "pipe.env"]).output().expect("wagi can be started");
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(stderr.contains("cannot read environment file `pipe.env`") && stderr.contains("regular"), "{stderr}");

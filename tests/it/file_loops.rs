@@ -12,7 +12,7 @@ use crate::support::guest::{component, probe};
 use crate::support::http1::Connection;
 use crate::support::process::Wagi;
 use crate::support::site::Site;
-use crate::support::{PATIENCE, alone, eventually};
+use crate::support::{PATIENCE, alone, eventually, make_pipe};
 
 /// A module that opens the file `f` of its first volume and then makes one call without end.
 fn loops_over(name: &str, parameters: &str, call: &str) -> String {
@@ -165,11 +165,6 @@ fn guests_that_use_files_or_yield_for_ever_end_at_their_limit() {
     }
 }
 
-/// A FIFO, made by the program of that name.
-fn fifo(path: &Path) {
-    assert!(Command::new("mkfifo").arg(path).status().expect("there is mkfifo").success());
-}
-
 #[test]
 fn only_regular_files_and_directories_can_be_opened() {
     let volumes = "volumes = { '/' = 'volume' }";
@@ -179,7 +174,7 @@ fn only_regular_files_and_directories_can_be_opened() {
         .module("/p3/...", &component("cli3-probe.wasm"), volumes);
     site.file("volume/regular", "content");
     let volume = site.path().join("volume");
-    fifo(&volume.join("there.txt"));
+    make_pipe(&volume.join("there.txt"));
     symlink("there.txt", volume.join("link")).expect("a link can be made");
     let _socket = UnixListener::bind(volume.join("socket")).expect("a socket can be made");
     let wagi = site.start(&[]);

@@ -9,26 +9,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::oci::{digest, give, manifest, program, shelf};
-use crate::support::eventually;
 use crate::support::http1::Connection;
 use crate::support::process::{Wagi, command};
 use crate::support::site::Site;
 use crate::support::upstream::Upstream;
+use crate::support::{Dice, eventually};
 
 const KILLS: u64 = 50;
 
 /// How much a registry sends at once.
 const PIECE: usize = 16 << 10;
-
-/// Numbers that look random and are the same in every run (Knuth's 64-bit multiplier).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit
-    }
-}
 
 /// How much is in a module for no other reason than that it takes many pieces to arrive.
 const BALLAST: u64 = 2 << 20;

@@ -5,10 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::Value;
 
 use super::{file, hello, read, shell};
-use crate::support::eventually;
 use crate::support::http1::Connection;
 use crate::support::process::Wagi;
 use crate::support::site::Site;
+use crate::support::{eventually, make_pipe};
 
 /// Ends a server, so that all of its lines are written.
 fn end(wagi: &mut Wagi) {
@@ -117,8 +117,7 @@ fn a_file_that_cannot_be_written_is_an_error_with_its_cure() {
 fn a_pipe_without_a_reader_is_an_error_and_not_waited_for() {
     let site = hello();
     let pipe = site.path().join("pipe");
-    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("there is a mkfifo");
-    assert!(made.success());
+    make_pipe(&pipe);
     let output = site.run(&["--access-log", "pipe"]);
     let shown = String::from_utf8_lossy(&output.stderr);
     assert!(shown.contains("cannot write the access log `pipe`") && shown.contains("no process reads"), "{shown}");

@@ -5,18 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::static_files::{serve, tree};
-use crate::support::eventually;
 use crate::support::http1::Connection;
-
-/// Numbers that look random and are the same in every run (Knuth's 64-bit multiplier).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % limit
-    }
-}
+use crate::support::{Dice, eventually};
 
 /// Pieces of paths that lead out where paths are put together carelessly.
 const PIECES: [&str; 22] = [
@@ -50,7 +40,7 @@ fn no_path_leads_out_of_the_directory() {
     let mut dice = Dice(11);
     let mut connection = Connection::open(wagi.address());
     for _ in 0..3_000 {
-        let path: String = (0..=dice.below(9)).map(|_| PIECES[dice.below(PIECES.len())]).collect();
+        let path: String = (0..=dice.below(9)).map(|_| PIECES[dice.below(PIECES.len() as u64) as usize]).collect();
         let answer = connection.get(&format!("/{path}"));
         let text = answer.text();
         assert!(!text.contains("secret") && !text.contains("root:"), "/{path}: {text}");

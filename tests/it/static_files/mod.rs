@@ -4,8 +4,6 @@ mod attack;
 mod nginx;
 mod serving;
 
-use std::path::Path;
-
 use crate::support::process::Wagi;
 use crate::support::site::Site;
 
@@ -41,10 +39,4 @@ fn tree() -> Site {
 /// A server over that directory at `/...`, with more keys.
 fn serve(keys: &str) -> Wagi {
     tree().top(&format!("[[static]]\nroute = '/...'\ndirectory = 'public'\n{keys}")).start(&[])
-}
-
-/// Makes a pipe. No process is at its other end.
-fn make_pipe(path: &Path) {
-    let made = std::process::Command::new("mkfifo").arg(path).status().expect("mkfifo is there");
-    assert!(made.success());
 }

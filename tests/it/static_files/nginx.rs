@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 
 use crate::behind_a_proxy::proxies::Proxy;
-use crate::static_files::{make_pipe, tree};
+use crate::static_files::tree;
 use crate::support::http1::{Answer, Connection};
+use crate::support::make_pipe;
 
 /// A row: method, target, and fields, in which `{etag}` and `{date}` stand for what the server says of `/data.bin`.
 type Row = (&'static str, &'static str, &'static str);

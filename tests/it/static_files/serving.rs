@@ -1,8 +1,9 @@
 //! Which response does a request get?
 
-use crate::static_files::{make_pipe, serve, tree};
+use crate::static_files::{serve, tree};
 use crate::support::guest::printing;
 use crate::support::http1::{Answer, Connection};
+use crate::support::make_pipe;
 use crate::support::process::Wagi;
 use crate::support::site::Site;
 

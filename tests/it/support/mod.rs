@@ -12,6 +12,8 @@ pub mod site;
 pub mod tls;
 pub mod upstream;
 
+use std::path::Path;
+use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -28,6 +30,22 @@ pub fn eventually<T>(mut condition: impl FnMut() -> Option<T>) -> T {
         }
         assert!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain");
         std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Makes a pipe. No process is at its other end.
+pub fn make_pipe(path: &Path) {
+    assert!(Command::new("mkfifo").arg(path).status().expect("there is a mkfifo").success());
+}
+
+/// Numbers that look random and are the same in every run (Knuth's 64-bit multiplier).
+pub struct Dice(pub u64);
+
+impl Dice {
+    /// The next number, from 0 to below `limit`.
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
     }
 }
 
