@@ -35,6 +35,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -44,13 +45,14 @@ use http_body::Body;
 
 use crate::cgi::RequestHead;
 use crate::config::HostPattern;
-use crate::observe::{AccessLog, Record, RequestId};
+use crate::observe::{AccessLog, Gauges, Metrics, Record, ReloadResult, RequestId, RouteCounters, RouteFigures};
 use crate::route::RoutePattern;
 use crate::runtime::{ComponentRequest, Invocation, Run};
 use crate::server::{Peer, RemoteAddress};
 
 use crate::gateway::admission::buffer_budget::BufferBudget;
 use crate::gateway::admission::concurrency::{Permit, TotalConcurrency};
+use crate::gateway::admission::counted_body::CountedBody;
 use crate::gateway::admission::request_body::{BodyLimits, BoxError, StdinBody, for_component};
 use crate::gateway::admission::uploads::UploadLimit;
 use crate::gateway::failure::Failure;
@@ -93,6 +95,7 @@ struct Shared {
     uploads: UploadLimit,
     body_buffers: BufferBudget,
     access_log: AccessLog,
+    metrics: Metrics,
     next_request: AtomicU64,
     /// The server was asked to stop.
     is_stopping: AtomicBool,
@@ -108,11 +111,14 @@ impl Gateway {
         let body_buffers = BufferBudget::new();
         let is_stopping = AtomicBool::new(false);
         let malformed_forwarded = AtomicU64::new(0);
+        let metrics = Metrics::default();
+        metrics.enter(snapshot.route_names());
         let shared = Arc::new(Shared {
             concurrency,
             uploads,
             body_buffers,
             access_log,
+            metrics,
             next_request,
             is_stopping,
             malformed_forwarded,
@@ -126,6 +132,7 @@ impl Gateway {
     pub(crate) fn replace(&self, snapshot: Snapshot) -> u64 {
         let before = self.in_force.load_full();
         let number = before.number + 1;
+        before.shared.metrics.enter(snapshot.route_names());
         self.in_force.store(Arc::new(Generation { number, snapshot, shared: before.shared.clone() }));
         number
     }
@@ -148,6 +155,28 @@ impl Gateway {
     /// How many header fields of trusted proxies were ignored since their values make no sense.
     pub fn malformed_forwarded_fields(&self) -> u64 {
         self.in_force.load().shared.malformed_forwarded.load(Ordering::Relaxed)
+    }
+
+    /// The metrics as text, in the format of Prometheus (`text/plain; version=0.0.4`).
+    pub fn render_metrics(&self) -> String {
+        let generation = self.in_force.load();
+        let Generation { number, snapshot, shared } = &**generation;
+        let gauges = Gauges {
+            generation: *number,
+            concurrency: snapshot.concurrency(&shared.concurrency),
+            dropped_lines: shared.access_log.dropped(),
+        };
+        shared.metrics.render(&gauges)
+    }
+
+    /// What was counted of each route. Quantiles are those of the last minute if it is called every few seconds.
+    pub fn route_figures(&self) -> Vec<RouteFigures> {
+        self.in_force.load().shared.metrics.figures()
+    }
+
+    /// Counts a reload that has ended.
+    pub(crate) fn add_reload(&self, result: ReloadResult) {
+        self.in_force.load().shared.metrics.add_reload(result);
     }
 
     /// The routes in the order in which they are tried.
@@ -199,21 +228,21 @@ impl Generation {
         let mut record = Box::new(Record::new(&shared.access_log, id, peer.remote, &head));
         record.client_request_id = client_request_id;
         if let Err(failure) = routed_request::check(&mut head) {
-            return response::from_failure(&failure, record);
+            return shared.refuse(&failure, record);
         }
         let endpoint = snapshot.endpoint(peer.scheme);
         let host = routed_request::host(&head, forwarded_host.as_deref());
         let found = host.and_then(|host| Ok((host, snapshot.find(&head, || endpoint.requested(host))?)));
         let (host, matched) = match found {
             Ok(found) => found,
-            Err(failure) => return response::from_failure(&failure, record),
+            Err(failure) => return shared.refuse(&failure, record),
         };
         let route = match matched.target {
             RouteTarget::Guest(route) => route,
-            RouteTarget::Health => return response::health_check(record, shared.is_stopping.load(Ordering::Relaxed)),
+            RouteTarget::Health => return shared.health_check(record),
             RouteTarget::Files(route) => return respond_with_file(route, &head, matched.path_info, record).await,
         };
-        record.route = Some(route.name.clone());
+        record.set_route(route.name.clone());
         let request = RoutedRequest {
             head: &head,
             host,
@@ -242,13 +271,24 @@ async fn respond_with_file(
     path_info: &str,
     mut record: Box<Record>,
 ) -> Response<ResponseBody> {
-    record.route = Some(route.name.clone());
+    record.set_route(route.name.clone());
     // Boxed, so that requests for guests do not carry its room.
     let answer = Box::pin(route.files.respond(head, path_info)).await;
     response::from_files(answer, record)
 }
 
 impl Shared {
+    /// Responds to a request that gets no route.
+    fn refuse(&self, failure: &Failure, mut record: Box<Record>) -> Response<ResponseBody> {
+        record.set_unrouted(&self.metrics.unrouted);
+        response::from_failure(failure, record)
+    }
+
+    fn health_check(&self, mut record: Box<Record>) -> Response<ResponseBody> {
+        record.set_unrouted(&self.metrics.unrouted);
+        response::health_check(record, self.is_stopping.load(Ordering::Relaxed))
+    }
+
     /// Starts a guest and waits for the head of its response.
     async fn start_response<B>(
         &self,
@@ -260,7 +300,8 @@ impl Shared {
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        let run = self.start(route, request, body).await?;
+        let run = self.start(route, request, CountedBody::new(body, &route.name)).await?;
+        record.guest_started = Some(Instant::now());
         let mut recorded = RecordedRun { run, record };
         let body_use = if request.head.method == Method::HEAD { BodyUse::Discarded } else { BodyUse::Sent };
         ResponseStart::new(&mut recorded.run, &route.limits, body_use).await
@@ -310,7 +351,13 @@ impl Shared {
     }
 
     async fn permit(&self, route: &GuestRoute, request: &RoutedRequest<'_>) -> Result<Permit, Failure> {
-        self.concurrency.acquire(&route.concurrency, request.queue).await
+        if let Some(permit) = self.concurrency.try_acquire(&route.concurrency) {
+            route.name.counters().iter().for_each(|counters| counters.add_queue_wait(Duration::ZERO));
+            return Ok(permit);
+        }
+        let _waiting = route.name.counters().map(RouteCounters::wait_in_queue);
+        // Boxed, since few requests get here.
+        Box::pin(self.concurrency.acquire_later(&route.concurrency, request.queue)).await
     }
 }
 

@@ -3,7 +3,7 @@
 //! Client and request line, route and module, status, bytes sent, the time in all and the CPU time of the guest, and how
 //! the guest ended. Each request has one [`Record`], and dropping it is the one place where all finished requests pass.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use http::request::Parts;
@@ -15,11 +15,11 @@ use crate::remote_address::RemoteAddress;
 
 use crate::observe::line::{push_all, push_micros};
 use crate::observe::log_writer::LogWriter;
+use crate::observe::metrics::{Finished, RouteCounters};
 use crate::observe::request_id::RequestId;
 use crate::observe::{escape, time};
 
 /// The name of a route in the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteName {
     /// The pattern, as `/hello/...`.
     pub route: String,
@@ -28,6 +28,8 @@ pub struct RouteName {
     /// Both as fields of a line of text, and of a line of JSON.
     text: String,
     json: String,
+    /// What is counted of the route. It is known when the route is in force.
+    counters: OnceLock<Arc<RouteCounters>>,
 }
 
 impl RouteName {
@@ -39,7 +41,22 @@ impl RouteName {
             push_text_field(&mut text, key, value);
             push_json_field(&mut json, key, value);
         }
-        Self { route, module, text, json }
+        Self { route, module, text, json, counters: OnceLock::new() }
+    }
+
+    /// Counts the requests of the route with these counters from now on. Only the first call has an effect.
+    pub(crate) fn count_with(&self, counters: Arc<RouteCounters>) {
+        let _ = self.counters.set(counters);
+    }
+
+    /// What is counted of the route, if it is in force.
+    pub(crate) fn counters(&self) -> Option<&RouteCounters> {
+        self.counters.get().map(Arc::as_ref)
+    }
+
+    /// The same, to keep.
+    pub(crate) fn shared_counters(&self) -> Option<Arc<RouteCounters>> {
+        self.counters.get().cloned()
     }
 
     /// The name of a route that leads to files.
@@ -48,7 +65,7 @@ impl RouteName {
         let (mut text, mut json) = (String::new(), String::new());
         push_text_field(&mut text, "route", &route);
         push_json_field(&mut json, "route", &route);
-        Self { route, module: String::new(), text, json }
+        Self { route, module: String::new(), text, json, counters: OnceLock::new() }
     }
 }
 
@@ -82,6 +99,11 @@ impl AccessLog {
         self.writer.iter().for_each(LogWriter::reopen);
     }
 
+    /// How many lines were dropped since the log was not read in time.
+    pub fn dropped(&self) -> u64 {
+        self.writer.as_ref().map_or(0, LogWriter::dropped)
+    }
+
     /// Waits until all lines are written, but not for long.
     pub fn flush(&self) {
         self.writer.iter().for_each(LogWriter::flush);
@@ -111,7 +133,11 @@ pub struct Record {
     uri: Uri,
     version: Version,
     /// The route that matched, if one did.
-    pub route: Option<Arc<RouteName>>,
+    route: Option<Arc<RouteName>>,
+    /// The counters of a request without a route.
+    unrouted: Option<Arc<RouteCounters>>,
+    /// When its guest was started.
+    pub guest_started: Option<Instant>,
     /// The status sent; `None` if the client left before there was one.
     status: Option<StatusCode>,
     /// Body bytes handed to the connection.
@@ -137,12 +163,28 @@ impl Record {
             uri: request.uri.clone(),
             version: request.version,
             route: None,
+            unrouted: None,
+            guest_started: None,
             status: None,
             bytes: 0,
             cpu_time: Duration::ZERO,
             end: "client-gone",
             reason: None,
         }
+    }
+
+    /// Sets the route, at which the request is counted.
+    pub fn set_route(&mut self, route: Arc<RouteName>) {
+        if let Some(counters) = route.counters() {
+            counters.begin();
+        }
+        self.route = Some(route);
+    }
+
+    /// Counts the request among those without a route.
+    pub(crate) fn set_unrouted(&mut self, counters: &Arc<RouteCounters>) {
+        counters.begin();
+        self.unrouted = Some(counters.clone());
     }
 
     /// Sets the status and the `end` field. A record without them is that of a client that left.
@@ -155,7 +197,7 @@ impl Record {
         self.status.map_or(CLIENT_GONE, |status| status.as_u16())
     }
 
-    fn write_text(&self, line: &mut String) -> std::fmt::Result {
+    fn write_text(&self, line: &mut String, took: Duration) -> std::fmt::Result {
         time::push_now(line)?;
         line.push(' ');
         self.client.push_host(line);
@@ -166,7 +208,7 @@ impl Record {
         line.push(' ');
         push_number(line, self.bytes);
         line.push_str("B ");
-        push_micros(line, self.started.elapsed());
+        push_micros(line, took);
         line.push_str("us guest=");
         push_micros(line, self.cpu_time);
         push_all(line, &["us end=", self.end]);
@@ -181,7 +223,7 @@ impl Record {
         Ok(())
     }
 
-    fn write_json(&self, line: &mut String) -> std::fmt::Result {
+    fn write_json(&self, line: &mut String, took: Duration) -> std::fmt::Result {
         line.push_str("{\"time\":\"");
         time::push_now(line)?;
         push_all(line, &["\",\"kind\":\"access\",\"request_id\":\"", self.id.as_str(), "\",\"client\":\""]);
@@ -193,7 +235,7 @@ impl Record {
         line.push_str(",\"bytes\":");
         push_number(line, self.bytes);
         line.push_str(",\"total_us\":");
-        push_micros(line, self.started.elapsed());
+        push_micros(line, took);
         line.push_str(",\"guest_us\":");
         push_micros(line, self.cpu_time);
         push_all(line, &[",\"end\":\"", self.end, "\""]);
@@ -208,6 +250,21 @@ impl Record {
         Ok(())
     }
 
+    fn count(&self, took: Duration) {
+        let of_route = self.route.as_deref().and_then(RouteName::counters);
+        let Some(counters) = of_route.or(self.unrouted.as_deref()) else { return };
+        let guest = self.guest_started.map(|began| took.saturating_sub(began.duration_since(self.started)));
+        counters.finish(&Finished {
+            method: &self.method,
+            status: self.status(),
+            took,
+            bytes: self.bytes,
+            cpu_time: self.cpu_time,
+            end: self.end,
+            guest,
+        });
+    }
+
     fn target(&self) -> &str {
         self.uri.path_and_query().map_or("", |target| target.as_str())
     }
@@ -215,11 +272,13 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
+        let took = self.started.elapsed();
+        self.count(took);
         let Some(writer) = &self.log.writer else { return };
         let mut line = String::with_capacity(TYPICAL_LINE);
         let written = match self.log.format {
-            LogFormat::Text => self.write_text(&mut line),
-            LogFormat::Json => self.write_json(&mut line),
+            LogFormat::Text => self.write_text(&mut line, took),
+            LogFormat::Json => self.write_json(&mut line, took),
         };
         if written.is_ok() {
             writer.push(line.as_bytes());
@@ -252,7 +311,7 @@ mod tests {
     #[test]
     fn a_text_line_is_one_line_with_everything_in_it() {
         let mut line = String::new();
-        record().write_text(&mut line).unwrap();
+        record().write_text(&mut line, Duration::ZERO).unwrap();
         assert_eq!(line.matches('\n').count(), 1);
         for part in [
             "192.168.0.1 \"GET /hello?a=%0a HTTP/1.1\" 200 0B",
@@ -269,8 +328,8 @@ mod tests {
         let mut record = record();
         record.client_request_id = Some("from-the-proxy".into());
         let (mut text, mut json) = (String::new(), String::new());
-        record.write_text(&mut text).unwrap();
-        record.write_json(&mut json).unwrap();
+        record.write_text(&mut text, Duration::ZERO).unwrap();
+        record.write_json(&mut json, Duration::ZERO).unwrap();
         assert!(text.ends_with(" client_request_id=\"from-the-proxy\" id=0000000000000abc\n"), "{text}");
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(
@@ -282,7 +341,7 @@ mod tests {
     #[test]
     fn a_json_line_is_an_object() {
         let mut line = String::new();
-        record().write_json(&mut line).unwrap();
+        record().write_json(&mut line, Duration::ZERO).unwrap();
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(value["route"], "/hello");
         assert_eq!(value["reason"], "a \"trap\"\nin two lines");

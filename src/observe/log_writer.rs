@@ -46,6 +46,8 @@ struct LogQueue {
 struct Buffer {
     bytes: Vec<u8>,
     dropped: u64,
+    /// Those of which the log tells already.
+    told: u64,
     writer_sleeps: bool,
     writing: bool,
 }
@@ -113,6 +115,12 @@ impl LogWriter {
         }
     }
 
+    /// How many lines were dropped until now.
+    pub fn dropped(&self) -> u64 {
+        let buffer = self.shared.lock();
+        buffer.told + buffer.dropped
+    }
+
     /// Waits until everything is written, but not for long.
     pub fn flush(&self) {
         let buffer = self.shared.lock();
@@ -140,6 +148,7 @@ fn write_out(shared: &LogQueue, mut destination: impl Write, on_dropped: impl Fn
         }
         std::mem::swap(&mut buffer.bytes, &mut taken);
         let dropped = std::mem::take(&mut buffer.dropped);
+        buffer.told += dropped;
         (buffer.writer_sleeps, buffer.writing) = (false, true);
         drop(buffer);
         let line = if dropped > 0 { on_dropped(dropped) } else { None };

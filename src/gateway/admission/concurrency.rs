@@ -22,6 +22,7 @@ const FIRST_LOOK: Duration = Duration::from_millis(20);
 /// A limit on the concurrent guests of all entries together.
 pub(in crate::gateway) struct TotalConcurrency {
     permits: Arc<Semaphore>,
+    limit: usize,
     /// The guests that wait for their clients: see `readers`.
     pub readers: Arc<Readers>,
 }
@@ -91,6 +92,17 @@ impl EntryConcurrency {
         *limit = count;
     }
 
+    /// How many guests run, and how many may.
+    pub(in crate::gateway) fn usage(&self) -> (usize, usize) {
+        let limit = *self.limit.lock().unwrap_or_else(PoisonError::into_inner);
+        (limit.saturating_sub(self.permits.available_permits()), limit)
+    }
+
+    /// Whether these are the permits of the same entry.
+    pub(in crate::gateway) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.permits, &other.permits)
+    }
+
     fn join_queue(&self, limit: usize) -> Result<Waiting<'_>, Failure> {
         let joined = Waiting(&self.waiting);
         if self.waiting.fetch_add(1, Ordering::Relaxed) < limit { Ok(joined) } else { Err(Failure::Busy) }
@@ -100,26 +112,32 @@ impl EntryConcurrency {
 impl TotalConcurrency {
     /// A limit of `count` concurrent guests.
     pub fn new(count: usize) -> Self {
-        Self { permits: semaphore(count), readers: Readers::new(half(count)) }
+        Self { permits: semaphore(count), limit: count, readers: Readers::new(half(count)) }
+    }
+
+    /// How many guests run, and how many may.
+    pub fn usage(&self) -> (usize, usize) {
+        (self.limit.saturating_sub(self.permits.available_permits()), self.limit)
     }
 
     /// Returns a permit for a guest of `entry`, at once or after waiting in its queue.
-    pub async fn acquire(&self, entry: &EntryConcurrency, queue: QueueLimits) -> Result<Permit, Failure> {
+    #[cfg(test)]
+    async fn acquire(&self, entry: &EntryConcurrency, queue: QueueLimits) -> Result<Permit, Failure> {
         match self.try_acquire(entry) {
             Some(permit) => Ok(permit),
-            // Boxed, since few requests get here.
-            None => Box::pin(self.acquire_later(entry, queue)).await,
+            None => self.acquire_later(entry, queue).await,
         }
     }
 
-    fn try_acquire(&self, entry: &EntryConcurrency) -> Option<Permit> {
+    /// Returns a permit if there is one at once.
+    pub fn try_acquire(&self, entry: &EntryConcurrency) -> Option<Permit> {
         let own = entry.permits.clone().try_acquire_owned().ok()?;
         let total = self.permits.clone().try_acquire_owned().ok()?;
         Some(Permit { _entry: own, _total: total })
     }
 
     /// Makes room, and waits in the queue if that takes time.
-    async fn acquire_later(&self, entry: &EntryConcurrency, queue: QueueLimits) -> Result<Permit, Failure> {
+    pub async fn acquire_later(&self, entry: &EntryConcurrency, queue: QueueLimits) -> Result<Permit, Failure> {
         self.make_room(entry);
         if let Some(permit) = self.try_acquire(entry) {
             return Ok(permit);

@@ -9,6 +9,7 @@ pub(in crate::gateway) mod client_address;
 mod client_lag;
 mod client_shares;
 pub(in crate::gateway) mod concurrency;
+pub(in crate::gateway) mod counted_body;
 mod reader_limit;
 pub(in crate::gateway) mod readers;
 pub(in crate::gateway) mod request_body;

@@ -27,7 +27,7 @@ use crate::config::{Config, Diagnostic, Options};
 use crate::fetch;
 use crate::fetch::{Progress, Resolved};
 use crate::gateway::{Gateway, ReloadHandle, ReloadOutcome, ReloadReport, ReloadRequests, RouteFiles};
-use crate::observe::{AccessLog, LogWriter};
+use crate::observe::{AccessLog, LogWriter, ReloadResult};
 use crate::server::{ServerHandle, check_tls};
 
 use crate::startup;
@@ -160,6 +160,11 @@ impl Reloader {
                 ReloadOutcome::Refused { generation: self.gateway.generation(), problems: failed.problems }
             }
         };
+        self.gateway.add_reload(match &outcome {
+            ReloadOutcome::Swapped(_) => ReloadResult::Swapped,
+            ReloadOutcome::Unchanged(_) => ReloadResult::Unchanged,
+            ReloadOutcome::Refused { .. } => ReloadResult::Refused,
+        });
         log::outcome(&outcome);
         (self.observer)(ReloadStage::Ended(&outcome));
         outcome

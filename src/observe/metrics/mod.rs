@@ -1,0 +1,173 @@
+//! What is counted, and what does the text for Prometheus say of it?
+//!
+//! Each route has its counters, which stay when the configuration changes. A route that is gone keeps them for an hour.
+
+mod families;
+mod histogram;
+mod process;
+mod route;
+mod text;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::observe::access::RouteName;
+
+use crate::observe::metrics::histogram::{BucketCounts, TIMES};
+pub(in crate::observe) use crate::observe::metrics::route::Finished;
+pub(crate) use crate::observe::metrics::route::RouteCounters;
+
+/// How long counters of a route stay that is gone.
+const KEPT: Duration = Duration::from_secs(3600);
+
+/// How far the quantiles look back, and how often they need to be asked to look.
+const WINDOW: Duration = Duration::from_secs(60);
+const STEP: Duration = Duration::from_secs(5);
+
+/// The counters of all routes, and of reloads.
+#[derive(Default)]
+pub(crate) struct Metrics {
+    routes: Mutex<BTreeMap<String, KeptRoute>>,
+    /// Those of requests without a route.
+    pub unrouted: Arc<RouteCounters>,
+    window: Mutex<VecDeque<PastCounts>>,
+    reloads: [AtomicU64; ReloadResult::ALL.len()],
+    last_reload: Mutex<Option<(SystemTime, ReloadResult)>>,
+}
+
+struct KeptRoute {
+    counters: Arc<RouteCounters>,
+    gone: Option<Instant>,
+}
+
+/// What the routes had counted at a time.
+struct PastCounts {
+    at: Instant,
+    counts: BTreeMap<String, BucketCounts>,
+}
+
+/// How a reload ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReloadResult {
+    Swapped,
+    Unchanged,
+    Refused,
+}
+
+impl ReloadResult {
+    const ALL: [Self; 3] = [Self::Swapped, Self::Unchanged, Self::Refused];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Swapped => "success",
+            Self::Unchanged => "unchanged",
+            Self::Refused => "failure",
+        }
+    }
+}
+
+/// What others know at the time when the text is written.
+pub(crate) struct Gauges {
+    pub generation: u64,
+    /// The guests that run, and the limit: of each module, and of all with an empty name.
+    pub concurrency: BTreeMap<String, (usize, usize)>,
+    pub dropped_lines: u64,
+}
+
+/// What was counted of a route.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RouteFigures {
+    /// The pattern; empty for requests without a route.
+    pub route: String,
+    /// Requests that have ended.
+    pub requests: u64,
+    /// How many ended in which way, as in the log.
+    pub ends: Vec<(&'static str, u64)>,
+    /// Requests that have not ended.
+    pub in_flight: u64,
+    /// Those that wait for a permit.
+    pub queued: u64,
+    /// The durations of the last minute that half, 90 and 99 of 100 requests do not exceed.
+    pub p50: Option<Duration>,
+    /// See `p50`.
+    pub p90: Option<Duration>,
+    /// See `p50`.
+    pub p99: Option<Duration>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Metrics {
+    /// Gives the routes of a configuration their counters: those that they had before.
+    pub fn enter<'a>(&self, names: impl Iterator<Item = &'a RouteName>) {
+        let mut routes = lock(&self.routes);
+        let now = Instant::now();
+        routes.values_mut().for_each(|route| route.gone = route.gone.or(Some(now)));
+        for name in names {
+            let new = || KeptRoute { counters: Arc::default(), gone: None };
+            let kept = routes.entry(name.route.clone()).or_insert_with(new);
+            kept.gone = None;
+            name.count_with(kept.counters.clone());
+        }
+    }
+
+    /// BucketCounts a reload.
+    pub fn add_reload(&self, result: ReloadResult) {
+        let counters = ReloadResult::ALL.iter().zip(&self.reloads);
+        counters.filter(|(own, _)| **own == result).for_each(|(_, counter)| _ = counter.fetch_add(1, Relaxed));
+        *lock(&self.last_reload) = Some((SystemTime::now(), result));
+    }
+
+    /// All routes with their counters, without those that are gone for long.
+    fn counted(&self) -> Vec<(String, Arc<RouteCounters>)> {
+        let mut routes = lock(&self.routes);
+        routes.retain(|_, route| route.gone.is_none_or(|gone| gone.elapsed() < KEPT));
+        let unrouted = std::iter::once((String::new(), self.unrouted.clone()));
+        unrouted.chain(routes.iter().map(|(name, route)| (name.clone(), route.counters.clone()))).collect()
+    }
+
+    /// Remembers what was counted until now. Quantiles of the last minute need it every few seconds.
+    pub fn tick(&self) {
+        let counts = self.counted().into_iter().map(|(name, counters)| (name, counters.all())).collect();
+        let (mut window, at) = (lock(&self.window), Instant::now());
+        if window.back().is_some_and(|last| at.duration_since(last.at) < STEP) {
+            return;
+        }
+        window.push_back(PastCounts { at, counts });
+        while window.get(1).is_some_and(|second| at.duration_since(second.at) >= WINDOW) {
+            window.pop_front();
+        }
+    }
+
+    /// The figures of all routes.
+    pub fn figures(&self) -> Vec<RouteFigures> {
+        self.tick();
+        let window = lock(&self.window);
+        let figures = |(route, counters): (String, Arc<RouteCounters>)| {
+            let all = counters.all();
+            let is_young = window.front().is_none_or(|past| past.at.elapsed() < STEP);
+            let before = window.front().filter(|_| !is_young).and_then(|past| past.counts.get(&route));
+            let recent = before.map_or_else(|| all.clone(), |before| all.since(before));
+            let quantile = |share| Some(Duration::from_nanos(recent.quantile(share, TIMES)? as u64));
+            RouteFigures {
+                requests: all.count(),
+                ends: counters.ends(),
+                in_flight: counters.active(),
+                queued: counters.queued.load(Relaxed),
+                p50: quantile(0.5),
+                p90: quantile(0.9),
+                p99: quantile(0.99),
+                route,
+            }
+        };
+        self.counted().into_iter().map(figures).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! Metrics, as they are counted and written.
+
+use http::Method;
+
+use crate::observe::metrics::*;
+
+fn gauges() -> Gauges {
+    Gauges { generation: 3, concurrency: BTreeMap::from([("a.wasm".to_owned(), (1, 2))]), dropped_lines: 7 }
+}
+
+fn finished(method: &Method, status: u16) -> Finished<'_> {
+    let (took, cpu_time) = (Duration::from_micros(300), Duration::from_micros(100));
+    Finished { method, status, took, bytes: 5, cpu_time, end: "ok", guest: Some(cpu_time) }
+}
+
+fn counted(metrics: &Metrics, route: &str) -> Arc<RouteCounters> {
+    metrics.counted().into_iter().find(|(name, _)| name == route).expect("a route").1
+}
+
+#[test]
+fn a_request_is_in_all_metrics_of_its_route() {
+    let metrics = Metrics::default();
+    metrics.enter([RouteName::new(&"/a/...", &"a.wasm")].iter());
+    let route = counted(&metrics, "/a/...");
+    (0..3).for_each(|_| route.begin());
+    route.finish(&finished(&Method::GET, 200));
+    route.finish(&finished(&Method::from_bytes(b"BREW").unwrap(), 418));
+    route.add_request_bytes(11);
+    route.add_queue_wait(Duration::ZERO);
+    let text = metrics.render(&gauges());
+    for line in [
+        "http_server_request_duration_seconds_count{http_route=\"/a/...\",http_request_method=\"GET\",http_response_status_code=\"200\"} 1",
+        "http_server_request_duration_seconds_count{http_route=\"/a/...\",http_request_method=\"_OTHER\",http_response_status_code=\"418\"} 1",
+        "http_server_active_requests{http_route=\"/a/...\"} 1",
+        "http_server_active_requests{http_route=\"\"} 0",
+        "http_server_request_body_size_bytes_total{http_route=\"/a/...\"} 11",
+        "http_server_response_body_size_bytes_total{http_route=\"/a/...\"} 10",
+        "wagi_guest_cpu_seconds_total{http_route=\"/a/...\"} 0.0002",
+        "wagi_guest_duration_seconds_count{http_route=\"/a/...\"} 2",
+        "wagi_guest_ends_total{http_route=\"/a/...\",end=\"ok\"} 2",
+        "wagi_queue_wait_seconds_bucket{http_route=\"/a/...\",le=\"0.00005\"} 1",
+        "wagi_queue_length{http_route=\"/a/...\"} 0",
+        "wagi_concurrency{module=\"a.wasm\"} 1",
+        "wagi_concurrency_limit{module=\"a.wasm\"} 2",
+        "wagi_config_generation 3",
+        "wagi_config_last_reload_success 1",
+        "wagi_log_lines_dropped_total 7",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in {text}");
+    }
+}
+
+#[test]
+fn the_33rd_status_of_a_route_is_counted_as_other() {
+    let metrics = Metrics::default();
+    (200..240).for_each(|status| metrics.unrouted.finish(&finished(&Method::GET, status)));
+    let durations = metrics.unrouted.durations();
+    assert_eq!(durations.len(), 33);
+    let (_, status, counts) = durations.last().unwrap();
+    assert_eq!((status.as_str(), counts.count()), ("other", 8));
+}
+
+#[test]
+fn a_route_that_stays_goes_on_counting_and_one_that_is_gone_is_dropped_after_an_hour() {
+    let metrics = Metrics::default();
+    metrics.enter([RouteName::new(&"/a", &"a.wasm"), RouteName::new(&"/b", &"b.wasm")].iter());
+    counted(&metrics, "/a").finish(&finished(&Method::GET, 200));
+    metrics.enter([RouteName::new(&"/a", &"other.wasm")].iter());
+    assert_eq!(counted(&metrics, "/a").all().count(), 1);
+    assert!(metrics.counted().iter().any(|(route, _)| route == "/b"));
+    let long_ago = Instant::now().checked_sub(KEPT);
+    if let Some(route) = lock(&metrics.routes).get_mut("/b") {
+        route.gone = long_ago;
+    }
+    assert_eq!(metrics.counted().iter().any(|(route, _)| route == "/b"), long_ago.is_none());
+}
+
+#[test]
+fn reloads_are_counted_by_result() {
+    let metrics = Metrics::default();
+    metrics.add_reload(ReloadResult::Swapped);
+    metrics.add_reload(ReloadResult::Refused);
+    let text = metrics.render(&gauges());
+    assert!(text.contains("wagi_config_reloads_total{result=\"failure\"} 1\n"), "{text}");
+    assert!(text.contains("wagi_config_last_reload_success 0\n"), "{text}");
+}
+
+#[test]
+fn figures_have_the_quantiles_of_the_route() {
+    let metrics = Metrics::default();
+    metrics.unrouted.begin();
+    metrics.unrouted.finish(&finished(&Method::GET, 404));
+    let figures = metrics.figures().into_iter().next().unwrap();
+    assert_eq!((figures.requests, figures.in_flight, figures.ends), (1, 0, vec![("ok", 1)]));
+    assert!(figures.p99.unwrap() <= Duration::from_micros(500));
+}
