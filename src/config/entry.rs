@@ -36,6 +36,8 @@ pub struct EntryConfig {
     pub http_max_concurrency: Option<u32>,
     /// Whether the guest sees the client's credentials. Default: only HTTP components see them.
     pub pass_authorization: Option<bool>,
+    /// Whether its responses are compressed. Default: as `[server]` has it, else no.
+    pub compress: bool,
     /// The limits of the guest.
     pub limits: Limits,
 }
@@ -79,6 +81,7 @@ impl EntryConfig {
             allowed_hosts: AllowedHosts::None,
             http_max_concurrency: None,
             pass_authorization: None,
+            compress: false,
             limits: Limits::default(),
         }
     }
@@ -101,13 +104,14 @@ impl PartialEq for EntryConfig {
             allowed_hosts,
             http_max_concurrency,
             pass_authorization,
+            compress,
             limits,
         } = self;
         (route, module, preparation, entrypoint) == (&other.route, &other.module, &other.preparation, &other.entrypoint)
             && *hosts == other.hosts
             && (argv, environment, volumes) == (&other.argv, &other.environment, &other.volumes)
             && (allowed_hosts, http_max_concurrency) == (&other.allowed_hosts, &other.http_max_concurrency)
-            && (pass_authorization, limits) == (&other.pass_authorization, &other.limits)
+            && (pass_authorization, compress, limits) == (&other.pass_authorization, &other.compress, &other.limits)
     }
 }
 

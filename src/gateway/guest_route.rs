@@ -46,6 +46,8 @@ pub(crate) struct GuestRoute {
     pub(super) guest: Guest,
     pub(super) concurrency: EntryConcurrency,
     pub(super) limits: Limits,
+    /// Whether responses are compressed.
+    pub(super) compress: bool,
     /// What a run keeps to its end, besides its permit.
     pub(super) files: Option<RouteFiles>,
 }
@@ -79,6 +81,7 @@ impl GuestRoute {
             guest,
             concurrency: concurrency.clone(),
             limits: entry.limits.clone(),
+            compress: entry.compress,
             files: None,
         }
     }

@@ -6,6 +6,7 @@
 
 mod admission;
 mod component_request;
+mod compression;
 mod failure;
 mod forwarded;
 mod guest_route;
@@ -258,6 +259,10 @@ impl Generation {
             id,
         };
         match shared.start_response(route, &request, body, &mut record).await {
+            Ok(started) if route.compress => {
+                let response = response::from_guest(started, &request, route, record);
+                Box::pin(compression::compress(&head, response)).await
+            }
             Ok(started) => response::from_guest(started, &request, route, record),
             Err(failure) => response::from_failure(&failure, record),
         }

@@ -3,7 +3,8 @@
 //! If the guest has ended, the body is bytes. If the guest still prints, the connection that sends the body also drives the
 //! guest: a client that does not read makes its guest wait, as long as `readers` allows, and a client that leaves ends its
 //! guest. If a guest fails after its head is committed, the transfer is cut, so that the response does not look complete. A
-//! body of announced length is complete when it has this length. What the guest prints after that is left out.
+//! body of announced length is complete when it has this length. What the guest prints after that is left out. A body that is
+//! compressed is encoded while it is sent.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -12,6 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
+use tower_http::compression::CompressionBody;
 
 use crate::cgi::keep_allowed_trailers;
 use crate::observe::Record;
@@ -19,6 +21,7 @@ use crate::runtime::{Output, Run};
 use crate::static_files::FileBody;
 
 use crate::gateway::admission::readers::{ResponseReader, Waited};
+use crate::gateway::compression::encoder_input::EncoderInput;
 use crate::gateway::failure::Failure;
 use crate::gateway::guest_timer::{GuestTimer, TimeUp};
 
@@ -38,7 +41,14 @@ enum BodyContent {
     FullWithTrailers(Bytes, Option<HeaderMap>),
     Streaming(Box<StreamingBody>),
     File(Box<FileBody>),
+    Compressed(Box<CompressionBody<SourceBody>>),
 }
+
+/// A body on its way to its encoder.
+pub(super) type SourceBody = EncoderInput<UncodedBody>;
+
+/// A body that is not sent as it is: what is sent of it is counted later.
+pub(super) struct UncodedBody(ResponseBody);
 
 /// A body that a guest is still printing.
 pub(super) struct StreamingBody {
@@ -243,7 +253,17 @@ impl ResponseBody {
         Self { content: BodyContent::File(Box::new(file)), record: Some(record) }
     }
 
-    fn poll_content(&mut self, cx: &mut Context<'_>) -> PolledFrame {
+    /// The body for its encoder.
+    pub(super) fn into_source(self) -> SourceBody {
+        EncoderInput::new(UncodedBody(self))
+    }
+
+    /// A body that is encoded while it is sent. The source has its record.
+    pub(super) fn compressed(body: CompressionBody<SourceBody>) -> Self {
+        Self { content: BodyContent::Compressed(Box::new(body)), record: None }
+    }
+
+    fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ResponseAborted>>> {
         match &mut self.content {
             BodyContent::Full(bytes) | BodyContent::FullWithTrailers(bytes, _) if !bytes.is_empty() => {
                 Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
@@ -256,7 +276,7 @@ impl ResponseBody {
                 if let (Err(failure), Some(record)) = (&piece, &mut self.record) {
                     record.reason = Some(format!("cut after the head: {failure}"));
                 }
-                Poll::Ready(Some(piece))
+                Poll::Ready(Some(piece.map_err(|_| ResponseAborted)))
             }
             BodyContent::Streaming(body) => {
                 let polled = ready!(body.poll(cx));
@@ -266,9 +286,34 @@ impl ResponseBody {
                     let failure = polled.as_ref().and_then(|polled| polled.as_ref().err());
                     body.finish(failure, self.record.as_deref_mut());
                 }
-                Poll::Ready(polled)
+                Poll::Ready(polled.map(|frame| frame.map_err(|_| ResponseAborted)))
             }
+            BodyContent::Compressed(body) => poll_compressed(body, cx),
         }
+    }
+}
+
+fn poll_compressed(
+    body: &mut CompressionBody<SourceBody>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, ResponseAborted>>> {
+    let polled = ready!(Pin::new(&mut *body).poll_frame(cx));
+    let source = &mut body.get_mut().body_mut().0;
+    if let (Some(record), Some(Ok(frame))) = (&mut source.record, &polled) {
+        record.bytes += frame.data_ref().map_or(0, |bytes| bytes.len() as u64);
+    }
+    Poll::Ready(polled.map(|frame| frame.map_err(|_| ResponseAborted)))
+}
+
+impl Body for UncodedBody {
+    type Data = Bytes;
+    type Error = ResponseAborted;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ResponseAborted>>> {
+        self.0.poll_content(cx)
     }
 }
 
@@ -287,7 +332,7 @@ impl Body for ResponseBody {
         {
             record.bytes += bytes.len() as u64;
         }
-        Poll::Ready(polled.map(|frame| frame.map_err(|_| ResponseAborted)))
+        Poll::Ready(polled)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -296,6 +341,7 @@ impl Body for ResponseBody {
             BodyContent::FullWithTrailers(..) => false,
             BodyContent::Streaming(body) => body.is_complete(),
             BodyContent::File(file) => file.remaining() == 0,
+            BodyContent::Compressed(_) => false,
         }
     }
 
@@ -303,7 +349,7 @@ impl Body for ResponseBody {
         match &self.content {
             BodyContent::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             // HTTP/1.1 has trailers only after a body that was not announced with its length (RFC 9112 §7.1.2).
-            BodyContent::FullWithTrailers(..) => SizeHint::default(),
+            BodyContent::FullWithTrailers(..) | BodyContent::Compressed(_) => SizeHint::default(),
             BodyContent::Streaming(body) => body.remaining.map_or_else(SizeHint::default, SizeHint::with_exact),
             BodyContent::File(file) => SizeHint::with_exact(file.remaining()),
         }
@@ -313,7 +359,7 @@ impl Body for ResponseBody {
 impl Drop for ResponseBody {
     fn drop(&mut self) {
         let body = match &mut self.content {
-            BodyContent::Full(_) | BodyContent::FullWithTrailers(..) => return,
+            BodyContent::Full(_) | BodyContent::FullWithTrailers(..) | BodyContent::Compressed(_) => return,
             BodyContent::File(file) => return record_rest(file, self.record.as_deref_mut()),
             BodyContent::Streaming(body) => body,
         };

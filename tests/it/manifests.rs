@@ -42,6 +42,9 @@ fn summary(config: &Config) -> String {
         let names: Vec<_> = script.hosts.iter().map(ToString::to_string).collect();
         let _ = writeln!(text, "  for {}", if names.is_empty() { "every host".to_owned() } else { names.join(" ") });
         let _ = writeln!(text, "  argv {:?}, credentials {}", script.argv, script.pass_authorization == Some(true));
+        if script.compress {
+            let _ = writeln!(text, "  compressed");
+        }
         let _ = writeln!(text, "  environment {:?}", script.environment);
         let _ = writeln!(text, "  volumes {:?}", script.volumes);
         let _ = writeln!(text, "  hosts {:?}, at once {:?}", script.allowed_hosts, script.http_max_concurrency);

@@ -125,8 +125,12 @@ impl Manifest {
                 error.help("write `[[module]]`, and below it `route = \"/...\"` and `module = \"hello.wasm\"`"),
             );
         }
-        let defaults =
-            Defaults { limits: &self.limits.module, environment: options.environment, server: options.server };
+        let defaults = Defaults {
+            limits: &self.limits.module,
+            compress: self.server.compress,
+            environment: options.environment,
+            server: options.server,
+        };
         let tables = root.get("module").map(|modules| tables("module", modules, report)).unwrap_or_default();
         let mut starts = Vec::new();
         for (table, header) in tables {

@@ -12,7 +12,7 @@ use crate::config::reader::values::{SpannedStr, Value, ValueError, boolean, coun
 use crate::config::{BindleId, EntryConfig, Key, Limits, ModuleRef, Origin, Preparation, ServerEnvironment};
 use crate::config::{allowed_hosts, environment};
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "route",
     "module",
     "preinitialize",
@@ -29,6 +29,7 @@ const KEYS: [&str; 17] = [
     "bindle_server",
     "host",
     "pass_authorization",
+    "compress",
     "limits",
 ];
 
@@ -36,6 +37,8 @@ const KEYS: [&str; 17] = [
 pub(super) struct Defaults<'a> {
     /// The limits where the table sets none.
     pub limits: &'a Limits,
+    /// Whether responses are compressed where the table does not say.
+    pub compress: bool,
     /// The variables of `--env` and `--env-file`.
     pub environment: &'a [(String, String)],
     /// The values of `${NAME}`.
@@ -77,6 +80,7 @@ fn read_keys(
     let allowed_hosts = allowed_hosts::read(entry, report);
     let http_max_concurrency = report.optional(entry, "http_max_concurrency", max_open_responses);
     let pass_authorization = report.optional(entry, "pass_authorization", |value| boolean("pass_authorization", value));
+    let compress = report.optional(entry, "compress", |value| boolean("compress", value)).unwrap_or(defaults.compress);
     let limits = limits(entry, defaults.limits, report);
     let defaults = EntryConfig::new(origin, route?, module?);
     Some(EntryConfig {
@@ -89,6 +93,7 @@ fn read_keys(
         allowed_hosts,
         http_max_concurrency,
         pass_authorization,
+        compress,
         limits,
         ..defaults
     })

@@ -10,7 +10,7 @@ use crate::config::reader::report::Report;
 use crate::config::reader::values::{SpannedStr, Value, ValueError, array, boolean, duration_or_zero, string, table};
 use crate::config::{ClientAuth, ForwardedFields, Hostname, ListenAddress, SourceLocation, TlsFiles, TrustedProxies};
 
-const SERVER_KEYS: [&str; 8] = [
+const SERVER_KEYS: [&str; 9] = [
     "listen",
     "trusted_proxies",
     "forwarded",
@@ -19,6 +19,7 @@ const SERVER_KEYS: [&str; 8] = [
     "request_id_header",
     "server_name",
     "shutdown_delay",
+    "compress",
 ];
 const TLS_KEYS: [&str; 3] = ["certificates", "client_ca", "client_auth"];
 const CERTIFICATE_KEYS: [&str; 2] = ["cert", "key"];
@@ -35,6 +36,7 @@ pub(in crate::config) struct ServerTable {
     pub request_id_header: bool,
     pub server_name: Option<Hostname>,
     pub shutdown_delay: Duration,
+    pub compress: bool,
 }
 
 /// The content of `[tls]`.
@@ -64,6 +66,7 @@ impl ServerTable {
             shutdown_delay: report
                 .optional(server, "shutdown_delay", |value| duration_or_zero("shutdown_delay", value))
                 .unwrap_or_default(),
+            compress: flag("compress", report),
         }
     }
 }

@@ -1,0 +1,233 @@
+//! Responses that are compressed, and those that are not.
+
+use std::io::{Read, Write};
+
+use crate::support::guest::{printing, printing_then};
+use crate::support::http1::{Answer, Connection};
+use crate::support::http2;
+use crate::support::process::Wagi;
+use crate::support::site::Site;
+
+const CODINGS: [&str; 3] = ["zstd", "br", "gzip"];
+const ON: &str = "[server]\ncompress = true";
+
+/// A text that gains, longer than what is encoded at once.
+fn text() -> String {
+    "All work and no play makes Jack a dull boy. ".repeat(20_000)
+}
+
+fn page(fields: &str, body: &str) -> String {
+    printing(format!("Content-Type: text/html\n{fields}\n{body}"))
+}
+
+/// What a complete body of this coding says. The bytes before an error are there, too.
+fn decoded(coding: &str, body: &[u8]) -> (Vec<u8>, std::io::Result<usize>) {
+    let mut plain = Vec::new();
+    let result = match coding {
+        "zstd" => zstd::stream::read::Decoder::new(body).expect("a decoder").read_to_end(&mut plain),
+        "br" => brotli::Decompressor::new(body, 4096).read_to_end(&mut plain),
+        "gzip" => flate2::read::GzDecoder::new(body).read_to_end(&mut plain),
+        other => panic!("no coding is called {other}"),
+    };
+    (plain, result)
+}
+
+/// A decoder that says what it knows after each piece.
+fn live_decoder(coding: &str) -> Box<dyn FnMut(&[u8]) -> Vec<u8>> {
+    match coding {
+        "zstd" => {
+            let mut decoder = zstd::stream::write::Decoder::new(Vec::new()).expect("a decoder");
+            Box::new(move |piece| {
+                decoder.write_all(piece).and_then(|()| decoder.flush()).expect("zstd");
+                std::mem::take(decoder.get_mut())
+            })
+        }
+        "br" => {
+            let mut decoder = brotli::DecompressorWriter::new(Vec::new(), 4096);
+            Box::new(move |piece| {
+                decoder.write_all(piece).and_then(|()| decoder.flush()).expect("brotli");
+                std::mem::take(decoder.get_mut())
+            })
+        }
+        _ => {
+            let mut decoder = flate2::write::GzDecoder::new(Vec::new());
+            Box::new(move |piece| {
+                decoder.write_all(piece).and_then(|()| decoder.flush()).expect("gzip");
+                std::mem::take(decoder.get_mut())
+            })
+        }
+    }
+}
+
+fn send(connection: &mut Connection, method: &str, path: &str, accepted: &str) {
+    connection.send(format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: {accepted}\r\n\r\n"));
+}
+
+fn get(wagi: &Wagi, path: &str, accepted: &str) -> Answer {
+    let mut connection = Connection::open(wagi.address());
+    send(&mut connection, "GET", path, accepted);
+    connection.answer()
+}
+
+#[test]
+fn a_response_comes_in_the_coding_that_its_client_prefers() {
+    let guest = page("ETag: \"v1\"\nVary: Cookie\n", &text());
+    let wagi = Site::new().text_module("/text", &guest, "").top(ON).start(&[]);
+    for coding in CODINGS {
+        let answer = get(&wagi, "/text", &format!("{coding}, *;q=0.5, identity;q=0"));
+        assert_eq!((answer.status, answer.header("content-encoding")), (200, Some(coding)));
+        assert_eq!(answer.header("vary"), Some("Cookie, Accept-Encoding"));
+        assert_eq!(answer.header("etag"), Some("W/\"v1\""));
+        assert_eq!(answer.header("content-length"), None);
+        assert!(answer.body.len() < text().len() / 20, "{coding}: {} bytes", answer.body.len());
+        assert!(decoded(coding, &answer.body).0 == text().as_bytes(), "{coding}");
+        wagi.logged(&["GET /text", &format!(" 200 {}", answer.body.len())]);
+    }
+    for accepted in ["", "identity", "gzip;q=0", "identity;q=0", "*;q=0", "deflate"] {
+        let answer = get(&wagi, "/text", accepted);
+        assert_eq!((answer.status, answer.header("content-encoding")), (200, None), "{accepted}");
+        assert_eq!(answer.header("vary"), Some("Cookie, Accept-Encoding"));
+        assert_eq!(answer.header("etag"), Some("\"v1\""));
+        assert_eq!(answer.body.len(), text().len());
+    }
+}
+
+#[test]
+fn what_does_not_gain_or_must_not_change_is_sent_as_it_is() {
+    let long = "x".repeat(2000);
+    let mut site = Site::new().top(ON);
+    for (route, head, body) in [
+        ("/short", "Content-Type: text/plain\n", &long[..1023]),
+        ("/image", "Content-Type: image/png\n", &long),
+        ("/untyped", "Content-Type:\n", &long),
+        ("/coded", "Content-Type: text/plain\nContent-Encoding: gzip\n", &long),
+        ("/fixed", "Content-Type: text/plain\nCache-Control: max-age=1, no-transform\n", &long),
+        ("/part", "Status: 206\nContent-Type: text/plain\nContent-Range: bytes 0-1999/3000\n", &long),
+        ("/none", "Status: 204\nContent-Type: text/plain\n", ""),
+        ("/unchanged", "Status: 304\nETag: \"a\"\nContent-Type: text/plain\n", ""),
+    ] {
+        site = site.text_module(route, &printing(format!("{head}\n{body}")), "");
+    }
+    let wagi = site.start(&[]);
+    for path in ["/short", "/image", "/coded", "/fixed", "/part", "/none", "/unchanged", "/missing"] {
+        let (coded, plain) = (get(&wagi, path, "gzip"), get(&wagi, path, "identity"));
+        let fields = |answer: &Answer| {
+            let fields = answer.headers.iter().filter(|(name, _)| name != "date");
+            fields.cloned().collect::<Vec<_>>()
+        };
+        assert_eq!((coded.status, fields(&coded)), (plain.status, fields(&plain)), "{path}");
+        assert_eq!((coded.header("vary"), &coded.body), (None, &plain.body), "{path}");
+    }
+}
+
+#[test]
+fn a_module_overrides_what_holds_for_all_and_nothing_changes_when_it_is_off() {
+    let guest = page("ETag: \"v1\"\n", &"x".repeat(2000));
+    let coding = |wagi: &Wagi, path: &str| {
+        let answer = get(wagi, path, "gzip");
+        let field = |name| answer.header(name).map(str::to_owned);
+        (field("content-encoding"), field("vary"), field("etag"), field("content-length"))
+    };
+    let on = (Some("gzip".into()), Some("Accept-Encoding".into()), Some("W/\"v1\"".into()), None);
+    let off = (None, None, Some("\"v1\"".into()), Some("2000".to_owned()));
+    let wagi = Site::new().text_module("/own", &guest, "compress = false").text_module("/all", &guest, "");
+    let wagi = wagi.top(ON).start(&[]);
+    assert_eq!((coding(&wagi, "/own"), coding(&wagi, "/all")), (off.clone(), on.clone()));
+    let wagi = Site::new().text_module("/own", &guest, "compress = true").text_module("/all", &guest, "").start(&[]);
+    assert_eq!((coding(&wagi, "/own"), coding(&wagi, "/all")), (on, off));
+}
+
+#[test]
+fn a_head_request_gets_the_length_without_coding() {
+    let wagi = Site::new().text_module("/text", &page("", &text()), "").top(ON).start(&[]);
+    let mut connection = Connection::open(wagi.address());
+    send(&mut connection, "HEAD", "/text", "gzip");
+    let head = connection.head();
+    assert_eq!((head.status, head.header("content-encoding"), head.header("vary")), (200, None, None));
+}
+
+#[test]
+fn each_event_arrives_before_the_guest_wakes() {
+    let wagi = Site::probe("").top(ON).start(&[]);
+    for coding in CODINGS {
+        let mut connection = Connection::open(wagi.address());
+        send(&mut connection, "GET", "/slow-lines?4&150", coding);
+        assert_eq!(connection.head().header("content-encoding"), Some(coding));
+        let (mut decode, mut known, mut seen) = (live_decoder(coding), Vec::new(), Vec::new());
+        while let Some(piece) = connection.chunk().expect("the whole body") {
+            known.extend(decode(&piece));
+            seen.push(String::from_utf8_lossy(&known).lines().count());
+        }
+        assert_eq!(known, b"line 1\nline 2\nline 3\nline 4\n", "{coding}");
+        seen.dedup();
+        seen.retain(|lines| *lines > 0);
+        assert_eq!(seen, [1, 2, 3, 4], "{coding}: no line waits for the next");
+    }
+    let mut connection = Connection::open(wagi.address());
+    send(&mut connection, "GET", "/slow-lines?2&60000", "zstd");
+    connection.head();
+    let (mut decode, mut known) = (live_decoder("zstd"), Vec::new());
+    while known.len() < b"line 1\n".len() {
+        known.extend(decode(&connection.chunk().expect("a chunk").expect("more")));
+    }
+    assert_eq!(known, b"line 1\n", "the guest is still asleep");
+}
+
+#[test]
+fn a_guest_that_fails_leaves_an_incomplete_stream_with_all_that_it_printed() {
+    let body = text();
+    let guest = printing_then(format!("Content-Type: text/plain\n\n{body}"), "(unreachable)");
+    let wagi = Site::new().text_module("/trap", &guest, "").top(ON).start(&[]);
+    for coding in CODINGS {
+        let mut connection = Connection::open(wagi.address());
+        send(&mut connection, "GET", "/trap", coding);
+        let head = connection.head();
+        let (mut sent, mut is_cut) = (Vec::new(), false);
+        while !is_cut {
+            match connection.chunk() {
+                Ok(Some(piece)) => sent.extend(piece),
+                Ok(None) => panic!("{coding}: the response looks complete"),
+                Err(_) => is_cut = true,
+            }
+        }
+        assert_eq!((head.status, is_cut), (200, true), "{coding}");
+        let (plain, result) = decoded(coding, &sent);
+        assert!(result.is_err(), "{coding}: the stream looks complete");
+        assert!(plain == body.as_bytes(), "{coding}: {} of {} bytes", plain.len(), body.len());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_http_2_it_is_the_same() {
+    let trap = printing_then([b"Content-Type: text/plain\n\n".to_vec(), vec![b'x'; 80_000]].concat(), "(unreachable)");
+    let site = Site::new().text_module("/text", &page("", &text()), "").text_module("/trap", &trap, "");
+    let wagi = site.top(ON).start(&[]);
+    let mut connection = http2::Connection::open(wagi.address()).await;
+    for coding in CODINGS {
+        let request = |path: &str| {
+            let request = http::Request::get(format!("http://localhost{path}"));
+            request.header("accept-encoding", coding)
+        };
+        let (answer, _stream) = connection.send(request("/text"), true).await;
+        let (status, mut body) = http2::head(answer).await;
+        let mut sent = Vec::new();
+        while let Some(piece) = http2::piece(&mut body).await {
+            sent.extend(piece.expect("a piece"));
+        }
+        assert!(status == 200 && sent.len() < text().len() / 20, "{coding}: {status}, {} bytes", sent.len());
+        assert!(decoded(coding, &sent).0 == text().as_bytes(), "{coding}");
+        let (answer, _stream) = connection.send(request("/trap"), true).await;
+        let mut is_complete = false;
+        // The reset may overtake the head.
+        if let Ok(response) = answer.await {
+            is_complete = response.status() == 200;
+            let mut body = response.into_body();
+            while let Some(piece) = http2::piece(&mut body).await
+                && is_complete
+            {
+                is_complete = piece.is_ok();
+            }
+        }
+        assert!(!is_complete, "{coding}: the stream is reset");
+    }
+}
