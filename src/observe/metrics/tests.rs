@@ -1,5 +1,7 @@
 //! Metrics, as they are counted and written.
 
+use std::collections::BTreeSet;
+
 use http::Method;
 
 use crate::observe::metrics::*;
@@ -93,4 +95,21 @@ fn figures_have_the_quantiles_of_the_route() {
     let figures = metrics.figures().into_iter().next().unwrap();
     assert_eq!((figures.requests, figures.in_flight, figures.ends), (1, 0, vec![("ok", 1)]));
     assert!(figures.p99.unwrap() <= Duration::from_micros(500));
+}
+
+#[test]
+fn the_table_of_metrics_has_all_of_them_with_their_types() {
+    let metrics = Metrics::default();
+    metrics.add_reload(ReloadResult::Swapped);
+    let text = metrics.render(&gauges());
+    let written = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).map(str::to_owned);
+    // The system may not tell some of these.
+    let of_process = process::FAMILIES.iter().map(|family| format!("{} {}", family.name, family.kind.name()));
+    let written: BTreeSet<String> = written.chain(of_process).collect();
+    let row = |line: &str| {
+        let mut cells = line.strip_prefix("| `")?.split(" | ");
+        Some(format!("{} {}", cells.next()?.trim_end_matches('`'), cells.next()?))
+    };
+    let told: BTreeSet<String> = include_str!("../../../docs/metrics.md").lines().filter_map(row).collect();
+    assert_eq!(told, written);
 }
