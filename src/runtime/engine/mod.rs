@@ -151,6 +151,8 @@ fn common_config(config: &EngineConfig, cache: Option<&Cache>) -> Config {
         .max_wasm_stack(config.wasm_stack)
         .async_stack_size(config.wasm_stack + STACK_FOR_HOST)
         .wasm_multi_memory(true)
+        .gc_support(false)
+        .wasm_exceptions(false)
         .memory_init_cow(true)
         .cache(cache.cloned());
     common
@@ -160,6 +162,7 @@ fn pool_for_modules(config: &EngineConfig, memories_per_instance: u32) -> Poolin
     let instances = config.instances.saturating_add(SPARE_INSTANCES);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_core_instances(instances)
+        .total_gc_heaps(0)
         .total_memories(instances.saturating_mul(memories_per_instance).max(MEMORIES_PER_MODULE))
         .total_tables(instances.saturating_mul(TABLES_PER_MODULE))
         .total_stacks(instances)
