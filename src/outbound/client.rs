@@ -19,6 +19,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::config::AllowedHosts;
 use crate::net::connect::Connector;
+use crate::net::connect::own_addresses::OwnAddresses;
 use crate::net::connect::transport::{SystemTransport, Transport};
 use crate::net::tls;
 use crate::net::tls::ClientTlsError;
@@ -43,12 +44,15 @@ pub struct Network {
     transport: Arc<dyn Transport>,
     pub(super) memory: Arc<Semaphore>,
     trusted: Arc<RootCertStore>,
+    /// Where no guest may call, whatever its list says.
+    own: OwnAddresses,
 }
 
 impl Network {
-    /// Reads the certificates of the system and those of `roots`, a PEM file. Connections live in `runtime`.
-    pub fn new(runtime: Handle, roots: Option<&Path>) -> Result<Self, ClientTlsError> {
-        Self::of(runtime, tls::roots(roots)?)
+    /// Reads the certificates of the system and those of `roots`, a PEM file. Connections live in `runtime`. None leads to an
+    /// address of `own`.
+    pub fn new(runtime: Handle, roots: Option<&Path>, own: OwnAddresses) -> Result<Self, ClientTlsError> {
+        Ok(Self { own, ..Self::of(runtime, tls::roots(roots)?)? })
     }
 
     fn of(runtime: Handle, trusted: RootCertStore) -> Result<Self, ClientTlsError> {
@@ -64,6 +68,7 @@ impl Network {
             transport,
             memory: Arc::new(Semaphore::new(MAX_MEMORY)),
             trusted: Arc::new(RootCertStore::empty()),
+            own: OwnAddresses::default(),
         }
     }
 
@@ -75,7 +80,7 @@ impl Network {
             return Ok(self.clone());
         }
         let network = Self::of(self.runtime.clone(), store)?;
-        Ok(Self { memory: self.memory.clone(), ..network })
+        Ok(Self { memory: self.memory.clone(), own: self.own.clone(), ..network })
     }
 
     /// How many certificates are trusted. With none, every call over TLS fails.
@@ -86,7 +91,7 @@ impl Network {
     /// The client of one entry. Entries do not share connections: what one may reach another perhaps may not, and a
     /// response that a server slipped in behind another must not get to a different entry.
     pub fn client(&self, allowed: AllowedHosts, limits: CallLimits) -> Client {
-        let policy = Arc::new(Policy::new(allowed));
+        let policy = Arc::new(Policy::new(allowed, self.own.clone()));
         let connector = Connector::new(self.transport.clone(), self.tls.clone(), policy.clone(), (&limits).into());
         let pool = pool(connector, &limits);
         let context = CallContext { policy, pool, limits, memory: self.memory.clone() };

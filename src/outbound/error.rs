@@ -13,6 +13,7 @@ use tokio_rustls::rustls;
 use url::{Position, Url};
 
 use crate::net::connect::ConnectError;
+use crate::net::connect::policy::AddressDenial;
 
 /// Why a call, or the use of its response, failed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -41,6 +42,14 @@ pub enum Error {
     /// The host may be called, but not at this address.
     #[error("`{host}` is at {address}, which `allowed_hosts` does not open")]
     AddressNotAllowed {
+        /// The host as the URL has it.
+        host: String,
+        /// The address.
+        address: IpAddr,
+    },
+    /// The server itself listens there, which no list opens.
+    #[error("`{host}` is at {address}, where this server itself listens")]
+    OwnAddress {
         /// The host as the URL has it.
         host: String,
         /// The address.
@@ -176,7 +185,7 @@ impl Error {
 
     /// Whether the operator did not allow the call.
     pub fn is_denied(&self) -> bool {
-        matches!(self, Self::HostNotAllowed(_) | Self::AddressNotAllowed { .. })
+        matches!(self, Self::HostNotAllowed(_) | Self::AddressNotAllowed { .. } | Self::OwnAddress { .. })
     }
 
     /// The code of `wasi_experimental_http`.
@@ -188,7 +197,7 @@ impl Error {
             Self::BufferTooSmall => 4,
             Self::HeaderNotFound => 5,
             Self::NotUtf8 => 6,
-            Self::HostNotAllowed(_) | Self::AddressNotAllowed { .. } => 7,
+            Self::HostNotAllowed(_) | Self::AddressNotAllowed { .. } | Self::OwnAddress { .. } => 7,
             Self::InvalidMethod => 8,
             Self::InvalidHeaders => 9,
             Self::InvalidUrl => 10,
@@ -206,7 +215,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::HostNotAllowed(_) => ErrorKind::Denied,
-            Self::AddressNotAllowed { .. } => ErrorKind::DeniedAddress,
+            Self::AddressNotAllowed { .. } | Self::OwnAddress { .. } => ErrorKind::DeniedAddress,
             Self::InvalidMethod | Self::InvalidHeaders | Self::InvalidUrl | Self::NotUtf8 => ErrorKind::Malformed,
             Self::Scheme(_) | Self::Tunnel | Self::Redirect | Self::TooManyRedirects(_) => ErrorKind::Malformed,
             Self::MethodNotSent(_) => ErrorKind::MethodNotSent,
@@ -246,7 +255,10 @@ impl From<ConnectError> for Error {
         match error {
             ConnectError::NoHost => Self::InvalidUrl,
             ConnectError::HostDenied(host) => Self::HostNotAllowed(host),
-            ConnectError::AddressDenied { host, address } => Self::AddressNotAllowed { host, address },
+            ConnectError::AddressDenied { host, address, denial } => match denial {
+                AddressDenial::NotAllowed => Self::AddressNotAllowed { host, address },
+                AddressDenial::OwnAddress => Self::OwnAddress { host, address },
+            },
             ConnectError::Resolve { host, source } => Self::Resolve { host, source },
             ConnectError::Connect { host, source } | ConnectError::Tls { host, source } => {
                 Self::Connect { host, source }
@@ -283,7 +295,11 @@ mod tests {
         let own = Error::HostNotAllowed("example.com".to_owned());
         let nested = Foreign(Box::new(Foreign(Box::new(own))));
         assert_eq!(Error::from_exchange(nested).code(), 7);
-        let connect = ConnectError::AddressDenied { host: "a".to_owned(), address: [127, 0, 0, 1].into() };
+        let connect = ConnectError::AddressDenied {
+            host: "a".to_owned(),
+            address: [127, 0, 0, 1].into(),
+            denial: AddressDenial::NotAllowed,
+        };
         assert_eq!(Error::from_exchange(Foreign(Box::new(connect))).kind(), ErrorKind::DeniedAddress);
         assert_eq!(Error::from_exchange(io::Error::other("broken")).code(), 11);
     }

@@ -17,6 +17,8 @@
 //! A third party that can register names below a listed `*.` chooses the addresses of these names, so such a name is not enough. An
 //! address is listed by itself or by a range. In the last row, a range counts only if it has no addresses of other classes, so
 //! that `0.0.0.0/0` does not allow these addresses.
+//!
+//! Before all that, no guest may call an address that this process itself listens on.
 
 use std::net::IpAddr;
 use std::str;
@@ -26,7 +28,8 @@ use url::{Position, Url};
 
 use crate::config::AllowedHosts;
 use crate::net::connect::address::AddressClass;
-use crate::net::connect::policy::ConnectPolicy;
+use crate::net::connect::own_addresses::OwnAddresses;
+use crate::net::connect::policy::{AddressDenial, ConnectPolicy};
 use crate::net::url::{has_user, host_address};
 use crate::outbound::error::Error;
 
@@ -37,11 +40,12 @@ pub struct Destination(pub(super) Url);
 /// The hosts and addresses that the guests of one entry may call.
 pub(super) struct Policy {
     allowed: AllowedHosts,
+    own: OwnAddresses,
 }
 
 impl Policy {
-    pub fn new(allowed: AllowedHosts) -> Self {
-        Self { allowed }
+    pub fn new(allowed: AllowedHosts, own: OwnAddresses) -> Self {
+        Self { allowed, own }
     }
 
     /// Reads the URL of a guest.
@@ -61,12 +65,16 @@ impl Policy {
         if !self.allowed.allows(url) {
             return Err(Error::HostNotAllowed(url[..Position::BeforePath].to_owned()));
         }
-        host_address(url).map_or(Ok(()), |address| self.check_address(url, address))
+        let Some(address) = host_address(url) else { return Ok(()) };
+        let host = || url.host_str().unwrap_or_default().to_owned();
+        self.check_address(url, address).map_err(|denial| match denial {
+            AddressDenial::NotAllowed => Error::AddressNotAllowed { host: host(), address },
+            AddressDenial::OwnAddress => Error::OwnAddress { host: host(), address },
+        })
     }
 
-    /// Whether the host of `url`, which may be called, may be called at `address`.
-    pub fn check_address(&self, url: &Url, address: IpAddr) -> Result<(), Error> {
-        let is_allowed = match AddressClass::from(address) {
+    fn allows_address(&self, url: &Url, address: IpAddr) -> bool {
+        match AddressClass::from(address) {
             AddressClass::Public => true,
             AddressClass::Private => self.allows_all() || self.allowed.lists_exactly(url) || self.lists(url, address),
             AddressClass::Loopback => {
@@ -74,9 +82,7 @@ impl Policy {
             }
             AddressClass::Reserved => self.allows_all() || self.lists(url, address),
             AddressClass::LinkLocal => self.lists_by_itself(url, address),
-        };
-        let error = || Error::AddressNotAllowed { host: url.host_str().unwrap_or_default().to_owned(), address };
-        if is_allowed { Ok(()) } else { Err(error()) }
+        }
     }
 
     fn allows_all(&self) -> bool {
@@ -106,8 +112,12 @@ impl ConnectPolicy for Policy {
         self.check_host(url).is_ok()
     }
 
-    fn allows_address(&self, url: &Url, address: IpAddr) -> bool {
-        self.check_address(url, address).is_ok()
+    /// Whether the host of `url`, which may be called, may be called at `address`.
+    fn check_address(&self, url: &Url, address: IpAddr) -> Result<(), AddressDenial> {
+        if url.port_or_known_default().is_none_or(|port| self.own.contain(address, port)) {
+            return Err(AddressDenial::OwnAddress);
+        }
+        if self.allows_address(url, address) { Ok(()) } else { Err(AddressDenial::NotAllowed) }
     }
 }
 

@@ -46,6 +46,11 @@ impl ServerHandle {
 }
 
 impl Prepared {
+    /// The TCP addresses that the server will listen on.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().filter_map(|listener| listener.tcp_address()).collect()
+    }
+
     /// Lets the configuration take effect: for new connections, and by the end of listeners that are gone. Their
     /// connections finish their requests. Connections of listeners that stay are not touched.
     ///

@@ -7,6 +7,7 @@ use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
 use crate::config::{AllowedHosts, Config, ConnectionLimits, Diagnostic, EntryConfig, Key, Severity};
+use crate::net::connect::own_addresses::OwnAddresses;
 use crate::net::tls;
 use crate::observe::{LogDirectory, LogWriter};
 use crate::outbound::Network;
@@ -35,6 +36,8 @@ pub(super) fn check_authorities(config: &Config) -> Vec<Diagnostic> {
 pub(super) struct Platform {
     runtime: Arc<Runtime>,
     programs: Arc<Programs>,
+    /// Where this process listens.
+    pub own_addresses: OwnAddresses,
     /// The network as the last configuration that needed one has it.
     network: Mutex<Option<Network>>,
     log_directory: Mutex<Option<LogDirectory>>,
@@ -57,8 +60,8 @@ impl Platform {
         let runtime = spawn_blocking(move || Runtime::new(&engine)).await.map_err(|_| Error::Compiling)??;
         let (network, log_directory) = (Mutex::default(), Mutex::default());
         let ConnectionLimits { connections, connections_per_address, .. } = config.server.limits;
-        let (runtime, programs) = (Arc::new(runtime), Arc::default());
-        Ok(Self { runtime, programs, network, log_directory, log, connections, connections_per_address })
+        let (runtime, programs, own_addresses) = (Arc::new(runtime), Arc::default(), OwnAddresses::default());
+        Ok(Self { runtime, programs, own_addresses, network, log_directory, log, connections, connections_per_address })
     }
 
     /// Loads modules side by side, those of third parties within the limits of `config`.
@@ -161,7 +164,7 @@ impl Platform {
         let mut known = self.network.lock().unwrap_or_else(PoisonError::into_inner);
         let network = match &*known {
             Some(network) => network.reread(authorities)?,
-            None => Network::new(Handle::current(), authorities)?,
+            None => Network::new(Handle::current(), authorities, self.own_addresses.clone())?,
         };
         if network.roots() == 0 {
             tracing::warn!("the system has no certificates to trust: guests cannot call other servers over https");

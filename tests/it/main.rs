@@ -50,6 +50,7 @@ mod notes; // what the log says of things that a guest was refused
 mod oci; // modules from registries, and registries that do not play along
 mod outbound; // guests that call other servers
 mod outbound_languages; // the same from Rust and AssemblyScript, built from source
+mod own_addresses; // guests that call the server they run in
 mod packaging; // the Debian package, units, completions
 mod production; // the complete configuration for a public server
 mod proxy_protocol; // connections that begin with a PROXY header

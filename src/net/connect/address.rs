@@ -90,11 +90,11 @@ fn v4(address: Ipv4Addr) -> AddressClass {
 fn v6(address: Ipv6Addr) -> AddressClass {
     let found = V6.iter().find(|(range, _)| range.contains(&address));
     let class = found.map_or(AddressClass::Reserved, |&(_, class)| class);
-    carried(address).map_or(class, |inner| class.max(v4(inner)))
+    embedded(address).map_or(class, |inner| class.max(v4(inner)))
 }
 
 /// The IPv4 address a packet to this one may end up at.
-fn carried(address: Ipv6Addr) -> Option<Ipv4Addr> {
+pub(super) fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let [a, b, c, d, e, f, g, h] = address.segments();
     let join = |high: u16, low: u16| Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)));
     match [a, b, c, d, e, f] {

@@ -4,6 +4,8 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::net::connect::policy::AddressDenial;
+
 /// Why there is no connection.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
@@ -14,7 +16,7 @@ pub(crate) enum ConnectError {
     HostDenied(String),
     /// The policy does not allow the address of the host.
     #[error("`{host}` is at {address}, where connections are not allowed")]
-    AddressDenied { host: String, address: IpAddr },
+    AddressDenied { host: String, address: IpAddr, denial: AddressDenial },
     #[error("cannot resolve `{host}`")]
     Resolve { host: String, source: Arc<io::Error> },
     #[error("cannot connect")]

@@ -5,6 +5,7 @@
 //! | `target` | which server is that? |
 //! | `policy` | may a connection be made to that host, at that address? |
 //! | `address` | what kind of address is that? |
+//! | `own_addresses` | does this process itself listen there? |
 //! | `resolve` | how is a name resolved once for many calls? |
 //! | `transport` | which system calls does that take? |
 //! | `connection` | what is a connection? |
@@ -16,6 +17,7 @@
 pub(crate) mod address;
 mod connection;
 mod error;
+pub(crate) mod own_addresses;
 pub(crate) mod policy;
 mod resolve;
 mod target;
@@ -149,11 +151,10 @@ impl ConnectorInner {
         let mut error = target.unresolved(Arc::new(io::ErrorKind::NotFound.into()));
         let mut allowed = Vec::new();
         for address in found.iter().map(SocketAddr::ip) {
-            if self.policy.allows_address(&target.url, address) {
+            match self.policy.check_address(&target.url, address) {
                 // Without what resolvers may add, such as the interface of a link.
-                allowed.push(SocketAddr::new(address, target.port));
-            } else {
-                error = ConnectError::AddressDenied { host: target.host(), address };
+                Ok(()) => allowed.push(SocketAddr::new(address, target.port)),
+                Err(denial) => error = ConnectError::AddressDenied { host: target.host(), address, denial },
             }
         }
         let mut allowed = interleaved(allowed);

@@ -12,7 +12,16 @@ pub(crate) trait ConnectPolicy: Send + Sync {
     fn allows_host(&self, url: &Url) -> bool;
 
     /// Whether the host of `url` may be connected to at `address`.
-    fn allows_address(&self, url: &Url, address: IpAddr) -> bool;
+    fn check_address(&self, url: &Url, address: IpAddr) -> Result<(), AddressDenial>;
+}
+
+/// Why no connection is made to an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AddressDenial {
+    /// It is not allowed.
+    NotAllowed,
+    /// This process itself listens there.
+    OwnAddress,
 }
 
 /// The policy for registries and bindle servers, by who has named the host: any host may be called, but only the operator
@@ -30,7 +39,8 @@ impl ConnectPolicy for NamedBy {
         true
     }
 
-    fn allows_address(&self, _: &Url, address: IpAddr) -> bool {
-        *self == Self::Operator || AddressClass::from(address) != AddressClass::LinkLocal
+    fn check_address(&self, _: &Url, address: IpAddr) -> Result<(), AddressDenial> {
+        let is_allowed = *self == Self::Operator || AddressClass::from(address) != AddressClass::LinkLocal;
+        if is_allowed { Ok(()) } else { Err(AddressDenial::NotAllowed) }
     }
 }

@@ -13,6 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
+use crate::net::connect::own_addresses::OwnAddresses;
 use crate::outbound::tests::*;
 
 fn fixture(name: &str) -> std::path::PathBuf {
@@ -100,11 +101,15 @@ async fn certificates_are_for_the_name_or_address_in_the_url() {
 
 #[tokio::test]
 async fn roots_come_from_a_file_that_has_some() {
-    let known = Network::new(Handle::current(), Some(&fixture("ec.cert.pem"))).expect("roots").roots();
-    let system = Network::new(Handle::current(), None).expect("roots").roots();
+    let known =
+        Network::new(Handle::current(), Some(&fixture("ec.cert.pem")), OwnAddresses::default()).expect("roots").roots();
+    let system = Network::new(Handle::current(), None, OwnAddresses::default()).expect("roots").roots();
     assert_eq!(known, system + 1);
     for (file, expected) in [("missing.pem", "cannot read"), ("ec.pkcs8.pem", "there is no certificate")] {
-        let error = Network::new(Handle::current(), Some(&fixture(file))).err().expect(file).to_string();
+        let error = Network::new(Handle::current(), Some(&fixture(file)), OwnAddresses::default())
+            .err()
+            .expect(file)
+            .to_string();
         assert!(error.starts_with(expected), "{error}");
     }
 }

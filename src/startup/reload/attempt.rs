@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::cache::store::TemporaryDirectory;
-use crate::config::{Config, Diagnostic, Options};
+use crate::config::{Config, Diagnostic, ListenAddress, Options};
 use crate::fetch;
 use crate::fetch::{Resolved, Silent};
 use crate::runtime::lower_priority;
@@ -137,10 +137,14 @@ impl AttemptInput {
         }
     }
 
-    /// Opens the listeners that are new, and reads the certificates.
+    /// Opens the listeners that are new, and reads the certificates. Guests must not connect even before they are in force.
     fn prepare(&self, config: &Config, problems: &mut Vec<Diagnostic>) -> Option<Prepared> {
+        let own_addresses = &self.platform.own_addresses;
+        own_addresses.add(config.server.listen.iter().filter_map(ListenAddress::tcp));
         let prepared = self.server.as_ref()?.prepare(&config.server);
-        prepared.map_err(|error| problems.push(not_prepared(&error))).ok()
+        let prepared = prepared.map_err(|error| problems.push(not_prepared(&error))).ok()?;
+        own_addresses.add(prepared.addresses());
+        Some(prepared)
     }
 
     /// Whether all entries or a whole file are gone.

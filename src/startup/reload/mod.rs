@@ -122,6 +122,7 @@ impl Reloader {
 
     /// The same, which also changes the listeners and the certificates of a server.
     pub fn with_server(self, server: ServerHandle) -> Self {
+        self.platform.own_addresses.replace(server.addresses());
         Self { server: Some(server), ..self }
     }
 
@@ -160,6 +161,9 @@ impl Reloader {
                 ReloadOutcome::Refused { generation: self.gateway.generation(), problems: failed.problems }
             }
         };
+        if let Some(server) = &self.server {
+            self.platform.own_addresses.replace(server.addresses());
+        }
         self.gateway.add_reload(match &outcome {
             ReloadOutcome::Swapped(_) => ReloadResult::Swapped,
             ReloadOutcome::Unchanged(_) => ReloadResult::Unchanged,
