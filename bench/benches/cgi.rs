@@ -57,6 +57,7 @@ fn meta_variables(criterion: &mut Criterion) {
             request_id: "00000000000000a1",
             remote_address: SocketAddr::from((Ipv4Addr::LOCALHOST, 4321)).into(),
             client_certificate: None,
+            script: None,
         };
         group.bench_function(name, |bencher| {
             bencher.iter(|| variables.environment(&endpoint, black_box(&head), "/shop/articles/17").is_ok());

@@ -15,6 +15,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::cgi::endpoint::{Endpoint, Host};
 use crate::cgi::request_headers::{HeaderFilter, PREFIX, text};
+use crate::cgi::script_variables::{SCRIPT_NAMES, ScriptPlace};
 use crate::format::http_version;
 use crate::remote_address::{RemoteAddress, push_ip};
 use crate::route::RoutePattern;
@@ -75,6 +76,8 @@ pub struct RequestHead<'a> {
     pub request_id: &'a str,
     /// The certificate of the client, if it was asked for one.
     pub client_certificate: Option<ClientCertificate<'a>>,
+    /// The path of the script below the directory of scripts, if the guest runs scripts. It holds no NUL.
+    pub script: Option<&'a str>,
 }
 
 /// The certificate of a client that was asked for one.
@@ -103,6 +106,8 @@ pub enum BadRequest {
 pub struct RouteVariables {
     constant: StringBlock,
     filter: HeaderFilter,
+    /// Where the scripts are, if the guest runs scripts.
+    scripts: Option<ScriptPlace>,
 }
 
 impl RouteVariables {
@@ -110,7 +115,31 @@ impl RouteVariables {
     /// with a name that CGI defines are left out. Neither names nor values may hold a NUL. With `pass_authorization`
     /// the guest sees the client's credentials.
     pub fn new(pattern: &RoutePattern, operator: &[(String, String)], pass_authorization: bool) -> Self {
-        let mut seen: HashSet<&str> = CGI_NAMES.into_iter().collect();
+        let mut variables = Self::common(pattern, operator, pass_authorization, &[]);
+        variables.constant.push_variable("SCRIPT_NAME", &[pattern.script_name()]);
+        variables
+    }
+
+    /// The same for a guest that runs the scripts which it sees at `mount`.
+    pub fn for_scripts(
+        pattern: &RoutePattern,
+        operator: &[(String, String)],
+        pass_authorization: bool,
+        mount: &str,
+    ) -> Self {
+        let place = ScriptPlace::new(pattern, mount);
+        let mut variables = Self::common(pattern, operator, pass_authorization, &SCRIPT_NAMES);
+        place.append_constant(&mut variables.constant);
+        Self { scripts: Some(place), ..variables }
+    }
+
+    fn common(
+        pattern: &RoutePattern,
+        operator: &[(String, String)],
+        pass_authorization: bool,
+        more_names: &[&'static str],
+    ) -> Self {
+        let mut seen: HashSet<&str> = CGI_NAMES.iter().chain(more_names).copied().collect();
         let mut kept: Vec<_> = operator.iter().rev().filter(|(name, _)| seen.insert(name)).collect();
         kept.reverse();
         let reserved = kept.iter().map(|(name, _)| name).filter(|name| name.starts_with(PREFIX)).cloned().collect();
@@ -120,9 +149,8 @@ impl RouteVariables {
         }
         constant.push("GATEWAY_INTERFACE=CGI/1.1");
         constant.push("SERVER_SOFTWARE=WAGI/1");
-        constant.push_variable("SCRIPT_NAME", &[pattern.script_name()]);
         constant.push_variable("X_MATCHED_ROUTE", &[pattern.as_str()]);
-        Self { constant, filter: HeaderFilter { reserved, pass_authorization } }
+        Self { constant, filter: HeaderFilter { reserved, pass_authorization }, scripts: None }
     }
 
     /// Whether CGI or WAGI 0.8 defines the variable `name`, so that an operator's is left out.
@@ -130,7 +158,22 @@ impl RouteVariables {
         CGI_NAMES.contains(&name)
     }
 
-    /// The environment for `request`. `path_info` is the part of its path below the route's prefix, still encoded.
+    /// Whether `name` is defined if the guest runs scripts, and only then.
+    pub fn defines_for_scripts(name: &str) -> bool {
+        SCRIPT_NAMES.contains(&name)
+    }
+
+    /// The file of a script as the only argument: a query never becomes an option of an interpreter (CVE-2012-1823).
+    pub fn script_filename(&self, script: &str) -> StringBlock {
+        let mut arguments = StringBlock::default();
+        if let Some(place) = &self.scripts {
+            arguments.push(&place.filename(script));
+        }
+        arguments
+    }
+
+    /// The environment for `request`. `path_info` is the part of its path below the route's prefix, or behind its script, still
+    /// encoded.
     pub fn environment(
         &self,
         endpoint: &Endpoint,
@@ -141,7 +184,10 @@ impl RouteVariables {
         let mut block = self.block_for(request);
         block.extend_from_block(&self.constant);
         block.push_variable("PATH_INFO", &[&decoded]);
-        block.push_variable("PATH_TRANSLATED", &[&decoded]);
+        match (&self.scripts, request.script) {
+            (Some(place), Some(script)) => place.append(script, &decoded, &mut block),
+            _ => block.push_variable("PATH_TRANSLATED", &[&decoded]),
+        }
         block.push_variable("X_RAW_PATH_INFO", &[path_info]);
         append_request(request, &mut block);
         append_server(endpoint, request, &mut block);

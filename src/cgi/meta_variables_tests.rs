@@ -68,6 +68,7 @@ impl Scene {
             local_address: self.local_address,
             request_id: "00000000000000a1",
             client_certificate: self.client_certificate,
+            script: None,
         };
         let route = RouteVariables::new(found.pattern, &operator, false);
         let block = route.environment(&self.endpoint, &request, found.path_info)?;

@@ -5,6 +5,7 @@
 //! | RFC 3875 | file |
 //! | --- | --- |
 //! | §4.1 meta-variables | `meta_variables` |
+//! | §3.3, §4.1.6 meta-variables about the script of a directory | `script_variables` |
 //! | §4.1.14, §4.1.15 server name and port | `endpoint` |
 //! | §4.1.18 meta-variables made of request header fields | `request_headers` |
 //! | §4.4 the guest's command line | `arguments` |
@@ -17,6 +18,7 @@ mod head_reader;
 mod meta_variables;
 mod request_headers;
 mod response;
+mod script_variables;
 
 pub use crate::cgi::arguments::ArgumentTemplate;
 pub use crate::cgi::endpoint::{Endpoint, Host, RequestedHost};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::config::{AllowedHosts, HostPattern, Limits, ModuleRef, Origin};
+use crate::config::{AllowedHosts, HostPattern, Limits, ModuleRef, Origin, ScriptsConfig};
 use crate::route::RoutePattern;
 
 /// The entry point if `entrypoint` is missing.
@@ -30,6 +30,8 @@ pub struct EntryConfig {
     pub environment: Vec<(String, String)>,
     /// The directories that the guest may use, in the order of the file.
     pub volumes: Vec<Volume>,
+    /// The scripts that the module interprets. Their directory is the last of the volumes.
+    pub scripts: Option<ScriptsConfig>,
     /// The hosts that the guest may call. Default: none.
     pub allowed_hosts: AllowedHosts,
     /// The largest number of open responses to such calls; `None` for no limit.
@@ -78,6 +80,7 @@ impl EntryConfig {
             argv: None,
             environment: Vec::new(),
             volumes: Vec::new(),
+            scripts: None,
             allowed_hosts: AllowedHosts::None,
             http_max_concurrency: None,
             pass_authorization: None,
@@ -101,6 +104,7 @@ impl PartialEq for EntryConfig {
             argv,
             environment,
             volumes,
+            scripts,
             allowed_hosts,
             http_max_concurrency,
             pass_authorization,
@@ -109,7 +113,8 @@ impl PartialEq for EntryConfig {
         } = self;
         (route, module, preparation, entrypoint) == (&other.route, &other.module, &other.preparation, &other.entrypoint)
             && *hosts == other.hosts
-            && (argv, environment, volumes) == (&other.argv, &other.environment, &other.volumes)
+            && (argv, environment) == (&other.argv, &other.environment)
+            && (volumes, scripts) == (&other.volumes, &other.scripts)
             && (allowed_hosts, http_max_concurrency) == (&other.allowed_hosts, &other.http_max_concurrency)
             && (pass_authorization, compress, limits) == (&other.pass_authorization, &other.compress, &other.limits)
     }

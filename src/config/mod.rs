@@ -10,7 +10,7 @@
 //! | `options` | command line and environment variables, parsed |
 //! | `manifest` | modules.toml, and one `[[module]]` of it |
 //! | `entry` | the result for one `[[module]]` or served parcel |
-//! | `static_files` | the result for one `[[static]]` |
+//! | `static_files` | the result for one `[[static]]`, and for `scripts` |
 //! | `invoice` | the invoice of a bindle |
 //! | `server` | how the server listens, and what it believes of its peers |
 //! | `limits` | every limit that the operator can set, with its default and its bounds |
@@ -66,7 +66,7 @@ pub use crate::config::server::{
     TrustedProxyError, UnixAddress,
 };
 pub use crate::config::sha256::Sha256;
-pub use crate::config::static_files::{StaticConfig, StaticContent};
+pub use crate::config::static_files::{OtherFiles, ScriptsConfig, StaticConfig, StaticContent};
 
 use crate::config::environment::env_file;
 use crate::config::manifest::{Manifest, ParseOptions, ServerTable, TlsTable};

@@ -161,6 +161,7 @@ mod tests {
             client,
             client_certificate,
             path_info,
+            script: None,
             endpoint,
             queue,
             readers,

@@ -74,6 +74,9 @@ pub(super) enum Failure {
 /// The value of the log's `end` field for files.
 pub(super) const STATIC: &str = "static";
 
+/// The same if neither a guest nor a file responds.
+pub(super) const NONE: &str = "none";
+
 impl Failure {
     /// The status for the client, if no head has been sent yet.
     pub fn status(&self) -> StatusCode {
@@ -118,7 +121,7 @@ impl Failure {
             | Self::SeveralContentTypes
             | Self::TransferCoding
             | Self::BadRequest(_)
-            | Self::BodyTooLarge { .. } => "none",
+            | Self::BodyTooLarge { .. } => NONE,
             Self::Busy | Self::BodyBuffersFull | Self::VolumesHang => "busy",
         }
     }

@@ -4,11 +4,11 @@ use std::any::Any;
 use std::sync::Arc;
 
 use crate::cgi::{ArgumentTemplate, RouteVariables};
-use crate::config::{EntryConfig, Limits, StaticConfig};
+use crate::config::{EntryConfig, Limits, ScriptsConfig, StaticConfig};
 use crate::observe::RouteName;
 use crate::route::RoutePattern;
 use crate::runtime::Guest;
-use crate::static_files::StaticFiles;
+use crate::static_files::{ScriptFiles, StaticFiles};
 
 use crate::gateway::admission::concurrency::EntryConcurrency;
 use crate::gateway::component_request::RouteFields;
@@ -48,6 +48,8 @@ pub(crate) struct GuestRoute {
     pub(super) limits: Limits,
     /// Whether responses are compressed.
     pub(super) compress: bool,
+    /// The scripts that the guest runs. The request says which.
+    pub(super) scripts: Option<ScriptFiles>,
     /// What a run keeps to its end, besides its permit.
     pub(super) files: Option<RouteFiles>,
 }
@@ -57,8 +59,8 @@ pub(crate) type RouteFiles = Arc<dyn Any + Send + Sync>;
 
 /// The interface by which a guest gets its requests.
 pub(super) enum Interface {
-    /// CGI: the head as environment and arguments, the body as stdin.
-    Cgi { variables: RouteVariables, argv: ArgumentTemplate },
+    /// CGI: the head as environment and arguments, the body as stdin. Without `argv` the file of the script is the argument.
+    Cgi { variables: RouteVariables, argv: Option<ArgumentTemplate> },
     /// `wasi:http`: the request itself.
     WasiHttp(RouteFields),
 }
@@ -72,7 +74,9 @@ impl GuestRoute {
             let pass_authorization = entry.pass_authorization.unwrap_or(false);
             Interface::Cgi {
                 variables: RouteVariables::new(pattern, &entry.environment, pass_authorization),
-                argv: entry.argv.as_deref().map_or_else(ArgumentTemplate::default, ArgumentTemplate::from_template),
+                argv: Some(
+                    entry.argv.as_deref().map_or_else(ArgumentTemplate::default, ArgumentTemplate::from_template),
+                ),
             }
         };
         Self {
@@ -82,8 +86,27 @@ impl GuestRoute {
             concurrency: concurrency.clone(),
             limits: entry.limits.clone(),
             compress: entry.compress,
+            scripts: None,
             files: None,
         }
+    }
+
+    /// The same, whose guest runs the scripts of an entry.
+    pub fn with_scripts(self, entry: &EntryConfig, config: &ScriptsConfig, scripts: ScriptFiles) -> Self {
+        let pass_authorization = entry.pass_authorization.unwrap_or(false);
+        let interface = match self.interface {
+            Interface::Cgi { argv, .. } => Interface::Cgi {
+                variables: RouteVariables::for_scripts(
+                    &entry.route,
+                    &entry.environment,
+                    pass_authorization,
+                    &config.mount,
+                ),
+                argv: argv.filter(|_| entry.argv.is_some()),
+            },
+            interface => interface,
+        };
+        Self { interface, scripts: Some(scripts), ..self }
     }
 
     /// The same, whose runs keep `files`.

@@ -47,9 +47,10 @@ use http_body::Body;
 use crate::cgi::RequestHead;
 use crate::config::HostPattern;
 use crate::observe::{AccessLog, Gauges, Metrics, Record, ReloadResult, RequestId, RouteCounters, RouteFigures};
-use crate::route::RoutePattern;
+use crate::route::{RoutePattern, ScriptPath};
 use crate::runtime::{ComponentRequest, Invocation, Run};
 use crate::server::{Peer, RemoteAddress};
+use crate::static_files::StaticAnswer;
 
 use crate::gateway::admission::buffer_budget::BufferBudget;
 use crate::gateway::admission::concurrency::{Permit, TotalConcurrency};
@@ -244,13 +245,18 @@ impl Generation {
             RouteTarget::Files(route) => return respond_with_file(route, &head, matched.path_info, record).await,
         };
         record.set_route(route.name.clone());
+        let script = match find_script(route, &head, matched.path_info).await {
+            Ok(script) => script,
+            Err(NoScript { answer, end }) => return response::from_files(answer, end, record),
+        };
         let request = RoutedRequest {
             head: &head,
             host,
             forwarded_host: forwarded_host.as_deref(),
             client: peer.remote,
             client_certificate: routed_request::client_certificate(&head),
-            path_info: matched.path_info,
+            path_info: script.as_ref().map_or(matched.path_info, |script| &script.path_info),
+            script: script.as_ref().map(|script| script.script.as_str()),
             endpoint,
             queue: snapshot.queue,
             readers: &shared.concurrency.readers,
@@ -258,13 +264,25 @@ impl Generation {
             local_address: peer.local.map(|address| address.ip()),
             id,
         };
-        match shared.start_response(route, &request, body, &mut record).await {
-            Ok(started) if route.compress => {
-                let response = response::from_guest(started, &request, route, record);
-                Box::pin(compression::compress(&head, response)).await
-            }
-            Ok(started) => response::from_guest(started, &request, route, record),
-            Err(failure) => response::from_failure(&failure, record),
+        shared.respond_with_guest(route, &request, body, record).await
+    }
+}
+
+/// A path that leads to no script.
+struct NoScript {
+    answer: StaticAnswer,
+    /// The value of the log's `end` field.
+    end: &'static str,
+}
+
+/// The script for a request, if the guest of the route runs scripts.
+async fn find_script(route: &GuestRoute, head: &Parts, path: &str) -> Result<Option<ScriptPath>, NoScript> {
+    let Some(scripts) = &route.scripts else { return Ok(None) };
+    // Boxed, so that other requests do not carry its room.
+    match Box::pin(scripts.find(head, path)).await {
+        Ok(script) => Ok(Some(script)),
+        Err(answer) => {
+            Err(NoScript { answer, end: if scripts.sends_files() { failure::STATIC } else { failure::NONE } })
         }
     }
 }
@@ -279,7 +297,7 @@ async fn respond_with_file(
     record.set_route(route.name.clone());
     // Boxed, so that requests for guests do not carry its room.
     let answer = Box::pin(route.files.respond(head, path_info)).await;
-    response::from_files(answer, record)
+    response::from_files(answer, failure::STATIC, record)
 }
 
 impl Shared {
@@ -292,6 +310,27 @@ impl Shared {
     fn health_check(&self, mut record: Box<Record>) -> Response<ResponseBody> {
         record.set_unrouted(&self.metrics.unrouted);
         response::health_check(record, self.is_stopping.load(Ordering::Relaxed))
+    }
+
+    /// The response of the guest of a route.
+    async fn respond_with_guest<B>(
+        &self,
+        route: &GuestRoute,
+        request: &RoutedRequest<'_>,
+        body: B,
+        mut record: Box<Record>,
+    ) -> Response<ResponseBody>
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        match self.start_response(route, request, body, &mut record).await {
+            Ok(started) if route.compress => {
+                let response = response::from_guest(started, request, route, record);
+                Box::pin(compression::compress(request.head, response)).await
+            }
+            Ok(started) => response::from_guest(started, request, route, record),
+            Err(failure) => response::from_failure(&failure, record),
+        }
     }
 
     /// Starts a guest and waits for the head of its response.
@@ -338,9 +377,13 @@ impl Shared {
                     client_certificate: request.client_certificate,
                     local_address: request.local_address,
                     request_id: request.id.as_str(),
+                    script: request.script,
                 };
                 let environment = variables.environment(request.endpoint, &head, request.path_info)?;
-                let arguments = argv.arguments(&request.head.uri);
+                let arguments = match argv {
+                    Some(argv) => argv.arguments(&request.head.uri),
+                    None => variables.script_filename(request.script.unwrap_or_default()),
+                };
                 let permit = (self.permit(route, request).await?, route.files.clone());
                 let invocation =
                     Invocation { arguments, environment, stdin: body.stream, request: request.id.number() };

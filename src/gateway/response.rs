@@ -12,7 +12,7 @@ use crate::static_files::StaticAnswer;
 
 use crate::gateway::admission::client_address::ClientAddress;
 use crate::gateway::admission::readers::{ReaderSpec, ResponseReader};
-use crate::gateway::failure::{Failure, STATIC};
+use crate::gateway::failure::{Failure, NONE};
 use crate::gateway::guest_route::GuestRoute;
 use crate::gateway::response_body::{ResponseBody, StreamingBody};
 use crate::gateway::response_start::{GuestState, StartedResponse};
@@ -34,7 +34,7 @@ pub(super) fn health_check(mut record: Box<Record>, is_stopping: bool) -> Respon
         false => (StatusCode::OK, "OK"),
         true => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
     };
-    record.set_response(status, "none");
+    record.set_response(status, NONE);
     let mut response = Response::new(ResponseBody::full(Bytes::from_static(body.as_bytes()), None, record));
     *response.status_mut() = status;
     response
@@ -58,10 +58,10 @@ pub(super) fn from_failure(failure: &Failure, mut record: Box<Record>) -> Respon
     response
 }
 
-/// The response of a route that leads to files.
-pub(super) fn from_files(answer: StaticAnswer, mut record: Box<Record>) -> Response<ResponseBody> {
+/// The response of a route that leads to files, with the log's `end`.
+pub(super) fn from_files(answer: StaticAnswer, end: &'static str, mut record: Box<Record>) -> Response<ResponseBody> {
     let (head, file) = answer.response.into_parts();
-    record.set_response(head.status, STATIC);
+    record.set_response(head.status, end);
     record.reason = answer.reason.map(Cow::into_owned);
     let body = match file {
         Some(file) => ResponseBody::file(file, record),

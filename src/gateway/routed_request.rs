@@ -37,6 +37,8 @@ pub(super) struct RoutedRequest<'a> {
     pub client_certificate: Option<ClientCertificate<'a>>,
     /// The part of the path below the route's prefix, still encoded.
     pub path_info: &'a str,
+    /// The script that the path leads to, if the guest runs scripts; `path_info` is then what is behind it.
+    pub script: Option<&'a str>,
     /// The server as the client addresses it.
     pub endpoint: &'a Endpoint,
     /// The limits on the queue in which the request may have to wait.

@@ -8,10 +8,14 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 pub mod discovery;
+mod file_name;
 mod pattern;
+mod script_path;
 
 pub use crate::route::discovery::{Discovered, DiscoveryError};
+pub use crate::route::file_name::{file_name, is_hidden};
 pub use crate::route::pattern::RoutePattern;
+pub use crate::route::script_path::{PathKind, ScriptDirectory, ScriptPath, ScriptRules, ScriptWalk};
 
 /// An ordered list of routes with an index that finds the first match in one walk along the path.
 #[derive(Clone, Debug)]

@@ -80,7 +80,10 @@ impl Loading<'_> {
                 routes.add_files(earlier);
             }
             match executable.and_then(|executable| guest_writable::check(config, entry, file).map(|()| executable)) {
-                Ok(executable) => routes.add_entry(entry, file, &executable).await,
+                Ok(executable) => {
+                    routes.warn(guest_writable::writable_scripts(config, entry));
+                    routes.add_entry(entry, file, &executable).await;
+                }
                 Err(error) => routes.report(entry, &error),
             }
         }

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::path::Path;
 
 use crate::cgi::RouteVariables;
 use crate::config::{Diagnostic, EntryConfig, HostPattern, Key, Origin, StaticConfig, StaticContent};
@@ -38,6 +39,32 @@ pub(super) fn files_not_opened(entry: &StaticConfig, error: &io::Error) -> Diagn
     };
     let message = format!("route `{}`: cannot open the {what} of `[[static]]`", entry.route);
     Diagnostic::error(message).at(entry.origin.at(key)).caused_by(error).help(help)
+}
+
+/// An entry whose directory of scripts cannot be opened.
+pub(super) fn scripts_not_opened(entry: &EntryConfig, error: &io::Error) -> Diagnostic {
+    let message = for_route(entry, "cannot open the directory of `scripts`");
+    Diagnostic::error(message).at(entry.origin.at(Key::Scripts)).caused_by(error)
+}
+
+/// An entry with scripts whose component is asked over HTTP.
+pub(super) fn scripts_without_cgi(entry: &EntryConfig) -> Diagnostic {
+    let message = for_route(
+        entry,
+        "`scripts` is for interpreters, which CGI tells what to run, and the component is asked over HTTP",
+    );
+    let help = "name an interpreter that is a module or a component with `wasi:cli/run`, or remove `scripts`";
+    Diagnostic::error(message).at(entry.origin.at(Key::Scripts)).help(help)
+}
+
+/// An entry whose scripts guests may change.
+pub(super) fn scripts_are_writable(entry: &EntryConfig, volume: &Path) -> Diagnostic {
+    let message = for_route(
+        entry,
+        format!("guests may write scripts, and clients may run them: the volume `{}` is writable", volume.display()),
+    );
+    let help = "give guests a directory outside of that of `scripts`, or this one with `read_only = true`";
+    Diagnostic::warning(message).at(entry.origin.at(Key::Scripts)).help(help)
 }
 
 /// A route whose log file cannot be opened.
@@ -80,12 +107,18 @@ pub(super) fn without_effect(entry: &EntryConfig, executable: &Executable) -> Ve
         let problem = problem.help("remove it; the component reads the request itself");
         return entry.argv.as_ref().map(|_| problem).into_iter().collect();
     }
-    let defined = entry.environment.iter().filter(|(name, _)| RouteVariables::defines(name));
     let problem = |name: &str| {
-        let message = for_route(entry, format!("the variable `{name}` is left out: CGI defines it itself"));
-        Diagnostic::warning(message).at(entry.origin.at_variable(name)).help(help_for_defined(name))
+        let message = if RouteVariables::defines(name) {
+            format!("the variable `{name}` is left out: CGI defines it itself")
+        } else if entry.scripts.is_some() && RouteVariables::defines_for_scripts(name) {
+            format!("the variable `{name}` is left out: `scripts` defines it")
+        } else {
+            return None;
+        };
+        let problem = Diagnostic::warning(for_route(entry, message)).at(entry.origin.at_variable(name));
+        Some(problem.help(help_for_defined(name)))
     };
-    defined.map(|(name, _)| problem(name)).collect()
+    entry.environment.iter().filter_map(|(name, _)| problem(name)).collect()
 }
 
 /// What to do instead of setting a variable that CGI defines. Some are set because a proxy in front of wagi knows better.

@@ -1,13 +1,15 @@
-//! Can a guest write to code that the server runs?
+//! Can a guest write to code that is run?
 //!
 //! The server runs machine code without checking it. If a guest could write to it, the guest could leave its sandbox. So a volume
-//! that a guest may write to must contain neither the code cache nor a file of ahead-of-time code.
+//! that a guest may write to must contain neither the code cache nor a file of ahead-of-time code. If it contains scripts, the
+//! operator is warned: what a guest writes there is run for the next client, though in the sandbox.
 
 use std::path::{Path, PathBuf};
 
 use crate::config::{CodeCacheConfig, Config, Diagnostic, EntryConfig, Preparation};
 use crate::fetch::ModuleFile;
 
+use crate::startup::diagnostics;
 use crate::startup::error::LoadError;
 
 /// The configuration of the code cache; `None`, with a warning, if a guest can write to its directory.
@@ -48,6 +50,12 @@ pub(super) fn check(config: &Config, entry: &EntryConfig, file: &ModuleFile) -> 
         Some(volume) => Err(LoadError::Exposed { volume }),
         None => Ok(()),
     }
+}
+
+/// A warning if guests may write to the scripts of an entry.
+pub(super) fn writable_scripts(config: &Config, entry: &EntryConfig) -> Option<Diagnostic> {
+    let volume = writable_above(config, &entry.scripts.as_ref()?.directory)?;
+    Some(diagnostics::scripts_are_writable(entry, &volume))
 }
 
 /// The writable volume that contains this file or directory, or that is inside this directory.

@@ -10,7 +10,7 @@ use crate::observe::{GuestLog, LogDirectory, LogWriter};
 use crate::outbound::Network;
 use crate::route::{Discovered, RoutePattern, discovery};
 use crate::runtime::{Executable, Grants};
-use crate::static_files::StaticFiles;
+use crate::static_files::{ScriptFiles, StaticFiles};
 
 use crate::startup::diagnostics;
 use crate::startup::diagnostics::EarlierRoute;
@@ -103,6 +103,11 @@ impl<'a> RouteTableBuilder<'a> {
         self.problems.push(diagnostics::not_loaded(entry, error));
     }
 
+    /// Reports a warning, if there is one.
+    pub fn warn(&mut self, warning: Option<Diagnostic>) {
+        self.problems.extend(warning);
+    }
+
     /// Adds the route of an entry with files.
     pub fn add_files(&mut self, entry: &'a StaticConfig) {
         match StaticFiles::open(entry) {
@@ -130,9 +135,20 @@ impl<'a> RouteTableBuilder<'a> {
         let discovered = self.discover(&loaded, &grants).await;
         for (pattern, name) in discovery::sub_routes(&own, &discovered) {
             let Some(grants) = self.grants(&loaded, &pattern) else { return };
-            self.add(&loaded, pattern, EntryPoint { name, key: Key::Module }, grants);
+            let entry_point = EntryPoint { name, key: Key::Module };
+            let Some(route) = self.route(&loaded, &pattern, entry_point, grants) else { continue };
+            self.push(entry, pattern, route);
         }
-        self.add(&loaded, own, EntryPoint { name: &entry.entrypoint, key: Key::Entrypoint }, grants);
+        let entry_point = EntryPoint { name: &entry.entrypoint, key: Key::Entrypoint };
+        let Some(route) = self.route(&loaded, &own, entry_point, grants) else { return };
+        let Some(config) = &entry.scripts else { return self.push(entry, own, route) };
+        if executable.is_http_component() {
+            return self.problems.push(diagnostics::scripts_without_cgi(entry));
+        }
+        match ScriptFiles::open(config) {
+            Ok(scripts) => self.push(entry, own, route.with_scripts(entry, config, scripts)),
+            Err(error) => self.problems.push(diagnostics::scripts_not_opened(entry, &error)),
+        }
     }
 
     async fn discover(&mut self, loaded: &LoadedEntry<'a, '_>, grants: &Grants) -> Vec<Discovered> {
@@ -160,23 +176,31 @@ impl<'a> RouteTableBuilder<'a> {
         Some(loaded.grants.for_route(loaded.entry, log))
     }
 
-    fn add(
+    /// A route of an entry; `None`, with an error, if its module has no such entry point.
+    fn route(
         &mut self,
         loaded: &LoadedEntry<'a, '_>,
-        pattern: RoutePattern,
+        pattern: &RoutePattern,
         entry_point: EntryPoint<'_>,
         grants: Grants,
-    ) {
+    ) -> Option<GuestRoute> {
         let entry = loaded.entry;
         match loaded.executable.guest(entry_point.name, grants) {
             Ok(guest) => {
                 let files = self.files.clone().filter(|_| loaded.is_fetched);
-                let route = GuestRoute::new(&pattern, entry, guest, &loaded.grants.state.concurrency).with_files(files);
-                let row_entry = RowEntry { origin: &entry.origin, route: &entry.route, hosts: &entry.hosts };
-                self.rows.push(Row { pattern, target: RouteTarget::Guest(Box::new(route)), entry: Some(row_entry) });
+                let route = GuestRoute::new(pattern, entry, guest, &loaded.grants.state.concurrency);
+                Some(route.with_files(files))
             }
-            Err(error) => self.problems.push(diagnostics::no_entry_point(entry, &pattern, entry_point.key, &error)),
+            Err(error) => {
+                self.problems.push(diagnostics::no_entry_point(entry, pattern, entry_point.key, &error));
+                None
+            }
         }
+    }
+
+    fn push(&mut self, entry: &'a EntryConfig, pattern: RoutePattern, route: GuestRoute) {
+        let row_entry = RowEntry { origin: &entry.origin, route: &entry.route, hosts: &entry.hosts };
+        self.rows.push(Row { pattern, target: RouteTarget::Guest(Box::new(route)), entry: Some(row_entry) });
     }
 
     /// The finished routes, and a warning for each of them that no request reaches.

@@ -8,7 +8,7 @@ use http::header::{
     RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use crate::static_files::body::FileBody;
 use crate::static_files::conditions::{Validators, Verdict};
@@ -61,6 +61,12 @@ impl StaticAnswer {
         answer
     }
 
+    /// Whether there is a file, though it may not be sent.
+    pub(super) fn is_about_a_file(&self) -> bool {
+        let status = self.response.status();
+        status != StatusCode::NOT_FOUND && !status.is_server_error()
+    }
+
     /// That of a path at which nothing is served, and why.
     pub(super) fn refused(reason: impl Into<Cow<'static, str>>) -> Self {
         Self::status(StatusCode::NOT_FOUND, reason)
@@ -80,8 +86,11 @@ pub(super) fn from_error(error: &FileError) -> StaticAnswer {
     }
 }
 
-/// The redirect from a directory to its path with a slash.
-pub(super) fn redirect(uri: &Uri) -> StaticAnswer {
+/// The redirect from a directory to its path with a slash. Other methods than GET and HEAD stay what they are.
+pub(super) fn redirect(request: &Parts) -> StaticAnswer {
+    let uri = &request.uri;
+    let is_read = request.method == Method::GET || request.method == Method::HEAD;
+    let status = if is_read { StatusCode::MOVED_PERMANENTLY } else { StatusCode::PERMANENT_REDIRECT };
     // One slash at the begin: browsers take `//x/` and `/\x/` for another server.
     let path = uri.path().trim_start_matches(['/', '\\']).replace('\\', "%5C");
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
@@ -91,7 +100,7 @@ pub(super) fn redirect(uri: &Uri) -> StaticAnswer {
         return StaticAnswer::refused("the path cannot be repeated in a response");
     };
     let headers = HeaderMap::from_iter([(LOCATION, location), (CONTENT_LENGTH, HeaderValue::from_static("0"))]);
-    StaticAnswer::new(StatusCode::MOVED_PERMANENTLY, headers, None)
+    StaticAnswer::new(status, headers, None)
 }
 
 /// The response with a file, or without if the client has it.
@@ -145,22 +154,26 @@ fn content_range(range: &str, whole: u64) -> Option<(http::HeaderName, HeaderVal
 
 #[cfg(test)]
 mod tests {
+    use http::Request;
+
     use crate::static_files::answer::*;
 
     #[test]
-    fn a_redirect_stays_on_the_server_and_keeps_the_query() {
-        for (target, expected) in [
-            ("/a", "/a/"),
-            ("/a?b=c/d&e", "/a/?b=c/d&e"),
-            ("/a?", "/a/?"),
-            ("//example.com", "/example.com/"),
-            ("///example.com", "/example.com/"),
-            ("/a//b", "/a//b/"),
-            ("/%5Cexample.com", "/%5Cexample.com/"),
+    fn a_redirect_stays_on_the_server_and_keeps_the_query_and_the_method() {
+        for (method, target, expected) in [
+            ("GET", "/a", (301, "/a/")),
+            ("HEAD", "/a?b=c/d&e", (301, "/a/?b=c/d&e")),
+            ("GET", "/a?", (301, "/a/?")),
+            ("GET", "//example.com", (301, "/example.com/")),
+            ("GET", "///example.com", (301, "/example.com/")),
+            ("GET", "/a//b", (301, "/a//b/")),
+            ("GET", "/%5Cexample.com", (301, "/%5Cexample.com/")),
+            ("POST", "/a?b", (308, "/a/?b")),
         ] {
-            let answer = redirect(&target.parse().expect("a target"));
+            let request = Request::builder().method(method).uri(target).body(()).expect("a request");
+            let answer = redirect(&request.into_parts().0);
             let location = answer.response.headers().get(LOCATION).expect("a location");
-            assert_eq!((answer.response.status().as_u16(), location.to_str().ok()), (301, Some(expected)));
+            assert_eq!((answer.response.status().as_u16(), location.to_str().expect("text")), expected, "{target}");
         }
     }
 }

@@ -43,7 +43,7 @@ impl FileLookup {
     }
 
     fn find(&self) -> Result<FoundTarget, FileError> {
-        let Tree { root, kind } = &*self.tree;
+        let Tree { root, kind, .. } = &*self.tree;
         match kind {
             TreeKind::File(name) => self.variant(root, name).map(FoundTarget::File),
             TreeKind::Directory { index, fallback } => match (self.in_directory(root, index), fallback) {
@@ -58,7 +58,7 @@ impl FileLookup {
     fn in_directory(&self, root: &Root, index: &[String]) -> Result<FoundTarget, FileError> {
         let path = self.path.path();
         if !self.path.is_directory() {
-            return match root.open_below(path)? {
+            return match self.tree.open_below(root, path)? {
                 OpenTarget::File(opened) => Ok(FoundTarget::File(self.compressed(root, path, opened))),
                 OpenTarget::Directory => Ok(FoundTarget::Directory),
             };
@@ -73,7 +73,7 @@ impl FileLookup {
     }
 
     fn variant(&self, root: &Root, path: &Path) -> Result<FoundFile, FileError> {
-        root.file(path).map(|opened| self.compressed(root, path, opened))
+        self.tree.file(root, path).map(|opened| self.compressed(root, path, opened))
     }
 
     /// The best compressed file beside the file at `path`, or the file itself.
@@ -81,7 +81,7 @@ impl FileLookup {
         for coding in self.codings.iter() {
             let mut beside = OsString::from(path);
             beside.push(coding.ending());
-            if let Ok(opened) = root.file(Path::new(&beside)) {
+            if let Ok(opened) = self.tree.file(root, Path::new(&beside)) {
                 return FoundFile { opened, path: path.to_owned(), coding: Some(coding) };
             }
         }

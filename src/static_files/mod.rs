@@ -13,6 +13,7 @@
 //! | `answer` | which status and which fields? |
 //! | `conditions`, `range`, `coding`, `media_type` | what single fields mean |
 //! | `body`, `blocking` | how is a file read, and on which threads? |
+//! | `scripts` | which script runs, if the directory is one of scripts? |
 
 mod answer;
 mod blocking;
@@ -24,6 +25,7 @@ mod media_type;
 mod path;
 mod range;
 mod root;
+mod scripts;
 mod tree;
 
 use std::io;
@@ -40,6 +42,7 @@ pub(crate) use crate::static_files::body::FileBody;
 use crate::static_files::coding::Codings;
 use crate::static_files::lookup::{FileLookup, FoundTarget};
 use crate::static_files::path::FilePath;
+pub(crate) use crate::static_files::scripts::ScriptFiles;
 use crate::static_files::tree::Tree;
 
 /// The files of one entry.
@@ -60,6 +63,11 @@ impl StaticFiles {
         if request.method != Method::GET && request.method != Method::HEAD {
             return StaticAnswer::method_not_allowed();
         }
+        self.look_up(request, path_info).await
+    }
+
+    /// The same, whatever the method is.
+    async fn look_up(&self, request: &Parts, path_info: &str) -> StaticAnswer {
         let Some(path) = FilePath::parse(path_info) else {
             return StaticAnswer::refused("the path names no file that is served");
         };
@@ -67,7 +75,7 @@ impl StaticFiles {
         let lookup = FileLookup { tree: self.tree.clone(), path, codings };
         match lookup.run().await {
             Ok(FoundTarget::File(file)) => answer::with_file(&self.fields, request, file),
-            Ok(FoundTarget::Directory) => answer::redirect(&request.uri),
+            Ok(FoundTarget::Directory) => answer::redirect(request),
             Err(error) => answer::from_error(&error),
         }
     }

@@ -1,13 +1,12 @@
 //! Which file does the path of a request name?
 //!
-//! Each part of the path is decoded by itself, so that `%2F` never separates parts. A part that begins with a dot names
-//! nothing, so neither `..` nor hidden files are reached; `.well-known` (RFC 8615) is the exception.
+//! A part that begins with a dot names nothing, so neither `..` nor hidden files are reached; `.well-known` (RFC 8615) is the exception.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use percent_encoding::percent_decode_str;
+use crate::route::{file_name, is_hidden};
 
 /// The path of a file below a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,12 +21,8 @@ impl FilePath {
     pub fn parse(path_info: &str) -> Option<Self> {
         let mut path = PathBuf::new();
         for part in path_info.split('/').filter(|part| !part.is_empty()) {
-            let decoded: Vec<u8> = percent_decode_str(part).collect();
-            let is_hidden = decoded.starts_with(b".") && decoded != b".well-known";
-            if is_hidden || decoded.contains(&b'/') || decoded.contains(&0) {
-                return None;
-            }
-            path.push(OsStr::from_bytes(&decoded));
+            let name = file_name(part).filter(|name| !is_hidden(name) || **name == *b".well-known")?;
+            path.push(OsStr::from_bytes(&name));
         }
         Some(Self { path, is_directory: path_info.ends_with('/') })
     }

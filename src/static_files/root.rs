@@ -4,22 +4,40 @@
 //! each step of the look-up (openat2 with RESOLVE_BENEATH), so it does not matter what others rename meanwhile. Opening does
 //! not wait, and what was opened is looked at before anything is read.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 /// A directory, open since the configuration was loaded.
-pub(super) struct Root(OwnedFd);
+#[derive(Clone)]
+pub(super) struct Root(Arc<OwnedFd>);
 
 /// What a path leads to.
 pub(super) enum OpenTarget {
     File(OpenFile),
     Directory,
+}
+
+/// What a path leads to, and its name there.
+pub(super) struct NamedTarget {
+    pub target: OpenTarget,
+    /// That of what was opened, behind all symlinks. Empty for the directory itself.
+    pub name: OsString,
+}
+
+/// Whether a look-up follows symlinks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Symlinks {
+    /// Those that stay below the directory.
+    Followed,
+    Refused,
 }
 
 /// A regular file that is open.
@@ -65,6 +83,8 @@ pub(super) enum RefusedFile {
     Symlinks,
     #[error("the server may not read it")]
     Unreadable,
+    #[error("it may be the source of a script")]
+    Source,
 }
 
 /// How often a look-up is repeated that another process has disturbed by renaming.
@@ -74,16 +94,43 @@ impl Root {
     /// Opens the directory at `path`.
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-        Ok(Self(rustix::fs::openat(CWD, path, flags, Mode::empty())?))
+        Ok(Self(Arc::new(rustix::fs::openat(CWD, path, flags, Mode::empty())?)))
     }
 
     /// Opens what is at `path` below the directory.
     pub fn open_below(&self, path: &Path) -> Result<OpenTarget, FileError> {
-        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        let file = File::from(open_beneath(&self.0, path)?);
+        OpenTarget::of(File::from(open_beneath(&self.0, path, Symlinks::Followed)?))
+    }
+
+    /// The same, with the name of what was opened.
+    pub fn open_named(&self, path: &Path) -> Result<NamedTarget, FileError> {
+        // Without symlinks it has the name that was asked for.
+        match open_beneath(&self.0, path, Symlinks::Refused) {
+            Ok(opened) => {
+                let name = path.file_name().unwrap_or_default().to_owned();
+                Ok(NamedTarget { target: OpenTarget::of(File::from(opened))?, name })
+            }
+            Err(FileError::Refused(RefusedFile::Symlinks)) => {
+                let file = File::from(open_beneath(&self.0, path, Symlinks::Followed)?);
+                let name = name_of(&file)?;
+                Ok(NamedTarget { target: OpenTarget::of(file)?, name })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens the regular file at `path` below the directory.
+    pub fn file(&self, path: &Path) -> Result<OpenFile, FileError> {
+        self.open_below(path)?.file()
+    }
+}
+
+impl OpenTarget {
+    /// What was opened.
+    fn of(file: File) -> Result<Self, FileError> {
         let found = file.metadata().map_err(|error| FileError::of(&error))?;
         if found.is_dir() {
-            return Ok(OpenTarget::Directory);
+            return Ok(Self::Directory);
         }
         if !found.is_file() {
             return Err(FileError::Refused(RefusedFile::NoRegularFile));
@@ -94,23 +141,32 @@ impl Root {
             changed: (found.ctime(), found.ctime_nsec()),
             inode: found.ino(),
         };
-        Ok(OpenTarget::File(OpenFile { file, facts }))
+        Ok(Self::File(OpenFile { file, facts }))
     }
 
-    /// Opens the regular file at `path` below the directory.
-    pub fn file(&self, path: &Path) -> Result<OpenFile, FileError> {
-        match self.open_below(path)? {
-            OpenTarget::File(file) => Ok(file),
-            OpenTarget::Directory => Err(FileError::Missing),
+    /// The file, if it is one.
+    pub fn file(self) -> Result<OpenFile, FileError> {
+        match self {
+            Self::File(file) => Ok(file),
+            Self::Directory => Err(FileError::Missing),
         }
     }
 }
 
+/// The name that an open file has now. Without `/proc` it is not known, and the file is not served.
+fn name_of(file: &File) -> Result<OsString, FileError> {
+    let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    let path = path.map_err(|_| FileError::Refused(RefusedFile::Symlinks))?;
+    Ok(path.file_name().unwrap_or_default().to_owned())
+}
+
 #[cfg(target_os = "linux")]
-fn open_beneath(directory: &OwnedFd, path: &Path) -> Result<OwnedFd, FileError> {
+fn open_beneath(directory: &OwnedFd, path: &Path, symlinks: Symlinks) -> Result<OwnedFd, FileError> {
     use rustix::fs::{ResolveFlags, openat2};
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let mut resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    resolve.set(ResolveFlags::NO_SYMLINKS, symlinks == Symlinks::Refused);
     for _ in 0..ATTEMPTS {
         match openat2(directory, path, flags, Mode::empty(), resolve) {
             Err(Errno::AGAIN | Errno::INTR) => {}
@@ -122,7 +178,7 @@ fn open_beneath(directory: &OwnedFd, path: &Path) -> Result<OwnedFd, FileError> 
 
 /// Other systems have no such look-up.
 #[cfg(not(target_os = "linux"))]
-fn open_beneath(_: &OwnedFd, _: &Path) -> Result<OwnedFd, FileError> {
+fn open_beneath(_: &OwnedFd, _: &Path, _: Symlinks) -> Result<OwnedFd, FileError> {
     let _ = ATTEMPTS;
     Err(FileError::Failed(Errno::NOSYS))
 }

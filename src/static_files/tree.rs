@@ -5,14 +5,20 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::config::StaticContent;
-use crate::static_files::root::{FileError, Root};
+use crate::route::ScriptRules;
+
+use crate::static_files::root::{FileError, OpenFile, OpenTarget, Root};
+use crate::static_files::scripts::sources;
 
 /// Where the files of an entry are.
 pub(super) struct Tree {
     pub root: Root,
     pub kind: TreeKind,
+    /// Which of them are scripts, which are never sent.
+    pub scripts: Option<Arc<ScriptRules>>,
 }
 
 /// What is served of a directory.
@@ -35,13 +41,27 @@ impl Tree {
         Ok(match content {
             StaticContent::File(path) => {
                 let NamedFile { parent, name } = NamedFile::open(path)?;
-                Self { root: parent, kind: TreeKind::File(name) }
+                Self { root: parent, kind: TreeKind::File(name), scripts: None }
             }
             StaticContent::Directory { path, index, fallback } => {
                 let fallback = fallback.as_deref().map(NamedFile::open).transpose()?;
-                Self { root: Root::open(path)?, kind: TreeKind::Directory { index: index.clone(), fallback } }
+                let kind = TreeKind::Directory { index: index.clone(), fallback };
+                Self { root: Root::open(path)?, kind, scripts: None }
             }
         })
+    }
+
+    /// Opens what is at `path` below `root`.
+    pub fn open_below(&self, root: &Root, path: &Path) -> Result<OpenTarget, FileError> {
+        match &self.scripts {
+            None => root.open_below(path),
+            Some(rules) => sources::open_other(root, rules, path),
+        }
+    }
+
+    /// Opens the regular file at `path` below `root`.
+    pub fn file(&self, root: &Root, path: &Path) -> Result<OpenFile, FileError> {
+        self.open_below(root, path)?.file()
     }
 }
 

@@ -47,6 +47,9 @@ fn summary(config: &Config) -> String {
         }
         let _ = writeln!(text, "  environment {:?}", script.environment);
         let _ = writeln!(text, "  volumes {:?}", script.volumes);
+        if let Some(scripts) = &script.scripts {
+            let _ = writeln!(text, "  {scripts:?}");
+        }
         let _ = writeln!(text, "  hosts {:?}, at once {:?}", script.allowed_hosts, script.http_max_concurrency);
         let _ = writeln!(text, "  {:?}", script.limits);
     }

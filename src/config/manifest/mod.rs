@@ -5,6 +5,7 @@
 
 mod hosts;
 mod module_table;
+mod scripts_table;
 mod server_table;
 mod static_table;
 mod volumes;

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
+use crate::config::manifest::scripts_table::{self, ScriptsContext};
 use crate::config::manifest::{hosts, volumes};
 use crate::config::reader::file::{module_file_help, must_be_file};
 use crate::config::reader::report::Report;
@@ -12,7 +13,7 @@ use crate::config::reader::values::{SpannedStr, Value, ValueError, boolean, coun
 use crate::config::{BindleId, EntryConfig, Key, Limits, ModuleRef, Origin, Preparation, ServerEnvironment};
 use crate::config::{allowed_hosts, environment};
 
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 20] = [
     "route",
     "module",
     "preinitialize",
@@ -20,6 +21,8 @@ const KEYS: [&str; 18] = [
     "entrypoint",
     "argv",
     "volumes",
+    "scripts",
+    "static",
     "allowed_hosts",
     "http_max_concurrency",
     "environment",
@@ -76,7 +79,9 @@ fn read_keys(
     let entrypoint = optional_string(entry, "entrypoint", report);
     let argv = optional_string(entry, "argv", report);
     let environment = environment::read(entry, defaults.environment, defaults.server, report);
-    let volumes = volumes::read(entry, &mut origin, report);
+    let mut volumes = volumes::read(entry, &mut origin, report);
+    let context = ScriptsContext { route: route.as_ref(), volumes: &mut volumes, origin: &mut origin };
+    let scripts = scripts_table::read(entry, context, report);
     let allowed_hosts = allowed_hosts::read(entry, report);
     let http_max_concurrency = report.optional(entry, "http_max_concurrency", max_open_responses);
     let pass_authorization = report.optional(entry, "pass_authorization", |value| boolean("pass_authorization", value));
@@ -90,6 +95,7 @@ fn read_keys(
         argv,
         environment,
         volumes,
+        scripts,
         allowed_hosts,
         http_max_concurrency,
         pass_authorization,
@@ -109,6 +115,7 @@ fn origin(entry: &DeTable<'_>, header: &Range<usize>, report: &Report) -> Origin
         (Key::Entrypoint, "entrypoint"),
         (Key::Argv, "argv"),
         (Key::AllowedHosts, "allowed_hosts"),
+        (Key::Scripts, "scripts"),
     ] {
         if let Some(value) = entry.get(name) {
             origin.add(key, value.span());

@@ -151,7 +151,11 @@ fn fallback(directory: &Path, name: &str) -> Result<PathBuf, ValueError> {
 }
 
 fn index(entry: &DeTable<'_>, report: &mut Report) -> Vec<String> {
-    let Some(value) = entry.get("index") else { return vec!["index.html".to_owned()] };
+    entry.get("index").map_or_else(|| vec!["index.html".to_owned()], |value| index_names(value, report))
+}
+
+/// The names of the key `index`.
+pub(super) fn index_names(value: &Value<'_>, report: &mut Report) -> Vec<String> {
     let items = report.accept(value.span(), string_or_array("index", value)).unwrap_or_default();
     items.iter().filter_map(|item| report.accept(item.span(), index_name(item.get_ref()))).collect()
 }

@@ -19,7 +19,7 @@ pub(super) fn read(entry: &DeTable<'_>, origin: &mut Origin, report: &mut Report
         if guest.is_empty() || guest.contains('\0') {
             report.error(guest_path.span(), ValueError::new("a volume needs a path in the guest, such as `/`"));
         }
-        let same = volumes.iter().find(|volume: &&Volume| parts(&volume.guest_path).eq(parts(guest)));
+        let same = volumes.iter().find(|volume: &&Volume| is_same_place(&volume.guest_path, guest));
         if let Some(Volume { guest_path: earlier, .. }) = same {
             let error = ValueError::new(format!("the volume `{guest}` is in the place of `{earlier}`"));
             report.warning(guest_path.span(), error.help("programs find only one of the two: remove the other"));
@@ -30,6 +30,11 @@ pub(super) fn read(entry: &DeTable<'_>, origin: &mut Origin, report: &mut Report
         }
     }
     volumes
+}
+
+/// Whether two paths in the guest are one place.
+pub(super) fn is_same_place(one: &str, other: &str) -> bool {
+    parts(one).eq(parts(other))
 }
 
 /// The parts of a path in the guest: `/a`, `/a/` and `//a/.` are one place.

@@ -27,6 +27,8 @@ pub enum Key {
     Argv,
     /// The value of `allowed_hosts`.
     AllowedHosts,
+    /// The value of `scripts`.
+    Scripts,
     /// The value of `directory`.
     Directory,
     /// The value of `file`.

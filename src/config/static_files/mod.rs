@@ -1,9 +1,12 @@
-//! One `[[static]]` of the configuration: files at a route.
+//! Files at a route: one `[[static]]` of the configuration, or the `scripts` of a `[[module]]`.
+
+mod scripts;
 
 use std::path::PathBuf;
 
 use http::HeaderMap;
 
+pub use crate::config::static_files::scripts::{OtherFiles, ScriptsConfig};
 use crate::config::{HostPattern, Origin};
 use crate::route::RoutePattern;
 

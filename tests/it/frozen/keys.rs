@@ -48,6 +48,7 @@ fn keys_of_a_configuration_are_as_promised() {
         unknown("module"),
         format!("volumes = {{ '/' = {{ path = '.', {} }} }}", unknown("volume")),
         format!("allowed_hosts = [{{ host = 'example.com', {} }}]", unknown("allowed_host")),
+        format!("scripts = {{ directory = '.', extensions = ['x'], {} }}", unknown("scripts")),
         format!("limits = {{ {} }}", unknown("module_limits")),
     ];
     let top = format!(
@@ -59,7 +60,7 @@ fn keys_of_a_configuration_are_as_promised() {
         unknown("tls"),
         unknown("certificate"),
     );
-    compare("modules.toml", &check(&Site::new().top(&top).text_module("/", &hello(), &keys.join("\n"))));
+    compare("modules.toml", &check(&Site::new().top(&top).text_module("/...", &hello(), &keys.join("\n"))));
 }
 
 #[test]

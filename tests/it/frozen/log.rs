@@ -26,6 +26,10 @@ fn server(arguments: &[&str]) -> Wagi {
     ] {
         site = site.module(route, &probe(), &format!("limits = {{ {limits} }}"));
     }
+    let scripts = "scripts = { directory = '.', extensions = ['toml', 'x'] }";
+    site = site.text_module("/scripts/...", &hello, scripts);
+    site = site.text_module("/sources/...", &hello, &format!("{scripts}\nstatic = true"));
+    site.file("a.toml~", "");
     site.module("/http/...", &component("http-probe.wasm"), "").start(arguments)
 }
 
@@ -70,6 +74,10 @@ fn requests() -> Vec<Vec<u8>> {
         format!("{modules}Range: bytes=1000000-\r\n\r\n"),
         format!("{modules}If-None-Match: *\r\n\r\n"),
         format!("{modules}If-Match: \"x\"\r\n\r\n"),
+        get("/scripts"),
+        post("/scripts", "Content-Length: 0\r\n\r\n"),
+        get("/scripts/missing"),
+        get("/sources/a.toml~"),
         get("/http/nothing"),
         get("/http/forgotten"),
         get("/http/unfinished"),

@@ -30,6 +30,17 @@ fn variables_of_a_request_are_as_promised() {
 }
 
 #[test]
+fn variables_about_a_script_are_as_promised() {
+    let keys = "scripts = { directory = 'www', extensions = ['php'] }";
+    let site = Site::new().module("/s/...", &probe(), keys);
+    site.file("www/a.php", "");
+    let text = Connection::open(site.start(&[]).address()).get("/s/a.php/env").text();
+    for variable in promised(&["programs", "variables_of_scripts"]) {
+        assert!(text.lines().any(|line| line == variable), "{variable} in {text}");
+    }
+}
+
+#[test]
 fn variables_behind_tls_are_as_promised() {
     let wagi = secure("ec.cert.pem", "ec.pkcs8.pem");
     let environment = curl(&wagi, "ec.cert.pem", &["--http1.1"], "/env");

@@ -20,7 +20,7 @@ pub const ROOMS: [(&str, &[&str]); 16] = [
     ("runtime", &["config", "cache", "outbound"]),
     ("observe", &["config", "runtime"]),
     ("server", &["config", "proxy"]),
-    ("static_files", &["config"]),
+    ("static_files", &["config", "route"]),
     ("gateway", &["config", "route", "cgi", "proxy", "runtime", "observe", "server", "static_files"]),
     (
         "startup",

@@ -1,0 +1,104 @@
+//! Scripts with the other keys of an entry, with reloads, and with what cannot be.
+
+use crate::scripts::{INTERPRETER, SCRIPTS, ask, tree};
+use crate::support::guest::{component, escaped, printing, probe};
+use crate::support::http1::Connection;
+use crate::support::registry::Done;
+
+#[test]
+fn hosts_choose_between_directories() {
+    let site = tree();
+    site.file("other/index.php", "run other");
+    let other = "scripts = { directory = 'other', extensions = ['php'] }\nhost = 'other.example'";
+    let wagi = site.text_module("/...", INTERPRETER, other).text_module("/...", INTERPRETER, SCRIPTS).start(&[]);
+    for (host, body) in [("localhost", "run index.php"), ("other.example", "run other")] {
+        let mut connection = Connection::open(wagi.address());
+        connection.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        assert_eq!(connection.answer().text(), body);
+    }
+}
+
+#[test]
+fn limits_hold_for_scripts_and_not_for_what_starts_no_guest() {
+    let keys = format!("{SCRIPTS}\nstatic = true\nlimits = {{ concurrency = 1 }}");
+    let wagi = tree().top("[limits]\nqueue = 0").module("/...", &probe(), &keys).start(&[]);
+    let mut holding = Connection::open(wagi.address());
+    holding.send("GET /blog.php/sleep?60000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(holding.head().status, 200);
+    let mut connection = Connection::open(wagi.address());
+    for (target, status) in
+        [("/blog.php/args", 503), ("/style.css", 200), ("/missing.php", 404), ("/app", 301), ("/source.txt", 404)]
+    {
+        assert_eq!(connection.get(target).status, status, "{target}");
+    }
+}
+
+#[test]
+fn a_reload_changes_directory_and_extensions() {
+    let site = tree();
+    site.file("next/index.phtml", "run next");
+    let wagi = site.text_module("/...", INTERPRETER, SCRIPTS).start(&[]);
+    assert_eq!(ask(&wagi, "GET", "/").text(), "run index.php");
+    let manifest = wagi.directory().join("modules.toml");
+    let before = std::fs::read_to_string(&manifest).expect("readable");
+    let next = before.replace("directory = 'www', extensions = ['php']", "directory = 'next', extensions = ['phtml']");
+    std::fs::write(&manifest, next).expect("writable");
+    wagi.signal("HUP");
+    wagi.logged(&["reloaded generation=2 "]);
+    assert_eq!(ask(&wagi, "GET", "/").text(), "run next");
+    assert_eq!(ask(&wagi, "GET", "/blog.php").status, 404);
+    // Another directory in the place of the first is another one.
+    std::fs::rename(wagi.directory().join("next"), wagi.directory().join("gone")).expect("it can be renamed");
+    std::fs::create_dir(wagi.directory().join("next")).expect("it can be made");
+    std::fs::write(wagi.directory().join("next/index.phtml"), "run anew").expect("writable");
+    wagi.signal("HUP");
+    wagi.logged(&["reloaded generation=3 "]);
+    assert_eq!(ask(&wagi, "GET", "/").text(), "run anew");
+}
+
+#[test]
+fn sub_routes_come_first_and_run_no_script() {
+    let own = "Content-Type: text/plain\n\nown";
+    let list = "/own on_own\n";
+    let body = INTERPRETER.trim_end().strip_suffix(')').expect("a module");
+    let module = format!(
+        r#"{body}
+        (data (i32.const 512) "{}") (data (i32.const 600) "{}")
+        (func (export "_routes") (call $print (i32.const 600) (i32.const {})))
+        (func (export "on_own") (call $print (i32.const 512) (i32.const {}))))"#,
+        escaped(own.as_bytes()),
+        escaped(list.as_bytes()),
+        list.len(),
+        own.len()
+    );
+    let site = tree();
+    site.file("www/own", "never");
+    let wagi = site.text_module("/...", &module, &format!("{SCRIPTS}\nstatic = true")).start(&[]);
+    assert_eq!(ask(&wagi, "GET", "/own").text(), "own");
+    assert_eq!(ask(&wagi, "GET", "/blog.php").text(), "run blog.php");
+}
+
+#[test]
+fn a_component_that_is_asked_over_http_runs_no_scripts() {
+    let site = tree().module("/...", &component("http-probe.wasm"), SCRIPTS);
+    let printed = Done::from(Ok(site.run(&["--check"]))).stderr;
+    for part in ["route `/...`: `scripts` is for interpreters", "modules.toml:4:", "help: "] {
+        assert!(printed.contains(part), "{part}: {printed}");
+    }
+}
+
+#[test]
+fn a_start_warns_of_scripts_that_guests_may_write() {
+    let hello = printing("Content-Type: text/plain\n\nhello");
+    for (volume, is_warned) in [
+        ("'/up' = 'www/bare'", true),
+        ("'/up' = '.'", true),
+        ("'/up' = 'outside'", false),
+        ("'/up' = { path = 'www/bare', read_only = true }", false),
+    ] {
+        let site = tree().text_module("/...", INTERPRETER, SCRIPTS);
+        let site = site.text_module("/writer", &hello, &format!("volumes = {{ {volume} }}"));
+        let done = Done::from(Ok(site.run(&["--check"])));
+        assert_eq!(done.stderr.contains("guests may write scripts"), is_warned, "{volume}: {}", done.stderr);
+    }
+}
