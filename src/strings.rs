@@ -97,6 +97,11 @@ impl StringBlock {
             std::str::from_utf8(string).unwrap_or_default()
         })
     }
+
+    /// The value of the variable `name`, of the first `name=value` there is.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.iter().find_map(|string| string.strip_prefix(name)?.strip_prefix('='))
+    }
 }
 
 /// Shows the number of strings and not their text, which is often secret.
@@ -121,6 +126,7 @@ mod tests {
         assert_eq!(block.bytes(), b"/hello\0\0SERVER_NAME=[::1]\0HTTP_HOST=a\0");
         assert_eq!(block.starts().collect::<Vec<_>>(), [0, 7, 8, 26]);
         assert_eq!((block.len(), StringBlock::default().len()), (4, 0));
+        assert_eq!((block.variable("HTTP_HOST"), block.variable("HTTP")), (Some("a"), None));
     }
 
     #[test]

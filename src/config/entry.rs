@@ -24,8 +24,8 @@ pub struct EntryConfig {
     pub preparation: Preparation,
     /// The entry point: the exported function to call. Default `_start`.
     pub entrypoint: String,
-    /// The template of the guest's arguments. Default: those of WAGI 0.8.
-    pub argv: Option<String>,
+    /// The guest's arguments. Default: those of WAGI 0.8.
+    pub argv: Option<Argv>,
     /// The guest's environment variables without those of CGI, each name once.
     pub environment: Vec<(String, String)>,
     /// The directories that the guest may use, in the order of the file.
@@ -42,6 +42,15 @@ pub struct EntryConfig {
     pub compress: bool,
     /// The limits of the guest.
     pub limits: Limits,
+}
+
+/// The arguments of a guest, with placeholders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Argv {
+    /// A line that is split at blanks.
+    Line(String),
+    /// The arguments one by one.
+    Array(Vec<String>),
 }
 
 /// How a module becomes machine code.

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use crate::cgi::{ArgumentTemplate, RouteVariables};
-use crate::config::{EntryConfig, Limits, ScriptsConfig, StaticConfig};
+use crate::config::{Argv, EntryConfig, Limits, ScriptsConfig, StaticConfig};
 use crate::observe::RouteName;
 use crate::route::RoutePattern;
 use crate::runtime::Guest;
@@ -74,9 +74,11 @@ impl GuestRoute {
             let pass_authorization = entry.pass_authorization.unwrap_or(false);
             Interface::Cgi {
                 variables: RouteVariables::new(pattern, &entry.environment, pass_authorization),
-                argv: Some(
-                    entry.argv.as_deref().map_or_else(ArgumentTemplate::default, ArgumentTemplate::from_template),
-                ),
+                argv: Some(match &entry.argv {
+                    None => ArgumentTemplate::default(),
+                    Some(Argv::Line(line)) => ArgumentTemplate::from_line(line),
+                    Some(Argv::Array(elements)) => ArgumentTemplate::from_array(elements),
+                }),
             }
         };
         Self {

@@ -381,7 +381,7 @@ impl Shared {
                 };
                 let environment = variables.environment(request.endpoint, &head, request.path_info)?;
                 let arguments = match argv {
-                    Some(argv) => argv.arguments(&request.head.uri),
+                    Some(argv) => argv.arguments(&request.head.uri, &environment),
                     None => variables.script_filename(request.script.unwrap_or_default()),
                 };
                 let permit = (self.permit(route, request).await?, route.files.clone());

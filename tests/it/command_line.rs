@@ -1,4 +1,4 @@
-//! Arguments: the default and the template.
+//! Arguments: the default, a text, and an array.
 
 use crate::support::guest::probe;
 use crate::support::harness::Test;
@@ -38,5 +38,36 @@ async fn a_template_is_filled_in_once_and_split_at_blanks() {
     ];
     for (target, template, expected) in rows {
         assert_eq!(arguments(target, Some(template)).await, expected, "{target} {template}");
+    }
+}
+
+/// The arguments that an array comes to, of the probe at `/app/...`.
+async fn of_array(target: &str, keys: &str) -> Vec<String> {
+    let answer = Test::new().file_module("/app/...", &probe(), keys).get(target).await;
+    assert_eq!(answer.status, 200, "{target} {keys}");
+    answer.text().lines().map(|line| line.trim_matches('"').to_owned()).collect()
+}
+
+#[tokio::test]
+async fn each_element_of_an_array_is_one_argument_with_variables_filled_in() {
+    let rows: [(&str, &str, &[&str]); 7] = [
+        (
+            "/app/args?a%20b&c",
+            "argv = ['tool', 'two words', '', '${ARGS}', 'end']",
+            &["tool", "two words", "", "a%20b", "c", "end"],
+        ),
+        ("/app/args", "argv = ['tool', '${ARGS}']", &["tool"]),
+        ("/app/args?", "argv = ['tool', '${ARGS}']", &["tool", ""]),
+        ("/app/%61rgs?x=1", "argv = ['<${SCRIPT_NAME}|${PATH_INFO}|${QUERY_STRING}>']", &["</app|/args|x=1>"]),
+        ("/app/args?x", "argv = ['x${ARGS}', '${OTHER}', '[${SCRIPT_FILENAME}]']", &["x${ARGS}", "${OTHER}", "[]"]),
+        (
+            "/app/args?$%7BPATH_INFO%7D",
+            "argv = ['${SCRIPT_FILENAME}', '${QUERY_STRING}']\nenvironment = { SCRIPT_FILENAME = '/www/a b' }",
+            &["/www/a b", "$%7BPATH_INFO%7D"],
+        ),
+        ("/app/args?x", "argv = []", &[]),
+    ];
+    for (target, keys, expected) in rows {
+        assert_eq!(of_array(target, keys).await, expected, "{target} {keys}");
     }
 }

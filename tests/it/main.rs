@@ -16,7 +16,7 @@ mod caches; // where caches are, second starts, what is listed and pruned
 mod certificates; // several certificates, and clients that show theirs
 mod cgi_programs; // programs for CGI under wagi and under lighttpd
 mod cli; // the program as it is started: options, exit codes, logs
-mod command_line; // arguments: the default and the template
+mod command_line; // arguments: the default, a text, an array
 mod complete; // when an answer is complete: its length, and standard output that is closed
 mod component_languages; // components in C, Python, JavaScript and Rust, built from source
 mod components; // components that are asked over wasi:http 0.2

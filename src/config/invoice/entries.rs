@@ -7,7 +7,7 @@ use crate::config::allowed_hosts::host_error;
 use crate::config::reader::report::Report;
 use crate::config::reader::route;
 use crate::config::reader::values::{SpannedStr, ValueError};
-use crate::config::{AllowedHosts, EntryConfig, Key, ModuleRef, Origin, Volume};
+use crate::config::{AllowedHosts, Argv, EntryConfig, Key, ModuleRef, Origin, Volume};
 
 use crate::config::invoice::bindle::BindleConfig;
 use crate::config::invoice::groups::{GroupGraph, SearchBudget};
@@ -108,7 +108,7 @@ fn settings(
     let defaults = EntryConfig::new(origin, route, module);
     EntryConfig {
         entrypoint: text(&features.entrypoint).unwrap_or(defaults.entrypoint),
-        argv: text(&features.argv),
+        argv: text(&features.argv).map(Argv::Line),
         environment: bindle.environment.clone(),
         allowed_hosts: features.allowed_hosts.as_ref().map(|list| allowed_hosts(list, report)).unwrap_or_default(),
         ..defaults

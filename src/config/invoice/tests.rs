@@ -1,7 +1,7 @@
 //! What invoices mean, and which problems are reported.
 
 use crate::config::invoice::*;
-use crate::config::{BindleLocation, Key, Limits, Volume};
+use crate::config::{Argv, BindleLocation, Key, Limits, Volume};
 
 const HEAD: &str = "bindleVersion = '1.0.0'\nbindle = { name = 'a/b', version = '1.0.0' }\n";
 
@@ -72,7 +72,7 @@ fn a_program_gets_what_its_features_say() {
     let config = entry.with_files(Some("cache/v".into()));
     assert_eq!(config.route.to_string(), "/x/...");
     assert_eq!(config.module.to_string(), "bindle:a/b/1.0.0#x.wasm");
-    assert_eq!((config.entrypoint.as_str(), config.argv.as_deref()), ("run", Some("${ARGS}")));
+    assert_eq!((config.entrypoint.as_str(), &config.argv), ("run", &Some(Argv::Line("${ARGS}".to_owned()))));
     assert_eq!(config.environment, [("A".to_owned(), "hunter2".to_owned())]);
     assert_eq!(format!("{:?}", config.allowed_hosts), "Only([\"a.example\", \"b.example\"])");
     let root = Volume { guest_path: "/".to_owned(), host_path: "cache/v".into(), read_only: true };

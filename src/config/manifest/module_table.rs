@@ -9,8 +9,8 @@ use crate::config::manifest::{hosts, volumes};
 use crate::config::reader::file::{module_file_help, must_be_file};
 use crate::config::reader::report::Report;
 use crate::config::reader::route;
-use crate::config::reader::values::{SpannedStr, Value, ValueError, boolean, count, string, table};
-use crate::config::{BindleId, EntryConfig, Key, Limits, ModuleRef, Origin, Preparation, ServerEnvironment};
+use crate::config::reader::values::{SpannedStr, Value, ValueError, array, boolean, count, string, table};
+use crate::config::{Argv, BindleId, EntryConfig, Key, Limits, ModuleRef, Origin, Preparation, ServerEnvironment};
 use crate::config::{allowed_hosts, environment};
 
 const KEYS: [&str; 20] = [
@@ -77,7 +77,7 @@ fn read_keys(
     let module = module(entry, &header, report);
     let preparation = preparation(entry, module.as_ref(), report);
     let entrypoint = optional_string(entry, "entrypoint", report);
-    let argv = optional_string(entry, "argv", report);
+    let argv = argv(entry, report);
     let environment = environment::read(entry, defaults.environment, defaults.server, report);
     let mut volumes = volumes::read(entry, &mut origin, report);
     let context = ScriptsContext { route: route.as_ref(), volumes: &mut volumes, origin: &mut origin };
@@ -130,6 +130,19 @@ fn origin(entry: &DeTable<'_>, header: &Range<usize>, report: &Report) -> Origin
 
 fn optional_string(entry: &DeTable<'_>, key: &str, report: &mut Report) -> Option<String> {
     report.optional(entry, key, |value| string(key, value).map(str::to_owned))
+}
+
+/// Returns the arguments: a text, or an array of them.
+fn argv(entry: &DeTable<'_>, report: &mut Report) -> Option<Argv> {
+    let value = entry.get("argv")?;
+    let elements = match value.get_ref() {
+        DeValue::String(_) => {
+            return report.optional(entry, "argv", |value| string("argv", value).map(str::to_owned)).map(Argv::Line);
+        }
+        other => report.accept(value.span(), array("argv", "a string or an array of strings", other))?,
+    };
+    let element = |value: &Value<'_>| report.accept(value.span(), string("argv", value.get_ref()).map(str::to_owned));
+    Some(Argv::Array(elements.iter().filter_map(element).collect()))
 }
 
 /// Returns the string at `key`. If it is missing, reports an error at the header.

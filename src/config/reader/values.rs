@@ -61,7 +61,7 @@ fn example(name: &str) -> Option<&'static str> {
     Some(match name {
         "route" => "`route = \"/hello/...\"`",
         "module" => "`module = \"hello.wasm\"`",
-        "argv" => "`argv = \"${SCRIPT_NAME} ${ARGS}\"`, one string with all arguments",
+        "argv" => "`argv = [\"python\", \"/app.py\", \"${PATH_INFO}\"]`, or one string with all arguments",
         "volumes" => "`volumes = { \"/data\" = \"DIR\" }`, the path in the guest and the directory of this machine",
         "environment" => "`environment = { NAME = \"value\" }`",
         "secrets" => "`secrets = { NAME = \"FILE\" }`, a file with the value",
