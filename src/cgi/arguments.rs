@@ -20,7 +20,7 @@ enum Form {
     /// A line that is split at blanks.
     Line(Vec<Piece>),
     /// The arguments one by one.
-    Array(Vec<Element>),
+    Array(Vec<ArrayElement>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,20 +34,21 @@ enum Piece {
 
 /// An element of an array.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Element {
+enum ArrayElement {
     /// One argument.
     Argument(Vec<Piece>),
     /// The query, split at each `&`; nothing without one.
     QueryWords,
 }
 
-type Placeholder = (&'static str, Piece);
+/// A placeholder, and what it stands for.
+type NamedPiece = (&'static str, Piece);
 
 /// The placeholders of a line. SCRIPT_NAME stands for the raw path here, unlike the meta-variable.
-const OF_A_LINE: [Placeholder; 2] = [("${SCRIPT_NAME}", Piece::Path), (ARGS, Piece::Query)];
+const OF_A_LINE: [NamedPiece; 2] = [("${SCRIPT_NAME}", Piece::Path), (ARGS, Piece::Query)];
 
 /// The placeholders of an element of an array: the meta-variables of these names.
-const OF_AN_ELEMENT: [Placeholder; 4] = [
+const OF_AN_ELEMENT: [NamedPiece; 4] = [
     ("${SCRIPT_NAME}", Piece::Variable("SCRIPT_NAME")),
     ("${SCRIPT_FILENAME}", Piece::Variable("SCRIPT_FILENAME")),
     ("${PATH_INFO}", Piece::Variable("PATH_INFO")),
@@ -65,8 +66,8 @@ impl ArgumentTemplate {
     /// The operator's `argv` as an array.
     pub fn from_array(elements: &[String]) -> Self {
         let element = |text: &String| match text.as_str() {
-            ARGS => Element::QueryWords,
-            text => Element::Argument(pieces(text, &OF_AN_ELEMENT)),
+            ARGS => ArrayElement::QueryWords,
+            text => ArrayElement::Argument(pieces(text, &OF_AN_ELEMENT)),
         };
         Self(Form::Array(elements.iter().map(element).collect()))
     }
@@ -82,7 +83,7 @@ impl ArgumentTemplate {
 }
 
 /// One pass over the template: text from the request is never searched for placeholders.
-fn pieces(text: &str, placeholders: &[Placeholder]) -> Vec<Piece> {
+fn pieces(text: &str, placeholders: &[NamedPiece]) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while let Some((at, (name, piece))) = next_placeholder(rest, placeholders) {
@@ -95,7 +96,7 @@ fn pieces(text: &str, placeholders: &[Placeholder]) -> Vec<Piece> {
     pieces
 }
 
-fn next_placeholder<'p>(text: &str, placeholders: &'p [Placeholder]) -> Option<(usize, &'p Placeholder)> {
+fn next_placeholder<'p>(text: &str, placeholders: &'p [NamedPiece]) -> Option<(usize, &'p NamedPiece)> {
     let found = placeholders.iter().filter_map(|placeholder| Some((text.find(placeholder.0)?, placeholder)));
     found.min_by_key(|&(at, _)| at)
 }
@@ -123,12 +124,12 @@ fn split_at_blanks(line: &str) -> StringBlock {
     arguments
 }
 
-fn one_by_one(elements: &[Element], uri: &Uri, environment: &StringBlock) -> StringBlock {
+fn one_by_one(elements: &[ArrayElement], uri: &Uri, environment: &StringBlock) -> StringBlock {
     let mut arguments = StringBlock::default();
     for element in elements {
         match element {
-            Element::Argument(pieces) => arguments.push(&filled_in(pieces, uri, environment)),
-            Element::QueryWords => push_query_words(uri, &mut arguments),
+            ArrayElement::Argument(pieces) => arguments.push(&filled_in(pieces, uri, environment)),
+            ArrayElement::QueryWords => push_query_words(uri, &mut arguments),
         }
     }
     arguments
