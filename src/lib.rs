@@ -14,6 +14,7 @@ pub mod cache;
 pub mod cgi;
 mod client_rate;
 pub mod config;
+mod content_coding;
 pub mod fetch;
 mod format;
 mod gateway;

@@ -27,6 +27,8 @@ pub(crate) enum RouteTarget {
 pub(crate) struct FilesRoute {
     pub(super) name: Arc<RouteName>,
     pub(super) files: StaticFiles,
+    /// Whether responses are compressed.
+    pub(super) compress: bool,
     /// The path that the configuration names.
     pub(super) path: String,
 }
@@ -35,7 +37,7 @@ impl FilesRoute {
     /// Mounts the files of `entry` at its route.
     pub fn new(entry: &StaticConfig, files: StaticFiles) -> Self {
         let path = entry.content.path().display().to_string();
-        Self { name: Arc::new(RouteName::of_files(&entry.route)), files, path }
+        Self { name: Arc::new(RouteName::of_files(&entry.route)), files, compress: entry.compress, path }
     }
 }
 

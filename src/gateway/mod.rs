@@ -247,7 +247,7 @@ impl Generation {
         record.set_route(route.name.clone());
         let script = match find_script(route, &head, matched.path_info).await {
             Ok(script) => script,
-            Err(NoScript { answer, end }) => return response::from_files(answer, end, record),
+            Err(missing) => return missing.respond(route, &head, record).await,
         };
         let request = RoutedRequest {
             head: &head,
@@ -275,6 +275,12 @@ struct NoScript {
     end: &'static str,
 }
 
+impl NoScript {
+    async fn respond(self, route: &GuestRoute, head: &Parts, record: Box<Record>) -> Response<ResponseBody> {
+        compress_if(route.compress, head, response::from_files(self.answer, self.end, record)).await
+    }
+}
+
 /// The script for a request, if the guest of the route runs scripts.
 async fn find_script(route: &GuestRoute, head: &Parts, path: &str) -> Result<Option<ScriptPath>, NoScript> {
     let Some(scripts) = &route.scripts else { return Ok(None) };
@@ -297,7 +303,13 @@ async fn respond_with_file(
     record.set_route(route.name.clone());
     // Boxed, so that requests for guests do not carry its room.
     let answer = Box::pin(route.files.respond(head, path_info)).await;
-    response::from_files(answer, failure::STATIC, record)
+    let response = response::from_files(answer, failure::STATIC, record);
+    compress_if(route.compress, head, response).await
+}
+
+/// The response, compressed if the entry says so. Boxed, so that others do not carry its room.
+async fn compress_if(is_on: bool, head: &Parts, response: Response<ResponseBody>) -> Response<ResponseBody> {
+    if is_on { Box::pin(compression::compress(head, response)).await } else { response }
 }
 
 impl Shared {

@@ -8,8 +8,8 @@ use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMO
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 
+use crate::content_coding::ContentCoding;
 use crate::format::sha256_hex;
-use crate::static_files::coding::Coding;
 use crate::static_files::root::FileFacts;
 
 /// What a client may know of the content of a file.
@@ -34,7 +34,7 @@ const ETAG_LENGTH: usize = 24;
 
 impl Validators {
     /// Those of a file at `now`.
-    pub fn new(facts: &FileFacts, coding: Option<Coding>, now: SystemTime) -> Self {
+    pub fn new(facts: &FileFacts, coding: Option<ContentCoding>, now: SystemTime) -> Self {
         let FileFacts { length, modified, changed, inode } = *facts;
         let mut digest = Sha256::new();
         for number in [modified.0, modified.1, changed.0, changed.1] {
@@ -42,7 +42,7 @@ impl Validators {
         }
         digest.update(length.to_le_bytes());
         digest.update(inode.to_le_bytes());
-        digest.update(coding.map_or("", Coding::name));
+        digest.update(coding.map_or("", ContentCoding::name));
         let digest = sha256_hex(&digest.finalize());
         let etag = HeaderValue::from_str(&format!("\"{}\"", digest.get(..ETAG_LENGTH).unwrap_or_default()));
         let now = seconds(now).unwrap_or(0);
@@ -201,7 +201,7 @@ mod tests {
         ] {
             assert_ne!(own, tag(&other, None));
         }
-        assert_ne!(own, tag(&FACTS, Some(Coding::Gzip)));
+        assert_ne!(own, tag(&FACTS, Some(ContentCoding::Gzip)));
         let of = |modified| Validators::new(&FileFacts { modified, ..FACTS }, None, at(1_000_000_000));
         assert_eq!(of((-5, 0)).last_modified(), None);
         assert_eq!(of((i64::MAX, 0)).last_modified, Some(1_000_000_000));

@@ -7,8 +7,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::content_coding::{AcceptedCodings, ContentCoding};
 use crate::static_files::blocking;
-use crate::static_files::coding::{Coding, Codings};
 use crate::static_files::path::FilePath;
 use crate::static_files::root::{FileError, OpenFile, OpenTarget, Root};
 use crate::static_files::tree::{Tree, TreeKind};
@@ -17,7 +17,7 @@ use crate::static_files::tree::{Tree, TreeKind};
 pub(super) struct FileLookup {
     pub tree: Arc<Tree>,
     pub path: FilePath,
-    pub codings: Codings,
+    pub codings: AcceptedCodings,
 }
 
 /// What was found.
@@ -32,7 +32,7 @@ pub(super) struct FoundFile {
     pub opened: OpenFile,
     /// The path without the ending of a compressed file: it says the media type.
     pub path: PathBuf,
-    pub coding: Option<Coding>,
+    pub coding: Option<ContentCoding>,
 }
 
 impl FileLookup {
@@ -80,11 +80,20 @@ impl FileLookup {
     fn compressed(&self, root: &Root, path: &Path, opened: OpenFile) -> FoundFile {
         for coding in self.codings.iter() {
             let mut beside = OsString::from(path);
-            beside.push(coding.ending());
+            beside.push(ending(coding));
             if let Ok(opened) = self.tree.file(root, Path::new(&beside)) {
                 return FoundFile { opened, path: path.to_owned(), coding: Some(coding) };
             }
         }
         FoundFile { opened, path: path.to_owned(), coding: None }
+    }
+}
+
+/// What the name of a compressed file ends in.
+fn ending(coding: ContentCoding) -> &'static str {
+    match coding {
+        ContentCoding::Zstd => ".zst",
+        ContentCoding::Brotli => ".br",
+        ContentCoding::Gzip => ".gz",
     }
 }

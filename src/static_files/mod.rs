@@ -11,14 +11,13 @@
 //! | `root` | what is opened? |
 //! | `lookup` | which file is it: an index, a compressed one, the fallback? |
 //! | `answer` | which status and which fields? |
-//! | `conditions`, `range`, `coding`, `media_type` | what single fields mean |
+//! | `conditions`, `range`, `media_type` | what single fields mean |
 //! | `body`, `blocking` | how is a file read, and on which threads? |
 //! | `scripts` | which script runs, if the directory is one of scripts? |
 
 mod answer;
 mod blocking;
 mod body;
-mod coding;
 mod conditions;
 mod lookup;
 mod media_type;
@@ -35,11 +34,12 @@ use http::Method;
 use http::request::Parts;
 
 use crate::config::StaticConfig;
+use crate::content_coding::AcceptedCodings;
 
 use crate::static_files::answer::FileFields;
 pub(crate) use crate::static_files::answer::StaticAnswer;
 pub(crate) use crate::static_files::body::FileBody;
-use crate::static_files::coding::Codings;
+
 use crate::static_files::lookup::{FileLookup, FoundTarget};
 use crate::static_files::path::FilePath;
 pub(crate) use crate::static_files::scripts::ScriptFiles;
@@ -71,7 +71,8 @@ impl StaticFiles {
         let Some(path) = FilePath::parse(path_info) else {
             return StaticAnswer::refused("the path names no file that is served");
         };
-        let codings = if self.fields.precompressed { Codings::of(&request.headers) } else { Codings::default() };
+        let codings =
+            if self.fields.precompressed { AcceptedCodings::of(&request.headers) } else { AcceptedCodings::default() };
         let lookup = FileLookup { tree: self.tree.clone(), path, codings };
         match lookup.run().await {
             Ok(FoundTarget::File(file)) => answer::with_file(&self.fields, request, file),

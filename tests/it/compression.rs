@@ -146,31 +146,156 @@ fn a_head_request_gets_the_length_without_coding() {
     assert_eq!((head.status, head.header("content-encoding"), head.header("vary")), (200, None, None));
 }
 
+/// Reads until the decoder knows `expected` more.
+fn read_event(connection: &mut Connection, decode: &mut dyn FnMut(&[u8]) -> Vec<u8>, expected: &str) {
+    let mut known = Vec::new();
+    while known.len() < expected.len() {
+        known.extend(decode(&connection.chunk().expect("a chunk").expect("more")));
+    }
+    assert_eq!(String::from_utf8_lossy(&known), expected);
+}
+
 #[test]
-fn each_event_arrives_before_the_guest_wakes() {
+fn each_event_arrives_before_the_next_is_made() {
+    let wagi = Site::probe("").top(ON).start(&[]);
+    let events: Vec<_> = (1..=5).map(|number| format!("data: event {number}\n\n")).collect();
+    for coding in CODINGS {
+        let mut connection = Connection::open(wagi.address());
+        let length: usize = events.iter().map(String::len).sum();
+        let fields = format!("Content-Type: text/event-stream\r\nContent-Length: {length}");
+        connection
+            .send(format!("POST /echo HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: {coding}\r\n{fields}\r\n\r\n"));
+        let (mut decode, mut is_begun) = (live_decoder(coding), false);
+        for event in &events {
+            // The guest repeats it, and gets the next one only when this one is here.
+            connection.send(event);
+            if !is_begun {
+                assert_eq!(connection.head().header("content-encoding"), Some(coding));
+                is_begun = true;
+            }
+            read_event(&mut connection, &mut *decode, event);
+        }
+        while let Some(rest) = connection.chunk().expect("the whole body") {
+            assert_eq!(decode(&rest), b"", "{coding}");
+        }
+    }
+}
+
+#[test]
+fn a_line_arrives_while_the_guest_sleeps() {
     let wagi = Site::probe("").top(ON).start(&[]);
     for coding in CODINGS {
         let mut connection = Connection::open(wagi.address());
-        send(&mut connection, "GET", "/slow-lines?4&150", coding);
+        // The sleep is longer than the patience of the test.
+        send(&mut connection, "GET", "/slow-lines?2&600000", coding);
         assert_eq!(connection.head().header("content-encoding"), Some(coding));
-        let (mut decode, mut known, mut seen) = (live_decoder(coding), Vec::new(), Vec::new());
-        while let Some(piece) = connection.chunk().expect("the whole body") {
-            known.extend(decode(&piece));
-            seen.push(String::from_utf8_lossy(&known).lines().count());
-        }
-        assert_eq!(known, b"line 1\nline 2\nline 3\nline 4\n", "{coding}");
-        seen.dedup();
-        seen.retain(|lines| *lines > 0);
-        assert_eq!(seen, [1, 2, 3, 4], "{coding}: no line waits for the next");
+        read_event(&mut connection, &mut *live_decoder(coding), "line 1\n");
     }
+}
+
+/// A directory with a text and an image, served at `/...` with these keys.
+fn files(top: &str, keys: &str) -> Wagi {
+    let site = Site::new();
+    for (name, content) in [
+        ("public/text.txt", text()),
+        ("public/short.txt", text()[..1023].to_owned()),
+        ("public/limit.txt", text()[..1024].to_owned()),
+        ("public/image.png", text()),
+        ("public/ready.js", text()),
+        ("public/ready.js.gz", "compressed before".repeat(100)),
+    ] {
+        site.file(name, content);
+    }
+    site.top(&format!("{top}\n[[static]]\nroute = '/...'\ndirectory = 'public'\n{keys}")).start(&[])
+}
+
+/// The answer to a GET with these fields.
+fn get_with(wagi: &Wagi, path: &str, fields: &str) -> Answer {
     let mut connection = Connection::open(wagi.address());
-    send(&mut connection, "GET", "/slow-lines?2&60000", "zstd");
-    connection.head();
-    let (mut decode, mut known) = (live_decoder("zstd"), Vec::new());
-    while known.len() < b"line 1\n".len() {
-        known.extend(decode(&connection.chunk().expect("a chunk").expect("more")));
+    connection.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n"));
+    connection.answer()
+}
+
+#[test]
+fn files_are_compressed_while_they_are_sent() {
+    let wagi = files("", "compress = true");
+    for coding in CODINGS {
+        let answer = get(&wagi, "/text.txt", coding);
+        assert_eq!((answer.status, answer.header("content-encoding")), (200, Some(coding)));
+        assert_eq!((answer.header("vary"), answer.header("content-length")), (Some("Accept-Encoding"), None));
+        assert_eq!((answer.header("accept-ranges"), answer.header("x-content-type-options")), (None, Some("nosniff")));
+        assert!(answer.header("etag").is_some_and(|tag| tag.starts_with("W/\"")), "{coding}");
+        assert!(answer.header("last-modified").is_some() && answer.body.len() < text().len() / 20, "{coding}");
+        assert!(decoded(coding, &answer.body).0 == text().as_bytes(), "{coding}");
+        wagi.logged(&["GET /text.txt", &format!(" 200 {}", answer.body.len()), "end=static"]);
     }
-    assert_eq!(known, b"line 1\n", "the guest is still asleep");
+    for (path, accepted, coding) in [
+        ("/text.txt", "identity", None),
+        ("/text.txt", "identity;q=0", None),
+        ("/short.txt", "zstd", None),
+        ("/limit.txt", "zstd", Some("zstd")),
+        ("/image.png", "zstd", None),
+        // The file beside it is sent as it is.
+        ("/ready.js", "gzip", Some("gzip")),
+        ("/ready.js", "br", Some("br")),
+    ] {
+        let answer = get(&wagi, path, accepted);
+        assert_eq!((answer.status, answer.header("content-encoding")), (200, coding), "{path}: {accepted}");
+        assert_eq!(answer.header("vary"), Some("Accept-Encoding"), "{path}: {accepted}");
+        let is_weak = answer.header("etag").is_some_and(|tag| tag.starts_with("W/"));
+        let is_sent_as_it_is = answer.header("content-length").is_some();
+        assert!(is_weak != is_sent_as_it_is, "{path}: {accepted}");
+    }
+    assert_eq!(get(&wagi, "/ready.js", "gzip").body, "compressed before".repeat(100).as_bytes());
+}
+
+#[test]
+fn ranges_and_conditions_are_right_beside_compression() {
+    let wagi = files("", "compress = true");
+    let (plain, coded) = (get(&wagi, "/text.txt", "identity"), get(&wagi, "/text.txt", "gzip"));
+    let (strong, weak) = (plain.header("etag").expect("a tag"), coded.header("etag").expect("a tag"));
+    assert_eq!(weak, format!("W/{strong}"));
+    for (fields, status, coding, tag) in [
+        ("Range: bytes=2-4\r\n".to_owned(), 206, None, strong),
+        (format!("Range: bytes=2-4\r\nIf-Range: {strong}\r\n"), 206, None, strong),
+        (format!("Range: bytes=2-4\r\nIf-Range: {weak}\r\n"), 200, Some("gzip"), weak),
+        (format!("If-None-Match: {weak}\r\n"), 304, None, weak),
+        (format!("If-None-Match: \"x\", {weak}\r\n"), 304, None, weak),
+        (format!("If-None-Match: {strong}\r\n"), 304, None, strong),
+        ("If-None-Match: \"x\"\r\n".to_owned(), 200, Some("gzip"), weak),
+        (format!("If-Match: {strong}\r\n"), 200, Some("gzip"), weak),
+    ] {
+        let answer = get_with(&wagi, "/text.txt", &format!("Accept-Encoding: gzip\r\n{fields}"));
+        let found = (answer.status, answer.header("content-encoding"), answer.header("etag"));
+        assert_eq!(found, (status, coding, Some(tag)), "{fields}");
+        assert!(status != 206 || answer.body == text().as_bytes()[2..5], "{fields}");
+    }
+    for (fields, status) in [("Range: bytes=99999999-\r\n".to_owned(), 416), (format!("If-Match: {weak}\r\n"), 412)] {
+        let answer = get_with(&wagi, "/text.txt", &format!("Accept-Encoding: gzip\r\n{fields}"));
+        assert_eq!((answer.status, answer.header("content-encoding")), (status, None), "{fields}");
+    }
+}
+
+#[test]
+fn files_follow_the_key_of_the_server_and_their_own() {
+    for (top, keys, coding) in [
+        ("", "", None),
+        (ON, "", Some("gzip")),
+        (ON, "compress = false", None),
+        ("[server]\ncompress = false", "compress = true", Some("gzip")),
+        (ON, "cache_control = 'no-transform'", None),
+    ] {
+        let wagi = files(top, &format!("precompressed = false\n{keys}"));
+        let answer = get(&wagi, "/text.txt", "gzip");
+        assert_eq!(answer.header("content-encoding"), coding, "{top}, {keys}");
+        assert_eq!(answer.header("vary"), coding.map(|_| "Accept-Encoding"), "{top}, {keys}");
+        let mut connection = Connection::open(wagi.address());
+        send(&mut connection, "HEAD", "/text.txt", "gzip");
+        let head = connection.head();
+        let length = text().len().to_string();
+        let expected = (200, None, Some(length.as_str()));
+        assert_eq!((head.status, head.header("content-encoding"), head.header("content-length")), expected);
+    }
 }
 
 #[test]

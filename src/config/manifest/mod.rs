@@ -149,7 +149,7 @@ impl Manifest {
         let tables = root.get("static").map(|values| tables("static", values, report)).unwrap_or_default();
         for (table, header) in tables {
             let modules_before = starts.iter().filter(|start| **start < header.start).count();
-            let entry = static_table::read(table, header, report);
+            let entry = static_table::read(table, header, self.server.compress, report);
             self.static_files.extend(entry.map(|entry| StaticConfig { modules_before, ..entry }));
         }
     }

@@ -16,8 +16,18 @@ use crate::config::{Key, Origin, StaticConfig, StaticContent};
 use crate::hop_by_hop::is_hop_by_hop;
 use crate::route::RoutePattern;
 
-const KEYS: [&str; 9] =
-    ["route", "directory", "file", "host", "index", "fallback", "precompressed", "cache_control", "headers"];
+const KEYS: [&str; 10] = [
+    "route",
+    "directory",
+    "file",
+    "host",
+    "index",
+    "fallback",
+    "precompressed",
+    "compress",
+    "cache_control",
+    "headers",
+];
 
 /// The keys that only a directory has.
 const OF_DIRECTORIES: [&str; 2] = ["index", "fallback"];
@@ -36,16 +46,21 @@ const OWN_FIELDS: [&str; 10] = [
     "vary",
 ];
 
-/// Reads one `[[static]]` with its header at `header`. Returns `None` if it holds an error.
-pub(super) fn read(entry: &DeTable<'_>, header: Range<usize>, report: &mut Report) -> Option<StaticConfig> {
+/// Reads one `[[static]]` with its header at `header`. Responses are compressed if it says so, or else as `compress` says. Returns `None` if it holds an error.
+pub(super) fn read(
+    entry: &DeTable<'_>,
+    header: Range<usize>,
+    compress: bool,
+    report: &mut Report,
+) -> Option<StaticConfig> {
     let errors_before = report.errors();
     report.set_route(entry.get("route").and_then(|route| route.get_ref().as_str()));
-    let config = read_keys(entry, header, report);
+    let config = read_keys(entry, header, compress, report);
     report.set_route(None);
     config.filter(|_| report.errors() == errors_before)
 }
 
-fn read_keys(entry: &DeTable<'_>, header: Range<usize>, report: &mut Report) -> Option<StaticConfig> {
+fn read_keys(entry: &DeTable<'_>, header: Range<usize>, compress: bool, report: &mut Report) -> Option<StaticConfig> {
     report.unknown_keys(entry, &KEYS, "in `[[static]]`");
     let mut origin = Origin::in_file(report.file(), header.clone());
     for (key, name) in [(Key::Route, "route"), (Key::Directory, "directory"), (Key::File, "file")] {
@@ -69,9 +84,18 @@ fn read_keys(entry: &DeTable<'_>, header: Range<usize>, report: &mut Report) -> 
         check_route(entry, route, content, report);
     }
     let precompressed = report.optional(entry, "precompressed", |value| boolean("precompressed", value));
+    let compress = report.optional(entry, "compress", |value| boolean("compress", value)).unwrap_or(compress);
     let headers = headers(entry, report);
-    let (precompressed, modules_before) = (precompressed.unwrap_or(true), 0);
-    Some(StaticConfig { origin, route: route?, hosts, modules_before, content: content?, precompressed, headers })
+    Some(StaticConfig {
+        origin,
+        route: route?,
+        hosts,
+        modules_before: 0,
+        content: content?,
+        precompressed: precompressed.unwrap_or(true),
+        compress,
+        headers,
+    })
 }
 
 /// A directory is at a tree of paths, a file at one.

@@ -25,6 +25,8 @@ pub struct StaticConfig {
     pub content: StaticContent,
     /// Whether a compressed file beside a file is sent in its place. Default: yes.
     pub precompressed: bool,
+    /// Whether responses are compressed. Default: as `[server]` has it, else no.
+    pub compress: bool,
     /// What its responses carry, `cache_control` among it.
     pub headers: HeaderMap,
 }
@@ -58,9 +60,10 @@ impl StaticContent {
 impl PartialEq for StaticConfig {
     fn eq(&self, other: &Self) -> bool {
         // Without `..`, so that no setting is left out.
-        let Self { origin: _, route, hosts, modules_before, content, precompressed, headers } = self;
+        let Self { origin: _, route, hosts, modules_before, content, precompressed, compress, headers } = self;
         (route, hosts, modules_before) == (&other.route, &other.hosts, &other.modules_before)
-            && (content, precompressed, headers) == (&other.content, &other.precompressed, &other.headers)
+            && (content, precompressed) == (&other.content, &other.precompressed)
+            && (compress, headers) == (&other.compress, &other.headers)
     }
 }
 

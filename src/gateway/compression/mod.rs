@@ -3,7 +3,6 @@
 //! tower-http encodes the body. Called for the routes with `compress = true`, at the end of the request path. A failed
 //! transfer stays a failed one: the encoder does not end its stream when the body fails.
 
-mod accept_encoding;
 mod eligible;
 pub(in crate::gateway) mod encoder_input;
 
@@ -11,7 +10,7 @@ use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::task::{Context, Poll};
 
-use http::header::{ACCEPT_ENCODING, ETAG, VARY};
+use http::header::{ACCEPT_ENCODING, ETAG, IF_NONE_MATCH, VARY};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body;
@@ -19,16 +18,19 @@ use tower_http::CompressionLevel;
 use tower_http::compression::{Compression, CompressionBody};
 use tower_service::Service;
 
-use crate::gateway::compression::accept_encoding::ContentCoding;
+use crate::content_coding::{AcceptedCodings, ContentCoding};
 use crate::gateway::response_body::ResponseBody;
 
 /// The response to `request`, in the coding that the client prefers if it gains by that.
 pub(super) async fn compress(request: &Parts, mut response: Response<ResponseBody>) -> Response<ResponseBody> {
+    if response.status() == StatusCode::NOT_MODIFIED {
+        repeat_etag(&request.headers, response.headers_mut());
+    }
     if !eligible::is_eligible(&request.method, &response) {
         return response;
     }
     add_vary(response.headers_mut());
-    let Some(coding) = accept_encoding::preferred(&request.headers) else { return response };
+    let Some(coding) = AcceptedCodings::of(&request.headers).preferred() else { return response };
     weaken_etag(response.headers_mut());
     encoded(coding, response.map(ResponseBody::into_source)).await.map(ResponseBody::compressed)
 }
@@ -100,6 +102,21 @@ fn weaken_etag(headers: &mut HeaderMap) {
     }
 }
 
+/// RFC 9110 §15.4.5: a 304 has the tag that a 200 would have. A client that names the weak tag has a compressed response, to which a
+/// strong tag does not belong.
+fn repeat_etag(request: &HeaderMap, headers: &mut HeaderMap) {
+    let Some(tag) = headers.get(ETAG).map(HeaderValue::as_bytes).filter(|tag| tag.starts_with(b"\"")) else { return };
+    let count = |tag: &[u8]| {
+        let lists = request.get_all(IF_NONE_MATCH).iter().map(HeaderValue::as_bytes);
+        lists.map(|list| list.windows(tag.len()).filter(|found| *found == tag).count()).sum::<usize>()
+    };
+    // The weak tag ends with the strong one, so both are counted where the client names the weak one.
+    let weak = count(&[b"W/", tag].concat());
+    if weak > 0 && weak == count(tag) {
+        weaken_etag(headers);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::gateway::compression::*;
@@ -135,6 +152,29 @@ mod tests {
             headers.insert(ETAG, HeaderValue::from_static(before));
             weaken_etag(&mut headers);
             assert_eq!(headers.get(ETAG).map(HeaderValue::as_bytes), after.map(str::as_bytes), "{before}");
+        }
+    }
+
+    #[test]
+    fn a_304_names_the_tag_that_its_client_has() {
+        for (known, after) in [
+            (&["W/\"a\""][..], "W/\"a\""),
+            (&["\"a\""], "\"a\""),
+            (&["\"b\", W/\"a\""], "W/\"a\""),
+            (&["\"b\"", "W/\"a\""], "W/\"a\""),
+            (&["W/\"a\", \"a\""], "\"a\""),
+            (&["W/\"a\"", "\"a\""], "\"a\""),
+            (&["W/\"b\""], "\"a\""),
+            (&["*"], "\"a\""),
+            (&[], "\"a\""),
+        ] {
+            let (mut request, mut headers) = (HeaderMap::new(), HeaderMap::new());
+            for value in known {
+                request.append(IF_NONE_MATCH, HeaderValue::from_static(value));
+            }
+            headers.insert(ETAG, HeaderValue::from_static("\"a\""));
+            repeat_etag(&request, &mut headers);
+            assert_eq!(headers.get(ETAG).map(HeaderValue::as_bytes), Some(after.as_bytes()), "{known:?}");
         }
     }
 }

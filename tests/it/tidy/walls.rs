@@ -6,8 +6,9 @@ use std::path::Path;
 use super::source::{Source, program};
 
 /// Each room with the rooms that it may name, from low to high: it may name none that comes later.
-pub const ROOMS: [(&str, &[&str]); 16] = [
+pub const ROOMS: [(&str, &[&str]); 17] = [
     ("route", &[]),
+    ("content_coding", &[]),
     ("cgi", &["route"]),
     ("config", &["route"]),
     ("proxy", &["cgi", "config"]),
@@ -20,8 +21,8 @@ pub const ROOMS: [(&str, &[&str]); 16] = [
     ("runtime", &["config", "cache", "outbound"]),
     ("observe", &["config", "runtime"]),
     ("server", &["config", "proxy"]),
-    ("static_files", &["config", "route"]),
-    ("gateway", &["config", "route", "cgi", "proxy", "runtime", "observe", "server", "static_files"]),
+    ("static_files", &["config", "route", "content_coding"]),
+    ("gateway", &["config", "route", "content_coding", "cgi", "proxy", "runtime", "observe", "server", "static_files"]),
     (
         "startup",
         &[
@@ -45,8 +46,9 @@ pub const ROOMS: [(&str, &[&str]); 16] = [
 const PROGRAM: [&str; 2] = ["main", "cli"];
 
 /// What the files below a path must never name.
-pub const CRATES: [(&str, &[&str]); 16] = [
+pub const CRATES: [(&str, &[&str]); 17] = [
     ("src/route", &["tokio", "hyper", "wasmtime", "http"]),
+    ("src/content_coding", &["tokio", "hyper", "wasmtime"]),
     ("src/cgi", &["tokio", "hyper", "wasmtime"]),
     ("src/config", &["tokio", "hyper", "wasmtime"]),
     ("src/proxy", &["tokio", "hyper", "wasmtime"]),

@@ -1,18 +1,25 @@
-//! In which coding does a client want a response? Asked by the parent.
+//! In which codings does a client take content, and which does it like best?
 //!
 //! RFC 9110 §12.5.3: the coding with the greatest weight wins, and among equals the one that is best here. A coding that is
-//! not named has the weight of `*`. A response without coding is always acceptable: wagi does not respond with 406.
+//! not named has the weight of `*`. Content without coding is always acceptable: wagi does not respond with 406. Asked by
+//! `static_files` for compressed files, and by `gateway` for responses that it compresses.
+
+use std::cmp::Reverse;
 
 use http::HeaderMap;
 use http::header::ACCEPT_ENCODING;
 
-/// A content coding that wagi can produce.
+/// A content coding that wagi knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ContentCoding {
+pub(crate) enum ContentCoding {
     Zstd,
     Brotli,
     Gzip,
 }
+
+/// The codings that a client prefers to none, the best first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct AcceptedCodings([Option<ContentCoding>; 3]);
 
 /// A weight in thousandths.
 type Weight = u16;
@@ -38,22 +45,32 @@ impl ContentCoding {
     }
 }
 
-/// The coding that the client prefers; `None` for none.
-pub(super) fn preferred(headers: &HeaderMap) -> Option<ContentCoding> {
-    let weights = CodingWeights::read(headers);
-    let weight = |own: Option<Weight>| own.or(weights.others).unwrap_or(0);
-    let mut best = (0, None);
-    for (coding, own) in [
-        (ContentCoding::Zstd, weights.zstd),
-        (ContentCoding::Brotli, weights.brotli),
-        (ContentCoding::Gzip, weights.gzip),
-    ] {
-        if weight(own) > best.0 {
-            best = (weight(own), Some(coding));
-        }
+impl AcceptedCodings {
+    /// What a request says.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let weights = CodingWeights::read(headers);
+        let weight = |own: Option<Weight>| own.or(weights.others).unwrap_or(0);
+        let mut ranked = [
+            (weight(weights.zstd), ContentCoding::Zstd),
+            (weight(weights.brotli), ContentCoding::Brotli),
+            (weight(weights.gzip), ContentCoding::Gzip),
+        ];
+        // Equal ones stay in this order.
+        ranked.sort_by_key(|(weight, _)| Reverse(*weight));
+        // A client that prefers no coding says so by name.
+        let identity = weights.identity.unwrap_or(0);
+        Self(ranked.map(|(weight, coding)| (weight > 0 && weight >= identity).then_some(coding)))
     }
-    // A client that prefers no coding says so by name.
-    best.1.filter(|_| best.0 >= weights.identity.unwrap_or(0))
+
+    /// The codings, the best first.
+    pub fn iter(self) -> impl Iterator<Item = ContentCoding> {
+        self.0.into_iter().flatten()
+    }
+
+    /// The best; `None` if the client takes none, or prefers none.
+    pub fn preferred(self) -> Option<ContentCoding> {
+        self.iter().next()
+    }
 }
 
 impl CodingWeights {
@@ -108,55 +125,59 @@ fn weight(text: &str) -> Option<Weight> {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, HeaderValue};
+    use http::HeaderValue;
 
-    use crate::gateway::compression::accept_encoding::*;
+    use crate::content_coding::*;
 
-    fn name_for(fields: &[&str]) -> &'static str {
+    fn names_for(fields: &[&str]) -> String {
         let mut headers = HeaderMap::new();
         for field in fields {
             headers.append(ACCEPT_ENCODING, HeaderValue::from_bytes(field.as_bytes()).expect("a header value"));
         }
-        preferred(&headers).map_or("none", ContentCoding::name)
+        let names: Vec<_> = AcceptedCodings::of(&headers).iter().map(ContentCoding::name).collect();
+        names.join(" ")
     }
 
     #[test]
     fn the_greatest_weight_wins_and_among_equals_zstd_br_gzip() {
-        for (field, coding) in [
-            ("", "none"),
+        for (field, codings) in [
+            ("", ""),
             ("gzip", "gzip"),
             ("br", "br"),
             ("zstd", "zstd"),
             ("x-gzip", "gzip"),
             ("GZip", "gzip"),
-            ("deflate", "none"),
-            ("compress, deflate", "none"),
-            ("identity", "none"),
-            ("gzip, br", "br"),
-            ("gzip, deflate, br, zstd", "zstd"),
-            ("gzip;q=1, br;q=0.9", "gzip"),
-            ("gzip;q=0.5, br;q=0.501", "br"),
-            ("zstd;q=0.1, gzip;q=0.2", "gzip"),
-            ("gzip;q=0", "none"),
+            ("deflate", ""),
+            ("compress, deflate", ""),
+            ("identity", ""),
+            ("gzip, br", "br gzip"),
+            ("gzip, deflate, br, zstd", "zstd br gzip"),
+            ("gzip;q=1, br;q=0.9", "gzip br"),
+            ("gzip;q=0.5, br;q=0.501", "br gzip"),
+            ("zstd;q=0.1, gzip;q=0.2", "gzip zstd"),
+            ("zstd;q=0.1, gzip;q=0.9, br;q=0.5", "gzip br zstd"),
+            ("gzip;q=0", ""),
             ("gzip;q=0.000, br", "br"),
             ("gzip;q=0.001", "gzip"),
-            ("gzip ; Q=0.5 ,br ; q = 0.6", "br"),
-            ("*", "zstd"),
-            ("*;q=0", "none"),
-            ("*;q=0.1", "zstd"),
-            ("zstd;q=0, *", "br"),
-            ("gzip;q=0.5, *;q=0.8", "zstd"),
+            ("gzip ; Q=0.5 ,br ; q = 0.6", "br gzip"),
+            (",,gzip,,", "gzip"),
+            ("*", "zstd br gzip"),
+            ("*;q=0", ""),
+            ("*;q=0.1", "zstd br gzip"),
+            ("zstd;q=0, *", "br gzip"),
+            ("gzip;q=0.5, *;q=0.8", "zstd br gzip"),
             ("gzip;q=0.5, *;q=0", "gzip"),
             ("zstd;q=0, br;q=0, *;q=0.3", "gzip"),
-            ("identity;q=0", "none"),
-            ("identity;q=0, *;q=0", "none"),
+            ("identity;q=0", ""),
+            ("identity;q=0, *;q=0", ""),
             ("identity;q=0, gzip", "gzip"),
             ("identity, gzip", "gzip"),
-            ("identity, gzip;q=0.5", "none"),
+            ("identity, gzip;q=0.5", ""),
             ("identity;q=0.5, gzip;q=0.8", "gzip"),
             ("identity;q=0.5, gzip;q=0.2, br;q=0.5", "br"),
+            ("identity;q=0.3, *;q=0.2", ""),
         ] {
-            assert_eq!(name_for(&[field]), coding, "{field}");
+            assert_eq!(names_for(&[field]), codings, "{field}");
         }
     }
 
@@ -181,15 +202,15 @@ mod tests {
             "gzip;q=1e0",
             "gz\u{ef}p",
         ] {
-            assert_eq!(name_for(&[field]), "none", "{field}");
-            assert_eq!(name_for(&[field, "br;q=0.1"]), "br", "{field}");
+            assert_eq!(names_for(&[field]), "", "{field}");
+            assert_eq!(names_for(&[field, "br;q=0.1"]), "br", "{field}");
         }
     }
 
     #[test]
     fn several_fields_are_one_list_and_the_first_weight_of_a_coding_counts() {
-        assert_eq!(name_for(&[]), "none");
-        assert_eq!(name_for(&["gzip;q=0.4", "br;q=0.5"]), "br");
-        assert_eq!(name_for(&["gzip;q=0", "gzip;q=1"]), "none");
+        assert_eq!(names_for(&[]), "");
+        assert_eq!(names_for(&["gzip;q=0.4", "br;q=0.5"]), "br");
+        assert_eq!(names_for(&["gzip;q=0", "gzip;q=1"]), "");
     }
 }
