@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::cgi::{BadRequest, HeadError};
+use crate::observe::RequestEnd;
 use crate::runtime::Ending;
 use crate::server::BodyError;
 
@@ -71,12 +72,6 @@ pub(super) enum Failure {
     FileUnreadable(io::Error),
 }
 
-/// The value of the log's `end` field for files.
-pub(super) const STATIC: &str = "static";
-
-/// The same if neither a guest nor a file responds.
-pub(super) const NONE: &str = "none";
-
 impl Failure {
     /// The status for the client, if no head has been sent yet.
     pub fn status(&self) -> StatusCode {
@@ -101,19 +96,19 @@ impl Failure {
         }
     }
 
-    /// The value of the log's `end` field.
-    pub fn end(&self) -> &'static str {
+    /// How the request ends.
+    pub fn end(&self) -> RequestEnd {
         match self {
-            Self::Exited(_) => "exit",
-            Self::Trapped(_) => "trap",
-            Self::NoResponse(_) | Self::WrongLength | Self::SecondHead => "not-answered",
-            Self::NotStarted(_) => "not-started",
-            Self::CpuTime | Self::HeadTimeout(_) | Self::OutputTimeout(_) => "timeout",
-            Self::OutputLimit => "output-limit",
-            Self::Head(_) => "bad-head",
-            Self::ReadTooSlowly => "client-gone",
-            Self::FileUnreadable(_) => STATIC,
-            Self::BodyTimeout | Self::ContinueNotSent | Self::BodyUnreadable(_) => "bad-body",
+            Self::Exited(_) => RequestEnd::Exit,
+            Self::Trapped(_) => RequestEnd::Trap,
+            Self::NoResponse(_) | Self::WrongLength | Self::SecondHead => RequestEnd::NotAnswered,
+            Self::NotStarted(_) => RequestEnd::NotStarted,
+            Self::CpuTime | Self::HeadTimeout(_) | Self::OutputTimeout(_) => RequestEnd::Timeout,
+            Self::OutputLimit => RequestEnd::OutputLimit,
+            Self::Head(_) => RequestEnd::BadHead,
+            Self::ReadTooSlowly => RequestEnd::ClientGone,
+            Self::FileUnreadable(_) => RequestEnd::Static,
+            Self::BodyTimeout | Self::ContinueNotSent | Self::BodyUnreadable(_) => RequestEnd::BadBody,
             Self::NoRoute
             | Self::MethodNotServed
             | Self::SeveralHosts
@@ -121,8 +116,8 @@ impl Failure {
             | Self::SeveralContentTypes
             | Self::TransferCoding
             | Self::BadRequest(_)
-            | Self::BodyTooLarge { .. } => NONE,
-            Self::Busy | Self::BodyBuffersFull | Self::VolumesHang => "busy",
+            | Self::BodyTooLarge { .. } => RequestEnd::None,
+            Self::Busy | Self::BodyBuffersFull | Self::VolumesHang => RequestEnd::Busy,
         }
     }
 

@@ -54,6 +54,16 @@ pub(crate) struct GuestRoute {
     pub(super) scripts: Option<ScriptFiles>,
     /// What a run keeps to its end, besides its permit.
     pub(super) files: Option<RouteFiles>,
+    pub(super) module: ModuleFacts,
+}
+
+/// What is known of the module of a route.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ModuleFacts {
+    /// The digest of its file, as `sha256:...`.
+    pub digest: Arc<str>,
+    /// Whether it is a module or a component.
+    pub kind: &'static str,
 }
 
 /// Keeps files where they are, as long as there is a clone: those that guests see of a bindle.
@@ -92,6 +102,7 @@ impl GuestRoute {
             compress: entry.compress,
             scripts: None,
             files: None,
+            module: ModuleFacts::default(),
         }
     }
 
@@ -111,6 +122,11 @@ impl GuestRoute {
             interface => interface,
         };
         Self { interface, scripts: Some(scripts), ..self }
+    }
+
+    /// The same, with the name that its log has, and what is known of its module.
+    pub fn with_facts(self, name: Arc<RouteName>, module: ModuleFacts) -> Self {
+        Self { name, module, ..self }
     }
 
     /// The same, whose runs keep `files`.

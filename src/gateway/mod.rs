@@ -8,6 +8,7 @@ mod admission;
 mod component_request;
 mod compression;
 mod failure;
+mod figures;
 mod forwarded;
 mod guest_route;
 mod guest_timer;
@@ -21,7 +22,7 @@ mod routed_request;
 mod snapshot;
 
 pub(crate) use crate::gateway::admission::concurrency::EntryConcurrency;
-pub(crate) use crate::gateway::guest_route::{FilesRoute, GuestRoute, RouteFiles, RouteTarget};
+pub(crate) use crate::gateway::guest_route::{FilesRoute, GuestRoute, ModuleFacts, RouteFiles, RouteTarget};
 pub(crate) use crate::gateway::hosts::{HiddenRow, HostRoutes, RouteRow};
 pub use crate::gateway::reload::{
     ReloadHandle, ReloadOutcome, ReloadReport, ReloadRequest, ReloadRequests, reload_channel,
@@ -36,7 +37,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -46,7 +46,7 @@ use http_body::Body;
 
 use crate::cgi::RequestHead;
 use crate::config::HostPattern;
-use crate::observe::{AccessLog, Gauges, Metrics, Record, ReloadResult, RequestId, RouteCounters, RouteFigures};
+use crate::observe::{AccessLog, Metrics, Record, RequestEnd, RequestId, RouteCounters};
 use crate::route::{RoutePattern, ScriptPath};
 use crate::runtime::{ComponentRequest, Invocation, Run};
 use crate::server::{Peer, RemoteAddress};
@@ -58,6 +58,7 @@ use crate::gateway::admission::counted_body::CountedBody;
 use crate::gateway::admission::request_body::{BodyLimits, BoxError, StdinBody, for_component};
 use crate::gateway::admission::uploads::UploadLimit;
 use crate::gateway::failure::Failure;
+use crate::gateway::figures::ServerList;
 use crate::gateway::guest_route::Interface;
 use crate::gateway::response_start::{BodyUse, ResponseStart, StartedResponse};
 use crate::gateway::routed_request::{RoutedRequest, X_REQUEST_ID};
@@ -97,7 +98,8 @@ struct Shared {
     uploads: UploadLimit,
     body_buffers: BufferBudget,
     access_log: AccessLog,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
+    servers: ServerList,
     next_request: AtomicU64,
     /// The server was asked to stop.
     is_stopping: AtomicBool,
@@ -106,14 +108,13 @@ struct Shared {
 
 impl Gateway {
     /// A gateway that serves `snapshot` with at most `concurrency` guests at once.
-    pub(crate) fn new(snapshot: Snapshot, concurrency: usize, access_log: AccessLog) -> Self {
+    pub(crate) fn new(snapshot: Snapshot, concurrency: usize, access_log: AccessLog, metrics: Arc<Metrics>) -> Self {
         // The upper 32 bits are random, so ids differ between server starts. The lower 32 bits count.
         let next_request = AtomicU64::new(u64::from(getrandom::u32().unwrap_or_default()) << 32);
         let (uploads, concurrency) = (UploadLimit::new(concurrency), TotalConcurrency::new(concurrency));
         let body_buffers = BufferBudget::new();
         let is_stopping = AtomicBool::new(false);
         let malformed_forwarded = AtomicU64::new(0);
-        let metrics = Metrics::default();
         metrics.enter(snapshot.route_names());
         let shared = Arc::new(Shared {
             concurrency,
@@ -121,6 +122,7 @@ impl Gateway {
             body_buffers,
             access_log,
             metrics,
+            servers: ServerList::default(),
             next_request,
             is_stopping,
             malformed_forwarded,
@@ -157,28 +159,6 @@ impl Gateway {
     /// How many header fields of trusted proxies were ignored since their values make no sense.
     pub fn malformed_forwarded_fields(&self) -> u64 {
         self.in_force.load().shared.malformed_forwarded.load(Ordering::Relaxed)
-    }
-
-    /// The metrics as text, in the format of Prometheus (`text/plain; version=0.0.4`).
-    pub fn render_metrics(&self) -> String {
-        let generation = self.in_force.load();
-        let Generation { number, snapshot, shared } = &**generation;
-        let gauges = Gauges {
-            generation: *number,
-            concurrency: snapshot.concurrency(&shared.concurrency),
-            dropped_lines: shared.access_log.dropped(),
-        };
-        shared.metrics.render(&gauges)
-    }
-
-    /// What was counted of each route. Quantiles are those of the last minute if it is called every few seconds.
-    pub fn route_figures(&self) -> Vec<RouteFigures> {
-        self.in_force.load().shared.metrics.figures()
-    }
-
-    /// Counts a reload that has ended.
-    pub(crate) fn add_reload(&self, result: ReloadResult) {
-        self.in_force.load().shared.metrics.add_reload(result);
     }
 
     /// The routes in the order in which they are tried.
@@ -271,8 +251,8 @@ impl Generation {
 /// A path that leads to no script.
 struct NoScript {
     answer: StaticAnswer,
-    /// The value of the log's `end` field.
-    end: &'static str,
+    /// How the request ends.
+    end: RequestEnd,
 }
 
 impl NoScript {
@@ -288,7 +268,7 @@ async fn find_script(route: &GuestRoute, head: &Parts, path: &str) -> Result<Opt
     match Box::pin(scripts.find(head, path)).await {
         Ok(script) => Ok(Some(script)),
         Err(answer) => {
-            Err(NoScript { answer, end: if scripts.sends_files() { failure::STATIC } else { failure::NONE } })
+            Err(NoScript { answer, end: if scripts.sends_files() { RequestEnd::Static } else { RequestEnd::None } })
         }
     }
 }
@@ -303,7 +283,7 @@ async fn respond_with_file(
     record.set_route(route.name.clone());
     // Boxed, so that requests for guests do not carry its room.
     let answer = Box::pin(route.files.respond(head, path_info)).await;
-    let response = response::from_files(answer, failure::STATIC, record);
+    let response = response::from_files(answer, RequestEnd::Static, record);
     compress_if(route.compress, head, response).await
 }
 
@@ -357,7 +337,6 @@ impl Shared {
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         let run = self.start(route, request, CountedBody::new(body, &route.name)).await?;
-        record.guest_started = Some(Instant::now());
         let mut recorded = RecordedRun { run, record };
         let body_use = if request.head.method == Method::HEAD { BodyUse::Discarded } else { BodyUse::Sent };
         ResponseStart::new(&mut recorded.run, &route.limits, body_use).await
@@ -412,7 +391,7 @@ impl Shared {
 
     async fn permit(&self, route: &GuestRoute, request: &RoutedRequest<'_>) -> Result<Permit, Failure> {
         if let Some(permit) = self.concurrency.try_acquire(&route.concurrency) {
-            route.name.counters().iter().for_each(|counters| counters.add_queue_wait(Duration::ZERO));
+            route.name.counters().iter().for_each(|counters| counters.skip_queue());
             return Ok(permit);
         }
         let _waiting = route.name.counters().map(RouteCounters::wait_in_queue);
@@ -421,7 +400,7 @@ impl Shared {
     }
 }
 
-/// A run whose head is not committed yet. Its CPU time is recorded even if the client leaves before that.
+/// A run whose head is not committed yet. What it has used is recorded even if the client leaves before that.
 struct RecordedRun<'a> {
     run: Option<Run>,
     record: &'a mut Record,
@@ -430,7 +409,7 @@ struct RecordedRun<'a> {
 impl Drop for RecordedRun<'_> {
     fn drop(&mut self) {
         if let Some(run) = &self.run {
-            self.record.cpu_time = run.cpu_time();
+            self.record.guest = Some(run.usage());
         }
     }
 }

@@ -7,12 +7,12 @@ use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, RETRY_AFTER};
 use http::{HeaderValue, Method, Response, StatusCode};
 
 use crate::cgi::ResponseHead;
-use crate::observe::Record;
+use crate::observe::{Record, RequestEnd};
 use crate::static_files::StaticAnswer;
 
 use crate::gateway::admission::client_address::ClientAddress;
 use crate::gateway::admission::readers::{ReaderSpec, ResponseReader};
-use crate::gateway::failure::{Failure, NONE};
+use crate::gateway::failure::Failure;
 use crate::gateway::guest_route::GuestRoute;
 use crate::gateway::response_body::{ResponseBody, StreamingBody};
 use crate::gateway::response_start::{GuestState, StartedResponse};
@@ -34,7 +34,7 @@ pub(super) fn health_check(mut record: Box<Record>, is_stopping: bool) -> Respon
         false => (StatusCode::OK, "OK"),
         true => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
     };
-    record.set_response(status, NONE);
+    record.set_response(status, RequestEnd::None);
     let mut response = Response::new(ResponseBody::full(Bytes::from_static(body.as_bytes()), None, record));
     *response.status_mut() = status;
     response
@@ -59,7 +59,7 @@ pub(super) fn from_failure(failure: &Failure, mut record: Box<Record>) -> Respon
 }
 
 /// The response of a route that leads to files, with the log's `end`.
-pub(super) fn from_files(answer: StaticAnswer, end: &'static str, mut record: Box<Record>) -> Response<ResponseBody> {
+pub(super) fn from_files(answer: StaticAnswer, end: RequestEnd, mut record: Box<Record>) -> Response<ResponseBody> {
     let (head, file) = answer.response.into_parts();
     record.set_response(head.status, end);
     record.reason = answer.reason.map(Cow::into_owned);
@@ -78,7 +78,7 @@ pub(super) fn from_guest(
     mut record: Box<Record>,
 ) -> Response<ResponseBody> {
     let StartedResponse { head, printed, guest } = started;
-    let end = if matches!(guest, GuestState::Stopped) { "stopped" } else { "ok" };
+    let end = if matches!(guest, GuestState::Stopped) { RequestEnd::Stopped } else { RequestEnd::Ok };
     record.set_response(head.status, end);
     record_dropped_lines(&head, &mut record);
     let (status, claimed, mut headers) = (head.status, head.content_length, head.headers);
@@ -86,7 +86,7 @@ pub(super) fn from_guest(
         GuestState::Stopped => ResponseBody::full(printed, None, record),
         GuestState::Ended { trailers } => ResponseBody::full(printed, trailers, record),
         GuestState::RunsOn { run, trailers } => {
-            record.cpu_time = run.cpu_time();
+            record.guest = Some(run.usage());
             run.detach(route.limits.time_between_outputs);
             ResponseBody::full(printed, trailers, record)
         }

@@ -16,8 +16,8 @@ use http_body::{Body, Frame, SizeHint};
 use tower_http::compression::CompressionBody;
 
 use crate::cgi::keep_allowed_trailers;
-use crate::observe::Record;
-use crate::runtime::{Output, Run};
+use crate::observe::{Record, RequestEnd};
+use crate::runtime::{Output, Run, RunUsage};
 use crate::static_files::FileBody;
 
 use crate::gateway::admission::readers::{ResponseReader, Waited};
@@ -189,12 +189,12 @@ impl StreamingBody {
         self.may_have_trailers = false;
         let run = match self.reader.resume() {
             Waited::Run(run) => self.run.take().or(run),
-            Waited::Gone(cpu_time) => return record_slow_reader(cpu_time, record),
+            Waited::Gone(usage) => return record_slow_reader(usage, record),
         };
         let Some(run) = run else { return };
         if let Some(record) = record {
-            record.cpu_time = run.cpu_time();
-            record.end = failure.map_or("ok", Failure::end);
+            record.guest = Some(run.usage());
+            record.end = failure.map_or(RequestEnd::Ok, Failure::end);
             if let Some(failure) = failure {
                 record.reason = Some(format!("cut after the head: {failure}"));
             } else if self.is_cut_off {
@@ -220,9 +220,9 @@ fn record_rest(file: &FileBody, record: Option<&mut Record>) {
 }
 
 /// Records that the guest had to go before its end. Others may have needed its permit.
-fn record_slow_reader(cpu_time: Duration, record: Option<&mut Record>) {
+fn record_slow_reader(usage: RunUsage, record: Option<&mut Record>) {
     if let Some(record) = record {
-        record.cpu_time = cpu_time;
+        record.guest = Some(usage);
         record.end = Failure::ReadTooSlowly.end();
         record.reason = Some(format!("cut after the head: {}", Failure::ReadTooSlowly));
     }
@@ -369,13 +369,13 @@ impl Drop for ResponseBody {
         }
         let run = match body.reader.resume() {
             Waited::Run(run) => body.run.take().or(run),
-            Waited::Gone(cpu_time) => return record_slow_reader(cpu_time, self.record.as_deref_mut()),
+            Waited::Gone(usage) => return record_slow_reader(usage, self.record.as_deref_mut()),
         };
         if let Some(run) = run
             && let Some(record) = &mut self.record
         {
-            record.cpu_time = run.cpu_time();
-            record.end = "client-gone";
+            record.guest = Some(run.usage());
+            record.end = RequestEnd::ClientGone;
             record.reason = Some("the client left, or stopped reading, before the guest was done".into());
         }
     }

@@ -3,7 +3,6 @@
 //! One immutable value, with the permits of its entries. What stays when the configuration changes, such as the total permits
 //! and the numbers of requests, is in `Shared`, which the [`Gateway`](crate::Gateway) holds.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::request::Parts;
@@ -14,7 +13,7 @@ use crate::observe::RouteName;
 use crate::route::RouteMatch;
 use crate::server::RequestScheme;
 
-use crate::gateway::admission::concurrency::{EntryConcurrency, QueueLimits, TotalConcurrency};
+use crate::gateway::admission::concurrency::QueueLimits;
 use crate::gateway::failure::Failure;
 use crate::gateway::forwarded::ProxyTrust;
 use crate::gateway::guest_route::{GuestRoute, RouteTarget};
@@ -77,28 +76,12 @@ impl Snapshot {
         })
     }
 
-    fn guest_routes(&self) -> impl Iterator<Item = &GuestRoute> {
+    /// The routes that lead to guests.
+    pub(super) fn guest_routes(&self) -> impl Iterator<Item = &GuestRoute> {
         self.routes.rows().iter().filter_map(|row| match &row.target {
             RouteTarget::Guest(route) => Some(route.as_ref()),
             _ => None,
         })
-    }
-
-    /// The guests that run and how many may: of each module, and of all with an empty name.
-    pub(super) fn concurrency(&self, total: &TotalConcurrency) -> BTreeMap<String, (usize, usize)> {
-        let mut entries: Vec<(&str, &EntryConcurrency)> = Vec::new();
-        for route in self.guest_routes() {
-            // All routes of an entry share their permits.
-            if !entries.iter().any(|(_, entry)| entry.is(&route.concurrency)) {
-                entries.push((&route.name.module, &route.concurrency));
-            }
-        }
-        let mut found = BTreeMap::from([(String::new(), total.usage())]);
-        for (module, entry) in entries {
-            let (of_module, (running, limit)) = (found.entry(module.to_owned()).or_default(), entry.usage());
-            *of_module = (of_module.0.saturating_add(running), of_module.1.saturating_add(limit));
-        }
-        found
     }
 
     /// How many routes come from the configuration.

@@ -12,10 +12,11 @@ use http::{Method, StatusCode, Uri, Version};
 use crate::config::LogFormat;
 use crate::format::{http_version, push_number};
 use crate::remote_address::RemoteAddress;
+use crate::runtime::RunUsage;
 
 use crate::observe::line::{push_all, push_micros};
 use crate::observe::log_writer::LogWriter;
-use crate::observe::metrics::{Finished, RouteCounters};
+use crate::observe::metrics::{Finished, RequestEnd, RouteCounters};
 use crate::observe::request_id::RequestId;
 use crate::observe::{escape, time};
 
@@ -104,6 +105,11 @@ impl AccessLog {
         self.writer.as_ref().map_or(0, LogWriter::dropped)
     }
 
+    /// Whether its lines go where `log` goes.
+    pub fn is_part_of(&self, log: &LogWriter) -> bool {
+        self.writer.as_ref().is_some_and(|writer| writer.is(log))
+    }
+
     /// Waits until all lines are written, but not for long.
     pub fn flush(&self) {
         self.writer.iter().for_each(LogWriter::flush);
@@ -136,16 +142,14 @@ pub struct Record {
     route: Option<Arc<RouteName>>,
     /// The counters of a request without a route.
     unrouted: Option<Arc<RouteCounters>>,
-    /// When its guest was started.
-    pub guest_started: Option<Instant>,
     /// The status sent; `None` if the client left before there was one.
     status: Option<StatusCode>,
     /// Body bytes handed to the connection.
     pub bytes: u64,
-    /// The CPU time of the guest.
-    pub cpu_time: Duration,
-    /// How the request ended: the value of the `end` field.
-    pub end: &'static str,
+    /// What the guest has used, if there was one.
+    pub guest: Option<RunUsage>,
+    /// How the request ended.
+    pub end: RequestEnd,
     /// Why the request failed, or what was left out of its response.
     pub reason: Option<String>,
 }
@@ -164,11 +168,10 @@ impl Record {
             version: request.version,
             route: None,
             unrouted: None,
-            guest_started: None,
             status: None,
             bytes: 0,
-            cpu_time: Duration::ZERO,
-            end: "client-gone",
+            guest: None,
+            end: RequestEnd::ClientGone,
             reason: None,
         }
     }
@@ -188,9 +191,13 @@ impl Record {
     }
 
     /// Sets the status and the `end` field. A record without them is that of a client that left.
-    pub fn set_response(&mut self, status: StatusCode, end: &'static str) {
+    pub fn set_response(&mut self, status: StatusCode, end: RequestEnd) {
         self.status = Some(status);
         self.end = end;
+    }
+
+    fn cpu_time(&self) -> Duration {
+        self.guest.map_or(Duration::ZERO, |guest| guest.cpu_time)
     }
 
     fn status(&self) -> u16 {
@@ -210,8 +217,8 @@ impl Record {
         line.push_str("B ");
         push_micros(line, took);
         line.push_str("us guest=");
-        push_micros(line, self.cpu_time);
-        push_all(line, &["us end=", self.end]);
+        push_micros(line, self.cpu_time());
+        push_all(line, &["us end=", self.end.as_str()]);
         line.push_str(self.route.as_deref().map_or("", |name| &name.text));
         if let Some(reason) = &self.reason {
             push_text_field(line, "reason", reason);
@@ -237,8 +244,8 @@ impl Record {
         line.push_str(",\"total_us\":");
         push_micros(line, took);
         line.push_str(",\"guest_us\":");
-        push_micros(line, self.cpu_time);
-        push_all(line, &[",\"end\":\"", self.end, "\""]);
+        push_micros(line, self.cpu_time());
+        push_all(line, &[",\"end\":\"", self.end.as_str(), "\""]);
         line.push_str(self.route.as_deref().map_or("", |name| &name.json));
         if let Some(reason) = &self.reason {
             push_json_field(line, "reason", reason);
@@ -253,15 +260,13 @@ impl Record {
     fn count(&self, took: Duration) {
         let of_route = self.route.as_deref().and_then(RouteName::counters);
         let Some(counters) = of_route.or(self.unrouted.as_deref()) else { return };
-        let guest = self.guest_started.map(|began| took.saturating_sub(began.duration_since(self.started)));
         counters.finish(&Finished {
             method: &self.method,
             status: self.status(),
             took,
             bytes: self.bytes,
-            cpu_time: self.cpu_time,
             end: self.end,
-            guest,
+            guest: self.guest.as_ref(),
         });
     }
 
@@ -303,7 +308,7 @@ mod tests {
         );
         let name = RouteName::new(&"/hello", &"hello.wasm");
         record.route = Some(Arc::new(name));
-        record.set_response(StatusCode::OK, "ok");
+        record.set_response(StatusCode::OK, RequestEnd::Ok);
         record.reason = Some("a \"trap\"\nin two lines".into());
         record
     }

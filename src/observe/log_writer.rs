@@ -115,6 +115,11 @@ impl LogWriter {
         }
     }
 
+    /// Whether both write to the same destination.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     /// How many lines were dropped until now.
     pub fn dropped(&self) -> u64 {
         let buffer = self.shared.lock();

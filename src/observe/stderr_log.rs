@@ -18,7 +18,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::config::LogFormat;
 use crate::format::sha256_hex;
 use crate::regular_file;
-use crate::runtime::StderrSink;
+use crate::runtime::{CallResult, StderrSink};
 
 use crate::observe::access::RouteName;
 use crate::observe::appended_file::{AfterError, AppendedFile};
@@ -77,6 +77,10 @@ impl StderrSink for GuestLog {
         let lines = text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
         let tagged: String = lines.map(|line| self.line(request, line)).collect();
         self.writer.push(tagged.as_bytes());
+    }
+
+    fn count_call(&self, result: CallResult, took: Duration) {
+        self.name.counters().iter().for_each(|counters| counters.add_call(result, took));
     }
 }
 

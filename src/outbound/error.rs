@@ -175,6 +175,74 @@ pub enum ErrorKind {
     Broken,
 }
 
+/// What came of a call, as it is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallResult {
+    /// There is a response, whatever its status.
+    Ok,
+    /// The guest may not call this server.
+    Denied,
+    /// The guest has asked for something that is not sent.
+    Invalid,
+    /// A limit of the run, or of all runs, is reached.
+    Busy,
+    /// No connection could be made.
+    NotConnected,
+    /// The time was up.
+    TimedOut,
+    /// The server broke off, or responded with something that is not passed on.
+    Failed,
+    /// The guest ended before there was a response.
+    Cancelled,
+}
+
+impl CallResult {
+    /// All of them, in their order.
+    pub const ALL: [Self; 8] = [
+        Self::Ok,
+        Self::Denied,
+        Self::Invalid,
+        Self::Busy,
+        Self::NotConnected,
+        Self::TimedOut,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    /// The label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Denied => "denied",
+            Self::Invalid => "invalid",
+            Self::Busy => "busy",
+            Self::NotConnected => "not-connected",
+            Self::TimedOut => "timeout",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether the call got as far as to another server, or tried to.
+    pub const fn was_sent(self) -> bool {
+        matches!(self, Self::Ok | Self::NotConnected | Self::TimedOut | Self::Failed)
+    }
+}
+
+impl From<ErrorKind> for CallResult {
+    fn from(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Denied | ErrorKind::DeniedAddress => Self::Denied,
+            ErrorKind::Malformed | ErrorKind::MethodNotSent | ErrorKind::UnexpectedBody => Self::Invalid,
+            ErrorKind::Busy => Self::Busy,
+            ErrorKind::UnknownName | ErrorKind::ConnectionRefused | ErrorKind::Unreachable => Self::NotConnected,
+            ErrorKind::Tls | ErrorKind::Certificate => Self::NotConnected,
+            ErrorKind::ResolveTimedOut | ErrorKind::ConnectTimedOut | ErrorKind::TimedOut => Self::TimedOut,
+            ErrorKind::HeadersTooLarge | ErrorKind::TooLarge | ErrorKind::Broken => Self::Failed,
+        }
+    }
+}
+
 impl Error {
     /// The error of a guest that may call no server at all and asked for `url`, of which the log shows no path.
     pub fn of_no_grant(url: &[u8]) -> Self {

@@ -34,7 +34,7 @@ mod tests;
 
 pub use crate::outbound::budget::{CallBudget, CallLimits};
 pub use crate::outbound::client::{Client, Network};
-pub use crate::outbound::error::{Error, ErrorKind};
+pub use crate::outbound::error::{CallResult, Error, ErrorKind};
 pub use crate::outbound::open_responses::OpenResponses;
 pub use crate::outbound::request::{CallRequest, headers, method};
 pub use crate::outbound::streaming::{CallTimeouts, StreamingRequest};

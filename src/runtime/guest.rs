@@ -120,6 +120,14 @@ impl Executable {
         WeakExecutable(Arc::downgrade(&self.0))
     }
 
+    /// What it is, as the metrics have it.
+    pub fn kind(&self) -> &'static str {
+        match &self.0.code {
+            Code::Module(_) => "module",
+            Code::Component(_) => "component",
+        }
+    }
+
     /// Whether it is a component that serves HTTP requests. All others follow CGI.
     pub fn is_http_component(&self) -> bool {
         matches!(&self.0.code, Code::Component(linked) if linked.is_http_component())
@@ -249,7 +257,7 @@ impl Guest {
 fn store(linked: &InstancePre<ModuleState>, state: ModuleState) -> Store<ModuleState> {
     let fuel = state.hostcall_fuel;
     let mut store = Store::new(linked.module().engine(), state);
-    store.limiter(|state| &mut state.budget);
+    store.limiter(|state| state);
     // Whatever a host call copies has to fit into the guest as well.
     store.set_hostcall_fuel(fuel);
     store.set_epoch_deadline(1);

@@ -29,6 +29,7 @@ mod module_engine;
 mod module_info;
 mod wasi;
 
+pub use crate::outbound::CallResult;
 pub use crate::runtime::code::cache::CodeOrigin;
 pub use crate::runtime::code::compiler_process::{COMPILER_COMMAND, CompilerProcess, printed_causes};
 pub use crate::runtime::code::precompiled::{TrustError, TrustedCode, is_precompiled};
@@ -43,7 +44,7 @@ pub use crate::runtime::instance::ending::Ending;
 pub use crate::runtime::instance::grants::{Grants, Outbound, Volumes};
 pub use crate::runtime::instance::invocation::Invocation;
 pub use crate::runtime::instance::output::Output;
-pub use crate::runtime::instance::run::Run;
+pub use crate::runtime::instance::run::{Run, RunUsage};
 pub use crate::runtime::instance::stderr::StderrSink;
 pub use crate::runtime::instance::stdio::{InputStream, STDOUT_CAPACITY};
 pub use crate::runtime::module_info::{Encoding, Extern, ModuleInfo, ParseError};

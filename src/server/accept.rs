@@ -139,6 +139,7 @@ impl Acceptor {
         let connections = self.connections();
         let Some(permit) = self.limiter.admit(permit, accepted.peer, &connections.config().trusted_proxies) else {
             Counters::increment(&self.parts.counters.refused);
+            accepted.counters.refuse();
             tracing::debug!(peer = %accepted.peer.remote, "too many connections from one address");
             return;
         };

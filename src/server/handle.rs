@@ -1,11 +1,12 @@
 //! How is a server changed while it serves? In two steps: what can fail is prepared, and then takes effect at once.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::config::ServerConfig;
 use crate::server::accept::Acceptor;
 use crate::server::connection::ConnectionBuilder;
+use crate::server::counters::ListenerFigures;
 use crate::server::listener::set::{self, Listeners};
 use crate::server::tls::PreparedTls;
 use crate::server::{Error, ServedCertificate};
@@ -13,6 +14,17 @@ use crate::server::{Error, ServedCertificate};
 /// A server that serves, for those who change it. Clones are of the same server.
 #[derive(Clone)]
 pub struct ServerHandle(pub(in crate::server) Arc<Acceptor>);
+
+/// The same, without keeping the server.
+#[derive(Clone)]
+pub struct WeakServerHandle(Weak<Acceptor>);
+
+impl WeakServerHandle {
+    /// The server, if it has not ended.
+    pub fn upgrade(&self) -> Option<ServerHandle> {
+        self.0.upgrade().map(ServerHandle)
+    }
+}
 
 /// A new configuration of a server, with everything that it needs. Without a commit it is as if it never was.
 #[must_use = "nothing changes before the commit"]
@@ -37,6 +49,18 @@ impl ServerHandle {
     /// The certificates that it shows to clients, the default first.
     pub fn certificates(&self) -> Vec<ServedCertificate> {
         self.0.certificates()
+    }
+
+    /// The same server, without keeping it.
+    pub fn downgrade(&self) -> WeakServerHandle {
+        WeakServerHandle(Arc::downgrade(&self.0))
+    }
+
+    /// Its listeners, and what they have counted.
+    pub fn listeners(&self) -> Vec<ListenerFigures> {
+        let has_tls = self.0.parts().tls.current().is_some();
+        let listeners = self.0.listeners.current();
+        listeners.iter().map(|listener| listener.counters.figures(listener.url(has_tls))).collect()
     }
 
     /// The TCP addresses that the server listens on.

@@ -55,9 +55,9 @@ use crate::server::tls::ServerTls;
 
 pub use crate::remote_address::RemoteAddress;
 pub use crate::server::connection::request_body::{BodyError, RequestBody};
-pub use crate::server::counters::Counters;
+pub use crate::server::counters::{Counters, ListenerFigures};
 pub use crate::server::error::{Error, PemRole};
-pub use crate::server::handle::{Prepared, ServerHandle};
+pub use crate::server::handle::{Prepared, ServerHandle, WeakServerHandle};
 pub use crate::server::listener::error::ListenError;
 pub use crate::server::listener::inherited::{InheritedListener, InheritedSocket};
 pub use crate::server::peer::{Peer, RequestScheme};

@@ -16,7 +16,7 @@ use crate::runtime::Executable;
 use crate::startup::error::{Error, LoadError};
 use crate::startup::guest_writable;
 use crate::startup::handover::Handover;
-use crate::startup::load::{Loaded, ModuleSpec, Priority};
+use crate::startup::load::{LoadResult, Loaded, ModuleSpec, Priority};
 use crate::startup::platform::Platform;
 use crate::startup::routes::RouteTableBuilder;
 
@@ -68,21 +68,21 @@ impl Loading<'_> {
         let Self { resolved, platform, before, priority } = *self;
         let config = resolved.config();
         let specs = resolved.entries().map(|(entry, file)| ModuleSpec::new(entry, file)).collect();
-        let Loaded { executables, modules, compiled } = platform.load(config, specs, priority).await?;
+        let Loaded { results, modules, compiled } = platform.load(config, specs, priority).await?;
         let mut routes = RouteTableBuilder::new(config, platform, before, problems)?.with_files(files);
         let network = routes.network();
-        let found = executables.iter().map(|executable| executable.as_ref().ok().cloned()).collect();
-        let is_half_written =
-            executables.iter().any(|loaded| loaded.as_ref().is_err_and(LoadError::may_be_half_written));
+        let executable_of = |loaded: &LoadResult| Some(loaded.as_ref().ok()?.executable.clone());
+        let found = results.iter().map(executable_of).collect();
+        let is_half_written = results.iter().any(|loaded| loaded.as_ref().is_err_and(LoadError::may_be_half_written));
         let mut static_files = config.static_files.iter().peekable();
-        for (number, ((entry, file), executable)) in resolved.entries().zip(executables).enumerate() {
+        for (number, ((entry, file), loaded)) in resolved.entries().zip(results).enumerate() {
             while let Some(earlier) = static_files.next_if(|entry| entry.modules_before <= number) {
                 routes.add_files(earlier);
             }
-            match executable.and_then(|executable| guest_writable::check(config, entry, file).map(|()| executable)) {
-                Ok(executable) => {
+            match loaded.and_then(|loaded| guest_writable::check(config, entry, file).map(|()| loaded)) {
+                Ok(loaded) => {
                     routes.warn(guest_writable::writable_scripts(config, entry));
-                    routes.add_entry(entry, file, &executable).await;
+                    routes.add_entry(entry, file, &loaded).await;
                 }
                 Err(error) => routes.report(entry, &error),
             }

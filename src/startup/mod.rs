@@ -81,5 +81,5 @@ fn gateway(platform: &Platform, snapshot: Snapshot, resolved: &Resolved) -> Resu
             AccessLog::new(file, config.log.format)
         }
     };
-    Ok(Gateway::new(snapshot, config.limits.total_concurrency, access_log))
+    Ok(Gateway::new(snapshot, config.limits.total_concurrency, access_log, platform.metrics.clone()))
 }

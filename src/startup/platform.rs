@@ -9,7 +9,7 @@ use tokio::task::spawn_blocking;
 use crate::config::{AllowedHosts, Config, ConnectionLimits, Diagnostic, EntryConfig, Key, Severity};
 use crate::net::connect::own_addresses::OwnAddresses;
 use crate::net::tls;
-use crate::observe::{LogDirectory, LogWriter};
+use crate::observe::{LogDirectory, LogWriter, Metrics};
 use crate::outbound::Network;
 use crate::runtime::{CompilerProcess, EngineConfig, Runtime};
 
@@ -42,6 +42,8 @@ pub(super) struct Platform {
     network: Mutex<Option<Network>>,
     log_directory: Mutex<Option<LogDirectory>>,
     pub log: LogWriter,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// The limit on connections, which the server has from its start.
     connections: usize,
     connections_per_address: usize,
@@ -61,7 +63,18 @@ impl Platform {
         let (network, log_directory) = (Mutex::default(), Mutex::default());
         let ConnectionLimits { connections, connections_per_address, .. } = config.server.limits;
         let (runtime, programs, own_addresses) = (Arc::new(runtime), Arc::default(), OwnAddresses::default());
-        Ok(Self { runtime, programs, own_addresses, network, log_directory, log, connections, connections_per_address })
+        let metrics = Arc::new(Metrics::new(log.clone()));
+        Ok(Self {
+            runtime,
+            programs,
+            own_addresses,
+            network,
+            log_directory,
+            log,
+            metrics,
+            connections,
+            connections_per_address,
+        })
     }
 
     /// Loads modules side by side, those of third parties within the limits of `config`.
@@ -70,9 +83,12 @@ impl Platform {
         let compiler = config.compiler.clone();
         let compiler = compiler.map(|path| CompilerProcess::new(path, limits.compile_time, limits.compile_memory));
         self.runtime.set_compiler(compiler);
-        let (runtime, programs) = (self.runtime.clone(), self.programs.clone());
-        let options = LoadOptions { size_limit: limits.module_size, priority };
-        let loading = spawn_blocking(move || load::executables(&runtime, &programs, &specs, options));
+        let (runtime, programs, metrics) = (self.runtime.clone(), self.programs.clone(), self.metrics.clone());
+        let size_limit = limits.module_size;
+        let loading = spawn_blocking(move || {
+            let options = LoadOptions { size_limit, priority, metrics: &metrics };
+            load::executables(&runtime, &programs, &specs, options)
+        });
         loading.await.map_err(|_| Error::Compiling)
     }
 

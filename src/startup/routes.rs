@@ -3,13 +3,15 @@
 //! Entry by entry, in the order of the configuration: sub-routes first, the last printed first, then the entry's own
 //! route. Whatever is wrong with an entry becomes a diagnostic that points at it.
 
+use std::sync::Arc;
+
 use crate::config::{Config, Diagnostic, EntryConfig, HostPattern, Key, LogFormat, Origin, StaticConfig};
 use crate::fetch::ModuleFile;
-use crate::gateway::{FilesRoute, GuestRoute, HiddenRow, HostRoutes, RouteFiles, RouteRow, RouteTarget};
-use crate::observe::{GuestLog, LogDirectory, LogWriter};
+use crate::gateway::{FilesRoute, GuestRoute, HiddenRow, HostRoutes, ModuleFacts, RouteFiles, RouteRow, RouteTarget};
+use crate::observe::{GuestLog, LogDirectory, LogWriter, RouteName};
 use crate::outbound::Network;
 use crate::route::{Discovered, RoutePattern, discovery};
-use crate::runtime::{Executable, Grants};
+use crate::runtime::Grants;
 use crate::static_files::{ScriptFiles, StaticFiles};
 
 use crate::startup::diagnostics;
@@ -18,6 +20,7 @@ use crate::startup::error::{Error, LoadError};
 use crate::startup::grants;
 use crate::startup::grants::{EntryGrants, route_name};
 use crate::startup::handover::Handover;
+use crate::startup::load::LoadedModule;
 use crate::startup::platform::Platform;
 
 /// The path of the built-in health check, before all routes.
@@ -55,10 +58,16 @@ struct RowEntry<'a> {
 /// An entry that gets its routes.
 struct LoadedEntry<'a, 'b> {
     entry: &'a EntryConfig,
-    executable: &'b Executable,
+    module: &'b LoadedModule,
     grants: EntryGrants,
     /// Whether its module is a file of the module cache. So may be files that its guests see.
     is_fetched: bool,
+}
+
+/// What the guests of a route get, and its name, which is also that of its log.
+struct RouteGrants {
+    grants: Grants,
+    name: Arc<RouteName>,
 }
 
 /// The entry point of a route, and the key of the configuration that names it.
@@ -121,18 +130,18 @@ impl<'a> RouteTableBuilder<'a> {
     }
 
     /// Adds the routes of an entry.
-    pub async fn add_entry(&mut self, entry: &'a EntryConfig, file: &ModuleFile, executable: &Executable) {
-        self.problems.extend(diagnostics::without_effect(entry, executable));
+    pub async fn add_entry(&mut self, entry: &'a EntryConfig, file: &ModuleFile, module: &LoadedModule) {
+        self.problems.extend(diagnostics::without_effect(entry, &module.executable));
         let state = self.before.state(entry, &self.next);
         let grants = match EntryGrants::new(entry, self.network.as_ref(), state) {
             Ok(grants) => grants,
             Err(error) => return self.problems.push(diagnostics::volume_not_opened(entry, &error)),
         };
         self.next.add(entry, grants.state.clone());
-        let loaded = LoadedEntry { entry, executable, grants, is_fetched: matches!(file, ModuleFile::Fetched(_)) };
+        let loaded = LoadedEntry { entry, module, grants, is_fetched: matches!(file, ModuleFile::Fetched(_)) };
         let own = RoutePattern::new(entry.route.as_str());
         let Some(grants) = self.grants(&loaded, &own) else { return };
-        let discovered = self.discover(&loaded, &grants).await;
+        let discovered = self.discover(&loaded, &grants.grants).await;
         for (pattern, name) in discovery::sub_routes(&own, &discovered) {
             let Some(grants) = self.grants(&loaded, &pattern) else { return };
             let entry_point = EntryPoint { name, key: Key::Module };
@@ -142,7 +151,7 @@ impl<'a> RouteTableBuilder<'a> {
         let entry_point = EntryPoint { name: &entry.entrypoint, key: Key::Entrypoint };
         let Some(route) = self.route(&loaded, &own, entry_point, grants) else { return };
         let Some(config) = &entry.scripts else { return self.push(entry, own, route) };
-        if executable.is_http_component() {
+        if module.executable.is_http_component() {
             return self.problems.push(diagnostics::scripts_without_cgi(entry));
         }
         match ScriptFiles::open(config) {
@@ -153,7 +162,7 @@ impl<'a> RouteTableBuilder<'a> {
 
     async fn discover(&mut self, loaded: &LoadedEntry<'a, '_>, grants: &Grants) -> Vec<Discovered> {
         let (known, grants) = (&self.before.sub_routes, grants::for_discovery(grants));
-        match self.next.sub_routes.get(loaded.executable, grants, known).await {
+        match self.next.sub_routes.get(&loaded.module.executable, grants, known).await {
             Ok(None) => Vec::new(),
             Ok(Some(discovered)) => {
                 if discovered.is_empty() {
@@ -168,12 +177,13 @@ impl<'a> RouteTableBuilder<'a> {
         }
     }
 
-    fn grants(&mut self, loaded: &LoadedEntry<'a, '_>, pattern: &RoutePattern) -> Option<Grants> {
+    fn grants(&mut self, loaded: &LoadedEntry<'a, '_>, pattern: &RoutePattern) -> Option<RouteGrants> {
         let file = self.log_directory.as_ref().map(|directory| directory.open(pattern.as_str())).transpose();
         let file =
             file.inspect_err(|error| self.problems.push(diagnostics::log_not_opened(loaded.entry, error))).ok()?;
-        let log = GuestLog::new(route_name(loaded.entry, pattern), self.log.clone(), self.format, file);
-        Some(loaded.grants.for_route(loaded.entry, log))
+        let name = route_name(loaded.entry, pattern);
+        let log = GuestLog::new(name.clone(), self.log.clone(), self.format, file);
+        Some(RouteGrants { grants: loaded.grants.for_route(loaded.entry, log), name })
     }
 
     /// A route of an entry; `None`, with an error, if its module has no such entry point.
@@ -182,14 +192,15 @@ impl<'a> RouteTableBuilder<'a> {
         loaded: &LoadedEntry<'a, '_>,
         pattern: &RoutePattern,
         entry_point: EntryPoint<'_>,
-        grants: Grants,
+        RouteGrants { grants, name }: RouteGrants,
     ) -> Option<GuestRoute> {
-        let entry = loaded.entry;
-        match loaded.executable.guest(entry_point.name, grants) {
+        let (entry, module) = (loaded.entry, loaded.module);
+        match module.executable.guest(entry_point.name, grants) {
             Ok(guest) => {
                 let files = self.files.clone().filter(|_| loaded.is_fetched);
+                let facts = ModuleFacts { digest: module.digest.clone(), kind: module.executable.kind() };
                 let route = GuestRoute::new(pattern, entry, guest, &loaded.grants.state.concurrency);
-                Some(route.with_files(files))
+                Some(route.with_files(files).with_facts(name, facts))
             }
             Err(error) => {
                 self.problems.push(diagnostics::no_entry_point(entry, pattern, entry_point.key, &error));

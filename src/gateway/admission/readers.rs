@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use crate::runtime::Run;
+use crate::runtime::{Run, RunUsage};
 
 use crate::gateway::admission::client_address::ClientAddress;
 use crate::gateway::admission::client_lag::ClientLag;
@@ -74,16 +74,16 @@ struct State {
     /// The run, while it waits for its client.
     waiting: Option<Run>,
     lag: ClientLag,
-    /// The CPU time of a run that had to go.
-    gone: Option<Duration>,
+    /// What a run has used that had to go.
+    gone: Option<RunUsage>,
 }
 
 /// What has become of a run that waited for its client.
 pub(in crate::gateway) enum Waited {
     /// It goes on; `None` if it did not wait.
     Run(Option<Run>),
-    /// It had to go. It has used this CPU time.
-    Gone(Duration),
+    /// It had to go.
+    Gone(RunUsage),
 }
 
 impl EntryReaders {
@@ -170,7 +170,7 @@ impl SharedReader {
     fn end(&self) {
         let mut state = self.state();
         let Some(run) = state.waiting.take() else { return };
-        state.gone = Some(run.cpu_time());
+        state.gone = Some(run.usage());
         drop(state);
         drop(run);
     }
@@ -221,7 +221,7 @@ impl ResponseReader {
                 state.lag.end_wait(Instant::now());
                 Waited::Run(Some(run))
             }
-            (None, Some(cpu_time)) => Waited::Gone(cpu_time),
+            (None, Some(usage)) => Waited::Gone(usage),
             (None, None) => Waited::Run(None),
         }
     }

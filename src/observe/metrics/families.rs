@@ -1,52 +1,22 @@
-//! Which metrics are there, and from where do their values come?
+//! Which metrics are written, and from where do their values come?
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::observe::metrics::histogram::{BucketCounts, TIMES};
+use crate::observe::metrics::format::MetricsFormat;
+use crate::observe::metrics::histogram::{BucketCounts, SIZES, TIMES};
+use crate::observe::metrics::names::{
+    ACTIVE, BUILD, CALL_DURATION, CALLS, CERTIFICATE, COMPILATION, CONCURRENCY, CONCURRENCY_LIMIT, CONNECTIONS,
+    CONNECTIONS_TOTAL, CPU, DROPPED, DURATION, ENDS, FETCH, GENERATION, GUEST, GUEST_MEMORY, LAST_SUCCESS,
+    LAST_TIMESTAMP, MODULE, MOVED, QUEUE_LENGTH, QUEUE_WAIT, RELOADS, REQUEST_BYTES, RESPONSE_BYTES,
+};
 use crate::observe::metrics::process;
 use crate::observe::metrics::route::RouteCounters;
-use crate::observe::metrics::text::{Family, MetricKind, MetricsText};
-use crate::observe::metrics::{Gauges, Metrics, ReloadResult, lock};
+use crate::observe::metrics::text::{Family, MetricsText};
+use crate::observe::metrics::{Gauges, LastReload, Metrics, ModuleLabels, ReloadResult, lock};
 
 const NANOSECONDS: f64 = 1e9;
-
-const fn family(name: &'static str, kind: MetricKind, help: &'static str) -> Family {
-    Family { name, kind, help }
-}
-
-const DURATION: Family = family(
-    "http_server_request_duration_seconds",
-    MetricKind::Histogram,
-    "From the head of a request to the end of its response.",
-);
-const ACTIVE: Family = family("http_server_active_requests", MetricKind::Gauge, "Requests that have not ended.");
-const REQUEST_BYTES: Family =
-    family("http_server_request_body_size_bytes_total", MetricKind::Counter, "Bytes of request bodies that were read.");
-const RESPONSE_BYTES: Family =
-    family("http_server_response_body_size_bytes_total", MetricKind::Counter, "Bytes of response bodies.");
-const CPU: Family = family("wagi_guest_cpu_seconds_total", MetricKind::Counter, "CPU time of guests.");
-const GUEST: Family =
-    family("wagi_guest_duration_seconds", MetricKind::Histogram, "From the instantiation of a guest to its end.");
-const ENDS: Family = family("wagi_guest_ends_total", MetricKind::Counter, "How requests ended, as in the access log.");
-const QUEUE_LENGTH: Family = family("wagi_queue_length", MetricKind::Gauge, "Requests that wait for a permit.");
-const QUEUE_WAIT: Family =
-    family("wagi_queue_wait_seconds", MetricKind::Histogram, "How long requests waited for a permit.");
-const CONCURRENCY: Family =
-    family("wagi_concurrency", MetricKind::Gauge, "Guests that run; of all modules without a name.");
-const CONCURRENCY_LIMIT: Family =
-    family("wagi_concurrency_limit", MetricKind::Gauge, "How many guests may run; of all modules without a name.");
-const GENERATION: Family =
-    family("wagi_config_generation", MetricKind::Gauge, "The number of the configuration in force.");
-const RELOADS: Family = family("wagi_config_reloads_total", MetricKind::Counter, "Reloads by their result.");
-const LAST_SUCCESS: Family =
-    family("wagi_config_last_reload_success", MetricKind::Gauge, "Whether the last reload, or the start, succeeded.");
-const LAST_TIMESTAMP: Family =
-    family("wagi_config_last_reload_timestamp_seconds", MetricKind::Gauge, "When the last reload ended, in Unix time.");
-const DROPPED: Family =
-    family("wagi_log_lines_dropped_total", MetricKind::Counter, "Lines of the access log that were dropped.");
-const BUILD: Family = family("wagi_build_info", MetricKind::Gauge, "The version of wagi, and of the engine.");
 
 /// The version of the engine.
 const WASMTIME: &str = "48.0.8";
@@ -55,12 +25,16 @@ type NamedRoutes = [(String, Arc<RouteCounters>)];
 
 impl Metrics {
     /// The text of all metrics.
-    pub fn render(&self, gauges: &Gauges) -> String {
-        let (mut text, routes) = (MetricsText::default(), self.counted());
+    pub fn render(&self, gauges: &Gauges, format: MetricsFormat) -> String {
+        let (mut text, routes) = (MetricsText::new(format), self.counted());
         write_requests(&mut text, &routes);
         write_guests(&mut text, &routes);
+        write_calls(&mut text, &routes);
         write_concurrency(&mut text, gauges);
+        write_connections(&mut text, gauges);
+        self.write_modules(&mut text, gauges);
         self.write_reloads(&mut text, gauges);
+        write_certificates(&mut text, gauges);
         text.family(&DROPPED);
         text.sample(&DROPPED, &[], gauges.dropped_lines);
         text.family(&BUILD);
@@ -76,14 +50,28 @@ impl Metrics {
         for (result, counter) in ReloadResult::ALL.iter().zip(&self.reloads) {
             text.sample(&RELOADS, &[("result", result.label())], counter.load(Relaxed));
         }
-        let last = *lock(&self.last_reload);
+        let LastReload { at, result } = *lock(&self.last_reload);
         text.family(&LAST_SUCCESS);
-        text.sample(&LAST_SUCCESS, &[], u8::from(last.is_none_or(|(_, result)| result != ReloadResult::Refused)));
-        if let Some(since) = last.and_then(|(at, _)| at.duration_since(UNIX_EPOCH).ok()) {
-            text.family(&LAST_TIMESTAMP);
-            text.sample(&LAST_TIMESTAMP, &[], since.as_secs_f64());
+        text.sample(&LAST_SUCCESS, &[], u8::from(result != ReloadResult::Refused));
+        text.family(&LAST_TIMESTAMP);
+        text.sample(&LAST_TIMESTAMP, &[], timestamp(at));
+    }
+
+    fn write_modules(&self, text: &mut MetricsText, gauges: &Gauges) {
+        for (family, times) in [(&COMPILATION, &self.compilations), (&FETCH, &self.fetches)] {
+            text.family(family);
+            text.histogram(family, &[], (&times.0.counts(), TIMES), NANOSECONDS);
+        }
+        text.family(&MODULE);
+        for ModuleLabels { module, digest, kind } in &gauges.modules {
+            text.sample(&MODULE, &[("module", module), ("digest", digest), ("kind", kind)], 1);
         }
     }
+}
+
+/// In seconds since 1970.
+fn timestamp(time: SystemTime) -> f64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 /// Adds a family with one value for each route.
@@ -126,7 +114,14 @@ fn write_requests(text: &mut MetricsText, routes: &NamedRoutes) {
 
 fn write_guests(text: &mut MetricsText, routes: &NamedRoutes) {
     write_values(text, &CPU, routes, |counters| counters.cpu_time() as f64 / NANOSECONDS);
-    write_times(text, &GUEST, routes, RouteCounters::guests);
+    write_times(text, &GUEST, routes, RouteCounters::guest_durations);
+    text.family(&GUEST_MEMORY);
+    for (route, counters) in routes {
+        if let Some(counts) = counters.guest_memory() {
+            text.histogram(&GUEST_MEMORY, &[("http_route", route)], (&counts, SIZES), 1.0);
+        }
+    }
+    write_values(text, &MOVED, routes, |counters| counters.moved() as f64);
     text.family(&ENDS);
     for (route, counters) in routes {
         for (end, count) in counters.ends() {
@@ -135,6 +130,37 @@ fn write_guests(text: &mut MetricsText, routes: &NamedRoutes) {
     }
     write_values(text, &QUEUE_LENGTH, routes, |counters| counters.queued.load(Relaxed) as f64);
     write_times(text, &QUEUE_WAIT, routes, RouteCounters::queue_waits);
+}
+
+fn write_calls(text: &mut MetricsText, routes: &NamedRoutes) {
+    text.family(&CALLS);
+    for (route, counters) in routes {
+        for (result, count) in counters.calls() {
+            text.sample(&CALLS, &[("http_route", route), ("result", result)], count);
+        }
+    }
+    write_times(text, &CALL_DURATION, routes, RouteCounters::call_durations);
+}
+
+fn write_connections(text: &mut MetricsText, gauges: &Gauges) {
+    text.family(&CONNECTIONS);
+    for (listener, of_listener) in &gauges.listeners {
+        text.sample(&CONNECTIONS, &[("listener", listener)], of_listener.open);
+    }
+    text.family(&CONNECTIONS_TOTAL);
+    for (listener, of_listener) in &gauges.listeners {
+        for (protocol, result, count) in &of_listener.counts {
+            let labels = [("listener", listener.as_str()), ("protocol", protocol), ("result", result)];
+            text.sample(&CONNECTIONS_TOTAL, &labels, count);
+        }
+    }
+}
+
+fn write_certificates(text: &mut MetricsText, gauges: &Gauges) {
+    text.family(&CERTIFICATE);
+    for (subject, not_after) in &gauges.certificates {
+        text.sample(&CERTIFICATE, &[("subject", subject)], timestamp(*not_after));
+    }
 }
 
 fn write_concurrency(text: &mut MetricsText, gauges: &Gauges) {

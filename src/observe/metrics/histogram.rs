@@ -32,6 +32,9 @@ pub(super) const TIMES: &[u64] = &[
     30_000_000_000,
 ];
 
+/// The bounds of histograms of memory, in bytes: 64 KiB × 4^n, up to all that a memory with addresses of 32 bits can have.
+pub(super) const SIZES: &[u64] = &[1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24, 1 << 26, 1 << 28, 1 << 30, 1 << 32];
+
 /// The buckets of the longest histogram, with that for what is above all bounds.
 const BUCKETS: usize = 19;
 
@@ -114,7 +117,22 @@ impl Histogram {
         Self { bounds: TIMES, cells: Sharded::default() }
     }
 
-    /// BucketCounts a value.
+    /// A histogram of memory.
+    pub fn of_memory() -> Self {
+        Self { bounds: SIZES, cells: Sharded::default() }
+    }
+
+    /// Counts no time, or no memory.
+    pub fn observe_nothing(&self) {
+        self.cells.with(|cells| cells.buckets.first().iter().for_each(|bucket| _ = bucket.fetch_add(1, Relaxed)));
+    }
+
+    /// Counts a duration.
+    pub fn observe_time(&self, duration: Duration) {
+        self.observe(nanoseconds(duration));
+    }
+
+    /// Counts a value.
     pub fn observe(&self, value: u64) {
         let bucket = self.bounds.partition_point(|bound| *bound < value);
         self.cells.with(|cells| {

@@ -2,20 +2,25 @@
 //!
 //! Each route has its counters, which stay when the configuration changes. A route that is gone keeps them for an hour.
 
+mod end;
 mod families;
+mod format;
 mod histogram;
+mod names;
 mod process;
 mod route;
 mod text;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::observe::access::RouteName;
-
-use crate::observe::metrics::histogram::{BucketCounts, TIMES};
+use crate::observe::access::{AccessLog, RouteName};
+use crate::observe::log_writer::LogWriter;
+pub use crate::observe::metrics::end::RequestEnd;
+pub use crate::observe::metrics::format::MetricsFormat;
+use crate::observe::metrics::histogram::{BucketCounts, Histogram, TIMES};
 pub(in crate::observe) use crate::observe::metrics::route::Finished;
 pub(crate) use crate::observe::metrics::route::RouteCounters;
 
@@ -34,7 +39,33 @@ pub(crate) struct Metrics {
     pub unrouted: Arc<RouteCounters>,
     window: Mutex<VecDeque<PastCounts>>,
     reloads: [AtomicU64; ReloadResult::ALL.len()],
-    last_reload: Mutex<Option<(SystemTime, ReloadResult)>>,
+    last_reload: Mutex<LastReload>,
+    compilations: ModuleTimes,
+    fetches: ModuleTimes,
+    /// The log of everything; the lines of requests may have another one.
+    log: Option<LogWriter>,
+}
+
+/// How the last reload, or the start, ended.
+#[derive(Clone, Copy)]
+struct LastReload {
+    at: SystemTime,
+    result: ReloadResult,
+}
+
+impl Default for LastReload {
+    fn default() -> Self {
+        Self { at: SystemTime::now(), result: ReloadResult::Swapped }
+    }
+}
+
+/// How long something took that is done for modules.
+struct ModuleTimes(Histogram);
+
+impl Default for ModuleTimes {
+    fn default() -> Self {
+        Self(Histogram::of_time())
+    }
 }
 
 struct KeptRoute {
@@ -74,6 +105,27 @@ pub(crate) struct Gauges {
     /// The guests that run, and the limit: of each module, and of all with an empty name.
     pub concurrency: BTreeMap<String, (usize, usize)>,
     pub dropped_lines: u64,
+    pub modules: BTreeSet<ModuleLabels>,
+    /// By the name of the listener.
+    pub listeners: BTreeMap<String, ListenerGauges>,
+    /// When certificates end, by their subject.
+    pub certificates: BTreeMap<String, SystemTime>,
+}
+
+/// A module that is served.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ModuleLabels {
+    /// As the configuration names it.
+    pub module: String,
+    pub digest: String,
+    pub kind: &'static str,
+}
+
+/// The connections of a listener.
+pub(crate) struct ListenerGauges {
+    pub open: u64,
+    /// Those since the start, by protocol and result.
+    pub counts: Vec<(&'static str, &'static str, u64)>,
 }
 
 /// What was counted of a route.
@@ -103,9 +155,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Metrics {
+    /// Counters for a server with this log.
+    pub fn new(log: LogWriter) -> Self {
+        Self { log: Some(log), ..Self::default() }
+    }
+
     /// Gives the routes of a configuration their counters: those that they had before.
     pub fn enter<'a>(&self, names: impl Iterator<Item = &'a RouteName>) {
         let mut routes = lock(&self.routes);
+        Self::forget_routes_that_are_gone(&mut routes);
         let now = Instant::now();
         routes.values_mut().for_each(|route| route.gone = route.gone.or(Some(now)));
         for name in names {
@@ -116,17 +174,37 @@ impl Metrics {
         }
     }
 
-    /// BucketCounts a reload.
+    /// Counts a reload.
     pub fn add_reload(&self, result: ReloadResult) {
         let counters = ReloadResult::ALL.iter().zip(&self.reloads);
         counters.filter(|(own, _)| **own == result).for_each(|(_, counter)| _ = counter.fetch_add(1, Relaxed));
-        *lock(&self.last_reload) = Some((SystemTime::now(), result));
+        *lock(&self.last_reload) = LastReload { at: SystemTime::now(), result };
+    }
+
+    /// Counts a module that was compiled.
+    pub fn add_compilation(&self, took: Duration) {
+        self.compilations.0.observe_time(took);
+    }
+
+    /// Counts a module that was fetched.
+    pub fn add_fetch(&self, took: Duration) {
+        self.fetches.0.observe_time(took);
+    }
+
+    /// How many lines of the log were dropped, with those of requests.
+    pub fn dropped_lines(&self, requests: &AccessLog) -> u64 {
+        let others = self.log.as_ref().filter(|log| !requests.is_part_of(log));
+        requests.dropped() + others.map_or(0, LogWriter::dropped)
+    }
+
+    fn forget_routes_that_are_gone(routes: &mut BTreeMap<String, KeptRoute>) {
+        routes.retain(|_, route| route.gone.is_none_or(|gone| gone.elapsed() < KEPT));
     }
 
     /// All routes with their counters, without those that are gone for long.
     fn counted(&self) -> Vec<(String, Arc<RouteCounters>)> {
         let mut routes = lock(&self.routes);
-        routes.retain(|_, route| route.gone.is_none_or(|gone| gone.elapsed() < KEPT));
+        Self::forget_routes_that_are_gone(&mut routes);
         let unrouted = std::iter::once((String::new(), self.unrouted.clone()));
         unrouted.chain(routes.iter().map(|(name, route)| (name.clone(), route.counters.clone()))).collect()
     }

@@ -6,31 +6,15 @@ use std::time::{Duration, Instant};
 
 use http::Method;
 
+use crate::observe::metrics::end::RequestEnd;
 use crate::observe::metrics::histogram::{BucketCounts, Histogram, Sharded, add, nanoseconds};
+use crate::runtime::{CallResult, RunUsage};
 
 /// How many statuses of a route are counted one by one.
 const STATUSES: usize = 32;
 
 /// The methods that have a label of their own, and the label of all others.
 const METHODS: [&str; 10] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "_OTHER"];
-
-/// How requests end, as in the log.
-pub(super) const ENDS: [&str; 14] = [
-    "ok",
-    "client-gone",
-    "stopped",
-    "none",
-    "exit",
-    "trap",
-    "not-answered",
-    "not-started",
-    "timeout",
-    "output-limit",
-    "bad-head",
-    "bad-body",
-    "busy",
-    "static",
-];
 
 /// What a finished request adds.
 #[derive(Clone, Copy, Debug)]
@@ -39,10 +23,9 @@ pub(in crate::observe) struct Finished<'a> {
     pub status: u16,
     pub took: Duration,
     pub bytes: u64,
-    pub cpu_time: Duration,
-    pub end: &'a str,
-    /// How long its guest took, if it had one.
-    pub guest: Option<Duration>,
+    pub end: RequestEnd,
+    /// What its guest has used, if it had one.
+    pub guest: Option<&'a RunUsage>,
 }
 
 /// The counters of a route.
@@ -51,8 +34,9 @@ pub(crate) struct RouteCounters {
     totals: Sharded<Totals>,
     statuses: [AtomicU16; STATUSES],
     methods: [OnceLock<ByStatus>; METHODS.len()],
-    guests: OnceLock<Histogram>,
+    guests: OnceLock<GuestHistograms>,
     queue_waits: OnceLock<Histogram>,
+    calls: OnceLock<CallCounters>,
     /// How many requests are in the queue. They have time.
     pub(super) queued: AtomicU64,
 }
@@ -63,7 +47,32 @@ struct Totals {
     request_bytes: AtomicU64,
     response_bytes: AtomicU64,
     cpu_time: AtomicU64,
-    ends: [AtomicU64; ENDS.len()],
+    moved: AtomicU64,
+    ends: [AtomicU64; RequestEnd::ALL.len()],
+}
+
+/// The guests of a route that have ended.
+struct GuestHistograms {
+    durations: Histogram,
+    memory: Histogram,
+}
+
+impl Default for GuestHistograms {
+    fn default() -> Self {
+        Self { durations: Histogram::of_time(), memory: Histogram::of_memory() }
+    }
+}
+
+/// The calls of the guests of a route to upstreams.
+struct CallCounters {
+    results: [AtomicU64; CallResult::ALL.len()],
+    durations: Histogram,
+}
+
+impl Default for CallCounters {
+    fn default() -> Self {
+        Self { results: Default::default(), durations: Histogram::of_time() }
+    }
 }
 
 /// The requests with a method, by the position of their status.
@@ -76,12 +85,12 @@ impl Default for ByStatus {
 }
 
 impl RouteCounters {
-    /// BucketCounts a request that begins.
+    /// Counts a request that begins.
     pub(in crate::observe) fn begin(&self) {
         self.totals.with(|totals| add(&totals.begun, 1));
     }
 
-    /// BucketCounts a request that has ended.
+    /// Counts a request that has ended.
     pub(in crate::observe) fn finish(&self, request: &Finished<'_>) {
         let method = match *request.method {
             Method::GET => 0,
@@ -98,35 +107,50 @@ impl RouteCounters {
         let status = self.status(request.status);
         let series = self.methods.get(method).and_then(|methods| methods.get_or_init(ByStatus::default).0.get(status));
         if let Some(series) = series {
-            series.get_or_init(Histogram::of_time).observe(nanoseconds(request.took));
+            series.get_or_init(Histogram::of_time).observe_time(request.took);
         }
-        let end = ENDS.iter().position(|end| *end == request.end);
         self.totals.with(|totals| {
             add(&totals.response_bytes, request.bytes);
-            add(&totals.cpu_time, nanoseconds(request.cpu_time));
-            if let Some(end) = end.and_then(|end| totals.ends.get(end)) {
-                add(end, 1);
-            }
+            totals.ends.get(request.end as usize).iter().for_each(|end| add(end, 1));
         });
-        if let Some(took) = request.guest {
-            self.guests.get_or_init(Histogram::of_time).observe(nanoseconds(took));
+        request.guest.iter().for_each(|usage| self.finish_guest(usage));
+    }
+
+    fn finish_guest(&self, usage: &RunUsage) {
+        self.totals.with(|totals| {
+            add(&totals.cpu_time, nanoseconds(usage.cpu_time));
+            add(&totals.moved, u64::from(usage.is_in_background));
+        });
+        if let Some(took) = usage.took {
+            let guests = self.guests.get_or_init(GuestHistograms::default);
+            guests.durations.observe_time(took);
+            guests.memory.observe(usage.memory_peak);
         }
     }
 
-    /// BucketCounts bytes of a request body.
+    /// Counts bytes of a request body.
     pub(crate) fn add_request_bytes(&self, bytes: u64) {
         self.totals.with(|totals| add(&totals.request_bytes, bytes));
     }
 
-    /// BucketCounts a request that has waited for a permit, or that did not have to.
-    pub(crate) fn add_queue_wait(&self, waited: Duration) {
-        self.queue_waits.get_or_init(Histogram::of_time).observe(nanoseconds(waited));
+    /// Counts a request that did not have to wait for a permit.
+    pub(crate) fn skip_queue(&self) {
+        self.queue_waits.get_or_init(Histogram::of_time).observe_nothing();
     }
 
-    /// The same for a request that waits: from now until the value is dropped.
+    /// Counts a request that waits for a permit: from now until the value is dropped.
     pub(crate) fn wait_in_queue(&self) -> QueueTimer<'_> {
         self.queued.fetch_add(1, Relaxed);
         QueueTimer { counters: self, began: Instant::now() }
+    }
+
+    /// Counts a call of a guest to an upstream.
+    pub(in crate::observe) fn add_call(&self, result: CallResult, took: Duration) {
+        let calls = self.calls.get_or_init(CallCounters::default);
+        calls.results.get(result as usize).iter().for_each(|count| add(count, 1));
+        if result.was_sent() {
+            calls.durations.observe_time(took);
+        }
     }
 
     /// The position of a status: that at which it is already, or the next that is free, or the one for all others.
@@ -170,6 +194,7 @@ impl RouteCounters {
 
     /// How many requests have begun and not ended.
     pub(super) fn active(&self) -> u64 {
+        // First what has ended: it had begun before.
         let ended = self.all().count();
         self.totals.sum(|totals| &totals.begun).saturating_sub(ended)
     }
@@ -190,11 +215,37 @@ impl RouteCounters {
     /// How often requests have ended in which way.
     pub(super) fn ends(&self) -> Vec<(&'static str, u64)> {
         let count = |at: usize| self.totals.sum(|totals| totals.ends.get(at).unwrap_or(&totals.begun));
-        ENDS.iter().enumerate().map(|(at, end)| (*end, count(at))).filter(|(_, count)| *count > 0).collect()
+        let ends = RequestEnd::ALL.iter().map(|end| (end.as_str(), count(*end as usize)));
+        ends.filter(|(_, count)| *count > 0).collect()
     }
 
-    pub(super) fn guests(&self) -> Option<BucketCounts> {
-        self.guests.get().map(Histogram::counts)
+    pub(super) fn guest_durations(&self) -> Option<BucketCounts> {
+        self.guests.get().map(|guests| guests.durations.counts())
+    }
+
+    pub(super) fn guest_memory(&self) -> Option<BucketCounts> {
+        self.guests.get().map(|guests| guests.memory.counts())
+    }
+
+    /// How many guests were moved to the background.
+    pub(super) fn moved(&self) -> u64 {
+        self.totals.sum(|totals| &totals.moved)
+    }
+
+    /// How many calls to upstreams ended in which way; empty without any call.
+    pub(super) fn calls(&self) -> Vec<(&'static str, u64)> {
+        let results = |calls: &CallCounters| {
+            CallResult::ALL
+                .iter()
+                .zip(&calls.results)
+                .map(|(result, count)| (result.as_str(), count.load(Relaxed)))
+                .collect()
+        };
+        self.calls.get().map(results).unwrap_or_default()
+    }
+
+    pub(super) fn call_durations(&self) -> Option<BucketCounts> {
+        self.calls.get().map(|calls| calls.durations.counts())
     }
 
     pub(super) fn queue_waits(&self) -> Option<BucketCounts> {
@@ -211,6 +262,6 @@ pub(crate) struct QueueTimer<'a> {
 impl Drop for QueueTimer<'_> {
     fn drop(&mut self) {
         self.counters.queued.fetch_sub(1, Relaxed);
-        self.counters.add_queue_wait(self.began.elapsed());
+        self.counters.queue_waits.get_or_init(Histogram::of_time).observe_time(self.began.elapsed());
     }
 }

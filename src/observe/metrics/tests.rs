@@ -5,14 +5,32 @@ use std::collections::BTreeSet;
 use http::Method;
 
 use crate::observe::metrics::*;
+use crate::runtime::{CallResult, RunUsage};
 
 fn gauges() -> Gauges {
-    Gauges { generation: 3, concurrency: BTreeMap::from([("a.wasm".to_owned(), (1, 2))]), dropped_lines: 7 }
+    let listener = ListenerGauges { open: 1, counts: vec![("http1", "accepted", 4), ("", "closed", 2)] };
+    let module = ModuleLabels { module: "a.wasm".to_owned(), digest: "sha256:0".to_owned(), kind: "module" };
+    Gauges {
+        generation: 3,
+        concurrency: BTreeMap::from([("a.wasm".to_owned(), (1, 2))]),
+        dropped_lines: 7,
+        modules: BTreeSet::from([module]),
+        listeners: BTreeMap::from([("http://127.0.0.1:1".to_owned(), listener)]),
+        certificates: BTreeMap::from([(
+            "CN=a".to_owned(),
+            SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000),
+        )]),
+    }
 }
 
 fn finished(method: &Method, status: u16) -> Finished<'_> {
-    let (took, cpu_time) = (Duration::from_micros(300), Duration::from_micros(100));
-    Finished { method, status, took, bytes: 5, cpu_time, end: "ok", guest: Some(cpu_time) }
+    static USAGE: RunUsage = RunUsage {
+        cpu_time: Duration::from_micros(100),
+        took: Some(Duration::from_micros(200)),
+        memory_peak: 1 << 17,
+        is_in_background: true,
+    };
+    Finished { method, status, took: Duration::from_micros(300), bytes: 5, end: RequestEnd::Ok, guest: Some(&USAGE) }
 }
 
 fn counted(metrics: &Metrics, route: &str) -> Arc<RouteCounters> {
@@ -28,8 +46,12 @@ fn a_request_is_in_all_metrics_of_its_route() {
     route.finish(&finished(&Method::GET, 200));
     route.finish(&finished(&Method::from_bytes(b"BREW").unwrap(), 418));
     route.add_request_bytes(11);
-    route.add_queue_wait(Duration::ZERO);
-    let text = metrics.render(&gauges());
+    route.skip_queue();
+    route.add_call(CallResult::Ok, Duration::from_millis(2));
+    route.add_call(CallResult::Denied, Duration::ZERO);
+    metrics.add_compilation(Duration::from_millis(20));
+    metrics.add_fetch(Duration::from_millis(200));
+    let text = metrics.render(&gauges(), MetricsFormat::Text);
     for line in [
         "http_server_request_duration_seconds_count{http_route=\"/a/...\",http_request_method=\"GET\",http_response_status_code=\"200\"} 1",
         "http_server_request_duration_seconds_count{http_route=\"/a/...\",http_request_method=\"_OTHER\",http_response_status_code=\"418\"} 1",
@@ -39,6 +61,10 @@ fn a_request_is_in_all_metrics_of_its_route() {
         "http_server_response_body_size_bytes_total{http_route=\"/a/...\"} 10",
         "wagi_guest_cpu_seconds_total{http_route=\"/a/...\"} 0.0002",
         "wagi_guest_duration_seconds_count{http_route=\"/a/...\"} 2",
+        "wagi_guest_duration_seconds_sum{http_route=\"/a/...\"} 0.0004",
+        "wagi_guest_memory_peak_bytes_bucket{http_route=\"/a/...\",le=\"65536\"} 0",
+        "wagi_guest_memory_peak_bytes_bucket{http_route=\"/a/...\",le=\"262144\"} 2",
+        "wagi_guest_moved_to_background_total{http_route=\"/a/...\"} 2",
         "wagi_guest_ends_total{http_route=\"/a/...\",end=\"ok\"} 2",
         "wagi_queue_wait_seconds_bucket{http_route=\"/a/...\",le=\"0.00005\"} 1",
         "wagi_queue_length{http_route=\"/a/...\"} 0",
@@ -47,6 +73,17 @@ fn a_request_is_in_all_metrics_of_its_route() {
         "wagi_config_generation 3",
         "wagi_config_last_reload_success 1",
         "wagi_log_lines_dropped_total 7",
+        "wagi_connections{listener=\"http://127.0.0.1:1\"} 1",
+        "wagi_connections_total{listener=\"http://127.0.0.1:1\",protocol=\"http1\",result=\"accepted\"} 4",
+        "wagi_connections_total{listener=\"http://127.0.0.1:1\",protocol=\"\",result=\"closed\"} 2",
+        "wagi_outbound_requests_total{http_route=\"/a/...\",result=\"ok\"} 1",
+        "wagi_outbound_requests_total{http_route=\"/a/...\",result=\"denied\"} 1",
+        "wagi_outbound_requests_total{http_route=\"/a/...\",result=\"timeout\"} 0",
+        "wagi_outbound_request_duration_seconds_count{http_route=\"/a/...\"} 1",
+        "wagi_module_compile_seconds_bucket{le=\"0.025\"} 1",
+        "wagi_module_fetch_seconds_sum 0.2",
+        "wagi_module_info{module=\"a.wasm\",digest=\"sha256:0\",kind=\"module\"} 1",
+        "wagi_tls_certificate_not_after_timestamp_seconds{subject=\"CN=a\"} 2000000000",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in {text}");
     }
@@ -82,7 +119,7 @@ fn reloads_are_counted_by_result() {
     let metrics = Metrics::default();
     metrics.add_reload(ReloadResult::Swapped);
     metrics.add_reload(ReloadResult::Refused);
-    let text = metrics.render(&gauges());
+    let text = metrics.render(&gauges(), MetricsFormat::Text);
     assert!(text.contains("wagi_config_reloads_total{result=\"failure\"} 1\n"), "{text}");
     assert!(text.contains("wagi_config_last_reload_success 0\n"), "{text}");
 }
@@ -101,7 +138,7 @@ fn figures_have_the_quantiles_of_the_route() {
 fn the_table_of_metrics_has_all_of_them_with_their_types() {
     let metrics = Metrics::default();
     metrics.add_reload(ReloadResult::Swapped);
-    let text = metrics.render(&gauges());
+    let text = metrics.render(&gauges(), MetricsFormat::Text);
     let written = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).map(str::to_owned);
     // The system may not tell some of these.
     let of_process = process::FAMILIES.iter().map(|family| format!("{} {}", family.name, family.kind.name()));

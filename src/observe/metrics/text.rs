@@ -1,12 +1,18 @@
-//! How are metrics written? In the text format of Prometheus, version 0.0.4.
+//! How are metrics written? In the text format of Prometheus, version 0.0.4, or in that of OpenMetrics.
+//!
+//! The two differ in few things: OpenMetrics names a counter without `_total` where it tells its type, writes whole bounds as
+//! `1.0`, and has a last line.
 
 use std::fmt::{Display, Write};
 
+use crate::observe::metrics::format::MetricsFormat;
 use crate::observe::metrics::histogram::BucketCounts;
 
 /// A text of metrics, family by family.
-#[derive(Default)]
-pub(super) struct MetricsText(String);
+pub(super) struct MetricsText {
+    text: String,
+    format: MetricsFormat,
+}
 
 /// A family of metrics: its name, its type, and what it says.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +20,18 @@ pub(super) struct Family {
     pub name: &'static str,
     pub kind: MetricKind,
     pub help: &'static str,
+}
+
+impl Family {
+    /// The name and the type, as they are announced before the samples.
+    fn announced(&self, format: MetricsFormat) -> (&'static str, &'static str) {
+        match (format, self.kind, self.name.strip_suffix("_total")) {
+            // OpenMetrics has no two families of one name, and the gauge of open connections has this one.
+            (MetricsFormat::OpenMetrics, MetricKind::Counter, Some("wagi_connections")) => (self.name, "unknown"),
+            (MetricsFormat::OpenMetrics, MetricKind::Counter, Some(name)) => (name, self.kind.name()),
+            _ => (self.name, self.kind.name()),
+        }
+    }
 }
 
 /// The type of a family.
@@ -39,10 +57,16 @@ impl MetricKind {
 pub(super) type Labels<'a> = &'a [(&'a str, &'a str)];
 
 impl MetricsText {
+    /// A text without a family.
+    pub fn new(format: MetricsFormat) -> Self {
+        Self { text: String::new(), format }
+    }
+
     /// Begins a family.
     pub fn family(&mut self, family: &Family) {
-        let Family { name, kind, help } = family;
-        self.write(format_args!("# HELP {name} {help}\n# TYPE {name} {}\n", kind.name()));
+        let (name, kind) = family.announced(self.format);
+        let help = family.help;
+        self.write(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
     }
 
     /// Adds a sample to the family.
@@ -61,7 +85,7 @@ impl MetricsText {
         let mut below = 0;
         for (at, count) in counts.buckets.iter().enumerate() {
             below += count;
-            let bound = bounds.get(at).map_or_else(|| "+Inf".to_owned(), |bound| (*bound as f64 / unit).to_string());
+            let bound = bounds.get(at).map_or_else(|| "+Inf".to_owned(), |bound| self.bound(*bound as f64 / unit));
             self.line(family.name, "_bucket", labels, Some(&bound), below);
         }
         self.line(family.name, "_sum", labels, None, counts.sum as f64 / unit);
@@ -69,24 +93,35 @@ impl MetricsText {
     }
 
     /// The text.
-    pub fn finish(self) -> String {
-        self.0
+    pub fn finish(mut self) -> String {
+        if self.format == MetricsFormat::OpenMetrics {
+            self.text.push_str("# EOF\n");
+        }
+        self.text
+    }
+
+    fn bound(&self, bound: f64) -> String {
+        match self.format {
+            MetricsFormat::Text => bound.to_string(),
+            // The form that is the same in all programs (OpenMetrics, "Numbers").
+            MetricsFormat::OpenMetrics => format!("{bound:?}"),
+        }
     }
 
     fn line(&mut self, name: &str, suffix: &str, labels: Labels<'_>, bound: Option<&str>, value: impl Display) {
-        self.0.push_str(name);
-        self.0.push_str(suffix);
+        self.text.push_str(name);
+        self.text.push_str(suffix);
         let mut before = '{';
         for (key, value) in labels.iter().copied().chain(bound.map(|bound| ("le", bound))) {
-            self.0.push(before);
-            self.0.push_str(key);
-            self.0.push_str("=\"");
+            self.text.push(before);
+            self.text.push_str(key);
+            self.text.push_str("=\"");
             self.escape(value);
-            self.0.push('"');
+            self.text.push('"');
             before = ',';
         }
         if before == ',' {
-            self.0.push('}');
+            self.text.push('}');
         }
         self.write(format_args!(" {value}\n"));
     }
@@ -94,17 +129,17 @@ impl MetricsText {
     fn escape(&mut self, value: &str) {
         for letter in value.chars() {
             match letter {
-                '\\' => self.0.push_str("\\\\"),
-                '"' => self.0.push_str("\\\""),
-                '\n' => self.0.push_str("\\n"),
-                letter => self.0.push(letter),
+                '\\' => self.text.push_str("\\\\"),
+                '"' => self.text.push_str("\\\""),
+                '\n' => self.text.push_str("\\n"),
+                letter => self.text.push(letter),
             }
         }
     }
 
     fn write(&mut self, text: std::fmt::Arguments<'_>) {
         // Writing to a string does not fail.
-        let _ = self.0.write_fmt(text);
+        let _ = self.text.write_fmt(text);
     }
 }
 
@@ -117,7 +152,7 @@ mod tests {
 
     #[test]
     fn buckets_are_cumulative_and_have_the_bounds_in_seconds() {
-        let (histogram, mut text) = (Histogram::of_time(), MetricsText::default());
+        let (histogram, mut text) = (Histogram::of_time(), MetricsText::new(MetricsFormat::Text));
         [40_000, 60_000, 40_000_000_000].into_iter().for_each(|value| histogram.observe(value));
         text.family(&FAMILY);
         text.histogram(&FAMILY, &[("route", "/")], (&histogram.counts(), TIMES), 1e9);
@@ -139,8 +174,32 @@ mod tests {
     }
 
     #[test]
+    fn open_metrics_has_other_names_for_counters_other_bounds_and_an_end() {
+        let (histogram, mut text) = (Histogram::of_time(), MetricsText::new(MetricsFormat::OpenMetrics));
+        histogram.observe(1);
+        text.histogram(&FAMILY, &[], (&histogram.counts(), TIMES), 1e9);
+        for name in ["a_total", "wagi_connections_total"] {
+            let family = Family { name, kind: MetricKind::Counter, help: "Some." };
+            text.family(&family);
+            text.sample(&family, &[], 2);
+        }
+        let text = text.finish();
+        for line in [
+            "a_seconds_bucket{le=\"5e-5\"} 1",
+            "a_seconds_bucket{le=\"0.25\"} 1",
+            "a_seconds_bucket{le=\"30.0\"} 1",
+            "# TYPE a counter",
+            "a_total 2",
+            "# TYPE wagi_connections_total unknown",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in {text}");
+        }
+        assert!(text.ends_with("wagi_connections_total 2\n# EOF\n"), "{text}");
+    }
+
+    #[test]
     fn labels_are_escaped() {
-        let mut text = MetricsText::default();
+        let mut text = MetricsText::new(MetricsFormat::Text);
         text.sample(&FAMILY, &[("a", "\\ \" \n é")], 1);
         text.sample(&FAMILY, &[], 0.5);
         assert_eq!(text.finish(), "a_seconds{a=\"\\\\ \\\" \\n é\"} 1\na_seconds 0.5\n");

@@ -97,7 +97,7 @@ impl LinkedComponent {
     /// A store for one guest, with its limits set.
     pub fn store(&self, state: ComponentState, hostcall_fuel: usize) -> Store<ComponentState> {
         let mut store = Store::new(self.instance().engine(), state);
-        store.limiter(|state| &mut state.budget);
+        store.limiter(|state| state);
         // Whatever a host call copies has to fit into the guest as well.
         store.set_hostcall_fuel(hostcall_fuel);
         store.set_max_component_handles(MAX_COMPONENT_HANDLES);

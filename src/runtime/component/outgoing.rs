@@ -12,6 +12,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, Result, WasiBody, WasiHttpHooks}
 use crate::outbound;
 use crate::outbound::{CallBudget, CallTimeouts, Client, ErrorKind, StreamingRequest};
 use crate::runtime::component::call_wait::{CallWait, CallWaitBody, Side};
+use crate::runtime::instance::calls::CountedCall;
 use crate::runtime::instance::grants::Outbound;
 use crate::runtime::instance::stdio::Stdio;
 
@@ -55,8 +56,11 @@ impl WasiHttpHooks for Outgoing {
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<()>> + Send>,
     ) -> Box<dyn Future<Output = OutgoingResponse> + Send> {
+        let counted_call = CountedCall::begin(&self.stdio);
         let Some(Calls { client, budget }) = &self.calls else {
-            self.stdio.note_denied_call(&outbound::Error::of_no_grant(request.uri().to_string().as_bytes()));
+            let denied = outbound::Error::of_no_grant(request.uri().to_string().as_bytes());
+            self.stdio.note_denied_call(&denied);
+            counted_call.end::<()>(&Err(denied));
             return Box::new(async { Err(Error::HttpRequestDenied) });
         };
         let options = options.unwrap_or_default();
@@ -71,6 +75,7 @@ impl WasiHttpHooks for Outgoing {
         Box::new(async move {
             let sent = client.send_streaming(StreamingRequest { request, timeouts, budget });
             let response = CallWait::response(call.clone(), sent).await;
+            counted_call.end(&response);
             let response = response.inspect_err(|error| stdio.note_denied_call(error)).map_err(guest_error)?;
             let response = response.map(|body| body.map_err(guest_error).boxed_unsync());
             let over: Box<dyn Future<Output = Result<()>> + Send> = Box::new(async { Ok(()) });

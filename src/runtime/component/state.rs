@@ -4,9 +4,11 @@
 //! functions, so its context is always there.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use wasmtime::component::ResourceTable;
+use wasmtime::{ResourceLimiter, Result};
 use wasmtime_wasi::cli::StdoutStream;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -77,6 +79,19 @@ impl ComponentState {
 /// Whether there is room for one more resource in a table, which cannot be asked for its size.
 pub(in crate::runtime::component) fn has_room(table: &mut ResourceTable) -> bool {
     table.push(()).is_ok_and(|room| table.delete(room).is_ok())
+}
+
+/// The limits are those of the budget. What the guest has got is told to those who ask about its run.
+impl ResourceLimiter for ComponentState {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        let is_granted = self.budget.memory_growing(current, desired, maximum);
+        self.stdio.memory_peak.store(self.budget.granted(), Relaxed);
+        is_granted
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        self.budget.table_growing(current, desired, maximum)
+    }
 }
 
 /// At the end of the run the log learns what the guest was refused, which its own messages rarely say.

@@ -59,6 +59,9 @@ pub(in crate::runtime) struct CpuTimer {
     used: AtomicU64,
     /// The clock when the current poll began.
     entered: AtomicU64,
+    /// The wall clock when the guest began to compute; 0 before that. And when its last poll in the foreground ended.
+    begun: AtomicU64,
+    left: AtomicU64,
     /// The CPU time of the thread when the wall clock first said that the slice is over; 0 before that.
     slice_cpu: AtomicU64,
     yielded: AtomicBool,
@@ -106,7 +109,11 @@ impl CpuTimer {
     /// Starts to count, just before the guest is polled in the foreground.
     pub fn enter(&self) {
         self.slice_cpu.store(0, Relaxed);
-        self.entered.store(wall_time(), Relaxed);
+        let now = wall_time();
+        self.entered.store(now, Relaxed);
+        if self.begun.load(Relaxed) == 0 {
+            self.begun.store(now.max(1), Relaxed);
+        }
         if self.is_over_budget(0) {
             self.excess_entered.store(thread_time().max(1), Relaxed);
         }
@@ -114,7 +121,9 @@ impl CpuTimer {
 
     /// Stops counting, just after the guest was polled in the foreground.
     pub fn leave(&self) {
-        let spent = wall_time().saturating_sub(self.entered.load(Relaxed));
+        let now = wall_time();
+        self.left.store(now, Relaxed);
+        let spent = now.saturating_sub(self.entered.load(Relaxed));
         self.used.store(self.used.load(Relaxed).saturating_add(spent), Relaxed);
         let excess_entered = self.excess_entered.load(Relaxed);
         if excess_entered != 0 {
@@ -237,9 +246,24 @@ impl CpuTimer {
         Poll::Pending
     }
 
-    /// Notes that the guest uses files from the start.
+    /// Notes that the guest uses files from the start, on other threads.
     pub fn use_files(&self) {
         self.uses_files.store(true, Relaxed);
+        self.begun.store(wall_time().max(1), Relaxed);
+    }
+
+    /// How long ago the guest began, or how long it took if it has ended; `None` if it has not begun.
+    pub fn elapsed(&self, has_ended: bool) -> Option<Duration> {
+        let begun = Some(self.begun.load(Relaxed)).filter(|begun| *begun > 0)?;
+        // The clock need not be read again for a guest that never left the foreground.
+        let was_left = has_ended && self.place.load(Relaxed) == FOREGROUND;
+        let now = if was_left { self.left.load(Relaxed) } else { wall_time() };
+        Some(Duration::from_nanos(now.saturating_sub(begun)))
+    }
+
+    /// Whether the guest has moved to the background.
+    pub fn is_in_background(&self) -> bool {
+        self.place.load(Relaxed) == BACKGROUND
     }
 
     /// Whether the guest has begun to use files.

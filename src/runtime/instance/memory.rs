@@ -44,6 +44,11 @@ fn spend(left: &mut usize, current: usize, desired: usize, maximum: Option<usize
 }
 
 impl MemoryBudget {
+    /// How much memory was granted, in bytes.
+    pub fn granted(&self) -> u64 {
+        (self.max_bytes - self.bytes_left) as u64
+    }
+
     /// A line for the log about the first growth that a limit of the entry forbade, if one did.
     pub fn refusal(&self) -> Option<String> {
         Some(match self.refused? {
@@ -90,7 +95,9 @@ mod tests {
         assert!(budget.memory_growing(0, 60, None).unwrap());
         assert_eq!(budget.refusal(), None);
         assert!(!budget.memory_growing(0, 60, None).unwrap());
+        assert_eq!(budget.granted(), 60);
         assert!(budget.memory_growing(0, 40, None).unwrap());
+        assert_eq!(budget.granted(), 100);
         let refusal = budget.refusal().expect("one was refused");
         assert_eq!(refusal, "memory: growing to 120 bytes was refused: `limits.memory` is 100");
     }

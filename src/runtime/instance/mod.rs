@@ -1,5 +1,6 @@
 //! How does a run start, what may it use, and how does it end?
 
+pub(in crate::runtime) mod calls;
 pub(in crate::runtime) mod client_wait;
 pub(in crate::runtime) mod cpu_time;
 pub(in crate::runtime) mod ending;

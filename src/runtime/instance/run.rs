@@ -8,6 +8,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -25,6 +26,19 @@ use crate::runtime::instance::stderr::Note;
 use crate::runtime::instance::stdio::Stdio;
 
 pub(in crate::runtime) type GuestFuture = Pin<Box<dyn Future<Output = Ending> + Send>>;
+
+/// What a run has used so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunUsage {
+    /// The CPU time of the guest.
+    pub cpu_time: Duration,
+    /// How long ago it began, or how long it took if it has ended; `None` if it has not begun.
+    pub took: Option<Duration>,
+    /// The most memory that it had, in bytes.
+    pub memory_peak: u64,
+    /// Whether it has computed for so long that it was moved to the background.
+    pub is_in_background: bool,
+}
 
 /// How many bytes of a line a note shows.
 const MAX_SHOWN: usize = 120;
@@ -220,9 +234,15 @@ impl Run {
         self.stdio.has_request_body.then(|| self.stdio.stdin().wait.waits())
     }
 
-    /// The CPU time the guest has used so far.
-    pub fn cpu_time(&self) -> Duration {
-        self.stdio.cpu_timer.used()
+    /// What the guest has used so far.
+    pub fn usage(&self) -> RunUsage {
+        let timer = &self.stdio.cpu_timer;
+        RunUsage {
+            cpu_time: timer.used(),
+            took: timer.elapsed(matches!(self.stage, RunStage::Ended(_))),
+            memory_peak: self.stdio.memory_peak.load(Relaxed),
+            is_in_background: timer.is_in_background(),
+        }
     }
 }
 

@@ -4,11 +4,17 @@
 //! request.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-/// A log for what a guest prints on stderr.
+use crate::outbound::CallResult;
+
+/// A log for what a guest prints on stderr, and for the calls that it makes.
 pub trait StderrSink: Send + Sync {
     /// Writes complete lines or, at the end of a run, the rest of the last line. Must not block.
     fn write(&self, request: u64, text: &[u8]);
+
+    /// Counts a call of the guest to an upstream.
+    fn count_call(&self, _result: CallResult, _took: Duration) {}
 }
 
 /// The guest's error stream: cut into lines, limited, written to the guest's log.
@@ -80,6 +86,11 @@ impl Stderr {
         if is_not_granted {
             self.note(Note::File, || "a file is in none of the volumes of this entry: see `volumes`".to_owned());
         }
+    }
+
+    /// Counts a call of the guest to an upstream.
+    pub fn count_call(&self, result: CallResult, took: Duration) {
+        self.log.iter().for_each(|log| log.count_call(result, took));
     }
 
     /// Writes a line of the host to the log, in brackets, unless the run already has a note of this kind. It does not count

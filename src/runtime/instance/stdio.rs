@@ -6,6 +6,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
@@ -37,6 +38,8 @@ pub(in crate::runtime) struct Stdio {
     /// Why the guest has to end, if the error could not be returned where it happened.
     error: Mutex<Option<wasmtime::Error>>,
     pub cpu_timer: CpuTimer,
+    /// The most memory that the guest had, in bytes.
+    pub memory_peak: AtomicU64,
     /// Whether the request has a body. If it has none, no wait for the client is counted.
     pub has_request_body: bool,
 }
@@ -87,6 +90,7 @@ impl Stdio {
             stderr: Mutex::new(stderr),
             error: Mutex::default(),
             cpu_timer,
+            memory_peak: AtomicU64::new(0),
             has_request_body,
         }
     }

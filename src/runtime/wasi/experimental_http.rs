@@ -11,6 +11,7 @@ use wasmtime::{Caller, Extern, ExternType, Linker, Module, Result};
 use crate::outbound;
 use crate::outbound::{CallRequest, Error};
 
+use crate::runtime::instance::calls::CountedCall;
 use crate::runtime::wasi::state::ModuleState;
 
 const MODULE: &str = "wasi_experimental_http";
@@ -32,7 +33,9 @@ pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<ModuleState>) -> Res
                 body: range(body, body_len),
             };
             Box::new(async move {
+                let call = CountedCall::begin(&caller.data().stdio);
                 let done = request(&mut caller, parts, status, handle).await;
+                call.end(&done);
                 code(done.inspect_err(|error| caller.data().stdio.note_denied_call(error)))
             })
         },

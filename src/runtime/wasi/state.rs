@@ -4,9 +4,10 @@
 //! of wasmtime-wasi, is made on first use.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use wasmtime::{Caller, Extern, Memory, Result};
+use wasmtime::{Caller, Extern, Memory, ResourceLimiter, Result};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p1::types::{Clockid, Errno, Subclockflags, SubscriptionClock};
 use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1;
@@ -201,6 +202,19 @@ pub(in crate::runtime::wasi) fn time_left(timer: &SubscriptionClock, state: &Mod
     let now = clock_time(timer.id, state).ok()?;
     let is_absolute = timer.flags.contains(Subclockflags::SUBSCRIPTION_CLOCK_ABSTIME);
     Some(Duration::from_nanos(if is_absolute { timer.timeout.saturating_sub(now) } else { timer.timeout }))
+}
+
+/// The limits are those of the budget. What the guest has got is told to those who ask about its run.
+impl ResourceLimiter for ModuleState {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        let is_granted = self.budget.memory_growing(current, desired, maximum);
+        self.stdio.memory_peak.store(self.budget.granted(), Relaxed);
+        is_granted
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        self.budget.table_growing(current, desired, maximum)
+    }
 }
 
 /// At the end of the run the log learns what the guest was refused, which its own messages rarely say.

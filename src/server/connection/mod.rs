@@ -31,7 +31,7 @@ use crate::server::connection::io::ConnectionIo;
 use crate::server::connection::protocol::{Protocol, StreamExecutor};
 use crate::server::connection::service::ConnectionService;
 use crate::server::connection::state::ConnectionState;
-use crate::server::counters::Counters;
+use crate::server::counters::{ConnectionProtocol, CountedConnection, Counters, OpeningFailure};
 use crate::server::idle::IdleWatch;
 use crate::server::listener::set::{self, Listeners};
 use crate::server::listener::{Accepted, ListenerKind};
@@ -84,8 +84,8 @@ impl ConnectionBuilder {
 
     /// Serves one connection to its end.
     pub(in crate::server) async fn serve<S: HttpService>(&self, accepted: Accepted, service: S) {
-        let Accepted { socket, peer, kind, control } = accepted;
-        let state = Arc::new(ConnectionState::new(socket, control));
+        let Accepted { socket, peer, kind, control, counters } = accepted;
+        let state = Arc::new(ConnectionState::new(socket, control, CountedConnection::new(counters)));
         let _watched = self.parts.idle.as_ref().map(|idle| idle.watch(&state));
         let mut io = ConnectionIo::new(Arc::clone(&state));
         let Some(mut peer) = self.announced(&mut io, &state, peer).await else { return };
@@ -114,8 +114,10 @@ impl ConnectionBuilder {
     async fn serve_plain<S: HttpService>(&self, mut io: ConnectionIo, service: ConnectionService<S>) {
         let opened = Instant::from_std(service.state.opened());
         let detected = self.within(self.limits.header_timeout, &service.state, Protocol::detect(&mut io)).await;
-        if let Some(Ok(Some(protocol))) = detected {
-            self.serve_protocol(io, protocol, service, opened).await;
+        match detected {
+            Some(Ok(Some(protocol))) => self.serve_protocol(io, protocol, service, opened).await,
+            Some(_) => {}
+            None => service.state.counted.fail(OpeningFailure::TimedOut),
         }
     }
 
@@ -131,6 +133,7 @@ impl ConnectionBuilder {
             }
             failed => {
                 Counters::increment(&self.parts.counters.handshakes_failed);
+                service.state.counted.fail(OpeningFailure::HandshakeFailed);
                 let error = failed.and_then(Result::err).map(tracing::field::display);
                 tracing::debug!(peer = %peer.remote, error, "TLS handshake failed");
             }
@@ -148,6 +151,7 @@ impl ConnectionBuilder {
             return Some(peer);
         }
         Counters::increment(&self.parts.counters.unannounced);
+        state.counted.fail(OpeningFailure::Unannounced);
         let error = received.and_then(Result::err).map(tracing::field::display);
         tracing::debug!(peer = %peer.remote, error, "no PROXY header of a trusted proxy: connection closed");
         None
@@ -156,6 +160,7 @@ impl ConnectionBuilder {
     /// Tells a client that it has to speak TLS.
     async fn refuse_plain_http(&self, mut io: ConnectionIo, state: &Arc<ConnectionState>, peer: Peer) {
         Counters::increment(&self.parts.counters.handshakes_failed);
+        state.counted.fail(OpeningFailure::HandshakeFailed);
         tracing::info!(peer = %peer.remote, "a client spoke HTTP where HTTPS is served: it gets 400");
         // A client that does not read it has what it asked for.
         let _ = self.within(self.limits.tls_handshake, state, io.write_all(protocol::HTTPS_ONLY)).await;
@@ -179,6 +184,10 @@ impl ConnectionBuilder {
     {
         let state = Arc::clone(&service.state);
         let peer = service.peer;
+        state.counted.accept(match protocol {
+            Protocol::Http1 => ConnectionProtocol::Http1,
+            Protocol::Http2 => ConnectionProtocol::Http2,
+        });
         if matches!(protocol, Protocol::Http2) {
             state.record_http2();
         }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crate::server::connection::socket::Socket;
+use crate::server::counters::CountedConnection;
 use crate::server::shutdown::ConnectionControl;
 
 /// One accepted socket, and what has happened on it. The HTTP library and the watch for a disconnect share it.
@@ -18,6 +19,7 @@ pub(in crate::server) struct ConnectionState {
     pub(in crate::server) socket: Socket,
     /// What the server tells the connection.
     pub(in crate::server) control: Arc<ConnectionControl>,
+    pub(in crate::server) counted: CountedConnection,
     /// Requests whose response is not handed over completely.
     open_requests: AtomicUsize,
     finished_requests: AtomicUsize,
@@ -51,10 +53,11 @@ pub(in crate::server) struct ConnectionState {
 }
 
 impl ConnectionState {
-    pub(in crate::server) fn new(socket: Socket, control: Arc<ConnectionControl>) -> Self {
+    pub(in crate::server) fn new(socket: Socket, control: Arc<ConnectionControl>, counted: CountedConnection) -> Self {
         Self {
             socket,
             control,
+            counted,
             open_requests: AtomicUsize::new(0),
             finished_requests: AtomicUsize::new(0),
             reads: AtomicUsize::new(0),

@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::config::ListenAddress;
 use crate::server::connection::socket::Socket;
+use crate::server::counters::ListenerCounters;
 use crate::server::listener::error::ListenError;
 use crate::server::listener::unix::SocketFile;
 use crate::server::shutdown::ConnectionControl;
@@ -29,6 +30,7 @@ pub(super) struct Listener {
     address: ListenAddress,
     socket: Arc<ListeningSocket>,
     pub(super) control: Arc<ConnectionControl>,
+    pub(super) counters: Arc<ListenerCounters>,
 }
 
 /// A socket that listens.
@@ -60,6 +62,7 @@ pub(super) struct Accepted {
     pub(super) peer: Peer,
     pub(super) kind: ListenerKind,
     pub(super) control: Arc<ConnectionControl>,
+    pub(super) counters: Arc<ListenerCounters>,
 }
 
 impl Listener {
@@ -77,7 +80,8 @@ impl Listener {
     }
 
     fn new(address: &ListenAddress, socket: Arc<ListeningSocket>) -> Self {
-        Self { address: address.clone(), socket, control: Arc::new(ConnectionControl::new()) }
+        let (control, counters) = (Arc::new(ConnectionControl::new()), Arc::default());
+        Self { address: address.clone(), socket, control, counters }
     }
 
     /// The same socket with the settings in `address`. `None` if `address` names another socket.
@@ -87,7 +91,7 @@ impl Listener {
         }
         self.address.is_same_socket(address).then(|| {
             let (socket, control) = (Arc::clone(&self.socket), Arc::clone(&self.control));
-            Arc::new(Self { address: address.clone(), socket, control })
+            Arc::new(Self { address: address.clone(), socket, control, counters: Arc::clone(&self.counters) })
         })
     }
 
@@ -165,7 +169,8 @@ impl Listener {
         };
         let local = local.map(|address| SocketAddr::new(address.ip().to_canonical(), address.port()));
         let peer = Peer { local, ..Peer::new(remote) };
-        Accepted { socket, peer, kind: self.kind(), control: Arc::clone(&self.control) }
+        let (control, counters) = (Arc::clone(&self.control), Arc::clone(&self.counters));
+        Accepted { socket, peer, kind: self.kind(), control, counters }
     }
 }
 

@@ -22,6 +22,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use crate::config::{EntryConfig, ModuleRef, Preparation};
 use crate::fetch::ModuleFile;
 use crate::format::sha256_hex;
+use crate::observe::Metrics;
 use crate::parallel;
 use crate::regular_file;
 use crate::runtime::{CodeOrigin, Executable, ModuleOwner, Runtime, TrustedCode, is_precompiled, lower_priority};
@@ -31,8 +32,19 @@ use crate::startup::load::compile_progress::CompileProgress;
 use crate::startup::load::programs::{ContentKey, Programs};
 use crate::startup::load::summary::{CodeSource, LoadSummary, code_origin, file_origin};
 
+/// A module that is ready to run.
+#[derive(Clone)]
+pub(super) struct LoadedModule {
+    pub executable: Executable,
+    /// The digest of its file, as `sha256:...`.
+    pub digest: Arc<str>,
+}
+
+/// A module that is ready, or why there is none.
+pub(super) type LoadResult = Result<LoadedModule, LoadError>;
+
 /// An executable, or why there is none.
-pub(super) type LoadResult = Result<Executable, LoadError>;
+type ExecutableResult = Result<Executable, LoadError>;
 
 /// A module to load: its file, and its preparation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -66,10 +78,12 @@ impl ModuleSpec {
 
 /// How modules are loaded.
 #[derive(Clone, Copy)]
-pub(super) struct LoadOptions {
+pub(super) struct LoadOptions<'a> {
     /// The limit on the bytes of a file.
     pub size_limit: u64,
     pub priority: Priority,
+    /// What is counted.
+    pub metrics: &'a Metrics,
 }
 
 /// What waits while modules are compiled.
@@ -83,8 +97,8 @@ pub(super) enum Priority {
 
 /// The results of loading modules.
 pub(super) struct Loaded {
-    /// In the order of the modules.
-    pub executables: Vec<LoadResult>,
+    /// In their order.
+    pub results: Vec<LoadResult>,
     /// How many modules with different content there are, and how many of them were compiled.
     pub modules: usize,
     pub compiled: usize,
@@ -96,7 +110,7 @@ pub(super) fn executables(
     runtime: &Runtime,
     programs: &Programs,
     specs: &[ModuleSpec],
-    options: LoadOptions,
+    options: LoadOptions<'_>,
 ) -> Loaded {
     let started = Instant::now();
     let loader = Loader {
@@ -110,27 +124,27 @@ pub(super) fn executables(
         progress: CompileProgress::default(),
     };
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    let executables = thread::scope(|scope| {
+    let results = thread::scope(|scope| {
         let (running, stop) = channel();
         let progress = &loader.progress;
         scope.spawn(move || progress.log_until(&stop));
-        let executables = parallel::map(specs, threads, |spec| {
+        let results = parallel::map(specs, threads, |spec| {
             if options.priority == Priority::Reload {
                 lower_priority();
             }
             loader.load(spec)
         });
         drop(running);
-        executables
+        results
     });
     if options.priority == Priority::Start {
         loader.summary.log(started.elapsed());
     }
     programs.remove_unused();
     #[expect(clippy::mutable_key_type, reason = "an executable is hashed by its address, which does not change")]
-    let distinct: HashSet<&Executable> = executables.iter().flatten().collect();
+    let distinct: HashSet<&Executable> = results.iter().flatten().map(|loaded| &loaded.executable).collect();
     let modules = distinct.len();
-    Loaded { modules, compiled: loader.summary.compiled(), executables }
+    Loaded { modules, compiled: loader.summary.compiled(), results }
 }
 
 /// The threads that compile one module.
@@ -169,21 +183,21 @@ struct Compiled {
 }
 
 /// A result that the first thread that needs it computes.
-type Slot = Arc<OnceLock<LoadResult>>;
+type Slot<T> = Arc<OnceLock<T>>;
 
 struct Loader<'a> {
     runtime: &'a Runtime,
     programs: &'a Programs,
-    options: LoadOptions,
+    options: LoadOptions<'a>,
     compiler: CompilerThreads,
-    by_spec: Mutex<HashMap<ModuleSpec, Slot>>,
-    by_content: Mutex<HashMap<ContentKey, Slot>>,
+    by_spec: Mutex<HashMap<ModuleSpec, Slot<LoadResult>>>,
+    by_content: Mutex<HashMap<ContentKey, Slot<ExecutableResult>>>,
     summary: LoadSummary,
     progress: CompileProgress,
 }
 
 /// The slot of a key, which is the same for all threads.
-fn slot<K: Eq + Hash>(slots: &Mutex<HashMap<K, Slot>>, key: K) -> Slot {
+fn slot<K: Eq + Hash, T>(slots: &Mutex<HashMap<K, Slot<T>>>, key: K) -> Slot<T> {
     slots.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone()
 }
 
@@ -214,8 +228,7 @@ impl Loader<'_> {
             }
             _ => self.compile(spec, &bytes, &sha256)?,
         };
-        self.log(spec, bytes.len(), &sha256, &compiled);
-        Ok(compiled.executable)
+        Ok(self.loaded(spec, bytes.len(), &sha256, compiled))
     }
 
     fn load_code(&self, spec: &ModuleSpec, file: File) -> LoadResult {
@@ -232,8 +245,7 @@ impl Loader<'_> {
             let executable = self.runtime.load(&code).map_err(|error| LoadError::Unusable(Arc::new(error)))?;
             Ok((executable, CodeSource::Code(CodeOrigin::Precompiled)))
         })?;
-        self.log(spec, code.bytes().len(), &sha256, &compiled);
-        Ok(compiled.executable)
+        Ok(self.loaded(spec, code.bytes().len(), &sha256, compiled))
     }
 
     /// The executable of a key, which `compile` makes unless it is there already.
@@ -260,9 +272,13 @@ impl Loader<'_> {
 
     fn compile(&self, spec: &ModuleSpec, bytes: &[u8], sha256: &str) -> Result<Compiled, LoadError> {
         self.once(ContentKey { sha256: sha256.to_owned(), preparation: Preparation::Compile }, || {
+            let started = Instant::now();
             let compile = || self.compiler.run(|| self.runtime.compile(bytes, sha256, spec.owner()));
             let compiled = self.progress.show(&spec.module, compile);
             let (executable, origin) = compiled.map_err(|error| LoadError::Unusable(Arc::new(error)))?;
+            if origin == CodeOrigin::Compiled {
+                self.options.metrics.add_compilation(started.elapsed());
+            }
             Ok((executable, CodeSource::Code(origin)))
         })
     }
@@ -301,14 +317,24 @@ impl Loader<'_> {
         }
     }
 
-    fn log(&self, spec: &ModuleSpec, bytes: usize, sha256: &str, compiled: &Compiled) {
+    /// Counts and logs a module that is ready.
+    fn loaded(&self, spec: &ModuleSpec, bytes: usize, sha256: &str, compiled: Compiled) -> LoadedModule {
         self.summary.add(&spec.file, compiled.origin);
+        if let Some(arrival) = spec.file.arrival().filter(|arrival| arrival.is_new) {
+            self.options.metrics.add_fetch(arrival.took);
+        }
+        let digest = format!("sha256:{sha256}");
+        self.log(spec, bytes, &digest, &compiled);
+        LoadedModule { executable: compiled.executable, digest: digest.into() }
+    }
+
+    fn log(&self, spec: &ModuleSpec, bytes: usize, digest: &str, compiled: &Compiled) {
         if compiled.origin == CodeSource::Kept
             || (self.options.priority, compiled.origin) == (Priority::Reload, CodeSource::Shared)
         {
             return;
         }
-        let (module, digest) = (spec.module.to_string(), format!("sha256:{sha256}"));
+        let module = spec.module.to_string();
         let (from, code, took) = (file_origin(&spec.file), code_origin(compiled.origin), compiled.took);
         match spec.file.arrival() {
             Some(arrival) => {
@@ -346,9 +372,10 @@ mod tests {
             });
             let module = ModuleRef::Oci("h/app:1".to_owned());
             let spec = ModuleSpec { module, file, preparation: Preparation::Compile };
-            let options = LoadOptions { size_limit: 1 << 20, priority: Priority::Start };
+            let metrics = Metrics::default();
+            let options = LoadOptions { size_limit: 1 << 20, priority: Priority::Start, metrics: &metrics };
             let loaded = executables(&runtime(), &Programs::default(), &[spec], options);
-            match &loaded.executables[..] {
+            match &loaded.results[..] {
                 [Ok(_)] => assert!(is_loaded),
                 [Err(LoadError::Changed)] => assert!(!is_loaded),
                 _ => panic!("something else went wrong"),

@@ -123,6 +123,7 @@ impl Reloader {
     /// The same, which also changes the listeners and the certificates of a server.
     pub fn with_server(self, server: ServerHandle) -> Self {
         self.platform.own_addresses.replace(server.addresses());
+        self.gateway.count_server(&server);
         Self { server: Some(server), ..self }
     }
 
