@@ -7,6 +7,8 @@ use http::Method;
 use crate::observe::metrics::*;
 use crate::runtime::{CallResult, RunUsage};
 
+const PAGE: &str = include_str!("../../../docs/metrics.md");
+
 fn gauges() -> Gauges {
     let listener = ListenerGauges { open: 1, counts: vec![("http1", "accepted", 4), ("", "closed", 2)] };
     let module = ModuleLabels { module: "a.wasm".to_owned(), digest: "sha256:0".to_owned(), kind: "module" };
@@ -147,6 +149,28 @@ fn the_table_of_metrics_has_all_of_them_with_their_types() {
         let mut cells = line.strip_prefix("| `")?.split(" | ");
         Some(format!("{} {}", cells.next()?.trim_end_matches('`'), cells.next()?))
     };
-    let told: BTreeSet<String> = include_str!("../../../docs/metrics.md").lines().filter_map(row).collect();
+    let told: BTreeSet<String> = PAGE.lines().filter_map(row).collect();
     assert_eq!(told, written);
+}
+
+#[test]
+fn samples_have_the_labels_of_the_table() {
+    let metrics = Metrics::default();
+    metrics.unrouted.finish(&finished(&Method::GET, 200));
+    metrics.unrouted.skip_queue();
+    metrics.unrouted.add_call(CallResult::Ok, Duration::ZERO);
+    let text = metrics.render(&gauges(), MetricsFormat::Text);
+    for line in PAGE.lines().filter(|line| line.starts_with("| `")) {
+        let name = line.split('`').nth(1).unwrap();
+        let told: Vec<_> = line.split(" | ").nth(2).unwrap().split('`').skip(1).step_by(2).collect();
+        let is_sample =
+            |line: &&str| line.starts_with(&format!("{name}{{")) || line.starts_with(&format!("{name}_count{{"));
+        let Some(sample) = text.lines().find(is_sample) else {
+            assert!(told.is_empty(), "no sample of {name}");
+            continue;
+        };
+        let written: Vec<_> =
+            sample.split(['{', ',']).skip(1).filter_map(|label| label.split_once("=\"")).map(|label| label.0).collect();
+        assert_eq!(written, told, "{name}");
+    }
 }

@@ -5,11 +5,13 @@
 //! | `command_line` | commands, options, environment variables, exit codes, the ready line |
 //! | `keys` | keys of configuration files |
 //! | `log` | the lines of the log, and what can become of a request |
+//! | `metrics` | names, types and labels of metrics |
 //! | `programs` | variables and fields that programs see, responses of wagi's own |
 
 mod command_line;
 mod keys;
 mod log;
+mod metrics;
 mod programs;
 
 use std::collections::BTreeSet;
