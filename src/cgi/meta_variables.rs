@@ -163,15 +163,6 @@ impl RouteVariables {
         SCRIPT_NAMES.contains(&name)
     }
 
-    /// The file of a script as the only argument: a query never becomes an option of an interpreter (CVE-2012-1823).
-    pub fn script_filename(&self, script: &str) -> StringBlock {
-        let mut arguments = StringBlock::default();
-        if let Some(place) = &self.scripts {
-            arguments.push(&place.filename(script));
-        }
-        arguments
-    }
-
     /// The environment for `request`. `path_info` is the part of its path below the route's prefix, or behind its script, still
     /// encoded.
     pub fn environment(

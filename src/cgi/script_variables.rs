@@ -31,11 +31,6 @@ impl ScriptPlace {
         block.push("REDIRECT_STATUS=200");
     }
 
-    /// The file of a script as the guest sees it.
-    pub fn filename(&self, script: &str) -> String {
-        [&self.mount, "/", script].concat()
-    }
-
     /// Adds the variables of a request for `script`. `path_info` is decoded.
     pub fn append(&self, script: &str, path_info: &str, block: &mut StringBlock) {
         block.push_variable("SCRIPT_NAME", &[&self.prefix, "/", script]);

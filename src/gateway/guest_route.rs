@@ -13,6 +13,9 @@ use crate::static_files::{ScriptFiles, StaticFiles};
 use crate::gateway::admission::concurrency::EntryConcurrency;
 use crate::gateway::component_request::RouteFields;
 
+/// The argument of a guest that runs scripts, if the operator gives none.
+const SCRIPT_FILENAME: &str = "${SCRIPT_FILENAME}";
+
 /// What a route leads to.
 pub(crate) enum RouteTarget {
     /// The built-in health check.
@@ -71,8 +74,8 @@ pub(crate) type RouteFiles = Arc<dyn Any + Send + Sync>;
 
 /// The interface by which a guest gets its requests.
 pub(super) enum Interface {
-    /// CGI: the head as environment and arguments, the body as stdin. Without `argv` the file of the script is the argument.
-    Cgi { variables: RouteVariables, argv: Option<ArgumentTemplate> },
+    /// CGI: the head as environment and arguments, the body as stdin.
+    Cgi { variables: RouteVariables, argv: ArgumentTemplate },
     /// `wasi:http`: the request itself.
     WasiHttp(RouteFields),
 }
@@ -86,11 +89,11 @@ impl GuestRoute {
             let pass_authorization = entry.pass_authorization.unwrap_or(false);
             Interface::Cgi {
                 variables: RouteVariables::new(pattern, &entry.environment, pass_authorization),
-                argv: Some(match &entry.argv {
+                argv: match &entry.argv {
                     None => ArgumentTemplate::default(),
                     Some(Argv::Line(line)) => ArgumentTemplate::from_line(line),
                     Some(Argv::Array(elements)) => ArgumentTemplate::from_array(elements),
-                }),
+                },
             }
         };
         Self {
@@ -117,7 +120,11 @@ impl GuestRoute {
                     pass_authorization,
                     &config.mount,
                 ),
-                argv: argv.filter(|_| entry.argv.is_some()),
+                // A query never becomes an option of an interpreter (CVE-2012-1823).
+                argv: match &entry.argv {
+                    Some(_) => argv,
+                    None => ArgumentTemplate::from_array(&[SCRIPT_FILENAME.to_owned()]),
+                },
             },
             interface => interface,
         };

@@ -371,10 +371,7 @@ impl Shared {
                     script: request.script,
                 };
                 let environment = variables.environment(request.endpoint, &head, request.path_info)?;
-                let arguments = match argv {
-                    Some(argv) => argv.arguments(&request.head.uri, &environment),
-                    None => variables.script_filename(request.script.unwrap_or_default()),
-                };
+                let arguments = argv.arguments(&request.head.uri, &environment);
                 let permit = (self.permit(route, request).await?, route.files.clone());
                 let invocation =
                     Invocation { arguments, environment, stdin: body.stream, request: request.id.number() };

@@ -38,6 +38,7 @@ mod hostile; // answers and requests meant to do harm
 mod hosts; // entries for some hosts only
 mod imports; // what guests import and export, and what they get for it
 mod inspect; // what is shown of a module
+mod interpreters; // PHP, Python and Ruby as they are published, and their examples
 mod kills; // processes that die while they fill the caches
 mod languages; // programs in Rust, C, Go and AssemblyScript, built from source
 mod links; // what pages link to

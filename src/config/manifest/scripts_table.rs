@@ -145,18 +145,39 @@ fn check_route(entry: &DeTable<'_>, route: Option<&RoutePattern>, report: &mut R
 /// Interpreters take options from their arguments, and a query is written by a client (CVE-2012-1823).
 fn check_argv(entry: &DeTable<'_>, report: &mut Report) {
     let Some(value) = entry.get("argv") else { return };
-    let Some(text) = value.get_ref().as_str() else { return };
-    let placeholder = ["${ARGS}", "${SCRIPT_FILENAME}"].into_iter().find(|name| text.contains(name));
-    let error = match placeholder {
-        Some("${ARGS}") => {
-            ValueError::new("`argv` would give the query to the interpreter, which may take it for options")
-                .help("remove `argv`: scripts read QUERY_STRING")
+    match value.get_ref() {
+        DeValue::String(line) if line.contains(ARGS) => report.error(value.span(), query_as_options()),
+        DeValue::String(line) if line.contains(SCRIPT_FILENAME) => {
+            let error = ValueError::new(format!("`{SCRIPT_FILENAME}` is filled in only if `argv` is an array"));
+            let help = format!("write each argument by itself, as in `argv = [\"python\", \"{SCRIPT_FILENAME}\"]`");
+            report.error(value.span(), error.help(help));
         }
-        Some(_) => ValueError::new("`${SCRIPT_FILENAME}` is filled in only if `argv` is an array")
-            .help("write each argument by itself, as in `argv = [\"python\", \"${SCRIPT_FILENAME}\"]`"),
-        None => return,
-    };
-    report.error(value.span(), error);
+        DeValue::Array(elements) => {
+            let before = elements.iter().take_while(|element| !is_script(element));
+            for query in before.filter(|element| is_query(element)) {
+                report.error(query.span(), query_as_options());
+            }
+        }
+        _ => {}
+    }
+}
+
+const ARGS: &str = "${ARGS}";
+const SCRIPT_FILENAME: &str = "${SCRIPT_FILENAME}";
+
+/// Behind the script an argument is one for the script.
+fn is_script(element: &Value<'_>) -> bool {
+    element.get_ref().as_str().is_some_and(|text| text.contains(SCRIPT_FILENAME))
+}
+
+fn is_query(element: &Value<'_>) -> bool {
+    element.get_ref().as_str().is_some_and(|text| text == ARGS || text.starts_with("${QUERY_STRING}"))
+}
+
+fn query_as_options() -> ValueError {
+    ValueError::new("`argv` would give the query to the interpreter, which may take it for options").help(format!(
+        "remove it: scripts read QUERY_STRING; behind `{SCRIPT_FILENAME}` in an array the query is for the script"
+    ))
 }
 
 fn check_mount(scripts: &DeTable<'_>, mount: &str, volumes: &[Volume], report: &mut Report) {

@@ -115,6 +115,22 @@ fn a_query_is_never_an_argument() {
 }
 
 #[test]
+fn with_argv_as_an_array_the_script_is_where_the_operator_wants_it() {
+    let keys = format!(
+        "{SCRIPTS}\nargv = ['python', '-B', '${{SCRIPT_FILENAME}}', '${{PATH_INFO}}', '${{SCRIPT_NAME}}', '${{ARGS}}']"
+    );
+    let wagi = tree().module("/x/...", &probe(), &keys).start(&[]);
+    let mut connection = Connection::open(wagi.address());
+    let python = "\"python\"\n\"-B\"\n";
+    for (target, rest) in [
+        ("/x/blog.php/args?-s&b", "\"/www/blog.php\"\n\"/args\"\n\"/x/blog.php\"\n\"-s\"\n\"b\"\n"),
+        ("/x/a%20b.php/args", "\"/www/a b.php\"\n\"/args\"\n\"/x/a b.php\"\n"),
+    ] {
+        assert_eq!(connection.get(target).text(), format!("{python}{rest}"), "{target}");
+    }
+}
+
+#[test]
 fn the_directory_is_a_volume_that_the_guest_may_only_read() {
     let site = tree();
     site.file("uploads/old.txt", "old");

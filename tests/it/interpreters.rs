@@ -1,0 +1,199 @@
+//! Interpreters as they are published, with scripts: the same program in each language, and the examples that begin with two
+//! commands. The interpreters come from npm; a download that fails, or has another checksum, fails the test.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::guest::built_from_source;
+use crate::support::http1::{Answer, Connection};
+use crate::support::process::{self, Wagi};
+use crate::support::registry::Done;
+use crate::support::site::Site;
+
+/// Each language: the ending of its scripts, its interpreter, and more keys of its entry.
+const LANGUAGES: [(&str, &str, &str); 3] = [
+    ("php", "php-cgi.wasm", ""),
+    (
+        "py",
+        "python.wasm",
+        "argv = ['python', '${SCRIPT_FILENAME}']\nenvironment = { PYTHONHOME = '/usr/local', PYTHONDONTWRITEBYTECODE = '1' }",
+    ),
+    ("rb", "ruby.wasm", "argv = ['ruby', '${SCRIPT_FILENAME}']"),
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Starts a server that keeps the code of interpreters: compiling one takes half a minute.
+fn started(directory: &Path, manifest: &str) -> Wagi {
+    let mut command = process::command(directory);
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR")).args(["-l", "127.0.0.1:0", "-c", manifest]);
+    Wagi::spawn(&mut command)
+}
+
+/// One server over the program of each language.
+fn all_languages() -> (Wagi, Site) {
+    let scripts = root().join("guests/scripts");
+    let mut site = Site::new();
+    for (ending, interpreter, keys) in LANGUAGES {
+        let scripts = format!("scripts = {{ directory = '{}', extensions = ['{ending}'] }}", scripts.display());
+        let library = built_from_source("python.wasm").with_file_name("python-usr");
+        let volumes = match ending {
+            "py" => format!("volumes = {{ '/usr' = {{ path = '{}', read_only = true }} }}", library.display()),
+            _ => String::new(),
+        };
+        let keys = format!("{keys}\n{scripts}\n{volumes}");
+        site = site.module(&format!("/{ending}/..."), &built_from_source(interpreter), &keys);
+    }
+    site.write();
+    (started(site.path(), "modules.toml"), site)
+}
+
+fn sent(wagi: &Wagi, head: &str, body: &[u8]) -> Answer {
+    let mut connection = Connection::open(wagi.address());
+    connection.send(format!("{head}\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len()));
+    connection.send(body);
+    connection.answer()
+}
+
+#[test]
+#[ignore = "needs WAGI_GUESTS_DIR: interpreters"]
+fn the_same_program_in_each_language_answers_the_same_from_one_process() {
+    let (wagi, _site) = all_languages();
+    let bytes: Vec<u8> = (0..=255).collect();
+    let reversed: Vec<u8> = (0..=255).rev().collect();
+    for (ending, interpreter, _) in LANGUAGES {
+        let script = format!("/{ending}/conform.{ending}");
+        let head = format!(
+            "POST {script}/some/path?name=w%C3%B6rld&n=2 HTTP/1.1\r\nCookie: one=a; two=b\r\n\
+             Content-Type: application/x-www-form-urlencoded"
+        );
+        let answer = sent(&wagi, &head, b"a=1&b=x+y%26");
+        let expected =
+            "method: POST\npath: /some/path\nquery: wörld 2\nform: 1 x y&\ncookies: a b\nfile: read from a file\n";
+        assert_eq!((answer.status, answer.text().as_str()), (201, expected), "{ending}");
+        assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"), "{ending}");
+        let cookies: Vec<_> = answer.headers.iter().filter(|(name, _)| name == "set-cookie").collect();
+        let values: Vec<_> = cookies.iter().map(|(_, value)| value.as_str()).collect();
+        assert_eq!(values, ["first=1; Path=/", "second=2; Path=/"], "{ending}");
+        let line = wagi.logged(&["stderr \"", "to standard error\"", interpreter]);
+        assert!(line.contains(&format!("route=\"/{ending}/...\"")), "{line}");
+
+        let head = format!("POST {script}/binary HTTP/1.1\r\nContent-Type: application/octet-stream");
+        let answer = sent(&wagi, &head, &bytes);
+        assert_eq!((answer.status, answer.body), (200, reversed.clone()), "{ending}");
+
+        let answer = sent(&wagi, &format!("GET {script}/x HTTP/1.1"), b"");
+        let expected = "method: GET\npath: /x\nquery:  \nform:  \ncookies:  \nfile: read from a file\n";
+        assert_eq!((answer.status, answer.text().as_str()), (201, expected), "{ending}");
+        assert_eq!(sent(&wagi, &format!("GET /{ending}/missing.{ending} HTTP/1.1"), b"").status, 404);
+    }
+}
+
+/// A copy of an example, fetched and served by the two commands at the top of its modules.toml.
+struct Example {
+    wagi: Wagi,
+    directory: tempfile::TempDir,
+}
+
+impl Example {
+    fn start(name: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let (from, to) = (root().join("examples").join(name), directory.path().join("examples"));
+        std::fs::create_dir(&to).expect("writable");
+        // Without what was fetched already.
+        let script = format!("cp -r '{}' . && cd {name} && rm -rf *.wasm usr data sessions tmp", from.display());
+        run(&to, "sh", &["-c", &script]);
+        let manifest = std::fs::read_to_string(from.join("modules.toml")).expect("readable");
+        let commands: Vec<&str> = manifest.lines().next().expect("a comment").split('`').skip(1).step_by(2).collect();
+        let [fetch, serve] = commands[..] else { panic!("two commands: {commands:?}") };
+        run(directory.path(), "sh", &["-c", fetch]);
+        let manifest = serve.strip_prefix("wagi -c ").expect("it starts wagi");
+        Self { wagi: started(directory.path(), manifest), directory }
+    }
+}
+
+fn run(directory: &Path, program: &str, arguments: &[&str]) {
+    Done::from(Command::new(program).args(arguments).current_dir(directory).output()).well();
+}
+
+/// The value of a cookie or of a field of a form, between two texts.
+fn between<'t>(text: &'t str, before: &str, after: &str) -> &'t str {
+    let (_, rest) = text.split_once(before).unwrap_or_else(|| panic!("no {before} in {text}"));
+    rest.split_once(after).map_or(rest, |(value, _)| value)
+}
+
+/// A form with files, as browsers send it.
+fn multipart(fields: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (disposition, content) in fields {
+        body.extend_from_slice(format!("--edge\r\nContent-Disposition: form-data; {disposition}\r\n\r\n").as_bytes());
+        body.extend_from_slice(content);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(b"--edge--\r\n");
+    body
+}
+
+/// The smallest GIF.
+const GIF: &[u8] = b"GIF89a\x01\0\x01\0\x80\0\0\xff\xff\xff\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
+
+#[test]
+#[ignore = "needs npm"]
+fn the_guest_book_in_php_has_sessions_uploads_and_a_database() {
+    let Example { wagi, directory } = Example::start("php");
+    let first = Connection::open(wagi.address()).get("/");
+    let text = first.text();
+    assert!(first.status == 200 && text.contains("Your visits: 1"), "{text}\n{}", wagi.log());
+    let cookie = between(first.header("set-cookie").expect("a session"), "", ";").to_owned();
+    let token = between(&text, "name=\"token\" value=\"", "\"").to_owned();
+    let post = |token: &str, picture: &[u8]| {
+        let fields: [(&str, &[u8]); 4] = [
+            ("name=\"token\"", token.as_bytes()),
+            ("name=\"name\"", b"<Ann>"),
+            ("name=\"message\"", b"Hello & goodbye"),
+            ("name=\"picture\"; filename=\"a.gif\"\r\nContent-Type: image/gif", picture),
+        ];
+        let head = format!("POST / HTTP/1.1\r\nCookie: {cookie}\r\nContent-Type: multipart/form-data; boundary=edge");
+        sent(&wagi, &head, &multipart(&fields))
+    };
+    let written = post(&token, GIF);
+    assert_eq!((written.status, written.header("location")), (303, Some("/index.php")), "{}", wagi.log());
+    assert_eq!(post("wrong", GIF).status, 403);
+    assert_eq!(post(&token, b"<?php echo 1;").status, 415);
+    assert_eq!(post(&token, &vec![0; 3 << 20]).status, 413);
+    let again = sent(&wagi, &format!("GET / HTTP/1.1\r\nCookie: {cookie}"), b"").text();
+    for part in ["&lt;Ann&gt;", "Hello &amp; goodbye", "value=\"&lt;Ann&gt;\"", "src=\"/index.php/picture/1\""] {
+        assert!(again.contains(part), "{part}: {again}");
+    }
+    assert_eq!(again.matches("<article>").count(), 1);
+    let picture = Connection::open(wagi.address()).get("/index.php/picture/1");
+    assert_eq!((picture.header("content-type"), picture.body.as_slice()), (Some("image/gif"), GIF));
+    assert_eq!(
+        Connection::open(wagi.address()).get("/style.css").header("content-type"),
+        Some("text/css; charset=utf-8")
+    );
+    let left = std::fs::read_dir(directory.path().join("examples/php/tmp")).expect("readable").count();
+    assert_eq!(left, 0, "uploads that wait are gone with their requests");
+}
+
+#[test]
+#[ignore = "needs npm"]
+fn the_application_in_python_is_a_wsgi_application() {
+    let Example { wagi, directory: _directory } = Example::start("python");
+    let greeted = sent(&wagi, "POST / HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded", b"name=A%26n");
+    assert!(greeted.text().contains("<h1>Hello, A&amp;n</h1>"), "{}\n{}", greeted.text(), wagi.log());
+    let page = Connection::open(wagi.address()).get("/");
+    assert!(page.text().contains("Python 3.11") && page.text().contains("action=\"/index.py\""), "{}", page.text());
+    assert_eq!(Connection::open(wagi.address()).get("/index.py/x").status, 404);
+}
+
+#[test]
+#[ignore = "needs npm"]
+fn the_page_in_ruby_uses_its_standard_library() {
+    let Example { wagi, directory: _directory } = Example::start("ruby");
+    let greeted = sent(&wagi, "POST / HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded", b"name=A%26n");
+    assert!(greeted.text().contains("<h1>Hello, A&amp;n</h1>"), "{}\n{}", greeted.text(), wagi.log());
+    assert!(Connection::open(wagi.address()).get("/").text().contains("Ruby 3.2"), "{}", wagi.log());
+}
