@@ -197,3 +197,21 @@ fn the_page_in_ruby_uses_its_standard_library() {
     assert!(greeted.text().contains("<h1>Hello, A&amp;n</h1>"), "{}\n{}", greeted.text(), wagi.log());
     assert!(Connection::open(wagi.address()).get("/").text().contains("Ruby 3.2"), "{}", wagi.log());
 }
+
+#[test]
+fn the_page_about_php_shows_the_files_of_the_example() {
+    let page = std::fs::read_to_string(root().join("docs/php.md")).expect("there is a page");
+    for file in ["modules.toml", "config/php.ini"] {
+        let path = format!("examples/php/{file}");
+        let content = std::fs::read_to_string(root().join(&path)).expect("readable");
+        let (_, below) = page.split_once(&format!("[`{path}`](../{path}):\n\n")).expect(&path);
+        assert!(
+            below.split_once('\n').is_some_and(|(_, block)| block.starts_with(&format!("{content}```\n"))),
+            "{path}"
+        );
+    }
+    let manifest = std::fs::read_to_string(root().join("examples/php/modules.toml")).expect("readable");
+    for command in manifest.lines().next().expect("a comment").split('`').skip(1).step_by(2) {
+        assert!(page.contains(&format!("\n{command}\n")), "{command}");
+    }
+}
