@@ -10,7 +10,7 @@ use http::StatusCode;
 
 use crate::cgi::{BadRequest, HeadError};
 use crate::observe::RequestEnd;
-use crate::runtime::Ending;
+use crate::runtime::{Ending, TrapReport};
 use crate::server::BodyError;
 
 /// Why a request does not get the response of its guest.
@@ -46,8 +46,8 @@ pub(super) enum Failure {
     ReadTooSlowly,
     #[error("the guest exited with code {0}")]
     Exited(i32),
-    #[error("the guest trapped: {0}")]
-    Trapped(String),
+    #[error("the guest trapped: {}", .0.reason)]
+    Trapped(TrapReport),
     #[error("the guest gave no complete answer: {0}")]
     NoResponse(String),
     #[error("the body of the answer is not as long as the guest said")]
@@ -126,7 +126,7 @@ impl Failure {
         Some(match ending {
             Ending::Succeeded => return None,
             Ending::Exited(code) => Self::Exited(code),
-            Ending::Trapped(reason) => Self::Trapped(reason),
+            Ending::Trapped(report) => Self::Trapped(report),
             Ending::NoResponse(reason) => Self::NoResponse(reason),
             Ending::NotStarted(reason) => Self::NotStarted(reason),
             Ending::CpuTimeUsedUp => Self::CpuTime,

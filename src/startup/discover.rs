@@ -104,7 +104,7 @@ fn failure(ending: Option<Ending>) -> Option<String> {
         Some(Ending::Succeeded) => return None,
         None => "did not return in time".to_owned(),
         Some(Ending::Exited(code)) => format!("exited with code {code}"),
-        Some(Ending::Trapped(reason)) => format!("trapped: {reason}"),
+        Some(Ending::Trapped(report)) => format!("trapped: {}", report.reason),
         Some(Ending::NotStarted(reason) | Ending::NoResponse(reason)) => reason,
         Some(Ending::CpuTimeUsedUp) => "used up its CPU time".to_owned(),
         Some(Ending::OutputLimitReached) => format!("printed more than {MAX_LIST} bytes"),

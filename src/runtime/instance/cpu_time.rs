@@ -80,7 +80,14 @@ pub(in crate::runtime) struct CpuTimer {
     uses_files: AtomicBool,
     /// Where it has to compute from the next poll on, if that is another place.
     next: AtomicU8,
+    /// What it is doing.
+    activity: AtomicU8,
 }
+
+// What a guest is doing: one that was not polled yet is about to compute, and so is one that has yielded.
+const COMPUTES: u8 = 0;
+const YIELDED: u8 = 1;
+const WAITS: u8 = 2;
 
 // The places, in the order in which a guest moves.
 const FOREGROUND: u8 = 0;
@@ -108,6 +115,7 @@ impl CpuTimer {
 
     /// Starts to count, just before the guest is polled in the foreground.
     pub fn enter(&self) {
+        self.activity.store(COMPUTES, Relaxed);
         self.slice_cpu.store(0, Relaxed);
         let now = wall_time();
         self.entered.store(now, Relaxed);
@@ -129,6 +137,19 @@ impl CpuTimer {
         if excess_entered != 0 {
             self.add_excess(thread_time().saturating_sub(excess_entered));
         }
+        self.end_poll();
+    }
+
+    /// A guest that ends its poll by itself waits for something, or has ended.
+    fn end_poll(&self) {
+        if self.activity.load(Relaxed) == COMPUTES {
+            self.activity.store(WAITS, Relaxed);
+        }
+    }
+
+    /// Whether the guest waits for something other than a thread to compute on.
+    pub fn waits(&self) -> bool {
+        self.activity.load(Relaxed) == WAITS
     }
 
     /// Many short polls together are as bad as a long one. On a busy machine the wall clock also counts the time in which the
@@ -143,6 +164,7 @@ impl CpuTimer {
 
     /// Starts to count on a thread of a lane: all of its CPU time since `clock`.
     pub fn enter_lane(&self, clock: u64) {
+        self.activity.store(COMPUTES, Relaxed);
         self.entered.store(clock, Relaxed);
     }
 
@@ -154,6 +176,7 @@ impl CpuTimer {
         if self.place.load(Relaxed) == FILES && self.is_over_budget(0) {
             self.next.store(BACKGROUND, Relaxed);
         }
+        self.end_poll();
         now
     }
 
@@ -181,6 +204,7 @@ impl CpuTimer {
             return EpochAction::Continue;
         }
         self.yielded.store(true, Relaxed);
+        self.activity.store(YIELDED, Relaxed);
         EpochAction::Yield
     }
 
@@ -343,6 +367,21 @@ mod tests {
         timer.move_to(Lane::Background);
         timer.enter_lane(thread_time());
         assert_eq!(timer.on_epoch(), EpochAction::Yield);
+    }
+
+    #[test]
+    fn a_guest_waits_when_it_ends_its_poll_and_not_when_it_yields() {
+        let timer = CpuTimer::new(Duration::from_secs(1));
+        assert!(!timer.waits());
+        timer.enter();
+        timer.leave();
+        assert!(timer.waits());
+        timer.move_to(Lane::Background);
+        timer.enter_lane(thread_time());
+        assert!(!timer.waits());
+        assert_eq!(timer.on_epoch(), EpochAction::Yield);
+        timer.leave_lane();
+        assert!(!timer.waits());
     }
 
     /// Computes for a moment of CPU time.

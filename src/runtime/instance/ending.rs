@@ -1,8 +1,8 @@
 //! How did a run end?
 
-use std::io;
+use std::{fmt, io};
 
-use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
+use wasmtime::{FrameInfo, FrameSymbol, PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 /// The error that ends a guest at its limit on CPU time.
@@ -27,8 +27,8 @@ pub enum Ending {
     Succeeded,
     /// It exited with another code.
     Exited(i32),
-    /// It trapped; the text says on what and where.
-    Trapped(String),
+    /// It trapped.
+    Trapped(TrapReport),
     /// It used up its CPU time.
     CpuTimeUsedUp,
     /// It printed more than it may.
@@ -45,12 +45,28 @@ pub enum Ending {
     VolumesHang,
 }
 
+/// On what a guest has trapped, and where.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct TrapReport {
+    /// One line: on what, and in which functions.
+    pub reason: String,
+    /// The functions that were running, the innermost first, line by line.
+    pub backtrace: String,
+}
+
+/// The line alone, for one line of a log.
+impl fmt::Debug for TrapReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason.fmt(f)
+    }
+}
+
 impl Ending {
     /// How a guest ended that could not be instantiated. Its start function may have trapped or exited, like any other function.
     /// Any other error means that the host could not make an instance.
     pub(in crate::runtime) fn of_instantiation(error: wasmtime::Error) -> Self {
         match Self::from(error) {
-            Self::Trapped(reason) => Self::NotStarted(reason),
+            Self::Trapped(report) => Self::NotStarted(report.reason),
             ending => ending,
         }
     }
@@ -72,7 +88,7 @@ impl From<wasmtime::Error> for Ending {
         }
         match error.downcast::<StdinFailed>() {
             Ok(StdinFailed(error)) => Self::InputFailed(error),
-            Err(error) => Self::Trapped(describe(&error)),
+            Err(error) => Self::Trapped(report(&error)),
         }
     }
 }
@@ -106,15 +122,43 @@ const LIBRARY: [&str; 12] = [
     "abort",
 ];
 
-/// Returns one line: the reason, and the innermost functions that were running, those of the guest's own if there are any.
-fn describe(error: &wasmtime::Error) -> String {
+/// The most bytes of a backtrace.
+const MAX_BACKTRACE: usize = 8 * 1024;
+
+/// Returns on what a guest has trapped. The line names the innermost functions that were running, those of the guest's own if
+/// there are any.
+fn report(error: &wasmtime::Error) -> TrapReport {
     let reason = match error.downcast_ref::<Trap>() {
         Some(trap) => trap.to_string(),
         None => error.root_cause().to_string(),
     };
     let frames = error.downcast_ref::<WasmBacktrace>().map_or(&[][..], WasmBacktrace::frames);
-    let frames = innermost(frames.iter().map(name));
-    if frames.is_empty() { reason } else { format!("{reason}, in {}", frames.join(" < ")) }
+    let innermost = innermost(frames.iter().map(name));
+    let reason = if innermost.is_empty() { reason } else { format!("{reason}, in {}", innermost.join(" < ")) };
+    TrapReport { reason, backtrace: backtrace(frames) }
+}
+
+/// The functions that were running, with the places in their sources if the module names them.
+fn backtrace(frames: &[FrameInfo]) -> String {
+    let mut text = String::new();
+    for (number, frame) in frames.iter().take(MAX_LOOKED_AT).enumerate() {
+        let name: String = name(frame).chars().take(MAX_NAME_LENGTH).collect();
+        let offset = frame.module_offset().map_or_else(String::new, |offset| format!(" @ {offset:#x}"));
+        let mut lines = format!("{number:>3}: {name}{offset}\n");
+        for place in frame.symbols().iter().filter_map(place) {
+            lines.push_str(&format!("       at {place}\n"));
+        }
+        if text.len() + lines.len() > MAX_BACKTRACE {
+            break;
+        }
+        text.push_str(&lines);
+    }
+    text
+}
+
+fn place(symbol: &FrameSymbol) -> Option<String> {
+    let file: String = symbol.file()?.chars().take(MAX_NAME_LENGTH).collect();
+    Some([symbol.line(), symbol.column()].iter().flatten().fold(file, |place, number| format!("{place}:{number}")))
 }
 
 /// The functions that the log names, of all that were running, the innermost first.
@@ -127,7 +171,7 @@ fn innermost(names: impl Iterator<Item = String>) -> Vec<String> {
     frames.into_iter().map(|name| name.chars().take(MAX_NAME_LENGTH).collect()).collect()
 }
 
-fn name(frame: &wasmtime::FrameInfo) -> String {
+fn name(frame: &FrameInfo) -> String {
     match frame.func_name() {
         // A name may have megabytes; those that a compiler makes are shorter.
         Some(name) if name.len() <= MAX_MANGLED => format!("{:#}", rustc_demangle::demangle(name)),

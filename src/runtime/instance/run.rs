@@ -244,6 +244,52 @@ impl Run {
             is_in_background: timer.is_in_background(),
         }
     }
+
+    /// What others may see of the run.
+    pub fn view(&self) -> RunView {
+        RunView(self.stdio.clone())
+    }
+}
+
+/// What others may see of a run, from any thread and after its end.
+#[derive(Clone)]
+pub struct RunView(Arc<Stdio>);
+
+/// What a guest is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activity {
+    /// It computes, or is about to.
+    Computes,
+    /// It waits for its client to send more of the request body.
+    Reads,
+    /// It waits for something else: a timer, a file, an upstream, or room for its output.
+    Waits,
+}
+
+impl RunView {
+    /// What the guest is doing.
+    pub fn activity(&self) -> Activity {
+        match self.0.cpu_timer.waits() {
+            false => Activity::Computes,
+            true if self.0.has_request_body && self.0.stdin().wait.waits().waits => Activity::Reads,
+            true => Activity::Waits,
+        }
+    }
+
+    /// The CPU time the guest has used so far.
+    pub fn cpu_time(&self) -> Duration {
+        self.0.cpu_timer.used()
+    }
+
+    /// The memory that the guest was granted so far, in bytes. It gives none back.
+    pub fn memory(&self) -> u64 {
+        self.0.memory_peak.load(Relaxed)
+    }
+
+    /// The last 4 KiB that the guest has printed on standard error, with the notes of the host.
+    pub fn stderr_end(&self) -> Vec<u8> {
+        self.0.stderr().end().to_vec()
+    }
 }
 
 impl Drop for Run {

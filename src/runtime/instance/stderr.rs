@@ -27,7 +27,12 @@ pub(in crate::runtime) struct Stderr {
     line: Vec<u8>,
     /// The notes that were written: one of each kind in a run.
     noted: [bool; 4],
+    /// The end of what was printed, and a little before it.
+    end: Vec<u8>,
 }
+
+/// How much of the end of what a guest has printed is kept for the case that it fails.
+const KEPT_END: usize = 4 * 1024;
 
 /// What a run's log notes about its guest, once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,11 +60,24 @@ const MAX_LINE_LENGTH: usize = 4 * 1024;
 impl Stderr {
     /// The stream of a run that the log knows by the number `request`, cut after `limit` bytes.
     pub fn new(log: Option<Arc<dyn StderrSink>>, request: u64, limit: usize) -> Self {
-        Self { log, request, remaining: limit, is_full: false, line: Vec::new(), noted: [false; 4] }
+        Self { log, request, remaining: limit, is_full: false, line: Vec::new(), noted: [false; 4], end: Vec::new() }
+    }
+
+    /// The last 4 KiB of what was printed, with the notes of the host.
+    pub fn end(&self) -> &[u8] {
+        &self.end[self.end.len().saturating_sub(KEPT_END)..]
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        self.end.extend_from_slice(&bytes[bytes.len().saturating_sub(KEPT_END)..]);
+        if self.end.len() > 2 * KEPT_END {
+            self.end.drain(..self.end.len() - KEPT_END);
+        }
     }
 
     /// Writes to the log; what is over the limit is dropped, with one note in the log.
     pub fn write(&mut self, bytes: &[u8]) {
+        self.keep(bytes);
         let Some(log) = &self.log else { return };
         if self.is_full {
             return;
@@ -98,7 +116,9 @@ impl Stderr {
     pub fn note(&mut self, note: Note, text: impl FnOnce() -> String) {
         let Some(log) = &self.log else { return };
         if !std::mem::replace(&mut self.noted[note as usize], true) {
-            log.write(self.request, format!("[{}]\n", text()).as_bytes());
+            let line = format!("[{}]\n", text());
+            log.write(self.request, line.as_bytes());
+            self.keep(line.as_bytes());
         }
     }
 }
@@ -143,5 +163,17 @@ mod tests {
         let text: String = lines.0.lock().unwrap().iter().skip(3).map(|(_, text)| text.as_str()).collect();
         assert_eq!(text.matches("[a file is in none of the volumes").count(), 1);
         assert_eq!(text.matches("[memory]\n").count(), 1);
+    }
+    #[test]
+    fn the_end_of_what_was_printed_is_kept_whatever_the_limit_is() {
+        let mut stderr = Stderr::new(None, 7, 10);
+        assert_eq!(stderr.end(), b"");
+        for number in 0..5_000 {
+            stderr.write(format!("{number}\n").as_bytes());
+        }
+        assert_eq!(stderr.end().len(), KEPT_END);
+        assert!(stderr.end().ends_with(b"\n4998\n4999\n"));
+        stderr.write(&[b'x'; 100_000]);
+        assert_eq!(stderr.end(), [b'x'; KEPT_END]);
     }
 }
