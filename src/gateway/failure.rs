@@ -68,6 +68,8 @@ pub(super) enum Failure {
     HeadTimeout(Duration),
     #[error("the guest printed nothing for {}", humantime::format_duration(*.0))]
     OutputTimeout(Duration),
+    #[error("an operator has ended the request")]
+    Cancelled,
     #[error("the file cannot be read: {0}")]
     FileUnreadable(io::Error),
 }
@@ -86,7 +88,9 @@ impl Failure {
             Self::BodyTimeout | Self::ReadTooSlowly => StatusCode::REQUEST_TIMEOUT,
             Self::ContinueNotSent => StatusCode::EXPECTATION_FAILED,
             Self::Busy | Self::BodyBuffersFull | Self::VolumesHang => StatusCode::SERVICE_UNAVAILABLE,
-            Self::CpuTime | Self::HeadTimeout(_) | Self::OutputTimeout(_) => StatusCode::GATEWAY_TIMEOUT,
+            Self::CpuTime | Self::HeadTimeout(_) | Self::OutputTimeout(_) | Self::Cancelled => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
             Self::Exited(_) | Self::Trapped(_) | Self::NoResponse(_) | Self::NotStarted(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
@@ -108,6 +112,7 @@ impl Failure {
             Self::Head(_) => RequestEnd::BadHead,
             Self::ReadTooSlowly => RequestEnd::ClientGone,
             Self::FileUnreadable(_) => RequestEnd::Static,
+            Self::Cancelled => RequestEnd::Cancelled,
             Self::BodyTimeout | Self::ContinueNotSent | Self::BodyUnreadable(_) => RequestEnd::BadBody,
             Self::NoRoute
             | Self::MethodNotServed
@@ -118,6 +123,14 @@ impl Failure {
             | Self::BadRequest(_)
             | Self::BodyTooLarge { .. } => RequestEnd::None,
             Self::Busy | Self::BodyBuffersFull | Self::VolumesHang => RequestEnd::Busy,
+        }
+    }
+
+    /// The functions that were running in a guest that has trapped.
+    pub fn backtrace(&self) -> Option<String> {
+        match self {
+            Self::Trapped(report) => Some(report.backtrace.clone()),
+            _ => None,
         }
     }
 

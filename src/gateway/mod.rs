@@ -44,15 +44,16 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response};
 use http_body::Body;
 
-use crate::cgi::RequestHead;
+use crate::cgi::{Endpoint, Host, RequestHead};
 use crate::config::HostPattern;
-use crate::observe::{AccessLog, Metrics, Record, RequestEnd, RequestId, RouteCounters};
-use crate::route::{RoutePattern, ScriptPath};
+use crate::observe::{AccessLog, Metrics, Phase, Record, RequestEnd, RequestId, RouteCounters};
+use crate::route::{RouteMatch, RoutePattern, ScriptPath};
 use crate::runtime::{ComponentRequest, Invocation, Run};
 use crate::server::{Peer, RemoteAddress};
 use crate::static_files::StaticAnswer;
 
 use crate::gateway::admission::buffer_budget::BufferBudget;
+use crate::gateway::admission::cancellation::Cancellation;
 use crate::gateway::admission::concurrency::{Permit, TotalConcurrency};
 use crate::gateway::admission::counted_body::CountedBody;
 use crate::gateway::admission::request_body::{BodyLimits, BoxError, StdinBody, for_component};
@@ -213,9 +214,7 @@ impl Generation {
             return shared.refuse(&failure, record);
         }
         let endpoint = snapshot.endpoint(peer.scheme);
-        let host = routed_request::host(&head, forwarded_host.as_deref());
-        let found = host.and_then(|host| Ok((host, snapshot.find(&head, || endpoint.requested(host))?)));
-        let (host, matched) = match found {
+        let (host, matched) = match find(snapshot, &head, forwarded_host.as_deref(), endpoint) {
             Ok(found) => found,
             Err(failure) => return shared.refuse(&failure, record),
         };
@@ -243,6 +242,7 @@ impl Generation {
             max_lag: snapshot.max_lag,
             local_address: peer.local.map(|address| address.ip()),
             id,
+            cancellation: Cancellation::of(&record),
         };
         shared.respond_with_guest(route, &request, body, record).await
     }
@@ -273,6 +273,17 @@ async fn find_script(route: &GuestRoute, head: &Parts, path: &str) -> Result<Opt
     }
 }
 
+/// The host that a request names, and the route for it.
+fn find<'a>(
+    snapshot: &'a Snapshot,
+    head: &'a Parts,
+    forwarded_host: Option<&'a str>,
+    endpoint: &'a Endpoint,
+) -> Result<(Option<Host<'a>>, RouteMatch<'a, 'a, RouteTarget>), Failure> {
+    let host = routed_request::host(head, forwarded_host)?;
+    Ok((host, snapshot.find(head, || endpoint.requested(host))?))
+}
+
 /// The response of a route that leads to files.
 async fn respond_with_file(
     route: &FilesRoute,
@@ -281,9 +292,13 @@ async fn respond_with_file(
     mut record: Box<Record>,
 ) -> Response<ResponseBody> {
     record.set_route(route.name.clone());
+    let cancellation = Cancellation::of(&record);
     // Boxed, so that requests for guests do not carry its room.
-    let answer = Box::pin(route.files.respond(head, path_info)).await;
-    let response = response::from_files(answer, RequestEnd::Static, record);
+    let mut answer = Box::pin(async { Ok(route.files.respond(head, path_info).await) });
+    let response = match cancellation.wait(Phase::Waiting, answer.as_mut()).await {
+        Ok(answer) => response::from_files(answer, RequestEnd::Static, record),
+        Err(failure) => return response::from_failure(&failure, record),
+    };
     compress_if(route.compress, head, response).await
 }
 
@@ -339,7 +354,11 @@ impl Shared {
         let run = self.start(route, request, CountedBody::new(body, &route.name)).await?;
         let mut recorded = RecordedRun { run, record };
         let body_use = if request.head.method == Method::HEAD { BodyUse::Discarded } else { BodyUse::Sent };
-        ResponseStart::new(&mut recorded.run, &route.limits, body_use).await
+        let started = ResponseStart::new(&mut recorded.run, &route.limits, body_use, &request.cancellation).await;
+        if started.is_err() {
+            request.cancellation.set_run(|| recorded.run.as_ref().map(Run::view));
+        }
+        started
     }
 
     /// Starts a guest as soon as there is a permit for it.
@@ -353,6 +372,7 @@ impl Shared {
             entry: &route.concurrency,
             uploads: &self.uploads,
             buffers: &self.body_buffers,
+            cancellation: &request.cancellation,
         };
         Ok(match &route.interface {
             Interface::Cgi { variables, argv } => {
@@ -393,7 +413,8 @@ impl Shared {
         }
         let _waiting = route.name.counters().map(RouteCounters::wait_in_queue);
         // Boxed, since few requests get here.
-        Box::pin(self.concurrency.acquire_later(&route.concurrency, request.queue)).await
+        let mut permit = Box::pin(self.concurrency.acquire_later(&route.concurrency, request.queue));
+        request.cancellation.wait(Phase::Queue, permit.as_mut()).await
     }
 }
 

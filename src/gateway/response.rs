@@ -44,6 +44,7 @@ pub(super) fn health_check(mut record: Box<Record>, is_stopping: bool) -> Respon
 pub(super) fn from_failure(failure: &Failure, mut record: Box<Record>) -> Response<ResponseBody> {
     record.set_response(failure.status(), failure.end());
     record.reason = Some(failure.to_string());
+    record.backtrace = failure.backtrace();
     let mut response = Response::new(ResponseBody::full(Bytes::new(), None, record));
     *response.status_mut() = failure.status();
     match failure {
@@ -91,6 +92,7 @@ pub(super) fn from_guest(
             ResponseBody::full(printed, trailers, record)
         }
         GuestState::Streams(run) => {
+            request.cancellation.set_run(|| Some(run.view()));
             let reader = ResponseReader::new(request.readers, &reader_of(request, route), run);
             let body = StreamingBody::new(printed, reader, route.limits.time_between_outputs);
             ResponseBody::streaming(body.with_length(claimed), record)
@@ -115,6 +117,7 @@ fn reader_of<'a>(request: &RoutedRequest<'_>, route: &'a GuestRoute) -> ReaderSp
         client: ClientAddress::from_head(request.head),
         entry: &route.concurrency.readers,
         max_lag: request.max_lag,
+        slot: request.cancellation.slot().cloned(),
     }
 }
 

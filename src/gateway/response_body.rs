@@ -16,7 +16,7 @@ use http_body::{Body, Frame, SizeHint};
 use tower_http::compression::CompressionBody;
 
 use crate::cgi::keep_allowed_trailers;
-use crate::observe::{Record, RequestEnd};
+use crate::observe::{Phase, Record, RequestEnd};
 use crate::runtime::{Output, Run, RunUsage};
 use crate::static_files::FileBody;
 
@@ -189,14 +189,14 @@ impl StreamingBody {
         self.may_have_trailers = false;
         let run = match self.reader.resume() {
             Waited::Run(run) => self.run.take().or(run),
-            Waited::Gone(usage) => return record_slow_reader(usage, record),
+            Waited::Gone(usage) => return record_gone_guest(usage, record),
         };
         let Some(run) = run else { return };
         if let Some(record) = record {
             record.guest = Some(run.usage());
-            record.end = failure.map_or(RequestEnd::Ok, Failure::end);
+            record.end = RequestEnd::Ok;
             if let Some(failure) = failure {
-                record.reason = Some(format!("cut after the head: {failure}"));
+                record_failure(failure, record);
             } else if self.is_cut_off {
                 record.reason = Some(CUT_OFF.into());
             }
@@ -214,18 +214,51 @@ impl StreamingBody {
 
 /// Records that a client has left before the end of its file.
 fn record_rest(file: &FileBody, record: Option<&mut Record>) {
-    if let Some(record) = record.filter(|record| file.remaining() > 0 && record.reason.is_none()) {
-        record.reason = Some("the client left, or stopped reading, before the end of the file".into());
+    let Some(record) = record.filter(|record| file.remaining() > 0 && record.reason.is_none()) else { return };
+    if is_cancelled(record) {
+        return record_failure(&Failure::Cancelled, record);
+    }
+    record.reason = Some("the client left, or stopped reading, before the end of the file".into());
+}
+
+/// Records that the guest had to go before its end: others may have needed its permit, or an operator has ended it.
+fn record_gone_guest(usage: RunUsage, record: Option<&mut Record>) {
+    if let Some(record) = record {
+        record.guest = Some(usage);
+        let failure = if is_cancelled(record) { Failure::Cancelled } else { Failure::ReadTooSlowly };
+        record_failure(&failure, record);
     }
 }
 
-/// Records that the guest had to go before its end. Others may have needed its permit.
-fn record_slow_reader(usage: RunUsage, record: Option<&mut Record>) {
-    if let Some(record) = record {
-        record.guest = Some(usage);
-        record.end = Failure::ReadTooSlowly.end();
-        record.reason = Some(format!("cut after the head: {}", Failure::ReadTooSlowly));
+fn is_cancelled(record: &Record) -> bool {
+    record.slot().is_some_and(|slot| slot.is_cancelled())
+}
+
+/// Records why the response is not complete.
+fn record_failure(failure: &Failure, record: &mut Record) {
+    record.end = failure.end();
+    record.reason = Some(format!("cut after the head: {failure}"));
+    record.backtrace = failure.backtrace();
+}
+
+/// Polls a part of a response, which is waited for in this phase, unless an operator has ended the request.
+fn poll_unless_cancelled<T>(
+    (record, phase): (Option<&Record>, Phase),
+    cx: &mut Context<'_>,
+    poll: impl FnOnce(&mut Context<'_>) -> Poll<Option<Result<T, Failure>>>,
+) -> Poll<Option<Result<T, Failure>>> {
+    let Some(slot) = record.and_then(Record::slot) else { return poll(cx) };
+    if !slot.is_cancelled() {
+        slot.set_phase(phase);
+        let polled = poll(cx);
+        if polled.is_pending() {
+            ready!(slot.poll_cancelled(cx, || None));
+        } else if !slot.is_cancelled() {
+            slot.set_phase(Phase::Sending);
+            return polled;
+        }
     }
+    Poll::Ready(Some(Err(Failure::Cancelled)))
 }
 
 fn allowed(mut trailers: HeaderMap) -> HeaderMap {
@@ -240,6 +273,7 @@ impl ResponseBody {
             None => BodyContent::Full(bytes),
             Some(trailers) => BodyContent::FullWithTrailers(bytes, Some(allowed(trailers))),
         };
+        record.slot().iter().for_each(|slot| slot.set_phase(Phase::Sending));
         Self { content, record: Some(record) }
     }
 
@@ -271,15 +305,19 @@ impl ResponseBody {
             BodyContent::Full(_) => Poll::Ready(None),
             BodyContent::FullWithTrailers(_, trailers) => Poll::Ready(trailers.take().map(Frame::trailers).map(Ok)),
             BodyContent::File(file) => {
-                let Some(piece) = ready!(file.poll_piece(cx)) else { return Poll::Ready(None) };
-                let piece = piece.map(Frame::data).map_err(Failure::FileUnreadable);
-                if let (Err(failure), Some(record)) = (&piece, &mut self.record) {
-                    record.reason = Some(format!("cut after the head: {failure}"));
+                let poll = |cx: &mut Context<'_>| {
+                    let polled = file.poll_piece(cx);
+                    polled.map(|piece| piece.map(|piece| piece.map(Frame::data).map_err(Failure::FileUnreadable)))
+                };
+                let polled = ready!(poll_unless_cancelled((self.record.as_deref(), Phase::Waiting), cx, poll));
+                if let (Some(Err(failure)), Some(record)) = (&polled, &mut self.record) {
+                    record_failure(failure, record);
                 }
-                Poll::Ready(Some(piece.map_err(|_| ResponseAborted)))
+                Poll::Ready(polled.map(|piece| piece.map_err(|_| ResponseAborted)))
             }
             BodyContent::Streaming(body) => {
-                let polled = ready!(body.poll(cx));
+                let polled =
+                    ready!(poll_unless_cancelled((self.record.as_deref(), Phase::Guest), cx, |cx| body.poll(cx)));
                 // Nothing comes after trailers, and hyper does not poll again once it has got them.
                 let is_end = !matches!(&polled, Some(Ok(frame)) if frame.is_data());
                 if is_end {
@@ -369,12 +407,15 @@ impl Drop for ResponseBody {
         }
         let run = match body.reader.resume() {
             Waited::Run(run) => body.run.take().or(run),
-            Waited::Gone(usage) => return record_slow_reader(usage, self.record.as_deref_mut()),
+            Waited::Gone(usage) => return record_gone_guest(usage, self.record.as_deref_mut()),
         };
         if let Some(run) = run
             && let Some(record) = &mut self.record
         {
             record.guest = Some(run.usage());
+            if is_cancelled(record) {
+                return record_failure(&Failure::Cancelled, record);
+            }
             record.end = RequestEnd::ClientGone;
             record.reason = Some("the client left, or stopped reading, before the guest was done".into());
         }

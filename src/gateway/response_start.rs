@@ -18,6 +18,7 @@ use crate::cgi::{HeadError, HeadReader, ResponseHead};
 use crate::config::Limits;
 use crate::runtime::{Output, Run, STDOUT_CAPACITY};
 
+use crate::gateway::admission::cancellation::Cancellation;
 use crate::gateway::failure::Failure;
 use crate::gateway::guest_timer::{GuestTimer, TimeUp};
 use crate::gateway::printed_body::PrintedBody;
@@ -67,11 +68,12 @@ pub(super) struct ResponseStart<'a> {
     timer: GuestTimer,
     /// Ends the time for which a complete head is held back.
     held_back: Option<Pin<Box<Sleep>>>,
+    cancellation: &'a Cancellation,
 }
 
 impl<'a> ResponseStart<'a> {
     /// Takes `run` out of its option if it goes on after the head. Otherwise the run stays there.
-    pub fn new(run: &'a mut Option<Run>, limits: &Limits, body_use: BodyUse) -> Self {
+    pub fn new(run: &'a mut Option<Run>, limits: &Limits, body_use: BodyUse, cancellation: &'a Cancellation) -> Self {
         Self {
             run,
             head_limit: limits.response_head,
@@ -83,6 +85,7 @@ impl<'a> ResponseStart<'a> {
             body_use,
             timer: GuestTimer::new(limits.time_to_head),
             held_back: None,
+            cancellation,
         }
     }
 
@@ -234,7 +237,12 @@ impl Future for ResponseStart<'_> {
                         return Poll::Ready(Ok(started));
                     }
                 }
-                Poll::Pending => return this.poll_timer(cx),
+                Poll::Pending => {
+                    if this.cancellation.poll(cx, || this.run.as_ref().map(Run::view)).is_ready() {
+                        return Poll::Ready(Err(Failure::Cancelled));
+                    }
+                    return this.poll_timer(cx);
+                }
             }
         }
     }

@@ -14,6 +14,7 @@ use crate::observe::RequestId;
 use crate::remote_address::RemoteAddress;
 use crate::server::{ClientIdentity, Peer};
 
+use crate::gateway::admission::cancellation::Cancellation;
 use crate::gateway::admission::concurrency::QueueLimits;
 use crate::gateway::admission::readers::Readers;
 use crate::gateway::failure::Failure;
@@ -50,6 +51,8 @@ pub(super) struct RoutedRequest<'a> {
     pub local_address: Option<IpAddr>,
     /// The id of the request in the log.
     pub id: RequestId,
+    /// Whether an operator has ended the request.
+    pub cancellation: Cancellation,
 }
 
 /// Refuses a request whose head leaves open what is meant. In one that is served, Host agrees with the target.

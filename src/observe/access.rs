@@ -4,10 +4,10 @@
 //! the guest ended. Each request has one [`Record`], and dropping it is the one place where all finished requests pass.
 
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use http::StatusCode;
 use http::request::Parts;
-use http::{Method, StatusCode, Uri, Version};
 
 use crate::config::LogFormat;
 use crate::format::{http_version, push_number};
@@ -18,6 +18,9 @@ use crate::observe::line::{push_all, push_micros};
 use crate::observe::log_writer::LogWriter;
 use crate::observe::metrics::{Finished, RequestEnd, RouteCounters};
 use crate::observe::request_id::RequestId;
+use crate::observe::requests::facts::RequestFacts;
+use crate::observe::requests::failures::{FailedRequest, FailureCause};
+use crate::observe::requests::slot::{KnownRequest, RequestSlot};
 use crate::observe::{escape, time};
 
 /// The name of a route in the log.
@@ -130,14 +133,9 @@ const TYPICAL_LINE: usize = 384;
 /// The record of one request. It is written to the log when it is dropped.
 pub struct Record {
     log: AccessLog,
-    id: RequestId,
     /// The id that a trusted proxy gave to the request.
     pub client_request_id: Option<Box<str>>,
-    started: Instant,
-    client: RemoteAddress,
-    method: Method,
-    uri: Uri,
-    version: Version,
+    facts: FactsOwner,
     /// The route that matched, if one did.
     route: Option<Arc<RouteName>>,
     /// The counters of a request without a route.
@@ -152,6 +150,18 @@ pub struct Record {
     pub end: RequestEnd,
     /// Why the request failed, or what was left out of its response.
     pub reason: Option<String>,
+    /// The functions that were running in a guest that has trapped.
+    pub backtrace: Option<String>,
+}
+
+/// Which value has the facts of a request.
+enum FactsOwner {
+    /// The record, as long as there is no route.
+    Record(RequestFacts),
+    /// Its slot in the register of its route.
+    Slot(Arc<RequestSlot>),
+    /// The record has ended.
+    Ended,
 }
 
 impl Record {
@@ -159,13 +169,8 @@ impl Record {
     pub fn new(log: &AccessLog, id: RequestId, client: RemoteAddress, request: &Parts) -> Self {
         Self {
             log: log.clone(),
-            id,
             client_request_id: None,
-            started: Instant::now(),
-            client,
-            method: request.method.clone(),
-            uri: request.uri.clone(),
-            version: request.version,
+            facts: FactsOwner::Record(RequestFacts::new(id, client, request)),
             route: None,
             unrouted: None,
             status: None,
@@ -173,15 +178,28 @@ impl Record {
             guest: None,
             end: RequestEnd::ClientGone,
             reason: None,
+            backtrace: None,
         }
     }
 
-    /// Sets the route, at which the request is counted.
+    /// Sets the route, at which the request is counted and registered.
     pub fn set_route(&mut self, route: Arc<RouteName>) {
         if let Some(counters) = route.counters() {
             counters.begin();
+            self.facts = match std::mem::replace(&mut self.facts, FactsOwner::Ended) {
+                FactsOwner::Record(facts) => FactsOwner::Slot(counters.requests.begin(facts)),
+                owner => owner,
+            };
         }
         self.route = Some(route);
+    }
+
+    /// The slot of a request with a route, through which others see and end it.
+    pub(crate) fn slot(&self) -> Option<&Arc<RequestSlot>> {
+        match &self.facts {
+            FactsOwner::Slot(slot) => Some(slot),
+            FactsOwner::Record(_) | FactsOwner::Ended => None,
+        }
     }
 
     /// Counts the request among those without a route.
@@ -204,13 +222,13 @@ impl Record {
         self.status.map_or(CLIENT_GONE, |status| status.as_u16())
     }
 
-    fn write_text(&self, line: &mut String, took: Duration) -> std::fmt::Result {
+    fn write_text(&self, line: &mut String, facts: &RequestFacts, took: Duration) -> std::fmt::Result {
         time::push_now(line)?;
         line.push(' ');
-        self.client.push_host(line);
-        push_all(line, &[" \"", self.method.as_str(), " "]);
-        escape::push(line, self.target().as_bytes());
-        push_all(line, &[" ", http_version(self.version), "\" "]);
+        facts.client.push_host(line);
+        push_all(line, &[" \"", facts.method.as_str(), " "]);
+        escape::push(line, facts.target().as_bytes());
+        push_all(line, &[" ", http_version(facts.version), "\" "]);
         push_number(line, self.status().into());
         line.push(' ');
         push_number(line, self.bytes);
@@ -226,18 +244,18 @@ impl Record {
         if let Some(id) = &self.client_request_id {
             push_text_field(line, "client_request_id", id);
         }
-        push_all(line, &[" id=", self.id.as_str(), "\n"]);
+        push_all(line, &[" id=", facts.id.as_str(), "\n"]);
         Ok(())
     }
 
-    fn write_json(&self, line: &mut String, took: Duration) -> std::fmt::Result {
+    fn write_json(&self, line: &mut String, facts: &RequestFacts, took: Duration) -> std::fmt::Result {
         line.push_str("{\"time\":\"");
         time::push_now(line)?;
-        push_all(line, &["\",\"kind\":\"access\",\"request_id\":\"", self.id.as_str(), "\",\"client\":\""]);
-        self.client.push_host(line);
-        push_all(line, &["\",\"method\":\"", self.method.as_str(), "\",\"target\":\""]);
-        escape::push(line, self.target().as_bytes());
-        push_all(line, &["\",\"version\":\"", http_version(self.version), "\",\"status\":"]);
+        push_all(line, &["\",\"kind\":\"access\",\"request_id\":\"", facts.id.as_str(), "\",\"client\":\""]);
+        facts.client.push_host(line);
+        push_all(line, &["\",\"method\":\"", facts.method.as_str(), "\",\"target\":\""]);
+        escape::push(line, facts.target().as_bytes());
+        push_all(line, &["\",\"version\":\"", http_version(facts.version), "\",\"status\":"]);
         push_number(line, self.status().into());
         line.push_str(",\"bytes\":");
         push_number(line, self.bytes);
@@ -257,33 +275,57 @@ impl Record {
         Ok(())
     }
 
-    fn count(&self, took: Duration) {
-        let of_route = self.route.as_deref().and_then(RouteName::counters);
-        let Some(counters) = of_route.or(self.unrouted.as_deref()) else { return };
+    fn counters(&self) -> Option<&RouteCounters> {
+        self.route.as_deref().and_then(RouteName::counters).or(self.unrouted.as_deref())
+    }
+
+    /// Takes the request out of the register.
+    fn end(&mut self) -> Option<KnownRequest> {
+        match std::mem::replace(&mut self.facts, FactsOwner::Ended) {
+            FactsOwner::Slot(slot) => self.counters()?.requests.end(slot),
+            FactsOwner::Record(facts) => Some(KnownRequest::from(facts)),
+            FactsOwner::Ended => None,
+        }
+    }
+
+    fn count(&self, request: &KnownRequest, took: Duration) {
+        let Some(counters) = self.counters() else { return };
         counters.finish(&Finished {
-            method: &self.method,
+            method: &request.facts.method,
             status: self.status(),
             took,
             bytes: self.bytes,
             end: self.end,
             guest: self.guest.as_ref(),
         });
+        if self.end.is_failure() || (self.end == RequestEnd::Static && self.status() >= 500) {
+            counters.failures.push(self.failure(request, took));
+        }
     }
 
-    fn target(&self) -> &str {
-        self.uri.path_and_query().map_or("", |target| target.as_str())
+    fn failure(&self, request: &KnownRequest, took: Duration) -> FailedRequest {
+        let (route, module) = self.route.as_deref().map_or(("", ""), |name| (&name.route, &name.module));
+        let cause = FailureCause {
+            end: self.end,
+            status: self.status(),
+            reason: self.reason.as_deref().unwrap_or_default(),
+            backtrace: self.backtrace.as_deref(),
+            guest: self.guest.as_ref(),
+        };
+        FailedRequest::new(request, (route, module), &cause, took)
     }
 }
 
 impl Drop for Record {
     fn drop(&mut self) {
-        let took = self.started.elapsed();
-        self.count(took);
+        let Some(request) = self.end() else { return };
+        let took = request.facts.started.elapsed();
+        self.count(&request, took);
         let Some(writer) = &self.log.writer else { return };
         let mut line = String::with_capacity(TYPICAL_LINE);
         let written = match self.log.format {
-            LogFormat::Text => self.write_text(&mut line, took),
-            LogFormat::Json => self.write_json(&mut line, took),
+            LogFormat::Text => self.write_text(&mut line, &request.facts, took),
+            LogFormat::Json => self.write_json(&mut line, &request.facts, took),
         };
         if written.is_ok() {
             writer.push(line.as_bytes());
@@ -299,13 +341,20 @@ mod tests {
 
     use crate::observe::access::*;
 
+    fn head() -> Parts {
+        Request::get("/hello?a=%0a").body(()).unwrap().into_parts().0
+    }
+
+    fn client() -> RemoteAddress {
+        SocketAddr::from(([192, 168, 0, 1], 4321)).into()
+    }
+
+    fn facts() -> RequestFacts {
+        RequestFacts::new(RequestId::new(0xabc), client(), &head())
+    }
+
     fn record() -> Record {
-        let mut record = Record::new(
-            &AccessLog::disabled(),
-            RequestId::new(0xabc),
-            SocketAddr::from(([192, 168, 0, 1], 4321)).into(),
-            &Request::get("/hello?a=%0a").body(()).unwrap().into_parts().0,
-        );
+        let mut record = Record::new(&AccessLog::disabled(), RequestId::new(0xabc), client(), &head());
         let name = RouteName::new(&"/hello", &"hello.wasm");
         record.route = Some(Arc::new(name));
         record.set_response(StatusCode::OK, RequestEnd::Ok);
@@ -316,7 +365,7 @@ mod tests {
     #[test]
     fn a_text_line_is_one_line_with_everything_in_it() {
         let mut line = String::new();
-        record().write_text(&mut line, Duration::ZERO).unwrap();
+        record().write_text(&mut line, &facts(), Duration::ZERO).unwrap();
         assert_eq!(line.matches('\n').count(), 1);
         for part in [
             "192.168.0.1 \"GET /hello?a=%0a HTTP/1.1\" 200 0B",
@@ -333,8 +382,8 @@ mod tests {
         let mut record = record();
         record.client_request_id = Some("from-the-proxy".into());
         let (mut text, mut json) = (String::new(), String::new());
-        record.write_text(&mut text, Duration::ZERO).unwrap();
-        record.write_json(&mut json, Duration::ZERO).unwrap();
+        record.write_text(&mut text, &facts(), Duration::ZERO).unwrap();
+        record.write_json(&mut json, &facts(), Duration::ZERO).unwrap();
         assert!(text.ends_with(" client_request_id=\"from-the-proxy\" id=0000000000000abc\n"), "{text}");
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(
@@ -346,7 +395,7 @@ mod tests {
     #[test]
     fn a_json_line_is_an_object() {
         let mut line = String::new();
-        record().write_json(&mut line, Duration::ZERO).unwrap();
+        record().write_json(&mut line, &facts(), Duration::ZERO).unwrap();
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(value["route"], "/hello");
         assert_eq!(value["reason"], "a \"trap\"\nin two lines");

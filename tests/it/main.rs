@@ -36,7 +36,8 @@ mod frozen; // every string that is promised to the letter
 mod guides; // programs that docs show
 mod hostile; // answers and requests meant to do harm
 mod hosts; // entries for some hosts only
-mod imports; // what guests import and export, and what they get for it
+mod imports;
+mod in_flight; // requests that go on, have failed, and are ended by an operator // what guests import and export, and what they get for it
 mod inspect; // what is shown of a module
 mod interpreters; // PHP, Python and Ruby as they are published, and their examples
 mod kills; // processes that die while they fill the caches

@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use crate::observe::RequestSlot;
 use crate::runtime::{Run, RunUsage};
 
 use crate::gateway::admission::client_address::ClientAddress;
@@ -52,6 +53,8 @@ pub(in crate::gateway) struct ReaderSpec<'a> {
     pub entry: &'a Arc<EntryReaders>,
     /// How far the client may be behind.
     pub max_lag: Duration,
+    /// Where an operator can end the request.
+    pub slot: Option<Arc<RequestSlot>>,
 }
 
 /// The client of a response whose guest still runs.
@@ -66,6 +69,7 @@ struct SharedReader {
     client: Option<ClientAddress>,
     entry: Arc<EntryReaders>,
     max_lag: Duration,
+    slot: Option<Arc<RequestSlot>>,
     state: Mutex<State>,
 }
 
@@ -134,6 +138,12 @@ impl Readers {
         goes_on
     }
 
+    /// Ends the guests of requests that an operator has ended.
+    pub fn end_cancelled(&self) {
+        let cancelled: Vec<_> = self.list().readers.values().filter(|reader| reader.is_cancelled()).cloned().collect();
+        cancelled.iter().for_each(|reader| reader.end());
+    }
+
     fn list(&self) -> MutexGuard<'_, List> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -163,7 +173,12 @@ impl SharedReader {
 
     fn is_late(&self, now: Instant) -> bool {
         let state = self.state();
-        state.waiting.as_ref().is_some_and(|run| !run.has_ended()) && state.lag.at(now) > self.max_lag
+        let is_late = self.is_cancelled() || state.lag.at(now) > self.max_lag;
+        is_late && state.waiting.as_ref().is_some_and(|run| !run.has_ended())
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.slot.as_ref().is_some_and(|slot| slot.is_cancelled())
     }
 
     /// Ends the guest, unless it does not wait any more.
@@ -183,6 +198,7 @@ impl ResponseReader {
             client: reader.client,
             entry: reader.entry.clone(),
             max_lag: reader.max_lag,
+            slot: reader.slot.clone(),
             state: Mutex::default(),
         });
         let mut list = readers.list();

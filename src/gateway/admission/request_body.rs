@@ -19,9 +19,11 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyDataStream, BodyExt, LengthLimitError, Limited};
 
 use crate::client_rate;
+use crate::observe::Phase;
 use crate::runtime::{ComponentRequestBody, InputStream};
 
 use crate::gateway::admission::buffer_budget::{BufferBudget, Reservation};
+use crate::gateway::admission::cancellation::Cancellation;
 use crate::gateway::admission::client_address::ClientAddress;
 use crate::gateway::admission::concurrency::EntryConcurrency;
 use crate::gateway::admission::uploads::{UploadBody, UploadLimit, UploadPermit};
@@ -38,6 +40,7 @@ pub(in crate::gateway) struct BodyLimits<'a> {
     pub entry: &'a EntryConcurrency,
     pub uploads: &'a UploadLimit,
     pub buffers: &'a BufferBudget,
+    pub cancellation: &'a Cancellation,
 }
 
 impl BodyLimits<'_> {
@@ -82,7 +85,7 @@ impl StdinBody {
             let stream = BodyDataStream::new(body).map_err(move |error| into_io(error, length));
             return Ok(Self { length, stream: Some(Box::pin(stream)) });
         }
-        let collected = CollectedBody::collect(body, limits).await?;
+        let collected = CollectedBody::read(body, limits).await?;
         let length = collected.content.as_ref().map_or(0, Bytes::len) as u64;
         Ok(if length == 0 { Self::EMPTY } else { Self { length, stream: Some(Box::pin(collected)) } })
     }
@@ -105,7 +108,7 @@ where
         return Ok(body.map_err(move |error| into_io(error.into(), limit)).boxed_unsync());
     }
     let Some(permit) = limits.upload_permit() else {
-        return Ok(CollectedBody::collect(body, limits).await?.boxed_unsync());
+        return Ok(CollectedBody::read(body, limits).await?.boxed_unsync());
     };
     let body = Limited::new(UploadBody::new(body, permit), usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(body.map_err(move |error| into_io(error, limit)).boxed_unsync())
@@ -119,7 +122,14 @@ struct CollectedBody {
 }
 
 impl CollectedBody {
-    /// Reads a body to its end.
+    /// Reads a body to its end, unless the request is cancelled.
+    async fn read<B>(body: B, limits: &BodyLimits<'_>) -> Result<Self, Failure>
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>>,
+    {
+        limits.cancellation.wait(Phase::Reading, pin!(Self::collect(body, limits))).await
+    }
+
     async fn collect<B>(body: B, limits: &BodyLimits<'_>) -> Result<Self, Failure>
     where
         B: Body<Data = Bytes, Error: Into<BoxError>>,
@@ -217,7 +227,14 @@ mod tests {
         let (entry, uploads, buffers) = (EntryConcurrency::new(8), UploadLimit::new(8), BufferBudget::new());
         for (claimed, is_accepted) in [(6, true), (7, true), (5, false), (3, false), (1, false)] {
             let (head, ()) = http::Request::new(()).into_parts();
-            let limits = BodyLimits { length: 10, head: &head, entry: &entry, uploads: &uploads, buffers: &buffers };
+            let limits = BodyLimits {
+                length: 10,
+                head: &head,
+                entry: &entry,
+                uploads: &uploads,
+                buffers: &buffers,
+                cancellation: &Cancellation::default(),
+            };
             let body = Liar { claimed, pieces: vec!["abc", "def"] };
             let body = StdinBody::read(body, &limits).await.unwrap();
             assert_eq!(body.length, claimed);

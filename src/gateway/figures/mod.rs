@@ -2,6 +2,8 @@
 //!
 //! `observe::metrics` counts and writes. Here is what only the gateway knows: its routes, its permits, its servers.
 
+mod requests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;

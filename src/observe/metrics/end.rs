@@ -51,4 +51,17 @@ request_ends! {
     Busy = "busy",
     /// The route leads to files.
     Static = "static",
+    /// An operator has ended the request.
+    Cancelled = "cancelled",
+}
+
+impl RequestEnd {
+    /// Whether something went wrong, other than that the client left or asked for what is not there.
+    pub fn is_failure(self) -> bool {
+        match self {
+            Self::Ok | Self::ClientGone | Self::Stopped | Self::None | Self::Static => false,
+            Self::Exit | Self::Trap | Self::NotAnswered | Self::NotStarted | Self::Timeout | Self::OutputLimit => true,
+            Self::BadHead | Self::BadBody | Self::Busy | Self::Cancelled => true,
+        }
+    }
 }

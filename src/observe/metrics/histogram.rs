@@ -42,7 +42,7 @@ static SHARDS: LazyLock<usize> =
     LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from).next_power_of_two().min(MAX_SHARDS));
 
 /// One value for each shard. Its parts are on different lines of the cache.
-pub(super) struct Sharded<T>(Box<[Shard<T>]>);
+pub(in crate::observe) struct Sharded<T>(Box<[Shard<T>]>);
 
 #[repr(align(128))]
 struct Shard<T>(T);
@@ -54,9 +54,14 @@ impl<T: Default> Default for Sharded<T> {
 }
 
 impl<T> Sharded<T> {
+    /// The shard of this thread.
+    pub fn own(&self) -> Option<&T> {
+        self.0.get(shard() & self.0.len().wrapping_sub(1)).map(|Shard(value)| value)
+    }
+
     /// Changes the shard of this thread.
     pub fn with(&self, change: impl FnOnce(&T)) {
-        if let Some(Shard(value)) = self.0.get(shard() & self.0.len().wrapping_sub(1)) {
+        if let Some(value) = self.own() {
             change(value);
         }
     }

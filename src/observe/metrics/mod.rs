@@ -2,12 +2,13 @@
 //!
 //! Each route has its counters, which stay when the configuration changes. A route that is gone keeps them for an hour.
 
-mod end;
+pub(in crate::observe) mod end;
 mod families;
 mod format;
-mod histogram;
+pub(in crate::observe) mod histogram;
 mod names;
 mod process;
+mod requests;
 mod route;
 mod text;
 
@@ -23,6 +24,7 @@ pub use crate::observe::metrics::format::MetricsFormat;
 use crate::observe::metrics::histogram::{BucketCounts, Histogram, TIMES};
 pub(in crate::observe) use crate::observe::metrics::route::Finished;
 pub(crate) use crate::observe::metrics::route::RouteCounters;
+use crate::observe::requests::failures::FailureLog;
 
 /// How long counters of a route stay that is gone.
 const KEPT: Duration = Duration::from_secs(3600);
@@ -44,6 +46,8 @@ pub(crate) struct Metrics {
     fetches: ModuleTimes,
     /// The log of everything; the lines of requests may have another one.
     log: Option<LogWriter>,
+    /// The last requests that have failed.
+    failures: Arc<FailureLog>,
 }
 
 /// How the last reload, or the start, ended.
@@ -148,6 +152,8 @@ pub struct RouteFigures {
     pub p90: Option<Duration>,
     /// See `p50`.
     pub p99: Option<Duration>,
+    /// The most memory that a guest had, in bytes.
+    pub memory_peak: u64,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -167,7 +173,7 @@ impl Metrics {
         let now = Instant::now();
         routes.values_mut().for_each(|route| route.gone = route.gone.or(Some(now)));
         for name in names {
-            let new = || KeptRoute { counters: Arc::default(), gone: None };
+            let new = || KeptRoute { counters: RouteCounters::new(&self.failures), gone: None };
             let kept = routes.entry(name.route.clone()).or_insert_with(new);
             kept.gone = None;
             name.count_with(kept.counters.clone());
@@ -240,6 +246,7 @@ impl Metrics {
                 p50: quantile(0.5),
                 p90: quantile(0.9),
                 p99: quantile(0.99),
+                memory_peak: counters.memory_peak(),
                 route,
             }
         };

@@ -1,13 +1,15 @@
 //! What is counted of a route?
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use http::Method;
 
 use crate::observe::metrics::end::RequestEnd;
 use crate::observe::metrics::histogram::{BucketCounts, Histogram, Sharded, add, nanoseconds};
+use crate::observe::requests::failures::FailureLog;
+use crate::observe::requests::register::RequestRegister;
 use crate::runtime::{CallResult, RunUsage};
 
 /// How many statuses of a route are counted one by one.
@@ -39,6 +41,12 @@ pub(crate) struct RouteCounters {
     calls: OnceLock<CallCounters>,
     /// How many requests are in the queue. They have time.
     pub(super) queued: AtomicU64,
+    /// The most memory that a guest had.
+    memory_peak: AtomicU64,
+    /// Those that have not ended.
+    pub(in crate::observe) requests: RequestRegister,
+    /// Where those go that have failed.
+    pub(in crate::observe) failures: Arc<FailureLog>,
 }
 
 #[derive(Default)]
@@ -85,6 +93,11 @@ impl Default for ByStatus {
 }
 
 impl RouteCounters {
+    /// The counters of a route whose failures go to `failures`.
+    pub(super) fn new(failures: &Arc<FailureLog>) -> Arc<Self> {
+        Arc::new(Self { failures: failures.clone(), ..Self::default() })
+    }
+
     /// Counts a request that begins.
     pub(in crate::observe) fn begin(&self) {
         self.totals.with(|totals| add(&totals.begun, 1));
@@ -125,6 +138,10 @@ impl RouteCounters {
             let guests = self.guests.get_or_init(GuestHistograms::default);
             guests.durations.observe_time(took);
             guests.memory.observe(usage.memory_peak);
+            // Few guests have more than all before.
+            if usage.memory_peak > self.memory_peak.load(Relaxed) {
+                self.memory_peak.fetch_max(usage.memory_peak, Relaxed);
+            }
         }
     }
 
@@ -225,6 +242,11 @@ impl RouteCounters {
 
     pub(super) fn guest_memory(&self) -> Option<BucketCounts> {
         self.guests.get().map(|guests| guests.memory.counts())
+    }
+
+    /// The most memory that a guest had, in bytes.
+    pub(super) fn memory_peak(&self) -> u64 {
+        self.memory_peak.load(Relaxed)
     }
 
     /// How many guests were moved to the background.
