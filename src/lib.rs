@@ -9,6 +9,7 @@
 
 #![warn(missing_docs)]
 
+pub mod admin;
 mod bindle;
 pub mod cache;
 pub mod cgi;

@@ -25,6 +25,7 @@
 use std::path::{Path, PathBuf};
 
 mod access_log;
+mod admin;
 mod allowed_hosts;
 mod code_cache;
 mod diagnostic;
@@ -44,6 +45,7 @@ mod sha256;
 mod static_files;
 
 pub use crate::config::access_log::AccessLogTarget;
+pub use crate::config::admin::{AdminAddress, AdminAddressError, AdminConfig, AdminToken};
 pub use crate::config::allowed_hosts::{AllowedHost, AllowedHosts, HostError};
 use crate::config::code_cache::DEFAULT_FILE as CODE_CACHE_FILE;
 pub use crate::config::code_cache::{CodeCacheConfig, code_cache_config, default_code_cache};
@@ -68,6 +70,7 @@ pub use crate::config::server::{
 pub use crate::config::sha256::Sha256;
 pub use crate::config::static_files::{OtherFiles, ScriptsConfig, StaticConfig, StaticContent};
 
+use crate::config::admin::admin_config;
 use crate::config::environment::env_file;
 use crate::config::manifest::{Manifest, ParseOptions, ServerTable, TlsTable};
 use crate::config::reader::file::{must_be_file, relative_paths_help};
@@ -79,6 +82,8 @@ use crate::route::RoutePattern;
 pub struct Config {
     /// How the server listens.
     pub server: ServerConfig,
+    /// The admin listener; `None` if there is none.
+    pub admin: Option<AdminConfig>,
     /// The server's own name.
     pub hostname: Hostname,
     /// The entries, in the order of precedence.
@@ -131,7 +136,7 @@ impl Config {
     /// not count.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         (&self.server, &self.hostname, &self.entries) == (&other.server, &other.hostname, &other.entries)
-            && self.static_files == other.static_files
+            && (&self.static_files, &self.admin) == (&other.static_files, &other.admin)
             && (&self.limits, &self.log, &self.cache) == (&other.limits, &other.log, &other.cache)
     }
 
@@ -162,6 +167,7 @@ impl Config {
         let tls = tls_config(options, manifest.tls, &mut problems);
         let config = Self {
             server: server_config(options, manifest.server, tls, manifest.limits.connection, &mut problems),
+            admin: admin_config(options.admin.as_ref(), manifest.admin, &mut problems),
             hostname: options.hostname.clone().or(hostname).unwrap_or_default(),
             entries: manifest.entries,
             static_files: manifest.static_files,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{AccessLogTarget, Hostname, ListenAddress, SourceLocation};
+use crate::config::{AccessLogTarget, AdminAddress, Hostname, ListenAddress, SourceLocation};
 
 /// The command line and the environment variables, parsed.
 #[derive(Clone)]
@@ -18,6 +18,8 @@ pub struct Options {
     /// The addresses to listen on. Default: those of the configuration file, else inherited sockets, else
     /// `127.0.0.1:3000`.
     pub listen: Vec<ListenAddress>,
+    /// The address of the admin listener. Default: that of the configuration file, else none.
+    pub admin: Option<AdminAddress>,
     /// How long the server may be idle before it ends. Default: for ever.
     pub idle_exit: Option<Duration>,
     /// The server's own name. Default: `default_host` of the configuration file, else `localhost:3000`.
@@ -198,6 +200,7 @@ impl Options {
             source,
             cache: None,
             listen: Vec::new(),
+            admin: None,
             idle_exit: None,
             hostname: None,
             module_cache: None,

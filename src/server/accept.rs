@@ -66,6 +66,12 @@ impl Acceptor {
         self.parts.tls.current().map_or_else(Vec::new, |tls| tls.certificates().to_vec())
     }
 
+    /// The listeners in the order of the configuration.
+    pub(super) fn urls(&self) -> Vec<String> {
+        let has_tls = self.parts.tls.current().is_some();
+        self.listeners.current().iter().map(|listener| listener.url(has_tls)).collect()
+    }
+
     /// How connections are served now.
     pub(super) fn connections(&self) -> Arc<ConnectionBuilder> {
         Arc::clone(&self.connections.lock().unwrap_or_else(PoisonError::into_inner))

@@ -9,7 +9,7 @@ use crate::server::connection::ConnectionBuilder;
 use crate::server::counters::ListenerFigures;
 use crate::server::listener::set::{self, Listeners};
 use crate::server::tls::PreparedTls;
-use crate::server::{Error, ServedCertificate};
+use crate::server::{Counters, Error, ServedCertificate};
 
 /// A server that serves, for those who change it. Clones are of the same server.
 #[derive(Clone)]
@@ -61,6 +61,16 @@ impl ServerHandle {
         let has_tls = self.0.parts().tls.current().is_some();
         let listeners = self.0.listeners.current();
         listeners.iter().map(|listener| listener.counters.figures(listener.url(has_tls))).collect()
+    }
+
+    /// The listeners in the order of the configuration, for example `http://127.0.0.1:3000` and `unix:/run/wagi.sock`.
+    pub fn urls(&self) -> Vec<String> {
+        self.0.urls()
+    }
+
+    /// The server's counters.
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.0.parts().counters)
     }
 
     /// The TCP addresses that the server listens on.

@@ -101,8 +101,7 @@ impl Server {
 
     /// The listeners in the order of the configuration, for example `http://127.0.0.1:3000` and `unix:/run/wagi.sock`.
     pub fn urls(&self) -> Vec<String> {
-        let has_tls = self.acceptor.parts().tls.current().is_some();
-        self.acceptor.listeners.current().iter().map(|listener| listener.url(has_tls)).collect()
+        self.acceptor.urls()
     }
 
     /// The certificates that it shows to clients, the default first.

@@ -25,6 +25,7 @@ mod routes;
 use crate::config::{AccessLogTarget, Config, Diagnostic};
 use crate::fetch::Resolved;
 use crate::gateway::{Gateway, RouteFiles, Snapshot};
+use crate::net::connect::own_addresses::OwnAddresses;
 use crate::observe::{AccessLog, LogWriter};
 
 use crate::startup::candidate::{Candidate, Loading};
@@ -33,7 +34,7 @@ use crate::startup::handover::Handover;
 pub use crate::startup::inspect::{Inspection, Item, inspect};
 use crate::startup::load::Priority;
 use crate::startup::platform::{Platform, check_authorities};
-pub use crate::startup::reload::{Logs, ReloadStage, Reloader};
+pub use crate::startup::reload::{ConfigInForce, LoadedConfig, Logs, ReadConfiguration, ReloadStage, Reloader};
 
 /// Makes a gateway whose configuration stays as it is: [`Reloader`] makes one that can be reloaded. What is wrong with the
 /// configuration's entries is added to `problems`; if an error is among them, the gateway is not complete and must not serve.
@@ -41,25 +42,33 @@ pub use crate::startup::reload::{Logs, ReloadStage, Reloader};
 /// When it returns, other processes may prune what the gateway does not use from the module cache.
 pub async fn load(resolved: &mut Resolved, log: &LogWriter, problems: &mut Vec<Diagnostic>) -> Result<Gateway, Error> {
     let _startup = resolved.take_startup_lock();
-    let (platform, candidate) = first(resolved, None, log, problems).await?;
+    let first = FirstConfiguration { resolved, files: None, own_addresses: OwnAddresses::default() };
+    let (platform, candidate) = first.load(log, problems).await?;
     gateway(&platform, candidate.snapshot, resolved)
 }
 
-/// Makes the platform, and loads the first configuration on it. Its guests keep `files`.
-async fn first(
-    resolved: &Resolved,
+/// The first configuration of a process.
+struct FirstConfiguration<'a> {
+    resolved: &'a Resolved,
+    /// What its guests keep.
     files: Option<RouteFiles>,
-    log: &LogWriter,
-    problems: &mut Vec<Diagnostic>,
-) -> Result<(Platform, Candidate), Error> {
-    let config = resolved.config();
-    problems.extend(check_authorities(config));
-    let platform = Platform::new(config, log.clone(), problems).await?;
-    let before = Handover::default();
-    let loading = Loading { resolved, platform: &platform, before: &before, priority: Priority::Start };
-    let candidate = loading.load(files, problems).await?;
-    announce_hosts(config);
-    Ok((platform, candidate))
+    /// Where this process listens already.
+    own_addresses: OwnAddresses,
+}
+
+impl FirstConfiguration<'_> {
+    /// Makes the platform, and loads the configuration on it.
+    async fn load(self, log: &LogWriter, problems: &mut Vec<Diagnostic>) -> Result<(Platform, Candidate), Error> {
+        let Self { resolved, files, own_addresses } = self;
+        let config = resolved.config();
+        problems.extend(check_authorities(config));
+        let platform = Platform::new(config, own_addresses, log.clone(), problems).await?;
+        let before = Handover::default();
+        let loading = Loading { resolved, platform: &platform, before: &before, priority: Priority::Start };
+        let candidate = loading.load(files, problems).await?;
+        announce_hosts(config);
+        Ok((platform, candidate))
+    }
 }
 
 /// Says that a key has an effect which had none before, so that nothing changes in silence.

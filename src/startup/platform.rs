@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
-use crate::config::{AllowedHosts, Config, ConnectionLimits, Diagnostic, EntryConfig, Key, Severity};
+use crate::config::{AdminAddress, AllowedHosts, Config, ConnectionLimits, Diagnostic, EntryConfig, Key, Severity};
 use crate::net::connect::own_addresses::OwnAddresses;
 use crate::net::tls;
 use crate::observe::{LogDirectory, LogWriter, Metrics};
@@ -47,11 +47,18 @@ pub(super) struct Platform {
     /// The limit on connections, which the server has from its start.
     connections: usize,
     connections_per_address: usize,
+    /// The address of the admin listener, which stays.
+    admin: Option<AdminAddress>,
 }
 
 impl Platform {
     /// Starts the engine, with pools as large as `config` needs.
-    pub async fn new(config: &Config, log: LogWriter, problems: &mut Vec<Diagnostic>) -> Result<Self, Error> {
+    pub async fn new(
+        config: &Config,
+        own_addresses: OwnAddresses,
+        log: LogWriter,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Result<Self, Error> {
         let engine = EngineConfig {
             instances: u32::try_from(config.limits.total_concurrency).unwrap_or(u32::MAX),
             memory: config.entries.iter().map(|entry| entry.limits.memory).max().unwrap_or(0),
@@ -62,7 +69,8 @@ impl Platform {
         let runtime = spawn_blocking(move || Runtime::new(&engine)).await.map_err(|_| Error::Compiling)??;
         let (network, log_directory) = (Mutex::default(), Mutex::default());
         let ConnectionLimits { connections, connections_per_address, .. } = config.server.limits;
-        let (runtime, programs, own_addresses) = (Arc::new(runtime), Arc::default(), OwnAddresses::default());
+        let admin = config.admin.as_ref().map(|admin| admin.listen.clone());
+        let (runtime, programs) = (Arc::new(runtime), Arc::default());
         let metrics = Arc::new(Metrics::new(log.clone()));
         Ok(Self {
             runtime,
@@ -71,9 +79,10 @@ impl Platform {
             network,
             log_directory,
             log,
-            metrics,
             connections,
             connections_per_address,
+            admin,
+            metrics,
         })
     }
 
@@ -111,7 +120,17 @@ impl Platform {
             Diagnostic::warning(message).help("restart the server")
         };
         let warnings = fixed.into_iter().filter(|(_, now, new)| now != new).map(warning);
+        let warnings = warnings.chain(self.check_admin(config));
         warnings.chain(config.entries.iter().flat_map(|entry| self.check_entry(entry))).collect()
+    }
+
+    /// The warning about another address for the admin listener.
+    fn check_admin(&self, config: &Config) -> Option<Diagnostic> {
+        let new = config.admin.as_ref().map(|admin| &admin.listen);
+        let shown = |address: Option<&AdminAddress>| address.map_or_else(|| "off".to_owned(), ToString::to_string);
+        let (now, next) = (shown(self.admin.as_ref()), shown(new));
+        let message = format!("`listen` of `[admin]` stays {now} until the next start, not {next}");
+        (self.admin.as_ref() != new).then(|| Diagnostic::warning(message).help("restart the server"))
     }
 
     fn check_entry(&self, entry: &EntryConfig) -> Vec<Diagnostic> {

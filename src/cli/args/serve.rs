@@ -8,8 +8,8 @@ use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 
 use wagi::config::{
-    AccessLogTarget, BindleLocation, Hostname, ListenAddress, LockPolicy, LogFormat, Login, Options, ServerEnvironment,
-    Source, TlsFiles, parse_pair,
+    AccessLogTarget, AdminAddress, BindleLocation, Hostname, ListenAddress, LockPolicy, LogFormat, Login, Options,
+    ServerEnvironment, Source, TlsFiles, parse_pair,
 };
 
 use crate::cli::args::registries::{RegistryArguments, user_cache};
@@ -73,6 +73,12 @@ pub(super) struct ServeArguments {
     /// that the process inherits are used.
     #[arg(short, long, value_name = "ADDR", help_heading = NETWORK)]
     listen: Vec<ListenAddress>,
+
+    /// The address of the admin listener: IP:PORT, unix:PATH [default: no admin listener]
+    ///
+    /// It replaces `listen` in `[admin]` of the configuration file. Any address but a loopback one needs `token_file` there.
+    #[arg(long, value_name = "ADDR", help_heading = NETWORK)]
+    admin: Option<AdminAddress>,
 
     /// End with exit code 0 after so long without a connection, for socket activation, for example 5m
     #[arg(long, value_name = "DURATION", value_parser = idle_time, help_heading = NETWORK)]
@@ -159,6 +165,7 @@ impl ServeArguments {
             tls: tls(path(self.tls_cert, "WAGI_TLS_CERT"), path(self.tls_key, "WAGI_TLS_KEY"))?,
             cache: self.cache,
             listen: self.listen,
+            admin: self.admin,
             idle_exit: self.idle_exit,
             hostname: self.hostname,
             module_cache: self.registries.chosen_module_cache(),

@@ -3,6 +3,7 @@
 //! The reader visits the file value by value and does not deserialize it, so that one run finds every problem with its
 //! location. Called by `Config::load`.
 
+mod admin_table;
 mod hosts;
 mod module_table;
 mod scripts_table;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
+use crate::config::admin::AdminTable;
 use crate::config::environment::redaction;
 use crate::config::limits::AllLimits;
 use crate::config::manifest::module_table::Defaults;
@@ -29,7 +31,7 @@ use crate::config::{Diagnostic, EntryConfig, Hostname, ServerEnvironment, Source
 /// The largest modules.toml in bytes: thousands of modules fit.
 const MAX_FILE_SIZE: u64 = 4 << 20;
 
-const KEYS: [&str; 6] = ["module", "static", "limits", "default_host", "server", "tls"];
+const KEYS: [&str; 7] = ["module", "static", "limits", "default_host", "server", "tls", "admin"];
 
 /// The content of a modules.toml, without the parts that hold errors.
 #[derive(Debug, Default)]
@@ -37,6 +39,7 @@ pub(super) struct Manifest {
     pub hostname: Option<Hostname>,
     pub server: ServerTable,
     pub tls: TlsTable,
+    pub admin: AdminTable,
     pub limits: AllLimits,
     pub entries: Vec<EntryConfig>,
     pub static_files: Vec<StaticConfig>,
@@ -107,6 +110,9 @@ impl Manifest {
         }
         if let Some(tls) = report.optional(root, "tls", |value| table("tls", value)) {
             self.tls = TlsTable::read(tls, report);
+        }
+        if let Some(admin) = report.optional(root, "admin", |value| table("admin", value)) {
+            self.admin = AdminTable::read(admin, report);
         }
     }
 

@@ -128,6 +128,13 @@ impl FromStr for UnixAddress {
     type Err = ListenAddressError;
 
     fn from_str(text: &str) -> Result<Self, ListenAddressError> {
+        Self::parse(text, DEFAULT_MODE)
+    }
+}
+
+impl UnixAddress {
+    /// Parses a path with settings. Without `?mode=` the socket gets `default_mode`.
+    pub(in crate::config) fn parse(text: &str, default_mode: u32) -> Result<Self, ListenAddressError> {
         let (path, settings) = text.split_once('?').unwrap_or((text, ""));
         if path.is_empty() {
             return Err(ListenAddressError::NoPath);
@@ -135,7 +142,7 @@ impl FromStr for UnixAddress {
         if path.len() > MAX_PATH {
             return Err(ListenAddressError::LongPath { length: path.len() });
         }
-        let mut address = Self { path: path.into(), mode: DEFAULT_MODE, group: None };
+        let mut address = Self { path: path.into(), mode: default_mode, group: None };
         for setting in settings.split('&').filter(|setting| !setting.is_empty()) {
             match setting.split_once('=') {
                 Some(("mode", mode)) => address.mode = parse_mode(mode)?,

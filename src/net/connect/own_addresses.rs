@@ -13,24 +13,41 @@ use crate::net::connect::address;
 
 /// The TCP addresses that this process listens on. Clones share them.
 #[derive(Clone, Default)]
-pub(crate) struct OwnAddresses(Arc<ArcSwap<Vec<SocketAddr>>>);
+pub(crate) struct OwnAddresses(Arc<ArcSwap<Listening>>);
+
+#[derive(Clone, Default)]
+struct Listening {
+    /// Those that stay as long as the process.
+    permanent: Vec<SocketAddr>,
+    /// Those that a reload can change.
+    server: Vec<SocketAddr>,
+}
 
 impl OwnAddresses {
     /// Adds addresses that are about to be opened.
     pub fn add(&self, addresses: impl IntoIterator<Item = SocketAddr>) {
-        let listening = self.0.load().iter().copied().chain(addresses).collect();
+        let mut listening = (**self.0.load()).clone();
+        listening.server.extend(addresses);
         self.0.store(Arc::new(listening));
     }
 
-    /// Replaces all addresses.
+    /// Adds addresses that stay.
+    pub fn add_permanent(&self, addresses: impl IntoIterator<Item = SocketAddr>) {
+        let mut listening = (**self.0.load()).clone();
+        listening.permanent.extend(addresses);
+        self.0.store(Arc::new(listening));
+    }
+
+    /// Replaces all addresses but those that stay.
     pub fn replace(&self, addresses: Vec<SocketAddr>) {
-        self.0.store(Arc::new(addresses));
+        let permanent = self.0.load().permanent.clone();
+        self.0.store(Arc::new(Listening { permanent, server: addresses }));
     }
 
     /// Whether a connection to `address` and `port` can lead to this process.
     pub fn contain(&self, address: IpAddr, port: u16) -> bool {
         let listening = self.0.load();
-        let mut own = listening.iter().filter(|own| own.port() == port);
+        let mut own = listening.permanent.iter().chain(&listening.server).filter(|own| own.port() == port);
         own.any(|own| destinations(address).any(|destination| is_reached(own.ip().to_canonical(), destination)))
     }
 }
@@ -148,12 +165,13 @@ mod tests {
     }
 
     #[test]
-    fn addresses_come_and_go() {
+    fn addresses_come_and_go_but_for_those_that_stay() {
         let own = own(&["127.0.0.1:3000"]);
+        own.add_permanent(["127.0.0.1:9901".parse().expect("an address")]);
         own.add(["127.0.0.1:3001".parse().expect("an address")]);
-        let both = || ["127.0.0.1:3000", "127.0.0.1:3001"].map(|address| contain(&own, address));
-        assert_eq!(both(), [true, true]);
+        let all = || ["127.0.0.1:3000", "127.0.0.1:3001", "127.0.0.1:9901"].map(|address| contain(&own, address));
+        assert_eq!(all(), [true, true, true]);
         own.replace(vec!["127.0.0.1:3001".parse().expect("an address")]);
-        assert_eq!(both(), [false, true]);
+        assert_eq!(all(), [false, true, true]);
     }
 }

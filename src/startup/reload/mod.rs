@@ -6,6 +6,8 @@
 //!
 //! | file | question |
 //! | --- | --- |
+//! | `first` | how does the first configuration come about? |
+//! | `in_force` | which configuration is in force? |
 //! | `attempt` | what would be in force if the files are taken as they are now? |
 //! | `files` | which files have changed, and which are still being written? |
 //! | `watch`, `directories` | when has a file changed? |
@@ -14,29 +16,31 @@
 mod attempt;
 mod directories;
 mod files;
+mod first;
+mod in_force;
 mod log;
 mod watch;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch as watch_channel;
 
 use crate::cache::store::TemporaryDirectory;
 use crate::config::{Config, Diagnostic, Options};
-use crate::fetch;
 use crate::fetch::{Progress, Resolved};
 use crate::gateway::{Gateway, ReloadHandle, ReloadOutcome, ReloadReport, ReloadRequests, RouteFiles};
 use crate::observe::{AccessLog, LogWriter, ReloadResult};
-use crate::server::{ServerHandle, check_tls};
+use crate::server::ServerHandle;
 
-use crate::startup;
 use crate::startup::candidate::{Candidate, Counts, Fingerprint};
 use crate::startup::error::Error;
 use crate::startup::handover::Handover;
 use crate::startup::platform::Platform;
 use crate::startup::reload::attempt::{Attempt, AttemptInput, Cause, FailedAttempt};
 use crate::startup::reload::files::{Stamps, open_for_writing};
+pub use crate::startup::reload::first::ReadConfiguration;
+pub use crate::startup::reload::in_force::{ConfigInForce, LoadedConfig};
 
 /// A gateway whose configuration can be reloaded.
 pub struct Reloader {
@@ -45,6 +49,7 @@ pub struct Reloader {
     gateway: Gateway,
     server: Option<ServerHandle>,
     current: Arc<Current>,
+    in_force: ConfigInForce,
     /// Where fetched modules are if there is no other place. It stays over reloads, so that they are not fetched again.
     temporary: Option<Arc<TemporaryDirectory>>,
     /// The files as they were last read, for `watch`.
@@ -86,23 +91,7 @@ impl Reloader {
         progress: Arc<dyn Progress>,
         problems: &mut Vec<Diagnostic>,
     ) -> Result<Self, Error> {
-        let began = SystemTime::now();
-        let (config, found) = Config::load(&options);
-        problems.extend(found);
-        let stamps = Stamps::of_read(&config.files, &Stamps::default(), began);
-        let mut resolved = fetch::complete(config, problems, progress).await;
-        let startup_lock = resolved.take_startup_lock();
-        let temporary = resolved.take_temporary_directory().map(Arc::new);
-        let resolved = Arc::new(resolved);
-        problems.extend(resolved.config().server.tls.iter().flat_map(check_tls));
-        let (platform, candidate) = startup::first(&resolved, Some(files(&resolved)), log, problems).await?;
-        drop(startup_lock);
-        let Candidate { snapshot, handover, parts, counts, .. } = candidate;
-        let gateway = startup::gateway(&platform, snapshot, &resolved)?;
-        let (watched, _) = watch_channel::channel(stamps.clone());
-        let current = Arc::new(Current { resolved, handover, parts, counts, stamps });
-        let (options, platform) = (Arc::new(options), Arc::new(platform));
-        Ok(Self { options, platform, gateway, server: None, current, temporary, watched, observer: Box::new(|_| {}) })
+        ReadConfiguration::read(options, problems).load(log, progress, problems).await
     }
 
     /// The gateway.
@@ -113,6 +102,11 @@ impl Reloader {
     /// The configuration in force.
     pub fn config(&self) -> &Config {
         self.current.resolved.config()
+    }
+
+    /// The same for those who need it later, as it is then.
+    pub fn config_in_force(&self) -> ConfigInForce {
+        self.in_force.clone()
     }
 
     /// The log files.
@@ -212,6 +206,7 @@ impl Reloader {
             prepared.commit();
         }
         let generation = self.gateway.replace(snapshot);
+        self.in_force.replace(resolved.clone());
         self.current = Arc::new(Current { resolved, handover, parts, counts, stamps });
         ReloadOutcome::Swapped(report(generation, counts, began, problems))
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::source::{Source, program};
 
 /// Each room with the rooms that it may name, from low to high: it may name none that comes later.
-pub const ROOMS: [(&str, &[&str]); 17] = [
+pub const ROOMS: [(&str, &[&str]); 18] = [
     ("route", &[]),
     ("content_coding", &[]),
     ("cgi", &["route"]),
@@ -40,13 +40,14 @@ pub const ROOMS: [(&str, &[&str]); 17] = [
             "gateway",
         ],
     ),
+    ("admin", &["config", "observe", "server", "gateway", "startup"]),
 ];
 
 /// The program itself is above them all.
 const PROGRAM: [&str; 2] = ["main", "cli"];
 
 /// What the files below a path must never name.
-pub const CRATES: [(&str, &[&str]); 17] = [
+pub const CRATES: [(&str, &[&str]); 18] = [
     ("src/route", &["tokio", "hyper", "wasmtime", "http"]),
     ("src/content_coding", &["tokio", "hyper", "wasmtime"]),
     ("src/cgi", &["tokio", "hyper", "wasmtime"]),
@@ -64,6 +65,7 @@ pub const CRATES: [(&str, &[&str]); 17] = [
     ("src/static_files", &["hyper", "wasmtime"]),
     ("src/gateway", &["hyper", "wasmtime"]),
     ("src/startup", &["hyper", "wasmtime", "clap"]),
+    ("src/admin", &["hyper", "wasmtime", "clap"]),
 ];
 
 /// Other things that the files below a path must never name.

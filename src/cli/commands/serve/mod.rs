@@ -1,36 +1,29 @@
 //! The server: configuration, gateway, open port, serving, reloads, stop.
 
+mod logging;
 mod reloads;
 mod signals;
 mod systemd;
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use tracing_subscriber::EnvFilter;
-
 use wagi::Gateway;
-use wagi::config::{Diagnostic, LogFormat, Options};
-use wagi::observe::{JsonEvents, LogWriter};
+use wagi::admin::{AdminError, AdminListener, AdminState, LogLevel};
+use wagi::config::{Config, Diagnostic, Options};
+use wagi::observe::LogWriter;
 use wagi::printable;
 use wagi::server::{InheritedSocket, Server, Signals};
-use wagi::startup::{Logs, Reloader};
+use wagi::startup::{Logs, ReadConfiguration, Reloader};
 
 use crate::cli::commands::runtime;
-use crate::cli::commands::serve::reloads::Reloads;
+use crate::cli::commands::serve::reloads::{Observers, Reloads};
 use crate::cli::commands::serve::signals::CaughtSignals;
 use crate::cli::commands::serve::systemd::ServiceManager;
 use crate::cli::inherited;
 use crate::cli::terminal::progress::Bars;
 use crate::cli::terminal::{print_problems, print_result};
-
-/// The events that are logged without `RUST_LOG`.
-///
-/// Warnings of the engine's cache are omitted: it warns if two servers write the same file at once, and the result is
-/// logged when modules are loaded.
-const DEFAULT_EVENTS: &str = "warn,wagi=info,wasmtime_wasi=error,wasmtime_internal_cache=error";
 
 /// Runs the server until a signal stops it, or it is idle with `--idle-exit`. With `--check` only checks everything and prints
 /// the routes.
@@ -44,17 +37,20 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     };
     let bars = Bars::on_stderr();
     let log = LogWriter::spawn_with_format(bars.stderr(), options.log_format).context("cannot start the log")?;
-    init_logging(&log, options.log_format);
+    let level = logging::init(&log, options.log_format);
     raise_descriptor_limit();
-    let mut logs = None;
+    let (mut logs, mut admin) = (None, None);
     let result = runtime.block_on(async {
-        let reloader = match load(options, &mut signals, &log, &bars).await? {
+        let mut start = Start { log: &log, bars: &bars, level: Some(level), admin: &mut admin };
+        let reloader = match start.load(options, &mut signals).await? {
             StartOutcome::End(code) => return Ok(code),
             StartOutcome::Serve(reloader) => reloader,
         };
         logs = Some(reloader.logs());
-        serve(*reloader, inherited, caught, signals).await.map(|()| ExitCode::SUCCESS)
+        let admin = admin.as_ref().map(AdminListener::state);
+        serve(*reloader, inherited, admin, Caught { other: caught, stop: signals }).await.map(|()| ExitCode::SUCCESS)
     });
+    drop(admin);
     // Without waiting for tasks: a guest whose file operation hangs would keep the process from ending.
     runtime.shutdown_background();
     logs.iter().for_each(Logs::flush);
@@ -69,40 +65,79 @@ enum StartOutcome {
     End(ExitCode),
 }
 
-async fn load(options: &Options, signals: &mut Signals, log: &LogWriter, bars: &Bars) -> anyhow::Result<StartOutcome> {
-    let mut options = options.clone();
-    if options.check {
-        // A check must not write log files.
-        options.log_dir = None;
-    }
-    let (is_check, mut problems) = (options.check, Vec::new());
-    let started = tokio::select! {
-        biased;
-        () = signals.next() => {
-            tracing::info!("stopping before anything is served");
-            return Ok(StartOutcome::End(if is_check { ExitCode::FAILURE } else { ExitCode::SUCCESS }));
+/// What a start needs.
+struct Start<'a> {
+    log: &'a LogWriter,
+    bars: &'a Bars,
+    /// For the admin listener, which changes it.
+    level: Option<LogLevel>,
+    admin: &'a mut Option<AdminListener>,
+}
+
+impl Start<'_> {
+    async fn load(&mut self, options: &Options, signals: &mut Signals) -> anyhow::Result<StartOutcome> {
+        let mut options = options.clone();
+        if options.check {
+            // A check must not write log files.
+            options.log_dir = None;
         }
-        started = Reloader::start(options, log, bars.progress(), &mut problems) => started,
-    };
-    log.flush();
-    print_problems(&problems);
-    if problems.iter().any(Diagnostic::is_error) {
-        return Ok(StartOutcome::End(ExitCode::FAILURE));
+        let (is_check, mut problems) = (options.check, Vec::new());
+        let started = tokio::select! {
+            biased;
+            () = signals.next() => {
+                tracing::info!("stopping before anything is served");
+                return Ok(StartOutcome::End(if is_check { ExitCode::FAILURE } else { ExitCode::SUCCESS }));
+            }
+            started = self.reloader(options, &mut problems) => started,
+        };
+        self.log.flush();
+        print_problems(&problems);
+        if problems.iter().any(Diagnostic::is_error) {
+            return Ok(StartOutcome::End(ExitCode::FAILURE));
+        }
+        let reloader = started?;
+        if is_check {
+            print_routes(reloader.gateway())?;
+            return Ok(StartOutcome::End(ExitCode::SUCCESS));
+        }
+        Ok(StartOutcome::Serve(Box::new(reloader)))
     }
-    let reloader = started?;
-    if is_check {
-        print_routes(reloader.gateway())?;
-        return Ok(StartOutcome::End(ExitCode::SUCCESS));
+
+    /// Reads the configuration, opens the admin listener, and loads the modules.
+    async fn reloader(&mut self, options: Options, problems: &mut Vec<Diagnostic>) -> anyhow::Result<Reloader> {
+        let is_check = options.check;
+        let read = ReadConfiguration::read(options, problems);
+        if !is_check && !problems.iter().any(Diagnostic::is_error) {
+            *self.admin = self.listener(read.config())?;
+        }
+        read.refuse_to_guests(self.admin.as_ref().map_or(&[], AdminListener::addresses));
+        Ok(read.load(self.log, self.bars.progress(), problems).await?)
     }
-    Ok(StartOutcome::Serve(Box::new(reloader)))
+
+    fn listener(&mut self, config: &Config) -> anyhow::Result<Option<AdminListener>> {
+        let (Some(config), Some(level)) = (&config.admin, self.level.take()) else { return Ok(None) };
+        match AdminListener::start(config, level) {
+            Ok(listener) => Ok(Some(listener)),
+            // As itself, so that its help is found.
+            Err(AdminError::Listen(error)) => Err(error.into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The signals that the process catches.
+struct Caught {
+    other: CaughtSignals,
+    stop: Signals,
 }
 
 async fn serve(
     reloader: Reloader,
     inherited: Vec<InheritedSocket>,
-    caught: CaughtSignals,
-    mut signals: Signals,
+    admin: Option<Arc<AdminState>>,
+    caught: Caught,
 ) -> anyhow::Result<()> {
+    let Caught { other: caught, stop: mut signals } = caught;
     let manager = Arc::new(ServiceManager::from_environment());
     let server = Server::bind_inheriting(&reloader.config().server, inherited).await?;
     let urls = server.urls().join(" ");
@@ -115,7 +150,8 @@ async fn serve(
     }
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let gateway = reloader.gateway().clone();
-    let reloads = Reloads::start(reloader.with_server(server.handle()), &manager, urls);
+    let observers = Observers { manager: manager.clone(), admin: admin.clone(), urls };
+    let reloads = Reloads::start(reloader, server.handle(), observers);
     let serving = tokio::spawn(server.serve(gateway.clone(), async {
         // Dropping the sender stops the server.
         let _ = stopped.await;
@@ -129,6 +165,7 @@ async fn serve(
         () = reloads.obey(caught) => None,
     };
     manager.stopping();
+    admin.iter().for_each(|admin| admin.drain());
     let ended = match idle {
         Some(ended) => ended,
         None => {
@@ -143,34 +180,6 @@ async fn serve(
     };
     reloads.end().await;
     ended.context("the task of the server failed")
-}
-
-/// Sends the events of the server to `log`.
-fn init_logging(log: &LogWriter, format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_EVENTS));
-    let log = log.clone();
-    let events = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
-    match format {
-        LogFormat::Text => events.with_writer(move || EventWriter(log.clone())).init(),
-        LogFormat::Json => events.event_format(JsonEvents).with_writer(move || log.clone()).init(),
-    }
-}
-
-/// A writer for `tracing_subscriber`, which writes each event in one piece. An event is one line of the log, whatever the
-/// texts in it hold.
-struct EventWriter(LogWriter);
-
-impl Write for EventWriter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let event = String::from_utf8_lossy(bytes);
-        let line = printable::line(event.strip_suffix('\n').unwrap_or(&event)).into_owned() + "\n";
-        self.0.write_all(line.as_bytes())?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Prints the table of routes in the order in which they are tried.

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 
+use wagi::admin::{AdminState, ServedParts};
+use wagi::server::ServerHandle;
 use wagi::startup::{Logs, ReloadStage, Reloader};
 use wagi::{ReloadHandle, ReloadOutcome, reload_channel};
 
@@ -18,11 +20,16 @@ pub struct Reloads {
 }
 
 impl Reloads {
-    /// Lets a reloader do what is asked for. Tells the manager, and names these listeners.
-    pub fn start(reloader: Reloader, manager: &Arc<ServiceManager>, urls: String) -> Self {
-        manager.ready(&status(&urls, reloader.gateway().generation()));
-        let reloader = reloader.with_observer(observer(manager.clone(), urls));
+    /// Lets a reloader do what is asked for, also to the listeners of `server`. Tells the observers.
+    pub fn start(reloader: Reloader, server: ServerHandle, observers: Observers) -> Self {
+        let reloader = reloader.with_server(server.clone());
         let (handle, requests) = reload_channel();
+        let (gateway, config, reload) = (reloader.gateway().clone(), reloader.config_in_force(), handle.clone());
+        observers.manager.ready(&status(&observers.urls, gateway.generation()));
+        if let Some(admin) = &observers.admin {
+            admin.serve(ServedParts { gateway, server, reload, config });
+        }
+        let reloader = reloader.with_observer(observers.observe());
         let logs = reloader.logs();
         reloader.watch(&handle);
         let task = tokio::spawn(reloader.run(requests));
@@ -48,15 +55,31 @@ impl Reloads {
     }
 }
 
-/// Tells the service manager how far a reload is.
-fn observer(manager: Arc<ServiceManager>, urls: String) -> impl Fn(ReloadStage<'_>) {
-    move |stage| match stage {
-        ReloadStage::Begun => manager.reloading(),
-        ReloadStage::Ended(ReloadOutcome::Swapped(report) | ReloadOutcome::Unchanged(report)) => {
-            manager.ready(&status(&urls, report.generation));
-        }
-        ReloadStage::Ended(ReloadOutcome::Refused { generation, .. }) => {
-            manager.ready(&format!("{}; the last reload was refused", status(&urls, *generation)));
+/// Who learns of reloads.
+pub struct Observers {
+    pub manager: Arc<ServiceManager>,
+    pub admin: Option<Arc<AdminState>>,
+    /// The listeners, as the service manager is told.
+    pub urls: String,
+}
+
+impl Observers {
+    /// Tells them how far a reload is.
+    fn observe(self) -> impl Fn(ReloadStage<'_>) {
+        let Self { manager, admin, urls } = self;
+        move |stage| {
+            if let (ReloadStage::Ended(outcome), Some(admin)) = (&stage, &admin) {
+                admin.reloaded(outcome);
+            }
+            match stage {
+                ReloadStage::Begun => manager.reloading(),
+                ReloadStage::Ended(ReloadOutcome::Swapped(report) | ReloadOutcome::Unchanged(report)) => {
+                    manager.ready(&status(&urls, report.generation));
+                }
+                ReloadStage::Ended(ReloadOutcome::Refused { generation, .. }) => {
+                    manager.ready(&format!("{}; the last reload was refused", status(&urls, *generation)));
+                }
+            }
         }
     }
 }

@@ -1,0 +1,114 @@
+//! What is the server doing?
+
+use std::fmt::Write as _;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::SystemTime;
+
+use serde_json::{Map, Value, json};
+
+use crate::admin::configuration;
+use crate::admin::reload;
+use crate::admin::state::{AdminState, PastReload, ServedParts};
+use crate::config::{Diagnostic, Severity};
+use crate::gateway::{ReloadOutcome, ServedRoute};
+use crate::observe::RouteFigures;
+
+/// The ends of requests that are no errors.
+const GOOD_ENDS: [&str; 2] = ["ok", "static"];
+
+/// The state of the server, also while it starts.
+pub(super) fn status(state: &AdminState) -> Value {
+    let stage = state.stage();
+    let mut status = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "state": stage.as_str(),
+        "reason": stage.reason(),
+        "started": time(state.started),
+        "uptime_seconds": state.started.elapsed().unwrap_or_default().as_secs(),
+        "generation": Value::Null,
+        "last_reload": (**state.last_reload()).as_ref().map(last_reload),
+    });
+    if let (Some(parts), Some(status)) = (stage.parts(), status.as_object_mut()) {
+        add_served(parts, status);
+    }
+    status
+}
+
+fn add_served(parts: &ServedParts, status: &mut Map<String, Value>) {
+    let figures = parts.gateway.route_figures();
+    let routes: Vec<Value> = parts.gateway.routes().iter().map(|route| route_status(route, &figures)).collect();
+    status.insert("generation".to_owned(), parts.gateway.generation().into());
+    status.insert("listeners".to_owned(), parts.server.urls().into());
+    status.insert("limits".to_owned(), configuration::server_limits(&parts.config()));
+    status.insert("totals".to_owned(), totals(parts, &figures));
+    status.insert("routes".to_owned(), routes.into());
+    status.insert("certificates".to_owned(), certificates(parts));
+}
+
+fn totals(parts: &ServedParts, figures: &[RouteFigures]) -> Value {
+    let sum = |count: fn(&RouteFigures) -> u64| figures.iter().map(count).fold(0, u64::saturating_add);
+    let counters = parts.server.counters();
+    json!({
+        "requests": sum(|figures| figures.requests),
+        "errors": sum(|figures| figures.ends.iter().filter(|(end, _)| is_error(end)).map(|(_, count)| count).sum()),
+        "in_flight": sum(|figures| figures.in_flight),
+        "queued": sum(|figures| figures.queued),
+        "connections_accepted": counters.accepted.load(Relaxed),
+        "connections_refused": counters.refused.load(Relaxed),
+    })
+}
+
+fn is_error(end: &str) -> bool {
+    !GOOD_ENDS.contains(&end)
+}
+
+/// A route with what was counted of it.
+fn route_status(route: &ServedRoute, figures: &[RouteFigures]) -> Value {
+    let mut status = configuration::route(route);
+    let pattern = route.pattern.to_string();
+    let found = figures.iter().find(|figures| figures.route == pattern);
+    if let (Some(figures), Some(status)) = (found, status.as_object_mut()) {
+        let errors = figures.ends.iter().filter(|(end, _)| is_error(end));
+        let errors: Map<String, Value> = errors.map(|(end, count)| ((*end).to_owned(), (*count).into())).collect();
+        let seconds = |time: Option<std::time::Duration>| time.map(|time| time.as_secs_f64());
+        status.insert("requests".to_owned(), figures.requests.into());
+        status.insert("errors".to_owned(), errors.into());
+        status.insert("in_flight".to_owned(), figures.in_flight.into());
+        status.insert("queued".to_owned(), figures.queued.into());
+        status.insert("p50".to_owned(), seconds(figures.p50).into());
+        status.insert("p90".to_owned(), seconds(figures.p90).into());
+        status.insert("p99".to_owned(), seconds(figures.p99).into());
+    }
+    status
+}
+
+fn certificates(parts: &ServedParts) -> Value {
+    let certificates = parts.server.certificates();
+    let shown = certificates
+        .iter()
+        .map(|certificate| json!({ "subject": certificate.subject, "not_after": time(certificate.not_after) }));
+    shown.collect()
+}
+
+fn last_reload(last: &PastReload) -> Value {
+    let (result, generation, problems): (_, _, &[Diagnostic]) = match &last.outcome {
+        ReloadOutcome::Swapped(report) => ("swapped", report.generation, &report.warnings),
+        ReloadOutcome::Unchanged(report) => ("unchanged", report.generation, &report.warnings),
+        ReloadOutcome::Refused { generation, problems } => ("refused", *generation, problems),
+    };
+    json!({
+        "when": time(last.when),
+        "result": result,
+        "generation": generation,
+        "errors": reload::shown(problems, Severity::Error),
+        "warnings": reload::shown(problems, Severity::Warning),
+    })
+}
+
+/// The time as text; `None` for one that has no such form.
+fn time(time: SystemTime) -> Option<String> {
+    let mut text = String::new();
+    time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    write!(text, "{}", humantime::format_rfc3339_millis(time)).ok()?;
+    Some(text)
+}
