@@ -42,3 +42,4 @@ pub use crate::gateway::{
     Gateway, ReloadHandle, ReloadOutcome, ReloadReport, ReloadRequest, ReloadRequests, ResponseAborted, ResponseBody,
     ServedRoute, reload_channel,
 };
+pub use crate::route::RoutePattern;

@@ -64,6 +64,7 @@ complete -c wagi -n "__fish_wagi_needs_command" -a "logout" -d 'Remove the saved
 complete -c wagi -n "__fish_wagi_needs_command" -a "lock" -d 'Write wagi.lock: the digests of the modules that the references of a modules.toml name now'
 complete -c wagi -n "__fish_wagi_needs_command" -a "compile" -d 'Compile a module ahead of time, for `precompiled = true`'
 complete -c wagi -n "__fish_wagi_needs_command" -a "preinit" -d 'Run the initializer of a module, and write the module as it is after that'
+complete -c wagi -n "__fish_wagi_needs_command" -a "cgi" -d 'Run a module as a CGI program of another web server'
 complete -c wagi -n "__fish_wagi_needs_command" -a "cache" -d 'List and prune the caches'
 complete -c wagi -n "__fish_wagi_needs_command" -a "completions" -d 'Print the script that completes command lines of wagi in a shell'
 complete -c wagi -n "__fish_wagi_using_subcommand pull" -l module-cache -d 'The directory for modules from registries and bindles [default: wagi/modules in the user\'s cache directory]' -r -F
@@ -105,6 +106,11 @@ complete -c wagi -n "__fish_wagi_using_subcommand compile" -l optimize -d 'Optim
 complete -c wagi -n "__fish_wagi_using_subcommand compile" -s h -l help -d 'Print help'
 complete -c wagi -n "__fish_wagi_using_subcommand preinit" -s o -l output -d 'The file to write' -r -F
 complete -c wagi -n "__fish_wagi_using_subcommand preinit" -s h -l help -d 'Print help'
+complete -c wagi -n "__fish_wagi_using_subcommand cgi" -l cache -d 'The directory for compiled code, or a configuration of the code cache [default: .wagi-cache beside FILE]' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand cgi" -l access-log -d 'Whether a line about the request goes to standard error' -r
+complete -c wagi -n "__fish_wagi_using_subcommand cgi" -s e -l env -d 'A variable for the module' -r
+complete -c wagi -n "__fish_wagi_using_subcommand cgi" -l env-file -d 'A file with variables for the module' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand cgi" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c wagi -n "__fish_wagi_using_subcommand cache; and not __fish_seen_subcommand_from list prune" -s h -l help -d 'Print help'
 complete -c wagi -n "__fish_wagi_using_subcommand cache; and not __fish_seen_subcommand_from list prune" -f -a "list" -d 'List the entries of the caches, with sizes and ages'
 complete -c wagi -n "__fish_wagi_using_subcommand cache; and not __fish_seen_subcommand_from list prune" -f -a "prune" -d 'Remove entries that were not used for a time'

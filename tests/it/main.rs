@@ -14,6 +14,7 @@ mod bindle; // bindles from a directory, served by a real process
 mod bindle_server; // bindles from a server, and servers that do not play along
 mod caches; // where caches are, second starts, what is listed and pruned
 mod certificates; // several certificates, and clients that show theirs
+mod cgi_command;
 mod cgi_programs; // programs for CGI under wagi and under lighttpd
 mod cli; // the program as it is started: options, exit codes, logs
 mod command_line; // arguments: the default, a text, an array

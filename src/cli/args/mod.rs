@@ -5,12 +5,14 @@
 //!
 //! | file | contents |
 //! | --- | --- |
+//! | `cgi` | which words of `wagi cgi` are of the operator |
 //! | `serve` | the options of the server |
 //! | `registries` | the options for registries, credentials and caches |
 //! | `mistakes` | what to type instead of the words of other programs |
 //! | `subcommands` | the subcommands and their options |
 //! | `shells` | completion scripts and manual pages |
 
+mod cgi;
 mod mistakes;
 mod registries;
 mod serve;
@@ -67,6 +69,7 @@ pub fn parse() -> Command {
             options.server_environment = ServerEnvironment::new(variable);
             options.compiler = own_executable();
         }
+        Command::Cgi(cgi) => cgi.variables = std::env::vars_os().collect(),
         Command::Lock(lock) => lock.server_environment = ServerEnvironment::new(variable),
         _ => {}
     }
@@ -104,7 +107,7 @@ pub fn parse_from<A>(
 where
     A: Into<OsString> + Clone,
 {
-    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    let arguments = cgi::of_the_operator(arguments.into_iter().map(Into::into).collect());
     let mut command = CommandLine::command();
     let words: Vec<String> = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let matches = command.try_get_matches_from_mut(arguments).map_err(|error| understood(error, &words))?;

@@ -313,7 +313,7 @@ fn is_module(name: &str) -> bool {
     name.ends_with(".wasm") || name.ends_with(".wat")
 }
 
-fn variable(text: &str) -> Result<(String, String), String> {
+pub(super) fn variable(text: &str) -> Result<(String, String), String> {
     parse_pair(text).map_err(|error| match is_module(text) {
         true => format!("{error}; a module to serve comes before the options, or after `--`"),
         false => error.to_string(),

@@ -6,14 +6,15 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use clap_complete::Shell;
 
-use wagi::config::ServerEnvironment;
+use wagi::config::{AccessLogTarget, ServerEnvironment};
 use wagi::fetch::{self, Publication};
 use wagi::startup::ahead_of_time;
 
-use crate::cli::commands::{Command, cache, compile, compiler, inspect, lock, login, preinit, pull, push};
+use crate::cli::commands::{Command, cache, cgi, compile, compiler, inspect, lock, login, preinit, pull, push};
 
 use crate::cli::args::Variable;
 use crate::cli::args::registries::{self, RegistryArguments, TransportArguments};
+use crate::cli::args::serve::variable;
 use crate::cli::args::shells;
 
 /// A subcommand.
@@ -103,6 +104,27 @@ pub(super) enum Subcommand {
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
     },
+    /// Run a module as a CGI program of another web server
+    ///
+    /// Words after the file are ignored: under CGI a client chooses them.
+    #[command(after_help = "Example: wagi cgi --cache /var/cache/wagi hello.wasm")]
+    Cgi {
+        /// The module or component
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// The directory for compiled code, or a configuration of the code cache [default: .wagi-cache beside FILE]
+        #[arg(long, value_name = "DIR|FILE")]
+        cache: Option<PathBuf>,
+        /// Whether a line about the request goes to standard error
+        #[arg(long, value_name = "on|off", default_value = "on", value_parser = access_lines)]
+        access_log: AccessLogTarget,
+        /// A variable for the module
+        #[arg(short, long, value_name = "NAME=VALUE", value_parser = variable)]
+        env: Vec<(String, String)>,
+        /// A file with variables for the module
+        #[arg(long, value_name = "FILE")]
+        env_file: Vec<PathBuf>,
+    },
     /// Compile a module for a server
     #[command(name = ahead_of_time::COMPILER_COMMAND, hide = true)]
     Compiler {
@@ -179,6 +201,14 @@ impl From<LayoutArgument> for fetch::Layout {
     }
 }
 
+fn access_lines(text: &str) -> Result<AccessLogTarget, &'static str> {
+    match text {
+        "on" => Ok(AccessLogTarget::StandardError),
+        "off" => Ok(AccessLogTarget::Nowhere),
+        _ => Err("`on` or `off` is expected"),
+    }
+}
+
 impl Subcommand {
     /// Returns the command with all its options.
     pub fn command(self, variable: Variable<'_>) -> Command {
@@ -215,6 +245,10 @@ impl Subcommand {
             }),
             Self::Compile { file, output, optimize } => {
                 Command::Compile(compile::CompileCommand { file, output, optimize })
+            }
+            Self::Cgi { file, cache, access_log, env, env_file } => {
+                let variables = Vec::new();
+                Command::Cgi(cgi::CgiCommand { file, cache, access_log, env, env_files: env_file, variables })
             }
             Self::Compiler { memory } => Command::Compiler(compiler::CompilerCommand { memory }),
             Self::Preinit { file, output } => Command::Preinit(preinit::PreinitCommand { file, output }),

@@ -4,6 +4,7 @@
 //! everything else to standard error.
 
 pub mod cache;
+pub mod cgi;
 pub mod compile;
 pub mod compiler;
 pub mod inspect;
@@ -35,6 +36,7 @@ pub enum Command {
     Logout(login::LogoutCommand),
     Lock(lock::LockCommand),
     Cache(cache::CacheCommand),
+    Cgi(cgi::CgiCommand),
     Compile(compile::CompileCommand),
     Preinit(preinit::PreinitCommand),
     Compiler(compiler::CompilerCommand),
@@ -47,6 +49,7 @@ impl Command {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Serve(options) => serve::run(&options),
+            Self::Cgi(command) => command.run(),
             Self::Compile(command) => command.run(),
             Self::Preinit(command) => command.run(),
             Self::Compiler(command) => command.run(),
@@ -57,9 +60,12 @@ impl Command {
 
     async fn run_async(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Serve(_) | Self::Compile(_) | Self::Preinit(_) | Self::Compiler(_) | Self::Completions(_) => {
-                Ok(ExitCode::FAILURE)
-            }
+            Self::Serve(_)
+            | Self::Cgi(_)
+            | Self::Compile(_)
+            | Self::Preinit(_)
+            | Self::Compiler(_)
+            | Self::Completions(_) => Ok(ExitCode::FAILURE),
             Self::Pull(command) => command.run().await,
             Self::Push(command) => command.run().await,
             Self::Inspect(command) => command.run().await,

@@ -101,8 +101,9 @@ fn variables_of_the_environment_are_as_promised() {
     let of_options: BTreeSet<String> = options(&help("wagi")).iter().filter_map(|option| variable(option)).collect();
     let read = promised(&["environment", "read"]);
     assert!(of_options.iter().all(|name| read.contains(name)), "{of_options:?}");
-    // Only these files read the environment.
-    are_the_same("environment variables", &read, files("src/cli").iter().flat_map(|file| names_in(file)));
+    // Only these files read the environment. What `wagi cgi` reads is a request.
+    let files = files("src/cli").into_iter().filter(|file| !file.starts_with("src/cli/commands/cgi"));
+    are_the_same("environment variables", &read, files.flat_map(|file| names_in(&file)));
 }
 
 fn variable(option: &str) -> Option<String> {
