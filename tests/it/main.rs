@@ -40,7 +40,7 @@ mod hosts; // entries for some hosts only
 mod imports;
 mod in_flight; // requests that go on, have failed, and are ended by an operator // what guests import and export, and what they get for it
 mod inspect; // what is shown of a module
-mod interpreters; // PHP, Python and Ruby as they are published, and their examples
+mod interpreters; // PHP, Python, Ruby and others: the same program in each language, and examples
 mod kills; // processes that die while they fill the caches
 mod languages; // programs in Rust, C, Go and AssemblyScript, built from source
 mod links; // what pages link to
