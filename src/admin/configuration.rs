@@ -22,6 +22,8 @@ pub(super) fn route(route: &ServedRoute) -> Value {
         "pattern": route.pattern.to_string(),
         "host": hosts(&route.hosts),
         "module": route.module,
+        "digest": route.digest,
+        "kind": route.kind,
         "files": route.files,
     })
 }

@@ -2,13 +2,18 @@
 
 use http::Method;
 
+use crate::observe::RequestId;
+
 /// What a path stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AdminEndpoint {
+    Page,
     Livez,
     Readyz,
     Metrics,
     Status,
+    Requests,
+    Request(RequestId),
     Routes,
     Modules,
     Config,
@@ -20,16 +25,18 @@ impl AdminEndpoint {
     /// The endpoint at `path`.
     pub fn find(path: &str) -> Option<Self> {
         Some(match path {
+            "/" => Self::Page,
             "/livez" => Self::Livez,
             "/readyz" => Self::Readyz,
             "/metrics" => Self::Metrics,
             "/status" => Self::Status,
+            "/requests" => Self::Requests,
             "/routes" => Self::Routes,
             "/modules" => Self::Modules,
             "/config" => Self::Config,
             "/reload" => Self::Reload,
             "/log-level" => Self::LogLevel,
-            _ => return None,
+            _ => Self::Request(RequestId::parse(path.strip_prefix("/requests/")?)?),
         })
     }
 
@@ -38,6 +45,7 @@ impl AdminEndpoint {
         match self {
             Self::Reload => "POST",
             Self::LogLevel => "PUT",
+            Self::Request(_) => "DELETE",
             _ => "GET, HEAD",
         }
     }
@@ -47,9 +55,10 @@ impl AdminEndpoint {
         self.allow().split(", ").any(|allowed| allowed == method.as_str())
     }
 
-    /// Whether it needs neither token nor host: probes come over any address, and learn nothing.
+    /// Whether it needs neither token nor host: probes come over any address, and learn nothing. The page itself is empty, and asks
+    /// for the token.
     pub fn is_open(self) -> bool {
-        matches!(self, Self::Livez | Self::Readyz)
+        matches!(self, Self::Livez | Self::Readyz | Self::Page)
     }
 }
 
@@ -60,7 +69,7 @@ mod tests {
     #[test]
     fn a_path_has_its_methods_and_no_others() {
         for (path, allow) in
-            [("/status", "GET, HEAD"), ("/reload", "POST"), ("/log-level", "PUT"), ("/livez", "GET, HEAD")]
+            [("/status", "GET, HEAD"), ("/reload", "POST"), ("/log-level", "PUT"), ("/livez", "GET, HEAD"), ("/", "GET, HEAD"), ("/requests/00000000000000a1", "DELETE")]
         {
             let endpoint = AdminEndpoint::find(path).expect(path);
             assert_eq!(endpoint.allow(), allow);
@@ -68,7 +77,7 @@ mod tests {
                 assert_eq!(endpoint.has(&method), allow.contains(method.as_str()), "{method} {path}");
             }
         }
-        for path in ["/Status", "/status/", "//status", "/status%2f", "*", ""] {
+        for path in ["/Status", "/status/", "//status", "/status%2f", "/requests/", "/requests/a1", "*", ""] {
             assert_eq!(AdminEndpoint::find(path), None, "{path}");
         }
     }

@@ -13,6 +13,8 @@
 //! | `response` | what do all responses have in common? |
 //! | `status` | what is the server doing? |
 //! | `configuration` | what is configured? |
+//! | `requests` | which requests are there? |
+//! | `page` | what does a browser show? |
 //! | `reload` | what does a request for a reload get? |
 //! | `log_level` | which events are logged? |
 
@@ -21,7 +23,9 @@ mod configuration;
 mod endpoints;
 mod listener;
 mod log_level;
+mod page;
 mod reload;
+mod requests;
 mod response;
 mod service;
 mod state;

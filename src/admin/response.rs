@@ -13,6 +13,7 @@ use http_body_util::Full;
 use serde_json::Value;
 
 use crate::admin::access::AccessError;
+use crate::admin::page::PAGE;
 
 pub(super) type AdminResponse = Response<Full<Bytes>>;
 
@@ -20,6 +21,7 @@ pub(super) type AdminResponse = Response<Full<Bytes>>;
 const NO_CONTENT_POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const TEXT: &str = "text/plain; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
 
 /// The fields of each response.
@@ -49,6 +51,15 @@ pub(super) fn text(status: StatusCode, text: impl Into<Bytes>) -> AdminResponse 
 
 pub(super) fn json(status: StatusCode, value: &Value) -> AdminResponse {
     response(status, JSON, value.to_string() + "\n")
+}
+
+/// The page, in which its own script runs.
+pub(super) fn page() -> AdminResponse {
+    let mut response = response(StatusCode::OK, HTML, PAGE.html.as_str());
+    if let Ok(policy) = HeaderValue::from_str(&PAGE.policy) {
+        response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    response
 }
 
 /// The response to a request that is not answered.

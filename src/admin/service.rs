@@ -15,7 +15,7 @@ use crate::admin::access::Access;
 use crate::admin::endpoints::AdminEndpoint;
 use crate::admin::response::{self, AdminResponse, for_method, json, text};
 use crate::admin::state::{AdminState, ServedParts};
-use crate::admin::{configuration, reload, status};
+use crate::admin::{configuration, reload, requests, status};
 use crate::observe::MetricsFormat;
 use crate::server::{Peer, RequestBody};
 
@@ -72,6 +72,7 @@ impl AdminService {
 
     async fn answer(&self, endpoint: AdminEndpoint, head: &Parts, body: RequestBody) -> AdminResponse {
         match endpoint {
+            AdminEndpoint::Page => response::page(),
             AdminEndpoint::Livez => text(StatusCode::OK, "ok"),
             AdminEndpoint::Readyz => match self.state.stage().reason() {
                 None => text(StatusCode::OK, "ok"),
@@ -80,6 +81,8 @@ impl AdminService {
             AdminEndpoint::Status => json(StatusCode::OK, &status::status(&self.state)),
             AdminEndpoint::LogLevel => self.set_log_level(body).await,
             AdminEndpoint::Metrics
+            | AdminEndpoint::Requests
+            | AdminEndpoint::Request(_)
             | AdminEndpoint::Routes
             | AdminEndpoint::Modules
             | AdminEndpoint::Config
@@ -123,13 +126,17 @@ async fn answer_about(endpoint: AdminEndpoint, head: &Parts, parts: &ServedParts
             let metrics = parts.gateway.render_metrics_as(format);
             response::response(StatusCode::OK, format.content_type(), metrics)
         }
+        AdminEndpoint::Requests => json(StatusCode::OK, &requests::requests(&parts.gateway)),
+        AdminEndpoint::Request(id) => requests::cancel(&parts.gateway, id),
         AdminEndpoint::Routes => json(StatusCode::OK, &configuration::routes(parts)),
         AdminEndpoint::Modules => json(StatusCode::OK, &configuration::modules(parts)),
         AdminEndpoint::Config => json(StatusCode::OK, &configuration::config(&parts.config())),
         AdminEndpoint::Reload => reload::reload(&parts.reload).await,
-        AdminEndpoint::Livez | AdminEndpoint::Readyz | AdminEndpoint::Status | AdminEndpoint::LogLevel => {
-            response::not_found()
-        }
+        AdminEndpoint::Page
+        | AdminEndpoint::Livez
+        | AdminEndpoint::Readyz
+        | AdminEndpoint::Status
+        | AdminEndpoint::LogLevel => response::not_found(),
     }
 }
 

@@ -14,7 +14,10 @@ use crate::gateway::{ReloadOutcome, ServedRoute};
 use crate::observe::RouteFigures;
 
 /// The ends of requests that are no errors.
-const GOOD_ENDS: [&str; 2] = ["ok", "static"];
+const GOOD_ENDS: [&str; 3] = ["ok", "static", "stopped"];
+
+/// The most problems of a reload that are shown as a terminal shows them: it takes time.
+const MAX_REPORTED: usize = 20;
 
 /// The state of the server, also while it starts.
 pub(super) fn status(state: &AdminState) -> Value {
@@ -78,6 +81,7 @@ fn route_status(route: &ServedRoute, figures: &[RouteFigures]) -> Value {
         status.insert("p50".to_owned(), seconds(figures.p50).into());
         status.insert("p90".to_owned(), seconds(figures.p90).into());
         status.insert("p99".to_owned(), seconds(figures.p99).into());
+        status.insert("memory_peak".to_owned(), figures.memory_peak.into());
     }
     status
 }
@@ -102,6 +106,7 @@ fn last_reload(last: &PastReload) -> Value {
         "generation": generation,
         "errors": reload::shown(problems, Severity::Error),
         "warnings": reload::shown(problems, Severity::Warning),
+        "report": report(problems),
     })
 }
 
@@ -111,4 +116,12 @@ fn time(time: SystemTime) -> Option<String> {
     time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
     write!(text, "{}", humantime::format_rfc3339_millis(time)).ok()?;
     Some(text)
+}
+
+/// The problems as a terminal shows them.
+fn report(problems: &[Diagnostic]) -> String {
+    let left_out = problems.len().saturating_sub(MAX_REPORTED);
+    let mut report: Vec<String> = problems.iter().take(MAX_REPORTED).map(|problem| problem.render(false)).collect();
+    report.extend((left_out > 0).then(|| format!("and {left_out} more")));
+    report.join("\n\n")
 }

@@ -89,6 +89,10 @@ pub struct ServedRoute {
     pub hosts: Vec<HostPattern>,
     /// The module; `None` for files and for the built-in health check.
     pub module: Option<String>,
+    /// The digest of the module.
+    pub digest: Option<String>,
+    /// Whether it is a module or a component.
+    pub kind: Option<&'static str>,
     /// The file or directory, if it leads to files.
     pub files: Option<String>,
 }
@@ -165,12 +169,19 @@ impl Gateway {
     /// The routes in the order in which they are tried.
     pub fn routes(&self) -> Vec<ServedRoute> {
         let served = |row: &RouteRow<RouteTarget>| {
-            let (module, files) = match &row.target {
+            let (guest, files) = match &row.target {
                 RouteTarget::Health => (None, None),
-                RouteTarget::Guest(route) => (Some(route.name.module.clone()), None),
+                RouteTarget::Guest(route) => (Some(route), None),
                 RouteTarget::Files(route) => (None, Some(route.path.clone())),
             };
-            ServedRoute { pattern: row.pattern.clone(), hosts: row.hosts.clone(), module, files }
+            ServedRoute {
+                pattern: row.pattern.clone(),
+                hosts: row.hosts.clone(),
+                module: guest.map(|route| route.name.module.clone()),
+                digest: guest.map(|route| route.module.digest.to_string()),
+                kind: guest.map(|route| route.module.kind),
+                files,
+            }
         };
         self.in_force.load().snapshot.routes.rows().iter().map(served).collect()
     }

@@ -17,6 +17,12 @@ impl RequestId {
         Self { number, digits: std::array::from_fn(digit) }
     }
 
+    /// The id that is written so.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_id = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        u64::from_str_radix(text, 16).ok().filter(|_| is_id).map(Self::new)
+    }
+
     /// The number.
     pub fn number(&self) -> u64 {
         self.number
@@ -37,6 +43,10 @@ mod tests {
         for number in [0, 0xabc, 0x5c1f_3a92_0000_0000, u64::MAX] {
             assert_eq!(RequestId::new(number).as_str(), format!("{number:016x}"));
             assert_eq!(RequestId::new(number).number(), number);
+            assert_eq!(RequestId::parse(RequestId::new(number).as_str()), Some(RequestId::new(number)));
+        }
+        for text in ["", "abc", "+00000000000000a", "000000000000000g", "00000000000000001", "0000000000000é"] {
+            assert_eq!(RequestId::parse(text), None, "{text}");
         }
     }
 }

@@ -8,6 +8,8 @@
     reason = "a test ends this way when it fails, and so do its helpers"
 )]
 
+mod admin_page; // the page of the admin listener, in a browser
+mod admin_requests; // requests in flight and failed ones, as the admin listener has them
 mod azure; // the example that stores blobs, against the emulator of the storage
 mod behind_a_proxy; // the same requests directly and through nginx, Apache, HAProxy, Caddy and lighttpd
 mod bindle; // bindles from a directory, served by a real process

@@ -1,6 +1,8 @@
 //! What the tests stand on: guests, a gateway in the same process, a server in another, servers that guests call.
 
+pub mod admin;
 pub mod bindle;
+pub mod browser;
 pub mod caller;
 pub mod guest;
 pub mod harness;
