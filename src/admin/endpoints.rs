@@ -68,9 +68,14 @@ mod tests {
 
     #[test]
     fn a_path_has_its_methods_and_no_others() {
-        for (path, allow) in
-            [("/status", "GET, HEAD"), ("/reload", "POST"), ("/log-level", "PUT"), ("/livez", "GET, HEAD"), ("/", "GET, HEAD"), ("/requests/00000000000000a1", "DELETE")]
-        {
+        for (path, allow) in [
+            ("/status", "GET, HEAD"),
+            ("/reload", "POST"),
+            ("/log-level", "PUT"),
+            ("/livez", "GET, HEAD"),
+            ("/", "GET, HEAD"),
+            ("/requests/00000000000000a1", "DELETE"),
+        ] {
             let endpoint = AdminEndpoint::find(path).expect(path);
             assert_eq!(endpoint.allow(), allow);
             for method in [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {

@@ -23,10 +23,15 @@ fn a_request_is_listed_and_ended_over_the_admin_listener() {
     let server = Administered::start(site(), &[]);
     let mut spinning = server.begin("/p/spin?x=%3Cb%3E");
     let request = server.in_flight("guest");
-    for (key, value) in [("route", "/p/..."), ("client", "127.0.0.1"), ("method", "GET"), ("target", "/p/spin?x=%3Cb%3E")] {
+    for (key, value) in
+        [("route", "/p/..."), ("client", "127.0.0.1"), ("method", "GET"), ("target", "/p/spin?x=%3Cb%3E")]
+    {
         assert_eq!(request[key], value, "{request}");
     }
-    assert!(request["age"].is_number() && request["cpu_time"].is_number() && request["memory"].is_number(), "{request}");
+    assert!(
+        request["age"].is_number() && request["cpu_time"].is_number() && request["memory"].is_number(),
+        "{request}"
+    );
     let path = format!("/requests/{}", request["id"].as_str().expect("an id"));
     let ended = server.ask("DELETE", &path);
     assert_eq!(ended.status, 200, "{}", ended.text());

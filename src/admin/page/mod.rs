@@ -63,7 +63,9 @@ mod tests {
 
     #[test]
     fn nothing_foreign_becomes_markup() {
-        for word in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "DOMParser"] {
+        for word in
+            ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "DOMParser"]
+        {
             assert!(!SCRIPT.contains(word), "{word}");
         }
     }
