@@ -3,10 +3,14 @@
 //! | file | question |
 //! | --- | --- |
 //! | `server` | what is counted of reloads, connections and certificates |
-//! | `prometheus` | whether promtool and Prometheus understand it, with the alerts and the dashboard |
+//! | `prometheus` | whether promtool understands it, with the alerts and the dashboard |
+//! | `scraped` | what a real Prometheus answers about a real server |
 
 mod prometheus;
+mod scraped;
 mod server;
+
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::Request;
@@ -14,6 +18,7 @@ use http::Request;
 use wagi::Gateway;
 use wagi::observe::{MetricsFormat, sha256_hex};
 
+use crate::support::PATIENCE;
 use crate::support::caller::Caller;
 use crate::support::guest::{component, printing, printing_then, probe};
 use crate::support::harness::{Running, Test};
@@ -26,11 +31,19 @@ fn value(gateway: &Gateway, sample: &str) -> f64 {
     line.map_or(0.0, |value| value.parse().expect("a number"))
 }
 
+/// Waits until the samples have these values: a request is counted when its response is sent, and the client may know before.
 #[track_caller]
 fn has(gateway: &Gateway, samples: &[(&str, f64)]) {
+    let begun = Instant::now();
     for (sample, expected) in samples {
-        let found = value(gateway, sample);
-        assert!((found - expected).abs() < 1e-9, "{sample} is {found} and not {expected}");
+        loop {
+            let found = value(gateway, sample);
+            if (found - expected).abs() < 1e-9 {
+                break;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{sample} is {found} and not {expected}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 
@@ -196,7 +209,7 @@ async fn requests_that_wait_for_a_permit_are_counted_while_they_do_and_after() {
     let gateway = running.gateway();
     let look = async {
         while value(gateway, "wagi_queue_length{http_route=\"/...\"}") < 1.0 {
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
         has(gateway, &[("http_server_active_requests{http_route=\"/...\"}", 2.0)]);
         has(gateway, &[("wagi_concurrency{module=\"\"}", 1.0)]);

@@ -1,4 +1,4 @@
-//! Do promtool and Prometheus understand the metrics, and are the alerts and the dashboard about metrics that are there?
+//! Does promtool understand the metrics, and are the alerts and the dashboard about metrics that are there?
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -10,14 +10,14 @@ use wagi::observe::MetricsFormat;
 
 use crate::metrics::server::{A, Served};
 
-const RULES: &str = "packaging/prometheus/wagi.rules.yml";
+pub(super) const RULES: &str = "packaging/prometheus/wagi.rules.yml";
 const DASHBOARD: &str = "packaging/grafana/wagi.json";
 
-fn file(path: &str) -> PathBuf {
+pub(super) fn file(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-fn text(path: &str) -> String {
+pub(super) fn text(path: &str) -> String {
     std::fs::read_to_string(file(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
@@ -54,6 +54,16 @@ fn promtool_accepts_the_alerts_and_the_queries_of_the_dashboard_and_of_the_page(
     let path = directory.path().join("queries.yml");
     std::fs::write(&path, rules).expect("a file");
     promtool(&["check", "rules", &path.display().to_string()], "");
+}
+
+#[test]
+#[ignore = "needs promtool"]
+fn the_alerts_fire_for_the_routes_and_servers_that_they_are_about_and_for_no_others() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("alerts.yml");
+    let rules = format!("rule_files: ['{}']", file(RULES).display());
+    std::fs::write(&path, text("tests/fixtures/alerts.yml").replace("rule_files: [RULES]", &rules)).expect("a file");
+    promtool(&["test", "rules", &path.display().to_string()], "");
 }
 
 /// All values of the keys `expr` and `query` of a JSON document, and the queries of variables.
