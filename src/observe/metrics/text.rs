@@ -101,11 +101,9 @@ impl MetricsText {
     }
 
     fn bound(&self, bound: f64) -> String {
-        match self.format {
-            MetricsFormat::Text => bound.to_string(),
-            // The form that is the same in all programs (OpenMetrics, "Numbers").
-            MetricsFormat::OpenMetrics => format!("{bound:?}"),
-        }
+        // OpenMetrics shows that the bound is no integer ("Considerations: Canonical Numbers").
+        let is_whole = self.format == MetricsFormat::OpenMetrics && bound.fract() == 0.0;
+        if is_whole { format!("{bound:.1}") } else { bound.to_string() }
     }
 
     fn line(&mut self, name: &str, suffix: &str, labels: Labels<'_>, bound: Option<&str>, value: impl Display) {
@@ -185,7 +183,7 @@ mod tests {
         }
         let text = text.finish();
         for line in [
-            "a_seconds_bucket{le=\"5e-5\"} 1",
+            "a_seconds_bucket{le=\"0.00005\"} 1",
             "a_seconds_bucket{le=\"0.25\"} 1",
             "a_seconds_bucket{le=\"30.0\"} 1",
             "# TYPE a counter",

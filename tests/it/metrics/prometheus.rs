@@ -159,6 +159,6 @@ async fn a_strict_parser_of_open_metrics_understands_it() {
     std::fs::write(&path, served.gateway().render_metrics_as(MetricsFormat::OpenMetrics)).expect("a file");
     let script = "import sys\nfrom prometheus_client.openmetrics.parser import text_string_to_metric_families\n\
                   print(len(list(text_string_to_metric_families(open(sys.argv[1]).read()))))";
-    let output = Command::new("python3").args(["-c", script]).arg(&path).output().expect("there is Python");
+    let output = Command::new("/usr/bin/python3").args(["-c", script]).arg(&path).output().expect("there is Python");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -35,7 +35,8 @@ impl Prometheus {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("prometheus.yml");
         let mut config = std::fs::File::create(&path).expect("a file");
-        writeln!(config, "global: {{ scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 500ms }}").expect("written");
+        writeln!(config, "global: {{ scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 500ms }}")
+            .expect("written");
         writeln!(config, "rule_files: ['{}']\n{scrape}", file(RULES).display()).expect("written");
         let address = free_address();
         let process = Command::new("prometheus")
@@ -81,9 +82,11 @@ impl Drop for Prometheus {
 /// A server with a route that responds and one that fails, and the address of its admin listener.
 fn server() -> (Wagi, SocketAddr) {
     let admin = free_address();
-    let site = Site::new()
-        .text_module("/good", &printing("Content-Type: text/plain\n\nhi"), "")
-        .text_module("/bad", &printing_then("", "(unreachable)"), "");
+    let site = Site::new().text_module("/good", &printing("Content-Type: text/plain\n\nhi"), "").text_module(
+        "/bad",
+        &printing_then("", "(unreachable)"),
+        "",
+    );
     (site.start(&["--admin", &admin.to_string()]), admin)
 }
 
