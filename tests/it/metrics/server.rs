@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use wagi::Gateway;
-use wagi::config::{ListenAddress, Options, Source, TlsFiles};
+use wagi::config::{Diagnostic, ListenAddress, Options, Source, TlsFiles};
 use wagi::fetch::Silent;
 use wagi::observe::LogWriter;
 use wagi::server::Server;
@@ -25,6 +25,12 @@ pub(super) struct Served {
     pub addresses: Vec<SocketAddr>,
 }
 
+/// Writes a modules.toml, whose modules are beside it.
+fn configure(directory: &TempDir, manifest: &str) {
+    let manifest = manifest.replace("module = '", &format!("module = '{}/", directory.path().display()));
+    std::fs::write(directory.path().join("modules.toml"), manifest).expect("a file");
+}
+
 impl Served {
     /// A server over this modules.toml, with the modules `a.wat` and `b.wat` beside it, on a plain port and perhaps one with TLS.
     pub async fn start(manifest: &str, has_tls: bool) -> Self {
@@ -34,7 +40,7 @@ impl Served {
             let guest = printing(format!("Content-Type: text/plain\n\n{name}"));
             std::fs::write(path(&format!("{name}.wat")), guest).expect("a file");
         }
-        std::fs::write(path("modules.toml"), manifest).expect("a file");
+        configure(&directory, manifest);
         let mut options = Options::new(Source::Manifest(path("modules.toml")));
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         options.listen = vec![ListenAddress::PlainTcp(any)];
@@ -46,7 +52,7 @@ impl Served {
         }
         let (log, mut problems) = (LogWriter::spawn(std::io::sink()).expect("a thread"), Vec::new());
         let reloader = Reloader::start(options, &log, Arc::new(Silent), &mut problems).await.expect("a gateway");
-        assert!(problems.is_empty(), "{problems:?}");
+        assert!(!problems.iter().any(Diagnostic::is_error), "{problems:?}");
         let server = Server::bind(&reloader.config().server).await.expect("a port");
         let addresses = server.addresses();
         let reloader = reloader.with_server(server.handle());
@@ -60,7 +66,7 @@ impl Served {
 
     /// Reloads over another modules.toml.
     async fn reload(&mut self, manifest: &str) {
-        std::fs::write(self.directory.path().join("modules.toml"), manifest).expect("a file");
+        configure(&self.directory, manifest);
         self.reloader.reload().await;
     }
 
