@@ -25,6 +25,7 @@ use wagi::observe::LogWriter;
 use wagi::startup;
 
 use crate::cli::commands::cgi::request::{CgiVariables, RequestError};
+use crate::cli::commands::cgi::response::ResponsePrinter;
 use crate::cli::terminal::print_problems;
 
 /// The directory beside the module that compiled code is kept in without `--cache`.
@@ -66,10 +67,10 @@ impl CgiCommand {
             Ok(request) => request,
             Err(error @ RequestError::NotUnderCgi) => return Err(error.into()),
             // Clients cause it.
-            Err(RequestError::Malformed(_)) => return response::print_bad_request(),
+            Err(RequestError::Malformed(_)) => return ResponsePrinter::new().print_bad_request().await,
         };
         let gateway = self.gateway(variables.route(request.uri().path()), log).await?;
-        response::print(gateway.handle(request).await).await
+        ResponsePrinter::new().print(gateway.handle(request).await).await
     }
 
     async fn gateway(&self, route: RoutePattern, log: &LogWriter) -> anyhow::Result<Gateway> {
