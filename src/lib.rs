@@ -16,6 +16,7 @@ pub mod cgi;
 mod client_rate;
 pub mod config;
 mod content_coding;
+mod fastcgi;
 pub mod fetch;
 mod format;
 mod gateway;

@@ -90,6 +90,17 @@ pub enum ClientCertificate<'a> {
         /// The subject as text (RFC 4514), without NUL.
         subject: &'a str,
     },
+    /// A web server in front says who the client is.
+    Stated {
+        /// AUTH_TYPE.
+        auth_type: &'a str,
+        /// REMOTE_USER.
+        user: &'a str,
+        /// SSL_CLIENT_VERIFY.
+        verify: Option<&'a str>,
+        /// SSL_CLIENT_S_DN.
+        subject: Option<&'a str>,
+    },
 }
 
 /// Why a request cannot become an environment: the fault is the client's.
@@ -256,6 +267,13 @@ fn append_client(certificate: Option<ClientCertificate<'_>>, block: &mut StringB
         block.push_variable("REMOTE_USER", &[subject]);
         block.push("SSL_CLIENT_VERIFY=SUCCESS");
         block.push_variable("SSL_CLIENT_S_DN", &[subject]);
+        return;
+    }
+    if let Some(ClientCertificate::Stated { auth_type, user, verify, subject }) = certificate {
+        block.push_variable("AUTH_TYPE", &[auth_type]);
+        block.push_variable("REMOTE_USER", &[user]);
+        verify.iter().for_each(|verify| block.push_variable("SSL_CLIENT_VERIFY", &[verify]));
+        subject.iter().for_each(|subject| block.push_variable("SSL_CLIENT_S_DN", &[subject]));
         return;
     }
     block.push("AUTH_TYPE=");

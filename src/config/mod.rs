@@ -65,7 +65,7 @@ pub use crate::config::options::{
 pub use crate::config::reader::origin::{Key, Origin};
 pub use crate::config::server::{
     ClientAuth, ForwardedFields, ListenAddress, ListenAddressError, ServerConfig, TlsConfig, TrustedProxies,
-    TrustedProxyError, UnixAddress,
+    TrustedProxyError, UnixAddress, WebServerProtocol,
 };
 pub use crate::config::sha256::Sha256;
 pub use crate::config::static_files::{OtherFiles, ScriptsConfig, StaticConfig, StaticContent};
@@ -74,7 +74,7 @@ use crate::config::admin::admin_config;
 use crate::config::environment::env_file;
 use crate::config::manifest::{Manifest, ParseOptions, ServerTable, TlsTable};
 use crate::config::reader::file::{must_be_file, relative_paths_help};
-use crate::config::server::{redirect_without_tls, repeated_addresses};
+use crate::config::server::{redirect_without_tls, repeated_addresses, untrusted_addresses};
 use crate::route::RoutePattern;
 
 /// The complete configuration. No default is left open.
@@ -215,6 +215,7 @@ fn server_config(
     problems: &mut Vec<Diagnostic>,
 ) -> ServerConfig {
     problems.extend(repeated_addresses(&options.listen));
+    problems.extend(untrusted_addresses(&options.listen, &table.trusted_proxies));
     let config = ServerConfig {
         listen: if options.listen.is_empty() { table.listen } else { options.listen.clone() },
         tls,

@@ -95,6 +95,12 @@ fn insert_client(certificate: ClientCertificate<'_>, headers: &mut HeaderMap) {
             headers.insert(REMOTE_USER, subject);
             headers.insert(AUTH_TYPE, HeaderValue::from_static("TLS"));
         }
+        ClientCertificate::Stated { auth_type, user, verify, subject } => {
+            let stated = [(SSL_CLIENT_VERIFY, verify), (SSL_CLIENT_S_DN, subject)];
+            let stated = stated.into_iter().filter_map(|(name, text)| Some((name, text?)));
+            let user = [(REMOTE_USER, user), (AUTH_TYPE, auth_type)].into_iter().filter(|(_, text)| !text.is_empty());
+            headers.extend(stated.chain(user).map(|(name, text)| (name, value(text))));
+        }
     }
 }
 

@@ -123,6 +123,12 @@ pub(super) fn client_certificate(head: &Parts) -> Option<ClientCertificate<'_>> 
     Some(match head.extensions.get::<ClientIdentity>()? {
         ClientIdentity::Anonymous => ClientCertificate::None,
         ClientIdentity::Verified { subject } => ClientCertificate::Verified { subject },
+        ClientIdentity::Stated(stated) => ClientCertificate::Stated {
+            auth_type: &stated.auth_type,
+            user: &stated.user,
+            verify: stated.verify.as_deref(),
+            subject: stated.subject.as_deref(),
+        },
     })
 }
 

@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
+use crate::config::WebServerProtocol;
+
 /// Counts since the start of the server.
 #[derive(Debug, Default)]
 #[non_exhaustive]
@@ -17,6 +19,8 @@ pub struct Counters {
     pub accept_errors: AtomicU64,
     /// Connections closed since no trusted proxy announced them, where that is required.
     pub unannounced: AtomicU64,
+    /// Connections over FastCGI or SCGI closed since their peer is no trusted proxy.
+    pub untrusted: AtomicU64,
     /// Connections whose TLS handshake failed.
     pub handshakes_failed: AtomicU64,
     /// Connections that exceeded a timeout.
@@ -40,15 +44,28 @@ impl Counters {
 pub(in crate::server) enum ConnectionProtocol {
     Http1,
     Http2,
+    FastCgi,
+    Scgi,
+}
+
+impl From<WebServerProtocol> for ConnectionProtocol {
+    fn from(protocol: WebServerProtocol) -> Self {
+        match protocol {
+            WebServerProtocol::FastCgi => Self::FastCgi,
+            WebServerProtocol::Scgi => Self::Scgi,
+        }
+    }
 }
 
 impl ConnectionProtocol {
-    const ALL: [Self; 2] = [Self::Http1, Self::Http2];
+    const ALL: [Self; 4] = [Self::Http1, Self::Http2, Self::FastCgi, Self::Scgi];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Http1 => "http1",
             Self::Http2 => "http2",
+            Self::FastCgi => "fastcgi",
+            Self::Scgi => "scgi",
         }
     }
 }
@@ -62,6 +79,8 @@ pub(in crate::server) enum OpeningFailure {
     Refused,
     /// No trusted proxy announced it, where that is required.
     Unannounced,
+    /// A web server that is not trusted.
+    Untrusted,
     /// The TLS handshake failed.
     HandshakeFailed,
     /// Nothing was sent in time.
@@ -69,13 +88,15 @@ pub(in crate::server) enum OpeningFailure {
 }
 
 impl OpeningFailure {
-    const ALL: [Self; 5] = [Self::Closed, Self::Refused, Self::Unannounced, Self::HandshakeFailed, Self::TimedOut];
+    const ALL: [Self; 6] =
+        [Self::Closed, Self::Refused, Self::Unannounced, Self::Untrusted, Self::HandshakeFailed, Self::TimedOut];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Closed => "closed",
             Self::Refused => "refused",
             Self::Unannounced => "unannounced",
+            Self::Untrusted => "untrusted",
             Self::HandshakeFailed => "handshake-failed",
             Self::TimedOut => "timeout",
         }

@@ -15,6 +15,7 @@
 //! | `connection/frames` | what of an HTTP/2 connection is not requests and responses |
 //! | `connection/driver` | how long it may take, whether its client is still there, and when it ends |
 //! | `connection/disconnect` | how a disconnect is noticed, and how a connection is closed |
+//! | `web_server` | how web servers hand over requests by FastCGI and SCGI |
 //! | `date` | which Date a response has while the clock is behind |
 //! | `connection/state`, `connection/io` | the socket and what is known about it |
 //! | `redirect` | what a plain port answers if clients are to use HTTPS |
@@ -37,6 +38,7 @@ mod shutdown;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod web_server;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -63,7 +65,7 @@ pub use crate::server::listener::inherited::{InheritedListener, InheritedSocket}
 pub use crate::server::peer::{Peer, RequestScheme};
 pub use crate::server::service::HttpService;
 pub use crate::server::shutdown::{Signals, shutdown_signal};
-pub use crate::server::tls::{ClientIdentity, ServedCertificate, check_tls};
+pub use crate::server::tls::{ClientIdentity, ServedCertificate, StatedIdentity, check_tls};
 
 /// How long connections are still accepted when no new client can connect: the time for handshakes under way in one network.
 const HANDSHAKES: Duration = Duration::from_millis(20);

@@ -84,4 +84,5 @@ mod terminal; // what reaches the terminal, and with which cure
 mod tidy; // the walls between rooms, and other rules of the house
 mod tls; // TLS, and HTTP/2 with and without it
 mod uploads; // clients that send slowly, and what they may hold
-mod waits; // clocks of guests that wait for their clients, or do not
+mod waits;
+mod web_servers; // clocks of guests that wait for their clients, or do not

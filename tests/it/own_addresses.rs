@@ -112,3 +112,12 @@ fn a_listener_that_a_reload_opens_is_refused_and_one_that_it_closes_is_not() {
     assert!(called(&wagi, &url).text().contains("ConnectionRefused"));
     is_refused(&wagi, &format!("http://{}/", wagi.address()));
 }
+
+#[test]
+fn a_component_cannot_call_the_address_of_its_server_for_web_servers() {
+    let server = "[server]\ntrusted_proxies = ['127.0.0.0/8']";
+    let site = Site::new().top(server).module("/...", &component("http-probe.wasm"), ALL);
+    let wagi = site.start(&["-l", "fastcgi:127.0.0.1:0"]);
+    let address = wagi.url().split_once("fastcgi:").expect("the second address").1.to_owned();
+    is_refused(&wagi, &format!("http://{address}/"));
+}

@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::config::reader::report::Report;
 use crate::config::reader::values::{SpannedStr, Value, ValueError, array, boolean, duration_or_zero, string, table};
+use crate::config::server::untrusted_web_servers;
 use crate::config::{ClientAuth, ForwardedFields, Hostname, ListenAddress, SourceLocation, TlsFiles, TrustedProxies};
 
 const SERVER_KEYS: [&str; 9] = [
@@ -96,13 +97,16 @@ impl TlsTable {
 /// Headers are read from trusted proxies only, so there has to be one.
 fn proxy_protocol(server: &DeTable<'_>, report: &mut Report) -> bool {
     let is_required = report.optional(server, "proxy_protocol", |value| boolean("proxy_protocol", value));
-    let proxies = server.get("trusted_proxies").map(|proxies| proxies.get_ref());
-    let is_without_proxies = proxies.is_none_or(|proxies| proxies.as_array().is_some_and(|list| list.is_empty()));
-    if let (Some(true), true, Some(value)) = (is_required, is_without_proxies, server.get("proxy_protocol")) {
+    if let (Some(true), true, Some(value)) = (is_required, trusts_nobody(server), server.get("proxy_protocol")) {
         let error = ValueError::new("`proxy_protocol` needs `trusted_proxies`: connections of others are refused");
         report.error(value.span(), error.help("name the proxies: `trusted_proxies = [\"192.0.2.7\"]`"));
     }
     is_required.unwrap_or_default()
+}
+
+fn trusts_nobody(server: &DeTable<'_>) -> bool {
+    let proxies = server.get("trusted_proxies").map(|proxies| proxies.get_ref());
+    proxies.is_none_or(|proxies| proxies.as_array().is_some_and(|list| list.is_empty()))
 }
 
 fn listen(server: &DeTable<'_>, report: &mut Report) -> Vec<ListenAddress> {
@@ -112,6 +116,9 @@ fn listen(server: &DeTable<'_>, report: &mut Report) -> Vec<ListenAddress> {
         let Some(address) = report.accept(item.span.clone(), address) else { continue };
         if addresses.iter().any(|earlier: &ListenAddress| earlier.is_same_socket(&address)) {
             report.error(item.span, ValueError::new(format!("`{address}` is listed twice in `listen`")));
+        } else if address.needs_trust() && trusts_nobody(server) {
+            let (message, help) = untrusted_web_servers(&address);
+            report.warning(item.span, ValueError::new(message).help(help));
         }
         addresses.push(address);
     }

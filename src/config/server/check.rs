@@ -1,6 +1,6 @@
 //! Which addresses and settings of `[server]` contradict each other?
 
-use crate::config::{Diagnostic, ListenAddress, ServerConfig, SourceLocation};
+use crate::config::{Diagnostic, ListenAddress, ServerConfig, SourceLocation, TrustedProxies};
 
 /// The problem of an address that is given twice on the command line.
 pub(in crate::config) fn repeated_addresses(addresses: &[ListenAddress]) -> Vec<Diagnostic> {
@@ -9,6 +9,22 @@ pub(in crate::config) fn repeated_addresses(addresses: &[ListenAddress]) -> Vec<
     };
     let repeated = addresses.iter().enumerate().filter(is_repeated);
     repeated.map(|(_, address)| Diagnostic::error(format!("`--listen {address}` is given twice"))).collect()
+}
+
+/// The problem of an address for web servers that has no peers to serve, and what to do.
+pub(in crate::config) fn untrusted_web_servers(address: &ListenAddress) -> (String, &'static str) {
+    let message = format!("`{address}` serves only peers in `trusted_proxies`, and there are none");
+    (message, "name the web server: `trusted_proxies = [\"127.0.0.1\"]` in `[server]`")
+}
+
+/// The problems of addresses of the command line that have no peers to serve.
+pub(in crate::config) fn untrusted_addresses(addresses: &[ListenAddress], proxies: &TrustedProxies) -> Vec<Diagnostic> {
+    let untrusted = addresses.iter().filter(|address| proxies.is_empty() && address.needs_trust());
+    let problem = |address| {
+        let (message, help) = untrusted_web_servers(address);
+        Diagnostic::warning(message).help(help)
+    };
+    untrusted.map(problem).collect()
 }
 
 /// The problem of `redirect_https`, which stands at `location`, in a server that no client can be sent to.
@@ -22,7 +38,9 @@ pub(in crate::config) fn redirect_without_tls(
         let help = "write `certificates = [{ cert = \"cert.pem\", key = \"key.pem\" }]` in `[tls]`";
         return Some(problem.at(location).help(help));
     }
-    let is_plain = |address: &ListenAddress| matches!(address, ListenAddress::PlainTcp(_) | ListenAddress::Unix(_));
+    let is_plain = |address: &ListenAddress| {
+        matches!(address, ListenAddress::PlainTcp(_) | ListenAddress::Unix(_) | ListenAddress::WebServer(..))
+    };
     if config.listen.is_empty() || !config.listen.iter().all(is_plain) {
         return None;
     }
@@ -51,5 +69,15 @@ mod tests {
         ] {
             assert_eq!(repeated(&[one, other]).len(), 1, "{one} {other}");
         }
+    }
+
+    #[test]
+    fn an_address_for_web_servers_over_tcp_needs_trust() {
+        let addresses = ["fastcgi:127.0.0.1:1", "scgi:unix:a", "127.0.0.1:2"].map(|text| text.parse().expect(text));
+        let mut proxies = TrustedProxies::default();
+        let [problem] = &untrusted_addresses(&addresses, &proxies)[..] else { panic!("one problem") };
+        assert!(problem.message.contains("`fastcgi:127.0.0.1:1` serves only peers"), "{}", problem.message);
+        proxies.add("127.0.0.1").expect("an address");
+        assert!(untrusted_addresses(&addresses, &proxies).is_empty());
     }
 }

@@ -21,6 +21,27 @@ pub enum ListenAddress {
     Unix(UnixAddress),
     /// The sockets that the process inherits, all or those of one name: `systemd`, `systemd:NAME`.
     Inherited(Option<String>),
+    /// Any of these for a web server that speaks another protocol than HTTP: `fastcgi:ADDRESS`, `scgi:ADDRESS`.
+    WebServer(WebServerProtocol, Box<ListenAddress>),
+}
+
+/// A protocol in which web servers hand over their requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebServerProtocol {
+    /// FastCGI.
+    FastCgi,
+    /// SCGI.
+    Scgi,
+}
+
+impl WebServerProtocol {
+    /// What stands before the address.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::FastCgi => "fastcgi",
+            Self::Scgi => "scgi",
+        }
+    }
 }
 
 /// A Unix socket in the file system.
@@ -76,17 +97,31 @@ impl ListenAddress {
     /// Where the server listens if nothing else is said.
     pub const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000);
 
+    /// The address without the protocol that web servers speak there.
+    pub fn socket(&self) -> &Self {
+        match self {
+            Self::WebServer(_, address) => address.socket(),
+            address => address,
+        }
+    }
+
+    /// Whether only peers that are trusted are served here.
+    pub(in crate::config) fn needs_trust(&self) -> bool {
+        matches!(self, Self::WebServer(..)) && self.tcp().is_some()
+    }
+
     /// The TCP address, with or without TLS.
     pub fn tcp(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(address) | Self::PlainTcp(address) => Some(*address),
             Self::Unix(_) | Self::Inherited(_) => None,
+            Self::WebServer(_, address) => address.tcp(),
         }
     }
 
     /// Whether both name the same socket, with whatever settings. Each port 0 is another port.
     pub(crate) fn is_same_socket(&self, other: &Self) -> bool {
-        match (self, other) {
+        match (self.socket(), other.socket()) {
             (Self::Unix(one), Self::Unix(other)) => one.path == other.path,
             (Self::Inherited(one), Self::Inherited(other)) => one.is_none() || other.is_none() || one == other,
             _ => self.tcp().is_some_and(|address| address.port() > 0 && other.tcp() == Some(address)),
@@ -108,11 +143,21 @@ impl FromStr for ListenAddress {
             Some(("http", address)) => tcp_address(address).map(Self::PlainTcp),
             Some(("unix", path)) => path.parse().map(Self::Unix),
             Some(("systemd", name)) if !name.is_empty() => Ok(Self::Inherited(Some(name.to_owned()))),
-            Some((protocol @ ("fastcgi" | "scgi" | "https"), _)) => {
-                Err(ListenAddressError::Protocol(protocol.to_owned()))
-            }
+            Some(("fastcgi", address)) => web_server_address(WebServerProtocol::FastCgi, address),
+            Some(("scgi", address)) => web_server_address(WebServerProtocol::Scgi, address),
+            Some((protocol @ "https", _)) => Err(ListenAddressError::Protocol(protocol.to_owned())),
             _ => tcp_address(text).map(Self::Tcp),
         }
+    }
+}
+
+fn web_server_address(protocol: WebServerProtocol, text: &str) -> Result<ListenAddress, ListenAddressError> {
+    match text.parse()? {
+        ListenAddress::WebServer(inner, _) => {
+            Err(ListenAddressError::Protocol(format!("{}:{}", protocol.as_str(), inner.as_str())))
+        }
+        ListenAddress::PlainTcp(_) => Err(ListenAddressError::Protocol(format!("{}:http", protocol.as_str()))),
+        address => Ok(ListenAddress::WebServer(protocol, Box::new(address))),
     }
 }
 
@@ -169,6 +214,7 @@ impl fmt::Display for ListenAddress {
             Self::Unix(address) => write!(f, "unix:{}", address.path.display()),
             Self::Inherited(None) => f.write_str("systemd"),
             Self::Inherited(Some(name)) => write!(f, "systemd:{name}"),
+            Self::WebServer(protocol, address) => write!(f, "{}:{address}", protocol.as_str()),
         }
     }
 }
@@ -190,6 +236,18 @@ mod tests {
         assert_eq!((&*unix.path, unix.mode, unix.group.as_deref()), (Path::new("/run/a.sock"), 0o600, Some("www")));
         let ListenAddress::Unix(unix) = parsed("unix:a") else { panic!("a Unix socket") };
         assert_eq!((unix.mode, unix.group), (0o660, None));
+        for text in [
+            "fastcgi:127.0.0.1:9000",
+            "fastcgi:unix:/run/a.sock",
+            "scgi:[::1]:1",
+            "fastcgi:systemd:php",
+            "scgi:systemd",
+        ] {
+            let address = parsed(text);
+            assert!(matches!(address, ListenAddress::WebServer(..)), "{text}");
+            assert_eq!(address.to_string(), text);
+        }
+        assert!(parsed("fastcgi:unix:a?mode=0600").is_same_socket(&parsed("unix:a")));
     }
 
     #[test]
@@ -207,7 +265,11 @@ mod tests {
             ("unix:a?user=x", "`user=x` is not a setting"),
             ("unix:a?group=", "`group=` is not a setting"),
             ("systemd:", "an IP address and a port"),
-            ("fastcgi:unix:a", "`fastcgi` is not served"),
+            ("fastcgi:", "an IP address and a port"),
+            ("scgi:unix:", "the path is missing"),
+            ("fastcgi:http:127.0.0.1:1", "`fastcgi:http` is not served"),
+            ("scgi:fastcgi:127.0.0.1:1", "`scgi:fastcgi` is not served"),
+            ("https:127.0.0.1:1", "`https` is not served"),
         ] {
             let error = text.parse::<ListenAddress>().expect_err(text).to_string();
             assert!(error.contains(expected), "{text}: {error}");

@@ -10,8 +10,10 @@ mod trusted_proxies;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(in crate::config) use crate::config::server::check::{redirect_without_tls, repeated_addresses};
-pub use crate::config::server::listen::{ListenAddress, ListenAddressError, UnixAddress};
+pub(in crate::config) use crate::config::server::check::{
+    redirect_without_tls, repeated_addresses, untrusted_addresses, untrusted_web_servers,
+};
+pub use crate::config::server::listen::{ListenAddress, ListenAddressError, UnixAddress, WebServerProtocol};
 pub use crate::config::server::trusted_proxies::{TrustedProxies, TrustedProxyError};
 
 use crate::config::{ConnectionLimits, SourceLocation, TlsFiles};

@@ -24,7 +24,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
 
-use crate::config::{ConnectionLimits, ServerConfig};
+use crate::config::{ConnectionLimits, ServerConfig, WebServerProtocol};
 use crate::server::connection::driver::{CloseReason, ConnectionPhase, HttpConnection, TimedConnection};
 use crate::server::connection::frames::FramedIo;
 use crate::server::connection::io::ConnectionIo;
@@ -37,11 +37,17 @@ use crate::server::listener::set::{self, Listeners};
 use crate::server::listener::{Accepted, ListenerKind};
 use crate::server::redirect::{RedirectToHttps, RedirectUnlessForwarded};
 use crate::server::service::HttpService;
+use crate::server::shutdown::ShutdownStage;
 use crate::server::tls::{self, ActiveTls, ClientIdentity, ServerTls};
-use crate::server::{Peer, RequestScheme};
+use crate::server::web_server::facts::WithFacts;
+use crate::server::web_server::io::SharedIo;
+use crate::server::{Peer, RemoteAddress, RequestScheme};
 
 /// A connection that is younger than this when the server begins to drain may still send its first request.
 const NEWCOMER: Duration = Duration::from_secs(1);
+
+/// Web servers send their own facts beside the header fields, and some of these twice.
+const PARAMETERS_PER_HEAD: usize = 4;
 
 /// What the connections of all configurations of a server share.
 #[derive(Clone)]
@@ -88,6 +94,9 @@ impl ConnectionBuilder {
         let state = Arc::new(ConnectionState::new(socket, control, CountedConnection::new(counters)));
         let _watched = self.parts.idle.as_ref().map(|idle| idle.watch(&state));
         let mut io = ConnectionIo::new(Arc::clone(&state));
+        if let ListenerKind::WebServer(protocol) = kind {
+            return self.serve_web_server(protocol, io, self.service(service, peer, state)).await;
+        }
         let Some(mut peer) = self.announced(&mut io, &state, peer).await else { return };
         let tls = if kind == ListenerKind::Port { self.parts.tls.current() } else { None };
         peer.scheme = Some(if tls.is_some() { RequestScheme::Https } else { RequestScheme::Http });
@@ -119,6 +128,54 @@ impl ConnectionBuilder {
             Some(_) => {}
             None => service.state.counted.fail(OpeningFailure::TimedOut),
         }
+    }
+
+    /// Serves a connection over FastCGI or SCGI.
+    async fn serve_web_server<S: HttpService>(
+        &self,
+        protocol: WebServerProtocol,
+        io: ConnectionIo,
+        connection: ConnectionService<S>,
+    ) {
+        let ConnectionService { service, peer, state, .. } = connection;
+        if !self.may_hand_over(protocol, peer) {
+            return state.counted.fail(OpeningFailure::Untrusted);
+        }
+        state.counted.accept(protocol.into());
+        let limits = (PARAMETERS_PER_HEAD * self.limits.header_block, self.limits.connections);
+        let io = SharedIo::new(io, Arc::clone(&state), protocol, limits);
+        let service = WithFacts { service, facts: io.facts() };
+        let mut opened = Instant::from_std(state.opened());
+        // A request that is given up takes the connection of the library with it, but not that of the web server.
+        let reason = loop {
+            let service = self.service(service.clone(), peer, Arc::clone(&state));
+            let http = self.http1.serve_connection(TokioIo::new(io.clone()), service);
+            if let Some(reason) = io.drive(self.timed(http, &state, opened)).await {
+                break reason;
+            }
+            match tokio::time::timeout(self.limits.send_timeout, io.go_on()).await {
+                Ok(Ok(true)) if state.control.stage() < ShutdownStage::Draining => opened = Instant::now(),
+                Ok(Ok(_)) => break CloseReason::Finished(Ok(())),
+                Ok(Err(_)) => break CloseReason::Reset,
+                Err(_) => break CloseReason::TimedOut(ConnectionPhase::Writing(state.writes())),
+            }
+        };
+        io.finish();
+        self.close(&state, peer, reason).await;
+    }
+
+    /// Only local web servers and trusted proxies may say for which client a request is.
+    fn may_hand_over(&self, protocol: WebServerProtocol, peer: Peer) -> bool {
+        if peer.remote == RemoteAddress::Unix || peer.is_trusted(&self.config.trusted_proxies) {
+            return true;
+        }
+        let untrusted = Counters::increment(&self.parts.counters.untrusted);
+        // The log does not grow with what a stranger does.
+        if untrusted.is_power_of_two() {
+            let protocol = protocol.as_str();
+            tracing::warn!(peer = %peer.remote, protocol, untrusted, "a peer that is not in `trusted_proxies`: connection closed");
+        }
+        false
     }
 
     async fn serve_tls<S: HttpService>(&self, io: ConnectionIo, tls: &ActiveTls, mut service: ConnectionService<S>) {

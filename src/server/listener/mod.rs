@@ -16,7 +16,7 @@ use std::task::{Context, Poll, ready};
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-use crate::config::ListenAddress;
+use crate::config::{ListenAddress, WebServerProtocol};
 use crate::server::connection::socket::Socket;
 use crate::server::counters::ListenerCounters;
 use crate::server::listener::error::ListenError;
@@ -54,6 +54,8 @@ pub(super) enum ListenerKind {
     /// TCP without TLS.
     PlainPort,
     UnixSocket,
+    /// A web server speaks this protocol, over TCP or a Unix socket.
+    WebServer(WebServerProtocol),
 }
 
 /// A connection that was accepted.
@@ -68,12 +70,13 @@ pub(super) struct Accepted {
 impl Listener {
     /// Opens what `address` names. `others` are the addresses that the server listens on besides.
     fn open(address: &ListenAddress, others: &[ListenAddress]) -> Result<Self, ListenError> {
-        let socket = match address {
+        let socket = match address.socket() {
             ListenAddress::Tcp(port) | ListenAddress::PlainTcp(port) => tcp::open(address, *port, others)?,
             ListenAddress::Unix(unix) => unix::open(unix)?,
-            // `set` takes them from those that there are.
-            ListenAddress::Inherited(name) => {
-                return Err(ListenError::NothingInherited { name: name.clone(), inherited: Vec::new() });
+            // `set` takes inherited sockets from those that there are.
+            other => {
+                let name = if let ListenAddress::Inherited(name) = other { name.clone() } else { None };
+                return Err(ListenError::NothingInherited { name, inherited: Vec::new() });
             }
         };
         Ok(Self::new(address, Arc::new(socket)))
@@ -105,17 +108,26 @@ impl Listener {
 
     /// How the ready line names the listener.
     pub(super) fn url(&self, server_has_tls: bool) -> String {
+        let protocol = match &self.address {
+            ListenAddress::WebServer(protocol, _) => protocol.as_str(),
+            _ => "http",
+        };
         match &*self.socket {
             ListeningSocket::Tcp { address, .. } if server_has_tls && self.kind() == ListenerKind::Port => {
                 format!("https://{address}")
             }
-            ListeningSocket::Tcp { address, .. } => format!("http://{address}"),
-            ListeningSocket::Unix { listener, file } => format!("unix:{}", unix::path(listener, file.as_ref())),
+            ListeningSocket::Tcp { address, .. } if protocol == "http" => format!("http://{address}"),
+            ListeningSocket::Tcp { address, .. } => format!("{protocol}:{address}"),
+            ListeningSocket::Unix { listener, file } => {
+                let path = unix::path(listener, file.as_ref());
+                if protocol == "http" { format!("unix:{path}") } else { format!("{protocol}:unix:{path}") }
+            }
         }
     }
 
     pub(super) fn kind(&self) -> ListenerKind {
         match (&*self.socket, &self.address) {
+            (_, ListenAddress::WebServer(protocol, _)) => ListenerKind::WebServer(*protocol),
             (ListeningSocket::Unix { .. }, _) => ListenerKind::UnixSocket,
             (_, ListenAddress::PlainTcp(_)) => ListenerKind::PlainPort,
             _ => ListenerKind::Port,
@@ -124,7 +136,7 @@ impl Listener {
 
     /// Whether another process keeps the socket open.
     pub(super) fn is_inherited(&self) -> bool {
-        matches!(self.address, ListenAddress::Inherited(_))
+        matches!(self.address.socket(), ListenAddress::Inherited(_))
     }
 
     /// Keeps clients from connecting, where this process alone has the socket. Those that have connected can still be accepted:
@@ -139,7 +151,8 @@ impl Listener {
 
     /// Sets what a Unix socket that is kept may be set to anew.
     fn apply_settings(&self) {
-        if let (ListeningSocket::Unix { file: Some(_), .. }, ListenAddress::Unix(unix)) = (&*self.socket, &self.address)
+        if let (ListeningSocket::Unix { file: Some(_), .. }, ListenAddress::Unix(unix)) =
+            (&*self.socket, self.address.socket())
             && let Err(error) = unix::set_access(unix)
         {
             tracing::warn!(path = %unix.path.display(), error = &error as &dyn std::error::Error, "the mode of the socket stays");

@@ -118,8 +118,8 @@ pub(in crate::server) fn open(
     let addresses = if addresses.is_empty() { &default } else { addresses };
     let mut listeners = Vec::new();
     for address in addresses {
-        if let ListenAddress::Inherited(name) = address {
-            listeners.extend(inherit(name.as_deref(), current, inherited)?);
+        if let ListenAddress::Inherited(name) = address.socket() {
+            listeners.extend(inherit(address, name.as_deref(), (current, inherited))?);
             continue;
         }
         // Each is kept once: several may have port 0.
@@ -139,14 +139,14 @@ fn is_same(one: &Arc<Listener>, other: &Arc<Listener>) -> bool {
 
 /// The listeners of inherited sockets, of one name or all.
 fn inherit(
+    address: &ListenAddress,
     name: Option<&str>,
-    current: &[Arc<Listener>],
-    inherited: &InheritedSockets,
+    (current, inherited): (&[Arc<Listener>], &InheritedSockets),
 ) -> Result<Vec<Arc<Listener>>, ListenError> {
-    let address = ListenAddress::Inherited(name.map(str::to_owned));
     let listener = |socket: &Arc<ListeningSocket>| {
         let kept = current.iter().find(|listener| Arc::ptr_eq(&listener.socket, socket));
-        kept.map_or_else(|| Arc::new(Listener::new(&address, Arc::clone(socket))), Arc::clone)
+        kept.and_then(|kept| kept.with_address(address))
+            .unwrap_or_else(|| Arc::new(Listener::new(address, Arc::clone(socket))))
     };
     let found: Vec<_> = inherited.named(name).map(listener).collect();
     if found.is_empty() {

@@ -29,6 +29,21 @@ pub enum ClientIdentity {
         /// The subject of the certificate as text (RFC 4514): visible ASCII.
         subject: Arc<str>,
     },
+    /// The web server in front, which speaks FastCGI or SCGI, says who it is.
+    Stated(Arc<StatedIdentity>),
+}
+
+/// What a web server says about its client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatedIdentity {
+    /// How the client was authenticated, or empty.
+    pub auth_type: String,
+    /// The name of the user, or empty.
+    pub user: String,
+    /// Whether the certificate of the client was verified.
+    pub verify: Option<String>,
+    /// The subject of that certificate.
+    pub subject: Option<String>,
 }
 
 /// What clients have to show.

@@ -40,7 +40,7 @@ use crate::server::tls::files::ServerCertificate;
 use crate::server::tls::server_names::ServerNames;
 
 pub use crate::server::tls::check::check_tls;
-pub use crate::server::tls::client_identity::ClientIdentity;
+pub use crate::server::tls::client_identity::{ClientIdentity, StatedIdentity};
 
 /// The ALPN name of HTTP/2.
 pub(super) const ALPN_H2: &[u8] = b"h2";

@@ -7,7 +7,7 @@ mod table;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::Command;
 
-use crate::behind_a_proxy::proxies::{Proxy, page_block, replaced};
+use crate::behind_a_proxy::proxies::{Proxy, blocks, only_block, replaced};
 use crate::behind_a_proxy::table::check;
 use crate::support::PATIENCE;
 use crate::support::guest::{component, probe};
@@ -18,14 +18,24 @@ use crate::support::site::Site;
 /// Where clients connect from. Proxies connect from 127.0.0.1.
 pub const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
-/// A server with these keys in `[server]`. It listens at a port and at the socket `http.sock` in its directory.
-fn wagi(server: &str) -> Wagi {
+/// A server with these keys in `[server]`. It listens at a port and at the sockets `http.sock`, `fastcgi.sock` and `scgi.sock` in
+/// its directory.
+pub fn wagi(server: &str) -> Wagi {
     let env = include_str!("../../../examples/env.wat");
     let site = Site::new().top(&format!("[server]\n{server}"));
     let site = site.text_module("/env/...", env, "").module("/component/...", &component("http-probe.wasm"), "");
     let site = site.text_module("/host", env, "host = 'other.test'").module("/...", &probe(), "");
-    site.start(&["-l", "unix:http.sock"])
+    site.start(&[
+        "-l",
+        "unix:http.sock",
+        "-l",
+        "fastcgi:unix:fastcgi.sock?mode=0666",
+        "-l",
+        "scgi:unix:scgi.sock?mode=0666",
+    ])
 }
+
+const PAGE: &str = include_str!("../../../docs/behind-a-proxy.md");
 
 const TRUSTED: &str = "trusted_proxies = ['127.0.0.1', 'unix']";
 
@@ -72,7 +82,7 @@ fn tls_is_seen(port: u16) {
 }
 
 /// Everything about a proxy for requests.
-fn forwards_requests(wagi: &Wagi, proxy: &Proxy) {
+pub fn forwards_requests(wagi: &Wagi, proxy: &Proxy) {
     table(proxy.plain(), wagi);
     tls_is_seen(proxy.secure().port());
     forged_proxy_headers_lead_nowhere(proxy.plain(), wagi);
@@ -98,7 +108,7 @@ fn without_trusted_proxies_the_fields_mean_nothing() {
 #[ignore = "needs nginx and curl"]
 fn behind_nginx_over_tcp_and_over_a_unix_socket() {
     let wagi = wagi(TRUSTED);
-    let page = page_block("nginx");
+    let page = only_block(PAGE, "nginx");
     let tcp = replaced(&page, "server 127.0.0.1:3000;", &format!("server {};", wagi.address()));
     forwards_requests(&wagi, &Proxy::nginx(&tcp));
     let socket = wagi.directory().join("http.sock");
@@ -110,7 +120,7 @@ fn behind_nginx_over_tcp_and_over_a_unix_socket() {
 #[ignore = "needs apache2 and curl"]
 fn behind_apache() {
     let wagi = wagi(TRUSTED);
-    let site = replaced(&page_block("apache"), "127.0.0.1:3000", &wagi.address().to_string());
+    let site = replaced(&only_block(PAGE, "apache"), "127.0.0.1:3000", &wagi.address().to_string());
     forwards_requests(&wagi, &Proxy::apache(&site));
 }
 
@@ -118,7 +128,7 @@ fn behind_apache() {
 #[ignore = "needs haproxy and curl"]
 fn behind_haproxy() {
     let wagi = wagi(TRUSTED);
-    let page = replaced(&page_block("haproxy"), "127.0.0.1:3000", &wagi.address().to_string());
+    let page = replaced(&only_block(PAGE, "haproxy"), "127.0.0.1:3000", &wagi.address().to_string());
     forwards_requests(&wagi, &Proxy::haproxy(&page));
 }
 
@@ -126,7 +136,7 @@ fn behind_haproxy() {
 #[ignore = "needs caddy and curl"]
 fn behind_caddy() {
     let wagi = wagi(TRUSTED);
-    let page = replaced(&page_block("caddy"), "127.0.0.1:3000", &wagi.address().to_string());
+    let page = replaced(&only_block(PAGE, "caddy"), "127.0.0.1:3000", &wagi.address().to_string());
     forwards_requests(&wagi, &Proxy::caddy(&page));
 }
 
@@ -134,7 +144,7 @@ fn behind_caddy() {
 #[ignore = "needs lighttpd and curl"]
 fn behind_lighttpd() {
     let wagi = wagi(&format!("{TRUSTED}\nforwarded = 'forwarded'"));
-    let page = page_block("lighttpd");
+    let page = only_block(PAGE, "lighttpd");
     let page = replaced(&page, "\"port\" => 3000", &format!("\"port\" => {}", wagi.address().port()));
     forwards_requests(&wagi, &Proxy::lighttpd(&page));
 }
@@ -143,7 +153,7 @@ fn behind_lighttpd() {
 #[ignore = "needs nginx and libnginx-mod-stream"]
 fn behind_the_stream_of_nginx_with_the_proxy_protocol() {
     let wagi = wagi(&format!("{TRUSTED}\nproxy_protocol = true"));
-    let page = replaced(&page_block("nginx-stream"), "127.0.0.1:3000", &wagi.address().to_string());
+    let page = replaced(&only_block(PAGE, "nginx-stream"), "127.0.0.1:3000", &wagi.address().to_string());
     let proxy = Proxy::nginx_stream(&page);
     table(proxy.plain(), &wagi);
     forged_proxy_headers_lead_nowhere(proxy.plain(), &wagi);
@@ -156,7 +166,7 @@ fn behind_the_stream_of_nginx_with_the_proxy_protocol() {
 fn behind_haproxy_with_the_proxy_protocol() {
     for version in ["send-proxy-v2", "send-proxy", "send-proxy-v2 check inter 100"] {
         let wagi = wagi(&format!("{TRUSTED}\nproxy_protocol = true"));
-        let page = replaced(&page_block("haproxy-tcp"), "127.0.0.1:3000", &wagi.address().to_string());
+        let page = replaced(&only_block(PAGE, "haproxy-tcp"), "127.0.0.1:3000", &wagi.address().to_string());
         let proxy = Proxy::haproxy(&replaced(&page, "send-proxy-v2", version));
         table(proxy.plain(), &wagi);
         forged_proxy_headers_lead_nowhere(proxy.plain(), &wagi);
@@ -166,7 +176,7 @@ fn behind_haproxy_with_the_proxy_protocol() {
 /// The configurations of modules.toml on the page.
 #[test]
 fn the_tables_of_the_page_are_taken_as_they_are() {
-    let blocks = proxies::page_blocks("toml");
+    let blocks = blocks(PAGE, "toml");
     assert_eq!(blocks.len(), 4);
     for block in blocks {
         let site = Site::new().module("/...", &probe(), "").top(&block);

@@ -21,16 +21,15 @@ fn fixture(name: &str) -> String {
     format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The fenced blocks of a kind on the page.
-pub fn page_blocks(kind: &str) -> Vec<String> {
-    let page = include_str!("../../../docs/behind-a-proxy.md");
+/// The fenced blocks of a kind on a page.
+pub fn blocks(page: &str, kind: &str) -> Vec<String> {
     let fence = format!("```{kind}\n");
     page.split(&fence).skip(1).filter_map(|rest| rest.split_once("```")).map(|(block, _)| block.to_owned()).collect()
 }
 
-/// The only block of a kind.
-pub fn page_block(kind: &str) -> String {
-    let [block] = <[String; 1]>::try_from(page_blocks(kind)).expect("one block");
+/// The only block of a kind on a page.
+pub fn only_block(page: &str, kind: &str) -> String {
+    let [block] = <[String; 1]>::try_from(blocks(page, kind)).expect("one block");
     block
 }
 
@@ -142,9 +141,19 @@ impl Proxy {
         let plain = of_port(start.plain);
         let plain: String =
             plain.lines().filter(|line| !line.trim().starts_with("SSL")).map(|line| format!("{line}\n")).collect();
-        let modules = ["mpm_event", "authz_core", "headers", "proxy", "proxy_http", "socache_shmcb", "ssl"]
-            .map(|name| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n"))
-            .concat();
+        let modules = [
+            "mpm_event",
+            "authz_core",
+            "headers",
+            "proxy",
+            "proxy_fcgi",
+            "proxy_http",
+            "proxy_scgi",
+            "socache_shmcb",
+            "ssl",
+        ]
+        .map(|name| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n"))
+        .concat();
         let content = format!(
             "{modules}ServerRoot {0}\nPidFile {0}/pid\nErrorLog /dev/stderr\nServerName localhost\nUser www-data\nGroup www-data\n\
              Listen 127.0.0.1:{1}\nListen 127.0.0.1:{2}\n{plain}{3}",

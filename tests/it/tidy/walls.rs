@@ -6,7 +6,7 @@ use std::path::Path;
 use super::source::{Source, program};
 
 /// Each room with the rooms that it may name, from low to high: it may name none that comes later.
-pub const ROOMS: [(&str, &[&str]); 18] = [
+pub const ROOMS: [(&str, &[&str]); 19] = [
     ("route", &[]),
     ("content_coding", &[]),
     ("cgi", &["route"]),
@@ -20,7 +20,8 @@ pub const ROOMS: [(&str, &[&str]); 18] = [
     ("outbound", &["config", "net"]),
     ("runtime", &["config", "cache", "outbound"]),
     ("observe", &["config", "runtime"]),
-    ("server", &["config", "proxy"]),
+    ("fastcgi", &[]),
+    ("server", &["config", "proxy", "fastcgi"]),
     ("static_files", &["config", "route", "content_coding"]),
     ("gateway", &["config", "route", "content_coding", "cgi", "proxy", "runtime", "observe", "server", "static_files"]),
     (
@@ -47,7 +48,7 @@ pub const ROOMS: [(&str, &[&str]); 18] = [
 const PROGRAM: [&str; 2] = ["main", "cli"];
 
 /// What the files below a path must never name.
-pub const CRATES: [(&str, &[&str]); 18] = [
+pub const CRATES: [(&str, &[&str]); 19] = [
     ("src/route", &["tokio", "hyper", "wasmtime", "http"]),
     ("src/content_coding", &["tokio", "hyper", "wasmtime"]),
     ("src/cgi", &["tokio", "hyper", "wasmtime"]),
@@ -61,6 +62,7 @@ pub const CRATES: [(&str, &[&str]); 18] = [
     ("src/outbound", &["wasmtime"]),
     ("src/runtime", &["hyper"]),
     ("src/observe", &["hyper", "wasmtime"]),
+    ("src/fastcgi", &["tokio", "hyper", "wasmtime"]),
     ("src/server", &["wasmtime"]),
     ("src/static_files", &["hyper", "wasmtime"]),
     ("src/gateway", &["hyper", "wasmtime"]),
@@ -69,9 +71,10 @@ pub const CRATES: [(&str, &[&str]); 18] = [
 ];
 
 /// Other things that the files below a path must never name.
-const WORDS: [(&str, &[&str]); 7] = [
+const WORDS: [(&str, &[&str]); 8] = [
     ("src/cgi", &["async fn"]),
     ("src/proxy", &["async fn"]),
+    ("src/fastcgi", &["async fn"]),
     ("src/gateway", &["std::fs", "TcpStream"]),
     // Components that are asked over HTTP speak of requests and heads, which is below `src/runtime/component`.
     ("src/runtime/engine", &["use http::"]),
