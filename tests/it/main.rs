@@ -8,6 +8,7 @@
     reason = "a test ends this way when it fails, and so do its helpers"
 )]
 
+mod admin; // the admin listener, and the commands that ask it
 mod admin_page; // the page of the admin listener, in a browser
 mod admin_requests; // requests in flight and failed ones, as the admin listener has them
 mod azure; // the example that stores blobs, against the emulator of the storage

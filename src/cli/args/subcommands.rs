@@ -10,7 +10,7 @@ use wagi::config::{AccessLogTarget, ServerEnvironment};
 use wagi::fetch::{self, Publication};
 use wagi::startup::ahead_of_time;
 
-use crate::cli::commands::{Command, cache, cgi, compile, compiler, inspect, lock, login, preinit, pull, push};
+use crate::cli::commands::{Command, admin, cache, cgi, compile, compiler, inspect, lock, login, preinit, pull, push};
 
 use crate::cli::args::Variable;
 use crate::cli::args::registries::{self, RegistryArguments, TransportArguments};
@@ -135,12 +135,98 @@ pub(super) enum Subcommand {
     #[command(after_help = "Example: wagi cache prune --unused-for 30d")]
     #[command(subcommand)]
     Cache(CacheSubcommand),
+    /// Ask a running server whether it is ready: exit code 0 if it is, 1 if not
+    #[command(after_help = "Example: wagi health --admin 127.0.0.1:9901")]
+    Health {
+        /// The address of its admin listener: IP:PORT, unix:PATH
+        #[arg(long, value_name = "ADDR", default_value = admin::DEFAULT_ADDRESS)]
+        admin: String,
+    },
+    /// Ask a running server what it does, and let it reload or end a request
+    #[command(after_help = "Example: wagi admin status --watch")]
+    #[command(subcommand)]
+    Admin(AdminSubcommand),
     /// Print the script that completes command lines of wagi in a shell
     #[command(after_help = "Example: wagi completions bash > ~/.local/share/bash-completion/completions/wagi")]
     Completions {
         /// The shell
         shell: Shell,
     },
+}
+
+/// A subcommand of `wagi admin`.
+#[derive(clap::Subcommand)]
+pub(super) enum AdminSubcommand {
+    /// Show the state of the server, and its routes with their numbers
+    Status {
+        /// Show it anew each second
+        #[arg(long)]
+        watch: bool,
+        #[command(flatten)]
+        listener: AdminArguments,
+    },
+    /// List the requests in flight, and the last that have failed
+    Requests {
+        /// Show them anew each second
+        #[arg(long)]
+        watch: bool,
+        #[command(flatten)]
+        listener: AdminArguments,
+    },
+    /// Reload the configuration, and say what came of it
+    Reload {
+        #[command(flatten)]
+        listener: AdminArguments,
+    },
+    /// End a request
+    Cancel {
+        /// The id of the request, as `requests` lists it
+        id: String,
+        #[command(flatten)]
+        listener: AdminArguments,
+    },
+}
+
+/// How the admin listener is asked.
+#[derive(Args)]
+pub(super) struct AdminArguments {
+    /// The address of the admin listener: IP:PORT, unix:PATH
+    #[arg(long, value_name = "ADDR", default_value = admin::DEFAULT_ADDRESS)]
+    admin: String,
+
+    /// The file with the token that the admin listener needs
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+
+    /// The form of the output [default: table on a terminal, else json]
+    #[arg(long, value_name = "FORM", value_enum)]
+    format: Option<FormatArgument>,
+}
+
+/// [`admin::OutputFormat`] as an argument.
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum FormatArgument {
+    /// A table for people
+    Table,
+    /// One line of JSON
+    Json,
+}
+
+impl AdminSubcommand {
+    fn command(self) -> admin::AdminCommand {
+        let (action, watch, listener) = match self {
+            Self::Status { watch, listener } => (admin::AdminAction::Status, watch, listener),
+            Self::Requests { watch, listener } => (admin::AdminAction::Requests, watch, listener),
+            Self::Reload { listener } => (admin::AdminAction::Reload, false, listener),
+            Self::Cancel { id, listener } => (admin::AdminAction::Cancel(id), false, listener),
+        };
+        let format = listener.format.map(|format| match format {
+            FormatArgument::Table => admin::OutputFormat::Table,
+            FormatArgument::Json => admin::OutputFormat::Json,
+        });
+        let (address, token_file) = (listener.admin, listener.token_file);
+        admin::AdminCommand { action, address, token_file, format, watch }
+    }
 }
 
 /// A subcommand of `wagi cache`.
@@ -253,6 +339,8 @@ impl Subcommand {
             Self::Compiler { memory } => Command::Compiler(compiler::CompilerCommand { memory }),
             Self::Preinit { file, output } => Command::Preinit(preinit::PreinitCommand { file, output }),
             Self::Cache(subcommand) => Command::Cache(subcommand.command(variable)),
+            Self::Health { admin } => Command::Health(admin::HealthCommand { address: admin }),
+            Self::Admin(subcommand) => Command::Admin(subcommand.command()),
             Self::Completions { shell } => Command::Completions(shells::completions(shell)),
         }
     }

@@ -3,6 +3,7 @@
 //! One file per command. `args` creates commands, `main` runs them. The result of a command goes to standard output,
 //! everything else to standard error.
 
+pub mod admin;
 pub mod cache;
 pub mod cgi;
 pub mod compile;
@@ -37,6 +38,8 @@ pub enum Command {
     Lock(lock::LockCommand),
     Cache(cache::CacheCommand),
     Cgi(cgi::CgiCommand),
+    Health(admin::HealthCommand),
+    Admin(admin::AdminCommand),
     Compile(compile::CompileCommand),
     Preinit(preinit::PreinitCommand),
     Compiler(compiler::CompilerCommand),
@@ -73,6 +76,8 @@ impl Command {
             Self::Logout(command) => command.run().await,
             Self::Lock(command) => command.run().await,
             Self::Cache(command) => command.run().await,
+            Self::Health(command) => command.run().await,
+            Self::Admin(command) => command.run().await,
         }
     }
 }

@@ -71,6 +71,16 @@ pub fn print_result(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// Prints a text as [`print_result`] does, in place of what the terminal shows.
+pub fn print_screen(text: &str) -> anyhow::Result<()> {
+    /// To the upper left, and what is below it is removed.
+    const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(CLEAR.as_bytes()).context("cannot print the result")?;
+    drop(stdout);
+    print_result(text)
+}
+
 /// Returns whether standard input is a terminal.
 pub fn is_interactive() -> bool {
     io::stdin().is_terminal()

@@ -1,0 +1,103 @@
+//! `wagi health` and `wagi admin`.
+
+use std::io::{Read, Write};
+use std::process::Output;
+
+use super::*;
+use crate::support::process::run;
+use crate::support::upstream::{Upstream, reply};
+
+fn asked(wagi: &Wagi, words: &[&str]) -> Output {
+    let address = admin(wagi).to_string();
+    run(wagi.directory(), &[words, &["--admin", &address]].concat())
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+#[test]
+fn health_is_an_exit_code() {
+    let wagi = served("127.0.0.1:0");
+    let ready = asked(&wagi, &["health"]);
+    assert_eq!((ready.status.code(), &*stdout(&ready)), (Some(0), "ok\n"));
+    let stopping = Upstream::start(|_| reply("503 Service Unavailable", "", "stopping"));
+    let address = stopping.url("").replace("http://", "");
+    let not_ready = run(wagi.directory(), &["health", "--admin", &address]);
+    assert_eq!((not_ready.status.code(), &*stdout(&not_ready)), (Some(1), "stopping\n"));
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a port");
+    let nobody = run(wagi.directory(), &["health", "--admin", &closed.to_string()]);
+    assert_eq!(nobody.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&nobody.stderr).contains(&format!("cannot ask the admin listener at {closed}")));
+}
+
+#[test]
+fn a_pipe_gets_json_and_a_table_is_for_people() {
+    let wagi = served("127.0.0.1:0");
+    assert_eq!(Connection::open(wagi.address()).get("/hello").status, 200);
+    let status: Value = serde_json::from_str(&stdout(&asked(&wagi, &["admin", "status"]))).expect("JSON");
+    assert_eq!(status["generation"], 1);
+    let table = stdout(&asked(&wagi, &["admin", "status", "--format", "table"]));
+    assert!(table.starts_with("wagi ") && table.contains("generation 1") && table.contains("/hello"), "{table}");
+    let reloaded = asked(&wagi, &["admin", "reload", "--format", "table"]);
+    assert_eq!(stdout(&reloaded), "nothing has changed; generation 1 goes on serving\n");
+    std::fs::write(wagi.directory().join("modules.toml"), "[[module]]\nroute = 1\n").expect("a file can be written");
+    let refused = asked(&wagi, &["admin", "reload", "--format", "table"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let text = stdout(&refused);
+    assert!(text.contains("reload refused") && text.contains("--> modules.toml:2:"), "{text}");
+}
+
+#[test]
+fn a_token_comes_from_a_file_and_a_socket_from_its_path() {
+    let site = site("[admin]\nlisten = 'unix:admin.sock'\ntoken_file = 'admin.token'");
+    site.file("admin.token", "s3cr3t\n");
+    let wagi = site.start(&[]);
+    let ask =
+        |more: &[&str]| run(wagi.directory(), &[&["admin", "status", "--admin", "unix:admin.sock"], more].concat());
+    assert_eq!(ask(&["--token-file", "admin.token"]).status.code(), Some(0));
+    let refused = ask(&[]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("401"), "{refused:?}");
+    assert_eq!(run(wagi.directory(), &["health", "--admin", "unix:admin.sock"]).status.code(), Some(0));
+}
+
+#[test]
+fn what_a_hostile_server_says_stays_text() {
+    const HOSTILE: &str = "\u{1b}]0;owned\u{7}\u{202e}";
+    let escaped = serde_json::to_string(HOSTILE).expect("JSON");
+    let body = format!("{{\"version\":{escaped},\"routes\":[{{\"pattern\":{escaped}}}]}}");
+    let server = Upstream::start(move |received| match received.line.as_str() {
+        "GET /status" => reply("200 OK", "", body.as_bytes()),
+        _ => reply("500 Oops", "", HOSTILE.as_bytes()),
+    });
+    let address = server.url("").replace("http://", "");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for words in
+        [&["admin", "status", "--format", "table"][..], &["admin", "status"], &["admin", "requests"], &["health"]]
+    {
+        let output = run(directory.path(), &[words, &["--admin", &address]].concat());
+        for bytes in [&output.stdout, &output.stderr] {
+            let text = String::from_utf8_lossy(bytes);
+            assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}') && !text.contains('\u{7}'), "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn a_server_that_never_ends_its_answer_is_given_up() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a client");
+        let _ = stream.read(&mut [0; 1024]);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nok");
+        // Until the client gives up.
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let output = run(directory.path(), &["health", "--admin", &address]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("did not answer within 10s"), "{output:?}");
+    server.join().expect("the server ends");
+}

@@ -1,0 +1,94 @@
+//! From the start of the server to its end.
+
+use std::net::TcpListener;
+use std::process::Stdio;
+
+use super::*;
+use crate::support::eventually;
+use crate::support::process::command;
+
+/// A guest that computes without end.
+const SPINNING: &str = r#"(module (memory (export "memory") 1) (func (export "_start") (loop $more (br $more))))"#;
+
+#[test]
+fn it_answers_while_the_server_starts() {
+    // A registry that accepts connections and says nothing.
+    let registry = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = registry.local_addr().expect("an address");
+    let site = site(&format!(
+        "[admin]\nlisten = 'unix:admin.sock'\n[[module]]\nroute = '/slow'\nmodule = 'oci://{address}/slow:1'\n"
+    ));
+    site.write();
+    let socket = site.path().join("admin.sock");
+    let mut command = command(site.path());
+    command.args(["-l", "127.0.0.1:0", "-c", "modules.toml"]).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("wagi can be started");
+    eventually(|| std::os::unix::net::UnixStream::connect(&socket).ok());
+    let ready = get_unix(&socket, "/readyz");
+    assert_eq!(ready.status, 503);
+    assert!(ready.text().contains("starting"), "{}", ready.text());
+    assert_eq!(get_unix(&socket, "/livez").text(), "ok");
+    let status = json(&get_unix(&socket, "/status"));
+    assert_eq!((&status["state"], &status["generation"]), (&"starting".into(), &Value::Null));
+    assert_eq!(get_unix(&socket, "/metrics").status, 503);
+    let pid = child.id().to_string();
+    std::process::Command::new("kill").args(["-TERM", &pid]).status().expect("there is a kill");
+    assert_eq!(child.wait().expect("it is our child").code(), Some(0));
+    assert!(!socket.exists());
+}
+
+#[test]
+fn it_says_that_the_server_is_not_ready_once_it_stops() {
+    let mut wagi = site("[server]\nshutdown_delay = '60s'\n[admin]\nlisten = '127.0.0.1:0'").start(&[]);
+    let to = admin(&wagi);
+    assert_eq!(get(to, "/readyz").status, 200);
+    wagi.signal("TERM");
+    let answer = eventually(|| Some(get(to, "/readyz")).filter(|answer| answer.status == 503));
+    assert!(answer.text().contains("stopping"), "{}", answer.text());
+    assert_eq!(get(to, "/livez").status, 200);
+    assert_eq!(json(&get(to, "/status"))["state"], "draining");
+    assert_eq!(Connection::open(wagi.address()).get("/hello").status, 200);
+    wagi.signal("TERM");
+    assert_eq!(wagi.ended().code(), Some(0));
+}
+
+#[test]
+fn it_answers_while_everything_else_is_taken() {
+    const PERMITS: usize = 8;
+    let site = Site::new()
+        .text_module("/spin", SPINNING, "limits = { cpu_time = '60s', time_to_head = '60s', concurrency = 8 }")
+        .top(&format!("[limits]\ntotal_concurrency = {PERMITS}\nqueue = {PERMITS}\nqueue_wait = '60s'\nconnections = 20\n[admin]\nlisten = '127.0.0.1:0'"));
+    let wagi = site.start(&[]);
+    let to = admin(&wagi);
+    let mut clients: Vec<Connection> = (0..20).map(|_| Connection::open(wagi.address())).collect();
+    for client in clients.iter_mut().take(2 * PERMITS) {
+        client.send("GET /spin HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    }
+    eventually(|| {
+        let totals = json(&get(to, "/status"))["totals"].clone();
+        (totals["in_flight"] == 2 * PERMITS && totals["queued"] == PERMITS).then_some(())
+    });
+    for _ in 0..50 {
+        assert_eq!(get(to, "/readyz").text(), "ok");
+        assert_eq!(get(to, "/metrics").status, 200);
+    }
+}
+
+#[test]
+fn an_address_in_use_is_an_error_that_says_so() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let ended = site("").run(&["--admin", &address]);
+    let text = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(text.contains(&format!("address {address} is already in use")) && text.contains("help:"), "{text}");
+}
+
+#[test]
+fn there_is_none_unless_it_is_asked_for_and_a_check_opens_none() {
+    let wagi = site("").start(&[]);
+    assert!(!wagi.log().contains("admin listener"));
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("an address").to_string();
+    assert_eq!(site("").run(&["--check", "--admin", &address]).status.code(), Some(0));
+}
