@@ -59,13 +59,13 @@ fn a_request_shows_in_the_table_and_in_the_plot() {
 fn a_trap_shows_its_reason_its_cause_and_the_words_of_its_guest_as_text() {
     let server = Administered::start(site(), &[]);
     let browser = open(&server);
-    assert_eq!(server.begin("/trap?<script>document.title='taken'</script>").answer().status, 500);
+    assert_eq!(server.begin("/trap?%3Cscript%3E'&amp;'").answer().status, 500);
     browser.shown("#failures summary", "trap");
     browser.script("document.querySelector('#failures details summary').focus()");
     // The keyboard opens it.
     browser.press("\u{e007}");
     let shown = browser.shown("#failures details", "<script>document.title = 'taken'</script>");
-    for part in ["unreachable", "gave up by itself", "give_up", "/trap?<script>document.title='taken'</script>"] {
+    for part in ["unreachable", "gave up by itself", "give_up", "/trap?%3Cscript%3E'&amp;'"] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     browser.shown("#route-rows tr.failing", "/trap");
@@ -83,8 +83,8 @@ fn a_trap_shows_its_reason_its_cause_and_the_words_of_its_guest_as_text() {
 fn a_request_that_is_stuck_is_ended_by_its_button() {
     let server = Administered::start(site(), &[]);
     let browser = open(&server);
-    let mut stuck = server.begin("/p/spin?<b>stuck</b>");
-    browser.shown("#flight-rows", "/p/spin?<b>stuck</b>");
+    let mut stuck = server.begin("/p/spin?&lt;b&gt;'stuck'");
+    browser.shown("#flight-rows", "/p/spin?&lt;b&gt;'stuck'");
     browser.click("#flight-rows button");
     assert_eq!(stuck.answer().status, 504);
     server.wagi.logged(&["/p/spin", "end=cancelled"]);

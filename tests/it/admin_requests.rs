@@ -69,7 +69,7 @@ fn requests_that_wait_for_a_permit_are_in_the_queue_and_can_be_ended() {
 #[test]
 fn a_trap_is_listed_with_the_words_of_its_guest_and_its_backtrace() {
     let server = Administered::start(site(), &[]);
-    assert_eq!(server.begin("/trap?<script>").answer().status, 500);
+    assert_eq!(server.begin("/trap?%3Cscript%3E").answer().status, 500);
     let failed = server.json("/requests")["failed"][0].clone();
     assert_eq!((&failed["end"], &failed["status"], &failed["route"]), (&"trap".into(), &500.into(), &"/trap".into()));
     assert_eq!(failed["stderr"], "<script>document.title = 'taken'</script> \u{fffd}\0\n", "{failed}");

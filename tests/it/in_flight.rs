@@ -22,7 +22,7 @@ const TALKER: &str = r#"(module
     (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
     (memory (export "memory") 3)
-    (data (i32.const 0) "\10\00\00\00\1c\00\00\00")
+    (data (i32.const 0) "\10\00\00\00\1d\00\00\00")
     (data (i32.const 16) "out of <b>luck</b> \22here\22 \ff\n\00")
     ;; A subscription to the monotonic clock: 60 s.
     (data (i32.const 80) "\01\00\00\00\00\00\00\00\00\58\47\f8\0d\00\00\00")
@@ -214,9 +214,9 @@ async fn a_component_is_listed_and_cancelled_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trap_is_kept_with_its_backtrace_and_the_words_of_its_guest() {
     let running = talkers().await;
-    assert_eq!(running.get("/trap/x?<script>").await.status, 500);
+    assert_eq!(running.get("/trap/x?%3Cscript%3E").await.status, 500);
     let failed = last_failure(&running);
-    assert_eq!((failed.route.as_str(), failed.target.as_str()), ("/trap/...", "/trap/x?<script>"));
+    assert_eq!((failed.route.as_str(), failed.target.as_str()), ("/trap/...", "/trap/x?%3Cscript%3E"));
     assert!(failed.module.ends_with("guest1.wat"), "{failed:?}");
     assert!(failed.reason.starts_with("the guest trapped: wasm trap: "), "{failed:?}");
     assert_eq!(failed.stderr, "out of <b>luck</b> \"here\" \u{fffd}\n\0");

@@ -141,17 +141,12 @@ async fn serve(
     let manager = Arc::new(ServiceManager::from_environment());
     let server = Server::bind_inheriting(&reloader.config().server, inherited).await?;
     let urls = server.urls().join(" ");
-    if let Err(error) = print_result(&format!("Ready: serving on {urls}\n")) {
-        tracing::warn!(
-            error = format!("{error:#}"),
-            url = urls,
-            "the ready line cannot be printed: serving all the same"
-        );
-    }
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let gateway = reloader.gateway().clone();
-    let observers = Observers { manager: manager.clone(), admin: admin.clone(), urls };
+    let observers = Observers { manager: manager.clone(), admin: admin.clone(), urls: urls.clone() };
     let reloads = Reloads::start(reloader, server.handle(), observers);
+    // The admin listener knows of it by now.
+    print_ready(&urls);
     let serving = tokio::spawn(server.serve(gateway.clone(), async {
         // Dropping the sender stops the server.
         let _ = stopped.await;
@@ -180,6 +175,17 @@ async fn serve(
     };
     reloads.end().await;
     ended.context("the task of the server failed")
+}
+
+/// Prints the line for which those wait who have started the server.
+fn print_ready(urls: &str) {
+    if let Err(error) = print_result(&format!("Ready: serving on {urls}\n")) {
+        tracing::warn!(
+            error = format!("{error:#}"),
+            url = urls,
+            "the ready line cannot be printed: serving all the same"
+        );
+    }
 }
 
 /// Prints the table of routes in the order in which they are tried.
