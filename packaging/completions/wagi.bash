@@ -62,7 +62,7 @@ _wagi() {
 
     case "${cmd}" in
         wagi)
-            opts="-c -b -k -l -e -h -V --config --bindle --bindle-path --bindle-url --bindle-http-user --bindle-http-password --bindle-insecure --cache --listen --idle-exit --hostname --module-cache --pull --plain-http --registry-ca --locked --log-dir --log-format --access-log --tls-cert --tls-key --env --env-file --outbound-ca --watch --check --strict --help --version pull push inspect login logout lock compile preinit cgi cache completions"
+            opts="-c -b -k -l -e -h -V --config --bindle --bindle-path --bindle-url --bindle-http-user --bindle-http-password --bindle-insecure --cache --listen --admin --idle-exit --hostname --module-cache --pull --plain-http --registry-ca --locked --log-dir --log-format --access-log --tls-cert --tls-key --env --env-file --outbound-ca --watch --check --strict --help --version pull push inspect login logout lock compile preinit cgi cache completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -109,6 +109,10 @@ _wagi() {
                     return 0
                     ;;
                 -l)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --admin)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_wagi_global_optspecs
-    string join \n c/config= b/bindle= bindle-path= bindle-url= bindle-http-user= bindle-http-password= k/bindle-insecure cache= l/listen= idle-exit= hostname= module-cache= pull= plain-http= registry-ca= locked log-dir= log-format= access-log= tls-cert= tls-key= e/env= env-file= outbound-ca= watch check strict h/help V/version
+    string join \n c/config= b/bindle= bindle-path= bindle-url= bindle-http-user= bindle-http-password= k/bindle-insecure cache= l/listen= admin= idle-exit= hostname= module-cache= pull= plain-http= registry-ca= locked log-dir= log-format= access-log= tls-cert= tls-key= e/env= env-file= outbound-ca= watch check strict h/help V/version
 end
 
 function __fish_wagi_needs_command
@@ -32,6 +32,7 @@ complete -c wagi -n "__fish_wagi_needs_command" -l bindle-http-user -d 'The user
 complete -c wagi -n "__fish_wagi_needs_command" -l bindle-http-password -d 'The password for the bindle server [env: BINDLE_HTTP_PASSWORD]' -r
 complete -c wagi -n "__fish_wagi_needs_command" -l cache -d 'The configuration of the code cache [default: cache.toml, if it exists]' -r -F
 complete -c wagi -n "__fish_wagi_needs_command" -s l -l listen -d 'An address to listen on: IP:PORT, http:IP:PORT, unix:PATH, systemd [default: 127.0.0.1:3000]' -r
+complete -c wagi -n "__fish_wagi_needs_command" -l admin -d 'The address of the admin listener: IP:PORT, unix:PATH [default: no admin listener]' -r
 complete -c wagi -n "__fish_wagi_needs_command" -l idle-exit -d 'End with exit code 0 after so long without a connection, for socket activation, for example 5m' -r
 complete -c wagi -n "__fish_wagi_needs_command" -l hostname -d 'The server\'s own name, for requests without a Host field [default: localhost:3000]' -r
 complete -c wagi -n "__fish_wagi_needs_command" -l module-cache -d 'The directory for modules from registries and bindles [default: wagi/modules in the user\'s cache directory]' -r -F
