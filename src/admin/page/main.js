@@ -50,17 +50,16 @@ function showLogin() {
 
 async function show() {
   const status = await askForJson("status");
+  // While the server starts there are no requests.
+  const requests = status.routes ? await askForJson("requests") : { in_flight: [], failed: [] };
   byId("login").hidden = true;
   byId("main").hidden = false;
   showState(status);
   showReload(status.last_reload);
-  showRoutes(status.routes || []);
+  showRoutes(status.routes || [], requests.failed);
+  showFlight(requests.in_flight, cancel);
+  showFailures(requests.failed);
   showCertificates(status.certificates || []);
-  if (status.routes) {
-    const requests = await askForJson("requests");
-    showFlight(requests.in_flight, cancel);
-    showFailures(requests.failed);
-  }
   showProblem("");
 }
 

@@ -37,7 +37,13 @@ function remember(route) {
 const ROUTE_CELLS = [["Route"], ["Rate", "number"], ["Five minutes"], ["p50", "number"], ["p99", "number"], ["Errors"],
   ["In flight", "number"], ["Queue", "number"], ["Memory", "number"]];
 
-function updateRoute(target, route) {
+/** Whether a request of a route has failed lately: since the page was opened, or as the list of failures has it. */
+function fails(route, samples, failures) {
+  const isLate = (failure) => failure.route === route.pattern && Date.now() - new Date(failure.time) < RED * 1000;
+  return samples.slice(-RED).some((sample) => sample.errors > 0) || failures.some(isLate);
+}
+
+function updateRoute(target, route, failures) {
   const samples = remember(route);
   const lately = samples.slice(-RATE);
   const rate = lately.reduce((sum, sample) => sum + sample.requests, 0) / Math.max(1, lately.length);
@@ -48,11 +54,12 @@ function updateRoute(target, route) {
     duration(route.p99), errors.join(", ") || "none", String(route.in_flight ?? "–"), String(route.queued ?? "–"),
     size(route.memory_peak)]);
   target.children[2].firstElementChild.replaceChildren(plot(samples, HISTORY));
-  target.classList.toggle("failing", samples.slice(-RED).some((sample) => sample.errors > 0));
+  target.classList.toggle("failing", fails(route, samples, failures));
 }
 
-function showRoutes(routes) {
-  sync(byId("route-rows"), routes, { key: routeKey, create: () => row(ROUTE_CELLS), update: updateRoute });
+function showRoutes(routes, failures) {
+  const update = (target, route) => updateRoute(target, route, failures);
+  sync(byId("route-rows"), routes, { key: routeKey, create: () => row(ROUTE_CELLS), update });
   const known = new Set(routes.map(routeKey));
   for (const key of history.keys()) if (!known.has(key)) history.delete(key);
 }
