@@ -33,7 +33,9 @@ pub(super) fn modules(parts: &ServedParts) -> Value {
     let mut modules: Map<String, Value> = Map::new();
     for route in parts.gateway.routes() {
         let Some(module) = route.module else { continue };
-        let known = modules.entry(module.clone()).or_insert_with(|| json!({ "module": module, "routes": [] }));
+        let known = modules
+            .entry(module.clone())
+            .or_insert_with(|| json!({ "module": module, "digest": route.digest, "kind": route.kind, "routes": [] }));
         if let Some(routes) = known.get_mut("routes").and_then(Value::as_array_mut) {
             routes.push(route.pattern.to_string().into());
         }

@@ -111,7 +111,9 @@ fn the_configuration_has_no_values_of_variables() {
         routes.as_array().is_some_and(|routes| routes.iter().any(|route| route["pattern"] == "/hello")),
         "{routes}"
     );
-    assert_eq!(json(&get(admin(&wagi), "/modules"))[0]["routes"], serde_json::json!(["/hello"]));
+    let modules = json(&get(admin(&wagi), "/modules"));
+    assert_eq!((&modules[0]["routes"], &modules[0]["kind"]), (&serde_json::json!(["/hello"]), &"module".into()));
+    assert!(modules[0]["digest"].as_str().is_some_and(|digest| digest.starts_with("sha256:")), "{modules}");
 }
 
 #[test]
