@@ -71,7 +71,7 @@ pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<ModuleState>) 
         fd_read(fd: i32, buffers: i32, count: i32, read: i32);
         fd_write(fd: i32, buffers: i32, count: i32, written: i32);
     }
-    link_poll(linker)
+    Ok(())
 }
 
 /// The memory and the state of a guest that computes where it may use files. A guest without volumes has none.
@@ -101,25 +101,7 @@ pub(in crate::runtime::wasi) async fn can_be_opened(
     !stat.is_ok_and(|stat| refused(stat.filetype))
 }
 
-fn link_poll(linker: &mut Linker<ModuleState>) -> Result<()> {
-    linker.func_wrap_async(
-        PREVIEW_0,
-        "poll_oneoff",
-        |mut caller: Caller<'_, ModuleState>, (subscriptions, events, count, stored): (i32, i32, i32, i32)| {
-            Box::new(async move {
-                let (mut memory, state) = with_files_in_background(&mut caller).await?;
-                let files = put_files_away(state.wasi(), &mut memory);
-                let wasi = state.wasi();
-                let polled = preview0::poll_oneoff(wasi, &mut memory, subscriptions, events, count, stored).await;
-                *state.wasi().ctx().ctx.filesystem() = files;
-                polled
-            })
-        },
-    )?;
-    Ok(())
-}
-
-/// Polls whatever a guest of preview 1 can poll.
+/// Polls whatever a guest can poll.
 pub(in crate::runtime::wasi) async fn poll_oneoff(
     caller: &mut Caller<'_, ModuleState>,
     (subscriptions, events, count, stored): (i32, i32, i32, i32),

@@ -1,9 +1,10 @@
-//! What do the preview 1 calls on paths return?
+//! What do the calls of preview 0 and 1 on paths return?
 //!
 //! What wasmtime-wasi returns, with four differences. Only regular files and directories can be opened, rights are ignored, a guest with as many descriptors as it may have gets
 //! an error number instead of a trap, and a path that ends in a slash names a directory, as POSIX has it.
 
 use wasmtime::{Caller, Linker, Result};
+use wasmtime_wasi::p0::wasi_unstable as preview0;
 use wasmtime_wasi::p1::types::{Errno, Filetype, Lookupflags, Rights};
 use wasmtime_wasi::p1::wasi_snapshot_preview1 as fallback;
 use wiggle::GuestMemory;
@@ -15,7 +16,7 @@ use crate::runtime::wasi::state::ModuleState;
 /// The longest path of most systems (PATH_MAX); a longer one would only take time.
 const MAX_PATH: u32 = 4096;
 
-/// Where the type of a file is in what `path_filestat_get` returns.
+/// Where the type of a file is in what `path_filestat_get` of either preview returns.
 const FILETYPE_OFFSET: i32 = 16;
 
 /// Makes the functions for paths available to guests.
@@ -23,8 +24,9 @@ pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<ModuleState>) 
     for module in [MODULE, PREVIEW_0] {
         add_open(linker, module)?;
         add_remove_directory(linker, module)?;
+        add_stat(linker, module)?;
     }
-    add_stat(linker)
+    Ok(())
 }
 
 type OpenParameters = (i32, i32, i32, i32, i32, i64, i64, i32, i32);
@@ -81,18 +83,24 @@ fn without_slashes(memory: &GuestMemory<'_>, path: i32, length: i32) -> Option<i
 
 /// POSIX: a slash at the end stands for the directory that a link leads to, and is an error for anything else.
 /// wasmtime-wasi has it so from version 50 on.
-fn add_stat(linker: &mut Linker<ModuleState>) -> Result<()> {
+fn add_stat(linker: &mut Linker<ModuleState>, module: &str) -> Result<()> {
+    // The two previews write what they find in layouts of their own.
+    let is_preview_0 = module == PREVIEW_0;
     linker.func_wrap_async(
-        MODULE,
+        module,
         "path_filestat_get",
-        |mut caller: Caller<'_, ModuleState>, (fd, flags, path, length, stat): (i32, i32, i32, i32, i32)| {
+        move |mut caller: Caller<'_, ModuleState>, (fd, flags, path, length, stat): (i32, i32, i32, i32, i32)| {
             Box::new(async move {
                 let (mut memory, state) = with_files(&mut caller).await?;
                 let names_directory = without_slashes(&memory, path, length).is_some();
                 let follow = Lookupflags::SYMLINK_FOLLOW.bits().cast_signed();
                 let flags = if names_directory { flags | follow } else { flags };
-                let found =
-                    fallback::path_filestat_get(state.wasi(), &mut memory, fd, flags, path, length, stat).await?;
+                let wasi = state.wasi();
+                let found = if is_preview_0 {
+                    preview0::path_filestat_get(wasi, &mut memory, fd, flags, path, length, stat).await?
+                } else {
+                    fallback::path_filestat_get(wasi, &mut memory, fd, flags, path, length, stat).await?
+                };
                 if names_directory && found == 0 {
                     return must_be_directory(&memory, stat);
                 }

@@ -6,45 +6,96 @@
 use std::time::Duration;
 
 use wasmtime::{Caller, Linker, Result};
+use wasmtime_wasi::p0::types as preview0;
 use wasmtime_wasi::p1::types::{Errno, Event, EventFdReadwrite, Eventrwflags, Eventtype, Subscription, SubscriptionU};
+use wiggle::{GuestMemory, GuestType as _};
 
-use crate::runtime::wasi::abi::{ErrnoResult, MODULE, at, error, write};
+use crate::runtime::wasi::abi::{ErrnoResult, MODULE, PREVIEW_0, at, error, write};
 use crate::runtime::wasi::state::{ModuleState, split, time_left};
 use crate::runtime::wasi::{file_polls, files};
 
 /// The longest list of subscriptions: as many as a guest may have descriptors, as on other systems (EINVAL in `poll`).
 const SUBSCRIPTIONS_PER_CALL: u32 = 64;
 
-/// What wasmtime-wasi keeps for a subscription while it waits: the stream or the time, and what is waited for.
-const RESOURCES_PER_SUBSCRIPTION: usize = 2;
+/// What wasmtime-wasi keeps while a call waits: for each subscription the stream or the time, and what is waited for.
+const ROOM_PER_POLL: usize = SUBSCRIPTIONS_PER_CALL as usize * 2;
 
 /// Makes `poll_oneoff` available to guests.
 pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<ModuleState>) -> Result<()> {
     linker.func_wrap_async(
         MODULE,
         "poll_oneoff",
-        |mut caller: Caller<'_, ModuleState>, (subscriptions, events, count, stored): (i32, i32, i32, i32)| {
-            Box::new(async move {
-                if count.cast_unsigned() > SUBSCRIPTIONS_PER_CALL {
-                    return error(Errno::Inval);
-                }
-                if let Some(timers) = timers(&mut caller, subscriptions, count)? {
-                    return sleep(&mut caller, &timers, events, stored).await;
-                }
-                if let Some(polled) = file_polls::poll(&mut caller, (subscriptions, events, count, stored)).await? {
-                    return Ok(polled);
-                }
-                caller.data_mut().set_poll_room(SUBSCRIPTIONS_PER_CALL as usize * RESOURCES_PER_SUBSCRIPTION);
-                let polled = files::poll_oneoff(&mut caller, (subscriptions, events, count, stored)).await;
-                if let Some(polled) = file_polls::poll(&mut caller, (subscriptions, events, count, stored)).await? {
-                    return Ok(polled);
-                }
-                caller.data_mut().set_poll_room(0);
-                polled
-            })
+        |mut caller: Caller<'_, ModuleState>, parameters: PollParameters| {
+            Box::new(async move { poll(&mut caller, parameters).await })
+        },
+    )?;
+    linker.func_wrap_async(
+        PREVIEW_0,
+        "poll_oneoff",
+        |mut caller: Caller<'_, ModuleState>, parameters: PollParameters| {
+            Box::new(async move { poll_in_preview_0(&mut caller, parameters).await })
         },
     )?;
     Ok(())
+}
+
+/// Where the subscriptions are, where the events go, how many subscriptions there are, and where the number of events goes.
+type PollParameters = (i32, i32, i32, i32);
+
+async fn poll(caller: &mut Caller<'_, ModuleState>, parameters: PollParameters) -> ErrnoResult {
+    let (subscriptions, events, count, stored) = parameters;
+    if count.cast_unsigned() > SUBSCRIPTIONS_PER_CALL {
+        return error(Errno::Inval);
+    }
+    if let Some(timers) = timers(caller, subscriptions, count)? {
+        return sleep(caller, &timers, events, stored).await;
+    }
+    if let Some(polled) = file_polls::poll(caller, parameters).await? {
+        return Ok(polled);
+    }
+    caller.data_mut().set_poll_room(ROOM_PER_POLL);
+    let polled = files::poll_oneoff(caller, parameters).await;
+    if let Some(polled) = file_polls::poll(caller, parameters).await? {
+        return Ok(polled);
+    }
+    caller.data_mut().set_poll_room(0);
+    polled
+}
+
+/// Polls with the subscriptions of preview 0, which are longer. Those of preview 1 stand in their place while the guest waits.
+/// wasmtime-wasi 48 leaves gaps between them, so that only the first is read.
+async fn poll_in_preview_0(caller: &mut Caller<'_, ModuleState>, parameters: PollParameters) -> ErrnoResult {
+    let (subscriptions, _, count, _) = parameters;
+    if count.cast_unsigned() > SUBSCRIPTIONS_PER_CALL {
+        return error(Errno::Inval);
+    }
+    let size = count.cast_unsigned() * preview0::Subscription::guest_size();
+    let place = at::<u8>(subscriptions).as_array(size);
+    let (mut memory, _) = split(caller)?;
+    let original = memory.to_vec(place)?;
+    let Some(translated) = translated(&memory, subscriptions, count) else { return error(Errno::Inval) };
+    let mut next = at::<Subscription>(subscriptions);
+    for subscription in translated {
+        memory.write(next, subscription)?;
+        next = next.add(1)?;
+    }
+    let polled = poll(caller, parameters).await;
+    split(caller)?.0.copy_from_slice(&original, place)?;
+    polled
+}
+
+/// Subscriptions of preview 0 as those of preview 1. `None` if one of them is malformed.
+fn translated(memory: &GuestMemory<'_>, subscriptions: i32, count: i32) -> Option<Vec<Subscription>> {
+    let subscriptions = at::<preview0::Subscription>(subscriptions).as_array(count.cast_unsigned());
+    let translate = |subscription: preview0::Subscription| Subscription {
+        userdata: subscription.userdata,
+        u: match subscription.u {
+            preview0::SubscriptionU::Clock(clock) => SubscriptionU::Clock(clock.into()),
+            preview0::SubscriptionU::FdRead(stream) => SubscriptionU::FdRead(stream.into()),
+            preview0::SubscriptionU::FdWrite(stream) => SubscriptionU::FdWrite(stream.into()),
+        },
+    };
+    subscriptions.iter().map(|place| memory.read(place.ok()?).ok().map(translate)).collect()
 }
 
 /// A timer that a guest waits for: its id, and the time until it fires.

@@ -22,6 +22,9 @@ const SETTINGS: u8 = 4;
 const CONTINUATION: u8 = 9;
 const END_HEADERS: u8 = 4;
 
+/// A frame that says why the connection ends: GOAWAY with ENHANCE_YOUR_CALM. Any stream may have been processed (RFC 9113 §6.8 and §7).
+const GOAWAY: [u8; 17] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0x0b];
+
 /// How many control frames a client may send in this time, besides those that belong to its requests. A hundred in a second cost
 /// less than a hundredth of a core.
 const CONTROL_FRAMES: u32 = 1000;
@@ -61,6 +64,11 @@ enum FrameEvent {
 impl FrameScanner {
     fn new(skip: usize) -> Self {
         Self { skip, ..Self::default() }
+    }
+
+    /// Whether the bytes so far are whole frames.
+    fn is_between_frames(&self) -> bool {
+        self.skip == 0 && self.filled == 0
     }
 
     /// Reports the frames that begin or end in the next bytes.
@@ -181,10 +189,21 @@ impl<IO> FramedIo<IO> {
     }
 }
 
-impl<IO: AsyncRead + Unpin> AsyncRead for FramedIo<IO> {
+impl<IO: AsyncWrite + Unpin> FramedIo<IO> {
+    /// Tells the client why its connection ends, if the system takes the frame at once: a client that floods is not waited for.
+    fn send_goaway(&mut self, cx: &mut Context<'_>) {
+        if self.sent.is_between_frames() {
+            let _ = Pin::new(&mut self.io).poll_write(cx, &GOAWAY);
+            let _ = Pin::new(&mut self.io).poll_flush(cx);
+        }
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for FramedIo<IO> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.meter.state.is_flooded() {
+            this.send_goaway(cx);
             return Poll::Ready(Err(io::Error::other("too many control frames")));
         }
         let before = buf.filled().len();

@@ -57,8 +57,11 @@ fn directory() -> tempfile::TempDir {
     directory
 }
 
+/// The modules of imports.
+const PREVIEWS: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
+
 impl Guest {
-    async fn new() -> Result<Self> {
+    async fn new(preview: &str) -> Result<Self> {
         let mut config = Config::new();
         config.epoch_interruption(true).concurrency_support(false);
         let engine = Engine::new(&config)?;
@@ -74,7 +77,9 @@ impl Guest {
         stdio.cpu_timer.move_to(Lane::Background);
         let mut store = Store::new(&engine, ModuleState::new(&grants, stdio, Invocation::default()));
         store.set_epoch_deadline(u64::MAX / 2);
-        let instance = linker.instantiate_async(&mut store, &Module::new(&engine, GUEST)?).await?;
+        let instance = linker
+            .instantiate_async(&mut store, &Module::new(&engine, GUEST.replace("wasi_snapshot_preview1", preview))?)
+            .await?;
         let memory = instance.get_memory(&mut store, "memory").expect("exported");
         Ok(Self { store, instance, memory, _directory: directory })
     }
@@ -125,10 +130,12 @@ async fn calls_on_paths_return_what_the_system_returns() -> Result<()> {
     for function in ["stat", "lstat", "rmdir"] {
         for name in NAMES {
             for path in [name.to_owned(), format!("{name}/"), format!("{name}//")] {
-                let found = Guest::new().await?.on_path(function, &path).await;
                 let expected = of_system(function, &path);
-                if found != expected {
-                    differences.push(format!("{function} {path}: {found}, not {expected}"));
+                for preview in PREVIEWS {
+                    let found = Guest::new(preview).await?.on_path(function, &path).await;
+                    if found != expected {
+                        differences.push(format!("{preview}: {function} {path}: {found}, not {expected}"));
+                    }
                 }
             }
         }
@@ -140,10 +147,12 @@ async fn calls_on_paths_return_what_the_system_returns() -> Result<()> {
 /// The type in what `lstat` returns: 3 is a directory, 4 a file, 7 a link.
 #[tokio::test]
 async fn a_slash_at_the_end_follows_a_link() -> Result<()> {
-    let mut guest = Guest::new().await?;
-    for (path, expected) in [("to-full", 7), ("to-full/", 3), ("twice//", 3), ("full/", 3), ("file", 4)] {
-        assert_eq!(guest.on_path("lstat", path).await, 0, "{path}");
-        assert_eq!(guest.memory.data(&guest.store)[1024 + 16], expected, "{path}");
+    for preview in PREVIEWS {
+        let mut guest = Guest::new(preview).await?;
+        for (path, expected) in [("to-full", 7), ("to-full/", 3), ("twice//", 3), ("full/", 3), ("file", 4)] {
+            assert_eq!(guest.on_path("lstat", path).await, 0, "{preview}: {path}");
+            assert_eq!(guest.memory.data(&guest.store)[1024 + 16], expected, "{preview}: {path}");
+        }
     }
     Ok(())
 }
@@ -151,16 +160,18 @@ async fn a_slash_at_the_end_follows_a_link() -> Result<()> {
 #[tokio::test]
 async fn a_descriptor_beyond_the_limit_is_an_error_number() -> Result<()> {
     const MFILE: i32 = 33;
-    let mut guest = Guest::new().await?;
-    let mut opened = 0;
-    while guest.on_path("open", "file").await == 0 {
-        opened += 1;
+    for preview in PREVIEWS {
+        let mut guest = Guest::new(preview).await?;
+        let mut opened = 0;
+        while guest.on_path("open", "file").await == 0 {
+            opened += 1;
+        }
+        // With the three standard streams.
+        assert_eq!(opened, 61, "{preview}");
+        assert_eq!(guest.on_path("open", "file").await, MFILE, "{preview}");
+        assert_eq!(guest.on_path("create", "made").await, MFILE, "{preview}");
+        assert_eq!(guest.on_path("stat", "made").await, 44, "{preview}: nothing is created");
     }
-    // With the three standard streams.
-    assert_eq!(opened, 61);
-    assert_eq!(guest.on_path("open", "file").await, MFILE);
-    assert_eq!(guest.on_path("create", "made").await, MFILE);
-    assert_eq!(guest.on_path("stat", "made").await, 44, "nothing is created");
     Ok(())
 }
 
@@ -168,15 +179,19 @@ async fn a_descriptor_beyond_the_limit_is_an_error_number() -> Result<()> {
 #[tokio::test]
 async fn a_long_list_of_subscriptions_is_served_or_an_error_number() -> Result<()> {
     const INVAL: i32 = 28;
-    let mut guest = Guest::new().await?;
-    let mut subscription = [0_u8; 48];
-    (subscription[8], subscription[16]) = (2, 1);
-    guest.memory.write(&mut guest.store, 4096, &subscription.repeat(1000)).expect("it fits");
-    while guest.on_path("open", "file").await == 0 {}
-    for (count, expected) in [(1, 0), (64, 0), (65, INVAL), (1000, INVAL), (-1, INVAL), (64, 0)] {
-        assert_eq!(guest.call("poll", count).await, expected, "{count}");
+    for (preview, size) in [("wasi_snapshot_preview1", 48), ("wasi_unstable", 56)] {
+        let mut guest = Guest::new(preview).await?;
+        let mut subscription = vec![0_u8; size];
+        (subscription[8], subscription[16]) = (2, 1);
+        guest.memory.write(&mut guest.store, 4096, &subscription.repeat(1000)).expect("it fits");
+        while guest.on_path("open", "file").await == 0 {}
+        for (count, expected) in [(1, 0), (64, 0), (65, INVAL), (1000, INVAL), (-1, INVAL), (64, 0)] {
+            assert_eq!(guest.call("poll", count).await, expected, "{preview}: {count}");
+        }
+        let ready = guest.memory.data(&guest.store)[2048..2052].to_vec();
+        assert_eq!(ready, 64_u32.to_le_bytes(), "{preview}");
+        let after = &guest.memory.data(&guest.store)[4096..4096 + 1000 * size];
+        assert_eq!(after, subscription.repeat(1000), "{preview}: subscriptions stay as they were");
     }
-    let ready = guest.memory.data(&guest.store)[2048..2052].to_vec();
-    assert_eq!(ready, 64_u32.to_le_bytes());
     Ok(())
 }
