@@ -16,6 +16,9 @@ _wagi() {
             ",$1")
                 cmd="wagi"
                 ;;
+            wagi,admin)
+                cmd="wagi__subcmd__admin"
+                ;;
             wagi,cache)
                 cmd="wagi__subcmd__cache"
                 ;;
@@ -27,6 +30,9 @@ _wagi() {
                 ;;
             wagi,completions)
                 cmd="wagi__subcmd__completions"
+                ;;
+            wagi,health)
+                cmd="wagi__subcmd__health"
                 ;;
             wagi,inspect)
                 cmd="wagi__subcmd__inspect"
@@ -49,6 +55,18 @@ _wagi() {
             wagi,push)
                 cmd="wagi__subcmd__push"
                 ;;
+            wagi__subcmd__admin,cancel)
+                cmd="wagi__subcmd__admin__subcmd__cancel"
+                ;;
+            wagi__subcmd__admin,reload)
+                cmd="wagi__subcmd__admin__subcmd__reload"
+                ;;
+            wagi__subcmd__admin,requests)
+                cmd="wagi__subcmd__admin__subcmd__requests"
+                ;;
+            wagi__subcmd__admin,status)
+                cmd="wagi__subcmd__admin__subcmd__status"
+                ;;
             wagi__subcmd__cache,list)
                 cmd="wagi__subcmd__cache__subcmd__list"
                 ;;
@@ -62,7 +80,7 @@ _wagi() {
 
     case "${cmd}" in
         wagi)
-            opts="-c -b -k -l -e -h -V --config --bindle --bindle-path --bindle-url --bindle-http-user --bindle-http-password --bindle-insecure --cache --listen --admin --idle-exit --hostname --module-cache --pull --plain-http --registry-ca --locked --log-dir --log-format --access-log --tls-cert --tls-key --env --env-file --outbound-ca --watch --check --strict --help --version pull push inspect login logout lock compile preinit cgi cache completions"
+            opts="-c -b -k -l -e -h -V --config --bindle --bindle-path --bindle-url --bindle-http-user --bindle-http-password --bindle-insecure --cache --listen --admin --idle-exit --hostname --module-cache --pull --plain-http --registry-ca --locked --log-dir --log-format --access-log --tls-cert --tls-key --env --env-file --outbound-ca --watch --check --strict --help --version pull push inspect login logout lock compile preinit cgi cache health admin completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -174,6 +192,124 @@ _wagi() {
                     ;;
                 --outbound-ca)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        wagi__subcmd__admin)
+            opts="-h --help status requests reload cancel"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        wagi__subcmd__admin__subcmd__cancel)
+            opts="-h --admin --token-file --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --admin)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        wagi__subcmd__admin__subcmd__reload)
+            opts="-h --admin --token-file --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --admin)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        wagi__subcmd__admin__subcmd__requests)
+            opts="-h --watch --admin --token-file --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --admin)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        wagi__subcmd__admin__subcmd__status)
+            opts="-h --watch --admin --token-file --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --admin)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -308,6 +444,24 @@ _wagi() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        wagi__subcmd__health)
+            opts="-h --admin --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --admin)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

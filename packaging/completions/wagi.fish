@@ -67,6 +67,8 @@ complete -c wagi -n "__fish_wagi_needs_command" -a "compile" -d 'Compile a modul
 complete -c wagi -n "__fish_wagi_needs_command" -a "preinit" -d 'Run the initializer of a module, and write the module as it is after that'
 complete -c wagi -n "__fish_wagi_needs_command" -a "cgi" -d 'Run a module as a CGI program of another web server'
 complete -c wagi -n "__fish_wagi_needs_command" -a "cache" -d 'List and prune the caches'
+complete -c wagi -n "__fish_wagi_needs_command" -a "health" -d 'Ask a running server whether it is ready: exit code 0 if it is, 1 if not'
+complete -c wagi -n "__fish_wagi_needs_command" -a "admin" -d 'Ask a running server what it does, and let it reload or end a request'
 complete -c wagi -n "__fish_wagi_needs_command" -a "completions" -d 'Print the script that completes command lines of wagi in a shell'
 complete -c wagi -n "__fish_wagi_using_subcommand pull" -l module-cache -d 'The directory for modules from registries and bindles [default: wagi/modules in the user\'s cache directory]' -r -F
 complete -c wagi -n "__fish_wagi_using_subcommand pull" -l pull -d 'When to ask registries for a module' -r -f -a "always\t'Ask at each start which module a tag names now'
@@ -122,4 +124,33 @@ complete -c wagi -n "__fish_wagi_using_subcommand cache; and __fish_seen_subcomm
 complete -c wagi -n "__fish_wagi_using_subcommand cache; and __fish_seen_subcommand_from prune" -l module-cache -d 'The directory of the module cache [default: wagi/modules in the user\'s cache directory]' -r -F
 complete -c wagi -n "__fish_wagi_using_subcommand cache; and __fish_seen_subcommand_from prune" -l cache -d 'The configuration of the code cache [default: cache.toml, if it exists]' -r -F
 complete -c wagi -n "__fish_wagi_using_subcommand cache; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help'
+complete -c wagi -n "__fish_wagi_using_subcommand health" -l admin -d 'The address of its admin listener: IP:PORT, unix:PATH' -r
+complete -c wagi -n "__fish_wagi_using_subcommand health" -s h -l help -d 'Print help'
+complete -c wagi -n "__fish_wagi_using_subcommand admin; and not __fish_seen_subcommand_from status requests reload cancel" -s h -l help -d 'Print help'
+complete -c wagi -n "__fish_wagi_using_subcommand admin; and not __fish_seen_subcommand_from status requests reload cancel" -f -a "status" -d 'Show the state of the server, and its routes with their numbers'
+complete -c wagi -n "__fish_wagi_using_subcommand admin; and not __fish_seen_subcommand_from status requests reload cancel" -f -a "requests" -d 'List the requests in flight, and the last that have failed'
+complete -c wagi -n "__fish_wagi_using_subcommand admin; and not __fish_seen_subcommand_from status requests reload cancel" -f -a "reload" -d 'Reload the configuration, and say what came of it'
+complete -c wagi -n "__fish_wagi_using_subcommand admin; and not __fish_seen_subcommand_from status requests reload cancel" -f -a "cancel" -d 'End a request'
+complete -c wagi -n "__fish_wagi_using_subcommand admin; and __fish_seen_subcommand_from status" -l admin -d 'The address of the admin listener: IP:PORT, unix:PATH' -r
+complete -c wagi -n "__fish_wagi_using_subcommand admin; and __fish_seen_subcommand_from status" -l token-file -d 'The file with the token that the admin listener needs' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand admin; and __fish_seen_subcommand_from status" -l format -d 'The form of the output [default: table on a terminal, else json]' -r -f -a "table\t'A table for people'
+json\t'One line of JSON'"
+complete -c wagi -n "__fish_wagi_using_subcommand admin; and __fish_seen_subcommand_from status" -l watch -d 'Show it anew each second'
+complete -c wagi -n "__fish_wagi_using_subcommand admin; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c wagi -n "__fish_wagi_using_subcommand admin; and __fish_seen_subcommand_from requests" -l admin -d 'The address of the admin listener: IP:PORT, unix:PATH' -r
+complete -c wagi -n "__fish_wagi_using_subcommand admin; and __fish_seen_subcommand_from requests" -l token-file -d 'The file with the token that the admin listener needs' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand admin; and __fish_seen_subcommand_from requests" -l format -d 'The form of the output [default: table on a terminal, else json]' -r -f -a "table\t'A table for people'
+json\t'One line of JSON'"
+complete -c wagi -n "__fish_wagi_using_subcommand admin; and __fish_seen_subcommand_from requests" -l watch -d 'Show them anew each second'
+complete -c wagi -n "__fish_wagi_using_subcommand admin; and __fish_seen_subcommand_from requests" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c wagi -n "__fish_wagi_using_subcommand admin; and __fish_seen_subcommand_from reload" -l admin -d 'The address of the admin listener: IP:PORT, unix:PATH' -r
+complete -c wagi -n "__fish_wagi_using_subcommand admin; and __fish_seen_subcommand_from reload" -l token-file -d 'The file with the token that the admin listener needs' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand admin; and __fish_seen_subcommand_from reload" -l format -d 'The form of the output [default: table on a terminal, else json]' -r -f -a "table\t'A table for people'
+json\t'One line of JSON'"
+complete -c wagi -n "__fish_wagi_using_subcommand admin; and __fish_seen_subcommand_from reload" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c wagi -n "__fish_wagi_using_subcommand admin; and __fish_seen_subcommand_from cancel" -l admin -d 'The address of the admin listener: IP:PORT, unix:PATH' -r
+complete -c wagi -n "__fish_wagi_using_subcommand admin; and __fish_seen_subcommand_from cancel" -l token-file -d 'The file with the token that the admin listener needs' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand admin; and __fish_seen_subcommand_from cancel" -l format -d 'The form of the output [default: table on a terminal, else json]' -r -f -a "table\t'A table for people'
+json\t'One line of JSON'"
+complete -c wagi -n "__fish_wagi_using_subcommand admin; and __fish_seen_subcommand_from cancel" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c wagi -n "__fish_wagi_using_subcommand completions" -s h -l help -d 'Print help'
