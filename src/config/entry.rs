@@ -22,6 +22,8 @@ pub struct EntryConfig {
     pub module: ModuleRef,
     /// How the module becomes machine code.
     pub preparation: Preparation,
+    /// What becomes of imports that nothing provides. Default: the module is refused.
+    pub unknown_imports: UnknownImports,
     /// The entry point: the exported function to call. Default `_start`.
     pub entrypoint: String,
     /// The guest's arguments. Default: those of WAGI 0.8.
@@ -51,6 +53,16 @@ pub enum Argv {
     Line(String),
     /// The arguments one by one.
     Array(Vec<String>),
+}
+
+/// What becomes of a program's imports that nothing provides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum UnknownImports {
+    /// The program is refused.
+    #[default]
+    Refuse,
+    /// The program is served, and a guest ends when it calls one.
+    Trap,
 }
 
 /// How a module becomes machine code.
@@ -85,6 +97,7 @@ impl EntryConfig {
             hosts: Vec::new(),
             module,
             preparation: Preparation::Compile,
+            unknown_imports: UnknownImports::Refuse,
             entrypoint: DEFAULT_ENTRYPOINT.to_owned(),
             argv: None,
             environment: Vec::new(),
@@ -109,6 +122,7 @@ impl PartialEq for EntryConfig {
             hosts,
             module,
             preparation,
+            unknown_imports,
             entrypoint,
             argv,
             environment,
@@ -121,7 +135,7 @@ impl PartialEq for EntryConfig {
             limits,
         } = self;
         (route, module, preparation, entrypoint) == (&other.route, &other.module, &other.preparation, &other.entrypoint)
-            && *hosts == other.hosts
+            && (hosts, unknown_imports) == (&other.hosts, &other.unknown_imports)
             && (argv, environment) == (&other.argv, &other.environment)
             && (volumes, scripts) == (&other.volumes, &other.scripts)
             && (allowed_hosts, http_max_concurrency) == (&other.allowed_hosts, &other.http_max_concurrency)

@@ -3,6 +3,7 @@
 use crate::runtime::code::preinitialize::PreinitializeError;
 use crate::runtime::error::Error;
 use crate::runtime::module_info::ParseError;
+use crate::runtime::other_host::{OtherHost, UNKNOWN};
 
 const COMMAND: &str = "build a program with a main function for `wasm32-wasip1`";
 
@@ -48,7 +49,12 @@ impl Error {
             Self::OtherEngine(_) => Some("run `wagi compile` of this version again, on this kind of machine"),
             Self::NotServed(exports) => Some(of_exports(exports)),
             Self::UnknownInterfaces { imports, .. } => of_interfaces(imports),
-            Self::UnknownImports(imports) => of_imports(imports),
+            Self::UnknownImports(imports) => Some(OtherHost::of(imports).map_or(UNKNOWN, |host| host.cure)),
+            Self::LegacyExceptions(_) => Some(
+                "run `wasm-opt --translate-to-exnref -all` of binaryen on it, or build it with \
+                 `-mllvm -wasm-use-legacy-eh=false`",
+            ),
+            Self::ReleaseCandidate(_) => Some("build it again with current tools, for WASI 0.3.0 or 0.2"),
             _ => None,
         }
     }
@@ -63,11 +69,6 @@ fn of_compilation(message: &str) -> Option<&'static str> {
             "threads must be enabled",
             "wagi runs each request in one thread: build without threads, for `wasm32-wasip1` and not for \
              `wasm32-wasip1-threads`",
-        ),
-        (
-            "gc types are disallowed",
-            "the module uses `externref` or types of garbage collection, which wagi does not run: build without them, \
-             in Rust without wasm-bindgen, in Kotlin, Dart or Java with another target",
         ),
         ("unknown binary version", "the file is of another version of WebAssembly: build it again with current tools"),
         ("magic header", "is this the right file?"),
@@ -94,53 +95,6 @@ fn of_interfaces(imports: &[String]) -> Option<&'static str> {
     )
 }
 
-/// The cure for imports that are not provided: their names say which tool expects another host.
-fn of_imports(imports: &[(String, String)]) -> Option<&'static str> {
-    let any = |is: fn(&str, &str) -> bool| imports.iter().any(|(module, name)| is(module, name));
-    let is_emscripten = |module: &str, name: &str| {
-        let starts = ["emscripten_", "_emscripten_", "invoke_", "__syscall_", "__cxa_", "_embind_"];
-        module == "env" && starts.iter().any(|start| name.starts_with(start))
-    };
-    if any(|module, name| module.contains("wbindgen") || module == "wbg" || name.starts_with("__wbindgen")) {
-        return Some(
-            "wasm-bindgen made it for a JavaScript host: build a program with a main function and without wasm-bindgen for \
-             `wasm32-wasip1`",
-        );
-    }
-    if any(|module, _| module == "gojs" || module == "go") {
-        return Some("it was built with `GOOS=js` for a JavaScript host: build it with `GOOS=wasip1 GOARCH=wasm`");
-    }
-    // emscripten shortens the names when it optimizes.
-    if imports.iter().any(|(module, name)| is_emscripten(module, name))
-        || any(|module, name| module == "a" && name.len() < 3)
-    {
-        return Some(
-            "emscripten made it for a JavaScript host: build it with the WASI SDK, or with `emcc -sSTANDALONE_WASM`",
-        );
-    }
-    if any(|module, name| module == "wasi" && name == "thread-spawn") {
-        return Some(
-            "wagi runs each request in one thread: build for `wasm32-wasip1` and not for `wasm32-wasip1-threads`",
-        );
-    }
-    if any(|module, name| module == "env" && ["abort", "seed", "trace", "console.log"].contains(&name)) {
-        return Some(
-            "AssemblyScript expects these functions of a JavaScript host: compile with `--config \
-             node_modules/@assemblyscript/wasi-shim/asconfig.json`",
-        );
-    }
-    if any(|_, name| name == "memory") {
-        return Some("it imports its memory: link it without `--import-memory`");
-    }
-    if any(|module, _| module == "wasi_unstable") {
-        return Some("it was built for the preview before `wasi_snapshot_preview1`: build it again with current tools");
-    }
-    any(|module, _| module == "env").then_some(
-        "`env` is where a linker puts functions that it does not find: link the library that defines them, or build for \
-         `wasm32-wasip1`",
-    )
-}
-
 /// The cure for an entry point that is not there: the module may be of a kind without a main function.
 pub fn of_missing_entry_point(name: &str, candidates: &[String]) -> String {
     let exports = |name: &str| candidates.iter().any(|candidate| candidate == name);
@@ -162,39 +116,9 @@ mod tests {
     use crate::runtime::cure::*;
 
     #[test]
-    fn imports_of_other_hosts_have_a_cure() {
-        for (module, name, cure) in [
-            ("__wbindgen_placeholder__", "__wbindgen_describe", Some("without wasm-bindgen")),
-            ("wbg", "__wbg_log_1", Some("without wasm-bindgen")),
-            ("gojs", "runtime.wasmExit", Some("GOOS=wasip1")),
-            ("go", "debug", Some("GOOS=wasip1")),
-            ("env", "emscripten_memcpy_js", Some("WASI SDK")),
-            ("env", "__syscall_openat", Some("WASI SDK")),
-            ("a", "b", Some("WASI SDK")),
-            ("wasi", "thread-spawn", Some("one thread")),
-            ("env", "abort", Some("wasi-shim")),
-            ("env", "memory", Some("--import-memory")),
-            ("wasi_unstable", "fd_write", Some("build it again")),
-            ("env", "magic", Some("linker")),
-            ("other", "thing", None),
-        ] {
-            let found = of_imports(&[("wasi_snapshot_preview1".into(), "sock_x".into()), (module.into(), name.into())]);
-            assert_eq!(found.is_some(), cure.is_some(), "{module}.{name}");
-            assert!(
-                cure.is_none_or(|cure| found.is_some_and(|found| found.contains(cure))),
-                "{module}.{name}: {found:?}"
-            );
-        }
-    }
-
-    #[test]
     fn features_that_do_not_run_have_a_cure() {
-        for (text, cure) in
-            [("(module (memory 1 2 shared))", "one thread"), ("(module (func (param externref)))", "externref")]
-        {
-            let error = crate::runtime::compile_ahead_of_time(text.as_bytes()).expect_err(text);
-            assert!(error.help().is_some_and(|help| help.contains(cure)), "{text}: {error:?}");
-        }
+        let error = crate::runtime::compile_ahead_of_time(b"(module (memory 1 2 shared))").expect_err("threads");
+        assert!(error.help().is_some_and(|help| help.contains("one thread")), "{error:?}");
         let whole = wat::parse_str("(module (memory 1) (func (export \"_start\")))").expect("a module");
         let error = crate::runtime::compile_ahead_of_time(&whole[..whole.len() - 3]).expect_err("cut off");
         assert!(error.help().is_some_and(|help| help.contains("cut off")), "{error:?}");

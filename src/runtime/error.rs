@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use crate::wasm_bytes::NotWasm;
 
+use crate::runtime::other_host::OtherHost;
+
 /// Why a program cannot be run here.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -28,6 +30,9 @@ pub enum Error {
         /// The engine's words.
         source: wasmtime::Error,
     },
+    /// The module uses exceptions of the first proposal.
+    #[error("it uses legacy exceptions, those of the first proposal, which are not supported")]
+    LegacyExceptions(#[source] wasmtime::Error),
     /// Compiling takes longer than a module of a third party may take.
     #[error("compiling it takes longer than `compile_time` allows: {0:?}")]
     CompileTime(Duration),
@@ -49,6 +54,9 @@ pub enum Error {
     /// The component exports no interface that is served. Its exports are listed.
     #[error("{}", not_served(.0))]
     NotServed(Vec<String>),
+    /// The component imports or exports these interfaces, which are of a release candidate of WASI.
+    #[error("it was built for a release candidate of WASI, which is not served: {}", names(.0))]
+    ReleaseCandidate(Vec<String>),
     /// The component imports these interfaces, which are not provided.
     #[error("imports {}, which nothing here provides{}", names(imports), neighbour(nearest.as_deref()))]
     UnknownInterfaces {
@@ -58,7 +66,7 @@ pub enum Error {
         nearest: Option<String>,
     },
     /// The module imports these functions, which are not provided. Each is `module`, `name`.
-    #[error("imports {}, which nothing here provides", list(.0))]
+    #[error("imports {}, which nothing here provides{}", list(.0), other_host(.0))]
     UnknownImports(Vec<(String, String)>),
     /// The code was compiled ahead of time for another engine.
     #[error("the code was compiled for another version, machine or setting of the engine")]
@@ -94,9 +102,7 @@ impl Error {
 }
 
 /// What the engine does not support, by words in its messages; the first that is found counts.
-const PROPOSALS: [(&str, &str); 5] = [
-    ("exceptions", "exceptions (those of C++, or `setjmp` of C)"),
-    ("gc types", "`externref` or other types that need garbage collection"),
+const PROPOSALS: [(&str, &str); 3] = [
     ("stack switching", "stack switching (continuations)"),
     ("threads must be enabled", "threads and shared memories"),
     ("wide arithmetic", "wide arithmetic instructions"),
@@ -110,6 +116,11 @@ fn unsupported(error: &wasmtime::Error) -> Option<&'static str> {
 
 /// The names that a message lists. A module may import 100,000 functions.
 const MAX_NAMES: usize = 20;
+
+/// What the imports are, if their host is known.
+fn other_host(imports: &[(String, String)]) -> String {
+    OtherHost::of(imports).map(|host| format!(": {}", host.what)).unwrap_or_default()
+}
 
 fn list(imports: &[(String, String)]) -> String {
     joined(imports.iter().map(|(module, name)| format!("`{module}.{name}`")))

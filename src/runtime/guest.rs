@@ -15,6 +15,7 @@ use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::invocation::Invocation;
 use crate::runtime::instance::run::{GuestFuture, Run};
+use crate::runtime::module_engine::LinkedModule;
 use crate::runtime::wasi::state::{MEMORY, ModuleState};
 
 /// The function that a reactor exports to be called once, before any other.
@@ -35,14 +36,33 @@ pub struct Executable(Arc<Linked>);
 pub struct WeakExecutable(Weak<Linked>);
 
 struct Linked {
-    code: Code,
+    code: LinkedCode,
+    /// The imports that end a guest when it calls them, as they are shown.
+    trapping: Vec<String>,
     executors: Arc<Executors>,
 }
 
-/// The code of a module or a component.
-pub(in crate::runtime) enum Code {
+/// The code of a module or a component, and what it was linked to.
+pub(in crate::runtime) struct Code {
+    linked: LinkedCode,
+    trapping: Vec<String>,
+}
+
+enum LinkedCode {
     Module(InstancePre<ModuleState>),
     Component(LinkedComponent),
+}
+
+impl Code {
+    /// The code of a module.
+    pub fn module(module: LinkedModule) -> Self {
+        Self { linked: LinkedCode::Module(module.linked), trapping: module.trapping }
+    }
+
+    /// The code of a component, and the imports that end a guest when it calls them.
+    pub fn component((component, trapping): (LinkedComponent, Vec<String>)) -> Self {
+        Self { linked: LinkedCode::Component(component), trapping }
+    }
 }
 
 /// Why an entry point cannot be called.
@@ -112,7 +132,7 @@ impl Hash for Executable {
 
 impl Executable {
     pub(in crate::runtime) fn new(code: Code, executors: Arc<Executors>) -> Self {
-        Self(Arc::new(Linked { code, executors }))
+        Self(Arc::new(Linked { code: code.linked, trapping: code.trapping, executors }))
     }
 
     /// The same executable, without keeping it alive.
@@ -123,25 +143,30 @@ impl Executable {
     /// What it is, as the metrics have it.
     pub fn kind(&self) -> &'static str {
         match &self.0.code {
-            Code::Module(_) => "module",
-            Code::Component(_) => "component",
+            LinkedCode::Module(_) => "module",
+            LinkedCode::Component(_) => "component",
         }
+    }
+
+    /// The imports that nothing provides, as they are shown. A call of one ends the guest.
+    pub fn trapping_imports(&self) -> &[String] {
+        &self.0.trapping
     }
 
     /// Whether it is a component that serves HTTP requests. All others follow CGI.
     pub fn is_http_component(&self) -> bool {
-        matches!(&self.0.code, Code::Component(linked) if linked.is_http_component())
+        matches!(&self.0.code, LinkedCode::Component(linked) if linked.is_http_component())
     }
 
     /// Whether it is a module that exports a function of this name.
     pub fn exports(&self, name: &str) -> bool {
-        matches!(&self.0.code, Code::Module(linked) if function(linked.module(), name).is_some())
+        matches!(&self.0.code, LinkedCode::Module(linked) if function(linked.module(), name).is_some())
     }
 
     /// This executable with an entry point and grants. The entry point must be a function without parameters and results.
     pub fn guest(&self, name: &str, grants: Grants) -> Result<Guest, EntryPointError> {
         let functions = match &self.0.code {
-            Code::Module(linked) => {
+            LinkedCode::Module(linked) => {
                 let function = entry_point(linked.module(), name)?;
                 let initialize = match name {
                     START | INITIALIZE | ROUTES => None,
@@ -149,8 +174,8 @@ impl Executable {
                 };
                 [initialize, Some(function)]
             }
-            Code::Component(_) if name == START => [None, None],
-            Code::Component(_) => return Err(EntryPointError::Component { name: name.to_owned() }),
+            LinkedCode::Component(_) if name == START => [None, None],
+            LinkedCode::Component(_) => return Err(EntryPointError::Component { name: name.to_owned() }),
         };
         let exports = ModuleExports { memory: self.memory(), functions };
         Ok(Guest { executable: self.clone(), exports, is_called: true, grants })
@@ -165,8 +190,8 @@ impl Executable {
 
     fn memory(&self) -> Option<ModuleExport> {
         match &self.0.code {
-            Code::Module(linked) => linked.module().get_export_index(MEMORY),
-            Code::Component(_) => None,
+            LinkedCode::Module(linked) => linked.module().get_export_index(MEMORY),
+            LinkedCode::Component(_) => None,
         }
     }
 }
@@ -215,7 +240,7 @@ impl Guest {
     pub fn start<P: Send + 'static>(&self, mut invocation: Invocation, permit: P) -> Run {
         let stdio = Arc::new(self.grants.stdio(invocation.stdin.take(), invocation.request));
         let guest: GuestFuture = match &self.executable.0.code {
-            Code::Module(linked) => {
+            LinkedCode::Module(linked) => {
                 // Made here, so that the future holds the store's pointer and not its state.
                 let store = store(linked, ModuleState::new(&self.grants, stdio.clone(), invocation));
                 let (linked, exports) = (linked.clone(), self.exports);
@@ -224,7 +249,7 @@ impl Guest {
                     exports.run(store, &linked).await
                 })
             }
-            Code::Component(linked) => {
+            LinkedCode::Component(linked) => {
                 let guest = linked.start(&self.grants, &stdio, &invocation, self.is_called);
                 Box::pin(async move {
                     let _permit = permit;
@@ -235,15 +260,15 @@ impl Guest {
         let run =
             Run::new(guest, stdio, self.executable.0.executors.clone()).with_volumes(self.grants.volumes.threads());
         match &self.executable.0.code {
-            Code::Module(_) => run,
-            Code::Component(_) => run.with_files_at_once(),
+            LinkedCode::Module(_) => run,
+            LinkedCode::Component(_) => run.with_files_at_once(),
         }
     }
 
     /// Starts a fresh instance that handles an HTTP request. It computes only while the run is polled. `permit` is dropped
     /// together with the instance. `None` for a guest that does not serve HTTP requests.
     pub fn handle<P: Send + 'static>(&self, request: ComponentRequest, permit: P) -> Option<Run> {
-        let Code::Component(linked) = &self.executable.0.code else { return None };
+        let LinkedCode::Component(linked) = &self.executable.0.code else { return None };
         let executors = self.executable.0.executors.clone();
         linked.handle(&self.grants, request, executors, permit)
     }

@@ -13,20 +13,24 @@
 //! | `engine` | how are the engines set up, and on which threads do guests compute? |
 //! | `instance` | how does a run start, what may it use, and how does it end? |
 //! | `wasi` | what do the imports of modules do? |
-//! | `module_engine` | in which engine does a module run, and what is it linked to? |
+//! | `other_host` | which host was a module built for that imports what nothing here provides? |
+//! | `module_engine` | what is a module linked to? |
 //! | `component` | the same for components |
 //! | `code` | where does machine code come from? |
+//! | `engines` | in which engine does a program run? |
 //! | `guest` | what is a guest, and how does a run of it start? |
 
 mod code;
 mod component;
 mod cure;
 mod engine;
+mod engines;
 mod error;
 mod guest;
 mod instance;
 mod module_engine;
 mod module_info;
+mod other_host;
 mod wasi;
 
 pub use crate::outbound::CallResult;
@@ -49,33 +53,28 @@ pub use crate::runtime::instance::stderr::StderrSink;
 pub use crate::runtime::instance::stdio::{InputStream, STDOUT_CAPACITY};
 pub use crate::runtime::module_info::{Encoding, Extern, ModuleInfo, ParseError};
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use wasmtime::Module;
 use wasmtime::component::Component;
 
+use crate::config::UnknownImports;
 use crate::wasm_bytes::to_binary;
 
 use crate::runtime::code::cache::CodeCache;
 use crate::runtime::code::deserialize;
 use crate::runtime::code::preinitialize::Preinitializer;
-use crate::runtime::component::ComponentEngine;
 use crate::runtime::engine::MemorySize;
-use crate::runtime::engine::executors::Executors;
-use crate::runtime::engine::once::TryOnceLock;
+use crate::runtime::engine::gc_support::GcSupport;
+use crate::runtime::engines::Engines;
 use crate::runtime::guest::Code;
 use crate::runtime::instance::memory::MemoryBudget;
-use crate::runtime::module_engine::ModuleEngine;
 use crate::runtime::module_info::PAGE_SIZE;
 
 /// The engines, the cache of their code, and the threads that guests compute on.
 pub struct Runtime {
-    small: Arc<ModuleEngine>,
-    large: TryOnceLock<ModuleEngine>,
-    components: TryOnceLock<ComponentEngine>,
-    executors: Arc<Executors>,
+    engines: Engines,
     code_cache: CodeCache,
-    config: EngineConfig,
     compiler: Mutex<Option<CompilerProcess>>,
 }
 
@@ -88,14 +87,25 @@ pub enum ModuleOwner {
     ThirdParty,
 }
 
+/// A program that is to be compiled and linked.
+#[derive(Clone, Copy)]
+pub struct ProgramSource<'a> {
+    /// A module or component, binary or text.
+    pub bytes: &'a [u8],
+    /// The SHA-256 of the bytes.
+    pub digest: &'a str,
+    /// Whose program it is.
+    pub owner: ModuleOwner,
+    /// What becomes of imports that nothing provides.
+    pub unknown_imports: UnknownImports,
+}
+
 impl Runtime {
     /// Starts the engine for modules and the threads. The other engines are made when they are first needed.
     pub fn new(config: &EngineConfig) -> Result<Self, Error> {
         let code_cache = CodeCache::open(config.cache.as_ref());
-        let small = Arc::new(ModuleEngine::new(config, MemorySize::Small, code_cache.wasmtime_cache())?);
-        let executors = Arc::new(Executors::start(&small.engine).map_err(Error::Threads)?);
-        let (large, components) = (TryOnceLock::default(), TryOnceLock::default());
-        Ok(Self { small, large, components, executors, code_cache, config: config.clone(), compiler: Mutex::default() })
+        let engines = Engines::new(config, &code_cache)?;
+        Ok(Self { engines, code_cache, compiler: Mutex::default() })
     }
 
     /// Sets the process that compiles modules of third parties from now on.
@@ -110,7 +120,7 @@ impl Runtime {
 
     /// The settings of the engines, which stay the same.
     pub fn config(&self) -> &EngineConfig {
-        &self.config
+        &self.engines.config
     }
 
     /// Whether the engines are made with the code cache, so that it is in use as long as they live.
@@ -123,42 +133,76 @@ impl Runtime {
         self.code_cache.close();
     }
 
-    /// Compiles and links a module or a component, binary or text, with the SHA-256 `digest`. Blocks for as long as the
-    /// compiler needs: not for a thread that serves requests.
-    pub fn compile(&self, bytes: &[u8], digest: &str, owner: ModuleOwner) -> Result<(Executable, CodeOrigin), Error> {
+    /// Compiles and links a module or a component, binary or text. Blocks for as long as the compiler needs: not for a thread that
+    /// serves requests.
+    pub fn compile(&self, source: &ProgramSource<'_>) -> Result<(Executable, CodeOrigin), Error> {
+        let (code, origin) = match is_component(source.bytes) {
+            true => self.compile_component(source)?,
+            false => self.compile_module(source)?,
+        };
+        Ok((self.executable(code), origin))
+    }
+
+    fn compile_module(&self, source: &ProgramSource<'_>) -> Result<(Code, CodeOrigin), Error> {
+        let ProgramSource { bytes, digest, owner, unknown_imports } = *source;
         let (cache, compiler) = (&self.code_cache, self.compiler(owner));
-        let compiler = compiler.as_ref();
-        if is_component(bytes) {
-            let engine = self.component_engine()?;
-            let (component, origin) = cache.get_or_compile::<Component>(&engine.engine, bytes, digest, compiler)?;
-            Ok((self.executable(Code::Component(engine.link(&component)?)), origin))
-        } else {
-            // If the bytes cannot be parsed, the compiler reports what is wrong with them.
-            let memory = ModuleInfo::parse(bytes).map_or(0, |info| info.minimum_memory);
-            let engine = self.module_engine(MemorySize::of(memory))?;
-            let (module, origin) = cache.get_or_compile::<Module>(&engine.engine, bytes, digest, compiler)?;
-            Ok((self.executable(Code::Module(engine.link(&module)?)), origin))
+        // If the bytes cannot be parsed, the compiler reports what is wrong with them.
+        let memory = ModuleInfo::parse(bytes).map_or(0, |info| info.minimum_memory);
+        let size = MemorySize::of(memory);
+        let engine = self.engines.for_modules(size, GcSupport::Off, cache)?;
+        // What was compiled without a collector needs none, so it is not validated again.
+        if let Some(module) = cache.kept::<Module>(&engine.engine, digest) {
+            return Ok((Code::module(engine.link(&module, unknown_imports)?), CodeOrigin::Cached));
         }
+        let engine = self.engines.for_modules(size, GcSupport::needed_by(bytes)?, cache)?;
+        let (module, origin) = cache.get_or_compile::<Module>(&engine.engine, bytes, digest, compiler.as_ref())?;
+        Ok((Code::module(engine.link(&module, unknown_imports)?), origin))
+    }
+
+    fn compile_component(&self, source: &ProgramSource<'_>) -> Result<(Code, CodeOrigin), Error> {
+        let ProgramSource { bytes, digest, owner, unknown_imports } = *source;
+        let (cache, compiler) = (&self.code_cache, self.compiler(owner));
+        let engine = self.engines.for_components(GcSupport::needed_by(bytes)?, cache)?;
+        let (component, origin) =
+            cache.get_or_compile::<Component>(&engine.engine, bytes, digest, compiler.as_ref())?;
+        Ok((Code::component(engine.link(&component, unknown_imports)?), origin))
     }
 
     /// Links code that was compiled ahead of time.
-    pub fn load(&self, code: &TrustedCode) -> Result<Executable, Error> {
-        if code.is_component() {
-            let engine = self.component_engine()?;
-            let component = deserialize::component(&engine.engine, code).map_err(Error::of_loading)?;
-            return Ok(self.executable(Code::Component(engine.link(&component)?)));
-        }
-        let load = |engine: &ModuleEngine| deserialize::module(&engine.engine, code).map_err(Error::of_loading);
-        let module = load(&self.small)?;
-        let pages = module.resources_required().max_initial_memory_size.unwrap_or_default();
-        let linked = match MemorySize::of(pages.saturating_mul(PAGE_SIZE)) {
-            MemorySize::Small => self.small.link(&module)?,
-            MemorySize::Large => {
-                let engine = self.module_engine(MemorySize::Large)?;
-                engine.link(&load(&engine)?)?
+    pub fn load(&self, code: &TrustedCode, unknown_imports: UnknownImports) -> Result<Executable, Error> {
+        let loaded = self.load_for(GcSupport::Off, code, unknown_imports);
+        // The code says for which engine it is.
+        let loaded = loaded.or_else(|error| match error {
+            Error::OtherEngine(_) => {
+                self.load_for(GcSupport::On, code, unknown_imports).map_err(|second| match second {
+                    Error::OtherEngine(_) => error,
+                    second => second,
+                })
             }
+            error => Err(error),
+        });
+        Ok(self.executable(loaded?))
+    }
+
+    fn load_for(&self, gc: GcSupport, code: &TrustedCode, unknown_imports: UnknownImports) -> Result<Code, Error> {
+        let (engines, cache) = (&self.engines, &self.code_cache);
+        if code.is_component() {
+            let engine = engines.for_components(gc, cache)?;
+            let component = deserialize::component(&engine.engine, code).map_err(Error::of_loading)?;
+            return Ok(Code::component(engine.link(&component, unknown_imports)?));
+        }
+        let load = |size: MemorySize| -> Result<_, Error> {
+            let engine = engines.for_modules(size, gc, cache)?;
+            let module = deserialize::module(&engine.engine, code).map_err(Error::of_loading)?;
+            Ok((engine, module))
         };
-        Ok(self.executable(Code::Module(linked)))
+        let (engine, module) = load(MemorySize::Small)?;
+        let pages = module.resources_required().max_initial_memory_size.unwrap_or_default();
+        let (engine, module) = match MemorySize::of(pages.saturating_mul(PAGE_SIZE)) {
+            MemorySize::Small => (engine, module),
+            MemorySize::Large => load(MemorySize::Large)?,
+        };
+        Ok(Code::module(engine.link(&module, unknown_imports)?))
     }
 
     /// Runs the initializer of a module, binary or text, with the SHA-256 `digest`. Blocks for as long as the initializer
@@ -172,46 +216,30 @@ impl Runtime {
         if is_component(bytes) {
             return Err(PreinitializeError::Component);
         }
-        let budget = MemoryBudget::new(self.config.memory, self.config.table_elements);
-        let (engine, code_cache, compiler) = (&self.small.engine, &self.code_cache, self.compiler(owner));
-        Preinitializer { engine, code_cache, compiler: compiler.as_ref(), budget }.run(bytes, digest)
+        let config = &self.engines.config;
+        let budget = MemoryBudget::new(config.memory, config.table_elements);
+        let (code_cache, compiler) = (&self.code_cache, self.compiler(owner));
+        let engine = self.engines.for_modules(MemorySize::Small, GcSupport::needed_by(bytes)?, code_cache)?;
+        Preinitializer { engine: &engine.engine, code_cache, compiler: compiler.as_ref(), budget }.run(bytes, digest)
     }
 
     fn executable(&self, code: Code) -> Executable {
-        Executable::new(code, self.executors.clone())
-    }
-
-    fn module_engine(&self, size: MemorySize) -> Result<Arc<ModuleEngine>, Error> {
-        match size {
-            MemorySize::Small => Ok(self.small.clone()),
-            MemorySize::Large => self.large.get_or_try_init(|| {
-                let engine = ModuleEngine::new(&self.config, size, self.code_cache.wasmtime_cache())?;
-                self.executors.add_engine(&engine.engine);
-                Ok(engine)
-            }),
-        }
-    }
-
-    fn component_engine(&self) -> Result<Arc<ComponentEngine>, Error> {
-        self.components.get_or_try_init(|| {
-            let engine = ComponentEngine::new(&self.config, self.code_cache.wasmtime_cache()).map_err(Error::Engine)?;
-            self.executors.add_engine(&engine.engine);
-            Ok(engine)
-        })
+        Executable::new(code, self.engines.executors.clone())
     }
 
     /// Which of these imports of modules, each a module and a name, are provided.
     pub fn provides(&self, imports: &[(&str, &str)]) -> Vec<bool> {
-        self.small.provides(imports)
+        self.engines.small.provides(imports)
     }
 }
 
 /// Compiles a module or component, binary or text, ahead of time, for the engine of any server.
 pub fn compile_ahead_of_time(bytes: &[u8]) -> Result<Vec<u8>, Error> {
     let bytes = to_binary(bytes)?;
+    let gc = GcSupport::needed_by(&bytes)?;
     let code = match is_component(&bytes) {
-        true => engine::compiler_for_components().map_err(Error::Engine)?.precompile_component(&bytes),
-        false => engine::compiler_for_modules().map_err(Error::Engine)?.precompile_module(&bytes),
+        true => engine::compiler_for_components(gc).map_err(Error::Engine)?.precompile_component(&bytes),
+        false => engine::compiler_for_modules(gc).map_err(Error::Engine)?.precompile_module(&bytes),
     };
     code.map_err(Error::Compile)
 }

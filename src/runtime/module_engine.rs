@@ -2,13 +2,18 @@
 //!
 //! Before a memory is used for another run, it is reset. For a small memory the fastest way is to write all of it; for a large
 //! one, to ask the system which pages were written to. An engine has only one of these ways. So there is one engine for modules
-//! with small memories and, once it is needed, one for modules with large memories. The code is the same for both.
+//! with small memories and, once it is needed, one for modules with large memories. The code is the same for both. Modules that need a
+//! garbage collector have a third engine, with code of its own.
 
+use std::fmt;
 use std::sync::Arc;
 
-use wasmtime::{Cache, Engine, InstancePre, Linker, Module, Store};
+use wasmtime::{Cache, Caller, Engine, ExternType, ImportType, InstancePre, Linker, Module, Store, Val};
+
+use crate::config::UnknownImports;
 
 use crate::runtime::engine;
+use crate::runtime::engine::gc_support::GcSupport;
 use crate::runtime::engine::{EngineConfig, MemorySize};
 use crate::runtime::error::Error;
 use crate::runtime::instance::grants::Grants;
@@ -22,10 +27,35 @@ pub(in crate::runtime) struct ModuleEngine {
     linker: Linker<ModuleState>,
 }
 
+/// A module linked to the host.
+pub(in crate::runtime) struct LinkedModule {
+    pub linked: InstancePre<ModuleState>,
+    /// The imports that end a guest when it calls them, as they are shown.
+    pub trapping: Vec<String>,
+}
+
+/// An import that is not provided.
+struct MissingImport {
+    module: String,
+    name: String,
+    /// Whether it is a function.
+    can_trap: bool,
+}
+
+/// The most characters of a module's name and of an import's name in messages.
+const MAX_NAME_LENGTH: usize = 100;
+
+impl fmt::Display for MissingImport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cut = |name: &str| name.chars().take(MAX_NAME_LENGTH).collect::<String>();
+        write!(f, "`{}.{}`", cut(&self.module), cut(&self.name))
+    }
+}
+
 impl ModuleEngine {
     /// Makes the engine.
-    pub fn new(config: &EngineConfig, size: MemorySize, cache: Option<&Cache>) -> Result<Self, Error> {
-        let engine = engine::for_modules(config, size, cache).map_err(Error::Engine)?;
+    pub fn new(config: &EngineConfig, size: MemorySize, gc: GcSupport, cache: Option<&Cache>) -> Result<Self, Error> {
+        let engine = engine::for_modules(config, size, gc, cache).map_err(Error::Engine)?;
         let mut linker = Linker::new(&engine);
         preview1::add_to_linker(&mut linker).map_err(Error::Engine)?;
         experimental_http::add_to_linker(&mut linker).map_err(Error::Engine)?;
@@ -33,21 +63,47 @@ impl ModuleEngine {
     }
 
     /// Links a module.
-    pub fn link(&self, module: &Module) -> Result<InstancePre<ModuleState>, Error> {
+    pub fn link(&self, module: &Module, unknown: UnknownImports) -> Result<LinkedModule, Error> {
         if experimental_http::is_unsupported(module) {
             return Err(Error::OldHttp);
         }
         let missing = self.missing_imports(module);
-        if !missing.is_empty() {
-            return Err(Error::UnknownImports(missing));
+        let refused = missing.iter().filter(|import| !import.can_trap || unknown == UnknownImports::Refuse);
+        let refused: Vec<_> = refused.map(|import| (import.module.clone(), import.name.clone())).collect();
+        if !refused.is_empty() {
+            return Err(Error::UnknownImports(refused));
         }
-        self.linker.instantiate_pre(module).map_err(Error::Link)
+        let linker = if missing.is_empty() { &self.linker } else { &self.with_traps(module, &missing)? };
+        let linked = linker.instantiate_pre(module).map_err(Error::Link)?;
+        Ok(LinkedModule { linked, trapping: missing.iter().map(MissingImport::to_string).collect() })
     }
 
-    fn missing_imports(&self, module: &Module) -> Vec<(String, String)> {
+    fn missing_imports(&self, module: &Module) -> Vec<MissingImport> {
         let imports: Vec<_> = module.imports().map(|import| (import.module(), import.name())).collect();
-        let found = imports.iter().zip(self.provides(&imports));
-        found.filter(|(_, provided)| !provided).map(|((module, name), _)| ((*module).into(), (*name).into())).collect()
+        let found = module.imports().zip(self.provides(&imports)).filter(|(_, provided)| !provided);
+        let missing = found.map(|(import, _)| MissingImport {
+            module: import.module().to_owned(),
+            name: import.name().to_owned(),
+            can_trap: matches!(import.ty(), ExternType::Func(_)),
+        });
+        missing.collect()
+    }
+
+    /// The imports that are provided, and functions for the missing ones, each of which ends its guest when it is called.
+    fn with_traps(&self, module: &Module, missing: &[MissingImport]) -> Result<Linker<ModuleState>, Error> {
+        let mut linker = self.linker.clone();
+        // A module may import a name twice.
+        linker.allow_shadowing(true);
+        for import in missing {
+            let is_it = |found: &ImportType<'_>| (found.module(), found.name()) == (&*import.module, &*import.name);
+            let Some(ExternType::Func(ty)) = module.imports().find(is_it).map(|found| found.ty()) else { continue };
+            let name = import.to_string();
+            let trap = move |_: Caller<'_, ModuleState>, _: &[Val], _: &mut [Val]| -> wasmtime::Result<()> {
+                wasmtime::bail!("it called the import {name}, which nothing here provides")
+            };
+            linker.func_new(&import.module, &import.name, ty, trap).map_err(Error::Link)?;
+        }
+        Ok(linker)
     }
 
     /// Which of these imports, each a module and a name, are provided.

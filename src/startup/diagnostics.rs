@@ -121,6 +121,19 @@ pub(super) fn without_effect(entry: &EntryConfig, executable: &Executable) -> Ve
     entry.environment.iter().filter_map(|(name, _)| problem(name)).collect()
 }
 
+/// The most imports that a warning names.
+const MAX_IMPORTS: usize = 20;
+
+/// Imports that end a guest when it calls them.
+pub(super) fn trapping_imports(entry: &EntryConfig, executable: &Executable) -> Option<Diagnostic> {
+    let imports = executable.trapping_imports();
+    let list = imports.iter().take(MAX_IMPORTS).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = imports.len().saturating_sub(MAX_IMPORTS);
+    let list = if more == 0 { list } else { format!("{list} and {more} more") };
+    let message = for_route(entry, format!("nothing here provides {list}: a guest ends when it calls them"));
+    (!imports.is_empty()).then(|| Diagnostic::warning(message).at(entry.origin.at(Key::UnknownImports)))
+}
+
 /// What to do instead of setting a variable that CGI defines. Some are set because a proxy in front of wagi knows better.
 fn help_for_defined(name: &str) -> &'static str {
     match name {

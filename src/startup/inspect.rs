@@ -5,11 +5,13 @@
 
 use std::sync::Arc;
 
-use crate::config::Limits;
+use crate::config::{Limits, UnknownImports};
 use crate::format::sha256_hex;
 use crate::route::Discovered;
 use crate::runtime;
-use crate::runtime::{Encoding, EngineConfig, Grants, ModuleInfo, ModuleOwner, ParseError, ROUTES, Runtime};
+use crate::runtime::{
+    Encoding, EngineConfig, Grants, ModuleInfo, ModuleOwner, ParseError, ProgramSource, ROUTES, Runtime,
+};
 
 use crate::startup::discover::sub_routes;
 
@@ -85,7 +87,9 @@ impl Inspection {
         }
         let compiling = runtime.clone();
         let executable = match tokio::task::spawn_blocking(move || {
-            compiling.compile(&bytes, &sha256_hex(&bytes), ModuleOwner::Operator)
+            let digest = sha256_hex(&bytes);
+            let (owner, unknown_imports) = (ModuleOwner::Operator, UnknownImports::Refuse);
+            compiling.compile(&ProgramSource { bytes: &bytes, digest: &digest, owner, unknown_imports })
         })
         .await
         {

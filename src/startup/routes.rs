@@ -132,6 +132,7 @@ impl<'a> RouteTableBuilder<'a> {
     /// Adds the routes of an entry.
     pub async fn add_entry(&mut self, entry: &'a EntryConfig, file: &ModuleFile, module: &LoadedModule) {
         self.problems.extend(diagnostics::without_effect(entry, &module.executable));
+        self.problems.extend(diagnostics::trapping_imports(entry, &module.executable));
         let state = self.before.state(entry, &self.next);
         let grants = match EntryGrants::new(entry, self.network.as_ref(), state) {
             Ok(grants) => grants,

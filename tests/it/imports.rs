@@ -83,6 +83,100 @@ async fn what_nobody_provides_is_named_at_the_start() {
 }
 
 #[tokio::test]
+async fn imports_of_other_hosts_are_named_for_what_they_are_with_a_cure() {
+    for (module, name, what, cure) in [
+        ("wasi_snapshot_preview1", "sock_open", "sockets of WasmEdge", "over HTTP"),
+        ("wasix_32v1", "futex_wait", "WASIX", "wasm32-wasip1"),
+        ("env", "emscripten_resize_heap", "emscripten", "WASI SDK"),
+        ("__wbindgen_placeholder__", "__wbindgen_throw", "wasm-bindgen", "without wasm-bindgen"),
+        ("gojs", "runtime.wasmExit", "Go", "GOOS=wasip1"),
+        ("rb-js-abi-host", "eval-js", "ruby.wasm", "without the library"),
+        ("other", "thing", "nothing here provides", "wasm32-wasip1"),
+    ] {
+        let module = format!(r#"(module (import "{module}" "{name}" (func)) (func (export "_start")))"#);
+        let (running, problems) = Test::at("/", &module).try_start().await;
+        assert!(running.is_none());
+        for part in [name, what, cure, "unknown_imports = \"trap\""] {
+            assert!(problems.contains(part), "{part}: {problems}");
+        }
+    }
+}
+
+/// Of two imports that nothing provides, it calls one if there is a query, and prints otherwise.
+fn with_unknown_imports() -> String {
+    digit(
+        r#"(import "env" "magic" (func $magic (param i32 externref) (result i64)))
+            (import "wasi_snapshot_preview1" "sock_open" (func $open (param i32 i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "args_sizes_get" (func $sizes (param i32 i32) (result i32)))"#,
+        "",
+        "(drop (call $sizes (i32.const 100) (i32.const 104)))
+            (if (i32.eq (i32.load (i32.const 100)) (i32.const 2))
+                (then (drop (call $magic (i32.const 1) (ref.null extern)))))
+            (call $print (i32.load (i32.const 100)))",
+    )
+}
+
+#[tokio::test]
+async fn unknown_imports_may_trap_when_they_are_called() {
+    let keys = "unknown_imports = 'trap'";
+    let (running, problems) = Test::new().module("/trap", &with_unknown_imports(), keys).try_start().await;
+    let running = running.expect("a warning is no error");
+    for part in ["warning", "/trap", "`env.magic`", "`wasi_snapshot_preview1.sock_open`", "modules.toml:4"] {
+        assert_eq!(problems.matches(part).count().min(1), 1, "{part}: {problems}");
+    }
+    assert_eq!(problems.matches("`env.magic`").count(), 1, "{problems}");
+    assert_eq!(running.get("/trap").await.text(), "01");
+    assert_eq!(running.get("/trap?x").await.status, 500);
+    let log = running.log();
+    assert!(log.contains("end=trap") && log.contains("it called the import `env.magic`"), "{log}");
+}
+
+#[tokio::test]
+async fn one_module_may_be_refused_in_one_entry_and_trap_in_another() {
+    let module = with_unknown_imports();
+    let test = Test::new().module("/trap", &module, "unknown_imports = 'trap'");
+    let (running, problems) = test.module("/refuse", &module, "unknown_imports = 'refuse'").try_start().await;
+    assert!(running.is_none() && problems.contains("route `/refuse`"), "{problems}");
+}
+
+#[tokio::test]
+async fn what_is_no_function_and_what_has_another_type_does_not_trap_but_is_refused() {
+    for (import, part) in [
+        (r#"(import "env" "table" (table 1 funcref))"#, "`env.table`"),
+        (r#"(import "env" "memory" (memory 1))"#, "--import-memory"),
+        (r#"(import "wasi_snapshot_preview1" "fd_write" (func (param i64) (result i32)))"#, "fd_write"),
+    ] {
+        let module = format!(r#"(module {import} (import "env" "magic" (func)) (func (export "_start")))"#);
+        let test = Test::new().module("/", &module, "unknown_imports = 'trap'");
+        let (running, problems) = test.try_start().await;
+        assert!(running.is_none() && problems.contains(part), "{part}: {problems}");
+    }
+}
+
+#[tokio::test]
+async fn unknown_imports_of_components_may_trap_too() {
+    let component = r#"(component
+        (import "example:far/away@1.0.0" (instance $far (export "call" (func))))
+        (core func $far (canon lower (func $far "call")))
+        (core module $m (import "" "far" (func $far)) (func (export "run") (result i32) (call $far) (i32.const 0)))
+        (core instance $i (instantiate $m (with "" (instance (export "far" (func $far))))))
+        (func $run (result (result)) (canon lift (core func $i "run")))
+        (instance $run (export "run" (func $run)))
+        (export "wasi:cli/run@0.2.0" (instance $run)))"#;
+    let (running, problems) = Test::at("/", component).try_start().await;
+    assert!(running.is_none() && problems.contains("`example:far/away@1.0.0`"), "{problems}");
+    let (running, problems) = Test::new().module("/", component, "unknown_imports = 'trap'").try_start().await;
+    let running = running.expect("a warning is no error");
+    assert!(problems.contains("warning") && problems.contains("`example:far/away@1.0.0`"), "{problems}");
+    assert_eq!(running.get("/").await.status, 500);
+    assert!(
+        running.log().contains("end=trap") && running.log().contains("example:far/away@1.0.0"),
+        "{}",
+        running.log()
+    );
+}
+
+#[tokio::test]
 async fn an_import_of_another_type_is_named_at_the_start() {
     let module = r#"(module (import "wasi_snapshot_preview1" "fd_write" (func (param i64) (result i32)))
         (memory (export "memory") 1) (func (export "_start")))"#;
@@ -105,10 +199,12 @@ async fn an_entry_point_that_is_none_is_named_at_the_start_beside_what_there_is(
 async fn a_module_that_needs_what_the_engine_lacks_is_told_what_it_is() {
     let start = r#"(func (export "_start"))"#;
     for (module, expected) in [
-        (format!("(module (tag (param i32)) {start})"), "exceptions (those of C++, or `setjmp` of C)"),
-        (format!(r#"(module (import "env" "__cpp_exception" (tag (param i32))) {start})"#), "exceptions"),
-        (format!("(module (global (mut externref) (ref.null extern)) {start})"), "`externref`"),
-        (format!("(module (type (struct (field i32))) {start})"), "garbage collection"),
+        (
+            format!(
+                "(module (func (drop (i64.add128 (i64.const 1) (i64.const 1) (i64.const 1) (i64.const 1))) drop) {start})"
+            ),
+            "wide arithmetic",
+        ),
         (format!("(module (memory 1 1 shared) {start})"), "threads and shared memories"),
     ] {
         let (running, problems) = Test::at("/", &module).try_start().await;
@@ -118,14 +214,17 @@ async fn a_module_that_needs_what_the_engine_lacks_is_told_what_it_is() {
 }
 
 #[tokio::test]
-async fn legacy_exceptions_are_exceptions() {
+async fn legacy_exceptions_are_refused_with_the_cure() {
     let file = tempfile::NamedTempFile::new().unwrap();
     // `_start` is `try catch_all end`, which text no longer expresses.
     let binary = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x07\x0a\x01\x06_start\0\0\
         \x0a\x08\x01\x06\0\x06\x40\x19\x0b\x0b";
     std::fs::write(file.path(), binary).unwrap();
     let (running, problems) = Test::new().file_module("/", file.path(), "").try_start().await;
-    assert!(running.is_none() && problems.contains("it uses exceptions"), "{problems}");
+    assert!(running.is_none());
+    for part in ["legacy exceptions", "wasm-opt --translate-to-exnref"] {
+        assert!(problems.contains(part), "{part}: {problems}");
+    }
 }
 
 #[tokio::test]

@@ -33,6 +33,7 @@ mod docs; // commands of pages for users
 mod embedding; // the code on the page about embedding
 mod endings; // limits, and how a guest that reaches one ends
 mod environment; // meta-variables as a guest reads them
+mod features; // features of WebAssembly
 mod file_loops; // what guests that use files without end cost the others, and files that hang
 mod files; // volumes, and that nothing leads out of them
 mod forwarded; // requests that trusted proxies forward, and others

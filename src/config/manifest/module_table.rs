@@ -10,14 +10,17 @@ use crate::config::reader::file::{module_file_help, must_be_file};
 use crate::config::reader::report::Report;
 use crate::config::reader::route;
 use crate::config::reader::values::{SpannedStr, Value, ValueError, array, boolean, count, string, table};
-use crate::config::{Argv, BindleId, EntryConfig, Key, Limits, ModuleRef, Origin, Preparation, ServerEnvironment};
+use crate::config::{
+    Argv, BindleId, EntryConfig, Key, Limits, ModuleRef, Origin, Preparation, ServerEnvironment, UnknownImports,
+};
 use crate::config::{allowed_hosts, environment};
 
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 21] = [
     "route",
     "module",
     "preinitialize",
     "precompiled",
+    "unknown_imports",
     "entrypoint",
     "argv",
     "volumes",
@@ -76,6 +79,7 @@ fn read_keys(
     let hosts = hosts::read(entry, report);
     let module = module(entry, &header, report);
     let preparation = preparation(entry, module.as_ref(), report);
+    let unknown_imports = report.optional(entry, "unknown_imports", unknown_imports).unwrap_or_default();
     let entrypoint = optional_string(entry, "entrypoint", report);
     let argv = argv(entry, report);
     let environment = environment::read(entry, defaults.environment, defaults.server, report);
@@ -91,6 +95,7 @@ fn read_keys(
     Some(EntryConfig {
         hosts,
         preparation,
+        unknown_imports,
         entrypoint: entrypoint.unwrap_or(defaults.entrypoint),
         argv,
         environment,
@@ -112,6 +117,7 @@ fn origin(entry: &DeTable<'_>, header: &Range<usize>, report: &Report) -> Origin
         (Key::Module, "module"),
         (Key::Preinitialize, "preinitialize"),
         (Key::Precompiled, "precompiled"),
+        (Key::UnknownImports, "unknown_imports"),
         (Key::Entrypoint, "entrypoint"),
         (Key::Argv, "argv"),
         (Key::AllowedHosts, "allowed_hosts"),
@@ -130,6 +136,14 @@ fn origin(entry: &DeTable<'_>, header: &Range<usize>, report: &Report) -> Origin
 
 fn optional_string(entry: &DeTable<'_>, key: &str, report: &mut Report) -> Option<String> {
     report.optional(entry, key, |value| string(key, value).map(str::to_owned))
+}
+
+fn unknown_imports(value: &DeValue<'_>) -> Result<UnknownImports, ValueError> {
+    match string("unknown_imports", value)? {
+        "refuse" => Ok(UnknownImports::Refuse),
+        "trap" => Ok(UnknownImports::Trap),
+        _ => Err(ValueError::new("`unknown_imports` must be `\"refuse\"` or `\"trap\"`")),
+    }
 }
 
 /// Returns the arguments: a text, or an array of them.

@@ -21,6 +21,8 @@ pub enum Key {
     Preinitialize,
     /// The value of `precompiled`.
     Precompiled,
+    /// The value of `unknown_imports`.
+    UnknownImports,
     /// The value of `entrypoint`.
     Entrypoint,
     /// The value of `argv`.

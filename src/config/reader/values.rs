@@ -62,6 +62,7 @@ fn example(name: &str) -> Option<&'static str> {
         "route" => "`route = \"/hello/...\"`",
         "module" => "`module = \"hello.wasm\"`",
         "argv" => "`argv = [\"python\", \"/app.py\", \"${PATH_INFO}\"]`, or one string with all arguments",
+        "unknown_imports" => "`unknown_imports = \"refuse\"` or `unknown_imports = \"trap\"`",
         "volumes" => "`volumes = { \"/data\" = \"DIR\" }`, the path in the guest and the directory of this machine",
         "environment" => "`environment = { NAME = \"value\" }`",
         "secrets" => "`secrets = { NAME = \"FILE\" }`, a file with the value",

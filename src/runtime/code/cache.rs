@@ -60,6 +60,14 @@ impl CodeCache {
         if let CodePlace::Wasmtime(engine) = &self.place { Some(engine.cache()) } else { None }
     }
 
+    /// Returns the code for `engine` of a module or component with the SHA-256 `digest`, if it is in a file of wagi's own format.
+    pub fn kept<C: MachineCode>(&self, engine: &Engine, digest: &str) -> Option<C> {
+        match &self.place {
+            CodePlace::Files(directory) if !self.is_closed.load(Ordering::Relaxed) => directory.get(digest, engine),
+            _ => None,
+        }
+    }
+
     /// Returns the code for `engine` of a module or component, binary or text, with the SHA-256 `digest`: from the cache,
     /// or else compiled, by `compiler` if there is one.
     pub fn get_or_compile<C: MachineCode>(

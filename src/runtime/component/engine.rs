@@ -7,8 +7,11 @@ use wasmtime::{Cache, Engine, Store};
 use wasmtime_wasi::{p2 as cli2, p3 as cli3};
 use wasmtime_wasi_http::{p2 as http2, p3 as http3};
 
+use crate::config::UnknownImports;
+
 use crate::runtime::engine;
 use crate::runtime::engine::EngineConfig;
+use crate::runtime::engine::gc_support::GcSupport;
 use crate::runtime::error::Error;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::grants::Grants;
@@ -55,27 +58,47 @@ type Make = fn(InstancePre<ComponentState>) -> wasmtime::Result<LinkedComponent>
 
 impl ComponentEngine {
     /// Makes the engine for components.
-    pub fn new(config: &EngineConfig, cache: Option<&Cache>) -> wasmtime::Result<Self> {
-        let engine = engine::for_components(config, cache)?;
+    pub fn new(config: &EngineConfig, gc: GcSupport, cache: Option<&Cache>) -> wasmtime::Result<Self> {
+        let engine = engine::for_components(config, gc, cache)?;
         let linker = imports::linker(&engine)?;
         Ok(Self { engine, linker })
     }
 
-    /// Links a component.
-    pub fn link(&self, component: &Component) -> Result<LinkedComponent, Error> {
+    /// Links a component. Returns it with the imports that end a guest when it calls them.
+    pub fn link(
+        &self,
+        component: &Component,
+        unknown_imports: UnknownImports,
+    ) -> Result<(LinkedComponent, Vec<String>), Error> {
         let ty = component.component_type();
         let exports: Vec<String> = ty.exports(&self.engine).map(|(name, _)| name.to_owned()).collect();
+        let names = || ty.imports(&self.engine).map(|(name, _)| name);
+        let candidates = imports::release_candidates(names().chain(exports.iter().map(String::as_str)));
+        if !candidates.is_empty() {
+            return Err(Error::ReleaseCandidate(candidates));
+        }
         let served = SERVED.iter().find(|(served, _)| exports.iter().any(|name| name.starts_with(served)));
         let Some((_, make)) = served else { return Err(Error::NotServed(exports)) };
-        let linked = self.linker.instantiate_pre(component).map_err(|error| {
-            let unknown = imports::unknown(ty.imports(&self.engine).map(|(name, _)| name));
-            if unknown.is_empty() {
-                return Error::Link(error);
+        let unknown = imports::unknown(names());
+        let linked = match unknown_imports {
+            UnknownImports::Trap if !unknown.is_empty() => self.with_traps(component)?.instantiate_pre(component),
+            _ => self.linker.instantiate_pre(component),
+        };
+        match linked {
+            Ok(linked) => {
+                let trapping = unknown.iter().map(|name| format!("`{name}`")).collect();
+                Ok((make(linked).map_err(Error::Link)?, trapping))
             }
-            let nearest = imports::nearest(&unknown);
-            Error::UnknownInterfaces { imports: unknown, nearest }
-        })?;
-        make(linked).map_err(Error::Link)
+            Err(error) if unknown.is_empty() || unknown_imports == UnknownImports::Trap => Err(Error::Link(error)),
+            Err(_) => Err(Error::UnknownInterfaces { nearest: imports::nearest(&unknown), imports: unknown }),
+        }
+    }
+
+    /// The imports that are provided, and functions for all others, each of which ends its guest when it is called.
+    fn with_traps(&self, component: &Component) -> Result<Linker<ComponentState>, Error> {
+        let mut linker = self.linker.clone();
+        linker.define_unknown_imports_as_traps(component).map_err(Error::Link)?;
+        Ok(linker)
     }
 }
 

@@ -104,6 +104,14 @@ pub(in crate::runtime::component) fn unknown<'a>(imports: impl Iterator<Item = &
     imports.filter(|import| !is_known(import)).map(str::to_owned).collect()
 }
 
+/// Returns those of these imports and exports that are of a release candidate of WASI.
+pub(in crate::runtime::component) fn release_candidates<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let is_candidate = |name: &&str| {
+        name.starts_with("wasi:") && name.split_once('@').is_some_and(|(_, version)| version.contains('-'))
+    };
+    names.filter(is_candidate).map(str::to_owned).collect()
+}
+
 fn is_known(import: &str) -> bool {
     match import.split_once('@') {
         Some((name, version)) if version.starts_with("0.2.") => WASI_2.contains(&name),
@@ -140,11 +148,12 @@ pub(in crate::runtime::component) fn nearest(imports: &[String]) -> Option<Strin
 mod tests {
     use crate::runtime::component::imports::*;
     use crate::runtime::engine;
+    use crate::runtime::engine::gc_support::GcSupport;
 
     #[test]
     fn the_list_of_imports_is_what_is_linked() {
         let config = engine::EngineConfig::for_one(1 << 16, 10);
-        let engine = engine::for_components(&config, None).expect("an engine");
+        let engine = engine::for_components(&config, GcSupport::Off, None).expect("an engine");
         let mut linker = linker(&engine).expect("a linker");
         // A name that is taken cannot be taken a second time.
         let mut is_taken = |name: &str| linker.root().func_wrap(name, |_, (): ()| Ok(())).is_err();
@@ -167,6 +176,12 @@ mod tests {
         ] {
             assert_eq!(nearest(&["a:b/c".to_owned(), import.to_owned()]).as_deref(), expected, "{import}");
         }
+    }
+
+    #[test]
+    fn release_candidates_are_told_by_their_version() {
+        let names = ["wasi:cli/run@0.3.0", "wasi:http/handler@0.3.0-rc-2026-01-06", "a:b/c@1.0.0-rc1", "wasi:cli/run"];
+        assert_eq!(release_candidates(names.into_iter()), ["wasi:http/handler@0.3.0-rc-2026-01-06"]);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! How are the engines set up, and on which threads do guests compute?
 //!
 //! There is one for modules, and another for components once there is a component: the features that components need would
-//! slow modules down. Instances, memories and stacks come from a pool made at start, so that a fresh instance per request
+//! slow modules down. So would a garbage collector: what needs one has engines of its own. Instances, memories and stacks come from a pool made at start, so that a fresh instance per request
 //! costs microseconds. If there is not enough address space for the pool, they are allocated on demand.
 
 pub(in crate::runtime) mod executors;
+pub(in crate::runtime) mod gc_support;
 pub(in crate::runtime) mod once;
 mod pool;
 pub(in crate::runtime) mod task;
@@ -15,6 +16,8 @@ pub(in crate::runtime) mod watch;
 use wasmtime::{Cache, Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result};
 
 use crate::config::{CodeCacheConfig, GatewayLimits};
+
+use crate::runtime::engine::gc_support::GcSupport;
 
 /// The settings of the engines.
 #[derive(Clone)]
@@ -87,10 +90,11 @@ impl MemorySize {
 pub(in crate::runtime) fn for_modules(
     config: &EngineConfig,
     size: MemorySize,
+    gc: GcSupport,
     cache: Option<&Cache>,
 ) -> Result<Engine> {
-    engine(module_config(config, cache), |memories| {
-        let mut pool = pool_for_modules(config, memories);
+    engine(module_config(config, gc, cache), |memories| {
+        let mut pool = with_heaps(pool_for_modules(config, memories), config, gc);
         if size == MemorySize::Small {
             pool.linear_memory_keep_resident(SMALL_MEMORY).pagemap_scan(Enabled::No);
         }
@@ -99,19 +103,25 @@ pub(in crate::runtime) fn for_modules(
 }
 
 /// Makes the engine for components, which keeps compiled code in `cache`.
-pub(in crate::runtime) fn for_components(config: &EngineConfig, cache: Option<&Cache>) -> Result<Engine> {
-    engine(component_config(config, cache), |memories| pool_for_components(config, memories))
+pub(in crate::runtime) fn for_components(
+    config: &EngineConfig,
+    gc: GcSupport,
+    cache: Option<&Cache>,
+) -> Result<Engine> {
+    engine(component_config(config, gc, cache), |memories| {
+        with_heaps(pool_for_components(config, memories), config, gc)
+    })
 }
 
 /// Makes an engine that only compiles modules, for the engine of any server: the settings that differ between servers do not
 /// change the code.
-pub(in crate::runtime) fn compiler_for_modules() -> Result<Engine> {
-    Engine::new(&module_config(&EngineConfig::for_one(0, 0), None))
+pub(in crate::runtime) fn compiler_for_modules(gc: GcSupport) -> Result<Engine> {
+    Engine::new(&module_config(&EngineConfig::for_one(0, 0), gc, None))
 }
 
 /// Makes an engine that only compiles components, for the engine of any server.
-pub(in crate::runtime) fn compiler_for_components() -> Result<Engine> {
-    Engine::new(&component_config(&EngineConfig::for_one(0, 0), None))
+pub(in crate::runtime) fn compiler_for_components(gc: GcSupport) -> Result<Engine> {
+    Engine::new(&component_config(&EngineConfig::for_one(0, 0), gc, None))
 }
 
 /// Makes an engine in up to three attempts:
@@ -131,28 +141,28 @@ fn engine(config: Config, pool: impl Fn(u32) -> PoolingAllocationConfig) -> Resu
     })
 }
 
-fn module_config(config: &EngineConfig, cache: Option<&Cache>) -> Config {
-    let mut modules = common_config(config, cache);
+fn module_config(config: &EngineConfig, gc: GcSupport, cache: Option<&Cache>) -> Config {
+    let mut modules = common_config(config, gc, cache);
     // What only components need, and stores are cheaper without.
     modules.wasm_component_model(false).concurrency_support(false);
     modules
 }
 
-fn component_config(config: &EngineConfig, cache: Option<&Cache>) -> Config {
-    let mut components = common_config(config, cache);
+fn component_config(config: &EngineConfig, gc: GcSupport, cache: Option<&Cache>) -> Config {
+    let mut components = common_config(config, gc, cache);
     components.wasm_component_model(true).wasm_component_model_async(true).concurrency_support(true);
     components
 }
 
-fn common_config(config: &EngineConfig, cache: Option<&Cache>) -> Config {
+fn common_config(config: &EngineConfig, gc: GcSupport, cache: Option<&Cache>) -> Config {
     let mut common = Config::new();
     common
         .epoch_interruption(true)
         .max_wasm_stack(config.wasm_stack)
         .async_stack_size(config.wasm_stack + STACK_FOR_HOST)
         .wasm_multi_memory(true)
-        .gc_support(false)
-        .wasm_exceptions(false)
+        .gc_support(gc == GcSupport::On)
+        .wasm_exceptions(gc == GcSupport::On)
         .memory_init_cow(true)
         .cache(cache.cloned());
     common
@@ -176,6 +186,16 @@ fn pool_for_modules(config: &EngineConfig, memories_per_instance: u32) -> Poolin
         .async_stack_keep_resident(STACK_RESIDENT)
         .max_unused_warm_slots(instances)
         .pagemap_scan(Enabled::Auto);
+    pool
+}
+
+/// The heap of a collector is one more memory of the pool, of the same size, for each guest.
+fn with_heaps(mut pool: PoolingAllocationConfig, config: &EngineConfig, gc: GcSupport) -> PoolingAllocationConfig {
+    if gc == GcSupport::On {
+        let heaps = config.instances.saturating_add(SPARE_INSTANCES);
+        let memories = pool.get_total_memories().saturating_add(heaps);
+        pool.total_gc_heaps(heaps).total_memories(memories);
+    }
     pool
 }
 

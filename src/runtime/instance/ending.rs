@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-use wasmtime::{FrameInfo, FrameSymbol, PoolConcurrencyLimitError, Trap, WasmBacktrace};
+use wasmtime::{FrameInfo, FrameSymbol, PoolConcurrencyLimitError, ThrownException, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 /// The error that ends a guest at its limit on CPU time.
@@ -130,6 +130,7 @@ const MAX_BACKTRACE: usize = 8 * 1024;
 fn report(error: &wasmtime::Error) -> TrapReport {
     let reason = match error.downcast_ref::<Trap>() {
         Some(trap) => trap.to_string(),
+        None if error.is::<ThrownException>() => "it threw an exception that nothing caught".to_owned(),
         None => error.root_cause().to_string(),
     };
     let frames = error.downcast_ref::<WasmBacktrace>().map_or(&[][..], WasmBacktrace::frames);

@@ -19,13 +19,15 @@ use std::time::{Duration, Instant};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::config::{EntryConfig, ModuleRef, Preparation};
+use crate::config::{EntryConfig, ModuleRef, Preparation, UnknownImports};
 use crate::fetch::ModuleFile;
 use crate::format::sha256_hex;
 use crate::observe::Metrics;
 use crate::parallel;
 use crate::regular_file;
-use crate::runtime::{CodeOrigin, Executable, ModuleOwner, Runtime, TrustedCode, is_precompiled, lower_priority};
+use crate::runtime::{
+    CodeOrigin, Executable, ModuleOwner, ProgramSource, Runtime, TrustedCode, is_precompiled, lower_priority,
+};
 
 use crate::startup::error::LoadError;
 use crate::startup::load::compile_progress::CompileProgress;
@@ -53,12 +55,18 @@ pub(super) struct ModuleSpec {
     pub module: ModuleRef,
     pub file: ModuleFile,
     preparation: Preparation,
+    unknown_imports: UnknownImports,
 }
 
 impl ModuleSpec {
     /// The module of an entry, which is in `file`.
     pub fn new(entry: &EntryConfig, file: &ModuleFile) -> Self {
-        Self { module: entry.module.clone(), file: file.clone(), preparation: entry.preparation }
+        let (preparation, unknown_imports) = (entry.preparation, entry.unknown_imports);
+        Self { module: entry.module.clone(), file: file.clone(), preparation, unknown_imports }
+    }
+
+    fn content_key(&self, sha256: &str, preparation: Preparation) -> ContentKey {
+        ContentKey { sha256: sha256.to_owned(), preparation, unknown_imports: self.unknown_imports }
     }
 
     fn owner(&self) -> ModuleOwner {
@@ -223,7 +231,7 @@ impl Loader<'_> {
         }
         let compiled = match spec.preparation {
             Preparation::Preinitialize => {
-                let key = ContentKey { sha256: sha256.clone(), preparation: Preparation::Preinitialize };
+                let key = spec.content_key(&sha256, Preparation::Preinitialize);
                 self.once(key, || self.preinitialize(spec, &bytes, &sha256))?
             }
             _ => self.compile(spec, &bytes, &sha256)?,
@@ -240,9 +248,10 @@ impl Loader<'_> {
         if !is_precompiled(code.bytes()) {
             return Err(LoadError::NotPrecompiled);
         }
-        let key = ContentKey { sha256: sha256.clone(), preparation: Preparation::Precompiled };
+        let key = spec.content_key(&sha256, Preparation::Precompiled);
         let compiled = self.once(key, || {
-            let executable = self.runtime.load(&code).map_err(|error| LoadError::Unusable(Arc::new(error)))?;
+            let executable = self.runtime.load(&code, spec.unknown_imports);
+            let executable = executable.map_err(|error| LoadError::Unusable(Arc::new(error)))?;
             Ok((executable, CodeSource::Code(CodeOrigin::Precompiled)))
         })?;
         Ok(self.loaded(spec, code.bytes().len(), &sha256, compiled))
@@ -271,9 +280,11 @@ impl Loader<'_> {
     }
 
     fn compile(&self, spec: &ModuleSpec, bytes: &[u8], sha256: &str) -> Result<Compiled, LoadError> {
-        self.once(ContentKey { sha256: sha256.to_owned(), preparation: Preparation::Compile }, || {
+        self.once(spec.content_key(sha256, Preparation::Compile), || {
             let started = Instant::now();
-            let compile = || self.compiler.run(|| self.runtime.compile(bytes, sha256, spec.owner()));
+            let unknown_imports = spec.unknown_imports;
+            let source = ProgramSource { bytes, digest: sha256, owner: spec.owner(), unknown_imports };
+            let compile = || self.compiler.run(|| self.runtime.compile(&source));
             let compiled = self.progress.show(&spec.module, compile);
             let (executable, origin) = compiled.map_err(|error| LoadError::Unusable(Arc::new(error)))?;
             if origin == CodeOrigin::Compiled {
@@ -371,7 +382,8 @@ mod tests {
                 arrival: Arrival::default(),
             });
             let module = ModuleRef::Oci("h/app:1".to_owned());
-            let spec = ModuleSpec { module, file, preparation: Preparation::Compile };
+            let (preparation, unknown_imports) = (Preparation::Compile, UnknownImports::Refuse);
+            let spec = ModuleSpec { module, file, preparation, unknown_imports };
             let metrics = Metrics::default();
             let options = LoadOptions { size_limit: 1 << 20, priority: Priority::Start, metrics: &metrics };
             let loaded = executables(&runtime(), &Programs::default(), &[spec], options);

@@ -1,12 +1,12 @@
 //! Which executables are there already?
 //!
-//! A module with the same content and the same preparation is compiled once, also if configurations come and go: an
+//! A module with the same content, preparation and treatment of unknown imports is compiled once, also if configurations come and go: an
 //! executable is found here as long as something runs or serves it.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::config::Preparation;
+use crate::config::{Preparation, UnknownImports};
 use crate::runtime::{Executable, WeakExecutable};
 
 /// What is the same for entries that share one executable.
@@ -14,6 +14,7 @@ use crate::runtime::{Executable, WeakExecutable};
 pub(super) struct ContentKey {
     pub sha256: String,
     pub preparation: Preparation,
+    pub unknown_imports: UnknownImports,
 }
 
 /// The executables of all configurations that serve, without keeping them.
