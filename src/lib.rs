@@ -33,6 +33,7 @@ mod regular_file;
 mod remote_address;
 mod route;
 mod runtime;
+mod scratch;
 pub mod server;
 pub mod startup;
 mod static_files;

@@ -32,6 +32,8 @@ pub struct EntryConfig {
     pub environment: Vec<(String, String)>,
     /// The directories that the guest may use, in the order of the file.
     pub volumes: Vec<Volume>,
+    /// The directories that each request has for itself. They follow the volumes.
+    pub scratch: Vec<ScratchConfig>,
     /// The scripts that the module interprets. Their directory is the last of the volumes.
     pub scripts: Option<ScriptsConfig>,
     /// The hosts that the guest may call. Default: none.
@@ -88,6 +90,17 @@ pub struct Volume {
     pub read_only: bool,
 }
 
+/// A directory that each request has for itself, empty at its start and gone at its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScratchConfig {
+    /// The path in the guest.
+    pub guest_path: String,
+    /// The length of all files in it.
+    pub bytes: u64,
+    /// The number of files, directories and links in it. Default 1,024.
+    pub files: u64,
+}
+
 impl EntryConfig {
     /// Creates an entry that serves `module` at `route`, with defaults for all other settings.
     pub(crate) fn new(origin: Origin, route: RoutePattern, module: ModuleRef) -> Self {
@@ -102,6 +115,7 @@ impl EntryConfig {
             argv: None,
             environment: Vec::new(),
             volumes: Vec::new(),
+            scratch: Vec::new(),
             scripts: None,
             allowed_hosts: AllowedHosts::None,
             http_max_concurrency: None,
@@ -127,6 +141,7 @@ impl PartialEq for EntryConfig {
             argv,
             environment,
             volumes,
+            scratch,
             scripts,
             allowed_hosts,
             http_max_concurrency,
@@ -137,7 +152,7 @@ impl PartialEq for EntryConfig {
         (route, module, preparation, entrypoint) == (&other.route, &other.module, &other.preparation, &other.entrypoint)
             && (hosts, unknown_imports) == (&other.hosts, &other.unknown_imports)
             && (argv, environment) == (&other.argv, &other.environment)
-            && (volumes, scripts) == (&other.volumes, &other.scripts)
+            && (volumes, scratch, scripts) == (&other.volumes, &other.scratch, &other.scripts)
             && (allowed_hosts, http_max_concurrency) == (&other.allowed_hosts, &other.http_max_concurrency)
             && (pass_authorization, compress, limits) == (&other.pass_authorization, &other.compress, &other.limits)
     }

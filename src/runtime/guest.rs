@@ -153,6 +153,11 @@ impl Executable {
         &self.0.trapping
     }
 
+    /// Whether it is a component.
+    pub fn is_component(&self) -> bool {
+        matches!(&self.0.code, LinkedCode::Component(_))
+    }
+
     /// Whether it is a component that serves HTTP requests. All others follow CGI.
     pub fn is_http_component(&self) -> bool {
         matches!(&self.0.code, LinkedCode::Component(linked) if linked.is_http_component())

@@ -9,6 +9,8 @@ use crate::config::{Diagnostic, EntryConfig, HostPattern, Key, Origin, StaticCon
 use crate::route::RoutePattern;
 use crate::runtime::{EntryPointError, Executable};
 
+use crate::scratch::ScratchError;
+
 use crate::startup::discover::DiscoverError;
 use crate::startup::error::LoadError;
 use crate::startup::grants::VolumeError;
@@ -27,6 +29,19 @@ pub(super) fn not_loaded(entry: &EntryConfig, error: &LoadError) -> Diagnostic {
 pub(super) fn volume_not_opened(entry: &EntryConfig, error: &VolumeError) -> Diagnostic {
     let message = for_route(entry, "cannot open the directory of a volume");
     Diagnostic::error(message).at(entry.origin.at(Key::Volume(error.index))).caused_by(&error.error)
+}
+
+/// An entry with scratch directories, for which there is no place.
+pub(super) fn scratch_not_opened(entry: &EntryConfig, error: &ScratchError) -> Diagnostic {
+    let message = for_route(entry, "there is no place for scratch directories");
+    let problem = Diagnostic::error(message).at(entry.origin.at(Key::Scratch)).caused_by(error);
+    problem.help("name a directory of the server's own in `scratch_directory` of `[server]`, with the mode 700")
+}
+
+/// A component with scratch directories.
+pub(super) fn scratch_of_component(entry: &EntryConfig) -> Diagnostic {
+    let message = for_route(entry, "scratch directories are for modules, and this is a component");
+    Diagnostic::error(message).at(entry.origin.at(Key::Scratch)).help("give it a directory of this machine")
 }
 
 /// An entry whose files cannot be opened.

@@ -7,6 +7,7 @@ use crate::config::EntryConfig;
 use crate::observe::{GuestLog, RouteName};
 use crate::outbound::Network;
 use crate::runtime::{Grants, Outbound, Volumes};
+use crate::scratch::{ScratchLimits, ScratchSpace};
 
 use crate::startup::handover::EntryState;
 
@@ -34,10 +35,9 @@ impl EntryGrants {
         entry: &EntryConfig,
         network: Option<&Network>,
         before: Option<&EntryState>,
+        scratch: Option<&Arc<ScratchSpace>>,
     ) -> Result<Self, VolumeError> {
-        let directories =
-            entry.volumes.iter().map(|volume| (volume.guest_path.as_str(), &volume.host_path, volume.read_only));
-        let volumes = Volumes::open(directories).map_err(|(index, error)| VolumeError { index, error })?;
+        let volumes = volumes(entry, scratch).map_err(|(index, error)| VolumeError { index, error })?;
         let state = EntryState::new(entry, network, before);
         let outbound = state
             .client
@@ -56,6 +56,26 @@ impl EntryGrants {
             limits: entry.limits.clone(),
         }
     }
+}
+
+/// Opens the volumes of an entry, and behind them an empty directory for each scratch directory.
+fn volumes(entry: &EntryConfig, scratch: Option<&Arc<ScratchSpace>>) -> Result<Volumes, (usize, io::Error)> {
+    let count = entry.volumes.len();
+    let of_scratch = |error| (count, error);
+    let placeholders = match scratch {
+        Some(space) => entry.scratch.iter().map(|_| space.placeholder()).collect::<io::Result<Vec<_>>>(),
+        None => Ok(Vec::new()),
+    };
+    let placeholders = placeholders.map_err(of_scratch)?;
+    let directories =
+        entry.volumes.iter().map(|volume| (volume.guest_path.as_str(), &volume.host_path, volume.read_only));
+    let empty =
+        entry.scratch.iter().zip(&placeholders).map(|(scratch, path)| (scratch.guest_path.as_str(), path, false));
+    let volumes = Volumes::open(directories.chain(empty))?;
+    let Some(space) = scratch else { return Ok(volumes) };
+    let limits = entry.scratch.iter().map(|scratch| ScratchLimits { bytes: scratch.bytes, files: scratch.files });
+    let scratch = limits.zip(&placeholders).enumerate().map(|(index, (limits, path))| (count + index, path, limits));
+    volumes.with_scratch(space, scratch).map_err(of_scratch)
 }
 
 /// The grants of a guest that is called for its sub-routes: no directories and no calls.

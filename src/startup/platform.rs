@@ -1,6 +1,7 @@
 //! What is the same for each configuration? The engines and their threads, the network, the logs, and the programs that are
 //! compiled. The first configuration decides how large the pools of the engines are.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Handle;
@@ -12,6 +13,7 @@ use crate::net::tls;
 use crate::observe::{LogDirectory, LogWriter, Metrics};
 use crate::outbound::Network;
 use crate::runtime::{CompilerProcess, EngineConfig, Runtime};
+use crate::scratch::{ScratchError, ScratchSpace};
 
 use crate::startup::error::Error;
 use crate::startup::guest_writable;
@@ -32,6 +34,16 @@ pub(super) fn check_authorities(config: &Config) -> Vec<Diagnostic> {
     checked.map(problem).collect()
 }
 
+/// The most that all scratch directories hold together, if the operator does not say.
+const DEFAULT_SCRATCH: u64 = 256 << 20;
+
+/// The place of scratch directories, as the configuration has it.
+struct OpenSpace {
+    above: PathBuf,
+    total: u64,
+    space: Arc<ScratchSpace>,
+}
+
 /// The engines, the programs, the network for guests, and the logs.
 pub(super) struct Platform {
     runtime: Arc<Runtime>,
@@ -41,6 +53,7 @@ pub(super) struct Platform {
     /// The network as the last configuration that needed one has it.
     network: Mutex<Option<Network>>,
     log_directory: Mutex<Option<LogDirectory>>,
+    scratch: Mutex<Option<OpenSpace>>,
     pub log: LogWriter,
     /// What is counted.
     pub metrics: Arc<Metrics>,
@@ -67,7 +80,7 @@ impl Platform {
             cache: guest_writable::code_cache_config(config, problems),
         };
         let runtime = spawn_blocking(move || Runtime::new(&engine)).await.map_err(|_| Error::Compiling)??;
-        let (network, log_directory) = (Mutex::default(), Mutex::default());
+        let (network, log_directory, scratch) = (Mutex::default(), Mutex::default(), Mutex::default());
         let ConnectionLimits { connections, connections_per_address, .. } = config.server.limits;
         let admin = config.admin.as_ref().map(|admin| admin.listen.clone());
         let (runtime, programs) = (Arc::new(runtime), Arc::default());
@@ -78,6 +91,7 @@ impl Platform {
             own_addresses,
             network,
             log_directory,
+            scratch,
             log,
             connections,
             connections_per_address,
@@ -99,6 +113,24 @@ impl Platform {
             load::executables(&runtime, &programs, &specs, options)
         });
         loading.await.map_err(|_| Error::Compiling)
+    }
+
+    /// The place of scratch directories; `None` if no entry has any.
+    pub fn scratch(&self, config: &Config) -> Result<Option<Arc<ScratchSpace>>, ScratchError> {
+        if config.entries.iter().all(|entry| entry.scratch.is_empty()) {
+            return Ok(None);
+        }
+        let user = rustix::process::geteuid().as_raw();
+        let default = || std::env::temp_dir().join(format!("wagi-scratch-{user}"));
+        let above = config.server.scratch_directory.clone().unwrap_or_else(default);
+        let total = config.server.scratch_total.unwrap_or(DEFAULT_SCRATCH);
+        let mut open = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = open.as_ref().filter(|open| (&open.above, open.total) == (&above, total)) {
+            return Ok(Some(open.space.clone()));
+        }
+        let space = ScratchSpace::open(&above, total)?;
+        *open = Some(OpenSpace { above, total, space: space.clone() });
+        Ok(Some(space))
     }
 
     /// What of a configuration does not fit to what the first one has made.

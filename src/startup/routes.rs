@@ -12,6 +12,7 @@ use crate::observe::{GuestLog, LogDirectory, LogWriter, RouteName};
 use crate::outbound::Network;
 use crate::route::{Discovered, RoutePattern, discovery};
 use crate::runtime::Grants;
+use crate::scratch::{ScratchError, ScratchSpace};
 use crate::static_files::{ScriptFiles, StaticFiles};
 
 use crate::startup::diagnostics;
@@ -34,6 +35,7 @@ pub(super) struct RouteTableBuilder<'a> {
     network: Option<Network>,
     rows: Vec<Row<'a>>,
     files: Option<RouteFiles>,
+    scratch: Result<Option<Arc<ScratchSpace>>, ScratchError>,
     before: &'a Handover,
     next: Handover,
     problems: &'a mut Vec<Diagnostic>,
@@ -91,6 +93,7 @@ impl<'a> RouteTableBuilder<'a> {
             network: platform.network(config)?,
             rows: vec![Row { pattern: RoutePattern::new(HEALTH), target: RouteTarget::Health, entry: None }],
             files: None,
+            scratch: platform.scratch(config),
             before,
             next: Handover::default(),
             problems,
@@ -134,7 +137,15 @@ impl<'a> RouteTableBuilder<'a> {
         self.problems.extend(diagnostics::without_effect(entry, &module.executable));
         self.problems.extend(diagnostics::trapping_imports(entry, &module.executable));
         let state = self.before.state(entry, &self.next);
-        let grants = match EntryGrants::new(entry, self.network.as_ref(), state) {
+        let scratch = match &self.scratch {
+            _ if entry.scratch.is_empty() => None,
+            _ if module.executable.is_component() => {
+                return self.problems.push(diagnostics::scratch_of_component(entry));
+            }
+            Ok(space) => space.as_ref(),
+            Err(error) => return self.problems.push(diagnostics::scratch_not_opened(entry, error)),
+        };
+        let grants = match EntryGrants::new(entry, self.network.as_ref(), state, scratch) {
             Ok(grants) => grants,
             Err(error) => return self.problems.push(diagnostics::volume_not_opened(entry, &error)),
         };

@@ -74,6 +74,7 @@ mod requests; // heads that are refused, and whose word counts about the host
 mod responses; // what a guest prints, and what the client gets
 mod routing; // which route answers, sub-routes
 mod sandbox; // volumes against guests that try to get out or to write
+mod scratch_features; // scratch directories
 mod scripts; // directories of scripts, which an interpreter runs
 mod secrets; // variables from files and from the server, and who sees their values
 mod shutdown; // signals, and what becomes of requests under way

@@ -53,6 +53,9 @@ fn summary(config: &Config) -> String {
         if let Some(scripts) = &script.scripts {
             let _ = writeln!(text, "  {scripts:?}");
         }
+        if !script.scratch.is_empty() {
+            let _ = writeln!(text, "  scratch {:?}", script.scratch);
+        }
         let _ = writeln!(text, "  hosts {:?}, at once {:?}", script.allowed_hosts, script.http_max_concurrency);
         let _ = writeln!(text, "  {:?}", script.limits);
     }

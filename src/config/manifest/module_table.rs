@@ -5,6 +5,7 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use crate::config::manifest::scripts_table::{self, ScriptsContext};
+use crate::config::manifest::volumes::GuestDirectories;
 use crate::config::manifest::{hosts, volumes};
 use crate::config::reader::file::{module_file_help, must_be_file};
 use crate::config::reader::report::Report;
@@ -83,7 +84,7 @@ fn read_keys(
     let entrypoint = optional_string(entry, "entrypoint", report);
     let argv = argv(entry, report);
     let environment = environment::read(entry, defaults.environment, defaults.server, report);
-    let mut volumes = volumes::read(entry, &mut origin, report);
+    let GuestDirectories { mut volumes, scratch } = volumes::read(entry, &mut origin, report);
     let context = ScriptsContext { route: route.as_ref(), volumes: &mut volumes, origin: &mut origin };
     let scripts = scripts_table::read(entry, context, report);
     let allowed_hosts = allowed_hosts::read(entry, report);
@@ -100,6 +101,7 @@ fn read_keys(
         argv,
         environment,
         volumes,
+        scratch,
         scripts,
         allowed_hosts,
         http_max_concurrency,

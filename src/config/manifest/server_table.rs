@@ -7,11 +7,13 @@ use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
 use crate::config::reader::report::Report;
-use crate::config::reader::values::{SpannedStr, Value, ValueError, array, boolean, duration_or_zero, string, table};
+use crate::config::reader::values::{
+    SpannedStr, Value, ValueError, array, boolean, duration_or_zero, size, string, table,
+};
 use crate::config::server::untrusted_web_servers;
 use crate::config::{ClientAuth, ForwardedFields, Hostname, ListenAddress, SourceLocation, TlsFiles, TrustedProxies};
 
-const SERVER_KEYS: [&str; 9] = [
+const SERVER_KEYS: [&str; 11] = [
     "listen",
     "trusted_proxies",
     "forwarded",
@@ -21,7 +23,12 @@ const SERVER_KEYS: [&str; 9] = [
     "server_name",
     "shutdown_delay",
     "compress",
+    "scratch_directory",
+    "scratch_total",
 ];
+/// The most that all scratch directories may hold: 1 TiB.
+const MAX_SCRATCH_TOTAL: u64 = 1 << 40;
+
 const TLS_KEYS: [&str; 3] = ["certificates", "client_ca", "client_auth"];
 const CERTIFICATE_KEYS: [&str; 2] = ["cert", "key"];
 
@@ -38,6 +45,8 @@ pub(in crate::config) struct ServerTable {
     pub server_name: Option<Hostname>,
     pub shutdown_delay: Duration,
     pub compress: bool,
+    pub scratch_directory: Option<PathBuf>,
+    pub scratch_total: Option<u64>,
 }
 
 /// The content of `[tls]`.
@@ -68,6 +77,10 @@ impl ServerTable {
                 .optional(server, "shutdown_delay", |value| duration_or_zero("shutdown_delay", value))
                 .unwrap_or_default(),
             compress: flag("compress", report),
+            scratch_directory: report
+                .optional(server, "scratch_directory", |value| string("scratch_directory", value).map(PathBuf::from)),
+            scratch_total: report
+                .optional(server, "scratch_total", |value| size("scratch_total", value, 1..=MAX_SCRATCH_TOTAL)),
         }
     }
 }

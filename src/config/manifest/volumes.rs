@@ -7,29 +7,77 @@ use toml::de::{DeTable, DeValue};
 
 use crate::config::reader::file::{directory_help, must_be_directory};
 use crate::config::reader::report::Report;
-use crate::config::reader::values::{Value, ValueError, boolean, string, table};
-use crate::config::{Key, Origin, Volume};
+use crate::config::reader::values::{Value, ValueError, boolean, count, size, string, table};
+use crate::config::{Key, Origin, ScratchConfig, Volume};
 
-/// Returns the volumes of one `[[module]]`. Adds their locations to `origin`.
-pub(super) fn read(entry: &DeTable<'_>, origin: &mut Origin, report: &mut Report) -> Vec<Volume> {
-    let mut volumes = Vec::new();
+/// The files that a scratch directory may hold if the entry does not say.
+const DEFAULT_FILES: u64 = 1024;
+
+/// The most files of a scratch directory: to remove it takes some ten microseconds for each, on a thread that serves.
+const MAX_FILES: u64 = 10_000;
+
+/// The largest scratch directory: 1 TiB.
+const MAX_SCRATCH: u64 = 1 << 40;
+
+/// The names in a guest's file system.
+#[derive(Default)]
+pub(super) struct GuestDirectories {
+    /// GuestDirectories of the host.
+    pub volumes: Vec<Volume>,
+    /// GuestDirectories that each request has for itself.
+    pub scratch: Vec<ScratchConfig>,
+}
+
+impl GuestDirectories {
+    /// The path of an earlier directory that is in the place of `guest`.
+    fn in_place_of(&self, guest: &str) -> Option<&str> {
+        let volumes = self.volumes.iter().map(|volume| volume.guest_path.as_str());
+        let mut paths = volumes.chain(self.scratch.iter().map(|scratch| scratch.guest_path.as_str()));
+        paths.find(|path| is_same_place(path, guest))
+    }
+}
+
+/// Returns the directories of one `[[module]]`. Adds their locations to `origin`.
+pub(super) fn read(entry: &DeTable<'_>, origin: &mut Origin, report: &mut Report) -> GuestDirectories {
+    let mut found = GuestDirectories::default();
     let values = report.optional(entry, "volumes", |value| table("volumes", value));
     for (guest_path, value) in values.into_iter().flatten() {
         let guest: &str = guest_path.get_ref();
         if guest.is_empty() || guest.contains('\0') {
             report.error(guest_path.span(), ValueError::new("a volume needs a path in the guest, such as `/`"));
         }
-        let same = volumes.iter().find(|volume: &&Volume| is_same_place(&volume.guest_path, guest));
-        if let Some(Volume { guest_path: earlier, .. }) = same {
+        if let Some(earlier) = found.in_place_of(guest) {
             let error = ValueError::new(format!("the volume `{guest}` is in the place of `{earlier}`"));
             report.warning(guest_path.span(), error.help("programs find only one of the two: remove the other"));
         }
-        if let Some(VolumeDirectory { path, span, read_only }) = directory(guest, value, report) {
-            origin.add(Key::Volume(volumes.len()), span);
-            volumes.push(Volume { guest_path: guest.to_owned(), host_path: path, read_only });
+        if let Some(table) = value.get_ref().as_table().filter(|table| table.contains_key("scratch")) {
+            origin.add(Key::Scratch, value.span());
+            found.scratch.extend(scratch(guest, table, report));
+        } else if let Some(VolumeDirectory { path, span, read_only }) = directory(guest, value, report) {
+            origin.add(Key::Volume(found.volumes.len()), span);
+            found.volumes.push(Volume { guest_path: guest.to_owned(), host_path: path, read_only });
         }
     }
-    volumes
+    found
+}
+
+/// The keys of a volume that is a table.
+const KEYS: [&str; 4] = ["path", "read_only", "scratch", "files"];
+
+fn scratch(guest: &str, table: &DeTable<'_>, report: &mut Report) -> Option<ScratchConfig> {
+    report.unknown_keys(table, &KEYS, &format!("in `volumes.{guest}`"));
+    for key in ["path", "read_only"] {
+        if let Some(value) = table.get(key) {
+            let error = ValueError::new(format!("`{key}` and `scratch` exclude each other"));
+            report.error(
+                value.span(),
+                error.help("a scratch directory is empty at the start of each request, and writable"),
+            );
+        }
+    }
+    let bytes = report.optional(table, "scratch", |value| size("scratch", value, 1..=MAX_SCRATCH));
+    let files = report.optional(table, "files", |value| count("files", value, 1..=MAX_FILES)).unwrap_or(DEFAULT_FILES);
+    Some(ScratchConfig { guest_path: guest.to_owned(), bytes: bytes?, files })
 }
 
 /// Whether two paths in the guest are one place.
@@ -57,7 +105,10 @@ fn directory(guest: &str, value: &Value<'_>, report: &mut Report) -> Option<Volu
     let name = format!("volumes.{guest}");
     let (path, read_only) = match value.get_ref() {
         DeValue::Table(table) => {
-            report.unknown_keys(table, &["path", "read_only"], &format!("in `{name}`"));
+            report.unknown_keys(table, &KEYS, &format!("in `{name}`"));
+            if let Some(files) = table.get("files") {
+                report.error(files.span(), ValueError::new("`files` is for scratch directories").help("remove it"));
+            }
             let read_only = report.optional(table, "read_only", |value| boolean("read_only", value)).unwrap_or(false);
             let Some(path) = table.get("path") else {
                 report.error(value.span(), missing_path(&name));

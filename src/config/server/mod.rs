@@ -38,6 +38,10 @@ pub struct ServerConfig {
     pub request_id_header: bool,
     /// How long connections are accepted after the signal to stop. Default: not at all.
     pub shutdown_delay: Duration,
+    /// Below which directory scratch directories lie. Default: below the system's temporary directory.
+    pub scratch_directory: Option<PathBuf>,
+    /// How many bytes all scratch directories may hold together. Default: 256 MiB.
+    pub scratch_total: Option<u64>,
     /// How long the server may be idle before it ends. Default: for ever.
     pub idle_exit: Option<Duration>,
     /// The limits of connections.

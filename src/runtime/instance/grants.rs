@@ -1,5 +1,6 @@
 //! What may a guest use?
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
 use crate::config::Limits;
 use crate::outbound::Client;
+use crate::scratch::{ScratchLimits, ScratchSpace};
 
 use crate::runtime::engine::watch::VolumeThreads;
 use crate::runtime::instance::cpu_time::CpuTimer;
@@ -50,6 +52,7 @@ impl Grants {
 pub struct Volumes {
     opened: WasiFilesystemCtx,
     count: usize,
+    scratch: Vec<ScratchVolume>,
     /// `None` without directories.
     threads: Option<Arc<VolumeThreads>>,
 }
@@ -72,7 +75,26 @@ impl Volumes {
             count += 1;
         }
         let threads = (count > 0).then(Arc::default);
-        Ok(Self { opened: builder.build().filesystem().clone(), count, threads })
+        Ok(Self { opened: builder.build().filesystem().clone(), count, scratch: Vec::new(), threads })
+    }
+
+    /// These volumes, of which those at `scratch` are scratch directories: each is its index, its path and its limits.
+    pub fn with_scratch<'a>(
+        self,
+        space: &Arc<ScratchSpace>,
+        scratch: impl IntoIterator<Item = (usize, &'a PathBuf, ScratchLimits)>,
+    ) -> std::io::Result<Self> {
+        let scratch = scratch.into_iter().map(|(index, path, limits)| {
+            let found = std::fs::metadata(path)?;
+            let descriptor = i32::try_from(index).unwrap_or(i32::MAX).saturating_add(FIRST_VOLUME);
+            Ok(ScratchVolume { descriptor, placeholder: (found.dev(), found.ino()), space: space.clone(), limits })
+        });
+        Ok(Self { scratch: scratch.collect::<std::io::Result<_>>()?, ..self })
+    }
+
+    /// The scratch directories among them.
+    pub(in crate::runtime) fn scratch(&self) -> &[ScratchVolume] {
+        &self.scratch
     }
 
     /// The open directories in wasmtime-wasi's form.
@@ -89,6 +111,20 @@ impl Volumes {
     pub(in crate::runtime) fn count(&self) -> usize {
         self.count
     }
+}
+
+/// The descriptor of the first volume.
+const FIRST_VOLUME: i32 = 3;
+
+/// A volume that is a scratch directory.
+#[derive(Clone)]
+pub(in crate::runtime) struct ScratchVolume {
+    /// Its descriptor at the start of a guest.
+    pub descriptor: i32,
+    /// Device and inode of the empty directory that stands for it.
+    pub placeholder: (u64, u64),
+    pub space: Arc<ScratchSpace>,
+    pub limits: ScratchLimits,
 }
 
 /// Access to upstreams.

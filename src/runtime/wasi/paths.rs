@@ -11,6 +11,7 @@ use wiggle::GuestMemory;
 
 use crate::runtime::wasi::abi::{ErrnoResult, MODULE, PREVIEW_0, SUCCESS, at, error};
 use crate::runtime::wasi::files::{can_be_opened, with_files};
+use crate::runtime::wasi::scratch::calls;
 use crate::runtime::wasi::state::ModuleState;
 
 /// The longest path of most systems (PATH_MAX); a longer one would only take time.
@@ -51,10 +52,12 @@ fn add_open(linker: &mut Linker<ModuleState>, module: &str) -> Result<()> {
                 if !can_be_opened(state.wasi(), &mut memory, fd, lookup, (path, length)).await {
                     return error(Errno::Acces);
                 }
+                if let Some(errno) = calls::open(state, &mut memory, fd, create).await {
+                    return error(errno);
+                }
                 let (base, inheriting) = (base & known, inheriting & known);
-                let wasi = state.wasi();
-                fallback::path_open(
-                    wasi,
+                let result = fallback::path_open(
+                    state.wasi(),
                     &mut memory,
                     fd,
                     lookup,
@@ -66,7 +69,11 @@ fn add_open(linker: &mut Linker<ModuleState>, module: &str) -> Result<()> {
                     flags,
                     opened,
                 )
-                .await
+                .await;
+                if let (Ok(0), Some(scratch)) = (&result, &mut state.scratch) {
+                    scratch.on_opened(fd, memory.read(at(opened))?);
+                }
+                result
             })
         },
     )?;

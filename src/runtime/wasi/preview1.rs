@@ -15,6 +15,7 @@ use wiggle::GuestMemory;
 use crate::strings::StringBlock;
 
 use crate::runtime::wasi::abi::{ErrnoResult, MODULE, SUCCESS, at, error, write};
+use crate::runtime::wasi::scratch::growing;
 use crate::runtime::wasi::state::{ModuleState, RANDOM_PER_CALL, clock_time, split};
 use crate::runtime::wasi::{descriptors, files, paths, read_write, timers};
 
@@ -30,6 +31,7 @@ pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<ModuleState>) -> Res
     descriptors::add_to_linker(linker)?;
     paths::add_to_linker(linker)?;
     read_write::add_to_linker(linker)?;
+    growing::add_to_linker(linker)?;
     linker.allow_shadowing(false);
     Ok(())
 }

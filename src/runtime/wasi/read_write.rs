@@ -17,6 +17,8 @@ use crate::runtime::instance::ending::{CpuTimeUsedUp, OutputLimit, StdinFailed};
 use crate::runtime::instance::stdio::WriteError;
 use crate::runtime::wasi::abi::{ErrnoResult, MODULE, SUCCESS, at, error, write};
 use crate::runtime::wasi::files::with_files;
+use crate::runtime::wasi::scratch::calls;
+use crate::runtime::wasi::scratch::calls::WriteAt;
 use crate::runtime::wasi::state::{ModuleState, split};
 
 /// The most buffers of one call, as on other systems (IOV_MAX). A longer list is served in part.
@@ -55,6 +57,10 @@ pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<ModuleState>) 
             }
             _ => Box::new(async move {
                 let (mut memory, state) = with_files(&mut caller).await?;
+                let place = WriteAt::Position;
+                if let Some(errno) = calls::write(state, &mut memory, fd, place, (buffers, count)).await {
+                    return error(errno);
+                }
                 fallback::fd_write(state.wasi(), &mut memory, fd, buffers, count, written).await
             }),
         },

@@ -22,6 +22,7 @@ use crate::runtime::instance::invocation::Invocation;
 use crate::runtime::instance::memory::MemoryBudget;
 use crate::runtime::instance::stderr::Note;
 use crate::runtime::instance::stdio::Stdio;
+use crate::runtime::wasi::scratch::ScratchVolumes;
 use crate::runtime::wasi::streams::{GuestStderr, GuestStdin, GuestStdout};
 
 /// The maximum number of descriptors and streams that a guest may hold open, volumes apart: each open file is one of the
@@ -52,6 +53,8 @@ pub(in crate::runtime) struct ModuleState {
     open_responses: Option<OpenResponses>,
     /// The most bytes one host call may copy.
     pub hostcall_fuel: usize,
+    /// The scratch directories, of a guest that has any.
+    pub(in crate::runtime::wasi) scratch: Option<Box<ScratchVolumes>>,
     wasi: Option<Box<WasiP1Ctx>>,
 }
 
@@ -71,6 +74,7 @@ impl ModuleState {
             outbound: grants.outbound.clone(),
             open_responses: None,
             hostcall_fuel: grants.limits.memory,
+            scratch: ScratchVolumes::new(grants.volumes.scratch()),
             wasi: None,
         }
     }
@@ -89,6 +93,9 @@ impl ModuleState {
 
     /// Notes that this descriptor is closed. With standard output, the guest's response is complete.
     pub fn on_closed(&mut self, descriptor: i32) {
+        if let Some(scratch) = &mut self.scratch {
+            scratch.on_closed(descriptor);
+        }
         if self.stdout.take_if(|stdout| *stdout == descriptor).is_some() {
             self.stdio.finish_output();
         }
@@ -98,6 +105,9 @@ impl ModuleState {
     pub fn on_renumbered(&mut self, from: i32, to: i32) {
         if from != to {
             self.on_closed(to);
+            if let Some(scratch) = &mut self.scratch {
+                scratch.on_renumbered(from, to);
+            }
             self.stdout.iter_mut().filter(|stdout| **stdout == from).for_each(|stdout| *stdout = to);
         }
     }

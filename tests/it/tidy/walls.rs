@@ -6,7 +6,7 @@ use std::path::Path;
 use super::source::{Source, program};
 
 /// Each room with the rooms that it may name, from low to high: it may name none that comes later.
-pub const ROOMS: [(&str, &[&str]); 19] = [
+pub const ROOMS: [(&str, &[&str]); 20] = [
     ("route", &[]),
     ("content_coding", &[]),
     ("cgi", &["route"]),
@@ -18,7 +18,8 @@ pub const ROOMS: [(&str, &[&str]); 19] = [
     ("registry", &["config", "cache", "net"]),
     ("fetch", &["config", "route", "cache", "net", "bindle", "registry"]),
     ("outbound", &["config", "net"]),
-    ("runtime", &["config", "cache", "outbound"]),
+    ("scratch", &[]),
+    ("runtime", &["config", "cache", "outbound", "scratch"]),
     ("observe", &["config", "runtime"]),
     ("fastcgi", &[]),
     ("server", &["config", "proxy", "fastcgi"]),
@@ -34,6 +35,7 @@ pub const ROOMS: [(&str, &[&str]); 19] = [
             "net",
             "fetch",
             "outbound",
+            "scratch",
             "runtime",
             "observe",
             "server",
@@ -48,7 +50,7 @@ pub const ROOMS: [(&str, &[&str]); 19] = [
 const PROGRAM: [&str; 2] = ["main", "cli"];
 
 /// What the files below a path must never name.
-pub const CRATES: [(&str, &[&str]); 19] = [
+pub const CRATES: [(&str, &[&str]); 20] = [
     ("src/route", &["tokio", "hyper", "wasmtime", "http"]),
     ("src/content_coding", &["tokio", "hyper", "wasmtime"]),
     ("src/cgi", &["tokio", "hyper", "wasmtime"]),
@@ -60,6 +62,7 @@ pub const CRATES: [(&str, &[&str]); 19] = [
     ("src/registry", &["wasmtime", "clap"]),
     ("src/fetch", &["wasmtime", "clap"]),
     ("src/outbound", &["wasmtime"]),
+    ("src/scratch", &["tokio", "hyper", "wasmtime"]),
     ("src/runtime", &["hyper"]),
     ("src/observe", &["hyper", "wasmtime"]),
     ("src/fastcgi", &["tokio", "hyper", "wasmtime"]),

@@ -1,0 +1,119 @@
+//! Which calls let a scratch directory grow?
+//!
+//! Each function here is asked before the call that it is named for, and returns the error that the guest gets instead, if it gets
+//! one. For other volumes there is none.
+
+use wasmtime_wasi::p1::types::{Errno, Fd, Fdflags, Iovec, Oflags};
+use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1 as _;
+use wiggle::GuestMemory;
+
+use crate::scratch::ScratchUse;
+
+use crate::runtime::wasi::abi::at;
+use crate::runtime::wasi::state::ModuleState;
+
+/// One more name.
+const ONE_FILE: ScratchUse = ScratchUse { bytes: 0, files: 1 };
+
+/// Where a write begins.
+#[derive(Clone, Copy)]
+pub(in crate::runtime::wasi) enum WriteAt {
+    /// Where the descriptor is.
+    Position,
+    Offset(u64),
+}
+
+/// The error of a write.
+pub(in crate::runtime::wasi) async fn write(
+    state: &mut ModuleState,
+    memory: &mut GuestMemory<'_>,
+    fd: i32,
+    place: WriteAt,
+    (buffers, count): (i32, i32),
+) -> Option<Errno> {
+    state.scratch.as_ref()?.of(fd)?;
+    let length = first_length(memory, buffers, count)?;
+    let wasi = state.wasi();
+    let begin = match place {
+        WriteAt::Offset(offset) => offset,
+        WriteAt::Position => match wasi.fd_fdstat_get(memory, Fd::from(fd)).await.ok()?.fs_flags {
+            flags if flags.contains(Fdflags::APPEND) => wasi.fd_filestat_get(memory, Fd::from(fd)).await.ok()?.size,
+            _ => wasi.fd_tell(memory, Fd::from(fd)).ok()?,
+        },
+    };
+    set_size(state, memory, fd, begin.saturating_add(length)).await
+}
+
+/// The length of the first buffer that is not empty: wasmtime-wasi writes only that.
+fn first_length(memory: &GuestMemory<'_>, buffers: i32, count: i32) -> Option<u64> {
+    for index in 0..count.cast_unsigned() {
+        let buffer: Iovec = memory.read(at::<Iovec>(buffers).add(index).ok()?).ok()?;
+        if buffer.buf_len > 0 {
+            return Some(buffer.buf_len.into());
+        }
+    }
+    None
+}
+
+/// The error of a file that becomes at least so long.
+pub(in crate::runtime::wasi) async fn set_size(
+    state: &mut ModuleState,
+    memory: &mut GuestMemory<'_>,
+    fd: i32,
+    size: u64,
+) -> Option<Errno> {
+    state.scratch.as_ref()?.of(fd)?;
+    let now = state.wasi().fd_filestat_get(memory, Fd::from(fd)).await.ok()?.size;
+    let more = size.saturating_sub(now);
+    if more == 0 {
+        return None;
+    }
+    reserve(state, memory, fd, ScratchUse { bytes: more, files: 0 }).await
+}
+
+/// The error of a new name in the directory `fd`.
+pub(in crate::runtime::wasi) async fn create(
+    state: &mut ModuleState,
+    memory: &mut GuestMemory<'_>,
+    fd: i32,
+) -> Option<Errno> {
+    reserve(state, memory, fd, ONE_FILE).await
+}
+
+/// The error of opening a file.
+pub(in crate::runtime::wasi) async fn open(
+    state: &mut ModuleState,
+    memory: &mut GuestMemory<'_>,
+    fd: i32,
+    flags: i32,
+) -> Option<Errno> {
+    let creates = Oflags::try_from(flags).is_ok_and(|flags| flags.contains(Oflags::CREAT));
+    if creates { create(state, memory, fd).await } else { None }
+}
+
+/// The error of a second name for a file, in the directory `to`, or of another name: a scratch directory is a file system of its own.
+pub(in crate::runtime::wasi) async fn link(
+    state: &mut ModuleState,
+    memory: &mut GuestMemory<'_>,
+    fd: i32,
+    to: i32,
+) -> Option<Errno> {
+    let scratch = state.scratch.as_ref()?;
+    if scratch.of(fd) != scratch.of(to) {
+        return Some(Errno::Xdev);
+    }
+    create(state, memory, to).await
+}
+
+async fn reserve(state: &mut ModuleState, memory: &mut GuestMemory<'_>, fd: i32, more: ScratchUse) -> Option<Errno> {
+    let volume = state.scratch.as_ref()?.of(fd)?;
+    // Taken out, since it is asked together with the context of wasmtime-wasi.
+    let mut scratch = state.scratch.take()?;
+    let reserved = scratch.reserve(state.wasi(), memory, volume, more).await;
+    state.scratch = Some(scratch);
+    match reserved {
+        Ok(true) => None,
+        Ok(false) => Some(Errno::Nospc),
+        Err(_) => Some(Errno::Io),
+    }
+}
