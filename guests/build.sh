@@ -13,13 +13,12 @@
 #   cli-rust         cli-rust.wasm: the probe as a `wasi:cli` component
 #   http-rust http-c http-python http-js
 #                    http-rust.wasm, http-c.wasm, http-c-hello.wasm, http-python.wasm, http-js.wasm: `wasi:http` components
-#   interpreters     php-cgi.wasm, python.wasm with python-usr/, ruby.wasm, quickjs.wasm: interpreters as npm has them, with
-#                    their checksums checked
-#   lua              lua.wasm: Lua from its sources, with exceptions
+#   interpreters     php-cgi.wasm, python.wasm with python-usr/, ruby.wasm: interpreters as npm has them, with their checksums checked
+#   lua quickjs      lua.wasm, quickjs.wasm: interpreters from their sources, which crates carry; Lua with exceptions
 #
 # Installs nothing. Compilers are taken from PATH; those from npm, and the definition of `wasi:http`, from the node_modules
 # in NPM_DIR, which is this directory unless said otherwise (`npm install` in it). http-c wants wit-bindgen as well, and
-# http-python componentize-py, lua python-zig. Refresh the copy that the tests carry with `guests/build.sh tests/guests`.
+# http-python componentize-py, lua and quickjs python-zig. Refresh the copy that the tests carry with `guests/build.sh tests/guests`.
 #
 # Rust is built with rustup's wasm32-wasip1 target where that is installed. Otherwise with Debian's compiler, which
 # builds the standard library from source (packages rustc-web cargo-web rust-web-src wasi-libc lld). Two compilers write
@@ -27,7 +26,7 @@
 set -euo pipefail
 
 if [[ $# -lt 1 || $1 == -* ]]; then
-    sed -n '2,19s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,18s/^# \{0,1\}//p' "$0" >&2
     exit 2
 fi
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -160,22 +159,37 @@ build_interpreters() {
     for name in php-cgi-8.2.0 python-3.11.3 ruby-3.2.0; do
         install -m 644 "$languages/$name.wasm" "$out/${name%-*}.wasm"
     done
-    install -m 644 "$languages/wasmedge_quickjs.wasm" "$out/quickjs.wasm"
     rm -rf "$out/python-usr"
     tar -xzf "$languages/python-3.11.3.tar.gz" -C "$scratch" usr
     mv "$scratch/usr" "$out/python-usr"
 }
 
-# Lua from the sources that a crate carries. Its errors are calls of longjmp, which are exceptions here.
+# Lays out the sources of interpreters.
+vendor_interpreters() {
+    cargo vendor --quiet --locked --manifest-path "$here/interpreters/Cargo.toml" "$scratch/vendor" >/dev/null
+}
+
+compile_interpreter() {
+    python-zig cc --target=wasm32-wasi -O2 -w -s -D_WASI_EMULATED_SIGNAL -D_WASI_EMULATED_PROCESS_CLOCKS "${@:2}" \
+        -lwasi-emulated-signal -lwasi-emulated-process-clocks -o "$scratch/$1.wasm"
+    install -m 644 "$scratch/$1.wasm" "$out/$1.wasm"
+}
+
+# The errors of Lua are calls of longjmp, which are exceptions here.
 build_lua() {
-    cargo vendor --quiet --locked --manifest-path "$here/lua/Cargo.toml" "$scratch/vendor" >/dev/null
+    vendor_interpreters
     local sources
     sources=$(echo "$scratch"/vendor/lua-src/lua-5.4.*)
-    python-zig cc --target=wasm32-wasi -O2 -w -s -mexception-handling -mllvm -wasm-enable-sjlj \
-        -mllvm -wasm-use-legacy-eh=false -D_WASI_EMULATED_SIGNAL -D_WASI_EMULATED_PROCESS_CLOCKS \
+    compile_interpreter lua -mexception-handling -mllvm -wasm-enable-sjlj -mllvm -wasm-use-legacy-eh=false \
         -DLUA_TMPNAMBUFSIZE=32 '-Dlua_tmpnam(name, failed)=((void)(name), failed = 1)' -I "$sources" "$sources"/*.c \
-        "$here/lua/main.c" "$here/lua/longjmp.s" -lwasi-emulated-signal -lwasi-emulated-process-clocks -o "$scratch/lua.wasm"
-    install -m 644 "$scratch/lua.wasm" "$out/lua.wasm"
+        "$here/interpreters/lua.c" "$here/interpreters/longjmp.s"
+}
+
+build_quickjs() {
+    vendor_interpreters
+    local sources=$scratch/vendor/rquickjs-sys/quickjs
+    compile_interpreter quickjs -D_GNU_SOURCE -Wl,-z,stack-size=1048576 -I "$sources" \
+        "$sources"/{quickjs,libregexp,libunicode,dtoa,quickjs-libc,qjs}.c "$sources"/gen/{repl,standalone}.c
 }
 
 for kind in "${@:-rust}"; do
@@ -194,7 +208,7 @@ for kind in "${@:-rust}"; do
         adapt "$out/http_rust.wasm" reactor http-rust
         rm "$out/http_rust.wasm"
         ;;
-    c | go | assemblyscript | http-c | http-python | http-js | interpreters | lua) "build_${kind//-/_}" ;;
+    c | go | assemblyscript | http-c | http-python | http-js | interpreters | lua | quickjs) "build_${kind//-/_}" ;;
     *)
         echo "build.sh: no guests of the kind '$kind'" >&2
         exit 2

@@ -1,5 +1,5 @@
 // The conformance program of all languages, in JavaScript.
-import * as std from 'std';
+import * as std from 'qjs:std';
 
 const env = (name) => std.getenv(name) ?? '';
 

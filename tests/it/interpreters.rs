@@ -31,13 +31,15 @@ const fn interpreted(name: &'static str, module: &'static str, keys: &'static st
 
 const PYTHON: &str = "argv = ['python', '${SCRIPT_FILENAME}']\nenvironment = { PYTHONHOME = '/usr/local' }";
 
-const LANGUAGES: [Language; 6] = [
+const LANGUAGES: [Language; 8] = [
     compiled("rust", "conform.wasm"),
     compiled("c", "c-conform.wasm"),
     compiled("go", "go-conform.wasm"),
     interpreted("php", "php-cgi.wasm", ""),
     interpreted("py", "python.wasm", PYTHON),
     interpreted("rb", "ruby.wasm", "argv = ['ruby', '${SCRIPT_FILENAME}']"),
+    interpreted("js", "quickjs.wasm", "argv = ['qjs', '-m', '${SCRIPT_FILENAME}']"),
+    interpreted("lua", "lua.wasm", "argv = ['lua', '${SCRIPT_FILENAME}']"),
 ];
 
 impl Language {
@@ -87,7 +89,7 @@ fn sent(wagi: &Wagi, head: &str, body: &[u8]) -> Answer {
 }
 
 #[test]
-#[ignore = "needs WAGI_GUESTS_DIR: conform, c, go, interpreters"]
+#[ignore = "needs WAGI_GUESTS_DIR: conform, c, go, interpreters, lua, quickjs"]
 fn the_same_program_in_each_language_answers_the_same_from_one_process() {
     let site = LANGUAGES.iter().fold(Site::new(), |site, language| language.add_to(site));
     site.write();

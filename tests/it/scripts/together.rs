@@ -88,6 +88,17 @@ fn a_component_that_is_asked_over_http_runs_no_scripts() {
 }
 
 #[test]
+fn a_component_that_is_run_through_wasi_cli_runs_scripts() {
+    let wagi = tree().module("/...", &component("cli-probe.wasm"), SCRIPTS).start(&[]);
+    let mut connection = Connection::open(wagi.address());
+    assert_eq!(connection.get("/blog.php/args?-s").text(), "\"/www/blog.php\"\n");
+    let text = connection.get("/blog.php/env").text();
+    for line in ["SCRIPT_FILENAME=/www/blog.php", "PATH_TRANSLATED=/www/env", "REDIRECT_STATUS=200"] {
+        assert!(text.lines().any(|found| found == line), "{line}: {text}");
+    }
+}
+
+#[test]
 fn a_start_warns_of_scripts_that_guests_may_write() {
     let hello = printing("Content-Type: text/plain\n\nhello");
     for (volume, is_warned) in [
