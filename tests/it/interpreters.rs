@@ -135,7 +135,7 @@ impl Example {
         let (from, to) = (root().join("examples").join(name), directory.path().join("examples"));
         std::fs::create_dir(&to).expect("writable");
         // Without what was fetched already.
-        let script = format!("cp -r '{}' . && cd {name} && rm -rf *.wasm usr data sessions tmp", from.display());
+        let script = format!("cp -r '{}' . && cd {name} && rm -rf *.wasm usr data sessions", from.display());
         run(&to, "sh", &["-c", &script]);
         let manifest = std::fs::read_to_string(from.join("modules.toml")).expect("readable");
         let commands: Vec<&str> = manifest.lines().next().expect("a comment").split('`').skip(1).step_by(2).collect();
@@ -206,8 +206,8 @@ fn the_guest_book_in_php_has_sessions_uploads_and_a_database() {
         Connection::open(wagi.address()).get("/style.css").header("content-type"),
         Some("text/css; charset=utf-8")
     );
-    let left = std::fs::read_dir(directory.path().join("examples/php/tmp")).expect("readable").count();
-    assert_eq!(left, 0, "uploads that wait are gone with their requests");
+    let stored = std::fs::read_dir(directory.path().join("examples/php/data/pictures")).expect("readable").count();
+    assert_eq!(stored, 1, "pictures that are refused are not kept");
 }
 
 #[test]
