@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn several_fields_are_one_list_and_the_first_weight_of_a_coding_counts() {
         assert_eq!(names_for(&[]), "");
-        assert_eq!(names_for(&["gzip;q=0.4", "br;q=0.5"]), "br");
+        assert_eq!(names_for(&["gzip;q=0.4", "br;q=0.5"]), "br gzip");
         assert_eq!(names_for(&["gzip;q=0", "gzip;q=1"]), "");
     }
 }
