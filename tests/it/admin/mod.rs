@@ -2,6 +2,7 @@
 
 mod access;
 mod commands;
+mod foreign_page;
 mod life;
 
 use std::net::SocketAddr;

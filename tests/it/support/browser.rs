@@ -26,6 +26,11 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 impl Browser {
     /// Starts one.
     pub fn open() -> Self {
+        Self::open_with(&[])
+    }
+
+    /// Starts one with more arguments.
+    pub fn open_with(arguments: &[&str]) -> Self {
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdout(Stdio::piped())
@@ -42,10 +47,12 @@ impl Browser {
         };
         thread::spawn(move || output.read_to_end(&mut Vec::new()));
         let mut browser = Self { driver, address: (Ipv4Addr::LOCALHOST, port).into(), session: String::new() };
+        let own = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"];
+        let arguments = [&own[..], arguments].concat();
         let options = json!({
             "browserName": "chrome",
             // It runs as root in CI, where its sandbox does not start.
-            "goog:chromeOptions": { "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"] },
+            "goog:chromeOptions": { "args": arguments },
             "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
         });
         let session = browser.ask("POST", "", &json!({ "capabilities": { "alwaysMatch": options } }));
