@@ -5,7 +5,6 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use crate::config::manifest::scripts_table::{self, ScriptsContext};
-use crate::config::manifest::volumes::GuestDirectories;
 use crate::config::manifest::{hosts, volumes};
 use crate::config::reader::file::{module_file_help, must_be_file};
 use crate::config::reader::report::Report;
@@ -84,8 +83,8 @@ fn read_keys(
     let entrypoint = optional_string(entry, "entrypoint", report);
     let argv = argv(entry, report);
     let environment = environment::read(entry, defaults.environment, defaults.server, report);
-    let GuestDirectories { mut volumes, scratch } = volumes::read(entry, &mut origin, report);
-    let context = ScriptsContext { route: route.as_ref(), volumes: &mut volumes, origin: &mut origin };
+    let mut directories = volumes::read(entry, &mut origin, report);
+    let context = ScriptsContext { route: route.as_ref(), directories: &mut directories, origin: &mut origin };
     let scripts = scripts_table::read(entry, context, report);
     let allowed_hosts = allowed_hosts::read(entry, report);
     let http_max_concurrency = report.optional(entry, "http_max_concurrency", max_open_responses);
@@ -100,8 +99,8 @@ fn read_keys(
         entrypoint: entrypoint.unwrap_or(defaults.entrypoint),
         argv,
         environment,
-        volumes,
-        scratch,
+        volumes: directories.volumes,
+        scratch: directories.scratch,
         scripts,
         allowed_hosts,
         http_max_concurrency,

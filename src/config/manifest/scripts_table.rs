@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::config::manifest::{static_table, volumes};
+use crate::config::manifest::static_table;
+use crate::config::manifest::volumes::GuestDirectories;
 use crate::config::reader::file::{directory_help, must_be_directory};
 use crate::config::reader::report::Report;
 use crate::config::reader::values::{Value, ValueError, boolean, string, string_or_array, table};
@@ -20,8 +21,8 @@ const DEFAULT_MOUNT: &str = "/www";
 /// What an entry says beside its scripts.
 pub(super) struct ScriptsContext<'a> {
     pub route: Option<&'a RoutePattern>,
-    /// The volumes of the entry. The directory becomes the last of them.
-    pub volumes: &'a mut Vec<Volume>,
+    /// What the guests see. The directory becomes the last volume.
+    pub directories: &'a mut GuestDirectories,
     pub origin: &'a mut Origin,
 }
 
@@ -42,14 +43,11 @@ pub(super) fn read(entry: &DeTable<'_>, context: ScriptsContext<'_>, report: &mu
     check_argv(entry, report);
     let directory_span = scripts.get("directory").map_or(value.span(), Value::span);
     let config = config?;
-    check_mount(scripts, &config.mount, context.volumes, report);
-    context.origin.add(Key::Volume(context.volumes.len()), directory_span);
+    check_mount(scripts, &config.mount, context.directories, report);
+    let volumes = &mut context.directories.volumes;
+    context.origin.add(Key::Volume(volumes.len()), directory_span);
     let guest_path = if config.mount.is_empty() { "/" } else { &config.mount };
-    context.volumes.push(Volume {
-        guest_path: guest_path.to_owned(),
-        host_path: config.directory.clone(),
-        read_only: true,
-    });
+    volumes.push(Volume { guest_path: guest_path.to_owned(), host_path: config.directory.clone(), read_only: true });
     Some(config)
 }
 
@@ -180,13 +178,10 @@ fn query_as_options() -> ValueError {
     ))
 }
 
-fn check_mount(scripts: &DeTable<'_>, mount: &str, volumes: &[Volume], report: &mut Report) {
-    let Some(volume) = volumes.iter().find(|volume| volumes::is_same_place(&volume.guest_path, mount)) else { return };
+fn check_mount(scripts: &DeTable<'_>, mount: &str, directories: &GuestDirectories, report: &mut Report) {
+    let Some(volume) = directories.in_place_of(mount) else { return };
     let place = if mount.is_empty() { "/" } else { mount };
-    let error = ValueError::new(format!(
-        "the scripts are at `{place}` in the guest, and so is the volume `{}`",
-        volume.guest_path
-    ));
+    let error = ValueError::new(format!("the scripts are at `{place}` in the guest, and so is the volume `{volume}`"));
     let span = scripts.get("mount").or(scripts.get("directory")).map(Value::span).unwrap_or_default();
     report
         .error(span, error.help("write another `mount`, or remove the volume: the guest can read its scripts anyway"));

@@ -22,15 +22,15 @@ const MAX_SCRATCH: u64 = 1 << 40;
 /// The names in a guest's file system.
 #[derive(Default)]
 pub(super) struct GuestDirectories {
-    /// GuestDirectories of the host.
+    /// Directories of the host.
     pub volumes: Vec<Volume>,
-    /// GuestDirectories that each request has for itself.
+    /// Directories that each request has for itself.
     pub scratch: Vec<ScratchConfig>,
 }
 
 impl GuestDirectories {
     /// The path of an earlier directory that is in the place of `guest`.
-    fn in_place_of(&self, guest: &str) -> Option<&str> {
+    pub fn in_place_of(&self, guest: &str) -> Option<&str> {
         let volumes = self.volumes.iter().map(|volume| volume.guest_path.as_str());
         let mut paths = volumes.chain(self.scratch.iter().map(|scratch| scratch.guest_path.as_str()));
         paths.find(|path| is_same_place(path, guest))
@@ -81,7 +81,7 @@ fn scratch(guest: &str, table: &DeTable<'_>, report: &mut Report) -> Option<Scra
 }
 
 /// Whether two paths in the guest are one place.
-pub(super) fn is_same_place(one: &str, other: &str) -> bool {
+fn is_same_place(one: &str, other: &str) -> bool {
     parts(one).eq(parts(other))
 }
 
