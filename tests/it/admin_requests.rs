@@ -1,6 +1,7 @@
 //! Requests in flight and failed ones over the admin listener, and how an operator ends one.
 
 use crate::support::admin::Administered;
+use crate::support::eventually;
 use crate::support::guest::probe;
 use crate::support::site::Site;
 
@@ -54,8 +55,10 @@ fn what_is_no_request_in_flight_is_404_and_other_methods_are_405() {
 
 #[test]
 fn requests_that_wait_for_a_permit_are_in_the_queue_and_can_be_ended() {
-    let server = Administered::start(site(), &[]);
+    let server = Administered::start(site().top("[limits]\nqueue_wait = '60s'"), &[]);
     let _spinning = [server.begin("/p/spin"), server.begin("/p/spin")];
+    let spin = || server.json("/requests")["in_flight"].as_array().is_some_and(|list| list.len() == 2);
+    eventually(|| spin().then_some(()));
     let mut waiting = server.begin("/p/args");
     let request = server.in_flight("queue");
     assert_eq!(request["target"], "/p/args");
