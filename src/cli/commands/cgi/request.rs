@@ -6,13 +6,14 @@
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
 
 use wagi::RoutePattern;
-use wagi::server::{Peer, RemoteAddress, RequestScheme};
+use wagi::server::{ClientIdentity, Peer, RemoteAddress, RequestScheme, StatedIdentity};
 
 use crate::cli::commands::cgi::standard_input::{InputLength, StandardInput};
 
@@ -73,6 +74,9 @@ impl<'a> CgiVariables<'a> {
         };
         self.add_fields(&mut request)?;
         request.extensions_mut().insert(self.peer());
+        if let Some(identity) = self.identity() {
+            request.extensions_mut().insert(ClientIdentity::Stated(Arc::new(identity)));
+        }
         Ok(request)
     }
 
@@ -167,6 +171,18 @@ impl<'a> CgiVariables<'a> {
         peer.scheme = Some(if is_secure { RequestScheme::Https } else { RequestScheme::Http });
         peer
     }
+
+    /// The user, if the web server has authenticated one.
+    fn identity(&self) -> Option<StatedIdentity> {
+        let text = |name: &str| self.text(name).map(str::to_owned);
+        let (user, verify) = (text("REMOTE_USER"), text("SSL_CLIENT_VERIFY"));
+        (user.is_some() || verify.is_some()).then(|| StatedIdentity {
+            auth_type: text("AUTH_TYPE").unwrap_or_default(),
+            user: user.unwrap_or_default(),
+            verify,
+            subject: text("SSL_CLIENT_S_DN"),
+        })
+    }
 }
 
 fn malformed<T>(what: &'static str) -> Result<T, RequestError> {
@@ -185,6 +201,25 @@ mod tests {
 
     fn owned(variables: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
         variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect()
+    }
+
+    #[test]
+    fn a_user_that_the_web_server_has_authenticated_is_the_client() {
+        let identity = |variables: &[(&str, &str)]| {
+            let variables = owned(variables);
+            let request = CgiVariables::new(&variables).head().expect("a request");
+            request.extensions().get::<ClientIdentity>().cloned()
+        };
+        assert_eq!(identity(&[GET, ("REMOTE_USER", "")]), None);
+        assert_eq!(
+            identity(&[GET, ("REMOTE_USER", "ada"), ("AUTH_TYPE", "Basic")]),
+            Some(ClientIdentity::Stated(Arc::new(StatedIdentity {
+                auth_type: "Basic".to_owned(),
+                user: "ada".to_owned(),
+                verify: None,
+                subject: None,
+            })))
+        );
     }
 
     #[test]
