@@ -41,7 +41,8 @@ impl GcSupport {
         let all = WasmFeatures::WASM3 | WasmFeatures::COMPONENT_MODEL | WasmFeatures::CM_ASYNC;
         match self {
             Self::On => all,
-            Self::Off => all & !(WasmFeatures::GC_TYPES | WasmFeatures::EXCEPTIONS),
+            // Without GC itself, some instructions would still be valid, such as `ref.i31`.
+            Self::Off => all & !(WasmFeatures::GC | WasmFeatures::GC_TYPES | WasmFeatures::EXCEPTIONS),
         }
     }
 }
