@@ -109,9 +109,10 @@ async fn an_upload_of_known_length_arrives_whole() {
         .start()
         .await;
     assert_eq!(echo.get("/print").await.text(), "printed\n");
-    let wagi = Site::new().module("/...", &component("http-probe.wasm"), LOOPBACK).start(&[]);
+    let start = || Site::new().module("/...", &component("http-probe.wasm"), LOOPBACK).start(&[]);
+    let (wagi, upstream) = (start(), start());
     let body: Vec<u8> = (0..500_000_u32).map(|number| number.to_le_bytes()[0]).collect();
-    let inner = format!("http://{}/echo", wagi.address());
+    let inner = format!("http://{}/echo", upstream.address());
     let answer = Connection::open(wagi.address()).post(&format!("/call?{inner}"), &body);
     assert_eq!(answer.status, 200);
     assert!(answer.body == body, "the body comes back changed");
@@ -119,11 +120,12 @@ async fn an_upload_of_known_length_arrives_whole() {
 
 #[tokio::test]
 async fn an_upload_whose_guest_traps_does_not_look_complete() {
-    let wagi = Site::new().module("/...", &component("http-probe.wasm"), LOOPBACK).start(&[]);
-    let inner = format!("http://{}/count", wagi.address());
+    let start = || Site::new().module("/...", &component("http-probe.wasm"), LOOPBACK).start(&[]);
+    let (wagi, upstream) = (start(), start());
+    let inner = format!("http://{}/count", upstream.address());
     let answer = Connection::open(wagi.address()).get(&format!("/cut-upload?{inner}"));
     assert_eq!(answer.status, 500);
-    let line = eventually(|| wagi.log().lines().find(|line| line.contains("POST /count")).map(str::to_owned));
+    let line = eventually(|| upstream.log().lines().find(|line| line.contains("POST /count")).map(str::to_owned));
     assert!(line.contains("end=bad-body") || line.contains("end=client-gone"), "{line}");
 }
 

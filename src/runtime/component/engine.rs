@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use wasmtime::component::types::{ComponentExtern, ComponentItem};
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Cache, Engine, Store};
 use wasmtime_wasi::{p2 as cli2, p3 as cli3};
@@ -80,18 +81,32 @@ impl ComponentEngine {
         let served = SERVED.iter().find(|(served, _)| exports.iter().any(|name| name.starts_with(served)));
         let Some((_, make)) = served else { return Err(Error::NotServed(exports)) };
         let unknown = imports::unknown(names());
-        let linked = match unknown_imports {
-            UnknownImports::Trap if !unknown.is_empty() => self.with_traps(component)?.instantiate_pre(component),
-            _ => self.linker.instantiate_pre(component),
-        };
-        match linked {
-            Ok(linked) => {
-                let trapping = unknown.iter().map(|name| format!("`{name}`")).collect();
-                Ok((make(linked).map_err(Error::Link)?, trapping))
+        let (linked, trapping) = match self.linker.instantiate_pre(component) {
+            Ok(linked) => (linked, Vec::new()),
+            Err(error) if unknown.is_empty() => return Err(Error::Link(error)),
+            Err(_) if unknown_imports == UnknownImports::Refuse => {
+                return Err(Error::UnknownInterfaces { nearest: imports::nearest(&unknown), imports: unknown });
             }
-            Err(error) if unknown.is_empty() || unknown_imports == UnknownImports::Trap => Err(Error::Link(error)),
-            Err(_) => Err(Error::UnknownInterfaces { nearest: imports::nearest(&unknown), imports: unknown }),
-        }
+            Err(_) => {
+                let linked = self.with_traps(component)?.instantiate_pre(component).map_err(Error::Link)?;
+                (linked, self.callable(component, &unknown))
+            }
+        };
+        Ok((make(linked).map_err(Error::Link)?, trapping))
+    }
+
+    /// Those of these imports that have functions, as they stand in messages. An interface with types only cannot be called.
+    fn callable(&self, component: &Component, names: &[String]) -> Vec<String> {
+        let has_functions = |import: ComponentExtern<'_>| match import.ty {
+            ComponentItem::ComponentInstance(instance) => {
+                let mut exports = instance.exports(&self.engine);
+                exports.any(|(_, export)| matches!(export.ty, ComponentItem::ComponentFunc(_)))
+            }
+            _ => true,
+        };
+        let ty = component.component_type();
+        let imports = ty.imports(&self.engine).filter(|(name, _)| names.iter().any(|known| known == name));
+        imports.filter_map(|(name, import)| has_functions(import).then(|| format!("`{name}`"))).collect()
     }
 
     /// The imports that are provided, and functions for all others, each of which ends its guest when it is called.
