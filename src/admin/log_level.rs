@@ -1,8 +1,11 @@
 //! Which events are logged? The program that has set up the log says how that is changed.
 
+/// Sets which events are logged, or says what it does not understand.
+type SetEvents = dyn Fn(&str) -> Result<(), String> + Send + Sync;
+
 /// Changes which events are logged, in the words of `RUST_LOG`.
 pub struct LogLevel {
-    set: Box<dyn Fn(&str) -> Result<(), String> + Send + Sync>,
+    set: Box<SetEvents>,
     reset: Box<dyn Fn() + Send + Sync>,
 }
 

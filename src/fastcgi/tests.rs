@@ -95,7 +95,7 @@ fn random(state: &mut u64) -> usize {
 #[test]
 fn mutated_records_and_heads_cause_no_panic() {
     let records = conversation();
-    let netstring = b"47:CONTENT_LENGTH\03\0SCGI\01\0REQUEST_METHOD\0GET\0A\0B\0,abc";
+    let netstring = b"47:CONTENT_LENGTH\x003\x00SCGI\x001\x00REQUEST_METHOD\0GET\0A\0B\0,abc";
     let mut seed = 0x2545_f491_4f6c_dd1d;
     for _ in 0..100_000 {
         let (mut one, mut other) = (records.to_vec(), netstring.to_vec());

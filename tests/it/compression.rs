@@ -32,8 +32,11 @@ fn decoded(coding: &str, body: &[u8]) -> (Vec<u8>, std::io::Result<usize>) {
     (plain, result)
 }
 
+/// Takes a piece of a compressed body and returns what can be decoded of it.
+type Decoder = dyn FnMut(&[u8]) -> Vec<u8>;
+
 /// A decoder that says what it knows after each piece.
-fn live_decoder(coding: &str) -> Box<dyn FnMut(&[u8]) -> Vec<u8>> {
+fn live_decoder(coding: &str) -> Box<Decoder> {
     match coding {
         "zstd" => {
             let mut decoder = zstd::stream::write::Decoder::new(Vec::new()).expect("a decoder");

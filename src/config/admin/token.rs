@@ -17,10 +17,10 @@ pub struct AdminToken([u8; 32]);
 
 impl AdminToken {
     /// The token in the file at `path`: its text without the end of the line.
-    pub(crate) fn read(path: &Path) -> Result<Self, Diagnostic> {
+    pub(crate) fn read(path: &Path) -> Result<Self, Box<Diagnostic>> {
         let shown = path.display();
-        let bytes = regular_file::read(path, MAX_TOKEN)
-            .map_err(|error| Diagnostic::error(format!("cannot read the token file `{shown}`")).caused_by(&error))?;
+        let unreadable = || Diagnostic::error(format!("cannot read the token file `{shown}`"));
+        let bytes = regular_file::read(path, MAX_TOKEN).map_err(|error| unreadable().caused_by(&error))?;
         let token = bytes.trim_ascii();
         let problem = if token.is_empty() {
             "is empty"
@@ -32,7 +32,7 @@ impl AdminToken {
             return Ok(Self::new(token));
         };
         let help = "write one long random word into it, for example with `openssl rand -hex 32`";
-        Err(Diagnostic::error(format!("the token file `{shown}` {problem}")).help(help))
+        Err(Diagnostic::error(format!("the token file `{shown}` {problem}")).help(help).into())
     }
 
     fn new(token: &[u8]) -> Self {
