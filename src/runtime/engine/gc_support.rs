@@ -38,7 +38,8 @@ impl GcSupport {
 
     /// The features of WebAssembly that the engines for modules and components have together.
     fn features(self) -> WasmFeatures {
-        let all = WasmFeatures::WASM3 | WasmFeatures::COMPONENT_MODEL | WasmFeatures::CM_ASYNC;
+        let modules = WasmFeatures::WASM3 & !WasmFeatures::THREADS;
+        let all = modules | WasmFeatures::COMPONENT_MODEL | WasmFeatures::CM_ASYNC;
         match self {
             Self::On => all,
             // Without GC itself, some instructions would still be valid, such as `ref.i31`.
