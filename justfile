@@ -31,7 +31,7 @@ deny:
 
 # How fast it is, beside other servers; bench/setup.sh installs them
 bench *arguments:
-    cargo run --release -p wagi-bench -- {{arguments}}
+    cargo run --profile dist -p wagi-bench -- {{arguments}}
 
 # Rebuild the guest that the tests carry
 guests:

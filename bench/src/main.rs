@@ -1,7 +1,7 @@
 //! Which measures are taken in which order, and where do the figures go?
 //!
 //! ```sh
-//! cargo run --release -p wagi-bench
+//! cargo run --profile dist -p wagi-bench
 //! ```
 //!
 //! docs/performance.md explains what is measured and how to read it.

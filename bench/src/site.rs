@@ -1,5 +1,6 @@
 //! Where is everything, and how long is each load?
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 pub struct Site {
     /// The repository.
     pub root: PathBuf,
-    /// The gateway, built for release.
+    /// The gateway, built with the profile of this program.
     pub wagi: PathBuf,
     /// This program.
     pub bench: PathBuf,
@@ -29,15 +30,15 @@ impl Site {
     /// Builds the gateway and makes an empty directory for this run.
     pub fn prepare(is_quick: bool) -> Result<Self> {
         let root = fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))?;
-        build(&root)?;
         let bench = std::env::current_exe()?;
-        let release = bench.parent().context("this program is in no directory")?;
+        let profile = bench.parent().context("this program is in no directory")?;
+        build(&root, profile)?;
         let scratch = root.join("target/bench");
         if scratch.exists() {
             fs::remove_dir_all(&scratch)?;
         }
         fs::create_dir_all(&scratch)?;
-        let wagi = release.join("wagi");
+        let wagi = profile.join("wagi");
         ensure!(wagi.exists(), "`{}` is not there", wagi.display());
         // The load generators count in whole seconds. Many short turns: what disturbs a machine lasts longer than one.
         let (rounds, turn) = (if is_quick { 2 } else { 15 }, Duration::from_secs(1));
@@ -74,10 +75,14 @@ impl Site {
 }
 
 /// The gateway is measured as the program that users start, so it has to be there, and be built from what is here.
-fn build(root: &Path) -> Result<()> {
+///
+/// The last part of `directory`, where this program is, names the profile of both.
+fn build(root: &Path, directory: &Path) -> Result<()> {
+    let profile = directory.file_name().and_then(OsStr::to_str).context("the directory of this program has no name")?;
+    let profile = if profile == "debug" { "dev" } else { profile };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
-        .args(["build", "--quiet", "--release", "--package", "wagi", "--bin", "wagi"])
+        .args(["build", "--quiet", "--profile", profile, "--package", "wagi", "--bin", "wagi"])
         .current_dir(root)
         .status()
         .context("cannot start `cargo`")?;
