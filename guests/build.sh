@@ -9,16 +9,21 @@
 #   outbound azure   outbound.wasm, azure-blob.wasm: core modules that call out; they depend on crates, which are downloaded
 #   c go             c-hello.wasm, c-echo.wasm, c-conform.wasm, go-hello.wasm, go-cgi.wasm, go-conform.wasm: core modules;
 #                    go-cgi, the same for this machine
-#   assemblyscript   as-hello.wasm, as-fetch.wasm, as-calls.wasm, as-no-memory.wasm: core modules
+#   assemblyscript   as-hello.wasm, as-fetch.wasm, as-calls.wasm, as-no-memory.wasm, as-conform.wasm:
+#                    core modules
 #   cli-rust         cli-rust.wasm: the probe as a `wasi:cli` component
+#   cpp zig          cpp-conform.wasm, with exceptions; zig-conform.wasm: core modules
+#   jump unwind      c-jump.wasm, unwind.wasm: core modules in C, with setjmp, and in Rust, with panics that are caught
 #   http-rust http-c http-python http-js
-#                    http-rust.wasm, http-c.wasm, http-c-hello.wasm, http-python.wasm, http-js.wasm: `wasi:http` components
+#                    http-rust.wasm, http-c.wasm, http-c-hello.wasm, http-python.wasm, http-js.wasm: `wasi:http` components;
+#                    http-rust-conform.wasm and so on: the conformance program as such a component
 #   interpreters     php-cgi.wasm, python.wasm with python-usr/, ruby.wasm: interpreters as npm has them, with their checksums checked
 #   lua quickjs      lua.wasm, quickjs.wasm: interpreters from their sources, which crates carry; Lua with exceptions
 #
 # Installs nothing. Compilers are taken from PATH; those from npm, and the definition of `wasi:http`, from the node_modules
-# in NPM_DIR, which is this directory unless said otherwise (`npm install` in it). http-c wants wit-bindgen as well, and
-# http-python componentize-py, lua and quickjs python-zig. Refresh the copy that the tests carry with `guests/build.sh tests/guests`.
+# in NPM_DIR, which is this directory unless said otherwise (`npm install` in it). http-c wants wit-bindgen as well,
+# http-python componentize-py, and cpp, zig, jump, unwind, lua and quickjs
+# python-zig. Refresh the copy that the tests carry with `guests/build.sh tests/guests`.
 #
 # Rust is built with rustup's wasm32-wasip1 target where that is installed. Otherwise with Debian's compiler, which
 # builds the standard library from source (packages rustc-web cargo-web rust-web-src wasi-libc lld). Two compilers write
@@ -26,7 +31,7 @@
 set -euo pipefail
 
 if [[ $# -lt 1 || $1 == -* ]]; then
-    sed -n '2,18s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,22s/^# \{0,1\}//p' "$0" >&2
     exit 2
 fi
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -51,8 +56,9 @@ build_rust() {
     local build=${CARGO_TARGET_DIR:-$here/target}
     local arguments=(build --quiet --release --locked --target wasm32-wasip1 --manifest-path "$workspace/Cargo.toml"
         --package "$package" --target-dir "$build")
+    [[ ${panic:-abort} == abort ]] || arguments+=(--config "profile.release.panic=\"$panic\"")
     # Panic messages name source files: without this, the bytes would depend on where they lie.
-    local flags="--remap-path-prefix=$root= --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
+    local flags="${unwinding:-} --remap-path-prefix=$root= --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
     # Flags meant for building the gateway would replace those given here.
     unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
     if has_rustup_target; then
@@ -66,7 +72,7 @@ build_rust() {
         flags+=" -Clink-arg=$crt1 -L/usr/lib/wasm32-wasi"
         RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld \
             CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS=$flags \
-            /usr/bin/cargo "${arguments[@]}" -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
+            /usr/bin/cargo "${arguments[@]}" "-Zbuild-std=std,panic_${panic:-abort}" -Zbuild-std-features=optimize_for_size
     else
         echo "build.sh: no Rust compiler for wasm32-wasip1: try 'rustup target add wasm32-wasip1'" >&2
         exit 1
@@ -77,11 +83,53 @@ build_rust() {
     done
 }
 
+# Panics of Rust that unwind, as exceptions of WebAssembly. No built standard library does this.
+build_unwind() {
+    local tag=${CARGO_TARGET_DIR:-$here/target}/exception.o
+    mkdir -p "$(dirname "$tag")"
+    python-zig cc --target=wasm32-wasi -mexception-handling -c "$here/cpp/exception.s" -o "$tag"
+    local panic=unwind unwinding="-Cpanic=unwind -Ctarget-feature=+exception-handling -Cllvm-args=-wasm-enable-eh"
+    unwinding+=" -Cllvm-args=-wasm-use-legacy-eh=false -Clink-arg=$tag"
+    # An unstable feature of the compiler, as it says with a warning.
+    build_rust wagi-guest-unwind "$here" unwind
+}
+
 build_c() {
     local name
     for name in hello echo conform; do
         clang --target=wasm32-wasi -O2 -Wall -Wextra -Werror -Wl,--strip-all "$here/c/$name.c" -o "$out/c-$name.wasm"
     done
+}
+
+# What `zig c++` needs for exceptions. The library that it carries is built without them.
+cpp_exceptions=(-fwasm-exceptions -mexception-handling -mllvm -wasm-enable-eh -mllvm -wasm-use-legacy-eh=false)
+
+build_cpp() {
+    local library
+    library=$(python-zig env | sed -n 's/^ *\.lib_dir = "\(.*\)",$/\1/p')
+    python-zig c++ --target=wasm32-wasi -O2 -s "${cpp_exceptions[@]}" -w -c -o "$scratch/exceptions.o" \
+        -D_LIBCXXABI_BUILDING_LIBRARY -D_LIBCPP_BUILDING_LIBRARY -D_LIBCXXABI_HAS_NO_THREADS \
+        -I "$library/libcxxabi/include" -I "$library/libcxxabi/src" -I "$library/libcxx/src" -I "$library/libunwind/include" \
+        "$here/cpp/exceptions.cc"
+    python-zig cc --target=wasm32-wasi -O2 -s "${cpp_exceptions[@]}" -w -c -o "$scratch/unwind.o" \
+        -D_LIBUNWIND_HAS_NO_THREADS -D_LIBUNWIND_HIDE_SYMBOLS -I "$library/libunwind/include" "$library/libunwind/src/Unwind-wasm.c"
+    python-zig c++ --target=wasm32-wasi -O2 -s "${cpp_exceptions[@]}" -Wall -Wextra -Werror \
+        -Wno-unused-command-line-argument "$here/cpp/conform.cc" \
+        "$scratch/exceptions.o" "$scratch/unwind.o" "$here/cpp/exception.s" -o "$scratch/cpp.wasm"
+    install -m 644 "$scratch/cpp.wasm" "$out/cpp-conform.wasm"
+}
+
+# What `zig cc` needs for setjmp and longjmp, which are exceptions, beside c/longjmp.s.
+c_jumps=(-mexception-handling -mllvm -wasm-enable-sjlj -mllvm -wasm-use-legacy-eh=false)
+
+build_jump() {
+    python-zig cc --target=wasm32-wasi -O2 -s "${c_jumps[@]}" "$here/c/jump.c" "$here/c/longjmp.s" -o "$scratch/jump.wasm"
+    install -m 644 "$scratch/jump.wasm" "$out/c-jump.wasm"
+}
+
+build_zig() {
+    python-zig build-exe -target wasm32-wasi -O ReleaseSmall "$here/zig/conform.zig" "-femit-bin=$scratch/zig.wasm"
+    install -m 644 "$scratch/zig.wasm" "$out/zig-conform.wasm"
 }
 
 build_go() {
@@ -99,7 +147,7 @@ build_assemblyscript() {
     local name sources
     # The compiler takes no absolute paths.
     sources=$(realpath --relative-to "$npm" "$here/assemblyscript")
-    for name in hello fetch calls; do
+    for name in hello fetch calls conform; do
         (cd "$npm" && node_modules/.bin/asc "$sources/$name.ts" -O \
             --config node_modules/@assemblyscript/wasi-shim/asconfig.json -o "$scratch/$name.wasm")
         install -m 644 "$scratch/$name.wasm" "$out/as-$name.wasm"
@@ -120,36 +168,46 @@ lay_out_wit() {
     local wasi=$npm/node_modules/@bytecodealliance/jco/lib/wit/builtin/0.2.12
     rm -rf "$scratch/wit"
     mkdir "$scratch/wit"
-    cp "$here/wit/http.wit" "$scratch/wit/"
+    cp "$here"/wit/*.wit "$scratch/wit/"
     cp -r "$wasi" "$scratch/wit/deps"
     # The JavaScript engine knows itself by this version and no other. The interfaces are the same.
     sed -i 's/0\.2\.12/0.2.10/g' "$scratch"/wit/deps/*/*.wit
 }
 
+# Makes the component $3 of the program $1, which is written for the world $2.
+build_http_c_program() {
+    wit-bindgen c "$scratch/wit" --world "wagi:guests/$2" --out-dir "$scratch/c" >/dev/null
+    # The generated code has parameters it does not use.
+    clang --target=wasm32-wasi -mexec-model=reactor -O2 -Wall -Wextra -Werror -Wno-unused-parameter -Wl,--strip-all \
+        -I "$scratch/c" "$here/c/$1.c" "$scratch/c/$2.c" "$scratch/c/$2_component_type.o" -o "$scratch/$1.wasm"
+    adapt "$scratch/$1.wasm" reactor "$3"
+}
+
 build_http_c() {
     lay_out_wit
-    wit-bindgen c "$scratch/wit" --world wagi:guests/http --out-dir "$scratch/c" >/dev/null
-    local name
-    for name in http http_hello; do
-        # The generated code has parameters it does not use.
-        clang --target=wasm32-wasi -mexec-model=reactor -O2 -Wall -Wextra -Werror -Wno-unused-parameter -Wl,--strip-all \
-            -I "$scratch/c" "$here/c/$name.c" "$scratch/c/http.c" "$scratch/c/http_component_type.o" -o "$scratch/$name.wasm"
-    done
-    adapt "$scratch/http.wasm" reactor http-c
-    adapt "$scratch/http_hello.wasm" reactor http-c-hello
+    build_http_c_program http http http-c
+    build_http_c_program http_hello http http-c-hello
+    build_http_c_program http_conform conform http-c-conform
 }
 
 build_http_python() {
     lay_out_wit
-    PYTHONDONTWRITEBYTECODE=1 componentize-py -q -d "$scratch/wit" -w wagi:guests/http \
-        componentize -p "$here/python" app -o "$scratch/python.wasm"
-    install -m 644 "$scratch/python.wasm" "$out/http-python.wasm"
+    local name
+    for name in app conform; do
+        PYTHONDONTWRITEBYTECODE=1 componentize-py -q -d "$scratch/wit" -w wagi:guests/http \
+            componentize -p "$here/python" "$name" -o "$scratch/$name.wasm"
+    done
+    install -m 644 "$scratch/app.wasm" "$out/http-python.wasm"
+    install -m 644 "$scratch/conform.wasm" "$out/http-python-conform.wasm"
 }
 
 build_http_js() {
     lay_out_wit
-    "$npm/node_modules/.bin/componentize-js" "$here/javascript/app.js" -w "$scratch/wit" -n http -o "$scratch/js.wasm"
-    install -m 644 "$scratch/js.wasm" "$out/http-js.wasm"
+    local componentize=$npm/node_modules/.bin/componentize-js
+    "$componentize" "$here/javascript/app.js" -w "$scratch/wit" -n http -o "$scratch/app.wasm"
+    install -m 644 "$scratch/app.wasm" "$out/http-js.wasm"
+    "$componentize" "$here/javascript/conform.js" -w "$scratch/wit" -n conform -o "$scratch/conform.wasm"
+    install -m 644 "$scratch/conform.wasm" "$out/http-js-conform.wasm"
 }
 
 # Interpreters that others have built.
@@ -180,9 +238,9 @@ build_lua() {
     vendor_interpreters
     local sources
     sources=$(echo "$scratch"/vendor/lua-src/lua-5.4.*)
-    compile_interpreter lua -mexception-handling -mllvm -wasm-enable-sjlj -mllvm -wasm-use-legacy-eh=false \
+    compile_interpreter lua "${c_jumps[@]}" \
         -DLUA_TMPNAMBUFSIZE=32 '-Dlua_tmpnam(name, failed)=((void)(name), failed = 1)' -I "$sources" "$sources"/*.c \
-        "$here/interpreters/lua.c" "$here/interpreters/longjmp.s"
+        "$here/interpreters/lua.c" "$here/c/longjmp.s"
 }
 
 build_quickjs() {
@@ -205,10 +263,12 @@ for kind in "${@:-rust}"; do
         ;;
     http-rust)
         model=reactor build_rust wagi-guest-http "$here" http_rust
+        model=reactor build_rust wagi-guest-http-conform "$here" http_conform
         adapt "$out/http_rust.wasm" reactor http-rust
-        rm "$out/http_rust.wasm"
+        adapt "$out/http_conform.wasm" reactor http-rust-conform
+        rm "$out/http_rust.wasm" "$out/http_conform.wasm"
         ;;
-    c | go | assemblyscript | http-c | http-python | http-js | interpreters | lua | quickjs) "build_${kind//-/_}" ;;
+    c | cpp | zig | jump | unwind | go | assemblyscript | http-c | http-python | http-js | interpreters | lua | quickjs) "build_${kind//-/_}" ;;
     *)
         echo "build.sh: no guests of the kind '$kind'" >&2
         exit 2

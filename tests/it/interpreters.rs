@@ -1,5 +1,5 @@
-//! The same program in each language: compiled, and as a script of an interpreter as it is published. And the examples that
-//! begin with two commands. The interpreters come from npm; a download that fails, or has another checksum, fails the test.
+//! The same program in each language: as a module, as a component, and as a script of an interpreter as it is published. And the
+//! examples that begin with two commands. The interpreters come from npm; a download that fails, or has another checksum, fails the test.
 
 use std::path::Path;
 use std::process::Command;
@@ -31,10 +31,17 @@ const fn interpreted(name: &'static str, module: &'static str, keys: &'static st
 
 const PYTHON: &str = "argv = ['python', '${SCRIPT_FILENAME}']\nenvironment = { PYTHONHOME = '/usr/local' }";
 
-const LANGUAGES: [Language; 8] = [
+const LANGUAGES: [Language; 15] = [
     compiled("rust", "conform.wasm"),
     compiled("c", "c-conform.wasm"),
+    compiled("cpp", "cpp-conform.wasm"),
+    compiled("zig", "zig-conform.wasm"),
     compiled("go", "go-conform.wasm"),
+    compiled("assemblyscript", "as-conform.wasm"),
+    compiled("http-rust", "http-rust-conform.wasm"),
+    compiled("http-c", "http-c-conform.wasm"),
+    compiled("http-python", "http-python-conform.wasm"),
+    compiled("http-js", "http-js-conform.wasm"),
     interpreted("php", "php-cgi.wasm", ""),
     interpreted("py", "python.wasm", PYTHON),
     interpreted("rb", "ruby.wasm", "argv = ['ruby', '${SCRIPT_FILENAME}']"),
@@ -89,7 +96,7 @@ fn sent(wagi: &Wagi, head: &str, body: &[u8]) -> Answer {
 }
 
 #[test]
-#[ignore = "needs WAGI_GUESTS_DIR: conform, c, go, interpreters, lua, quickjs"]
+#[ignore = "needs WAGI_GUESTS_DIR: conform, c, cpp, zig, go, assemblyscript, http-rust, http-c, http-python, http-js, interpreters, lua, quickjs"]
 fn the_same_program_in_each_language_answers_the_same_from_one_process() {
     let site = LANGUAGES.iter().fold(Site::new(), |site, language| language.add_to(site));
     site.write();

@@ -75,3 +75,20 @@ fn small_programs_in_rust_and_assemblyscript_are_served() {
         assert_eq!(answer.text(), "You asked for /some/path and sent 10000 bytes\n", "{name}");
     }
 }
+
+/// longjmp in C and panics in Rust leave functions as exceptions of WebAssembly. Those of C++ are in the conformance program.
+#[test]
+#[ignore = "needs WAGI_GUESTS_DIR: jump, unwind"]
+fn programs_that_leave_functions_by_exceptions_are_served() {
+    let site = Site::new();
+    let jump = built_from_source("c-jump.wasm");
+    let wagi = site.module("/jump", &jump, "").module("/unwind", &built_from_source("unwind.wasm"), "").start(&[]);
+    let mut connection = Connection::open(wagi.address());
+    for _ in 0..2 {
+        assert_eq!(connection.get("/jump?1000").text(), "back with 42\n");
+        assert_eq!(connection.get("/unwind?7").text(), "the number 7\n");
+        let caught = connection.get("/unwind?x");
+        assert_eq!((caught.status, caught.text().as_str()), (200, "dropped\ncaught\n"));
+    }
+    wagi.logged(&["stderr", "the query is a number: ParseIntError", "/unwind"]);
+}
