@@ -45,3 +45,4 @@ pub use crate::gateway::{
     ServedRoute, reload_channel,
 };
 pub use crate::route::RoutePattern;
+pub use crate::runtime::{HostCall, PathArgument, RunInputs, RunWatcher};

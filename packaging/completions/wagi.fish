@@ -24,9 +24,9 @@ function __fish_wagi_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c wagi -n "__fish_wagi_needs_command" -s c -l config -d 'The modules.toml with the modules to serve' -r
+complete -c wagi -n "__fish_wagi_needs_command" -s c -l config -d 'The modules.toml with the modules to serve' -r -F
 complete -c wagi -n "__fish_wagi_needs_command" -s b -l bindle -d 'The bindle to serve, NAME/VERSION; needs --bindle-path or --bindle-url' -r
-complete -c wagi -n "__fish_wagi_needs_command" -l bindle-path -d 'A directory of standalone bindles' -r
+complete -c wagi -n "__fish_wagi_needs_command" -l bindle-path -d 'A directory of standalone bindles' -r -f -a "(__fish_complete_directories)"
 complete -c wagi -n "__fish_wagi_needs_command" -l bindle-url -d 'The base URL of a bindle server, including the API version [env: BINDLE_URL]' -r
 complete -c wagi -n "__fish_wagi_needs_command" -l bindle-http-user -d 'The user name for the bindle server [env: BINDLE_HTTP_USER]' -r
 complete -c wagi -n "__fish_wagi_needs_command" -l bindle-http-password -d 'The password for the bindle server [env: BINDLE_HTTP_PASSWORD]' -r
@@ -57,6 +57,7 @@ complete -c wagi -n "__fish_wagi_needs_command" -l check -d 'Check everything, p
 complete -c wagi -n "__fish_wagi_needs_command" -l strict -d 'Treat unknown keys in configuration files as errors'
 complete -c wagi -n "__fish_wagi_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c wagi -n "__fish_wagi_needs_command" -s V -l version -d 'Print version'
+complete -c wagi -n "__fish_wagi_needs_command" -a "serve" -d 'Serve modules and components: what wagi does without a command'
 complete -c wagi -n "__fish_wagi_needs_command" -a "pull" -d 'Pull modules from registries into the module cache'
 complete -c wagi -n "__fish_wagi_needs_command" -a "push" -d 'Publish a module or component in a registry'
 complete -c wagi -n "__fish_wagi_needs_command" -a "inspect" -d 'Show the kind, the imports and the exports of a module, and whether wagi can serve it'
@@ -65,11 +66,45 @@ complete -c wagi -n "__fish_wagi_needs_command" -a "logout" -d 'Remove the saved
 complete -c wagi -n "__fish_wagi_needs_command" -a "lock" -d 'Write wagi.lock: the digests of the modules that the references of a modules.toml name now'
 complete -c wagi -n "__fish_wagi_needs_command" -a "compile" -d 'Compile a module ahead of time, for `precompiled = true`'
 complete -c wagi -n "__fish_wagi_needs_command" -a "preinit" -d 'Run the initializer of a module, and write the module as it is after that'
+complete -c wagi -n "__fish_wagi_needs_command" -a "run" -d 'Send one request to a program, without a server, and print the response'
 complete -c wagi -n "__fish_wagi_needs_command" -a "cgi" -d 'Run a module as a CGI program of another web server'
 complete -c wagi -n "__fish_wagi_needs_command" -a "cache" -d 'List and prune the caches'
 complete -c wagi -n "__fish_wagi_needs_command" -a "health" -d 'Ask a running server whether it is ready: exit code 0 if it is, 1 if not'
 complete -c wagi -n "__fish_wagi_needs_command" -a "admin" -d 'Ask a running server what it does, and let it reload or end a request'
 complete -c wagi -n "__fish_wagi_needs_command" -a "completions" -d 'Print the script that completes command lines of wagi in a shell'
+complete -c wagi -n "__fish_wagi_needs_command" -a "version" -d 'Print the version, that of the engine, and for which system wagi was built'
+complete -c wagi -n "__fish_wagi_using_subcommand serve" -s c -l config -d 'The modules.toml with the modules to serve' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand serve" -s b -l bindle -d 'The bindle to serve, NAME/VERSION; needs --bindle-path or --bindle-url' -r
+complete -c wagi -n "__fish_wagi_using_subcommand serve" -l bindle-path -d 'A directory of standalone bindles' -r -f -a "(__fish_complete_directories)"
+complete -c wagi -n "__fish_wagi_using_subcommand serve" -l bindle-url -d 'The base URL of a bindle server, including the API version [env: BINDLE_URL]' -r
+complete -c wagi -n "__fish_wagi_using_subcommand serve" -l bindle-http-user -d 'The user name for the bindle server [env: BINDLE_HTTP_USER]' -r
+complete -c wagi -n "__fish_wagi_using_subcommand serve" -l bindle-http-password -d 'The password for the bindle server [env: BINDLE_HTTP_PASSWORD]' -r
+complete -c wagi -n "__fish_wagi_using_subcommand serve" -l cache -d 'The configuration of the code cache [default: cache.toml, if it exists]' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand serve" -s l -l listen -d 'An address to listen on: IP:PORT, http:IP:PORT, unix:PATH, systemd [default: 127.0.0.1:3000]' -r
+complete -c wagi -n "__fish_wagi_using_subcommand serve" -l admin -d 'The address of the admin listener: IP:PORT, unix:PATH [default: no admin listener]' -r
+complete -c wagi -n "__fish_wagi_using_subcommand serve" -l idle-exit -d 'End with exit code 0 after so long without a connection, for socket activation, for example 5m' -r
+complete -c wagi -n "__fish_wagi_using_subcommand serve" -l hostname -d 'The server\'s own name, for requests without a Host field [default: localhost:3000]' -r
+complete -c wagi -n "__fish_wagi_using_subcommand serve" -l module-cache -d 'The directory for modules from registries and bindles [default: wagi/modules in the user\'s cache directory]' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand serve" -l pull -d 'When to ask registries for a module' -r -f -a "always\t'Ask at each start which module a tag names now'
+if-not-present\t'Ask only for modules that the cache does not have'
+never\t'Do not ask: use only the cache'"
+complete -c wagi -n "__fish_wagi_using_subcommand serve" -l plain-http -d 'Use plain HTTP with this registry, may be repeated; always used with registries on this machine' -r
+complete -c wagi -n "__fish_wagi_using_subcommand serve" -l registry-ca -d 'PEM certificates to trust for registries, besides those of the system' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand serve" -l log-dir -d 'The directory for files with the standard error of modules [env: WAGI_LOG_DIR]' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand serve" -l log-format -d 'The format of the log on standard error' -r -f -a "text\t'Text for people'
+json\t'One JSON object per line'"
+complete -c wagi -n "__fish_wagi_using_subcommand serve" -l access-log -d 'Where the lines of requests go: on is standard error' -r
+complete -c wagi -n "__fish_wagi_using_subcommand serve" -l tls-cert -d 'The PEM certificate chain for TLS; needs --tls-key [env: WAGI_TLS_CERT]' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand serve" -l tls-key -d 'The PEM private key for TLS; needs --tls-cert [env: WAGI_TLS_KEY]' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand serve" -s e -l env -d 'Variables for every module; they take precedence over --env-file' -r
+complete -c wagi -n "__fish_wagi_using_subcommand serve" -l env-file -d 'Files with variables for every module, one NAME=VALUE per line' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand serve" -l outbound-ca -d 'PEM certificates to trust when modules call other servers, besides those of the system' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand serve" -s k -l bindle-insecure -d 'Do not verify the certificate of the bindle server (insecure)'
+complete -c wagi -n "__fish_wagi_using_subcommand serve" -l locked -d 'Serve only the modules in wagi.lock; any difference is an error'
+complete -c wagi -n "__fish_wagi_using_subcommand serve" -l watch -d 'Reload when a file that was read changes'
+complete -c wagi -n "__fish_wagi_using_subcommand serve" -l check -d 'Check everything, print the table of routes, and do not serve'
+complete -c wagi -n "__fish_wagi_using_subcommand serve" -l strict -d 'Treat unknown keys in configuration files as errors'
+complete -c wagi -n "__fish_wagi_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c wagi -n "__fish_wagi_using_subcommand pull" -l module-cache -d 'The directory for modules from registries and bindles [default: wagi/modules in the user\'s cache directory]' -r -F
 complete -c wagi -n "__fish_wagi_using_subcommand pull" -l pull -d 'When to ask registries for a module' -r -f -a "always\t'Ask at each start which module a tag names now'
 if-not-present\t'Ask only for modules that the cache does not have'
@@ -109,6 +144,25 @@ complete -c wagi -n "__fish_wagi_using_subcommand compile" -l optimize -d 'Optim
 complete -c wagi -n "__fish_wagi_using_subcommand compile" -s h -l help -d 'Print help'
 complete -c wagi -n "__fish_wagi_using_subcommand preinit" -s o -l output -d 'The file to write' -r -F
 complete -c wagi -n "__fish_wagi_using_subcommand preinit" -s h -l help -d 'Print help'
+complete -c wagi -n "__fish_wagi_using_subcommand run" -s X -l method -d 'The method [default: GET, with a body POST]' -r
+complete -c wagi -n "__fish_wagi_using_subcommand run" -s H -l header -d 'A header field; may be repeated' -r
+complete -c wagi -n "__fish_wagi_using_subcommand run" -s d -l data -d 'The request body: a text, or @FILE' -r
+complete -c wagi -n "__fish_wagi_using_subcommand run" -s e -l env -d 'A variable for the guests; may be repeated' -r
+complete -c wagi -n "__fish_wagi_using_subcommand run" -l env-file -d 'A file with variables for the guests; may be repeated' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand run" -l repeat -d 'Send the request that many times, and print a table of times' -r
+complete -c wagi -n "__fish_wagi_using_subcommand run" -l format -d 'The form of the output' -r -f -a "text\t'As it comes'
+json\t'One JSON object'"
+complete -c wagi -n "__fish_wagi_using_subcommand run" -l module-cache -d 'The directory for modules from registries and bindles [default: wagi/modules in the user\'s cache directory]' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand run" -l pull -d 'When to ask registries for a module' -r -f -a "always\t'Ask at each start which module a tag names now'
+if-not-present\t'Ask only for modules that the cache does not have'
+never\t'Do not ask: use only the cache'"
+complete -c wagi -n "__fish_wagi_using_subcommand run" -l plain-http -d 'Use plain HTTP with this registry, may be repeated; always used with registries on this machine' -r
+complete -c wagi -n "__fish_wagi_using_subcommand run" -l registry-ca -d 'PEM certificates to trust for registries, besides those of the system' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand run" -l stdin -d 'Standard input is the request body'
+complete -c wagi -n "__fish_wagi_using_subcommand run" -s i -l include -d 'Print status and header fields before the body'
+complete -c wagi -n "__fish_wagi_using_subcommand run" -l raw -d 'Print what the guest has printed, byte for byte, and not what a client gets'
+complete -c wagi -n "__fish_wagi_using_subcommand run" -l show-env -d 'Print the arguments and variables that the guest gets, and not the response'
+complete -c wagi -n "__fish_wagi_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c wagi -n "__fish_wagi_using_subcommand cgi" -l cache -d 'The directory for compiled code, or a configuration of the code cache [default: .wagi-cache beside FILE]' -r -F
 complete -c wagi -n "__fish_wagi_using_subcommand cgi" -l access-log -d 'Whether a line about the request goes to standard error' -r
 complete -c wagi -n "__fish_wagi_using_subcommand cgi" -s e -l env -d 'A variable for the module' -r
@@ -154,3 +208,6 @@ complete -c wagi -n "__fish_wagi_using_subcommand admin; and __fish_seen_subcomm
 json\t'One line of JSON'"
 complete -c wagi -n "__fish_wagi_using_subcommand admin; and __fish_seen_subcommand_from cancel" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c wagi -n "__fish_wagi_using_subcommand completions" -s h -l help -d 'Print help'
+complete -c wagi -n "__fish_wagi_using_subcommand version" -l format -d 'The form of the output' -r -f -a "text\t'Text for people'
+json\t'One JSON object'"
+complete -c wagi -n "__fish_wagi_using_subcommand version" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -6,7 +6,9 @@
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Weak};
 
-use wasmtime::{ExternType, FuncType, InstancePre, Module, ModuleExport, Store};
+use wasmtime::{ExternType, FuncType, Instance, InstancePre, Linker, Module, ModuleExport, Store};
+
+use crate::strings::StringBlock;
 
 use crate::runtime::component::{ComponentRequest, LinkedComponent};
 use crate::runtime::cure::of_missing_entry_point;
@@ -16,6 +18,8 @@ use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::invocation::Invocation;
 use crate::runtime::instance::run::{GuestFuture, Run};
 use crate::runtime::module_engine::LinkedModule;
+use crate::runtime::run_watcher::{RunInputs, RunWatcher};
+use crate::runtime::traced_calls;
 use crate::runtime::wasi::state::{MEMORY, ModuleState};
 
 /// The function that a reactor exports to be called once, before any other.
@@ -49,14 +53,14 @@ pub(in crate::runtime) struct Code {
 }
 
 enum LinkedCode {
-    Module(InstancePre<ModuleState>),
+    Module(InstancePre<ModuleState>, Arc<Linker<ModuleState>>),
     Component(LinkedComponent),
 }
 
 impl Code {
     /// The code of a module.
     pub fn module(module: LinkedModule) -> Self {
-        Self { linked: LinkedCode::Module(module.linked), trapping: module.trapping }
+        Self { linked: LinkedCode::Module(module.linked, module.linker), trapping: module.trapping }
     }
 
     /// The code of a component, and the imports that end a guest when it calls them.
@@ -143,7 +147,7 @@ impl Executable {
     /// What it is, as the metrics have it.
     pub fn kind(&self) -> &'static str {
         match &self.0.code {
-            LinkedCode::Module(_) => "module",
+            LinkedCode::Module(..) => "module",
             LinkedCode::Component(_) => "component",
         }
     }
@@ -165,13 +169,13 @@ impl Executable {
 
     /// Whether it is a module that exports a function of this name.
     pub fn exports(&self, name: &str) -> bool {
-        matches!(&self.0.code, LinkedCode::Module(linked) if function(linked.module(), name).is_some())
+        matches!(&self.0.code, LinkedCode::Module(linked, _) if function(linked.module(), name).is_some())
     }
 
     /// This executable with an entry point and grants. The entry point must be a function without parameters and results.
     pub fn guest(&self, name: &str, grants: Grants) -> Result<Guest, EntryPointError> {
         let functions = match &self.0.code {
-            LinkedCode::Module(linked) => {
+            LinkedCode::Module(linked, _) => {
                 let function = entry_point(linked.module(), name)?;
                 let initialize = match name {
                     START | INITIALIZE | ROUTES => None,
@@ -195,7 +199,7 @@ impl Executable {
 
     fn memory(&self) -> Option<ModuleExport> {
         match &self.0.code {
-            LinkedCode::Module(linked) => linked.module().get_export_index(MEMORY),
+            LinkedCode::Module(linked, _) => linked.module().get_export_index(MEMORY),
             LinkedCode::Component(_) => None,
         }
     }
@@ -243,16 +247,28 @@ impl Guest {
     /// Starts a fresh instance. It computes only while the run is polled. `permit` is dropped together with the instance.
     /// For a component that serves HTTP requests, use [`handle`](Self::handle): this only makes an instance of it.
     pub fn start<P: Send + 'static>(&self, mut invocation: Invocation, permit: P) -> Run {
+        if let Some(watcher) = &self.grants.watcher {
+            watcher.begins(&inputs(&invocation));
+        }
         let stdio = Arc::new(self.grants.stdio(invocation.stdin.take(), invocation.request));
         let guest: GuestFuture = match &self.executable.0.code {
-            LinkedCode::Module(linked) => {
+            LinkedCode::Module(linked, linker) => {
                 // Made here, so that the future holds the store's pointer and not its state.
                 let store = store(linked, ModuleState::new(&self.grants, stdio.clone(), invocation));
                 let (linked, exports) = (linked.clone(), self.exports);
-                Box::pin(async move {
-                    let _permit = permit;
-                    exports.run(store, &linked).await
-                })
+                match self.grants.watcher.clone().filter(|watcher| watcher.sees_calls()) {
+                    None => Box::pin(async move {
+                        let _permit = permit;
+                        exports.run(store, &linked).await
+                    }),
+                    Some(watcher) => {
+                        let linker = linker.clone();
+                        Box::pin(async move {
+                            let _permit = permit;
+                            exports.run_traced(store, &linked, &linker, &watcher).await
+                        })
+                    }
+                }
             }
             LinkedCode::Component(linked) => {
                 let guest = linked.start(&self.grants, &stdio, &invocation, self.is_called);
@@ -265,7 +281,7 @@ impl Guest {
         let run =
             Run::new(guest, stdio, self.executable.0.executors.clone()).with_volumes(self.grants.volumes.threads());
         match &self.executable.0.code {
-            LinkedCode::Module(_) => run,
+            LinkedCode::Module(..) => run,
             LinkedCode::Component(_) => run.with_files_at_once(),
         }
     }
@@ -274,14 +290,34 @@ impl Guest {
     /// together with the instance. `None` for a guest that does not serve HTTP requests.
     pub fn handle<P: Send + 'static>(&self, request: ComponentRequest, permit: P) -> Option<Run> {
         let LinkedCode::Component(linked) = &self.executable.0.code else { return None };
+        if let Some(watcher) = &self.grants.watcher {
+            watcher.begins(&self.request_inputs(&request));
+        }
         let executors = self.executable.0.executors.clone();
         linked.handle(&self.grants, request, executors, permit)
+    }
+
+    /// What a component of `wasi:http` gets.
+    fn request_inputs(&self, request: &ComponentRequest) -> RunInputs {
+        let head = &request.head;
+        let variables = self.grants.environment.iter().map(|(name, value)| format!("{name}={value}"));
+        let fields = head.headers.iter();
+        let fields = fields.map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())));
+        let request = std::iter::once(format!("{} {}", head.method, head.uri)).chain(fields);
+        RunInputs { arguments: Vec::new(), environment: variables.collect(), request: request.collect() }
     }
 
     /// Whether it is a component that serves HTTP requests. All others follow CGI.
     pub fn is_http_component(&self) -> bool {
         self.executable.is_http_component()
     }
+}
+
+/// What a guest that follows CGI gets.
+fn inputs(invocation: &Invocation) -> RunInputs {
+    let owned = |strings: &StringBlock| strings.iter().map(str::to_owned).collect();
+    let (arguments, environment) = (owned(&invocation.arguments), owned(&invocation.environment));
+    RunInputs { arguments, environment, request: Vec::new() }
 }
 
 fn store(linked: &InstancePre<ModuleState>, state: ModuleState) -> Store<ModuleState> {
@@ -298,10 +334,27 @@ fn store(linked: &InstancePre<ModuleState>, state: ModuleState) -> Store<ModuleS
 impl ModuleExports {
     /// Makes an instance and calls the functions.
     async fn run(self, mut store: Store<ModuleState>, linked: &InstancePre<ModuleState>) -> Ending {
-        let instance = match linked.instantiate_async(&mut store).await {
-            Ok(instance) => instance,
-            Err(error) => return Ending::of_instantiation(error),
-        };
+        match linked.instantiate_async(&mut store).await {
+            Ok(instance) => self.call(store, instance).await,
+            Err(error) => Ending::of_instantiation(error),
+        }
+    }
+
+    /// The same, with each call to the host seen by `watcher`.
+    async fn run_traced(
+        self,
+        mut store: Store<ModuleState>,
+        linked: &InstancePre<ModuleState>,
+        linker: &Linker<ModuleState>,
+        watcher: &Arc<dyn RunWatcher>,
+    ) -> Ending {
+        match traced_calls::instantiate(&mut store, linked, linker, watcher).await {
+            Ok(instance) => self.call(store, instance).await,
+            Err(error) => Ending::of_instantiation(error),
+        }
+    }
+
+    async fn call(self, mut store: Store<ModuleState>, instance: Instance) -> Ending {
         let memory = self.memory.and_then(|memory| instance.get_module_export(&mut store, &memory)?.into_memory());
         store.data_mut().set_memory(memory);
         for export in self.functions.iter().flatten() {

@@ -10,6 +10,7 @@
 //! | --- | --- |
 //! | `error` | why can a program not be run here? |
 //! | `cure` | what can the operator do about it? |
+//! | `run_watcher` | what is seen of a run from outside? |
 //! | `engine` | how are the engines set up, and on which threads do guests compute? |
 //! | `instance` | how does a run start, what may it use, and how does it end? |
 //! | `wasi` | what do the imports of modules do? |
@@ -18,6 +19,7 @@
 //! | `component` | the same for components |
 //! | `code` | where does machine code come from? |
 //! | `engines` | in which engine does a program run? |
+//! | `traced_calls` | how are the calls of a guest to its host seen, one by one? |
 //! | `guest` | what is a guest, and how does a run of it start? |
 
 mod code;
@@ -31,6 +33,8 @@ mod instance;
 mod module_engine;
 mod module_info;
 mod other_host;
+mod run_watcher;
+mod traced_calls;
 mod wasi;
 
 pub use crate::outbound::CallResult;
@@ -52,6 +56,7 @@ pub use crate::runtime::instance::run::{Activity, Run, RunUsage, RunView};
 pub use crate::runtime::instance::stderr::StderrSink;
 pub use crate::runtime::instance::stdio::{InputStream, STDOUT_CAPACITY};
 pub use crate::runtime::module_info::{Encoding, Extern, ModuleInfo, ParseError};
+pub use crate::runtime::run_watcher::{HostCall, PathArgument, RunInputs, RunWatcher};
 
 use std::sync::{Mutex, PoisonError};
 

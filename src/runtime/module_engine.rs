@@ -24,12 +24,14 @@ use crate::runtime::wasi::{experimental_http, preview1};
 /// An engine for modules, and the imports that it provides.
 pub(in crate::runtime) struct ModuleEngine {
     pub engine: Engine,
-    linker: Linker<ModuleState>,
+    linker: Arc<Linker<ModuleState>>,
 }
 
 /// A module linked to the host.
 pub(in crate::runtime) struct LinkedModule {
     pub linked: InstancePre<ModuleState>,
+    /// What it is linked to.
+    pub linker: Arc<Linker<ModuleState>>,
     /// The imports that end a guest when it calls them, as they are shown.
     pub trapping: Vec<String>,
 }
@@ -59,7 +61,7 @@ impl ModuleEngine {
         let mut linker = Linker::new(&engine);
         preview1::add_to_linker(&mut linker).map_err(Error::Engine)?;
         experimental_http::add_to_linker(&mut linker).map_err(Error::Engine)?;
-        Ok(Self { engine, linker })
+        Ok(Self { engine, linker: Arc::new(linker) })
     }
 
     /// Links a module.
@@ -73,9 +75,12 @@ impl ModuleEngine {
         if !refused.is_empty() {
             return Err(Error::UnknownImports(refused));
         }
-        let linker = if missing.is_empty() { &self.linker } else { &self.with_traps(module, &missing)? };
+        let linker = match missing.is_empty() {
+            true => self.linker.clone(),
+            false => Arc::new(self.with_traps(module, &missing)?),
+        };
         let linked = linker.instantiate_pre(module).map_err(Error::Link)?;
-        Ok(LinkedModule { linked, trapping: missing.iter().map(MissingImport::to_string).collect() })
+        Ok(LinkedModule { linked, linker, trapping: missing.iter().map(MissingImport::to_string).collect() })
     }
 
     fn missing_imports(&self, module: &Module) -> Vec<MissingImport> {
@@ -91,7 +96,7 @@ impl ModuleEngine {
 
     /// The imports that are provided, and functions for the missing ones, each of which ends its guest when it is called.
     fn with_traps(&self, module: &Module, missing: &[MissingImport]) -> Result<Linker<ModuleState>, Error> {
-        let mut linker = self.linker.clone();
+        let mut linker = Linker::clone(&self.linker);
         // A module may import a name twice.
         linker.allow_shadowing(true);
         for import in missing {

@@ -53,6 +53,7 @@ impl EntryGrants {
             outbound: self.outbound.clone(),
             environment: self.environment.clone(),
             log: Some(Arc::new(log)),
+            watcher: None,
             limits: entry.limits.clone(),
         }
     }
@@ -80,7 +81,7 @@ fn volumes(entry: &EntryConfig, scratch: Option<&Arc<ScratchSpace>>) -> Result<V
 
 /// The grants of a guest that is called for its sub-routes: no directories and no calls.
 pub(super) fn for_discovery(grants: &Grants) -> Grants {
-    Grants { volumes: Volumes::default(), outbound: None, ..grants.clone() }
+    Grants { volumes: Volumes::default(), outbound: None, watcher: None, ..grants.clone() }
 }
 
 /// The name of an entry's route in the log.

@@ -22,11 +22,14 @@ mod platform;
 mod reload;
 mod routes;
 
+use std::sync::Arc;
+
 use crate::config::{AccessLogTarget, Config, Diagnostic};
 use crate::fetch::Resolved;
 use crate::gateway::{Gateway, RouteFiles, Snapshot};
 use crate::net::connect::own_addresses::OwnAddresses;
 use crate::observe::{AccessLog, LogWriter};
+use crate::runtime::RunWatcher;
 
 use crate::startup::candidate::{Candidate, Loading};
 pub use crate::startup::error::{Error, help};
@@ -41,8 +44,18 @@ pub use crate::startup::reload::{ConfigInForce, LoadedConfig, Logs, ReadConfigur
 ///
 /// When it returns, other processes may prune what the gateway does not use from the module cache.
 pub async fn load(resolved: &mut Resolved, log: &LogWriter, problems: &mut Vec<Diagnostic>) -> Result<Gateway, Error> {
+    load_watched(resolved, log, None, problems).await
+}
+
+/// The same, with a watcher of what the guests get and print.
+pub async fn load_watched(
+    resolved: &mut Resolved,
+    log: &LogWriter,
+    watcher: Option<Arc<dyn RunWatcher>>,
+    problems: &mut Vec<Diagnostic>,
+) -> Result<Gateway, Error> {
     let _startup = resolved.take_startup_lock();
-    let first = FirstConfiguration { resolved, files: None, own_addresses: OwnAddresses::default() };
+    let first = FirstConfiguration { resolved, files: None, own_addresses: OwnAddresses::default(), watcher };
     let (platform, candidate) = first.load(log, problems).await?;
     gateway(&platform, candidate.snapshot, resolved)
 }
@@ -54,15 +67,17 @@ struct FirstConfiguration<'a> {
     files: Option<RouteFiles>,
     /// Where this process listens already.
     own_addresses: OwnAddresses,
+    watcher: Option<Arc<dyn RunWatcher>>,
 }
 
 impl FirstConfiguration<'_> {
     /// Makes the platform, and loads the configuration on it.
     async fn load(self, log: &LogWriter, problems: &mut Vec<Diagnostic>) -> Result<(Platform, Candidate), Error> {
-        let Self { resolved, files, own_addresses } = self;
+        let Self { resolved, files, own_addresses, watcher } = self;
         let config = resolved.config();
         problems.extend(check_authorities(config));
         let platform = Platform::new(config, own_addresses, log.clone(), problems).await?;
+        let platform = platform.watched_by(watcher);
         let before = Handover::default();
         let loading = Loading { resolved, platform: &platform, before: &before, priority: Priority::Start };
         let candidate = loading.load(files, problems).await?;

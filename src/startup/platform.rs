@@ -12,7 +12,7 @@ use crate::net::connect::own_addresses::OwnAddresses;
 use crate::net::tls;
 use crate::observe::{LogDirectory, LogWriter, Metrics};
 use crate::outbound::Network;
-use crate::runtime::{CompilerProcess, EngineConfig, Runtime};
+use crate::runtime::{CompilerProcess, EngineConfig, RunWatcher, Runtime};
 use crate::scratch::{ScratchError, ScratchSpace};
 
 use crate::startup::error::Error;
@@ -55,6 +55,8 @@ pub(super) struct Platform {
     log_directory: Mutex<Option<LogDirectory>>,
     scratch: Mutex<Option<OpenSpace>>,
     pub log: LogWriter,
+    /// Who watches the guests; `None` in a server.
+    pub watcher: Option<Arc<dyn RunWatcher>>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// The limit on connections, which the server has from its start.
@@ -93,11 +95,17 @@ impl Platform {
             log_directory,
             scratch,
             log,
+            watcher: None,
             connections,
             connections_per_address,
             admin,
             metrics,
         })
+    }
+
+    /// The same, with a watcher of the guests.
+    pub fn watched_by(self, watcher: Option<Arc<dyn RunWatcher>>) -> Self {
+        Self { watcher, ..self }
     }
 
     /// Loads modules side by side, those of third parties within the limits of `config`.

@@ -11,7 +11,7 @@ use crate::gateway::{FilesRoute, GuestRoute, HiddenRow, HostRoutes, ModuleFacts,
 use crate::observe::{GuestLog, LogDirectory, LogWriter, RouteName};
 use crate::outbound::Network;
 use crate::route::{Discovered, RoutePattern, discovery};
-use crate::runtime::Grants;
+use crate::runtime::{Grants, RunWatcher};
 use crate::scratch::{ScratchError, ScratchSpace};
 use crate::static_files::{ScriptFiles, StaticFiles};
 
@@ -30,6 +30,7 @@ const HEALTH: &str = "/healthz";
 /// A builder for the table of routes.
 pub(super) struct RouteTableBuilder<'a> {
     log: &'a LogWriter,
+    watcher: Option<&'a Arc<dyn RunWatcher>>,
     format: LogFormat,
     log_directory: Option<LogDirectory>,
     network: Option<Network>,
@@ -88,6 +89,7 @@ impl<'a> RouteTableBuilder<'a> {
     ) -> Result<Self, Error> {
         Ok(Self {
             log: &platform.log,
+            watcher: platform.watcher.as_ref(),
             format: config.log.format,
             log_directory: platform.log_directory(config)?,
             network: platform.network(config)?,
@@ -195,7 +197,8 @@ impl<'a> RouteTableBuilder<'a> {
             file.inspect_err(|error| self.problems.push(diagnostics::log_not_opened(loaded.entry, error))).ok()?;
         let name = route_name(loaded.entry, pattern);
         let log = GuestLog::new(name.clone(), self.log.clone(), self.format, file);
-        Some(RouteGrants { grants: loaded.grants.for_route(loaded.entry, log), name })
+        let grants = loaded.grants.for_route(loaded.entry, log);
+        Some(RouteGrants { grants: Grants { watcher: self.watcher.cloned(), ..grants }, name })
     }
 
     /// A route of an entry; `None`, with an error, if its module has no such entry point.

@@ -71,7 +71,6 @@ fn a_command_line_that_makes_no_sense_exits_2_and_says_why() {
     site.write();
     let (cert, key) = (fixture("ec.cert.pem"), fixture("ec.pkcs8.pem"));
     let rows: &[(&[&str], &str)] = &[
-        (&[], "what to serve is missing"),
         (&["-c", ""], "what to serve is missing"),
         (&["--bindle-url", "http://b"], "what to serve is missing"),
         (&["-c", "modules.toml", "-b", "a/1.0.0"], "only one can be served"),
@@ -361,4 +360,59 @@ fn help_and_version_are_printed_on_stdout() {
     for output in [version, help] {
         assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
     }
+}
+
+#[test]
+fn without_arguments_the_configuration_of_the_directory_is_served() {
+    for words in [&["-l", "127.0.0.1:0"][..], &["serve", "-l", "127.0.0.1:0"]] {
+        let site = Site::new().text_module("/", &hello(), "");
+        site.write();
+        let wagi = Wagi::spawn(command(site.path()).args(words));
+        assert_eq!(Connection::open(wagi.address()).get("/").text(), "hello", "{words:?}");
+    }
+    let site = Site::new().text_module("/", &hello(), "");
+    site.write();
+    for words in [&["--check"][..], &["serve", "--check"], &["serve", "-c", "modules.toml", "--check"]] {
+        let output = run(site.path(), words);
+        assert_eq!(output.status.code(), Some(0), "{words:?}: {}", stderr(&output));
+        assert!(stdout(&output).contains("\n/\t"), "{words:?}");
+    }
+}
+
+#[test]
+fn in_a_directory_with_nothing_to_serve_it_is_said_what_can_be_typed() {
+    let site = Site::new();
+    for words in [&[][..], &["serve"]] {
+        let output = run(site.path(), words);
+        assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(2), ""), "{words:?}");
+        let shown = stderr(&output);
+        assert!(shown.starts_with("error: what to serve is missing: "), "{shown}");
+        for line in [
+            "  wagi FILE.wasm      serves one module or component",
+            "  wagi --config FILE  serves what a modules.toml lists",
+        ] {
+            assert!(shown.lines().any(|found| found == line), "{line}: {shown}");
+        }
+    }
+    site.file("only.wasm", "");
+    let output = run(site.path(), &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("there is one module here: did you mean `wagi only.wasm`?"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn version_names_the_engine_and_the_system() {
+    let site = Site::new();
+    let text = stdout(&run(site.path(), &["version"]));
+    let names: Vec<&str> = text.lines().filter_map(|line| line.split_once(' ')).map(|(name, _)| name).collect();
+    assert_eq!(names, ["WAGI", "wasmtime", "features", "target"], "{text}");
+    let report: Value =
+        serde_json::from_str(&stdout(&run(site.path(), &["version", "--format", "json"]))).expect("JSON");
+    assert_eq!(report["version"], env!("CARGO_PKG_VERSION"));
+    assert!(report["target"].as_str().expect("a system").starts_with(std::env::consts::ARCH), "{report}");
+    assert!(report["features"].is_array() && report["wasmtime"].as_str().expect("a version").contains('.'), "{report}");
 }

@@ -73,6 +73,7 @@ mod request_ids; // ids of requests, and the ends of their connections
 mod requests; // heads that are refused, and whose word counts about the host
 mod responses; // what a guest prints, and what the client gets
 mod routing; // which route answers, sub-routes
+mod run_command; // one request without a server
 mod sandbox; // volumes against guests that try to get out or to write
 mod scratch_features; // scratch directories
 mod scripts; // directories of scripts, which an interpreter runs

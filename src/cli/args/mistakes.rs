@@ -25,6 +25,8 @@ const OPTIONS: [(&[&str], &str); 6] = [
 /// is the program.
 pub(super) fn cure(arguments: &[String]) -> Option<String> {
     let words = arguments.get(1..)?;
+    // The options of the server are understood with its command and without.
+    let words = if words.first().is_some_and(|first| first == "serve") { words.get(1..)? } else { words };
     let first = words.first()?;
     if names().contains(first) {
         return None;
@@ -37,7 +39,7 @@ pub(super) fn cure(arguments: &[String]) -> Option<String> {
     of_option(words).or_else(|| behind_dashes(words)).or_else(|| two_files(words))
 }
 
-/// The commands of others: `serve` and `run` are what wagi does without a command.
+/// The commands of others.
 fn of_command(command: &str, rest: &[String]) -> Option<String> {
     let typed = rest.join(" ");
     let source = match rest.first() {
@@ -50,8 +52,7 @@ fn of_command(command: &str, rest: &[String]) -> Option<String> {
             Some(command) if names().contains(command) => format!("wagi {command} --help"),
             _ => "wagi --help".to_owned(),
         },
-        "version" => "wagi --version".to_owned(),
-        "serve" | "up" | "dev" | "run" | "start" => format!("wagi {source}"),
+        "up" | "dev" | "start" => format!("wagi {source}"),
         "check" | "validate" | "test" => format!("wagi {source} --check"),
         "publish" | "upload" => format!("wagi push {typed}").trim_end().to_owned(),
         "list" | "ls" | "prune" => format!("wagi cache {}", if command == "ls" { "list" } else { command }),

@@ -8,11 +8,13 @@
 //! | `cgi` | which words of `wagi cgi` are of the operator |
 //! | `serve` | the options of the server |
 //! | `registries` | the options for registries, credentials and caches |
+//! | `development` | the options of the commands for developers |
 //! | `mistakes` | what to type instead of the words of other programs |
 //! | `subcommands` | the subcommands and their options |
 //! | `shells` | completion scripts and manual pages |
 
 mod cgi;
+mod development;
 mod mistakes;
 mod registries;
 mod serve;
@@ -47,7 +49,7 @@ Exit codes:
 
 /// Serve WebAssembly modules and components over HTTP
 ///
-/// Give exactly one of a module, --config and --bindle.
+/// Give one of a module, --config and --bindle. Without them, the modules.toml of the directory is served.
 #[derive(Parser)]
 #[command(name = "wagi", display_name = "WAGI Server", version, max_term_width = 100)]
 #[command(after_help = AFTER_HELP)]
@@ -69,6 +71,7 @@ pub fn parse() -> Command {
             options.server_environment = ServerEnvironment::new(variable);
             options.compiler = own_executable();
         }
+        Command::Run(run) => run.server_environment = ServerEnvironment::new(variable),
         Command::Cgi(cgi) => cgi.variables = std::env::vars_os().collect(),
         Command::Lock(lock) => lock.server_environment = ServerEnvironment::new(variable),
         _ => {}
@@ -114,10 +117,13 @@ where
     let parsed = CommandLine::from_arg_matches(&matches)?;
     let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
     let result = match parsed.subcommand {
-        Some(subcommand) => Ok(subcommand.command(&variable)),
+        Some(subcommand) => subcommand.command(&variable),
         None => parsed.serve.options(&variable).map(|options: Options| Command::Serve(Box::new(options))),
     };
-    result.map_err(|error| understood(command.error(error.kind, printable::line(&error.message)), &words))
+    result.map_err(|error| {
+        let message = format!("{}{}", printable::line(&error.message), error.examples);
+        understood(command.error(error.kind, message), &words)
+    })
 }
 
 /// A usage error with what to type instead, if that is known; otherwise the error itself.
@@ -132,11 +138,19 @@ fn understood(error: clap::Error, words: &[String]) -> clap::Error {
 struct UsageError {
     kind: ErrorKind,
     message: String,
+    /// Lines behind the message.
+    examples: String,
 }
 
 impl UsageError {
     fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: message.into(), examples: String::new() }
+    }
+
+    /// The same with what to type, one command a line.
+    fn with_examples(self, examples: &[(&str, &str)]) -> Self {
+        let lines = examples.iter().map(|(command, meaning)| format!("\n  {command:<20}{meaning}"));
+        Self { examples: lines.collect(), ..self }
     }
 }
 

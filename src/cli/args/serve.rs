@@ -1,11 +1,12 @@
 //! The options of the server, as [`Options`].
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args, ValueEnum};
+use clap::{Args, CommandFactory as _, ValueEnum, ValueHint};
 
 use wagi::config::{
     AccessLogTarget, AdminAddress, BindleLocation, Hostname, ListenAddress, LockPolicy, LogFormat, Login, Options,
@@ -13,7 +14,8 @@ use wagi::config::{
 };
 
 use crate::cli::args::registries::{RegistryArguments, user_cache};
-use crate::cli::args::{UsageError, Variable, text_variable};
+use crate::cli::args::{CommandLine, UsageError, Variable, text_variable};
+use crate::cli::commands::run::target::modules;
 
 /// The name of a configuration, unless the operator gives another.
 const MANIFEST: &str = "modules.toml";
@@ -26,17 +28,24 @@ const CACHES: &str = "Registries and caches";
 const LOG: &str = "Log";
 const CHECKS: &str = "Checks";
 
+/// What follows the options of `wagi serve` in the help.
+pub(super) const SERVE_EXAMPLES: &str = "Examples:
+  wagi serve                                     serves the modules.toml of this directory
+  wagi serve hello.wasm
+  wagi serve --config modules.toml --listen 127.0.0.1:8080
+  wagi serve --config modules.toml --check";
+
 /// The options of the server.
 #[derive(Args)]
 pub(super) struct ServeArguments {
     /// The module or component to serve at every path
     ///
     /// Write it first, or after `--`: -e and --env-file take all words up to the next option.
-    #[arg(value_name = "FILE.wasm|FILE.wat")]
+    #[arg(value_name = "FILE.wasm|FILE.wat", value_hint = ValueHint::FilePath)]
     module: Option<OsString>,
 
     /// The modules.toml with the modules to serve
-    #[arg(short, long, value_name = "FILE", help_heading = SOURCE)]
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = SOURCE)]
     config: Option<OsString>,
 
     /// The bindle to serve, NAME/VERSION; needs --bindle-path or --bindle-url
@@ -44,7 +53,7 @@ pub(super) struct ServeArguments {
     bindle: Option<String>,
 
     /// A directory of standalone bindles
-    #[arg(long, value_name = "DIR", help_heading = SOURCE)]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = SOURCE)]
     bindle_path: Option<OsString>,
 
     /// The base URL of a bindle server, including the API version [env: BINDLE_URL]
@@ -156,7 +165,7 @@ impl ServeArguments {
     /// Returns the options with the values of environment variables.
     pub fn options(self, variable: Variable<'_>) -> Result<Options, UsageError> {
         let path = |option: Option<PathBuf>, name: &str| option.or_else(|| variable(name).map(PathBuf::from));
-        if self.locked && self.config.as_ref().is_none_or(|file| file.is_empty()) {
+        if self.locked && self.config.as_ref().is_none_or(|file| file.is_empty()) && !self.serves_this_directory() {
             let message = "--locked needs --config FILE: a lock file stands beside a modules.toml";
             return Err(UsageError::new(ErrorKind::MissingRequiredArgument, message));
         }
@@ -202,11 +211,12 @@ impl ServeArguments {
             (None, None, Some(id)) => {
                 Ok(Source::Bindle { id: id.to_owned(), location: self.bindle_location(login, variable)? })
             }
+            (None, None, None) if self.serves_this_directory() => Ok(Source::Manifest(MANIFEST.into())),
             (None, None, None) => {
                 if self.bindle_path.as_ref().is_some_and(|path| !path.is_empty()) {
                     return Err(UsageError::new(ErrorKind::MissingRequiredArgument, "--bindle-path needs --bindle ID"));
                 }
-                Err(UsageError::new(ErrorKind::MissingRequiredArgument, self.nothing_to_serve()))
+                Err(self.nothing_to_serve())
             }
             _ => {
                 let message = "only one can be served: a module, --config FILE, or --bindle ID";
@@ -215,20 +225,36 @@ impl ServeArguments {
         }
     }
 
-    /// The message about a command line without a source, with the one that is meant, if that is clear.
-    fn nothing_to_serve(&self) -> String {
-        let missing = "what to serve is missing";
-        let taken = self.env_file.last().map(|file| file.to_string_lossy()).filter(|file| is_module(file));
-        match taken {
-            Some(file) => {
-                format!(
-                    "{missing}: `{file}` is taken for an environment file; a module comes before the options, or after `--`"
-                )
+    /// Whether the command line names no source, and there is a configuration in the working directory.
+    fn serves_this_directory(&self) -> bool {
+        let names_none = self.module.is_none() && self.config.is_none() && self.bindle.is_none();
+        let names_none = names_none && self.bindle_path.is_none() && self.bindle_url.is_none();
+        names_none && self.taken_for_variables().is_none() && Path::new(MANIFEST).is_file()
+    }
+
+    /// A module that `--env-file` has taken.
+    fn taken_for_variables(&self) -> Option<Cow<'_, str>> {
+        self.env_file.last().map(|file| file.to_string_lossy()).filter(|file| is_module(file))
+    }
+
+    /// The error of a command line without a source, with the one that is meant, if that is clear.
+    fn nothing_to_serve(&self) -> UsageError {
+        let error = |rest: &str| {
+            UsageError::new(ErrorKind::MissingRequiredArgument, format!("what to serve is missing: {rest}"))
+        };
+        if let Some(file) = self.taken_for_variables() {
+            let rest =
+                format!("`{file}` is taken for an environment file; a module comes before the options, or after `--`");
+            return error(&rest);
+        }
+        let here = modules(Path::new("."));
+        match here.as_slice() {
+            _ if Path::new(MANIFEST).is_file() => error(&format!("did you mean `wagi --config {MANIFEST}`?")),
+            [module] => {
+                let name = module.strip_prefix(".").unwrap_or(module).display();
+                error(&format!("there is one module here: did you mean `wagi {name}`?"))
             }
-            None if Path::new(MANIFEST).is_file() => {
-                format!("{missing}: did you mean `wagi --config {MANIFEST}`?")
-            }
-            None => format!("{missing}: give a module, or --config FILE, or --bindle ID"),
+            _ => error("give a module, or --config FILE, or --bindle ID").with_examples(&examples()),
         }
     }
 
@@ -274,6 +300,17 @@ impl ServeArguments {
             },
         }
     }
+}
+
+/// What there is to do in a directory with nothing to serve.
+fn examples() -> Vec<(&'static str, &'static str)> {
+    let project = ("wagi new hello", "makes a project that can be served");
+    let serving = [
+        ("wagi FILE.wasm", "serves one module or component"),
+        ("wagi --config FILE", "serves what a modules.toml lists"),
+    ];
+    let has_projects = CommandLine::command().get_subcommands().any(|command| command.get_name() == "new");
+    has_projects.then_some(project).into_iter().chain(serving).collect()
 }
 
 fn tls(cert: Option<PathBuf>, key: Option<PathBuf>) -> Result<Option<TlsFiles>, UsageError> {

@@ -10,16 +10,28 @@ use wagi::config::{AccessLogTarget, ServerEnvironment};
 use wagi::fetch::{self, Publication};
 use wagi::startup::ahead_of_time;
 
+use crate::cli::args::UsageError;
+use crate::cli::commands::version::VersionFormat;
 use crate::cli::commands::{Command, admin, cache, cgi, compile, compiler, inspect, lock, login, preinit, pull, push};
 
 use crate::cli::args::Variable;
+use crate::cli::args::development::{RUN_EXAMPLES, RunArguments};
 use crate::cli::args::registries::{self, RegistryArguments, TransportArguments};
-use crate::cli::args::serve::variable;
+use crate::cli::args::serve::{SERVE_EXAMPLES, ServeArguments, variable};
 use crate::cli::args::shells;
+
+/// What follows the options of `wagi completions` in the help.
+const COMPLETIONS_EXAMPLES: &str = "Examples:
+  wagi completions bash > ~/.local/share/bash-completion/completions/wagi
+  wagi completions zsh > ~/.zfunc/_wagi
+  wagi completions fish > ~/.config/fish/completions/wagi.fish";
 
 /// A subcommand.
 #[derive(clap::Subcommand)]
 pub(super) enum Subcommand {
+    /// Serve modules and components: what wagi does without a command
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve(Box<ServeArguments>),
     /// Pull modules from registries into the module cache
     #[command(after_help = "Example: wagi pull ghcr.io/example/hello:1.0.0")]
     Pull {
@@ -104,6 +116,9 @@ pub(super) enum Subcommand {
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
     },
+    /// Send one request to a program, without a server, and print the response
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(Box<RunArguments>),
     /// Run a module as a CGI program of another web server
     ///
     /// Words after the file are ignored: under CGI a client chooses them.
@@ -147,11 +162,27 @@ pub(super) enum Subcommand {
     #[command(subcommand)]
     Admin(AdminSubcommand),
     /// Print the script that completes command lines of wagi in a shell
-    #[command(after_help = "Example: wagi completions bash > ~/.local/share/bash-completion/completions/wagi")]
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
         /// The shell
         shell: Shell,
     },
+    /// Print the version, that of the engine, and for which system wagi was built
+    #[command(after_help = "Example: wagi version --format json")]
+    Version {
+        /// The form of the output
+        #[arg(long, value_name = "FORM", value_enum, default_value_t = VersionFormatArgument::Text)]
+        format: VersionFormatArgument,
+    },
+}
+
+/// [`VersionFormat`] as an argument.
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum VersionFormatArgument {
+    /// Text for people
+    Text,
+    /// One JSON object
+    Json,
 }
 
 /// A subcommand of `wagi admin`.
@@ -297,13 +328,10 @@ fn access_lines(text: &str) -> Result<AccessLogTarget, &'static str> {
 
 impl Subcommand {
     /// Returns the command with all its options.
-    pub fn command(self, variable: Variable<'_>) -> Command {
-        match self {
-            Self::Pull { references, registries } => Command::Pull(pull::PullCommand {
-                references,
-                module_cache: registries.module_cache(variable),
-                registries: registries.registries(variable),
-            }),
+    pub fn command(self, variable: Variable<'_>) -> Result<Command, UsageError> {
+        Ok(match self {
+            Self::Serve(arguments) => Command::Serve(Box::new(arguments.options(variable)?)),
+            Self::Pull { references, registries } => pull(references, registries, variable),
             Self::Push { file, reference, layout, registries } => Command::Push(push::PushCommand {
                 publication: Publication { file, reference, layout: layout.into() },
                 registries: registries.registries(variable),
@@ -336,12 +364,28 @@ impl Subcommand {
                 let variables = Vec::new();
                 Command::Cgi(cgi::CgiCommand { file, cache, access_log, env, env_files: env_file, variables })
             }
+            Self::Run(arguments) => Command::Run(Box::new(arguments.command(variable))),
             Self::Compiler { memory } => Command::Compiler(compiler::CompilerCommand { memory }),
             Self::Preinit { file, output } => Command::Preinit(preinit::PreinitCommand { file, output }),
             Self::Cache(subcommand) => Command::Cache(subcommand.command(variable)),
             Self::Health { admin } => Command::Health(admin::HealthCommand { address: admin }),
             Self::Admin(subcommand) => Command::Admin(subcommand.command()),
             Self::Completions { shell } => Command::Completions(shells::completions(shell)),
+            Self::Version { format } => Command::Version(format.into()),
+        })
+    }
+}
+
+fn pull(references: Vec<String>, registries: RegistryArguments, variable: Variable<'_>) -> Command {
+    let module_cache = registries.module_cache(variable);
+    Command::Pull(pull::PullCommand { references, module_cache, registries: registries.registries(variable) })
+}
+
+impl From<VersionFormatArgument> for VersionFormat {
+    fn from(format: VersionFormatArgument) -> Self {
+        match format {
+            VersionFormatArgument::Text => Self::Text,
+            VersionFormatArgument::Json => Self::Json,
         }
     }
 }

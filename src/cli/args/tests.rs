@@ -267,16 +267,15 @@ fn commands_for_what_is_done_ahead_arrive() {
 #[test]
 fn words_of_other_programs_are_answered_with_what_to_type() {
     for (line, cure) in [
-        ("serve", "did you mean `wagi FILE.wasm`?"),
-        ("serve hello.wasm", "did you mean `wagi hello.wasm`?"),
-        ("run hello.wasm -l 127.0.0.1:1", "did you mean `wagi hello.wasm -l 127.0.0.1:1`?"),
+        ("serve", "what to serve is missing"),
+        ("serve hello.wasm -p 80", "did you mean `--listen 127.0.0.1:80`?"),
+        ("start hello.wasm -l 127.0.0.1:1", "did you mean `wagi hello.wasm -l 127.0.0.1:1`?"),
         ("up m.toml", "did you mean `wagi --config m.toml`?"),
         ("dev", "did you mean"),
         ("check m.toml", "did you mean `wagi --config m.toml --check`?"),
         ("init", "compile a program"),
         ("help", "did you mean `wagi --help`?"),
         ("help push", "did you mean `wagi push --help`?"),
-        ("version", "did you mean `wagi --version`?"),
         ("pussh a.wasm r.io/a", "did you mean `wagi push a.wasm r.io/a`?"),
         ("hello.wasm hello.wasm", "one module can be given"),
         ("-e A=1 -- hello.wasm --check", "write `wagi hello.wasm --check -e A=1`"),

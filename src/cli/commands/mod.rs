@@ -15,7 +15,9 @@ mod optimize;
 pub mod preinit;
 pub mod pull;
 pub mod push;
+pub mod run;
 pub mod serve;
+pub mod version;
 
 use std::process::ExitCode;
 
@@ -38,6 +40,7 @@ pub enum Command {
     Lock(lock::LockCommand),
     Cache(cache::CacheCommand),
     Cgi(cgi::CgiCommand),
+    Run(Box<run::RunCommand>),
     Health(admin::HealthCommand),
     Admin(admin::AdminCommand),
     Compile(compile::CompileCommand),
@@ -45,6 +48,7 @@ pub enum Command {
     Compiler(compiler::CompilerCommand),
     /// Print the script that completes command lines.
     Completions(String),
+    Version(version::VersionFormat),
 }
 
 impl Command {
@@ -53,10 +57,12 @@ impl Command {
         match self {
             Self::Serve(options) => serve::run(&options),
             Self::Cgi(command) => command.run(),
+            Self::Run(command) => command.run(),
             Self::Compile(command) => command.run(),
             Self::Preinit(command) => command.run(),
             Self::Compiler(command) => command.run(),
             Self::Completions(script) => print_result(&script).map(|()| ExitCode::SUCCESS),
+            Self::Version(format) => version::print(format).map(|()| ExitCode::SUCCESS),
             other => runtime()?.block_on(other.run_async()),
         }
     }
@@ -65,10 +71,12 @@ impl Command {
         match self {
             Self::Serve(_)
             | Self::Cgi(_)
+            | Self::Run(_)
             | Self::Compile(_)
             | Self::Preinit(_)
             | Self::Compiler(_)
-            | Self::Completions(_) => Ok(ExitCode::FAILURE),
+            | Self::Completions(_)
+            | Self::Version(_) => Ok(ExitCode::FAILURE),
             Self::Pull(command) => command.run().await,
             Self::Push(command) => command.run().await,
             Self::Inspect(command) => command.run().await,

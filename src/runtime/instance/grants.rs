@@ -16,6 +16,7 @@ use crate::runtime::instance::cpu_time::CpuTimer;
 use crate::runtime::instance::memory::MemoryBudget;
 use crate::runtime::instance::stderr::{Stderr, StderrSink};
 use crate::runtime::instance::stdio::{InputStream, Stdio};
+use crate::runtime::run_watcher::RunWatcher;
 
 /// What a guest may use and what it is given, the same for each of its runs.
 #[derive(Clone, Default)]
@@ -28,6 +29,8 @@ pub struct Grants {
     pub environment: Arc<[(String, String)]>,
     /// Where its stderr goes; `None` to discard it.
     pub log: Option<Arc<dyn StderrSink>>,
+    /// Who watches its runs; `None` in a server.
+    pub watcher: Option<Arc<dyn RunWatcher>>,
     /// What one run may use. The gateway enforces the time to the head, the time between outputs, and the number of runs.
     pub limits: Limits,
 }
@@ -38,7 +41,11 @@ impl Grants {
         let limits = &self.limits;
         let output = limits.response_body.map(|body| body.saturating_add(limits.response_head as u64));
         let stderr = Stderr::new(self.log.clone(), request, limits.stderr);
-        Stdio::new(stdin, output, stderr, CpuTimer::new(limits.cpu_time))
+        let stdio = Stdio::new(stdin, output, stderr, CpuTimer::new(limits.cpu_time));
+        match &self.watcher {
+            Some(watcher) => stdio.watched_by(watcher.clone()),
+            None => stdio,
+        }
     }
 
     /// The memory and table elements that one run may use.

@@ -7,7 +7,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -19,6 +19,7 @@ use crate::runtime::engine::watch::FileUse;
 use crate::runtime::instance::client_wait::ClientWait;
 use crate::runtime::instance::cpu_time::CpuTimer;
 use crate::runtime::instance::stderr::{Note, Stderr};
+use crate::runtime::run_watcher::RunWatcher;
 
 /// The capacity of stdout in bytes: how far a guest may be ahead of its client.
 pub const STDOUT_CAPACITY: usize = 64 * 1024;
@@ -40,6 +41,7 @@ pub(in crate::runtime) struct Stdio {
     pub cpu_timer: CpuTimer,
     /// The most memory that the guest had, in bytes.
     pub memory_peak: AtomicU64,
+    watcher: Option<Arc<dyn RunWatcher>>,
     /// Whether the request has a body. If it has none, no wait for the client is counted.
     pub has_request_body: bool,
 }
@@ -91,8 +93,14 @@ impl Stdio {
             error: Mutex::default(),
             cpu_timer,
             memory_peak: AtomicU64::new(0),
+            watcher: None,
             has_request_body,
         }
+    }
+
+    /// The same streams, whose output `watcher` sees.
+    pub fn watched_by(self, watcher: Arc<dyn RunWatcher>) -> Self {
+        Self { watcher: Some(watcher), ..self }
     }
 
     pub fn stdin(&self) -> MutexGuard<'_, Stdin> {
@@ -110,6 +118,9 @@ impl Stdio {
         self.cpu_timer.add_moved(written);
         let reader = if written > 0 { stdout.reader.take() } else { None };
         drop(stdout);
+        if let Some(watcher) = &self.watcher {
+            watcher.prints(bytes.get(..written).unwrap_or_default());
+        }
         wake(reader);
         Ok(written)
     }

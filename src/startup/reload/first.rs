@@ -63,7 +63,8 @@ impl ReadConfiguration {
         let temporary = resolved.take_temporary_directory().map(Arc::new);
         let resolved = Arc::new(resolved);
         problems.extend(resolved.config().server.tls.iter().flat_map(check_tls));
-        let first = FirstConfiguration { resolved: &resolved, files: Some(files(&resolved)), own_addresses };
+        let first =
+            FirstConfiguration { resolved: &resolved, files: Some(files(&resolved)), own_addresses, watcher: None };
         let (platform, candidate) = first.load(log, problems).await?;
         drop(startup_lock);
         let Candidate { snapshot, handover, parts, counts, .. } = candidate;

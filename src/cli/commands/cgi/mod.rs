@@ -6,7 +6,7 @@
 
 mod request;
 mod response;
-mod standard_input;
+pub mod standard_input;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -17,14 +17,14 @@ const WAITING_PIECES: usize = 2;
 
 /// How much of standard input is the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum InputLength {
+pub(in crate::cli::commands) enum InputLength {
     Known(u64),
     /// All of it.
     Unknown,
 }
 
 /// The body of the request.
-pub(super) struct StandardInput {
+pub(in crate::cli::commands) struct StandardInput {
     pieces: Receiver<io::Result<Bytes>>,
     left: InputLength,
 }

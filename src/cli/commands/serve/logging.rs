@@ -35,6 +35,17 @@ pub fn init(log: &LogWriter, format: LogFormat) -> LogLevel {
     }
 }
 
+/// The events that a command shows without `RUST_LOG`.
+const COMMAND_EVENTS: &str = "warn,wasmtime_wasi=error,wasmtime_internal_cache=error";
+
+/// Sends the events of a command to `log`, as JSON.
+pub fn init_for_command(log: &LogWriter) {
+    let log = log.clone();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(COMMAND_EVENTS));
+    let events = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
+    events.event_format(JsonEvents).with_writer(move || log.clone()).init();
+}
+
 /// The events that are logged from the start.
 fn of_start() -> EnvFilter {
     EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_EVENTS))

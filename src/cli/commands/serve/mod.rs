@@ -1,6 +1,6 @@
 //! The server: configuration, gateway, open port, serving, reloads, stop.
 
-mod logging;
+pub mod logging;
 mod reloads;
 mod signals;
 mod systemd;

@@ -1,0 +1,162 @@
+//! What does the log say of the requests of `wagi run`? Called by the parent.
+//!
+//! The gateway writes its log as JSON, of which people get what they need: what guests print on standard error at once, events of
+//! the server as messages, and the line about a request when it is over.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+
+use wagi::printable;
+
+/// The bytes of a line that has no end yet. The gateway writes shorter ones.
+const MAX_LINE: usize = 1 << 20;
+
+/// The standard error of guests that is kept for the output in JSON.
+const MAX_KEPT: usize = 1 << 20;
+
+/// The log, as far as it was written. Clones are the same log.
+#[derive(Clone, Default)]
+pub(super) struct RunLog(Arc<Mutex<LogContent>>);
+
+#[derive(Default)]
+struct LogContent {
+    rest: Vec<u8>,
+    stderr: String,
+    requests: Vec<FinishedRequest>,
+    echo: StderrEcho,
+}
+
+/// Whether what guests print on standard error goes to that of this process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum StderrEcho {
+    #[default]
+    On,
+    /// It is kept for the result.
+    Off,
+}
+
+/// What the log says about a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct FinishedRequest {
+    pub end: String,
+    pub reason: Option<String>,
+    pub route: Option<String>,
+    pub module: Option<String>,
+    pub total_us: u64,
+    pub guest_us: u64,
+}
+
+impl RunLog {
+    pub fn with_echo(echo: StderrEcho) -> Self {
+        let log = Self::default();
+        log.content().echo = echo;
+        log
+    }
+
+    fn content(&self) -> MutexGuard<'_, LogContent> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what is known about requests that are over.
+    pub fn take_requests(&self) -> Vec<FinishedRequest> {
+        std::mem::take(&mut self.content().requests)
+    }
+
+    /// What guests have printed on standard error, without what is too much to keep.
+    pub fn stderr(&self) -> String {
+        self.content().stderr.clone()
+    }
+}
+
+impl Write for RunLog {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut content = self.content();
+        content.rest.extend_from_slice(bytes);
+        let Some(end) = content.rest.iter().rposition(|&byte| byte == b'\n') else {
+            if content.rest.len() > MAX_LINE {
+                content.rest.clear();
+            }
+            return Ok(bytes.len());
+        };
+        let rest = content.rest.split_off(end + 1);
+        let complete = std::mem::replace(&mut content.rest, rest);
+        for line in complete.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+            content.take_line(line);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl LogContent {
+    fn take_line(&mut self, line: &[u8]) {
+        let Ok(line) = serde_json::from_slice::<Value>(line) else { return };
+        let text = |key: &str| line.get(key).and_then(Value::as_str).map(str::to_owned);
+        let number = |key: &str| line.get(key).and_then(Value::as_u64).unwrap_or_default();
+        match text("kind").as_deref() {
+            Some("stderr") => self.take_stderr(&text("text").unwrap_or_default()),
+            Some("access") => self.requests.push(FinishedRequest {
+                end: text("end").unwrap_or_default(),
+                reason: text("reason"),
+                route: text("route"),
+                module: text("module"),
+                total_us: number("total_us"),
+                guest_us: number("guest_us"),
+            }),
+            _ => {
+                let (level, message) = (text("level").unwrap_or_default(), text("message").unwrap_or_default());
+                print(&format!("{level}: {message}"));
+            }
+        }
+    }
+
+    fn take_stderr(&mut self, text: &str) {
+        match self.echo {
+            StderrEcho::On => print(text),
+            StderrEcho::Off if self.stderr.len() + text.len() < MAX_KEPT => {
+                self.stderr.push_str(text);
+                self.stderr.push('\n');
+            }
+            StderrEcho::Off => {}
+        }
+    }
+}
+
+/// Prints a line on standard error. There is no other place for what cannot be written there.
+fn print(line: &str) {
+    let _ = writeln!(io::stderr(), "{}", printable::lines(line));
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::commands::run::run_log::*;
+
+    #[test]
+    fn lines_are_taken_as_they_are_complete() {
+        let mut log = RunLog::with_echo(StderrEcho::Off);
+        let lines = concat!(
+            r#"{"kind":"stderr","text":"one"}"#,
+            "\n",
+            r#"{"kind":"access","end":"trap","reason":"r","total_us":12,"guest_us":3,"route":"/...","module":"m"}"#,
+            "\n",
+            r#"{"kind":"stderr","text":"two"}"#,
+        );
+        let (begin, end) = lines.split_at(40);
+        for part in [begin, end] {
+            log.write_all(part.as_bytes()).expect("memory can be written");
+        }
+        assert_eq!(log.stderr(), "one\n");
+        let (end, reason) = ("trap".to_owned(), Some("r".to_owned()));
+        let (route, module) = (Some("/...".to_owned()), Some("m".to_owned()));
+        let expected = FinishedRequest { end, reason, route, module, total_us: 12, guest_us: 3 };
+        assert_eq!(log.take_requests(), [expected]);
+        assert_eq!(log.take_requests(), []);
+        log.write_all(b"\nno JSON\n").expect("memory can be written");
+        assert_eq!(log.stderr(), "one\ntwo\n");
+    }
+}
