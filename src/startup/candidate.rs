@@ -82,6 +82,7 @@ impl Loading<'_> {
             match loaded.and_then(|loaded| guest_writable::check(config, entry, file).map(|()| loaded)) {
                 Ok(loaded) => {
                     routes.warn(guest_writable::writable_scripts(config, entry));
+                    routes.warn(guest_writable::sent_scripts(config, entry));
                     routes.add_entry(entry, file, &loaded).await;
                 }
                 Err(error) => routes.report(entry, &error),

@@ -82,6 +82,16 @@ pub(super) fn scripts_are_writable(entry: &EntryConfig, volume: &Path) -> Diagno
     Diagnostic::warning(message).at(entry.origin.at(Key::Scripts)).help(help)
 }
 
+/// An entry whose scripts a `[[static]]` sends as they are.
+pub(super) fn scripts_are_sent(entry: &EntryConfig, files: &StaticConfig) -> Diagnostic {
+    let message = format!(
+        "route `{}`: clients get the sources of scripts, since this directory contains `scripts` of the route `{}`",
+        files.route, entry.route
+    );
+    let help = "name another directory here; `static = true` in the `[[module]]` sends the files beside scripts, and no script";
+    Diagnostic::warning(message).at(files.origin.at(Key::Directory)).help(help)
+}
+
 /// A route whose log file cannot be opened.
 pub(super) fn log_not_opened(entry: &EntryConfig, error: &io::Error) -> Diagnostic {
     let message = for_route(entry, "cannot open the file for what its guests print on stderr");

@@ -2,11 +2,12 @@
 //!
 //! The server runs machine code without checking it. If a guest could write to it, the guest could leave its sandbox. So a volume
 //! that a guest may write to must contain neither the code cache nor a file of ahead-of-time code. If it contains scripts, the
-//! operator is warned: what a guest writes there is run for the next client, though in the sandbox.
+//! operator is warned: what a guest writes there is run for the next client, though in the sandbox. The operator is also warned if a
+//! `[[static]]` sends scripts to clients.
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{CodeCacheConfig, Config, Diagnostic, EntryConfig, Preparation};
+use crate::config::{CodeCacheConfig, Config, Diagnostic, EntryConfig, Preparation, StaticConfig, StaticContent};
 use crate::fetch::ModuleFile;
 
 use crate::startup::diagnostics;
@@ -56,6 +57,16 @@ pub(super) fn check(config: &Config, entry: &EntryConfig, file: &ModuleFile) -> 
 pub(super) fn writable_scripts(config: &Config, entry: &EntryConfig) -> Option<Diagnostic> {
     let volume = writable_above(config, &entry.scripts.as_ref()?.directory)?;
     Some(diagnostics::scripts_are_writable(entry, &volume))
+}
+
+/// A warning if a `[[static]]` would send the sources of scripts.
+pub(super) fn sent_scripts(config: &Config, entry: &EntryConfig) -> Option<Diagnostic> {
+    let scripts = resolved(&entry.scripts.as_ref()?.directory);
+    let covers = |files: &&StaticConfig| {
+        matches!(&files.content, StaticContent::Directory { path, .. } if scripts.starts_with(resolved(path)))
+    };
+    let files = config.static_files.iter().find(covers)?;
+    Some(diagnostics::scripts_are_sent(entry, files))
 }
 
 /// The writable volume that contains this file or directory, or that is inside this directory.

@@ -18,7 +18,7 @@ fn pages(directory: &str) -> Vec<PathBuf> {
 }
 
 fn all_pages() -> BTreeSet<PathBuf> {
-    ["", "docs", "examples/azure-blob"].into_iter().flat_map(pages).collect()
+    ["", "docs", "examples/azure-blob", "examples/sqlite"].into_iter().flat_map(pages).collect()
 }
 
 /// The lines that are no code.

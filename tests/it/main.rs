@@ -60,6 +60,7 @@ mod outbound; // guests that call other servers
 mod outbound_languages; // the same from Rust and AssemblyScript, built from source
 mod own_addresses; // guests that call the server they run in
 mod packaging; // the Debian package, units, completions
+mod preinitialized_components; // components whose initializers run once
 mod production; // the complete configuration for a public server
 mod proxy_protocol; // connections that begin with a PROXY header
 mod readers; // clients that read slowly, and what they may hold
@@ -80,10 +81,12 @@ mod scripts; // directories of scripts, which an interpreter runs
 mod secrets; // variables from files and from the server, and who sees their values
 mod shutdown; // signals, and what becomes of requests under way
 mod sockets; // Unix sockets, sockets that are inherited, and an end when idle
+mod sqlite; // databases in volumes, and servers that are killed while guests write
 mod startup; // initializers, and code compiled ahead of time
 mod static_files; // files at routes, beside nginx and under attack
 mod streaming; // bodies over real sockets, in both directions
 mod support;
+mod syncs; // what guests bring to the disk
 mod terminal; // what reaches the terminal, and with which cure
 mod tidy; // the walls between rooms, and other rules of the house
 mod tls; // TLS, and HTTP/2 with and without it

@@ -266,7 +266,7 @@ const COMPONENT: &str = r#"(component
     (export "wasi:cli/run@0.2.0" (instance $exported)))"#;
 
 #[tokio::test]
-async fn components_are_kept_too_and_may_be_compiled_ahead_but_not_initialized() {
+async fn components_are_kept_too_and_may_be_compiled_ahead() {
     let cache = tempfile::tempdir().expect("a temporary directory");
     for code in ["compiled", "cached"] {
         let test = Test::at("/", COMPONENT).options(|options| options.user_cache = Some(cache.path().into()));
@@ -279,9 +279,6 @@ async fn components_are_kept_too_and_may_be_compiled_ahead_but_not_initialized()
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("it is ours");
     let running = Test::new().file_module("/", &path, "precompiled = true").start().await;
     assert_eq!(running.get("/").await.text(), "component");
-
-    let (running, problems) = Test::new().module("/", COMPONENT, "preinitialize = true").try_start().await;
-    assert!(running.is_none() && problems.contains("components cannot be preinitialized"), "{problems}");
 }
 
 /// What the log says of the code of the only module, at one start after another.

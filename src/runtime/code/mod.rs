@@ -13,14 +13,12 @@
 //! | `deserialize` | which calls of the engine trust the code they are given? |
 //! | `machine_code` | what do modules and components have in common here? |
 //! | `module_info` | what does a module import and export? |
-//! | `preinitialize` | what is a module after its initializer has run? |
-//! | `initializer` | what may it call while it runs? |
+//! | `preinitialize` | what is a program after its initializer has run? |
 
 pub(in crate::runtime) mod cache;
 pub(in crate::runtime) mod compiler_process;
 pub(in crate::runtime) mod deserialize;
 mod file_cache;
-mod initializer;
 mod machine_code;
 pub(in crate::runtime) mod precompiled;
 pub(in crate::runtime) mod preinitialize;

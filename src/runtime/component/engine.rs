@@ -88,7 +88,7 @@ impl ComponentEngine {
                 return Err(Error::UnknownInterfaces { nearest: imports::nearest(&unknown), imports: unknown });
             }
             Err(_) => {
-                let linked = self.with_traps(component)?.instantiate_pre(component).map_err(Error::Link)?;
+                let linked = self.trapping_linker(component).map_err(Error::Link)?.instantiate_pre(component).map_err(Error::Link)?;
                 (linked, self.callable(component, &unknown))
             }
         };
@@ -110,9 +110,9 @@ impl ComponentEngine {
     }
 
     /// The imports that are provided, and functions for all others, each of which ends its guest when it is called.
-    fn with_traps(&self, component: &Component) -> Result<Linker<ComponentState>, Error> {
+    pub fn trapping_linker(&self, component: &Component) -> wasmtime::Result<Linker<ComponentState>> {
         let mut linker = self.linker.clone();
-        linker.define_unknown_imports_as_traps(component).map_err(Error::Link)?;
+        linker.define_unknown_imports_as_traps(component)?;
         Ok(linker)
     }
 }

@@ -4,13 +4,16 @@
 //! functions, so its context is always there.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
+use sha2::{Digest as _, Sha256};
 use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Result};
 use wasmtime_wasi::cli::StdoutStream;
-use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi::{
+    Deterministic, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView,
+};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::runtime::component::outgoing::Outgoing;
@@ -58,6 +61,22 @@ impl ComponentState {
     pub fn of_service(grants: &Grants, stdio: &Arc<Stdio>) -> Self {
         let mut builder = builder(stdio, GuestStderr(stdio.clone()));
         builder.envs(&grants.environment);
+        Self::new(grants, stdio, builder.build())
+    }
+
+    /// The state of a component with this digest while its initializer runs: it learns nothing from outside. Both of its output
+    /// streams are kept for the operator. Clocks start at 1970 and move by a millisecond at each look.
+    pub fn of_initializer(grants: &Grants, stdio: &Arc<Stdio>, digest: &str) -> Self {
+        let mut builder = builder(stdio, GuestStderr(stdio.clone()));
+        let bytes = |round: u8| Sha256::new_with_prefix(digest).chain_update([round]).finalize();
+        let random: Vec<u8> = (0..=u8::MAX).flat_map(bytes).collect();
+        let clock = SharedClock::default();
+        builder
+            .monotonic_clock(clock.clone())
+            .wall_clock(clock)
+            .insecure_random_seed(random.first_chunk().map_or(0, |seed| u128::from_le_bytes(*seed)))
+            .insecure_random(Deterministic::new(random.clone()))
+            .secure_random(Deterministic::new(random));
         Self::new(grants, stdio, builder.build())
     }
 
@@ -112,6 +131,33 @@ fn builder(stdio: &Arc<Stdio>, stdout: impl StdoutStream + 'static) -> WasiCtxBu
         .monotonic_clock(SinceStart(Instant::now()))
         .wall_clock(SinceEpoch);
     builder
+}
+
+/// A clock that shows the same times in each run.
+#[derive(Clone, Default)]
+struct SharedClock(Arc<AtomicU64>);
+
+/// A millisecond in nanoseconds.
+const CLOCK_STEP: u64 = 1_000_000;
+
+impl HostMonotonicClock for SharedClock {
+    fn resolution(&self) -> u64 {
+        CLOCK_STEP
+    }
+
+    fn now(&self) -> u64 {
+        self.0.fetch_add(CLOCK_STEP, Relaxed).saturating_add(CLOCK_STEP)
+    }
+}
+
+impl HostWallClock for SharedClock {
+    fn resolution(&self) -> Duration {
+        Duration::from_nanos(CLOCK_STEP)
+    }
+
+    fn now(&self) -> Duration {
+        Duration::from_nanos(HostMonotonicClock::now(self))
+    }
 }
 
 impl WasiView for ComponentState {

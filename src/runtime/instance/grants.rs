@@ -36,6 +36,11 @@ pub struct Grants {
 }
 
 impl Grants {
+    /// For the initializer of a component: nothing but memory.
+    pub(in crate::runtime) fn of_initializer(memory: usize, table_elements: usize) -> Self {
+        Self { limits: Limits { memory, table_elements, ..Limits::default() }, ..Self::default() }
+    }
+
     /// The standard streams of a run that the log knows by the number `request`.
     pub(in crate::runtime) fn stdio(&self, stdin: Option<InputStream>, request: u64) -> Stdio {
         let limits = &self.limits;

@@ -6,16 +6,19 @@
 
 use std::future::poll_fn;
 
+use wasmtime::component::Resource;
 use wasmtime::{Caller, Linker, Result};
 use wasmtime_wasi::WasiView;
+use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemCtxView};
 use wasmtime_wasi::p0::wasi_unstable as preview0;
 use wasmtime_wasi::p1::WasiP1Ctx;
-use wasmtime_wasi::p1::types::{Fd, Filetype, Lookupflags, Subscription, SubscriptionU};
+use wasmtime_wasi::p1::types::{Errno, Fd, Filetype, Lookupflags, Subscription, SubscriptionU};
 use wasmtime_wasi::p1::wasi_snapshot_preview1 as preview1;
 use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1;
+use wasmtime_wasi::p2::bindings::filesystem::types::HostDescriptor as _;
 use wiggle::{GuestMemory, GuestPtr};
 
-use crate::runtime::wasi::abi::{ErrnoResult, MODULE, PREVIEW_0, at};
+use crate::runtime::wasi::abi::{ErrnoResult, MODULE, PREVIEW_0, at, error};
 use crate::runtime::wasi::state::{ModuleState, split};
 
 /// Links functions of wasmtime-wasi that may block.
@@ -39,7 +42,6 @@ macro_rules! link_all {
     ($linker:ident, $module:expr, $functions:ident) => {
         link! { $linker, $module, $functions,
             fd_advise(fd: i32, offset: i64, length: i64, advice: i32);
-            fd_datasync(fd: i32);
             fd_filestat_get(fd: i32, stat: i32);
             fd_filestat_set_size(fd: i32, size: i64);
             fd_filestat_set_times(fd: i32, accessed: i64, modified: i64, flags: i32);
@@ -47,7 +49,6 @@ macro_rules! link_all {
             fd_pwrite(fd: i32, buffers: i32, count: i32, offset: i64, written: i32);
             fd_readdir(fd: i32, buffer: i32, length: i32, cookie: i64, used: i32);
             fd_seek(fd: i32, offset: i64, whence: i32, position: i32);
-            fd_sync(fd: i32);
             path_create_directory(fd: i32, path: i32, length: i32);
             path_filestat_get(fd: i32, lookup: i32, path: i32, length: i32, stat: i32);
             path_filestat_set_times(
@@ -62,10 +63,29 @@ macro_rules! link_all {
     };
 }
 
+/// Links the functions that bring a file to the disk, for directories too: wasmtime-wasi says that these are no files. A database
+/// that has made or removed its journal wants that in the directory.
+macro_rules! link_sync {
+    ($linker:ident, $module:expr, $functions:ident, $($name:ident),*) => {$(
+        $linker.func_wrap_async($module, stringify!($name), |mut caller: Caller<'_, ModuleState>, (fd,): (i32,)| {
+            Box::new(async move {
+                let (mut memory, state) = with_files(&mut caller).await?;
+                let synced = $functions::$name(state.wasi(), &mut memory, fd).await;
+                match synced {
+                    Ok(number) if number == i32::from(Errno::Badf as u16) => sync_directory(state, &mut memory, fd).await,
+                    synced => synced,
+                }
+            })
+        })?;
+    )*};
+}
+
 /// Makes the functions for files available to guests.
 pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<ModuleState>) -> Result<()> {
     link_all!(linker, MODULE, preview1);
     link_all!(linker, PREVIEW_0, preview0);
+    link_sync!(linker, MODULE, preview1, fd_sync, fd_datasync);
+    link_sync!(linker, PREVIEW_0, preview0, fd_sync, fd_datasync);
     link! { linker, PREVIEW_0, preview0,
         fd_fdstat_get(fd: i32, stat: i32);
         fd_read(fd: i32, buffers: i32, count: i32, read: i32);
@@ -83,6 +103,25 @@ pub(in crate::runtime::wasi) async fn with_files<'a>(
         poll_fn(|cx| stdio.cpu_timer.poll_may_block(cx)).await;
     }
     split(caller)
+}
+
+/// Brings a directory to the disk: which names are in it. The descriptor of the guest is found by what both say of the directory.
+async fn sync_directory(state: &mut ModuleState, memory: &mut GuestMemory<'_>, fd: i32) -> ErrnoResult {
+    let slots = state.descriptor_slots();
+    let wasi = state.wasi();
+    let Ok(stat) = wasi.fd_filestat_get(memory, Fd::from(fd)).await else { return error(Errno::Badf) };
+    if stat.filetype != Filetype::Directory {
+        return error(Errno::Badf);
+    }
+    let view = wasi.ctx();
+    let mut files = WasiFilesystemCtxView { ctx: view.ctx.filesystem(), table: view.table };
+    for slot in 0..slots {
+        let directory = || Resource::<Descriptor>::new_borrow(slot);
+        if files.metadata_hash(directory()).await.is_ok_and(|hash| hash.lower == stat.ino) {
+            return error(if files.sync(directory()).await.is_ok() { Errno::Success } else { Errno::Io });
+        }
+    }
+    error(Errno::Badf)
 }
 
 /// Whether a path leads to a regular file or a directory. Anything else is refused, as on a file system that is mounted with

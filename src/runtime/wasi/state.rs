@@ -124,6 +124,11 @@ impl ModuleState {
         table.push(()).is_ok_and(|room| table.delete(room).is_ok())
     }
 
+    /// The number of places in which the descriptors of the guest may be.
+    pub fn descriptor_slots(&self) -> u32 {
+        u32::try_from(MAX_DESCRIPTORS + self.volumes.count()).unwrap_or(u32::MAX)
+    }
+
     /// Makes room for what a call of `poll_oneoff` needs beside descriptors, or takes it back.
     pub fn set_poll_room(&mut self, resources: usize) {
         let capacity = MAX_DESCRIPTORS + self.volumes.count() + resources;
