@@ -77,6 +77,7 @@ mod routing; // which route answers, sub-routes
 mod run_command; // one request without a server
 mod sandbox; // volumes against guests that try to get out or to write
 mod scratch_features; // scratch directories
+mod scratch_leftovers; // guests that fill their scratch directories
 mod scripts; // directories of scripts, which an interpreter runs
 mod secrets; // variables from files and from the server, and who sees their values
 mod shutdown; // signals, and what becomes of requests under way

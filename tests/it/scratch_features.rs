@@ -79,7 +79,7 @@ fn calls(body: &str) -> String {
 }
 
 /// A server whose scratch directories lie in its site, with one module.
-fn serving(body: &str, volumes: &str, keys: &str, top: &str) -> Wagi {
+pub fn serving(body: &str, volumes: &str, keys: &str, top: &str) -> Wagi {
     let site = Site::new();
     let directory = site.path().join("scratch");
     let top = format!("[server]\nscratch_directory = '{}'\n{top}", directory.display());
@@ -87,7 +87,7 @@ fn serving(body: &str, volumes: &str, keys: &str, top: &str) -> Wagi {
 }
 
 /// The directories of requests, of all processes.
-fn left(wagi: &Wagi) -> Vec<String> {
+pub fn left(wagi: &Wagi) -> Vec<String> {
     let processes = fs::read_dir(wagi.directory().join("scratch")).expect("a directory");
     let inner = processes.flat_map(|process| fs::read_dir(process.expect("readable").path()).expect("a directory"));
     let names = inner.map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned());
@@ -96,14 +96,14 @@ fn left(wagi: &Wagi) -> Vec<String> {
 
 /// The error numbers of all calls, and that nothing is left of the request.
 #[track_caller]
-fn errors(wagi: &Wagi) -> String {
+pub fn errors(wagi: &Wagi) -> String {
     let answer = Connection::open(wagi.address()).get("/");
     assert_eq!(answer.status, 200);
     eventually(|| left(wagi).is_empty().then_some(()));
     answer.text().trim_end().to_owned()
 }
 
-const SCRATCH: &str = "'/tmp' = { scratch = '256KiB' }";
+pub const SCRATCH: &str = "'/tmp' = { scratch = '256KiB' }";
 
 #[test]
 fn a_file_grows_to_the_size_of_its_directory_and_writes_beyond_it_get_enospc() {

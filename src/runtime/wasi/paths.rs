@@ -52,7 +52,7 @@ fn add_open(linker: &mut Linker<ModuleState>, module: &str) -> Result<()> {
                 if !can_be_opened(state.wasi(), &mut memory, fd, lookup, (path, length)).await {
                     return error(Errno::Acces);
                 }
-                if let Some(errno) = calls::open(state, &mut memory, fd, create).await {
+                if let Some(errno) = calls::open(state, &mut memory, fd, create, (lookup, path, length)).await {
                     return error(errno);
                 }
                 let (base, inheriting) = (base & known, inheriting & known);
@@ -132,6 +132,7 @@ fn add_remove_directory(linker: &mut Linker<ModuleState>, module: &str) -> Resul
             Box::new(async move {
                 let (mut memory, state) = with_files(&mut caller).await?;
                 let length = without_slashes(&memory, path, length).unwrap_or(length);
+                calls::shrink(state, fd);
                 fallback::path_remove_directory(state.wasi(), &mut memory, fd, path, length).await
             })
         },

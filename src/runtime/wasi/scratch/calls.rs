@@ -3,9 +3,9 @@
 //! Each function here is asked before the call that it is named for, and returns the error that the guest gets instead, if it gets
 //! one. For other volumes there is none.
 
-use wasmtime_wasi::p1::types::{Errno, Fd, Fdflags, Iovec, Oflags};
+use wasmtime_wasi::p1::types::{Errno, Fd, Fdflags, Iovec, Lookupflags, Oflags};
 use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1 as _;
-use wiggle::GuestMemory;
+use wiggle::{GuestMemory, GuestPtr};
 
 use crate::scratch::ScratchUse;
 
@@ -66,6 +66,7 @@ pub(in crate::runtime::wasi) async fn set_size(
     let now = state.wasi().fd_filestat_get(memory, Fd::from(fd)).await.ok()?.size;
     let more = size.saturating_sub(now);
     if more == 0 {
+        shrink(state, fd);
         return None;
     }
     reserve(state, memory, fd, ScratchUse { bytes: more, files: 0 }).await
@@ -80,29 +81,51 @@ pub(in crate::runtime::wasi) async fn create(
     reserve(state, memory, fd, ONE_FILE).await
 }
 
-/// The error of opening a file.
+/// The error of opening a file, with the flags for it.
 pub(in crate::runtime::wasi) async fn open(
     state: &mut ModuleState,
     memory: &mut GuestMemory<'_>,
     fd: i32,
     flags: i32,
+    (lookup, path, length): (i32, i32, i32),
 ) -> Option<Errno> {
-    let creates = Oflags::try_from(flags).is_ok_and(|flags| flags.contains(Oflags::CREAT));
-    if creates { create(state, memory, fd).await } else { None }
+    state.scratch.as_ref()?.of(fd)?;
+    if !Oflags::try_from(flags).is_ok_and(|flags| flags.contains(Oflags::CREAT)) {
+        return None;
+    }
+    let path = GuestPtr::<str>::new((path.cast_unsigned(), length.cast_unsigned()));
+    let lookup = Lookupflags::try_from(lookup).ok()?;
+    match state.wasi().path_filestat_get(memory, Fd::from(fd), lookup, path).await {
+        Ok(_) => None,
+        Err(_) => create(state, memory, fd).await,
+    }
 }
 
-/// The error of a second name for a file, in the directory `to`, or of another name: a scratch directory is a file system of its own.
+/// The error of a second name for a file, in the directory `to`: a scratch directory is a file system of its own.
 pub(in crate::runtime::wasi) async fn link(
     state: &mut ModuleState,
     memory: &mut GuestMemory<'_>,
     fd: i32,
     to: i32,
 ) -> Option<Errno> {
-    let scratch = state.scratch.as_ref()?;
-    if scratch.of(fd) != scratch.of(to) {
-        return Some(Errno::Xdev);
+    match rename(state, fd, to) {
+        None => create(state, memory, to).await,
+        refused => refused,
     }
-    create(state, memory, to).await
+}
+
+/// The error of another name for a file, in the directory `to`.
+pub(in crate::runtime::wasi) fn rename(state: &mut ModuleState, fd: i32, to: i32) -> Option<Errno> {
+    let scratch = state.scratch.as_mut()?;
+    // It may take the place of a file.
+    scratch.on_changed(to);
+    (scratch.of(fd) != scratch.of(to)).then_some(Errno::Xdev)
+}
+
+/// Notes a call that may make room. It has no error.
+pub(in crate::runtime::wasi) fn shrink(state: &mut ModuleState, fd: i32) -> Option<Errno> {
+    state.scratch.as_mut()?.on_changed(fd);
+    None
 }
 
 async fn reserve(state: &mut ModuleState, memory: &mut GuestMemory<'_>, fd: i32, more: ScratchUse) -> Option<Errno> {

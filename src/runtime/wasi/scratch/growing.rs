@@ -1,4 +1,6 @@
-//! The calls of both previews that let a scratch directory grow: those of wasmtime-wasi, when there is room.
+//! The calls of both previews that let a scratch directory grow or shrink: those of wasmtime-wasi, when there is room.
+
+use std::future::ready;
 
 use wasmtime::{Caller, Linker, Result};
 use wasmtime_wasi::p0::wasi_unstable as preview0;
@@ -44,7 +46,9 @@ macro_rules! link_all {
             calls::link(state, memory, fd, to));
         link!($linker, $module, $functions,
             path_rename(fd: i32, path: i32, length: i32, to: i32, new_path: i32, new_length: i32), state, memory,
-            calls::link(state, memory, fd, to));
+            ready(calls::rename(state, fd, to)));
+        link!($linker, $module, $functions, path_unlink_file(fd: i32, path: i32, length: i32), state, memory,
+            ready(calls::shrink(state, fd)));
         link!($linker, $module, $functions,
             path_symlink(target: i32, target_length: i32, fd: i32, path: i32, length: i32), state, memory,
             calls::create(state, memory, fd));

@@ -33,6 +33,9 @@ pub(in crate::runtime::wasi) struct ScratchVolumes {
 struct OpenScratch {
     /// `None` until something is created. Dropped before its grant, which keeps the directory of the process.
     directory: Option<ScratchDirectory>,
+    /// Whether the directory may hold less than is reserved: something has happened there since it was measured. A guest that goes
+    /// on at its limit is refused without measuring again.
+    has_changed: bool,
     grant: ScratchVolume,
 }
 
@@ -42,7 +45,8 @@ impl ScratchVolumes {
         if grants.is_empty() {
             return None;
         }
-        let volumes = grants.iter().map(|grant| OpenScratch { grant: grant.clone(), directory: None }).collect();
+        let volumes = grants.iter().map(|grant| OpenScratch { grant: grant.clone(), directory: None, has_changed: true });
+        let volumes = volumes.collect();
         let descriptors = grants.iter().enumerate().map(|(index, grant)| (grant.descriptor, index)).collect();
         Some(Box::new(Self { volumes, descriptors }))
     }
@@ -52,8 +56,16 @@ impl ScratchVolumes {
         self.descriptors.get(&descriptor).copied()
     }
 
+    /// Notes that what this descriptor leads to may have become less.
+    pub fn on_changed(&mut self, descriptor: i32) {
+        if let Some(scratch) = self.of(descriptor).and_then(|volume| self.volumes.get_mut(volume)) {
+            scratch.has_changed = true;
+        }
+    }
+
     /// Notes that a descriptor was opened below another.
     pub fn on_opened(&mut self, parent: i32, opened: i32) {
+        self.on_changed(parent);
         match self.of(parent) {
             Some(volume) => self.descriptors.insert(opened, volume),
             None => self.descriptors.remove(&opened),
@@ -62,6 +74,7 @@ impl ScratchVolumes {
 
     /// Notes that a descriptor is closed.
     pub fn on_closed(&mut self, descriptor: i32) {
+        self.on_changed(descriptor);
         self.descriptors.remove(&descriptor);
     }
 
@@ -92,14 +105,18 @@ impl ScratchVolumes {
             }
         };
         if directory.reserve(more) {
+            scratch.has_changed = true;
             return Ok(true);
         }
-        let open = self.open_without_name(wasi, memory, volume).await;
-        let Some(directory) = self.volumes.get_mut(volume).and_then(|scratch| scratch.directory.as_mut()) else {
+        if !scratch.has_changed {
             return Ok(false);
-        };
+        }
+        let open = self.open_without_name(wasi, memory, volume).await;
+        let Some(scratch) = self.volumes.get_mut(volume) else { return Ok(false) };
+        let Some(directory) = &mut scratch.directory else { return Ok(false) };
         directory.measure(open)?;
-        Ok(directory.reserve(more))
+        scratch.has_changed = directory.reserve(more);
+        Ok(scratch.has_changed)
     }
 
     /// What the files of a scratch directory take that are open and have no name any more.
