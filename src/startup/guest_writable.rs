@@ -62,9 +62,7 @@ pub(super) fn writable_scripts(config: &Config, entry: &EntryConfig) -> Option<D
 /// A warning if a `[[static]]` would send the sources of scripts.
 pub(super) fn sent_scripts(config: &Config, entry: &EntryConfig) -> Option<Diagnostic> {
     let scripts = resolved(&entry.scripts.as_ref()?.directory);
-    let covers = |files: &&StaticConfig| {
-        matches!(&files.content, StaticContent::Directory { path, .. } if scripts.starts_with(resolved(path)))
-    };
+    let covers = |files: &&StaticConfig| matches!(&files.content, StaticContent::Directory { path, .. } if scripts.starts_with(resolved(path)));
     let files = config.static_files.iter().find(covers)?;
     Some(diagnostics::scripts_are_sent(entry, files))
 }

@@ -97,7 +97,8 @@ async fn a_component_that_prepares_itself_answers_the_same_with_and_without() {
 async fn what_keeps_a_component_from_being_preinitialized_is_said_at_the_key() {
     let typed = r#"(func $prepare (param "n" u32) (canon lift (core func $typed "f")))
         (export "wizer-initialize" (func $prepare))"#;
-    let typed = format!(r#"(core module $t (func (export "f") (param i32))) (core instance $typed (instantiate $t)) {typed}"#);
+    let typed =
+        format!(r#"(core module $t (func (export "f") (param i32))) (core instance $typed (instantiate $t)) {typed}"#);
     for (prepare, more, parts) in [
         ("", "", &["the component exports no function `wizer-initialize`", "leave `preinitialize` out"][..]),
         ("", &typed, &["function with 1 parameters and 0 results"]),
@@ -117,7 +118,8 @@ async fn what_keeps_a_component_from_being_preinitialized_is_said_at_the_key() {
 #[test]
 fn the_command_writes_the_same_component_each_time() {
     let site = Site::new();
-    let random = "(i32.store8 (i32.const 42) (i32.add (i32.const 65) (i32.and (i32.wrap_i64 (call $random)) (i32.const 15))))";
+    let random =
+        "(i32.store8 (i32.const 42) (i32.add (i32.const 65) (i32.and (i32.wrap_i64 (call $random)) (i32.const 15))))";
     site.file("app.wat", component(random, "", EXPORTED));
     let written = ["one.wasm", "two.wasm"].map(|name| {
         let output = run(site.path(), &["preinit", "app.wat", "-o", name]);

@@ -88,7 +88,11 @@ impl ComponentEngine {
                 return Err(Error::UnknownInterfaces { nearest: imports::nearest(&unknown), imports: unknown });
             }
             Err(_) => {
-                let linked = self.trapping_linker(component).map_err(Error::Link)?.instantiate_pre(component).map_err(Error::Link)?;
+                let linked = self
+                    .trapping_linker(component)
+                    .map_err(Error::Link)?
+                    .instantiate_pre(component)
+                    .map_err(Error::Link)?;
                 (linked, self.callable(component, &unknown))
             }
         };

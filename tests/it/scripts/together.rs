@@ -116,11 +116,18 @@ fn a_start_warns_of_scripts_that_guests_may_write() {
 
 #[test]
 fn a_start_warns_of_static_files_that_are_sources_of_scripts() {
-    for (directory, is_warned) in [("www", true), (".", true), ("www/../www", true), ("outside", false), ("www/bare", false)] {
+    for (directory, is_warned) in
+        [("www", true), (".", true), ("www/../www", true), ("outside", false), ("www/bare", false)]
+    {
         let site = tree().text_module("/...", INTERPRETER, SCRIPTS);
         let site = site.top(&format!("[[static]]\nroute = '/files/...'\ndirectory = '{directory}'\n"));
         let done = Done::from(Ok(site.run(&["--check"])));
-        assert_eq!(done.stderr.contains("clients get the sources of scripts"), is_warned, "{directory}: {}", done.stderr);
+        assert_eq!(
+            done.stderr.contains("clients get the sources of scripts"),
+            is_warned,
+            "{directory}: {}",
+            done.stderr
+        );
         assert!(!is_warned || done.stderr.contains("modules.toml:3:"), "{}", done.stderr);
     }
 }

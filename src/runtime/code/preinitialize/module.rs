@@ -128,4 +128,3 @@ impl InstanceState for InitializedState<'_> {
         contents(memory.map(|memory| memory.data(&*self.store)).unwrap_or_default());
     }
 }
-

@@ -45,7 +45,8 @@ impl ScratchVolumes {
         if grants.is_empty() {
             return None;
         }
-        let volumes = grants.iter().map(|grant| OpenScratch { grant: grant.clone(), directory: None, has_changed: true });
+        let volumes =
+            grants.iter().map(|grant| OpenScratch { grant: grant.clone(), directory: None, has_changed: true });
         let volumes = volumes.collect();
         let descriptors = grants.iter().enumerate().map(|(index, grant)| (grant.descriptor, index)).collect();
         Some(Box::new(Self { volumes, descriptors }))
