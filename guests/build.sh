@@ -6,7 +6,8 @@
 # Leaves in OUT_DIR, as far as asked for:
 #   rust hello conform
 #                    probe.wasm, hello.wasm, conform.wasm: core modules in Rust
-#   outbound azure   outbound.wasm, azure-blob.wasm: core modules that call out; they depend on crates, which are downloaded
+#   outbound azure   outbound.wasm; azure-blob.wasm, azure-cosmos.wasm, event-grid-receive.wasm, event-grid-publish.wasm: core modules
+#                    that call out; they depend on crates, which are downloaded
 #   c go             c-hello.wasm, c-echo.wasm, c-conform.wasm, go-hello.wasm, go-cgi.wasm, go-conform.wasm: core modules;
 #                    go-cgi, the same for this machine
 #   assemblyscript   as-hello.wasm, as-fetch.wasm, as-calls.wasm, as-no-memory.wasm, as-conform.wasm:
@@ -32,7 +33,7 @@
 set -euo pipefail
 
 if [[ $# -lt 1 || $1 == -* ]]; then
-    sed -n '2,23s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,24s/^# \{0,1\}//p' "$0" >&2
     exit 2
 fi
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -265,7 +266,13 @@ for kind in "${@:-rust}"; do
     rust) build_rust wagi-guests "$here" probe ;;
     hello | conform) build_rust wagi-guests "$here" "$kind" ;;
     outbound) build_rust wagi-guest-outbound "$here" outbound ;;
-    azure) build_rust azure-blob "$root/examples/azure-blob" azure-blob ;;
+    azure)
+        build_rust azure-blob "$root/examples/azure-blob" azure-blob
+        build_rust azure-cosmos "$root/examples/azure-cosmos" azure-cosmos
+        build_rust azure-event-grid "$root/examples/azure-event-grid" receive publish
+        mv "$out/receive.wasm" "$out/event-grid-receive.wasm"
+        mv "$out/publish.wasm" "$out/event-grid-publish.wasm"
+        ;;
     cli-rust)
         build_rust wagi-guests "$here" probe
         adapt "$out/probe.wasm" command cli-rust

@@ -18,7 +18,10 @@ fn pages(directory: &str) -> Vec<PathBuf> {
 }
 
 fn all_pages() -> BTreeSet<PathBuf> {
-    ["", "docs", "examples/azure-blob", "examples/sqlite"].into_iter().flat_map(pages).collect()
+    ["", "docs", "examples/azure-blob", "examples/azure-cosmos", "examples/azure-event-grid", "examples/sqlite"]
+        .into_iter()
+        .flat_map(pages)
+        .collect()
 }
 
 /// The lines that are no code.

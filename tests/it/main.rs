@@ -12,6 +12,8 @@ mod admin; // the admin listener, and the commands that ask it
 mod admin_page; // the page of the admin listener, in a browser
 mod admin_requests; // requests in flight and failed ones, as the admin listener has them
 mod azure; // the example that stores blobs, against the emulator of the storage
+mod azure_cosmos; // the example that keeps documents, against an emulator and a fixture
+mod azure_event_grid; // the example that takes and publishes events, against a fixture
 mod behind_a_proxy; // the same requests directly and through nginx, Apache, HAProxy, Caddy and lighttpd
 mod bindle; // bindles from a directory, served by a real process
 mod bindle_server; // bindles from a server, and servers that do not play along

@@ -59,25 +59,15 @@ impl Database {
         })
     }
 
-    /// Creates a document, in a new database and container if there are none yet.
+    /// Creates a document.
     pub fn create(&self, document: &[u8]) -> anyhow::Result<Answer> {
         let parsed: Option<Value> = serde_json::from_slice(document).ok();
         let Some(id) = parsed.as_ref().and_then(|document| document["id"].as_str()) else {
             return Ok(Answer::text(400, "the document has to be a JSON object with an `id`, a text\n"));
         };
-        let create = || {
-            let headers = vec![("Content-Type", JSON.to_owned()), of_partition(id)];
-            let body = document.to_vec();
-            self.send(Call { method: "POST", kind: "docs", link: self.container(), is_inside: true, headers, body })
-        };
-        let answer = create()?;
-        if answer.status != 404 {
-            return Ok(answer);
-        }
-        match self.make_container()? {
-            Some(refused) => Ok(refused),
-            None => create(),
-        }
+        let headers = vec![("Content-Type", JSON.to_owned()), of_partition(id)];
+        let (link, body) = (self.container(), document.to_vec());
+        self.send(Call { method: "POST", kind: "docs", link, is_inside: true, headers, body })
     }
 
     /// A document.
@@ -110,8 +100,8 @@ impl Database {
         Ok(Answer { status: 200, kind: JSON.into(), body: format!("{documents}\n").into_bytes() })
     }
 
-    /// Makes the database and the container. Returns what the database says if it refuses that.
-    fn make_container(&self) -> anyhow::Result<Option<Answer>> {
+    /// Makes the database and the container, if they are not there.
+    pub fn make_container(&self) -> anyhow::Result<Answer> {
         let database = json!({ "id": self.database });
         let container =
             json!({ "id": self.container, "partitionKey": { "paths": ["/id"], "kind": "Hash", "version": 2 } });
@@ -120,12 +110,12 @@ impl Database {
         {
             let (headers, body) = (vec![("Content-Type", JSON.to_owned())], body.to_string().into_bytes());
             let made = self.send(Call { method: "POST", kind, link, is_inside: true, headers, body })?;
-            // 409: it is there, perhaps since somebody else has just made it.
+            // 409: it is there.
             if !matches!(made.status, 201 | 409) {
-                return Ok(Some(made));
+                return Ok(made);
             }
         }
-        Ok(None)
+        Ok(Answer::text(201, "ready\n"))
     }
 
     fn container(&self) -> String {

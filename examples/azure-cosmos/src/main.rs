@@ -1,6 +1,6 @@
 //! What does a program do that keeps its documents in Azure Cosmos DB?
 //!
-//! `POST /` creates a document from a JSON object, `GET /ID` reads it, `GET /?author=NAME` finds the documents with this author. What the
+//! `PUT /` makes the container. `POST /` creates a document from a JSON object, `GET /ID` reads it, `GET /?author=NAME` finds the documents with this author. What the
 //! database says when it refuses something goes on to the client.
 
 mod database;
@@ -18,13 +18,14 @@ fn main() -> anyhow::Result<()> {
     let path = env::var("PATH_INFO").unwrap_or_default();
     let id = path.trim_start_matches('/');
     let answer = match (env::var("REQUEST_METHOD")?.as_str(), id) {
+        ("PUT", "") => database.make_container()?,
         ("POST", "") => database.create(&body()?)?,
         ("GET" | "HEAD", "") => match author() {
             Some(author) => database.by_author(&author)?,
             None => Answer::text(400, "name an author: ?author=NAME\n"),
         },
         ("GET" | "HEAD", id) => database.read(id)?,
-        _ => Answer::text(405, "POST a document, or GET one or those of an author\n"),
+        _ => Answer::text(405, "PUT the container, POST a document, or GET one or those of an author\n"),
     };
     print(&answer)?;
     Ok(())
