@@ -12,7 +12,7 @@ use http::request::Parts;
 use crate::config::LogFormat;
 use crate::format::{http_version, push_number};
 use crate::remote_address::RemoteAddress;
-use crate::runtime::RunUsage;
+use crate::runtime::{RunUsage, TrapReport};
 
 use crate::observe::line::{push_all, push_micros};
 use crate::observe::log_writer::LogWriter;
@@ -150,8 +150,8 @@ pub struct Record {
     pub end: RequestEnd,
     /// Why the request failed, or what was left out of its response.
     pub reason: Option<String>,
-    /// The functions that were running in a guest that has trapped.
-    pub backtrace: Option<String>,
+    /// On what its guest has trapped.
+    pub trap: Option<Box<TrapReport>>,
 }
 
 /// Which value has the facts of a request.
@@ -178,7 +178,7 @@ impl Record {
             guest: None,
             end: RequestEnd::ClientGone,
             reason: None,
-            backtrace: None,
+            trap: None,
         }
     }
 
@@ -309,7 +309,7 @@ impl Record {
             end: self.end,
             status: self.status(),
             reason: self.reason.as_deref().unwrap_or_default(),
-            backtrace: self.backtrace.as_deref(),
+            trap: self.trap.as_deref(),
             guest: self.guest.as_ref(),
         };
         FailedRequest::new(request, (route, module), &cause, took)

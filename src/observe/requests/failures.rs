@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 
 use crate::format::http_version;
-use crate::runtime::{RunUsage, RunView};
+use crate::runtime::{RunUsage, RunView, TrapReport};
 
 use crate::observe::metrics::end::RequestEnd;
 use crate::observe::requests::slot::{KnownRequest, PhaseTimes};
@@ -46,6 +46,8 @@ pub struct FailedRequest {
     pub stderr: String,
     /// The functions of a guest that has trapped, line by line.
     pub backtrace: Option<String>,
+    /// The file with the core dump of such a guest.
+    pub coredump: Option<String>,
     /// How long it took in all.
     pub took: Duration,
     /// How long it waited for a permit, and for its body.
@@ -63,7 +65,7 @@ pub(in crate::observe) struct FailureCause<'a> {
     pub end: RequestEnd,
     pub status: u16,
     pub reason: &'a str,
-    pub backtrace: Option<&'a str>,
+    pub trap: Option<&'a TrapReport>,
     pub guest: Option<&'a RunUsage>,
 }
 
@@ -89,7 +91,8 @@ impl FailedRequest {
             end: cause.end,
             reason: shortened(cause.reason),
             stderr: String::from_utf8_lossy(&stderr).into_owned(),
-            backtrace: cause.backtrace.filter(|text| !text.is_empty()).map(str::to_owned),
+            backtrace: cause.trap.map(|trap| trap.backtrace.clone()).filter(|text| !text.is_empty()),
+            coredump: cause.trap.and_then(|trap| trap.coredump.clone()),
             took,
             times: *times,
             guest: cause.guest.and_then(|guest| guest.took),
@@ -114,6 +117,7 @@ impl FailedRequest {
             "reason": self.reason,
             "stderr": self.stderr,
             "backtrace": self.backtrace,
+            "coredump": self.coredump,
             "took": seconds(self.took),
             "phases": {
                 "queue": seconds(self.times.queue),
@@ -165,6 +169,7 @@ mod tests {
             reason: "the guest trapped".into(),
             stderr: "</script>\u{fffd}".into(),
             backtrace: None,
+            coredump: None,
             took: Duration::from_micros(1_500),
             times: PhaseTimes { queue: Duration::from_millis(1), reading: Duration::ZERO },
             guest: Some(Duration::from_micros(400)),

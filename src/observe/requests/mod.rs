@@ -5,6 +5,7 @@
 
 pub(in crate::observe) mod facts;
 pub(in crate::observe) mod failures;
+pub(in crate::observe) mod profiles;
 pub(in crate::observe) mod register;
 pub(in crate::observe) mod slot;
 
