@@ -176,6 +176,7 @@ mod tests {
             local_address: Some(IpAddr::from([192, 0, 2, 7])),
             id: RequestId::new(0xa1),
             cancellation: Cancellation::default(),
+            trace: None,
         });
         let mut headers: Vec<String> =
             head.headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().expect("text"))).collect();

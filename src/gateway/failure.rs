@@ -126,10 +126,10 @@ impl Failure {
         }
     }
 
-    /// On what a guest has trapped.
-    pub fn trap(&self) -> Option<Box<TrapReport>> {
+    /// The functions that were running in a guest that has trapped.
+    pub fn backtrace(&self) -> Option<String> {
         match self {
-            Self::Trapped(report) => Some(Box::new(report.clone())),
+            Self::Trapped(report) => Some(report.backtrace.clone()),
             _ => None,
         }
     }

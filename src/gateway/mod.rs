@@ -22,6 +22,7 @@ mod routed_request;
 mod snapshot;
 
 pub(crate) use crate::gateway::admission::concurrency::EntryConcurrency;
+pub use crate::gateway::figures::routes::ServedRoute;
 pub(crate) use crate::gateway::guest_route::{FilesRoute, GuestRoute, ModuleFacts, RouteFiles, RouteTarget};
 pub(crate) use crate::gateway::hosts::{HiddenRow, HostRoutes, RouteRow};
 pub use crate::gateway::reload::{
@@ -34,8 +35,8 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use arc_swap::ArcSwap;
@@ -45,9 +46,10 @@ use http::{HeaderValue, Method, Request, Response};
 use http_body::Body;
 
 use crate::cgi::{Endpoint, Host, RequestHead};
-use crate::config::HostPattern;
-use crate::observe::{AccessLog, Metrics, Phase, Record, RequestEnd, RequestId, RouteCounters};
-use crate::route::{RouteMatch, RoutePattern, ScriptPath};
+use crate::observe::{
+    AccessLog, Metrics, Phase, Record, RequestEnd, RequestId, RequestStep, RequestTrace, RouteCounters, Tracer,
+};
+use crate::route::{RouteMatch, ScriptPath};
 use crate::runtime::{ComponentRequest, Invocation, Run};
 use crate::server::{Peer, RemoteAddress};
 use crate::static_files::StaticAnswer;
@@ -80,23 +82,6 @@ struct Generation {
     shared: Arc<Shared>,
 }
 
-/// A route, with its module.
-#[derive(Clone, Debug)]
-pub struct ServedRoute {
-    /// The paths that it answers.
-    pub pattern: RoutePattern,
-    /// The names that it answers; none if it answers every name.
-    pub hosts: Vec<HostPattern>,
-    /// The module; `None` for files and for the built-in health check.
-    pub module: Option<String>,
-    /// The digest of the module.
-    pub digest: Option<String>,
-    /// Whether it is a module or a component.
-    pub kind: Option<&'static str>,
-    /// The file or directory, if it leads to files.
-    pub files: Option<String>,
-}
-
 /// What outlives a snapshot.
 struct Shared {
     concurrency: TotalConcurrency,
@@ -109,6 +94,8 @@ struct Shared {
     /// The server was asked to stop.
     is_stopping: AtomicBool,
     malformed_forwarded: AtomicU64,
+    /// What traces requests, if they are to be traced.
+    tracer: OnceLock<Arc<Tracer>>,
 }
 
 impl Gateway {
@@ -131,6 +118,7 @@ impl Gateway {
             next_request,
             is_stopping,
             malformed_forwarded,
+            tracer: OnceLock::new(),
         });
         let first = Generation { number: 1, snapshot, shared };
         Self { in_force: Arc::new(ArcSwap::from_pointee(first)) }
@@ -156,6 +144,11 @@ impl Gateway {
         self.in_force.load().shared.is_stopping.store(true, Ordering::Relaxed);
     }
 
+    /// Traces the requests that begin from now on. Only the first call has an effect.
+    pub fn trace_requests(&self, tracer: Arc<Tracer>) {
+        let _ = self.in_force.load().shared.tracer.set(tracer);
+    }
+
     /// The log of requests.
     pub fn access_log(&self) -> AccessLog {
         self.in_force.load().shared.access_log.clone()
@@ -164,26 +157,6 @@ impl Gateway {
     /// How many header fields of trusted proxies were ignored since their values make no sense.
     pub fn malformed_forwarded_fields(&self) -> u64 {
         self.in_force.load().shared.malformed_forwarded.load(Ordering::Relaxed)
-    }
-
-    /// The routes in the order in which they are tried.
-    pub fn routes(&self) -> Vec<ServedRoute> {
-        let served = |row: &RouteRow<RouteTarget>| {
-            let (guest, files) = match &row.target {
-                RouteTarget::Health => (None, None),
-                RouteTarget::Guest(route) => (Some(route), None),
-                RouteTarget::Files(route) => (None, Some(route.path.clone())),
-            };
-            ServedRoute {
-                pattern: row.pattern.clone(),
-                hosts: row.hosts.clone(),
-                module: guest.map(|route| route.name.module.clone()),
-                digest: guest.map(|route| route.module.digest.to_string()),
-                kind: guest.map(|route| route.module.kind),
-                files,
-            }
-        };
-        self.in_force.load().snapshot.routes.rows().iter().map(served).collect()
     }
 
     /// Responds to one request. The client's address is taken from a [`Peer`] among the request's extensions.
@@ -221,10 +194,11 @@ impl Generation {
         let peer = head.extensions.get::<Peer>().copied().unwrap_or_else(|| Peer::new(UNKNOWN_CLIENT));
         let mut record = Box::new(Record::new(&shared.access_log, id, peer.remote, &head));
         record.client_request_id = client_request_id;
+        let endpoint = snapshot.endpoint(peer.scheme);
+        record.trace = shared.tracer.get().and_then(|tracer| tracer.begin(&mut head, endpoint.scheme()));
         if let Err(failure) = routed_request::check(&mut head) {
             return shared.refuse(&failure, record);
         }
-        let endpoint = snapshot.endpoint(peer.scheme);
         let (host, matched) = match find(snapshot, &head, forwarded_host.as_deref(), endpoint) {
             Ok(found) => found,
             Err(failure) => return shared.refuse(&failure, record),
@@ -254,6 +228,7 @@ impl Generation {
             local_address: peer.local.map(|address| address.ip()),
             id,
             cancellation: Cancellation::of(&record),
+            trace: record.trace.clone(),
         };
         shared.respond_with_guest(route, &request, body, record).await
     }
@@ -362,7 +337,8 @@ impl Shared {
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        let run = self.start(route, request, CountedBody::new(body, &route.name)).await?;
+        let run = self.start(route, request, CountedBody::new(body, &route.name, request.trace.as_ref())).await?;
+        request.trace.iter().for_each(|trace| trace.begin_guest());
         let mut recorded = RecordedRun { run, record };
         let body_use = if request.head.method == Method::HEAD { BodyUse::Discarded } else { BodyUse::Sent };
         let started = ResponseStart::new(&mut recorded.run, &route.limits, body_use, &request.cancellation).await;
@@ -385,6 +361,7 @@ impl Shared {
             buffers: &self.body_buffers,
             cancellation: &request.cancellation,
         };
+        let tracer = request.trace.as_ref().map(RequestTrace::call_tracer);
         Ok(match &route.interface {
             Interface::Cgi { variables, argv } => {
                 let body = StdinBody::read(body, &limits).await?;
@@ -404,20 +381,21 @@ impl Shared {
                 let environment = variables.environment(request.endpoint, &head, request.path_info)?;
                 let arguments = argv.arguments(&request.head.uri, &environment);
                 let permit = (self.permit(route, request).await?, route.files.clone());
-                let invocation =
-                    Invocation { arguments, environment, stdin: body.stream, request: request.id.number() };
+                let (stdin, id) = (body.stream, request.id.number());
+                let invocation = Invocation { arguments, environment, stdin, request: id, tracer };
                 Some(route.guest.start(invocation, permit))
             }
             Interface::WasiHttp(fields) => {
                 let body = for_component(body, &limits).await?;
                 let head = fields.request_head(request);
                 let permit = (self.permit(route, request).await?, route.files.clone());
-                route.guest.handle(ComponentRequest { head, body, id: request.id.number() }, permit)
+                route.guest.handle(ComponentRequest { head, body, id: request.id.number(), tracer }, permit)
             }
         })
     }
 
     async fn permit(&self, route: &GuestRoute, request: &RoutedRequest<'_>) -> Result<Permit, Failure> {
+        let mut span = request.trace.as_ref().and_then(|trace| trace.begin(RequestStep::Queue));
         if let Some(permit) = self.concurrency.try_acquire(&route.concurrency) {
             route.name.counters().iter().for_each(|counters| counters.skip_queue());
             return Ok(permit);
@@ -425,7 +403,11 @@ impl Shared {
         let _waiting = route.name.counters().map(RouteCounters::wait_in_queue);
         // Boxed, since few requests get here.
         let mut permit = Box::pin(self.concurrency.acquire_later(&route.concurrency, request.queue));
-        request.cancellation.wait(Phase::Queue, permit.as_mut()).await
+        let permit = request.cancellation.wait(Phase::Queue, permit.as_mut()).await;
+        if let (Err(failure), Some(span)) = (&permit, &mut span) {
+            span.fail(failure.end().as_str(), &failure.to_string());
+        }
+        permit
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) fn health_check(mut record: Box<Record>, is_stopping: bool) -> Respon
 pub(super) fn from_failure(failure: &Failure, mut record: Box<Record>) -> Response<ResponseBody> {
     record.set_response(failure.status(), failure.end());
     record.reason = Some(failure.to_string());
-    record.trap = failure.trap();
+    record.backtrace = failure.backtrace();
     let mut response = Response::new(ResponseBody::full(Bytes::new(), None, record));
     *response.status_mut() = failure.status();
     match failure {

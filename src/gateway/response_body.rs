@@ -238,7 +238,7 @@ fn is_cancelled(record: &Record) -> bool {
 fn record_failure(failure: &Failure, record: &mut Record) {
     record.end = failure.end();
     record.reason = Some(format!("cut after the head: {failure}"));
-    record.trap = failure.trap();
+    record.backtrace = failure.backtrace();
 }
 
 /// Polls a part of a response, which is waited for in this phase, unless an operator has ended the request.

@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue, Method};
 
 use crate::cgi::{ClientCertificate, Endpoint, Host};
 use crate::config::TrustedProxies;
-use crate::observe::RequestId;
+use crate::observe::{RequestId, RequestTrace};
 use crate::remote_address::RemoteAddress;
 use crate::server::{ClientIdentity, Peer};
 
@@ -53,6 +53,8 @@ pub(super) struct RoutedRequest<'a> {
     pub id: RequestId,
     /// Whether an operator has ended the request.
     pub cancellation: Cancellation,
+    /// The trace of the request, if it has one.
+    pub trace: Option<Arc<RequestTrace>>,
 }
 
 /// Refuses a request whose head leaves open what is meant. In one that is served, Host agrees with the target.

@@ -176,7 +176,7 @@ pub(crate) struct FetchRequest<'r> {
     pub named_by: NamedBy,
     pub headers: &'r HeaderMap,
     /// Makes the body, once for each time that it is sent.
-    pub body: &'r dyn Fn() -> Upload,
+    pub body: &'r (dyn Fn() -> Upload + Sync),
     /// The fetch that it is part of.
     pub fetch: Fetch,
 }

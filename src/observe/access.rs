@@ -12,7 +12,7 @@ use http::request::Parts;
 use crate::config::LogFormat;
 use crate::format::{http_version, push_number};
 use crate::remote_address::RemoteAddress;
-use crate::runtime::{RunUsage, TrapReport};
+use crate::runtime::RunUsage;
 
 use crate::observe::line::{push_all, push_micros};
 use crate::observe::log_writer::LogWriter;
@@ -21,6 +21,7 @@ use crate::observe::request_id::RequestId;
 use crate::observe::requests::facts::RequestFacts;
 use crate::observe::requests::failures::{FailedRequest, FailureCause};
 use crate::observe::requests::slot::{KnownRequest, RequestSlot};
+use crate::observe::traces::{RequestTrace, TracedRequest};
 use crate::observe::{escape, time};
 
 /// The name of a route in the log.
@@ -150,8 +151,10 @@ pub struct Record {
     pub end: RequestEnd,
     /// Why the request failed, or what was left out of its response.
     pub reason: Option<String>,
-    /// On what its guest has trapped.
-    pub trap: Option<Box<TrapReport>>,
+    /// The functions that were running in a guest that has trapped.
+    pub backtrace: Option<String>,
+    /// The trace of the request, if it has one.
+    pub(crate) trace: Option<Arc<RequestTrace>>,
 }
 
 /// Which value has the facts of a request.
@@ -178,7 +181,8 @@ impl Record {
             guest: None,
             end: RequestEnd::ClientGone,
             reason: None,
-            trap: None,
+            backtrace: None,
+            trace: None,
         }
     }
 
@@ -244,6 +248,9 @@ impl Record {
         if let Some(id) = &self.client_request_id {
             push_text_field(line, "client_request_id", id);
         }
+        if let Some(trace) = &self.trace {
+            push_all(line, &[" trace_id=", &trace.id()]);
+        }
         push_all(line, &[" id=", facts.id.as_str(), "\n"]);
         Ok(())
     }
@@ -270,6 +277,9 @@ impl Record {
         }
         if let Some(id) = &self.client_request_id {
             push_json_field(line, "client_request_id", id);
+        }
+        if let Some(trace) = &self.trace {
+            push_json_field(line, "trace_id", &trace.id());
         }
         line.push_str("}\n");
         Ok(())
@@ -303,13 +313,26 @@ impl Record {
         }
     }
 
+    fn finish_trace(&self, trace: &RequestTrace, facts: &RequestFacts, took: Duration) {
+        trace.finish(&TracedRequest {
+            facts,
+            route: self.route.as_deref().map(|name| (name.route.as_str(), name.module.as_str())),
+            status: self.status,
+            end: self.end,
+            reason: self.reason.as_deref(),
+            bytes: self.bytes,
+            guest: self.guest.as_ref(),
+            took,
+        });
+    }
+
     fn failure(&self, request: &KnownRequest, took: Duration) -> FailedRequest {
         let (route, module) = self.route.as_deref().map_or(("", ""), |name| (&name.route, &name.module));
         let cause = FailureCause {
             end: self.end,
             status: self.status(),
             reason: self.reason.as_deref().unwrap_or_default(),
-            trap: self.trap.as_deref(),
+            backtrace: self.backtrace.as_deref(),
             guest: self.guest.as_ref(),
         };
         FailedRequest::new(request, (route, module), &cause, took)
@@ -321,6 +344,9 @@ impl Drop for Record {
         let Some(request) = self.end() else { return };
         let took = request.facts.started.elapsed();
         self.count(&request, took);
+        if let Some(trace) = &self.trace {
+            self.finish_trace(trace, &request.facts, took);
+        }
         let Some(writer) = &self.log.writer else { return };
         let mut line = String::with_capacity(TYPICAL_LINE);
         let written = match self.log.format {

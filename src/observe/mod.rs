@@ -15,6 +15,7 @@ mod request_id;
 mod requests;
 mod stderr_log;
 mod time;
+mod traces;
 mod warning_interval;
 
 pub use crate::format::sha256_hex;
@@ -25,8 +26,8 @@ pub(crate) use crate::observe::metrics::{Gauges, ListenerGauges, Metrics, Module
 pub use crate::observe::metrics::{MetricsFormat, RequestEnd, RouteFigures};
 pub use crate::observe::request_id::RequestId;
 pub use crate::observe::requests::failures::FailedRequest;
-pub use crate::observe::requests::profiles::KeptProfile;
-pub(crate) use crate::observe::requests::profiles::{ProfileLog, RouteProfiles};
 pub(crate) use crate::observe::requests::slot::RequestSlot;
 pub use crate::observe::requests::slot::{InFlightRequest, Phase, PhaseTimes};
 pub use crate::observe::stderr_log::{GuestLog, LogDirectory, LogFile};
+pub(crate) use crate::observe::traces::{RequestStep, RequestTrace, StepSpan};
+pub use crate::observe::traces::{TraceSettings, Tracer};

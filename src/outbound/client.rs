@@ -31,7 +31,8 @@ use crate::outbound::pool::{CallContext, pool};
 use crate::outbound::request::CallRequest;
 use crate::outbound::response::CallResponse;
 use crate::outbound::streaming::{CallResponseBody, StreamingRequest};
-use crate::outbound::{call, streaming};
+use crate::outbound::trace::{CallSpan, CallTracer};
+use crate::outbound::{hop, streaming};
 
 /// Bytes of responses that all runs may hold together. Each response is bounded, but not how many guests there are.
 const MAX_MEMORY: usize = 256 * 1024 * 1024;
@@ -124,15 +125,27 @@ impl Client {
 
     /// Sends a request and reads the whole response. Takes no longer than the limit allows, nor than `time_left`;
     /// dropping the future ends the call.
-    pub async fn send(&self, request: CallRequest, time_left: Duration) -> Result<CallResponse, Error> {
+    pub async fn send(
+        &self,
+        mut request: CallRequest,
+        tracer: Option<Arc<dyn CallTracer>>,
+        time_left: Duration,
+    ) -> Result<CallResponse, Error> {
         let context = self.context.clone();
         let limit = context.limits.total.min(time_left);
-        let call = async move { timeout(limit, call::follow(&context, request)).await };
-        match AbortOnDrop(self.runtime.spawn(call)).await {
+        let CallRequest { destination, method, headers, .. } = &mut request;
+        let mut span = CallSpan::begin(tracer, method, &destination.0, headers);
+        let call = async move { timeout(limit, hop::follow(&context, request)).await };
+        let response = match AbortOnDrop(self.runtime.spawn(call)).await {
             Ok(Ok(response)) => response,
             Ok(Err(_elapsed)) => Err(Error::TimedOut),
             Err(_stopped) => Err(Error::Stopped),
+        };
+        match &response {
+            Ok(response) => span.set_status(response.status()),
+            Err(error) => span.fail(error),
         }
+        response
     }
 
     /// Sends a request and returns the response, either body passing piece by piece. Redirects are responses like others.

@@ -1,6 +1,7 @@
-//! What is sent next when a response redirects?
+//! Which requests lead to the response, and what is sent next when one redirects?
 //!
-//! `call` sends one hop after the other, and asks `policy` about each before it does.
+//! `Client::send` runs [`follow`] within the time of the call. It sends one hop after the other, and asks `policy` about each before it
+//! does.
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -12,8 +13,10 @@ use crate::net::redirect::{Redirect, location};
 use crate::net::url::has_user;
 use crate::outbound::error::Error;
 use crate::outbound::policy::{Destination, uri};
-use crate::outbound::pool::CallRequestBody;
+use crate::outbound::pool::{CallContext, CallRequestBody};
 use crate::outbound::request::{CallRequest, check_method, remove_restricted};
+use crate::outbound::response;
+use crate::outbound::response::CallResponse;
 
 /// Meant for the server that the guest called, and for no other one.
 const SECRETS: [HeaderName; 4] =
@@ -22,6 +25,21 @@ const SECRETS: [HeaderName; 4] =
 /// What describes a body, and is removed with it.
 const BODY_METADATA: [HeaderName; 4] =
     [header::CONTENT_TYPE, header::CONTENT_ENCODING, header::CONTENT_LANGUAGE, header::CONTENT_LOCATION];
+
+/// Sends the request, and whatever redirects make of it, until there is a response that does not redirect.
+pub(super) async fn follow(context: &CallContext, request: CallRequest) -> Result<CallResponse, Error> {
+    let mut hop = Hop::first(request);
+    for _ in 0..=context.limits.redirects {
+        context.policy.check_host(&hop.url)?;
+        let response = context.request(hop.to_request()?).await?;
+        response::check_headers(response.headers(), &context.limits)?;
+        match hop.next(response.status(), response.headers())? {
+            Some(next) => hop = next,
+            None => return response::collect(response, &context.limits, &context.memory).await,
+        }
+    }
+    Err(Error::TooManyRedirects(context.limits.redirects))
+}
 
 /// A request on its way from one redirect to the next.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! May this guest call that host, at that address?
 //!
-//! Asked three times for each request: by `Client::destination` with the guest's URL, by `call` with every URL a redirect
+//! Asked three times for each request: by `Client::destination` with the guest's URL, by `hop` with every URL a redirect
 //! leads to, and by the connector with every address that a name resolves to. The last check is against names that
 //! resolve to another address the second time: the connection goes to the address that was checked.
 //!

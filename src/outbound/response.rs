@@ -1,6 +1,6 @@
 //! How does a response come into memory?
 //!
-//! `call` collects the body here, within the limits of the call and the memory that all entries share; `open_responses` shows
+//! `hop` collects the body here, within the limits of the call and the memory that all entries share; `open_responses` shows
 //! the parts of it to the guest.
 
 use std::fmt::Write;

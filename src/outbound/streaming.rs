@@ -27,6 +27,7 @@ use crate::outbound::policy::{Policy, uri};
 use crate::outbound::pool::CallContext;
 use crate::outbound::request::{check_method, remove_restricted};
 use crate::outbound::response::check_headers;
+use crate::outbound::trace::{CallSpan, CallTracer};
 
 /// How long a guest waits. Longer times than the limits of all calls have no effect.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,6 +48,8 @@ pub struct StreamingRequest<B> {
     pub timeouts: CallTimeouts,
     /// The budget of its run. The call ends with the run.
     pub budget: Weak<CallBudget>,
+    /// What makes its span.
+    pub tracer: Option<Arc<dyn CallTracer>>,
 }
 
 /// Sends the request and returns the response.
@@ -58,12 +61,13 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
-    let StreamingRequest { request, timeouts, budget } = request;
+    let StreamingRequest { request, timeouts, budget, tracer } = request;
     let (mut head, body) = request.into_parts();
     head.uri = destination(&context.policy, &head.uri)?;
     check_method(&head.method)?;
     let permit = budget.upgrade().ok_or(Error::Stopped)?.acquire()?;
     set_headers(&mut head.headers, &head.method, &body);
+    let mut span = CallSpan::begin(tracer, &head.method, &head.uri, &mut head.headers);
     let sent = Arc::new(AtomicU64::new(0));
     let method = head.method.clone();
     let is_sent = is_body_sent(&head, &body);
@@ -76,10 +80,12 @@ where
     let exchange = connect::with_timeout(timeouts.connect, context.request(Request::from_parts(head, body)));
     let limits = &context.limits;
     let first_byte = limits.total.min(timeouts.first_byte.unwrap_or(Duration::MAX));
-    let response = unless_body(wait_for_head(exchange, &sent, first_byte), unsent, method).await?;
-    check_headers(response.headers(), limits)?;
+    let response = unless_body(wait_for_head(exchange, &sent, first_byte), unsent, method).await;
+    let response = response.and_then(|response| check_headers(response.headers(), limits).map(|()| response));
+    let response = response.inspect_err(|error| span.fail(error))?;
+    span.set_status(response.status().as_u16());
     let idle = IdleTimeout::new(limits.idle.min(timeouts.between_bytes.unwrap_or(Duration::MAX)));
-    Ok(response.map(|incoming| CallResponseBody { incoming, idle, permit }))
+    Ok(response.map(|incoming| CallResponseBody { incoming, idle, permit, span }))
 }
 
 /// The host as the policy has read it, with path and query as the guest wrote them, which may be signed.
@@ -205,6 +211,8 @@ pub struct CallResponseBody {
     incoming: Incoming,
     idle: IdleTimeout,
     permit: CallPermit,
+    /// The span of the call, which goes on until the body has come.
+    span: CallSpan,
 }
 
 impl Body for CallResponseBody {
@@ -214,14 +222,22 @@ impl Body for CallResponseBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = &mut *self;
         let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) else {
-            return this.idle.poll_elapsed(cx).map(|()| Some(Err(Error::IdleTimedOut)));
+            ready!(this.idle.poll_elapsed(cx));
+            this.span.fail(&Error::IdleTimedOut);
+            return Poll::Ready(Some(Err(Error::IdleTimedOut)));
         };
         this.idle.reset();
-        Poll::Ready(frame.map(|frame| {
+        let frame = frame.map(|frame| {
             let frame = frame.map_err(Error::from_exchange)?;
             this.permit.byte_counter().add(frame.data_ref().map_or(0, Bytes::len))?;
             Ok(frame)
-        }))
+        });
+        match &frame {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => this.span.fail(error),
+            None => this.span.finish(),
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -49,7 +49,7 @@ pub(in crate::registry) struct ApiRequest<'r> {
     pub url: Url,
     pub headers: &'r [(HeaderName, &'r str)],
     /// Makes the body, once for each time that it is sent.
-    pub body: &'r dyn Fn() -> Upload,
+    pub body: &'r (dyn Fn() -> Upload + Sync),
     /// Whether it may be sent again if it is unknown what became of it.
     pub is_repeatable: bool,
     /// What the request asks for: the end of a message such as "when it is asked to take in the bytes".

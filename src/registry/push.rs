@@ -118,7 +118,12 @@ fn read(path: &Path) -> io::Result<(Vec<u8>, SystemTime)> {
 
 impl Session<'_> {
     /// Uploads a blob, unless the registry has it already.
-    fn put_blob(&mut self, blob: &Blob, body: &dyn Fn() -> Upload, what: &'static str) -> Result<(), PushError> {
+    fn put_blob(
+        &mut self,
+        blob: &Blob,
+        body: &(dyn Fn() -> Upload + Sync),
+        what: &'static str,
+    ) -> Result<(), PushError> {
         if self.has_blob(blob)? {
             tracing::debug!(digest = %blob.sha256, "the registry has it already");
             return Ok(());
@@ -158,7 +163,7 @@ impl Session<'_> {
         &mut self,
         mut url: Url,
         blob: &Blob,
-        body: &dyn Fn() -> Upload,
+        body: &(dyn Fn() -> Upload + Sync),
         what: &'static str,
     ) -> Result<(), PushError> {
         url.query_pairs_mut().append_pair("digest", &format!("sha256:{}", blob.sha256));

@@ -13,8 +13,6 @@ use crate::strings::StringBlock;
 use crate::runtime::component::{ComponentRequest, LinkedComponent};
 use crate::runtime::cure::of_missing_entry_point;
 use crate::runtime::engine::executors::Executors;
-use crate::runtime::instance::debug::profiler::{ProfiledCode, Sampler};
-use crate::runtime::instance::debug::trap;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::invocation::Invocation;
@@ -252,13 +250,13 @@ impl Guest {
         if let Some(watcher) = &self.grants.watcher {
             watcher.begins(&inputs(&invocation));
         }
-        let request = invocation.request;
-        let stdio = Arc::new(self.grants.stdio(invocation.stdin.take(), request));
+        let mut stdio = self.grants.stdio(invocation.stdin.take(), invocation.request);
+        stdio.tracer = invocation.tracer.take();
+        let stdio = Arc::new(stdio);
         let guest: GuestFuture = match &self.executable.0.code {
             LinkedCode::Module(linked, linker) => {
                 // Made here, so that the future holds the store's pointer and not its state.
-                let sampler = self.grants.sampler(request, || ProfiledCode::Module(linked.module().clone()));
-                let store = store(linked, ModuleState::new(&self.grants, stdio.clone(), invocation), sampler);
+                let store = store(linked, ModuleState::new(&self.grants, stdio.clone(), invocation));
                 let (linked, exports) = (linked.clone(), self.exports);
                 match self.grants.watcher.clone().filter(|watcher| watcher.sees_calls()) {
                     None => Box::pin(async move {
@@ -324,21 +322,14 @@ fn inputs(invocation: &Invocation) -> RunInputs {
     RunInputs { arguments, environment, request: Vec::new() }
 }
 
-fn store(linked: &InstancePre<ModuleState>, state: ModuleState, sampler: Option<Sampler>) -> Store<ModuleState> {
+fn store(linked: &InstancePre<ModuleState>, state: ModuleState) -> Store<ModuleState> {
     let fuel = state.hostcall_fuel;
     let mut store = Store::new(linked.module().engine(), state);
     store.limiter(|state| state);
     // Whatever a host call copies has to fit into the guest as well.
     store.set_hostcall_fuel(fuel);
     store.set_epoch_deadline(1);
-    match sampler {
-        None => store.epoch_deadline_callback(|context| context.data().stdio.cpu_timer.update_deadline()),
-        Some(mut sampler) => store.epoch_deadline_callback(move |context| {
-            let timer = &context.data().stdio.cpu_timer;
-            sampler.on_epoch(&context, timer);
-            timer.update_deadline()
-        }),
-    }
+    store.epoch_deadline_callback(|context| context.data().stdio.cpu_timer.update_deadline());
     store
 }
 
@@ -378,8 +369,7 @@ impl ModuleExports {
                 Err(error) => Err(error),
             };
             if let Err(error) = called {
-                let stdio = store.data().stdio.clone();
-                return trap::ending(error, &mut store, &stdio).await;
+                return error.into();
             }
         }
         Ending::Succeeded

@@ -30,7 +30,6 @@ mod components_3; // components of WASI 0.3
 mod components_cli; // components that are run through wasi:cli
 mod components_outbound; // components that call others
 mod compression; // responses that are compressed, and those that are not
-mod debugging; // what is kept of guests that trap or compute for long
 mod departures; // a client that leaves
 mod docs; // commands of pages for users
 mod embedding; // the code on the page about embedding
@@ -44,6 +43,7 @@ mod frozen; // every string that is promised to the letter
 mod guides; // programs that docs show
 mod hostile; // answers and requests meant to do harm
 mod hosts; // entries for some hosts only
+mod import; // manifests of Spin, what they become, and that it runs
 mod imports;
 mod in_flight; // requests that go on, have failed, and are ended by an operator // what guests import and export, and what they get for it
 mod inspect; // what is shown of a module
@@ -94,6 +94,7 @@ mod syncs; // what guests bring to the disk
 mod terminal; // what reaches the terminal, and with which cure
 mod tidy; // the walls between rooms, and other rules of the house
 mod tls; // TLS, and HTTP/2 with and without it
+mod traces; // traces, and collectors of them
 mod uploads; // clients that send slowly, and what they may hold
 mod waits;
 mod web_servers; // clocks of guests that wait for their clients, or do not

@@ -15,7 +15,7 @@ use crate::cli::commands::version::VersionFormat;
 use crate::cli::commands::{Command, admin, cache, cgi, compile, compiler, inspect, lock, login, preinit, pull, push};
 
 use crate::cli::args::Variable;
-use crate::cli::args::development::{RUN_EXAMPLES, RunArguments};
+use crate::cli::args::development::{IMPORT_EXAMPLES, ImportArguments, RUN_EXAMPLES, RunArguments};
 use crate::cli::args::registries::{self, RegistryArguments, TransportArguments};
 use crate::cli::args::serve::{SERVE_EXAMPLES, ServeArguments, variable};
 use crate::cli::args::shells;
@@ -95,6 +95,9 @@ pub(super) enum Subcommand {
         #[command(flatten)]
         registries: RegistryArguments,
     },
+    /// Write a modules.toml from the manifest of a Spin application, and say what could not be taken along
+    #[command(after_help = IMPORT_EXAMPLES)]
+    Import(ImportArguments),
     /// Compile a module ahead of time, for `precompiled = true`
     #[command(after_help = "Example: wagi compile hello.wasm --output hello.cwasm")]
     Compile {
@@ -360,6 +363,7 @@ impl Subcommand {
             Self::Compile { file, output, optimize } => {
                 Command::Compile(compile::CompileCommand { file, output, optimize })
             }
+            Self::Import(arguments) => Command::Import(arguments.into()),
             Self::Cgi { file, cache, access_log, env, env_file } => {
                 let variables = Vec::new();
                 Command::Cgi(cgi::CgiCommand { file, cache, access_log, env, env_files: env_file, variables })

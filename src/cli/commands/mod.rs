@@ -8,6 +8,7 @@ pub mod cache;
 pub mod cgi;
 pub mod compile;
 pub mod compiler;
+pub mod import;
 pub mod inspect;
 pub mod lock;
 pub mod login;
@@ -34,6 +35,7 @@ pub enum Command {
     Serve(Box<Options>),
     Pull(pull::PullCommand),
     Push(push::PushCommand),
+    Import(import::ImportCommand),
     Inspect(inspect::InspectCommand),
     Login(login::LoginCommand),
     Logout(login::LogoutCommand),
@@ -59,6 +61,7 @@ impl Command {
             Self::Cgi(command) => command.run(),
             Self::Run(command) => command.run(),
             Self::Compile(command) => command.run(),
+            Self::Import(command) => command.run(),
             Self::Preinit(command) => command.run(),
             Self::Compiler(command) => command.run(),
             Self::Completions(script) => print_result(&script).map(|()| ExitCode::SUCCESS),
@@ -73,6 +76,7 @@ impl Command {
             | Self::Cgi(_)
             | Self::Run(_)
             | Self::Compile(_)
+            | Self::Import(_)
             | Self::Preinit(_)
             | Self::Compiler(_)
             | Self::Completions(_)

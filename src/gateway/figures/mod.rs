@@ -3,6 +3,7 @@
 //! `observe::metrics` counts and writes. Here is what only the gateway knows: its routes, its permits, its servers.
 
 mod requests;
+pub(super) mod routes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 
 use crate::format::http_version;
-use crate::runtime::{RunUsage, RunView, TrapReport};
+use crate::runtime::{RunUsage, RunView};
 
 use crate::observe::metrics::end::RequestEnd;
 use crate::observe::requests::slot::{KnownRequest, PhaseTimes};
@@ -46,8 +46,6 @@ pub struct FailedRequest {
     pub stderr: String,
     /// The functions of a guest that has trapped, line by line.
     pub backtrace: Option<String>,
-    /// The file with the core dump of such a guest.
-    pub coredump: Option<String>,
     /// How long it took in all.
     pub took: Duration,
     /// How long it waited for a permit, and for its body.
@@ -65,7 +63,7 @@ pub(in crate::observe) struct FailureCause<'a> {
     pub end: RequestEnd,
     pub status: u16,
     pub reason: &'a str,
-    pub trap: Option<&'a TrapReport>,
+    pub backtrace: Option<&'a str>,
     pub guest: Option<&'a RunUsage>,
 }
 
@@ -91,8 +89,7 @@ impl FailedRequest {
             end: cause.end,
             reason: shortened(cause.reason),
             stderr: String::from_utf8_lossy(&stderr).into_owned(),
-            backtrace: cause.trap.map(|trap| trap.backtrace.clone()).filter(|text| !text.is_empty()),
-            coredump: cause.trap.and_then(|trap| trap.coredump.clone()),
+            backtrace: cause.backtrace.filter(|text| !text.is_empty()).map(str::to_owned),
             took,
             times: *times,
             guest: cause.guest.and_then(|guest| guest.took),
@@ -117,7 +114,6 @@ impl FailedRequest {
             "reason": self.reason,
             "stderr": self.stderr,
             "backtrace": self.backtrace,
-            "coredump": self.coredump,
             "took": seconds(self.took),
             "phases": {
                 "queue": seconds(self.times.queue),
@@ -169,7 +165,6 @@ mod tests {
             reason: "the guest trapped".into(),
             stderr: "</script>\u{fffd}".into(),
             backtrace: None,
-            coredump: None,
             took: Duration::from_micros(1_500),
             times: PhaseTimes { queue: Duration::from_millis(1), reading: Duration::ZERO },
             guest: Some(Duration::from_micros(400)),

@@ -5,7 +5,6 @@
 
 pub(in crate::observe) mod facts;
 pub(in crate::observe) mod failures;
-pub(in crate::observe) mod profiles;
 pub(in crate::observe) mod register;
 pub(in crate::observe) mod slot;
 

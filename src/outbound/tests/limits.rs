@@ -58,7 +58,7 @@ async fn time_is_limited_for_the_whole_and_for_silence_and_by_the_run() {
     ] {
         let client = client(raw_server(bytes).await, limits);
         let request = request(&client, "GET", URL, "", "").expect("a request");
-        assert!(matches!(client.send(request, time_left).await, Err(Error::TimedOut)));
+        assert!(matches!(client.send(request, None, time_left).await, Err(Error::TimedOut)));
     }
 }
 
@@ -136,7 +136,7 @@ async fn a_call_ends_when_nobody_waits_for_it() {
     });
     let client = client(address, CallLimits::default());
     let request = request(&client, "GET", URL, "", "").expect("a request");
-    let call = tokio::spawn(async move { client.send(request, LONG).await });
+    let call = tokio::spawn(async move { client.send(request, None, LONG).await });
     has_entered.recv().await.expect("a request");
     call.abort();
     server.await.expect("the connection ends");

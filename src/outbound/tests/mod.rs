@@ -73,7 +73,7 @@ fn request(client: &Client, verb: &str, url: &str, fields: &str, body: &'static 
 }
 
 async fn call(client: &Client, verb: &str, url: &str, fields: &str, body: &'static str) -> Result<CallResponse, Error> {
-    client.send(request(client, verb, url, fields, body)?, LONG).await
+    client.send(request(client, verb, url, fields, body)?, None, LONG).await
 }
 
 async fn get(client: &Client, url: &str) -> Result<CallResponse, Error> {

@@ -41,7 +41,8 @@ async fn sent(request: Request<Body>) -> (Result<String, Error>, usize) {
     };
     let client = client(&transport, &["http://10.0.0.1"]);
     let budget = client.budget(None);
-    let request = StreamingRequest { request, timeouts: CallTimeouts::default(), budget: Arc::downgrade(&budget) };
+    let request =
+        StreamingRequest { request, timeouts: CallTimeouts::default(), budget: Arc::downgrade(&budget), tracer: None };
     let response = client.send_streaming(request).await;
     (
         response.map(|response| response.headers()["x-framing"].to_str().expect("text").to_owned()),

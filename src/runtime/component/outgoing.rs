@@ -70,10 +70,10 @@ impl WasiHttpHooks for Outgoing {
             between_bytes: options.between_bytes_timeout,
         };
         let (client, budget, stdio) = (client.clone(), Arc::downgrade(budget), self.stdio.clone());
-        let call = CallWait::begin(&stdio);
+        let (call, tracer) = (CallWait::begin(&stdio), stdio.tracer.clone());
         let request = request.map(|body| counted(body, call.as_ref(), Side::Request));
         Box::new(async move {
-            let sent = client.send_streaming(StreamingRequest { request, timeouts, budget });
+            let sent = client.send_streaming(StreamingRequest { request, timeouts, budget, tracer });
             let response = CallWait::response(call.clone(), sent).await;
             counted_call.end(&response);
             let response = response.inspect_err(|error| stdio.note_denied_call(error)).map_err(guest_error)?;

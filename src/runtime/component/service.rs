@@ -19,11 +19,11 @@ use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 use wasmtime_wasi_http::{WasiHttpView, p3};
 
+use crate::outbound::CallTracer;
 use crate::runtime::component::body::{
     Blocked, BodyForwarder, ComponentRequestBody, GuestRequestBody, GuestResponse, Reader,
 };
 use crate::runtime::component::engine::LinkedComponent;
-use crate::runtime::component::state;
 use crate::runtime::component::state::ComponentState;
 use crate::runtime::engine::executors::Executors;
 use crate::runtime::instance::ending::Ending;
@@ -39,6 +39,8 @@ pub struct ComponentRequest {
     pub body: ComponentRequestBody,
     /// The number of the request in the log.
     pub id: u64,
+    /// What makes spans of the calls of the component, if the request has a trace.
+    pub tracer: Option<Arc<dyn CallTracer>>,
 }
 
 impl LinkedComponent {
@@ -57,9 +59,10 @@ impl LinkedComponent {
         let linked = self.clone();
         let mut stdio = grants.stdio(None, request.id);
         stdio.has_request_body = !request.body.is_end_stream();
+        stdio.tracer = request.tracer;
         let stdio = Arc::new(stdio);
         let response = Arc::new(ResponseState::default());
-        let store = linked.store(ComponentState::of_service(grants, &stdio), grants, request.id);
+        let store = linked.store(ComponentState::of_service(grants, &stdio), grants.limits.memory);
         let bodiless = request.head.method == http::Method::HEAD;
         let reader = if matches!(self, Self::ServiceP3(_)) { Reader::P3 } else { Reader::P2 };
         let body = GuestRequestBody { body: request.body, stdio: stdio.clone(), response: response.clone(), reader };
@@ -115,16 +118,7 @@ async fn handle_p2(
         }
         (Err(error), _) | (_, Err(error)) => Err(error),
     };
-    ended(store, called).await
-}
-
-/// The end of a call with this result.
-async fn ended(mut store: Store<ComponentState>, called: Result<()>) -> Called {
-    let called = match called {
-        Ok(()) => Ok(()),
-        Err(error) => Err(state::ending(error, &mut store).await),
-    };
-    (store, called)
+    (store, called.map_err(Ending::from))
 }
 
 /// Why there is no response, as the log has it.
@@ -164,7 +158,7 @@ async fn handle_p3(
         wasmtime::error::Ok(())
     };
     let called = store.run_concurrent(call).await.flatten();
-    ended(store, called).await
+    (store, called.map_err(Ending::from))
 }
 
 /// Polls a call and the forwarder of its response until both are done, or one has failed.

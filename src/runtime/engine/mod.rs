@@ -13,9 +13,7 @@ pub(in crate::runtime) mod threads;
 pub(in crate::runtime) mod ticker;
 pub(in crate::runtime) mod watch;
 
-use wasmtime::{
-    Cache, Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result, WasmBacktraceDetails,
-};
+use wasmtime::{Cache, Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result};
 
 use crate::config::{CodeCacheConfig, GatewayLimits};
 
@@ -34,15 +32,13 @@ pub struct EngineConfig {
     pub wasm_stack: usize,
     /// Where compiled code is kept between starts; `None` to keep none.
     pub cache: Option<CodeCacheConfig>,
-    /// Whether core dumps can be made of guests that trap.
-    pub coredumps: bool,
 }
 
 impl EngineConfig {
     /// The settings for one guest at a time with `memory` bytes and `table_elements`, and the default stack.
     pub fn for_one(memory: usize, table_elements: usize) -> Self {
         let wasm_stack = GatewayLimits::default().wasm_stack;
-        Self { instances: 1, memory, table_elements, wasm_stack, cache: None, coredumps: false }
+        Self { instances: 1, memory, table_elements, wasm_stack, cache: None }
     }
 }
 
@@ -168,9 +164,6 @@ fn common_config(config: &EngineConfig, gc: GcSupport, cache: Option<&Cache>) ->
         .gc_support(gc == GcSupport::On)
         .wasm_exceptions(gc == GcSupport::On)
         .memory_init_cow(true)
-        // `instance::debug::source_lines` reads them, and only of a trap: the engine would at each exit of a guest.
-        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
-        .coredump_on_trap(config.coredumps)
         .cache(cache.cloned());
     common
 }

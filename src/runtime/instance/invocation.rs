@@ -1,5 +1,8 @@
 //! What are the inputs of one run?
 
+use std::sync::Arc;
+
+use crate::outbound::CallTracer;
 use crate::strings::StringBlock;
 
 use crate::runtime::instance::stdio::InputStream;
@@ -15,4 +18,6 @@ pub struct Invocation {
     pub stdin: Option<InputStream>,
     /// The number by which the log knows the request.
     pub request: u64,
+    /// What makes spans of the calls of the guest, if the request has a trace.
+    pub tracer: Option<Arc<dyn CallTracer>>,
 }

@@ -298,20 +298,16 @@ impl Drop for Run {
     }
 }
 
-/// Waits for a detached guest, stops it after `timeout`, counts its CPU time, and logs a failure. What it used before is counted
-/// with its request.
+/// Waits for a detached guest, stops it after `timeout`, and logs a failure.
 async fn reap(guest: MovedGuest, stdio: Arc<Stdio>, timeout: Duration) {
     let MovedGuest { ending, _task: task } = guest;
-    let counted = stdio.cpu_timer.used();
-    let ended = tokio::time::timeout(timeout, ending).await;
-    drop(task);
-    stdio.stderr().count_cpu_time(stdio.cpu_timer.used().saturating_sub(counted));
-    let reason = match ended {
+    let reason = match tokio::time::timeout(timeout, ending).await {
         Ok(Ok(Ending::Succeeded)) => return,
         Ok(Ok(ending)) => format!("{ending:?}"),
         Ok(Err(_)) => return,
         Err(_) => "it took too long and was stopped".to_owned(),
     };
+    drop(task);
     stdio.stderr().write(format!("[the guest went on behind its answer: {reason}]\n").as_bytes());
 }
 

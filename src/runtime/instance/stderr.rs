@@ -8,8 +8,6 @@ use std::time::Duration;
 
 use crate::outbound::CallResult;
 
-use crate::runtime::instance::debug::Debugging;
-
 /// A log for what a guest prints on stderr, and for the calls that it makes.
 pub trait StderrSink: Send + Sync {
     /// Writes complete lines or, at the end of a run, the rest of the last line. Must not block.
@@ -17,14 +15,6 @@ pub trait StderrSink: Send + Sync {
 
     /// Counts a call of the guest to an upstream.
     fn count_call(&self, _result: CallResult, _took: Duration) {}
-
-    /// Counts CPU time of a guest that went on after the end of its response.
-    fn count_cpu_time(&self, _time: Duration) {}
-
-    /// What is kept of guests that trap or compute for long.
-    fn debugging(&self) -> Option<&Debugging> {
-        None
-    }
 }
 
 /// The guest's error stream: cut into lines, limited, written to the guest's log.
@@ -114,16 +104,6 @@ impl Stderr {
         if is_not_granted {
             self.note(Note::File, || "a file is in none of the volumes of this entry: see `volumes`".to_owned());
         }
-    }
-
-    /// Counts CPU time after the end of the response.
-    pub fn count_cpu_time(&self, time: Duration) {
-        self.log.iter().for_each(|log| log.count_cpu_time(time));
-    }
-
-    /// The number of the request, and what is kept of a guest that traps.
-    pub fn debugging(&self) -> (u64, Option<Debugging>) {
-        (self.request, self.log.as_ref().and_then(|log| log.debugging()).cloned())
     }
 
     /// Counts a call of the guest to an upstream.

@@ -14,6 +14,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures_util::Stream;
 
 use crate::outbound;
+use crate::outbound::CallTracer;
 
 use crate::runtime::engine::watch::FileUse;
 use crate::runtime::instance::client_wait::ClientWait;
@@ -44,6 +45,8 @@ pub(in crate::runtime) struct Stdio {
     watcher: Option<Arc<dyn RunWatcher>>,
     /// Whether the request has a body. If it has none, no wait for the client is counted.
     pub has_request_body: bool,
+    /// What makes spans of the calls of the guest, if its request has a trace.
+    pub tracer: Option<Arc<dyn CallTracer>>,
 }
 
 impl FileUse for Stdio {
@@ -95,6 +98,7 @@ impl Stdio {
             memory_peak: AtomicU64::new(0),
             watcher: None,
             has_request_body,
+            tracer: None,
         }
     }
 

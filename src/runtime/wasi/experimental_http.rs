@@ -158,7 +158,8 @@ async fn request(
         body: Bytes::copy_from_slice(input(memory, parts.body)?),
         headers: outbound::headers(input(memory, parts.headers)?)?,
     };
-    let response = outbound.client.send(request, std::time::Duration::MAX).await?;
+    let tracer = state.stdio.tracer.clone();
+    let response = outbound.client.send(request, tracer, std::time::Duration::MAX).await?;
     let (memory, state) = split(caller)?;
     output(memory, range(status, 2), &response.status().to_le_bytes())?;
     let open_responses = state.open_responses().ok_or(Error::InvalidHandle)?;

@@ -30,7 +30,9 @@ fn server(arguments: &[&str]) -> Wagi {
     site = site.text_module("/scripts/...", &hello, scripts);
     site = site.text_module("/sources/...", &hello, &format!("{scripts}\nstatic = true"));
     site.file("a.toml~", "");
-    site.module("/http/...", &component("http-probe.wasm"), "").start(arguments)
+    // Lines have the id of a trace if there is a collector, even one that is not there.
+    let traced = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9");
+    site.module("/http/...", &component("http-probe.wasm"), "").start_with(arguments, &[traced])
 }
 
 fn get(target: &str) -> String {

@@ -7,12 +7,14 @@
 //! | `log` | the lines of the log, and what can become of a request |
 //! | `metrics` | names, types and labels of metrics |
 //! | `programs` | variables and fields that programs see, responses of wagi's own |
+//! | `traces` | variables, spans and attributes of traces |
 
 mod command_line;
 mod keys;
 mod log;
 mod metrics;
 mod programs;
+mod traces;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -97,6 +99,9 @@ fn what_is_promised_is_in_the_documentation() {
     }
     names.extend(promised(&["environment", "read"]));
     names.extend(promised(&["environment", "read_by_libraries"]));
+    names.extend(promised(&["traces", "variables"]));
+    names.extend(promised(&["traces", "spans"]));
+    names.extend(promised(&["traces", "attributes"]));
     for file in ["modules.toml", "cache.toml"] {
         names.extend(promised_names(&["keys", file]).iter().flat_map(|table| promised(&["keys", file, table])));
     }

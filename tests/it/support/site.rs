@@ -65,9 +65,14 @@ impl Site {
 
     /// Starts a server with more arguments than `-c`.
     pub fn start(self, arguments: &[&str]) -> Wagi {
+        self.start_with(arguments, &[])
+    }
+
+    /// The same with variables in its environment.
+    pub fn start_with(self, arguments: &[&str], variables: &[(&str, &str)]) -> Wagi {
         self.write();
         let mut command = process::command(self.path());
-        command.args(["-l", "127.0.0.1:0", "-c", "modules.toml"]).args(arguments);
+        command.args(["-l", "127.0.0.1:0", "-c", "modules.toml"]).args(arguments).envs(variables.iter().copied());
         Wagi::spawn(&mut command).keeping(self.directory)
     }
 

@@ -20,7 +20,7 @@ pub const ROOMS: [(&str, &[&str]); 20] = [
     ("outbound", &["config", "net"]),
     ("scratch", &[]),
     ("runtime", &["config", "cache", "outbound", "scratch"]),
-    ("observe", &["config", "runtime"]),
+    ("observe", &["config", "net", "outbound", "runtime"]),
     ("fastcgi", &[]),
     ("server", &["config", "proxy", "fastcgi"]),
     ("static_files", &["config", "route", "content_coding"]),

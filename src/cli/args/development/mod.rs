@@ -1,5 +1,7 @@
 //! The options of the commands for developers.
 
+mod import;
 mod run;
 
+pub(super) use crate::cli::args::development::import::{IMPORT_EXAMPLES, ImportArguments};
 pub(super) use crate::cli::args::development::run::{RUN_EXAMPLES, RunArguments};

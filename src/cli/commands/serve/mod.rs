@@ -12,7 +12,7 @@ use anyhow::Context;
 use wagi::Gateway;
 use wagi::admin::{AdminError, AdminListener, AdminState, LogLevel};
 use wagi::config::{Config, Diagnostic, Options};
-use wagi::observe::LogWriter;
+use wagi::observe::{LogWriter, TraceSettings, Tracer};
 use wagi::printable;
 use wagi::server::{InheritedSocket, Server, Signals};
 use wagi::startup::{Logs, ReadConfiguration, Reloader};
@@ -40,15 +40,23 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let level = logging::init(&log, options.log_format);
     raise_descriptor_limit();
     let (mut logs, mut admin) = (None, None);
+    let mut trace_problems = Vec::new();
+    let traces = TraceSettings::from_variables(&|name| std::env::var_os(name), &mut trace_problems);
     let result = runtime.block_on(async {
         let mut start = Start { log: &log, bars: &bars, level: Some(level), admin: &mut admin };
-        let reloader = match start.load(options, &mut signals).await? {
+        let reloader = match start.load(options, trace_problems, &mut signals).await? {
             StartOutcome::End(code) => return Ok(code),
             StartOutcome::Serve(reloader) => reloader,
         };
+        let tracer = traces.as_ref().and_then(Tracer::start);
+        tracer.iter().for_each(|tracer| reloader.gateway().trace_requests(tracer.clone()));
         logs = Some(reloader.logs());
         let admin = admin.as_ref().map(AdminListener::state);
-        serve(*reloader, inherited, admin, Caught { other: caught, stop: signals }).await.map(|()| ExitCode::SUCCESS)
+        let served = serve(*reloader, inherited, admin, Caught { other: caught, stop: signals }).await;
+        if let Some(tracer) = tracer {
+            tracer.flush().await;
+        }
+        served.map(|()| ExitCode::SUCCESS)
     });
     drop(admin);
     // Without waiting for tasks: a guest whose file operation hangs would keep the process from ending.
@@ -75,13 +83,19 @@ struct Start<'a> {
 }
 
 impl Start<'_> {
-    async fn load(&mut self, options: &Options, signals: &mut Signals) -> anyhow::Result<StartOutcome> {
+    /// Reads and loads what `options` name. What is wrong is printed after `problems`.
+    async fn load(
+        &mut self,
+        options: &Options,
+        mut problems: Vec<Diagnostic>,
+        signals: &mut Signals,
+    ) -> anyhow::Result<StartOutcome> {
         let mut options = options.clone();
         if options.check {
             // A check must not write log files.
             options.log_dir = None;
         }
-        let (is_check, mut problems) = (options.check, Vec::new());
+        let is_check = options.check;
         let started = tokio::select! {
             biased;
             () = signals.next() => {

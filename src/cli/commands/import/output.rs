@@ -1,0 +1,66 @@
+//! How is the modules.toml written?
+
+use std::fmt::Write as _;
+
+use crate::cli::commands::import::entry::{ImportedEntry, ImportedProgram, ImportedTarget};
+use crate::cli::commands::import::hosts::quoted;
+use crate::cli::commands::import::manifest::SpinManifest;
+
+/// The whole file.
+pub(super) fn text(manifest: &SpinManifest<'_>, entries: &[ImportedEntry]) -> String {
+    let name = manifest.name.as_deref().map(|name| format!(" of `{}`", comment(name))).unwrap_or_default();
+    let mut text = format!(
+        "# Made from the spin.toml{name} by `wagi import`.\n\
+        # Relative paths begin in the directory in which wagi is run. The first route that matches wins.\n"
+    );
+    for entry in entries {
+        text.push_str(&written(entry));
+    }
+    text
+}
+
+/// A text that stays in its comment.
+fn comment(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+}
+
+fn written(entry: &ImportedEntry) -> String {
+    let route = quoted(&entry.route.text);
+    match &entry.target {
+        ImportedTarget::Files(directory) => {
+            format!("\n# {}\n[[static]]\nroute = {route}\ndirectory = {}\n", comment(&entry.id), quoted(directory))
+        }
+        ImportedTarget::Program(program) => {
+            format!("\n# {}\n[[module]]\nroute = {route}\n{}", comment(&entry.id), keys(program))
+        }
+    }
+}
+
+fn keys(program: &ImportedProgram) -> String {
+    let mut text = format!("module = {}\n", quoted(&program.module));
+    let simple = [("entrypoint", &program.entrypoint), ("argv", &program.argv)];
+    for (key, value) in simple.into_iter().filter_map(|(key, value)| Some((key, value.as_ref()?))) {
+        let _ = writeln!(text, "{key} = {}", quoted(value));
+    }
+    if let Some(command) = &program.build {
+        let _ = writeln!(text, "# built by: {}", comment(command));
+    }
+    if !program.allowed_hosts.is_empty() {
+        let _ = writeln!(text, "allowed_hosts = [{}]", program.allowed_hosts.join(", "));
+    }
+    if !program.environment.is_empty() {
+        text.push_str("[module.environment]\n");
+        for (name, value) in &program.environment {
+            let _ = writeln!(text, "{} = {}", quoted(name), quoted(value));
+        }
+    }
+    if !program.volumes.is_empty() {
+        text.push_str("[module.volumes]\n");
+        for volume in &program.volumes {
+            // Programs do not write to their files in Spin.
+            let _ =
+                writeln!(text, "{} = {{ path = {}, read_only = true }}", quoted(&volume.guest), quoted(&volume.host));
+        }
+    }
+    text
+}
