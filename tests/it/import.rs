@@ -250,7 +250,10 @@ fn what_is_no_manifest_is_said_with_its_place() {
             &["`route` must be a string", "spin.toml:3"],
         ),
         ("spin_manifest_version = 2\n[[trigger.http]]\nroute = '/'\ncomponent = {}\n", &["has no `source`"]),
-        ("spin_manifest_version = 2\nname = \"\\u001b[2J\"\n[trigger]\nhttp = 3\n", &["`trigger.http` must be an array"]),
+        (
+            "spin_manifest_version = 2\nname = \"\\u001b[2J\"\n[trigger]\nhttp = 3\n",
+            &["`trigger.http` must be an array"],
+        ),
     ] {
         let application = Application::new("hello").file("spin.toml", text);
         let output = application.import(&[]);
