@@ -46,6 +46,17 @@ pub struct EntryConfig {
     pub compress: bool,
     /// The limits of the guest.
     pub limits: Limits,
+    /// How its module is built. Serving does not read it.
+    pub build: BuildConfig,
+}
+
+/// How the module of an entry is built, for `wagi dev`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BuildConfig {
+    /// The command that builds it, as a shell reads it.
+    pub command: Option<String>,
+    /// The files and directories that it is built from. A relative path starts from the working directory.
+    pub sources: Vec<PathBuf>,
 }
 
 /// The arguments of a guest, with placeholders.
@@ -122,6 +133,7 @@ impl EntryConfig {
             pass_authorization: None,
             compress: false,
             limits: Limits::default(),
+            build: BuildConfig::default(),
         }
     }
 }
@@ -148,6 +160,7 @@ impl PartialEq for EntryConfig {
             pass_authorization,
             compress,
             limits,
+            build,
         } = self;
         (route, module, preparation, entrypoint) == (&other.route, &other.module, &other.preparation, &other.entrypoint)
             && (hosts, unknown_imports) == (&other.hosts, &other.unknown_imports)
@@ -155,6 +168,7 @@ impl PartialEq for EntryConfig {
             && (volumes, scratch, scripts) == (&other.volumes, &other.scratch, &other.scripts)
             && (allowed_hosts, http_max_concurrency) == (&other.allowed_hosts, &other.http_max_concurrency)
             && (pass_authorization, compress, limits) == (&other.pass_authorization, &other.compress, &other.limits)
+            && build == &other.build
     }
 }
 

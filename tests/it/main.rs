@@ -91,6 +91,7 @@ mod static_files; // files at routes, beside nginx and under attack
 mod streaming; // bodies over real sockets, in both directions
 mod support;
 mod syncs; // what guests bring to the disk
+mod templates; // what `wagi new` makes of its templates
 mod terminal; // what reaches the terminal, and with which cure
 mod tidy; // the walls between rooms, and other rules of the house
 mod tls; // TLS, and HTTP/2 with and without it

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use wagi::config::{Config, Diagnostic, Options, ServerEnvironment, Source, UnknownImports};
+use wagi::config::{BuildConfig, Config, Diagnostic, Options, ServerEnvironment, Source, UnknownImports};
 
 /// The files in a folder of manifests, named as from the root of the package, where tests run.
 fn manifests(folder: &str) -> Vec<PathBuf> {
@@ -44,6 +44,9 @@ fn summary(config: &Config) -> String {
         let _ = writeln!(text, "  argv {:?}, credentials {}", script.argv, script.pass_authorization == Some(true));
         if script.unknown_imports == UnknownImports::Trap {
             let _ = writeln!(text, "  unknown imports trap");
+        }
+        if script.build != BuildConfig::default() {
+            let _ = writeln!(text, "  {:?}", script.build);
         }
         if script.compress {
             let _ = writeln!(text, "  compressed");

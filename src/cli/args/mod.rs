@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | `cgi` | which words of `wagi cgi` are of the operator |
 //! | `serve` | the options of the server |
+//! | `new` | the options of `wagi new` |
 //! | `registries` | the options for registries, credentials and caches |
 //! | `development` | the options of the commands for developers |
 //! | `mistakes` | what to type instead of the words of other programs |
@@ -16,6 +17,7 @@
 mod cgi;
 mod development;
 mod mistakes;
+mod new;
 mod registries;
 mod serve;
 mod shells;

@@ -16,6 +16,7 @@ use crate::cli::commands::{Command, admin, cache, cgi, compile, compiler, inspec
 
 use crate::cli::args::Variable;
 use crate::cli::args::development::{IMPORT_EXAMPLES, ImportArguments, RUN_EXAMPLES, RunArguments};
+use crate::cli::args::new::{NEW_EXAMPLES, NewArguments};
 use crate::cli::args::registries::{self, RegistryArguments, TransportArguments};
 use crate::cli::args::serve::{SERVE_EXAMPLES, ServeArguments, variable};
 use crate::cli::args::shells;
@@ -32,6 +33,9 @@ pub(super) enum Subcommand {
     /// Serve modules and components: what wagi does without a command
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(Box<ServeArguments>),
+    /// Begin a project: a program, its modules.toml and a test
+    #[command(after_help = NEW_EXAMPLES)]
+    New(NewArguments),
     /// Pull modules from registries into the module cache
     #[command(after_help = "Example: wagi pull ghcr.io/example/hello:1.0.0")]
     Pull {
@@ -333,6 +337,7 @@ impl Subcommand {
     /// Returns the command with all its options.
     pub fn command(self, variable: Variable<'_>) -> Result<Command, UsageError> {
         Ok(match self {
+            Self::New(arguments) => Command::New(arguments.command()),
             Self::Serve(arguments) => Command::Serve(Box::new(arguments.options(variable)?)),
             Self::Pull { references, registries } => pull(references, registries, variable),
             Self::Push { file, reference, layout, registries } => Command::Push(push::PushCommand {

@@ -12,6 +12,7 @@ pub mod import;
 pub mod inspect;
 pub mod lock;
 pub mod login;
+pub mod new;
 mod optimize;
 pub mod preinit;
 pub mod pull;
@@ -40,6 +41,7 @@ pub enum Command {
     Login(login::LoginCommand),
     Logout(login::LogoutCommand),
     Lock(lock::LockCommand),
+    New(new::NewCommand),
     Cache(cache::CacheCommand),
     Cgi(cgi::CgiCommand),
     Run(Box<run::RunCommand>),
@@ -87,6 +89,7 @@ impl Command {
             Self::Login(command) => command.run().await,
             Self::Logout(command) => command.run().await,
             Self::Lock(command) => command.run().await,
+            Self::New(command) => command.run().await,
             Self::Cache(command) => command.run().await,
             Self::Health(command) => command.run().await,
             Self::Admin(command) => command.run().await,

@@ -4,6 +4,7 @@
 //! location. Called by `Config::load`.
 
 mod admin_table;
+mod build_table;
 mod hosts;
 mod module_table;
 mod scripts_table;

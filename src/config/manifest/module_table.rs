@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use crate::config::manifest::scripts_table::{self, ScriptsContext};
-use crate::config::manifest::{hosts, volumes};
+use crate::config::manifest::{build_table, hosts, volumes};
 use crate::config::reader::file::{module_file_help, must_be_file};
 use crate::config::reader::report::Report;
 use crate::config::reader::route;
@@ -15,7 +15,7 @@ use crate::config::{
 };
 use crate::config::{allowed_hosts, environment};
 
-const KEYS: [&str; 21] = [
+const KEYS: [&str; 23] = [
     "route",
     "module",
     "preinitialize",
@@ -37,6 +37,8 @@ const KEYS: [&str; 21] = [
     "pass_authorization",
     "compress",
     "limits",
+    "build",
+    "watch",
 ];
 
 /// What every `[[module]]` gets.
@@ -91,6 +93,7 @@ fn read_keys(
     let pass_authorization = report.optional(entry, "pass_authorization", |value| boolean("pass_authorization", value));
     let compress = report.optional(entry, "compress", |value| boolean("compress", value)).unwrap_or(defaults.compress);
     let limits = limits(entry, defaults.limits, report);
+    let build = build_table::read(entry, report);
     let defaults = EntryConfig::new(origin, route?, module?);
     Some(EntryConfig {
         hosts,
@@ -107,6 +110,7 @@ fn read_keys(
         pass_authorization,
         compress,
         limits,
+        build,
         ..defaults
     })
 }
@@ -189,7 +193,7 @@ fn module(entry: &DeTable<'_>, header: &Range<usize>, report: &mut Report) -> Op
             let reference = path.to_str().filter(|text| looks_like_a_reference(text));
             ValueError::new(error).help(match reference {
                 Some(reference) => format!("did you mean `oci:{reference}`, an artifact in a registry?"),
-                None => module_file_help(path),
+                None => build_table::command_help(entry).unwrap_or_else(|| module_file_help(path)),
             })
         }),
         // `fetch` parses the reference.

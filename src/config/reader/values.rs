@@ -68,6 +68,8 @@ fn example(name: &str) -> Option<&'static str> {
         "secrets" => "`secrets = { NAME = \"FILE\" }`, a file with the value",
         "host" => "`host = \"example.com\"` or `host = [\"example.com\", \"*.example.com\"]`",
         "allowed_hosts" => "`allowed_hosts = [\"https://example.com\"]`",
+        "build" => "`build = \"cargo build --release --target wasm32-wasip1\"`",
+        "watch" => "`watch = [\"src\"]`",
         "limits" => "`limits = { memory = \"64MiB\" }`",
         "default_host" => "`default_host = \"example.com\"`",
         "listen" => "`listen = [\"127.0.0.1:3000\"]`",

@@ -1,0 +1,52 @@
+//! How is the module of a `[[module]]` built? The keys `build` and `watch`, for `wagi dev`. Serving does not read what they
+//! say, but a mistake in them is one.
+
+use std::path::PathBuf;
+
+use toml::de::{DeTable, DeValue};
+
+use crate::config::BuildConfig;
+use crate::config::reader::report::Report;
+use crate::config::reader::values::{Value, ValueError, string, string_or_array};
+
+/// The most paths of `watch`: each costs a system call now and then.
+const MAX_SOURCES: usize = 100;
+
+/// Reads both keys.
+pub(super) fn read(entry: &DeTable<'_>, report: &mut Report) -> BuildConfig {
+    let command = report.optional(entry, "build", command);
+    BuildConfig { command, sources: sources(entry, report).unwrap_or_default() }
+}
+
+/// What to do if the module is not there, but the command that builds it is known.
+pub(super) fn command_help(entry: &DeTable<'_>) -> Option<String> {
+    let command = command(entry.get("build")?.get_ref()).ok()?;
+    Some(format!("build it with `{command}`, or start `wagi dev`, which does"))
+}
+
+fn command(value: &DeValue<'_>) -> Result<String, ValueError> {
+    let text = string("build", value)?;
+    if text.trim().is_empty() {
+        return Err(ValueError::new("`build` is empty").help("remove it, or write a command: `build = \"make\"`"));
+    }
+    Ok(text.to_owned())
+}
+
+fn sources(entry: &DeTable<'_>, report: &mut Report) -> Option<Vec<PathBuf>> {
+    let value = entry.get("watch")?;
+    let items = report.accept(value.span(), string_or_array("watch", value))?;
+    if items.len() > MAX_SOURCES {
+        let error =
+            ValueError::new(format!("`watch` has {} paths, and at most {MAX_SOURCES} are possible", items.len()));
+        report.error(value.span(), error.help("name the directories, not their files"));
+        return None;
+    }
+    Some(items.iter().filter_map(|item| report.accept(item.span(), source(item))).collect())
+}
+
+fn source(value: &Value<'_>) -> Result<PathBuf, ValueError> {
+    match string("watch", value.get_ref())? {
+        "" => Err(ValueError::new("a path of `watch` is empty").help("write `.` for the working directory")),
+        path => Ok(path.into()),
+    }
+}
