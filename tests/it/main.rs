@@ -68,6 +68,7 @@ mod production; // the complete configuration for a public server
 mod proxy_protocol; // connections that begin with a PROXY header
 mod readers; // clients that read slowly, and what they may hold
 mod readme; // what newcomers are told
+mod recipes; // the page of recipes, and what its commands print
 mod registry; // publishing and pulling with a real registry, and what others make of it
 mod registry_login; // logins: where they are kept, identity tokens, the terminal
 mod registry_policy; // when registries are asked
