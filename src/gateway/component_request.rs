@@ -137,7 +137,6 @@ mod tests {
     use std::time::Duration;
 
     use crate::cgi::Endpoint;
-    use crate::gateway::admission::cancellation::Cancellation;
     use crate::gateway::admission::concurrency::QueueLimits;
     use crate::gateway::admission::readers::Readers;
     use crate::gateway::component_request::*;
@@ -175,7 +174,6 @@ mod tests {
             max_lag,
             local_address: Some(IpAddr::from([192, 0, 2, 7])),
             id: RequestId::new(0xa1),
-            cancellation: Cancellation::default(),
             trace: None,
         });
         let mut headers: Vec<String> =

@@ -50,7 +50,7 @@ use crate::observe::{
     AccessLog, Metrics, Phase, Record, RequestEnd, RequestId, RequestStep, RequestTrace, RouteCounters, Tracer,
 };
 use crate::route::{RouteMatch, ScriptPath};
-use crate::runtime::{ComponentRequest, Invocation, Run};
+use crate::runtime::{ComponentRequest, Invocation, Run, RunUsage};
 use crate::server::{Peer, RemoteAddress};
 use crate::static_files::StaticAnswer;
 
@@ -227,7 +227,6 @@ impl Generation {
             max_lag: snapshot.max_lag,
             local_address: peer.local.map(|address| address.ip()),
             id,
-            cancellation: Cancellation::of(&record),
             trace: record.trace.clone(),
         };
         shared.respond_with_guest(route, &request, body, record).await
@@ -337,19 +336,28 @@ impl Shared {
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        let run = self.start(route, request, CountedBody::new(body, &route.name, request.trace.as_ref())).await?;
+        let (registration, usage) = record.for_run();
+        let cancellation = Cancellation::from(registration);
+        let body = CountedBody::new(body, &route.name, request.trace.as_ref());
+        let run = self.start(route, request, body, cancellation).await?;
         request.trace.iter().for_each(|trace| trace.begin_guest());
-        let mut recorded = RecordedRun { run, record };
+        let mut recorded = RecordedRun { run, usage };
         let body_use = if request.head.method == Method::HEAD { BodyUse::Discarded } else { BodyUse::Sent };
-        let started = ResponseStart::new(&mut recorded.run, &route.limits, body_use, &request.cancellation).await;
+        let started = ResponseStart::new(&mut recorded.run, &route.limits, body_use, cancellation).await;
         if started.is_err() {
-            request.cancellation.set_run(|| recorded.run.as_ref().map(Run::view));
+            cancellation.set_run(|| recorded.run.as_ref().map(Run::view));
         }
         started
     }
 
     /// Starts a guest as soon as there is a permit for it.
-    async fn start<B>(&self, route: &GuestRoute, request: &RoutedRequest<'_>, body: B) -> Result<Option<Run>, Failure>
+    async fn start<B>(
+        &self,
+        route: &GuestRoute,
+        request: &RoutedRequest<'_>,
+        body: B,
+        cancellation: Cancellation<'_>,
+    ) -> Result<Option<Run>, Failure>
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
@@ -359,7 +367,7 @@ impl Shared {
             entry: &route.concurrency,
             uploads: &self.uploads,
             buffers: &self.body_buffers,
-            cancellation: &request.cancellation,
+            cancellation,
         };
         let tracer = request.trace.as_ref().map(RequestTrace::call_tracer);
         Ok(match &route.interface {
@@ -380,7 +388,7 @@ impl Shared {
                 };
                 let environment = variables.environment(request.endpoint, &head, request.path_info)?;
                 let arguments = argv.arguments(&request.head.uri, &environment);
-                let permit = (self.permit(route, request).await?, route.files.clone());
+                let permit = (self.permit(route, request, cancellation).await?, route.files.clone());
                 let (stdin, id) = (body.stream, request.id.number());
                 let invocation = Invocation { arguments, environment, stdin, request: id, tracer };
                 Some(route.guest.start(invocation, permit))
@@ -388,13 +396,18 @@ impl Shared {
             Interface::WasiHttp(fields) => {
                 let body = for_component(body, &limits).await?;
                 let head = fields.request_head(request);
-                let permit = (self.permit(route, request).await?, route.files.clone());
+                let permit = (self.permit(route, request, cancellation).await?, route.files.clone());
                 route.guest.handle(ComponentRequest { head, body, id: request.id.number(), tracer }, permit)
             }
         })
     }
 
-    async fn permit(&self, route: &GuestRoute, request: &RoutedRequest<'_>) -> Result<Permit, Failure> {
+    async fn permit(
+        &self,
+        route: &GuestRoute,
+        request: &RoutedRequest<'_>,
+        cancellation: Cancellation<'_>,
+    ) -> Result<Permit, Failure> {
         let mut span = request.trace.as_ref().and_then(|trace| trace.begin(RequestStep::Queue));
         if let Some(permit) = self.concurrency.try_acquire(&route.concurrency) {
             route.name.counters().iter().for_each(|counters| counters.skip_queue());
@@ -403,7 +416,7 @@ impl Shared {
         let _waiting = route.name.counters().map(RouteCounters::wait_in_queue);
         // Boxed, since few requests get here.
         let mut permit = Box::pin(self.concurrency.acquire_later(&route.concurrency, request.queue));
-        let permit = request.cancellation.wait(Phase::Queue, permit.as_mut()).await;
+        let permit = cancellation.wait(Phase::Queue, permit.as_mut()).await;
         if let (Err(failure), Some(span)) = (&permit, &mut span) {
             span.fail(failure.end().as_str(), &failure.to_string());
         }
@@ -414,13 +427,13 @@ impl Shared {
 /// A run whose head is not committed yet. What it has used is recorded even if the client leaves before that.
 struct RecordedRun<'a> {
     run: Option<Run>,
-    record: &'a mut Record,
+    usage: &'a mut Option<RunUsage>,
 }
 
 impl Drop for RecordedRun<'_> {
     fn drop(&mut self) {
         if let Some(run) = &self.run {
-            self.record.guest = Some(run.usage());
+            *self.usage = Some(run.usage());
         }
     }
 }

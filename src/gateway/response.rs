@@ -10,6 +10,7 @@ use crate::cgi::ResponseHead;
 use crate::observe::{Record, RequestEnd};
 use crate::static_files::StaticAnswer;
 
+use crate::gateway::admission::cancellation::Cancellation;
 use crate::gateway::admission::client_address::ClientAddress;
 use crate::gateway::admission::readers::{ReaderSpec, ResponseReader};
 use crate::gateway::failure::Failure;
@@ -92,8 +93,9 @@ pub(super) fn from_guest(
             ResponseBody::full(printed, trailers, record)
         }
         GuestState::Streams(run) => {
-            request.cancellation.set_run(|| Some(run.view()));
-            let reader = ResponseReader::new(request.readers, &reader_of(request, route), run);
+            let cancellation = Cancellation::of(&record);
+            cancellation.set_run(|| Some(run.view()));
+            let reader = ResponseReader::new(request.readers, &reader_of(request, route, cancellation), run);
             let body = StreamingBody::new(printed, reader, route.limits.time_between_outputs);
             ResponseBody::streaming(body.with_length(claimed), record)
         }
@@ -112,12 +114,16 @@ pub(super) fn from_guest(
     response
 }
 
-fn reader_of<'a>(request: &RoutedRequest<'_>, route: &'a GuestRoute) -> ReaderSpec<'a> {
+fn reader_of<'a>(
+    request: &RoutedRequest<'_>,
+    route: &'a GuestRoute,
+    cancellation: Cancellation<'_>,
+) -> ReaderSpec<'a> {
     ReaderSpec {
         client: ClientAddress::from_head(request.head),
         entry: &route.concurrency.readers,
         max_lag: request.max_lag,
-        slot: request.cancellation.slot().cloned(),
+        slot: cancellation.slot().cloned(),
     }
 }
 

@@ -215,7 +215,7 @@ impl StreamingBody {
 /// Records that a client has left before the end of its file.
 fn record_rest(file: &FileBody, record: Option<&mut Record>) {
     let Some(record) = record.filter(|record| file.remaining() > 0 && record.reason.is_none()) else { return };
-    if is_cancelled(record) {
+    if record.is_cancelled() {
         return record_failure(&Failure::Cancelled, record);
     }
     record.reason = Some("the client left, or stopped reading, before the end of the file".into());
@@ -225,13 +225,9 @@ fn record_rest(file: &FileBody, record: Option<&mut Record>) {
 fn record_gone_guest(usage: RunUsage, record: Option<&mut Record>) {
     if let Some(record) = record {
         record.guest = Some(usage);
-        let failure = if is_cancelled(record) { Failure::Cancelled } else { Failure::ReadTooSlowly };
+        let failure = if record.is_cancelled() { Failure::Cancelled } else { Failure::ReadTooSlowly };
         record_failure(&failure, record);
     }
-}
-
-fn is_cancelled(record: &Record) -> bool {
-    record.slot().is_some_and(|slot| slot.is_cancelled())
 }
 
 /// Records why the response is not complete.
@@ -241,25 +237,36 @@ fn record_failure(failure: &Failure, record: &mut Record) {
     record.backtrace = failure.backtrace();
 }
 
-/// Polls a part of a response, which is waited for in this phase, unless an operator has ended the request.
+/// Polls a part of a response, which is waited for in this phase, unless an operator has ended the request. `is_last` says whether
+/// nothing comes after it.
 fn poll_unless_cancelled<T>(
     (record, phase): (Option<&Record>, Phase),
     cx: &mut Context<'_>,
-    poll: impl FnOnce(&mut Context<'_>) -> Poll<Option<Result<T, Failure>>>,
-) -> Poll<Option<Result<T, Failure>>> {
-    let Some(slot) = record.and_then(Record::slot) else { return poll(cx) };
-    if !slot.is_cancelled() {
-        slot.set_phase(phase);
-        let polled = poll(cx);
+    poll: impl FnOnce(&mut Context<'_>) -> (PolledPart<T>, IsLast),
+) -> PolledPart<T> {
+    let Some(registration) = record.and_then(Record::registration) else { return poll(cx).0 };
+    let is_cancelled = || registration.noted().is_some_and(|slot| slot.is_cancelled());
+    if !is_cancelled() {
+        registration.noted().iter().for_each(|slot| slot.set_phase(phase));
+        let (polled, IsLast(is_last)) = poll(cx);
         if polled.is_pending() {
+            let slot = registration.slot();
+            slot.set_phase(phase);
             ready!(slot.poll_cancelled(cx, || None));
-        } else if !slot.is_cancelled() {
-            slot.set_phase(Phase::Sending);
+        } else if !is_cancelled() {
+            // The rest is asked for when the client has taken this part.
+            let slot = if is_last { registration.noted() } else { Some(registration.slot()) };
+            slot.iter().for_each(|slot| slot.set_phase(Phase::Sending));
             return polled;
         }
     }
     Poll::Ready(Some(Err(Failure::Cancelled)))
 }
+
+type PolledPart<T> = Poll<Option<Result<T, Failure>>>;
+
+/// Whether a part of a response is its last one.
+struct IsLast(bool);
 
 fn allowed(mut trailers: HeaderMap) -> HeaderMap {
     keep_allowed_trailers(&mut trailers);
@@ -273,7 +280,12 @@ impl ResponseBody {
             None => BodyContent::Full(bytes),
             Some(trailers) => BodyContent::FullWithTrailers(bytes, Some(allowed(trailers))),
         };
-        record.slot().iter().for_each(|slot| slot.set_phase(Phase::Sending));
+        // A connection with HTTP/1 takes it at once.
+        if record.is_multiplexed()
+            && let Some(registration) = record.registration()
+        {
+            registration.slot().set_phase(Phase::Sending);
+        }
         Self { content, record: Some(record) }
     }
 
@@ -306,8 +318,8 @@ impl ResponseBody {
             BodyContent::FullWithTrailers(_, trailers) => Poll::Ready(trailers.take().map(Frame::trailers).map(Ok)),
             BodyContent::File(file) => {
                 let poll = |cx: &mut Context<'_>| {
-                    let polled = file.poll_piece(cx);
-                    polled.map(|piece| piece.map(|piece| piece.map(Frame::data).map_err(Failure::FileUnreadable)))
+                    let polled = file.poll_piece(cx).map(|piece| piece.map(|piece| piece.map(Frame::data)));
+                    (polled.map_err(Failure::FileUnreadable), IsLast(file.remaining() == 0))
                 };
                 let polled = ready!(poll_unless_cancelled((self.record.as_deref(), Phase::Waiting), cx, poll));
                 if let (Some(Err(failure)), Some(record)) = (&polled, &mut self.record) {
@@ -317,7 +329,9 @@ impl ResponseBody {
             }
             BodyContent::Streaming(body) => {
                 let polled =
-                    ready!(poll_unless_cancelled((self.record.as_deref(), Phase::Guest), cx, |cx| body.poll(cx)));
+                    ready!(poll_unless_cancelled((self.record.as_deref(), Phase::Guest), cx, |cx| {
+                        (body.poll(cx), IsLast(body.is_complete()))
+                    }));
                 // Nothing comes after trailers, and hyper does not poll again once it has got them.
                 let is_end = !matches!(&polled, Some(Ok(frame)) if frame.is_data());
                 if is_end {
@@ -413,7 +427,7 @@ impl Drop for ResponseBody {
             && let Some(record) = &mut self.record
         {
             record.guest = Some(run.usage());
-            if is_cancelled(record) {
+            if record.is_cancelled() {
                 return record_failure(&Failure::Cancelled, record);
             }
             record.end = RequestEnd::ClientGone;

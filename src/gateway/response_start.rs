@@ -68,12 +68,12 @@ pub(super) struct ResponseStart<'a> {
     timer: GuestTimer,
     /// Ends the time for which a complete head is held back.
     held_back: Option<Pin<Box<Sleep>>>,
-    cancellation: &'a Cancellation,
+    cancellation: Cancellation<'a>,
 }
 
 impl<'a> ResponseStart<'a> {
     /// Takes `run` out of its option if it goes on after the head. Otherwise the run stays there.
-    pub fn new(run: &'a mut Option<Run>, limits: &Limits, body_use: BodyUse, cancellation: &'a Cancellation) -> Self {
+    pub fn new(run: &'a mut Option<Run>, limits: &Limits, body_use: BodyUse, cancellation: Cancellation<'a>) -> Self {
         Self {
             run,
             head_limit: limits.response_head,

@@ -14,7 +14,6 @@ use crate::observe::{RequestId, RequestTrace};
 use crate::remote_address::RemoteAddress;
 use crate::server::{ClientIdentity, Peer};
 
-use crate::gateway::admission::cancellation::Cancellation;
 use crate::gateway::admission::concurrency::QueueLimits;
 use crate::gateway::admission::readers::Readers;
 use crate::gateway::failure::Failure;
@@ -51,8 +50,6 @@ pub(super) struct RoutedRequest<'a> {
     pub local_address: Option<IpAddr>,
     /// The id of the request in the log.
     pub id: RequestId,
-    /// Whether an operator has ended the request.
-    pub cancellation: Cancellation,
     /// The trace of the request, if it has one.
     pub trace: Option<Arc<RequestTrace>>,
 }

@@ -3,11 +3,12 @@
 //! Client and request line, route and module, status, bytes sent, the time in all and the CPU time of the guest, and how
 //! the guest ended. Each request has one [`Record`], and dropping it is the one place where all finished requests pass.
 
+use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::StatusCode;
 use http::request::Parts;
+use http::{StatusCode, Version};
 
 use crate::config::LogFormat;
 use crate::format::{http_version, push_number};
@@ -20,7 +21,8 @@ use crate::observe::metrics::{Finished, RequestEnd, RouteCounters};
 use crate::observe::request_id::RequestId;
 use crate::observe::requests::facts::RequestFacts;
 use crate::observe::requests::failures::{FailedRequest, FailureCause};
-use crate::observe::requests::slot::{KnownRequest, RequestSlot};
+use crate::observe::requests::registration::Registration;
+use crate::observe::requests::slot::{Progress, RequestSlot};
 use crate::observe::traces::{RequestTrace, TracedRequest};
 use crate::observe::{escape, time};
 
@@ -128,17 +130,24 @@ impl AccessLog {
 /// The status in the log if the client left before there was one; no client ever sees it.
 const CLIENT_GONE: u16 = 499;
 
-/// The capacity for a line, so that most need one allocation.
-const TYPICAL_LINE: usize = 384;
+/// What a thread keeps of the room for a long line.
+const LONG_LINE: usize = 4 * 1024;
+
+thread_local! {
+    /// The line that this thread is writing: its room is used again.
+    static LINE: RefCell<String> = const { RefCell::new(String::new()) };
+}
 
 /// The record of one request. It is written to the log when it is dropped.
 pub struct Record {
     log: AccessLog,
     /// The id that a trusted proxy gave to the request.
     pub client_request_id: Option<Box<str>>,
-    facts: FactsOwner,
+    facts: RequestFacts,
     /// The route that matched, if one did.
     route: Option<Arc<RouteName>>,
+    /// The request's place in the register of its route, if it had to wait.
+    slot: OnceLock<Arc<RequestSlot>>,
     /// The counters of a request without a route.
     unrouted: Option<Arc<RouteCounters>>,
     /// The status sent; `None` if the client left before there was one.
@@ -157,24 +166,15 @@ pub struct Record {
     pub(crate) trace: Option<Arc<RequestTrace>>,
 }
 
-/// Which value has the facts of a request.
-enum FactsOwner {
-    /// The record, as long as there is no route.
-    Record(RequestFacts),
-    /// Its slot in the register of its route.
-    Slot(Arc<RequestSlot>),
-    /// The record has ended.
-    Ended,
-}
-
 impl Record {
     /// The record of a request that has just come in.
     pub fn new(log: &AccessLog, id: RequestId, client: RemoteAddress, request: &Parts) -> Self {
         Self {
             log: log.clone(),
             client_request_id: None,
-            facts: FactsOwner::Record(RequestFacts::new(id, client, request)),
+            facts: RequestFacts::new(id, client, request),
             route: None,
+            slot: OnceLock::new(),
             unrouted: None,
             status: None,
             bytes: 0,
@@ -186,24 +186,35 @@ impl Record {
         }
     }
 
-    /// Sets the route, at which the request is counted and registered.
+    /// Sets the route, at which the request is counted.
     pub fn set_route(&mut self, route: Arc<RouteName>) {
         if let Some(counters) = route.counters() {
             counters.begin();
-            self.facts = match std::mem::replace(&mut self.facts, FactsOwner::Ended) {
-                FactsOwner::Record(facts) => FactsOwner::Slot(counters.requests.begin(facts)),
-                owner => owner,
-            };
         }
         self.route = Some(route);
     }
 
-    /// The slot of a request with a route, through which others see and end it.
-    pub(crate) fn slot(&self) -> Option<&Arc<RequestSlot>> {
-        match &self.facts {
-            FactsOwner::Slot(slot) => Some(slot),
-            FactsOwner::Record(_) | FactsOwner::Ended => None,
-        }
+    /// How others see and end a request with a route.
+    pub(crate) fn registration(&self) -> Option<Registration<'_>> {
+        let counters = self.route.as_deref().and_then(RouteName::counters)?;
+        Some(Registration { facts: &self.facts, counters, slot: &self.slot })
+    }
+
+    /// The same, beside the place for what the guest uses.
+    pub(crate) fn for_run(&mut self) -> (Option<Registration<'_>>, &mut Option<RunUsage>) {
+        let Self { facts, route, slot, guest, .. } = self;
+        let counters = route.as_deref().and_then(RouteName::counters);
+        (counters.map(|counters| Registration { facts, counters, slot }), guest)
+    }
+
+    /// Whether an operator has ended the request.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.slot.get().is_some_and(|slot| slot.is_cancelled())
+    }
+
+    /// Whether the client may take the response so slowly that its connection does not even ask for a body that is complete.
+    pub(crate) fn is_multiplexed(&self) -> bool {
+        self.facts.version == Version::HTTP_2
     }
 
     /// Counts the request among those without a route.
@@ -226,7 +237,8 @@ impl Record {
         self.status.map_or(CLIENT_GONE, |status| status.as_u16())
     }
 
-    fn write_text(&self, line: &mut String, facts: &RequestFacts, took: Duration) -> std::fmt::Result {
+    fn write_text(&self, line: &mut String, took: Duration) -> std::fmt::Result {
+        let facts = &self.facts;
         time::push_now(line)?;
         line.push(' ');
         facts.client.push_host(line);
@@ -255,7 +267,8 @@ impl Record {
         Ok(())
     }
 
-    fn write_json(&self, line: &mut String, facts: &RequestFacts, took: Duration) -> std::fmt::Result {
+    fn write_json(&self, line: &mut String, took: Duration) -> std::fmt::Result {
+        let facts = &self.facts;
         line.push_str("{\"time\":\"");
         time::push_now(line)?;
         push_all(line, &["\",\"kind\":\"access\",\"request_id\":\"", facts.id.as_str(), "\",\"client\":\""]);
@@ -289,19 +302,13 @@ impl Record {
         self.route.as_deref().and_then(RouteName::counters).or(self.unrouted.as_deref())
     }
 
-    /// Takes the request out of the register.
-    fn end(&mut self) -> Option<KnownRequest> {
-        match std::mem::replace(&mut self.facts, FactsOwner::Ended) {
-            FactsOwner::Slot(slot) => self.counters()?.requests.end(slot),
-            FactsOwner::Record(facts) => Some(KnownRequest::from(facts)),
-            FactsOwner::Ended => None,
-        }
-    }
-
-    fn count(&self, request: &KnownRequest, took: Duration) {
+    /// Counts the request, and takes it out of the register.
+    fn count(&mut self, took: Duration) {
+        let slot = self.slot.take();
         let Some(counters) = self.counters() else { return };
+        let progress = slot.map(|slot| counters.requests.end(slot));
         counters.finish(&Finished {
-            method: &request.facts.method,
+            method: &self.facts.method,
             status: self.status(),
             took,
             bytes: self.bytes,
@@ -309,13 +316,13 @@ impl Record {
             guest: self.guest.as_ref(),
         });
         if self.end.is_failure() || (self.end == RequestEnd::Static && self.status() >= 500) {
-            counters.failures.push(self.failure(request, took));
+            counters.failures.push(self.failure(&progress.unwrap_or_default(), took));
         }
     }
 
-    fn finish_trace(&self, trace: &RequestTrace, facts: &RequestFacts, took: Duration) {
+    fn finish_trace(&self, trace: &RequestTrace, took: Duration) {
         trace.finish(&TracedRequest {
-            facts,
+            facts: &self.facts,
             route: self.route.as_deref().map(|name| (name.route.as_str(), name.module.as_str())),
             status: self.status,
             end: self.end,
@@ -326,7 +333,7 @@ impl Record {
         });
     }
 
-    fn failure(&self, request: &KnownRequest, took: Duration) -> FailedRequest {
+    fn failure(&self, progress: &Progress, took: Duration) -> FailedRequest {
         let (route, module) = self.route.as_deref().map_or(("", ""), |name| (&name.route, &name.module));
         let cause = FailureCause {
             end: self.end,
@@ -335,26 +342,34 @@ impl Record {
             backtrace: self.backtrace.as_deref(),
             guest: self.guest.as_ref(),
         };
-        FailedRequest::new(request, (route, module), &cause, took)
+        FailedRequest::new((&self.facts, progress), (route, module), &cause, took)
+    }
+
+    /// Writes the request to the log.
+    fn log(&self, writer: &LogWriter, took: Duration) {
+        LINE.with_borrow_mut(|line| {
+            line.clear();
+            let written = match self.log.format {
+                LogFormat::Text => self.write_text(line, took),
+                LogFormat::Json => self.write_json(line, took),
+            };
+            if written.is_ok() {
+                writer.push(line.as_bytes());
+            }
+            line.shrink_to(LONG_LINE);
+        });
     }
 }
 
 impl Drop for Record {
     fn drop(&mut self) {
-        let Some(request) = self.end() else { return };
-        let took = request.facts.started.elapsed();
-        self.count(&request, took);
+        let took = self.facts.started.elapsed();
+        self.count(took);
         if let Some(trace) = &self.trace {
-            self.finish_trace(trace, &request.facts, took);
+            self.finish_trace(trace, took);
         }
-        let Some(writer) = &self.log.writer else { return };
-        let mut line = String::with_capacity(TYPICAL_LINE);
-        let written = match self.log.format {
-            LogFormat::Text => self.write_text(&mut line, &request.facts, took),
-            LogFormat::Json => self.write_json(&mut line, &request.facts, took),
-        };
-        if written.is_ok() {
-            writer.push(line.as_bytes());
+        if let Some(writer) = &self.log.writer {
+            self.log(writer, took);
         }
     }
 }
@@ -375,10 +390,6 @@ mod tests {
         SocketAddr::from(([192, 168, 0, 1], 4321)).into()
     }
 
-    fn facts() -> RequestFacts {
-        RequestFacts::new(RequestId::new(0xabc), client(), &head())
-    }
-
     fn record() -> Record {
         let mut record = Record::new(&AccessLog::disabled(), RequestId::new(0xabc), client(), &head());
         let name = RouteName::new(&"/hello", &"hello.wasm");
@@ -391,7 +402,7 @@ mod tests {
     #[test]
     fn a_text_line_is_one_line_with_everything_in_it() {
         let mut line = String::new();
-        record().write_text(&mut line, &facts(), Duration::ZERO).unwrap();
+        record().write_text(&mut line, Duration::ZERO).unwrap();
         assert_eq!(line.matches('\n').count(), 1);
         for part in [
             "192.168.0.1 \"GET /hello?a=%0a HTTP/1.1\" 200 0B",
@@ -408,8 +419,8 @@ mod tests {
         let mut record = record();
         record.client_request_id = Some("from-the-proxy".into());
         let (mut text, mut json) = (String::new(), String::new());
-        record.write_text(&mut text, &facts(), Duration::ZERO).unwrap();
-        record.write_json(&mut json, &facts(), Duration::ZERO).unwrap();
+        record.write_text(&mut text, Duration::ZERO).unwrap();
+        record.write_json(&mut json, Duration::ZERO).unwrap();
         assert!(text.ends_with(" client_request_id=\"from-the-proxy\" id=0000000000000abc\n"), "{text}");
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(
@@ -421,7 +432,7 @@ mod tests {
     #[test]
     fn a_json_line_is_an_object() {
         let mut line = String::new();
-        record().write_json(&mut line, &facts(), Duration::ZERO).unwrap();
+        record().write_json(&mut line, Duration::ZERO).unwrap();
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(value["route"], "/hello");
         assert_eq!(value["reason"], "a \"trap\"\nin two lines");

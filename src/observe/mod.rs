@@ -26,6 +26,7 @@ pub(crate) use crate::observe::metrics::{Gauges, ListenerGauges, Metrics, Module
 pub use crate::observe::metrics::{MetricsFormat, RequestEnd, RouteFigures};
 pub use crate::observe::request_id::RequestId;
 pub use crate::observe::requests::failures::FailedRequest;
+pub(crate) use crate::observe::requests::registration::Registration;
 pub(crate) use crate::observe::requests::slot::RequestSlot;
 pub use crate::observe::requests::slot::{InFlightRequest, Phase, PhaseTimes};
 pub use crate::observe::stderr_log::{GuestLog, LogDirectory, LogFile};

@@ -1,7 +1,7 @@
 //! How does an operator end a request?
 //!
-//! A request that waits looks at its slot when it is polled, and is woken when an operator has ended it. A request that never waits
-//! looks at nothing.
+//! A request that waits takes a slot, looks at it when it is polled, and is woken when an operator has ended it. A request that never
+//! waits has no slot, and looks at nothing.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,41 +9,42 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use crate::observe::{Phase, Record, RequestSlot};
+use crate::observe::{Phase, Record, Registration, RequestSlot};
 use crate::runtime::RunView;
 
 use crate::gateway::failure::Failure;
 
-/// The slot of a request, if it has one.
-#[derive(Default)]
-pub(in crate::gateway) struct Cancellation(Option<Arc<RequestSlot>>);
+/// How an operator ends a request, if it has a route.
+#[derive(Clone, Copy, Default)]
+pub(in crate::gateway) struct Cancellation<'a>(Option<Registration<'a>>);
 
-impl Cancellation {
+impl<'a> From<Option<Registration<'a>>> for Cancellation<'a> {
+    fn from(registration: Option<Registration<'a>>) -> Self {
+        Self(registration)
+    }
+}
+
+impl<'a> Cancellation<'a> {
     /// That of the request with this record.
-    pub fn of(record: &Record) -> Self {
-        Self(record.slot().cloned())
+    pub fn of(record: &'a Record) -> Self {
+        Self(record.registration())
     }
 
-    /// The slot.
-    pub fn slot(&self) -> Option<&Arc<RequestSlot>> {
-        self.0.as_ref()
-    }
-
-    /// Notes where the request is.
-    pub fn set_phase(&self, phase: Phase) {
-        self.0.iter().for_each(|slot| slot.set_phase(phase));
+    /// The slot, which the request has from now on.
+    pub fn slot(&self) -> Option<&'a Arc<RequestSlot>> {
+        self.0.as_ref().map(Registration::slot)
     }
 
     /// Notes the run of the request.
     pub fn set_run(&self, run: impl FnOnce() -> Option<RunView>) {
-        if let Some(slot) = &self.0 {
-            run().into_iter().for_each(|run| slot.set_run(run));
+        if let Some(registration) = &self.0 {
+            run().into_iter().for_each(|run| registration.slot().set_run(run));
         }
     }
 
     /// Ready if the request is to end. Its task waits, for this run if there is one.
     pub fn poll(&self, cx: &Context<'_>, run: impl FnOnce() -> Option<RunView>) -> Poll<()> {
-        self.0.as_ref().map_or(Poll::Pending, |slot| slot.poll_cancelled(cx, run))
+        self.slot().map_or(Poll::Pending, |slot| slot.poll_cancelled(cx, run))
     }
 
     /// Waits for the end of some work in this phase, or until the request is to end.
@@ -52,15 +53,19 @@ impl Cancellation {
         phase: Phase,
         mut work: Pin<&mut impl Future<Output = Result<T, Failure>>>,
     ) -> Result<T, Failure> {
-        let started = Instant::now();
-        self.set_phase(phase);
-        let done = std::future::poll_fn(|cx| match work.as_mut().poll(cx) {
-            Poll::Pending => self.poll(cx, || None).map(|()| Err(Failure::Cancelled)),
-            done => done,
+        let mut waits_since = None;
+        let done = std::future::poll_fn(|cx| {
+            let done = work.as_mut().poll(cx);
+            let Some(slot) = self.0.as_ref().filter(|_| done.is_pending()).map(Registration::slot) else { return done };
+            if waits_since.is_none() {
+                waits_since = Some(Instant::now());
+                slot.set_phase(phase);
+            }
+            slot.poll_cancelled(cx, || None).map(|()| Err(Failure::Cancelled))
         })
         .await;
-        if let Some(slot) = &self.0 {
-            slot.set_time(phase, started.elapsed());
+        if let (Some(slot), Some(began)) = (self.0.as_ref().and_then(Registration::noted), waits_since) {
+            slot.set_time(phase, began.elapsed());
             slot.set_phase(Phase::Guest);
         }
         done

@@ -40,7 +40,7 @@ pub(in crate::gateway) struct BodyLimits<'a> {
     pub entry: &'a EntryConcurrency,
     pub uploads: &'a UploadLimit,
     pub buffers: &'a BufferBudget,
-    pub cancellation: &'a Cancellation,
+    pub cancellation: Cancellation<'a>,
 }
 
 impl BodyLimits<'_> {
@@ -233,7 +233,7 @@ mod tests {
                 entry: &entry,
                 uploads: &uploads,
                 buffers: &buffers,
-                cancellation: &Cancellation::default(),
+                cancellation: Cancellation::default(),
             };
             let body = Liar { claimed, pieces: vec!["abc", "def"] };
             let body = StdinBody::read(body, &limits).await.unwrap();

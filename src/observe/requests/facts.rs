@@ -10,6 +10,7 @@ use crate::remote_address::RemoteAddress;
 use crate::observe::request_id::RequestId;
 
 /// What is known of a request when it comes.
+#[derive(Clone)]
 pub(in crate::observe) struct RequestFacts {
     pub id: RequestId,
     pub started: Instant,

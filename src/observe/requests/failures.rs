@@ -10,7 +10,8 @@ use crate::format::http_version;
 use crate::runtime::{RunUsage, RunView};
 
 use crate::observe::metrics::end::RequestEnd;
-use crate::observe::requests::slot::{KnownRequest, PhaseTimes};
+use crate::observe::requests::facts::RequestFacts;
+use crate::observe::requests::slot::{PhaseTimes, Progress};
 use crate::observe::requests::{lock, seconds, shortened};
 
 /// How many failures are kept.
@@ -70,7 +71,7 @@ pub(in crate::observe) struct FailureCause<'a> {
 impl FailedRequest {
     /// A request that has just failed, with its route and module.
     pub(in crate::observe) fn new(
-        KnownRequest { facts, run, times }: &KnownRequest,
+        (facts, Progress { run, times }): (&RequestFacts, &Progress),
         (route, module): (&str, &str),
         cause: &FailureCause<'_>,
         took: Duration,

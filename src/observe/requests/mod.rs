@@ -1,11 +1,12 @@
 //! Which requests are in flight, and which have failed?
 //!
-//! Each route has its [`RequestRegister`], in which a request has a slot from the time when its route is known to its end. The last
+//! Each route has its [`RequestRegister`], in which a request has a slot from the time when it first has to wait to its end. The last
 //! requests of all routes that have failed are in one [`FailureLog`].
 
 pub(in crate::observe) mod facts;
 pub(in crate::observe) mod failures;
 pub(in crate::observe) mod register;
+pub(in crate::observe) mod registration;
 pub(in crate::observe) mod slot;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,4 @@
-//! Where are the requests of a route noted while they go on?
+//! Where are the requests of a route noted that have to wait?
 //!
 //! A request takes a slot that an earlier one has left on its thread, so that nothing is allocated, and no line of the cache is shared
 //! by two threads. The list of all slots is touched only when there are too few.
@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex, Weak};
 use crate::observe::metrics::histogram::Sharded;
 use crate::observe::requests::facts::RequestFacts;
 use crate::observe::requests::lock;
-use crate::observe::requests::slot::{InFlightRequest, KnownRequest, RequestSlot};
+use crate::observe::requests::slot::{InFlightRequest, Progress, RequestSlot};
 
 /// How many slots each thread keeps for later requests of a route.
 const MAX_FREE: usize = 256;
 
-/// The requests of a route that have not ended.
+/// The requests of a route that have waited, and have not ended.
 #[derive(Default)]
 pub(in crate::observe) struct RequestRegister {
     free: Sharded<Mutex<Vec<Arc<RequestSlot>>>>,
@@ -28,7 +28,7 @@ struct SlotList {
 }
 
 impl RequestRegister {
-    /// Notes a request that begins.
+    /// Notes a request that waits for the first time.
     pub fn begin(&self, facts: RequestFacts) -> Arc<RequestSlot> {
         let slot = self.free.own().and_then(|free| lock(free).pop()).unwrap_or_else(|| self.add_slot());
         slot.enter(facts);
@@ -36,14 +36,14 @@ impl RequestRegister {
     }
 
     /// Takes a request out that has ended.
-    pub fn end(&self, slot: Arc<RequestSlot>) -> Option<KnownRequest> {
-        let request = slot.leave();
+    pub fn end(&self, slot: Arc<RequestSlot>) -> Progress {
+        let progress = slot.leave();
         if let Some(mut free) = self.free.own().map(lock)
             && free.len() < MAX_FREE
         {
             free.push(slot);
         }
-        request
+        progress
     }
 
     fn add_slot(&self) -> Arc<RequestSlot> {
@@ -76,12 +76,13 @@ mod tests {
     use std::net::SocketAddr;
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
     use std::task::{Context, Wake};
+    use std::time::Duration;
 
     use http::Request;
 
     use crate::observe::request_id::RequestId;
     use crate::observe::requests::register::*;
-    use crate::observe::requests::slot::Phase;
+    use crate::observe::requests::slot::{Phase, PhaseTimes};
 
     fn facts(number: u64) -> RequestFacts {
         let head = Request::get("/a/b?c").body(()).unwrap().into_parts().0;
@@ -107,9 +108,10 @@ mod tests {
         assert_eq!((one.id.as_str(), one.phase), ("0000000000000001", Phase::Guest));
         assert_eq!((two.route.as_str(), two.client.as_str(), two.phase), ("/a/...", "127.0.0.1", Phase::Queue));
         assert_eq!((two.method.as_str(), two.target.as_str()), ("GET", "/a/b?c"));
-        assert!(register.end(first).is_some_and(|request| request.facts.id == RequestId::new(1)));
+        second.set_time(Phase::Queue, Duration::from_secs(1));
+        assert_eq!(register.end(first).times, PhaseTimes::default());
         assert_eq!(register.list("/a/...").len(), 1);
-        register.end(second);
+        assert_eq!(register.end(second).times.queue, Duration::from_secs(1));
         assert!(register.list("/a/...").is_empty());
     }
 

@@ -1,7 +1,7 @@
 //! What can others see of a request while it goes on, and how do they end it?
 //!
-//! The task of the request writes its phase, which is one store. What is in the lock is written when the request begins and ends,
-//! and when it has to wait. So the lock is free, unless the requests are listed just then.
+//! The task of the request writes its phase, which is one store. What is in the lock is written when the request has to wait, and when
+//! it ends. So the lock is free, unless the requests are listed just then.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
@@ -56,23 +56,18 @@ pub(crate) struct RequestSlot {
 
 /// The request in a slot.
 struct SlotContent {
-    request: KnownRequest,
+    facts: RequestFacts,
+    progress: Progress,
     /// Wakes its task, if that waits.
     waker: Option<Waker>,
 }
 
-/// What is known of a request.
-pub(in crate::observe) struct KnownRequest {
-    pub facts: RequestFacts,
+/// What becomes known of a request while it goes on.
+#[derive(Default)]
+pub(in crate::observe) struct Progress {
     /// Its run, if that is known.
     pub run: Option<RunView>,
     pub times: PhaseTimes,
-}
-
-impl From<RequestFacts> for KnownRequest {
-    fn from(facts: RequestFacts) -> Self {
-        Self { facts, run: None, times: PhaseTimes::default() }
-    }
 }
 
 /// How long a request was in phases that few requests have.
@@ -131,12 +126,13 @@ impl RequestSlot {
         let mut content = lock(&self.content);
         self.is_cancelled.store(false, Relaxed);
         self.set_phase(Phase::Guest);
-        *content = Some(SlotContent { request: facts.into(), waker: None });
+        *content = Some(SlotContent { facts, progress: Progress::default(), waker: None });
     }
 
     /// Takes the request out of the slot.
-    pub(super) fn leave(&self) -> Option<KnownRequest> {
-        lock(&self.content).take().map(|content| content.request)
+    pub(super) fn leave(&self) -> Progress {
+        let content = lock(&self.content).take();
+        content.map(|content| content.progress).unwrap_or_default()
     }
 
     /// Notes where the request is.
@@ -147,7 +143,7 @@ impl RequestSlot {
     /// Notes how long the request has waited for a permit, or for its body.
     pub(crate) fn set_time(&self, phase: Phase, time: Duration) {
         let mut content = lock(&self.content);
-        let Some(times) = content.as_mut().map(|content| &mut content.request.times) else { return };
+        let Some(times) = content.as_mut().map(|content| &mut content.progress.times) else { return };
         match phase {
             Phase::Queue => times.queue = time,
             Phase::Reading => times.reading = time,
@@ -157,7 +153,7 @@ impl RequestSlot {
 
     /// Notes the run of the request.
     pub(crate) fn set_run(&self, run: RunView) {
-        lock(&self.content).iter_mut().for_each(|content| content.request.run = Some(run.clone()));
+        lock(&self.content).iter_mut().for_each(|content| content.progress.run = Some(run.clone()));
     }
 
     /// Whether an operator wants the request to end.
@@ -167,12 +163,12 @@ impl RequestSlot {
 
     /// Ready if an operator wants the request to end. For a request that has to wait: its task is woken then.
     pub(crate) fn poll_cancelled(&self, cx: &Context<'_>, run: impl FnOnce() -> Option<RunView>) -> Poll<()> {
-        if let Some(SlotContent { request, waker }) = &mut *lock(&self.content) {
+        if let Some(SlotContent { progress, waker, .. }) = &mut *lock(&self.content) {
             if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
                 *waker = Some(cx.waker().clone());
             }
-            if request.run.is_none() {
-                request.run = run();
+            if progress.run.is_none() {
+                progress.run = run();
             }
         }
         if self.is_cancelled() { Poll::Ready(()) } else { Poll::Pending }
@@ -181,7 +177,7 @@ impl RequestSlot {
     /// Ends the request if it has this id. Returns whether it has.
     pub(super) fn cancel(&self, id: &str) -> bool {
         let mut content = lock(&self.content);
-        let Some(found) = content.as_mut().filter(|content| content.request.facts.id.as_str() == id) else {
+        let Some(found) = content.as_mut().filter(|content| content.facts.id.as_str() == id) else {
             return false;
         };
         self.is_cancelled.store(true, Relaxed);
@@ -194,7 +190,7 @@ impl RequestSlot {
     /// The request in the slot, at this route.
     pub(super) fn view(&self, route: &str) -> Option<InFlightRequest> {
         let content = lock(&self.content);
-        let KnownRequest { facts, run, .. } = &content.as_ref()?.request;
+        let SlotContent { facts, progress: Progress { run, .. }, .. } = content.as_ref()?;
         Some(InFlightRequest {
             id: facts.id.as_str().to_owned(),
             route: route.to_owned(),
