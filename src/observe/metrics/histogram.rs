@@ -66,6 +66,14 @@ impl<T> Sharded<T> {
         }
     }
 
+    /// What the histogram with these bounds has counted whose cells are in all shards.
+    pub(super) fn counts(&self, bounds: &[u64], cells: impl Fn(&T) -> &Cells) -> BucketCounts {
+        let of = |value: &T, at: usize| cells(value).buckets.get(at).map_or(0, |bucket| bucket.load(Relaxed));
+        let bucket = |at: usize| self.0.iter().map(|Shard(shard)| of(shard, at)).fold(0, u64::wrapping_add);
+        let sum = self.sum(|value| &cells(value).sum);
+        BucketCounts { buckets: (0..=bounds.len()).map(bucket).collect(), sum }
+    }
+
     /// The sum over all shards.
     pub fn sum(&self, value: impl Fn(&T) -> &AtomicU64) -> u64 {
         self.0.iter().map(|Shard(shard)| value(shard).load(Relaxed)).fold(0, u64::wrapping_add)
@@ -96,10 +104,20 @@ pub(super) fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// A part of a histogram: what is counted in one shard.
 #[derive(Default)]
-struct Cells {
+pub(super) struct Cells {
     buckets: [AtomicU64; BUCKETS],
     sum: AtomicU64,
+}
+
+impl Cells {
+    /// Counts a value. Most are small, so the bounds are tried from below.
+    pub fn observe(&self, value: u64, bounds: &[u64]) {
+        let bucket = bounds.iter().position(|bound| value <= *bound).unwrap_or(bounds.len());
+        self.buckets.get(bucket).iter().for_each(|bucket| add(bucket, 1));
+        add(&self.sum, value);
+    }
 }
 
 /// Values counted in buckets.
@@ -122,16 +140,6 @@ impl Histogram {
         Self { bounds: TIMES, cells: Sharded::default() }
     }
 
-    /// A histogram of memory.
-    pub fn of_memory() -> Self {
-        Self { bounds: SIZES, cells: Sharded::default() }
-    }
-
-    /// Counts no time, or no memory.
-    pub fn observe_nothing(&self) {
-        self.cells.with(|cells| cells.buckets.first().iter().for_each(|bucket| _ = bucket.fetch_add(1, Relaxed)));
-    }
-
     /// Counts a duration.
     pub fn observe_time(&self, duration: Duration) {
         self.observe(nanoseconds(duration));
@@ -139,19 +147,12 @@ impl Histogram {
 
     /// Counts a value.
     pub fn observe(&self, value: u64) {
-        let bucket = self.bounds.partition_point(|bound| *bound < value);
-        self.cells.with(|cells| {
-            if let Some(bucket) = cells.buckets.get(bucket) {
-                bucket.fetch_add(1, Relaxed);
-            }
-            add(&cells.sum, value);
-        });
+        self.cells.with(|cells| cells.observe(value, self.bounds));
     }
 
     /// What was counted.
     pub fn counts(&self) -> BucketCounts {
-        let bucket = |at: usize| self.cells.sum(|cells| cells.buckets.get(at).unwrap_or(&cells.sum));
-        BucketCounts { buckets: (0..=self.bounds.len()).map(bucket).collect(), sum: self.cells.sum(|cells| &cells.sum) }
+        self.cells.counts(self.bounds, |cells| cells)
     }
 }
 
@@ -159,6 +160,11 @@ impl BucketCounts {
     /// How many values there are.
     pub fn count(&self) -> u64 {
         self.buckets.iter().sum()
+    }
+
+    /// Adds values that are nothing.
+    pub fn add_nothing(&mut self, count: u64) {
+        self.buckets.first_mut().into_iter().for_each(|bucket| *bucket += count);
     }
 
     /// Adds those of a histogram with the same bounds.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use http::Method;
 
 use crate::observe::metrics::end::RequestEnd;
-use crate::observe::metrics::histogram::{BucketCounts, Histogram, Sharded, add, nanoseconds};
+use crate::observe::metrics::histogram::{BucketCounts, Cells, Histogram, SIZES, Sharded, TIMES, add, nanoseconds};
 use crate::observe::requests::failures::FailureLog;
 use crate::observe::requests::register::RequestRegister;
 use crate::runtime::{CallResult, RunUsage};
@@ -33,10 +33,11 @@ pub(in crate::observe) struct Finished<'a> {
 /// The counters of a route.
 #[derive(Default)]
 pub(crate) struct RouteCounters {
-    totals: Sharded<Totals>,
+    /// There are none before the first request.
+    totals: OnceLock<Sharded<Totals>>,
     statuses: [AtomicU16; STATUSES],
     methods: [OnceLock<ByStatus>; METHODS.len()],
-    guests: OnceLock<GuestHistograms>,
+    /// Those requests that had to wait.
     queue_waits: OnceLock<Histogram>,
     calls: OnceLock<CallCounters>,
     /// How many requests are in the queue. They have time.
@@ -57,18 +58,11 @@ struct Totals {
     cpu_time: AtomicU64,
     moved: AtomicU64,
     ends: [AtomicU64; RequestEnd::ALL.len()],
-}
-
-/// The guests of a route that have ended.
-struct GuestHistograms {
-    durations: Histogram,
-    memory: Histogram,
-}
-
-impl Default for GuestHistograms {
-    fn default() -> Self {
-        Self { durations: Histogram::of_time(), memory: Histogram::of_memory() }
-    }
+    /// Requests with a permit that did not have to wait for it.
+    at_once: AtomicU64,
+    /// The guests that have ended.
+    durations: Cells,
+    memory: Cells,
 }
 
 /// The calls of the guests of a route to upstreams.
@@ -100,7 +94,21 @@ impl RouteCounters {
 
     /// Counts a request that begins.
     pub(in crate::observe) fn begin(&self) {
-        self.totals.with(|totals| add(&totals.begun, 1));
+        self.totals().with(|totals| add(&totals.begun, 1));
+    }
+
+    fn totals(&self) -> &Sharded<Totals> {
+        self.totals.get_or_init(Sharded::default)
+    }
+
+    /// The sum of a counter over all threads.
+    fn sum(&self, value: impl Fn(&Totals) -> &AtomicU64) -> u64 {
+        self.totals.get().map_or(0, |totals| totals.sum(value))
+    }
+
+    /// A histogram over all threads, if it has counted anything.
+    fn counts(&self, bounds: &[u64], cells: impl Fn(&Totals) -> &Cells) -> Option<BucketCounts> {
+        self.totals.get().map(|totals| totals.counts(bounds, cells)).filter(|counts| counts.count() > 0)
     }
 
     /// Counts a request that has ended.
@@ -122,22 +130,19 @@ impl RouteCounters {
         if let Some(series) = series {
             series.get_or_init(Histogram::of_time).observe_time(request.took);
         }
-        self.totals.with(|totals| {
+        self.totals().with(|totals| {
             add(&totals.response_bytes, request.bytes);
             totals.ends.get(request.end as usize).iter().for_each(|end| add(end, 1));
+            request.guest.iter().for_each(|usage| self.finish_guest(usage, totals));
         });
-        request.guest.iter().for_each(|usage| self.finish_guest(usage));
     }
 
-    fn finish_guest(&self, usage: &RunUsage) {
-        self.totals.with(|totals| {
-            add(&totals.cpu_time, nanoseconds(usage.cpu_time));
-            add(&totals.moved, u64::from(usage.is_in_background));
-        });
+    fn finish_guest(&self, usage: &RunUsage, totals: &Totals) {
+        add(&totals.cpu_time, nanoseconds(usage.cpu_time));
+        add(&totals.moved, u64::from(usage.is_in_background));
         if let Some(took) = usage.took {
-            let guests = self.guests.get_or_init(GuestHistograms::default);
-            guests.durations.observe_time(took);
-            guests.memory.observe(usage.memory_peak);
+            totals.durations.observe(nanoseconds(took), TIMES);
+            totals.memory.observe(usage.memory_peak, SIZES);
             // Few guests have more than all before.
             if usage.memory_peak > self.memory_peak.load(Relaxed) {
                 self.memory_peak.fetch_max(usage.memory_peak, Relaxed);
@@ -147,12 +152,12 @@ impl RouteCounters {
 
     /// Counts bytes of a request body.
     pub(crate) fn add_request_bytes(&self, bytes: u64) {
-        self.totals.with(|totals| add(&totals.request_bytes, bytes));
+        self.totals().with(|totals| add(&totals.request_bytes, bytes));
     }
 
     /// Counts a request that did not have to wait for a permit.
     pub(crate) fn skip_queue(&self) {
-        self.queue_waits.get_or_init(Histogram::of_time).observe_nothing();
+        self.totals().with(|totals| add(&totals.at_once, 1));
     }
 
     /// Counts a request that waits for a permit: from now until the value is dropped.
@@ -213,35 +218,35 @@ impl RouteCounters {
     pub(super) fn active(&self) -> u64 {
         // First what has ended: it had begun before.
         let ended = self.all().count();
-        self.totals.sum(|totals| &totals.begun).saturating_sub(ended)
+        self.sum(|totals| &totals.begun).saturating_sub(ended)
     }
 
     pub(super) fn request_bytes(&self) -> u64 {
-        self.totals.sum(|totals| &totals.request_bytes)
+        self.sum(|totals| &totals.request_bytes)
     }
 
     pub(super) fn response_bytes(&self) -> u64 {
-        self.totals.sum(|totals| &totals.response_bytes)
+        self.sum(|totals| &totals.response_bytes)
     }
 
     /// In nanoseconds.
     pub(super) fn cpu_time(&self) -> u64 {
-        self.totals.sum(|totals| &totals.cpu_time)
+        self.sum(|totals| &totals.cpu_time)
     }
 
     /// How often requests have ended in which way.
     pub(super) fn ends(&self) -> Vec<(&'static str, u64)> {
-        let count = |at: usize| self.totals.sum(|totals| totals.ends.get(at).unwrap_or(&totals.begun));
+        let count = |at: usize| self.sum(|totals| totals.ends.get(at).unwrap_or(&totals.begun));
         let ends = RequestEnd::ALL.iter().map(|end| (end.as_str(), count(*end as usize)));
         ends.filter(|(_, count)| *count > 0).collect()
     }
 
     pub(super) fn guest_durations(&self) -> Option<BucketCounts> {
-        self.guests.get().map(|guests| guests.durations.counts())
+        self.counts(TIMES, |totals| &totals.durations)
     }
 
     pub(super) fn guest_memory(&self) -> Option<BucketCounts> {
-        self.guests.get().map(|guests| guests.memory.counts())
+        self.counts(SIZES, |totals| &totals.memory)
     }
 
     /// The most memory that a guest had, in bytes.
@@ -251,7 +256,7 @@ impl RouteCounters {
 
     /// How many guests were moved to the background.
     pub(super) fn moved(&self) -> u64 {
-        self.totals.sum(|totals| &totals.moved)
+        self.sum(|totals| &totals.moved)
     }
 
     /// How many calls to upstreams ended in which way; empty without any call.
@@ -271,7 +276,10 @@ impl RouteCounters {
     }
 
     pub(super) fn queue_waits(&self) -> Option<BucketCounts> {
-        self.queue_waits.get().map(Histogram::counts)
+        let (waits, at_once) = (self.queue_waits.get(), self.sum(|totals| &totals.at_once));
+        let mut counts = waits.unwrap_or(&Histogram::of_time()).counts();
+        counts.add_nothing(at_once);
+        if counts.count() > 0 { Some(counts) } else { None }
     }
 }
 
