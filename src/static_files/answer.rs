@@ -77,7 +77,7 @@ impl StaticAnswer {
 pub(super) fn from_error(error: &FileError) -> StaticAnswer {
     match error {
         FileError::Missing | FileError::Refused(_) => StaticAnswer::refused(error.to_string()),
-        FileError::Busy | FileError::TooSlow => {
+        FileError::Busy | FileError::TooSlow | FileError::WouldWait => {
             let mut answer = StaticAnswer::status(StatusCode::SERVICE_UNAVAILABLE, error.to_string());
             answer.response.headers_mut().insert(RETRY_AFTER, RETRY_SOON);
             answer
@@ -144,7 +144,7 @@ fn with_part(part: FilePart, opened: OpenFile, mut headers: HeaderMap, method: &
         }
     };
     headers.insert(CONTENT_LENGTH, length.into());
-    let body = (method == Method::GET).then(|| FileBody::new(opened.file, start, length));
+    let body = (method == Method::GET).then(|| FileBody::new(opened, start, length));
     StaticAnswer::new(status, headers, body)
 }
 

@@ -1,7 +1,8 @@
 //! How does a file reach the connection?
 //!
-//! Piece by piece, when the connection asks for the next: a client that does not read costs one piece. A file that has become
-//! shorter meanwhile ends the transfer, so that the response does not look complete.
+//! Piece by piece, when the connection asks for the next: a client that does not read costs one piece. A piece that the system has in
+//! memory is taken at once; a disk is waited for on a thread that may block. A file that has become shorter meanwhile ends the
+//! transfer, so that the response does not look complete.
 
 use std::fs::File;
 use std::future::Future;
@@ -14,6 +15,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 
 use crate::static_files::blocking;
+use crate::static_files::root::OpenFile;
 
 /// The most that is read at once.
 const PIECE: u64 = 64 << 10;
@@ -21,6 +23,8 @@ const PIECE: u64 = 64 << 10;
 /// A part of a file that is on its way to the client.
 pub(crate) struct FileBody {
     file: Arc<File>,
+    /// Whether reading without waiting can be tried.
+    is_local: bool,
     offset: u64,
     remaining: u64,
     reading: Option<Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send>>>,
@@ -28,8 +32,9 @@ pub(crate) struct FileBody {
 
 impl FileBody {
     /// The `length` bytes of a file from an offset.
-    pub(super) fn new(file: File, offset: u64, length: u64) -> Self {
-        Self { file: Arc::new(file), offset, remaining: length, reading: None }
+    pub(super) fn new(opened: OpenFile, offset: u64, length: u64) -> Self {
+        let OpenFile { file, is_local, .. } = opened;
+        Self { file: Arc::new(file), is_local, offset, remaining: length, reading: None }
     }
 
     /// How much is still to come.
@@ -42,16 +47,52 @@ impl FileBody {
         if self.remaining == 0 {
             return Poll::Ready(None);
         }
-        let (file, offset, length) = (&self.file, self.offset, self.remaining.min(PIECE));
-        let reading = self.reading.get_or_insert_with(|| Box::pin(read(file.clone(), offset, length)));
-        let piece = ready!(reading.as_mut().poll(cx));
-        self.reading = None;
+        let piece = match self.read_at_once() {
+            Some(piece) => Ok(piece),
+            None => ready!(self.poll_reading(cx)),
+        };
         if let Ok(piece) = &piece {
             self.offset += piece.len() as u64;
             self.remaining = self.remaining.saturating_sub(piece.len() as u64);
         }
         Poll::Ready(Some(piece))
     }
+
+    fn length(&self) -> u64 {
+        self.remaining.min(PIECE)
+    }
+
+    /// What the system has in memory of the next piece, if it has its begin.
+    fn read_at_once(&self) -> Option<Bytes> {
+        if !self.is_local || self.reading.is_some() {
+            return None;
+        }
+        let mut piece = vec![0; usize::try_from(self.length()).ok()?];
+        let read = read_cached(&self.file, &mut piece, self.offset).filter(|read| *read > 0)?;
+        piece.truncate(read);
+        Some(piece.into())
+    }
+
+    /// Waits for the next piece.
+    fn poll_reading(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        let (file, offset, length) = (&self.file, self.offset, self.length());
+        let reading = self.reading.get_or_insert_with(|| Box::pin(read(file.clone(), offset, length)));
+        let piece = ready!(reading.as_mut().poll(cx));
+        self.reading = None;
+        Poll::Ready(piece)
+    }
+}
+
+/// Reads without waiting for a disk. `None` if that cannot be.
+#[cfg(target_os = "linux")]
+fn read_cached(file: &File, piece: &mut [u8], offset: u64) -> Option<usize> {
+    use rustix::io::{ReadWriteFlags, preadv2};
+    preadv2(file, &mut [io::IoSliceMut::new(piece)], offset, ReadWriteFlags::NOWAIT).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn read_cached(_: &File, _: &mut [u8], _: u64) -> Option<usize> {
+    None
 }
 
 /// Reads a piece, which has at least one byte.

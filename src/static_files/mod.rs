@@ -43,11 +43,11 @@ pub(crate) use crate::static_files::body::FileBody;
 use crate::static_files::lookup::{FileLookup, FoundTarget};
 use crate::static_files::path::FilePath;
 pub(crate) use crate::static_files::scripts::ScriptFiles;
-use crate::static_files::tree::Tree;
+use crate::static_files::tree::{Tree, Trees};
 
 /// The files of one entry.
 pub(crate) struct StaticFiles {
-    tree: Arc<Tree>,
+    trees: Arc<Trees>,
     fields: FileFields,
 }
 
@@ -55,7 +55,7 @@ impl StaticFiles {
     /// Opens the directory of an entry, and checks that the files that it names can be opened.
     pub fn open(config: &StaticConfig) -> io::Result<Self> {
         let fields = FileFields { headers: config.headers.clone(), precompressed: config.precompressed };
-        Ok(Self { tree: Arc::new(Tree::open(&config.content)?), fields })
+        Ok(Self { trees: Arc::new(Tree::open(&config.content)?.into()), fields })
     }
 
     /// Responds to a request whose path below the route is `path_info`.
@@ -73,7 +73,7 @@ impl StaticFiles {
         };
         let codings =
             if self.fields.precompressed { AcceptedCodings::of(&request.headers) } else { AcceptedCodings::default() };
-        let lookup = FileLookup { tree: self.tree.clone(), path, codings };
+        let lookup = FileLookup { trees: self.trees.clone(), path, codings };
         match lookup.run().await {
             Ok(FoundTarget::File(file)) => answer::with_file(&self.fields, request, file),
             Ok(FoundTarget::Directory) => answer::redirect(request),

@@ -2,7 +2,8 @@
 //!
 //! A file below an open directory. The system itself refuses a path that leads out of the directory, by `..` or by a symlink, at
 //! each step of the look-up (openat2 with RESOLVE_BENEATH), so it does not matter what others rename meanwhile. Opening does
-//! not wait, and what was opened is looked at before anything is read.
+//! not wait for a writer or a device, and what was opened is looked at before anything is read. It may wait for a disk, except below a
+//! directory that is looked into only as far as the system has it in memory (RESOLVE_CACHED).
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -12,12 +13,26 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
+#[cfg(target_os = "linux")]
+use rustix::fs::ResolveFlags;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 /// A directory, open since the configuration was loaded.
 #[derive(Clone)]
-pub(super) struct Root(Arc<OwnedFd>);
+pub(super) struct Root {
+    directory: Arc<OwnedFd>,
+    /// The device, if it is a disk or memory of this machine.
+    device: Option<u64>,
+    waiting: Waiting,
+}
+
+/// Whether a look-up may wait for the file system.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    Allowed,
+    Never,
+}
 
 /// What a path leads to.
 pub(super) enum OpenTarget {
@@ -43,6 +58,8 @@ enum Symlinks {
 /// A regular file that is open.
 pub(super) struct OpenFile {
     pub file: File,
+    /// Whether it is on a disk or in memory of this machine, where reading what the system has in memory does not wait.
+    pub is_local: bool,
     /// What the system said of it when it was opened.
     pub facts: FileFacts,
 }
@@ -68,6 +85,9 @@ pub(super) enum FileError {
     Busy,
     #[error("the file system takes too long")]
     TooSlow,
+    /// Only below a directory where nothing may wait.
+    #[error("the file system would have to be waited for")]
+    WouldWait,
     #[error("the file cannot be opened: {0}")]
     Failed(Errno),
 }
@@ -87,6 +107,21 @@ pub(super) enum RefusedFile {
     Source,
 }
 
+/// The numbers of file systems on disks and in memory: ext2 to ext4, XFS, Btrfs, F2FS, bcachefs, ZFS, overlayfs, tmpfs, SquashFS and EROFS.
+#[cfg(target_os = "linux")]
+const LOCAL_FILE_SYSTEMS: [i64; 10] = [
+    0xef53,
+    0x5846_5342,
+    0x9123_683e,
+    0xf2f5_2010,
+    0xca45_1a4e,
+    0x2fc1_2fc1,
+    0x794c_7630,
+    0x0102_1994,
+    0x7371_7368,
+    0xe0f5_e1e2,
+];
+
 /// How often a look-up is repeated that another process has disturbed by renaming.
 const ATTEMPTS: usize = 16;
 
@@ -94,26 +129,34 @@ impl Root {
     /// Opens the directory at `path`.
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-        Ok(Self(Arc::new(rustix::fs::openat(CWD, path, flags, Mode::empty())?)))
+        let directory = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
+        let device = local_device(&directory);
+        Ok(Self { directory: Arc::new(directory), device, waiting: Waiting::Allowed })
+    }
+
+    /// The same directory, for look-ups that fail with [`FileError::WouldWait`] instead of waiting, which they often can tell without
+    /// need. `None` if they might wait all the same: a file system behind a network or another process asks it for each file.
+    pub fn without_waiting(&self) -> Option<Self> {
+        self.device.map(|_| Self { waiting: Waiting::Never, ..self.clone() })
     }
 
     /// Opens what is at `path` below the directory.
     pub fn open_below(&self, path: &Path) -> Result<OpenTarget, FileError> {
-        OpenTarget::of(File::from(open_beneath(&self.0, path, Symlinks::Followed)?))
+        self.target(self.open_beneath(path, Symlinks::Followed)?)
     }
 
     /// The same, with the name of what was opened.
     pub fn open_named(&self, path: &Path) -> Result<NamedTarget, FileError> {
         // Without symlinks it has the name that was asked for.
-        match open_beneath(&self.0, path, Symlinks::Refused) {
+        match self.open_beneath(path, Symlinks::Refused) {
             Ok(opened) => {
                 let name = path.file_name().unwrap_or_default().to_owned();
-                Ok(NamedTarget { target: OpenTarget::of(File::from(opened))?, name })
+                Ok(NamedTarget { target: self.target(opened)?, name })
             }
             Err(FileError::Refused(RefusedFile::Symlinks)) => {
-                let file = File::from(open_beneath(&self.0, path, Symlinks::Followed)?);
+                let file = self.open_beneath(path, Symlinks::Followed)?;
                 let name = name_of(&file)?;
-                Ok(NamedTarget { target: OpenTarget::of(file)?, name })
+                Ok(NamedTarget { target: self.target(file)?, name })
             }
             Err(error) => Err(error),
         }
@@ -123,14 +166,21 @@ impl Root {
     pub fn file(&self, path: &Path) -> Result<OpenFile, FileError> {
         self.open_below(path)?.file()
     }
-}
 
-impl OpenTarget {
+    fn open_beneath(&self, path: &Path, symlinks: Symlinks) -> Result<File, FileError> {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let opened = match self.waiting {
+            Waiting::Allowed => open_beneath(&self.directory, path, symlinks),
+            Waiting::Never => open_cached(&self.directory, path, symlinks),
+        };
+        opened.map(File::from)
+    }
+
     /// What was opened.
-    fn of(file: File) -> Result<Self, FileError> {
+    fn target(&self, file: File) -> Result<OpenTarget, FileError> {
         let found = file.metadata().map_err(|error| FileError::of(&error))?;
         if found.is_dir() {
-            return Ok(Self::Directory);
+            return Ok(OpenTarget::Directory);
         }
         if !found.is_file() {
             return Err(FileError::Refused(RefusedFile::NoRegularFile));
@@ -141,9 +191,11 @@ impl OpenTarget {
             changed: (found.ctime(), found.ctime_nsec()),
             inode: found.ino(),
         };
-        Ok(Self::File(OpenFile { file, facts }))
+        Ok(OpenTarget::File(OpenFile { file, is_local: self.device == Some(found.dev()), facts }))
     }
+}
 
+impl OpenTarget {
     /// The file, if it is one.
     pub fn file(self) -> Result<OpenFile, FileError> {
         match self {
@@ -162,13 +214,8 @@ fn name_of(file: &File) -> Result<OsString, FileError> {
 
 #[cfg(target_os = "linux")]
 fn open_beneath(directory: &OwnedFd, path: &Path, symlinks: Symlinks) -> Result<OwnedFd, FileError> {
-    use rustix::fs::{ResolveFlags, openat2};
-    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let mut resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-    resolve.set(ResolveFlags::NO_SYMLINKS, symlinks == Symlinks::Refused);
     for _ in 0..ATTEMPTS {
-        match openat2(directory, path, flags, Mode::empty(), resolve) {
+        match openat2(directory, path, symlinks, ResolveFlags::empty()) {
             Err(Errno::AGAIN | Errno::INTR) => {}
             opened => return opened.map_err(FileError::from),
         }
@@ -176,11 +223,49 @@ fn open_beneath(directory: &OwnedFd, path: &Path, symlinks: Symlinks) -> Result<
     Err(FileError::Busy)
 }
 
+/// The same without waiting: only what the system has in memory is looked at, and no other file system than that of the directory.
+#[cfg(target_os = "linux")]
+fn open_cached(directory: &OwnedFd, path: &Path, symlinks: Symlinks) -> Result<OwnedFd, FileError> {
+    // Whatever is wrong may be wrong only with a look-up of this kind.
+    openat2(directory, path, symlinks, ResolveFlags::CACHED | ResolveFlags::NO_XDEV).map_err(|error| match error {
+        Errno::NOENT => FileError::Missing,
+        _ => FileError::WouldWait,
+    })
+}
+
+#[cfg(target_os = "linux")]
+fn openat2(directory: &OwnedFd, path: &Path, symlinks: Symlinks, more: ResolveFlags) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let mut resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | more;
+    resolve.set(ResolveFlags::NO_SYMLINKS, symlinks == Symlinks::Refused);
+    rustix::fs::openat2(directory, path, flags, Mode::empty(), resolve)
+}
+
+/// The device of an open directory, if its file system keeps its files on disks or in memory of this machine.
+#[cfg(target_os = "linux")]
+fn local_device(directory: &OwnedFd) -> Option<u64> {
+    let kind = rustix::fs::fstatfs(directory).ok()?.f_type;
+    if !LOCAL_FILE_SYSTEMS.contains(&kind) {
+        return None;
+    }
+    rustix::fs::fstat(directory).ok().map(|found| found.st_dev)
+}
+
 /// Other systems have no such look-up.
 #[cfg(not(target_os = "linux"))]
 fn open_beneath(_: &OwnedFd, _: &Path, _: Symlinks) -> Result<OwnedFd, FileError> {
     let _ = ATTEMPTS;
     Err(FileError::Failed(Errno::NOSYS))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_cached(_: &OwnedFd, _: &Path, _: Symlinks) -> Result<OwnedFd, FileError> {
+    Err(FileError::WouldWait)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn local_device(_: &OwnedFd) -> Option<u64> {
+    None
 }
 
 impl From<Errno> for FileError {

@@ -13,7 +13,15 @@ use crate::route::ScriptRules;
 use crate::static_files::root::{FileError, OpenFile, OpenTarget, Root};
 use crate::static_files::scripts::sources;
 
+/// Where the files of an entry are, for both kinds of look-ups.
+pub(super) struct Trees {
+    pub complete: Tree,
+    /// For look-ups that never wait.
+    pub cached: Option<Tree>,
+}
+
 /// Where the files of an entry are.
+#[derive(Clone)]
 pub(super) struct Tree {
     pub root: Root,
     pub kind: TreeKind,
@@ -22,6 +30,7 @@ pub(super) struct Tree {
 }
 
 /// What is served of a directory.
+#[derive(Clone)]
 pub(super) enum TreeKind {
     /// One file.
     File(PathBuf),
@@ -30,12 +39,29 @@ pub(super) enum TreeKind {
 }
 
 /// A file that the configuration names: that of `file` or `fallback`.
+#[derive(Clone)]
 pub(super) struct NamedFile {
     pub parent: Root,
     pub name: PathBuf,
 }
 
+impl From<Tree> for Trees {
+    fn from(complete: Tree) -> Self {
+        let cached = complete.without_waiting();
+        Self { complete, cached }
+    }
+}
+
 impl Tree {
+    /// The same files, for look-ups that never wait.
+    fn without_waiting(&self) -> Option<Self> {
+        let mut cached = Self { root: self.root.without_waiting()?, ..self.clone() };
+        if let TreeKind::Directory { fallback: Some(fallback), .. } = &mut cached.kind {
+            fallback.parent = fallback.parent.without_waiting()?;
+        }
+        Some(cached)
+    }
+
     /// Opens the directory of an entry, and checks that the files that it names can be opened.
     pub fn open(content: &StaticContent) -> io::Result<Self> {
         Ok(match content {

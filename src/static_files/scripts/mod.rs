@@ -73,7 +73,7 @@ fn other_files(rules: &Arc<ScriptRules>, root: &Root) -> StaticFiles {
     }
     let kind = TreeKind::Directory { index, fallback: None };
     let tree = Tree { root: root.clone(), kind, scripts: Some(rules.clone()) };
-    StaticFiles { tree: Arc::new(tree), fields: FileFields { headers: HeaderMap::new(), precompressed: true } }
+    StaticFiles { trees: Arc::new(tree.into()), fields: FileFields { headers: HeaderMap::new(), precompressed: true } }
 }
 
 /// Scripts have all methods, the files beside them two: a path that leads to nothing is not there in any method.
