@@ -114,11 +114,7 @@ pub(super) fn from_guest(
     response
 }
 
-fn reader_of<'a>(
-    request: &RoutedRequest<'_>,
-    route: &'a GuestRoute,
-    cancellation: Cancellation<'_>,
-) -> ReaderSpec<'a> {
+fn reader_of<'a>(request: &RoutedRequest<'_>, route: &'a GuestRoute, cancellation: Cancellation<'_>) -> ReaderSpec<'a> {
     ReaderSpec {
         client: ClientAddress::from_head(request.head),
         entry: &route.concurrency.readers,

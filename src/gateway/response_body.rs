@@ -328,10 +328,9 @@ impl ResponseBody {
                 Poll::Ready(polled.map(|piece| piece.map_err(|_| ResponseAborted)))
             }
             BodyContent::Streaming(body) => {
-                let polled =
-                    ready!(poll_unless_cancelled((self.record.as_deref(), Phase::Guest), cx, |cx| {
-                        (body.poll(cx), IsLast(body.is_complete()))
-                    }));
+                let polled = ready!(poll_unless_cancelled((self.record.as_deref(), Phase::Guest), cx, |cx| {
+                    (body.poll(cx), IsLast(body.is_complete()))
+                }));
                 // Nothing comes after trailers, and hyper does not poll again once it has got them.
                 let is_end = !matches!(&polled, Some(Ok(frame)) if frame.is_data());
                 if is_end {

@@ -2,6 +2,7 @@
 
 mod asleep;
 mod echo;
+mod files;
 mod hello;
 mod http2;
 mod instructions;
@@ -26,9 +27,10 @@ pub struct Measure {
 }
 
 /// All of them, in their order.
-pub const MEASURES: [Measure; 10] = [
+pub const MEASURES: [Measure; 11] = [
     Measure { name: "hello", question: "how many requests a second, beside other servers", take: hello::take },
     Measure { name: "http2", question: "the same over HTTP/2", take: http2::take },
+    Measure { name: "files", question: "how many static files a second, beside nginx", take: files::take },
     Measure { name: "routes", question: "what 10,000 routes cost", take: routes::take },
     Measure { name: "modules", question: "how long 1,000 modules take to be ready", take: start::modules },
     Measure { name: "start", question: "how long after its start the server answers", take: start::first_answer },

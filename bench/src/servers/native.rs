@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
@@ -49,7 +50,33 @@ pub fn nginx(site: &Site) -> Result<Server> {
         Process::start_with(Command::new(&program).stdin(socket))
     };
     let beside = (0..WRAPPERS).map(|_| start()).collect::<Result<_>>()?;
-    fs::create_dir_all(site.scratch.join("nginx"))?;
+    let fastcgi = format!(
+        "location / {{
+            include /etc/nginx/fastcgi_params;
+            fastcgi_param SCRIPT_FILENAME {}$fastcgi_script_name;
+            fastcgi_pass unix:{};
+        }}",
+        root.display(),
+        socket.display()
+    );
+    let process = start_nginx(site, "nginx", &format!("listen {address}; {fastcgi}"))?;
+    let server = Server { beside, ..Server::new(process, address) };
+    server.says_hello(SCRIPT)
+}
+
+/// nginx with the files of a directory.
+pub fn nginx_files(site: &Site, directory: &Path) -> Result<Server> {
+    let address = free_address()?;
+    let files = format!(
+        "listen {address}; root {}; sendfile on; tcp_nopush on; keepalive_requests 1000000000;",
+        directory.display()
+    );
+    Ok(Server::new(start_nginx(site, "nginx-files", &files)?, address))
+}
+
+/// Starts nginx with this server.
+fn start_nginx(site: &Site, name: &str, server: &str) -> Result<Process> {
+    fs::create_dir_all(site.scratch.join(name))?;
     let config = format!(
         r#"daemon off;
 user root;
@@ -64,22 +91,11 @@ http {{
     proxy_temp_path proxy;
     scgi_temp_path scgi;
     uwsgi_temp_path uwsgi;
-    server {{
-        listen {address};
-        location / {{
-            include /etc/nginx/fastcgi_params;
-            fastcgi_param SCRIPT_FILENAME {}$fastcgi_script_name;
-            fastcgi_pass unix:{};
-        }}
-    }}
+    server {{ {server} }}
 }}
-"#,
-        root.display(),
-        socket.display()
+"#
     );
-    let config = site.write("nginx.conf", &config)?;
+    let config = site.write(&format!("{name}.conf"), &config)?;
     let mut command = Command::new(site.program("nginx")?);
-    command.arg("-p").arg(site.scratch.join("nginx")).arg("-c").arg(config);
-    let server = Server { beside, ..Server::new(Process::start(&mut command)?, address) };
-    server.says_hello(SCRIPT)
+    Process::start(command.arg("-p").arg(site.scratch.join(name)).arg("-c").arg(config))
 }

@@ -1,6 +1,7 @@
 //! Files at routes, by `[[static]]`: what is sent, what never is, and what it costs.
 
 mod attack;
+mod http2;
 mod nginx;
 mod serving;
 

@@ -8,10 +8,10 @@ use crate::support::http1::{Answer, Connection};
 use crate::support::make_pipe;
 
 /// A row: method, target, and fields, in which `{etag}` and `{date}` stand for what the server says of `/data.bin`.
-type Row = (&'static str, &'static str, &'static str);
+pub type Row = (&'static str, &'static str, &'static str);
 
 /// What both respond in the same way to.
-const SAME: [Row; 62] = [
+pub const SAME: [Row; 62] = [
     ("GET", "/", ""),
     ("HEAD", "/", ""),
     ("GET", "/index.html", ""),
@@ -77,7 +77,7 @@ const SAME: [Row; 62] = [
 ];
 
 /// What they respond differently to: the status of wagi, that of nginx, and why.
-const DIFFERENT: [(Row, u16, u16, &str); 12] = [
+pub const DIFFERENT: [(Row, u16, u16, &str); 12] = [
     (("GET", "/bare/", ""), 404, 403, "that there is a directory is not said"),
     (("GET", "/outside", ""), 404, 200, "a symlink that leads out of the directory"),
     (("GET", "/absolute", ""), 404, 200, "the same"),
@@ -92,21 +92,23 @@ const DIFFERENT: [(Row, u16, u16, &str); 12] = [
     (("GET", "/data.bin", "Range: bytes=4-2\r\n"), 200, 416, "RFC 9110 §14.2: a range that makes no sense is ignored"),
 ];
 
-fn ask(address: SocketAddr, (method, target, fields): Row) -> Answer {
+pub fn ask(address: SocketAddr, (method, target, fields): Row) -> Answer {
     let mut connection = Connection::open(address);
     let request = |method: &str, target: &str, fields: &str| {
         format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{fields}\r\n")
     };
-    let mut fields = fields.to_owned();
-    if fields.contains('{') {
-        let mut other = Connection::open(address);
-        other.send(request("GET", "/data.bin", ""));
-        let known = other.answer();
-        let field = |name| known.header(name).expect("nginx and wagi say it").to_owned();
-        fields = fields.replace("{etag}", &field("etag")).replace("{date}", &field("last-modified"));
-    }
-    connection.send(request(method, target, &fields));
+    connection.send(request(method, target, &filled_in(address, fields)));
     if method == "HEAD" { connection.head() } else { connection.answer() }
+}
+
+/// The fields with what the server says of `/data.bin`.
+pub fn filled_in(address: SocketAddr, fields: &str) -> String {
+    if !fields.contains('{') {
+        return fields.to_owned();
+    }
+    let known = Connection::open(address).get("/data.bin");
+    let field = |name| known.header(name).expect("nginx and wagi say it").to_owned();
+    fields.replace("{etag}", &field("etag")).replace("{date}", &field("last-modified"))
 }
 
 /// What has to be the same.
