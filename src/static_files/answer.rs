@@ -38,6 +38,9 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const ACCEPT_ENCODING: HeaderValue = HeaderValue::from_static("Accept-Encoding");
 
+/// How many fields a response has beside those of its entry.
+const MORE_FIELDS: usize = 8;
+
 /// In seconds. Files are closed as soon as they are sent.
 const RETRY_SOON: HeaderValue = HeaderValue::from_static("1");
 
@@ -108,6 +111,7 @@ pub(super) fn with_file(fields: &FileFields, request: &Parts, found: FoundFile) 
     let FoundFile { opened, path, coding } = found;
     let validators = Validators::new(&opened.facts, coding, SystemTime::now());
     let mut headers = fields.headers.clone();
+    headers.reserve(MORE_FIELDS);
     headers.insert(ETAG, validators.etag.clone());
     headers.extend(validators.last_modified().map(|date| (LAST_MODIFIED, date)));
     if fields.precompressed {

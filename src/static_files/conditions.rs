@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 
 use crate::content_coding::ContentCoding;
-use crate::format::sha256_hex;
+use crate::format::hex;
 use crate::static_files::root::FileFacts;
 
 /// What a client may know of the content of a file.
@@ -29,8 +29,8 @@ pub(super) enum Verdict {
     Failed,
 }
 
-/// How much of the digest is the ETag.
-const ETAG_LENGTH: usize = 24;
+/// How many bytes of the digest are the ETag.
+const ETAG_LENGTH: usize = 12;
 
 impl Validators {
     /// Those of a file at `now`.
@@ -43,8 +43,9 @@ impl Validators {
         digest.update(length.to_le_bytes());
         digest.update(inode.to_le_bytes());
         digest.update(coding.map_or("", ContentCoding::name));
-        let digest = sha256_hex(&digest.finalize());
-        let etag = HeaderValue::from_str(&format!("\"{}\"", digest.get(..ETAG_LENGTH).unwrap_or_default()));
+        let digest = digest.finalize();
+        let etag = hex(digest.get(..ETAG_LENGTH).unwrap_or_default());
+        let etag = HeaderValue::from_str(&["\"", &etag, "\""].concat());
         let now = seconds(now).unwrap_or(0);
         // RFC 9110 §8.8.2.1: not later than the response itself.
         let last_modified = u64::try_from(modified.0).ok().map(|modified| modified.min(now));
