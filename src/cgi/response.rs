@@ -103,11 +103,13 @@ impl ResponseHead {
     /// Parses a head without carriage returns.
     pub(super) fn parse(block: &[u8]) -> Result<Self, HeadError> {
         let text = std::str::from_utf8(block).map_err(|_| HeadError::NotUtf8)?;
-        // NULs have been seen in the output of programs that are correct otherwise, and mean nothing.
-        if text.contains('\0') {
+        let head = HeadFields::parse(text).and_then(HeadFields::into_head);
+        // NULs have been seen in the output of programs that are correct otherwise, and mean nothing. A line with one is not valid.
+        let is_clean = head.as_ref().is_ok_and(|head| head.dropped.is_empty());
+        if !is_clean && text.contains('\0') {
             return HeadFields::parse(&text.replace('\0', ""))?.into_head();
         }
-        HeadFields::parse(text)?.into_head()
+        head
     }
 
     /// The head of a `wasi:http` response, without the fields that only the server may set.
@@ -199,7 +201,7 @@ impl ContentLength {
 impl<'a> HeadFields<'a> {
     fn parse(text: &'a str) -> Result<Self, HeadError> {
         let mut fields = Self::default();
-        let lines = text.split('\n').map(str::trim).filter(|line| !line.is_empty());
+        let lines = text.split('\n').map(trimmed).filter(|line| !line.is_empty());
         for (count, line) in lines.enumerate() {
             if count >= MAX_FIELDS {
                 return Err(HeadError::TooManyFields);
@@ -212,7 +214,7 @@ impl<'a> HeadFields<'a> {
                 continue;
             }
             match split_at_colon(line) {
-                Some((name, value)) => fields.add(name.trim_end(), value.trim_start()),
+                Some((name, value)) => fields.add(trimmed(name), trimmed(value.strip_prefix(' ').unwrap_or(value))),
                 None => fields.drop(line, Reason::NoColon),
             }
         }
@@ -308,6 +310,12 @@ impl<'a> HeadFields<'a> {
             Some(_) => ResponseType::ClientRedirect,
         }
     }
+}
+
+/// A text without blanks at its ends. Most have none.
+fn trimmed(text: &str) -> &str {
+    let is_plain = |byte: Option<&u8>| byte.is_none_or(u8::is_ascii_graphic);
+    if is_plain(text.as_bytes().first()) && is_plain(text.as_bytes().last()) { text } else { text.trim() }
 }
 
 /// What is before and behind the first colon of a line. For a short line faster than `split_once`.
