@@ -22,7 +22,7 @@ use crate::observe::request_id::RequestId;
 use crate::observe::requests::facts::RequestFacts;
 use crate::observe::requests::failures::{FailedRequest, FailureCause};
 use crate::observe::requests::registration::Registration;
-use crate::observe::requests::slot::{Progress, RequestSlot};
+use crate::observe::requests::slot::{RequestSlot, SlotProgress};
 use crate::observe::traces::{RequestTrace, TracedRequest};
 use crate::observe::{escape, time};
 
@@ -333,7 +333,7 @@ impl Record {
         });
     }
 
-    fn failure(&self, progress: &Progress, took: Duration) -> FailedRequest {
+    fn failure(&self, progress: &SlotProgress, took: Duration) -> FailedRequest {
         let (route, module) = self.route.as_deref().map_or(("", ""), |name| (&name.route, &name.module));
         let cause = FailureCause {
             end: self.end,

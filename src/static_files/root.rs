@@ -24,12 +24,12 @@ pub(super) struct Root {
     directory: Arc<OwnedFd>,
     /// The device, if it is a disk or memory of this machine.
     device: Option<u64>,
-    waiting: Waiting,
+    waiting: DiskWaiting,
 }
 
 /// Whether a look-up may wait for the file system.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Waiting {
+enum DiskWaiting {
     Allowed,
     Never,
 }
@@ -131,13 +131,13 @@ impl Root {
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
         let directory = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
         let device = local_device(&directory);
-        Ok(Self { directory: Arc::new(directory), device, waiting: Waiting::Allowed })
+        Ok(Self { directory: Arc::new(directory), device, waiting: DiskWaiting::Allowed })
     }
 
     /// The same directory, for look-ups that fail with [`FileError::WouldWait`] instead of waiting, which they often can tell without
     /// need. `None` if they might wait all the same: a file system behind a network or another process asks it for each file.
     pub fn without_waiting(&self) -> Option<Self> {
-        self.device.map(|_| Self { waiting: Waiting::Never, ..self.clone() })
+        self.device.map(|_| Self { waiting: DiskWaiting::Never, ..self.clone() })
     }
 
     /// Opens what is at `path` below the directory.
@@ -170,8 +170,8 @@ impl Root {
     fn open_beneath(&self, path: &Path, symlinks: Symlinks) -> Result<File, FileError> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let opened = match self.waiting {
-            Waiting::Allowed => open_beneath(&self.directory, path, symlinks),
-            Waiting::Never => open_cached(&self.directory, path, symlinks),
+            DiskWaiting::Allowed => open_beneath(&self.directory, path, symlinks),
+            DiskWaiting::Never => open_cached(&self.directory, path, symlinks),
         };
         opened.map(File::from)
     }

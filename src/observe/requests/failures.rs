@@ -11,7 +11,7 @@ use crate::runtime::{RunUsage, RunView};
 
 use crate::observe::metrics::end::RequestEnd;
 use crate::observe::requests::facts::RequestFacts;
-use crate::observe::requests::slot::{PhaseTimes, Progress};
+use crate::observe::requests::slot::{PhaseTimes, SlotProgress};
 use crate::observe::requests::{lock, seconds, shortened};
 
 /// How many failures are kept.
@@ -71,7 +71,7 @@ pub(in crate::observe) struct FailureCause<'a> {
 impl FailedRequest {
     /// A request that has just failed, with its route and module.
     pub(in crate::observe) fn new(
-        (facts, Progress { run, times }): (&RequestFacts, &Progress),
+        (facts, SlotProgress { run, times }): (&RequestFacts, &SlotProgress),
         (route, module): (&str, &str),
         cause: &FailureCause<'_>,
         took: Duration,

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, Weak};
 use crate::observe::metrics::histogram::Sharded;
 use crate::observe::requests::facts::RequestFacts;
 use crate::observe::requests::lock;
-use crate::observe::requests::slot::{InFlightRequest, Progress, RequestSlot};
+use crate::observe::requests::slot::{InFlightRequest, RequestSlot, SlotProgress};
 
 /// How many slots each thread keeps for later requests of a route.
 const MAX_FREE: usize = 256;
@@ -36,7 +36,7 @@ impl RequestRegister {
     }
 
     /// Takes a request out that has ended.
-    pub fn end(&self, slot: Arc<RequestSlot>) -> Progress {
+    pub fn end(&self, slot: Arc<RequestSlot>) -> SlotProgress {
         let progress = slot.leave();
         if let Some(mut free) = self.free.own().map(lock)
             && free.len() < MAX_FREE

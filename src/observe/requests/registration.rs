@@ -1,6 +1,6 @@
 //! When is a request noted where others see it?
 //!
-//! When it has to wait for the first time. Most requests are over before anybody could look at them, and pay nothing.
+//! When it has to wait for the first time. Most requests are over before an operator could look at them, and pay nothing.
 
 use std::sync::{Arc, OnceLock};
 

@@ -57,14 +57,14 @@ pub(crate) struct RequestSlot {
 /// The request in a slot.
 struct SlotContent {
     facts: RequestFacts,
-    progress: Progress,
+    progress: SlotProgress,
     /// Wakes its task, if that waits.
     waker: Option<Waker>,
 }
 
 /// What becomes known of a request while it goes on.
 #[derive(Default)]
-pub(in crate::observe) struct Progress {
+pub(in crate::observe) struct SlotProgress {
     /// Its run, if that is known.
     pub run: Option<RunView>,
     pub times: PhaseTimes,
@@ -126,11 +126,11 @@ impl RequestSlot {
         let mut content = lock(&self.content);
         self.is_cancelled.store(false, Relaxed);
         self.set_phase(Phase::Guest);
-        *content = Some(SlotContent { facts, progress: Progress::default(), waker: None });
+        *content = Some(SlotContent { facts, progress: SlotProgress::default(), waker: None });
     }
 
     /// Takes the request out of the slot.
-    pub(super) fn leave(&self) -> Progress {
+    pub(super) fn leave(&self) -> SlotProgress {
         let content = lock(&self.content).take();
         content.map(|content| content.progress).unwrap_or_default()
     }
@@ -190,7 +190,7 @@ impl RequestSlot {
     /// The request in the slot, at this route.
     pub(super) fn view(&self, route: &str) -> Option<InFlightRequest> {
         let content = lock(&self.content);
-        let SlotContent { facts, progress: Progress { run, .. }, .. } = content.as_ref()?;
+        let SlotContent { facts, progress: SlotProgress { run, .. }, .. } = content.as_ref()?;
         Some(InFlightRequest {
             id: facts.id.as_str().to_owned(),
             route: route.to_owned(),

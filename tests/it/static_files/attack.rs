@@ -45,7 +45,7 @@ fn a_directory_that_becomes_a_symlink_again_and_again_never_leads_out() {
 }
 
 #[test]
-#[ignore = "takes a minute"]
+#[ignore = "needs a minute"]
 fn nothing_outside_is_found_in_100_000_tries() {
     try_paths(50_000);
     try_races(50_000);
