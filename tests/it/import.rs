@@ -190,7 +190,8 @@ fn an_application_of_several_components_runs_without_what_is_not_provided() {
     let pages = fs::read(component("http-probe.wasm")).expect("a component");
     let application = application.file("pages.wasm", pages);
     let lines = [
-        "# built by: cargo build --target wasm32-wasip1 --release",
+        "build = \"cargo build --target wasm32-wasip1 --release\"",
+        "watch = [\"src\", \"Cargo.toml\"]",
         "\"MODE\" = \"${SPIN_VARIABLE_GREETING:-welcome} 100% $HOME\"",
         "\"KEY\" = \"${SPIN_VARIABLE_API_KEY}\"",
     ];

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
+use crate::cli::commands::import::build::ImportedBuild;
 use crate::cli::commands::import::manifest::{HttpTrigger, SpinManifest};
 use crate::cli::commands::import::notes::{Notes, value};
 use crate::cli::commands::import::routes::ImportedRoute;
@@ -35,7 +36,7 @@ pub(super) struct ImportedProgram {
     pub environment: Vec<(String, String)>,
     pub volumes: Vec<ImportedVolume>,
     pub allowed_hosts: Vec<String>,
-    pub build: Option<String>,
+    pub build: Option<ImportedBuild>,
 }
 
 /// Keys of a component that are taken along, or need not be.
@@ -100,10 +101,6 @@ impl ImportedEntry {
         };
         let source = ImportedSource::new(source, directory, notes)?;
         let executor = Executor::new(trigger, &source, notes);
-        let text = |key: &str| {
-            let build = value(component, "build")?.get_ref().as_table()?;
-            value(build, key)?.get_ref().as_str().map(str::to_owned)
-        };
         entry(ImportedTarget::Program(Box::new(ImportedProgram {
             module: source.module,
             entrypoint: executor.entrypoint,
@@ -111,7 +108,7 @@ impl ImportedEntry {
             environment: values::environment(component, manifest.variables.as_ref(), notes),
             volumes: volumes(component, directory, notes),
             allowed_hosts: hosts::allowed(component, notes),
-            build: text("command"),
+            build: ImportedBuild::new(component, directory),
         })))
     }
 }

@@ -1,5 +1,6 @@
 //! `wagi import`: write a modules.toml from a manifest of Spin.
 
+mod build;
 mod entry;
 mod hosts;
 mod manifest;

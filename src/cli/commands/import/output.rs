@@ -42,8 +42,12 @@ fn keys(program: &ImportedProgram) -> String {
     for (key, value) in simple.into_iter().filter_map(|(key, value)| Some((key, value.as_ref()?))) {
         let _ = writeln!(text, "{key} = {}", quoted(value));
     }
-    if let Some(command) = &program.build {
-        let _ = writeln!(text, "# built by: {}", comment(command));
+    if let Some(build) = &program.build {
+        let _ = writeln!(text, "build = {}", quoted(&build.command));
+        if !build.watch.is_empty() {
+            let watch: Vec<String> = build.watch.iter().map(|path| quoted(path)).collect();
+            let _ = writeln!(text, "watch = [{}]", watch.join(", "));
+        }
     }
     if !program.allowed_hosts.is_empty() {
         let _ = writeln!(text, "allowed_hosts = [{}]", program.allowed_hosts.join(", "));
