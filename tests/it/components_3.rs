@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::Request;
 
+use crate::file_loops::guests::ComponentCall;
 use crate::support::guest::component;
 use crate::support::harness::{Running, Test};
 use crate::support::http1::Connection;
@@ -245,4 +246,98 @@ async fn what_a_command_prints_is_limited() {
     let answer = running.get("/c/much").await;
     assert!(answer.cut || answer.status == 500, "{}", answer.status);
     assert!(running.log().contains("printed more than the limit"), "{}", running.log());
+}
+
+const STAT: ComponentCall = ComponentCall {
+    name: "stat-at",
+    signature: r#"(param "path-flags" $path-flags) (param "path" string) (result (result $stat (error $error)))"#,
+    core: "(param i32 i32 i32 i32 i32)",
+    pushed: "(i32.const 0) (i32.const 64) LENGTH (i32.const 2048)",
+    then: "(call $is (i32.load8_u (i32.const 2048)) (i32.load8_u (i32.const 2056)))",
+};
+
+const REMOVE: ComponentCall = ComponentCall {
+    name: "remove-directory-at",
+    signature: r#"(param "path" string) (result (result (error $error)))"#,
+    core: "(param i32 i32 i32 i32)",
+    pushed: "(i32.const 64) LENGTH (i32.const 2048)",
+    then: "(call $is (i32.load8_u (i32.const 2048)) (i32.load8_u (i32.const 2052)))",
+};
+
+const OPEN: ComponentCall = ComponentCall {
+    name: "open-at",
+    signature: r#"(param "path-flags" $path-flags) (param "path" string) (param "open-flags" $open-flags)
+        (param "flags" $flags) (result (result (own $d) (error $error)))"#,
+    core: "(param i32 i32 i32 i32 i32 i32 i32)",
+    pushed: "(i32.const 0) (i32.const 64) LENGTH (i32.const 0) (i32.const 1) (i32.const 2048)",
+    then: "",
+};
+
+// Numbers of cases of `descriptor-type`, and then of `error-code`.
+const DIRECTORY: u8 = 2;
+const LINK: u8 = 4;
+const FILE: u8 = 5;
+const NO_ENTRY: u8 = 19;
+const INSUFFICIENT_MEMORY: u8 = 21;
+const NOT_DIRECTORY: u8 = 23;
+const NOT_EMPTY: u8 = 24;
+
+/// What the guests of these texts get, in order: each ends with code 1 if it gets what it wants, and else with a trap.
+#[track_caller]
+fn assert_all_get_what_they_want(site: Site, guests: &[(String, String)]) {
+    let keys = "volumes = { '/' = 'volume' }";
+    let add = |site: Site, (route, text): &(String, String)| site.text_module(route, text, keys);
+    let wagi = guests.iter().fold(site, add).start(&[]);
+    for (route, _) in guests {
+        Connection::open(wagi.address()).get(route);
+        let line = wagi.logged(&[&format!("GET {route} ")]);
+        assert!(line.contains("the guest exited with code 1"), "{line}");
+    }
+}
+
+/// POSIX, as in WASI 0.2 and for modules.
+#[test]
+fn a_slash_at_the_end_of_a_path_stands_for_a_directory() {
+    let site = Site::new();
+    site.file("volume/file", "");
+    site.file("volume/full/inside", "");
+    std::fs::create_dir(site.path().join("volume/empty")).expect("a directory");
+    std::os::unix::fs::symlink("full", site.path().join("volume/link")).expect("a link");
+    let rows = [
+        (&STAT, "link", Ok(LINK)),
+        (&STAT, "link/", Ok(DIRECTORY)),
+        (&STAT, "full//", Ok(DIRECTORY)),
+        (&STAT, "file", Ok(FILE)),
+        (&STAT, "file/", Err(NOT_DIRECTORY)),
+        (&STAT, "nothing/", Err(NO_ENTRY)),
+        (&REMOVE, "full/", Err(NOT_EMPTY)),
+        (&REMOVE, "file/", Err(NOT_DIRECTORY)),
+        (&REMOVE, "link/", Err(NOT_DIRECTORY)),
+        (&REMOVE, "empty//", Ok(0)),
+        (&REMOVE, "empty/", Err(NO_ENTRY)),
+    ];
+    let guests = rows.iter().enumerate().map(|(index, (call, path, expected))| {
+        let is_value = call.name == "stat-at";
+        let expected = match *expected {
+            Ok(kind) if is_value => format!("(i32.or (local.get 0) (i32.ne (local.get 1) (i32.const {kind})))"),
+            Ok(_) => "(local.get 0)".to_owned(),
+            Err(error) => format!("(i32.or (i32.eqz (local.get 0)) (i32.ne (local.get 1) (i32.const {error})))"),
+        };
+        let text = call.component("0.3.0", path, "CALL (call $return (i32.const 1))");
+        let is = format!("(func $is (param i32 i32) (if {expected} (then unreachable)))");
+        (format!("/{index}/{}", call.name), text.replacen("(func (export \"cb\")", &format!("{is} (func (export \"cb\")"), 1))
+    });
+    assert_all_get_what_they_want(site, &guests.collect::<Vec<_>>());
+}
+
+#[test]
+fn a_file_beyond_the_limit_is_an_error_and_the_guest_goes_on() {
+    let site = Site::new();
+    site.file("volume/f", "");
+    let body = format!(
+        "(loop CALL (br_if 0 (i32.eqz (i32.load8_u (i32.const 2048)))))
+        (if (i32.ne (i32.load8_u (i32.const 2052)) (i32.const {INSUFFICIENT_MEMORY})) (then unreachable))
+        (call $return (i32.const 1))"
+    );
+    assert_all_get_what_they_want(site, &[("/open".to_owned(), OPEN.component("0.3.0", "f", &body))]);
 }

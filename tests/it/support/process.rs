@@ -19,6 +19,12 @@ pub struct Wagi {
     directory: Option<TempDir>,
 }
 
+/// The time a process has computed at normal priority and at the lowest.
+pub struct CpuTimes {
+    pub normal: Duration,
+    pub lowest: Duration,
+}
+
 /// Adds what comes, line by line, to a text that others read meanwhile.
 fn gather(source: impl Read + Send + 'static, begin: &str) -> Arc<Mutex<String>> {
     let text = Arc::new(Mutex::new(begin.to_owned()));
@@ -154,6 +160,20 @@ impl Wagi {
         let ticks: u64 = fields.skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number")).sum();
         // USER_HZ, the unit, is 100 on every platform Linux runs on.
         Duration::from_millis(ticks * 10)
+    }
+
+    /// The same, and how much of it on threads of the lowest priority.
+    pub fn cpu_times(&self) -> CpuTimes {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).expect("/proc is there");
+        // A thread that has ended meanwhile is none of the lowest priority: those stay.
+        let stats = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok());
+        let ticks = stats.filter_map(|stat| {
+            let fields: Vec<i64> = stat.rsplit(") ").next()?.split(' ').filter_map(|field| field.parse().ok()).collect();
+            // Without the letter of the state: user and system time are the 11th and 12th, the nice value is the 16th.
+            (fields[15] == 19).then(|| u64::try_from(fields[10] + fields[11]).expect("time goes on"))
+        });
+        let lowest = Duration::from_millis(ticks.sum::<u64>() * 10);
+        CpuTimes { normal: self.cpu_time().saturating_sub(lowest), lowest }
     }
 
     /// How many threads of the process run or would like to.

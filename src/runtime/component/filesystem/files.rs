@@ -26,10 +26,10 @@ use wasmtime_wasi::{WasiView, async_trait};
 use crate::runtime::component::state::{ComponentState, has_room};
 
 /// The interface of WASI 0.2 that opens files. The linker finds it for every earlier version.
-const TYPES_P2: &str = "wasi:filesystem/types@0.2.12";
+pub(super) const TYPES_P2: &str = "wasi:filesystem/types@0.2.12";
 
 /// The same of WASI 0.3.
-const TYPES_P3: &str = "wasi:filesystem/types@0.3.0";
+pub(super) const TYPES_P3: &str = "wasi:filesystem/types@0.3.0";
 
 /// Replaces the functions that open files and their streams.
 pub(in crate::runtime::component) fn add_to_linker(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {

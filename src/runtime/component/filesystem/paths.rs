@@ -1,22 +1,28 @@
-//! What do paths that end in a slash mean in `wasi:filesystem` 0.2?
+//! What do paths that end in a slash mean in `wasi:filesystem`?
 //!
 //! What they mean for modules, see `wasi::paths`: a directory. wasmtime-wasi has it so from version 50 on.
 
 use wasmtime::StoreContextMut;
-use wasmtime::component::{Linker, Resource};
-use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemView};
+use wasmtime::component::{Accessor, Linker, Resource};
+use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::p2::FsResult;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     DescriptorStat, DescriptorType, ErrorCode, Host, HostDescriptor, PathFlags,
 };
+use wasmtime_wasi::p3::bindings::filesystem::types as p3;
+use wasmtime_wasi::p3::bindings::filesystem::types::HostDescriptorWithStore;
 
+use crate::runtime::component::filesystem::files::{TYPES_P2, TYPES_P3};
 use crate::runtime::component::state::ComponentState;
-
-const INTERFACE: &str = "wasi:filesystem/types@0.2.12";
 
 /// Replaces the functions whose result differs.
 pub(in crate::runtime::component) fn override_paths(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {
-    let mut interface = linker.instance(INTERFACE)?;
+    override_p2(linker)?;
+    override_p3(linker)
+}
+
+fn override_p2(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {
+    let mut interface = linker.instance(TYPES_P2)?;
     interface.func_wrap_async(
         "[method]descriptor.stat-at",
         |mut store: StoreContextMut<'_, ComponentState>,
@@ -31,6 +37,44 @@ pub(in crate::runtime::component) fn override_paths(linker: &mut Linker<Componen
         },
     )?;
     Ok(())
+}
+
+fn override_p3(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {
+    let mut interface = linker.instance(TYPES_P3)?;
+    interface.func_wrap_concurrent(
+        "[method]descriptor.stat-at",
+        |accessor: &Accessor<ComponentState>, (fd, flags, path): (Resource<Descriptor>, p3::PathFlags, String)| {
+            let files = accessor.with_getter::<WasiFilesystem>(ComponentState::filesystem);
+            Box::pin(async move {
+                let names_directory = without_slashes(&path).is_some();
+                let flags = if names_directory { flags | p3::PathFlags::SYMLINK_FOLLOW } else { flags };
+                let found = WasiFilesystem::stat_at(&files, fd, flags, path).await;
+                let found = match found {
+                    Ok(found) if names_directory && !matches!(found.type_, p3::DescriptorType::Directory) => {
+                        Err(p3::ErrorCode::NotDirectory)
+                    }
+                    Ok(found) => Ok(found),
+                    Err(error) => Err(files.with(|mut store| p3::Host::convert_error_code(&mut store.get(), error))?),
+                };
+                Ok((found,))
+            })
+        },
+    )?;
+    interface.func_wrap_concurrent(
+        "[method]descriptor.remove-directory-at",
+        |accessor: &Accessor<ComponentState>, (fd, path): (Resource<Descriptor>, String)| {
+            let files = accessor.with_getter::<WasiFilesystem>(ComponentState::filesystem);
+            Box::pin(async move {
+                let path = without_slashes(&path).map_or(path.clone(), str::to_owned);
+                let removed = WasiFilesystem::remove_directory_at(&files, fd, path).await;
+                let removed = match removed {
+                    Ok(()) => Ok(()),
+                    Err(error) => Err(files.with(|mut store| p3::Host::convert_error_code(&mut store.get(), error))?),
+                };
+                Ok((removed,))
+            })
+        },
+    )
 }
 
 /// What the guest gets. An error that is no error of files ends it.

@@ -1,6 +1,8 @@
 //! The clocks of guests that could read a body and do something else: they stand still only while a guest waits for its
 //! client, and that has a limit too.
 
+mod guests;
+
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -17,7 +19,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
-use crate::support::guest::{component, escaped, printing, probe};
+use crate::support::guest::{component, printing, probe};
 use crate::support::harness::{Running, Test};
 use crate::support::http1::Connection;
 use crate::support::process::Wagi;
@@ -25,6 +27,7 @@ use crate::support::site::Site;
 use crate::support::upstream::Upstream;
 use crate::support::{PATIENCE, alone};
 use crate::uploads::connect;
+use crate::waits::guests::Leaving;
 
 const LIMIT: Duration = Duration::from_secs(2);
 const LIMITS: &str =
@@ -75,45 +78,6 @@ async fn post(running: &Running, target: &str, body: Dripping) -> (u16, bool, Du
     (status, cut, begun.elapsed())
 }
 
-/// A module that looks at its stdin and at a timer, before or behind its head, and then does something else for ever.
-fn leaving(what: &str, when: &str, url: &str) -> String {
-    let head = if when == "behind" { "Content-Type: text/plain\n\nbegun\n" } else { "" };
-    let instead = match what {
-        "sleep" => "(call $wait (i64.const 600000000000) (i32.const 1))".to_owned(),
-        "spin" => "(loop $again (br $again))".to_owned(),
-        _ => format!(
-            "(drop (call $req (i32.const 1024) (i32.const {}) (i32.const 2048) (i32.const 3)
-                (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 512) (i32.const 516)))",
-            url.len()
-        ),
-    };
-    format!(
-        r#"(module
-            (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
-            (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
-            (import "wasi_experimental_http" "req"
-                (func $req (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
-            (memory (export "memory") 1)
-            (data (i32.const 1024) "{}")
-            (data (i32.const 2048) "GET")
-            (data (i32.const 3072) "{}")
-            (func $wait (param $time i64) (param $subscriptions i32)
-                (i32.store (i32.const 16) (i32.const 1))
-                (i64.store (i32.const 24) (local.get $time))
-                (i32.store8 (i32.const 56) (i32.const 1))
-                (drop (call $poll (i32.const 0) (i32.const 256) (local.get $subscriptions) (i32.const 500))))
-            (func (export "_start")
-                (i32.store (i32.const 400) (i32.const 3072))
-                (i32.store (i32.const 404) (i32.const {}))
-                (drop (call $write (i32.const 1) (i32.const 400) (i32.const 1) (i32.const 500)))
-                (call $wait (i64.const 50000000) (i32.const 2))
-                {instead}))"#,
-        escaped(url.as_bytes()),
-        escaped(head.as_bytes()),
-        head.len(),
-    )
-}
-
 /// One row of the table: where, and with which body.
 struct Row {
     target: String,
@@ -137,33 +101,26 @@ fn silent() -> Upstream {
     })
 }
 
-/// Each way to leave a body, as modules in text form with their routes.
-fn leaving_modules(url: &str) -> Vec<(String, String)> {
-    let ways = ["sleep", "spin", "call"].into_iter().flat_map(|what| [(what, "before"), (what, "behind")]);
-    ways.map(|(what, when)| (format!("/module/{what}/{when}"), leaving(what, when, url))).collect()
+/// Both ways in which a body comes late, for one guest.
+fn late(target: &str, length: Option<u64>, behind: bool) -> [Row; 2] {
+    [PATIENCE * 2, LIMIT / 2].map(|byte| Row { target: target.to_owned(), length, byte, behind })
 }
 
-/// The table for these modules and two components.
-fn rows(url: &str) -> Vec<Row> {
-    let (never, late) = (PATIENCE * 2, LIMIT / 2);
-    let mut rows = Vec::new();
+/// The table, in parts: there are not permits enough for all these uploads at once.
+fn tables(url: &str, guests: &[Leaving]) -> [Vec<Row>; 2] {
+    let mut components = Vec::new();
     for what in ["sleep", "spin", "call"] {
         for when in ["before", "behind"] {
-            let mut add = |target: String, length: Option<u64>| {
-                for byte in [never, late] {
-                    rows.push(Row { target: target.clone(), length, byte, behind: when == "behind" });
-                }
-            };
-            add(format!("/module/{what}/{when}"), Some(10));
             for how in ["poll", "read", "drop"] {
-                add(format!("/p2/leave?{how},{what},{when},{url}"), Some(10));
+                components.extend(late(&format!("/p2/leave?{how},{what},{when},{url}"), Some(10), when == "behind"));
             }
             for how in ["read", "cancel", "drop"] {
-                add(format!("/p3/leave?{how},{what},{when},{url}"), None);
+                components.extend(late(&format!("/p3/leave?{how},{what},{when},{url}"), None, when == "behind"));
             }
         }
     }
-    rows
+    let guests = guests.iter().flat_map(|guest| late(&guest.route, Some(10), guest.is_behind));
+    [components, guests.collect()]
 }
 
 /// What is wrong with the end of a row. `measure` says what the machine makes of the same limit.
@@ -181,25 +138,28 @@ async fn leave_and_do_something_else() {
         .file_module("/probe/...", &probe(), LIMITS)
         .file_module("/p2/...", &component("http-probe.wasm"), &keys)
         .file_module("/p3/...", &component("http3-probe.wasm"), &keys);
-    for (route, module) in leaving_modules(&url) {
-        test = test.module(&route, &module, &keys);
+    let guests = guests::all(&url);
+    for guest in &guests {
+        test = test.module(&guest.route, &guest.text, &keys);
     }
     let running = std::sync::Arc::new(test.start().await);
-    let mut requests = JoinSet::new();
-    for row in rows(&url) {
-        let running = running.clone();
-        requests.spawn(async move {
-            let answer = post(&running, &row.target, Dripping::new(row.length, row.byte)).await;
-            (row, answer)
-        });
+    for rows in tables(&url, &guests) {
+        let mut requests = JoinSet::new();
+        for row in rows {
+            let running = running.clone();
+            requests.spawn(async move {
+                let answer = post(&running, &row.target, Dripping::new(row.length, row.byte)).await;
+                (row, answer)
+            });
+        }
+        // The same limit without a body says what the machine makes of it now.
+        let begun = Instant::now();
+        assert_eq!(running.get("/probe/never-read?60000").await.status, 200);
+        let measure = begun.elapsed().max(LIMIT);
+        let answers = requests.join_all().await;
+        let failed: Vec<_> = answers.into_iter().filter_map(|(row, answer)| wrong(&row, answer, measure)).collect();
+        assert!(failed.is_empty(), "against {measure:?}:\n{}", failed.join("\n"));
     }
-    // The same limit without a body says what the machine makes of it now.
-    let begun = Instant::now();
-    assert_eq!(running.get("/probe/never-read?60000").await.status, 200);
-    let measure = begun.elapsed().max(LIMIT);
-    let answers = requests.join_all().await;
-    let failed: Vec<String> = answers.into_iter().filter_map(|(row, answer)| wrong(&row, answer, measure)).collect();
-    assert!(failed.is_empty(), "against {measure:?}:\n{}", failed.join("\n"));
     for reason in ["no complete head within 2s", "printed nothing for 2s"] {
         assert!(running.log().contains(reason), "{reason}");
     }
@@ -213,8 +173,8 @@ fn site(url: &str, limits: &str) -> Wagi {
         .module("/probe/...", &probe(), limits)
         .module("/p2/...", &component("http-probe.wasm"), &keys)
         .module("/p3/...", &component("http3-probe.wasm"), &keys);
-    for (route, module) in leaving_modules(url) {
-        site = site.text_module(&route, &module, &keys);
+    for guest in guests::all(url) {
+        site = site.text_module(&guest.route, &guest.text, &keys);
     }
     site.start(&[])
 }
@@ -263,30 +223,32 @@ fn a_guest_that_leaves_its_body_over_http_2_is_ended_by_its_limits() {
             tokio::spawn(connection);
             clients.push(client);
         }
-        // The same limit without a body says what the machine makes of it now.
-        let mut measures = JoinSet::new();
-        for _ in 0..8 {
-            measures.spawn_blocking(move || {
-                let begun = Instant::now();
-                let mut connection = Connection::open(address);
-                connection.send("GET /probe/never-read?60000 HTTP/1.1\r\nHost: a\r\n\r\n");
-                assert!(connection.try_answer().is_err());
-                begun.elapsed()
-            });
+        for rows in tables(&url, &guests::all(&url)) {
+            // The same limit without a body says what the machine makes of it now.
+            let mut measures = JoinSet::new();
+            for _ in 0..8 {
+                measures.spawn_blocking(move || {
+                    let begun = Instant::now();
+                    let mut connection = Connection::open(address);
+                    connection.send("GET /probe/never-read?60000 HTTP/1.1\r\nHost: a\r\n\r\n");
+                    assert!(connection.try_answer().is_err());
+                    begun.elapsed()
+                });
+            }
+            let mut requests = JoinSet::new();
+            for (number, row) in rows.into_iter().enumerate() {
+                let client = clients[number % clients.len()].clone();
+                requests.spawn(async move {
+                    let answer = post_http2(client, &row).await;
+                    (row, answer)
+                });
+            }
+            let answers = requests.join_all().await;
+            let measures = measures.join_all().await;
+            let measure = measures.into_iter().max().unwrap_or(LIMIT).max(LIMIT);
+            let failed: Vec<_> = answers.into_iter().filter_map(|(row, answer)| wrong(&row, answer, measure)).collect();
+            assert!(failed.is_empty(), "against {measure:?}:\n{}", failed.join("\n"));
         }
-        let mut requests = JoinSet::new();
-        for (number, row) in rows(&url).into_iter().enumerate() {
-            let client = clients[number % clients.len()].clone();
-            requests.spawn(async move {
-                let answer = post_http2(client, &row).await;
-                (row, answer)
-            });
-        }
-        let answers = requests.join_all().await;
-        let measures = measures.join_all().await;
-        let measure = measures.into_iter().max().unwrap_or(LIMIT).max(LIMIT);
-        let failed: Vec<_> = answers.into_iter().filter_map(|(row, answer)| wrong(&row, answer, measure)).collect();
-        assert!(failed.is_empty(), "against {measure:?}:\n{}", failed.join("\n"));
     });
 }
 
