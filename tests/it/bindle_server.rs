@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use wagi::observe::sha256_hex;
 
+use crate::compile_limits::slow;
 use crate::support::guest::printing;
 use crate::support::http1::Connection;
 use crate::support::process::{Wagi, command};
@@ -375,9 +376,26 @@ fn a_bindle_module_that_cannot_be_had_is_an_error_at_its_line() {
     let output = site_with(&entries.concat()).run(&[]);
     let shown = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1));
-    for (part, message) in ["its SHA-256 is", "is not there", "without a login"].into_iter().enumerate() {
+    let expected = [("/tampered", "its SHA-256 is"), ("/missing", "is not there"), ("/login", "without a login")];
+    for (part, (route, message)) in expected.into_iter().enumerate() {
         let problem = shown.split("\n\n").nth(part).unwrap_or_default();
         let line = format!("modules.toml:{}:10", 3 + 4 * part);
         assert!(problem.contains(message) && problem.contains(&line), "{line} {message}\n{shown}");
+        assert!(problem.contains(&format!("route `{route}`")), "{route}: {problem}");
     }
+}
+
+/// It is a module of a third party, as one of a registry is.
+#[test]
+fn a_parcel_that_takes_too_long_to_compile_is_an_error_at_its_line() {
+    let slow = slow();
+    let invoice = "bindleVersion = '1.0.0'\nbindle = { name = 'example.com/site', version = '1.0.0' }\n".to_owned()
+        + &label("slow.wat", &slow, "/slow", "");
+    let shelf = [(INVOICE.to_owned(), invoice), (parcel_path(&slow), slow)];
+    let shelf: HashMap<_, _> = shelf.into_iter().map(|(path, content)| (path, content.into_bytes())).collect();
+    let server = Upstream::start(move |received| serve(&shelf, received));
+    let site = site_with(&format!("[limits]\ncompile_time = '2s'\n{}", entry("/slow", &server.url("/v1"))));
+    let shown = String::from_utf8_lossy(&site.run(&[]).stderr).into_owned();
+    assert!(shown.contains("compiling it takes longer than `compile_time` allows: 2s"), "{shown}");
+    assert!(shown.contains("modules.toml:5:10") && shown.contains("route `/slow`"), "{shown}");
 }

@@ -13,7 +13,7 @@ use crate::support::site::Site;
 use crate::support::upstream::Upstream;
 
 /// A module that takes minutes to compile: nested loops, each of which uses the variable.
-fn slow() -> String {
+pub fn slow() -> String {
     loops(40_000)
 }
 
@@ -104,9 +104,9 @@ fn what_cannot_be_compiled_is_refused_in_the_same_words() {
 
 /// The processes below one that compile.
 fn compilers(wagi: u32) -> Vec<u32> {
-    let processes = std::fs::read_dir("/proc").expect("/proc is there").filter_map(|entry| {
-        entry.ok()?.file_name().to_str()?.parse::<u32>().ok()
-    });
+    let processes = std::fs::read_dir("/proc")
+        .expect("/proc is there")
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
     let is_child = |process: &u32| {
         let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
         stat.rsplit(") ").next().and_then(|fields| fields.split(' ').nth(1)) == Some(wagi.to_string().as_str())
@@ -127,4 +127,20 @@ fn a_compiler_ends_with_its_server() {
     wagi.kill().expect("it is our child");
     wagi.wait().expect("it is our child");
     eventually(|| is_compiling().is_none().then_some(()));
+}
+
+#[test]
+fn a_start_that_compiles_for_long_says_so() {
+    let site = Site::new().text_module("/", &slow(), "");
+    site.write();
+    let log = site.path().join("log");
+    let stderr = std::fs::File::create(&log).expect("a file");
+    let mut wagi = start(&site).stdout(Stdio::null()).stderr(stderr).spawn().expect("wagi can be started");
+    let line = eventually(|| {
+        let log = std::fs::read_to_string(&log).ok()?;
+        log.lines().find(|line| line.contains(": compiling ")).map(str::to_owned)
+    });
+    assert!(line.contains("module=guest0.wat") && line.contains("took=3."), "{line}");
+    wagi.kill().expect("it is our child");
+    wagi.wait().expect("it is our child");
 }

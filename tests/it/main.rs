@@ -23,6 +23,7 @@ mod cgi_command;
 mod cgi_programs; // programs for CGI under wagi and under lighttpd
 mod cli; // the program as it is started: options, exit codes, logs
 mod command_line; // arguments: the default, a text, an array
+mod compile_limits; // what compiling a module of a third party may take
 mod complete; // when an answer is complete: its length, and standard output that is closed
 mod component_languages; // components in C, Python, JavaScript and Rust, built from source
 mod components; // components that are asked over wasi:http 0.2

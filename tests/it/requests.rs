@@ -1,8 +1,11 @@
 //! Requests that leave open what is meant are refused; of those that are served, everybody sees the same host. And which
 //! clients are waited for.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use crate::support::PATIENCE;
 use crate::support::guest::{component, probe};
 use crate::support::http1::{Answer, Connection};
 use crate::support::http2;
@@ -67,6 +70,71 @@ fn a_host_that_is_none_is_400() {
 }
 
 /// RFC 9112 §3.2.2
+/// A field of a head that no table of HPACK has.
+fn literal(name: &str, value: &str) -> Vec<u8> {
+    let length = |text: &str| u8::try_from(text.len()).expect("a short text");
+    [&[0, length(name)][..], name.as_bytes(), &[length(value)], value.as_bytes()].concat()
+}
+
+/// Sends a GET over HTTP/2 with these fields in its head, which a client library may not send. Returns the status and the body;
+/// a stream or a connection that is reset counts as 400.
+fn get_over_http_2(wagi: &Wagi, path: &str, fields: &[(&str, &str)]) -> (u16, String) {
+    let mut block = vec![0x82, 0x86];
+    block.extend(literal(":path", path));
+    fields.iter().for_each(|(name, value)| block.extend(literal(name, value)));
+    let mut stream = TcpStream::connect(wagi.address()).expect("the server listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout is allowed");
+    let head = [&[0, 0, u8::try_from(block.len()).expect("a short head"), 1, 5, 0, 0, 0, 1][..], &block].concat();
+    let sent = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &[0, 0, 0, 4, 0, 0, 0, 0, 0], &head].concat();
+    stream.write_all(&sent).expect("the server reads");
+    let (mut status, mut body) = (400, Vec::new());
+    let mut frame = [0; 9];
+    while stream.read_exact(&mut frame).is_ok() {
+        let mut payload = vec![0; u32::from_be_bytes([0, frame[0], frame[1], frame[2]]) as usize];
+        stream.read_exact(&mut payload).expect("a whole frame");
+        match frame[3] {
+            0 => body.extend(payload),
+            // 200 and 400 are in the static table of HPACK.
+            1 if payload[0] == 0x88 => status = 200,
+            1 if payload[0] == 0x8c => return (400, String::new()),
+            1 => panic!("another status: {payload:?}"),
+            3 | 7 => break,
+            _ => continue,
+        }
+        if frame[3] <= 1 && frame[4] & 1 == 1 {
+            break;
+        }
+    }
+    (status, String::from_utf8_lossy(&body).into_owned())
+}
+
+/// RFC 9113 §8.3.1: `:authority` is what the field `Host` is in HTTP/1.1, which some clients send instead.
+#[test]
+fn a_host_that_is_none_is_400_over_http_2() {
+    let wagi = both();
+    for host in
+        ["good@evil", "a/b", "a b", "a,b", "a?b", "[::1", "::1", "[a]", "h:port", "h:99999", "h:80:90", "caf\u{e9}"]
+    {
+        for name in [":authority", "host"] {
+            for path in ["/args", "/http/request"] {
+                assert_eq!(get_over_http_2(&wagi, path, &[(name, host)]).0, 400, "{name} {host}");
+            }
+        }
+        assert_eq!(get_over_http_2(&wagi, "/args", &[(":authority", "a"), ("host", host)]).0, 400, "{host}");
+    }
+    for host in ["a", "a.example:80", "[::1]:3000", "a_b"] {
+        for name in [":authority", "host"] {
+            assert_eq!(get_over_http_2(&wagi, "/args", &[(name, host)]).0, 200, "{name} {host}");
+        }
+    }
+    assert_eq!(get_over_http_2(&wagi, "/args", &[("host", "a"), ("host", "b")]).0, 400);
+    let (status, variables) = get_over_http_2(&wagi, "/env", &[(":authority", "a:81"), ("host", "b")]);
+    assert_eq!(status, 200);
+    for variable in ["SERVER_NAME=a\n", "SERVER_PORT=81\n", "HTTP_HOST=a:81\n"] {
+        assert!(variables.contains(variable), "{variable}: {variables}");
+    }
+}
+
 #[test]
 fn the_authority_of_the_target_replaces_the_host_field() {
     let wagi = both();

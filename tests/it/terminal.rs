@@ -62,8 +62,7 @@ fn text_of_modules_is_never_more_than_text() {
         routes.len(),
     );
     let trap = format!(
-        "(module (func ${0} (export \"_routes\") (call $b)) (func $b unreachable) (@custom \"x\" \"\") (func (export \"_start\")))",
-        "f"
+        "(module (func $\"{name}\" (export \"_routes\") (call $b)) (func $b unreachable) (func (export \"_start\")))"
     );
     let site = Site::new();
     for (file, text) in
@@ -81,6 +80,7 @@ fn text_of_modules_is_never_more_than_text() {
         }
     }
     assert!(shown(&run(site.path(), &["list.wat", "--check"])).contains("\\u{9b}"));
+    assert!(shown(&run(site.path(), &["trap.wat", "--check"])).contains("error: forged"), "the function is named");
     let json = run(site.path(), &["inspect", "--json", "imports.wat"]);
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
     assert_eq!(json["imports"][0]["name"].as_str(), Some(forging().as_str()));

@@ -130,7 +130,7 @@ async fn half_closed_connection_gets_a_late_response_to_its_last_request() {
     assert_eq!(rest(&mut client).await, "");
 }
 
-const LAST_REQUESTS: [&str; 3] = [
+pub(super) const LAST_REQUESTS: [&str; 3] = [
     "GET / HTTP/1.0\r\n\r\n",
     "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
     "POST / HTTP/1.1\r\nHost: a\r\nConnection: x, Close\r\nContent-Length: 3\r\n\r\nabc",

@@ -6,6 +6,7 @@ use std::time::Instant;
 use h2::client::SendRequest;
 use http_body_util::BodyExt;
 
+use crate::server::tests::limits::{SHORT, is_served_slowly};
 use crate::server::tests::*;
 
 async fn connect(address: SocketAddr) -> (SendRequest<Bytes>, JoinHandle<Result<(), h2::Error>>) {
@@ -187,14 +188,75 @@ async fn flood_of_control_frames_is_cut() {
     for frame in [ping, priority, window_update, unknown, SETTINGS.to_vec()] {
         let server = start(config(|_| {}), hello).await;
         let mut client = send(server.address, [PREFACE, SETTINGS].concat()).await;
-        // The server may close while this is sent.
-        let _ = promptly(client.write_all(&frame.repeat(3000))).await;
-        let mut received = Vec::new();
-        // A reset counts as the end.
-        let _ = promptly(client.read_to_end(&mut received)).await;
+        let received = answered(&mut client, &frame.repeat(3000)).await;
         assert_eq!(&received[received.len() - 17..], ENHANCE_YOUR_CALM, "{frame:?}");
         assert_eq!(server.counters.flooded.load(Relaxed), 1, "{frame:?}");
     }
+}
+
+/// A head of a GET, which is also the end of its stream.
+fn head_of_get(stream: u32) -> Vec<u8> {
+    [&[0, 0, 6, 1, 5][..], &stream.to_be_bytes(), &[0x82, 0x86, 0x84, 0x41, 1, b'a']].concat()
+}
+
+fn reset(stream: u32) -> Vec<u8> {
+    [&[0, 0, 4, 3, 0][..], &stream.to_be_bytes(), &[0, 0, 0, 8]].concat()
+}
+
+/// What the server sends until it closes, after it got these bytes.
+async fn answered(client: &mut TcpStream, bytes: &[u8]) -> Vec<u8> {
+    // The server may close while this is sent.
+    let _ = promptly(client.write_all(bytes)).await;
+    let mut received = Vec::new();
+    // A reset counts as the end.
+    let _ = promptly(client.read_to_end(&mut received)).await;
+    received
+}
+
+/// Each costs a request that is not wanted (CVE-2023-44487), or nothing: the server cannot know.
+#[tokio::test]
+async fn flood_of_resets_is_cut() {
+    let odd = |count: u32| (0..count).map(|number| 2 * number + 1);
+    let rapid: Vec<u8> = odd(3000).flat_map(|stream| [head_of_get(stream), reset(stream)].concat()).collect();
+    let of_one = [head_of_get(1), reset(1).repeat(3000)].concat();
+    for flood in [rapid, of_one] {
+        let server = start(config(|_| {}), hello).await;
+        let mut client = send(server.address, [PREFACE, SETTINGS].concat()).await;
+        let received = answered(&mut client, &flood).await;
+        // The library adds a reason to its own.
+        let goaway = received.windows(17).any(|bytes| bytes[3] == 7 && bytes[13..] == [0, 0, 0, 0x0b]);
+        assert!(goaway, "{:?}", &received[received.len().saturating_sub(60)..]);
+    }
+}
+
+/// One reads from its socket slowly, the other from its window.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[tokio::test]
+async fn client_that_reads_slowly_but_steadily_is_served() {
+    let flood = async |_| text(vec![b'x'; 64 << 20]);
+    let server = start(config(|limits| limits.send_timeout = SHORT * 6), flood).await;
+    let wide = [0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0x7f, 0xff, 0xff, 0xff];
+    let window = [0, 0, 4, 8, 0, 0, 0, 0, 0, 0x7f, 0xff, 0, 0];
+    let mut socket_is_kept = false;
+    for _ in 0..ATTEMPTS {
+        let client = send(server.address, [PREFACE, &wide, &window, &head_of_get(1)].concat()).await;
+        socket_is_kept |= is_served_slowly(&server, client).await;
+        if socket_is_kept {
+            break;
+        }
+    }
+    assert!(socket_is_kept, "cut each time");
+    let before = server.counters.timed_out.load(Relaxed);
+    let (mut client, _connection) = connect(server.address).await;
+    let (response, _) = client.send_request(get(), true).unwrap();
+    let mut body = promptly(response).await.unwrap().into_body();
+    let begun = Instant::now();
+    while begun.elapsed() < SHORT * 10 {
+        let piece = promptly(body.data()).await.unwrap().unwrap();
+        body.flow_control().release_capacity(piece.len()).unwrap();
+        tokio::time::sleep(SHORT / 5).await;
+    }
+    assert_eq!(server.counters.timed_out.load(Relaxed), before);
 }
 
 #[tokio::test]

@@ -3,9 +3,11 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
+use tokio::io::AsyncRead;
+
 use crate::server::tests::*;
 
-const SHORT: Duration = Duration::from_millis(200);
+pub(super) const SHORT: Duration = Duration::from_millis(200);
 
 #[tokio::test]
 async fn silent_client_is_closed() {
@@ -98,11 +100,10 @@ async fn idle_connections_make_room_when_the_server_is_full() {
     assert!(begun.elapsed() < TIMEOUT / 2);
 }
 
-/// Reads a few kilobytes now and then, for several times as long as a client may take nothing. Returns whether the server
-/// kept the connection.
-async fn is_served_slowly(server: &Running) -> bool {
+/// Reads a few kilobytes of a long response now and then, for several times as long as a client may take nothing. Returns
+/// whether the server kept the connection.
+pub(super) async fn is_served_slowly(server: &Running, mut client: impl AsyncRead + Unpin) -> bool {
     let before = server.counters.timed_out.load(Relaxed);
-    let mut client = send(server.address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     let begun = Instant::now();
     while begun.elapsed() < SHORT * 20 {
         promptly(client.read(&mut [0; 8 << 10])).await.unwrap();
@@ -117,7 +118,8 @@ async fn client_that_reads_slowly_but_steadily_is_served() {
     let flood = async |_| text(vec![b'x'; 64 << 20]);
     let server = start(config(|limits| limits.send_timeout = SHORT * 6), flood).await;
     for _ in 0..ATTEMPTS {
-        if is_served_slowly(&server).await {
+        let client = send(server.address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        if is_served_slowly(&server, client).await {
             return;
         }
     }

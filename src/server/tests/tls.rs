@@ -8,6 +8,8 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
+use crate::server::tests::disconnect::LAST_REQUESTS;
+use crate::server::tests::limits::{SHORT, is_served_slowly};
 use crate::server::tests::*;
 use crate::server::{Error, Server};
 
@@ -86,6 +88,49 @@ async fn request_is_dropped_with_its_client() {
     drop(client);
     let outcome = tokio::time::timeout(Duration::from_millis(100), dropped).await;
     assert!(outcome.expect("late").is_err());
+}
+
+/// RFC 9112 §9.6, for clients of the kind of `printf ... | openssl s_client`: some say in TLS that they send nothing more, others
+/// only close their side of the connection.
+#[tokio::test]
+async fn half_closed_connection_gets_a_late_response_to_its_last_request() {
+    let late = async |_| {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        text("hello")
+    };
+    let server = start(secure(CERT, "ec.pkcs8.pem"), late).await;
+    for request in LAST_REQUESTS {
+        for says_so in [true, false] {
+            let mut client = connect(server.address, CERT, &[]).await;
+            client.write_all(request.as_bytes()).await.unwrap();
+            client.flush().await.unwrap();
+            match says_so {
+                true => client.shutdown().await.unwrap(),
+                false => client.get_mut().0.shutdown().await.unwrap(),
+            }
+            let mut response = String::new();
+            promptly(client.read_to_string(&mut response)).await.unwrap();
+            assert!(response.ends_with("hello"), "{request} {says_so}: {response}");
+        }
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[tokio::test]
+async fn client_that_reads_slowly_but_steadily_is_served() {
+    let flood = async |_| text(vec![b'x'; 64 << 20]);
+    let mut config = secure(CERT, "ec.pkcs8.pem");
+    config.limits.send_timeout = SHORT * 6;
+    let server = start(config, flood).await;
+    for _ in 0..ATTEMPTS {
+        let mut client = connect(server.address, CERT, &[]).await;
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        client.flush().await.unwrap();
+        if is_served_slowly(&server, client).await {
+            return;
+        }
+    }
+    panic!("cut each time");
 }
 
 #[tokio::test]

@@ -305,7 +305,8 @@ pub fn all() -> Vec<(String, String)> {
     let p2 = p2.map(|call| (format!("0.2/{}", call.name), call.looping("0.2.0")));
     let files = WITH_A_FILE.map(|(name, what)| (format!("0.2/{name}"), OF_A_FILE.replace("LOOP", what)));
     let p3 = IN_BOTH.iter().map(|call| (format!("0.3/{}", call.name), call.looping("0.3.0")));
-    let streams = [("read-via-stream", "(param i32 i64 i32)", "(i64.const 0)"), ("read-directory", "(param i32 i32)", "")];
+    let streams =
+        [("read-via-stream", "(param i32 i64 i32)", "(i64.const 0)"), ("read-directory", "(param i32 i32)", "")];
     let streams = streams.map(|(name, core, pushed)| {
         let is_file = name == "read-via-stream";
         let text = READS.replace("NAME", name).replace("CORE", core).replace("PUSHED", pushed);

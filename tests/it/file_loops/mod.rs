@@ -31,7 +31,7 @@ fn loops(limits: &str) -> (Site, Vec<String>) {
 }
 
 fn begin(wagi: &Wagi, route: &str) -> Connection {
-    let mut connection = ask(wagi, route);
+    let connection = ask(wagi, route);
     // At the lowest priority, on a machine that has other things to do, a second of computing may take minutes.
     connection.stream().set_read_timeout(Some(10 * PATIENCE)).expect("a timeout is allowed");
     connection

@@ -168,7 +168,8 @@ impl Wagi {
         // A thread that has ended meanwhile is none of the lowest priority: those stay.
         let stats = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok());
         let ticks = stats.filter_map(|stat| {
-            let fields: Vec<i64> = stat.rsplit(") ").next()?.split(' ').filter_map(|field| field.parse().ok()).collect();
+            let fields: Vec<i64> =
+                stat.rsplit(") ").next()?.split(' ').filter_map(|field| field.parse().ok()).collect();
             // Without the letter of the state: user and system time are the 11th and 12th, the nice value is the 16th.
             (fields[15] == 19).then(|| u64::try_from(fields[10] + fields[11]).expect("time goes on"))
         });

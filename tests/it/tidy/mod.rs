@@ -43,6 +43,29 @@ fn nothing_is_left_unfinished() {
     }
 }
 
+/// A file that no other declares is not compiled, and its tests do not run.
+#[test]
+fn every_file_is_declared_as_a_module() {
+    let sources = [sources("src"), sources("tests/it")].concat();
+    for source in &sources {
+        let path = &source.path;
+        let (folder, name) = (path.parent().expect("a folder"), path.file_stem().expect("a name").to_string_lossy());
+        let (folder, name) = match &*name {
+            "main" | "lib" => continue,
+            "mod" => (folder.parent().expect("a folder"), folder.file_name().expect("a name").to_string_lossy()),
+            _ => (folder, name),
+        };
+        let is_declaration = |line: &str| {
+            line.contains(&format!("path = \"{name}.rs\""))
+                || line.split(';').next().is_some_and(|line| line.ends_with(&format!("mod {name}")))
+        };
+        // Some modules of tests are in the file of what they test.
+        let near = [Some(folder), folder.parent()];
+        let mut near = sources.iter().filter(|other| near.contains(&other.path.parent()));
+        assert!(near.any(|other| other.text.lines().any(is_declaration)), "no `mod {name};`: {}", path.display());
+    }
+}
+
 /// Why a test is ignored says what it needs, as `cargo test` prints it.
 #[test]
 fn every_test_that_is_ignored_says_what_it_needs() {
