@@ -17,7 +17,7 @@ pub(super) fn routes(parts: &ServedParts) -> Value {
 }
 
 /// One route, with what it leads to.
-pub(super) fn route(route: &ServedRoute) -> Value {
+pub fn route(route: &ServedRoute) -> Value {
     json!({
         "pattern": route.pattern.to_string(),
         "host": hosts(&route.hosts),
@@ -25,6 +25,13 @@ pub(super) fn route(route: &ServedRoute) -> Value {
         "digest": route.digest,
         "kind": route.kind,
         "files": route.files,
+        "entrypoint": route.entry_point,
+        "sub_route_of": route.sub_route_of,
+        "limits": route.limits.as_ref().map(limits),
+        "hidden_by": route.hidden_by.as_ref().map(|hidden| json!({
+            "order": hidden.position,
+            "hosts": hosts(&hidden.hosts),
+        })),
     })
 }
 
@@ -43,8 +50,8 @@ pub(super) fn modules(parts: &ServedParts) -> Value {
     modules.into_iter().map(|(_, module)| module).collect()
 }
 
-/// The configuration in force.
-pub(super) fn config(config: &Config) -> Value {
+/// A configuration. Each limit and most other values have the name of their key in modules.toml.
+pub fn config(config: &Config) -> Value {
     json!({
         "server": server(config),
         "tls": config.server.tls.as_ref().map(tls),
@@ -124,6 +131,8 @@ fn entry(entry: &EntryConfig) -> Value {
         "host": hosts(&entry.hosts),
         "module": entry.module.to_string(),
         "entrypoint": entry.entrypoint,
+        "pass_authorization": entry.pass_authorization,
+        "http_max_concurrency": entry.http_max_concurrency,
         "environment": entry.environment.iter().map(|(name, _)| name).collect::<Vec<_>>(),
         "volumes": volumes.collect::<Vec<_>>(),
         "allowed_hosts": allowed_hosts(&entry.allowed_hosts),

@@ -19,12 +19,12 @@
 //! | `log_level` | which events are logged? |
 
 mod access;
-mod configuration;
+pub mod configuration;
 mod endpoints;
 mod listener;
 mod log_level;
 mod page;
-mod reload;
+pub mod reload;
 mod requests;
 mod response;
 mod service;

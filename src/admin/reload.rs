@@ -51,7 +51,8 @@ pub(super) fn shown(problems: &[Diagnostic], severity: Severity) -> Vec<Value> {
     of_severity.take(MAX_PROBLEMS).map(problem).collect()
 }
 
-fn problem(problem: &Diagnostic) -> Value {
+/// A problem, with its place.
+pub fn problem(problem: &Diagnostic) -> Value {
     let location = problem.location.as_ref();
     let position = location.map(|location| location.position());
     let Diagnostic { message, route, label, help, causes, .. } = problem;

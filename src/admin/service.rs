@@ -5,11 +5,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use tokio::time::timeout;
 
 use crate::admin::access::Access;
 use crate::admin::endpoints::AdminEndpoint;
@@ -21,6 +23,9 @@ use crate::server::{Peer, RequestBody};
 
 /// The most bytes of a request body.
 const MAX_BODY: usize = 4096;
+
+/// How long such a body may take as a whole.
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Answers the requests of operators. Clones share everything.
 #[derive(Clone)]
@@ -140,17 +145,22 @@ async fn answer_about(endpoint: AdminEndpoint, head: &Parts, parts: &ServedParts
     }
 }
 
+/// What a client is told whose body does not come.
+const TOO_SLOW: &str = "the body of the request did not come in 5 seconds\n";
+
 fn not_serving(reason: Option<&'static str>) -> AdminResponse {
     text(StatusCode::SERVICE_UNAVAILABLE, reason.unwrap_or("starting"))
 }
 
 async fn collected(body: RequestBody) -> Result<Bytes, Box<AdminResponse>> {
-    let collected = Limited::new(body, MAX_BODY).collect().await.map_err(|error| {
-        Box::new(match error.is::<LengthLimitError>() {
-            true => text(StatusCode::PAYLOAD_TOO_LARGE, format!("a body has at most {MAX_BODY} bytes here\n")),
-            false => text(StatusCode::BAD_REQUEST, "the body of the request did not come whole\n"),
-        })
-    })?;
+    let collecting = timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect()).await;
+    let collected =
+        collecting.map_err(|_| Box::new(text(StatusCode::REQUEST_TIMEOUT, TOO_SLOW)))?.map_err(|error| {
+            Box::new(match error.is::<LengthLimitError>() {
+                true => text(StatusCode::PAYLOAD_TOO_LARGE, format!("a body has at most {MAX_BODY} bytes here\n")),
+                false => text(StatusCode::BAD_REQUEST, "the body of the request did not come whole\n"),
+            })
+        })?;
     Ok(collected.to_bytes())
 }
 

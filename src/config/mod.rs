@@ -58,6 +58,7 @@ pub use crate::config::invoice::{BindleConfig, BindleId, BindleIdError};
 pub(crate) use crate::config::invoice::{BindleEntry, MAX_INVOICE_SIZE, Parcel, read_invoice};
 pub use crate::config::limits::{ConnectionLimits, GatewayLimits, Limits, MAX_MODULE_SIZE};
 pub use crate::config::lock_file::{LOCK_FILE, Lock, LockedModule};
+pub use crate::config::manifest::{WrittenValue, written_values};
 pub use crate::config::module_ref::{ModuleRef, ModuleRefError};
 pub use crate::config::options::{
     BindleLocation, LockPolicy, LogFormat, Login, Options, PullPolicy, Registries, ServerEnvironment, Source, TlsFiles,
@@ -266,6 +267,11 @@ fn operator_environment(options: &Options, problems: &mut Vec<Diagnostic>) -> Ve
         env_file::set(&mut environment, name, value);
     }
     environment
+}
+
+/// The names of the variables that every guest gets from `--env` and `--env-file`.
+pub fn operator_variables(options: &Options) -> Vec<String> {
+    operator_environment(options, &mut Vec::new()).into_iter().map(|(name, _)| name).collect()
 }
 
 fn code_cache_file(options: &Options) -> PathBuf {

@@ -67,6 +67,10 @@ pub(crate) struct ModuleFacts {
     pub digest: Arc<str>,
     /// Whether it is a module or a component.
     pub kind: &'static str,
+    /// The function that requests call.
+    pub entry_point: String,
+    /// The route of the entry, of which this may be a sub-route.
+    pub entry_route: String,
 }
 
 /// Keeps files where they are, as long as there is a clone: those that guests see of a bindle.

@@ -22,7 +22,7 @@ mod routed_request;
 mod snapshot;
 
 pub(crate) use crate::gateway::admission::concurrency::EntryConcurrency;
-pub use crate::gateway::figures::routes::ServedRoute;
+pub use crate::gateway::figures::routes::{HiddenBy, ServedRoute};
 pub(crate) use crate::gateway::guest_route::{FilesRoute, GuestRoute, ModuleFacts, RouteFiles, RouteTarget};
 pub(crate) use crate::gateway::hosts::{HiddenRow, HostRoutes, RouteRow};
 pub use crate::gateway::reload::{

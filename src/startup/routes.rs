@@ -213,7 +213,9 @@ impl<'a> RouteTableBuilder<'a> {
         match module.executable.guest(entry_point.name, grants) {
             Ok(guest) => {
                 let files = self.files.clone().filter(|_| loaded.is_fetched);
-                let facts = ModuleFacts { digest: module.digest.clone(), kind: module.executable.kind() };
+                let (digest, kind) = (module.digest.clone(), module.executable.kind());
+                let (entry_point, entry_route) = (entry_point.name.to_owned(), entry.route.to_string());
+                let facts = ModuleFacts { digest, kind, entry_point, entry_route };
                 let route = GuestRoute::new(pattern, entry, guest, &loaded.grants.state.concurrency);
                 Some(route.with_files(files).with_facts(name, facts))
             }

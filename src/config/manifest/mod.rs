@@ -11,6 +11,7 @@ mod scripts_table;
 mod server_table;
 mod static_table;
 mod volumes;
+mod written;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use crate::config::environment::redaction;
 use crate::config::limits::AllLimits;
 use crate::config::manifest::module_table::Defaults;
 pub(super) use crate::config::manifest::server_table::{ServerTable, TlsTable};
+pub use crate::config::manifest::written::{WrittenValue, written_values};
 use crate::config::reader::file;
 use crate::config::reader::report::{Report, parse_toml};
 use crate::config::reader::suggest::nearest;

@@ -1,6 +1,8 @@
-//! Which routes does a gateway have?
+//! Which routes are served, and what does each lead to? For operators who look at the table.
 
-use crate::config::HostPattern;
+use std::collections::HashMap;
+
+use crate::config::{HostPattern, Limits};
 use crate::route::RoutePattern;
 
 use crate::gateway::Gateway;
@@ -22,12 +24,34 @@ pub struct ServedRoute {
     pub kind: Option<&'static str>,
     /// The file or directory, if it leads to files.
     pub files: Option<String>,
+    /// The function of the module that requests call. Components of `wasi:http` have theirs by their interface.
+    pub entry_point: Option<String>,
+    /// The route of the entry, if this is a sub-route that its module declares.
+    pub sub_route_of: Option<String>,
+    /// The limits of its guests.
+    pub limits: Option<Limits>,
+    /// The route that keeps requests from it, if there is one: its position in the table.
+    pub hidden_by: Option<HiddenBy>,
+}
+
+/// Why no request reaches a route, or none for some of its hosts.
+#[derive(Clone, Debug)]
+pub struct HiddenBy {
+    /// The position in the table of the first route that matches the same.
+    pub position: usize,
+    /// The hosts for which it does; none if it does so for all.
+    pub hosts: Vec<HostPattern>,
 }
 
 impl Gateway {
     /// The routes in the order in which they are tried.
     pub fn routes(&self) -> Vec<ServedRoute> {
-        let served = |row: &RouteRow<RouteTarget>| {
+        let generation = self.in_force.load();
+        let routes = &generation.snapshot.routes;
+        let hidden: HashMap<usize, HiddenBy> = (routes.hidden().into_iter())
+            .map(|row| (row.row, HiddenBy { position: row.earlier, hosts: row.hosts }))
+            .collect();
+        let served = |(position, row): (usize, &RouteRow<RouteTarget>)| {
             let (guest, files) = match &row.target {
                 RouteTarget::Health => (None, None),
                 RouteTarget::Guest(route) => (Some(route), None),
@@ -40,8 +64,14 @@ impl Gateway {
                 digest: guest.map(|route| route.module.digest.to_string()),
                 kind: guest.map(|route| route.module.kind),
                 files,
+                entry_point: guest.map(|route| route.module.entry_point.clone()),
+                sub_route_of: guest
+                    .map(|route| route.module.entry_route.clone())
+                    .filter(|entry| *entry != row.pattern.to_string()),
+                limits: guest.map(|route| route.limits.clone()),
+                hidden_by: hidden.get(&position).cloned(),
             }
         };
-        self.in_force.load().snapshot.routes.rows().iter().map(served).collect()
+        routes.rows().iter().enumerate().map(served).collect()
     }
 }
