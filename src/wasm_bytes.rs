@@ -32,6 +32,16 @@ pub enum NotWasm {
 }
 
 impl NotWasm {
+    /// What the first bytes say that the file is instead; `None` if it can be WebAssembly.
+    pub fn by_first_bytes(bytes: &[u8]) -> Option<Self> {
+        if bytes.starts_with(MAGIC) { None } else { FileKind::of(bytes).map(Self::Other) }
+    }
+
+    /// A text that another process could not parse, in its words.
+    pub fn text(message: impl Into<String>) -> Self {
+        Self::Text(TextError { message: message.into(), position: None })
+    }
+
     /// What the operator can do about it.
     pub fn help(&self) -> Option<&'static str> {
         match self {

@@ -59,7 +59,7 @@ fn refused(site: &Site) -> String {
 fn a_module_of_a_registry_may_take_no_more_time_than_the_limit_and_one_of_the_operator_may() {
     let said = refused(&site(&server(&slow()), "compile_time = '2s'"));
     assert!(said.contains("compiling it takes longer than `compile_time` allows: 2s"), "{said}");
-    assert!(said.contains("modules.toml:7:10") && said.contains("raise `compile_time` in the limits"), "{said}");
+    assert!(said.contains("modules.toml:6:10") && said.contains("raise `compile_time` in the limits"), "{said}");
     assert!(said.contains("keep it as a file of your own"), "{said}");
     let own = Site::new().top("[limits]\ncompile_time = '1ms'").text_module("/", &hello(), "");
     assert_eq!(Connection::open(own.start(&[]).address()).get("/").text(), "hello");
@@ -92,7 +92,7 @@ fn code_of_another_process_is_kept_like_any_other() {
 
 #[test]
 fn what_cannot_be_compiled_is_refused_in_the_same_words() {
-    for content in ["<html>", "(module (func (export \"_start\") i32.add))", "(component (type $x \"?\"))"] {
+    for content in ["<html>", "(module", "(module (func (export \"_start\") i32.add))", "(component (type $x \"?\"))"] {
         let remote = refused(&site(&server(content), ""));
         let local = Site::new().text_module("/", content, "").run(&[]);
         let local = String::from_utf8_lossy(&local.stderr).into_owned();
@@ -140,7 +140,7 @@ fn a_start_that_compiles_for_long_says_so() {
         let log = std::fs::read_to_string(&log).ok()?;
         log.lines().find(|line| line.contains(": compiling ")).map(str::to_owned)
     });
-    assert!(line.contains("module=guest0.wat") && line.contains("took=3."), "{line}");
+    assert!(line.contains("guest0.wat took=3."), "{line}");
     wagi.kill().expect("it is our child");
     wagi.wait().expect("it is our child");
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::runtime::code::precompiled::TrustedCode;
 use crate::runtime::error::Error;
+use crate::wasm_bytes::NotWasm;
 
 /// The subcommand of `wagi` that compiles.
 pub const COMPILER_COMMAND: &str = "__compile";
@@ -51,6 +52,9 @@ impl CompilerProcess {
 
     /// Compiles a module or component, binary or text.
     pub(in crate::runtime::code) fn compile(&self, module: &[u8]) -> Result<TrustedCode, Error> {
+        if let Some(other) = NotWasm::by_first_bytes(module) {
+            return Err(other.into());
+        }
         let _turn = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let mut child = self.spawn().map_err(Error::Compiler)?;
         let printed = self.exchange(&mut child, module);
@@ -90,7 +94,7 @@ impl CompilerProcess {
             return Error::CompileMemory(self.memory);
         }
         match status.code() {
-            Some(1) => Error::of_compilation(causes(errors)),
+            Some(1) => printed_error(errors),
             _ => Error::Compiler(io::Error::other(format!("{status}: {}", errors.lines().next().unwrap_or_default()))),
         }
     }
@@ -112,6 +116,19 @@ fn read(mut stdout: ChildStdout, stderr: ChildStderr) -> Printed {
     Printed { code: read.map(|_| code), errors: errors.join().unwrap_or_default() }
 }
 
+/// The error that a process has printed. Most have kinds of their own, which go by their words.
+fn printed_error(printed: &str) -> Error {
+    let (message, rest) = printed.split_once(SEPARATOR).unwrap_or((printed, ""));
+    let is = |error: &Error| error.to_string() == message;
+    let none = || wasmtime::Error::msg("");
+    match rest {
+        "" => NotWasm::text(message).into(),
+        _ if is(&Error::LegacyExceptions(none())) => Error::LegacyExceptions(causes(rest)),
+        _ if is(&Error::Compile(none())) => Error::of_compilation(causes(rest)),
+        _ => Error::of_compilation(causes(printed)),
+    }
+}
+
 /// The error with these causes, the last one first.
 fn causes(errors: &str) -> wasmtime::Error {
     let mut causes = errors.rsplit(SEPARATOR).map(str::to_owned);
@@ -119,8 +136,8 @@ fn causes(errors: &str) -> wasmtime::Error {
     causes.fold(last, wasmtime::Error::context)
 }
 
-/// An error as the process prints it: its causes.
+/// An error as the process prints it, with its causes.
 pub fn printed_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    let causes = std::iter::successors(Some(error), |cause| cause.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(&SEPARATOR.to_string())
 }
