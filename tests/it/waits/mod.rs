@@ -37,7 +37,7 @@ const LIMITS: &str =
 const LOOK: Duration = Duration::from_millis(50);
 
 /// How late a machine may be that runs all tests at once, and ends a hundred guests in the same moment.
-const LATE: Duration = Duration::from_millis(300);
+const LATE: Duration = Duration::from_secs(1);
 
 /// A body of which a byte comes after each `pause`, and never the last.
 struct Dripping {
