@@ -41,8 +41,8 @@ mod strings;
 mod wasm_bytes;
 
 pub use crate::gateway::{
-    Gateway, HiddenBy, ReloadHandle, ReloadOutcome, ReloadReport, ReloadRequest, ReloadRequests, ResponseAborted,
-    ResponseBody, ServedRoute, reload_channel,
+    FailedResponse, Gateway, HiddenBy, ReloadHandle, ReloadOutcome, ReloadReport, ReloadRequest, ReloadRequests,
+    ResponseAborted, ResponseBody, ServedRoute, reload_channel,
 };
 pub use crate::route::RoutePattern;
 pub use crate::runtime::{HostCall, PathArgument, RunInputs, RunWatcher};

@@ -61,7 +61,8 @@ pub use crate::config::lock_file::{LOCK_FILE, Lock, LockedModule};
 pub use crate::config::manifest::{WrittenValue, written_values};
 pub use crate::config::module_ref::{ModuleRef, ModuleRefError};
 pub use crate::config::options::{
-    BindleLocation, LockPolicy, LogFormat, Login, Options, PullPolicy, Registries, ServerEnvironment, Source, TlsFiles,
+    Audience, BindleLocation, LockPolicy, LogFormat, Login, Options, PullPolicy, Registries, ServerEnvironment, Source,
+    TlsFiles,
 };
 pub use crate::config::reader::origin::{Key, Origin};
 pub use crate::config::server::{
@@ -73,6 +74,7 @@ pub use crate::config::static_files::{OtherFiles, ScriptsConfig, StaticConfig, S
 
 use crate::config::admin::admin_config;
 use crate::config::environment::env_file;
+pub use crate::config::manifest::ModuleBuild;
 use crate::config::manifest::{Manifest, ParseOptions, ServerTable, TlsTable};
 use crate::config::reader::file::{must_be_file, relative_paths_help};
 use crate::config::server::{redirect_without_tls, repeated_addresses, untrusted_addresses};
@@ -119,6 +121,10 @@ pub struct Config {
     pub files: Vec<PathBuf>,
     /// Whether the configuration file is TOML and has no entry, as an empty file does.
     pub is_empty: bool,
+    /// How `wagi dev` makes modules anew; also of entries with errors, since a module may not be there yet.
+    pub builds: Vec<ModuleBuild>,
+    /// Who uses what is served.
+    pub audience: Audience,
 }
 
 /// Where logs go.
@@ -185,6 +191,8 @@ impl Config {
             locked: options.lock == LockPolicy::Require,
             files: Vec::new(),
             is_empty,
+            builds: manifest.builds,
+            audience: options.audience,
         };
         let files = files(options, &config.server, manifest.files);
         (Self { files, ..config }, problems)

@@ -57,6 +57,18 @@ pub struct Options {
     pub check: bool,
     /// Whether unknown keys are errors. Default: no.
     pub strict: bool,
+    /// Who uses what is served. Default: its users.
+    pub audience: Audience,
+}
+
+/// Who uses what a server serves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Audience {
+    /// Its users: requests come first, and code is optimized.
+    #[default]
+    Users,
+    /// The developer of its modules, who waits for each change: reloads come first, and code is compiled in little time.
+    Developer,
 }
 
 /// The server's own environment. A modules.toml reads variables from it by name.
@@ -219,6 +231,7 @@ impl Options {
             watch: false,
             check: false,
             strict: false,
+            audience: Audience::Users,
         }
     }
 }

@@ -28,6 +28,7 @@ pub(crate) use crate::gateway::hosts::{HiddenRow, HostRoutes, RouteRow};
 pub use crate::gateway::reload::{
     ReloadHandle, ReloadOutcome, ReloadReport, ReloadRequest, ReloadRequests, reload_channel,
 };
+pub use crate::gateway::response::FailedResponse;
 pub use crate::gateway::response_body::{ResponseAborted, ResponseBody};
 pub(crate) use crate::gateway::snapshot::Snapshot;
 

@@ -41,6 +41,15 @@ pub(super) fn health_check(mut record: Box<Record>, is_stopping: bool) -> Respon
     response
 }
 
+/// Why a response is an error of wagi: among the extensions of the response, for programs that explain it. No client sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedResponse {
+    /// How the request ended, as the log has it.
+    pub end: &'static str,
+    /// The reason, as the log has it.
+    pub reason: String,
+}
+
 /// An error status and nothing else.
 pub(super) fn from_failure(failure: &Failure, mut record: Box<Record>) -> Response<ResponseBody> {
     record.set_response(failure.status(), failure.end());
@@ -48,6 +57,8 @@ pub(super) fn from_failure(failure: &Failure, mut record: Box<Record>) -> Respon
     record.backtrace = failure.backtrace();
     let mut response = Response::new(ResponseBody::full(Bytes::new(), None, record));
     *response.status_mut() = failure.status();
+    let (end, reason) = (failure.end().as_str(), failure.to_string());
+    response.extensions_mut().insert(FailedResponse { end, reason });
     match failure {
         Failure::Busy | Failure::BodyBuffersFull | Failure::VolumesHang => {
             response.headers_mut().insert(RETRY_AFTER, RETRY_SOON)

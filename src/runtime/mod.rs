@@ -43,8 +43,8 @@ pub use crate::runtime::code::compiler_process::{COMPILER_COMMAND, CompilerProce
 pub use crate::runtime::code::precompiled::{TrustError, TrustedCode, is_precompiled};
 pub use crate::runtime::code::preinitialize::{PreinitializeError, Preinitialized};
 pub use crate::runtime::component::{ComponentRequest, ComponentRequestBody, is_component};
-pub use crate::runtime::engine::EngineConfig;
 pub use crate::runtime::engine::threads::lower_priority;
+pub use crate::runtime::engine::{CodeOptimization, EngineConfig};
 pub use crate::runtime::error::Error;
 pub use crate::runtime::guest::{EntryPointError, Executable, Guest, ROUTES, WeakExecutable};
 pub use crate::runtime::instance::client_wait::ClientWaits;

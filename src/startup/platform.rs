@@ -7,12 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
-use crate::config::{AdminAddress, AllowedHosts, Config, ConnectionLimits, Diagnostic, EntryConfig, Key, Severity};
+use crate::config::{
+    AdminAddress, AllowedHosts, Audience, Config, ConnectionLimits, Diagnostic, EntryConfig, Key, Severity,
+};
 use crate::net::connect::own_addresses::OwnAddresses;
 use crate::net::tls;
 use crate::observe::{LogDirectory, LogWriter, Metrics};
 use crate::outbound::Network;
-use crate::runtime::{CompilerProcess, EngineConfig, RunWatcher, Runtime};
+use crate::runtime::{CodeOptimization, CompilerProcess, EngineConfig, RunWatcher, Runtime};
 use crate::scratch::{ScratchError, ScratchSpace};
 
 use crate::startup::error::Error;
@@ -80,6 +82,10 @@ impl Platform {
             table_elements: config.entries.iter().map(|entry| entry.limits.table_elements).max().unwrap_or(0),
             wasm_stack: config.limits.wasm_stack,
             cache: guest_writable::code_cache_config(config, problems),
+            optimization: match config.audience {
+                Audience::Users => CodeOptimization::Full,
+                Audience::Developer => CodeOptimization::None,
+            },
         };
         let runtime = spawn_blocking(move || Runtime::new(&engine)).await.map_err(|_| Error::Compiling)??;
         let (network, log_directory, scratch) = (Mutex::default(), Mutex::default(), Mutex::default());

@@ -32,6 +32,7 @@ mod components_cli; // components that are run through wasi:cli
 mod components_outbound; // components that call others
 mod compression; // responses that are compressed, and those that are not
 mod departures; // a client that leaves
+mod dev_command; // what a developer sees while sources change
 mod docs; // commands of pages for users
 mod embedding; // the code on the page about embedding
 mod endings; // limits, and how a guest that reaches one ends

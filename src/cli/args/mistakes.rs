@@ -17,7 +17,7 @@ const OPTIONS: [(&[&str], &str); 6] = [
     ),
     (&["--verbose", "-v", "--debug", "--log-level"], "set the environment variable RUST_LOG, such as `RUST_LOG=debug`"),
     (&["--quiet", "-q"], "set the environment variable RUST_LOG, such as `RUST_LOG=error`"),
-    (&["--watch", "--reload"], "wagi does not watch files: start it again, for example with `watchexec` or `entr -r`"),
+    (&["--reload"], "did you mean `--watch`? `wagi dev` also builds when sources change"),
     (&["--dry-run", "--validate", "--test"], "did you mean `--check`?"),
 ];
 
@@ -52,7 +52,7 @@ fn of_command(command: &str, rest: &[String]) -> Option<String> {
             Some(command) if names().contains(command) => format!("wagi {command} --help"),
             _ => "wagi --help".to_owned(),
         },
-        "up" | "dev" | "start" => format!("wagi {source}"),
+        "up" | "start" => format!("wagi {source}"),
         "check" | "validate" | "test" => format!("wagi {source} --check"),
         "publish" | "upload" => format!("wagi push {typed}").trim_end().to_owned(),
         "list" | "ls" | "prune" => format!("wagi cache {}", if command == "ls" { "list" } else { command }),

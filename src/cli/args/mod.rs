@@ -73,6 +73,10 @@ pub fn parse() -> Command {
             options.server_environment = ServerEnvironment::new(variable);
             options.compiler = own_executable();
         }
+        Command::Dev(dev) => {
+            dev.server_environment = ServerEnvironment::new(variable);
+            dev.compiler = own_executable();
+        }
         Command::Run(run) => run.server_environment = ServerEnvironment::new(variable),
         Command::Cgi(cgi) => cgi.variables = std::env::vars_os().collect(),
         Command::Lock(lock) => lock.server_environment = ServerEnvironment::new(variable),

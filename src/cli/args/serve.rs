@@ -9,8 +9,8 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, ValueEnum, ValueHint};
 
 use wagi::config::{
-    AccessLogTarget, AdminAddress, BindleLocation, Hostname, ListenAddress, LockPolicy, LogFormat, Login, Options,
-    ServerEnvironment, Source, TlsFiles, parse_pair,
+    AccessLogTarget, AdminAddress, Audience, BindleLocation, Hostname, ListenAddress, LockPolicy, LogFormat, Login,
+    Options, ServerEnvironment, Source, TlsFiles, parse_pair,
 };
 
 use crate::cli::args::registries::{RegistryArguments, user_cache};
@@ -197,6 +197,7 @@ impl ServeArguments {
             watch: self.watch,
             check: self.check,
             strict: self.strict,
+            audience: Audience::Users,
         })
     }
 

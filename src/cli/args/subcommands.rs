@@ -15,7 +15,9 @@ use crate::cli::commands::version::VersionFormat;
 use crate::cli::commands::{Command, admin, cache, cgi, compile, compiler, inspect, lock, login, preinit, pull, push};
 
 use crate::cli::args::Variable;
-use crate::cli::args::development::{IMPORT_EXAMPLES, ImportArguments, RUN_EXAMPLES, RunArguments};
+use crate::cli::args::development::{
+    DEV_EXAMPLES, DevArguments, IMPORT_EXAMPLES, ImportArguments, RUN_EXAMPLES, RunArguments,
+};
 use crate::cli::args::new::{NEW_EXAMPLES, NewArguments};
 use crate::cli::args::registries::{self, RegistryArguments, TransportArguments};
 use crate::cli::args::serve::{SERVE_EXAMPLES, ServeArguments, variable};
@@ -123,6 +125,9 @@ pub(super) enum Subcommand {
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
     },
+    /// Serve while you write: build, reload and show what is wrong when something changes
+    #[command(after_help = DEV_EXAMPLES)]
+    Dev(Box<DevArguments>),
     /// Send one request to a program, without a server, and print the response
     #[command(after_help = RUN_EXAMPLES)]
     Run(Box<RunArguments>),
@@ -373,6 +378,7 @@ impl Subcommand {
                 let variables = Vec::new();
                 Command::Cgi(cgi::CgiCommand { file, cache, access_log, env, env_files: env_file, variables })
             }
+            Self::Dev(arguments) => Command::Dev(Box::new(arguments.command(variable))),
             Self::Run(arguments) => Command::Run(Box::new(arguments.command(variable))),
             Self::Compiler { memory } => Command::Compiler(compiler::CompilerCommand { memory }),
             Self::Preinit { file, output } => Command::Preinit(preinit::PreinitCommand { file, output }),

@@ -8,6 +8,7 @@ pub mod cache;
 pub mod cgi;
 pub mod compile;
 pub mod compiler;
+pub mod dev;
 pub mod import;
 pub mod inspect;
 pub mod lock;
@@ -44,6 +45,7 @@ pub enum Command {
     New(new::NewCommand),
     Cache(cache::CacheCommand),
     Cgi(cgi::CgiCommand),
+    Dev(Box<dev::DevCommand>),
     Run(Box<run::RunCommand>),
     Health(admin::HealthCommand),
     Admin(admin::AdminCommand),
@@ -61,6 +63,7 @@ impl Command {
         match self {
             Self::Serve(options) => serve::run(&options),
             Self::Cgi(command) => command.run(),
+            Self::Dev(command) => command.run(),
             Self::Run(command) => command.run(),
             Self::Compile(command) => command.run(),
             Self::Import(command) => command.run(),
@@ -76,6 +79,7 @@ impl Command {
         match self {
             Self::Serve(_)
             | Self::Cgi(_)
+            | Self::Dev(_)
             | Self::Run(_)
             | Self::Compile(_)
             | Self::Import(_)

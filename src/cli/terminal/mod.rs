@@ -2,6 +2,7 @@
 //!
 //! Nothing else writes to the terminal, and nothing is written as it came: see [`printable`].
 
+pub mod json_lines;
 pub mod progress;
 
 use std::fmt;

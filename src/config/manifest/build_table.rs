@@ -12,6 +12,26 @@ use crate::config::reader::values::{Value, ValueError, string, string_or_array};
 /// The most paths of `watch`: each costs a system call now and then.
 const MAX_SOURCES: usize = 100;
 
+/// A module that a command builds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModuleBuild {
+    /// The command, as a shell reads it.
+    pub command: String,
+    /// The files and directories that it is built from; none if the configuration names none.
+    pub sources: Vec<PathBuf>,
+    /// The module, as the configuration names it.
+    pub module: PathBuf,
+}
+
+/// The build of an entry, also if there is an error in the entry: its module may not be there yet.
+pub(super) fn of_module(entry: &DeTable<'_>) -> Option<ModuleBuild> {
+    let command = command(entry.get("build")?.get_ref()).ok()?;
+    let items = entry.get("watch").and_then(|value| string_or_array("watch", value).ok()).unwrap_or_default();
+    let sources = items.iter().take(MAX_SOURCES).filter_map(|item| source(item).ok()).collect();
+    let module = entry.get("module").and_then(|value| value.get_ref().as_str()).unwrap_or_default();
+    Some(ModuleBuild { command, sources, module: module.into() })
+}
+
 /// Reads both keys.
 pub(super) fn read(entry: &DeTable<'_>, report: &mut Report) -> BuildConfig {
     let command = report.optional(entry, "build", command);

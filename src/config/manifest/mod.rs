@@ -22,6 +22,7 @@ use toml::de::{DeTable, DeValue};
 use crate::config::admin::AdminTable;
 use crate::config::environment::redaction;
 use crate::config::limits::AllLimits;
+pub use crate::config::manifest::build_table::ModuleBuild;
 use crate::config::manifest::module_table::Defaults;
 pub(super) use crate::config::manifest::server_table::{ServerTable, TlsTable};
 pub use crate::config::manifest::written::{WrittenValue, written_values};
@@ -46,6 +47,7 @@ pub(super) struct Manifest {
     pub limits: AllLimits,
     pub entries: Vec<EntryConfig>,
     pub static_files: Vec<StaticConfig>,
+    pub builds: Vec<ModuleBuild>,
     /// The files that it names.
     pub files: Vec<PathBuf>,
     /// Whether the file is TOML.
@@ -145,6 +147,7 @@ impl Manifest {
         let mut starts = Vec::new();
         for (table, header) in tables {
             let start = header.start;
+            self.builds.extend(build_table::of_module(table));
             if let Some(entry) = module_table::read(table, header, &defaults, report) {
                 self.entries.push(entry);
                 starts.push(start);

@@ -13,7 +13,7 @@ pub(in crate::runtime) mod threads;
 pub(in crate::runtime) mod ticker;
 pub(in crate::runtime) mod watch;
 
-use wasmtime::{Cache, Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result};
+use wasmtime::{Cache, Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Result};
 
 use crate::config::{CodeCacheConfig, GatewayLimits};
 
@@ -32,13 +32,24 @@ pub struct EngineConfig {
     pub wasm_stack: usize,
     /// Where compiled code is kept between starts; `None` to keep none.
     pub cache: Option<CodeCacheConfig>,
+    /// How much time the compiler takes.
+    pub optimization: CodeOptimization,
+}
+
+/// How much time the compiler takes for code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeOptimization {
+    /// As much as it needs for fast code.
+    Full,
+    /// As little as it can.
+    None,
 }
 
 impl EngineConfig {
     /// The settings for one guest at a time with `memory` bytes and `table_elements`, and the default stack.
     pub fn for_one(memory: usize, table_elements: usize) -> Self {
         let wasm_stack = GatewayLimits::default().wasm_stack;
-        Self { instances: 1, memory, table_elements, wasm_stack, cache: None }
+        Self { instances: 1, memory, table_elements, wasm_stack, cache: None, optimization: CodeOptimization::Full }
     }
 }
 
@@ -165,6 +176,9 @@ fn common_config(config: &EngineConfig, gc: GcSupport, cache: Option<&Cache>) ->
         .wasm_exceptions(gc == GcSupport::On)
         .memory_init_cow(true)
         .cache(cache.cloned());
+    if config.optimization == CodeOptimization::None {
+        common.cranelift_opt_level(OptLevel::None);
+    }
     common
 }
 

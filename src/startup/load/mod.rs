@@ -101,6 +101,8 @@ pub(super) enum Priority {
     Start,
     /// Requests do not wait: the compiler gets what they leave.
     Reload,
+    /// A developer waits, and requests do not matter: the compiler gets all cores.
+    Developer,
 }
 
 /// The results of loading modules.
@@ -169,7 +171,7 @@ impl CompilerThreads {
     /// Calls `compile` where the threads of the compiler have the right priority.
     fn run<T: Send>(&self, compile: impl FnOnce() -> T + Send) -> T {
         match self.priority {
-            Priority::Start => compile(),
+            Priority::Start | Priority::Developer => compile(),
             Priority::Reload => match self.threads.get_or_init(threads_of_low_priority) {
                 Some(threads) => threads.install(compile),
                 None => compile(),
@@ -341,7 +343,7 @@ impl Loader<'_> {
 
     fn log(&self, spec: &ModuleSpec, bytes: usize, digest: &str, compiled: &Compiled) {
         if compiled.origin == CodeSource::Kept
-            || (self.options.priority, compiled.origin) == (Priority::Reload, CodeSource::Shared)
+            || self.options.priority != Priority::Start && compiled.origin == CodeSource::Shared
         {
             return;
         }

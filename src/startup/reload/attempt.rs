@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::cache::store::TemporaryDirectory;
-use crate::config::{Config, Diagnostic, ListenAddress, Options};
+use crate::config::{Audience, Config, Diagnostic, ListenAddress, Options};
 use crate::fetch;
 use crate::fetch::{Resolved, Silent};
 use crate::runtime::lower_priority;
@@ -76,7 +76,9 @@ pub(super) async fn run(input: AttemptInput) -> Result<Attempt, Box<FailedAttemp
     let (sender, receiver) = oneshot::channel();
     let runtime = Handle::current();
     let thread = thread::Builder::new().name("wagi-reload".into()).spawn(move || {
-        lower_priority();
+        if input.options.audience == Audience::Users {
+            lower_priority();
+        }
         // The server may be ending, and then nothing waits for the attempt.
         let _ = sender.send(runtime.block_on(input.load()));
     });
@@ -111,7 +113,11 @@ impl AttemptInput {
         let tls: Vec<Diagnostic> = config.server.tls.iter().flat_map(check_tls).collect();
         let is_tls_broken = tls.iter().any(Diagnostic::is_error);
         problems.extend(tls);
-        let loading = Loading { resolved: &resolved, platform, before: &current.handover, priority: Priority::Reload };
+        let priority = match options.audience {
+            Audience::Users => Priority::Reload,
+            Audience::Developer => Priority::Developer,
+        };
+        let loading = Loading { resolved: &resolved, platform, before: &current.handover, priority };
         let candidate = loading.load(Some(files(&resolved)), &mut problems).await;
         drop(startup_lock);
         let candidate = candidate.map_err(|error| problems.push(failed(&error))).ok();

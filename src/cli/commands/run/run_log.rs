@@ -10,8 +10,7 @@ use serde_json::Value;
 
 use wagi::printable;
 
-/// The bytes of a line that has no end yet. The gateway writes shorter ones.
-const MAX_LINE: usize = 1 << 20;
+use crate::cli::terminal::json_lines::{JsonLines, text};
 
 /// The standard error of guests that is kept for the output in JSON.
 const MAX_KEPT: usize = 1 << 20;
@@ -22,7 +21,7 @@ pub(super) struct RunLog(Arc<Mutex<LogContent>>);
 
 #[derive(Default)]
 struct LogContent {
-    rest: Vec<u8>,
+    lines: JsonLines,
     stderr: String,
     requests: Vec<FinishedRequest>,
     echo: StderrEcho,
@@ -73,17 +72,8 @@ impl RunLog {
 impl Write for RunLog {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut content = self.content();
-        content.rest.extend_from_slice(bytes);
-        let Some(end) = content.rest.iter().rposition(|&byte| byte == b'\n') else {
-            if content.rest.len() > MAX_LINE {
-                content.rest.clear();
-            }
-            return Ok(bytes.len());
-        };
-        let rest = content.rest.split_off(end + 1);
-        let complete = std::mem::replace(&mut content.rest, rest);
-        for line in complete.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-            content.take_line(line);
+        for line in content.lines.push(bytes) {
+            content.take_line(&line);
         }
         Ok(bytes.len())
     }
@@ -94,9 +84,8 @@ impl Write for RunLog {
 }
 
 impl LogContent {
-    fn take_line(&mut self, line: &[u8]) {
-        let Ok(line) = serde_json::from_slice::<Value>(line) else { return };
-        let text = |key: &str| line.get(key).and_then(Value::as_str).map(str::to_owned);
+    fn take_line(&mut self, line: &Value) {
+        let text = |key: &str| text(line, key).map(str::to_owned);
         let number = |key: &str| line.get(key).and_then(Value::as_u64).unwrap_or_default();
         match text("kind").as_deref() {
             Some("stderr") => self.take_stderr(&text("text").unwrap_or_default()),

@@ -1,7 +1,7 @@
 //! The server: configuration, gateway, open port, serving, reloads, stop.
 
 pub mod logging;
-mod reloads;
+pub mod reloads;
 mod signals;
 mod systemd;
 
@@ -192,7 +192,7 @@ async fn serve(
 }
 
 /// Prints the line for which those wait who have started the server.
-fn print_ready(urls: &str) {
+pub fn print_ready(urls: &str) {
     if let Err(error) = print_result(&format!("Ready: serving on {urls}\n")) {
         tracing::warn!(
             error = format!("{error:#}"),

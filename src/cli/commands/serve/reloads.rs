@@ -47,6 +47,11 @@ impl Reloads {
         }
     }
 
+    /// What asks for reloads.
+    pub fn handle(&self) -> ReloadHandle {
+        self.handle.clone()
+    }
+
     /// Drops the reloader, which removes its temporary files.
     pub async fn end(self) {
         self.task.abort();

@@ -1,0 +1,190 @@
+//! What happens when something changes? Called by the parent.
+//!
+//! A change of sources starts their build, and ends it if it runs already. When a build has ended well, or when a file has changed that
+//! is read, the configuration is loaded again. What is broken is shown, and what was served last goes on.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wagi::config::{Config, Diagnostic, Options};
+use wagi::{ReloadHandle, ReloadOutcome};
+
+use crate::cli::commands::dev::builds::{BuildEnd, RunningBuild};
+use crate::cli::commands::dev::dev_log::print;
+use crate::cli::commands::dev::sources::{SourceChanges, SourceWatch};
+use crate::cli::commands::dev::state::DevState;
+
+/// Builds and reloads.
+pub(super) struct Developer {
+    options: Options,
+    state: Arc<DevState>,
+    /// The configuration as it was last read.
+    config: Config,
+    waiting: BTreeSet<usize>,
+    running: Option<RunningBuild>,
+}
+
+/// What comes next.
+enum DevEvent {
+    Changed(SourceChanges),
+    Built(BuildEnd),
+}
+
+impl Developer {
+    /// A developer whose modules are all to be built.
+    pub fn new(options: Options, state: Arc<DevState>) -> Self {
+        let config = Config::load(&options).0;
+        let waiting = (0..config.builds.len()).collect();
+        Self { options, state, config, waiting, running: None }
+    }
+
+    /// Reads with other options from now on.
+    pub fn set_options(&mut self, options: Options) {
+        self.options = options;
+    }
+
+    /// The configuration as it was last read.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Builds what is to be built, until there is nothing left.
+    pub async fn build_all(&mut self) {
+        let mut broken = None;
+        while self.start_next() {
+            let Some(running) = &mut self.running else { break };
+            let ended = running.end().await;
+            self.running = None;
+            broken = self.told(&ended).or(broken);
+        }
+        if let Some(broken) = broken {
+            self.state.set_broken(&broken);
+        }
+    }
+
+    /// Waits for a change of anything.
+    pub async fn changed(&mut self) {
+        let (_, changes) = SourceWatch::new(&self.config).changed().await;
+        self.read_again();
+        self.waiting.extend(changes.builds.into_iter().filter(|index| *index < self.config.builds.len()));
+    }
+
+    /// Builds and reloads for ever.
+    pub async fn run(mut self, reload: ReloadHandle) {
+        let mut watching = Box::pin(SourceWatch::new(&self.config).changed());
+        loop {
+            self.start_next();
+            let event = match &mut self.running {
+                None => {
+                    let (watch, changes) = (&mut watching).await;
+                    watching = Box::pin(watch.changed());
+                    DevEvent::Changed(changes)
+                }
+                Some(running) => tokio::select! {
+                    (watch, changes) = &mut watching => {
+                        watching = Box::pin(watch.changed());
+                        DevEvent::Changed(changes)
+                    }
+                    ended = running.end() => DevEvent::Built(ended),
+                },
+            };
+            match event {
+                DevEvent::Built(ended) => {
+                    self.running = None;
+                    match self.told(&ended) {
+                        None => self.reload(&reload).await,
+                        Some(broken) => self.state.set_broken(&broken),
+                    }
+                }
+                DevEvent::Changed(changes) => {
+                    if self.take(changes, &reload).await {
+                        watching = Box::pin(SourceWatch::new(&self.config).changed());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does what changes ask for. Returns whether other files may be of interest from now on.
+    async fn take(&mut self, changes: SourceChanges, reload: &ReloadHandle) -> bool {
+        if let Some(running) = self.running.take_if(|running| changes.builds.contains(&running.index)) {
+            print("build: begins again, since its sources have changed");
+            drop(running);
+        }
+        self.waiting.extend(changes.builds);
+        if changes.pages {
+            self.state.notify();
+        }
+        if changes.configuration {
+            let before = self.config.builds.clone();
+            self.read_again();
+            if self.config.builds != before {
+                self.waiting = (0..self.config.builds.len()).collect();
+            }
+            self.reload(reload).await;
+        }
+        changes.configuration
+    }
+
+    fn read_again(&mut self) {
+        let (config, problems) = Config::load(&self.options);
+        // A file that is half written names no builds.
+        if !problems.iter().any(Diagnostic::is_error) || !config.builds.is_empty() {
+            self.config = config;
+        }
+    }
+
+    /// Starts the next build that waits. Returns whether one runs.
+    fn start_next(&mut self) -> bool {
+        while self.running.is_none() {
+            let Some(index) = self.waiting.pop_first() else { return false };
+            let Some(build) = self.config.builds.get(index) else { continue };
+            // Entries with the same command are built at once.
+            self.waiting
+                .retain(|other| self.config.builds.get(*other).is_none_or(|other| other.command != build.command));
+            print(&format!("build: {}", build.command));
+            match RunningBuild::start(index, &build.command) {
+                Ok(running) => self.running = Some(running),
+                Err(error) => {
+                    let message = format!("the build cannot be started: {error}");
+                    print(&format!("error: {message}"));
+                    self.state.set_broken(&message);
+                }
+            }
+        }
+        true
+    }
+
+    /// Tells how a build has ended. Returns why it is broken, if it is.
+    fn told(&self, ended: &BuildEnd) -> Option<String> {
+        if ended.is_success {
+            print(&format!("build: done in {}", milliseconds(ended.took)));
+            return None;
+        }
+        let last = ended.output.lines().next_back().unwrap_or_default();
+        print(&format!("error: {last}; the last good version goes on"));
+        Some(ended.output.clone())
+    }
+
+    async fn reload(&self, reload: &ReloadHandle) {
+        let Some(outcome) = reload.reload().await else { return };
+        match &*outcome {
+            ReloadOutcome::Swapped(report) => {
+                print(&format!("reloaded in {}", milliseconds(report.took)));
+                self.state.set_working();
+            }
+            ReloadOutcome::Unchanged(_) => self.state.set_working(),
+            // The log has them, too.
+            ReloadOutcome::Refused { problems, .. } => {
+                let errors = problems.iter().filter(|problem| problem.is_error());
+                let errors: Vec<String> = errors.map(|problem| problem.render(false)).collect();
+                self.state.set_broken(&errors.join("\n\n"));
+            }
+        }
+    }
+}
+
+fn milliseconds(time: Duration) -> String {
+    format!("{} ms", time.as_millis())
+}

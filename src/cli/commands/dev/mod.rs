@@ -1,0 +1,149 @@
+//! `wagi dev`: serve, build and reload while a developer changes sources.
+//!
+//! The server is the one of `wagi serve`, with a service that shows a browser what is wrong (`service`, `page`). `developer` builds and
+//! reloads when `sources` have changed. Everything ends at the first signal.
+
+mod body;
+mod builds;
+mod dev_log;
+mod developer;
+mod page;
+mod port;
+mod service;
+mod sources;
+mod state;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+
+use wagi::config::{Audience, Diagnostic, ListenAddress, LogFormat, Options, Registries, ServerEnvironment, Source};
+use wagi::fetch::Silent;
+use wagi::observe::LogWriter;
+use wagi::server::{Server, Signals};
+use wagi::startup::Reloader;
+
+pub use crate::cli::commands::dev::state::LiveReload;
+
+use crate::cli::commands::dev::dev_log::DevLog;
+use crate::cli::commands::dev::developer::Developer;
+use crate::cli::commands::dev::service::DevService;
+use crate::cli::commands::dev::state::DevState;
+use crate::cli::commands::run::target::RunTarget;
+use crate::cli::commands::runtime;
+use crate::cli::commands::serve::reloads::{Observers, Reloads};
+use crate::cli::commands::serve::{logging, print_ready};
+use crate::cli::terminal::print_problems;
+
+/// The options of `wagi dev`.
+pub struct DevCommand {
+    pub target: PathBuf,
+    pub listen: Vec<ListenAddress>,
+    pub live: LiveReload,
+    pub env: Vec<(String, String)>,
+    pub env_files: Vec<PathBuf>,
+    pub module_cache: Option<PathBuf>,
+    pub user_cache: Option<PathBuf>,
+    pub registries: Registries,
+    /// The executable that compiles modules of others.
+    pub compiler: Option<PathBuf>,
+    /// The values of `${NAME}` in a modules.toml.
+    pub server_environment: ServerEnvironment,
+}
+
+impl DevCommand {
+    pub fn run(mut self) -> anyhow::Result<ExitCode> {
+        let RunTarget { source, directory } = RunTarget::find(&self.target)?;
+        if let Some(directory) = directory {
+            self.make_paths_absolute();
+            std::env::set_current_dir(&directory)
+                .with_context(|| format!("cannot work in the directory `{}`", directory.display()))?;
+        }
+        let runtime = runtime()?;
+        let (mut signals, mut hangup) = {
+            let _entered = runtime.enter();
+            (Signals::new()?, signal(SignalKind::hangup()).context("cannot listen for signals")?)
+        };
+        let state = Arc::new(DevState::new(self.live));
+        let log = LogWriter::spawn_with_format(DevLog::new(state.clone()), LogFormat::Json);
+        let log = log.context("cannot start the log")?;
+        logging::init_for_command(&log);
+        let result = runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = signals.next() => Ok(()),
+                _ = hangup.recv() => Ok(()),
+                served = self.serve(source, state, &log) => served,
+            }
+        });
+        // Without waiting for requests: the developer wants the terminal back.
+        runtime.shutdown_background();
+        log.flush();
+        result.map(|()| ExitCode::SUCCESS)
+    }
+
+    fn make_paths_absolute(&mut self) {
+        let absolute = |path: &mut PathBuf| *path = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
+        self.env_files.iter_mut().for_each(absolute);
+        self.module_cache.iter_mut().for_each(absolute);
+        self.registries.ca_file.iter_mut().for_each(absolute);
+    }
+
+    fn options(&self, source: Source) -> Options {
+        Options {
+            listen: self.listen.clone(),
+            env: self.env.clone(),
+            env_files: self.env_files.clone(),
+            module_cache: self.module_cache.clone(),
+            user_cache: self.user_cache.clone(),
+            registries: self.registries.clone(),
+            compiler: self.compiler.clone(),
+            server_environment: self.server_environment.clone(),
+            log_format: LogFormat::Json,
+            audience: Audience::Developer,
+            ..Options::new(source)
+        }
+    }
+
+    async fn serve(&self, source: Source, state: Arc<DevState>, log: &LogWriter) -> anyhow::Result<()> {
+        let mut options = self.options(source);
+        let (developer, reloader) = first(&mut options, &state, log).await?;
+        let server = Server::bind(&reloader.config().server).await?;
+        let urls = server.urls().join(" ");
+        let gateway = reloader.gateway().clone();
+        let observers = Observers { manager: Arc::default(), admin: None, urls: urls.clone() };
+        let reloads = Reloads::start(reloader, server.handle(), observers);
+        print_ready(&urls);
+        let serving = server.serve(DevService { gateway, state }, std::future::pending());
+        tokio::select! {
+            () = serving => {}
+            () = developer.run(reloads.handle()) => {}
+        }
+        Ok(())
+    }
+}
+
+/// Builds, and loads what was built. As long as that fails, waits for a change and tries again.
+async fn first(options: &mut Options, state: &Arc<DevState>, log: &LogWriter) -> anyhow::Result<(Developer, Reloader)> {
+    let mut developer = Developer::new(options.clone(), state.clone());
+    if options.listen.is_empty() {
+        options.listen = developer.config().server.listen.clone();
+    }
+    options.listen = port::free(&options.listen);
+    developer.set_options(options.clone());
+    loop {
+        developer.build_all().await;
+        let mut problems = Vec::new();
+        let started = Reloader::start(options.clone(), log, Arc::new(Silent), &mut problems).await;
+        log.flush();
+        print_problems(&problems);
+        if !problems.iter().any(Diagnostic::is_error) {
+            return Ok((developer, started?));
+        }
+        dev_log::print("waiting for a change");
+        developer.changed().await;
+    }
+}

@@ -1,0 +1,104 @@
+//! What do requests need to know of builds and reloads? Called by the parent and by `service`.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+/// The lines of standard error that the page about a failure shows.
+const KEPT_LINES: usize = 40;
+
+/// What a developer waits for. Shared by the loop that builds and by all requests.
+pub(super) struct DevState {
+    content: Mutex<DevContent>,
+    reloads: watch::Sender<u64>,
+    pub live: LiveReload,
+}
+
+#[derive(Default)]
+struct DevContent {
+    broken: Option<Arc<str>>,
+    stderr: VecDeque<String>,
+}
+
+/// Whether browsers load a page again when something has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LiveReload {
+    Off,
+    On,
+}
+
+impl DevState {
+    pub fn new(live: LiveReload) -> Self {
+        Self { content: Mutex::default(), reloads: watch::Sender::new(0), live }
+    }
+
+    fn content(&self) -> MutexGuard<'_, DevContent> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why what is served is not what the sources say, if that is so.
+    pub fn broken(&self) -> Option<Arc<str>> {
+        self.content().broken.clone()
+    }
+
+    /// From now on what is served is not what the sources say.
+    pub fn set_broken(&self, why: &str) {
+        self.content().broken = Some(why.into());
+        self.notify();
+    }
+
+    /// From now on it is.
+    pub fn set_working(&self) {
+        self.content().broken = None;
+        self.notify();
+    }
+
+    /// Lets browsers load their pages again.
+    pub fn notify(&self) {
+        self.reloads.send_modify(|count| *count += 1);
+    }
+
+    /// Tells when pages are to be loaded again.
+    pub fn reloads(&self) -> watch::Receiver<u64> {
+        self.reloads.subscribe()
+    }
+
+    /// Keeps a line that a guest has printed on standard error.
+    pub fn keep_stderr(&self, line: &str) {
+        let mut content = self.content();
+        if content.stderr.len() == KEPT_LINES {
+            content.stderr.pop_front();
+        }
+        content.stderr.push_back(line.to_owned());
+    }
+
+    /// The last lines that guests have printed on standard error.
+    pub fn stderr(&self) -> String {
+        self.content().stderr.iter().map(|line| format!("{line}\n")).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::commands::dev::state::*;
+
+    #[test]
+    fn browsers_learn_of_each_change() {
+        let state = DevState::new(LiveReload::On);
+        let mut reloads = state.reloads();
+        assert!(!reloads.has_changed().expect("there is a sender"));
+        state.set_broken("error");
+        assert_eq!((reloads.has_changed().ok(), state.broken().as_deref()), (Some(true), Some("error")));
+        reloads.mark_unchanged();
+        state.set_working();
+        assert_eq!((reloads.has_changed().ok(), state.broken()), (Some(true), None));
+    }
+
+    #[test]
+    fn the_last_lines_of_standard_error_are_kept() {
+        let state = DevState::new(LiveReload::Off);
+        (0..100).for_each(|number| state.keep_stderr(&number.to_string()));
+        assert!(state.stderr().starts_with("60\n") && state.stderr().ends_with("\n99\n"));
+    }
+}

@@ -1,0 +1,296 @@
+//! `wagi dev`: builds and reloads while sources change, and what a developer is shown.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::support::eventually;
+use crate::support::guest::{printing, printing_then};
+use crate::support::http1::Connection;
+use crate::support::process::{Wagi, command};
+use crate::support::site::Site;
+
+fn page(body: &str) -> String {
+    printing(format!("Content-Type: text/html\n\n{body}"))
+}
+
+/// A server over a directory, at a free port.
+fn start(site: &Site, words: &[&str]) -> Wagi {
+    Wagi::spawn(command(site.path()).args(["dev", "-l", "127.0.0.1:0"]).args(words))
+}
+
+/// A module that a command makes of `source.wat`. The command fails for a source that holds `BROKEN`.
+fn built(keys: &str) -> Site {
+    let site = Site::new();
+    let build = "if grep -q BROKEN source.wat; then echo no: it is broken; exit 1; fi; cp source.wat app.wat";
+    let entry =
+        format!("[[module]]\nroute = '/...'\nmodule = 'app.wat'\nbuild = '{build}'\nwatch = 'source.wat'\n{keys}\n");
+    site.file("modules.toml", entry);
+    site.file("source.wat", page("first"));
+    site
+}
+
+fn get(wagi: &Wagi) -> String {
+    Connection::open(wagi.address()).get("/").text()
+}
+
+/// Waits until the page is this.
+#[track_caller]
+fn shows(wagi: &Wagi, text: &str) {
+    eventually(|| (get(wagi) == text).then_some(()));
+}
+
+#[test]
+fn the_module_is_built_before_the_start_and_when_its_sources_change() {
+    let site = built("");
+    let wagi = start(&site, &[]);
+    assert_eq!(get(&wagi), "first");
+    site.file("source.wat", page("second"));
+    shows(&wagi, "second");
+    wagi.logged(&["build: if grep"]);
+    wagi.logged(&["reloaded in"]);
+    wagi.logged(&["GET / 200"]);
+}
+
+#[test]
+fn a_broken_build_leaves_the_last_good_version_and_pages_say_so() {
+    let site = built("");
+    let wagi = start(&site, &[]);
+    site.file("source.wat", "BROKEN <b>");
+    wagi.logged(&["error: the build failed: exit status: 1; the last good version goes on"]);
+    wagi.logged(&["  no: it is broken"]);
+    let shown = eventually(|| Some(get(&wagi)).filter(|shown| shown.contains("This is the last good version")));
+    assert!(shown.starts_with("first<div role=\"alert\"") && shown.contains("no: it is broken"), "{shown}");
+    site.file("source.wat", page("mended"));
+    shows(&wagi, "mended");
+}
+
+#[test]
+fn without_a_build_the_files_that_are_served_are_watched() {
+    let site = Site::new();
+    site.file("hello.wat", page("one"));
+    let wagi = start(&site, &["hello.wat"]);
+    assert_eq!(get(&wagi), "one");
+    site.file("hello.wat", page("two"));
+    shows(&wagi, "two");
+    // A module that is broken, and a configuration that is.
+    site.file("hello.wat", "(module");
+    let shown = eventually(|| Some(get(&wagi)).filter(|shown| shown.contains("This is the last good version")));
+    assert!(shown.starts_with("two<div") && shown.contains("hello.wat"), "{shown}");
+    site.file("hello.wat", page("three"));
+    shows(&wagi, "three");
+}
+
+#[test]
+fn a_start_that_fails_waits_for_a_change() {
+    let site = built("");
+    site.file("source.wat", "BROKEN");
+    let path = site.path().to_owned();
+    let mender = thread::spawn(move || {
+        // The build fails first: it leaves no module.
+        thread::sleep(Duration::from_millis(300));
+        fs::write(path.join("source.wat"), page("mended")).expect("writable");
+    });
+    let wagi = start(&site, &[]);
+    mender.join().expect("it ends");
+    assert_eq!(get(&wagi), "mended");
+    wagi.logged(&["waiting for a change"]);
+}
+
+#[test]
+fn a_failure_is_explained_to_a_browser_and_to_nobody_else() {
+    let site = Site::new();
+    let says = printing_then("the cause <i>", "unreachable")
+        .replace("(call $write (i32.const 1)", "(call $write (i32.const 2)");
+    site.file("trap.wat", says);
+    site.file("silent.wat", printing("no head"));
+    site.file(
+        "modules.toml",
+        "[[module]]\nroute = '/trap'\nmodule = 'trap.wat'\n[[module]]\nroute = '/silent'\nmodule = 'silent.wat'\n",
+    );
+    let wagi = start(&site, &[]);
+    let browser = |path: &str| {
+        let mut connection = Connection::open(wagi.address());
+        connection.send(format!("GET {path} HTTP/1.1\r\nHost: h\r\nAccept: text/html,*/*\r\n\r\n"));
+        connection.answer()
+    };
+    let answer = browser("/trap");
+    assert_eq!(answer.status, 500);
+    let shown = answer.text();
+    assert!(shown.contains("<h1>500 Internal Server Error</h1>") && shown.contains("the guest trapped"), "{shown}");
+    // Standard error passes the log first.
+    eventually(|| browser("/trap").text().contains("the cause &lt;i&gt;").then_some(()));
+    assert!(browser("/silent").text().contains("print `Content-Type: text/plain`"));
+    assert!(browser("/none").text().contains("No `route` of the modules.toml matches"));
+    let other = Connection::open(wagi.address()).get("/trap");
+    assert_eq!((other.status, other.text().as_str()), (500, ""));
+    // The same from a server, for a browser, too.
+    let served = Wagi::spawn(command(site.path()).args(["serve", "-l", "127.0.0.1:0"]));
+    let mut connection = Connection::open(served.address());
+    connection.send("GET /trap HTTP/1.1\r\nHost: h\r\nAccept: text/html\r\n\r\n");
+    let answer = connection.answer();
+    assert_eq!((answer.status, answer.text().as_str()), (500, ""));
+}
+
+#[test]
+fn with_live_pages_get_a_line_and_events_when_something_changes() {
+    let site = Site::new();
+    site.file("hello.wat", page("one"));
+    let wagi = start(&site, &["hello.wat", "--live"]);
+    let shown = get(&wagi);
+    assert!(shown.starts_with("one<script>new EventSource(\"/.wagi/live\")"), "{shown}");
+    let log = std::process::Command::new("curl")
+        .args(["-sN", "--max-time", "20", &format!("{}/.wagi/live", wagi.url())])
+        .stdout(std::process::Stdio::piped())
+        .spawn();
+    let Ok(mut events) = log else { return };
+    let mut output = std::io::BufReader::new(events.stdout.take().expect("stdout is piped"));
+    thread::sleep(Duration::from_millis(200));
+    site.file("hello.wat", page("two"));
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut output, &mut line).expect("an event");
+    assert_eq!(line, "data: reload\n");
+    let _ = events.kill();
+    let _ = events.wait();
+    assert!(get(&start(&site, &["hello.wat"])) == "two", "without --live nothing is added");
+}
+
+#[test]
+fn a_busy_port_is_left_alone_and_the_next_one_taken() {
+    let site = Site::new();
+    site.file("hello.wat", page("one"));
+    let first = start(&site, &["hello.wat"]);
+    let address = first.address().to_string();
+    let second = Wagi::spawn(command(site.path()).args(["dev", "hello.wat", "-l", &address]));
+    assert!(second.address().port() > first.address().port());
+    second.logged(&["is busy: serving on"]);
+    assert_eq!((get(&first), get(&second)), ("one".to_owned(), "one".to_owned()));
+}
+
+/// Whether a process lives.
+fn lives(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    !stat.is_empty() && !stat.contains(") Z ")
+}
+
+fn pid_in(path: &Path) -> String {
+    eventually(|| fs::read_to_string(path).ok().filter(|text| text.ends_with('\n'))).trim().to_owned()
+}
+
+#[test]
+fn a_newer_change_ends_the_build_and_the_end_of_wagi_does_so_too() {
+    let site = Site::new();
+    site.file("app.wat", page("first"));
+    site.file("source.wat", "1");
+    let build = "if grep -q SLOW source.wat; then sleep 600 & echo $! > pid; wait; fi";
+    site.file(
+        "modules.toml",
+        format!("[[module]]\nroute = '/...'\nmodule = 'app.wat'\nbuild = '{build}'\nwatch = ['source.wat']\n"),
+    );
+    let mut wagi = start(&site, &[]);
+    let pid_file = site.path().join("pid");
+    site.file("source.wat", "SLOW");
+    let pid = pid_in(&pid_file);
+    fs::remove_file(&pid_file).expect("it is there");
+    site.file("source.wat", "SLOW again");
+    let second = pid_in(&pid_file);
+    eventually(|| (!lives(&pid)).then_some(()));
+    assert!(lives(&second));
+    // What was served goes on meanwhile.
+    assert_eq!(get(&wagi), "first");
+    wagi.signal("INT");
+    assert_eq!(wagi.ended().code(), Some(0));
+    eventually(|| (!lives(&second)).then_some(()));
+}
+
+/// 100 KiB of code: functions that compute, and one that prints.
+fn large(body: &str) -> String {
+    let function =
+        "(func (param i32) (result i32) local.get 0 i32.const 7 i32.mul i32.const 3 i32.add i32.const 5 i32.xor)";
+    let functions = function.repeat(5_000);
+    page(body).replace("(func (export \"_start\")", &format!("{functions} (func (export \"_start\")"))
+}
+
+/// 20 times, while eight connections ask all the time. The time is printed and not judged: other tests run beside this one.
+#[test]
+fn no_request_is_lost_over_twenty_reloads() {
+    let site = built("");
+    site.file("source.wat", large("0"));
+    let wagi = start(&site, &[]);
+    let (stops, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            let (address, stops, asked) = (wagi.address(), stops.clone(), asked.clone());
+            thread::spawn(move || {
+                let mut connection = Connection::open(address);
+                while !stops.load(Ordering::Relaxed) {
+                    let answer = connection.get("/");
+                    assert_eq!(answer.status, 200);
+                    asked.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    let mut times = Vec::new();
+    for round in 1..=20 {
+        let body = format!("{round}");
+        site.file("source.wat", large(&body));
+        // The build ends when its module is there; the copy is the last thing it does.
+        let app = site.path().join("app.wat");
+        let wanted = large(&body);
+        eventually(|| (fs::read_to_string(&app).ok().as_deref() == Some(&wanted)).then_some(()));
+        let built = Instant::now();
+        let mut connection = Connection::open(wagi.address());
+        while connection.get("/").text() != body {
+            assert!(built.elapsed() < Duration::from_secs(30), "round {round}");
+        }
+        times.push(built.elapsed());
+    }
+    stops.store(true, Ordering::Relaxed);
+    clients.into_iter().for_each(|client| client.join().expect("no request is lost"));
+    times.sort_unstable();
+    println!(
+        "from the end of the build to the new answer: median {:?}, longest {:?}; {} requests",
+        times[10],
+        times[19],
+        asked.load(Ordering::Relaxed)
+    );
+}
+
+/// In a terminal, as a person sees it.
+#[test]
+#[ignore = "needs tmux"]
+fn in_a_terminal_of_any_width_lines_are_plain() {
+    for (columns, variable) in [("60", "A=1"), ("120", "A=1"), ("60", "NO_COLOR=1"), ("120", "TERM=dumb")] {
+        let site = built("");
+        let socket = site.path().join("tmux");
+        let tmux = |words: &[&str]| {
+            let mut tmux = Command::new("tmux");
+            tmux.arg("-S").arg(&socket).args(["-f", "/dev/null"]).args(words);
+            let output = tmux.output().expect("there is a tmux");
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        let line =
+            format!("cd {} && env {variable} {} dev -l 127.0.0.1:0", site.path().display(), env!("CARGO_BIN_EXE_wagi"));
+        tmux(&["new-session", "-d", "-x", columns, "-y", "40", &line]);
+        let screen = || tmux(&["capture-pane", "-p", "-J", "-e"]);
+        let ready = eventually(|| {
+            let shown = screen();
+            let url = shown.lines().find_map(|line| line.split_once("Ready: serving on "))?.1.trim().to_owned();
+            Some(url)
+        });
+        let address = ready.trim_start_matches("http://").parse().expect("an address");
+        assert_eq!(Connection::open(address).get("/").text(), "first");
+        site.file("source.wat", "BROKEN");
+        let shown = eventually(|| Some(screen()).filter(|shown| shown.contains("the last good version goes on")));
+        assert!(shown.contains("GET / 200") && shown.contains("no: it is broken"), "{shown}");
+        assert!(!shown.contains('\u{1b}'), "{shown:?}");
+        tmux(&["send-keys", "C-c"]);
+        eventually(|| screen().is_empty().then_some(()));
+        tmux(&["kill-server"]);
+    }
+}
