@@ -10,7 +10,7 @@ use crate::admin::configuration;
 use crate::admin::reload;
 use crate::admin::state::{AdminState, PastReload, ServedParts};
 use crate::config::{Diagnostic, Severity};
-use crate::gateway::{ReloadOutcome, ServedRoute};
+use crate::gateway::{ReloadOutcome, ServedRoute, WarmStartView};
 use crate::observe::RouteFigures;
 
 /// The ends of requests that are no errors.
@@ -65,9 +65,29 @@ fn is_error(end: &str) -> bool {
     !GOOD_ENDS.contains(&end)
 }
 
+/// How the guests of a route begin: `warm` as soon as there is a snapshot.
+fn warm_start(view: &WarmStartView) -> Value {
+    let state = match view {
+        WarmStartView { ready: 1.., .. } => "warm",
+        WarmStartView { making: 1.., .. } => "making",
+        _ => "cold",
+    };
+    let reasons = view.refusals.iter().map(|(name, text)| json!({ "reason": name, "text": text }));
+    json!({
+        "state": state,
+        "snapshots": view.ready,
+        "making": view.making,
+        "requests": { "warm": view.warm, "cold": view.cold },
+        "refused": reasons.collect::<Value>(),
+    })
+}
+
 /// A route with what was counted of it.
 fn route_status(route: &ServedRoute, figures: &[RouteFigures]) -> Value {
     let mut status = configuration::route(route);
+    if let (Some(view), Some(status)) = (&route.warm_start, status.as_object_mut()) {
+        status.insert("warm_start".to_owned(), warm_start(view));
+    }
     let pattern = route.pattern.to_string();
     let found = figures.iter().find(|figures| figures.route == pattern);
     if let (Some(figures), Some(status)) = (found, status.as_object_mut()) {

@@ -44,6 +44,8 @@ pub struct EntryConfig {
     pub pass_authorization: Option<bool>,
     /// Whether its responses are compressed. Default: as `[server]` has it, else no.
     pub compress: bool,
+    /// Whether and how its guests begin at a checkpoint. Default: they begin at their start.
+    pub warm_start: Option<WarmStartConfig>,
     /// The limits of the guest.
     pub limits: Limits,
     /// How its module is built. Serving does not read it.
@@ -57,6 +59,17 @@ pub struct BuildConfig {
     pub command: Option<String>,
     /// The files and directories that it is built from. A relative path starts from the working directory.
     pub sources: Vec<PathBuf>,
+}
+
+/// How guests begin at a checkpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WarmStartConfig {
+    /// Whether all requests may share the random numbers that a program has drawn before. Default: no.
+    pub shared_random: bool,
+    /// The most snapshots of the entry. Default 16.
+    pub snapshots: usize,
+    /// The variables that snapshots may hold: those of `environment`, as they are written.
+    pub plain_variables: Vec<String>,
 }
 
 /// The arguments of a guest, with placeholders.
@@ -132,6 +145,7 @@ impl EntryConfig {
             http_max_concurrency: None,
             pass_authorization: None,
             compress: false,
+            warm_start: None,
             limits: Limits::default(),
             build: BuildConfig::default(),
         }
@@ -159,6 +173,7 @@ impl PartialEq for EntryConfig {
             http_max_concurrency,
             pass_authorization,
             compress,
+            warm_start,
             limits,
             build,
         } = self;
@@ -168,7 +183,7 @@ impl PartialEq for EntryConfig {
             && (volumes, scratch, scripts) == (&other.volumes, &other.scratch, &other.scripts)
             && (allowed_hosts, http_max_concurrency) == (&other.allowed_hosts, &other.http_max_concurrency)
             && (pass_authorization, compress, limits) == (&other.pass_authorization, &other.compress, &other.limits)
-            && build == &other.build
+            && (build, warm_start) == (&other.build, &other.warm_start)
     }
 }
 

@@ -50,7 +50,9 @@ pub use crate::config::allowed_hosts::{AllowedHost, AllowedHosts, HostError};
 use crate::config::code_cache::DEFAULT_FILE as CODE_CACHE_FILE;
 pub use crate::config::code_cache::{CodeCacheConfig, code_cache_config, default_code_cache};
 pub use crate::config::diagnostic::{Diagnostic, Severity, SourceFile, SourceLocation};
-pub use crate::config::entry::{Argv, BuildConfig, EntryConfig, Preparation, ScratchConfig, UnknownImports, Volume};
+pub use crate::config::entry::{
+    Argv, BuildConfig, EntryConfig, Preparation, ScratchConfig, UnknownImports, Volume, WarmStartConfig,
+};
 pub use crate::config::environment::env_file::{PairError, parse_pair};
 pub use crate::config::host_pattern::{HostName, HostPattern, HostPatternError};
 pub use crate::config::hostname::{Hostname, HostnameError};

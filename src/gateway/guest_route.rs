@@ -93,11 +93,7 @@ impl GuestRoute {
             let pass_authorization = entry.pass_authorization.unwrap_or(false);
             Interface::Cgi {
                 variables: RouteVariables::new(pattern, &entry.environment, pass_authorization),
-                argv: match &entry.argv {
-                    None => ArgumentTemplate::default(),
-                    Some(Argv::Line(line)) => ArgumentTemplate::from_line(line),
-                    Some(Argv::Array(elements)) => ArgumentTemplate::from_array(elements),
-                },
+                argv: argument_template(entry.argv.as_ref(), false),
             }
         };
         Self {
@@ -117,22 +113,23 @@ impl GuestRoute {
     pub fn with_scripts(self, entry: &EntryConfig, config: &ScriptsConfig, scripts: ScriptFiles) -> Self {
         let pass_authorization = entry.pass_authorization.unwrap_or(false);
         let interface = match self.interface {
-            Interface::Cgi { argv, .. } => Interface::Cgi {
+            Interface::Cgi { .. } => Interface::Cgi {
                 variables: RouteVariables::for_scripts(
                     &entry.route,
                     &entry.environment,
                     pass_authorization,
                     &config.mount,
                 ),
-                // A query never becomes an option of an interpreter (CVE-2012-1823).
-                argv: match &entry.argv {
-                    Some(_) => argv,
-                    None => ArgumentTemplate::from_array(&[SCRIPT_FILENAME.to_owned()]),
-                },
+                argv: argument_template(entry.argv.as_ref(), true),
             },
             interface => interface,
         };
         Self { interface, scripts: Some(scripts), ..self }
+    }
+
+    /// The same, whose guest begins warm.
+    pub fn with_guest(self, change: impl FnOnce(Guest) -> Guest) -> Self {
+        Self { guest: change(self.guest), ..self }
     }
 
     /// The same, with the name that its log has, and what is known of its module.
@@ -143,5 +140,16 @@ impl GuestRoute {
     /// The same, whose runs keep `files`.
     pub fn with_files(self, files: Option<RouteFiles>) -> Self {
         Self { files, ..self }
+    }
+}
+
+/// How the arguments of a guest are made. A guest that runs scripts gets its script if the operator says nothing else: a query never
+/// becomes an option of an interpreter (CVE-2012-1823).
+pub(super) fn argument_template(argv: Option<&Argv>, has_scripts: bool) -> ArgumentTemplate {
+    match argv {
+        None if has_scripts => ArgumentTemplate::from_array(&[SCRIPT_FILENAME.to_owned()]),
+        None => ArgumentTemplate::default(),
+        Some(Argv::Line(line)) => ArgumentTemplate::from_line(line),
+        Some(Argv::Array(elements)) => ArgumentTemplate::from_array(elements),
     }
 }

@@ -14,6 +14,7 @@ mod guest_route;
 mod guest_timer;
 mod hosts;
 mod printed_body;
+mod rehearsal;
 mod reload;
 mod response;
 mod response_body;
@@ -25,12 +26,14 @@ pub(crate) use crate::gateway::admission::concurrency::EntryConcurrency;
 pub use crate::gateway::figures::routes::{HiddenBy, ServedRoute};
 pub(crate) use crate::gateway::guest_route::{FilesRoute, GuestRoute, ModuleFacts, RouteFiles, RouteTarget};
 pub(crate) use crate::gateway::hosts::{HiddenRow, HostRoutes, RouteRow};
+pub(crate) use crate::gateway::rehearsal::requests as rehearsal_requests;
 pub use crate::gateway::reload::{
     ReloadHandle, ReloadOutcome, ReloadReport, ReloadRequest, ReloadRequests, reload_channel,
 };
 pub use crate::gateway::response::FailedResponse;
 pub use crate::gateway::response_body::{ResponseAborted, ResponseBody};
 pub(crate) use crate::gateway::snapshot::Snapshot;
+pub use crate::runtime::WarmStartView;
 
 use std::convert::Infallible;
 use std::future::Future;

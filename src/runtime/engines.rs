@@ -19,6 +19,8 @@ pub(in crate::runtime) struct Engines {
     pub small: Arc<ModuleEngine>,
     large: TryOnceLock<ModuleEngine>,
     with_gc: TryOnceLock<ModuleEngine>,
+    resumed: TryOnceLock<ModuleEngine>,
+    rehearsals: TryOnceLock<ModuleEngine>,
     components: TryOnceLock<ComponentEngine>,
     components_with_gc: TryOnceLock<ComponentEngine>,
     pub executors: Arc<Executors>,
@@ -31,20 +33,40 @@ impl Engines {
         let small = ModuleEngine::new(config, MemorySize::Small, GcSupport::Off, code_cache.wasmtime_cache())?;
         let executors = Arc::new(Executors::start(&small.engine).map_err(Error::Threads)?);
         let (large, with_gc) = (TryOnceLock::default(), TryOnceLock::default());
+        let (resumed, rehearsals) = (TryOnceLock::default(), TryOnceLock::default());
         let (components, components_with_gc) = (TryOnceLock::default(), TryOnceLock::default());
         let (small, config) = (Arc::new(small), config.clone());
-        Ok(Self { small, large, with_gc, components, components_with_gc, executors, config })
+        Ok(Self { small, large, with_gc, resumed, rehearsals, components, components_with_gc, executors, config })
     }
 
     /// The engine for modules with memories of this size. Those that need a collector share one.
     pub fn for_modules(&self, size: MemorySize, gc: GcSupport, cache: &CodeCache) -> Result<Arc<ModuleEngine>, Error> {
         let (slot, size) = match (gc, size) {
             (GcSupport::Off, MemorySize::Small) => return Ok(self.small.clone()),
-            (GcSupport::Off, MemorySize::Large) => (&self.large, size),
+            (GcSupport::Off, MemorySize::Large | MemorySize::Captured) => (&self.large, size),
             (GcSupport::On, _) => (&self.with_gc, MemorySize::Large),
         };
         slot.get_or_try_init(|| {
             let engine = ModuleEngine::new(&self.config, size, gc, cache.wasmtime_cache())?;
+            self.executors.add_engine(&engine.engine);
+            Ok(engine)
+        })
+    }
+
+    /// The engine for modules that begin at a checkpoint.
+    pub fn for_resumed(&self, cache: &CodeCache) -> Result<Arc<ModuleEngine>, Error> {
+        self.resumed.get_or_try_init(|| {
+            let (size, gc) = (MemorySize::Captured, GcSupport::Off);
+            let engine = ModuleEngine::new(&self.config, size, gc, cache.wasmtime_cache())?;
+            self.executors.add_engine(&engine.engine);
+            Ok(engine)
+        })
+    }
+
+    /// The engine in which modules are captured at their checkpoints.
+    pub fn for_rehearsals(&self, cache: &CodeCache) -> Result<Arc<ModuleEngine>, Error> {
+        self.rehearsals.get_or_try_init(|| {
+            let engine = ModuleEngine::for_rehearsals(&self.config, cache.wasmtime_cache())?;
             self.executors.add_engine(&engine.engine);
             Ok(engine)
         })

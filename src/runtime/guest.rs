@@ -17,9 +17,12 @@ use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::invocation::Invocation;
 use crate::runtime::instance::run::{GuestFuture, Run};
+use crate::runtime::instance::stdio::Stdio;
+use crate::runtime::module_engine;
 use crate::runtime::module_engine::LinkedModule;
 use crate::runtime::run_watcher::{RunInputs, RunWatcher};
 use crate::runtime::traced_calls;
+use crate::runtime::warm_start::{WarmStartView, WarmStarts};
 use crate::runtime::wasi::state::{MEMORY, ModuleState};
 
 /// The function that a reactor exports to be called once, before any other.
@@ -187,14 +190,14 @@ impl Executable {
             LinkedCode::Component(_) => return Err(EntryPointError::Component { name: name.to_owned() }),
         };
         let exports = ModuleExports { memory: self.memory(), functions };
-        Ok(Guest { executable: self.clone(), exports, is_called: true, grants })
+        Ok(Guest { executable: self.clone(), exports, is_called: true, grants, warm: None })
     }
 
     /// This executable as a guest that is instantiated and dropped without a call, to find what fails before the entry point is
     /// reached.
     pub fn instantiate_only(&self, grants: Grants) -> Guest {
         let exports = ModuleExports { memory: self.memory(), ..ModuleExports::default() };
-        Guest { executable: self.clone(), exports, is_called: false, grants }
+        Guest { executable: self.clone(), exports, is_called: false, grants, warm: None }
     }
 
     fn memory(&self) -> Option<ModuleExport> {
@@ -232,6 +235,8 @@ pub struct Guest {
     /// False for a guest that is only instantiated. For a module, `exports` has no functions then.
     is_called: bool,
     grants: Grants,
+    /// The snapshots at which its runs may begin.
+    warm: Option<Arc<WarmStarts>>,
 }
 
 /// The exports of a module that a run uses, by index, so that none has to be looked up by name. Empty for a component.
@@ -254,9 +259,13 @@ impl Guest {
         stdio.tracer = invocation.tracer.take();
         let stdio = Arc::new(stdio);
         let guest: GuestFuture = match &self.executable.0.code {
+            LinkedCode::Module(linked, _) if self.warm.is_some() && self.grants.watcher.is_none() => {
+                self.start_warm(linked, &stdio, invocation, permit)
+            }
             LinkedCode::Module(linked, linker) => {
                 // Made here, so that the future holds the store's pointer and not its state.
-                let store = store(linked, ModuleState::new(&self.grants, stdio.clone(), invocation));
+                let state = ModuleState::new(&self.grants, stdio.clone(), invocation);
+                let store = module_engine::store(linked.module().engine(), state);
                 let (linked, exports) = (linked.clone(), self.exports);
                 match self.grants.watcher.clone().filter(|watcher| watcher.sees_calls()) {
                     None => Box::pin(async move {
@@ -286,6 +295,53 @@ impl Guest {
             LinkedCode::Module(..) => run,
             LinkedCode::Component(_) => run.with_files_at_once(),
         }
+    }
+
+    /// Starts a fresh instance at its checkpoint, if there is a snapshot that fits, and else at its start.
+    fn start_warm<P: Send + 'static>(
+        &self,
+        linked: &InstancePre<ModuleState>,
+        stdio: &Arc<Stdio>,
+        invocation: Invocation,
+        permit: P,
+    ) -> GuestFuture {
+        let chosen = self.warm.as_ref().and_then(|warm| Some((warm.clone(), warm.choose(&invocation)?)));
+        let state = ModuleState::new(&self.grants, stdio.clone(), invocation);
+        let (linked, exports, stdio) = (linked.clone(), self.exports, stdio.clone());
+        Box::pin(async move {
+            let _permit = permit;
+            if let Some((warm, (snapshot, variables))) = chosen {
+                if snapshot.is_current(&stdio).await {
+                    let state = state.with_monotonic_clock_at(snapshot.monotonic);
+                    let mut store = module_engine::store(snapshot.start.linked.module().engine(), state);
+                    return snapshot.start.run(&mut store, &variables).await;
+                }
+                warm.on_changed(&snapshot);
+            }
+            let store = module_engine::store(linked.module().engine(), state);
+            exports.run(store, &linked).await
+        })
+    }
+
+    /// The same guest, whose runs begin at a checkpoint as soon as there is a snapshot.
+    pub(in crate::runtime) fn with_warm_starts(self, warm: Arc<WarmStarts>) -> Self {
+        Self { warm: Some(warm), ..self }
+    }
+
+    /// The names of the functions to call, the entry point last.
+    pub(in crate::runtime) fn functions(&self, entry_point: &str) -> Vec<String> {
+        let [initialize, _] = self.exports.functions;
+        initialize.map(|_| INITIALIZE.to_owned()).into_iter().chain([entry_point.to_owned()]).collect()
+    }
+
+    /// What it may use.
+    pub(in crate::runtime) fn grants(&self) -> &Grants {
+        &self.grants
+    }
+
+    /// What is seen of its warm starts, if it has any.
+    pub fn warm_starts(&self) -> Option<WarmStartView> {
+        self.warm.as_ref().map(|warm| warm.view())
     }
 
     /// Starts a fresh instance that handles an HTTP request. It computes only while the run is polled. `permit` is dropped
@@ -320,17 +376,6 @@ fn inputs(invocation: &Invocation) -> RunInputs {
     let owned = |strings: &StringBlock| strings.iter().map(str::to_owned).collect();
     let (arguments, environment) = (owned(&invocation.arguments), owned(&invocation.environment));
     RunInputs { arguments, environment, request: Vec::new() }
-}
-
-fn store(linked: &InstancePre<ModuleState>, state: ModuleState) -> Store<ModuleState> {
-    let fuel = state.hostcall_fuel;
-    let mut store = Store::new(linked.module().engine(), state);
-    store.limiter(|state| state);
-    // Whatever a host call copies has to fit into the guest as well.
-    store.set_hostcall_fuel(fuel);
-    store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(|context| context.data().stdio.cpu_timer.update_deadline());
-    store
 }
 
 impl ModuleExports {

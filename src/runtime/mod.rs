@@ -13,6 +13,7 @@
 //! | `run_watcher` | what is seen of a run from outside? |
 //! | `engine` | how are the engines set up, and on which threads do guests compute? |
 //! | `instance` | how does a run start, what may it use, and how does it end? |
+//! | `resume` | how does a program go on, in another instance, from where it has stopped? |
 //! | `wasi` | what do the imports of modules do? |
 //! | `other_host` | which host was a module built for that imports what nothing here provides? |
 //! | `module_engine` | what is a module linked to? |
@@ -20,6 +21,7 @@
 //! | `code` | where does machine code come from? |
 //! | `engines` | in which engine does a program run? |
 //! | `traced_calls` | how are the calls of a guest to its host seen, one by one? |
+//! | `warm_start` | how does a guest begin at its checkpoint instead of at its start? |
 //! | `guest` | what is a guest, and how does a run of it start? |
 
 mod code;
@@ -33,8 +35,10 @@ mod instance;
 mod module_engine;
 mod module_info;
 mod other_host;
+mod resume;
 mod run_watcher;
 mod traced_calls;
+mod warm_start;
 mod wasi;
 
 pub use crate::outbound::CallResult;
@@ -57,8 +61,10 @@ pub use crate::runtime::instance::stderr::StderrSink;
 pub use crate::runtime::instance::stdio::{InputStream, STDOUT_CAPACITY};
 pub use crate::runtime::module_info::{Encoding, Extern, ModuleInfo, ParseError};
 pub use crate::runtime::run_watcher::{HostCall, PathArgument, RunInputs, RunWatcher};
+pub use crate::runtime::warm_start::request::{QueryClass, RehearsalRequest, RehearsalRequests, SnapshotKey};
+pub use crate::runtime::warm_start::{WarmStartSetup, WarmStartView};
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use wasmtime::Module;
 use wasmtime::component::Component;
@@ -75,12 +81,17 @@ use crate::runtime::engines::Engines;
 use crate::runtime::guest::Code;
 use crate::runtime::instance::memory::MemoryBudget;
 use crate::runtime::module_info::PAGE_SIZE;
+use crate::runtime::warm_start::WarmStarts;
+use crate::runtime::warm_start::making::Program;
+use crate::runtime::warm_start::worker::SnapshotWorker;
 
 /// The engines, the cache of their code, and the threads that guests compute on.
 pub struct Runtime {
-    engines: Engines,
-    code_cache: CodeCache,
+    engines: Arc<Engines>,
+    code_cache: Arc<CodeCache>,
     compiler: Mutex<Option<CompilerProcess>>,
+    /// The thread that makes snapshots.
+    worker: Arc<SnapshotWorker>,
 }
 
 /// Whose module it is.
@@ -108,9 +119,9 @@ pub struct ProgramSource<'a> {
 impl Runtime {
     /// Starts the engine for modules and the threads. The other engines are made when they are first needed.
     pub fn new(config: &EngineConfig) -> Result<Self, Error> {
-        let code_cache = CodeCache::open(config.cache.as_ref());
-        let engines = Engines::new(config, &code_cache)?;
-        Ok(Self { engines, code_cache, compiler: Mutex::default() })
+        let code_cache = Arc::new(CodeCache::open(config.cache.as_ref()));
+        let engines = Arc::new(Engines::new(config, &code_cache)?);
+        Ok(Self { engines, code_cache, compiler: Mutex::default(), worker: Arc::default() })
     }
 
     /// Sets the process that compiles modules of third parties from now on.
@@ -205,7 +216,7 @@ impl Runtime {
         let pages = module.resources_required().max_initial_memory_size.unwrap_or_default();
         let (engine, module) = match MemorySize::of(pages.saturating_mul(PAGE_SIZE)) {
             MemorySize::Small => (engine, module),
-            MemorySize::Large => load(MemorySize::Large)?,
+            MemorySize::Large | MemorySize::Captured => load(MemorySize::Large)?,
         };
         Ok(Code::module(engine.link(&module, unknown_imports)?))
     }
@@ -229,6 +240,28 @@ impl Runtime {
         let budget = MemoryBudget::new(config.memory, config.table_elements);
         let engine = &self.engines.for_modules(MemorySize::Small, gc, code_cache)?.engine;
         ModulePreinitializer { engine, code_cache, compiler: compiler.as_ref(), budget }.run(bytes, digest)
+    }
+
+    /// The same guest, of which a snapshot is made for each of the `first` scripts, and more as they are asked for. Without scripts
+    /// the first of them is `None`.
+    pub fn warm_start(
+        &self,
+        guest: Guest,
+        entry_point: &str,
+        unknown_imports: UnknownImports,
+        setup: WarmStartSetup,
+        first: Vec<Option<String>>,
+    ) -> Guest {
+        let program = Program {
+            engines: self.engines.clone(),
+            code_cache: self.code_cache.clone(),
+            grants: guest.grants().clone(),
+            unknown_imports,
+            functions: guest.functions(entry_point),
+        };
+        let warm = WarmStarts::new(setup, program, self.worker.clone());
+        first.into_iter().for_each(|script| warm.begin(script));
+        guest.with_warm_starts(warm)
     }
 
     fn executable(&self, code: Code) -> Executable {

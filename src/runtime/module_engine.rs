@@ -18,6 +18,7 @@ use crate::runtime::engine::{EngineConfig, MemorySize};
 use crate::runtime::error::Error;
 use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::invocation::Invocation;
+use crate::runtime::wasi::rehearsal::calls;
 use crate::runtime::wasi::state::ModuleState;
 use crate::runtime::wasi::{experimental_http, preview1};
 
@@ -57,7 +58,15 @@ impl fmt::Display for MissingImport {
 impl ModuleEngine {
     /// Makes the engine.
     pub fn new(config: &EngineConfig, size: MemorySize, gc: GcSupport, cache: Option<&Cache>) -> Result<Self, Error> {
-        let engine = engine::for_modules(config, size, gc, cache).map_err(Error::Engine)?;
+        Self::of(engine::for_modules(config, size, gc, cache).map_err(Error::Engine)?)
+    }
+
+    /// Makes the engine in which modules are captured.
+    pub fn for_rehearsals(config: &EngineConfig, cache: Option<&Cache>) -> Result<Self, Error> {
+        Self::of(engine::for_rehearsals(config, cache).map_err(Error::Engine)?)
+    }
+
+    fn of(engine: Engine) -> Result<Self, Error> {
         let mut linker = Linker::new(&engine);
         preview1::add_to_linker(&mut linker).map_err(Error::Engine)?;
         experimental_http::add_to_linker(&mut linker).map_err(Error::Engine)?;
@@ -77,10 +86,30 @@ impl ModuleEngine {
         }
         let linker = match missing.is_empty() {
             true => self.linker.clone(),
-            false => Arc::new(self.with_traps(module, &missing)?),
+            false => Arc::new(with_traps(&self.linker, module, &missing)?),
         };
         let linked = linker.instantiate_pre(module).map_err(Error::Link)?;
         Ok(LinkedModule { linked, linker, trapping: missing.iter().map(MissingImport::to_string).collect() })
+    }
+
+    /// Links a module for rehearsals: to clocks and random numbers that can be told.
+    pub fn link_rehearsed(&self, module: &Module, unknown: UnknownImports) -> Result<InstancePre<ModuleState>, Error> {
+        let missing = self.missing_imports(module);
+        let mut linker = with_traps(&self.linker, module, &missing)?;
+        if !missing.is_empty() && unknown == UnknownImports::Refuse {
+            let missing = missing.into_iter().map(|import| (import.module, import.name)).collect();
+            return Err(Error::UnknownImports(missing));
+        }
+        calls::replace(&mut linker).map_err(Error::Link)?;
+        linker.instantiate_pre(module).map_err(Error::Link)
+    }
+
+    /// The same for a rehearsal that is captured at its checkpoint.
+    pub fn link_captured(&self, module: &Module) -> Result<InstancePre<ModuleState>, Error> {
+        let mut linker = Linker::clone(&self.linker);
+        calls::replace(&mut linker).map_err(Error::Link)?;
+        calls::forbid(&mut linker, module).map_err(Error::Link)?;
+        linker.instantiate_pre(module).map_err(Error::Link)
     }
 
     fn missing_imports(&self, module: &Module) -> Vec<MissingImport> {
@@ -94,23 +123,6 @@ impl ModuleEngine {
         missing.collect()
     }
 
-    /// The imports that are provided, and functions for the missing ones, each of which ends its guest when it is called.
-    fn with_traps(&self, module: &Module, missing: &[MissingImport]) -> Result<Linker<ModuleState>, Error> {
-        let mut linker = Linker::clone(&self.linker);
-        // A module may import a name twice.
-        linker.allow_shadowing(true);
-        for import in missing {
-            let is_it = |found: &ImportType<'_>| (found.module(), found.name()) == (&*import.module, &*import.name);
-            let Some(ExternType::Func(ty)) = module.imports().find(is_it).map(|found| found.ty()) else { continue };
-            let name = import.to_string();
-            let trap = move |_: Caller<'_, ModuleState>, _: &[Val], _: &mut [Val]| -> wasmtime::Result<()> {
-                wasmtime::bail!("it called the import {name}, which nothing here provides")
-            };
-            linker.func_new(&import.module, &import.name, ty, trap).map_err(Error::Link)?;
-        }
-        Ok(linker)
-    }
-
     /// Which of these imports, each a module and a name, are provided.
     pub fn provides(&self, imports: &[(&str, &str)]) -> Vec<bool> {
         // The linker can be asked only with a store.
@@ -119,4 +131,37 @@ impl ModuleEngine {
         let mut store = Store::new(&self.engine, ModuleState::new(&grants, stdio, Invocation::default()));
         imports.iter().map(|(module, name)| self.linker.get(&mut store, module, name).is_ok()).collect()
     }
+}
+
+/// The imports that are provided, and functions for the missing ones, each of which ends its guest when it is called.
+fn with_traps(
+    provided: &Linker<ModuleState>,
+    module: &Module,
+    missing: &[MissingImport],
+) -> Result<Linker<ModuleState>, Error> {
+    let mut linker = Linker::clone(provided);
+    // A module may import a name twice.
+    linker.allow_shadowing(true);
+    for import in missing {
+        let is_it = |found: &ImportType<'_>| (found.module(), found.name()) == (&*import.module, &*import.name);
+        let Some(ExternType::Func(ty)) = module.imports().find(is_it).map(|found| found.ty()) else { continue };
+        let name = import.to_string();
+        let trap = move |_: Caller<'_, ModuleState>, _: &[Val], _: &mut [Val]| -> wasmtime::Result<()> {
+            wasmtime::bail!("it called the import {name}, which nothing here provides")
+        };
+        linker.func_new(&import.module, &import.name, ty, trap).map_err(Error::Link)?;
+    }
+    Ok(linker)
+}
+
+/// A store for one run.
+pub(in crate::runtime) fn store(engine: &Engine, state: ModuleState) -> Store<ModuleState> {
+    let fuel = state.hostcall_fuel;
+    let mut store = Store::new(engine, state);
+    store.limiter(|state| state);
+    // Whatever a host call copies has to fit into the guest as well.
+    store.set_hostcall_fuel(fuel);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|context| context.data().stdio.cpu_timer.update_deadline());
+    store
 }

@@ -72,6 +72,13 @@ pub(super) fn scripts_without_cgi(entry: &EntryConfig) -> Diagnostic {
     Diagnostic::error(message).at(entry.origin.at(Key::Scripts)).help(help)
 }
 
+/// An entry whose component would begin warm.
+pub(super) fn warm_start_of_component(entry: &EntryConfig) -> Diagnostic {
+    let message = for_route(entry, "`warm_start` is for modules, and this is a component");
+    let help = "remove it";
+    Diagnostic::error(message).at(entry.origin.at(Key::WarmStart)).help(help)
+}
+
 /// An entry whose scripts guests may change.
 pub(super) fn scripts_are_writable(entry: &EntryConfig, volume: &Path) -> Diagnostic {
     let message = for_route(

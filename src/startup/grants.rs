@@ -10,6 +10,7 @@ use crate::runtime::{Grants, Outbound, Volumes};
 use crate::scratch::{ScratchLimits, ScratchSpace};
 
 use crate::startup::handover::EntryState;
+use crate::startup::warm_start::{CHECKPOINT_DIRECTORY, EmptyDirectory};
 
 /// A directory of a volume that cannot be opened.
 #[derive(Debug)]
@@ -72,7 +73,11 @@ fn volumes(entry: &EntryConfig, scratch: Option<&Arc<ScratchSpace>>) -> Result<V
         entry.volumes.iter().map(|volume| (volume.guest_path.as_str(), &volume.host_path, volume.read_only));
     let empty =
         entry.scratch.iter().zip(&placeholders).map(|(scratch, path)| (scratch.guest_path.as_str(), path, false));
-    let volumes = Volumes::open(directories.chain(empty))?;
+    let checkpoint = entry.warm_start.as_ref().map(|_| EmptyDirectory::create()).transpose().map_err(of_scratch)?;
+    let path = checkpoint.as_ref().map(EmptyDirectory::path);
+    let checkpoint_directory = path.into_iter().map(|path| (CHECKPOINT_DIRECTORY, path, true));
+    // Last, so that all others have the descriptors that they have without.
+    let volumes = Volumes::open(directories.chain(empty).chain(checkpoint_directory))?;
     let Some(space) = scratch else { return Ok(volumes) };
     let limits = entry.scratch.iter().map(|scratch| ScratchLimits { bytes: scratch.bytes, files: scratch.files });
     let scratch = limits.zip(&placeholders).enumerate().map(|(index, (limits, path))| (count + index, path, limits));

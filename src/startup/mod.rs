@@ -21,6 +21,7 @@ mod load;
 mod platform;
 mod reload;
 mod routes;
+mod warm_start;
 
 use std::sync::Arc;
 

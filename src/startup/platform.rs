@@ -14,7 +14,7 @@ use crate::net::connect::own_addresses::OwnAddresses;
 use crate::net::tls;
 use crate::observe::{LogDirectory, LogWriter, Metrics};
 use crate::outbound::Network;
-use crate::runtime::{CodeOptimization, CompilerProcess, EngineConfig, RunWatcher, Runtime};
+use crate::runtime::{CodeOptimization, CompilerProcess, EngineConfig, Guest, RunWatcher, Runtime, WarmStartSetup};
 use crate::scratch::{ScratchError, ScratchSpace};
 
 use crate::startup::error::Error;
@@ -22,6 +22,7 @@ use crate::startup::guest_writable;
 use crate::startup::load;
 use crate::startup::load::programs::Programs;
 use crate::startup::load::{LoadOptions, Loaded, ModuleSpec, Priority};
+use crate::startup::warm_start;
 
 /// The problems of the files with certificates that the operator names, whether a module of this configuration needs them or
 /// not.
@@ -127,6 +128,12 @@ impl Platform {
             load::executables(&runtime, &programs, &specs, options)
         });
         loading.await.map_err(|_| Error::Compiling)
+    }
+
+    /// The same guest, which begins warm as soon as there is a snapshot.
+    pub fn warm_start(&self, guest: Guest, entry: &EntryConfig, setup: WarmStartSetup) -> Guest {
+        let first = warm_start::first_scripts(entry);
+        self.runtime.warm_start(guest, &entry.entrypoint, entry.unknown_imports, setup, first)
     }
 
     /// The place of scratch directories; `None` if no entry has any.

@@ -5,9 +5,12 @@
 
 use std::sync::Arc;
 
+use crate::cgi::Endpoint;
 use crate::config::{Config, Diagnostic, EntryConfig, HostPattern, Key, LogFormat, Origin, StaticConfig};
 use crate::fetch::ModuleFile;
-use crate::gateway::{FilesRoute, GuestRoute, HiddenRow, HostRoutes, ModuleFacts, RouteFiles, RouteRow, RouteTarget};
+use crate::gateway::{
+    FilesRoute, GuestRoute, HiddenRow, HostRoutes, ModuleFacts, RouteFiles, RouteRow, RouteTarget, rehearsal_requests,
+};
 use crate::observe::{GuestLog, LogDirectory, LogWriter, RouteName};
 use crate::outbound::Network;
 use crate::route::{Discovered, RoutePattern, discovery};
@@ -23,12 +26,15 @@ use crate::startup::grants::{EntryGrants, route_name};
 use crate::startup::handover::Handover;
 use crate::startup::load::LoadedModule;
 use crate::startup::platform::Platform;
+use crate::startup::warm_start;
 
 /// The path of the built-in health check, before all routes.
 const HEALTH: &str = "/healthz";
 
 /// A builder for the table of routes.
 pub(super) struct RouteTableBuilder<'a> {
+    platform: &'a Platform,
+    endpoint: Endpoint,
     log: &'a LogWriter,
     watcher: Option<&'a Arc<dyn RunWatcher>>,
     format: LogFormat,
@@ -87,7 +93,10 @@ impl<'a> RouteTableBuilder<'a> {
         before: &'a Handover,
         problems: &'a mut Vec<Diagnostic>,
     ) -> Result<Self, Error> {
+        let explicit = config.hostname.explicit.then(|| config.hostname.to_string());
         Ok(Self {
+            platform,
+            endpoint: Endpoint::new(config.server.tls.is_some(), explicit.as_deref()),
             log: &platform.log,
             watcher: platform.watcher.as_ref(),
             format: config.log.format,
@@ -138,6 +147,9 @@ impl<'a> RouteTableBuilder<'a> {
     pub async fn add_entry(&mut self, entry: &'a EntryConfig, file: &ModuleFile, module: &LoadedModule) {
         self.problems.extend(diagnostics::without_effect(entry, &module.executable));
         self.problems.extend(diagnostics::trapping_imports(entry, &module.executable));
+        if entry.warm_start.is_some() && module.executable.is_component() {
+            return self.problems.push(diagnostics::warm_start_of_component(entry));
+        }
         let state = self.before.state(entry, &self.next);
         let scratch = match &self.scratch {
             _ if entry.scratch.is_empty() => None,
@@ -164,12 +176,18 @@ impl<'a> RouteTableBuilder<'a> {
         }
         let entry_point = EntryPoint { name: &entry.entrypoint, key: Key::Entrypoint };
         let Some(route) = self.route(&loaded, &own, entry_point, grants) else { return };
-        let Some(config) = &entry.scripts else { return self.push(entry, own, route) };
+        let Some(config) = &entry.scripts else {
+            let route = self.warm(&loaded, file, &own, route);
+            return self.push(entry, own, route);
+        };
         if module.executable.is_http_component() {
             return self.problems.push(diagnostics::scripts_without_cgi(entry));
         }
         match ScriptFiles::open(config) {
-            Ok(scripts) => self.push(entry, own, route.with_scripts(entry, config, scripts)),
+            Ok(scripts) => {
+                let route = self.warm(&loaded, file, &own, route.with_scripts(entry, config, scripts));
+                self.push(entry, own, route);
+            }
             Err(error) => self.problems.push(diagnostics::scripts_not_opened(entry, &error)),
         }
     }
@@ -224,6 +242,20 @@ impl<'a> RouteTableBuilder<'a> {
                 None
             }
         }
+    }
+
+    /// The same route, whose guests begin warm if the entry says so.
+    fn warm(
+        &self,
+        loaded: &LoadedEntry<'a, '_>,
+        file: &ModuleFile,
+        pattern: &RoutePattern,
+        route: GuestRoute,
+    ) -> GuestRoute {
+        let Some(config) = &loaded.entry.warm_start else { return route };
+        let requests = rehearsal_requests(loaded.entry, config, pattern, self.endpoint.clone());
+        let setup = warm_start::setup(loaded.entry, config, file, &loaded.module.digest, requests);
+        route.with_guest(|guest| self.platform.warm_start(guest, loaded.entry, setup))
     }
 
     fn push(&mut self, entry: &'a EntryConfig, pattern: RoutePattern, route: GuestRoute) {

@@ -101,4 +101,5 @@ mod tls; // TLS, and HTTP/2 with and without it
 mod traces; // traces, and collectors of them
 mod uploads; // clients that send slowly, and what they may hold
 mod waits;
+mod warm_start;
 mod web_servers; // clocks of guests that wait for their clients, or do not

@@ -11,6 +11,7 @@ mod scripts_table;
 mod server_table;
 mod static_table;
 mod volumes;
+mod warm_start;
 mod written;
 
 use std::ops::Range;

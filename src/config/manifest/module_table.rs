@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use crate::config::manifest::scripts_table::{self, ScriptsContext};
-use crate::config::manifest::{build_table, hosts, volumes};
+use crate::config::manifest::{build_table, hosts, volumes, warm_start};
 use crate::config::reader::file::{module_file_help, must_be_file};
 use crate::config::reader::report::Report;
 use crate::config::reader::route;
@@ -15,7 +15,7 @@ use crate::config::{
 };
 use crate::config::{allowed_hosts, environment};
 
-const KEYS: [&str; 23] = [
+const KEYS: [&str; 25] = [
     "route",
     "module",
     "preinitialize",
@@ -36,6 +36,8 @@ const KEYS: [&str; 23] = [
     "host",
     "pass_authorization",
     "compress",
+    "warm_start",
+    "snapshots",
     "limits",
     "build",
     "watch",
@@ -92,6 +94,7 @@ fn read_keys(
     let http_max_concurrency = report.optional(entry, "http_max_concurrency", max_open_responses);
     let pass_authorization = report.optional(entry, "pass_authorization", |value| boolean("pass_authorization", value));
     let compress = report.optional(entry, "compress", |value| boolean("compress", value)).unwrap_or(defaults.compress);
+    let warm_start = warm_start::read(entry, preparation, report);
     let limits = limits(entry, defaults.limits, report);
     let build = build_table::read(entry, report);
     let defaults = EntryConfig::new(origin, route?, module?);
@@ -109,6 +112,7 @@ fn read_keys(
         http_max_concurrency,
         pass_authorization,
         compress,
+        warm_start,
         limits,
         build,
         ..defaults
@@ -127,6 +131,7 @@ fn origin(entry: &DeTable<'_>, header: &Range<usize>, report: &Report) -> Origin
         (Key::Argv, "argv"),
         (Key::AllowedHosts, "allowed_hosts"),
         (Key::Scripts, "scripts"),
+        (Key::WarmStart, "warm_start"),
     ] {
         if let Some(value) = entry.get(name) {
             origin.add(key, value.span());

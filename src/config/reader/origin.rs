@@ -31,6 +31,8 @@ pub enum Key {
     AllowedHosts,
     /// The value of `scripts`.
     Scripts,
+    /// The value of `warm_start`.
+    WarmStart,
     /// The value of `directory`.
     Directory,
     /// The value of `file`.

@@ -73,6 +73,7 @@ impl Generation {
             generation: *number,
             concurrency: concurrency(snapshot, &shared.concurrency),
             dropped_lines: shared.metrics.dropped_lines(&shared.access_log),
+            warm_starts: warm_starts(snapshot),
             modules: snapshot.guest_routes().map(labels).collect::<BTreeSet<_>>(),
             listeners: listeners(&servers),
             certificates: certificates(&servers),
@@ -93,6 +94,18 @@ fn concurrency(snapshot: &Snapshot, total: &TotalConcurrency) -> BTreeMap<String
     for (module, entry) in entries {
         let (of_module, (running, limit)) = (found.entry(module.to_owned()).or_default(), entry.usage());
         *of_module = (of_module.0.saturating_add(running), of_module.1.saturating_add(limit));
+    }
+    found
+}
+
+/// The routes whose guests may begin warm.
+fn warm_starts(snapshot: &Snapshot) -> BTreeMap<String, (u64, u64)> {
+    let mut found: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    for route in snapshot.guest_routes() {
+        if let Some(view) = route.guest.warm_starts() {
+            let (warm, cold) = found.entry(route.name.route.clone()).or_default();
+            (*warm, *cold) = (warm.saturating_add(view.warm), cold.saturating_add(view.cold));
+        }
     }
     found
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::config::{HostPattern, Limits};
 use crate::route::RoutePattern;
+use crate::runtime::WarmStartView;
 
 use crate::gateway::Gateway;
 use crate::gateway::guest_route::RouteTarget;
@@ -32,6 +33,8 @@ pub struct ServedRoute {
     pub limits: Option<Limits>,
     /// The route that keeps requests from it, if there is one: its position in the table.
     pub hidden_by: Option<HiddenBy>,
+    /// What is seen of its warm starts, if it has any.
+    pub warm_start: Option<WarmStartView>,
 }
 
 /// Why no request reaches a route, or none for some of its hosts.
@@ -70,6 +73,7 @@ impl Gateway {
                     .filter(|entry| *entry != row.pattern.to_string()),
                 limits: guest.map(|route| route.limits.clone()),
                 hidden_by: hidden.get(&position).cloned(),
+                warm_start: guest.and_then(|route| route.guest.warm_starts()),
             }
         };
         routes.rows().iter().enumerate().map(served).collect()

@@ -9,7 +9,7 @@ use crate::observe::metrics::histogram::{BucketCounts, SIZES, TIMES};
 use crate::observe::metrics::names::{
     ACTIVE, BUILD, CALL_DURATION, CALLS, CERTIFICATE, COMPILATION, CONCURRENCY, CONCURRENCY_LIMIT, CONNECTIONS,
     CONNECTIONS_TOTAL, CPU, DROPPED, DURATION, ENDS, FETCH, GENERATION, GUEST, GUEST_MEMORY, LAST_SUCCESS,
-    LAST_TIMESTAMP, MODULE, MOVED, QUEUE_LENGTH, QUEUE_WAIT, RELOADS, REQUEST_BYTES, RESPONSE_BYTES,
+    LAST_TIMESTAMP, MODULE, MOVED, QUEUE_LENGTH, QUEUE_WAIT, RELOADS, REQUEST_BYTES, RESPONSE_BYTES, WARM_STARTS,
 };
 use crate::observe::metrics::process;
 use crate::observe::metrics::route::RouteCounters;
@@ -29,6 +29,7 @@ impl Metrics {
         let (mut text, routes) = (MetricsText::new(format), self.counted());
         write_requests(&mut text, &routes);
         write_guests(&mut text, &routes);
+        write_warm_starts(&mut text, gauges);
         write_calls(&mut text, &routes);
         write_concurrency(&mut text, gauges);
         write_connections(&mut text, gauges);
@@ -130,6 +131,15 @@ fn write_guests(text: &mut MetricsText, routes: &NamedRoutes) {
     }
     write_values(text, &QUEUE_LENGTH, routes, |counters| counters.queued.load(Relaxed) as f64);
     write_times(text, &QUEUE_WAIT, routes, RouteCounters::queue_waits);
+}
+
+fn write_warm_starts(text: &mut MetricsText, gauges: &Gauges) {
+    text.family(&WARM_STARTS);
+    for (route, (warm, cold)) in &gauges.warm_starts {
+        for (result, count) in [("warm", *warm), ("cold", *cold)] {
+            text.sample(&WARM_STARTS, &[("http_route", route), ("result", result)], count);
+        }
+    }
 }
 
 fn write_calls(text: &mut MetricsText, routes: &NamedRoutes) {

@@ -29,6 +29,11 @@ pub(super) const MOVED: Family = family(
 );
 pub(super) const ENDS: Family =
     family("wagi_guest_ends_total", MetricKind::Counter, "How requests ended, as in the access log.");
+pub(super) const WARM_STARTS: Family = family(
+    "wagi_warm_starts_total",
+    MetricKind::Counter,
+    "Requests to routes with `warm_start`, by where their guests began.",
+);
 pub(super) const QUEUE_LENGTH: Family =
     family("wagi_queue_length", MetricKind::Gauge, "Requests that wait for a permit.");
 pub(super) const QUEUE_WAIT: Family =

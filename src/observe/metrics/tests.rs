@@ -15,6 +15,7 @@ fn gauges() -> Gauges {
     Gauges {
         generation: 3,
         concurrency: BTreeMap::from([("a.wasm".to_owned(), (1, 2))]),
+        warm_starts: BTreeMap::from([("/a".to_owned(), (2, 1))]),
         dropped_lines: 7,
         modules: BTreeSet::from([module]),
         listeners: BTreeMap::from([("http://127.0.0.1:1".to_owned(), listener)]),

@@ -88,6 +88,8 @@ const FULLY_WAITING_GUESTS: u32 = 64;
 pub(in crate::runtime) enum MemorySize {
     Small,
     Large,
+    /// Large, and filled when the program begins: with what it had at its checkpoint.
+    Captured,
 }
 
 impl MemorySize {
@@ -104,13 +106,25 @@ pub(in crate::runtime) fn for_modules(
     gc: GcSupport,
     cache: Option<&Cache>,
 ) -> Result<Engine> {
-    engine(module_config(config, gc, cache), |memories| {
+    let mut modules = module_config(config, gc, cache);
+    if size == MemorySize::Captured {
+        // A copy for each instance would take longer than the start that it saves.
+        modules.memory_guaranteed_dense_image_size(config.memory as u64);
+    }
+    engine(modules, |memories| {
         let mut pool = with_heaps(pool_for_modules(config, memories), config, gc);
         if size == MemorySize::Small {
             pool.linear_memory_keep_resident(SMALL_MEMORY).pagemap_scan(Enabled::No);
         }
         pool
     })
+}
+
+/// Makes the engine in which a debugger can read the frames of modules. It needs no pool: few run there, and each for long.
+pub(in crate::runtime) fn for_rehearsals(config: &EngineConfig, cache: Option<&Cache>) -> Result<Engine> {
+    let mut modules = module_config(config, GcSupport::Off, cache);
+    modules.guest_debug(true).cranelift_opt_level(OptLevel::None);
+    Engine::new(&modules)
 }
 
 /// Makes the engine for components, which keeps compiled code in `cache`.

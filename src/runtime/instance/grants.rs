@@ -1,5 +1,6 @@
 //! What may a guest use?
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -63,7 +64,10 @@ impl Grants {
 #[derive(Clone, Default)]
 pub struct Volumes {
     opened: WasiFilesystemCtx,
-    count: usize,
+    /// The path of each in the guest, and on the host.
+    paths: Arc<[(String, PathBuf)]>,
+    /// Which of them the guest may write to.
+    writable: Vec<usize>,
     scratch: Vec<ScratchVolume>,
     /// `None` without directories.
     threads: Option<Arc<VolumeThreads>>,
@@ -78,16 +82,20 @@ impl Volumes {
         let mut builder = WasiCtxBuilder::new();
         // A guest that uses files computes on threads that it may block: see `engine::executors`.
         builder.allow_blocking_current_thread(true);
-        let mut count = 0;
+        let (mut paths, mut writable) = (Vec::new(), Vec::new());
         for (guest_path, host_path, read_only) in directories {
             let permissions = if read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite };
             builder
                 .preopened_dir(host_path, guest_path, permissions)
-                .map_err(|error| (count, error.downcast().unwrap_or_else(std::io::Error::other)))?;
-            count += 1;
+                .map_err(|error| (paths.len(), error.downcast().unwrap_or_else(std::io::Error::other)))?;
+            if !read_only {
+                writable.push(paths.len());
+            }
+            paths.push((guest_path.to_owned(), host_path.clone()));
         }
-        let threads = (count > 0).then(Arc::default);
-        Ok(Self { opened: builder.build().filesystem().clone(), count, scratch: Vec::new(), threads })
+        let threads = (!paths.is_empty()).then(Arc::default);
+        let (opened, paths) = (builder.build().filesystem().clone(), paths.into());
+        Ok(Self { opened, paths, writable, scratch: Vec::new(), threads })
     }
 
     /// These volumes, of which those at `scratch` are scratch directories: each is its index, its path and its limits.
@@ -121,7 +129,33 @@ impl Volumes {
 
     /// The number of directories.
     pub(in crate::runtime) fn count(&self) -> usize {
-        self.count
+        self.paths.len()
+    }
+
+    /// The path of each directory in the guest, and on the host.
+    pub(in crate::runtime) fn paths(&self) -> &[(String, PathBuf)] {
+        &self.paths
+    }
+
+    /// The indices of those in which a guest may change what other guests see.
+    pub(in crate::runtime) fn writable(&self) -> Vec<usize> {
+        let descriptor = |index: usize| i32::try_from(index).unwrap_or(i32::MAX).saturating_add(FIRST_VOLUME);
+        let is_scratch = |index: &usize| self.scratch.iter().any(|scratch| scratch.descriptor == descriptor(*index));
+        self.writable.iter().copied().filter(|index| !is_scratch(index)).collect()
+    }
+
+    /// The same volumes, with other directories in place of some, and `empty` in place of one that is gone.
+    pub(in crate::runtime) fn with_replaced(
+        &self,
+        replaced: &BTreeMap<usize, PathBuf>,
+        empty: &PathBuf,
+    ) -> std::io::Result<Self> {
+        let directories = self.paths.iter().enumerate().map(|(index, (guest, host))| {
+            let host = replaced.get(&index).unwrap_or(if host.exists() { host } else { empty });
+            (guest.as_str(), host, !self.writable.contains(&index))
+        });
+        let opened = Self::open(directories).map_err(|(_, error)| error)?;
+        Ok(Self { scratch: self.scratch.clone(), threads: self.threads.clone(), ..opened })
     }
 }
 

@@ -8,7 +8,7 @@ use wasmtime::{Caller, Linker, Result};
 use wasmtime_wasi::p1::types::{Errno, Fdflags, Fdstat, Filetype, Rights};
 use wasmtime_wasi::p1::wasi_snapshot_preview1 as fallback;
 
-use crate::runtime::wasi::abi::{MODULE, PREVIEW_0, error, write};
+use crate::runtime::wasi::abi::{ErrnoResult, MODULE, PREVIEW_0, error, write};
 use crate::runtime::wasi::files::with_files;
 use crate::runtime::wasi::state::{ModuleState, split};
 
@@ -46,17 +46,7 @@ fn add_descriptors(linker: &mut Linker<ModuleState>) -> Result<()> {
 /// The calls that close descriptors: a guest without standard output has printed its whole response.
 fn add_closing(linker: &mut Linker<ModuleState>, module: &str) -> Result<()> {
     linker.func_wrap_async(module, "fd_close", |mut caller: Caller<'_, ModuleState>, (fd,): (i32,)| {
-        Box::new(async move {
-            // Closing a standard stream blocks no thread.
-            let is_file = !caller.data().is_standard_stream(fd);
-            let (mut memory, state) = if is_file { with_files(&mut caller).await? } else { split(&mut caller)? };
-            state.delegate(fd);
-            let closed = fallback::fd_close(state.wasi(), &mut memory, fd).await;
-            if matches!(closed, Ok(0)) {
-                state.on_closed(fd);
-            }
-            closed
-        })
+        Box::new(async move { close(&mut caller, fd).await })
     })?;
     linker.func_wrap_async(module, "fd_renumber", |mut caller: Caller<'_, ModuleState>, (from, to): (i32, i32)| {
         Box::new(async move {
@@ -71,6 +61,19 @@ fn add_closing(linker: &mut Linker<ModuleState>, module: &str) -> Result<()> {
         })
     })?;
     Ok(())
+}
+
+/// `fd_close`.
+pub(in crate::runtime::wasi) async fn close(caller: &mut Caller<'_, ModuleState>, fd: i32) -> ErrnoResult {
+    // Closing a standard stream blocks no thread.
+    let is_file = !caller.data().is_standard_stream(fd);
+    let (mut memory, state) = if is_file { with_files(caller).await? } else { split(caller)? };
+    state.delegate(fd);
+    let closed = fallback::fd_close(state.wasi(), &mut memory, fd).await;
+    if matches!(closed, Ok(0)) {
+        state.on_closed(fd);
+    }
+    closed
 }
 
 /// The result of `fd_fdstat_get` for a standard stream, or for a guest without files. `None` if wasmtime-wasi has it.

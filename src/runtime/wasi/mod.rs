@@ -10,6 +10,7 @@
 //! | `file_polls` | which files that a guest polls are ready? |
 //! | `paths` | what do the calls on paths return? |
 //! | `read_write` | how does a guest read and write its standard streams? |
+//! | `rehearsal` | what happens in a run that is no request? |
 //! | `scratch` | what may a guest write into its scratch directories? |
 //! | `timers` | how does a guest sleep? |
 //! | `streams` | how does wasmtime-wasi see the standard streams? |
@@ -23,6 +24,7 @@ mod files;
 mod paths;
 pub(in crate::runtime) mod preview1;
 mod read_write;
+pub(in crate::runtime) mod rehearsal;
 mod scratch;
 pub(in crate::runtime) mod state;
 pub(in crate::runtime) mod streams;

@@ -30,54 +30,49 @@ pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<ModuleState>) 
     Ok(())
 }
 
-type OpenParameters = (i32, i32, i32, i32, i32, i64, i64, i32, i32);
+/// The parameters of `path_open`.
+pub(in crate::runtime::wasi) type OpenParameters = (i32, i32, i32, i32, i32, i64, i64, i32, i32);
 
 /// WASI has given up rights, and they are ignored. A guest that asks for unknown ones must not trap.
 fn add_open(linker: &mut Linker<ModuleState>, module: &str) -> Result<()> {
     linker.func_wrap_async(
         module,
         "path_open",
-        |mut caller: Caller<'_, ModuleState>,
-         (fd, lookup, path, length, create, base, inheriting, flags, opened): OpenParameters| {
-            Box::new(async move {
-                let known = i64::try_from(Rights::all().bits()).unwrap_or(i64::MAX);
-                let (mut memory, state) = with_files(&mut caller).await?;
-                if length.cast_unsigned() > MAX_PATH {
-                    return error(Errno::Nametoolong);
-                }
-                // Before the file is opened, which may create it.
-                if !state.may_open() {
-                    return error(Errno::Mfile);
-                }
-                if !can_be_opened(state.wasi(), &mut memory, fd, lookup, (path, length)).await {
-                    return error(Errno::Acces);
-                }
-                if let Some(errno) = calls::open(state, &mut memory, fd, create, (lookup, path, length)).await {
-                    return error(errno);
-                }
-                let (base, inheriting) = (base & known, inheriting & known);
-                let result = fallback::path_open(
-                    state.wasi(),
-                    &mut memory,
-                    fd,
-                    lookup,
-                    path,
-                    length,
-                    create,
-                    base,
-                    inheriting,
-                    flags,
-                    opened,
-                )
-                .await;
-                if let (Ok(0), Some(scratch)) = (&result, &mut state.scratch) {
-                    scratch.on_opened(fd, memory.read(at(opened))?);
-                }
-                result
-            })
+        |mut caller: Caller<'_, ModuleState>, parameters: OpenParameters| {
+            Box::new(async move { open(&mut caller, parameters).await })
         },
     )?;
     Ok(())
+}
+
+/// `path_open`.
+pub(in crate::runtime::wasi) async fn open(
+    caller: &mut Caller<'_, ModuleState>,
+    (fd, lookup, path, length, create, base, inheriting, flags, opened): OpenParameters,
+) -> ErrnoResult {
+    let known = i64::try_from(Rights::all().bits()).unwrap_or(i64::MAX);
+    let (mut memory, state) = with_files(caller).await?;
+    if length.cast_unsigned() > MAX_PATH {
+        return error(Errno::Nametoolong);
+    }
+    // Before the file is opened, which may create it.
+    if !state.may_open() {
+        return error(Errno::Mfile);
+    }
+    if !can_be_opened(state.wasi(), &mut memory, fd, lookup, (path, length)).await {
+        return error(Errno::Acces);
+    }
+    if let Some(errno) = calls::open(state, &mut memory, fd, create, (lookup, path, length)).await {
+        return error(errno);
+    }
+    let (base, inheriting, wasi) = (base & known, inheriting & known, state.wasi());
+    let opening =
+        fallback::path_open(wasi, &mut memory, fd, lookup, path, length, create, base, inheriting, flags, opened);
+    let result = opening.await;
+    if let (Ok(0), Some(scratch)) = (&result, &mut state.scratch) {
+        scratch.on_opened(fd, memory.read(at(opened))?);
+    }
+    result
 }
 
 /// The length of a path without the slashes at its end, if it has any. `None` for other paths, and for `/`.
@@ -88,34 +83,43 @@ fn without_slashes(memory: &GuestMemory<'_>, path: i32, length: i32) -> Option<i
     i32::try_from(rest).ok().filter(|_| slashes > 0 && rest > 0)
 }
 
-/// POSIX: a slash at the end stands for the directory that a link leads to, and is an error for anything else.
-/// wasmtime-wasi has it so from version 50 on.
 fn add_stat(linker: &mut Linker<ModuleState>, module: &str) -> Result<()> {
     // The two previews write what they find in layouts of their own.
     let is_preview_0 = module == PREVIEW_0;
     linker.func_wrap_async(
         module,
         "path_filestat_get",
-        move |mut caller: Caller<'_, ModuleState>, (fd, flags, path, length, stat): (i32, i32, i32, i32, i32)| {
-            Box::new(async move {
-                let (mut memory, state) = with_files(&mut caller).await?;
-                let names_directory = without_slashes(&memory, path, length).is_some();
-                let follow = Lookupflags::SYMLINK_FOLLOW.bits().cast_signed();
-                let flags = if names_directory { flags | follow } else { flags };
-                let wasi = state.wasi();
-                let found = if is_preview_0 {
-                    preview0::path_filestat_get(wasi, &mut memory, fd, flags, path, length, stat).await?
-                } else {
-                    fallback::path_filestat_get(wasi, &mut memory, fd, flags, path, length, stat).await?
-                };
-                if names_directory && found == 0 {
-                    return must_be_directory(&memory, stat);
-                }
-                Ok(found)
-            })
+        move |mut caller: Caller<'_, ModuleState>, parameters: StatParameters| {
+            Box::new(async move { stat(&mut caller, is_preview_0, parameters).await })
         },
     )?;
     Ok(())
+}
+
+/// The parameters of `path_filestat_get`.
+pub(in crate::runtime::wasi) type StatParameters = (i32, i32, i32, i32, i32);
+
+/// `path_filestat_get`. POSIX: a slash at the end stands for the directory that a link leads to, and is an error for anything else.
+/// wasmtime-wasi has it so from version 50 on.
+pub(in crate::runtime::wasi) async fn stat(
+    caller: &mut Caller<'_, ModuleState>,
+    is_preview_0: bool,
+    (fd, flags, path, length, stat): StatParameters,
+) -> ErrnoResult {
+    let (mut memory, state) = with_files(caller).await?;
+    let names_directory = without_slashes(&memory, path, length).is_some();
+    let follow = Lookupflags::SYMLINK_FOLLOW.bits().cast_signed();
+    let flags = if names_directory { flags | follow } else { flags };
+    let wasi = state.wasi();
+    let found = if is_preview_0 {
+        preview0::path_filestat_get(wasi, &mut memory, fd, flags, path, length, stat).await?
+    } else {
+        fallback::path_filestat_get(wasi, &mut memory, fd, flags, path, length, stat).await?
+    };
+    if names_directory && found == 0 {
+        return must_be_directory(&memory, stat);
+    }
+    Ok(found)
 }
 
 fn must_be_directory(memory: &GuestMemory<'_>, stat: i32) -> ErrnoResult {

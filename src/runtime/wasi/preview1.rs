@@ -56,6 +56,7 @@ fn add_strings(linker: &mut Linker<ModuleState>) -> Result<()> {
     Ok(())
 }
 
+/// Writes the number of strings, and that of their bytes.
 fn write_sizes(memory: &mut GuestMemory<'_>, strings: &StringBlock, count: i32, size: i32) -> ErrnoResult {
     let (Ok(strings_len), Ok(bytes_len)) = (u32::try_from(strings.len()), u32::try_from(strings.bytes().len())) else {
         return error(Errno::Overflow);
@@ -65,7 +66,13 @@ fn write_sizes(memory: &mut GuestMemory<'_>, strings: &StringBlock, count: i32, 
     SUCCESS
 }
 
-fn write_strings(memory: &mut GuestMemory<'_>, strings: &StringBlock, pointers: i32, buffer: i32) -> ErrnoResult {
+/// Writes strings, and a pointer to each of them.
+pub(in crate::runtime::wasi) fn write_strings(
+    memory: &mut GuestMemory<'_>,
+    strings: &StringBlock,
+    pointers: i32,
+    buffer: i32,
+) -> ErrnoResult {
     let Ok(length) = u32::try_from(strings.bytes().len()) else { return error(Errno::Overflow) };
     memory.copy_from_slice(strings.bytes(), at::<u8>(buffer).as_array(length))?;
     let mut pointer = at::<u32>(pointers);

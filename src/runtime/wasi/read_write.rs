@@ -26,46 +26,55 @@ const BUFFERS_PER_CALL: u32 = 1024;
 
 /// Makes `fd_read` and `fd_write` available to guests.
 pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<ModuleState>) -> Result<()> {
-    linker.func_wrap_async(
-        MODULE,
-        "fd_read",
-        |mut caller: Caller<'_, ModuleState>, (fd, buffers, count, read): (i32, i32, i32, i32)| {
-            Box::new(async move {
-                if fd == 0 && caller.data().is_standard_stream(fd) {
-                    return read_stdin(&mut caller, buffers, count, read).await;
-                }
-                let (mut memory, state) = with_files(&mut caller).await?;
-                fallback::fd_read(state.wasi(), &mut memory, fd, buffers, count, read).await
-            })
-        },
-    )?;
-    linker.func_wrap_async(
-        MODULE,
-        "fd_write",
-        |mut caller: Caller<'_, ModuleState>, (fd, buffers, count, written): (i32, i32, i32, i32)| match fd {
-            1 if caller.data().is_standard_stream(fd) => {
-                let mut pending = StdoutWrite { buffers, count, written, index: 0, done: 0, total: 0 };
-                // Nearly all writes fit, and need no future that could wait.
-                match pending.write_available(&mut caller).transpose() {
-                    Some(Ok(0)) => Box::new(Succeeded),
-                    Some(result) => Box::new(ready(result)),
-                    None => Box::new(async move { pending.finish(&mut caller).await }),
-                }
-            }
-            2 if caller.data().is_standard_stream(fd) => {
-                Box::new(ready(write_stderr(&mut caller, buffers, count, written)))
-            }
-            _ => Box::new(async move {
-                let (mut memory, state) = with_files(&mut caller).await?;
-                let place = WriteAt::Position;
-                if let Some(errno) = calls::write(state, &mut memory, fd, place, (buffers, count)).await {
-                    return error(errno);
-                }
-                fallback::fd_write(state.wasi(), &mut memory, fd, buffers, count, written).await
-            }),
-        },
-    )?;
+    linker.func_wrap_async(MODULE, "fd_read", |mut caller: Caller<'_, ModuleState>, parameters: IoParameters| {
+        Box::new(async move { read(&mut caller, parameters).await })
+    })?;
+    linker.func_wrap_async(MODULE, "fd_write", write_some)?;
     Ok(())
+}
+
+/// The descriptor, where the list of buffers is, how many there are, and where the number of bytes goes.
+pub(in crate::runtime::wasi) type IoParameters = (i32, i32, i32, i32);
+
+/// `fd_read`.
+pub(in crate::runtime::wasi) async fn read(
+    caller: &mut Caller<'_, ModuleState>,
+    (fd, buffers, count, read): IoParameters,
+) -> ErrnoResult {
+    if fd == 0 && caller.data().is_standard_stream(fd) {
+        return read_stdin(caller, buffers, count, read).await;
+    }
+    let (mut memory, state) = with_files(caller).await?;
+    fallback::fd_read(state.wasi(), &mut memory, fd, buffers, count, read).await
+}
+
+/// `fd_write`.
+pub(in crate::runtime::wasi) fn write_some(
+    mut caller: Caller<'_, ModuleState>,
+    (fd, buffers, count, written): IoParameters,
+) -> Box<dyn Future<Output = ErrnoResult> + Send + '_> {
+    match fd {
+        1 if caller.data().is_standard_stream(fd) => {
+            let mut pending = StdoutWrite { buffers, count, written, index: 0, done: 0, total: 0 };
+            // Nearly all writes fit, and need no future that could wait.
+            match pending.write_available(&mut caller).transpose() {
+                Some(Ok(0)) => Box::new(Succeeded),
+                Some(result) => Box::new(ready(result)),
+                None => Box::new(async move { pending.finish(&mut caller).await }),
+            }
+        }
+        2 if caller.data().is_standard_stream(fd) => {
+            Box::new(ready(write_stderr(&mut caller, buffers, count, written)))
+        }
+        _ => Box::new(async move {
+            let (mut memory, state) = with_files(&mut caller).await?;
+            let place = WriteAt::Position;
+            if let Some(errno) = calls::write(state, &mut memory, fd, place, (buffers, count)).await {
+                return error(errno);
+            }
+            fallback::fd_write(state.wasi(), &mut memory, fd, buffers, count, written).await
+        }),
+    }
 }
 
 /// A call that has succeeded at once. It has no size, so its box takes no memory.

@@ -22,6 +22,7 @@ use crate::runtime::instance::invocation::Invocation;
 use crate::runtime::instance::memory::MemoryBudget;
 use crate::runtime::instance::stderr::Note;
 use crate::runtime::instance::stdio::Stdio;
+use crate::runtime::wasi::rehearsal::Rehearsal;
 use crate::runtime::wasi::scratch::ScratchVolumes;
 use crate::runtime::wasi::streams::{GuestStderr, GuestStdin, GuestStdout};
 
@@ -56,6 +57,8 @@ pub(in crate::runtime) struct ModuleState {
     /// The scratch directories, of a guest that has any.
     pub(in crate::runtime::wasi) scratch: Option<Box<ScratchVolumes>>,
     wasi: Option<Box<WasiP1Ctx>>,
+    /// What replaces clocks and random numbers, of a run that is no request.
+    pub(in crate::runtime) rehearsal: Option<Box<Rehearsal>>,
 }
 
 impl ModuleState {
@@ -76,7 +79,15 @@ impl ModuleState {
             hostcall_fuel: grants.limits.memory,
             scratch: ScratchVolumes::new(grants.volumes.scratch()),
             wasi: None,
+            rehearsal: None,
         }
+    }
+
+    /// The same, whose monotonic clock shows `shown` already.
+    pub fn with_monotonic_clock_at(mut self, shown: Duration) -> Self {
+        // A clock that cannot be set back so far goes on from where it is.
+        self.started = self.started.checked_sub(shown).unwrap_or(self.started);
+        self
     }
 
     /// Whether this is a standard stream that the guest has neither closed nor replaced.

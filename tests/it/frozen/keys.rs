@@ -49,6 +49,7 @@ fn keys_of_a_configuration_are_as_promised() {
         format!("volumes = {{ '/' = {{ path = '.', {} }} }}", unknown("volume")),
         format!("allowed_hosts = [{{ host = 'example.com', {} }}]", unknown("allowed_host")),
         format!("scripts = {{ directory = '.', extensions = ['x'], {} }}", unknown("scripts")),
+        format!("warm_start = {{ {} }}", unknown("warm_start")),
         format!("limits = {{ {} }}", unknown("module_limits")),
     ];
     let top = format!(

@@ -1,0 +1,201 @@
+//! Which requests does a guest get that no client has sent?
+//!
+//! A guest that begins warm is initialized before there is a request, and is tried before it is used. What these requests say is as
+//! different as requests for one snapshot can be. They have the variables that snapshots may hold, and something else in place of the
+//! others, which may be secret.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
+
+use crate::cgi::{ArgumentTemplate, Endpoint, Host, RequestHead, RouteVariables};
+use crate::config::{EntryConfig, WarmStartConfig};
+use crate::remote_address::RemoteAddress;
+use crate::route::RoutePattern;
+use crate::runtime::{QueryClass, RehearsalRequest, RehearsalRequests, SnapshotKey};
+
+use crate::gateway::guest_route::argument_template;
+
+/// Where the requests of a route seem to come from, and what its guests get.
+struct RouteRehearsals {
+    pattern: RoutePattern,
+    endpoint: Endpoint,
+    environment: Vec<(String, String)>,
+    plain: Vec<String>,
+    pass_authorization: bool,
+    /// Where guests see the directory of scripts, if the guest runs scripts.
+    mount: Option<String>,
+    argv: ArgumentTemplate,
+}
+
+/// The requests for the guests of `entry` at `pattern`, over a server that is addressed as `endpoint`.
+pub(crate) fn requests(
+    entry: &EntryConfig,
+    config: &WarmStartConfig,
+    pattern: &RoutePattern,
+    endpoint: Endpoint,
+) -> RehearsalRequests {
+    let mount = entry.scripts.as_ref().map(|scripts| scripts.mount.clone());
+    let rehearsals = RouteRehearsals {
+        pattern: pattern.clone(),
+        endpoint,
+        environment: entry.environment.clone(),
+        plain: config.plain_variables.clone(),
+        pass_authorization: entry.pass_authorization.unwrap_or(false),
+        argv: argument_template(entry.argv.as_ref(), mount.is_some()),
+        mount,
+    };
+    Arc::new(move |key, number, headers| rehearsals.request(key, number, headers))
+}
+
+/// How requests with different numbers differ.
+const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::GET, Method::PUT, Method::POST];
+const BODIES: [&str; 5] = ["", "name=other&text=a+longer+one", "", "{\"text\": 1}", "x=2&y=3"];
+const TYPES: [&str; 5] =
+    ["", "application/x-www-form-urlencoded", "", "application/json", "application/x-www-form-urlencoded"];
+const FIELDS: [&str; 5] = ["a=1", "name=other&b=2&c=", "x=%20y", "n=5", "id=77&id=78"];
+const WORDS: [&str; 5] = ["word", "other+words", "x", "1", "a&b"];
+const PATHS: [&str; 5] = ["", "/other/path", "/x", "", "/a%20b"];
+const COOKIES: [&str; 5] = ["", "sid=1", "a=b; c=d", "", "session=0123456789abcdef"];
+
+impl RouteRehearsals {
+    fn request(&self, key: &SnapshotKey, number: usize, names: &[String]) -> Option<RehearsalRequest> {
+        let script = match (&key.script, &self.mount) {
+            (Some(script), Some(mount)) => Some(script.strip_prefix(mount.as_str())?.strip_prefix('/')?),
+            (None, None) => None,
+            // The operator has a variable of this name.
+            (Some(_), None) => None,
+            (None, Some(_)) => return None,
+        };
+        let path_info = self.path_info(key, number);
+        let uri = self.uri(key, number, script, path_info)?;
+        let body = Bytes::from_static(pick(&BODIES, number).as_bytes());
+        let headers = headers(number, names);
+        let head = RequestHead {
+            method: METHODS.get(number % METHODS.len())?,
+            uri: &uri,
+            version: if number % 2 == 1 { Version::HTTP_2 } else { Version::HTTP_11 },
+            headers: &headers,
+            host: Host::parse(pick(&["rehearsal.test", "other.test:8080"], number % 2).as_bytes()),
+            content_length: body.len() as u64,
+            remote_address: client(number),
+            local_address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            request_id: pick(&["00000000000000a1", "00000000000000f2"], number % 2),
+            client_certificate: None,
+            script,
+        };
+        let environment = self.variables(number).environment(&self.endpoint, &head, path_info).ok()?;
+        let arguments = self.argv.arguments(&uri, &environment);
+        Some(RehearsalRequest { arguments, environment, body })
+    }
+
+    fn path_info(&self, key: &SnapshotKey, number: usize) -> &'static str {
+        match (&self.mount, key.is_translated) {
+            (Some(_), false) => "",
+            (Some(_), true) => pick(&["/first", "/other/path", "/x", "/y/z", "/a%20b"], number),
+            (None, _) if self.pattern.is_prefix() => pick(&PATHS, number),
+            (None, _) => "",
+        }
+    }
+
+    fn uri(&self, key: &SnapshotKey, number: usize, script: Option<&str>, path_info: &str) -> Option<Uri> {
+        let prefix = if self.pattern.is_prefix() { self.pattern.prefix() } else { self.pattern.as_str() };
+        let script = script.map(|script| format!("/{}", encoded(script))).unwrap_or_default();
+        let query = match key.query {
+            QueryClass::None => String::new(),
+            QueryClass::Fields => format!("?{}", pick(&FIELDS, number)),
+            QueryClass::Words => format!("?{}", pick(&WORDS, number)),
+        };
+        let path = format!("{prefix}{script}{path_info}");
+        let path = if path.is_empty() { "/" } else { &path };
+        format!("{path}{query}").parse().ok()
+    }
+
+    /// The variables of the route, without those that may be secret.
+    fn variables(&self, number: usize) -> RouteVariables {
+        let shown = |(name, value): &(String, String)| match self.plain.contains(name) {
+            true => (name.clone(), value.clone()),
+            false => (name.clone(), format!("{}{number}", "x".repeat(number + 1))),
+        };
+        let environment: Vec<_> = self.environment.iter().map(shown).collect();
+        match &self.mount {
+            Some(mount) => RouteVariables::for_scripts(&self.pattern, &environment, self.pass_authorization, mount),
+            None => RouteVariables::new(&self.pattern, &environment, self.pass_authorization),
+        }
+    }
+}
+
+fn pick<'a>(items: &[&'a str], number: usize) -> &'a str {
+    items.get(number % items.len()).copied().unwrap_or_default()
+}
+
+/// A path as a client sends it.
+fn encoded(path: &str) -> String {
+    use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+    const RESERVED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'<').add(b'>').add(b'?');
+    utf8_percent_encode(path, RESERVED).to_string()
+}
+
+fn client(number: usize) -> RemoteAddress {
+    let last = u8::try_from(number % 200).unwrap_or_default() + 1;
+    RemoteAddress::Ip(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)), 40_000 + u16::from(last)))
+}
+
+/// Header fields: the usual ones, and those of the names that variables for them have.
+fn headers(number: usize, names: &[String]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in [("content-type", pick(&TYPES, number)), ("cookie", pick(&COOKIES, number))] {
+        if !value.is_empty() {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+    }
+    if number > 0 {
+        headers.insert(HeaderName::from_static("user-agent"), HeaderValue::from_static("rehearsal"));
+        headers.insert(HeaderName::from_static("accept"), HeaderValue::from_static("text/html"));
+        headers.insert(HeaderName::from_static("x-rehearsal"), HeaderValue::from(number));
+    }
+    for name in names {
+        let field = name.trim_start_matches("HTTP_").to_ascii_lowercase().replace('_', "-");
+        if let Ok(field) = HeaderName::try_from(field)
+            && field != CONTENT_TYPE
+        {
+            headers.entry(field).or_insert_with(|| HeaderValue::from(number));
+        }
+    }
+    headers
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{ModuleRef, Origin};
+    use crate::gateway::rehearsal::*;
+
+    fn requests_of(environment: &[(&str, &str)], plain: &[&str]) -> RehearsalRequests {
+        let pattern = RoutePattern::new("/app/...");
+        let mut entry = EntryConfig::new(Origin::command_line(), pattern.clone(), ModuleRef::File("a.wasm".into()));
+        entry.environment = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let plain_variables = plain.iter().map(|name| (*name).to_owned()).collect();
+        let config = WarmStartConfig { plain_variables, ..WarmStartConfig::default() };
+        requests(&entry, &config, &pattern, Endpoint::new(false, None))
+    }
+
+    #[test]
+    fn secrets_are_not_in_them_and_other_variables_are() {
+        let requests = requests_of(&[("TOKEN", "hunter2"), ("HOME", "/lib")], &["HOME"]);
+        let key = SnapshotKey { script: None, query: QueryClass::Fields, is_translated: true };
+        let mut values = Vec::new();
+        for number in 0..5 {
+            let request = requests(&key, number, &["HTTP_X_OWN".to_owned()]).expect("a request");
+            assert!(request.environment.iter().all(|variable| !variable.contains("hunter2")));
+            assert_eq!(request.environment.variable("HOME"), Some("/lib"));
+            assert!(request.environment.variable("HTTP_X_OWN").is_some());
+            assert_eq!(SnapshotKey::of(&request.environment), key);
+            values.push(request.environment.variable("TOKEN").map(str::to_owned));
+        }
+        values.dedup();
+        assert_eq!(values.len(), 5, "each is another one");
+    }
+}

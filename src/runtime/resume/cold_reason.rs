@@ -1,0 +1,138 @@
+//! Why is a program served cold?
+
+/// Why no snapshot of a program is used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ColdReason {
+    /// A function on the stack has a reference in a local or an operand.
+    #[error("a function on the stack at the checkpoint has reference-typed locals or operands")]
+    ReferenceLocals,
+    /// A global that can change is a reference.
+    #[error("it has a mutable global of a reference type")]
+    ReferenceGlobals,
+    /// It has operators that change tables.
+    #[error("it can change its tables")]
+    ChangedTables,
+    /// It has operators that read or drop passive segments of data.
+    #[error("it uses passive segments")]
+    PassiveSegments,
+    /// A function on the stack catches exceptions.
+    #[error("exception handling in a function on the stack at the checkpoint")]
+    Exceptions,
+    /// A block around a call has parameters.
+    #[error("a block with parameters around a call on the stack at the checkpoint")]
+    BlockParameters,
+    /// A function on the stack branches on references.
+    #[error("a function on the stack at the checkpoint branches on references")]
+    ReferenceBranches,
+    /// A function on the stack has called through a reference.
+    #[error("a call through a reference is on the stack at the checkpoint")]
+    ReferenceCalls,
+    /// The import was called through a table.
+    #[error("the checkpoint was called through a table")]
+    IndirectCheckpoint,
+    /// It has not one memory of its own, with addresses of 32 bits.
+    #[error("it has not exactly one 32-bit memory of its own")]
+    Memories,
+    /// Its memory is shared.
+    #[error("its memory is shared between threads")]
+    Threads,
+    /// The outermost function on the stack is not the entry point.
+    #[error("the checkpoint was reached outside of its entry point")]
+    EntryPoint,
+    /// It has called what leaves something behind that is not captured.
+    #[error("it called `{0}` before its checkpoint")]
+    Call(String),
+    /// It has written to its response.
+    #[error("it wrote to standard output before its checkpoint")]
+    Output,
+    /// It has opened a file that it could write to.
+    #[error("it opened a file for writing before its checkpoint")]
+    OpenForWriting,
+    /// It has other descriptors than at its start.
+    #[error("it has descriptors other than the preopened directories at its checkpoint")]
+    Descriptors,
+    /// It has looked for more files than can be watched.
+    #[error("it looked for more than 10000 files before its checkpoint")]
+    ManyFiles,
+    /// It has drawn random numbers, which all requests would share.
+    #[error(
+        "it drew random numbers before its checkpoint, which all requests would share; `warm_start = {{ shared_random = true }}` \
+         allows it"
+    )]
+    Random,
+    /// The place where it keeps its variables is not known.
+    #[error("it has moved or changed its variables before its checkpoint")]
+    Variables,
+    /// It is another one when its variables or the time are others.
+    #[error("{0} at its checkpoint depends on its variables or on the time")]
+    Differs(String),
+    /// It has answered a request in another way than without a snapshot.
+    #[error("it answered request {0} of the proof in another way than cold")]
+    OtherAnswer(usize),
+    /// It has ended, or failed, without a checkpoint.
+    #[error("it reached no checkpoint: {0}")]
+    NoCheckpoint(String),
+    /// The route has no request for such a snapshot.
+    #[error("there is no request with which it could be initialized")]
+    NoRequest,
+    /// Its answers cannot be compared, since they change files.
+    #[error("its answers cannot be compared on copies of the volumes that it may write to: {0}")]
+    WritableVolumes(String),
+    /// The file of the module is not the one that was loaded.
+    #[error("the file of its module has changed since it was loaded")]
+    ModuleChanged,
+    /// It needs an engine with a garbage collector.
+    #[error("it needs a garbage collector or exceptions")]
+    Collector,
+    /// The host has failed.
+    #[error("making the snapshot failed: {0}")]
+    Failed(String),
+    /// The module and what was read from its stack do not fit.
+    #[error("its stack at the checkpoint is not understood: {0}")]
+    Stack(&'static str),
+    /// The module is malformed, or has what no engine here has.
+    #[error("the module is not understood")]
+    Module,
+}
+
+impl ColdReason {
+    /// Volumes cannot be copied.
+    pub(in crate::runtime) fn volumes(error: std::io::Error) -> Self {
+        Self::WritableVolumes(error.to_string())
+    }
+
+    /// Its name in the log and in `/status`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ReferenceLocals => "reference-locals",
+            Self::ReferenceGlobals => "reference-globals",
+            Self::ChangedTables => "changed-tables",
+            Self::PassiveSegments => "passive-segments",
+            Self::Exceptions => "exceptions",
+            Self::BlockParameters => "block-parameters",
+            Self::ReferenceBranches => "reference-branches",
+            Self::ReferenceCalls => "reference-calls",
+            Self::IndirectCheckpoint => "indirect-checkpoint",
+            Self::Memories => "memories",
+            Self::Threads => "threads",
+            Self::EntryPoint => "entry-point",
+            Self::Call(_) => "call",
+            Self::Output => "output",
+            Self::OpenForWriting => "open-for-writing",
+            Self::Descriptors => "descriptors",
+            Self::ManyFiles => "many-files",
+            Self::Random => "random",
+            Self::Variables => "variables",
+            Self::Differs(_) => "differs",
+            Self::OtherAnswer(_) => "other-answer",
+            Self::NoCheckpoint(_) => "no-checkpoint",
+            Self::NoRequest => "no-request",
+            Self::WritableVolumes(_) => "writable-volumes",
+            Self::ModuleChanged => "module-changed",
+            Self::Collector => "collector",
+            Self::Failed(_) => "failed",
+            Self::Stack(_) => "stack",
+            Self::Module => "module",
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! How does a program go on, in another instance, from where it has stopped?
+//!
+//! | file | question |
+//! | --- | --- |
+//! | `cold_reason` | why is a program not started warm? |
+//! | `stopped` | what is a program that has stopped in a call? |
+//! | `capture` | how is its state read? |
+//! | `transform` | which module begins there? |
+//! | `variables` | where in memory do its variables lie? |
+//! | `files` | are the files that it has seen still the same? |
+
+pub(in crate::runtime) mod capture;
+pub(in crate::runtime) mod cold_reason;
+pub(in crate::runtime) mod files;
+pub(in crate::runtime) mod stopped;
+pub(in crate::runtime) mod transform;
+pub(in crate::runtime) mod variables;

@@ -1,0 +1,232 @@
+//! How does a guest begin at its checkpoint instead of at its start?
+//!
+//! Beside serving, a program is run up to its checkpoint, without a request, and a module is made that begins there: a snapshot. It is
+//! tried against the program itself before it is used. Requests are served cold until then, and whenever a request or a file does not
+//! fit. [`WarmStarts`] has the snapshots of one route.
+//!
+//! | file | question |
+//! | --- | --- |
+//! | `request` | which requests does a rehearsal answer? |
+//! | `comparison` | are two programs at their checkpoint the same? |
+//! | `rehearse` | how does a rehearsal run? |
+//! | `copies` | on which files does a rehearsal work? |
+//! | `making` | how is a snapshot made? |
+//! | `snapshot` | what does a request need to begin there? |
+//! | `worker` | on which thread are snapshots made? |
+
+mod comparison;
+mod copies;
+pub(in crate::runtime) mod making;
+mod rehearse;
+pub(in crate::runtime) mod request;
+pub(in crate::runtime) mod snapshot;
+pub(in crate::runtime) mod worker;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use crate::runtime::instance::invocation::Invocation;
+use crate::runtime::resume::cold_reason::ColdReason;
+use crate::runtime::warm_start::making::Program;
+use crate::runtime::warm_start::request::{QueryClass, RehearsalRequests, SnapshotKey};
+use crate::runtime::warm_start::snapshot::{Fitted, WarmSnapshot};
+use crate::runtime::warm_start::worker::SnapshotWorker;
+
+/// How a route begins warm.
+#[derive(Clone)]
+pub struct WarmStartSetup {
+    /// The route, for the log.
+    pub route: String,
+    /// Whether snapshots may hold random numbers, which all requests share.
+    pub shared_random: bool,
+    /// The most snapshots that are kept.
+    pub snapshots: usize,
+    /// Reads the module, if it is still the one that was loaded.
+    pub module: Arc<dyn Fn() -> Option<Vec<u8>> + Send + Sync>,
+    /// The requests of rehearsals.
+    pub requests: RehearsalRequests,
+}
+
+/// The snapshots of a route.
+pub(in crate::runtime) struct WarmStarts {
+    setup: WarmStartSetup,
+    program: Program,
+    worker: Arc<SnapshotWorker>,
+    places: Mutex<HashMap<SnapshotKey, SnapshotPlace>>,
+    clock: AtomicU64,
+    counts: WarmStartCounts,
+}
+
+/// Where a snapshot is or will be.
+struct SnapshotPlace {
+    state: SnapshotState,
+    /// When it was last asked for, in numbers of questions.
+    used: u64,
+}
+
+enum SnapshotState {
+    Making,
+    Ready(Arc<WarmSnapshot>),
+    Refused(ColdReason),
+    /// A file was changed. Another snapshot is made from this time on.
+    Changed {
+        again: Instant,
+    },
+}
+
+/// How often requests were served, and how.
+#[derive(Default)]
+struct WarmStartCounts {
+    warm: AtomicU64,
+    cold: AtomicU64,
+}
+
+/// What is seen of the warm starts of a route.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WarmStartView {
+    /// How many snapshots are ready.
+    pub ready: usize,
+    /// How many are being made.
+    pub making: usize,
+    /// Why there are not more: the name of each reason, and its text.
+    pub refusals: Vec<(&'static str, String)>,
+    /// How many requests began at a checkpoint.
+    pub warm: u64,
+    /// How many did not.
+    pub cold: u64,
+}
+
+/// How many classes of requests without a snapshot are remembered besides those with one.
+const MAX_REFUSED: usize = 256;
+
+impl WarmStarts {
+    pub fn new(setup: WarmStartSetup, program: Program, worker: Arc<SnapshotWorker>) -> Arc<Self> {
+        let (places, clock, counts) = (Mutex::default(), AtomicU64::new(0), WarmStartCounts::default());
+        Arc::new(Self { setup, program, worker, places, clock, counts })
+    }
+
+    /// Begins to make the snapshot that most requests need, before there is one.
+    pub fn begin(self: &Arc<Self>, script: Option<String>) {
+        let key = SnapshotKey { script, query: QueryClass::None, is_translated: false };
+        if let Some(request) = (self.setup.requests)(&key, 0, &[]) {
+            self.find(&SnapshotKey::of(&request.environment));
+        }
+    }
+
+    /// The snapshot for a request, if one is ready and fits.
+    pub fn choose(self: &Arc<Self>, invocation: &Invocation) -> Option<(Arc<WarmSnapshot>, Fitted)> {
+        let key = SnapshotKey::of(&invocation.environment);
+        let found = self.find(&key).and_then(|snapshot| {
+            let fitted = snapshot.fit(invocation)?;
+            Some((snapshot, fitted))
+        });
+        self.count(found.is_some());
+        found
+    }
+
+    fn count(&self, is_warm: bool) {
+        let counter = if is_warm { &self.counts.warm } else { &self.counts.cold };
+        counter.fetch_add(1, Relaxed);
+    }
+
+    /// Notes that a request found a changed file, and is served cold.
+    pub fn on_changed(&self, snapshot: &Arc<WarmSnapshot>) {
+        self.counts.warm.fetch_sub(1, Relaxed);
+        self.count(false);
+        let mut places = self.places();
+        if let Some(place) = places.get_mut(&snapshot.key)
+            && matches!(&place.state, SnapshotState::Ready(ready) if Arc::ptr_eq(ready, snapshot))
+        {
+            tracing::info!(route = self.setup.route, "warm start: a file has changed that the program had read");
+            // A program whose files change all the time is not worth a compiler all the time.
+            let again = snapshot.made + snapshot.took.saturating_mul(2).min(Duration::from_secs(600));
+            place.state = SnapshotState::Changed { again };
+        }
+    }
+
+    fn find(self: &Arc<Self>, key: &SnapshotKey) -> Option<Arc<WarmSnapshot>> {
+        let now = self.clock.fetch_add(1, Relaxed);
+        let mut places = self.places();
+        if let Some(place) = places.get_mut(key) {
+            place.used = now;
+            match &place.state {
+                SnapshotState::Ready(snapshot) => return Some(snapshot.clone()),
+                SnapshotState::Changed { again } if *again <= Instant::now() => place.state = SnapshotState::Making,
+                _ => return None,
+            }
+        } else if places.len() >= self.setup.snapshots + MAX_REFUSED {
+            return None;
+        } else {
+            places.insert(key.clone(), SnapshotPlace { state: SnapshotState::Making, used: now });
+        }
+        drop(places);
+        let (this, key) = (Arc::downgrade(self), key.clone());
+        self.worker.run(move || make(&this, &key));
+        None
+    }
+
+    fn finish(&self, key: &SnapshotKey, made: Result<WarmSnapshot, ColdReason>) {
+        let state = match made {
+            Ok(snapshot) => {
+                let WarmSnapshot { took, frames, .. } = &snapshot;
+                let (route, files, bytes) = (&self.setup.route, snapshot.files.len(), snapshot.bytes);
+                tracing::info!(route, %key, ?took, frames, files, bytes, "warm start: ready");
+                SnapshotState::Ready(Arc::new(snapshot))
+            }
+            Err(refusal) => {
+                let (route, name) = (&self.setup.route, refusal.name());
+                tracing::warn!(route, %key, reason = name, "warm start: served cold: {refusal}");
+                SnapshotState::Refused(refusal)
+            }
+        };
+        let mut places = self.places();
+        if let Some(place) = places.get_mut(key) {
+            place.state = state;
+        }
+        let ready = |places: &HashMap<SnapshotKey, SnapshotPlace>| {
+            places.values().filter(|place| matches!(place.state, SnapshotState::Ready(_))).count()
+        };
+        while ready(&places) > self.setup.snapshots {
+            let oldest = places.iter().filter(|(_, place)| matches!(place.state, SnapshotState::Ready(_)));
+            let Some(oldest) = oldest.min_by_key(|(_, place)| place.used).map(|(key, _)| key.clone()) else { break };
+            places.remove(&oldest);
+        }
+    }
+
+    /// What is seen of it.
+    pub fn view(&self) -> WarmStartView {
+        let mut view = WarmStartView {
+            warm: self.counts.warm.load(Relaxed),
+            cold: self.counts.cold.load(Relaxed),
+            ..WarmStartView::default()
+        };
+        for place in self.places().values() {
+            match &place.state {
+                SnapshotState::Ready(_) => view.ready += 1,
+                SnapshotState::Making => view.making += 1,
+                SnapshotState::Refused(refusal) => {
+                    let refusal = (refusal.name(), refusal.to_string());
+                    if !view.refusals.contains(&refusal) {
+                        view.refusals.push(refusal);
+                    }
+                }
+                SnapshotState::Changed { .. } => {}
+            }
+        }
+        view.refusals.sort();
+        view
+    }
+
+    fn places(&self) -> MutexGuard<'_, HashMap<SnapshotKey, SnapshotPlace>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Makes a snapshot, on the thread of the worker. If the route is gone meanwhile, none is needed.
+fn make(warm: &Weak<WarmStarts>, key: &SnapshotKey) {
+    let Some(warm) = warm.upgrade() else { return };
+    let made = warm.program.snapshot(&warm.setup, key);
+    warm.finish(key, made);
+}

@@ -1,0 +1,125 @@
+//! Which requests does a rehearsal answer?
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::printable;
+use crate::strings::StringBlock;
+
+/// What the requests of one snapshot have in common.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SnapshotKey {
+    /// SCRIPT_FILENAME, if there is one.
+    pub script: Option<String>,
+    /// Which kind of query there is.
+    pub query: QueryClass,
+    /// Whether there is PATH_TRANSLATED, which programs tell from an empty one.
+    pub is_translated: bool,
+}
+
+/// Kinds of queries that programs tell apart before they look at their script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum QueryClass {
+    /// None, or an empty one.
+    None,
+    /// One with `=`.
+    Fields,
+    /// One without.
+    Words,
+}
+
+impl QueryClass {
+    /// The class of a query.
+    pub fn of(query: &str) -> Self {
+        match query {
+            "" => Self::None,
+            query if query.contains('=') => Self::Fields,
+            _ => Self::Words,
+        }
+    }
+}
+
+impl SnapshotKey {
+    /// What a request with these variables belongs to.
+    pub fn of(environment: &StringBlock) -> Self {
+        Self {
+            script: environment.variable("SCRIPT_FILENAME").map(str::to_owned),
+            query: QueryClass::of(environment.variable("QUERY_STRING").unwrap_or_default()),
+            is_translated: environment.variable("PATH_TRANSLATED").is_some(),
+        }
+    }
+}
+
+impl fmt::Display for SnapshotKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let query = match self.query {
+            QueryClass::None => "no query",
+            QueryClass::Fields => "a query with `=`",
+            QueryClass::Words => "a query without `=`",
+        };
+        match &self.script {
+            Some(script) => write!(f, "{}, {query}", printable::one_line(script)),
+            None => f.write_str(query),
+        }
+    }
+}
+
+/// A request that no client has sent.
+#[derive(Clone)]
+pub struct RehearsalRequest {
+    /// argv.
+    pub arguments: StringBlock,
+    /// The environment, without secrets.
+    pub environment: StringBlock,
+    /// The request body.
+    pub body: Bytes,
+}
+
+/// Makes the requests for a snapshot. Those with different numbers are as different as requests for one snapshot can be, but for header
+/// fields, which have the names that are given.
+pub type RehearsalRequests = Arc<dyn Fn(&SnapshotKey, usize, &[String]) -> Option<RehearsalRequest> + Send + Sync>;
+
+/// The names of header fields that a program may look for, as they stand in its module.
+pub(in crate::runtime::warm_start) fn header_names(module: &[u8]) -> Vec<String> {
+    const PREFIX: &[u8] = b"HTTP_";
+    const MAX_NAMES: usize = 64;
+    const MAX_LENGTH: usize = 64;
+    let is_letter = |byte: &&u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || **byte == b'_';
+    let mut names: Vec<String> = Vec::new();
+    for (at, _) in module.windows(PREFIX.len()).enumerate().filter(|(_, window)| *window == PREFIX) {
+        let name: Vec<u8> = module.iter().skip(at).take_while(is_letter).take(MAX_LENGTH).copied().collect();
+        let name = String::from_utf8_lossy(&name).into_owned();
+        if name.len() > PREFIX.len() && !names.contains(&name) && names.len() < MAX_NAMES {
+            names.push(name);
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::runtime::warm_start::request::*;
+
+    #[test]
+    fn requests_with_one_script_and_one_kind_of_query_belong_together() {
+        let key = |variables: &[&str]| {
+            let mut block = StringBlock::default();
+            variables.iter().for_each(|variable| block.push(variable));
+            SnapshotKey::of(&block)
+        };
+        let script = "SCRIPT_FILENAME=/www/a.php";
+        assert_eq!(key(&[script, "QUERY_STRING=a=1"]), key(&[script, "QUERY_STRING=b=2&c", "HTTP_A=1"]));
+        for other in [&[script, "QUERY_STRING="][..], &[script, "QUERY_STRING=a"], &["QUERY_STRING=a=1"]] {
+            assert_ne!(key(&[script, "QUERY_STRING=a=1"]), key(other), "{other:?}");
+        }
+        assert_eq!(key(&[script, "QUERY_STRING="]).to_string(), "/www/a.php, no query");
+    }
+
+    #[test]
+    fn names_of_header_fields_are_found_in_a_module() {
+        let module = b"\0HTTP_COOKIE\0xxHTTP_X_A1=\0HTTP_\0HTTP_COOKIE\0";
+        assert_eq!(header_names(module), ["HTTP_COOKIE", "HTTP_X_A1"]);
+    }
+}

@@ -1,0 +1,290 @@
+//! What do the calls of preview 1 do in a rehearsal?
+//!
+//! What they do otherwise, but for clocks, random numbers and variables. Files and checkpoints are noted. What would not be there behind
+//! the checkpoint ends a rehearsal that is captured: see [`forbid`].
+
+use wasmtime::{Caller, ExternType, Linker, Module, Result, Val};
+use wasmtime_wasi::p1::types::{Clockid, Errno, Fdflags, Oflags};
+use wasmtime_wasi::p1::wasi_snapshot_preview1 as fallback;
+
+use crate::runtime::resume::capture;
+use crate::runtime::resume::cold_reason::ColdReason;
+use crate::runtime::resume::variables::{UnusedPointers, VariableArea};
+use crate::runtime::wasi::abi::{ErrnoResult, MODULE, SUCCESS, at, error, write};
+use crate::runtime::wasi::files::with_files;
+use crate::runtime::wasi::rehearsal::paths::SeenPath;
+use crate::runtime::wasi::rehearsal::{CHECKPOINT, Captured, Checkpoint, Rehearsal, RehearsalStage};
+use crate::runtime::wasi::state::{ModuleState, RANDOM_PER_CALL, split};
+use crate::runtime::wasi::{descriptors, paths, read_write};
+
+/// The functions of preview 1 that a program may call before its checkpoint. They change nothing that it would find changed behind
+/// it, or what they change is captured.
+const ALLOWED: [&str; 26] = [
+    "args_get",
+    "args_sizes_get",
+    "clock_res_get",
+    "clock_time_get",
+    "environ_get",
+    "environ_sizes_get",
+    "fd_advise",
+    "fd_close",
+    "fd_fdstat_get",
+    "fd_filestat_get",
+    "fd_pread",
+    "fd_prestat_dir_name",
+    "fd_prestat_get",
+    "fd_read",
+    "fd_readdir",
+    "fd_seek",
+    "fd_tell",
+    "fd_write",
+    "path_filestat_get",
+    "path_open",
+    "path_readlink",
+    "proc_exit",
+    "random_get",
+    "sched_yield",
+    "fd_fdstat_set_rights",
+    "proc_raise",
+];
+
+/// Replaces the functions that differ in a rehearsal.
+pub(in crate::runtime) fn replace(linker: &mut Linker<ModuleState>) -> Result<()> {
+    linker.allow_shadowing(true);
+    add_variables(linker)?;
+    add_numbers(linker)?;
+    add_looking(linker)?;
+    add_streams(linker)?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+/// Lets each import of `module` end the rehearsal that is not allowed before a checkpoint.
+pub(in crate::runtime) fn forbid(linker: &mut Linker<ModuleState>, module: &Module) -> Result<()> {
+    linker.allow_shadowing(true);
+    for import in module.imports() {
+        let ExternType::Func(ty) = import.ty() else { continue };
+        if import.module() == MODULE && ALLOWED.contains(&import.name()) {
+            continue;
+        }
+        let name = format!("{}.{}", import.module(), import.name());
+        let end = move |mut caller: Caller<'_, ModuleState>, _: &[Val], _: &mut [Val]| -> Result<()> {
+            let refusal = ColdReason::Call(name.clone());
+            Err(caller.data_mut().rehearsal.as_mut().map_or(Captured.into(), |rehearsal| rehearsal.refuse(refusal)))
+        };
+        linker.func_new(import.module(), import.name(), ty, end)?;
+    }
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+fn rehearsal<'a>(caller: &'a mut Caller<'_, ModuleState>) -> Result<&'a mut Rehearsal> {
+    caller.data_mut().rehearsal.as_deref_mut().ok_or_else(|| Captured.into())
+}
+
+fn add_variables(linker: &mut Linker<ModuleState>) -> Result<()> {
+    linker.func_wrap(MODULE, "environ_sizes_get", |mut caller: Caller<'_, ModuleState>, count: i32, size: i32| {
+        let (mut memory, state) = split(&mut caller)?;
+        let laid_out = state.rehearsal.as_ref().and_then(|rehearsal| rehearsal.variables.as_ref());
+        let (strings, bytes) = match laid_out {
+            Some(laid_out) => (laid_out.pointers(), laid_out.length()),
+            None => {
+                let length = |length| u32::try_from(length).unwrap_or(u32::MAX);
+                (length(state.environment.len()), length(state.environment.bytes().len()))
+            }
+        };
+        write(&mut memory, size, bytes)?;
+        write(&mut memory, count, strings)
+    })?;
+    linker.func_wrap(MODULE, "environ_get", |mut caller: Caller<'_, ModuleState>, pointers: i32, buffer: i32| {
+        let (mut memory, state) = split(&mut caller)?;
+        let Some(rehearsal) = state.rehearsal.as_deref_mut() else { return error(Errno::Io) };
+        let Some(laid_out) = &rehearsal.variables else {
+            return crate::runtime::wasi::preview1::write_strings(&mut memory, &state.environment, pointers, buffer);
+        };
+        let area = VariableArea { pointers: pointers.cast_unsigned(), buffer: buffer.cast_unsigned() };
+        let (list, strings) = laid_out.bytes(area, UnusedPointers::Nameless);
+        for (place, bytes) in [(pointers, list.as_slice()), (buffer, strings)] {
+            let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+            memory.copy_from_slice(bytes, at::<u8>(place).as_array(length))?;
+        }
+        if !rehearsal.areas.contains(&area) {
+            rehearsal.areas.push(area);
+        }
+        SUCCESS
+    })?;
+    Ok(())
+}
+
+fn add_numbers(linker: &mut Linker<ModuleState>) -> Result<()> {
+    linker.func_wrap(
+        MODULE,
+        "clock_time_get",
+        |mut caller: Caller<'_, ModuleState>, clock: i32, _precision: i64, time: i32| {
+            let numbers = rehearsal(&mut caller)?.numbers();
+            let now = match Clockid::try_from(clock)? {
+                Clockid::Realtime => numbers.realtime(),
+                Clockid::Monotonic => numbers.monotonic(),
+                Clockid::ProcessCputimeId | Clockid::ThreadCputimeId => return error(Errno::Badf),
+            };
+            write(&mut split(&mut caller)?.0, time, now)
+        },
+    )?;
+    linker.func_wrap(MODULE, "random_get", |mut caller: Caller<'_, ModuleState>, buffer: i32, length: i32| {
+        let (mut memory, state) = split(&mut caller)?;
+        let length = length.cast_unsigned();
+        match memory.as_slice_mut(at::<u8>(buffer).as_array(length))? {
+            Some(_) if u64::from(length) > RANDOM_PER_CALL => return error(Errno::Nomem),
+            Some(bytes) => {
+                if let Some(rehearsal) = state.rehearsal.as_deref_mut() {
+                    rehearsal.numbers().fill(bytes);
+                }
+            }
+            None => return error(Errno::Io),
+        }
+        SUCCESS
+    })?;
+    Ok(())
+}
+
+/// The calls that look for files.
+fn add_looking(linker: &mut Linker<ModuleState>) -> Result<()> {
+    linker.func_wrap_async(
+        MODULE,
+        "path_filestat_get",
+        |mut caller: Caller<'_, ModuleState>, parameters: paths::StatParameters| {
+            Box::new(async move {
+                look_for(&mut caller, (parameters.0, parameters.2, parameters.3))?;
+                paths::stat(&mut caller, false, parameters).await
+            })
+        },
+    )?;
+    linker.func_wrap_async(
+        MODULE,
+        "path_readlink",
+        |mut caller: Caller<'_, ModuleState>,
+         (fd, path, length, buffer, size, used): (i32, i32, i32, i32, i32, i32)| {
+            Box::new(async move {
+                look_for(&mut caller, (fd, path, length))?;
+                let (mut memory, state) = with_files(&mut caller).await?;
+                fallback::path_readlink(state.wasi(), &mut memory, fd, path, length, buffer, size, used).await
+            })
+        },
+    )?;
+    linker.func_wrap_async(
+        MODULE,
+        "path_open",
+        |mut caller: Caller<'_, ModuleState>, parameters: paths::OpenParameters| {
+            Box::new(async move { open(&mut caller, parameters).await })
+        },
+    )?;
+    Ok(())
+}
+
+/// The calls that read, write and close.
+fn add_streams(linker: &mut Linker<ModuleState>) -> Result<()> {
+    linker.func_wrap_async(
+        MODULE,
+        "fd_read",
+        |mut caller: Caller<'_, ModuleState>, parameters: read_write::IoParameters| {
+            Box::new(async move {
+                if parameters.0 == 0 {
+                    checkpoint(&mut caller, Checkpoint::StandardInput)?;
+                }
+                read_write::read(&mut caller, parameters).await
+            })
+        },
+    )?;
+    linker.func_wrap_async(
+        MODULE,
+        "fd_write",
+        |mut caller: Caller<'_, ModuleState>, parameters: read_write::IoParameters| match before_write(
+            &mut caller,
+            parameters.0,
+        ) {
+            Ok(()) => read_write::write_some(caller, parameters),
+            Err(error) => Box::new(std::future::ready(Err(error))),
+        },
+    )?;
+    linker.func_wrap_async(MODULE, "fd_close", |mut caller: Caller<'_, ModuleState>, (fd,): (i32,)| {
+        Box::new(async move {
+            let closed = descriptors::close(&mut caller, fd).await?;
+            if closed == 0 {
+                rehearsal(&mut caller)?.paths.closed(fd);
+            }
+            Ok(closed)
+        })
+    })?;
+    Ok(())
+}
+
+/// Only what goes to the log is not missed behind the checkpoint.
+fn before_write(caller: &mut Caller<'_, ModuleState>, fd: i32) -> Result<()> {
+    let rehearsal = rehearsal(caller)?;
+    if rehearsal.is_ahead() && fd != 2 {
+        return Err(rehearsal.refuse(ColdReason::Output));
+    }
+    Ok(())
+}
+
+async fn open(caller: &mut Caller<'_, ModuleState>, parameters: paths::OpenParameters) -> ErrnoResult {
+    let (fd, _, path, length, create, rights, _, flags, opened) = parameters;
+    let place = look_for(caller, (fd, path, length))?;
+    // FD_WRITE and FD_ALLOCATE in the rights that preview 1 has.
+    const WRITES: i64 = 1 << 6 | 1 << 8;
+    let creates = i32::from((Oflags::CREAT | Oflags::TRUNC | Oflags::EXCL).bits());
+    let changes = i32::from((Fdflags::APPEND | Fdflags::SYNC | Fdflags::DSYNC | Fdflags::RSYNC).bits());
+    let rehearsal = rehearsal(caller)?;
+    let is_read_only = create & creates == 0 && flags & changes == 0 && rights & WRITES == 0;
+    if rehearsal.is_ahead() && !is_read_only {
+        return Err(rehearsal.refuse(ColdReason::OpenForWriting));
+    }
+    let result = paths::open(caller, parameters).await?;
+    if result == 0 {
+        let descriptor = split(caller)?.0.read(at::<i32>(opened))?;
+        let unknown = || SeenPath { guest: String::new(), host: std::path::PathBuf::new() };
+        self::rehearsal(caller)?.paths.opened(descriptor, place.unwrap_or_else(unknown));
+    }
+    Ok(result)
+}
+
+/// Notes that the program looks for a file, which may be its checkpoint.
+fn look_for(caller: &mut Caller<'_, ModuleState>, (fd, path, length): (i32, i32, i32)) -> Result<Option<SeenPath>> {
+    let (memory, state) = split(caller)?;
+    let bytes = memory.as_slice(at::<u8>(path).as_array(length.cast_unsigned()))?;
+    let path = bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()).map(str::to_owned);
+    let rehearsal = state.rehearsal.as_deref_mut().ok_or(Captured)?;
+    let Some(place) = path.and_then(|path| rehearsal.paths.place(fd, &path)) else { return Ok(None) };
+    if place.guest == CHECKPOINT {
+        checkpoint(caller, Checkpoint::Named)?;
+    } else if rehearsal.script.as_ref() == Some(&place.guest) {
+        checkpoint(caller, Checkpoint::Script)?;
+    } else if rehearsal.is_ahead() && !rehearsal.files.add(place.host.clone()) {
+        return Err(rehearsal.refuse(ColdReason::ManyFiles));
+    }
+    Ok(Some(place))
+}
+
+/// The program has reached a checkpoint: it is captured, or goes on with other numbers.
+fn checkpoint(caller: &mut Caller<'_, ModuleState>, reached: Checkpoint) -> Result<()> {
+    let streams = [0, 1, 2].map(|fd| caller.data().is_standard_stream(fd));
+    let rehearsal = rehearsal(caller)?;
+    match rehearsal.stage {
+        RehearsalStage::Behind => Ok(()),
+        RehearsalStage::Passing => {
+            (rehearsal.stage, rehearsal.reached) = (RehearsalStage::Behind, Some(reached));
+            Ok(())
+        }
+        RehearsalStage::Instantiating => Err(rehearsal.refuse(ColdReason::EntryPoint)),
+        RehearsalStage::Captured if !rehearsal.paths.are_volumes_only() || streams.contains(&false) => {
+            Err(rehearsal.refuse(ColdReason::Descriptors))
+        }
+        RehearsalStage::Captured => {
+            rehearsal.reached = Some(reached);
+            let imported = rehearsal.imported_functions;
+            let captured = capture::stopped(caller, imported);
+            self::rehearsal(caller)?.captured = Some(captured);
+            Err(Captured.into())
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What happens in a run that is no request?
+//!
+//! A rehearsal is watched: it is known which files it has seen and where it keeps its variables. Its clocks and random numbers are those
+//! that it is given, so that two rehearsals can be compared. It is captured at its checkpoint, or goes on with other clocks and
+//! random numbers, as a program does that begins there.
+//!
+//! | file | question |
+//! | --- | --- |
+//! | `calls` | what do the calls of preview 1 do then? |
+//! | `paths` | which file does a path lead to? |
+//! | `numbers` | which times and random numbers does it get? |
+
+pub(in crate::runtime) mod calls;
+pub(in crate::runtime) mod numbers;
+pub(in crate::runtime) mod paths;
+
+use crate::runtime::resume::cold_reason::ColdReason;
+use crate::runtime::resume::files::SeenFiles;
+use crate::runtime::resume::stopped::Stopped;
+use crate::runtime::resume::variables::{LaidOut, VariableArea};
+use crate::runtime::wasi::rehearsal::numbers::Numbers;
+use crate::runtime::wasi::rehearsal::paths::GuestPaths;
+
+/// The path whose `stat` is a checkpoint. There is never a file.
+pub(in crate::runtime) const CHECKPOINT: &str = "/.wagi/checkpoint";
+
+/// A run that is no request.
+pub(in crate::runtime) struct Rehearsal {
+    pub stage: RehearsalStage,
+    /// The numbers before the checkpoint, and those behind it.
+    pub before: Numbers,
+    pub after: Numbers,
+    /// The variables, of a program that is initialized; `None` for those of the state.
+    pub variables: Option<LaidOut>,
+    /// Where the program has asked for them.
+    pub areas: Vec<VariableArea>,
+    /// The script, as the guest sees it. Looking for it is a checkpoint.
+    pub script: Option<String>,
+    pub paths: GuestPaths,
+    pub files: SeenFiles,
+    /// How many functions the module imports.
+    pub imported_functions: u32,
+    /// The checkpoint that was reached.
+    pub reached: Option<Checkpoint>,
+    /// The program at its checkpoint, or why there is none.
+    pub captured: Option<Result<Stopped, ColdReason>>,
+}
+
+/// How far a rehearsal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::runtime) enum RehearsalStage {
+    /// Its instance is made. The engine cannot read its frames yet.
+    Instantiating,
+    /// It is on the way to its checkpoint, where it is captured.
+    Captured,
+    /// It is on the way to its checkpoint, and goes on there.
+    Passing,
+    /// It is behind its checkpoint.
+    Behind,
+}
+
+/// What a checkpoint is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::runtime) enum Checkpoint {
+    /// The program has asked for [`CHECKPOINT`].
+    Named,
+    /// It has looked for its script.
+    Script,
+    /// It has read its request body.
+    StandardInput,
+}
+
+/// Ends a rehearsal that was captured, or that cannot be.
+#[derive(Debug, thiserror::Error)]
+#[error("it was captured")]
+pub(in crate::runtime) struct Captured;
+
+impl Rehearsal {
+    /// Whether the checkpoint is still ahead.
+    pub fn is_ahead(&self) -> bool {
+        self.stage != RehearsalStage::Behind
+    }
+
+    /// The numbers that the program gets now.
+    pub fn numbers(&mut self) -> &mut Numbers {
+        if self.is_ahead() { &mut self.before } else { &mut self.after }
+    }
+
+    /// Ends the rehearsal: it cannot be captured.
+    pub fn refuse(&mut self, refusal: ColdReason) -> wasmtime::Error {
+        self.captured.get_or_insert(Err(refusal));
+        Captured.into()
+    }
+}

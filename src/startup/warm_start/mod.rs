@@ -1,0 +1,69 @@
+//! Which guests begin warm, and what do they need for it?
+
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::cache;
+use crate::config::{EntryConfig, WarmStartConfig};
+use crate::fetch::ModuleFile;
+use crate::format::sha256_hex;
+use crate::regular_file;
+use crate::runtime::{RehearsalRequests, WarmStartSetup};
+
+/// The directory in which guests that may begin warm ask for their checkpoint. They see it empty.
+pub(super) const CHECKPOINT_DIRECTORY: &str = "/.wagi";
+
+/// How the guests of an entry begin warm. `digest` is that of its module, as it was loaded.
+pub(super) fn setup(
+    entry: &EntryConfig,
+    config: &WarmStartConfig,
+    file: &ModuleFile,
+    digest: &str,
+    requests: RehearsalRequests,
+) -> WarmStartSetup {
+    let (path, digest) = (file.path().to_owned(), digest.to_owned());
+    let module = move || {
+        let bytes = regular_file::read(&path, u64::MAX).ok()?;
+        (format!("sha256:{}", sha256_hex(&bytes)) == digest).then_some(bytes)
+    };
+    WarmStartSetup {
+        route: entry.route.to_string(),
+        shared_random: config.shared_random,
+        snapshots: config.snapshots,
+        module: Arc::new(module),
+        requests,
+    }
+}
+
+/// The scripts for which there are snapshots before a request asks for them, as guests see them: the one that stands for the whole
+/// directory. `None` stands for a guest without scripts.
+pub(super) fn first_scripts(entry: &EntryConfig) -> Vec<Option<String>> {
+    let Some(scripts) = &entry.scripts else { return vec![None] };
+    let index = scripts.index.iter().find(|name| scripts.directory.join(name).is_file());
+    index.map(|name| Some(format!("{}/{name}", scripts.mount))).into_iter().collect()
+}
+
+/// An empty directory that is gone when this is dropped. Who has it open by then sees it empty for ever.
+pub(super) struct EmptyDirectory(PathBuf);
+
+impl EmptyDirectory {
+    /// Makes one that no other user can write to.
+    pub fn create() -> io::Result<Self> {
+        let path = std::env::temp_dir().join(format!("wagi-empty-{}", cache::random_name()?));
+        std::fs::DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &PathBuf {
+        &self.0
+    }
+}
+
+impl Drop for EmptyDirectory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}

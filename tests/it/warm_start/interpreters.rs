@@ -1,0 +1,112 @@
+//! Interpreters as they are published, cold and warm.
+
+use std::path::Path;
+
+use crate::support::guest::built_from_source;
+use crate::support::process::{self, Wagi};
+use crate::support::site::Site;
+
+use crate::warm_start::asked;
+
+const PHP: &str = r#"<?php
+header('Content-Type: text/plain');
+setcookie('seen', 'yes');
+ksort($_SERVER);
+foreach (['REQUEST_METHOD', 'QUERY_STRING', 'PATH_INFO', 'CONTENT_TYPE', 'HTTP_X_OWN'] as $name) {
+    echo $name, '=', $_SERVER[$name] ?? 'none', "\n";
+}
+var_dump($_GET, $_POST, $_COOKIE, strlen(file_get_contents('php://input')));
+"#;
+
+const PYTHON: &str = r#"
+import json, random, sys, importlib.util, os.path, os
+os.path.exists('/.wagi/checkpoint')
+spec = importlib.util.find_spec('posix')
+posix = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(posix)
+os.environ._data.clear()
+os.environ._data.update(posix.environ)
+random.seed()
+names = ['REQUEST_METHOD', 'QUERY_STRING', 'PATH_INFO', 'CONTENT_TYPE', 'HTTP_X_OWN', 'HTTP_COOKIE']
+print('Content-Type: text/plain\n')
+print(json.dumps([os.environ.get(name) for name in names]), sys.stdin.read())
+"#;
+
+const RUBY: &str = r#"
+require 'json'
+File.exist?('/.wagi/checkpoint')
+names = %w[REQUEST_METHOD QUERY_STRING PATH_INFO CONTENT_TYPE HTTP_X_OWN HTTP_COOKIE]
+puts "Content-Type: text/plain\n\n"
+puts JSON.dump(names.map { |name| ENV[name] }), $stdin.read
+"#;
+
+const REQUESTS: [(&str, &str); 5] = [
+    ("GET /ROUTE HTTP/1.1", ""),
+    ("GET /ROUTE?a=1&b[]=2&b[]=3 HTTP/1.1\r\nCookie: sid=AAA; x=y\r\nX-Own: one", ""),
+    ("POST /ROUTE?q=zwei HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded", "x=2&y=3"),
+    ("POST /ROUTE HTTP/1.1\r\nContent-Type: application/json\r\nCookie: k=v", "{\"json\":1}"),
+    ("GET /ROUTE?word HTTP/1.1", ""),
+];
+
+/// The same interpreter at `/warm` and `/cold`. Code and snapshots are made with a cache that stays.
+fn both(module: &Path, script: &str, text: &str, keys: &str) -> Wagi {
+    let extension = script.rsplit('.').next().unwrap_or_default();
+    let keys = format!("scripts = {{ directory = 'www', extensions = ['{extension}'] }}\n{keys}");
+    let site = Site::new();
+    site.file(&format!("www/{script}"), text);
+    let site = site.module("/warm/...", module, &format!("warm_start = {{ shared_random = true }}\n{keys}")).module(
+        "/cold/...",
+        module,
+        &keys,
+    );
+    site.write();
+    let mut command = process::command(site.path());
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR")).args(["-l", "127.0.0.1:0", "-c", "modules.toml"]);
+    let wagi = Wagi::spawn(&mut command);
+    wagi.keeping(site.into_directory())
+}
+
+fn answers_are_the_same(wagi: &Wagi, script: &str) {
+    for (head, body) in REQUESTS {
+        let ask = |route: &str| asked(wagi, &head.replace("ROUTE", &format!("{route}/{script}")), body);
+        ask("warm");
+        let query = match head.split_whitespace().nth(1).and_then(|target| target.split_once('?')) {
+            Some((_, text)) if text.contains('=') => "a query with",
+            Some(_) => "a query without",
+            None => "no query",
+        };
+        wagi.logged(&["warm start: ready", query]);
+        let (warm, cold) = (ask("warm"), ask("cold"));
+        assert_eq!((warm.status, warm.text()), (cold.status, cold.text()), "{head}");
+        assert_eq!(warm.header("set-cookie"), cold.header("set-cookie"), "{head}");
+    }
+}
+
+#[test]
+#[ignore = "needs WAGI_GUESTS_DIR: interpreters"]
+fn php_answers_the_same_warm_and_cold() {
+    let wagi = both(&built_from_source("php-cgi.wasm"), "index.php", PHP, "");
+    answers_are_the_same(&wagi, "index.php");
+    std::fs::write(wagi.directory().join("www/index.php"), "<?php echo 'edited';").expect("writable");
+    assert_eq!(asked(&wagi, "GET /warm/index.php HTTP/1.1", "").text(), "edited");
+}
+
+#[test]
+#[ignore = "needs WAGI_GUESTS_DIR: interpreters"]
+fn python_answers_the_same_warm_and_cold() {
+    let module = built_from_source("python.wasm");
+    let library = module.with_file_name("python-usr");
+    let keys = format!(
+        "argv = ['python', '${{SCRIPT_FILENAME}}']\nenvironment = {{ PYTHONHOME = '/usr/local', PYTHONDONTWRITEBYTECODE = '1' }}\n\
+         volumes = {{ '/usr' = {{ path = '{}', read_only = true }} }}",
+        library.display()
+    );
+    answers_are_the_same(&both(&module, "index.py", PYTHON, &keys), "index.py");
+}
+
+#[test]
+#[ignore = "needs WAGI_GUESTS_DIR: interpreters"]
+fn ruby_answers_the_same_warm_and_cold() {
+    let keys = "argv = ['ruby', '${SCRIPT_FILENAME}']";
+    answers_are_the_same(&both(&built_from_source("ruby.wasm"), "index.rb", RUBY, keys), "index.rb");
+}

@@ -1,0 +1,194 @@
+//! Guests that begin at their checkpoint: what they see of their request, when they begin cold, and what is said of it.
+
+mod interpreters;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::support::admin::Administered;
+use crate::support::eventually;
+use crate::support::http1::{Answer, Connection};
+use crate::support::process::Wagi;
+use crate::support::site::Site;
+
+const GUEST: &str = include_str!("guest.wat");
+
+/// A guest without volumes, whose checkpoint is the first directory that it has.
+fn guest(before: &str, after: &str) -> String {
+    guest_at("3", before, after)
+}
+
+fn guest_at(directory: &str, before: &str, after: &str) -> String {
+    GUEST.replace("CHECKPOINT", directory).replace("BEFORE", before).replace("AFTER", after)
+}
+
+fn asked(wagi: &Wagi, head: &str, body: &str) -> Answer {
+    let mut connection = Connection::open(wagi.address());
+    connection.send(format!("{head}\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+    connection.answer()
+}
+
+/// The variables that a guest has printed, without those that no two requests have in common.
+fn variables(answer: &Answer) -> BTreeMap<String, String> {
+    let lines = answer.text();
+    let pairs = lines.lines().filter_map(|line| line.split_once('='));
+    let pairs = pairs.map(|(name, value)| (name.to_owned(), value.replace("/cold", "/warm")));
+    pairs.filter(|(name, _)| !["REQUEST_ID", "X_REQUEST_ID", "REMOTE_PORT"].contains(&name.as_str())).collect()
+}
+
+const REQUESTS: [(&str, &str); 6] = [
+    ("GET /ROUTE HTTP/1.1", ""),
+    ("GET /ROUTE/some/path HTTP/1.1\r\nCookie: sid=1\r\nAccept: */*\r\nX-Own: a", ""),
+    ("POST /ROUTE?a=1&b=2 HTTP/1.1\r\nContent-Type: text/plain", "a body"),
+    ("POST /ROUTE/x?word HTTP/1.1\r\nCookie: b", "another body"),
+    ("DELETE /ROUTE?a=1 HTTP/1.1\r\nAuthorization: Basic eA==", ""),
+    ("GET /ROUTE HTTP/1.1", ""),
+];
+
+/// Waits until a snapshot is ready for this query.
+fn warm(wagi: &Wagi, query: &str) {
+    wagi.logged(&["warm start: ready", query]);
+}
+
+#[test]
+fn a_guest_that_begins_warm_sees_its_own_request_where_it_saw_its_variables_before() {
+    let module = guest("(call $checkpoint)", "");
+    let site = Site::new()
+        .text_module("/warm/...", &module, "warm_start = true\nenvironment = { OWN = 'value' }")
+        .text_module("/cold/...", &module, "environment = { OWN = 'value' }");
+    let wagi = site.start(&[]);
+    for (head, body) in REQUESTS {
+        let asked = |route: &str| asked(&wagi, &head.replace("ROUTE", route), body);
+        asked("warm");
+        let query = if head.contains("a=1") {
+            "a query with"
+        } else if head.contains('?') {
+            "without"
+        } else {
+            "no query"
+        };
+        warm(&wagi, query);
+        let (warm, cold) = (asked("warm"), asked("cold"));
+        assert_eq!((warm.status, variables(&warm)), (cold.status, variables(&cold)), "{head}");
+        assert_eq!(variables(&warm).get("OWN").map(String::as_str), Some("value"));
+    }
+}
+
+#[test]
+fn a_route_says_how_its_guests_begin() {
+    let site = Site::new()
+        .text_module("/warm", &guest("(call $checkpoint)", ""), "warm_start = true")
+        .text_module("/cold", &guest("(nop)", ""), "warm_start = true")
+        .text_module("/plain", &guest("(nop)", ""), "");
+    let served = Administered::start(site, &[]);
+    let route = |pattern: &str| -> Value {
+        let status = served.json("/status");
+        let routes = status["routes"].as_array().expect("routes").clone();
+        routes.into_iter().find(|route| route["pattern"] == pattern).expect("the route")["warm_start"].clone()
+    };
+    eventually(|| (route("/warm")["state"] == "warm").then_some(()));
+    eventually(|| (route("/cold")["state"] == "cold").then_some(()));
+    assert_eq!(route("/plain"), Value::Null);
+    assert_eq!(route("/cold")["refused"][0]["reason"], "no-checkpoint");
+    for path in ["/warm", "/warm", "/cold"] {
+        assert_eq!(asked(&served.wagi, &format!("GET {path} HTTP/1.1"), "").status, 200);
+    }
+    assert_eq!(route("/warm")["requests"]["warm"], 2);
+    assert_eq!(route("/cold")["requests"]["cold"], 1);
+    let metrics = served.ask("GET", "/metrics").text();
+    assert!(metrics.contains("wagi_warm_starts_total{http_route=\"/warm\",result=\"warm\"} 2"), "{metrics}");
+}
+
+/// What a guest does before its checkpoint, and the reason for which it begins cold.
+#[test]
+fn what_would_not_be_the_same_behind_the_checkpoint_is_served_cold_by_name() {
+    let reads_body = "(i32.store (i32.const 16) (i32.const 800)) (i32.store (i32.const 20) (i32.const 10)) \
+        (drop (call $read (i32.const 0) (i32.const 16) (i32.const 1) (i32.const 24)))";
+    let cases = [
+        ("output", "(call $print (i32.const 320) (i32.const 0)) (call $checkpoint)".to_owned()),
+        ("random", "(drop (call $random (i32.const 400) (i32.const 8))) (call $checkpoint)".to_owned()),
+        ("no-checkpoint", "(nop)".to_owned()),
+        (
+            "call",
+            "(drop (call $poll (i32.const 900) (i32.const 950) (i32.const 0) (i32.const 24))) (call $checkpoint)"
+                .to_owned(),
+        ),
+        ("variables", "(i32.store (i32.const 65540) (i32.const 1)) (call $checkpoint)".to_owned()),
+        ("differs", format!("(call $copy) {reads_body}")),
+    ];
+    // All variables are copied: some of them are others in another request.
+    let copy = "(func $copy (memory.copy (i32.const 200000) (i32.const 65536) (i32.const 65536)))\n  (func (export \"_start\")";
+    for (reason, before) in cases {
+        let module = guest(&before, "").replacen("(func (export \"_start\")", copy, 1);
+        let wagi = Site::new().text_module("/a", &module, "warm_start = true").start(&[]);
+        let line = wagi.logged(&["warm start: served cold"]);
+        assert!(line.contains(&format!("reason=\"{reason}\"")), "{reason}: {line}");
+        assert_eq!(asked(&wagi, "GET /a HTTP/1.1", "").status, 200, "{reason}");
+    }
+}
+
+#[test]
+fn random_numbers_before_the_checkpoint_are_shared_only_if_the_operator_says_so() {
+    let before = "(drop (call $random (i32.const 400) (i32.const 8))) (call $checkpoint)";
+    let after = "(call $print_letters (i32.const 400)) (drop (call $random (i32.const 408) (i32.const 8))) \
+        (call $print_letters (i32.const 408))";
+    let module = guest(before, after);
+    let wagi = Site::new().text_module("/a", &module, "warm_start = { shared_random = true }").start(&[]);
+    warm(&wagi, "no query");
+    let tokens = || {
+        let text = asked(&wagi, "GET /a HTTP/1.1", "").text();
+        let mut lines = text.lines().map(str::to_owned);
+        (lines.next().expect("a token"), lines.next().expect("another"))
+    };
+    let (first, second) = (tokens(), tokens());
+    assert_eq!(first.0, second.0, "drawn once");
+    assert_ne!(first.1, second.1, "drawn by each request");
+}
+
+#[test]
+fn a_file_that_was_read_before_the_checkpoint_may_change() {
+    let module = guest_at("4", "(call $read_file) (call $checkpoint)", "(call $print (i32.const 400) (i32.const 5))");
+    let site = Site::new();
+    site.file("data/file.txt", "first");
+    let site = site.text_module(
+        "/a",
+        &module,
+        "warm_start = true\nvolumes = { '/data' = { path = 'data', read_only = true } }",
+    );
+    let wagi = site.start(&[]);
+    warm(&wagi, "no query");
+    let answer = || asked(&wagi, "GET /a HTTP/1.1", "").text();
+    assert!(answer().starts_with("first"));
+    std::fs::write(wagi.directory().join("data/file.txt"), "other").expect("writable");
+    assert!(answer().starts_with("other"), "the next answer is the new one");
+    wagi.logged(&["warm start: a file has changed"]);
+}
+
+#[test]
+fn the_monotonic_clock_goes_on_from_the_checkpoint() {
+    let before = "(drop (call $clock (i32.const 1) (i64.const 1) (i32.const 400))) (call $checkpoint)";
+    // One byte: whether the time is later.
+    let after = "(drop (call $clock (i32.const 1) (i64.const 1) (i32.const 408))) \
+        (i32.store8 (i32.const 416) (i32.add (i32.const 48) \
+            (i64.gt_u (i64.load (i32.const 408)) (i64.load (i32.const 400))))) \
+        (call $print (i32.const 416) (i32.const 1))";
+    let wagi = Site::new().text_module("/a", &guest(before, after), "warm_start = true").start(&[]);
+    warm(&wagi, "no query");
+    for _ in 0..20 {
+        assert!(asked(&wagi, "GET /a HTTP/1.1", "").text().starts_with('1'));
+    }
+}
+
+#[test]
+fn a_request_that_does_not_fit_is_served_cold() {
+    let module = guest("(call $checkpoint)", "");
+    let wagi = Site::new().text_module("/a", &module, "warm_start = true").start(&[]);
+    warm(&wagi, "no query");
+    let long = "x".repeat(6000);
+    let answer = asked(&wagi, &format!("GET /a?{long} HTTP/1.1"), "");
+    assert_eq!(variables(&answer).get("QUERY_STRING"), Some(&long));
+    let many: String = (0..90).map(|number| format!("\r\nX-Field-{number}: {}", "y".repeat(500))).collect();
+    let answer = asked(&wagi, &format!("GET /a HTTP/1.1{many}"), "");
+    assert_eq!(variables(&answer).keys().filter(|name| name.starts_with("HTTP_X_FIELD")).count(), 90);
+}
