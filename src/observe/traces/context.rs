@@ -72,6 +72,7 @@ impl TraceContext {
     }
 
     /// The flags, as they are written.
+    #[cfg_attr(not(feature = "otel"), expect(dead_code, reason = "only what writes spans asks"))]
     pub fn flags(&self) -> u8 {
         self.flags
     }

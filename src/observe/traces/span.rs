@@ -23,6 +23,7 @@ pub(in crate::observe) enum SpanKind {
 
 /// A span that is over.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "otel"), expect(dead_code, reason = "only what writes spans reads all of it"))]
 pub(in crate::observe) struct Span {
     pub context: TraceContext,
     pub parent: Option<SpanId>,

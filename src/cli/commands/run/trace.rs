@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use serde_json::{Value, json};
 
 use wagi::HostCall;
@@ -72,7 +72,7 @@ struct TracedEntry {
 impl TraceRecorder {
     /// A trace of the guests of a configuration, each of which gets a volume at `/`.
     pub fn new(config: &mut Config) -> anyhow::Result<Self> {
-        let number = getrandom::u64().context("cannot make a name for a directory")?;
+        let number = getrandom::u64().map_err(|error| anyhow!("cannot make a name for a directory: {error}"))?;
         let empty = std::env::temp_dir().join(format!("wagi-trace-{number:016x}"));
         std::fs::create_dir(&empty).with_context(|| format!("cannot make the directory `{}`", empty.display()))?;
         let entries = config.entries.iter_mut().map(|entry| TracedEntry::new(entry, &empty)).collect();
