@@ -49,46 +49,56 @@ has_rustup_target() {
     command -v rustup >/dev/null && rustup target list --installed 2>/dev/null | grep -qx wasm32-wasip1
 }
 
-# Builds the package $1 of the workspace $2, and takes from it the programs named behind. A program is a command, unless
-# `model` says reactor: a library, whose functions are called from outside.
+# Builds programs of the package $1 of the workspace $2, whose names are behind. A program is a command, unless `model` says
+# reactor: a library, whose functions are called from outside.
 build_rust() {
-    local package=$1 workspace=$2 name
-    local crt1=/usr/lib/wasm32-wasi/crt1-${model:-command}.o
+    local package=$1 workspace=$2 name program
     shift 2
-    local build=${CARGO_TARGET_DIR:-$here/target}
-    local arguments=(build --quiet --release --locked --target wasm32-wasip1 --manifest-path "$workspace/Cargo.toml"
+    local build=${rust_target:-${CARGO_TARGET_DIR:-$here/target}}
+    local arguments=(rustc --quiet --release --locked --target wasm32-wasip1 --manifest-path "$workspace/Cargo.toml"
         --package "$package" --target-dir "$build")
     [[ ${panic:-abort} == abort ]] || arguments+=(--config "profile.release.panic=\"$panic\"")
     # Panic messages name source files: without this, the bytes would depend on where they lie.
     local flags="${unwinding:-} --remap-path-prefix=$root= --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
     # Flags meant for building the gateway would replace those given here.
     unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
-    if has_rustup_target; then
-        CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS=$flags cargo "${arguments[@]}"
-    elif [[ -x /usr/bin/cargo && -x /usr/bin/rustc && -f $crt1 ]]; then
-        # Debian ships a compiler that knows the target, and the C library, but no built standard library. Building one
-        # is reserved to nightly compilers, hence the bootstrap switch. The C start-up file is named because a compiler
-        # that does not carry its own no longer looks for one.
-        flags+=" --remap-path-prefix=/usr/lib/rustlib/src/rust=rust"
-        flags+=" -Clink-self-contained=no -Clinker-flavor=wasm-ld"
-        flags+=" -Clink-arg=$crt1 -L/usr/lib/wasm32-wasi"
-        RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld \
-            CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS=$flags \
-            /usr/bin/cargo "${arguments[@]}" "-Zbuild-std=std,panic_${panic:-abort}" -Zbuild-std-features=optimize_for_size
-    else
-        echo "build.sh: no Rust compiler for wasm32-wasip1: try 'rustup target add wasm32-wasip1'" >&2
-        exit 1
-    fi
-    # Not `cp`, which would make the copy executable.
     for name in "$@"; do
+        program=(--bin "$name")
+        [[ ${model:-command} == command ]] || program=(--lib)
+        compile_rust
+        # Not `cp`, which would make the copy executable.
         install -m 644 "$build/wasm32-wasip1/release/$name.wasm" "$out/$name.wasm"
     done
 }
 
+# Compiles the program that `build_rust` has described.
+compile_rust() {
+    local crt1=/usr/lib/wasm32-wasi/crt1-${model:-command}.o
+    if has_rustup_target; then
+        CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS=$flags cargo "${arguments[@]}" "${program[@]}"
+    elif [[ -x /usr/bin/cargo && -x /usr/bin/rustc && -f $crt1 ]]; then
+        # Debian ships a compiler that knows the target, and the C library, but no built standard library. Building one
+        # is reserved to nightly compilers, hence the bootstrap switch. The C start-up file is named because a compiler
+        # that does not carry its own no longer looks for one. It is named for the program alone: with other flags for
+        # all, the standard library would be built again.
+        local debian="$flags --remap-path-prefix=/usr/lib/rustlib/src/rust=rust"
+        debian+=" -Clink-self-contained=no -Clinker-flavor=wasm-ld -L/usr/lib/wasm32-wasi"
+        RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld \
+            CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS=$debian \
+            /usr/bin/cargo "${arguments[@]}" "${program[@]}" "-Zbuild-std=std,panic_${panic:-abort}" \
+            -Zbuild-std-features=optimize_for_size -- "-Clink-arg=$crt1"
+    else
+        echo "build.sh: no Rust compiler for wasm32-wasip1: try 'rustup target add wasm32-wasip1'" >&2
+        exit 1
+    fi
+}
+
 # Panics of Rust that unwind, as exceptions of WebAssembly. No built standard library does this.
 build_unwind() {
-    local tag=${CARGO_TARGET_DIR:-$here/target}/exception.o
-    mkdir -p "$(dirname "$tag")"
+    # A directory of its own, for a standard library of its own.
+    local rust_target=${CARGO_TARGET_DIR:-$here/target}/unwinding
+    local tag=$rust_target/exception.o
+    mkdir -p "$rust_target"
     python-zig cc --target=wasm32-wasi -mexception-handling -c "$here/cpp/exception.s" -o "$tag"
     local panic=unwind unwinding="-Cpanic=unwind -Ctarget-feature=+exception-handling -Cllvm-args=-wasm-enable-eh"
     unwinding+=" -Cllvm-args=-wasm-use-legacy-eh=false -Clink-arg=$tag"

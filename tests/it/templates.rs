@@ -33,27 +33,27 @@ impl Project {
     }
 
     /// Types what the README says, with programs of `tools` before those of the system, and variables.
-    fn build(self, tools: &[(&str, &str)], variables: &[(&str, &str)]) -> Self {
+    fn build(self, tools: &[(&str, &str)], variables: &[(String, String)]) -> Self {
         let readme = fs::read_to_string(self.path().join("README.md")).expect("there is one");
         let commands: Vec<&str> = readme.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
         assert!(!commands.is_empty(), "{readme}");
-        let own = Path::new(env!("CARGO_BIN_EXE_wagi")).parent().expect("it is in a directory").display().to_string();
         let shims = self.directory.path().join("tools");
         fs::create_dir(&shims).expect("writable");
-        for (name, script) in tools {
+        // The code that its own test compiles is what is served.
+        let cache = env!("CARGO_TARGET_TMPDIR");
+        let wagi = format!("XDG_CACHE_HOME='{cache}' exec '{}' \"$@\"", env!("CARGO_BIN_EXE_wagi"));
+        for (name, script) in tools.iter().chain([&("wagi", wagi.as_str())]) {
             let file = shims.join(name);
             fs::write(&file, format!("#!/bin/sh\n{script}\n")).expect("writable");
             Done::from(Command::new("chmod").arg("+x").arg(&file).output()).well();
         }
-        let path = format!("{}:{own}:{}", shims.display(), std::env::var("PATH").unwrap_or_default());
+        let path = format!("{}:{}", shims.display(), std::env::var("PATH").unwrap_or_default());
         let mut shell = Command::new("bash");
         let commands = commands.concat();
         shell.current_dir(self.path()).args(["-euxo", "pipefail", "-c", &commands]).env("PATH", path);
         // What builds this test is not what builds the project.
         shell.env_remove("CARGO_TARGET_DIR").env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
-        // The code that its own test compiles is what is served.
-        shell.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
-        let printed = Done::from(shell.envs(variables.iter().copied()).stdin(Stdio::null()).output()).well();
+        let printed = Done::from(shell.envs(variables.iter().cloned()).stdin(Stdio::null()).output()).well();
         assert!(printed.ends_with("passed\n"), "{printed}");
         self
     }
@@ -77,20 +77,29 @@ fn greets(wagi: &Wagi) {
     assert!(connection.get("/").text().starts_with("Hello, world!\n"));
 }
 
-/// How Debian's compiler is told what rustup's knows.
-fn rust_of_debian() -> Vec<(&'static str, &'static str)> {
+/// How Debian's compiler is told what rustup's knows. `target` as in variables.
+fn rust_of_debian(target: &str) -> Vec<(String, String)> {
     installed("rustc-web", "/usr/bin/rustc");
-    vec![
+    let root = env!("CARGO_MANIFEST_DIR");
+    let cargo =
+        std::env::var("CARGO_HOME").unwrap_or_else(|_| format!("{}/.cargo", std::env::var("HOME").expect("set")));
+    // The same as in guests/build.sh, so that the standard library that it has built is used.
+    let flags = format!(
+        " --remap-path-prefix={root}= --remap-path-prefix={cargo}=cargo --remap-path-prefix=/usr/lib/rustlib/src/rust=rust \
+         -Clink-self-contained=no -Clinker-flavor=wasm-ld -L/usr/lib/wasm32-wasi"
+    );
+    let variables = [
         ("RUSTC", "/usr/bin/rustc"),
         ("RUSTC_BOOTSTRAP", "1"),
         ("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort"),
-        ("CARGO_TARGET_WASM32_WASIP1_LINKER", "wasm-ld"),
-        (
-            "CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS",
-            "-Clink-self-contained=no -Clinker-flavor=wasm-ld -Clink-arg=/usr/lib/wasm32-wasi/crt1-command.o -L/usr/lib/wasm32-wasi",
-        ),
-    ]
+        ("CARGO_UNSTABLE_BUILD_STD_FEATURES", "optimize_for_size"),
+        (&format!("CARGO_TARGET_{target}_LINKER"), "link-program"),
+        (&format!("CARGO_TARGET_{target}_RUSTFLAGS"), &flags),
+    ];
+    variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
 }
+
+const CARGO_OF_DEBIAN: (&str, &str) = ("cargo", "exec /usr/bin/cargo \"$@\"");
 
 #[test]
 fn a_project_as_text_passes_its_own_test_and_is_served() {
@@ -101,24 +110,25 @@ fn a_project_as_text_passes_its_own_test_and_is_served() {
 #[test]
 #[ignore = "needs rustc-web"]
 fn a_project_in_rust_builds_passes_its_own_test_and_is_served() {
-    let cargo = [("cargo", "exec /usr/bin/cargo \"$@\"")];
-    greets(&Project::new("rust").build(&cargo, &rust_of_debian()).serve());
+    let project = Project::new("rust");
+    // Where CI builds guests, if this is CI.
+    let built = std::env::var_os("WAGI_GUESTS_DIR").map(|guests| Path::new(&guests).with_file_name("guests-build"));
+    if let Some(built) = built.filter(|built| built.is_dir()) {
+        std::os::unix::fs::symlink(built, project.path().join("target")).expect("a link can be made");
+    }
+    let linker = ("link-program", "exec wasm-ld \"$@\" /usr/lib/wasm32-wasi/crt1-command.o");
+    greets(&project.build(&[CARGO_OF_DEBIAN, linker], &rust_of_debian("WASM32_WASIP1")).serve());
 }
 
 #[test]
-#[ignore = "needs rustc-web, WAGI_GUESTS_DIR and jco"]
+#[ignore = "needs rustc-web, jco"]
 fn a_component_in_rust_builds_passes_its_own_test_and_is_served() {
     // What rustup's linker does for this target: a component of the module, with the adapter.
-    let linker = "for word; do [ \"$last\" = -o ] && out=$word; last=$word; done; wasm-ld \"$@\"\n\
+    let linker = "for word; do [ \"$last\" = -o ] && out=$word; last=$word; done\n\
+                  wasm-ld \"$@\" /usr/lib/wasm32-wasi/crt1-reactor.o && \
                   jco new \"$out\" --wasi-reactor -o \"$out.component\" >/dev/null && mv \"$out.component\" \"$out\"";
-    let mut variables = rust_of_debian();
-    variables.push(("CARGO_TARGET_WASM32_WASIP2_LINKER", "link-component"));
-    variables.push((
-        "CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS",
-        "-Clink-self-contained=no -Clinker-flavor=wasm-ld -Clink-arg=/usr/lib/wasm32-wasi/crt1-reactor.o -L/usr/lib/wasm32-wasi",
-    ));
-    let tools = [("cargo", "exec /usr/bin/cargo \"$@\""), ("link-component", linker)];
-    greets(&Project::new("rust-component").build(&tools, &variables).serve());
+    let tools = [CARGO_OF_DEBIAN, ("link-program", linker)];
+    greets(&Project::new("rust-component").build(&tools, &rust_of_debian("WASM32_WASIP2")).serve());
 }
 
 #[test]
@@ -138,7 +148,7 @@ fn a_project_in_zig_builds_passes_its_own_test_and_is_served() {
 #[test]
 #[ignore = "needs go"]
 fn a_project_in_go_builds_passes_its_own_test_and_is_served() {
-    greets(&Project::new("go").build(&[], &[("GOTOOLCHAIN", "local")]).serve());
+    greets(&Project::new("go").build(&[], &[("GOTOOLCHAIN".to_owned(), "local".to_owned())]).serve());
 }
 
 #[test]
