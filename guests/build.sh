@@ -16,7 +16,8 @@
 #   cpp zig          cpp-conform.wasm, with exceptions; zig-conform.wasm: core modules
 #   jump unwind      c-jump.wasm, unwind.wasm: core modules in C, with setjmp, and in Rust, with panics that are caught
 #   http-rust http-c http-python http-js
-#                    http-rust.wasm, http-c.wasm, http-c-hello.wasm, http-python.wasm, http-js.wasm: `wasi:http` components;
+#                    http-rust.wasm, http-c.wasm, http-c-hello.wasm, http-c-prepared.wasm, http-python.wasm, http-js.wasm:
+#                    `wasi:http` components;
 #                    http-rust-conform.wasm and so on: the conformance program as such a component
 #   interpreters     php-cgi.wasm, python.wasm with python-usr/, ruby.wasm: interpreters as npm has them, with their checksums checked
 #   sqlite           sqlite-notes.wasm: a program with SQLite in it; sqlite-shell.wasm: the shell of SQLite as npm has it
@@ -33,7 +34,7 @@
 set -euo pipefail
 
 if [[ $# -lt 1 || $1 == -* ]]; then
-    sed -n '2,24s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,25s/^# \{0,1\}//p' "$0" >&2
     exit 2
 fi
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -199,6 +200,7 @@ build_http_c() {
     lay_out_wit
     build_http_c_program http http http-c
     build_http_c_program http_hello http http-c-hello
+    build_http_c_program http_prepared prepared http-c-prepared
     build_http_c_program http_conform conform http-c-conform
 }
 

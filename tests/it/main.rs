@@ -17,6 +17,7 @@ mod azure_event_grid; // the example that takes and publishes events, against a 
 mod behind_a_proxy; // the same requests directly and through nginx, Apache, HAProxy, Caddy and lighttpd
 mod bindle; // bindles from a directory, served by a real process
 mod bindle_server; // bindles from a server, and servers that do not play along
+mod book; // the pages as a book
 mod caches; // where caches are, second starts, what is listed and pruned
 mod certificates; // several certificates, and clients that show theirs
 mod cgi_command;
@@ -71,6 +72,7 @@ mod proxy_protocol; // connections that begin with a PROXY header
 mod readers; // clients that read slowly, and what they may hold
 mod readme; // what newcomers are told
 mod recipes; // the page of recipes, and what its commands print
+mod reference; // names in tables of pages, and in the program
 mod registry; // publishing and pulling with a real registry, and what others make of it
 mod registry_login; // logins: where they are kept, identity tokens, the terminal
 mod registry_policy; // when registries are asked
@@ -82,6 +84,7 @@ mod responses; // what a guest prints, and what the client gets
 mod routing; // which route answers, sub-routes
 mod run_command; // one request without a server
 mod sandbox; // volumes against guests that try to get out or to write
+mod schema; // the JSON Schema of modules.toml
 mod scratch_features; // scratch directories
 mod scratch_leftovers; // guests that fill their scratch directories
 mod scripts; // directories of scripts, which an interpreter runs

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::support::guest::built_from_source;
 use crate::support::harness::Test;
 use crate::support::http1::Connection;
 use crate::support::process::run;
@@ -131,4 +132,16 @@ fn the_command_writes_the_same_component_each_time() {
     let texts = [(); 2].map(|()| Connection::open(wagi.address()).get("/").text());
     assert_eq!(texts[0], texts[1]);
     assert!(matches!(texts[0].as_bytes(), [b'A'..=b'P', b'1']), "{texts:?}");
+}
+
+/// A component in C, with the adapter that its tools put around a module.
+#[test]
+#[ignore = "needs WAGI_GUESTS_DIR: http-c"]
+fn a_component_of_wasi_http_in_c_has_computed_before_its_first_request() {
+    let module = built_from_source("http-c-prepared.wasm");
+    let wagi = Site::new().module("/plain", &module, "").module("/ready", &module, KEY).start(&[]);
+    for _ in 0..2 {
+        let texts = ["/plain", "/ready"].map(|path| Connection::open(wagi.address()).get(path).text());
+        assert_eq!(texts, ["148933 primes, counted now\n", "148933 primes, counted before\n"]);
+    }
 }

@@ -18,7 +18,7 @@ fn examples() -> Wagi {
 
 /// The fenced blocks of a text: what is written behind the first fence, the content, and whether nothing but blank lines
 /// lies between this one and the next.
-fn blocks(text: &str) -> Vec<(&str, String, bool)> {
+pub fn blocks(text: &str) -> Vec<(&str, String, bool)> {
     let mut blocks: Vec<(&str, String, bool)> = Vec::new();
     let mut open: Option<(&str, String)> = None;
     let mut between = String::new();

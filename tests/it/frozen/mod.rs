@@ -34,7 +34,7 @@ fn promised_text(path: &[&str]) -> String {
 }
 
 /// The names of the tables and values below a path.
-fn promised_names(path: &[&str]) -> Vec<String> {
+pub fn promised_names(path: &[&str]) -> Vec<String> {
     let Value::Table(table) = promise(path) else { panic!("{path:?} is no table") };
     table.keys().cloned().collect()
 }
