@@ -143,20 +143,17 @@ fn with_live_pages_get_a_line_and_events_when_something_changes() {
     let wagi = start(&site, &["hello.wat", "--live"]);
     let shown = get(&wagi);
     assert!(shown.starts_with("one<script>new EventSource(\"/.wagi/live\")"), "{shown}");
-    let log = std::process::Command::new("curl")
-        .args(["-sN", "--max-time", "20", &format!("{}/.wagi/live", wagi.url())])
-        .stdout(std::process::Stdio::piped())
-        .spawn();
-    let Ok(mut events) = log else { return };
-    let mut output = std::io::BufReader::new(events.stdout.take().expect("stdout is piped"));
-    thread::sleep(Duration::from_millis(200));
+    let mut events = Connection::open(wagi.address());
+    events.send("GET /.wagi/live HTTP/1.1\r\nHost: h\r\n\r\n");
+    let head = events.head();
+    assert_eq!(head.header("content-type"), Some("text/event-stream"));
     site.file("hello.wat", page("two"));
-    let mut line = String::new();
-    std::io::BufRead::read_line(&mut output, &mut line).expect("an event");
-    assert_eq!(line, "data: reload\n");
-    let _ = events.kill();
-    let _ = events.wait();
-    assert!(get(&start(&site, &["hello.wat"])) == "two", "without --live nothing is added");
+    let event = events.chunk().expect("an event").expect("the stream goes on");
+    assert_eq!(String::from_utf8_lossy(&event), "data: reload\n\n");
+    // Without --live nothing is added, and there are no events.
+    let other = start(&site, &["hello.wat"]);
+    assert_eq!(get(&other), "two");
+    assert_eq!(Connection::open(other.address()).get("/.wagi/live").text(), "two");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! A change of sources starts their build, and ends it if it runs already. When a build has ended well, or when a file has changed that
 //! is read, the configuration is loaded again. What is broken is shown, and what was served last goes on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ pub(super) struct Developer {
     /// The configuration as it was last read.
     config: Config,
     waiting: BTreeSet<usize>,
+    /// The builds that are broken, and why.
+    broken: BTreeMap<usize, String>,
     running: Option<RunningBuild>,
 }
 
@@ -36,7 +38,7 @@ impl Developer {
     pub fn new(options: Options, state: Arc<DevState>) -> Self {
         let config = Config::load(&options).0;
         let waiting = (0..config.builds.len()).collect();
-        Self { options, state, config, waiting, running: None }
+        Self { options, state, config, waiting, broken: BTreeMap::new(), running: None }
     }
 
     /// Reads with other options from now on.
@@ -51,28 +53,29 @@ impl Developer {
 
     /// Builds what is to be built, until there is nothing left.
     pub async fn build_all(&mut self) {
-        let mut broken = None;
         while self.start_next() {
-            let Some(running) = &mut self.running else { break };
+            let Some(mut running) = self.running.take() else { break };
             let ended = running.end().await;
-            self.running = None;
-            broken = self.told(&ended).or(broken);
+            self.finish(running.index, &ended);
         }
-        if let Some(broken) = broken {
-            self.state.set_broken(&broken);
-        }
+        self.show();
     }
 
-    /// Waits for a change of anything.
-    pub async fn changed(&mut self) {
-        let (_, changes) = SourceWatch::new(&self.config).changed().await;
+    /// The files as they are now.
+    pub fn watch(&self) -> SourceWatch {
+        SourceWatch::new(&self.config)
+    }
+
+    /// Waits until something is not as `watch` has it.
+    pub async fn changed(&mut self, watch: SourceWatch) {
+        let (_, changes) = watch.changed().await;
         self.read_again();
         self.waiting.extend(changes.builds.into_iter().filter(|index| *index < self.config.builds.len()));
     }
 
-    /// Builds and reloads for ever.
-    pub async fn run(mut self, reload: ReloadHandle) {
-        let mut watching = Box::pin(SourceWatch::new(&self.config).changed());
+    /// Builds and reloads for ever, whatever is not as `watch` has it.
+    pub async fn run(mut self, watch: SourceWatch, reload: ReloadHandle) {
+        let mut watching = Box::pin(watch.changed());
         loop {
             self.start_next();
             let event = match &mut self.running {
@@ -91,23 +94,23 @@ impl Developer {
             };
             match event {
                 DevEvent::Built(ended) => {
-                    self.running = None;
-                    match self.told(&ended) {
-                        None => self.reload(&reload).await,
-                        Some(broken) => self.state.set_broken(&broken),
+                    let index = self.running.take().map_or(0, |running| running.index);
+                    match self.finish(index, &ended) {
+                        true => self.reload(&reload).await,
+                        false => self.show(),
                     }
                 }
                 DevEvent::Changed(changes) => {
-                    if self.take(changes, &reload).await {
-                        watching = Box::pin(SourceWatch::new(&self.config).changed());
+                    if let Some(watch) = self.take(changes, &reload).await {
+                        watching = Box::pin(watch.changed());
                     }
                 }
             }
         }
     }
 
-    /// Does what changes ask for. Returns whether other files may be of interest from now on.
-    async fn take(&mut self, changes: SourceChanges, reload: &ReloadHandle) -> bool {
+    /// Does what changes ask for. Returns which files are of interest from now on, if that may have changed.
+    async fn take(&mut self, changes: SourceChanges, reload: &ReloadHandle) -> Option<SourceWatch> {
         if let Some(running) = self.running.take_if(|running| changes.builds.contains(&running.index)) {
             print("build: begins again, since its sources have changed");
             drop(running);
@@ -116,15 +119,19 @@ impl Developer {
         if changes.pages {
             self.state.notify();
         }
-        if changes.configuration {
-            let before = self.config.builds.clone();
-            self.read_again();
-            if self.config.builds != before {
-                self.waiting = (0..self.config.builds.len()).collect();
-            }
-            self.reload(reload).await;
+        if !changes.configuration {
+            return None;
         }
-        changes.configuration
+        let before = self.config.builds.clone();
+        self.read_again();
+        if self.config.builds != before {
+            self.broken.clear();
+            self.waiting = (0..self.config.builds.len()).collect();
+        }
+        // Before the files are loaded, so that no change is missed.
+        let watch = self.watch();
+        self.reload(reload).await;
+        Some(watch)
     }
 
     fn read_again(&mut self) {
@@ -149,22 +156,34 @@ impl Developer {
                 Err(error) => {
                     let message = format!("the build cannot be started: {error}");
                     print(&format!("error: {message}"));
-                    self.state.set_broken(&message);
+                    self.broken.insert(index, message);
+                    self.show();
                 }
             }
         }
         true
     }
 
-    /// Tells how a build has ended. Returns why it is broken, if it is.
-    fn told(&self, ended: &BuildEnd) -> Option<String> {
+    /// Tells how a build has ended. Returns whether it has ended well.
+    fn finish(&mut self, index: usize, ended: &BuildEnd) -> bool {
         if ended.is_success {
             print(&format!("build: done in {}", milliseconds(ended.took)));
-            return None;
+            self.broken.remove(&index);
+        } else {
+            let last = ended.output.lines().next_back().unwrap_or_default();
+            print(&format!("error: {last}; the last good version goes on"));
+            self.broken.insert(index, ended.output.clone());
         }
-        let last = ended.output.lines().next_back().unwrap_or_default();
-        print(&format!("error: {last}; the last good version goes on"));
-        Some(ended.output.clone())
+        ended.is_success
+    }
+
+    /// Lets pages say which builds are broken.
+    fn show(&self) {
+        let broken: Vec<&str> = self.broken.values().map(String::as_str).collect();
+        match broken.is_empty() {
+            true => self.state.set_working(),
+            false => self.state.set_broken(&broken.join("\n\n")),
+        }
     }
 
     async fn reload(&self, reload: &ReloadHandle) {
@@ -172,9 +191,9 @@ impl Developer {
         match &*outcome {
             ReloadOutcome::Swapped(report) => {
                 print(&format!("reloaded in {}", milliseconds(report.took)));
-                self.state.set_working();
+                self.show();
             }
-            ReloadOutcome::Unchanged(_) => self.state.set_working(),
+            ReloadOutcome::Unchanged(_) => self.show(),
             // The log has them, too.
             ReloadOutcome::Refused { problems, .. } => {
                 let errors = problems.iter().filter(|problem| problem.is_error());

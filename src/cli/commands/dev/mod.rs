@@ -31,6 +31,7 @@ pub use crate::cli::commands::dev::state::LiveReload;
 use crate::cli::commands::dev::dev_log::DevLog;
 use crate::cli::commands::dev::developer::Developer;
 use crate::cli::commands::dev::service::DevService;
+use crate::cli::commands::dev::sources::SourceWatch;
 use crate::cli::commands::dev::state::DevState;
 use crate::cli::commands::run::target::RunTarget;
 use crate::cli::commands::runtime;
@@ -110,7 +111,7 @@ impl DevCommand {
 
     async fn serve(&self, source: Source, state: Arc<DevState>, log: &LogWriter) -> anyhow::Result<()> {
         let mut options = self.options(source);
-        let (developer, reloader) = first(&mut options, &state, log).await?;
+        let FirstVersion { developer, watch, reloader } = first(&mut options, &state, log).await?;
         let server = Server::bind(&reloader.config().server).await?;
         let urls = server.urls().join(" ");
         let gateway = reloader.gateway().clone();
@@ -120,14 +121,22 @@ impl DevCommand {
         let serving = server.serve(DevService { gateway, state }, std::future::pending());
         tokio::select! {
             () = serving => {}
-            () = developer.run(reloads.handle()) => {}
+            () = developer.run(watch, reloads.handle()) => {}
         }
         Ok(())
     }
 }
 
+/// What is served first.
+struct FirstVersion {
+    developer: Developer,
+    /// As the files were before they were built and loaded.
+    watch: SourceWatch,
+    reloader: Reloader,
+}
+
 /// Builds, and loads what was built. As long as that fails, waits for a change and tries again.
-async fn first(options: &mut Options, state: &Arc<DevState>, log: &LogWriter) -> anyhow::Result<(Developer, Reloader)> {
+async fn first(options: &mut Options, state: &Arc<DevState>, log: &LogWriter) -> anyhow::Result<FirstVersion> {
     let mut developer = Developer::new(options.clone(), state.clone());
     if options.listen.is_empty() {
         options.listen = developer.config().server.listen.clone();
@@ -135,15 +144,16 @@ async fn first(options: &mut Options, state: &Arc<DevState>, log: &LogWriter) ->
     options.listen = port::free(&options.listen);
     developer.set_options(options.clone());
     loop {
+        let watch = developer.watch();
         developer.build_all().await;
         let mut problems = Vec::new();
         let started = Reloader::start(options.clone(), log, Arc::new(Silent), &mut problems).await;
         log.flush();
         print_problems(&problems);
         if !problems.iter().any(Diagnostic::is_error) {
-            return Ok((developer, started?));
+            return Ok(FirstVersion { developer, watch, reloader: started? });
         }
         dev_log::print("waiting for a change");
-        developer.changed().await;
+        developer.changed(watch).await;
     }
 }
