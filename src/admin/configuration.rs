@@ -141,7 +141,8 @@ fn entry(entry: &EntryConfig) -> Value {
     })
 }
 
-fn limits(limits: &Limits) -> Value {
+/// The limits of an entry. Times are in seconds.
+pub fn limits(limits: &Limits) -> Value {
     json!({
         "time_to_head": seconds(limits.time_to_head),
         "time_between_outputs": seconds(limits.time_between_outputs),

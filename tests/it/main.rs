@@ -22,6 +22,7 @@ mod caches; // where caches are, second starts, what is listed and pruned
 mod certificates; // several certificates, and clients that show theirs
 mod cgi_command;
 mod cgi_programs; // programs for CGI under wagi and under lighttpd
+mod check_command; // checks of a configuration, a module and a machine
 mod cli; // the program as it is started: options, exit codes, logs
 mod command_line; // arguments: the default, a text, an array
 mod compile_limits; // what compiling a module of a third party may take

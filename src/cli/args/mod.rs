@@ -6,6 +6,7 @@
 //! | file | contents |
 //! | --- | --- |
 //! | `cgi` | which words of `wagi cgi` are of the operator |
+//! | `checks` | the options of the commands that check
 //! | `serve` | the options of the server |
 //! | `new` | the options of `wagi new` |
 //! | `registries` | the options for registries, credentials and caches |
@@ -15,6 +16,7 @@
 //! | `shells` | completion scripts and manual pages |
 
 mod cgi;
+mod checks;
 mod development;
 mod mistakes;
 mod new;
@@ -76,6 +78,14 @@ pub fn parse() -> Command {
         Command::Dev(dev) => {
             dev.server_environment = ServerEnvironment::new(variable);
             dev.compiler = own_executable();
+        }
+        Command::Check(check) => {
+            check.options.server_environment = ServerEnvironment::new(variable);
+            check.options.compiler = own_executable();
+        }
+        Command::Routes(routes) => {
+            routes.options.server_environment = ServerEnvironment::new(variable);
+            routes.options.compiler = own_executable();
         }
         Command::Run(run) => run.server_environment = ServerEnvironment::new(variable),
         Command::Cgi(cgi) => cgi.variables = std::env::vars_os().collect(),

@@ -15,6 +15,7 @@ use wagi::config::{
 
 use crate::cli::args::registries::{RegistryArguments, user_cache};
 use crate::cli::args::{CommandLine, UsageError, Variable, text_variable};
+use crate::cli::commands::check::GivenOption;
 use crate::cli::commands::run::target::modules;
 
 /// The name of a configuration, unless the operator gives another.
@@ -199,6 +200,26 @@ impl ServeArguments {
             strict: self.strict,
             audience: Audience::Users,
         })
+    }
+
+    /// The options that are given, and the variables that stand in for them: those whose values are also keys of a modules.toml,
+    /// or can be seen beside them.
+    pub fn given(&self, variable: Variable<'_>) -> Vec<GivenOption> {
+        let or_variable = |is_given: bool, option, name| match is_given {
+            true => Some(option),
+            false => variable(name).map(|_| name),
+        };
+        let option = |is_given: bool, option| is_given.then_some(option);
+        let given = [
+            ("server.listen", option(!self.listen.is_empty(), "--listen")),
+            ("admin.listen", option(self.admin.is_some(), "--admin")),
+            ("server.idle_exit", option(self.idle_exit.is_some(), "--idle-exit")),
+            ("server.server_name", option(self.hostname.is_some(), "--hostname")),
+            ("tls.certificates", or_variable(self.tls_cert.is_some(), "--tls-cert", "WAGI_TLS_CERT")),
+            ("log.log_dir", or_variable(self.log_dir.is_some(), "--log-dir", "WAGI_LOG_DIR")),
+            ("log.access_log", option(self.access_log != "on", "--access-log")),
+        ];
+        given.into_iter().filter_map(|(key, name)| Some(GivenOption { key, name: name? })).collect()
     }
 
     fn source(&self, variable: Variable<'_>) -> Result<Source, UsageError> {

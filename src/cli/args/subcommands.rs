@@ -15,6 +15,7 @@ use crate::cli::commands::version::VersionFormat;
 use crate::cli::commands::{Command, admin, cache, cgi, compile, compiler, inspect, lock, login, preinit, pull, push};
 
 use crate::cli::args::Variable;
+use crate::cli::args::checks::CheckSubcommand;
 use crate::cli::args::development::{
     DEV_EXAMPLES, DevArguments, IMPORT_EXAMPLES, ImportArguments, RUN_EXAMPLES, RunArguments,
 };
@@ -173,6 +174,8 @@ pub(super) enum Subcommand {
     #[command(after_help = "Example: wagi admin status --watch")]
     #[command(subcommand)]
     Admin(AdminSubcommand),
+    #[command(flatten)]
+    Checks(CheckSubcommand),
     /// Print the script that completes command lines of wagi in a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
@@ -385,6 +388,7 @@ impl Subcommand {
             Self::Cache(subcommand) => Command::Cache(subcommand.command(variable)),
             Self::Health { admin } => Command::Health(admin::HealthCommand { address: admin }),
             Self::Admin(subcommand) => Command::Admin(subcommand.command()),
+            Self::Checks(subcommand) => subcommand.command(variable)?,
             Self::Completions { shell } => Command::Completions(shells::completions(shell)),
             Self::Version { format } => Command::Version(format.into()),
         })

@@ -6,9 +6,11 @@
 pub mod admin;
 pub mod cache;
 pub mod cgi;
+pub mod check;
 pub mod compile;
 pub mod compiler;
 pub mod dev;
+pub mod doctor;
 pub mod import;
 pub mod inspect;
 pub mod lock;
@@ -47,6 +49,9 @@ pub enum Command {
     Cgi(cgi::CgiCommand),
     Dev(Box<dev::DevCommand>),
     Run(Box<run::RunCommand>),
+    Check(Box<check::CheckCommand>),
+    Routes(Box<check::RoutesCommand>),
+    Doctor(doctor::DoctorCommand),
     Health(admin::HealthCommand),
     Admin(admin::AdminCommand),
     Compile(compile::CompileCommand),
@@ -65,6 +70,7 @@ impl Command {
             Self::Cgi(command) => command.run(),
             Self::Dev(command) => command.run(),
             Self::Run(command) => command.run(),
+            Self::Doctor(command) => command.run(),
             Self::Compile(command) => command.run(),
             Self::Import(command) => command.run(),
             Self::Preinit(command) => command.run(),
@@ -81,6 +87,7 @@ impl Command {
             | Self::Cgi(_)
             | Self::Dev(_)
             | Self::Run(_)
+            | Self::Doctor(_)
             | Self::Compile(_)
             | Self::Import(_)
             | Self::Preinit(_)
@@ -95,6 +102,8 @@ impl Command {
             Self::Lock(command) => command.run().await,
             Self::New(command) => command.run().await,
             Self::Cache(command) => command.run().await,
+            Self::Check(command) => command.run().await,
+            Self::Routes(command) => command.run().await,
             Self::Health(command) => command.run().await,
             Self::Admin(command) => command.run().await,
         }

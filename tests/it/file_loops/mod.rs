@@ -14,7 +14,7 @@ use crate::support::guest::{component, probe};
 use crate::support::http1::Connection;
 use crate::support::process::Wagi;
 use crate::support::site::Site;
-use crate::support::{PATIENCE, alone, eventually, make_pipe};
+use crate::support::{PATIENCE, alone, at_leisure, eventually, make_pipe};
 
 /// Every kind of loop at a route `/spin/...` of its own, and the routes.
 fn loops(limits: &str) -> (Site, Vec<String>) {
@@ -40,12 +40,12 @@ fn begin(wagi: &Wagi, route: &str) -> Connection {
 #[test]
 fn guests_that_use_files_or_yield_for_ever_compute_on_few_threads_of_the_lowest_priority() {
     let _alone = alone();
-    let (site, routes) = loops("cpu_time = '1s', concurrency = 64");
+    let (site, routes) = loops("cpu_time = '200ms'");
     let wagi = site.start(&[]);
     assert_eq!(Connection::open(wagi.address()).get("/hello").body, b"hello");
     let (threads, before) = (wagi.threads(), wagi.cpu_times());
     let mut looping: Vec<Connection> = routes.iter().map(|route| begin(&wagi, route)).collect();
-    eventually(|| (wagi.cpu_times().lowest > before.lowest + Duration::from_secs(1)).then_some(()));
+    at_leisure(|| (wagi.cpu_times().lowest > before.lowest + Duration::from_millis(300)).then_some(()));
     for _ in 0..20 {
         assert_eq!(Connection::open(wagi.address()).get("/hello").body, b"hello");
     }
@@ -64,7 +64,7 @@ fn guests_that_use_files_or_yield_for_ever_compute_on_few_threads_of_the_lowest_
 #[test]
 fn guests_that_use_files_or_yield_for_ever_end_at_their_limit() {
     let _alone = alone();
-    let (site, routes) = loops("cpu_time = '1s'");
+    let (site, routes) = loops("cpu_time = '300ms'");
     let wagi = site.start(&[]);
     for route in &routes {
         let before = wagi.cpu_times();
@@ -74,7 +74,8 @@ fn guests_that_use_files_or_yield_for_ever_end_at_their_limit() {
         eprintln!("{route}: {normal:?} and {lowest:?}");
         wagi.logged(&["used up its CPU time", &format!("route=\"{route}\"")]);
         let used = normal + lowest;
-        assert!(used > Duration::from_millis(900) && used < Duration::from_millis(1100), "{route}: {used:?}");
+        // The system counts in steps of 10 ms, and what is done for the request before and after the guest counts too.
+        assert!(used > Duration::from_millis(260) && used < Duration::from_millis(380), "{route}: {used:?}");
         assert!(normal < Duration::from_millis(150), "{route}: {normal:?}");
     }
 }

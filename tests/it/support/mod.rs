@@ -24,13 +24,24 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Waits for a condition, and fails when it does not come true.
 #[track_caller]
-pub fn eventually<T>(mut condition: impl FnMut() -> Option<T>) -> T {
+pub fn eventually<T>(condition: impl FnMut() -> Option<T>) -> T {
+    within(PATIENCE, condition)
+}
+
+/// Waits for what is done at the lowest priority: a machine that has other things to do may take minutes for a second of it.
+#[track_caller]
+pub fn at_leisure<T>(condition: impl FnMut() -> Option<T>) -> T {
+    within(10 * PATIENCE, condition)
+}
+
+#[track_caller]
+fn within<T>(patience: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(value) = condition() {
             return value;
         }
-        assert!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain");
+        assert!(begun.elapsed() < patience, "waited {patience:?} in vain");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -1,7 +1,7 @@
 //! `wagi health` and `wagi admin`: what a running server says on its admin listener.
 
 mod client;
-mod table;
+pub mod table;
 
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;

@@ -159,7 +159,7 @@ fn time(seconds: f64) -> String {
 }
 
 /// Columns under their names, as wide as their longest cell.
-fn table(columns: &[&str], rows: Vec<Vec<String>>) -> String {
+pub fn table(columns: &[&str], rows: Vec<Vec<String>>) -> String {
     let head = columns.iter().map(|name| (*name).to_owned()).collect();
     let rows: Vec<Vec<String>> =
         std::iter::once(head).chain(rows).map(|row| row.into_iter().map(cut).collect()).collect();

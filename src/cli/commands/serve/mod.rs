@@ -111,7 +111,7 @@ impl Start<'_> {
         }
         let reloader = started?;
         if is_check {
-            print_routes(reloader.gateway())?;
+            print_result(&route_lines(reloader.gateway()))?;
             return Ok(StartOutcome::End(ExitCode::SUCCESS));
         }
         Ok(StartOutcome::Serve(Box::new(reloader)))
@@ -202,8 +202,8 @@ pub fn print_ready(urls: &str) {
     }
 }
 
-/// Prints the table of routes in the order in which they are tried.
-fn print_routes(gateway: &Gateway) -> anyhow::Result<()> {
+/// The table of routes in the order in which they are tried.
+pub fn route_lines(gateway: &Gateway) -> String {
     let mut table = String::new();
     for route in gateway.routes() {
         let module = route.module.as_deref().or(route.files.as_deref()).unwrap_or("(built in)");
@@ -215,7 +215,7 @@ fn print_routes(gateway: &Gateway) -> anyhow::Result<()> {
         }
         table.push('\n');
     }
-    print_result(&table)
+    table
 }
 
 /// Raises the limit on open descriptors to the hard limit, because each connection and each file of a guest takes one.
