@@ -27,6 +27,7 @@ pub fn take(site: &Site) -> Result<Vec<Outcome>> {
     let mut outcomes =
         beside(site, &Loops { name: "neighbours", what: "spin", entries: spin, paths: vec!["/spin".into()] })?;
     outcomes.extend(beside(site, &file_loops(site)?)?);
+    outcomes.extend(beside(site, &component_loop())?);
     Ok(outcomes)
 }
 
@@ -76,6 +77,13 @@ fn file_loops(site: &Site) -> Result<Loops> {
         paths.push(format!("/{name}"));
     }
     Ok(Loops { name: "neighbours", what: "use files", entries, paths })
+}
+
+/// A component that uses files and does nothing else.
+fn component_loop() -> Loops {
+    let entry = wagi::entry("/component", "bench/guests/file-loop-component.wat");
+    let entries = entry + "volumes = { \"/\" = \"target/bench/volume\" }\n";
+    Loops { name: "neighbours", what: "use files as components", entries, paths: vec!["/component".into()] }
 }
 
 fn beside(site: &Site, loops: &Loops) -> Result<Vec<Outcome>> {
