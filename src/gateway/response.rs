@@ -106,7 +106,7 @@ pub(super) fn from_guest(
         GuestState::Streams(run) => {
             let cancellation = Cancellation::of(&record);
             cancellation.set_run(|| Some(run.view()));
-            let reader = ResponseReader::new(request.readers, &reader_of(request, route, cancellation), run);
+            let reader = ResponseReader::new(request.readers, &reader_of(request, route, cancellation), *run);
             let body = StreamingBody::new(printed, reader, route.limits.time_between_outputs);
             ResponseBody::streaming(body.with_length(claimed), record)
         }

@@ -38,7 +38,8 @@ pub struct ResponseAborted;
 
 enum BodyContent {
     Full(Bytes),
-    FullWithTrailers(Bytes, Option<HeaderMap>),
+    /// Boxed, so that other responses do not carry their room.
+    FullWithTrailers(Bytes, Option<Box<HeaderMap>>),
     Streaming(Box<StreamingBody>),
     File(Box<FileBody>),
     Compressed(Box<CompressionBody<SourceBody>>),
@@ -275,10 +276,13 @@ fn allowed(mut trailers: HeaderMap) -> HeaderMap {
 
 impl ResponseBody {
     /// A body that is complete.
-    pub(super) fn full(bytes: Bytes, trailers: Option<HeaderMap>, record: Box<Record>) -> Self {
+    pub(super) fn full(bytes: Bytes, trailers: Option<Box<HeaderMap>>, record: Box<Record>) -> Self {
         let content = match trailers {
             None => BodyContent::Full(bytes),
-            Some(trailers) => BodyContent::FullWithTrailers(bytes, Some(allowed(trailers))),
+            Some(mut trailers) => {
+                keep_allowed_trailers(&mut trailers);
+                BodyContent::FullWithTrailers(bytes, Some(trailers))
+            }
         };
         // A connection with HTTP/1 takes it at once.
         if record.is_multiplexed()
@@ -315,7 +319,9 @@ impl ResponseBody {
                 Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
             }
             BodyContent::Full(_) => Poll::Ready(None),
-            BodyContent::FullWithTrailers(_, trailers) => Poll::Ready(trailers.take().map(Frame::trailers).map(Ok)),
+            BodyContent::FullWithTrailers(_, trailers) => {
+                Poll::Ready(trailers.take().map(|trailers| Ok(Frame::trailers(*trailers))))
+            }
             BodyContent::File(file) => {
                 let poll = |cx: &mut Context<'_>| {
                     let polled = file.poll_piece(cx).map(|piece| piece.map(|piece| piece.map(Frame::data)));

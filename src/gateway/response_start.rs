@@ -35,14 +35,14 @@ pub(super) struct StartedResponse {
     pub guest: GuestState,
 }
 
-/// What the guest does once the head of its response is sent.
+/// What the guest does once the head of its response is sent. Boxed is what most responses do not have, and would have to carry.
 pub(super) enum GuestState {
     /// It has ended. The response is complete.
-    Ended { trailers: Option<HeaderMap> },
+    Ended { trailers: Option<Box<HeaderMap>> },
     /// It runs on although its response is complete.
-    RunsOn { run: Run, trailers: Option<HeaderMap> },
+    RunsOn { run: Box<Run>, trailers: Option<Box<HeaderMap>> },
     /// It prints the rest of the body.
-    Streams(Run),
+    Streams(Box<Run>),
     /// It is stopped before its end, because its body is not sent.
     Stopped,
 }
@@ -63,7 +63,7 @@ pub(super) struct ResponseStart<'a> {
     reader: Option<HeadReader>,
     head: Option<ResponseHead>,
     body: PrintedBody,
-    trailers: Option<HeaderMap>,
+    trailers: Option<Box<HeaderMap>>,
     body_use: BodyUse,
     timer: GuestTimer,
     /// Ends the time for which a complete head is held back.
@@ -102,11 +102,11 @@ impl<'a> ResponseStart<'a> {
                     return Ok(self.commit());
                 }
             }
-            Output::Trailers(trailers) => self.trailers = Some(trailers),
+            Output::Trailers(trailers) => self.trailers = Some(Box::new(trailers)),
             Output::Complete => {
                 let (head, printed, trailers) = (self.complete_head()?, self.body.take(), self.trailers.take());
                 let guest = match self.run.take() {
-                    Some(run) => GuestState::RunsOn { run, trailers },
+                    Some(run) => GuestState::RunsOn { run: Box::new(run), trailers },
                     None => GuestState::Ended { trailers },
                 };
                 return Ok(Some(StartedResponse { head, printed, guest }));
@@ -192,7 +192,7 @@ impl<'a> ResponseStart<'a> {
         let head = self.head.take()?;
         let guest = match self.body_use {
             BodyUse::Discarded => GuestState::Stopped,
-            BodyUse::Sent => GuestState::Streams(self.run.take()?),
+            BodyUse::Sent => GuestState::Streams(Box::new(self.run.take()?)),
         };
         Some(StartedResponse { head, printed: self.body.take(), guest })
     }
