@@ -45,7 +45,7 @@ impl SampleRate {
             Self::Share(share) => {
                 let [.., a, b, c, d, e, f, g, h] = *trace;
                 let number = u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 1;
-                (number as f64) < share * (1_u64 << 63) as f64
+                number < (share * (1_u64 << 63) as f64) as u64
             }
         }
     }
