@@ -153,6 +153,14 @@ impl Gateway {
         let _ = self.in_force.load().shared.tracer.set(tracer);
     }
 
+    /// Waits until the spans of requests that are over have been sent, but not for long.
+    pub async fn flush_traces(&self) {
+        let tracer = self.in_force.load().shared.tracer.get().cloned();
+        if let Some(tracer) = tracer {
+            tracer.flush().await;
+        }
+    }
+
     /// The log of requests.
     pub fn access_log(&self) -> AccessLog {
         self.in_force.load().shared.access_log.clone()

@@ -49,14 +49,10 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
             StartOutcome::Serve(reloader) => reloader,
         };
         let tracer = traces.as_ref().and_then(Tracer::start);
-        tracer.iter().for_each(|tracer| reloader.gateway().trace_requests(tracer.clone()));
+        tracer.into_iter().for_each(|tracer| reloader.gateway().trace_requests(tracer));
         logs = Some(reloader.logs());
         let admin = admin.as_ref().map(AdminListener::state);
-        let served = serve(*reloader, inherited, admin, Caught { other: caught, stop: signals }).await;
-        if let Some(tracer) = tracer {
-            tracer.flush().await;
-        }
-        served.map(|()| ExitCode::SUCCESS)
+        serve(*reloader, inherited, admin, Caught { other: caught, stop: signals }).await.map(|()| ExitCode::SUCCESS)
     });
     drop(admin);
     // Without waiting for tasks: a guest whose file operation hangs would keep the process from ending.
@@ -176,13 +172,16 @@ async fn serve(
     manager.stopping();
     admin.iter().for_each(|admin| admin.drain());
     let ended = match idle {
-        Some(ended) => ended,
+        Some(ended) => {
+            gateway.flush_traces().await;
+            ended
+        }
         None => {
             tracing::info!("stopping: finishing what is under way; a second signal ends at once");
             gateway.announce_stop();
             drop(stop);
             tokio::select! {
-                ended = serving => ended,
+                ended = async { (serving.await, gateway.flush_traces().await).0 } => ended,
                 () = signals.next() => Ok(()),
             }
         }
