@@ -190,6 +190,25 @@ fn which_events_are_logged_changes_until_the_next_reload() {
     assert_eq!(wagi.log().matches("DEBUG").count(), before);
 }
 
+/// Each byte comes before a timeout for silence would end it.
+#[test]
+fn a_body_that_comes_slowly_is_not_waited_for() {
+    let wagi = served("127.0.0.1:0");
+    let mut connection = Connection::open(admin(&wagi));
+    connection.send("PUT /log-level HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000\r\n\r\n");
+    let mut writing = connection.stream().try_clone().expect("a socket");
+    let dripping = std::thread::spawn(move || {
+        // Until the server closes.
+        while std::io::Write::write_all(&mut writing, b"x").is_ok() {
+            std::thread::sleep(std::time::Duration::from_millis(500));
+        }
+    });
+    assert_eq!(connection.answer().status, 408);
+    drop(connection);
+    drop(wagi);
+    dripping.join().expect("it ends with the connection");
+}
+
 #[test]
 fn other_paths_and_methods_are_refused() {
     let wagi = served("127.0.0.1:0");

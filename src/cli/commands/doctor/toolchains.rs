@@ -155,6 +155,13 @@ mod tests {
     }
 
     #[test]
+    fn a_program_that_does_not_answer_is_given_up() {
+        let begun = Instant::now();
+        assert_eq!(answer_of(Command::new("sleep").arg("600")), None);
+        assert!(begun.elapsed() >= ANSWER_TIMEOUT);
+    }
+
+    #[test]
     fn the_target_of_rust_is_where_rustc_says() {
         for (text, state) in [
             ("echo /", FindingState::Good),
