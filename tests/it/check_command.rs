@@ -88,6 +88,8 @@ fn each_value_is_explained_by_its_source_and_no_value_of_a_variable_is_shown() {
     assert_eq!(source("server", "listen")["kind"], "flag");
     assert_eq!(source("log", "log_dir")["name"], "WAGI_LOG_DIR");
     assert_eq!(source("log", "log_dir")["kind"], "variable");
+    let log_dir = report["values"].as_array().into_iter().flatten().find(|value| value["key"] == "log_dir");
+    assert_eq!(log_dir.map(|value| &value["value"]), Some(&Value::from("logs")));
     assert_eq!(source("limits", "queue")["kind"], "default");
     let entry = "module `/a/...`";
     assert_eq!(place(&source(entry, "route")), in_file(4));

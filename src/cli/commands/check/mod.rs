@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use serde_json::{Map, Value};
 
 use wagi::admin::configuration;
-use wagi::config::{Options, Severity, Source};
+use wagi::config::{Config, Options, Severity, Source};
 use wagi::printable;
 
 pub use crate::cli::commands::check::explain::GivenOption;
@@ -64,8 +64,9 @@ impl CheckCommand {
         };
         // What is no module is among the problems.
         let module = module.and_then(Result::ok);
+        // As a server has it: a check itself writes no logs.
         let explained = (self.view == CheckView::Sources)
-            .then(|| ConfigExplanation::new(&checked.config, &self.options, &self.given));
+            .then(|| ConfigExplanation::new(&Config::load(&self.options).0, &self.options, &self.given));
         match self.format {
             ReportFormat::Json => {
                 let report = report(&checked, module.as_ref(), explained.as_ref());
