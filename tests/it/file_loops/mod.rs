@@ -145,7 +145,7 @@ fn ask(wagi: &Wagi, target: &str) -> Connection {
 }
 
 #[test]
-fn files_that_hang_keep_few_threads_and_nobody_else_from_files() {
+fn files_that_hang_keep_few_threads_and_no_others_from_files() {
     let _alone = alone();
     let site = Site::new()
         .module(
