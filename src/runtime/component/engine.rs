@@ -116,7 +116,7 @@ impl ComponentEngine {
     /// The imports that are provided, and functions for all others, each of which ends its guest when it is called.
     pub fn trapping_linker(&self, component: &Component) -> wasmtime::Result<Linker<ComponentState>> {
         let mut linker = self.linker.clone();
-        linker.define_unknown_imports_as_traps(component)?;
+        imports::trap_unknown(&mut linker, component, &self.engine)?;
         Ok(linker)
     }
 }

@@ -3,7 +3,8 @@
 //! The whole of WASI 0.2 and 0.3 as wasmtime has it. The engine names only the first import that is missing, so
 //! the lists here repeat what it links. A test compares them with the engine.
 
-use wasmtime::component::{Linker, Resource};
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, Linker, LinkerInstance, Resource, ResourceType};
 use wasmtime::{Engine, StoreContextMut};
 use wasmtime_wasi::p2::IoError;
 use wasmtime_wasi::{WasiView, p2 as wasi2, p3 as wasi3};
@@ -97,6 +98,48 @@ fn override_error_text(linker: &mut Linker<ComponentState>) -> wasmtime::Result<
         Ok((text,))
     };
     linker.instance("wasi:io/error@0.2.12")?.func_wrap("[method]error.to-debug-string", to_debug_string)
+}
+
+/// Lets each function that wagi does not provide end its guest. The engine could do the same, but it takes another version of an
+/// interface for one that is not provided.
+pub(in crate::runtime::component) fn trap_unknown(
+    linker: &mut Linker<ComponentState>,
+    component: &Component,
+    engine: &Engine,
+) -> wasmtime::Result<()> {
+    for (name, import) in component.component_type().imports(engine).filter(|(name, _)| !is_known(name)) {
+        match &import.ty {
+            ComponentItem::ComponentInstance(instance) => {
+                let mut linked = linker.instance(name)?;
+                for (function, export) in instance.exports(engine) {
+                    trap(&mut linked, function, &export.ty, format!("{name}#{function}"))?;
+                }
+            }
+            item => trap(&mut linker.root(), name, item, name.to_owned())?,
+        }
+    }
+    Ok(())
+}
+
+fn trap(
+    linker: &mut LinkerInstance<'_, ComponentState>,
+    name: &str,
+    item: &ComponentItem,
+    shown: String,
+) -> wasmtime::Result<()> {
+    match item {
+        ComponentItem::ComponentFunc(function) if function.async_() => {
+            linker.func_new_concurrent(name, move |_, _, _, _| {
+                let error = wasmtime::format_err!("unknown import: `{shown}` has not been defined");
+                Box::pin(std::future::ready(Err::<(), wasmtime::Error>(error)))
+            })
+        }
+        ComponentItem::ComponentFunc(_) => {
+            linker.func_new(name, move |_, _, _, _| wasmtime::bail!("unknown import: `{shown}` has not been defined"))
+        }
+        ComponentItem::Resource(_) => linker.resource(name, ResourceType::host::<()>(), |_, _| Ok(())),
+        _ => Ok(()),
+    }
 }
 
 /// Returns the imports that wagi does not provide.
