@@ -11,6 +11,7 @@ use wasmtime::{Caller, Extern, Func, FuncType, Instance, InstancePre, Linker, Re
 use wiggle::{GuestMemory, GuestPtr};
 
 use crate::runtime::run_watcher::{HostCall, PathArgument, RunWatcher};
+use crate::runtime::wasi::abi::MODULE;
 use crate::runtime::wasi::state::{ModuleState, split};
 
 /// The longest path that is shown.
@@ -29,6 +30,21 @@ const PATH_CALLS: [(&str, usize, usize); 9] = [
     ("path_unlink_file", 0, 1),
 ];
 
+/// The calls of preview 1 that wasmtime-wasi links itself. It looks for the memory of the guest that calls, and here the host calls.
+const NOT_SEEN: [&str; 11] = [
+    "clock_res_get",
+    "fd_allocate",
+    "fd_fdstat_set_flags",
+    "fd_fdstat_set_rights",
+    "fd_prestat_dir_name",
+    "fd_tell",
+    "proc_raise",
+    "sock_accept",
+    "sock_recv",
+    "sock_send",
+    "sock_shutdown",
+];
+
 /// Makes an instance whose calls `watcher` sees.
 pub(in crate::runtime) async fn instantiate(
     store: &mut Store<ModuleState>,
@@ -41,7 +57,7 @@ pub(in crate::runtime) async fn instantiate(
     for import in module.imports() {
         let found = linker.get(&mut *store, import.module(), import.name())?;
         imports.push(match found {
-            Extern::Func(function) => {
+            Extern::Func(function) if import.module() == MODULE && !NOT_SEEN.contains(&import.name()) => {
                 let ty = function.ty(&*store);
                 Extern::Func(traced(store, function, ty, (import.name(), watcher)))
             }

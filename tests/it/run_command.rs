@@ -148,14 +148,14 @@ fn raw_is_what_the_guest_printed_byte_for_byte() {
 #[test]
 fn show_env_is_what_the_guest_saw() {
     let site = site();
-    let shown = printed(&site, &["modules.toml", "/probe/a?b=c", "--show-env"]);
-    assert!(shown.starts_with("Arguments:\n  /probe/a\n  b=c\nEnvironment:\n"), "{shown}");
-    for line in ["  A=1", "  PATH_INFO=/a", "  SCRIPT_NAME=/probe", "  QUERY_STRING=b=c"] {
+    let shown = printed(&site, &["modules.toml", "/probe/args?b=c", "--show-env"]);
+    assert!(shown.starts_with("Arguments:\n  /probe/args\n  b=c\nEnvironment:\n"), "{shown}");
+    for line in ["  A=1", "  PATH_INFO=/args", "  SCRIPT_NAME=/probe", "  QUERY_STRING=b=c"] {
         assert!(shown.lines().any(|found| found == line), "{line}: {shown}");
     }
-    let shown = printed(&site, &["modules.toml", "/probe/a", "--show-env", "--format", "json"]);
+    let shown = printed(&site, &["modules.toml", "/probe/args", "--show-env", "--format", "json"]);
     let report: Value = serde_json::from_str(&shown).expect("JSON");
-    assert_eq!(report["environment"]["PATH_INFO"], "/a");
+    assert_eq!(report["environment"]["PATH_INFO"], "/args");
     let http = component("http-probe.wasm");
     let output = run(&site, &[&http.display().to_string(), "/", "--show-env"]);
     assert!(text(&output.stdout).starts_with("Request:\n  GET http://"), "{}", text(&output.stdout));
