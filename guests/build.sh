@@ -10,6 +10,7 @@
 #                    that call out; they depend on crates, which are downloaded
 #   c go             c-hello.wasm, c-echo.wasm, c-conform.wasm, go-hello.wasm, go-cgi.wasm, go-conform.wasm: core modules;
 #                    go-cgi, the same for this machine
+#   lines            lines.wasm: a core module with debug information
 #   assemblyscript   as-hello.wasm, as-fetch.wasm, as-calls.wasm, as-no-memory.wasm, as-conform.wasm:
 #                    core modules
 #   cli-rust         cli-rust.wasm: the probe as a `wasi:cli` component
@@ -143,6 +144,13 @@ build_jump() {
 build_zig() {
     python-zig build-exe -target wasm32-wasi -O ReleaseSmall "$here/zig/conform.zig" "-femit-bin=$scratch/zig.wasm"
     install -m 644 "$scratch/zig.wasm" "$out/zig-conform.wasm"
+}
+
+# The debug information names the source as a program of a developer does: by its full path.
+build_lines() {
+    clang --target=wasm32 -O1 -g -nostdlib -Wall -Wextra -Werror -ffile-prefix-map="$here=/home/developer" \
+        -fdebug-compilation-dir=/home/developer -Wl,--export=_start \
+        "$here/c/lines.c" -o "$out/lines.wasm"
 }
 
 build_go() {
@@ -296,7 +304,7 @@ for kind in "${@:-rust}"; do
         adapt "$out/http_conform.wasm" reactor http-rust-conform
         rm "$out/http_rust.wasm" "$out/http_conform.wasm"
         ;;
-    c | cpp | zig | jump | unwind | go | assemblyscript | http-c | http-python | http-js | interpreters | sqlite | lua | quickjs) "build_${kind//-/_}" ;;
+    c | lines | cpp | zig | jump | unwind | go | assemblyscript | http-c | http-python | http-js | interpreters | sqlite | lua | quickjs) "build_${kind//-/_}" ;;
     *)
         echo "build.sh: no guests of the kind '$kind'" >&2
         exit 2

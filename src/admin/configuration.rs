@@ -6,8 +6,9 @@ use serde_json::{Map, Value, json};
 
 use crate::admin::state::ServedParts;
 use crate::config::{
-    AccessLogTarget, AllowedHosts, Config, ConnectionLimits, EntryConfig, GatewayLimits, HostPattern, Limits,
-    ServerConfig, StaticConfig, StaticContent, TlsConfig,
+    AccessLogTarget, AllowedHosts, Argv, Config, ConnectionLimits, DebugConfig, EntryConfig, ForwardedFields,
+    GatewayLimits, HostPattern, Limits, OtherFiles, ScriptsConfig, ServerConfig, StaticConfig, StaticContent,
+    TlsConfig,
 };
 use crate::gateway::ServedRoute;
 
@@ -60,6 +61,7 @@ pub fn config(config: &Config) -> Value {
             "hosts": hosts(&admin.hosts),
             "token": admin.token.is_some(),
         })),
+        "debug": debug(&config.debug),
         "limits": server_limits(config),
         "log": log(config),
         "modules": config.entries.iter().map(entry).collect::<Vec<_>>(),
@@ -69,14 +71,22 @@ pub fn config(config: &Config) -> Value {
 
 fn server(config: &Config) -> Value {
     let ServerConfig { listen, proxy_protocol, redirect_https, request_id_header, .. } = &config.server;
+    let forwarded = match config.server.forwarded {
+        ForwardedFields::XForwarded => "x-forwarded",
+        ForwardedFields::Forwarded => "forwarded",
+    };
     json!({
         "listen": listen.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "server_name": config.hostname.to_string(),
+        "trusted_proxies": config.server.trusted_proxies.to_strings(),
+        "forwarded": forwarded,
         "proxy_protocol": proxy_protocol,
         "redirect_https": redirect_https,
         "request_id_header": request_id_header,
         "shutdown_delay": seconds(config.server.shutdown_delay),
         "idle_exit": config.server.idle_exit.map(seconds),
+        "scratch_directory": config.server.scratch_directory.as_ref().map(|path| path.display().to_string()),
+        "scratch_total": config.server.scratch_total,
     })
 }
 
@@ -126,6 +136,10 @@ fn entry(entry: &EntryConfig) -> Value {
         let (guest, host) = (&volume.guest_path, volume.host_path.display().to_string());
         json!({ "guest_path": guest, "path": host, "read_only": volume.read_only })
     });
+    let scratch = entry
+        .scratch
+        .iter()
+        .map(|scratch| json!({ "guest_path": scratch.guest_path, "bytes": scratch.bytes, "files": scratch.files }));
     json!({
         "route": entry.route.to_string(),
         "host": hosts(&entry.hosts),
@@ -133,11 +147,44 @@ fn entry(entry: &EntryConfig) -> Value {
         "entrypoint": entry.entrypoint,
         "pass_authorization": entry.pass_authorization,
         "http_max_concurrency": entry.http_max_concurrency,
+        "argv": entry.argv.as_ref().map(argv),
+        "scripts": entry.scripts.as_ref().map(scripts),
         "environment": entry.environment.iter().map(|(name, _)| name).collect::<Vec<_>>(),
         "volumes": volumes.collect::<Vec<_>>(),
         "allowed_hosts": allowed_hosts(&entry.allowed_hosts),
+        "scratch": scratch.collect::<Vec<_>>(),
         "compress": entry.compress,
         "limits": limits(&entry.limits),
+    })
+}
+
+fn argv(argv: &Argv) -> Value {
+    match argv {
+        Argv::Line(line) => line.as_str().into(),
+        Argv::Array(words) => words.clone().into(),
+    }
+}
+
+fn scripts(scripts: &ScriptsConfig) -> Value {
+    json!({
+        "directory": scripts.directory.display().to_string(),
+        "extensions": scripts.extensions,
+        "index": scripts.index,
+        "mount": if scripts.mount.is_empty() { "/" } else { &scripts.mount },
+        "static": scripts.others == OtherFiles::Sent,
+    })
+}
+
+fn debug(debug: &DebugConfig) -> Value {
+    let coredumps = debug.coredumps.as_ref();
+    json!({
+        "coredump_directory": coredumps.map(|dumps| dumps.directory.display().to_string()),
+        "coredump_files": coredumps.map(|dumps| dumps.files),
+        "coredump_size": coredumps.map(|dumps| dumps.size),
+        "profile": debug.profile.as_ref().map(|profile| json!({
+            "slower_than": seconds(profile.slower_than),
+            "kept": profile.kept,
+        })),
     })
 }
 

@@ -14,6 +14,8 @@ pub(super) enum AdminEndpoint {
     Status,
     Requests,
     Request(RequestId),
+    Profiles,
+    Profile(RequestId),
     Routes,
     Modules,
     Config,
@@ -31,12 +33,16 @@ impl AdminEndpoint {
             "/metrics" => Self::Metrics,
             "/status" => Self::Status,
             "/requests" => Self::Requests,
+            "/profiles" => Self::Profiles,
             "/routes" => Self::Routes,
             "/modules" => Self::Modules,
             "/config" => Self::Config,
             "/reload" => Self::Reload,
             "/log-level" => Self::LogLevel,
-            _ => Self::Request(RequestId::parse(path.strip_prefix("/requests/")?)?),
+            _ => match path.strip_prefix("/profiles/") {
+                Some(id) => Self::Profile(RequestId::parse(id)?),
+                None => Self::Request(RequestId::parse(path.strip_prefix("/requests/")?)?),
+            },
         })
     }
 
@@ -75,6 +81,8 @@ mod tests {
             ("/livez", "GET, HEAD"),
             ("/", "GET, HEAD"),
             ("/requests/00000000000000a1", "DELETE"),
+            ("/profiles", "GET, HEAD"),
+            ("/profiles/00000000000000a1", "GET, HEAD"),
         ] {
             let endpoint = AdminEndpoint::find(path).expect(path);
             assert_eq!(endpoint.allow(), allow);
@@ -82,7 +90,18 @@ mod tests {
                 assert_eq!(endpoint.has(&method), allow.contains(method.as_str()), "{method} {path}");
             }
         }
-        for path in ["/Status", "/status/", "//status", "/status%2f", "/requests/", "/requests/a1", "*", ""] {
+        for path in [
+            "/Status",
+            "/status/",
+            "//status",
+            "/status%2f",
+            "/requests/",
+            "/requests/a1",
+            "/profiles/",
+            "/profiles/a1",
+            "*",
+            "",
+        ] {
             assert_eq!(AdminEndpoint::find(path), None, "{path}");
         }
     }

@@ -53,6 +53,11 @@ pub(super) fn json(status: StatusCode, value: &Value) -> AdminResponse {
     response(status, JSON, value.to_string() + "\n")
 }
 
+/// A JSON value that is written already.
+pub(super) fn json_bytes(bytes: Bytes) -> AdminResponse {
+    response(StatusCode::OK, JSON, bytes)
+}
+
 /// The page, in which its own script runs.
 pub(super) fn page() -> AdminResponse {
     let mut response = response(StatusCode::OK, HTML, PAGE.html.as_str());

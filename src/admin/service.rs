@@ -88,6 +88,8 @@ impl AdminService {
             AdminEndpoint::Metrics
             | AdminEndpoint::Requests
             | AdminEndpoint::Request(_)
+            | AdminEndpoint::Profiles
+            | AdminEndpoint::Profile(_)
             | AdminEndpoint::Routes
             | AdminEndpoint::Modules
             | AdminEndpoint::Config
@@ -133,6 +135,8 @@ async fn answer_about(endpoint: AdminEndpoint, head: &Parts, parts: &ServedParts
         }
         AdminEndpoint::Requests => json(StatusCode::OK, &requests::requests(&parts.gateway)),
         AdminEndpoint::Request(id) => requests::cancel(&parts.gateway, id),
+        AdminEndpoint::Profiles => json(StatusCode::OK, &requests::profiles(&parts.gateway)),
+        AdminEndpoint::Profile(id) => requests::profile(&parts.gateway, id),
         AdminEndpoint::Routes => json(StatusCode::OK, &configuration::routes(parts)),
         AdminEndpoint::Modules => json(StatusCode::OK, &configuration::modules(parts)),
         AdminEndpoint::Config => json(StatusCode::OK, &configuration::config(&parts.config())),

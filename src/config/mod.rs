@@ -16,6 +16,7 @@
 //! | `limits` | every limit that the operator can set, with its default and its bounds |
 //! | `module_ref`, `allowed_hosts`, `host_pattern`, `hostname`, `sha256` | values with a syntax of their own |
 //! | `environment` | the variables of a guest: files, `${NAME}`, secrets |
+//! | `debug` | what is kept of guests that trap or compute for long |
 //! | `access_log` | where the lines of requests go |
 //! | `code_cache` | the configuration of the code cache |
 //! | `lock_file` | wagi.lock |
@@ -28,6 +29,7 @@ mod access_log;
 mod admin;
 mod allowed_hosts;
 mod code_cache;
+mod debug;
 mod diagnostic;
 mod entry;
 mod environment;
@@ -49,6 +51,7 @@ pub use crate::config::admin::{AdminAddress, AdminAddressError, AdminConfig, Adm
 pub use crate::config::allowed_hosts::{AllowedHost, AllowedHosts, HostError};
 use crate::config::code_cache::DEFAULT_FILE as CODE_CACHE_FILE;
 pub use crate::config::code_cache::{CodeCacheConfig, code_cache_config, default_code_cache};
+pub use crate::config::debug::{CoredumpConfig, DebugConfig, ProfileConfig};
 pub use crate::config::diagnostic::{Diagnostic, Severity, SourceFile, SourceLocation};
 pub use crate::config::entry::{
     Argv, BuildConfig, EntryConfig, Preparation, ScratchConfig, UnknownImports, Volume, WarmStartConfig,
@@ -89,6 +92,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// The admin listener; `None` if there is none.
     pub admin: Option<AdminConfig>,
+    /// What is kept of guests that trap or compute for long.
+    pub debug: DebugConfig,
     /// The server's own name.
     pub hostname: Hostname,
     /// The entries, in the order of precedence.
@@ -145,7 +150,7 @@ impl Config {
     /// not count.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         (&self.server, &self.hostname, &self.entries) == (&other.server, &other.hostname, &other.entries)
-            && (&self.static_files, &self.admin) == (&other.static_files, &other.admin)
+            && (&self.static_files, &self.admin, &self.debug) == (&other.static_files, &other.admin, &other.debug)
             && (&self.limits, &self.log, &self.cache) == (&other.limits, &other.log, &other.cache)
     }
 
@@ -177,6 +182,7 @@ impl Config {
         let config = Self {
             server: server_config(options, manifest.server, tls, manifest.limits.connection, &mut problems),
             admin: admin_config(options.admin.as_ref(), manifest.admin, &mut problems),
+            debug: manifest.debug,
             hostname: options.hostname.clone().or(hostname).unwrap_or_default(),
             entries: manifest.entries,
             static_files: manifest.static_files,

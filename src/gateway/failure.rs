@@ -126,10 +126,10 @@ impl Failure {
         }
     }
 
-    /// The functions that were running in a guest that has trapped.
-    pub fn backtrace(&self) -> Option<String> {
+    /// On what a guest has trapped.
+    pub fn trap(&self) -> Option<Box<TrapReport>> {
         match self {
-            Self::Trapped(report) => Some(report.backtrace.clone()),
+            Self::Trapped(report) => Some(Box::new(report.clone())),
             _ => None,
         }
     }

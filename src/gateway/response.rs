@@ -54,7 +54,7 @@ pub struct FailedResponse {
 pub(super) fn from_failure(failure: &Failure, mut record: Box<Record>) -> Response<ResponseBody> {
     record.set_response(failure.status(), failure.end());
     record.reason = Some(failure.to_string());
-    record.backtrace = failure.backtrace();
+    record.trap = failure.trap();
     let mut response = Response::new(ResponseBody::full(Bytes::new(), None, record));
     *response.status_mut() = failure.status();
     let (end, reason) = (failure.end().as_str(), failure.to_string());

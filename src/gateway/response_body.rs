@@ -235,7 +235,7 @@ fn record_gone_guest(usage: RunUsage, record: Option<&mut Record>) {
 fn record_failure(failure: &Failure, record: &mut Record) {
     record.end = failure.end();
     record.reason = Some(format!("cut after the head: {failure}"));
-    record.backtrace = failure.backtrace();
+    record.trap = failure.trap();
 }
 
 /// Polls a part of a response, which is waited for in this phase, unless an operator has ended the request. `is_last` says whether

@@ -13,7 +13,7 @@ use http::{StatusCode, Version};
 use crate::config::LogFormat;
 use crate::format::{http_version, push_number};
 use crate::remote_address::RemoteAddress;
-use crate::runtime::RunUsage;
+use crate::runtime::{RunUsage, TrapReport};
 
 use crate::observe::line::{push_all, push_micros};
 use crate::observe::log_writer::LogWriter;
@@ -160,8 +160,8 @@ pub struct Record {
     pub end: RequestEnd,
     /// Why the request failed, or what was left out of its response.
     pub reason: Option<String>,
-    /// The functions that were running in a guest that has trapped.
-    pub backtrace: Option<String>,
+    /// On what its guest has trapped.
+    pub trap: Option<Box<TrapReport>>,
     /// The trace of the request, if it has one.
     pub(crate) trace: Option<Arc<RequestTrace>>,
 }
@@ -181,7 +181,7 @@ impl Record {
             guest: None,
             end: RequestEnd::ClientGone,
             reason: None,
-            backtrace: None,
+            trap: None,
             trace: None,
         }
     }
@@ -316,7 +316,12 @@ impl Record {
             guest: self.guest.as_ref(),
         });
         if self.end.is_failure() || (self.end == RequestEnd::Static && self.status() >= 500) {
-            counters.failures.push(self.failure(&progress.unwrap_or_default(), took));
+            let progress = progress.unwrap_or_default();
+            let failure = self.failure(&progress, took);
+            if let (Some(run), Some(found)) = (&progress.run, failure.explanation()) {
+                run.note_help(&found.cause, &found.cure);
+            }
+            counters.failures.push(failure);
         }
     }
 
@@ -339,7 +344,7 @@ impl Record {
             end: self.end,
             status: self.status(),
             reason: self.reason.as_deref().unwrap_or_default(),
-            backtrace: self.backtrace.as_deref(),
+            trap: self.trap.as_deref(),
             guest: self.guest.as_ref(),
         };
         FailedRequest::new((&self.facts, progress), (route, module), &cause, took)

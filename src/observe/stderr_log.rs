@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::config::LogFormat;
 use crate::format::sha256_hex;
 use crate::regular_file;
-use crate::runtime::{CallResult, StderrSink};
+use crate::runtime::{CallResult, Debugging, StderrSink};
 
 use crate::observe::access::RouteName;
 use crate::observe::appended_file::{AfterError, AppendedFile};
@@ -35,12 +35,18 @@ pub struct GuestLog {
     writer: LogWriter,
     format: LogFormat,
     file: Option<LogFile>,
+    debugging: Debugging,
 }
 
 impl GuestLog {
     /// A log for the guests of a route, in the server's log and, if there is one, in the route's own file.
     pub fn new(name: Arc<RouteName>, writer: LogWriter, format: LogFormat, file: Option<LogFile>) -> Self {
-        Self { name, writer, format, file }
+        Self { name, writer, format, file, debugging: Debugging::default() }
+    }
+
+    /// The same, with what is kept of guests that trap or compute for long.
+    pub fn with_debugging(self, debugging: Debugging) -> Self {
+        Self { debugging, ..self }
     }
 
     fn line(&self, request: u64, text: &[u8]) -> String {
@@ -82,6 +88,14 @@ impl StderrSink for GuestLog {
     fn count_call(&self, result: CallResult, took: Duration) {
         self.name.counters().iter().for_each(|counters| counters.add_call(result, took));
     }
+
+    fn count_cpu_time(&self, time: Duration) {
+        self.name.counters().iter().for_each(|counters| counters.add_cpu_time(time));
+    }
+
+    fn debugging(&self) -> Option<&Debugging> {
+        Some(&self.debugging)
+    }
 }
 
 /// The bytes that may wait to be written to files.
@@ -116,13 +130,17 @@ struct LogFileWriter {
     appends: Sender<Append>,
     waiting: Arc<AtomicUsize>,
     too_slow: Arc<WarningInterval>,
+    /// The lines that are missing in the files.
+    dropped: Arc<AtomicU64>,
 }
 
 impl LogFile {
     fn append(&self, text: &[u8]) {
-        let LogFileWriter { appends, waiting, too_slow } = &self.writer;
+        let LogFileWriter { appends, waiting, too_slow, dropped } = &self.writer;
         if waiting.fetch_add(text.len(), Ordering::Relaxed) > BUFFER_LIMIT {
             waiting.fetch_sub(text.len(), Ordering::Relaxed);
+            let lines = text.iter().filter(|&&byte| byte == b'\n').count().max(1);
+            dropped.fetch_add(lines as u64, Ordering::Relaxed);
             if too_slow.is_over() {
                 tracing::warn!("the disk is too slow for what guests print on stderr: some of it is dropped");
             }
@@ -154,12 +172,14 @@ impl LogDirectory {
         fs::create_dir_all(path)?;
         let (appends, received) = channel::<Append>();
         let waiting = Arc::new(AtomicUsize::new(0));
-        let written = waiting.clone();
+        let dropped: Arc<AtomicU64> = Arc::default();
+        let (written, missing) = (waiting.clone(), dropped.clone());
         // One thread writes all files: a disk that stands still must block nothing else.
         thread::Builder::new().name("wagi-guest-log".into()).spawn(move || {
             let failed = WarningInterval::default();
             for Append { file, text } in received {
                 file.append(&text, |error| {
+                    missing.fetch_add(1, Ordering::Relaxed);
                     if failed.is_over() {
                         let path = file.path().display();
                         tracing::warn!(%path, %error, "cannot write to a log file: what guests print is missing in it");
@@ -169,8 +189,13 @@ impl LogDirectory {
                 written.fetch_sub(text.len(), Ordering::Relaxed);
             }
         })?;
-        let writer = LogFileWriter { appends, waiting, too_slow: Arc::default() };
+        let writer = LogFileWriter { appends, waiting, too_slow: Arc::default(), dropped };
         Ok(Self { path: path.to_owned(), files: Arc::default(), writer })
+    }
+
+    /// How many lines are missing in its files: the disk was too slow, or full.
+    pub fn dropped(&self) -> Arc<AtomicU64> {
+        self.writer.dropped.clone()
     }
 
     /// The path of the directory.

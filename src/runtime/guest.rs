@@ -13,6 +13,8 @@ use crate::strings::StringBlock;
 use crate::runtime::component::{ComponentRequest, LinkedComponent};
 use crate::runtime::cure::of_missing_entry_point;
 use crate::runtime::engine::executors::Executors;
+use crate::runtime::instance::debug::profiler::{GuestSampler, ProfiledCode};
+use crate::runtime::instance::debug::trap;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::invocation::Invocation;
@@ -255,7 +257,8 @@ impl Guest {
         if let Some(watcher) = &self.grants.watcher {
             watcher.begins(&inputs(&invocation));
         }
-        let mut stdio = self.grants.stdio(invocation.stdin.take(), invocation.request);
+        let request = invocation.request;
+        let mut stdio = self.grants.stdio(invocation.stdin.take(), request);
         stdio.tracer = invocation.tracer.take();
         let stdio = Arc::new(stdio);
         let guest: GuestFuture = match &self.executable.0.code {
@@ -265,7 +268,9 @@ impl Guest {
             LinkedCode::Module(linked, linker) => {
                 // Made here, so that the future holds the store's pointer and not its state.
                 let state = ModuleState::new(&self.grants, stdio.clone(), invocation);
-                let store = module_engine::store(linked.module().engine(), state);
+                let mut store = module_engine::store(linked.module().engine(), state);
+                let sampler = self.grants.sampler(request, || ProfiledCode::Module(linked.module().clone()));
+                sampler.into_iter().for_each(|sampler| sample(&mut store, sampler));
                 let (linked, exports) = (linked.clone(), self.exports);
                 match self.grants.watcher.clone().filter(|watcher| watcher.sees_calls()) {
                     None => Box::pin(async move {
@@ -378,6 +383,15 @@ fn inputs(invocation: &Invocation) -> RunInputs {
     RunInputs { arguments, environment, request: Vec::new() }
 }
 
+/// Lets the sampler look at the guest of a store at each new epoch.
+fn sample(store: &mut Store<ModuleState>, mut sampler: GuestSampler) {
+    store.epoch_deadline_callback(move |context| {
+        let timer = &context.data().stdio.cpu_timer;
+        sampler.on_epoch(&context, timer);
+        timer.update_deadline()
+    });
+}
+
 impl ModuleExports {
     /// Makes an instance and calls the functions.
     async fn run(self, mut store: Store<ModuleState>, linked: &InstancePre<ModuleState>) -> Ending {
@@ -414,7 +428,8 @@ impl ModuleExports {
                 Err(error) => Err(error),
             };
             if let Err(error) = called {
-                return error.into();
+                let stdio = store.data().stdio.clone();
+                return trap::ending(error, &mut store, &stdio).await;
             }
         }
         Ending::Succeeded

@@ -52,6 +52,8 @@ pub use crate::runtime::engine::{CodeOptimization, EngineConfig};
 pub use crate::runtime::error::Error;
 pub use crate::runtime::guest::{EntryPointError, Executable, Guest, ROUTES, WeakExecutable};
 pub use crate::runtime::instance::client_wait::ClientWaits;
+pub use crate::runtime::instance::debug::profiler::ProfileSink;
+pub use crate::runtime::instance::debug::{CoredumpDirectory, Debugging, GuestProfile, Profiling, ProgramFile};
 pub use crate::runtime::instance::ending::{Ending, TrapReport};
 pub use crate::runtime::instance::grants::{Grants, Outbound, Volumes};
 pub use crate::runtime::instance::invocation::Invocation;

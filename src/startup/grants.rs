@@ -3,10 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::config::EntryConfig;
-use crate::observe::{GuestLog, RouteName};
+use crate::config::{Config, CoredumpConfig, Diagnostic, EntryConfig, ProfileConfig};
+use crate::observe::{GuestLog, Metrics, ProfileLog, RouteName, RouteProfiles};
 use crate::outbound::Network;
-use crate::runtime::{Grants, Outbound, Volumes};
+use crate::runtime::{CoredumpDirectory, Debugging, Grants, Outbound, Profiling, ProgramFile, Volumes};
 use crate::scratch::{ScratchLimits, ScratchSpace};
 
 use crate::startup::handover::EntryState;
@@ -57,6 +57,39 @@ impl EntryGrants {
             watcher: None,
             limits: entry.limits.clone(),
         }
+    }
+}
+
+/// What is kept of the guests of all routes that trap or compute for long.
+pub(super) struct DebugPlaces {
+    coredumps: Option<Arc<CoredumpDirectory>>,
+    profile: Option<ProfileConfig>,
+    profiles: Arc<ProfileLog>,
+}
+
+impl DebugPlaces {
+    /// Opens what `[debug]` names.
+    pub fn open(config: &Config, metrics: &Metrics, problems: &mut Vec<Diagnostic>) -> Self {
+        let coredumps = config.debug.coredumps.as_ref().and_then(|dumps| {
+            let CoredumpConfig { directory, location, files, size } = dumps;
+            let opened = CoredumpDirectory::open(directory, *files, *size);
+            let problem = |error| {
+                let problem = Diagnostic::error("cannot use the directory for core dumps").at(location.clone());
+                problems.push(problem.caused_by(&error).help("name a directory that the server can write to"));
+            };
+            opened.map_err(problem).ok().map(Arc::new)
+        });
+        Self { coredumps, profile: config.debug.profile.clone(), profiles: metrics.profiles.clone() }
+    }
+
+    /// What is kept of the guests of a route, whose program is in this file.
+    pub fn of_route(&self, name: &Arc<RouteName>, program: Option<ProgramFile>) -> Debugging {
+        let profiling = |config: &ProfileConfig| Profiling {
+            slower_than: config.slower_than,
+            module: name.module.clone(),
+            sink: Arc::new(RouteProfiles { log: self.profiles.clone(), name: name.clone(), kept: config.kept }),
+        };
+        Debugging { program, coredumps: self.coredumps.clone(), profiling: self.profile.as_ref().map(profiling) }
     }
 }
 

@@ -67,6 +67,19 @@ pub(super) fn sent_scripts(config: &Config, entry: &EntryConfig) -> Option<Diagn
     Some(diagnostics::scripts_are_sent(entry, files))
 }
 
+/// A warning if clients or guests can read core dumps, which hold what other guests knew.
+pub(super) fn visible_coredumps(config: &Config) -> Option<Diagnostic> {
+    let dumps = config.debug.coredumps.as_ref()?;
+    let volumes = config.entries.iter().flat_map(|entry| &entry.volumes).map(|volume| &volume.host_path);
+    let served = config.static_files.iter().map(|entry| entry.content.path());
+    let scripts = config.entries.iter().filter_map(|entry| Some(&entry.scripts.as_ref()?.directory));
+    let directory = resolved(&dumps.directory);
+    let above = volumes.chain(served).chain(scripts).find(|path| directory.starts_with(resolved(path)))?;
+    let message = format!("core dumps are in `{}`, which clients or guests can read", above.display());
+    let problem = Diagnostic::warning(message).at(dumps.location.clone());
+    Some(problem.help("name a directory outside of it: a core dump holds the memory of a guest"))
+}
+
 /// The writable volume that contains this file or directory, or that is inside this directory.
 fn writable_above(config: &Config, path: &Path) -> Option<PathBuf> {
     let path = resolved(path);

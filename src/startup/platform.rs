@@ -87,6 +87,7 @@ impl Platform {
                 Audience::Users => CodeOptimization::Full,
                 Audience::Developer => CodeOptimization::None,
             },
+            coredumps: config.debug.coredumps.is_some(),
         };
         let runtime = spawn_blocking(move || Runtime::new(&engine)).await.map_err(|_| Error::Compiling)??;
         let (network, log_directory, scratch) = (Mutex::default(), Mutex::default(), Mutex::default());
@@ -173,7 +174,7 @@ impl Platform {
             Diagnostic::warning(message).help("restart the server")
         };
         let warnings = fixed.into_iter().filter(|(_, now, new)| now != new).map(warning);
-        let warnings = warnings.chain(self.check_admin(config));
+        let warnings = warnings.chain(self.check_admin(config)).chain(self.check_coredumps(config));
         warnings.chain(config.entries.iter().flat_map(|entry| self.check_entry(entry))).collect()
     }
 
@@ -184,6 +185,13 @@ impl Platform {
         let (now, next) = (shown(self.admin.as_ref()), shown(new));
         let message = format!("`listen` of `[admin]` stays {now} until the next start, not {next}");
         (self.admin.as_ref() != new).then(|| Diagnostic::warning(message).help("restart the server"))
+    }
+
+    /// The warning about core dumps that the engines cannot make.
+    fn check_coredumps(&self, config: &Config) -> Option<Diagnostic> {
+        let is_new = config.debug.coredumps.is_some() && !self.runtime.config().coredumps;
+        let message = "`coredump_directory` has no effect until the next start, since the engines were made without";
+        is_new.then(|| Diagnostic::warning(message).help("restart the server"))
     }
 
     fn check_entry(&self, entry: &EntryConfig) -> Vec<Diagnostic> {
@@ -221,7 +229,9 @@ impl Platform {
         let Some(path) = &config.log.dir else { return Ok(None) };
         let mut known = self.log_directory.lock().unwrap_or_else(PoisonError::into_inner);
         if known.is_none() {
-            *known = Some(LogDirectory::create(path).map_err(|error| Error::log_directory(path, error))?);
+            let directory = LogDirectory::create(path).map_err(|error| Error::log_directory(path, error))?;
+            self.metrics.count_missing_lines(directory.dropped());
+            *known = Some(directory);
         }
         Ok(known.clone())
     }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::cgi::Endpoint;
-use crate::config::{Config, Diagnostic, EntryConfig, HostPattern, Key, LogFormat, Origin, StaticConfig};
+use crate::config::{Config, Diagnostic, EntryConfig, HostPattern, Key, LogFormat, Origin, Preparation, StaticConfig};
 use crate::fetch::ModuleFile;
 use crate::gateway::{
     FilesRoute, GuestRoute, HiddenRow, HostRoutes, ModuleFacts, RouteFiles, RouteRow, RouteTarget, rehearsal_requests,
@@ -14,7 +14,7 @@ use crate::gateway::{
 use crate::observe::{GuestLog, LogDirectory, LogWriter, RouteName};
 use crate::outbound::Network;
 use crate::route::{Discovered, RoutePattern, discovery};
-use crate::runtime::{Grants, RunWatcher};
+use crate::runtime::{Grants, ProgramFile, RunWatcher};
 use crate::scratch::{ScratchError, ScratchSpace};
 use crate::static_files::{ScriptFiles, StaticFiles};
 
@@ -22,7 +22,8 @@ use crate::startup::diagnostics;
 use crate::startup::diagnostics::EarlierRoute;
 use crate::startup::error::{Error, LoadError};
 use crate::startup::grants;
-use crate::startup::grants::{EntryGrants, route_name};
+use crate::startup::grants::{DebugPlaces, EntryGrants, route_name};
+use crate::startup::guest_writable;
 use crate::startup::handover::Handover;
 use crate::startup::load::LoadedModule;
 use crate::startup::platform::Platform;
@@ -43,6 +44,7 @@ pub(super) struct RouteTableBuilder<'a> {
     rows: Vec<Row<'a>>,
     files: Option<RouteFiles>,
     scratch: Result<Option<Arc<ScratchSpace>>, ScratchError>,
+    debug: DebugPlaces,
     before: &'a Handover,
     next: Handover,
     problems: &'a mut Vec<Diagnostic>,
@@ -69,14 +71,22 @@ struct LoadedEntry<'a, 'b> {
     entry: &'a EntryConfig,
     module: &'b LoadedModule,
     grants: EntryGrants,
-    /// Whether its module is a file of the module cache. So may be files that its guests see.
-    is_fetched: bool,
+    /// Its module. If it is in the module cache, so may be files that its guests see.
+    file: &'b ModuleFile,
 }
 
 /// What the guests of a route get, and its name, which is also that of its log.
 struct RouteGrants {
     grants: Grants,
     name: Arc<RouteName>,
+}
+
+/// The file with the debug information of an entry's program. That of a third party is not read, since reading it cannot be ended;
+/// and after its initializer has run, a program is another one.
+fn program(loaded: &LoadedEntry<'_, '_>) -> Option<ProgramFile> {
+    let ModuleFile::Local { path, .. } = loaded.file else { return None };
+    let sha256 = loaded.module.digest.strip_prefix("sha256:")?.to_owned();
+    (loaded.entry.preparation == Preparation::Compile).then(|| ProgramFile { path: path.clone(), sha256 })
 }
 
 /// The entry point of a route, and the key of the configuration that names it.
@@ -93,6 +103,7 @@ impl<'a> RouteTableBuilder<'a> {
         before: &'a Handover,
         problems: &'a mut Vec<Diagnostic>,
     ) -> Result<Self, Error> {
+        problems.extend(guest_writable::visible_coredumps(config));
         let explicit = config.hostname.explicit.then(|| config.hostname.to_string());
         Ok(Self {
             platform,
@@ -105,6 +116,7 @@ impl<'a> RouteTableBuilder<'a> {
             rows: vec![Row { pattern: RoutePattern::new(HEALTH), target: RouteTarget::Health, entry: None }],
             files: None,
             scratch: platform.scratch(config),
+            debug: DebugPlaces::open(config, &platform.metrics, problems),
             before,
             next: Handover::default(),
             problems,
@@ -164,7 +176,7 @@ impl<'a> RouteTableBuilder<'a> {
             Err(error) => return self.problems.push(diagnostics::volume_not_opened(entry, &error)),
         };
         self.next.add(entry, grants.state.clone());
-        let loaded = LoadedEntry { entry, module, grants, is_fetched: matches!(file, ModuleFile::Fetched(_)) };
+        let loaded = LoadedEntry { entry, module, grants, file };
         let own = RoutePattern::new(entry.route.as_str());
         let Some(grants) = self.grants(&loaded, &own) else { return };
         let discovered = self.discover(&loaded, &grants.grants).await;
@@ -214,7 +226,8 @@ impl<'a> RouteTableBuilder<'a> {
         let file =
             file.inspect_err(|error| self.problems.push(diagnostics::log_not_opened(loaded.entry, error))).ok()?;
         let name = route_name(loaded.entry, pattern);
-        let log = GuestLog::new(name.clone(), self.log.clone(), self.format, file);
+        let debugging = self.debug.of_route(&name, program(loaded));
+        let log = GuestLog::new(name.clone(), self.log.clone(), self.format, file).with_debugging(debugging);
         let grants = loaded.grants.for_route(loaded.entry, log);
         Some(RouteGrants { grants: Grants { watcher: self.watcher.cloned(), ..grants }, name })
     }
@@ -230,7 +243,7 @@ impl<'a> RouteTableBuilder<'a> {
         let (entry, module) = (loaded.entry, loaded.module);
         match module.executable.guest(entry_point.name, grants) {
             Ok(guest) => {
-                let files = self.files.clone().filter(|_| loaded.is_fetched);
+                let files = self.files.clone().filter(|_| matches!(loaded.file, ModuleFile::Fetched(_)));
                 let (digest, kind) = (module.digest.clone(), module.executable.kind());
                 let (entry_point, entry_route) = (entry_point.name.to_owned(), entry.route.to_string());
                 let facts = ModuleFacts { digest, kind, entry_point, entry_route };

@@ -33,6 +33,7 @@ mod components_3; // components of WASI 0.3
 mod components_cli; // components that are run through wasi:cli
 mod components_outbound; // components that call others
 mod compression; // responses that are compressed, and those that are not
+mod debugging; // what is kept of guests that trap or compute for long
 mod departures; // a client that leaves
 mod dev_command; // what a developer sees while sources change
 mod docs; // commands of pages for users

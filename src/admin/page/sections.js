@@ -115,7 +115,8 @@ function failureDetails(failure) {
     ...block("Route and module", `${failure.route} ${failure.module}`, "p"),
     ...block("Status, times, memory", [`status ${failure.status}`, ...shown, `memory ${size(failure.memory)}`].join(", "), "p"),
     ...block("Standard error of the guest, its end", failure.stderr),
-    ...block("Backtrace", failure.backtrace));
+    ...block("Backtrace", failure.backtrace), ...block("Core dump", failure.coredump),
+    ...block("Profile, for the Firefox Profiler", failure.profile));
   return made;
 }
 

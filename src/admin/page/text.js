@@ -55,6 +55,7 @@ const CAUSES_BY_REASON = [
 
 /** A sentence on what causes such a failure most of the time. */
 function usualCause(failure) {
+  if (failure.cause) return `${failure.cause}; ${failure.cure}`;
   const found = CAUSES_BY_REASON.find(([pattern]) => pattern.test(failure.reason));
   const fromReason = failure.end === "trap" || failure.end === "timeout" || failure.end === "not-started";
   if (fromReason && found) return found[1];

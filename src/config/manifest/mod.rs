@@ -5,6 +5,7 @@
 
 mod admin_table;
 mod build_table;
+mod debug_table;
 mod hosts;
 mod module_table;
 mod scripts_table;
@@ -31,12 +32,12 @@ use crate::config::reader::file;
 use crate::config::reader::report::{Report, parse_toml};
 use crate::config::reader::suggest::nearest;
 use crate::config::reader::values::{Value, ValueError, array, string, table};
-use crate::config::{Diagnostic, EntryConfig, Hostname, ServerEnvironment, SourceFile, StaticConfig};
+use crate::config::{DebugConfig, Diagnostic, EntryConfig, Hostname, ServerEnvironment, SourceFile, StaticConfig};
 
 /// The largest modules.toml in bytes: thousands of modules fit.
 const MAX_FILE_SIZE: u64 = 4 << 20;
 
-const KEYS: [&str; 7] = ["module", "static", "limits", "default_host", "server", "tls", "admin"];
+const KEYS: [&str; 8] = ["module", "static", "limits", "default_host", "server", "tls", "admin", "debug"];
 
 /// The content of a modules.toml, without the parts that hold errors.
 #[derive(Debug, Default)]
@@ -45,6 +46,7 @@ pub(super) struct Manifest {
     pub server: ServerTable,
     pub tls: TlsTable,
     pub admin: AdminTable,
+    pub debug: DebugConfig,
     pub limits: AllLimits,
     pub entries: Vec<EntryConfig>,
     pub static_files: Vec<StaticConfig>,
@@ -119,6 +121,9 @@ impl Manifest {
         }
         if let Some(admin) = report.optional(root, "admin", |value| table("admin", value)) {
             self.admin = AdminTable::read(admin, report);
+        }
+        if let Some(debug) = report.optional(root, "debug", |value| table("debug", value)) {
+            self.debug = debug_table::read(debug, report);
         }
     }
 

@@ -82,6 +82,8 @@ fn example(name: &str) -> Option<&'static str> {
         "cache_control" => "`cache_control = \"max-age=3600\"`",
         "headers" => "`headers = { Content-Security-Policy = \"default-src 'self'\" }`",
         "server" => "`[server]`, and its keys below it",
+        "debug" => "`[debug]`, and its keys below it",
+        "coredump_directory" => "`coredump_directory = \"coredumps\"`",
         "tls" => "`[tls]`, and its keys below it",
         _ => return None,
     })

@@ -43,6 +43,15 @@ impl TrustedProxies {
         Ok(())
     }
 
+    /// As they can be written.
+    pub fn to_strings(&self) -> Vec<String> {
+        let networks = self.networks.iter().map(|network| match network.prefix_len() == network.max_prefix_len() {
+            true => network.addr().to_string(),
+            false => network.to_string(),
+        });
+        networks.chain(self.unix.then(|| "unix".to_owned())).collect()
+    }
+
     /// Whether no peer is trusted.
     pub fn is_empty(&self) -> bool {
         self.networks.is_empty() && !self.unix

@@ -1,6 +1,8 @@
-//! Which requests are in flight, which have failed, and how does an operator end one?
+//! Which requests are in flight, which have failed, whose guests have computed for long, and how does an operator end one?
 
-use crate::observe::{FailedRequest, InFlightRequest};
+use bytes::Bytes;
+
+use crate::observe::{FailedRequest, InFlightRequest, KeptProfile};
 
 use crate::gateway::Gateway;
 
@@ -13,6 +15,16 @@ impl Gateway {
     /// The last 100 requests that have failed, the newest first.
     pub fn failed_requests(&self) -> Vec<FailedRequest> {
         self.in_force.load().shared.metrics.failed()
+    }
+
+    /// The profiles of guests that have computed for long, the newest first.
+    pub fn profiles(&self) -> Vec<KeptProfile> {
+        self.in_force.load().shared.metrics.profiles.list()
+    }
+
+    /// The profile of the guest of the request with this id.
+    pub fn profile(&self, id: &str) -> Option<Bytes> {
+        self.in_force.load().shared.metrics.profiles.find(id)
     }
 
     /// Ends the request with this id, and its guest. Returns whether there is one. Its client gets 504 if the head of the response is

@@ -10,7 +10,7 @@ macro_rules! request_ends {
 
         impl RequestEnd {
             /// All of them, in their order.
-            pub(super) const ALL: [Self; [$($text),*].len()] = [$(Self::$name),*];
+            pub(in crate::observe) const ALL: [Self; [$($text),*].len()] = [$(Self::$name),*];
 
             /// As the log has it.
             pub const fn as_str(self) -> &'static str {

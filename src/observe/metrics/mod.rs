@@ -25,6 +25,7 @@ use crate::observe::metrics::histogram::{BucketCounts, Histogram, TIMES};
 pub(in crate::observe) use crate::observe::metrics::route::Finished;
 pub(crate) use crate::observe::metrics::route::RouteCounters;
 use crate::observe::requests::failures::FailureLog;
+use crate::observe::requests::profiles::ProfileLog;
 
 /// How long counters of a route stay that is gone.
 const KEPT: Duration = Duration::from_secs(3600);
@@ -46,8 +47,12 @@ pub(crate) struct Metrics {
     fetches: ModuleTimes,
     /// The log of everything; the lines of requests may have another one.
     log: Option<LogWriter>,
+    /// The lines that are missing in the files of the log directory.
+    missing_lines: Mutex<Option<Arc<AtomicU64>>>,
     /// The last requests that have failed.
     failures: Arc<FailureLog>,
+    /// The profiles of guests that have computed for long.
+    pub profiles: Arc<ProfileLog>,
 }
 
 /// How the last reload, or the start, ended.
@@ -202,7 +207,13 @@ impl Metrics {
     /// How many lines of the log were dropped, with those of requests.
     pub fn dropped_lines(&self, requests: &AccessLog) -> u64 {
         let others = self.log.as_ref().filter(|log| !requests.is_part_of(log));
-        requests.dropped() + others.map_or(0, LogWriter::dropped)
+        let missing = lock(&self.missing_lines).as_ref().map_or(0, |missing| missing.load(Relaxed));
+        requests.dropped() + others.map_or(0, LogWriter::dropped) + missing
+    }
+
+    /// Counts the lines that are missing in the files of a log directory, too.
+    pub fn count_missing_lines(&self, missing: Arc<AtomicU64>) {
+        *lock(&self.missing_lines) = Some(missing);
     }
 
     fn forget_routes_that_are_gone(routes: &mut BTreeMap<String, KeptRoute>) {

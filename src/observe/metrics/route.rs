@@ -150,6 +150,11 @@ impl RouteCounters {
         }
     }
 
+    /// Counts CPU time of a guest that went on after the end of its response.
+    pub(in crate::observe) fn add_cpu_time(&self, time: Duration) {
+        self.totals().with(|totals| add(&totals.cpu_time, nanoseconds(time)));
+    }
+
     /// Counts bytes of a request body.
     pub(crate) fn add_request_bytes(&self, bytes: u64) {
         self.totals().with(|totals| add(&totals.request_bytes, bytes));

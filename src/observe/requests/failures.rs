@@ -7,9 +7,10 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 
 use crate::format::http_version;
-use crate::runtime::{RunUsage, RunView};
+use crate::runtime::{RunUsage, RunView, TrapReport};
 
 use crate::observe::metrics::end::RequestEnd;
+use crate::observe::requests::explanation::{Explanation, explain};
 use crate::observe::requests::facts::RequestFacts;
 use crate::observe::requests::slot::{PhaseTimes, SlotProgress};
 use crate::observe::requests::{lock, seconds, shortened};
@@ -47,6 +48,8 @@ pub struct FailedRequest {
     pub stderr: String,
     /// The functions of a guest that has trapped, line by line.
     pub backtrace: Option<String>,
+    /// The file with the core dump of such a guest.
+    pub coredump: Option<String>,
     /// How long it took in all.
     pub took: Duration,
     /// How long it waited for a permit, and for its body.
@@ -64,7 +67,7 @@ pub(in crate::observe) struct FailureCause<'a> {
     pub end: RequestEnd,
     pub status: u16,
     pub reason: &'a str,
-    pub backtrace: Option<&'a str>,
+    pub trap: Option<&'a TrapReport>,
     pub guest: Option<&'a RunUsage>,
 }
 
@@ -90,7 +93,8 @@ impl FailedRequest {
             end: cause.end,
             reason: shortened(cause.reason),
             stderr: String::from_utf8_lossy(&stderr).into_owned(),
-            backtrace: cause.backtrace.filter(|text| !text.is_empty()).map(str::to_owned),
+            backtrace: cause.trap.map(|trap| trap.backtrace.clone()).filter(|text| !text.is_empty()),
+            coredump: cause.trap.and_then(|trap| trap.coredump.clone()),
             took,
             times: *times,
             guest: cause.guest.and_then(|guest| guest.took),
@@ -99,8 +103,14 @@ impl FailedRequest {
         }
     }
 
+    /// What has caused it most of the time, and what helps.
+    pub fn explanation(&self) -> Option<Explanation> {
+        explain(self.end.as_str(), &self.reason, &self.stderr)
+    }
+
     /// An object with all of it. Durations are in seconds.
     pub fn to_json(&self) -> Value {
+        let explanation = self.explanation();
         json!({
             "id": self.id,
             "time": humantime::format_rfc3339_millis(self.time).to_string(),
@@ -113,8 +123,11 @@ impl FailedRequest {
             "status": self.status,
             "end": self.end.as_str(),
             "reason": self.reason,
+            "cause": explanation.as_ref().map(|found| &found.cause),
+            "cure": explanation.as_ref().map(|found| &found.cure),
             "stderr": self.stderr,
             "backtrace": self.backtrace,
+            "coredump": self.coredump,
             "took": seconds(self.took),
             "phases": {
                 "queue": seconds(self.times.queue),
@@ -166,6 +179,7 @@ mod tests {
             reason: "the guest trapped".into(),
             stderr: "</script>\u{fffd}".into(),
             backtrace: None,
+            coredump: None,
             took: Duration::from_micros(1_500),
             times: PhaseTimes { queue: Duration::from_millis(1), reading: Duration::ZERO },
             guest: Some(Duration::from_micros(400)),

@@ -3,8 +3,11 @@
 //! Each route has its [`RequestRegister`], in which a request has a slot from the time when it first has to wait to its end. The last
 //! requests of all routes that have failed are in one [`FailureLog`].
 
+pub(in crate::observe) mod explanation;
 pub(in crate::observe) mod facts;
 pub(in crate::observe) mod failures;
+pub(in crate::observe) mod last_words;
+pub(in crate::observe) mod profiles;
 pub(in crate::observe) mod register;
 pub(in crate::observe) mod registration;
 pub(in crate::observe) mod slot;

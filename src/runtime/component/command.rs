@@ -10,6 +10,7 @@ use wasmtime::component::Accessor;
 use wasmtime::{Result, Store};
 use wasmtime_wasi::{p2, p3};
 
+use crate::runtime::component::state;
 use crate::runtime::component::state::ComponentState;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::stdio::Stdio;
@@ -21,7 +22,10 @@ pub(in crate::runtime::component) async fn run_p2(
 ) -> Ending {
     let stdio = store.data().stdio.clone();
     match command.instantiate_async(&mut store).await {
-        Ok(command) => ending(until_error(&stdio, command.wasi_cli_run().call_run(&mut store)).await),
+        Ok(command) => {
+            let ran = until_error(&stdio, command.wasi_cli_run().call_run(&mut store)).await;
+            ending(ran, &mut store).await
+        }
         Err(error) => Ending::of_instantiation(error),
     }
 }
@@ -41,15 +45,16 @@ pub(in crate::runtime::component) async fn run_p3(
         poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
         Ok(ran)
     };
-    ending(until_error(&stdio, async { store.run_concurrent(run).await? }).await)
+    let ran = until_error(&stdio, async { store.run_concurrent(run).await? }).await;
+    ending(ran, &mut store).await
 }
 
-fn ending(ran: Result<std::result::Result<(), ()>>) -> Ending {
+async fn ending(ran: Result<std::result::Result<(), ()>>, store: &mut Store<ComponentState>) -> Ending {
     match ran {
         Ok(Ok(())) => Ending::Succeeded,
         // An error of `wasi:cli/run` has no code; this is the usual one of programs.
         Ok(Err(())) => Ending::Exited(1),
-        Err(error) => error.into(),
+        Err(error) => state::ending(error, store).await,
     }
 }
 

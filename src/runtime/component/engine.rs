@@ -14,6 +14,7 @@ use crate::runtime::engine;
 use crate::runtime::engine::EngineConfig;
 use crate::runtime::engine::gc_support::GcSupport;
 use crate::runtime::error::Error;
+use crate::runtime::instance::debug::profiler::ProfiledCode;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::invocation::Invocation;
@@ -137,17 +138,26 @@ impl LinkedComponent {
     }
 
     /// A store for one guest, with its limits set.
-    pub fn store(&self, state: ComponentState, hostcall_fuel: usize) -> Store<ComponentState> {
+    pub fn store(&self, state: ComponentState, grants: &Grants, request: u64) -> Store<ComponentState> {
+        let code = || ProfiledCode::Component(self.instance().component().clone());
+        let sampler = grants.sampler(request, code);
         let mut store = Store::new(self.instance().engine(), state);
         store.limiter(|state| state);
         // Whatever a host call copies has to fit into the guest as well.
-        store.set_hostcall_fuel(hostcall_fuel);
+        store.set_hostcall_fuel(grants.limits.memory);
         store.set_max_component_handles(MAX_COMPONENT_HANDLES);
         if let Some(table) = store.concurrent_resource_table() {
             table.set_max_capacity(CONCURRENT);
         }
         store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|context| context.data().stdio.cpu_timer.update_deadline());
+        match sampler {
+            None => store.epoch_deadline_callback(|context| context.data().stdio.cpu_timer.update_deadline()),
+            Some(mut sampler) => store.epoch_deadline_callback(move |context| {
+                let timer = &context.data().stdio.cpu_timer;
+                sampler.on_epoch(&context, timer);
+                timer.update_deadline()
+            }),
+        }
         store
     }
 
@@ -172,7 +182,7 @@ impl LinkedComponent {
     ) -> impl Future<Output = Ending> + Send + 'static {
         let variables = invocation.environment.iter().filter_map(|variable| variable.split_once('='));
         let state = ComponentState::of_command(grants, stdio, invocation.arguments.iter(), variables);
-        let (linked, store) = (self.clone(), self.store(state, grants.limits.memory));
+        let (linked, store) = (self.clone(), self.store(state, grants, invocation.request));
         async move {
             match &linked {
                 Self::CommandP2(command) if is_called => command::run_p2(store, command).await,

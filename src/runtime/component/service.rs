@@ -24,6 +24,7 @@ use crate::runtime::component::body::{
     Blocked, BodyForwarder, ComponentRequestBody, GuestRequestBody, GuestResponse, Reader,
 };
 use crate::runtime::component::engine::LinkedComponent;
+use crate::runtime::component::state;
 use crate::runtime::component::state::ComponentState;
 use crate::runtime::engine::executors::Executors;
 use crate::runtime::instance::ending::Ending;
@@ -62,7 +63,7 @@ impl LinkedComponent {
         stdio.tracer = request.tracer;
         let stdio = Arc::new(stdio);
         let response = Arc::new(ResponseState::default());
-        let store = linked.store(ComponentState::of_service(grants, &stdio), grants.limits.memory);
+        let store = linked.store(ComponentState::of_service(grants, &stdio), grants, request.id);
         let bodiless = request.head.method == http::Method::HEAD;
         let reader = if matches!(self, Self::ServiceP3(_)) { Reader::P3 } else { Reader::P2 };
         let body = GuestRequestBody { body: request.body, stdio: stdio.clone(), response: response.clone(), reader };
@@ -118,7 +119,16 @@ async fn handle_p2(
         }
         (Err(error), _) | (_, Err(error)) => Err(error),
     };
-    (store, called.map_err(Ending::from))
+    ended(store, called).await
+}
+
+/// The end of a call with this result.
+async fn ended(mut store: Store<ComponentState>, called: Result<()>) -> Called {
+    let called = match called {
+        Ok(()) => Ok(()),
+        Err(error) => Err(state::ending(error, &mut store).await),
+    };
+    (store, called)
 }
 
 /// Why there is no response, as the log has it.
@@ -158,7 +168,7 @@ async fn handle_p3(
         wasmtime::error::Ok(())
     };
     let called = store.run_concurrent(call).await.flatten();
-    (store, called.map_err(Ending::from))
+    ended(store, called).await
 }
 
 /// Polls a call and the forwarder of its response until both are done, or one has failed.

@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::ResourceTable;
-use wasmtime::{ResourceLimiter, Result};
+use wasmtime::{ResourceLimiter, Result, Store};
 use wasmtime_wasi::cli::StdoutStream;
 use wasmtime_wasi::{Deterministic, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::runtime::component::outgoing::Outgoing;
+use crate::runtime::instance::debug::trap;
+use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::memory::MemoryBudget;
 use crate::runtime::instance::stderr::Note;
@@ -91,6 +93,12 @@ impl ComponentState {
             outgoing: Outgoing::new(grants.outbound.as_ref(), stdio),
         }
     }
+}
+
+/// How a component ended with an error.
+pub(in crate::runtime::component) async fn ending(error: wasmtime::Error, store: &mut Store<ComponentState>) -> Ending {
+    let stdio = store.data().stdio.clone();
+    trap::ending(error, store, &stdio).await
 }
 
 /// Whether there is room for one more resource in a table, which cannot be asked for its size.

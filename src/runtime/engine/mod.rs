@@ -13,7 +13,10 @@ pub(in crate::runtime) mod threads;
 pub(in crate::runtime) mod ticker;
 pub(in crate::runtime) mod watch;
 
-use wasmtime::{Cache, Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Result};
+use wasmtime::{
+    Cache, Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Result,
+    WasmBacktraceDetails,
+};
 
 use crate::config::{CodeCacheConfig, GatewayLimits};
 
@@ -34,6 +37,8 @@ pub struct EngineConfig {
     pub cache: Option<CodeCacheConfig>,
     /// How much time the compiler takes.
     pub optimization: CodeOptimization,
+    /// Whether core dumps can be made of guests that trap.
+    pub coredumps: bool,
 }
 
 /// How much time the compiler takes for code.
@@ -49,7 +54,8 @@ impl EngineConfig {
     /// The settings for one guest at a time with `memory` bytes and `table_elements`, and the default stack.
     pub fn for_one(memory: usize, table_elements: usize) -> Self {
         let wasm_stack = GatewayLimits::default().wasm_stack;
-        Self { instances: 1, memory, table_elements, wasm_stack, cache: None, optimization: CodeOptimization::Full }
+        let optimization = CodeOptimization::Full;
+        Self { instances: 1, memory, table_elements, wasm_stack, cache: None, optimization, coredumps: false }
     }
 }
 
@@ -189,6 +195,9 @@ fn common_config(config: &EngineConfig, gc: GcSupport, cache: Option<&Cache>) ->
         .gc_support(gc == GcSupport::On)
         .wasm_exceptions(gc == GcSupport::On)
         .memory_init_cow(true)
+        // `instance::debug::source_lines` reads them, and only of a trap: the engine would at each exit of a guest.
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+        .coredump_on_trap(config.coredumps)
         .cache(cache.cloned());
     if config.optimization == CodeOptimization::None {
         common.cranelift_opt_level(OptLevel::None);

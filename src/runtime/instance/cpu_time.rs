@@ -332,6 +332,12 @@ impl CpuTimer {
         self.place.store(place(lane).max(self.place.load(Relaxed)), Relaxed);
     }
 
+    /// The CPU time used so far, with that of the current poll: for the guest itself.
+    pub fn used_now(&self) -> Duration {
+        let spent = self.clock().saturating_sub(self.entered.load(Relaxed));
+        Duration::from_nanos(self.used.load(Relaxed).saturating_add(spent))
+    }
+
     /// The CPU time used so far.
     pub fn used(&self) -> Duration {
         Duration::from_nanos(self.used.load(Relaxed))

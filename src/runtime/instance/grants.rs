@@ -14,6 +14,7 @@ use crate::scratch::{ScratchLimits, ScratchSpace};
 
 use crate::runtime::engine::watch::VolumeThreads;
 use crate::runtime::instance::cpu_time::CpuTimer;
+use crate::runtime::instance::debug::profiler::{GuestSampler, ProfiledCode};
 use crate::runtime::instance::memory::MemoryBudget;
 use crate::runtime::instance::stderr::{Stderr, StderrSink};
 use crate::runtime::instance::stdio::{InputStream, Stdio};
@@ -52,6 +53,16 @@ impl Grants {
             Some(watcher) => stdio.watched_by(watcher.clone()),
             None => stdio,
         }
+    }
+
+    /// Looks at the guest of a request, if it computes for long and the operator wants that.
+    pub(in crate::runtime) fn sampler(
+        &self,
+        request: u64,
+        code: impl FnOnce() -> ProfiledCode,
+    ) -> Option<GuestSampler> {
+        let profiling = self.log.as_ref()?.debugging()?.profiling.as_ref()?;
+        Some(GuestSampler::new(profiling, request, code()))
     }
 
     /// The memory and table elements that one run may use.

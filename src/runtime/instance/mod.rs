@@ -3,6 +3,7 @@
 pub(in crate::runtime) mod calls;
 pub(in crate::runtime) mod client_wait;
 pub(in crate::runtime) mod cpu_time;
+pub(in crate::runtime) mod debug;
 pub(in crate::runtime) mod ending;
 pub(in crate::runtime) mod grants;
 pub(in crate::runtime) mod invocation;

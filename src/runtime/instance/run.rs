@@ -286,6 +286,11 @@ impl RunView {
         self.0.memory_peak.load(Relaxed)
     }
 
+    /// Notes in the log of the guest what has caused its failure, and what helps.
+    pub fn note_help(&self, cause: &str, cure: &str) {
+        self.0.stderr().note(Note::Help, || format!("help: {cause}; {cure}"));
+    }
+
     /// The last 4 KiB that the guest has printed on standard error, with the notes of the host.
     pub fn stderr_end(&self) -> Vec<u8> {
         self.0.stderr().end().to_vec()
@@ -298,16 +303,20 @@ impl Drop for Run {
     }
 }
 
-/// Waits for a detached guest, stops it after `timeout`, and logs a failure.
+/// Waits for a detached guest, stops it after `timeout`, counts its CPU time, and logs a failure. What it used before is counted
+/// with its request.
 async fn reap(guest: MovedGuest, stdio: Arc<Stdio>, timeout: Duration) {
     let MovedGuest { ending, _task: task } = guest;
-    let reason = match tokio::time::timeout(timeout, ending).await {
+    let counted = stdio.cpu_timer.used();
+    let ended = tokio::time::timeout(timeout, ending).await;
+    drop(task);
+    stdio.stderr().count_cpu_time(stdio.cpu_timer.used().saturating_sub(counted));
+    let reason = match ended {
         Ok(Ok(Ending::Succeeded)) => return,
         Ok(Ok(ending)) => format!("{ending:?}"),
         Ok(Err(_)) => return,
         Err(_) => "it took too long and was stopped".to_owned(),
     };
-    drop(task);
     stdio.stderr().write(format!("[the guest went on behind its answer: {reason}]\n").as_bytes());
 }
 

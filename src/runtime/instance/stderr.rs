@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use crate::outbound::CallResult;
 
+use crate::runtime::instance::debug::Debugging;
+
 /// A log for what a guest prints on stderr, and for the calls that it makes.
 pub trait StderrSink: Send + Sync {
     /// Writes complete lines or, at the end of a run, the rest of the last line. Must not block.
@@ -15,6 +17,14 @@ pub trait StderrSink: Send + Sync {
 
     /// Counts a call of the guest to an upstream.
     fn count_call(&self, _result: CallResult, _took: Duration) {}
+
+    /// Counts CPU time of a guest that went on after the end of its response.
+    fn count_cpu_time(&self, _time: Duration) {}
+
+    /// What is kept of guests that trap or compute for long.
+    fn debugging(&self) -> Option<&Debugging> {
+        None
+    }
 }
 
 /// The guest's error stream: cut into lines, limited, written to the guest's log.
@@ -26,7 +36,7 @@ pub(in crate::runtime) struct Stderr {
     is_full: bool,
     line: Vec<u8>,
     /// The notes that were written: one of each kind in a run.
-    noted: [bool; 4],
+    noted: [bool; 5],
     /// The end of what was printed, and a little before it.
     end: Vec<u8>,
 }
@@ -45,11 +55,16 @@ pub enum Note {
     File,
     /// The output does not begin with a head.
     Head,
+    /// The request has failed, and there is a cure.
+    Help,
 }
 
 /// What the C library, and the standard libraries above it, print about a path that is in no volume.
 const NOT_GRANTED: [&[u8]; 3] =
     [b"Capabilities insufficient", b"failed to find a pre-opened file descriptor", b"os error 76"];
+
+/// The longest path that a note repeats.
+const MAX_PATH: usize = 200;
 
 /// The bytes that a line is charged besides its text: about what the log writes around it.
 const LINE_OVERHEAD: usize = 32;
@@ -60,7 +75,7 @@ const MAX_LINE_LENGTH: usize = 4 * 1024;
 impl Stderr {
     /// The stream of a run that the log knows by the number `request`, cut after `limit` bytes.
     pub fn new(log: Option<Arc<dyn StderrSink>>, request: u64, limit: usize) -> Self {
-        Self { log, request, remaining: limit, is_full: false, line: Vec::new(), noted: [false; 4], end: Vec::new() }
+        Self { log, request, remaining: limit, is_full: false, line: Vec::new(), noted: [false; 5], end: Vec::new() }
     }
 
     /// The last 4 KiB of what was printed, with the notes of the host.
@@ -102,8 +117,18 @@ impl Stderr {
             self.line.drain(..complete);
         }
         if is_not_granted {
-            self.note(Note::File, || "a file is in none of the volumes of this entry: see `volumes`".to_owned());
+            self.note(Note::File, || not_granted(bytes));
         }
+    }
+
+    /// Counts CPU time after the end of the response.
+    pub fn count_cpu_time(&self, time: Duration) {
+        self.log.iter().for_each(|log| log.count_cpu_time(time));
+    }
+
+    /// The number of the request, and what is kept of a guest that traps.
+    pub fn debugging(&self) -> (u64, Option<Debugging>) {
+        (self.request, self.log.as_ref().and_then(|log| log.debugging()).cloned())
     }
 
     /// Counts a call of the guest to an upstream.
@@ -121,6 +146,20 @@ impl Stderr {
             self.keep(line.as_bytes());
         }
     }
+}
+
+/// The note about a file that was not granted. Many libraries print its path, in quotation marks or behind `open`.
+fn not_granted(printed: &[u8]) -> String {
+    let text = String::from_utf8_lossy(printed);
+    let quoted = |mark: char| text.split(mark).skip(1).step_by(2).find(|inside| inside.starts_with('/'));
+    let opened = || text.split_once("open ")?.1.split_once(": ").map(|(path, _)| path);
+    let path = quoted('"').or_else(|| quoted('\'')).or_else(opened);
+    let path = path.filter(|path| path.starts_with('/') && path.len() <= MAX_PATH && !path.contains(char::is_control));
+    let Some(path) = path else { return "a file is in none of the volumes of this entry: see `volumes`".to_owned() };
+    let directory = path.rsplit_once('/').map_or("/", |(above, _)| if above.is_empty() { "/" } else { above });
+    format!(
+        "open `{path}`: it is in none of the volumes of this entry; add `volumes = {{ \"{directory}\" = \"DIR\" }}`"
+    )
 }
 
 impl Drop for Stderr {

@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::process::Output;
 
 use super::*;
+use crate::support::eventually;
+use crate::support::guest::probe;
 use crate::support::process::run;
 use crate::support::upstream::{Upstream, reply};
 
@@ -100,4 +102,97 @@ fn a_server_that_never_ends_its_answer_is_given_up() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("did not answer within 10s"), "{output:?}");
     server.join().expect("the server ends");
+}
+
+#[test]
+fn requests_are_listed_and_ended_from_a_terminal() {
+    let top = "[admin]\nlisten = '127.0.0.1:0'";
+    let wagi = Site::new().top(top).module("/p/...", &probe(), "limits = { concurrency = 1 }").start(&[]);
+    let begin = || {
+        let mut connection = Connection::open(wagi.address());
+        connection.send("GET /p/spin HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        connection
+    };
+    let mut spinning = begin();
+    let in_flight = |phase: &str| {
+        eventually(|| {
+            let listed: Value = serde_json::from_str(&stdout(&asked(&wagi, &["admin", "requests"]))).expect("JSON");
+            let requests = listed["in_flight"].as_array().expect("a list").clone();
+            requests.into_iter().find(|request| request["phase"] == phase)
+        })
+    };
+    let id = in_flight("guest")["id"].as_str().expect("an id").to_owned();
+    let mut waiting = begin();
+    let queued = in_flight("queue")["id"].as_str().expect("an id").to_owned();
+    let status = stdout(&asked(&wagi, &["admin", "status", "--format", "table"]));
+    let row = status.lines().find(|line| line.starts_with("/p/...")).expect("the route");
+    let heading = status.lines().find(|line| line.starts_with("ROUTE")).expect("a heading");
+    let cell = |name: &str| {
+        let at = heading.find(name).expect("a column");
+        row.get(at..).unwrap_or_default().split_whitespace().next().map(str::to_owned)
+    };
+    assert_eq!((cell("RUNNING").as_deref(), cell("QUEUED").as_deref()), (Some("1"), Some("1")), "{status}");
+    let table = stdout(&asked(&wagi, &["admin", "requests", "--format", "table"]));
+    assert!(table.contains(&id) && table.contains(&queued) && table.contains("/p/spin"), "{table}");
+    for id in [&id, &queued] {
+        let ended = asked(&wagi, &["admin", "cancel", id]);
+        assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    }
+    assert_eq!((spinning.answer().status, waiting.answer().status), (504, 504));
+    let failed = stdout(&asked(&wagi, &["admin", "requests", "--format", "table"]));
+    assert!(failed.contains("cancelled") && failed.contains(&id), "{failed}");
+    let gone = asked(&wagi, &["admin", "cancel", &id]);
+    assert_eq!(gone.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&gone.stderr).contains("there is no request with this id"), "{gone:?}");
+}
+
+/// A terminal, which ends when it is dropped.
+struct Terminal(String);
+
+impl Terminal {
+    fn tmux(arguments: &[&str]) -> Output {
+        std::process::Command::new("tmux").args(arguments).output().expect("there is a tmux")
+    }
+
+    /// Runs a program in a terminal of 100 columns.
+    fn open(name: &str, words: &[&str]) -> Self {
+        let name = format!("wagi-{name}-{}", std::process::id());
+        let new = ["-L", &name, "new-session", "-d", "-s", "0", "-x", "100", "-y", "30", "--"];
+        let made = Self::tmux(&[&new[..], words].concat());
+        assert!(made.status.success(), "{made:?}");
+        Self(name)
+    }
+
+    /// What is seen.
+    fn screen(&self) -> String {
+        stdout(&Self::tmux(&["-L", &self.0, "capture-pane", "-p"]))
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        Self::tmux(&["-L", &self.0, "kill-server"]);
+    }
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn a_terminal_shows_a_table_that_is_renewed() {
+    let wagi = served("127.0.0.1:0");
+    let address = admin(&wagi).to_string();
+    let program = env!("CARGO_BIN_EXE_wagi");
+    let terminal = Terminal::open("watch", &[program, "admin", "status", "--watch", "--admin", &address]);
+    let row = |requests: &str| {
+        eventually(|| {
+            let screen = terminal.screen();
+            let row = screen.lines().find(|line| line.starts_with("/hello"))?.to_owned();
+            let count = row.split_whitespace().nth(3)?.to_owned();
+            (count == requests).then_some(screen)
+        })
+    };
+    row("0");
+    assert_eq!(Connection::open(wagi.address()).get("/hello").status, 200);
+    let screen = row("1");
+    assert_eq!(screen.matches("ROUTE").count(), 1, "the old table is gone: {screen}");
+    assert!(screen.starts_with("wagi "), "{screen}");
 }

@@ -118,6 +118,31 @@ fn the_configuration_has_no_values_of_variables() {
 }
 
 #[test]
+fn the_configuration_shows_what_the_file_says() {
+    let site = Site::new();
+    let scripts = site.path().join("scripts");
+    std::fs::create_dir(&scripts).expect("a directory");
+    let keys = format!(
+        "argv = ['php', '${{PATH_INFO}}']\nscripts = {{ directory = '{}', extensions = ['php'] }}\n\
+         pass_authorization = true\nhttp_max_concurrency = 3",
+        scripts.display()
+    );
+    let wagi = site
+        .top("[admin]\nlisten = '127.0.0.1:0'\n[server]\ntrusted_proxies = ['10.0.0.0/8', '::1', 'unix']\n[debug]\nprofile = { slower_than = '2s' }")
+        .text_module("/...", &printing(HELLO), &keys)
+        .start(&[]);
+    let config = json(&get(admin(&wagi), "/config"));
+    assert_eq!(config["server"]["trusted_proxies"], serde_json::json!(["10.0.0.0/8", "::1", "unix"]));
+    assert_eq!(config["server"]["forwarded"], "x-forwarded");
+    assert_eq!(config["debug"]["profile"], serde_json::json!({ "slower_than": 2.0, "kept": 10 }));
+    let module = &config["modules"][0];
+    assert_eq!(module["argv"], serde_json::json!(["php", "${PATH_INFO}"]));
+    assert_eq!(module["scripts"]["extensions"], serde_json::json!(["php"]));
+    assert_eq!(module["scripts"]["directory"].as_str(), scripts.to_str());
+    assert_eq!((&module["pass_authorization"], &module["http_max_concurrency"]), (&true.into(), &3.into()));
+}
+
+#[test]
 fn the_metrics_are_those_of_the_gateway() {
     let wagi = served("127.0.0.1:0");
     Connection::open(wagi.address()).get("/hello");

@@ -53,10 +53,12 @@ fn keys_of_a_configuration_are_as_promised() {
         format!("limits = {{ {} }}", unknown("module_limits")),
     ];
     let top = format!(
-        "{}\n[[static]]\nroute = '/s/...'\ndirectory = '.'\n{}\n[admin]\n{}\n[limits]\n{}\n[server]\n{}\n[tls]\n{}\ncertificates = [{{ {} }}]",
+        "{}\n[[static]]\nroute = '/s/...'\ndirectory = '.'\n{}\n[admin]\n{}\n[debug]\n{}\nprofile = {{ slower_than = '1s', {} }}\n[limits]\n{}\n[server]\n{}\n[tls]\n{}\ncertificates = [{{ {} }}]",
         unknown("top_level"),
         unknown("static"),
         unknown("admin"),
+        unknown("debug"),
+        unknown("profile"),
         unknown("limits"),
         unknown("server"),
         unknown("tls"),

@@ -302,6 +302,7 @@ fn notes_in_standard_error_are_as_promised() {
     let wagi = server(&["--log-format", "json"]);
     Connection::open(wagi.address()).get("/small/stderr?100000");
     Connection::open(wagi.address()).get("/http/trap-after?1");
+    Connection::open(wagi.address()).get("/probe/exit?3");
     for note in promised(&["log", "stderr_notes"]) {
         eventually(|| notes(&wagi).iter().any(|found| fits(&note, found)).then_some(()));
     }

@@ -47,13 +47,15 @@ fn route(route: &Value) -> Vec<String> {
     let leads_to = [&route["module"], &route["files"]].into_iter().find(|value| value.is_string());
     let errors: Option<u64> = route["errors"].as_object().map(|ends| ends.values().filter_map(Value::as_u64).sum());
     let memory = route["memory_peak"].as_u64().map_or_else(|| "-".to_owned(), size);
+    // Those in flight are those that wait for a permit, and all others.
+    let running = route["in_flight"].as_u64().map(|all| all.saturating_sub(route["queued"].as_u64().unwrap_or(0)));
     vec![
         text(&route["pattern"]),
         if hosts.is_empty() { "-".to_owned() } else { hosts.join(",") },
         leads_to.map_or_else(|| "(built in)".to_owned(), text),
         text(&route["requests"]),
         errors.map_or_else(|| "-".to_owned(), |count| count.to_string()),
-        text(&route["in_flight"]),
+        running.map_or_else(|| "-".to_owned(), |count| count.to_string()),
         text(&route["queued"]),
         seconds(&route["p50"]),
         seconds(&route["p99"]),

@@ -1,0 +1,36 @@
+//! What becomes of a guest that has trapped?
+
+use wasmtime::{Store, WasmCoreDump};
+
+use crate::runtime::instance::debug::backtrace::{FramePlaces, offsets};
+use crate::runtime::instance::ending::{Ending, TrapReport};
+use crate::runtime::instance::stdio::Stdio;
+
+/// How a guest ended with an error. If it has trapped: with the lines of its source, and its core dump, as far as they are wanted.
+pub(in crate::runtime) async fn ending<T: Send + 'static>(
+    error: wasmtime::Error,
+    store: &mut Store<T>,
+    stdio: &Stdio,
+) -> Ending {
+    if !Ending::is_trap(&error) {
+        return error.into();
+    }
+    let (request, debugging) = stdio.stderr().debugging();
+    let Some(debugging) = debugging else { return error.into() };
+    let places = match &debugging.program {
+        Some(program) => FramePlaces(program.places(offsets(&error)).await),
+        None => FramePlaces::default(),
+    };
+    let mut report = TrapReport::new(&error, &places);
+    if let (Some(dumps), Some(dump)) = (&debugging.coredumps, error.downcast_ref::<WasmCoreDump>()) {
+        match dumps.write(request, (dump, store), &stdio.cpu_timer).await {
+            Ok(path) => {
+                let path = path.display().to_string();
+                report.reason.push_str(&format!("; core dump: {path}"));
+                report.coredump = Some(path);
+            }
+            Err(error) => report.reason.push_str(&format!("; no core dump: {error}")),
+        }
+    }
+    Ending::Trapped(report)
+}
