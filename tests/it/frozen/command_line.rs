@@ -31,7 +31,9 @@ fn usage(help: &str) -> Vec<String> {
 /// The names of the sections with options: all but those with commands and arguments.
 fn groups(help: &str) -> impl Iterator<Item = &str> {
     let is_heading = |line: &&str| line.ends_with(':') && !line.starts_with(' ');
-    help.lines().filter(is_heading).filter(|name| !["Commands:", "Arguments:", "Examples:", "Exit codes:"].contains(name))
+    help.lines()
+        .filter(is_heading)
+        .filter(|name| !["Commands:", "Arguments:", "Examples:", "Exit codes:"].contains(name))
 }
 
 /// The options, each with what is said of it as one line.
