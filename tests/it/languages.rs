@@ -86,7 +86,7 @@ fn programs_that_leave_functions_by_exceptions_are_served() {
     let mut connection = Connection::open(wagi.address());
     for _ in 0..2 {
         assert_eq!(connection.get("/jump?1000").text(), "back with 42\n");
-        assert_eq!(connection.get("/unwind?7").text(), "the number 7\n");
+        assert_eq!(connection.get("/unwind?7").text(), "dropped\nthe number 7\n");
         let caught = connection.get("/unwind?x");
         assert_eq!((caught.status, caught.text().as_str()), (200, "dropped\ncaught\n"));
     }
