@@ -271,7 +271,6 @@ fn words_of_other_programs_are_answered_with_what_to_type() {
         ("serve hello.wasm -p 80", "did you mean `--listen 127.0.0.1:80`?"),
         ("start hello.wasm -l 127.0.0.1:1", "did you mean `wagi hello.wasm -l 127.0.0.1:1`?"),
         ("up m.toml", "did you mean `wagi --config m.toml`?"),
-        ("check m.toml", "did you mean `wagi --config m.toml --check`?"),
         ("init", "compile a program"),
         ("help", "did you mean `wagi --help`?"),
         ("help push", "did you mean `wagi push --help`?"),

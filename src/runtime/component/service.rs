@@ -189,6 +189,9 @@ async fn drive(mut forwarder: BodyForwarder, call: impl Future<Output = Called>)
                 }
                 store = Some(returned);
             }
+            if store.is_none() && forwarder.is_failing() {
+                return Poll::Pending;
+            }
             return match forwarder.poll(cx) {
                 Poll::Ready(Err(ending)) => Poll::Ready(ending),
                 Poll::Ready(Ok(())) if store.is_some() => Poll::Ready(Ending::Succeeded),

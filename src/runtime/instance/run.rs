@@ -109,6 +109,10 @@ impl Run {
     /// Polls the guest, and takes what it has printed.
     pub fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Output> {
         self.poll_guest(cx);
+        if self.stdio.is_failing() && !matches!(self.stage, RunStage::Ended(_)) {
+            // The end wakes the reader: what was printed goes before it.
+            return Poll::Pending;
+        }
         if let Some(response) = &self.response
             && let Some(next) = response.poll_next(&self.stdio, cx, matches!(self.stage, RunStage::Ended(_)))
         {

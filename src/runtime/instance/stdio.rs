@@ -6,7 +6,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
@@ -42,6 +42,8 @@ pub(in crate::runtime) struct Stdio {
     pub cpu_timer: CpuTimer,
     /// The most memory that the guest had, in bytes.
     pub memory_peak: AtomicU64,
+    /// Whether the guest has trapped, and its end is still being explained.
+    is_failing: AtomicBool,
     watcher: Option<Arc<dyn RunWatcher>>,
     /// Whether the request has a body. If it has none, no wait for the client is counted.
     pub has_request_body: bool,
@@ -96,6 +98,7 @@ impl Stdio {
             error: Mutex::default(),
             cpu_timer,
             memory_peak: AtomicU64::new(0),
+            is_failing: AtomicBool::new(false),
             watcher: None,
             has_request_body,
             tracer: None,
@@ -105,6 +108,16 @@ impl Stdio {
     /// The same streams, whose output `watcher` sees.
     pub fn watched_by(self, watcher: Arc<dyn RunWatcher>) -> Self {
         Self { watcher: Some(watcher), ..self }
+    }
+
+    /// Marks the guest as one that has trapped. Until its end is known, its response is not taken for complete.
+    pub fn begin_failing(&self) {
+        self.is_failing.store(true, Ordering::Release);
+    }
+
+    /// Whether the guest has trapped, and its end is still being explained.
+    pub fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Acquire)
     }
 
     pub fn stdin(&self) -> MutexGuard<'_, Stdin> {

@@ -229,7 +229,10 @@ fn template(format: &str) -> String {
 #[test]
 fn every_reason_of_the_sources_is_listed() {
     let promised = promised(&["log", "outcomes"]);
-    let messages: Vec<String> = REASONS.iter().flat_map(|file| messages(&text(file))).collect();
+    // By this one a look-up goes on in a thread of its own: no request ends with it.
+    let is_internal = |message: &String| message == "the file system would have to be waited for";
+    let messages: Vec<String> =
+        REASONS.iter().flat_map(|file| messages(&text(file))).filter(|message| !is_internal(message)).collect();
     assert!(messages.len() > 20, "{messages:#?}");
     let is_listed = |message: &&String| {
         promised.iter().any(|promised| fits(&format!("{{}} {message}"), promised))

@@ -37,7 +37,9 @@ impl ComponentPreinitializer<'_> {
     /// Runs the initializer of a component, binary or text, with the SHA-256 `digest`.
     pub fn run(self, bytes: &[u8], digest: &str) -> Result<Preinitialized, PreinitializeError> {
         let binary = to_binary(bytes).map_err(Error::NotWasm)?;
-        let wizer = Wizer::new();
+        let mut wizer = Wizer::new();
+        // Without its export, a component that lifts the initializer of a module would be no longer valid.
+        wizer.keep_init_func(true);
         let (context, instrumented) =
             catch_panics(|| wizer.instrument_component(&binary)).map_err(PreinitializeError::Unsupported)?;
         let (component, _) = self.code_cache.get_or_compile::<Component>(

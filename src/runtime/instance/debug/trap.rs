@@ -17,6 +17,7 @@ pub(in crate::runtime) async fn ending<T: Send + 'static>(
     }
     let (request, debugging) = stdio.stderr().debugging();
     let Some(debugging) = debugging else { return error.into() };
+    stdio.begin_failing();
     let places = match &debugging.program {
         Some(program) => FramePlaces(program.places(offsets(&error)).await),
         None => FramePlaces::default(),

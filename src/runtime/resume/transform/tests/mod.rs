@@ -29,19 +29,13 @@ fn resume(seeds: std::ops::Range<u64>) -> (usize, Vec<u64>) {
     (same, different)
 }
 
+/// 500 programs, or as many as `WAGI_PROGRAMS` says.
 #[test]
-fn five_hundred_programs_go_on_as_if_they_had_not_stopped() {
-    let (same, different) = resume(0..500);
+fn programs_go_on_as_if_they_had_not_stopped() {
+    let programs = std::env::var("WAGI_PROGRAMS").ok().map_or(500, |count| count.parse().expect("a number"));
+    let (same, different) = resume(0..programs);
     assert!(different.is_empty(), "{different:?}");
-    assert!(same > 300, "only {same} programs made a call");
-}
-
-#[test]
-#[ignore = "needs some minutes"]
-fn ten_thousand_programs_go_on_as_if_they_had_not_stopped() {
-    let (same, different) = resume(0..10_000);
-    assert!(different.is_empty(), "{different:?}");
-    assert!(same > 6000, "only {same} programs made a call");
+    assert!(same as u64 > programs * 6 / 10, "only {same} programs made a call");
 }
 
 #[test]
