@@ -3,7 +3,6 @@
 //! A guest that is watched call by call gets its imports behind functions that tell the watcher. Other guests are linked once, without
 //! them.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -89,33 +88,26 @@ struct TracedCall {
 }
 
 impl TracedCall {
-    fn run<'a>(
-        self,
-        mut caller: Caller<'a, ModuleState>,
-        parameters: &'a [Val],
-        results: &'a mut [Val],
-    ) -> impl Future<Output = Result<()>> + Send + 'a {
-        async move {
-            let numbers: Vec<i64> = parameters.iter().map(number).collect();
-            let path = path_argument(&mut caller, &self.name, &numbers);
-            let begun = Instant::now();
-            let called = self.inner.call_async(&mut caller, parameters, results).await;
-            let mut call = HostCall {
-                name: self.name.to_string(),
-                parameters: numbers,
-                path,
-                result: results.first().map(number),
-                trap: called.as_ref().err().map(ToString::to_string),
-                took: begun.elapsed(),
-            };
-            if called.is_err() {
-                call.result = None;
-            }
-            if let (Some(errno), Some(result @ Val::I32(_))) = (self.watcher.calls(&call), results.first_mut()) {
-                *result = Val::I32(errno);
-            }
-            called
+    async fn run(self, mut caller: Caller<'_, ModuleState>, parameters: &[Val], results: &mut [Val]) -> Result<()> {
+        let numbers: Vec<i64> = parameters.iter().map(number).collect();
+        let path = path_argument(&mut caller, &self.name, &numbers);
+        let begun = Instant::now();
+        let called = self.inner.call_async(&mut caller, parameters, results).await;
+        let mut call = HostCall {
+            name: self.name.to_string(),
+            parameters: numbers,
+            path,
+            result: results.first().map(number),
+            trap: called.as_ref().err().map(ToString::to_string),
+            took: begun.elapsed(),
+        };
+        if called.is_err() {
+            call.result = None;
         }
+        if let (Some(errno), Some(result @ Val::I32(_))) = (self.watcher.calls(&call), results.first_mut()) {
+            *result = Val::I32(errno);
+        }
+        called
     }
 }
 

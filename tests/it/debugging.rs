@@ -79,7 +79,7 @@ fn a_trap_leaves_a_core_dump_that_its_failure_and_the_log_name() {
     let path = dumps.join(format!("{id}.coredump"));
     assert_eq!(failed["coredump"].as_str(), path.to_str(), "{failed}");
     server.wagi.logged(&["unreachable", "in give_up", "; core dump: ", path.to_str().expect("a path"), id]);
-    assert_eq!(files(&dumps), [path.clone()], "nothing half written is left");
+    assert_eq!(files(&dumps), std::slice::from_ref(&path), "nothing half written is left");
     let dump = std::fs::read(path).expect("a file");
     assert!(dump.starts_with(WASM));
     let has = |text: &[u8]| dump.windows(text.len()).any(|window| window == text);

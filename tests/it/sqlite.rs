@@ -123,7 +123,7 @@ impl Writers {
             eventually(|| (self.acknowledged.lock().unwrap().len() > before).then_some(()));
             // The moment of death is what this is about: there is no event to wait for.
             thread::sleep(pause);
-            if round % 2 == 0 {
+            if round.is_multiple_of(2) {
                 let begun = Instant::now();
                 while !journal.exists() {
                     assert!(begun.elapsed() < PATIENCE, "nobody writes");

@@ -42,13 +42,13 @@ Exit codes:
 pub(super) enum CheckSubcommand {
     /// Check a configuration or a module as a start does, and serve nothing
     #[command(after_help = CHECK_EXAMPLES)]
-    Check(CheckArguments),
+    Check(Box<CheckArguments>),
     /// Show the routes of a configuration in their order, with what each leads to and what hides it
     #[command(after_help = ROUTES_EXAMPLES)]
-    Routes(RoutesArguments),
+    Routes(Box<RoutesArguments>),
     /// Look for what is missing on this machine, or stands in the way of a server
     #[command(after_help = DOCTOR_EXAMPLES)]
-    Doctor(DoctorArguments),
+    Doctor(Box<DoctorArguments>),
 }
 
 /// The options of `wagi check`.

@@ -15,9 +15,11 @@ pub(in crate::observe) struct LastWords {
 /// The most characters of a message and of a place.
 const MAX_MESSAGE: usize = 160;
 
+/// What is found in the lines of a standard error: a message, and its place.
+type Form = fn(&[&str]) -> Option<(String, Option<String>)>;
+
 /// The first form that is found.
-const FORMS: [fn(&[&str]) -> Option<(String, Option<String>)>; 9] =
-    [rust, python, php, assertion, zig, go, ruby, assembly_script, javascript];
+const FORMS: [Form; 9] = [rust, python, php, assertion, zig, go, ruby, assembly_script, javascript];
 
 impl LastWords {
     /// What is said in this end of standard error, if it has a known form.

@@ -133,7 +133,7 @@ mod tests {
     fn compared(first: &Stopped, second: &Stopped) -> Result<(), ColdReason> {
         let one = AtCheckpoint { stopped: first, times: &[5_000_000_123] };
         let other = AtCheckpoint { stopped: second, times: &[9_000_000_456] };
-        compare(&one, &other, &[100..200])
+        compare(&one, &other, std::slice::from_ref(&(100..200)))
     }
 
     fn with(at: usize, bytes: &[u8]) -> Stopped {

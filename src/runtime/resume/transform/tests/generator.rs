@@ -193,17 +193,17 @@ impl<'a> Body<'a> {
     fn note_all(&mut self) {
         for (index, ty) in (0u32..).zip([ValType::I32].into_iter().chain(TYPES)) {
             self.sink().global_get(index);
-            self.to_i64(ty);
+            self.push_as_i64(ty);
             self.sink().call(NOTE);
         }
         for (index, ty) in (0u32..).zip(self.locals.clone()) {
             self.sink().local_get(index);
-            self.to_i64(ty);
+            self.push_as_i64(ty);
             self.sink().call(NOTE);
         }
     }
 
-    fn to_i64(&mut self, ty: ValType) {
+    fn push_as_i64(&mut self, ty: ValType) {
         let mut sink = self.sink();
         match ty {
             ValType::I32 => sink.i64_extend_i32_s(),
@@ -431,7 +431,7 @@ impl<'a> Body<'a> {
             4 => {
                 let ty = self.dice.pick(&TYPES);
                 self.expression(ty, depth - 1);
-                self.to_i64(ty);
+                self.push_as_i64(ty);
                 self.sink().call(NOTE);
             }
             5 => self.condition(depth - 1),

@@ -7,6 +7,9 @@ use crate::runtime::resume::cold_reason::ColdReason;
 use crate::runtime::resume::stopped::Stopped;
 use crate::runtime::resume::transform::resume_module;
 
+/// How much a program may compute: a mistake can make it endless.
+const FUEL: u64 = 50_000_000;
+
 /// An engine for debugging, and one like that of a server.
 pub(super) struct Engines {
     debugging: Engine,
@@ -16,7 +19,7 @@ pub(super) struct Engines {
 /// How a program went on.
 #[derive(Debug)]
 pub(super) enum Resumed {
-    /// It made no call in which it could be stopped.
+    /// It made no call in which it could be stopped, or does not end.
     NoCall,
     Same,
     Different,
@@ -28,6 +31,8 @@ pub(super) enum Resumed {
 struct Host {
     /// Whether the entry point was called. While an instance is made, the engine cannot read its frames.
     is_entered: bool,
+    /// Whether it has used up what it may compute.
+    is_spent: bool,
     stops: u64,
     stop_at: Option<u64>,
     notes: Vec<i64>,
@@ -46,6 +51,7 @@ impl Engines {
     pub fn new() -> Self {
         let mut config = Config::new();
         config.cranelift_nan_canonicalization(true).gc_support(true).wasm_exceptions(true).wasm_multi_memory(true);
+        config.consume_fuel(true);
         let serving = Engine::new(&config).expect("an engine");
         let debugging = Engine::new(config.guest_debug(true)).expect("an engine for debugging");
         Self { debugging, serving }
@@ -55,7 +61,7 @@ impl Engines {
     pub fn resume(&self, program: &[u8], seed: u64) -> Resumed {
         let whole = Module::new(&self.serving, program).expect("a valid module");
         let (outcome, host) = run(&self.serving, &whole, Host::default());
-        if host.stops == 0 {
+        if host.stops == 0 || host.is_spent {
             return Resumed::NoCall;
         }
         let stop_at = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) % host.stops;
@@ -96,6 +102,7 @@ fn run(engine: &Engine, module: &Module, host: Host) -> (Outcome, Host) {
     let note = |mut caller: Caller<'_, Host>, value: i64| caller.data_mut().notes.push(value);
     linker.func_wrap("host", "note", note).expect("a new import");
     let mut store = Store::new(engine, host);
+    store.set_fuel(FUEL).expect("the engine counts");
     let mut has_trapped = true;
     let mut memory = Vec::new();
     if let Ok(instance) = linker.instantiate(&mut store, module) {
@@ -104,6 +111,7 @@ fn run(engine: &Engine, module: &Module, host: Host) -> (Outcome, Host) {
         has_trapped = start.call(&mut store, ()).is_err();
         memory = instance.get_memory(&mut store, "memory").expect("a memory").data(&store).to_vec();
     }
-    let host = store.into_data();
+    let is_spent = store.get_fuel().is_ok_and(|fuel| fuel == 0);
+    let host = Host { is_spent, ..store.into_data() };
     (Outcome { notes: host.notes.clone(), memory, has_trapped }, host)
 }
