@@ -85,6 +85,20 @@ fn ten_thousand_files_are_gone_with_their_request() {
     assert_eq!(counted(10_000, CREATE, "'/tmp' = { scratch = '16MiB', files = 10000 }"), (10_000, 0));
 }
 
+/// Each directory is in the one before. It is opened with all rights but that to write it as a file.
+#[test]
+fn a_thousand_directories_in_each_other_are_gone_with_their_request() {
+    let body = "(local.set $errno (call $mkdir (global.get $directory) (i32.const 100) (i32.const 1)))
+        (if (local.get $errno) (then (return (local.get $errno))))
+        (local.set $errno (call $open (global.get $directory) (i32.const 0) (i32.const 100) (i32.const 1) (i32.const 2)
+            (i64.const -65) (i64.const -1) (i32.const 0) (i32.const 300)))
+        (if (local.get $errno) (then (return (local.get $errno))))
+        (if (i32.ne (global.get $directory) (i32.const 3)) (then (drop (call $close (global.get $directory)))))
+        (global.set $directory (i32.load (i32.const 300)))
+        (i32.const 0)";
+    assert_eq!(counted(2_000, body, "'/tmp' = { scratch = '16MiB' }"), (1024, NOSPC));
+}
+
 /// The last one replaces another file, again and again.
 #[test]
 fn files_are_renamed_and_opened_again_at_the_limit() {

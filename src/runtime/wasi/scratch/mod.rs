@@ -101,6 +101,8 @@ impl ScratchVolumes {
             Some(directory) => directory,
             empty => {
                 let made = scratch.grant.space.directory(scratch.grant.limits)?;
+                // With the first call, wasmtime-wasi opens what a guest begins with.
+                let _ = wasi.fd_filestat_get(memory, Fd::from(scratch.grant.descriptor)).await;
                 put_in_place(wasi, &scratch.grant, &made)?;
                 empty.insert(made)
             }
