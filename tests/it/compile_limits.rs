@@ -18,10 +18,6 @@ pub fn slow() -> String {
 }
 
 /// One that takes a second and tens of MiB.
-fn demanding() -> String {
-    loops(3_000)
-}
-
 fn loops(depth: usize) -> String {
     let body = "loop local.get 0 local.get 0 i32.add local.set 0 ".repeat(depth) + &"end ".repeat(depth);
     format!("(module (func (export \"_start\") (local i32) {body}))")
@@ -63,15 +59,6 @@ fn a_module_of_a_registry_may_take_no_more_time_than_the_limit_and_one_of_the_op
     assert!(said.contains("keep it as a file of your own"), "{said}");
     let own = Site::new().top("[limits]\ncompile_time = '1ms'").text_module("/", &hello(), "");
     assert_eq!(Connection::open(own.start(&[]).address()).get("/").text(), "hello");
-}
-
-#[test]
-fn nor_more_memory() {
-    let server = server(&demanding());
-    let said = refused(&site(&server, "compile_memory = '64MiB'"));
-    assert!(said.contains("compiling it takes more memory than `compile_memory` allows: 67108864 bytes"), "{said}");
-    assert!(said.contains("raise `compile_memory` in the limits"), "{said}");
-    Wagi::spawn(&mut start(&site(&server, "compile_memory = '1GiB'")));
 }
 
 #[test]

@@ -16,10 +16,10 @@ pub(in crate::observe) struct LastWords {
 const MAX_MESSAGE: usize = 160;
 
 /// What is found in the lines of a standard error: a message, and its place.
-type Form = fn(&[&str]) -> Option<(String, Option<String>)>;
+type LastWordsForm = fn(&[&str]) -> Option<(String, Option<String>)>;
 
 /// The first form that is found.
-const FORMS: [Form; 9] = [rust, python, php, assertion, zig, go, ruby, assembly_script, javascript];
+const FORMS: [LastWordsForm; 9] = [rust, python, php, assertion, zig, go, ruby, assembly_script, javascript];
 
 impl LastWords {
     /// What is said in this end of standard error, if it has a known form.
