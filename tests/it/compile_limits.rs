@@ -7,7 +7,7 @@ use crate::oci::{registry, shelf};
 use crate::support::eventually;
 use crate::support::guest::printing;
 use crate::support::http1::Connection;
-use crate::support::process::{Wagi, command};
+use crate::support::process::{Wagi, command, output};
 use crate::support::registry::Done;
 use crate::support::site::Site;
 use crate::support::upstream::Upstream;
@@ -17,7 +17,11 @@ pub fn slow() -> String {
     loops(40_000)
 }
 
-/// One that takes a second and tens of MiB.
+/// One that takes some seconds and about a hundred MiB.
+fn demanding() -> String {
+    loops(6_000)
+}
+
 fn loops(depth: usize) -> String {
     let body = "loop local.get 0 local.get 0 i32.add local.set 0 ".repeat(depth) + &"end ".repeat(depth);
     format!("(module (func (export \"_start\") (local i32) {body}))")
@@ -48,7 +52,7 @@ fn start(site: &Site) -> Command {
 /// What a start says that is refused.
 #[track_caller]
 fn refused(site: &Site) -> String {
-    Done::from(start(site).output()).badly()
+    Done::from(output(&mut start(site))).badly()
 }
 
 #[test]
@@ -59,6 +63,15 @@ fn a_module_of_a_registry_may_take_no_more_time_than_the_limit_and_one_of_the_op
     assert!(said.contains("keep it as a file of your own"), "{said}");
     let own = Site::new().top("[limits]\ncompile_time = '1ms'").text_module("/", &hello(), "");
     assert_eq!(Connection::open(own.start(&[]).address()).get("/").text(), "hello");
+}
+
+#[test]
+fn nor_more_memory() {
+    let server = server(&demanding());
+    let said = refused(&site(&server, "compile_memory = '64MiB'"));
+    assert!(said.contains("compiling it takes more memory than `compile_memory` allows: 67108864 bytes"), "{said}");
+    assert!(said.contains("raise `compile_memory` in the limits"), "{said}");
+    Wagi::spawn(&mut start(&site(&server, "compile_memory = '1GiB'")));
 }
 
 #[test]

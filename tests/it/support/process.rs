@@ -1,14 +1,19 @@
 //! A real `wagi`, started as a process on a port of its own and ended with the test.
 
+use std::io;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+
+use crate::support::PATIENCE;
 
 /// A running server.
 pub struct Wagi {
@@ -48,7 +53,19 @@ pub fn command(directory: &Path) -> Command {
 
 /// Runs `wagi` to its end.
 pub fn run(directory: &Path, arguments: &[&str]) -> Output {
-    command(directory).args(arguments).output().expect("wagi can be started")
+    output(command(directory).args(arguments)).expect("wagi can be started")
+}
+
+/// Runs a command to its end, or for ten times the patience: a server that has to refuse to start, and starts, fails its test then.
+pub fn output(command: &mut Command) -> io::Result<Output> {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let process = Pid::from_child(&child);
+    let (sender, receiver) = channel();
+    thread::spawn(move || sender.send(child.wait_with_output()));
+    receiver.recv_timeout(10 * PATIENCE).unwrap_or_else(|_| {
+        kill_process(process, Signal::KILL)?;
+        receiver.recv().expect("what a process has printed that was killed")
+    })
 }
 
 impl Wagi {
