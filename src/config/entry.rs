@@ -48,17 +48,6 @@ pub struct EntryConfig {
     pub warm_start: Option<WarmStartConfig>,
     /// The limits of the guest.
     pub limits: Limits,
-    /// How its module is built. Serving does not read it.
-    pub build: BuildConfig,
-}
-
-/// How the module of an entry is built, for `wagi dev`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BuildConfig {
-    /// The command that builds it, as a shell reads it.
-    pub command: Option<String>,
-    /// The files and directories that it is built from. A relative path starts from the working directory.
-    pub sources: Vec<PathBuf>,
 }
 
 /// How guests begin at a checkpoint.
@@ -147,7 +136,6 @@ impl EntryConfig {
             compress: false,
             warm_start: None,
             limits: Limits::default(),
-            build: BuildConfig::default(),
         }
     }
 }
@@ -175,7 +163,6 @@ impl PartialEq for EntryConfig {
             compress,
             warm_start,
             limits,
-            build,
         } = self;
         (route, module, preparation, entrypoint) == (&other.route, &other.module, &other.preparation, &other.entrypoint)
             && (hosts, unknown_imports) == (&other.hosts, &other.unknown_imports)
@@ -183,7 +170,7 @@ impl PartialEq for EntryConfig {
             && (volumes, scratch, scripts) == (&other.volumes, &other.scratch, &other.scripts)
             && (allowed_hosts, http_max_concurrency) == (&other.allowed_hosts, &other.http_max_concurrency)
             && (pass_authorization, compress, limits) == (&other.pass_authorization, &other.compress, &other.limits)
-            && (build, warm_start) == (&other.build, &other.warm_start)
+            && warm_start == &other.warm_start
     }
 }
 

@@ -54,7 +54,7 @@ pub use crate::config::code_cache::{CodeCacheConfig, code_cache_config, default_
 pub use crate::config::debug::{CoredumpConfig, DebugConfig, ProfileConfig};
 pub use crate::config::diagnostic::{Diagnostic, Severity, SourceFile, SourceLocation};
 pub use crate::config::entry::{
-    Argv, BuildConfig, EntryConfig, Preparation, ScratchConfig, UnknownImports, Volume, WarmStartConfig,
+    Argv, EntryConfig, Preparation, ScratchConfig, UnknownImports, Volume, WarmStartConfig,
 };
 pub use crate::config::environment::env_file::{PairError, parse_pair};
 pub use crate::config::host_pattern::{HostName, HostPattern, HostPatternError};

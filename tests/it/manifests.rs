@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use wagi::config::{BuildConfig, Config, Diagnostic, Options, ServerEnvironment, Source, UnknownImports};
+use wagi::config::{Config, Diagnostic, Options, ServerEnvironment, Source, UnknownImports};
 
 /// The files in a folder of manifests, named as from the root of the package, where tests run.
 fn manifests(folder: &str) -> Vec<PathBuf> {
@@ -45,9 +45,6 @@ fn summary(config: &Config) -> String {
         if script.unknown_imports == UnknownImports::Trap {
             let _ = writeln!(text, "  unknown imports trap");
         }
-        if script.build != BuildConfig::default() {
-            let _ = writeln!(text, "  {:?}", script.build);
-        }
         if script.compress {
             let _ = writeln!(text, "  compressed");
         }
@@ -61,6 +58,9 @@ fn summary(config: &Config) -> String {
         }
         let _ = writeln!(text, "  hosts {:?}, at once {:?}", script.allowed_hosts, script.http_max_concurrency);
         let _ = writeln!(text, "  {:?}", script.limits);
+    }
+    for build in &config.builds {
+        let _ = writeln!(text, "\n{build:?}");
     }
     for files in &config.static_files {
         let _ = writeln!(text, "\n{} has {:?}, behind {} modules", files.route, files.content, files.modules_before);

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::config::BuildConfig;
 use crate::config::reader::report::Report;
 use crate::config::reader::values::{Value, ValueError, string, string_or_array};
 
@@ -32,10 +31,10 @@ pub(super) fn of_module(entry: &DeTable<'_>) -> Option<ModuleBuild> {
     Some(ModuleBuild { command, sources, module: module.into() })
 }
 
-/// Reads both keys.
-pub(super) fn read(entry: &DeTable<'_>, report: &mut Report) -> BuildConfig {
-    let command = report.optional(entry, "build", command);
-    BuildConfig { command, sources: sources(entry, report).unwrap_or_default() }
+/// Reports what is wrong with both keys.
+pub(super) fn check(entry: &DeTable<'_>, report: &mut Report) {
+    report.optional(entry, "build", command);
+    check_sources(entry, report);
 }
 
 /// What to do if the module is not there, but the command that builds it is known.
@@ -52,16 +51,17 @@ fn command(value: &DeValue<'_>) -> Result<String, ValueError> {
     Ok(text.to_owned())
 }
 
-fn sources(entry: &DeTable<'_>, report: &mut Report) -> Option<Vec<PathBuf>> {
-    let value = entry.get("watch")?;
-    let items = report.accept(value.span(), string_or_array("watch", value))?;
+fn check_sources(entry: &DeTable<'_>, report: &mut Report) {
+    let Some(value) = entry.get("watch") else { return };
+    let Some(items) = report.accept(value.span(), string_or_array("watch", value)) else { return };
     if items.len() > MAX_SOURCES {
         let error =
             ValueError::new(format!("`watch` has {} paths, and at most {MAX_SOURCES} are possible", items.len()));
-        report.error(value.span(), error.help("name the directories, not their files"));
-        return None;
+        return report.error(value.span(), error.help("name the directories, not their files"));
     }
-    Some(items.iter().filter_map(|item| report.accept(item.span(), source(item))).collect())
+    for item in items {
+        report.accept(item.span(), source(item));
+    }
 }
 
 fn source(value: &Value<'_>) -> Result<PathBuf, ValueError> {

@@ -28,11 +28,17 @@ const MAX_KEPT: u64 = 100;
 /// Guests are sampled at most every 5 ms, so less would find nothing more.
 const MIN_SLOWER_THAN: Duration = Duration::from_millis(5);
 
+fn coredump_directory(value: &DeValue<'_>) -> Result<PathBuf, ValueError> {
+    match string("coredump_directory", value)? {
+        "" => Err(ValueError::new("`coredump_directory` is empty").help("write `.` for the working directory")),
+        path => Ok(path.into()),
+    }
+}
+
 /// Reads `[debug]`.
 pub(super) fn read(debug: &DeTable<'_>, report: &mut Report) -> DebugConfig {
     report.unknown_keys(debug, &KEYS, "in `[debug]`");
-    let directory =
-        report.optional(debug, "coredump_directory", |value| string("coredump_directory", value).map(PathBuf::from));
+    let directory = report.optional(debug, "coredump_directory", coredump_directory);
     let files = report.optional(debug, "coredump_files", |value| count("coredump_files", value, 1..=MAX_FILES));
     let size = report.optional(debug, "coredump_size", |value| size("coredump_size", value, 65_536..=MAX_SIZE));
     for key in ["coredump_files", "coredump_size"] {

@@ -287,4 +287,14 @@ mod tests {
         let pairs: Vec<_> = entry.environment.iter().map(|(name, value)| (&**name, &**value)).collect();
         assert_eq!(pairs, [("A", "own"), ("B", "options"), ("C", "options")]);
     }
+
+    #[test]
+    fn snapshots_may_hold_no_value_of_the_operator() {
+        let text =
+            "[[module]]\nroute='/'\nmodule='Cargo.toml'\nwarm_start=true\nenvironment = { A = 'own', B = 'own' }";
+        let options = [("B".to_owned(), "secret".to_owned())];
+        let (manifest, _) = parsed(&SourceFile::new("modules.toml", text), &options, false);
+        let warm_start = manifest.entries.first().and_then(|entry| entry.warm_start.clone()).expect("it begins warm");
+        assert_eq!(warm_start.plain_variables, ["A"]);
+    }
 }

@@ -94,9 +94,9 @@ fn read_keys(
     let http_max_concurrency = report.optional(entry, "http_max_concurrency", max_open_responses);
     let pass_authorization = report.optional(entry, "pass_authorization", |value| boolean("pass_authorization", value));
     let compress = report.optional(entry, "compress", |value| boolean("compress", value)).unwrap_or(defaults.compress);
-    let warm_start = warm_start::read(entry, preparation, report);
+    let warm_start = warm_start::read(entry, preparation, defaults.environment, report);
     let limits = limits(entry, defaults.limits, report);
-    let build = build_table::read(entry, report);
+    build_table::check(entry, report);
     let defaults = EntryConfig::new(origin, route?, module?);
     Some(EntryConfig {
         hosts,
@@ -114,7 +114,6 @@ fn read_keys(
         compress,
         warm_start,
         limits,
-        build,
         ..defaults
     })
 }

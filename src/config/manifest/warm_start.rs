@@ -13,7 +13,14 @@ const DEFAULT_SNAPSHOTS: u64 = 16;
 const MAX_SNAPSHOTS: u64 = 1024;
 
 /// Returns how guests begin warm, if they do.
-pub(super) fn read(entry: &DeTable<'_>, preparation: Preparation, report: &mut Report) -> Option<WarmStartConfig> {
+///
+/// `operator` are the variables of `--env` and `--env-file`, which replace those of the entry.
+pub(super) fn read(
+    entry: &DeTable<'_>,
+    preparation: Preparation,
+    operator: &[(String, String)],
+    report: &mut Report,
+) -> Option<WarmStartConfig> {
     let value = entry.get("warm_start");
     let shared_random = value.and_then(|value| read_table(value, report));
     let snapshots = report.optional(entry, "snapshots", |value| count("snapshots", value, 1..=MAX_SNAPSHOTS));
@@ -26,7 +33,7 @@ pub(super) fn read(entry: &DeTable<'_>, preparation: Preparation, report: &mut R
     let shared_random = shared_random?;
     check_preparation(value?, preparation, report);
     let snapshots = usize::try_from(snapshots.unwrap_or(DEFAULT_SNAPSHOTS)).unwrap_or(usize::MAX);
-    Some(WarmStartConfig { shared_random, snapshots, plain_variables: plain_variables(entry) })
+    Some(WarmStartConfig { shared_random, snapshots, plain_variables: plain_variables(entry, operator) })
 }
 
 /// Whether random numbers may be shared; `None` if guests do not begin warm.
@@ -64,9 +71,11 @@ fn check_preparation(value: &Value<'_>, preparation: Preparation, report: &mut R
 }
 
 /// The variables whose values stand in the file itself. All others may be secret.
-fn plain_variables(entry: &DeTable<'_>) -> Vec<String> {
+fn plain_variables(entry: &DeTable<'_>, operator: &[(String, String)]) -> Vec<String> {
     let variables = entry.get("environment").and_then(|value| value.get_ref().as_table());
     let is_plain = |value: &Value<'_>| value.get_ref().as_str().is_some_and(|text| !text.contains("${"));
-    let plain = variables.into_iter().flatten().filter(|(_, value)| is_plain(value));
+    let is_replaced = |name: &str| operator.iter().any(|(other, _)| other == name);
+    let plain = variables.into_iter().flatten();
+    let plain = plain.filter(|(name, value)| is_plain(value) && !is_replaced(name.get_ref()));
     plain.map(|(name, _)| name.get_ref().to_string()).collect()
 }
