@@ -23,8 +23,8 @@ const PIECE: u64 = 64 << 10;
 /// A part of a file that is on its way to the client.
 pub(crate) struct FileBody {
     file: Arc<File>,
-    /// Whether reading without waiting can be tried.
-    is_local: bool,
+    /// Whether reading without waiting can be tried: the file is local, and its file system has not said that it cannot do that.
+    can_try: bool,
     offset: u64,
     remaining: u64,
     reading: Option<Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send>>>,
@@ -34,7 +34,7 @@ impl FileBody {
     /// The `length` bytes of a file from an offset.
     pub(super) fn new(opened: OpenFile, offset: u64, length: u64) -> Self {
         let OpenFile { file, is_local, .. } = opened;
-        Self { file: Arc::new(file), is_local, offset, remaining: length, reading: None }
+        Self { file: Arc::new(file), can_try: is_local, offset, remaining: length, reading: None }
     }
 
     /// How much is still to come.
@@ -63,14 +63,22 @@ impl FileBody {
     }
 
     /// What the system has in memory of the next piece, if it has its begin.
-    fn read_at_once(&self) -> Option<Bytes> {
-        if !self.is_local || self.reading.is_some() {
+    fn read_at_once(&mut self) -> Option<Bytes> {
+        if !self.can_try || self.reading.is_some() {
             return None;
         }
         let mut piece = vec![0; usize::try_from(self.length()).ok()?];
-        let read = read_cached(&self.file, &mut piece, self.offset).filter(|read| *read > 0)?;
-        piece.truncate(read);
-        Some(piece.into())
+        match read_cached(&self.file, &mut piece, self.offset) {
+            Cached::Piece(0) | Cached::Absent => None,
+            Cached::Piece(read) => {
+                piece.truncate(read);
+                Some(piece.into())
+            }
+            Cached::Unsupported => {
+                self.can_try = false;
+                None
+            }
+        }
     }
 
     /// Waits for the next piece.
@@ -83,16 +91,29 @@ impl FileBody {
     }
 }
 
-/// Reads without waiting for a disk. `None` if that cannot be.
+/// What comes of reading without waiting for a disk.
+enum Cached {
+    /// This many bytes, which the system has in memory.
+    Piece(usize),
+    /// The disk has to be waited for.
+    Absent,
+    /// The file system cannot read without waiting.
+    Unsupported,
+}
+
 #[cfg(target_os = "linux")]
-fn read_cached(file: &File, piece: &mut [u8], offset: u64) -> Option<usize> {
-    use rustix::io::{ReadWriteFlags, preadv2};
-    preadv2(file, &mut [io::IoSliceMut::new(piece)], offset, ReadWriteFlags::NOWAIT).ok()
+fn read_cached(file: &File, piece: &mut [u8], offset: u64) -> Cached {
+    use rustix::io::{Errno, ReadWriteFlags, preadv2};
+    match preadv2(file, &mut [io::IoSliceMut::new(piece)], offset, ReadWriteFlags::NOWAIT) {
+        Ok(read) => Cached::Piece(read),
+        Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => Cached::Unsupported,
+        Err(_) => Cached::Absent,
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn read_cached(_: &File, _: &mut [u8], _: u64) -> Option<usize> {
-    None
+fn read_cached(_: &File, _: &mut [u8], _: u64) -> Cached {
+    Cached::Unsupported
 }
 
 /// Reads a piece, which has at least one byte.
