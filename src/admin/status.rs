@@ -77,7 +77,7 @@ fn warm_start(view: &WarmStartView) -> Value {
         "state": state,
         "snapshots": view.ready,
         "making": view.making,
-        "requests": { "warm": view.warm, "cold": view.cold },
+        "requests": { "warm": view.counts.warm, "cold": view.counts.cold },
         "refused": reasons.collect::<Value>(),
     })
 }

@@ -53,12 +53,12 @@ pub struct FailedResponse {
 /// An error status and nothing else.
 pub(super) fn from_failure(failure: &Failure, mut record: Box<Record>) -> Response<ResponseBody> {
     record.set_response(failure.status(), failure.end());
-    record.reason = Some(failure.to_string());
+    let reason = failure.to_string();
+    record.reason = Some(reason.clone());
     record.trap = failure.trap();
     let mut response = Response::new(ResponseBody::full(Bytes::new(), None, record));
     *response.status_mut() = failure.status();
-    let (end, reason) = (failure.end().as_str(), failure.to_string());
-    response.extensions_mut().insert(FailedResponse { end, reason });
+    response.extensions_mut().insert(FailedResponse { end: failure.end().as_str(), reason });
     match failure {
         Failure::Busy | Failure::BodyBuffersFull | Failure::VolumesHang => {
             response.headers_mut().insert(RETRY_AFTER, RETRY_SOON)

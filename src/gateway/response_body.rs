@@ -245,16 +245,16 @@ fn poll_unless_cancelled<T>(
     cx: &mut Context<'_>,
     poll: impl FnOnce(&mut Context<'_>) -> (PolledPart<T>, IsLast),
 ) -> PolledPart<T> {
-    let Some(registration) = record.and_then(Record::registration) else { return poll(cx).0 };
-    let is_cancelled = || registration.noted().is_some_and(|slot| slot.is_cancelled());
-    if !is_cancelled() {
+    let noted = record.and_then(|record| Some((record, record.registration()?)));
+    let Some((record, registration)) = noted else { return poll(cx).0 };
+    if !record.is_cancelled() {
         registration.noted().iter().for_each(|slot| slot.set_phase(phase));
         let (polled, IsLast(is_last)) = poll(cx);
         if polled.is_pending() {
             let slot = registration.slot();
             slot.set_phase(phase);
             ready!(slot.poll_cancelled(cx, || None));
-        } else if !is_cancelled() {
+        } else if !record.is_cancelled() {
             // The rest is asked for when the client has taken this part.
             let slot = if is_last { registration.noted() } else { Some(registration.slot()) };
             slot.iter().for_each(|slot| slot.set_phase(Phase::Sending));

@@ -24,7 +24,7 @@ use crate::runtime::module_engine;
 use crate::runtime::module_engine::LinkedModule;
 use crate::runtime::run_watcher::{RunInputs, RunWatcher};
 use crate::runtime::traced_calls;
-use crate::runtime::warm_start::{WarmStartView, WarmStarts};
+use crate::runtime::warm_start::{WarmStartCounts, WarmStartView, WarmStarts};
 use crate::runtime::wasi::state::{MEMORY, ModuleState};
 
 /// The function that a reactor exports to be called once, before any other.
@@ -342,6 +342,16 @@ impl Guest {
     /// What it may use.
     pub(in crate::runtime) fn grants(&self) -> &Grants {
         &self.grants
+    }
+
+    /// Begins to make the first snapshots, if it may begin warm.
+    pub fn begin_warm_starts(&self) {
+        self.warm.iter().for_each(WarmStarts::begin);
+    }
+
+    /// How often it began warm, if it may.
+    pub fn warm_start_counts(&self) -> Option<WarmStartCounts> {
+        self.warm.as_ref().map(|warm| warm.counts())
     }
 
     /// What is seen of its warm starts, if it has any.

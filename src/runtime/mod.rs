@@ -244,8 +244,8 @@ impl Runtime {
         ModulePreinitializer { engine, code_cache, compiler: compiler.as_ref(), budget }.run(bytes, digest)
     }
 
-    /// The same guest, of which a snapshot is made for each of the `first` scripts, and more as they are asked for. Without scripts
-    /// the first of them is `None`.
+    /// The same guest, of which a snapshot is made for each of the `first` scripts when it is put in force, and more as they are asked
+    /// for. Without scripts the first of them is `None`.
     pub fn warm_start(
         &self,
         guest: Guest,
@@ -261,9 +261,7 @@ impl Runtime {
             unknown_imports,
             functions: guest.functions(entry_point),
         };
-        let warm = WarmStarts::new(setup, program, self.worker.clone());
-        first.into_iter().for_each(|script| warm.begin(script));
-        guest.with_warm_starts(warm)
+        guest.with_warm_starts(WarmStarts::new(setup, program, first, self.worker.clone()))
     }
 
     fn executable(&self, code: Code) -> Executable {

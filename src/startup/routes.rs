@@ -189,7 +189,7 @@ impl<'a> RouteTableBuilder<'a> {
         let entry_point = EntryPoint { name: &entry.entrypoint, key: Key::Entrypoint };
         let Some(route) = self.route(&loaded, &own, entry_point, grants) else { return };
         let Some(config) = &entry.scripts else {
-            let route = self.warm(&loaded, file, &own, route);
+            let route = self.warm(&loaded, &own, route);
             return self.push(entry, own, route);
         };
         if module.executable.is_http_component() {
@@ -197,7 +197,7 @@ impl<'a> RouteTableBuilder<'a> {
         }
         match ScriptFiles::open(config) {
             Ok(scripts) => {
-                let route = self.warm(&loaded, file, &own, route.with_scripts(entry, config, scripts));
+                let route = self.warm(&loaded, &own, route.with_scripts(entry, config, scripts));
                 self.push(entry, own, route);
             }
             Err(error) => self.problems.push(diagnostics::scripts_not_opened(entry, &error)),
@@ -258,16 +258,10 @@ impl<'a> RouteTableBuilder<'a> {
     }
 
     /// The same route, whose guests begin warm if the entry says so.
-    fn warm(
-        &self,
-        loaded: &LoadedEntry<'a, '_>,
-        file: &ModuleFile,
-        pattern: &RoutePattern,
-        route: GuestRoute,
-    ) -> GuestRoute {
+    fn warm(&self, loaded: &LoadedEntry<'a, '_>, pattern: &RoutePattern, route: GuestRoute) -> GuestRoute {
         let Some(config) = &loaded.entry.warm_start else { return route };
         let requests = rehearsal_requests(loaded.entry, config, pattern, self.endpoint.clone());
-        let setup = warm_start::setup(loaded.entry, config, file, &loaded.module.digest, requests);
+        let setup = warm_start::setup(loaded.entry, config, loaded.file, &loaded.module.digest, requests);
         route.with_guest(|guest| self.platform.warm_start(guest, loaded.entry, setup))
     }
 

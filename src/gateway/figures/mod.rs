@@ -59,6 +59,11 @@ impl Gateway {
         self.in_force.load().shared.servers.add(server);
     }
 
+    /// Begins to make the first snapshots of guests that may begin warm.
+    pub(crate) fn begin_warm_starts(&self) {
+        self.in_force.load().snapshot.guest_routes().for_each(|route| route.guest.begin_warm_starts());
+    }
+
     /// Counts a reload that has ended.
     pub(crate) fn add_reload(&self, result: ReloadResult) {
         self.in_force.load().shared.metrics.add_reload(result);
@@ -102,9 +107,9 @@ fn concurrency(snapshot: &Snapshot, total: &TotalConcurrency) -> BTreeMap<String
 fn warm_starts(snapshot: &Snapshot) -> BTreeMap<String, (u64, u64)> {
     let mut found: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     for route in snapshot.guest_routes() {
-        if let Some(view) = route.guest.warm_starts() {
+        if let Some(counts) = route.guest.warm_start_counts() {
             let (warm, cold) = found.entry(route.name.route.clone()).or_default();
-            (*warm, *cold) = (warm.saturating_add(view.warm), cold.saturating_add(view.cold));
+            (*warm, *cold) = (warm.saturating_add(counts.warm), cold.saturating_add(counts.cold));
         }
     }
     found

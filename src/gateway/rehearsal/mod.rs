@@ -135,7 +135,8 @@ fn pick<'a>(items: &[&'a str], number: usize) -> &'a str {
 /// A path as a client sends it.
 fn encoded(path: &str) -> String {
     use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-    const RESERVED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'<').add(b'>').add(b'?');
+    const RESERVED: &AsciiSet =
+        &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'<').add(b'>').add(b'?').add(b'`');
     utf8_percent_encode(path, RESERVED).to_string()
 }
 
@@ -158,7 +159,7 @@ fn headers(number: usize, names: &[String]) -> HeaderMap {
         headers.insert(HeaderName::from_static("x-rehearsal"), HeaderValue::from(number));
     }
     for name in names {
-        let field = name.trim_start_matches("HTTP_").to_ascii_lowercase().replace('_', "-");
+        let field = name.strip_prefix("HTTP_").unwrap_or(name).to_ascii_lowercase().replace('_', "-");
         if let Ok(field) = HeaderName::try_from(field)
             && field != CONTENT_TYPE
         {

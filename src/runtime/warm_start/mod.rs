@@ -53,10 +53,12 @@ pub struct WarmStartSetup {
 pub(in crate::runtime) struct WarmStarts {
     setup: WarmStartSetup,
     program: Program,
+    /// The scripts for which there is to be a snapshot before a request asks for it.
+    first: Vec<Option<String>>,
     worker: Arc<SnapshotWorker>,
     places: Mutex<HashMap<SnapshotKey, SnapshotPlace>>,
     clock: AtomicU64,
-    counts: WarmStartCounts,
+    counts: StartCounters,
 }
 
 /// Where a snapshot is or will be.
@@ -76,11 +78,19 @@ enum SnapshotState {
     },
 }
 
-/// How often requests were served, and how.
 #[derive(Default)]
-struct WarmStartCounts {
+struct StartCounters {
     warm: AtomicU64,
     cold: AtomicU64,
+}
+
+/// How often requests were served, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WarmStartCounts {
+    /// How many requests began at a checkpoint.
+    pub warm: u64,
+    /// How many did not.
+    pub cold: u64,
 }
 
 /// What is seen of the warm starts of a route.
@@ -92,26 +102,32 @@ pub struct WarmStartView {
     pub making: usize,
     /// Why there are not more: the name of each reason, and its text.
     pub refusals: Vec<(&'static str, String)>,
-    /// How many requests began at a checkpoint.
-    pub warm: u64,
-    /// How many did not.
-    pub cold: u64,
+    /// How often requests were served, and how.
+    pub counts: WarmStartCounts,
 }
 
 /// How many classes of requests without a snapshot are remembered besides those with one.
 const MAX_REFUSED: usize = 256;
 
 impl WarmStarts {
-    pub fn new(setup: WarmStartSetup, program: Program, worker: Arc<SnapshotWorker>) -> Arc<Self> {
-        let (places, clock, counts) = (Mutex::default(), AtomicU64::new(0), WarmStartCounts::default());
-        Arc::new(Self { setup, program, worker, places, clock, counts })
+    /// Warm starts without a snapshot. The `first` scripts are those for which there is to be one before a request asks for it.
+    pub fn new(
+        setup: WarmStartSetup,
+        program: Program,
+        first: Vec<Option<String>>,
+        worker: Arc<SnapshotWorker>,
+    ) -> Arc<Self> {
+        let (places, clock, counts) = (Mutex::default(), AtomicU64::new(0), StartCounters::default());
+        Arc::new(Self { setup, program, first, worker, places, clock, counts })
     }
 
-    /// Begins to make the snapshot that most requests need, before there is one.
-    pub fn begin(self: &Arc<Self>, script: Option<String>) {
-        let key = SnapshotKey { script, query: QueryClass::None, is_translated: false };
-        if let Some(request) = (self.setup.requests)(&key, 0, &[]) {
-            self.find(&SnapshotKey::of(&request.environment));
+    /// Begins to make the snapshots that most requests need, before there is one.
+    pub fn begin(self: &Arc<Self>) {
+        for script in &self.first {
+            let key = SnapshotKey { script: script.clone(), query: QueryClass::None, is_translated: false };
+            if let Some(request) = (self.setup.requests)(&key, 0, &[]) {
+                self.find(&SnapshotKey::of(&request.environment));
+            }
         }
     }
 
@@ -195,13 +211,15 @@ impl WarmStarts {
         }
     }
 
+    /// How many requests began at a checkpoint, and how many did not.
+    pub fn counts(&self) -> WarmStartCounts {
+        let StartCounters { warm, cold } = &self.counts;
+        WarmStartCounts { warm: warm.load(Relaxed), cold: cold.load(Relaxed) }
+    }
+
     /// What is seen of it.
     pub fn view(&self) -> WarmStartView {
-        let mut view = WarmStartView {
-            warm: self.counts.warm.load(Relaxed),
-            cold: self.counts.cold.load(Relaxed),
-            ..WarmStartView::default()
-        };
+        let mut view = WarmStartView { counts: self.counts(), ..WarmStartView::default() };
         for place in self.places().values() {
             match &place.state {
                 SnapshotState::Ready(_) => view.ready += 1,

@@ -118,6 +118,7 @@ impl Reloader {
     pub fn with_server(self, server: ServerHandle) -> Self {
         self.platform.own_addresses.replace(server.addresses());
         self.gateway.count_server(&server);
+        self.gateway.begin_warm_starts();
         Self { server: Some(server), ..self }
     }
 
@@ -206,6 +207,7 @@ impl Reloader {
             prepared.commit();
         }
         let generation = self.gateway.replace(snapshot);
+        self.gateway.begin_warm_starts();
         self.in_force.replace(resolved.clone());
         self.current = Arc::new(Current { resolved, handover, parts, counts, stamps });
         ReloadOutcome::Swapped(report(generation, counts, began, problems))

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::cache;
-use crate::config::{EntryConfig, WarmStartConfig};
+use crate::config::{EntryConfig, MAX_MODULE_SIZE, WarmStartConfig};
 use crate::fetch::ModuleFile;
 use crate::format::sha256_hex;
 use crate::regular_file;
@@ -25,7 +25,7 @@ pub(super) fn setup(
 ) -> WarmStartSetup {
     let (path, digest) = (file.path().to_owned(), digest.to_owned());
     let module = move || {
-        let bytes = regular_file::read(&path, u64::MAX).ok()?;
+        let bytes = regular_file::read(&path, MAX_MODULE_SIZE).ok()?;
         (format!("sha256:{}", sha256_hex(&bytes)) == digest).then_some(bytes)
     };
     WarmStartSetup {
