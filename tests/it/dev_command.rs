@@ -101,6 +101,40 @@ fn a_start_that_fails_waits_for_a_change() {
     wagi.logged(&["waiting for a change"]);
 }
 
+/// Builds and the address to listen on come with the configuration that is the first to be read.
+#[test]
+fn a_configuration_that_is_mended_after_the_start_is_built_and_served_where_it_says() {
+    let site = built("");
+    let mended = fs::read_to_string(site.path().join("modules.toml")).expect("it was written");
+    site.file("modules.toml", "[server");
+    site.file("mended.toml", format!("[server]\nlisten = '127.0.0.1:0'\n{mended}"));
+    let path = site.path().to_owned();
+    let mender = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(300));
+        fs::rename(path.join("mended.toml"), path.join("modules.toml")).expect("both are ours");
+    });
+    let wagi = Wagi::spawn(command(site.path()).arg("dev"));
+    mender.join().expect("it ends");
+    assert_eq!(get(&wagi), "first");
+    wagi.logged(&["waiting for a change"]);
+    // Neither the port without another one nor one beside it.
+    assert!(wagi.address().port() >= 4_000, "{}", wagi.address());
+}
+
+#[test]
+fn builds_that_are_new_are_run_and_those_that_are_gone_are_no_more_broken() {
+    let site = built("");
+    let wagi = start(&site, &[]);
+    site.file("source.wat", "BROKEN");
+    eventually(|| get(&wagi).contains("This is the last good version").then_some(()));
+    site.file("other.wat", page("other"));
+    site.file(
+        "modules.toml",
+        "[[module]]\nroute = '/...'\nmodule = 'made.wat'\nbuild = 'cp other.wat made.wat'\nwatch = 'other.wat'\n",
+    );
+    shows(&wagi, "other");
+}
+
 #[test]
 fn a_failure_is_explained_to_a_browser_and_to_nobody_else() {
     let site = Site::new();

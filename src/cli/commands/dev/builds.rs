@@ -26,7 +26,7 @@ const OUTPUT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A build that runs. It is killed when it is dropped.
 pub(super) struct RunningBuild {
-    pub index: usize,
+    pub command: String,
     group: BuildGroup,
     ended: oneshot::Receiver<BuildEnd>,
 }
@@ -59,7 +59,7 @@ impl BuildGroup {
 
 impl RunningBuild {
     /// Starts a command.
-    pub fn start(index: usize, command: &str) -> io::Result<Self> {
+    pub fn start(command: &str) -> io::Result<Self> {
         let begun = Instant::now();
         let mut child = Command::new("/bin/sh")
             // Both outputs in one pipe, so that their lines stay in order.
@@ -83,7 +83,7 @@ impl RunningBuild {
         let waiting = WaitingBuild { child, group: group.clone(), kept, closed, begun };
         // The receiver is gone when the build was cancelled.
         thread::spawn(move || sender.send(waiting.wait()));
-        Ok(Self { index, group, ended })
+        Ok(Self { command: command.to_owned(), group, ended })
     }
 
     /// Waits for its end.
@@ -155,7 +155,7 @@ mod tests {
     use crate::cli::commands::dev::builds::*;
 
     async fn end(command: &str) -> BuildEnd {
-        RunningBuild::start(0, command).expect("a shell").end().await
+        RunningBuild::start(command).expect("a shell").end().await
     }
 
     #[tokio::test]
@@ -173,7 +173,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let file = directory.path().join("pid");
         let command = format!("sleep 600 & echo $! > {0}.new; mv {0}.new {0}; wait", file.display());
-        let build = RunningBuild::start(0, &command).expect("a shell");
+        let build = RunningBuild::start(&command).expect("a shell");
         let pid = loop {
             if let Ok(text) = std::fs::read_to_string(&file) {
                 break text.trim().to_owned();

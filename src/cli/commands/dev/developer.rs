@@ -21,9 +21,10 @@ pub(super) struct Developer {
     state: Arc<DevState>,
     /// The configuration as it was last read.
     config: Config,
+    /// The builds of `config` that are to run.
     waiting: BTreeSet<usize>,
-    /// The builds that are broken, and why.
-    broken: BTreeMap<usize, String>,
+    /// The commands that are broken, and why.
+    broken: BTreeMap<String, String>,
     running: Option<RunningBuild>,
 }
 
@@ -41,11 +42,6 @@ impl Developer {
         Self { options, state, config, waiting, broken: BTreeMap::new(), running: None }
     }
 
-    /// Reads with other options from now on.
-    pub fn set_options(&mut self, options: Options) {
-        self.options = options;
-    }
-
     /// The configuration as it was last read.
     pub fn config(&self) -> &Config {
         &self.config
@@ -56,7 +52,7 @@ impl Developer {
         while self.start_next() {
             let Some(mut running) = self.running.take() else { break };
             let ended = running.end().await;
-            self.finish(running.index, &ended);
+            self.finish(&running.command, &ended);
         }
         self.show();
     }
@@ -69,8 +65,8 @@ impl Developer {
     /// Waits until something is not as `watch` has it.
     pub async fn changed(&mut self, watch: SourceWatch) {
         let (_, changes) = watch.changed().await;
+        self.waiting.extend(changes.builds);
         self.read_again();
-        self.waiting.extend(changes.builds.into_iter().filter(|index| *index < self.config.builds.len()));
     }
 
     /// Builds and reloads for ever, whatever is not as `watch` has it.
@@ -94,8 +90,8 @@ impl Developer {
             };
             match event {
                 DevEvent::Built(ended) => {
-                    let index = self.running.take().map_or(0, |running| running.index);
-                    match self.finish(index, &ended) {
+                    let running = self.running.take();
+                    match running.is_some_and(|running| self.finish(&running.command, &ended)) {
                         true => self.reload(&reload).await,
                         false => self.show(),
                     }
@@ -111,7 +107,11 @@ impl Developer {
 
     /// Does what changes ask for. Returns which files are of interest from now on, if that may have changed.
     async fn take(&mut self, changes: SourceChanges, reload: &ReloadHandle) -> Option<SourceWatch> {
-        if let Some(running) = self.running.take_if(|running| changes.builds.contains(&running.index)) {
+        let builds = &self.config.builds;
+        let has_changed = |command: &str| {
+            changes.builds.iter().any(|index| builds.get(*index).is_some_and(|build| build.command == command))
+        };
+        if let Some(running) = self.running.take_if(|running| has_changed(&running.command)) {
             print("build: begins again, since its sources have changed");
             drop(running);
         }
@@ -122,41 +122,43 @@ impl Developer {
         if !changes.configuration {
             return None;
         }
-        let before = self.config.builds.clone();
         self.read_again();
-        if self.config.builds != before {
-            self.broken.clear();
-            self.waiting = (0..self.config.builds.len()).collect();
-        }
         // Before the files are loaded, so that no change is missed.
         let watch = self.watch();
         self.reload(reload).await;
         Some(watch)
     }
 
+    /// Reads the configuration again. If its builds are others than before, all of them are to run.
     fn read_again(&mut self) {
         let (config, problems) = Config::load(&self.options);
         // A file that is half written names no builds.
-        if !problems.iter().any(Diagnostic::is_error) || !config.builds.is_empty() {
-            self.config = config;
+        if config.builds.is_empty() && problems.iter().any(Diagnostic::is_error) {
+            return;
         }
+        if config.builds != self.config.builds {
+            self.running = None;
+            self.broken.clear();
+            self.waiting = (0..config.builds.len()).collect();
+        }
+        self.config = config;
     }
 
     /// Starts the next build that waits. Returns whether one runs.
     fn start_next(&mut self) -> bool {
         while self.running.is_none() {
             let Some(index) = self.waiting.pop_first() else { return false };
-            let Some(build) = self.config.builds.get(index) else { continue };
+            let builds = &self.config.builds;
+            let Some(command) = builds.get(index).map(|build| build.command.clone()) else { continue };
             // Entries with the same command are built at once.
-            self.waiting
-                .retain(|other| self.config.builds.get(*other).is_none_or(|other| other.command != build.command));
-            print(&format!("build: {}", build.command));
-            match RunningBuild::start(index, &build.command) {
+            self.waiting.retain(|other| builds.get(*other).is_none_or(|other| other.command != command));
+            print(&format!("build: {command}"));
+            match RunningBuild::start(&command) {
                 Ok(running) => self.running = Some(running),
                 Err(error) => {
                     let message = format!("the build cannot be started: {error}");
                     print(&format!("error: {message}"));
-                    self.broken.insert(index, message);
+                    self.broken.insert(command, message);
                     self.show();
                 }
             }
@@ -165,14 +167,14 @@ impl Developer {
     }
 
     /// Tells how a build has ended. Returns whether it has ended well.
-    fn finish(&mut self, index: usize, ended: &BuildEnd) -> bool {
+    fn finish(&mut self, command: &str, ended: &BuildEnd) -> bool {
         if ended.is_success {
             print(&format!("build: done in {}", milliseconds(ended.took)));
-            self.broken.remove(&index);
+            self.broken.remove(command);
         } else {
             let last = ended.output.lines().next_back().unwrap_or_default();
             print(&format!("error: {last}; the last good version goes on"));
-            self.broken.insert(index, ended.output.clone());
+            self.broken.insert(command.to_owned(), ended.output.clone());
         }
         ended.is_success
     }

@@ -110,8 +110,7 @@ impl DevCommand {
     }
 
     async fn serve(&self, source: Source, state: Arc<DevState>, log: &LogWriter) -> anyhow::Result<()> {
-        let mut options = self.options(source);
-        let FirstVersion { developer, watch, reloader } = first(&mut options, &state, log).await?;
+        let FirstVersion { developer, watch, reloader } = first(self.options(source), &state, log).await?;
         let server = Server::bind(&reloader.config().server).await?;
         let urls = server.urls().join(" ");
         let gateway = reloader.gateway().clone();
@@ -136,15 +135,17 @@ struct FirstVersion {
 }
 
 /// Builds, and loads what was built. As long as that fails, waits for a change and tries again.
-async fn first(options: &mut Options, state: &Arc<DevState>, log: &LogWriter) -> anyhow::Result<FirstVersion> {
+async fn first(options: Options, state: &Arc<DevState>, log: &LogWriter) -> anyhow::Result<FirstVersion> {
     let mut developer = Developer::new(options.clone(), state.clone());
-    if options.listen.is_empty() {
-        options.listen = developer.config().server.listen.clone();
-    }
-    options.listen = port::free(&options.listen);
-    developer.set_options(options.clone());
+    let (mut options, mut wanted) = (options, None);
     loop {
         let watch = developer.watch();
+        // Those of the operator, which take precedence, or those of a file that may be mended only now.
+        let listen = &developer.config().server.listen;
+        if wanted.as_ref() != Some(listen) {
+            options.listen = port::free(listen);
+            wanted = Some(listen.clone());
+        }
         developer.build_all().await;
         let mut problems = Vec::new();
         let started = Reloader::start(options.clone(), log, Arc::new(Silent), &mut problems).await;

@@ -47,9 +47,10 @@ impl SourceChanges {
 }
 
 /// What a change of a group of files is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum SourceKind {
-    Build(usize),
+    /// What is built from these files.
+    Builds(BTreeSet<usize>),
     Configuration,
     Pages,
 }
@@ -83,14 +84,12 @@ impl SourceWatch {
     /// The files as they are now.
     pub fn new(config: &Config) -> Self {
         let built: BTreeSet<PathBuf> = config.builds.iter().map(|build| normal(&build.module)).collect();
-        let builds = config.builds.iter().enumerate().map(|(index, build)| of_build(index, build, &built));
         let files = config.files.iter().filter(|file| !built.contains(&normal(file))).cloned().collect();
         let scripts = config.entries.iter().filter_map(|entry| Some(entry.scripts.as_ref()?.directory.clone()));
         let pages = config.static_files.iter().map(|entry| entry.content.path().clone()).chain(scripts);
-        let group = |kind, roots, scope| SourceGroup { kind, roots, scope, stamps: BTreeMap::new() };
-        let mut groups: Vec<SourceGroup> = builds.collect();
-        groups.push(group(SourceKind::Configuration, files, SourceScope::All));
-        groups.push(group(SourceKind::Pages, pages.collect(), SourceScope::All));
+        let mut groups = of_builds(&config.builds, built);
+        groups.push(SourceGroup::new(SourceKind::Configuration, files, SourceScope::All));
+        groups.push(SourceGroup::new(SourceKind::Pages, pages.collect(), SourceScope::All));
         let mut watch = Self { groups };
         watch.look();
         watch
@@ -123,8 +122,8 @@ impl SourceWatch {
                 continue;
             }
             group.stamps = now;
-            match group.kind {
-                SourceKind::Build(index) => drop(changes.builds.insert(index)),
+            match &group.kind {
+                SourceKind::Builds(builds) => changes.builds.extend(builds),
                 SourceKind::Configuration => changes.configuration = true,
                 SourceKind::Pages => changes.pages = true,
             }
@@ -133,12 +132,22 @@ impl SourceWatch {
     }
 }
 
-fn of_build(index: usize, build: &ModuleBuild, built: &BTreeSet<PathBuf>) -> SourceGroup {
-    let (roots, scope) = match build.sources.as_slice() {
-        [] => (vec![PathBuf::from(".")], SourceScope::Sources(built.clone())),
-        watch => (watch.to_vec(), SourceScope::All),
-    };
-    SourceGroup { kind: SourceKind::Build(index), roots, scope, stamps: BTreeMap::new() }
+/// The sources of builds. Those without `watch` are together built from the whole directory.
+fn of_builds(builds: &[ModuleBuild], built: BTreeSet<PathBuf>) -> Vec<SourceGroup> {
+    let (mut groups, mut others) = (Vec::new(), BTreeSet::new());
+    for (index, build) in builds.iter().enumerate() {
+        if build.sources.is_empty() {
+            others.insert(index);
+        } else {
+            let kind = SourceKind::Builds(BTreeSet::from([index]));
+            groups.push(SourceGroup::new(kind, build.sources.clone(), SourceScope::All));
+        }
+    }
+    if !others.is_empty() {
+        let directory = vec![PathBuf::from(".")];
+        groups.push(SourceGroup::new(SourceKind::Builds(others), directory, SourceScope::Sources(built)));
+    }
+    groups
 }
 
 /// A path without `.` in it.
@@ -147,6 +156,10 @@ fn normal(path: &Path) -> PathBuf {
 }
 
 impl SourceGroup {
+    fn new(kind: SourceKind, roots: Vec<PathBuf>, scope: SourceScope) -> Self {
+        Self { kind, roots, scope, stamps: BTreeMap::new() }
+    }
+
     fn now(&self) -> BTreeMap<PathBuf, FileStamp> {
         let mut found = BTreeMap::new();
         for root in &self.roots {
@@ -198,7 +211,20 @@ mod tests {
     use crate::cli::commands::dev::sources::*;
 
     fn group(root: &Path, scope: SourceScope) -> SourceGroup {
-        SourceGroup { kind: SourceKind::Build(0), roots: vec![root.to_owned()], scope, stamps: BTreeMap::new() }
+        SourceGroup::new(SourceKind::Builds(BTreeSet::from([0])), vec![root.to_owned()], scope)
+    }
+
+    #[test]
+    fn builds_without_sources_look_at_the_directory_together() {
+        let build = |sources: &[&str]| ModuleBuild {
+            command: "make".to_owned(),
+            sources: sources.iter().map(PathBuf::from).collect(),
+            module: "a.wasm".into(),
+        };
+        let groups = of_builds(&[build(&[]), build(&["src"]), build(&[])], BTreeSet::new());
+        let kinds: Vec<&SourceKind> = groups.iter().map(|group| &group.kind).collect();
+        let of = |builds: &[usize]| SourceKind::Builds(builds.iter().copied().collect());
+        assert_eq!(kinds, [&of(&[1]), &of(&[0, 2])]);
     }
 
     #[test]
