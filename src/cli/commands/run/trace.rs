@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow};
 use serde_json::{Value, json};
 
-use wagi::HostCall;
 use wagi::config::{Config, EntryConfig, Key, Volume};
+use wagi::{HostCall, RunInputs};
 
 use crate::cli::commands::run::errno;
 use crate::cli::commands::run::run_log::FinishedRequest;
@@ -25,6 +25,9 @@ const MAX_MISSING: usize = 16;
 
 /// The descriptor of the first volume.
 const FIRST_VOLUME: i64 = 3;
+
+/// The variable with the route of a request.
+const ROUTE_VARIABLE: &str = "X_MATCHED_ROUTE=";
 
 /// The whole file system of a guest.
 const ROOT: &str = "/";
@@ -39,6 +42,8 @@ pub(super) struct TraceRecorder {
 
 #[derive(Default)]
 struct TraceContent {
+    /// Whether the guest that runs has the empty directory at `/`.
+    has_empty_root: bool,
     events: Vec<TraceEvent>,
     /// How many events there were besides.
     more: usize,
@@ -83,20 +88,32 @@ impl TraceRecorder {
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Something happens now.
-    pub fn happens(&self, text: String) {
-        self.content().add(Instant::now(), text);
+    /// A guest begins.
+    pub fn begins(&self, inputs: &RunInputs) {
+        let route = inputs.environment.iter().find_map(|variable| variable.strip_prefix(ROUTE_VARIABLE));
+        let mut content = self.content();
+        content.has_empty_root = self.has_empty_root(route);
+        content.add(Instant::now(), "the guest begins".to_owned());
+    }
+
+    /// Whether the guest for a request of this route has the empty directory. Sub-routes are of any entry.
+    fn has_empty_root(&self, route: Option<&str>) -> bool {
+        let mut of_route = self.entries.iter().filter(|entry| Some(&*entry.route) == route).peekable();
+        match of_route.peek() {
+            Some(_) => of_route.all(|entry| entry.has_empty_root),
+            None => self.entries.iter().all(|entry| entry.has_empty_root),
+        }
     }
 
     /// A guest has called its host. Returns what it gets instead.
     pub fn calls(&self, call: &HostCall) -> Option<i32> {
-        let has_empty_root = self.entries.iter().any(|entry| entry.has_empty_root);
+        let mut content = self.content();
+        let has_empty_root = content.has_empty_root;
         let in_empty_root = call.path.as_ref().filter(|path| has_empty_root && path.descriptor == FIRST_VOLUME);
         let is_failure = call.result.is_some_and(|result| result != 0);
         let missing = in_empty_root.filter(|_| is_failure).map(|path| format!("{ROOT}{}", path.path));
         let instead = missing.is_some().then_some(errno::NOT_CAPABLE);
         let result = instead.map_or(call.result, |errno| Some(errno.into()));
-        let mut content = self.content();
         content.add(Instant::now(), shown(call, result));
         if let Some(path) = missing {
             let directory = directory(call, &path);

@@ -41,7 +41,7 @@ impl GuestWatcher {
 impl RunWatcher for GuestWatcher {
     fn begins(&self, inputs: &RunInputs) {
         if let Some(trace) = &self.trace {
-            trace.happens("the guest begins".to_owned());
+            trace.begins(inputs);
         }
         *self.inputs.lock().unwrap_or_else(PoisonError::into_inner) = Some(inputs.clone());
     }
