@@ -1,11 +1,12 @@
 //! `wagi run`: one request through the gateway, and what is printed of it.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Output, Stdio};
 
 use serde_json::Value;
 
+use crate::support::eventually;
 use crate::support::guest::{component, printing, printing_then, probe};
 use crate::support::http1::Connection;
 use crate::support::process::command;
@@ -145,6 +146,23 @@ fn raw_is_what_the_guest_printed_byte_for_byte() {
     assert!(text(&ran.stderr).contains("500 Internal Server Error"), "{}", text(&ran.stderr));
 }
 
+/// As with `| head`. Without an end of its own, the guest would be ended as one that has failed.
+#[test]
+fn a_guest_without_end_is_ended_when_the_reader_has_gone() {
+    let site = Site::new();
+    let again =
+        "(loop $again (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))) (br $again))";
+    site.file("a.wat", printing_then("Content-Type: text/plain\n\nmore", again));
+    for words in [&["run", "a.wat"][..], &["run", "a.wat", "--raw"]] {
+        let mut command = command(site.path());
+        let mut child = command.args(words).stdout(Stdio::piped()).spawn().expect("wagi can be started");
+        let mut begin = [0; 4];
+        child.stdout.take().expect("stdout is piped").read_exact(&mut begin).expect("it prints");
+        let ended = eventually(|| child.try_wait().expect("it is our child"));
+        assert_eq!(ended.code(), Some(0), "{words:?}");
+    }
+}
+
 #[test]
 fn show_env_is_what_the_guest_saw() {
     let site = site();
@@ -247,6 +265,22 @@ fn a_trace_names_the_file_that_was_not_granted_the_call_and_the_line_to_add() {
     let output = run(&site, &["granted.toml", "/list?/data", "--trace"]);
     assert_eq!(text(&output.stdout), "name\n", "{}", text(&output.stderr));
     assert!(!text(&output.stderr).contains("not granted"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_trace_leaves_a_guest_with_a_volume_at_its_root_what_it_gets_without() {
+    let site = site();
+    site.file("data/name", "content");
+    let granted = "[[module]]\nroute = '/granted/...'\nmodule = 'probe.wasm'\nvolumes = { \"/\" = \"./data\" }\n";
+    let entries = std::fs::read_to_string(site.path().join("modules.toml")).expect("it was written");
+    site.file("modules.toml", entries + granted);
+    for path in ["/granted/files/name", "/granted/files/missing", "/granted/list?/missing"] {
+        let plain = run(&site, &["modules.toml", path]);
+        let traced = run(&site, &["modules.toml", path, "--trace"]);
+        assert_eq!((plain.status.code(), text(&plain.stdout)), (traced.status.code(), text(&traced.stdout)), "{path}");
+        let shown = text(&traced.stderr);
+        assert!(shown.contains("path_open(3") && !shown.contains("not granted"), "{path}: {shown}");
+    }
 }
 
 #[test]

@@ -243,11 +243,15 @@ impl LoadedCommand<'_> {
             }
             _ => {}
         }
+        let is_read = !self.printer.is_gone();
         self.printer.finish().context("cannot print the response")?;
         if self.command.format == RunFormat::Text {
             self.print_trace(&received, &finished);
         }
-        remark.print();
+        // That the reader has gone needs no remark.
+        if is_read || !remark.is_success() {
+            remark.print();
+        }
         Ok(if remark.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
@@ -269,6 +273,7 @@ impl LoadedCommand<'_> {
         match (self.command.view, self.command.format) {
             (PrintedPart::Response(_), RunFormat::Json) => BodyDestination::Kept,
             (PrintedPart::Response(head), RunFormat::Text) => BodyDestination::Printed(&self.printer, head),
+            (PrintedPart::Raw, _) => BodyDestination::Raw(&self.printer),
             _ => BodyDestination::Discarded,
         }
     }

@@ -62,9 +62,18 @@ impl OutputPrinter {
         self.print(&head);
     }
 
-    /// What went wrong. That the reader has gone is no failure.
+    /// Whether nothing is written any more: the reader has gone, or there is no room.
+    pub fn is_gone(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).error.is_some()
+    }
+
+    /// Prints what is left, and says what went wrong. That the reader has gone is no failure.
     pub fn finish(&self) -> io::Result<()> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let rest = state.incomplete();
+        if state.error.is_none() && !rest.is_empty() {
+            state.error = write_stdout(rest.as_bytes()).err();
+        }
         match state.error.take() {
             Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
             _ => Ok(()),
@@ -76,13 +85,16 @@ impl PrinterState {
     /// The characters that are complete with these bytes.
     fn complete(&mut self, bytes: &[u8]) -> String {
         self.rest.extend_from_slice(bytes);
-        let incomplete = self.rest.utf8_chunks().last().map_or(0, |chunk| chunk.invalid().len());
-        // A character has four bytes at most: what is longer is none.
-        let is_beginning =
-            incomplete < 4 && std::str::from_utf8(&self.rest).is_err_and(|error| error.error_len().is_none());
-        let end = if is_beginning { self.rest.len() - incomplete } else { self.rest.len() };
-        let rest = self.rest.split_off(end);
+        let last = self.rest.utf8_chunks().last().map_or(&[][..], |chunk| chunk.invalid());
+        let is_beginning = std::str::from_utf8(last).is_err_and(|error| error.error_len().is_none());
+        let kept = if is_beginning { last.len() } else { 0 };
+        let rest = self.rest.split_off(self.rest.len() - kept);
         String::from_utf8_lossy(&std::mem::replace(&mut self.rest, rest)).into_owned()
+    }
+
+    /// A character that is not complete, after which there are no more bytes.
+    fn incomplete(&mut self) -> String {
+        String::from_utf8_lossy(&std::mem::take(&mut self.rest)).into_owned()
     }
 }
 
@@ -102,5 +114,10 @@ mod tests {
         let pieces: [&[u8]; 5] = [b"a\xc3", b"\xa9", b"\xff", b"\xf0\x9f", b"b"];
         let printed: Vec<String> = pieces.iter().map(|piece| state.complete(piece)).collect();
         assert_eq!(printed, ["a", "é", "\u{fffd}", "", "\u{fffd}b"]);
+        // Also behind a byte that is none, and at the end.
+        let pieces: [&[u8]; 3] = [b"\xffa\xc3", b"\xa9", b"b\xe2\x82"];
+        let printed: Vec<String> = pieces.iter().map(|piece| state.complete(piece)).collect();
+        assert_eq!(printed, ["\u{fffd}a", "é", "b"]);
+        assert_eq!([state.incomplete(), state.incomplete()], ["\u{fffd}", ""]);
     }
 }

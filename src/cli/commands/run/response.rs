@@ -27,8 +27,20 @@ const MAX_KEPT_BODY: usize = 64 << 20;
 #[derive(Clone, Copy)]
 pub(super) enum BodyDestination<'a> {
     Printed(&'a OutputPrinter, HeadOutput),
+    /// The guest's own output is printed there, and not the response.
+    Raw(&'a OutputPrinter),
     Kept,
     Discarded,
+}
+
+impl BodyDestination<'_> {
+    /// Whether nobody reads any more.
+    fn is_gone(&self) -> bool {
+        match self {
+            Self::Printed(printer, _) | Self::Raw(printer) => printer.is_gone(),
+            Self::Kept | Self::Discarded => false,
+        }
+    }
 }
 
 /// A response, to its end.
@@ -72,8 +84,11 @@ pub(super) async fn send(
                 break;
             }
         }
+        if destination.is_gone() {
+            break;
+        }
     }
-    // The log line about the request is written when its body is gone.
+    // As when a client goes, a guest that runs still is ended. The log line about the request is written when its body is gone.
     drop(response_body);
     Ok(ReceivedResponse {
         status: parts.status,
@@ -94,7 +109,7 @@ fn take(data: &Bytes, destination: BodyDestination<'_>, kept: &mut Vec<u8>) -> a
             ensure!(is_kept, "the body is longer than {} MiB: print it without `--format json`", MAX_KEPT_BODY >> 20);
             kept.extend_from_slice(data);
         }
-        BodyDestination::Discarded => {}
+        BodyDestination::Raw(_) | BodyDestination::Discarded => {}
     }
     Ok(())
 }
