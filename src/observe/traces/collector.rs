@@ -21,7 +21,7 @@ use crate::observe::traces::settings::{OtlpEncoding, TraceSettings};
 use crate::observe::traces::span::{Span, shortened};
 use crate::observe::warning_interval::WarningInterval;
 
-/// The first pause before another attempt; each is twice as long as the one before.
+/// The first pause before another attempt, and the shortest; each is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The most that is read of a response.
@@ -74,7 +74,8 @@ impl Collector {
         loop {
             let Err(failed) = self.attempt(&body, deadline).await else { return };
             let wait = match failed.retry {
-                Retry::Later(wait) => wait.unwrap_or(pause),
+                // `Retry-After: 0` is no leave to ask without a pause.
+                Retry::Later(wait) => wait.unwrap_or(pause).max(FIRST_PAUSE),
                 Retry::Never => Duration::MAX,
             };
             if Instant::now().checked_add(wait).is_none_or(|next| next >= deadline) {
@@ -82,7 +83,7 @@ impl Collector {
                 return;
             }
             sleep(wait).await;
-            pause *= 2;
+            pause = pause.saturating_mul(2);
         }
     }
 
@@ -97,7 +98,9 @@ impl Collector {
         };
         let exchange = async {
             let mut response = self.client.send(&request).await?;
-            let content = response.bytes(MAX_RESPONSE).await?;
+            // Of a refusal the status says enough, whether or not its body can be read.
+            let is_taken = response.status.is_success();
+            let content = if is_taken { response.bytes(MAX_RESPONSE).await? } else { Vec::new() };
             Ok::<_, ClientError>((response, content))
         };
         let in_time = deadline.min(Instant::now() + self.timeout);

@@ -1,6 +1,6 @@
 //! Collectors that are slow, refuse or hang: no request waits for them.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc;
@@ -51,10 +51,17 @@ fn a_collector_that_hangs_delays_neither_a_request_nor_the_end() {
 #[test]
 fn what_a_collector_refuses_is_lost_and_said_once() {
     let upstream = Upstream::start(|_| reply("401 Unauthorized", "", "\u{1b}[2J"));
+    // The body of its answer never comes.
+    let broken = Upstream::start_with(|_, stream| {
+        stream.write_all(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 9\r\n\r\n")?;
+        Err(io::ErrorKind::ConnectionAborted.into())
+    });
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    for (endpoint, reason) in
-        [(upstream.url(""), "it answers with status 401"), (format!("http://{closed}"), "cannot reach")]
-    {
+    for (endpoint, reason) in [
+        (upstream.url(""), "it answers with status 401"),
+        (broken.url(""), "it answers with status 401"),
+        (format!("http://{closed}"), "cannot reach"),
+    ] {
         let variables =
             [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), QUICK, ("OTEL_BSP_EXPORT_TIMEOUT", "1000")];
         let wagi = Site::probe("").start_with(&[], &variables);
@@ -80,6 +87,24 @@ fn a_collector_that_is_busy_gets_the_spans_again() {
     assert_eq!(received[0].line, "POST /x/v1/traces");
     assert_eq!(received[0].body, received[1].body);
     assert!(!wagi.log().contains("spans are lost"));
+}
+
+#[test]
+fn a_collector_that_is_always_busy_is_not_asked_without_a_pause_and_gets_the_next_spans() {
+    let upstream = Upstream::start(|_| reply("503 Busy", "Retry-After: 0\r\n", ""));
+    let endpoint = upstream.url("");
+    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), QUICK, ("OTEL_BSP_EXPORT_TIMEOUT", "2000")];
+    let wagi = Site::probe("").start_with(&[], &variables);
+    get(&wagi, "/env", "");
+    wagi.logged(&["spans are lost: the collector has not taken them"]);
+    let received = upstream.received();
+    // A second lies between two attempts, and there are two seconds. Other spans may have come too late for this batch.
+    let attempts = received.iter().filter(|attempt| attempt.body == received[0].body).count();
+    assert!(attempts <= 2, "{attempts}");
+    let query = "the-next-batch";
+    get(&wagi, &format!("/env?{query}"), "");
+    let is_told = |body: &[u8]| body.windows(query.len()).any(|part| part == query.as_bytes());
+    eventually(|| upstream.received().iter().any(|received| is_told(&received.body)).then_some(()));
 }
 
 #[test]
