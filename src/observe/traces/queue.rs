@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -17,6 +18,9 @@ use crate::observe::warning_interval::WarningInterval;
 
 /// How long the end of the process waits for the collector.
 const LAST_SPANS: Duration = Duration::from_secs(3);
+
+/// Why spans do not leave whose sender has ended.
+const NOT_SENT: &str = "nothing sends them any more";
 
 /// The spans that wait for the collector.
 #[derive(Clone)]
@@ -53,12 +57,14 @@ impl SpanQueue {
 
     /// Adds a span, or drops it if the queue is full.
     pub fn push(&self, span: Span) {
-        if self.sender.try_send(QueueItem::Span(Box::new(span))).is_ok() {
-            return;
-        }
+        let Err(error) = self.sender.try_send(QueueItem::Span(Box::new(span))) else { return };
         let spans = self.dropped.count.fetch_add(1, Relaxed) + 1;
         if self.dropped.warning.is_over() {
-            tracing::warn!(spans, "spans are dropped: the collector takes them too slowly");
+            let reason = match error {
+                TrySendError::Full(_) => "the collector takes them too slowly",
+                TrySendError::Closed(_) => NOT_SENT,
+            };
+            tracing::warn!(spans, "spans are dropped: {reason}");
         }
     }
 
@@ -73,13 +79,15 @@ impl SpanQueue {
             self.sender.send(QueueItem::Flush(sender)).await.ok()?;
             done.await.ok()
         };
-        let is_done = timeout(limit, flush).await.is_ok_and(|done| done.is_some());
-        let spans = self.dropped.count.load(Relaxed);
-        if !is_done {
-            tracing::warn!("the last spans are lost: the collector did not take them within 3 s");
+        match timeout(limit, flush).await {
+            Ok(Some(())) => {}
+            Ok(None) => tracing::warn!("the last spans are lost: {NOT_SENT}"),
+            Err(_) => tracing::warn!("the last spans are lost: the collector did not take them within 3 s"),
         }
+        let spans = self.dropped.count.load(Relaxed);
         if spans > 0 {
-            tracing::warn!(spans, "spans were dropped since the start: the collector took them too slowly");
+            let reason = if self.sender.is_closed() { NOT_SENT } else { "the collector took them too slowly" };
+            tracing::warn!(spans, "spans were dropped since the start: {reason}");
         }
     }
 }
@@ -127,6 +135,7 @@ async fn gather(receiver: &mut mpsc::Receiver<QueueItem>, first: QueueItem, limi
 mod tests {
     use std::time::SystemTime;
 
+    use crate::observe::log_writer::tests::Memory;
     use crate::observe::traces::context::TraceContext;
     use crate::observe::traces::queue::*;
     use crate::observe::traces::span::{SpanKind, SpanStatus};
@@ -173,6 +182,21 @@ mod tests {
         assert_eq!(batch.spans.len(), 1);
         batch.flush.unwrap().send(()).unwrap();
         flushing.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn without_a_sender_it_is_not_the_collector_that_is_slow() {
+        let (queue, receiver) = SpanQueue::with_length(8);
+        drop(receiver);
+        let memory = Memory::default();
+        let written = memory.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || memory.clone()).finish();
+        let _default = tracing::subscriber::set_default(subscriber);
+        queue.push(span());
+        queue.flush_within(Duration::from_secs(3600)).await;
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.matches("nothing sends them any more").count(), 3, "{text}");
+        assert!(!text.contains("slowly") && !text.contains("within"), "{text}");
     }
 
     #[tokio::test]
