@@ -118,6 +118,11 @@ fn open_file(path: &Path) -> io::Result<File> {
     regular_file::open_to_append(path)
 }
 
+/// How many lines a text has. The last one may have no end.
+fn lines(text: &[u8]) -> u64 {
+    text.iter().filter(|&&byte| byte == b'\n').count().max(1) as u64
+}
+
 /// A text for one of the files.
 struct Append {
     file: Arc<AppendedFile>,
@@ -139,8 +144,7 @@ impl LogFile {
         let LogFileWriter { appends, waiting, too_slow, dropped } = &self.writer;
         if waiting.fetch_add(text.len(), Ordering::Relaxed) > BUFFER_LIMIT {
             waiting.fetch_sub(text.len(), Ordering::Relaxed);
-            let lines = text.iter().filter(|&&byte| byte == b'\n').count().max(1);
-            dropped.fetch_add(lines as u64, Ordering::Relaxed);
+            dropped.fetch_add(lines(text), Ordering::Relaxed);
             if too_slow.is_over() {
                 tracing::warn!("the disk is too slow for what guests print on stderr: some of it is dropped");
             }
@@ -179,7 +183,7 @@ impl LogDirectory {
             let failed = WarningInterval::default();
             for Append { file, text } in received {
                 file.append(&text, |error| {
-                    missing.fetch_add(1, Ordering::Relaxed);
+                    missing.fetch_add(lines(&text), Ordering::Relaxed);
                     if failed.is_over() {
                         let path = file.path().display();
                         tracing::warn!(%path, %error, "cannot write to a log file: what guests print is missing in it");
@@ -276,6 +280,19 @@ mod tests {
         for (pattern, hash) in cases {
             assert_eq!(sha256_hex(pattern.as_bytes()), hash);
         }
+    }
+
+    #[test]
+    fn of_a_text_that_a_full_disk_does_not_take_each_line_is_counted() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = LogDirectory::create(directory.path()).unwrap();
+        let full = AppendedFile::new(Path::new("/dev/full"), regular_file::open_log).expect("Linux has it");
+        let file = LogFile { file: Arc::new(full), writer: log.writer.clone() };
+        file.append(b"one\ntwo\nthree\n");
+        while log.writer.waiting.load(Ordering::Relaxed) > 0 {
+            log.flush();
+        }
+        assert_eq!(log.dropped().load(Ordering::Relaxed), 3);
     }
 
     #[test]
