@@ -157,6 +157,11 @@ impl Histogram {
 }
 
 impl BucketCounts {
+    /// What a histogram with these bounds has before its first value.
+    pub fn none(bounds: &[u64]) -> Self {
+        Self { buckets: vec![0; bounds.len() + 1], sum: 0 }
+    }
+
     /// How many values there are.
     pub fn count(&self) -> u64 {
         self.buckets.iter().sum()

@@ -8,15 +8,13 @@ use http::Method;
 
 use crate::observe::metrics::end::RequestEnd;
 use crate::observe::metrics::histogram::{BucketCounts, Cells, Histogram, SIZES, Sharded, TIMES, add, nanoseconds};
+use crate::observe::requests::facts::{METHODS, OTHER_METHOD};
 use crate::observe::requests::failures::FailureLog;
 use crate::observe::requests::register::RequestRegister;
 use crate::runtime::{CallResult, RunUsage};
 
 /// How many statuses of a route are counted one by one.
 const STATUSES: usize = 32;
-
-/// The methods that have a label of their own, and the label of all others.
-const METHODS: [&str; 10] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "_OTHER"];
 
 /// What a finished request adds.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +34,8 @@ pub(crate) struct RouteCounters {
     /// There are none before the first request.
     totals: OnceLock<Sharded<Totals>>,
     statuses: [AtomicU16; STATUSES],
-    methods: [OnceLock<ByStatus>; METHODS.len()],
+    /// By the position of the method; the last one is for those that have no name of their own.
+    methods: [OnceLock<ByStatus>; METHODS.len() + 1],
     /// Those requests that had to wait.
     queue_waits: OnceLock<Histogram>,
     calls: OnceLock<CallCounters>,
@@ -113,18 +112,8 @@ impl RouteCounters {
 
     /// Counts a request that has ended.
     pub(in crate::observe) fn finish(&self, request: &Finished<'_>) {
-        let method = match *request.method {
-            Method::GET => 0,
-            Method::HEAD => 1,
-            Method::POST => 2,
-            Method::PUT => 3,
-            Method::DELETE => 4,
-            Method::CONNECT => 5,
-            Method::OPTIONS => 6,
-            Method::TRACE => 7,
-            Method::PATCH => 8,
-            _ => METHODS.len() - 1,
-        };
+        let name = request.method.as_str();
+        let method = METHODS.iter().position(|known| *known == name).unwrap_or(METHODS.len());
         let status = self.status(request.status);
         let series = self.methods.get(method).and_then(|methods| methods.get_or_init(ByStatus::default).0.get(status));
         if let Some(series) = series {
@@ -204,7 +193,7 @@ impl RouteCounters {
             self.statuses.get(at).map_or_else(|| "other".to_owned(), |status| status.load(Relaxed).to_string())
         };
         let mut durations = Vec::new();
-        for (method, by_status) in METHODS.iter().zip(&self.methods) {
+        for (method, by_status) in METHODS.iter().chain([&OTHER_METHOD]).zip(&self.methods) {
             for (at, histogram) in by_status.get().into_iter().flat_map(|found| found.0.iter().enumerate()) {
                 durations.extend(histogram.get().map(|histogram| (*method, status(at), histogram.counts())));
             }
@@ -282,7 +271,7 @@ impl RouteCounters {
 
     pub(super) fn queue_waits(&self) -> Option<BucketCounts> {
         let (waits, at_once) = (self.queue_waits.get(), self.sum(|totals| &totals.at_once));
-        let mut counts = waits.unwrap_or(&Histogram::of_time()).counts();
+        let mut counts = waits.map_or_else(|| BucketCounts::none(TIMES), Histogram::counts);
         counts.add_nothing(at_once);
         if counts.count() > 0 { Some(counts) } else { None }
     }

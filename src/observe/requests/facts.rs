@@ -9,6 +9,13 @@ use crate::remote_address::RemoteAddress;
 
 use crate::observe::request_id::RequestId;
 
+/// The methods that have a name of their own in metrics and traces.
+pub(in crate::observe) const METHODS: [&str; 9] =
+    ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+
+/// The name of all other methods there.
+pub(in crate::observe) const OTHER_METHOD: &str = "_OTHER";
+
 /// What is known of a request when it comes.
 #[derive(Clone)]
 pub(in crate::observe) struct RequestFacts {

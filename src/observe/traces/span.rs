@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::Method;
 
+use crate::observe::requests::facts::{METHODS, OTHER_METHOD};
 use crate::observe::traces::context::{SpanId, TraceContext};
 
 /// The most bytes of a text that a client, a guest or a server has chosen.
@@ -106,13 +107,10 @@ impl SpanClock {
     }
 }
 
-/// The methods that have a name of their own; all others are `_OTHER`.
-const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
-
 /// The name of a method in attributes, and the attributes about it.
 pub(in crate::observe) fn method(method: &Method) -> (Option<&'static str>, Vec<(&'static str, SpanValue)>) {
     let known = METHODS.into_iter().find(|known| *known == method.as_str());
-    let mut attributes = vec![("http.request.method", known.unwrap_or("_OTHER").into())];
+    let mut attributes = vec![("http.request.method", known.unwrap_or(OTHER_METHOD).into())];
     if known.is_none() {
         attributes.push(("http.request.method_original", text(method.as_str())));
     }
