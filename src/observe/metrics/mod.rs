@@ -14,7 +14,7 @@ mod text;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::observe::access::{AccessLog, RouteName};
@@ -48,7 +48,7 @@ pub(crate) struct Metrics {
     /// The log of everything; the lines of requests may have another one.
     log: Option<LogWriter>,
     /// The lines that are missing in the files of the log directory.
-    missing_lines: Mutex<Option<Arc<AtomicU64>>>,
+    missing_lines: OnceLock<Arc<AtomicU64>>,
     /// The last requests that have failed.
     failures: Arc<FailureLog>,
     /// The profiles of guests that have computed for long.
@@ -207,13 +207,13 @@ impl Metrics {
     /// How many lines of the log were dropped, with those of requests.
     pub fn dropped_lines(&self, requests: &AccessLog) -> u64 {
         let others = self.log.as_ref().filter(|log| !requests.is_part_of(log));
-        let missing = lock(&self.missing_lines).as_ref().map_or(0, |missing| missing.load(Relaxed));
+        let missing = self.missing_lines.get().map_or(0, |missing| missing.load(Relaxed));
         requests.dropped() + others.map_or(0, LogWriter::dropped) + missing
     }
 
-    /// Counts the lines that are missing in the files of a log directory, too.
+    /// Counts the lines that are missing in the files of a log directory, too. Only the first call has an effect.
     pub fn count_missing_lines(&self, missing: Arc<AtomicU64>) {
-        *lock(&self.missing_lines) = Some(missing);
+        let _ = self.missing_lines.set(missing);
     }
 
     fn forget_routes_that_are_gone(routes: &mut BTreeMap<String, KeptRoute>) {
