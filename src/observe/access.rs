@@ -318,7 +318,9 @@ impl Record {
         if self.end.is_failure() || (self.end == RequestEnd::Static && self.status() >= 500) {
             let progress = progress.unwrap_or_default();
             let failure = self.failure(&progress, took);
-            if let (Some(run), Some(found)) = (&progress.run, failure.explanation()) {
+            if let Some(run) = &progress.run
+                && let Some(found) = failure.explanation()
+            {
                 run.note_help(&found.cause, &found.cure);
             }
             counters.failures.push(failure);

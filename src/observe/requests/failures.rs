@@ -1,7 +1,7 @@
 //! Which requests have failed last, and why?
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
@@ -60,6 +60,8 @@ pub struct FailedRequest {
     pub cpu_time: Duration,
     /// The memory of its guest in bytes.
     pub memory: u64,
+    /// Found when it is first asked for, once for all copies.
+    explanation: Arc<OnceLock<Option<Explanation>>>,
 }
 
 /// Why a request has failed, as its record has it.
@@ -100,12 +102,13 @@ impl FailedRequest {
             guest: cause.guest.and_then(|guest| guest.took),
             cpu_time: cause.guest.map_or(Duration::ZERO, |guest| guest.cpu_time),
             memory: cause.guest.map_or(0, |guest| guest.memory_peak),
+            explanation: Arc::default(),
         }
     }
 
     /// What has caused it most of the time, and what helps.
     pub fn explanation(&self) -> Option<Explanation> {
-        explain(self.end.as_str(), &self.reason, &self.stderr)
+        self.explanation.get_or_init(|| explain(self.end.as_str(), &self.reason, &self.stderr)).clone()
     }
 
     /// An object with all of it. Durations are in seconds.
@@ -185,6 +188,7 @@ mod tests {
             guest: Some(Duration::from_micros(400)),
             cpu_time: Duration::from_micros(300),
             memory: 65_536,
+            explanation: Arc::default(),
         }
     }
 
