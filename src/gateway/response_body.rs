@@ -102,9 +102,19 @@ impl StreamingBody {
         self.remaining == Some(0)
     }
 
-    /// Whether nothing is to come: trailers may follow the body of a component.
-    fn is_complete(&self) -> bool {
+    /// Whether its length says that nothing is to come: trailers may follow the body of a component.
+    fn is_whole(&self) -> bool {
         self.has_its_length() && !self.may_have_trailers
+    }
+
+    /// Whether it is whole, but its guest has trapped: the failure is to come.
+    fn is_failing(&self) -> bool {
+        self.is_whole() && self.run.as_ref().is_some_and(Run::is_failing)
+    }
+
+    /// Whether nothing is to come.
+    fn is_complete(&self) -> bool {
+        self.is_whole() && !self.is_failing()
     }
 
     /// Polls the guest, which then waits for the client to ask for more.
@@ -128,22 +138,25 @@ impl StreamingBody {
             return Poll::Ready(None);
         }
         let polled = ready!(self.poll_frame(cx));
-        if self.is_complete()
-            && let Some(failure) = self.look_ahead(cx)
+        if self.is_whole()
+            && let Some(failure) = ready!(self.look_ahead(cx))
         {
             return Poll::Ready(Some(Err(failure)));
         }
         Poll::Ready(polled)
     }
 
-    /// Polls a guest once more that has printed as much as it announced: it may print more, or fail.
-    fn look_ahead(&mut self, cx: &mut Context<'_>) -> Option<Failure> {
-        match self.run.as_mut()?.poll_output(cx) {
+    /// Polls a guest once more that has printed as much as it announced: it may print more, or fail. If it has trapped, its end is
+    /// waited for, and the last bytes are not sent.
+    fn look_ahead(&mut self, cx: &mut Context<'_>) -> Poll<Option<Failure>> {
+        let Some(run) = &mut self.run else { return Poll::Ready(None) };
+        match run.poll_output(cx) {
             Poll::Ready(Output::Bytes(_)) => self.is_cut_off = true,
-            Poll::Ready(Output::Ended(ending)) => return Failure::from_ending(ending),
+            Poll::Ready(Output::Ended(ending)) => return Poll::Ready(Failure::from_ending(ending)),
+            Poll::Pending if run.is_failing() => return Poll::Pending,
             _ => {}
         }
-        None
+        Poll::Ready(None)
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> PolledFrame {
@@ -421,7 +434,7 @@ impl Drop for ResponseBody {
             BodyContent::Streaming(body) => body,
         };
         // The body of an announced length is not polled for its end, which is known.
-        if body.has_its_length() {
+        if body.has_its_length() && !body.is_failing() {
             return body.finish(None, self.record.as_deref_mut());
         }
         let run = match body.reader.resume() {

@@ -197,9 +197,11 @@ impl<'a> ResponseStart<'a> {
         Some(StartedResponse { head, printed: self.body.take(), guest })
     }
 
-    /// Ready when the response no longer waits for output: with the response as far as it is known, or with the failure.
+    /// Ready when the response no longer waits for output: with the response as far as it is known, or with the failure. The head
+    /// of a guest that has trapped is held back until its end is known.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Result<StartedResponse, Failure>> {
-        let failure = if self.head.is_some() && self.body_use == BodyUse::Sent {
+        let is_failing = self.run.as_ref().is_some_and(Run::is_failing);
+        let failure = if self.head.is_some() && self.body_use == BodyUse::Sent && !is_failing {
             let timer = self.held_back.get_or_insert_with(|| Box::pin(tokio::time::sleep(HOLD_BACK)));
             ready!(timer.as_mut().poll(cx));
             Failure::HeadTimeout(self.time_to_head)
@@ -210,7 +212,7 @@ impl<'a> ResponseStart<'a> {
                 TimeUp::Client => return Poll::Ready(Err(Failure::BodyTimeout)),
             }
         };
-        Poll::Ready(self.commit().ok_or(failure))
+        Poll::Ready(if is_failing { Err(failure) } else { self.commit().ok_or(failure) })
     }
 }
 

@@ -113,6 +113,27 @@ fn a_guest_that_fails_after_all_of_its_announced_length_cuts_the_transfer() {
     wagi.logged(&["end=trap", "cut after the head"]);
 }
 
+/// The same guest, in a file in which it takes long to look for the lines of a trap.
+fn serve_large(output: &str, then: &str) -> Wagi {
+    let mut module = wat::parse_str(guest("wasi_snapshot_preview1", output, then)).expect("a module");
+    // A section that is named `x` and has 48 MiB, with the length in LEB128.
+    module.extend([0, 0x82, 0x80, 0x80, 0x18, 1, b'x']);
+    module.resize(module.len() + (48 << 20), 0);
+    let site = Site::new();
+    let path = site.file("large.wasm", module);
+    site.module("/", &path, PATIENT).start(&[])
+}
+
+#[test]
+fn a_trap_is_an_error_status_though_it_takes_long_to_find_its_lines() {
+    for length in ["", "Content-Length: 5\n"] {
+        let output = format!("Content-Type: text/plain\n{length}\nhello");
+        let wagi = serve_large(&output, "(call $write (i32.const 1)) (unreachable)");
+        assert_eq!(Connection::open(wagi.address()).get("/").status, 500);
+        wagi.logged(&["end=trap"]);
+    }
+}
+
 const HELLO: &str = "Content-Type: text/plain\n\nhello";
 
 /// Apache, lighttpd: the end of standard output is the end of the response.

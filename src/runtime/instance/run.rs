@@ -109,7 +109,7 @@ impl Run {
     /// Polls the guest, and takes what it has printed.
     pub fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Output> {
         self.poll_guest(cx);
-        if self.stdio.is_failing() && !matches!(self.stage, RunStage::Ended(_)) {
+        if self.is_failing() {
             // The end wakes the reader: what was printed goes before it.
             return Poll::Pending;
         }
@@ -145,6 +145,11 @@ impl Run {
             RunStage::Moved(guest) => guest.ending.is_terminated() || !guest.ending.is_empty(),
             RunStage::Ended(_) => true,
         }
+    }
+
+    /// Whether the guest has trapped, and its end is still being explained: its response is not complete.
+    pub fn is_failing(&self) -> bool {
+        self.stdio.is_failing() && !matches!(self.stage, RunStage::Ended(_))
     }
 
     /// Whether the guest is a component that responds to the request itself, perhaps with trailers.
