@@ -131,11 +131,6 @@ pub(in crate::runtime::component) enum Blocked {
 }
 
 impl BodyForwarder {
-    /// Whether the guest has trapped, and its end is not known yet.
-    pub fn is_failing(&self) -> bool {
-        self.stdio.is_failing()
-    }
-
     pub fn new(
         head: oneshot::Receiver<GuestResponse>,
         bodiless: bool,

@@ -14,9 +14,9 @@ use tokio::sync::oneshot;
 use tokio::task::coop::has_budget_remaining;
 use wasmtime::component::Accessor;
 use wasmtime::{Result, Store};
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
+use wasmtime_wasi_http::p2::bindings::Proxy;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
-use wasmtime_wasi_http::p3::bindings::ServicePre;
+use wasmtime_wasi_http::p3::bindings::Service;
 use wasmtime_wasi_http::{WasiHttpView, p3};
 
 use crate::outbound::CallTracer;
@@ -63,7 +63,7 @@ impl LinkedComponent {
         stdio.tracer = request.tracer;
         let stdio = Arc::new(stdio);
         let response = Arc::new(ResponseState::default());
-        let store = linked.store(ComponentState::of_service(grants, &stdio), grants, request.id);
+        let mut store = linked.store(ComponentState::of_service(grants, &stdio), grants, request.id);
         let bodiless = request.head.method == http::Method::HEAD;
         let reader = if matches!(self, Self::ServiceP3(_)) { Reader::P3 } else { Reader::P2 };
         let body = GuestRequestBody { body: request.body, stdio: stdio.clone(), response: response.clone(), reader };
@@ -73,13 +73,17 @@ impl LinkedComponent {
         let guest = Box::pin(async move {
             let _permit = permit;
             match &linked {
-                LinkedComponent::ServiceP2(service) => {
-                    drive(forwarder, handle_p2(store, service, request, sender)).await
-                }
-                LinkedComponent::ServiceP3(service) => {
-                    let responder = Responder { sender, forwarded: forwarder.done() };
-                    drive(forwarder, handle_p3(store, service, request, responder)).await
-                }
+                LinkedComponent::ServiceP2(service) => match service.instantiate_async(&mut store).await {
+                    Ok(service) => drive(forwarder, handle_p2(store, service, request, sender)).await,
+                    Err(error) => Ending::of_instantiation(error),
+                },
+                LinkedComponent::ServiceP3(service) => match service.instantiate_async(&mut store).await {
+                    Ok(service) => {
+                        let responder = Responder { sender, forwarded: forwarder.done() };
+                        drive(forwarder, handle_p3(store, service, request, responder)).await
+                    }
+                    Err(error) => Ending::of_instantiation(error),
+                },
                 LinkedComponent::CommandP2(_) | LinkedComponent::CommandP3(_) => Ending::Succeeded,
             }
         });
@@ -91,20 +95,16 @@ impl LinkedComponent {
 type Sender = oneshot::Sender<GuestResponse>;
 
 /// The end of a call, and its store.
-type Called = (Store<ComponentState>, Result<(), Ending>);
+type Called = (Store<ComponentState>, Result<()>);
 
 /// Calls the handler of WASI 0.2. The store is returned, so that the caller drops it after it has looked at the response. If
 /// the store were dropped here, an incomplete response would look complete.
 async fn handle_p2(
     mut store: Store<ComponentState>,
-    service: &ProxyPre<ComponentState>,
+    service: Proxy,
     request: http::Request<GuestRequestBody>,
     sender: Sender,
 ) -> Called {
-    let service = match service.instantiate_async(&mut store).await {
-        Ok(service) => service,
-        Err(error) => return (store, Err(Ending::of_instantiation(error))),
-    };
     let scheme = if request.uri().scheme() == Some(&http::uri::Scheme::HTTPS) { Scheme::Https } else { Scheme::Http };
     let mut http = store.data_mut().http();
     let request = http.new_incoming_request(scheme, request);
@@ -118,15 +118,6 @@ async fn handle_p2(
             service.wasi_http_incoming_handler().call_handle(&mut store, request, outparam).await
         }
         (Err(error), _) | (_, Err(error)) => Err(error),
-    };
-    ended(store, called).await
-}
-
-/// The end of a call with this result.
-async fn ended(mut store: Store<ComponentState>, called: Result<()>) -> Called {
-    let called = match called {
-        Ok(()) => Ok(()),
-        Err(error) => Err(state::ending(error, &mut store).await),
     };
     (store, called)
 }
@@ -146,14 +137,10 @@ struct Responder {
 /// as the call goes on.
 async fn handle_p3(
     mut store: Store<ComponentState>,
-    service: &ServicePre<ComponentState>,
+    service: Service,
     request: http::Request<GuestRequestBody>,
     responder: Responder,
 ) -> Called {
-    let service = match service.instantiate_async(&mut store).await {
-        Ok(service) => service,
-        Err(error) => return (store, Err(Ending::of_instantiation(error))),
-    };
     let (request, sent) = p3::Request::from_http(store.data_mut().http().hooks, request);
     let call = async |accessor: &Accessor<ComponentState>| {
         match service.handle(accessor, request).await? {
@@ -168,7 +155,7 @@ async fn handle_p3(
         wasmtime::error::Ok(())
     };
     let called = store.run_concurrent(call).await.flatten();
-    ended(store, called).await
+    (store, called)
 }
 
 /// Polls a call and the forwarder of its response until both are done, or one has failed.
@@ -182,30 +169,37 @@ async fn drive(mut forwarder: BodyForwarder, call: impl Future<Output = Called>)
             if store.is_none()
                 && let Poll::Ready((returned, called)) = call.as_mut().poll(cx)
             {
-                if let Err(ending) = called {
-                    // What it produced before is forwarded, as far as it fits.
-                    let _ = forwarder.poll(cx);
-                    return Poll::Ready(ending);
-                }
                 store = Some(returned);
-            }
-            if store.is_none() && forwarder.is_failing() {
-                return Poll::Pending;
+                if let Err(error) = called {
+                    return Poll::Ready(Err(error));
+                }
             }
             return match forwarder.poll(cx) {
-                Poll::Ready(Err(ending)) => Poll::Ready(ending),
-                Poll::Ready(Ok(())) if store.is_some() => Poll::Ready(Ending::Succeeded),
+                Poll::Ready(Err(ending)) => Poll::Ready(Ok(ending)),
+                Poll::Ready(Ok(())) if store.is_some() => Poll::Ready(Ok(Ending::Succeeded)),
                 // Most guests end as soon as their response is forwarded: one more poll, before they are detached.
                 Poll::Ready(Ok(())) if !std::mem::replace(&mut forwarded, true) => continue,
                 // With its budget used up, a task of tokio finds every channel empty, and is woken at once.
                 Poll::Pending if store.is_some() && has_budget_remaining() => match forwarder.blocked_on() {
-                    Some(Blocked::Head) => Poll::Ready(Ending::NoResponse("it returned without one".into())),
-                    Some(Blocked::Body) => Poll::Ready(Ending::NoResponse("it returned before its end".into())),
+                    Some(Blocked::Head) => Poll::Ready(Ok(Ending::NoResponse("it returned without one".into()))),
+                    Some(Blocked::Body) => Poll::Ready(Ok(Ending::NoResponse("it returned before its end".into()))),
                     Some(Blocked::Client) | None => Poll::Pending,
                 },
                 _ => Poll::Pending,
             };
         }
     };
-    poll_fn(&mut step).await
+    match (poll_fn(&mut step).await, &mut store) {
+        (Ok(ending), _) => ending,
+        (Err(error), None) => error.into(),
+        (Err(error), Some(store)) => failed(error, store, forwarder).await,
+    }
+}
+
+/// How a guest ended whose call has failed.
+async fn failed(error: wasmtime::Error, store: &mut Store<ComponentState>, mut forwarder: BodyForwarder) -> Ending {
+    let ending = state::ending(error, store).await;
+    // What it produced before is forwarded, as far as it fits.
+    let _ = poll_fn(|cx| Poll::Ready(forwarder.poll(cx))).await;
+    ending
 }
