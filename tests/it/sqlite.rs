@@ -110,12 +110,14 @@ impl Writers {
     /// Lets clients write, and kills the server: while there is a journal, or at any time.
     fn kill(&mut self, round: u64, dice: &mut Dice) {
         self.remove_lock();
-        let mut wagi = started(&self.site);
+        let wagi = started(&self.site);
         let address = wagi.address();
         let before = self.acknowledged.lock().unwrap().len();
         let journal = self.file("notes.db-journal");
         let pause = Duration::from_micros(dice.below(20_000));
         thread::scope(|scope| {
+            // It ends before the clients are waited for, also if something fails here.
+            let mut wagi = wagi;
             for client in 0..CLIENTS {
                 let this = &*self;
                 scope.spawn(move || this.write(address, &format!("{round}-{client}")));
