@@ -5,9 +5,9 @@ use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc;
 
-use crate::support::eventually;
 use crate::support::site::Site;
 use crate::support::upstream::{Upstream, reply};
+use crate::support::{PATIENCE, eventually};
 use crate::traces::{get, variable};
 
 const QUICK: (&str, &str) = ("OTEL_BSP_SCHEDULE_DELAY", "10");
@@ -34,7 +34,7 @@ fn a_collector_that_hangs_delays_neither_a_request_nor_the_end() {
     ];
     let mut wagi = Site::probe("").start_with(&[], &variables);
     get(&wagi, "/env", "");
-    connected.recv().expect("the server sends its spans");
+    connected.recv_timeout(PATIENCE).expect("the server sends its spans");
     for _ in 0..100 {
         assert_eq!(get(&wagi, "/env", "").status, 200);
     }
