@@ -10,7 +10,7 @@ use crate::support::bindle::{Bindle, ID};
 use crate::support::caller::Caller;
 use crate::support::guest::{printing, probe};
 use crate::support::http1::Connection;
-use crate::support::process::Wagi;
+use crate::support::process::{Wagi, output, run};
 use crate::support::upstream::{Upstream, reply};
 
 const PROGRAM: (&str, &str) = ("program.wasm", "application/wasm");
@@ -155,7 +155,7 @@ fn a_digest_that_is_none_stops_the_start() {
     let invoice = bindle.home().join("invoice.toml");
     let text = fs::read_to_string(&invoice).expect("it was written");
     fs::write(&invoice, text.replace(&sha256_hex(&probe_bytes()), "../../secret")).expect("a file can be written");
-    let output = crate::support::process::run(bindle.path(), &["--bindle", ID, "--bindle-path", "bindles"]);
+    let output = run(bindle.path(), &["--bindle", ID, "--bindle-path", "bindles"]);
     assert_eq!(output.status.code(), Some(1));
     holds(&String::from_utf8_lossy(&output.stderr), &["label.sha256", "../../secret", "invoice.toml:"]);
 }
@@ -335,7 +335,7 @@ fn the_module_cache_is_made_and_laid_out() {
     assert_eq!(get(&started(), "/three/files/below/more.txt"), (200, "more".into()));
     fs::remove_file(cache.join(sha256_hex(b"a note"))).expect("it was there");
     fs::write(cache.join(sha256_hex(b"a note")), "a lie!").expect("a file can be written");
-    let output = bindle.command().args(["--module-cache", "new/cache"]).output().expect("wagi can be started");
+    let output = output(bindle.command().args(["--module-cache", "new/cache"])).expect("wagi can be started");
     assert_eq!(output.status.code(), Some(1));
     holds(&String::from_utf8_lossy(&output.stderr), &["`note.txt`", &sha256_hex(b"a note")]);
 }
@@ -353,7 +353,7 @@ fn without_a_module_cache_nothing_is_left() {
     assert_eq!(fs::read_dir(&temporary).expect("a directory").count(), 0);
 
     fs::write(bindle.parcel_file("a note"), "a lie!").expect("a file can be written");
-    let output = bindle.command().env("TMPDIR", &temporary).output().expect("wagi can be started");
+    let output = output(bindle.command().env("TMPDIR", &temporary)).expect("wagi can be started");
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(fs::read_dir(&temporary).expect("a directory").count(), 0);
 }
@@ -388,7 +388,7 @@ fn what_was_asked_for_has_to_be_there() {
         ("example.com/site/1.0", "1.0.0"),
     ] {
         let arguments = ["-l", "127.0.0.1:0", "--bindle", id, "--bindle-path", "bindles"];
-        let output = crate::support::process::run(bindle.path(), &arguments);
+        let output = run(bindle.path(), &arguments);
         assert_eq!(output.status.code(), Some(1), "{id}");
         holds(&String::from_utf8_lossy(&output.stderr), &["error", part]);
     }
@@ -396,7 +396,7 @@ fn what_was_asked_for_has_to_be_there() {
     let other = bindle.path().join("bindles").join(sha256_hex(b"example.com/other/1.0.0"));
     fs::rename(bindle.home(), other).expect("a directory can be renamed");
     let arguments = ["--bindle", "example.com/other/1.0.0", "--bindle-path", "bindles"];
-    let output = crate::support::process::run(bindle.path(), &arguments);
+    let output = run(bindle.path(), &arguments);
     assert_eq!(output.status.code(), Some(1));
     holds(&String::from_utf8_lossy(&output.stderr), &["example.com/other"]);
 }

@@ -16,7 +16,7 @@ use crate::oci::{digest, give, manifest, program, push, registry, shelf};
 use crate::support::bindle::Bindle;
 use crate::support::guest::printing;
 use crate::support::http1::Connection;
-use crate::support::process::{Wagi, command};
+use crate::support::process::{Wagi, command, output};
 use crate::support::registry::{Registry, installed};
 use crate::support::site::Site;
 use crate::support::upstream::{Upstream, reply};
@@ -112,7 +112,7 @@ fn pipes_in_place_of_cached_files_hold_no_start() {
     }
     let env_file = site.path().join("pipe.env");
     make_pipe(&env_file);
-    let output = serving(&site).args(["--env-file", "pipe.env"]).output().expect("wagi can be started");
+    let output = output(serving(&site).args(["--env-file", "pipe.env"])).expect("wagi can be started");
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(stderr.contains("cannot read environment file `pipe.env`") && stderr.contains("regular"), "{stderr}");
 }
@@ -322,7 +322,7 @@ fn a_forged_note_does_not_stand_in_for_a_digest() {
     fs::write(&note, text.replace(&format!(" {}\n", content.len()), &format!(" {}\n", forged.len())))
         .expect("writable");
     is_down.store(true, Ordering::SeqCst);
-    let output = start(&site).output().expect("wagi can be started");
+    let output = output(&mut start(&site)).expect("wagi can be started");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(1) && said.contains("fails with 503"), "{said}");
 }

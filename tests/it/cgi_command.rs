@@ -1,17 +1,17 @@
 //! `wagi cgi`: a module as a CGI program, started alone as a web server would, and under Apache and lighttpd as docs/cgi.md says.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
 use crate::support::eventually;
 use crate::support::guest::{printing, probe};
 use crate::support::http1::Connection;
-use crate::support::process::{Wagi, command};
+use crate::support::process::{Ending, Wagi, command, output_of};
 use crate::support::site::Site;
 
 const GET: (&str, &str) = ("REQUEST_METHOD", "GET");
@@ -20,15 +20,11 @@ const GET: (&str, &str) = ("REQUEST_METHOD", "GET");
 fn prepared(directory: &Path, words: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = command(directory);
     command.arg("cgi").args(words).envs(variables.iter().copied());
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
 fn run(directory: &Path, words: &[&str], variables: &[(&str, &str)], body: &[u8]) -> Output {
-    let mut child = prepared(directory, words, variables).spawn().expect("wagi can be started");
-    // A process that reads nothing may have ended.
-    let _ = child.stdin.take().expect("stdin is piped").write_all(body);
-    child.wait_with_output().expect("it ends")
+    output_of(&mut prepared(directory, words, variables), body).expect("wagi can be started")
 }
 
 /// A directory with `hello.wat`, which prints this, and `probe.wasm`.
@@ -157,21 +153,27 @@ fn compiled_code_is_kept_beside_the_file_or_where_the_operator_says() {
     assert_eq!(path(".wagi-cache").metadata().expect("a directory").permissions().mode() & 0o777, 0o700);
 }
 
+/// The probe, asked for this by a web server that reads what it prints.
+fn started(directory: &Path, target: (&str, &str)) -> Ending {
+    let mut command = prepared(directory, &["probe.wasm"], &[GET, target]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Ending(command.spawn().expect("wagi can be started"))
+}
+
 #[test]
 fn output_leaves_at_once_and_a_web_server_that_leaves_ends_the_process() {
     let directory = directory("");
     let target = ("REQUEST_URI", "/slow-lines?2&600000");
-    let mut child = prepared(directory.path(), &["probe.wasm"], &[GET, target]).spawn().expect("wagi can be started");
-    let lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
+    let mut child = started(directory.path(), target);
+    let lines = BufReader::new(child.0.stdout.take().expect("stdout is piped")).lines();
     assert!(lines.map_while(Result::ok).any(|line| line == "line 1"), "the guest is still asleep");
-    let _ = child.kill();
-    let _ = child.wait();
+    drop(child);
 
     let target = ("REQUEST_URI", "/slow-lines?1000000&1");
-    let mut child = prepared(directory.path(), &["probe.wasm"], &[GET, target]).spawn().expect("wagi can be started");
+    let mut child = started(directory.path(), target);
     let mut begin = [0; 10];
-    child.stdout.take().expect("stdout is piped").read_exact(&mut begin).expect("it prints");
-    let ended = eventually(|| child.try_wait().expect("it is our child"));
+    child.0.stdout.take().expect("stdout is piped").read_exact(&mut begin).expect("it prints");
+    let ended = eventually(|| child.0.try_wait().expect("it is our child"));
     assert_eq!(ended.code(), Some(1));
 }
 
@@ -190,7 +192,7 @@ fn replaced(text: &str, from: &str, to: &str) -> String {
 
 /// A web server that runs the program of the page with the probe, at `/hello`.
 struct WebServer {
-    child: Child,
+    process: Ending,
     address: SocketAddr,
     directory: TempDir,
 }
@@ -220,9 +222,9 @@ impl WebServer {
         let child = Command::new(program).args(arguments).arg(&file).stderr(log).spawn();
         let child = child.unwrap_or_else(|error| panic!("{program}: {error}"));
         let address = (Ipv4Addr::LOCALHOST, port).into();
-        let mut server = Self { child, address, directory };
+        let mut server = Self { process: Ending(child), address, directory };
         eventually(|| {
-            let ended = server.child.try_wait().expect("it is our child");
+            let ended = server.process.0.try_wait().expect("it is our child");
             assert!(ended.is_none(), "{program} has ended: {}", server.log());
             TcpStream::connect(address).ok()
         });
@@ -265,8 +267,7 @@ impl WebServer {
 impl Drop for WebServer {
     /// Asks it to end, so that its own children end too.
     fn drop(&mut self) {
-        let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
-        let _ = self.child.wait();
+        self.process.ask();
     }
 }
 

@@ -6,11 +6,11 @@
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use crate::support::eventually;
 use crate::support::guest::built_from_source;
-use crate::support::process::Wagi;
+use crate::support::process::{Ending, Wagi};
 use crate::support::site::Site;
 
 /// A program that prints its environment.
@@ -76,7 +76,7 @@ print "Content-Type: text/plain\n\n", seen.map { |value| "#{value}\n" }.join
 "##;
 
 struct Lighttpd {
-    child: Child,
+    _process: Ending,
     url: String,
 }
 
@@ -105,17 +105,10 @@ impl Lighttpd {
         std::fs::write(directory.join("lighttpd.conf"), configuration).unwrap();
         let mut lighttpd = Command::new("/usr/sbin/lighttpd");
         lighttpd.arg("-D").arg("-f").arg(directory.join("lighttpd.conf")).stderr(Stdio::null());
-        let child = lighttpd.spawn().expect("lighttpd is installed");
+        let process = Ending(lighttpd.spawn().expect("lighttpd is installed"));
         eventually(|| TcpStream::connect(("127.0.0.1", port)).ok());
         let scheme = if is_secure { "https" } else { "http" };
-        Self { child, url: format!("{scheme}://127.0.0.1:{port}") }
-    }
-}
-
-impl Drop for Lighttpd {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        Self { _process: process, url: format!("{scheme}://127.0.0.1:{port}") }
     }
 }
 

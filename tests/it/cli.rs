@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::guest::{printing, probe};
 use crate::support::http1::Connection;
-use crate::support::process::{Wagi, command, run};
+use crate::support::process::{Wagi, command, output, run};
 use crate::support::site::Site;
 
 fn stderr(output: &Output) -> String {
@@ -30,7 +30,7 @@ fn hello() -> String {
 
 /// Environment variables set for one run of `wagi`, which is expected to end by itself.
 fn run_with(directory: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
-    command(directory).envs(variables.iter().copied()).args(arguments).output().expect("wagi can be started")
+    output(command(directory).envs(variables.iter().copied()).args(arguments)).expect("wagi can be started")
 }
 
 #[test]

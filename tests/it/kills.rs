@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::oci::{digest, give, manifest, program, shelf};
 use crate::support::http1::Connection;
-use crate::support::process::{Wagi, command};
+use crate::support::process::{Ending, Wagi, command};
 use crate::support::site::Site;
 use crate::support::upstream::Upstream;
 use crate::support::{Dice, eventually};
@@ -109,7 +109,8 @@ fn moment(dice: &mut Dice, length: u64) -> Moment {
 /// Starts a server over an empty cache and kills it. In the cache, the module is to get the name `kept`.
 fn kill_at(moment: Moment, start: &mut Command, valve: &Valve, kept: &Path) {
     valve.open_for(if let Moment::InTheDownload(bytes) = moment { bytes } else { u64::MAX });
-    let mut child = start.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("wagi can be started");
+    let child = start.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("wagi can be started");
+    let mut child = Ending(child);
     match moment {
         Moment::InTheDownload(_) => eventually(|| valve.is_exhausted().then_some(())),
         Moment::BehindIt(_) => eventually(|| (valve.sent() > BALLAST).then_some(())),
@@ -119,8 +120,8 @@ fn kill_at(moment: Moment, start: &mut Command, valve: &Valve, kept: &Path) {
         // The moment of death is what this test is about: there is no event to wait for.
         thread::sleep(and);
     }
-    child.kill().expect("it is our child");
-    child.wait().expect("it is our child");
+    child.0.kill().expect("it is our child");
+    child.0.wait().expect("it is our child");
     match moment {
         Moment::InTheDownload(_) => assert!(!kept.exists(), "{moment:?}"),
         Moment::BehindIt(_) => {}

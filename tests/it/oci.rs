@@ -16,7 +16,7 @@ use wagi::observe::sha256_hex;
 use crate::support::PATIENCE;
 use crate::support::guest::printing;
 use crate::support::http1::{Answer, Connection};
-use crate::support::process::{Wagi, command};
+use crate::support::process::{Wagi, command, output};
 use crate::support::registry::{LOGIN, Registry, Setup};
 use crate::support::site::Site;
 use crate::support::upstream::{Received, Upstream, reply};
@@ -98,7 +98,7 @@ fn served(command: &mut Command) -> (Wagi, String) {
 /// What a start says that is refused, and that nothing of what came was kept.
 #[track_caller]
 fn refusal(command: &mut Command) -> String {
-    let output = command.output().expect("wagi can be started");
+    let output = output(command).expect("wagi can be started");
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(1), &b""[..]), "{stderr}");
     assert!(stderr.contains("modules.toml:3:10"), "{stderr}");

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::support::eventually;
+use crate::support::process::output_of;
 use crate::support::registry::{Done, installed, program, refused, run, served, wagi};
 use crate::support::site::Site;
 use crate::support::upstream::{Upstream, reply};
@@ -32,11 +33,7 @@ fn config(site: &Site) -> Value {
 }
 
 fn log_in(mut command: Command, input: &str) -> Done {
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
-    // One that refuses does not read.
-    let _ = child.stdin.take().expect("it is piped").write_all(input.as_bytes());
-    child.wait_with_output().into()
+    output_of(&mut command, input.as_bytes()).into()
 }
 
 #[test]

@@ -1,15 +1,15 @@
 //! `wagi run`: one request through the gateway, and what is printed of it.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::Output;
 
 use serde_json::Value;
 
 use crate::support::eventually;
 use crate::support::guest::{component, printing, printing_then, probe};
 use crate::support::http1::Connection;
-use crate::support::process::command;
+use crate::support::process::{command, output_of};
 use crate::support::site::Site;
 
 fn text(bytes: &[u8]) -> String {
@@ -21,12 +21,7 @@ fn run(site: &Site, words: &[&str]) -> Output {
 }
 
 fn run_in(directory: &Path, words: &[&str], input: &[u8]) -> Output {
-    let mut command = command(directory);
-    command.arg("run").args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("wagi can be started");
-    // A process that reads nothing may have ended.
-    let _ = child.stdin.take().expect("stdin is piped").write_all(input);
-    child.wait_with_output().expect("it ends")
+    output_of(command(directory).arg("run").args(words), input).expect("wagi can be started")
 }
 
 #[track_caller]

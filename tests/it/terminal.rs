@@ -6,9 +6,10 @@ use std::process::{Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::eventually;
 use crate::support::guest::printing;
 use crate::support::http1::Connection;
-use crate::support::process::{Wagi, command, run};
+use crate::support::process::{Ending, Wagi, command, run};
 use crate::support::site::Site;
 
 /// Every character that a terminal could take for more than text, but NUL and the line feed.
@@ -280,24 +281,21 @@ fn a_server_whose_output_and_log_nobody_reads_serves_on() {
     let site = Site::new();
     site.file("hello.wat", printing("Content-Type: text/plain\n\nhello"));
     let address = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
-    let mut child = command(site.path())
+    let child = command(site.path())
         .args(["hello.wat", "-l", &address.to_string()])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("wagi can be started");
-    drop((child.stdout.take(), child.stderr.take()));
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while std::net::TcpStream::connect(address).is_err() {
-        assert!(child.try_wait().expect("it can be asked").is_none(), "the server has ended");
-        assert!(Instant::now() < deadline, "the server does not listen");
-        thread::sleep(Duration::from_millis(20));
-    }
+    let mut child = Ending(child);
+    drop((child.0.stdout.take(), child.0.stderr.take()));
+    eventually(|| {
+        assert!(child.0.try_wait().expect("it can be asked").is_none(), "the server has ended");
+        std::net::TcpStream::connect(address).ok()
+    });
     for _ in 0..3 {
         assert_eq!(Connection::open(address).get("/").text(), "hello");
     }
-    child.kill().expect("it runs");
-    let _ = child.wait();
 }
 
 #[test]

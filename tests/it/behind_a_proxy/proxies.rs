@@ -3,15 +3,16 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
 use crate::support::eventually;
+use crate::support::process::Ending;
 
 /// A running proxy.
 pub struct Proxy {
-    child: Child,
+    process: Ending,
     plain: u16,
     secure: u16,
     _directory: TempDir,
@@ -74,9 +75,10 @@ impl Start {
         command.args(arguments).current_dir(self.path()).env("HOME", self.path()).env("XDG_DATA_HOME", self.path());
         command.env("XDG_CONFIG_HOME", self.path()).stdout(Stdio::null()).stderr(log);
         let child = command.spawn().unwrap_or_else(|error| panic!("{program}: {error}"));
-        let mut proxy = Proxy { child, plain: self.plain, secure: self.secure, _directory: self.directory };
+        let mut proxy =
+            Proxy { process: Ending(child), plain: self.plain, secure: self.secure, _directory: self.directory };
         eventually(|| {
-            let ended = proxy.child.try_wait().expect("it is our child");
+            let ended = proxy.process.0.try_wait().expect("it is our child");
             let log = || std::fs::read_to_string(proxy._directory.path().join("log")).unwrap_or_default();
             assert!(ended.is_none(), "{program} has ended: {}", log());
             TcpStream::connect(proxy.plain()).ok()
@@ -212,7 +214,6 @@ impl Proxy {
 impl Drop for Proxy {
     /// Asks it to end, so that its own children end too.
     fn drop(&mut self) {
-        let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
-        let _ = self.child.wait();
+        self.process.ask();
     }
 }

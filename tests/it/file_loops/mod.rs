@@ -6,13 +6,13 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::neighbours::hello;
 use crate::support::guest::{component, probe};
 use crate::support::http1::Connection;
-use crate::support::process::Wagi;
+use crate::support::process::{Ending, Wagi};
 use crate::support::site::Site;
 use crate::support::{PATIENCE, alone, at_leisure, eventually, make_pipe};
 
@@ -107,7 +107,9 @@ fn only_regular_files_and_directories_can_be_opened() {
 }
 
 /// Holds a lease on a file: to open the file takes as long as this lives, or 45 s, as on a file server that does not answer.
-struct Lease(Child);
+struct Lease {
+    _holder: Ending,
+}
 
 impl Lease {
     fn on(path: &Path) -> Self {
@@ -117,24 +119,18 @@ impl Lease {
             fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)\n\
             print('held', flush=True)\n\
             sys.stdin.read()";
-        let mut holder = Command::new("python3")
+        let holder = Command::new("python3")
             .args(["-c", SCRIPT])
             .arg(path)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .expect("there is python3");
+        let mut holder = Ending(holder);
         let mut line = String::new();
-        let printed = BufReader::new(holder.stdout.take().expect("it is piped")).read_line(&mut line);
+        let printed = BufReader::new(holder.0.stdout.take().expect("it is piped")).read_line(&mut line);
         assert_eq!((printed.expect("a line"), line.as_str()), (5, "held\n"), "the file system has leases");
-        Self(holder)
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        Self { _holder: holder }
     }
 }
 

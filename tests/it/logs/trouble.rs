@@ -1,38 +1,28 @@
 //! A full disk, outputs that are closed or have no reader.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use super::{hello, read, rename, shell};
 use crate::support::eventually;
 use crate::support::http1::Connection;
+use crate::support::process::Ending;
 
 /// An address that is free, for a server whose ready line cannot be read.
 fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port")
 }
 
-/// A process that ends with the test.
-struct Server(Child);
-
-impl Server {
-    fn start(command: &mut Command, address: SocketAddr) -> Self {
-        let mut server = Self(command.spawn().expect("wagi can be started"));
-        eventually(|| {
-            assert!(server.0.try_wait().expect("it can be asked").is_none(), "the server has ended");
-            TcpStream::connect(address).ok()
-        });
-        server
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// A server, when it listens.
+fn start(command: &mut Command, address: SocketAddr) -> Ending {
+    let mut server = Ending(command.spawn().expect("wagi can be started"));
+    eventually(|| {
+        assert!(server.0.try_wait().expect("it can be asked").is_none(), "the server has ended");
+        TcpStream::connect(address).ok()
+    });
+    server
 }
 
 /// The limit on the size of files stands in for the size of a disk: a file may have 512 bytes, and a line has more than 100.
@@ -97,7 +87,7 @@ fn outputs_that_are_closed_at_the_start_end_nothing() {
             let arguments = ["-l", &address.to_string(), "--access-log", access_log];
             let mut command = shell(&site, "", redirections, &arguments);
             command.stdout(Stdio::null()).stderr(Stdio::null());
-            let server = Server::start(&mut command, address);
+            let server = start(&mut command, address);
             for _ in 0..3 {
                 assert_eq!(Connection::open(address).get("/a").text(), "hello", "{redirections}");
             }
@@ -121,7 +111,7 @@ fn outputs_whose_reader_is_gone_at_the_start_end_nothing() {
         // Opening /dev/stdout needs a reader; it leaves later.
         let reader = (access_log == "/dev/stdout").then(|| stdout.0.try_clone().expect("a descriptor"));
         drop((stdout.0, stderr.0));
-        let server = Server::start(&mut command, address);
+        let server = start(&mut command, address);
         drop(reader);
         for _ in 0..3 {
             assert_eq!(Connection::open(address).get("/").text(), "hello", "{access_log}");
@@ -136,19 +126,17 @@ fn outputs_whose_reader_leaves_while_the_server_runs_end_nothing() {
         let (site, address) = (hello(), free_address());
         let mut command = shell(&site, "", "", &["-l", &address.to_string(), "--access-log", access_log]);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut server = Server::start(&mut command, address);
+        let mut server = start(&mut command, address);
         assert_eq!(Connection::open(address).get("/").text(), "hello");
         drop((server.0.stdout.take(), server.0.stderr.take()));
         for signal in ["USR1", "HUP", "PIPE"] {
             for _ in 0..3 {
                 assert_eq!(Connection::open(address).get("/").text(), "hello", "{access_log}");
             }
-            let sent = Command::new("kill").args([&format!("-{signal}"), &server.0.id().to_string()]).status();
-            assert!(sent.expect("there is a kill").success());
+            server.signal(signal);
         }
         assert_eq!(Connection::open(address).get("/").text(), "hello", "{access_log}");
-        let sent = Command::new("kill").arg(server.0.id().to_string()).status();
-        assert!(sent.expect("there is a kill").success());
+        server.signal("TERM");
         let ended = eventually(|| server.0.try_wait().expect("it is our child"));
         assert_eq!(ended.code(), Some(0), "{access_log}");
     }
@@ -161,7 +149,7 @@ fn a_log_that_is_not_read_holds_up_no_request_and_no_line_of_the_access_log() {
     let mut command = shell(&site, "", "", &["-l", &address.to_string(), "--access-log", "access.log"]);
     let stderr = std::io::pipe().expect("a pipe");
     command.env("RUST_LOG", "trace").stdout(Stdio::null()).stderr(stderr.1);
-    let server = Server::start(&mut command, address);
+    let server = start(&mut command, address);
     let mut connection = Connection::open(address);
     for _ in 0..2_000 {
         assert_eq!(connection.get("/").text(), "hello");

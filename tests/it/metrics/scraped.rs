@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -11,7 +11,7 @@ use crate::metrics::prometheus::{RULES, file, queries_of_the_page, text};
 use crate::support::eventually;
 use crate::support::guest::{printing, printing_then};
 use crate::support::http1::Connection;
-use crate::support::process::Wagi;
+use crate::support::process::{Ending, Wagi};
 use crate::support::site::Site;
 
 /// An address that was free just now.
@@ -20,7 +20,7 @@ fn free_address() -> SocketAddr {
 }
 
 struct Prometheus {
-    process: Child,
+    _process: Ending,
     address: SocketAddr,
     _directory: TempDir,
 }
@@ -47,7 +47,7 @@ impl Prometheus {
             .stderr(std::fs::File::create(directory.path().join("log")).expect("a file"))
             .spawn()
             .expect("there is prometheus");
-        Self { process, address, _directory: directory }
+        Self { _process: Ending(process), address, _directory: directory }
     }
 
     fn get(&self, path: &str) -> Option<Value> {
@@ -69,13 +69,6 @@ impl Prometheus {
         let answer = self.get("/api/v1/rules").unwrap_or_default();
         let rules = answer["data"]["groups"][0]["rules"].as_array().cloned().unwrap_or_default();
         rules.iter().filter_map(|rule| rule["health"].as_str().map(str::to_owned)).collect()
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

@@ -1,9 +1,9 @@
 //! SIGHUP, SIGUSR1 and SIGUSR2.
 
-use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use crate::support::http1::Connection;
+use crate::support::process::{Ending, gather};
 use crate::support::site::Site;
 use crate::support::{eventually, guest, process};
 
@@ -68,24 +68,17 @@ fn a_signal_while_the_server_starts_is_kept_for_afterwards() {
     site.write();
     let mut command = process::command(site.path());
     command.args(["-l", "127.0.0.1:0", "-c", "modules.toml"]).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("wagi can be started");
+    let mut child = Ending(command.spawn().expect("wagi can be started"));
     // As soon as it says something, it catches signals.
-    let status = format!("/proc/{}/status", child.id());
+    let status = format!("/proc/{}/status", child.0.id());
     eventually(|| {
         let caught = std::fs::read_to_string(&status).ok()?;
         let mask = caught.lines().find_map(|line| line.strip_prefix("SigCgt:"))?.trim().to_owned();
         (u64::from_str_radix(&mask, 16).ok()? & 1 != 0).then_some(())
     });
-    let kill = |name: &str| {
-        let sent = std::process::Command::new("kill").args([name, &child.id().to_string()]).status();
-        assert!(sent.expect("there is a kill").success());
-    };
-    ["-HUP", "-USR1", "-HUP"].into_iter().for_each(kill);
-    let mut log = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
-    let line = log.find(|line| line.as_ref().is_ok_and(|line| line.contains("nothing has changed")));
-    assert!(line.is_some());
-    child.kill().expect("it runs");
-    let _ = child.wait();
+    ["HUP", "USR1", "HUP"].into_iter().for_each(|name| child.signal(name));
+    let log = gather(child.0.stderr.take().expect("stderr is piped"), "");
+    eventually(|| log.lock().unwrap().contains("nothing has changed").then_some(()));
 }
 
 #[test]

@@ -73,7 +73,8 @@ fn sockets_are_named_by_their_parent_and_stand_beside_others() {
     let all = Wagi::spawn(&mut inheriting(&site, copy(&listener), two, &["-l", "systemd"]));
     assert_eq!(all.url(), format!("http://{address} http://{address}"));
     drop(all);
-    let output = inheriting(&site, listener, two, &["-l", "systemd:third"]).output().expect("wagi can be started");
+    let output = process::completed(&mut inheriting(&site, listener, two, &["-l", "systemd:third"]));
+    let output = output.expect("wagi can be started");
     let message = String::from_utf8_lossy(&output.stderr);
     let expected = "cannot listen on systemd:third: the process inherits sockets of other names only: first, second";
     assert!(message.contains(expected), "{message}");
@@ -86,7 +87,8 @@ fn variables_that_are_meant_for_another_process_are_ignored() {
     for variables in ["LISTEN_PID=1 LISTEN_FDS=1", "LISTEN_FDS=1", "LISTEN_PID=$$"] {
         let (listener, _) = listener();
         let site = Site::probe("");
-        let output = inheriting(&site, listener, variables, &["-l", "systemd"]).output().expect("wagi can be started");
+        let output = process::completed(&mut inheriting(&site, listener, variables, &["-l", "systemd"]));
+        let output = output.expect("wagi can be started");
         let message = String::from_utf8_lossy(&output.stderr);
         assert!(message.contains("cannot listen on systemd: the process inherits no socket"), "{variables}: {message}");
     }
@@ -100,7 +102,8 @@ fn what_is_inherited_and_no_listening_socket_is_an_error() {
         (OwnedFd::from(connected), "does not listen: write `Accept=no`"),
         (OwnedFd::from(std::fs::File::open("/dev/null").expect("it is there")), "neither a TCP port nor a Unix stream"),
     ] {
-        let output = inheriting(&Site::probe(""), socket, ONE, &[]).output().expect("wagi can be started");
+        let output = process::completed(&mut inheriting(&Site::probe(""), socket, ONE, &[]));
+        let output = output.expect("wagi can be started");
         let message = String::from_utf8_lossy(&output.stderr);
         assert!(message.contains(expected) && output.status.code() == Some(1), "{message}");
     }

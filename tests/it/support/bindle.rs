@@ -90,7 +90,7 @@ impl Bindle {
     /// What `wagi` says when it refuses to serve it.
     #[track_caller]
     pub fn refusal(&self) -> String {
-        let Output { status, stdout, stderr } = self.command().output().expect("wagi can be started");
+        let Output { status, stdout, stderr } = process::output(&mut self.command()).expect("wagi can be started");
         let stderr = String::from_utf8_lossy(&stderr).into_owned();
         assert_eq!((status.code(), stdout.as_slice()), (Some(1), &b""[..]), "{stderr}");
         stderr

@@ -2,17 +2,18 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 
 use serde_json::{Value, json};
 
 use super::eventually;
 use super::http1::Connection;
+use super::process::Ending;
 
 /// A browser without a window.
 pub struct Browser {
-    driver: Child,
+    _driver: Ending,
     address: SocketAddr,
     session: String,
 }
@@ -31,13 +32,14 @@ impl Browser {
 
     /// Starts one with more arguments.
     pub fn open_with(arguments: &[&str]) -> Self {
-        let mut driver = Command::new("chromedriver")
+        let driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .expect("there is a chromedriver");
-        let mut output = BufReader::new(driver.stdout.take().expect("stdout is piped"));
+        let mut driver = Ending(driver);
+        let mut output = BufReader::new(driver.0.stdout.take().expect("stdout is piped"));
         let port = loop {
             let mut line = String::new();
             assert!(output.read_line(&mut line).expect("stdout is text") > 0, "chromedriver has ended");
@@ -46,7 +48,7 @@ impl Browser {
             }
         };
         thread::spawn(move || output.read_to_end(&mut Vec::new()));
-        let mut browser = Self { driver, address: (Ipv4Addr::LOCALHOST, port).into(), session: String::new() };
+        let mut browser = Self { _driver: driver, address: (Ipv4Addr::LOCALHOST, port).into(), session: String::new() };
         let own = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"];
         let arguments = [&own[..], arguments].concat();
         let options = json!({
@@ -134,14 +136,12 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Ends the browser; without a session there is none.
+        // Ends the browser, before its driver; without a session there is none.
         if !self.session.is_empty()
             && let Ok(mut connection) = std::panic::catch_unwind(|| Connection::open(self.address))
         {
             let _ = connection.try_send(format!("DELETE /session{} HTTP/1.1\r\nHost: localhost\r\n\r\n", self.session));
             let _ = connection.try_answer();
         }
-        let _ = self.driver.kill();
-        let _ = self.driver.wait();
     }
 }

@@ -13,6 +13,7 @@ pub mod registry;
 pub mod site;
 pub mod tls;
 pub mod upstream;
+pub mod usage;
 
 use std::path::Path;
 use std::process::Command;

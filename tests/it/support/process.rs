@@ -1,37 +1,60 @@
 //! A real `wagi`, started as a process on a port of its own and ended with the test.
 
-use std::io;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::support::PATIENCE;
 
+/// How long a process may take to begin or to end: a machine that has other things to do may take minutes for it.
+const LONG: Duration = PATIENCE.saturating_mul(10);
+
+/// A process that ends with the test, in whatever way the test ends.
+pub struct Ending(pub Child);
+
+impl Ending {
+    /// Sends a signal by name.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.0.id().to_string()]).status();
+        assert!(sent.expect("there is a kill").success());
+    }
+
+    /// Asks it to end, so that its own children end too, and waits until it has.
+    pub fn ask(&mut self) {
+        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE && self.0.try_wait().is_ok_and(|ended| ended.is_none()) {
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A running server.
 pub struct Wagi {
-    child: Child,
+    child: Ending,
     url: String,
     log: Arc<Mutex<String>>,
     output: Arc<Mutex<String>>,
     directory: Option<TempDir>,
 }
 
-/// The time a process has computed at normal priority and at the lowest.
-pub struct CpuTimes {
-    pub normal: Duration,
-    pub lowest: Duration,
-}
-
 /// Adds what comes, line by line, to a text that others read meanwhile.
-fn gather(source: impl Read + Send + 'static, begin: &str) -> Arc<Mutex<String>> {
+pub fn gather(source: impl Read + Send + 'static, begin: &str) -> Arc<Mutex<String>> {
     let text = Arc::new(Mutex::new(begin.to_owned()));
     let for_thread = text.clone();
     thread::spawn(move || {
@@ -58,14 +81,43 @@ pub fn run(directory: &Path, arguments: &[&str]) -> Output {
 
 /// Runs a command to its end, or for ten times the patience: a server that has to refuse to start, and starts, fails its test then.
 pub fn output(command: &mut Command) -> io::Result<Output> {
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    completed(command.stdin(Stdio::null()))
+}
+
+/// The same with the standard input that the command has.
+pub fn completed(command: &mut Command) -> io::Result<Output> {
+    ended(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?)
+}
+
+/// The same with these bytes as its standard input.
+pub fn output_of(command: &mut Command, input: &[u8]) -> io::Result<Output> {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let (mut stdin, input) = (child.stdin.take().expect("stdin is piped"), input.to_owned());
+    // A process that reads nothing may have ended.
+    thread::spawn(move || stdin.write_all(&input));
+    ended(child)
+}
+
+/// What a process has printed when it has ended, of itself or killed after ten times the patience.
+fn ended(child: Child) -> io::Result<Output> {
     let process = Pid::from_child(&child);
     let (sender, receiver) = channel();
     thread::spawn(move || sender.send(child.wait_with_output()));
-    receiver.recv_timeout(10 * PATIENCE).unwrap_or_else(|_| {
+    receiver.recv_timeout(LONG).unwrap_or_else(|_| {
         kill_process(process, Signal::KILL)?;
-        receiver.recv().expect("what a process has printed that was killed")
+        receiver.recv_timeout(PATIENCE).expect("what a process has printed that was killed")
     })
+}
+
+/// The first line, read on a thread of its own, since no line may come; `None` if there is none after ten times the patience.
+fn first_line<R: Read + Send + 'static>(source: R) -> Option<(String, BufReader<R>)> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        let (mut source, mut line) = (BufReader::new(source), String::new());
+        source.read_line(&mut line).expect("stdout is text");
+        let _ = sender.send((line, source));
+    });
+    receiver.recv_timeout(LONG).ok()
 }
 
 impl Wagi {
@@ -81,13 +133,16 @@ impl Wagi {
 
     /// The same for another server, whose first line is `greeting` and the URL.
     pub fn spawn_saying(command: &mut Command, greeting: &str) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("wagi can be started");
-        let log = gather(child.stderr.take().expect("stderr is piped"), "");
-        let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
-        let mut ready = String::new();
-        stdout.read_line(&mut ready).expect("stdout is text");
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("wagi can be started");
+        let mut child = Ending(child);
+        let log = gather(child.0.stderr.take().expect("stderr is piped"), "");
+        let stdout = child.0.stdout.take().expect("stdout is piped");
+        let Some((ready, mut stdout)) = first_line(stdout) else {
+            drop(child);
+            panic!("no ready line in {LONG:?}\n{}", log.lock().unwrap());
+        };
         let Some(url) = ready.trim().strip_prefix(greeting) else {
-            let _ = child.wait();
+            drop(child);
             let mut rest = String::new();
             let _ = stdout.read_to_string(&mut rest);
             panic!("no ready line but {ready:?}{rest}\n{}", log.lock().unwrap());
@@ -126,17 +181,17 @@ impl Wagi {
 
     /// The process id.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.0.id()
     }
 
     /// Waits for the end of the process.
     pub fn ended(&mut self) -> ExitStatus {
-        super::eventually(|| self.child.try_wait().expect("it is our child"))
+        super::eventually(|| self.child.0.try_wait().expect("it is our child"))
     }
 
     /// How the process ended, if it has.
     pub fn end(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().expect("it is our child")
+        self.child.0.try_wait().expect("it is our child")
     }
 
     /// What it has printed on stdout so far.
@@ -157,76 +212,8 @@ impl Wagi {
         })
     }
 
-    /// Memory that is the process's own and in use, in bytes.
-    pub fn resident(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("/proc is there");
-        let line = status.lines().find(|line| line.starts_with("RssAnon:")).expect("Linux tells");
-        line.split_whitespace().nth(1).and_then(|kilobytes| kilobytes.parse::<u64>().ok()).expect("a number") * 1024
-    }
-
-    /// How many threads the process has.
-    pub fn threads(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/task", self.pid())).expect("/proc is there").count()
-    }
-
-    /// The time the process has computed, on all its threads.
-    pub fn cpu_time(&self) -> Duration {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("/proc is there");
-        // The name, in brackets, may hold blanks; user and system time are the 12th and 13th field behind it.
-        let fields = stat.rsplit(") ").next().expect("fields").split_whitespace();
-        let ticks: u64 = fields.skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number")).sum();
-        // USER_HZ, the unit, is 100 on every platform Linux runs on.
-        Duration::from_millis(ticks * 10)
-    }
-
-    /// The same, and how much of it on threads of the lowest priority.
-    pub fn cpu_times(&self) -> CpuTimes {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).expect("/proc is there");
-        // A thread that has ended meanwhile is none of the lowest priority: those stay.
-        let stats = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok());
-        let ticks = stats.filter_map(|stat| {
-            let fields: Vec<i64> =
-                stat.rsplit(") ").next()?.split(' ').filter_map(|field| field.parse().ok()).collect();
-            // Without the letter of the state: user and system time are the 11th and 12th, the nice value is the 16th.
-            (fields[15] == 19).then(|| u64::try_from(fields[10] + fields[11]).expect("time goes on"))
-        });
-        let lowest = Duration::from_millis(ticks.sum::<u64>() * 10);
-        CpuTimes { normal: self.cpu_time().saturating_sub(lowest), lowest }
-    }
-
-    /// How many threads of the process run or would like to.
-    fn busy_threads(&self) -> usize {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).expect("/proc is there");
-        // A thread that has ended meanwhile is not busy.
-        let states = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok());
-        states.filter(|stat| stat.rsplit(") ").next().is_some_and(|fields| fields.starts_with('R'))).count()
-    }
-
-    /// Waits until the process does next to nothing: it takes no time, and not because it gets none.
-    #[track_caller]
-    pub fn quiet(&self) {
-        const LOOKS: usize = 20;
-        super::eventually(|| {
-            let before = self.cpu_time();
-            let mut busy = 0;
-            for _ in 0..LOOKS {
-                thread::sleep(Duration::from_millis(10));
-                busy += usize::from(self.busy_threads() > 0);
-            }
-            (busy <= LOOKS / 10 && self.cpu_time() - before <= Duration::from_millis(20)).then_some(())
-        });
-    }
-
     /// Sends a signal by name.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status();
-        assert!(sent.expect("there is a kill").success());
-    }
-}
-
-impl Drop for Wagi {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.child.signal(name);
     }
 }

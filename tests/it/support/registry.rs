@@ -3,14 +3,14 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::eventually;
 use super::guest::printing;
-use super::process::{Wagi, command};
+use super::process::{Ending, Wagi, command, output};
 use super::site::Site;
 
 /// The line of an `htpasswd` file for `me` with the password `hunter2`.
@@ -18,7 +18,7 @@ pub const LOGIN: &str = "me:$2b$04$04/0M8.3R3m1TReYsSZwk.YL63FVUbaAIJd1g9x1sDmBt
 
 /// The registry. It ends with the test.
 pub struct Registry {
-    child: Child,
+    _process: Ending,
     address: SocketAddr,
     _directory: TempDir,
 }
@@ -32,13 +32,6 @@ pub struct Setup {
     pub logins: &'static str,
     /// Certificate and key; without them it speaks plain HTTP.
     pub tls: Option<(PathBuf, PathBuf)>,
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// A program of a Debian package. Tests that need one are ignored unless they are asked for.
@@ -65,8 +58,8 @@ impl Registry {
         std::fs::write(&file, settings(setup, address, directory.path())).expect("writable");
         let mut command = Command::new(program);
         command.arg("serve").arg(&file).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().expect("the registry can be started");
-        let registry = Self { child, address, _directory: directory };
+        let process = Ending(command.spawn().expect("the registry can be started"));
+        let registry = Self { _process: process, address, _directory: directory };
         eventually(|| TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok());
         registry
     }
@@ -153,7 +146,7 @@ pub fn wagi(site: &Site, arguments: &[&str]) -> Command {
 
 /// Runs it to its end.
 pub fn run(site: &Site, arguments: &[&str]) -> Done {
-    wagi(site, arguments).output().into()
+    output(&mut wagi(site, arguments)).into()
 }
 
 /// Serves one module of a registry, with more arguments, and asks it.
@@ -171,5 +164,5 @@ pub fn served(site: &Site, reference: &str, arguments: &[&str]) -> (Wagi, String
 pub fn refused(site: &Site, reference: &str, arguments: &[&str]) -> String {
     site.file("modules.toml", format!("[[module]]\nroute = '/'\nmodule = 'oci:{reference}'\n"));
     let mut command = wagi(site, &["-l", "127.0.0.1:0", "-c", "modules.toml", "--module-cache", "cache"]);
-    Done::from(command.args(arguments).output()).badly()
+    Done::from(output(command.args(arguments))).badly()
 }

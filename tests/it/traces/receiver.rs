@@ -1,17 +1,18 @@
 //! A collector of another language, as a process of its own.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use serde_json::Value;
 
 use crate::support::eventually;
+use crate::support::process::Ending;
 
 /// The collector. It ends with the test.
 pub struct Receiver {
-    child: Child,
+    _process: Ending,
     port: u16,
     requests: Arc<Mutex<Vec<Value>>>,
 }
@@ -21,8 +22,9 @@ impl Receiver {
     pub fn start(arguments: &[String]) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/traces/receiver.py");
         let mut command = Command::new("python3");
-        let mut child = command.arg(script).args(arguments).stdout(Stdio::piped()).spawn().expect("there is a python3");
-        let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+        let child = command.arg(script).args(arguments).stdout(Stdio::piped()).spawn();
+        let mut child = Ending(child.expect("there is a python3"));
+        let mut lines = BufReader::new(child.0.stdout.take().expect("it is piped")).lines();
         let port = lines.next().expect("it begins").expect("text").parse().expect("a port");
         let requests = Arc::new(Mutex::new(Vec::new()));
         let for_thread = requests.clone();
@@ -31,7 +33,7 @@ impl Receiver {
                 for_thread.lock().unwrap().push(serde_json::from_str(&line).expect("JSON"));
             }
         });
-        Self { child, port, requests }
+        Self { _process: child, port, requests }
     }
 
     /// Its URL.
@@ -59,12 +61,5 @@ impl Receiver {
     /// Waits for a span of this name.
     pub fn span(&self, name: &str) -> Value {
         eventually(|| self.spans().into_iter().find(|span| span["name"] == name))
-    }
-}
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
