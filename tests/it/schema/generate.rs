@@ -217,7 +217,7 @@ fn inline() -> [(&'static str, Value); 8] {
             "profile",
             of(
                 json!({ "slower_than": { "$ref": "#/definitions/duration" },
-                    "kept": { "type": "integer", "minimum": 1, "default": 10 } }),
+                    "kept": { "type": "integer", "minimum": 1, "maximum": 100, "default": 10 } }),
                 &["slower_than"],
             ),
         ),

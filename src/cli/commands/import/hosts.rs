@@ -52,7 +52,7 @@ fn second(text: &str, at: &ManifestValue<'_>, notes: &mut Notes<'_>) -> Option<S
         _ => (authority, None),
     };
     if host == "self" || host.ends_with(".spin.internal") || host == "self.alt" {
-        let help = "no program can call the server it runs in: call the other program directly, or compose the two";
+        let help = "no program can call the server it runs in: compose the two components, or make them one";
         return refuse(format!("`{text}` is left out: it is a component of the same application"), help);
     }
     if host == "*" {
