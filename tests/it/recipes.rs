@@ -22,7 +22,7 @@ fn the_page_of_recipes_shows_the_files_of_the_example() {
     let page = page();
     let scripts = fs::read_dir(root().join("examples/recipes/www")).expect("a directory");
     let scripts = scripts.map(|entry| format!("www/{}", entry.expect("an entry").file_name().display()));
-    for file in scripts.chain(["modules.toml".to_owned()]) {
+    for file in scripts.chain(["modules.toml", "timer.toml", "timer/cleanup.py"].map(str::to_owned)) {
         let path = format!("examples/recipes/{file}");
         let content = fs::read_to_string(root().join(&path)).expect("readable");
         let (_, below) = page.split_once(&format!("[`{path}`](../{path}):\n\n```")).expect(&path);

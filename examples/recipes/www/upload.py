@@ -11,7 +11,7 @@ if not files:
     print("Status: 400\nContent-Type: text/plain\n\nthere is no file in the form")
     sys.exit()
 for part in files:
-    # A name of a client is no path.
+    # Never use a client's file name as a path.
     name = re.sub(r"[^A-Za-z0-9_-]", "_", part.get_filename().rsplit(".", 1)[0]) + ".upload"
     content = part.get_payload(decode=True)
     os.makedirs("/data/uploads", exist_ok=True)
