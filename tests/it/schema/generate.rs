@@ -69,6 +69,7 @@ fn of_type(key: &str, kind: &str) -> Value {
     let definition = |name: &str| json!({ "$ref": format!("#/definitions/{name}") });
     match kind {
         "string" => string(),
+        "path" => json!({ "type": "string", "minLength": 1 }),
         "boolean" => json!({ "type": "boolean" }),
         "array of strings" => strings(),
         "string or array of strings" | "array of strings, or string" => json!({ "anyOf": [string(), strings()] }),
