@@ -1,71 +1,31 @@
 //! The example that keeps documents in Azure Cosmos DB: against an emulator, which does not check signatures, and against a fixture
 //! that does nothing else.
 
-use std::io::{BufRead, BufReader, Lines};
-use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
 use crate::readme::curl_lines_answer_as_printed;
-use crate::support::guest::built_from_source;
+use crate::support::example::{self, Emulator};
 use crate::support::http1::Connection;
-use crate::support::process::{self, Wagi};
+use crate::support::process::Wagi;
 use crate::support::upstream::{Received, Upstream, reply};
 
-/// The emulator, on a port of its own.
-struct Emulator {
-    child: Child,
-    port: u16,
-    _said: Lines<BufReader<ChildStdout>>,
+fn emulator() -> Emulator {
+    let arguments = ["--host", "127.0.0.1", "--port", "0", "--no-ssl"];
+    Emulator::start("cosmosdb-server", &arguments, "@vercel/cosmosdb-server", "connections at 127.0.0.1:")
 }
 
-impl Drop for Emulator {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Emulator {
-    fn start() -> Self {
-        let mut command = Command::new("cosmosdb-server");
-        command.args(["--host", "127.0.0.1", "--port", "0", "--no-ssl"]);
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
-        let mut child = child.expect("cosmosdb-server has to be in PATH (npm install @vercel/cosmosdb-server)");
-        let mut said = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-        let lines = said.by_ref().map_while(Result::ok);
-        let mut ports = lines.filter_map(|line| line.split_once("connections at 127.0.0.1:")?.1.parse().ok());
-        let port = ports.next().expect("the emulator says where it listens");
-        Self { child, port, _said: said }
-    }
-}
-
-/// A file of the example.
-fn text(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/azure-cosmos").join(name);
-    std::fs::read_to_string(path).expect("it is a text file")
-}
-
-/// The example, but for the file of the program and the port of the database.
+/// The example, but for the port of the database.
 fn example(port: u16) -> Wagi {
-    let program = built_from_source("azure-cosmos.wasm").canonicalize().expect("it is there");
-    let program = program.to_str().expect("a path in UTF-8");
-    let manifest = text("modules.toml").replace("target/wasm32-wasip1/release/azure-cosmos.wasm", program);
-    let manifest = manifest.replace("http://127.0.0.1:8081", &format!("http://127.0.0.1:{port}"));
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    std::fs::write(directory.path().join("modules.toml"), manifest).expect("writable");
-    let mut command = process::command(directory.path());
-    command.args(["-c", "modules.toml", "-l", "127.0.0.1:0"]);
-    Wagi::spawn(&mut command).keeping(directory)
+    let url = format!("http://127.0.0.1:{port}");
+    example::start("azure-cosmos", &[("azure-cosmos", "azure-cosmos")], &[("http://127.0.0.1:8081", &url)])
 }
 
 #[test]
 #[ignore = "needs cosmosdb-server; WAGI_GUESTS_DIR: azure"]
 fn documents_are_created_read_and_found() {
-    let emulator = Emulator::start();
+    let emulator = emulator();
     let wagi = example(emulator.port);
     let mut connection = Connection::open(wagi.address());
     connection.send("PUT /documents HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
@@ -91,8 +51,8 @@ fn documents_are_created_read_and_found() {
 #[test]
 #[ignore = "needs cosmosdb-server and curl; WAGI_GUESTS_DIR: azure"]
 fn the_commands_of_its_readme_answer_as_printed() {
-    let emulator = Emulator::start();
-    curl_lines_answer_as_printed(&text("README.md"), &example(emulator.port));
+    let emulator = emulator();
+    curl_lines_answer_as_printed(&example::text("azure-cosmos", "README.md"), &example(emulator.port));
 }
 
 /// The key of the example.
@@ -136,6 +96,6 @@ fn each_request_is_signed_as_the_documentation_has_it() {
     assert_eq!(connection.get("/documents?author=Ann").status, 201);
     let lines: Vec<_> = fixture.received().into_iter().map(|received| received.line).collect();
     let documents = "/dbs/wagi/colls/notes/docs";
-    let expected = ["POST /dbs", "POST /dbs/wagi/colls", &format!("POST {documents}"), &format!("GET {documents}/a")];
-    assert_eq!(lines[..4], expected.map(str::to_owned));
+    let (post, get) = (format!("POST {documents}"), format!("GET {documents}/a"));
+    assert_eq!(lines, ["POST /dbs", "POST /dbs/wagi/colls", &post, &get, &post]);
 }

@@ -1,34 +1,18 @@
 //! The example with Azure Event Grid, against a fixture that was written from its public documentation: a topic, and a subscription.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use crate::readme::curl_lines_answer_as_printed;
-use crate::support::guest::built_from_source;
+use crate::support::example;
 use crate::support::http1::{Answer, Connection};
-use crate::support::process::{self, Wagi};
+use crate::support::process::Wagi;
 use crate::support::upstream::{Received, Upstream, reply};
 
-/// A file of the example.
-fn text(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/azure-event-grid").join(name);
-    std::fs::read_to_string(path).expect("it is a text file")
-}
-
-/// The example, but for the files of the programs and the port of the topic.
+/// The example, but for the port of the topic.
 fn example(port: u16) -> Wagi {
-    let mut manifest = text("modules.toml").replace("http://127.0.0.1:9000/", &format!("http://127.0.0.1:{port}/"));
-    for name in ["receive", "publish"] {
-        let program = built_from_source(&format!("event-grid-{name}.wasm")).canonicalize().expect("it is there");
-        let program = program.to_str().expect("a path in UTF-8");
-        manifest = manifest.replace(&format!("target/wasm32-wasip1/release/{name}.wasm"), program);
-    }
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    std::fs::create_dir(directory.path().join("data")).expect("writable");
-    std::fs::write(directory.path().join("modules.toml"), manifest).expect("writable");
-    let mut command = process::command(directory.path());
-    command.args(["-c", "modules.toml", "-l", "127.0.0.1:0"]);
-    Wagi::spawn(&mut command).keeping(directory)
+    let programs = [("receive", "event-grid-receive"), ("publish", "event-grid-publish")];
+    let url = format!("http://127.0.0.1:{port}/");
+    example::start("azure-event-grid", &programs, &[("http://127.0.0.1:9000/", &url)])
 }
 
 const SUBSCRIPTION: &str = "/events?code=for-trying-only";
@@ -110,6 +94,20 @@ fn a_subscription_of_cloud_events_is_allowed_and_their_events_are_taken() {
 
 #[test]
 #[ignore = "needs WAGI_GUESTS_DIR: azure"]
+fn an_id_is_kept_once_and_every_event_without_one() {
+    let wagi = example(1);
+    let events =
+        r#"[{"id": "a", "n": 1}, {"id": "a", "n": 2}, {"n": 3}, {"n": 4}, {"id": 7, "n": 5}, {"id": "7", "n": 6}]"#;
+    for _ in 0..2 {
+        assert_eq!(deliver(&wagi, "Notification", events).text(), "6 events\n");
+    }
+    let list = Connection::open(wagi.address()).get(SUBSCRIPTION).text();
+    let numbers: Vec<_> = list.lines().filter_map(|line| line.split_once("\"n\":")?.1.strip_suffix('}')).collect();
+    assert_eq!(numbers, ["1", "3", "4", "5", "6", "3", "4"], "{list}");
+}
+
+#[test]
+#[ignore = "needs WAGI_GUESTS_DIR: azure"]
 fn nothing_is_taken_and_nothing_is_published_without_the_secrets() {
     let fixture = Upstream::start(|_| reply("401 Unauthorized", "", r#"{"error": {"code": "Unauthorized"}}"#));
     let wagi = example(fixture.port());
@@ -125,5 +123,5 @@ fn nothing_is_taken_and_nothing_is_published_without_the_secrets() {
 #[test]
 #[ignore = "needs curl; WAGI_GUESTS_DIR: azure"]
 fn the_commands_of_its_readme_answer_as_printed() {
-    curl_lines_answer_as_printed(&text("README.md"), &example(1));
+    curl_lines_answer_as_printed(&example::text("azure-event-grid", "README.md"), &example(1));
 }

@@ -4,6 +4,7 @@ pub mod admin;
 pub mod bindle;
 pub mod browser;
 pub mod caller;
+pub mod example;
 pub mod guest;
 pub mod harness;
 pub mod http1;

@@ -5,6 +5,7 @@
 //! with the origin of the sender. Events are kept in a file of the volume, a line each, and `GET` lists them.
 //! <https://learn.microsoft.com/azure/event-grid/end-point-validation-event-grid-events-schema>
 
+use std::collections::HashSet;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::Path;
@@ -65,12 +66,13 @@ fn take() -> anyhow::Result<()> {
 /// Adds each event as a line. Event Grid sends an event again if it gets no 200, so the same id is kept once.
 fn keep(events: &[Value]) -> std::io::Result<()> {
     let kept = if Path::new(FILE).exists() { fs::read_to_string(FILE)? } else { String::new() };
+    let kept = kept.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut ids: HashSet<String> = kept.map(|event| event["id"].to_string()).collect();
     let mut file = OpenOptions::new().append(true).create(true).open(FILE)?;
     for event in events {
-        let line = event.to_string();
-        let has_id = |kept: &str| serde_json::from_str::<Value>(kept).is_ok_and(|kept| kept["id"] == event["id"]);
-        if !kept.lines().any(has_id) {
-            writeln!(file, "{line}")?;
+        // One without an id cannot be known again.
+        if event["id"].is_null() || ids.insert(event["id"].to_string()) {
+            writeln!(file, "{event}")?;
         }
     }
     file.sync_all()
