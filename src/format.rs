@@ -1,7 +1,10 @@
 //! How are values formatted that more than one room writes?
 //!
 //! Numbers quickly: `std::fmt` takes ten times as many instructions, which shows where it is done for each
-//! request. Versions of HTTP, bytes and digests in one way everywhere.
+//! request. Versions of HTTP, bytes, digests and errors in one way everywhere.
+
+use std::error::Error;
+use std::iter;
 
 use http::Version;
 use sha2::{Digest as _, Sha256};
@@ -20,6 +23,11 @@ pub fn http_version(version: Version) -> &'static str {
         Version::HTTP_3 => "HTTP/3.0",
         _ => "HTTP/1.1",
     }
+}
+
+/// What an error says, and then what each of its causes says.
+pub fn causes<'a>(error: &'a (dyn Error + 'a)) -> impl Iterator<Item = String> {
+    iter::successors(Some(error), |&error| error.source()).map(ToString::to_string)
 }
 
 /// Bytes as lower-case hexadecimal digits.

@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
+use crate::format::causes;
 use crate::printable;
 
 /// The longest excerpt of a file in bytes. A longer one is not shown, because rendering it takes time.
@@ -213,11 +214,7 @@ impl Diagnostic {
 
     /// Adds `error` and its sources as causes.
     pub fn caused_by(mut self, error: &(dyn Error + 'static)) -> Self {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            self.causes.push(error.to_string());
-            next = error.source();
-        }
+        self.causes.extend(causes(error));
         self
     }
 

@@ -78,6 +78,13 @@ impl HttpClient {
         Ok(Self::with(&Arc::new(tls), &(Arc::new(SystemTransport) as Arc<dyn Transport>), TIMEOUTS))
     }
 
+    /// The same, which waits for longer: its callers have limits of their own.
+    pub fn patient(mut self, longer: Duration) -> Self {
+        let FetchTimeouts { head, idle, total } = self.timeouts;
+        self.timeouts = FetchTimeouts { head: head + longer, idle: idle + longer, total: total + longer };
+        self
+    }
+
     pub(in crate::net) fn with(
         tls: &Arc<ClientConfig>,
         transport: &Arc<dyn Transport>,

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::config::{Limits, UnknownImports};
-use crate::format::sha256_hex;
+use crate::format::{causes, sha256_hex};
 use crate::route::Discovered;
 use crate::runtime;
 use crate::runtime::{
@@ -104,11 +104,7 @@ impl Inspection {
     }
 
     fn problem(&mut self, error: &dyn std::error::Error) {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            self.problems.push(error.to_string());
-            next = error.source();
-        }
+        self.problems.extend(causes(error));
     }
 }
 

@@ -76,6 +76,16 @@ async fn bytes_give_a_fetch_more_time_whether_or_not_their_number_is_known() {
 }
 
 #[tokio::test]
+async fn a_patient_client_waits_for_longer_in_each_step() {
+    let short = FetchTimeouts { head: Duration::ZERO, idle: Duration::ZERO, total: Duration::ZERO };
+    let url = endless("", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", SHORT).await;
+    let hasty = get(&client(short), &url, Fetch::start()).await.map(drop);
+    assert!(matches!(hasty, Err(ClientError::HeadTimedOut { .. })), "{hasty:?}");
+    let mut response = get(&client(short).patient(LONG), &url, Fetch::start()).await.expect("a head");
+    assert_eq!(response.bytes(100).await.expect("a body").len(), 100);
+}
+
+#[tokio::test]
 async fn silence_within_a_body_has_a_time_of_its_own() {
     let url = endless("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n1", "", LONG).await;
     let client = client(FetchTimeouts { idle: SHORT, ..LONG_TIMEOUTS });

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::time::{Instant, sleep, timeout_at};
 use url::Url;
 
+use crate::format::causes;
 use crate::net::client::{ClientError, ClientOptions, Fetch, FetchRequest, FetchResponse, HttpClient};
 use crate::net::connect::policy::NamedBy;
 use crate::net::upload::Upload;
@@ -57,7 +58,7 @@ impl Collector {
         let mut headers = settings.headers.clone();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(settings.encoding.media_type()));
         Ok(Self {
-            client: HttpClient::new(&options)?,
+            client: HttpClient::new(&options)?.patient(settings.timeout),
             endpoint: settings.endpoint.clone(),
             headers,
             encoding: settings.encoding,
@@ -108,7 +109,7 @@ impl Collector {
             Ok(Ok((response, content))) => self.outcome(&response, &content),
             Ok(Err(error)) => {
                 let retry = if error.is_transient() { Retry::Later(None) } else { Retry::Never };
-                Err(FailedDelivery { reason: with_causes(&error), retry })
+                Err(FailedDelivery { reason: causes(&error).collect::<Vec<_>>().join(": "), retry })
             }
             Err(_) => {
                 Err(FailedDelivery { reason: "it does not answer in time".to_owned(), retry: Retry::Later(None) })
@@ -140,16 +141,6 @@ impl Collector {
             tracing::warn!(collector, spans, reason, "spans are lost: the collector has not taken them");
         }
     }
-}
-
-fn with_causes(error: &ClientError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// How many seconds the collector asks to wait. A date is not understood, and counts as nothing.

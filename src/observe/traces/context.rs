@@ -3,6 +3,8 @@
 //! As W3C Trace Context has it. Clients write these fields, so each is read strictly: a value that is not as the
 //! recommendation wants it counts as absent as a whole.
 
+use std::sync::Arc;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::format::hex;
@@ -37,14 +39,14 @@ pub(in crate::observe) struct TraceContext {
     pub trace: TraceId,
     pub span: SpanId,
     flags: u8,
-    /// The value of `tracestate`; empty if there is none.
-    pub state: Box<str>,
+    /// The value of `tracestate`, if there is one. All spans of a request share it.
+    state: Option<Arc<str>>,
 }
 
 impl TraceContext {
     /// A span of a trace that begins here.
     pub fn root(trace: TraceId, span: SpanId) -> Self {
-        Self { trace, span, flags: 0, state: "".into() }
+        Self { trace, span, flags: 0, state: None }
     }
 
     /// The context that a request came with.
@@ -52,7 +54,7 @@ impl TraceContext {
         let mut parents = headers.get_all(TRACEPARENT).iter();
         let parent = parents.next().filter(|_| parents.next().is_none())?;
         let (trace, span, flags) = parse_parent(parent.as_bytes())?;
-        Some(Self { trace, span, flags, state: state(headers).unwrap_or_default() })
+        Some(Self { trace, span, flags, state: state(headers) })
     }
 
     /// Another span of the same trace.
@@ -77,6 +79,12 @@ impl TraceContext {
         self.flags
     }
 
+    /// The value of `tracestate`; empty if there is none.
+    #[cfg_attr(not(feature = "otel"), expect(dead_code, reason = "only what writes spans asks"))]
+    pub fn state(&self) -> &str {
+        self.state.as_deref().unwrap_or_default()
+    }
+
     /// The value of `traceparent`.
     pub fn traceparent(&self) -> String {
         format!("00-{}-{}-{:02x}", hex(&self.trace), hex(&self.span), self.flags)
@@ -88,8 +96,8 @@ impl TraceContext {
         if let Ok(parent) = HeaderValue::from_str(&self.traceparent()) {
             headers.insert(TRACEPARENT, parent);
         }
-        if !self.state.is_empty()
-            && let Ok(state) = HeaderValue::from_str(&self.state)
+        if let Some(state) = &self.state
+            && let Ok(state) = HeaderValue::from_str(state)
         {
             headers.insert(TRACESTATE, state);
         }
@@ -128,8 +136,8 @@ fn digits<const COUNT: usize>(text: &[u8]) -> Option<[u8; COUNT]> {
     (text.len() == 2 * COUNT).then_some(bytes)
 }
 
-/// The members of all fields `tracestate` together, if each of them is valid.
-fn state(headers: &HeaderMap) -> Option<Box<str>> {
+/// The members of all fields `tracestate` together, if there are some and each of them is valid.
+fn state(headers: &HeaderMap) -> Option<Arc<str>> {
     let (mut joined, mut keys) = (String::new(), Vec::new());
     for value in headers.get_all(TRACESTATE) {
         for member in value.to_str().ok()?.split(',') {
@@ -151,7 +159,7 @@ fn state(headers: &HeaderMap) -> Option<Box<str>> {
             }
         }
     }
-    Some(joined.into())
+    (!joined.is_empty()).then(|| joined.into())
 }
 
 fn is_key(key: &str) -> bool {
@@ -265,10 +273,10 @@ mod tests {
         ] {
             let mut fields = vec![(TRACEPARENT, PARENT)];
             fields.extend(states.iter().map(|state| (TRACESTATE, *state)));
-            assert_eq!(&*read(&fields).expect("the parent counts").state, passed, "{states:?}");
+            assert_eq!(read(&fields).expect("the parent counts").state(), passed, "{states:?}");
         }
         let long: Vec<String> = (0..20).map(|at| format!("k{at}={value}")).collect();
-        assert_eq!(&*read(&[(TRACEPARENT, PARENT), (TRACESTATE, &long.join(","))]).expect("a context").state, "");
+        assert_eq!(read(&[(TRACEPARENT, PARENT), (TRACESTATE, &long.join(","))]).expect("a context").state(), "");
     }
 
     #[test]

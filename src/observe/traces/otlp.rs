@@ -96,7 +96,7 @@ mod messages {
         v1::Span {
             trace_id: span.context.trace.to_vec(),
             span_id: span.context.span.to_vec(),
-            trace_state: span.context.state.to_string(),
+            trace_state: span.context.state().to_owned(),
             parent_span_id: span.parent.map_or_else(Vec::new, |parent| parent.to_vec()),
             flags: u32::from(span.context.flags()) | PARENT_IS_KNOWN | remote,
             name: span.name.to_string(),

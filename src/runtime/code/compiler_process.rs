@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use crate::format;
 use crate::runtime::code::precompiled::TrustedCode;
 use crate::runtime::error::Error;
 use crate::wasm_bytes::NotWasm;
@@ -138,6 +139,5 @@ fn causes(errors: &str) -> wasmtime::Error {
 
 /// An error as the process prints it, with its causes.
 pub fn printed_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |cause| cause.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(&SEPARATOR.to_string())
+    format::causes(error).collect::<Vec<_>>().join(&SEPARATOR.to_string())
 }
