@@ -1,7 +1,7 @@
 //! What causes a failure most of the time, and what can be done about it?
 //!
-//! From what the log says of the failure, and from the end of the program's standard error. The log, the admin listener and
-//! `wagi run` show it.
+//! From what the log says of the failure, and from the end of the program's standard error. The log has it behind the last words of
+//! the program, and the admin listener and the pages of `wagi dev` show it.
 
 use crate::observe::requests::last_words::LastWords;
 
@@ -53,13 +53,14 @@ const TRAPS: [KnownCause; 10] = [
     ),
 ];
 
-const OTHERS: [(&str, KnownCause); 15] = [
+/// By the end of the request. What fits first counts, so an empty part, which fits always, comes last.
+const OTHERS: [(&str, KnownCause); 20] = [
     (
         "bad-head",
         (
             "no blank line",
             "the program printed no empty line behind its header lines",
-            "print `Content-Type: text/html`, an empty line, and then the body",
+            "print `Content-Type: text/plain`, an empty line, and then the body",
         ),
     ),
     (
@@ -67,7 +68,7 @@ const OTHERS: [(&str, KnownCause); 15] = [
         (
             "none of content-type",
             "the program printed header lines without `Content-Type`, `Location` or `Status`",
-            "print `Content-Type: text/html` before the empty line",
+            "print `Content-Type: text/plain` before the empty line",
         ),
     ),
     (
@@ -134,9 +135,25 @@ const OTHERS: [(&str, KnownCause); 15] = [
     (
         "not-answered",
         (
+            "began its answer twice",
+            "the component sent a second head of its response",
+            "set the response once: what is known only later belongs into its body",
+        ),
+    ),
+    (
+        "not-answered",
+        (
             "",
             "the component ended before its response was complete",
             "set the response, write its body to the end, and finish it",
+        ),
+    ),
+    (
+        "not-started",
+        (
+            "shutting down",
+            "the server stopped while the request was under way",
+            "send it again; the time that open requests get is `shutdown_grace` in `[limits]`",
         ),
     ),
     (
@@ -150,9 +167,33 @@ const OTHERS: [(&str, KnownCause); 15] = [
     (
         "bad-body",
         (
+            "100 (Continue)",
+            "the client waits for a response before it sends its request body, and over HTTP/2 there is none",
+            "send the body without `Expect: 100-continue`, or over HTTP/1.1",
+        ),
+    ),
+    (
+        "bad-body",
+        (
             "",
             "the client did not send the rest of its request body in time",
             "mostly its connection broke; the limit is `body_timeout` in `[limits]`",
+        ),
+    ),
+    (
+        "busy",
+        (
+            "volumes hang",
+            "the file system of a volume does not answer, and guests of this module wait for it already",
+            "see whether the disk, or the server of the file system, is there",
+        ),
+    ),
+    (
+        "busy",
+        (
+            "bodies of unknown length",
+            "the bodies that have come without their length fill the memory for them",
+            "let clients send Content-Length; wagi need not collect such bodies",
         ),
     ),
     (
@@ -230,6 +271,28 @@ mod tests {
         let stderr =
             "[memory: growing to 9 bytes was refused: `limits.memory` is 8]\nthread 'main' panicked at a.rs:1:1:\nx\n";
         assert!(explain("trap", "", stderr).is_some_and(|found| found.cure.contains("raise `memory`")));
+    }
+
+    #[test]
+    fn what_is_known_exactly_comes_before_what_fits_always() {
+        for (end, reason, cause) in [
+            (
+                "bad-body",
+                "the client waits for 100 (Continue), which is not sent over HTTP/2",
+                "over HTTP/2 there is none",
+            ),
+            ("bad-body", "the client stopped sending the request body", "the rest of its request body"),
+            ("not-answered", "the guest began its answer twice", "a second head"),
+            ("not-answered", "the guest gave no complete answer: it gave none", "before its response was complete"),
+            ("not-started", "the guest could not be started: the server is shutting down", "the server stopped"),
+            ("not-started", "the guest could not be started: out of memory", "there was no instance"),
+            ("busy", "operations on files of the module's volumes hang", "does not answer"),
+            ("busy", "the memory for bodies of unknown length is full", "without their length"),
+            ("busy", "all places are taken, and the queue is full or did not move in time", "all permits were taken"),
+        ] {
+            let found = explain(end, reason, "").expect(reason);
+            assert!(found.cause.contains(cause), "{reason}: {found:?}");
+        }
     }
 
     #[test]

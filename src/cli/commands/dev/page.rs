@@ -29,35 +29,24 @@ pub(super) fn failure(status: StatusCode, failed: &FailedResponse, stderr: &str)
         "" => String::new(),
         stderr => format!("<h2>Standard error</h2>\n<pre>{}</pre>\n", escaped(stderr)),
     };
-    let cure = cure(failed).map(|cure| format!("<p>{}</p>\n", escaped(cure))).unwrap_or_default();
+    let help = help(failed).map(|help| format!("<p>{}</p>\n", escaped(&help))).unwrap_or_default();
     format!(
         "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>{status}</title>\n<body style=\"{STYLE}\">\n\
-         <h1>{status}</h1>\n<p><strong>{}</strong></p>\n{cure}{printed}\
+         <h1>{status}</h1>\n<p><strong>{}</strong></p>\n{help}{printed}\
          <p><small>wagi dev shows this page. A server sends the status alone.</small></p>\n</body></html>\n",
         escaped(&failed.reason)
     )
 }
 
-/// What helps, where that is known.
-fn cure(failed: &FailedResponse) -> Option<&'static str> {
-    Some(match failed.end {
-        "bad-head" => {
-            "A response begins with header fields and a blank line: print `Content-Type: text/plain`, an empty line, and then the body."
-        }
-        "trap" => {
-            "The program gave up by itself: a panic in Rust, an `abort` or a failed assertion in C. Standard error mostly says where."
-        }
-        "exit" => "The program ended with an exit code that means a failure.",
-        "timeout" => {
-            "The program took longer than its limits allow: `time_to_head`, `time_between_outputs` and `cpu_time` in `[module.limits]`."
-        }
-        "output-limit" => "The program printed more than `response_body` in `[module.limits]` allows.",
-        "not-started" => "The program could not be started: `memory` in `[module.limits]` may be too small for it.",
-        "none" if failed.reason == "no route matches" => {
-            "No `route` of the modules.toml matches this path. `/...` at the end of a route matches all that is below it."
-        }
-        _ => return None,
-    })
+/// What causes such a failure most of the time and what helps, where that is known.
+fn help(failed: &FailedResponse) -> Option<String> {
+    if failed.end == "none" && failed.reason == "no route matches" {
+        let help = "No `route` of the modules.toml matches this path. `/...` at the end of a route matches all that is below it.";
+        return Some(help.to_owned());
+    }
+    // The lines of standard error may be those of another request.
+    let found = wagi::observe::explain(failed.end, &failed.reason, "")?;
+    Some(format!("{}; {}", found.cause, found.cure))
 }
 
 fn escaped(text: &str) -> String {
