@@ -14,7 +14,7 @@ use crate::runtime::component::{ComponentRequest, LinkedComponent};
 use crate::runtime::cure::of_missing_entry_point;
 use crate::runtime::engine::executors::Executors;
 use crate::runtime::instance::debug::profiler::{GuestSampler, ProfiledCode};
-use crate::runtime::instance::debug::trap;
+use crate::runtime::instance::debug::trap::RunningCode;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::invocation::Invocation;
@@ -268,9 +268,7 @@ impl Guest {
             LinkedCode::Module(linked, linker) => {
                 // Made here, so that the future holds the store's pointer and not its state.
                 let state = ModuleState::new(&self.grants, stdio.clone(), invocation);
-                let mut store = module_engine::store(linked.module().engine(), state);
-                let sampler = self.grants.sampler(request, || ProfiledCode::Module(linked.module().clone()));
-                sampler.into_iter().for_each(|sampler| sample(&mut store, sampler));
+                let store = module_engine::store(linked.module().engine(), state, self.sampler(linked, request));
                 let (linked, exports) = (linked.clone(), self.exports);
                 match self.grants.watcher.clone().filter(|watcher| watcher.sees_calls()) {
                     None => Box::pin(async move {
@@ -311,6 +309,7 @@ impl Guest {
         permit: P,
     ) -> GuestFuture {
         let chosen = self.warm.as_ref().and_then(|warm| Some((warm.clone(), warm.choose(&invocation)?)));
+        let sampler = self.sampler(linked, invocation.request);
         let state = ModuleState::new(&self.grants, stdio.clone(), invocation);
         let (linked, exports, stdio) = (linked.clone(), self.exports, stdio.clone());
         Box::pin(async move {
@@ -318,14 +317,21 @@ impl Guest {
             if let Some((warm, (snapshot, variables))) = chosen {
                 if snapshot.is_current(&stdio).await {
                     let state = state.with_monotonic_clock_at(snapshot.monotonic);
-                    let mut store = module_engine::store(snapshot.start.linked.module().engine(), state);
+                    let module = snapshot.start.linked.module();
+                    let sampler = sampler.map(|sampler| sampler.of_module(module));
+                    let mut store = module_engine::store(module.engine(), state, sampler);
                     return snapshot.start.run(&mut store, &variables).await;
                 }
                 warm.on_changed(&snapshot);
             }
-            let store = module_engine::store(linked.module().engine(), state);
+            let store = module_engine::store(linked.module().engine(), state, sampler);
             exports.run(store, &linked).await
         })
+    }
+
+    /// Looks at a guest that runs this module, if the operator wants that.
+    fn sampler(&self, linked: &InstancePre<ModuleState>, request: u64) -> Option<GuestSampler> {
+        self.grants.sampler(request, || ProfiledCode::Module(linked.module().clone()))
     }
 
     /// The same guest, whose runs begin at a checkpoint as soon as there is a snapshot.
@@ -393,15 +399,6 @@ fn inputs(invocation: &Invocation) -> RunInputs {
     RunInputs { arguments, environment, request: Vec::new() }
 }
 
-/// Lets the sampler look at the guest of a store at each new epoch.
-fn sample(store: &mut Store<ModuleState>, mut sampler: GuestSampler) {
-    store.epoch_deadline_callback(move |context| {
-        let timer = &context.data().stdio.cpu_timer;
-        sampler.on_epoch(&context, timer);
-        timer.update_deadline()
-    });
-}
-
 impl ModuleExports {
     /// Makes an instance and calls the functions.
     async fn run(self, mut store: Store<ModuleState>, linked: &InstancePre<ModuleState>) -> Ending {
@@ -428,20 +425,6 @@ impl ModuleExports {
     async fn call(self, mut store: Store<ModuleState>, instance: Instance) -> Ending {
         let memory = self.memory.and_then(|memory| instance.get_module_export(&mut store, &memory)?.into_memory());
         store.data_mut().set_memory(memory);
-        for export in self.functions.iter().flatten() {
-            let function = instance.get_module_export(&mut store, export).and_then(wasmtime::Extern::into_func);
-            let Some(function) = function else {
-                return Ending::NotStarted("its entry point is not a function".into());
-            };
-            let called = match function.typed::<(), ()>(&store) {
-                Ok(function) => function.call_async(&mut store, ()).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = called {
-                let stdio = store.data().stdio.clone();
-                return trap::ending(error, &mut store, &stdio).await;
-            }
-        }
-        Ending::Succeeded
+        module_engine::call(&mut store, &instance, self.functions.into_iter().flatten(), RunningCode::Program).await
     }
 }

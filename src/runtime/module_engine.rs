@@ -8,7 +8,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use wasmtime::{Cache, Caller, Engine, ExternType, ImportType, InstancePre, Linker, Module, Store, Val};
+use wasmtime::{
+    Cache, Caller, Engine, Extern, ExternType, ImportType, Instance, InstancePre, Linker, Module, ModuleExport, Store,
+    Val,
+};
 
 use crate::config::UnknownImports;
 
@@ -16,6 +19,10 @@ use crate::runtime::engine;
 use crate::runtime::engine::gc_support::GcSupport;
 use crate::runtime::engine::{EngineConfig, MemorySize};
 use crate::runtime::error::Error;
+use crate::runtime::instance::debug::profiler::{GuestSampler, watch_epochs};
+use crate::runtime::instance::debug::trap;
+use crate::runtime::instance::debug::trap::RunningCode;
+use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::invocation::Invocation;
 use crate::runtime::wasi::rehearsal::calls;
@@ -154,14 +161,41 @@ fn with_traps(
     Ok(linker)
 }
 
-/// A store for one run.
-pub(in crate::runtime) fn store(engine: &Engine, state: ModuleState) -> Store<ModuleState> {
+/// A store for one run, with a sampler if its guest is sampled.
+pub(in crate::runtime) fn store(
+    engine: &Engine,
+    state: ModuleState,
+    sampler: Option<GuestSampler>,
+) -> Store<ModuleState> {
     let fuel = state.hostcall_fuel;
     let mut store = Store::new(engine, state);
     store.limiter(|state| state);
     // Whatever a host call copies has to fit into the guest as well.
     store.set_hostcall_fuel(fuel);
-    store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(|context| context.data().stdio.cpu_timer.update_deadline());
+    watch_epochs(&mut store, sampler, |state| &state.stdio.cpu_timer);
     store
+}
+
+/// Calls functions of an instance that take and return nothing, one after the other.
+pub(in crate::runtime) async fn call(
+    store: &mut Store<ModuleState>,
+    instance: &Instance,
+    functions: impl IntoIterator<Item = ModuleExport>,
+    code: RunningCode,
+) -> Ending {
+    for export in functions {
+        let function = instance.get_module_export(&mut *store, &export).and_then(Extern::into_func);
+        let Some(function) = function else {
+            return Ending::NotStarted("its entry point is not a function".into());
+        };
+        let called = match function.typed::<(), ()>(&*store) {
+            Ok(function) => function.call_async(&mut *store, ()).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = called {
+            let stdio = store.data().stdio.clone();
+            return trap::ending(error, store, &stdio, code).await;
+        }
+    }
+    Ending::Succeeded
 }

@@ -14,7 +14,7 @@ use crate::runtime::engine;
 use crate::runtime::engine::EngineConfig;
 use crate::runtime::engine::gc_support::GcSupport;
 use crate::runtime::error::Error;
-use crate::runtime::instance::debug::profiler::ProfiledCode;
+use crate::runtime::instance::debug::profiler::{ProfiledCode, watch_epochs};
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::invocation::Invocation;
@@ -149,15 +149,7 @@ impl LinkedComponent {
         if let Some(table) = store.concurrent_resource_table() {
             table.set_max_capacity(CONCURRENT);
         }
-        store.set_epoch_deadline(1);
-        match sampler {
-            None => store.epoch_deadline_callback(|context| context.data().stdio.cpu_timer.update_deadline()),
-            Some(mut sampler) => store.epoch_deadline_callback(move |context| {
-                let timer = &context.data().stdio.cpu_timer;
-                sampler.on_epoch(&context, timer);
-                timer.update_deadline()
-            }),
-        }
+        watch_epochs(&mut store, sampler, |state| &state.stdio.cpu_timer);
         store
     }
 

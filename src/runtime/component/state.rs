@@ -16,6 +16,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::runtime::component::outgoing::Outgoing;
 use crate::runtime::instance::debug::trap;
+use crate::runtime::instance::debug::trap::RunningCode;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::memory::MemoryBudget;
@@ -98,7 +99,7 @@ impl ComponentState {
 /// How a component ended with an error.
 pub(in crate::runtime::component) async fn ending(error: wasmtime::Error, store: &mut Store<ComponentState>) -> Ending {
     let stdio = store.data().stdio.clone();
-    trap::ending(error, store, &stdio).await
+    trap::ending(error, store, &stdio, RunningCode::Program).await
 }
 
 /// Whether there is room for one more resource in a table, which cannot be asked for its size.

@@ -11,6 +11,7 @@ use futures_util::stream;
 use wasmtime::{Extern, InstancePre};
 
 use crate::runtime::engine::executors::Executors;
+use crate::runtime::instance::debug::trap::RunningCode;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::invocation::Invocation;
@@ -88,7 +89,7 @@ async fn perform(beginning: Beginning, state: ModuleState, kept: Arc<Mutex<Optio
             linked.module().engine().clone()
         }
     };
-    let mut store = module_engine::store(&engine, state);
+    let mut store = module_engine::store(&engine, state, None);
     let ending = match beginning {
         Beginning::Start { linked, functions, stage } => start(&mut store, &linked, &functions, stage).await,
         Beginning::Checkpoint { module, variables } => module.run(&mut store, &variables).await,
@@ -112,15 +113,9 @@ async fn start(
     if let Some(rehearsal) = &mut store.data_mut().rehearsal {
         rehearsal.stage = stage;
     }
-    for name in functions {
-        let function = instance.get_typed_func::<(), ()>(&mut *store, name);
-        let called = match function {
-            Ok(function) => function.call_async(&mut *store, ()).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = called {
-            return error.into();
-        }
+    let exports: Option<Vec<_>> = functions.iter().map(|name| linked.module().get_export_index(name)).collect();
+    match exports {
+        Some(exports) => module_engine::call(store, &instance, exports, RunningCode::Program).await,
+        None => Ending::NotStarted("it does not export its entry point".into()),
     }
-    Ending::Succeeded
 }

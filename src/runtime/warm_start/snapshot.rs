@@ -4,13 +4,15 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use wasmtime::{Extern, InstancePre, ModuleExport, Store};
+use wasmtime::{InstancePre, ModuleExport, Store};
 
 use crate::strings::StringBlock;
 
+use crate::runtime::instance::debug::trap::RunningCode;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::invocation::Invocation;
 use crate::runtime::instance::stdio::Stdio;
+use crate::runtime::module_engine;
 use crate::runtime::resume::files::SeenFiles;
 use crate::runtime::resume::variables::{LaidOut, VariableArea, VariablePlaces};
 use crate::runtime::warm_start::request::SnapshotKey;
@@ -87,14 +89,6 @@ impl ResumedModule {
             }
         }
         store.data_mut().set_memory(Some(memory));
-        let function = instance.get_module_export(&mut *store, &self.entry_point).and_then(Extern::into_func);
-        let Some(function) = function else {
-            return Ending::NotStarted("its entry point is not a function".into());
-        };
-        let called = match function.typed::<(), ()>(&*store) {
-            Ok(function) => function.call_async(&mut *store, ()).await,
-            Err(error) => Err(error),
-        };
-        called.map_or_else(Ending::from, |()| Ending::Succeeded)
+        module_engine::call(store, &instance, [self.entry_point], RunningCode::Snapshot).await
     }
 }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use wasmtime::component::Component;
-use wasmtime::{AsContext, GuestProfiler, Module};
+use wasmtime::{AsContext, GuestProfiler, Module, Store};
 
 use crate::runtime::engine::ticker::TICK;
 use crate::runtime::instance::cpu_time::CpuTimer;
@@ -114,8 +114,14 @@ impl GuestSampler {
         Self { profiling: profiling.clone(), request, code, state: SamplerState::Waits }
     }
 
+    /// The same sampler, for a guest that runs this module instead.
+    pub fn of_module(mut self, module: &Module) -> Self {
+        self.code = ProfiledCode::Module(module.clone());
+        self
+    }
+
     /// Looks at the guest, which has met a new epoch.
-    pub fn on_epoch(&mut self, store: impl AsContext, timer: &CpuTimer) {
+    fn on_epoch(&mut self, store: impl AsContext, timer: &CpuTimer) {
         let cpu_time = timer.used_now();
         if matches!(self.state, SamplerState::Waits) && cpu_time >= self.profiling.slower_than {
             self.state = self.start(&store).map_or(SamplerState::Off, |active| SamplerState::Samples(Box::new(active)));
@@ -140,6 +146,23 @@ impl GuestSampler {
         let warn = |error: &wasmtime::Error| tracing::warn!(%error, "a guest cannot be sampled");
         let profiler = made.inspect_err(warn).ok()?;
         Some(ActiveProfile { profiler, turn, cpu_time: Duration::ZERO, samples: 0, took: Duration::ZERO })
+    }
+}
+
+/// Ends the guest of a store at its limit on CPU time, and lets its sampler look at it, if it has one. `timer` finds its timer.
+pub(in crate::runtime) fn watch_epochs<T: 'static>(
+    store: &mut Store<T>,
+    sampler: Option<GuestSampler>,
+    timer: fn(&T) -> &CpuTimer,
+) {
+    store.set_epoch_deadline(1);
+    match sampler {
+        None => store.epoch_deadline_callback(move |context| timer(context.data()).update_deadline()),
+        Some(mut sampler) => store.epoch_deadline_callback(move |context| {
+            let timer = timer(context.data());
+            sampler.on_epoch(&context, timer);
+            timer.update_deadline()
+        }),
     }
 }
 
