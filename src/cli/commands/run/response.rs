@@ -34,7 +34,7 @@ pub(super) enum BodyDestination<'a> {
 }
 
 impl BodyDestination<'_> {
-    /// Whether nobody reads any more.
+    /// Whether the reader has gone.
     fn is_gone(&self) -> bool {
         match self {
             Self::Printed(printer, _) | Self::Raw(printer) => printer.is_gone(),
