@@ -84,7 +84,7 @@ use crate::runtime::guest::Code;
 use crate::runtime::instance::memory::MemoryBudget;
 use crate::runtime::module_info::PAGE_SIZE;
 use crate::runtime::warm_start::WarmStarts;
-use crate::runtime::warm_start::making::Program;
+use crate::runtime::warm_start::program::Program;
 use crate::runtime::warm_start::worker::SnapshotWorker;
 
 /// The engines, the cache of their code, and the threads that guests compute on.

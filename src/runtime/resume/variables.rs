@@ -5,6 +5,8 @@
 //! fields of requests. When the program goes on, the variables of a request are written to the same places, and a pointer that
 //! the program has taken before leads to the value of the request.
 
+use std::ops::Range;
+
 use crate::strings::StringBlock;
 
 /// What a header field of the request begins with. All other variables have slots.
@@ -33,12 +35,18 @@ struct VariableSlot {
     capacity: u32,
 }
 
-/// Where a program has asked for its variables.
+/// Where a program has its variables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::runtime) struct VariableArea {
-    pub pointers: u32,
+    /// The list of pointers; `None` if only the strings are left.
+    pub pointers: Option<u32>,
+    /// The strings.
     pub buffer: u32,
 }
+
+/// Where a program has asked for its variables, as far as it still has them there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::runtime) struct VariableAreas(Vec<VariableArea>);
 
 /// Variables as they lie in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,12 +140,6 @@ impl VariablePlaces {
         }
         Ok(LaidOut { buffer, starts, unused, pointers: self.pointers() })
     }
-
-    /// The places of an area in memory: its pointers, and its strings.
-    pub fn ranges(&self, area: VariableArea) -> [std::ops::Range<usize>; 2] {
-        let range = |start: u32, length: u32| start as usize..start as usize + length as usize;
-        [range(area.pointers, self.pointers().saturating_mul(4)), range(area.buffer, self.bytes())]
-    }
 }
 
 /// Writes bytes with a NUL behind them, which is there already.
@@ -167,25 +169,96 @@ impl LaidOut {
         u32::try_from(self.buffer.len()).unwrap_or(u32::MAX)
     }
 
-    /// The bytes at the pointers of an area, and those at its strings.
-    pub fn bytes(&self, area: VariableArea, unused: UnusedPointers) -> (Vec<u8>, &[u8]) {
+    /// The bytes of a list whose strings are at `buffer`, and those of the strings.
+    pub fn bytes(&self, buffer: u32, unused: UnusedPointers) -> (Vec<u8>, &[u8]) {
         let rest = match unused {
-            UnusedPointers::Nameless => area.buffer.wrapping_add(self.unused),
+            UnusedPointers::Nameless => buffer.wrapping_add(self.unused),
             UnusedPointers::Null => 0,
         };
-        let pointers = self.starts.iter().map(|start| area.buffer.wrapping_add(*start));
+        let pointers = self.starts.iter().map(|start| buffer.wrapping_add(*start));
         let pointers = pointers.chain(std::iter::repeat(rest)).take(self.pointers as usize);
         (pointers.flat_map(u32::to_le_bytes).collect(), &self.buffer)
     }
 
     /// Writes the variables to their places in `memory`; `None` if it has no such places.
     pub fn write(&self, memory: &mut [u8], area: VariableArea) -> Option<()> {
-        let (pointers, strings) = self.bytes(area, UnusedPointers::Null);
-        for (start, bytes) in [(area.pointers, pointers.as_slice()), (area.buffer, strings)] {
+        let (pointers, strings) = self.bytes(area.buffer, UnusedPointers::Null);
+        let list = area.pointers.map(|start| (start, pointers.as_slice()));
+        for (start, bytes) in list.into_iter().chain([(area.buffer, strings)]) {
             let start = start as usize;
             memory.get_mut(start..start + bytes.len())?.copy_from_slice(bytes);
         }
         Some(())
+    }
+
+    fn list(&self, start: u32) -> Range<usize> {
+        start as usize..start as usize + self.pointers as usize * 4
+    }
+
+    fn strings(&self, start: u32) -> Range<usize> {
+        start as usize..start as usize + self.buffer.len()
+    }
+}
+
+fn overlap(one: &Range<usize>, other: &Range<usize>) -> bool {
+    one.start < other.end && other.start < one.end
+}
+
+impl VariableAreas {
+    /// Notes that the program asks for its variables in `area`. Where an older area is in the way, the program no longer has it: it
+    /// has given this memory away.
+    pub fn ask(&mut self, area: VariableArea, laid_out: &LaidOut) {
+        let strings = laid_out.strings(area.buffer);
+        let list = area.pointers.map(|start| laid_out.list(start));
+        let taken = |range: &Range<usize>| overlap(range, &strings) || list.iter().any(|list| overlap(range, list));
+        self.0.retain_mut(|older| {
+            older.pointers = older.pointers.filter(|start| !taken(&laid_out.list(*start)));
+            let is_same = older.buffer == area.buffer;
+            // Strings that are in the same places are those of both.
+            if is_same { older.pointers.is_some() } else { !taken(&laid_out.strings(older.buffer)) }
+        });
+        self.0.push(area);
+    }
+
+    /// All of them.
+    pub fn as_slice(&self) -> &[VariableArea] {
+        &self.0
+    }
+
+    /// The places of all of them in memory.
+    pub fn ranges(&self, laid_out: &LaidOut) -> Vec<Range<usize>> {
+        let lists = self.0.iter().filter_map(|area| area.pointers).map(|start| laid_out.list(start));
+        lists.chain(self.0.iter().map(|area| laid_out.strings(area.buffer))).collect()
+    }
+
+    /// Whether `memory` has in them what was written there, and no other list of these variables. A program that has moved its list,
+    /// to add a variable, goes by the new one.
+    pub fn are_kept(&self, memory: &[u8], laid_out: &LaidOut) -> bool {
+        let is_kept = |area: &VariableArea| {
+            let (pointers, strings) = laid_out.bytes(area.buffer, UnusedPointers::Nameless);
+            let list = area.pointers.map(|start| memory.get(laid_out.list(start)) == Some(&pointers));
+            list.unwrap_or(true) && memory.get(laid_out.strings(area.buffer)) == Some(strings)
+        };
+        let has_other_list = |area: &VariableArea| self.has_other_list(memory, area.buffer, laid_out);
+        self.0.iter().all(is_kept) && !self.0.iter().any(has_other_list)
+    }
+
+    fn has_other_list(&self, memory: &[u8], buffer: u32, laid_out: &LaidOut) -> bool {
+        /// Fewer than a list has that is not used, and more than are left of one by chance.
+        const REPEATED: usize = FIELDS as usize / 2;
+        let unused = buffer.wrapping_add(laid_out.unused).to_le_bytes();
+        let mut repeated = 0;
+        for (index, word) in memory.chunks_exact(4).enumerate() {
+            repeated = if word == unused { repeated + 1 } else { 0 };
+            let is_known = || {
+                let lists = self.0.iter().filter_map(|area| area.pointers);
+                lists.map(|start| laid_out.list(start)).any(|list| list.contains(&(index * 4)))
+            };
+            if repeated >= REPEATED && !is_known() {
+                return true;
+            }
+        }
+        false
     }
 }
 
@@ -208,10 +281,10 @@ mod tests {
     #[test]
     fn a_pointer_that_was_taken_before_leads_to_the_value_of_the_request() {
         let places = VariablePlaces::new(&block(&["REQUEST_METHOD=GET", "QUERY_STRING="]));
-        let area = VariableArea { pointers: 64, buffer: 4096 };
+        let area = VariableArea { pointers: Some(64), buffer: 4096 };
         let mut memory = vec![0xaa; 1 << 17];
         let first = places.lay_out(&block(&["REQUEST_METHOD=GET", "QUERY_STRING="])).expect("it fits");
-        let (pointers, strings) = first.bytes(area, UnusedPointers::Nameless);
+        let (pointers, strings) = first.bytes(area.buffer, UnusedPointers::Nameless);
         memory[64..64 + pointers.len()].copy_from_slice(&pointers);
         memory[4096..4096 + strings.len()].copy_from_slice(strings);
         let taken: Vec<u8> = memory[68..72].to_vec();
@@ -243,5 +316,57 @@ mod tests {
         let mut variables = block(&["A=1", "B=2"]);
         many.iter().for_each(|variable| variables.push(variable));
         assert_eq!(places.lay_out(&variables), Err(Unfit::Length));
+    }
+
+    /// Programs whose areas begin at these places, one after the other: the list, and the strings.
+    fn asked(laid_out: &LaidOut, areas: &[(u32, u32)]) -> Vec<(Option<u32>, u32)> {
+        let mut asked = VariableAreas::default();
+        for (pointers, buffer) in areas {
+            asked.ask(VariableArea { pointers: Some(*pointers), buffer: *buffer }, laid_out);
+        }
+        asked.as_slice().iter().map(|area| (area.pointers, area.buffer)).collect()
+    }
+
+    #[test]
+    fn memory_that_is_given_to_a_new_list_is_no_longer_an_older_one() {
+        let places = VariablePlaces::new(&block(&["A=1", "B=2"]));
+        let laid_out = places.lay_out(&block(&["A=1", "B=2"])).expect("it fits");
+        let far = 1 << 20;
+        for (areas, left) in [
+            // Twice the same.
+            (vec![(64, 4096), (64, 4096)], vec![(Some(64), 4096)]),
+            // CPython and CRuby: a library has asked, and has freed both.
+            (vec![(64, 4096), (192, 4096)], vec![(Some(192), 4096)]),
+            // Both are in use, with the same strings.
+            (vec![(64, 4096), (2048, 4096)], vec![(Some(64), 4096), (Some(2048), 4096)]),
+            // The list was freed, but not the strings, to which there may be pointers.
+            (vec![(64, 4096), (192, far)], vec![(None, 4096), (Some(192), far)]),
+            // The strings were freed.
+            (vec![(64, 4096), (far, 4160)], vec![(Some(far), 4160)]),
+            (vec![(64, 4096), (4096, far)], vec![(Some(4096), far)]),
+        ] {
+            assert_eq!(asked(&laid_out, &areas), left, "{areas:?}");
+        }
+    }
+
+    #[test]
+    fn areas_are_kept_while_nothing_is_written_there_and_the_list_is_not_copied() {
+        let places = VariablePlaces::new(&block(&["A=1", "B=2"]));
+        let laid_out = places.lay_out(&block(&["A=1", "B=2"])).expect("it fits");
+        let mut areas = VariableAreas::default();
+        areas.ask(VariableArea { pointers: Some(64), buffer: 4096 }, &laid_out);
+        let mut memory = vec![0; 1 << 17];
+        let (pointers, strings) = laid_out.bytes(4096, UnusedPointers::Nameless);
+        memory[64..64 + pointers.len()].copy_from_slice(&pointers);
+        memory[4096..4096 + strings.len()].copy_from_slice(strings);
+        assert!(areas.are_kept(&memory, &laid_out));
+        for changed in [64, 64 + 4 * 100, 4096, 4096 + strings.len() - 1] {
+            let mut memory = memory.clone();
+            memory[changed] ^= 1;
+            assert!(!areas.are_kept(&memory, &laid_out), "{changed}");
+        }
+        // As `setenv` does, with one more.
+        memory.copy_within(64..64 + pointers.len(), 100_000);
+        assert!(!areas.are_kept(&memory, &laid_out));
     }
 }

@@ -10,13 +10,17 @@
 //! | `comparison` | are two programs at their checkpoint the same? |
 //! | `rehearse` | how does a rehearsal run? |
 //! | `copies` | on which files does a rehearsal work? |
+//! | `program` | of which program are snapshots made? |
+//! | `reaching` | what is a program at its checkpoint, and is it the same for all requests of a snapshot? |
 //! | `making` | how is a snapshot made? |
 //! | `snapshot` | what does a request need to begin there? |
 //! | `worker` | on which thread are snapshots made? |
 
 mod comparison;
 mod copies;
-pub(in crate::runtime) mod making;
+mod making;
+pub(in crate::runtime) mod program;
+mod reaching;
 mod rehearse;
 pub(in crate::runtime) mod request;
 pub(in crate::runtime) mod snapshot;
@@ -29,7 +33,7 @@ use std::time::{Duration, Instant};
 
 use crate::runtime::instance::invocation::Invocation;
 use crate::runtime::resume::cold_reason::ColdReason;
-use crate::runtime::warm_start::making::Program;
+use crate::runtime::warm_start::program::Program;
 use crate::runtime::warm_start::request::{QueryClass, RehearsalRequests, SnapshotKey};
 use crate::runtime::warm_start::snapshot::{Fitted, WarmSnapshot};
 use crate::runtime::warm_start::worker::SnapshotWorker;

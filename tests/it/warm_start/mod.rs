@@ -1,5 +1,6 @@
 //! Guests that begin at their checkpoint: what they see of their request, when they begin cold, and what is said of it.
 
+mod checkpoints;
 mod interpreters;
 
 use std::collections::BTreeMap;
@@ -115,6 +116,10 @@ fn what_would_not_be_the_same_behind_the_checkpoint_is_served_cold_by_name() {
                 .to_owned(),
         ),
         ("variables", "(i32.store (i32.const 65540) (i32.const 1)) (call $checkpoint)".to_owned()),
+        (
+            "variables",
+            "(memory.copy (i32.const 300000) (i32.const 4096) (i32.const 2048)) (call $checkpoint)".to_owned(),
+        ),
         ("differs", format!("(call $copy) {reads_body}")),
     ];
     // All variables are copied: some of them are others in another request.

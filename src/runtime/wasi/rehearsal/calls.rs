@@ -102,15 +102,13 @@ fn add_variables(linker: &mut Linker<ModuleState>) -> Result<()> {
         let Some(laid_out) = &rehearsal.variables else {
             return crate::runtime::wasi::preview1::write_strings(&mut memory, &state.environment, pointers, buffer);
         };
-        let area = VariableArea { pointers: pointers.cast_unsigned(), buffer: buffer.cast_unsigned() };
-        let (list, strings) = laid_out.bytes(area, UnusedPointers::Nameless);
+        let area = VariableArea { pointers: Some(pointers.cast_unsigned()), buffer: buffer.cast_unsigned() };
+        let (list, strings) = laid_out.bytes(area.buffer, UnusedPointers::Nameless);
         for (place, bytes) in [(pointers, list.as_slice()), (buffer, strings)] {
             let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
             memory.copy_from_slice(bytes, at::<u8>(place).as_array(length))?;
         }
-        if !rehearsal.areas.contains(&area) {
-            rehearsal.areas.push(area);
-        }
+        rehearsal.areas.ask(area, laid_out);
         SUCCESS
     })?;
     Ok(())
@@ -154,7 +152,7 @@ fn add_looking(linker: &mut Linker<ModuleState>) -> Result<()> {
         "path_filestat_get",
         |mut caller: Caller<'_, ModuleState>, parameters: paths::StatParameters| {
             Box::new(async move {
-                look_for(&mut caller, (parameters.0, parameters.2, parameters.3))?;
+                look_for(&mut caller, (parameters.0, parameters.2, parameters.3), false)?;
                 paths::stat(&mut caller, false, parameters).await
             })
         },
@@ -165,7 +163,7 @@ fn add_looking(linker: &mut Linker<ModuleState>) -> Result<()> {
         |mut caller: Caller<'_, ModuleState>,
          (fd, path, length, buffer, size, used): (i32, i32, i32, i32, i32, i32)| {
             Box::new(async move {
-                look_for(&mut caller, (fd, path, length))?;
+                look_for(&mut caller, (fd, path, length), false)?;
                 let (mut memory, state) = with_files(&mut caller).await?;
                 fallback::path_readlink(state.wasi(), &mut memory, fd, path, length, buffer, size, used).await
             })
@@ -229,7 +227,7 @@ fn before_write(caller: &mut Caller<'_, ModuleState>, fd: i32) -> Result<()> {
 
 async fn open(caller: &mut Caller<'_, ModuleState>, parameters: paths::OpenParameters) -> ErrnoResult {
     let (fd, _, path, length, create, rights, _, flags, opened) = parameters;
-    let place = look_for(caller, (fd, path, length))?;
+    let place = look_for(caller, (fd, path, length), true)?;
     // FD_WRITE and FD_ALLOCATE in the rights that preview 1 has.
     const WRITES: i64 = 1 << 6 | 1 << 8;
     let creates = i32::from((Oflags::CREAT | Oflags::TRUNC | Oflags::EXCL).bits());
@@ -249,7 +247,11 @@ async fn open(caller: &mut Caller<'_, ModuleState>, parameters: paths::OpenParam
 }
 
 /// Notes that the program looks for a file, which may be its checkpoint.
-fn look_for(caller: &mut Caller<'_, ModuleState>, (fd, path, length): (i32, i32, i32)) -> Result<Option<SeenPath>> {
+fn look_for(
+    caller: &mut Caller<'_, ModuleState>,
+    (fd, path, length): (i32, i32, i32),
+    opens: bool,
+) -> Result<Option<SeenPath>> {
     let (memory, state) = split(caller)?;
     let bytes = memory.as_slice(at::<u8>(path).as_array(length.cast_unsigned()))?;
     let path = bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()).map(str::to_owned);
@@ -257,10 +259,13 @@ fn look_for(caller: &mut Caller<'_, ModuleState>, (fd, path, length): (i32, i32,
     let Some(place) = path.and_then(|path| rehearsal.paths.place(fd, &path)) else { return Ok(None) };
     if place.guest == CHECKPOINT {
         checkpoint(caller, Checkpoint::Named)?;
-    } else if rehearsal.script.as_ref() == Some(&place.guest) {
-        checkpoint(caller, Checkpoint::Script)?;
-    } else if rehearsal.is_ahead() && !rehearsal.files.add(place.host.clone()) {
-        return Err(rehearsal.refuse(ColdReason::ManyFiles));
+    } else if rehearsal.is_ahead() {
+        let is_script = rehearsal.script.as_ref() == Some(&place.guest);
+        if is_script && Some(rehearsal.looks.note(opens)) == rehearsal.script_checkpoint {
+            checkpoint(caller, Checkpoint::Script)?;
+        } else if !rehearsal.files.add(place.host.clone()) {
+            return Err(rehearsal.refuse(ColdReason::ManyFiles));
+        }
     }
     Ok(Some(place))
 }

@@ -17,7 +17,7 @@ pub(in crate::runtime) mod paths;
 use crate::runtime::resume::cold_reason::ColdReason;
 use crate::runtime::resume::files::SeenFiles;
 use crate::runtime::resume::stopped::Stopped;
-use crate::runtime::resume::variables::{LaidOut, VariableArea};
+use crate::runtime::resume::variables::{LaidOut, VariableAreas};
 use crate::runtime::wasi::rehearsal::numbers::Numbers;
 use crate::runtime::wasi::rehearsal::paths::GuestPaths;
 
@@ -33,9 +33,13 @@ pub(in crate::runtime) struct Rehearsal {
     /// The variables, of a program that is initialized; `None` for those of the state.
     pub variables: Option<LaidOut>,
     /// Where the program has asked for them.
-    pub areas: Vec<VariableArea>,
-    /// The script, as the guest sees it. Looking for it is a checkpoint.
+    pub areas: VariableAreas,
+    /// The script, as the guest sees it.
     pub script: Option<String>,
+    /// How often the program has looked for it.
+    pub looks: ScriptLooks,
+    /// How many looks for it come before the one that is the checkpoint; `None` if none is.
+    pub script_checkpoint: Option<u32>,
     pub paths: GuestPaths,
     pub files: SeenFiles,
     /// How many functions the module imports.
@@ -70,6 +74,33 @@ pub(in crate::runtime) enum Checkpoint {
     StandardInput,
 }
 
+/// How often a program has looked for its script, with the times that it has opened it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::runtime) struct ScriptLooks {
+    all: u32,
+    /// How many come before the script is opened, if it is.
+    before_opening: Option<u32>,
+}
+
+impl ScriptLooks {
+    /// Notes one more. Returns how many were before it.
+    pub fn note(&mut self, opens: bool) -> u32 {
+        let before = self.all;
+        if opens {
+            self.before_opening.get_or_insert(before);
+        }
+        self.all = before.saturating_add(1);
+        before
+    }
+
+    /// How many looks come before the one with which the program begins to run its script: the last one before it opens it. Some
+    /// interpreters look for it much earlier, too, for their configuration. `None` if it has never looked for it.
+    pub fn before_last(&self) -> Option<u32> {
+        let looks = self.before_opening.unwrap_or(self.all);
+        (self.all > 0).then(|| looks.saturating_sub(1))
+    }
+}
+
 /// Ends a rehearsal that was captured, or that cannot be.
 #[derive(Debug, thiserror::Error)]
 #[error("it was captured")]
@@ -90,5 +121,27 @@ impl Rehearsal {
     pub fn refuse(&mut self, refusal: ColdReason) -> wasmtime::Error {
         self.captured.get_or_insert(Err(refusal));
         Captured.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::runtime::wasi::rehearsal::*;
+
+    #[test]
+    fn the_last_look_before_the_script_is_opened_begins_to_run_it() {
+        for (looks, last) in [
+            (&[][..], None),
+            (&[true], Some(0)),
+            (&[false, true, false], Some(0)),
+            (&[false, false, false, true, true], Some(2)),
+            (&[false, false], Some(1)),
+        ] {
+            let mut noted = ScriptLooks::default();
+            for (index, opens) in (0..).zip(looks) {
+                assert_eq!(noted.note(*opens), index);
+            }
+            assert_eq!(noted.before_last(), last, "{looks:?}");
+        }
     }
 }

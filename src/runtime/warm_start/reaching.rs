@@ -1,0 +1,205 @@
+//! What is a program at its checkpoint, and is it the same for all requests of a snapshot?
+//!
+//! It runs there twice, in an engine for debugging: with other variables and at another time. What it has in memory has to be the same.
+//! A program that names its checkpoint itself says that its variables are in order there, and both runs have the same.
+//!
+//! Where a script may be named, the program runs once more before that, to see where its checkpoint is. One that names its checkpoint
+//! behind the first look for its script means that place. Else it is the last look for its script before it opens it, or,
+//! if there is no snapshot of that, the first one.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use wasmtime::{ExternType, Module};
+
+use crate::format::sha256_hex;
+use crate::wasm_bytes::to_binary;
+
+use crate::runtime::engine::gc_support::GcSupport;
+use crate::runtime::instance::ending::Ending;
+use crate::runtime::instance::grants::Grants;
+use crate::runtime::module_engine::ModuleEngine;
+use crate::runtime::resume::cold_reason::ColdReason;
+use crate::runtime::resume::files::SeenFiles;
+use crate::runtime::resume::stopped::Stopped;
+use crate::runtime::resume::variables::{LaidOut, VariableAreas, VariablePlaces};
+use crate::runtime::warm_start::WarmStartSetup;
+use crate::runtime::warm_start::comparison::{AtCheckpoint, compare};
+use crate::runtime::warm_start::program::{Program, failed};
+use crate::runtime::warm_start::rehearse::{Beginning, Rehearsed, Rehearsing};
+use crate::runtime::warm_start::request::{RehearsalRequest, SnapshotKey, header_names};
+use crate::runtime::wasi::rehearsal::numbers::Numbers;
+use crate::runtime::wasi::rehearsal::paths::GuestPaths;
+use crate::runtime::wasi::rehearsal::{Checkpoint, Rehearsal, RehearsalStage, ScriptLooks};
+
+/// What is the same for all rehearsals of one snapshot.
+pub(in crate::runtime::warm_start) struct ProgramRehearsals<'a> {
+    pub program: &'a Program,
+    pub setup: &'a WarmStartSetup,
+    pub key: &'a SnapshotKey,
+    pub engine: Arc<ModuleEngine>,
+    pub module: Module,
+    pub binary: Vec<u8>,
+    /// The names of header fields that the program may look for.
+    pub headers: Vec<String>,
+    pub now: u64,
+    pub seed: [u8; 32],
+}
+
+/// Which checkpoint is meant: the number of looks for the script before it, or no look.
+pub(in crate::runtime::warm_start) type ScriptCheckpoint = Option<u32>;
+
+/// The program at its checkpoint.
+pub(in crate::runtime::warm_start) struct Reached {
+    pub stopped: Stopped,
+    checkpoint: Checkpoint,
+    pub numbers: Numbers,
+    pub areas: VariableAreas,
+    /// The places of its variables in memory.
+    variables: Vec<Range<usize>>,
+    pub files: SeenFiles,
+}
+
+impl<'a> ProgramRehearsals<'a> {
+    /// Compiles the program for rehearsals.
+    pub fn new(program: &'a Program, setup: &'a WarmStartSetup, key: &'a SnapshotKey) -> Result<Self, ColdReason> {
+        let bytes = (setup.module)().ok_or(ColdReason::ModuleChanged)?;
+        if GcSupport::needed_by(&bytes).map_err(|error| failed(&error))? == GcSupport::On {
+            return Err(ColdReason::Collector);
+        }
+        let binary = to_binary(&bytes).map_err(|_| ColdReason::Module)?.into_owned();
+        let engine = program.engines.for_rehearsals(&program.code_cache).map_err(|error| failed(&error))?;
+        let compiled = program.code_cache.get_or_compile::<Module>(&engine.engine, &binary, &sha256_hex(&bytes), None);
+        let (module, _) = compiled.map_err(|error| failed(&error))?;
+        let headers = header_names(&binary);
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(|error| ColdReason::Failed(error.to_string()))?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = u64::try_from(now.as_nanos()).unwrap_or_default();
+        Ok(Self { program, setup, key, engine, module, binary, headers, now, seed })
+    }
+
+    /// The request of this number.
+    pub fn request(&self, number: usize) -> Result<RehearsalRequest, ColdReason> {
+        let headers: &[String] = if number == 0 { &[] } else { &self.headers };
+        let request = (self.setup.requests)(self.key, number, headers);
+        request.filter(|request| SnapshotKey::of(&request.environment) == *self.key).ok_or(ColdReason::NoRequest)
+    }
+
+    /// A rehearsal of a request that begins at this time.
+    pub fn rehearsal(&self, before: Numbers, request: &RehearsalRequest, checkpoint: ScriptCheckpoint) -> Rehearsal {
+        let imports = self.module.imports().filter(|import| matches!(import.ty(), ExternType::Func(_)));
+        Rehearsal {
+            stage: RehearsalStage::Instantiating,
+            before,
+            after: Numbers::new(self.now + 3_600_000_000_000, 600_000_000_000, self.seed.map(|byte| !byte)),
+            variables: None,
+            areas: VariableAreas::default(),
+            script: request.environment.variable("SCRIPT_FILENAME").map(str::to_owned),
+            looks: ScriptLooks::default(),
+            script_checkpoint: checkpoint,
+            paths: GuestPaths::new(self.program.grants.volumes.paths()),
+            files: SeenFiles::default(),
+            imported_functions: u32::try_from(imports.count()).unwrap_or(u32::MAX),
+            reached: None,
+            captured: None,
+        }
+    }
+
+    pub fn numbers(&self) -> Numbers {
+        Numbers::new(self.now, 0, self.seed)
+    }
+
+    pub fn run(
+        &self,
+        grants: &Grants,
+        beginning: Beginning,
+        request: RehearsalRequest,
+        rehearsal: Rehearsal,
+    ) -> Result<Rehearsed, ColdReason> {
+        let rehearsing = Rehearsing { grants, executors: &self.program.engines.executors };
+        rehearsing.run(beginning, request, rehearsal)
+    }
+
+    /// The checkpoints that may be meant, the best first.
+    pub fn checkpoints(&self) -> Result<Vec<ScriptCheckpoint>, ColdReason> {
+        let request = self.request(0)?;
+        if request.environment.variable("SCRIPT_FILENAME").is_none() {
+            return Ok(vec![None]);
+        }
+        let laid_out = laid_out(&VariablePlaces::new(&request.environment), &request)?;
+        let rehearsal = self.rehearse(&laid_out, &request, (self.numbers(), None))?.rehearsal;
+        let is_named = rehearsal.reached == Some(Checkpoint::Named);
+        let last = rehearsal.looks.before_last();
+        let of_program = (is_named || last.is_none()).then_some(None);
+        let first = last.filter(|last| *last > 0).map(|_| Some(0));
+        Ok(of_program.into_iter().chain(last.map(Some)).chain(first).collect())
+    }
+
+    /// Runs the program to its checkpoint twice, and compares what it is there.
+    pub fn reach(&self, checkpoint: ScriptCheckpoint) -> Result<(Reached, RehearsalRequest), ColdReason> {
+        let request = self.request(0)?;
+        let places = VariablePlaces::new(&request.environment);
+        let first = self.reach_once(&places, &request, (self.numbers(), checkpoint))?;
+        if first.numbers.drawn > 0 && !self.setup.shared_random {
+            return Err(ColdReason::Random);
+        }
+        let other = match first.checkpoint {
+            Checkpoint::Named => request.clone(),
+            Checkpoint::Script | Checkpoint::StandardInput => self.request(1)?,
+        };
+        // A time at which every unit of it is another one.
+        let later = Numbers::new(self.now + 98_765_043_210_987, 7_654_321_987, self.seed);
+        let second = self.reach_once(&places, &other, (later, checkpoint))?;
+        let at = |reached: &Reached| (reached.checkpoint, reached.areas.clone());
+        if at(&first) != at(&second) || first.files != second.files {
+            return Err(ColdReason::Differs("what it did before".to_owned()));
+        }
+        let one = AtCheckpoint { stopped: &first.stopped, times: &first.numbers.times };
+        let two = AtCheckpoint { stopped: &second.stopped, times: &second.numbers.times };
+        compare(&one, &two, &first.variables)?;
+        Ok((first, request))
+    }
+
+    fn rehearse(
+        &self,
+        laid_out: &LaidOut,
+        request: &RehearsalRequest,
+        (numbers, checkpoint): (Numbers, ScriptCheckpoint),
+    ) -> Result<Rehearsed, ColdReason> {
+        let variables = Some(laid_out.clone());
+        let rehearsal = Rehearsal { variables, ..self.rehearsal(numbers, request, checkpoint) };
+        let linked = self.engine.link_captured(&self.module).map_err(|error| failed(&error))?;
+        let functions = self.program.functions.clone();
+        let beginning = Beginning::Start { linked, functions, stage: RehearsalStage::Captured };
+        self.run(&self.program.grants, beginning, request.clone(), rehearsal)
+    }
+
+    fn reach_once(
+        &self,
+        places: &VariablePlaces,
+        request: &RehearsalRequest,
+        at: (Numbers, ScriptCheckpoint),
+    ) -> Result<Reached, ColdReason> {
+        let laid_out = laid_out(places, request)?;
+        let Rehearsed { rehearsal, ending, .. } = self.rehearse(&laid_out, request, at)?;
+        let Rehearsal { before, areas, files, reached, captured, .. } = *rehearsal;
+        let stopped = captured.ok_or_else(|| ColdReason::NoCheckpoint(ended(&ending)))??;
+        let checkpoint = reached.ok_or(ColdReason::Stack("there is no checkpoint"))?;
+        // Memory that the program has used for something else since must not be written to.
+        if !areas.are_kept(&stopped.memory, &laid_out) {
+            return Err(ColdReason::Variables);
+        }
+        let variables = areas.ranges(&laid_out);
+        Ok(Reached { stopped, checkpoint, numbers: before, areas, variables, files })
+    }
+}
+
+fn laid_out(places: &VariablePlaces, request: &RehearsalRequest) -> Result<LaidOut, ColdReason> {
+    places.lay_out(&request.environment).map_err(|_| ColdReason::NoRequest)
+}
+
+fn ended(ending: &Ending) -> String {
+    format!("{ending:?}")
+}
