@@ -48,6 +48,7 @@ mod frozen; // every string that is promised to the letter
 mod guides; // programs that docs show
 mod hostile; // answers and requests meant to do harm
 mod hosts; // entries for some hosts only
+mod image; // the container image, its layout, and how it runs under Podman
 mod import; // manifests of Spin, what they become, and that it runs
 mod imports;
 mod in_flight; // requests that go on, have failed, and are ended by an operator // what guests import and export, and what they get for it
