@@ -185,8 +185,8 @@ complete -c wagi -n "__fish_wagi_using_subcommand run" -s d -l data -d 'The requ
 complete -c wagi -n "__fish_wagi_using_subcommand run" -s e -l env -d 'A variable for the guests; may be repeated' -r
 complete -c wagi -n "__fish_wagi_using_subcommand run" -l env-file -d 'A file with variables for the guests; may be repeated' -r -F
 complete -c wagi -n "__fish_wagi_using_subcommand run" -l repeat -d 'Send the request that many times, and print a table of times' -r
-complete -c wagi -n "__fish_wagi_using_subcommand run" -l format -d 'The form of the output' -r -f -a "text\t'As it comes'
-json\t'One JSON object'"
+complete -c wagi -n "__fish_wagi_using_subcommand run" -l format -d 'The form of the output' -r -f -a "text\t'Text for people'
+json\t'One JSON document'"
 complete -c wagi -n "__fish_wagi_using_subcommand run" -l module-cache -d 'The directory for modules from registries and bindles [default: wagi/modules in the user\'s cache directory]' -r -F
 complete -c wagi -n "__fish_wagi_using_subcommand run" -l pull -d 'When to ask registries for a module' -r -f -a "always\t'Ask at each start which module a tag names now'
 if-not-present\t'Ask only for modules that the cache does not have'
@@ -319,5 +319,5 @@ json\t'One JSON document'"
 complete -c wagi -n "__fish_wagi_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c wagi -n "__fish_wagi_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c wagi -n "__fish_wagi_using_subcommand version" -l format -d 'The form of the output' -r -f -a "text\t'Text for people'
-json\t'One JSON object'"
+json\t'One JSON document'"
 complete -c wagi -n "__fish_wagi_using_subcommand version" -s h -l help -d 'Print help (see more with \'--help\')'

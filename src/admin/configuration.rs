@@ -86,7 +86,7 @@ fn server(config: &Config) -> Value {
         "shutdown_delay": seconds(config.server.shutdown_delay),
         "idle_exit": config.server.idle_exit.map(seconds),
         "scratch_directory": config.server.scratch_directory.as_ref().map(|path| path.display().to_string()),
-        "scratch_total": config.server.scratch_total,
+        "scratch_total": config.server.scratch_total.0,
     })
 }
 

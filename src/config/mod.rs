@@ -71,8 +71,8 @@ pub use crate::config::options::{
 };
 pub use crate::config::reader::origin::{Key, Origin};
 pub use crate::config::server::{
-    ClientAuth, ForwardedFields, ListenAddress, ListenAddressError, ServerConfig, TlsConfig, TrustedProxies,
-    TrustedProxyError, UnixAddress, WebServerProtocol,
+    ClientAuth, ForwardedFields, ListenAddress, ListenAddressError, ScratchTotal, ServerConfig, TlsConfig,
+    TrustedProxies, TrustedProxyError, UnixAddress, WebServerProtocol,
 };
 pub use crate::config::sha256::Sha256;
 pub use crate::config::static_files::{OtherFiles, ScriptsConfig, StaticConfig, StaticContent};
@@ -82,7 +82,7 @@ use crate::config::environment::env_file;
 pub use crate::config::manifest::ModuleBuild;
 use crate::config::manifest::{Manifest, ParseOptions, ServerTable, TlsTable};
 use crate::config::reader::file::{must_be_file, relative_paths_help};
-use crate::config::server::{redirect_without_tls, repeated_addresses, untrusted_addresses};
+use crate::config::server::{oversized_scratch, redirect_without_tls, repeated_addresses, untrusted_addresses};
 use crate::route::RoutePattern;
 
 /// The complete configuration. No default is left open.
@@ -132,6 +132,8 @@ pub struct Config {
     pub builds: Vec<ModuleBuild>,
     /// Who uses what is served.
     pub audience: Audience,
+    /// Whether it is only checked, so that nothing is made that stays.
+    pub is_check: bool,
 }
 
 /// Where logs go.
@@ -201,7 +203,9 @@ impl Config {
             is_empty,
             builds: manifest.builds,
             audience: options.audience,
+            is_check: options.check,
         };
+        problems.extend(oversized_scratch(&config.entries, config.server.scratch_total));
         let files = files(options, &config.server, manifest.files);
         (Self { files, ..config }, problems)
     }
@@ -243,7 +247,7 @@ fn server_config(
         request_id_header: table.request_id_header,
         shutdown_delay: table.shutdown_delay,
         scratch_directory: table.scratch_directory,
-        scratch_total: table.scratch_total,
+        scratch_total: table.scratch_total.map(ScratchTotal).unwrap_or_default(),
         idle_exit: options.idle_exit,
         limits,
     };

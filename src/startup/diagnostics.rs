@@ -34,14 +34,14 @@ pub(super) fn volume_not_opened(entry: &EntryConfig, error: &VolumeError) -> Dia
 /// An entry with scratch directories, for which there is no place.
 pub(super) fn scratch_not_opened(entry: &EntryConfig, error: &ScratchError) -> Diagnostic {
     let message = for_route(entry, "there is no place for scratch directories");
-    let problem = Diagnostic::error(message).at(entry.origin.at(Key::Scratch)).caused_by(error);
+    let problem = Diagnostic::error(message).at(entry.origin.at(Key::Scratch(0))).caused_by(error);
     problem.help("name a directory of the server's own in `scratch_directory` of `[server]`, with the mode 700")
 }
 
 /// A component with scratch directories.
 pub(super) fn scratch_of_component(entry: &EntryConfig) -> Diagnostic {
     let message = for_route(entry, "scratch directories are for modules, and this is a component");
-    Diagnostic::error(message).at(entry.origin.at(Key::Scratch)).help("give it a directory of this machine")
+    Diagnostic::error(message).at(entry.origin.at(Key::Scratch(0))).help("give it a directory of this machine")
 }
 
 /// An entry whose files cannot be opened.

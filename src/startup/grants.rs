@@ -72,12 +72,15 @@ impl DebugPlaces {
     pub fn open(config: &Config, metrics: &Metrics, problems: &mut Vec<Diagnostic>) -> Self {
         let coredumps = config.debug.coredumps.as_ref().and_then(|dumps| {
             let CoredumpConfig { directory, location, files, size } = dumps;
-            let opened = CoredumpDirectory::open(directory, *files, *size);
+            let opened = match config.is_check {
+                true => CoredumpDirectory::check(directory).map(|()| None),
+                false => CoredumpDirectory::open(directory, *files, *size).map(|opened| Some(Arc::new(opened))),
+            };
             let problem = |error| {
                 let problem = Diagnostic::error("cannot use the directory for core dumps").at(location.clone());
                 problems.push(problem.caused_by(&error).help("name a directory that the server can write to"));
             };
-            opened.map_err(problem).ok().map(Arc::new)
+            opened.map_err(problem).ok().flatten()
         });
         Self { coredumps, profile: config.debug.profile.clone(), profiles: metrics.profiles.clone() }
     }

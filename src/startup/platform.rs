@@ -8,7 +8,8 @@ use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
 use crate::config::{
-    AdminAddress, AllowedHosts, Audience, Config, ConnectionLimits, Diagnostic, EntryConfig, Key, Severity,
+    AdminAddress, AllowedHosts, Audience, Config, ConnectionLimits, Diagnostic, EntryConfig, Key, ScratchTotal,
+    Severity,
 };
 use crate::net::connect::own_addresses::OwnAddresses;
 use crate::net::tls;
@@ -36,9 +37,6 @@ pub(super) fn check_authorities(config: &Config) -> Vec<Diagnostic> {
     };
     checked.map(problem).collect()
 }
-
-/// The most that all scratch directories hold together, if the operator does not say.
-const DEFAULT_SCRATCH: u64 = 256 << 20;
 
 /// The place of scratch directories, as the configuration has it.
 struct OpenSpace {
@@ -145,7 +143,7 @@ impl Platform {
         let user = rustix::process::geteuid().as_raw();
         let default = || std::env::temp_dir().join(format!("wagi-scratch-{user}"));
         let above = config.server.scratch_directory.clone().unwrap_or_else(default);
-        let total = config.server.scratch_total.unwrap_or(DEFAULT_SCRATCH);
+        let ScratchTotal(total) = config.server.scratch_total;
         let mut open = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(open) = open.as_ref().filter(|open| (&open.above, open.total) == (&above, total)) {
             return Ok(Some(open.space.clone()));

@@ -1,13 +1,14 @@
 //! The options of `wagi check`, `wagi routes` and `wagi doctor`.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use wagi::config::ListenAddress;
 
+use crate::cli::args::format::FormatArgument;
 use crate::cli::args::serve::ServeArguments;
 use crate::cli::args::{UsageError, Variable, registries};
 use crate::cli::commands::Command;
-use crate::cli::commands::check::{CheckCommand, CheckView, ReportFormat, RoutesCommand, WarningPolicy};
+use crate::cli::commands::check::{CheckCommand, CheckView, RoutesCommand, WarningPolicy};
 use crate::cli::commands::doctor::DoctorCommand;
 
 /// What follows the options of `wagi check` in the help.
@@ -66,8 +67,8 @@ pub(super) struct CheckArguments {
     deny_warnings: bool,
 
     /// The form of the output
-    #[arg(long, value_name = "FORM", value_enum, default_value_t = ReportFormatArgument::Text)]
-    format: ReportFormatArgument,
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = FormatArgument::Text)]
+    format: FormatArgument,
 }
 
 /// The options of `wagi routes`.
@@ -77,8 +78,8 @@ pub(super) struct RoutesArguments {
     serve: ServeArguments,
 
     /// The form of the output
-    #[arg(long, value_name = "FORM", value_enum, default_value_t = ReportFormatArgument::Text)]
-    format: ReportFormatArgument,
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = FormatArgument::Text)]
+    format: FormatArgument,
 }
 
 /// The options of `wagi doctor`.
@@ -89,26 +90,8 @@ pub(super) struct DoctorArguments {
     listen: Vec<ListenAddress>,
 
     /// The form of the output
-    #[arg(long, value_name = "FORM", value_enum, default_value_t = ReportFormatArgument::Text)]
-    format: ReportFormatArgument,
-}
-
-/// [`ReportFormat`] as an argument.
-#[derive(Clone, Copy, ValueEnum)]
-enum ReportFormatArgument {
-    /// Text for people
-    Text,
-    /// One JSON document
-    Json,
-}
-
-impl From<ReportFormatArgument> for ReportFormat {
-    fn from(format: ReportFormatArgument) -> Self {
-        match format {
-            ReportFormatArgument::Text => Self::Text,
-            ReportFormatArgument::Json => Self::Json,
-        }
-    }
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = FormatArgument::Text)]
+    format: FormatArgument,
 }
 
 impl CheckSubcommand {

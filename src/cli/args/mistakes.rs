@@ -53,10 +53,11 @@ fn of_command(command: &str, rest: &[String]) -> Option<String> {
             _ => "wagi --help".to_owned(),
         },
         "up" | "start" => format!("wagi {source}"),
-        "check" | "validate" | "test" => format!("wagi {source} --check"),
+        "validate" | "test" => format!("wagi {source} --check"),
         "publish" | "upload" => format!("wagi push {typed}").trim_end().to_owned(),
         "list" | "ls" | "prune" => format!("wagi cache {}", if command == "ls" { "list" } else { command }),
-        "init" | "new" | "build" => {
+        "init" => format!("wagi new {typed}").trim_end().to_owned(),
+        "build" => {
             return Some(format!(
                 "there is no command `{command}`: compile a program to a .wasm file, and start `wagi FILE.wasm`"
             ));

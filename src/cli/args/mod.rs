@@ -6,7 +6,8 @@
 //! | file | contents |
 //! | --- | --- |
 //! | `cgi` | which words of `wagi cgi` are of the operator |
-//! | `checks` | the options of the commands that check
+//! | `checks` | the options of the commands that check |
+//! | `format` | the form of the output |
 //! | `serve` | the options of the server |
 //! | `new` | the options of `wagi new` |
 //! | `registries` | the options for registries, credentials and caches |
@@ -18,6 +19,7 @@
 mod cgi;
 mod checks;
 mod development;
+mod format;
 mod mistakes;
 mod new;
 mod registries;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory as _, ValueEnum, ValueHint};
+use clap::{Args, ValueEnum, ValueHint};
 
 use wagi::config::{
     AccessLogTarget, AdminAddress, Audience, BindleLocation, Hostname, ListenAddress, LockPolicy, LogFormat, Login,
@@ -14,7 +14,7 @@ use wagi::config::{
 };
 
 use crate::cli::args::registries::{RegistryArguments, user_cache};
-use crate::cli::args::{CommandLine, UsageError, Variable, text_variable};
+use crate::cli::args::{UsageError, Variable, text_variable};
 use crate::cli::commands::check::GivenOption;
 use crate::cli::commands::run::target::modules;
 
@@ -28,6 +28,13 @@ const PROGRAMS: &str = "What programs get";
 const CACHES: &str = "Registries and caches";
 const LOG: &str = "Log";
 const CHECKS: &str = "Checks";
+
+/// What there is to do in a directory with nothing to serve.
+const EXAMPLES: [(&str, &str); 3] = [
+    ("wagi new hello", "makes a project that can be served"),
+    ("wagi FILE.wasm", "serves one module or component"),
+    ("wagi --config FILE", "serves what a modules.toml lists"),
+];
 
 /// What follows the options of `wagi serve` in the help.
 pub(super) const SERVE_EXAMPLES: &str = "Examples:
@@ -276,7 +283,7 @@ impl ServeArguments {
                 let name = module.strip_prefix(".").unwrap_or(module).display();
                 error(&format!("there is one module here: did you mean `wagi {name}`?"))
             }
-            _ => error("give a module, or --config FILE, or --bindle ID").with_examples(&examples()),
+            _ => error("give a module, or --config FILE, or --bindle ID").with_examples(&EXAMPLES),
         }
     }
 
@@ -322,17 +329,6 @@ impl ServeArguments {
             },
         }
     }
-}
-
-/// What there is to do in a directory with nothing to serve.
-fn examples() -> Vec<(&'static str, &'static str)> {
-    let project = ("wagi new hello", "makes a project that can be served");
-    let serving = [
-        ("wagi FILE.wasm", "serves one module or component"),
-        ("wagi --config FILE", "serves what a modules.toml lists"),
-    ];
-    let has_projects = CommandLine::command().get_subcommands().any(|command| command.get_name() == "new");
-    has_projects.then_some(project).into_iter().chain(serving).collect()
 }
 
 fn tls(cert: Option<PathBuf>, key: Option<PathBuf>) -> Result<Option<TlsFiles>, UsageError> {

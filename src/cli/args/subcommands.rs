@@ -11,7 +11,6 @@ use wagi::fetch::{self, Publication};
 use wagi::startup::ahead_of_time;
 
 use crate::cli::args::UsageError;
-use crate::cli::commands::version::VersionFormat;
 use crate::cli::commands::{Command, admin, cache, cgi, compile, compiler, inspect, lock, login, preinit, pull, push};
 
 use crate::cli::args::Variable;
@@ -19,10 +18,12 @@ use crate::cli::args::checks::CheckSubcommand;
 use crate::cli::args::development::{
     DEV_EXAMPLES, DevArguments, IMPORT_EXAMPLES, ImportArguments, RUN_EXAMPLES, RunArguments,
 };
+use crate::cli::args::format::FormatArgument;
 use crate::cli::args::new::{NEW_EXAMPLES, NewArguments};
 use crate::cli::args::registries::{self, RegistryArguments, TransportArguments};
 use crate::cli::args::serve::{SERVE_EXAMPLES, ServeArguments, variable};
 use crate::cli::args::shells;
+use crate::cli::terminal::OutputFormat;
 
 /// What follows the options of `wagi completions` in the help.
 const COMPLETIONS_EXAMPLES: &str = "Examples:
@@ -186,18 +187,9 @@ pub(super) enum Subcommand {
     #[command(after_help = "Example: wagi version --format json")]
     Version {
         /// The form of the output
-        #[arg(long, value_name = "FORM", value_enum, default_value_t = VersionFormatArgument::Text)]
-        format: VersionFormatArgument,
+        #[arg(long, value_name = "FORM", value_enum, default_value_t = FormatArgument::Text)]
+        format: FormatArgument,
     },
-}
-
-/// [`VersionFormat`] as an argument.
-#[derive(Clone, Copy, ValueEnum)]
-pub(super) enum VersionFormatArgument {
-    /// Text for people
-    Text,
-    /// One JSON object
-    Json,
 }
 
 /// A subcommand of `wagi admin`.
@@ -246,12 +238,12 @@ pub(super) struct AdminArguments {
 
     /// The form of the output [default: table on a terminal, else json]
     #[arg(long, value_name = "FORM", value_enum)]
-    format: Option<FormatArgument>,
+    format: Option<TableFormatArgument>,
 }
 
-/// [`admin::OutputFormat`] as an argument.
+/// [`admin::TableFormat`] as an argument.
 #[derive(Clone, Copy, ValueEnum)]
-pub(super) enum FormatArgument {
+pub(super) enum TableFormatArgument {
     /// A table for people
     Table,
     /// One line of JSON
@@ -267,8 +259,8 @@ impl AdminSubcommand {
             Self::Cancel { id, listener } => (admin::AdminAction::Cancel(id), false, listener),
         };
         let format = listener.format.map(|format| match format {
-            FormatArgument::Table => admin::OutputFormat::Table,
-            FormatArgument::Json => admin::OutputFormat::Json,
+            TableFormatArgument::Table => admin::TableFormat::Table,
+            TableFormatArgument::Json => admin::TableFormat::Json,
         });
         let (address, token_file) = (listener.admin, listener.token_file);
         admin::AdminCommand { action, address, token_file, format, watch }
@@ -354,7 +346,7 @@ impl Subcommand {
             }),
             Self::Inspect { source, json, registries } => Command::Inspect(inspect::InspectCommand {
                 source,
-                json,
+                format: if json { OutputFormat::Json } else { OutputFormat::Text },
                 module_cache: registries.module_cache(variable),
                 registries: registries.registries(variable),
             }),
@@ -398,15 +390,6 @@ impl Subcommand {
 fn pull(references: Vec<String>, registries: RegistryArguments, variable: Variable<'_>) -> Command {
     let module_cache = registries.module_cache(variable);
     Command::Pull(pull::PullCommand { references, module_cache, registries: registries.registries(variable) })
-}
-
-impl From<VersionFormatArgument> for VersionFormat {
-    fn from(format: VersionFormatArgument) -> Self {
-        match format {
-            VersionFormatArgument::Text => Self::Text,
-            VersionFormatArgument::Json => Self::Json,
-        }
-    }
 }
 
 impl CacheSubcommand {

@@ -16,13 +16,13 @@ use wagi::startup::{Inspection, Item, inspect};
 use crate::cli::commands::size;
 use crate::cli::files;
 use crate::cli::terminal::progress::Bars;
-use crate::cli::terminal::{print_problems, print_result};
+use crate::cli::terminal::{OutputFormat, print_json, print_problems, print_result};
 
 /// The options of `wagi inspect`.
 pub struct InspectCommand {
     /// A path or a reference.
     pub source: String,
-    pub json: bool,
+    pub format: OutputFormat,
     pub module_cache: Option<PathBuf>,
     pub registries: Registries,
 }
@@ -35,14 +35,14 @@ struct Input {
 
 impl InspectCommand {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
-        let (source, json) = (self.source.clone(), self.json);
+        let (source, format) = (self.source.clone(), self.format);
         let Some(Input { bytes, artifact }) = self.read_input().await? else { return Ok(ExitCode::FAILURE) };
         let (length, digest) = (bytes.len() as u64, sha256_hex(&bytes));
         let found = inspect(bytes).await.with_context(|| format!("cannot inspect `{source}`"))?;
         let report = InspectionReport { source, length, digest, artifact, found };
-        match json {
-            true => print_result(&printable::json(&format!("{:#}\n", report.json())))?,
-            false => print_result(&report.text())?,
+        match format {
+            OutputFormat::Json => print_json(&report.json())?,
+            OutputFormat::Text => print_result(&report.text())?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -31,7 +31,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use wagi::config::Options;
 
-use crate::cli::terminal::print_result;
+use crate::cli::terminal::{OutputFormat, print_result};
 
 /// A command with its options.
 pub enum Command {
@@ -59,7 +59,7 @@ pub enum Command {
     Compiler(compiler::CompilerCommand),
     /// Print the script that completes command lines.
     Completions(String),
-    Version(version::VersionFormat),
+    Version(OutputFormat),
 }
 
 impl Command {

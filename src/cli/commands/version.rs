@@ -2,14 +2,7 @@
 
 use serde_json::json;
 
-use crate::cli::terminal::print_result;
-
-/// The form of the output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum VersionFormat {
-    Text,
-    Json,
-}
+use crate::cli::terminal::{OutputFormat, print_json, print_result};
 
 /// The versions of all packages that wagi is built of.
 const LOCK_FILE: &str = include_str!("../../../Cargo.lock");
@@ -18,19 +11,18 @@ const LOCK_FILE: &str = include_str!("../../../Cargo.lock");
 const FEATURES: [(&str, bool); 1] = [("otel", cfg!(feature = "otel"))];
 
 /// Prints it.
-pub fn print(format: VersionFormat) -> anyhow::Result<()> {
+pub fn print(format: OutputFormat) -> anyhow::Result<()> {
     let features: Vec<&str> = FEATURES.iter().filter(|(_, is_on)| *is_on).map(|(name, _)| *name).collect();
     let (version, wasmtime, target) = (env!("CARGO_PKG_VERSION"), wasmtime(LOCK_FILE), target());
-    print_result(&match format {
-        VersionFormat::Text => format!(
+    match format {
+        OutputFormat::Text => print_result(&format!(
             "WAGI Server {version}\nwasmtime {wasmtime}\nfeatures {}\ntarget {target}\n",
             if features.is_empty() { "none".to_owned() } else { features.join(" ") },
-        ),
-        VersionFormat::Json => {
-            let report = json!({ "version": version, "wasmtime": wasmtime, "features": features, "target": target });
-            format!("{report:#}\n")
+        )),
+        OutputFormat::Json => {
+            print_json(&json!({ "version": version, "wasmtime": wasmtime, "features": features, "target": target }))
         }
-    })
+    }
 }
 
 /// The version of the engine in a lock file of cargo.

@@ -11,6 +11,7 @@ use std::thread;
 
 use anyhow::Context;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 use wagi::config::Diagnostic;
@@ -21,6 +22,14 @@ pub const INTERRUPTED: u8 = 130;
 
 /// The longest input in bytes: more than any password has.
 const MAX_INPUT: u64 = 64 << 10;
+
+/// The form of the result of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputFormat {
+    Text,
+    /// One document.
+    Json,
+}
 
 /// Whether the terminal shows what the user types.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,6 +44,11 @@ const MAX_PROBLEMS: usize = 1_000;
 /// Prints a line on standard error. A failure is ignored, because there is no other place to report it.
 pub fn print_message(line: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{}", printable::line(&line.to_string()));
+}
+
+/// Prints lines on standard error, whose line feeds are their own. A failure is ignored, as above.
+pub fn print_lines(lines: &str) {
+    let _ = writeln!(io::stderr(), "{}", printable::lines(lines));
 }
 
 /// Prints a usage error on standard error. Its line feeds are those of clap: the arguments in it are escaped.
@@ -70,6 +84,11 @@ pub fn print_result(text: &str) -> anyhow::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         printed => printed.context("cannot print the result"),
     }
+}
+
+/// Prints a JSON document as the result of a command.
+pub fn print_json(document: &Value) -> anyhow::Result<()> {
+    print_result(&printable::json(&format!("{document:#}\n")))
 }
 
 /// Prints a text as [`print_result`] does, in place of what the terminal shows.

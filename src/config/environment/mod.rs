@@ -11,13 +11,13 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 use crate::config::environment::expansion::expand;
 use crate::config::reader::file;
 use crate::config::reader::file::{must_be_file, relative_paths_help};
 use crate::config::reader::report::Report;
-use crate::config::reader::values::{Value, ValueError, array, string, table};
+use crate::config::reader::values::{StringItem, Value, ValueError, string, string_or_array, table};
 use crate::config::{Diagnostic, ServerEnvironment, SourceFile, SourceLocation};
 
 /// The largest secret in bytes: a chain of certificates fits.
@@ -34,7 +34,7 @@ pub(in crate::config) fn read(
     report: &mut Report,
 ) -> Variables {
     let mut variables = Vec::new();
-    for (value, name) in env_files(entry, report) {
+    for StringItem { name, value } in env_files(entry, report) {
         if let Some(path) = file_path(&name, value, server, report) {
             read_env_file(Path::new(&path), value, &mut variables, report);
         }
@@ -112,17 +112,10 @@ fn file_path(name: &str, value: &Value<'_>, server: &ServerEnvironment, report: 
     report.accept(value.span(), is_file).map(|()| path)
 }
 
-/// Returns the values of `env_file`, each with its name for messages.
-fn env_files<'t, 'i>(entry: &'t DeTable<'i>, report: &mut Report) -> Vec<(&'t Value<'i>, String)> {
-    match entry.get("env_file") {
-        None => Vec::new(),
-        Some(value) if matches!(value.get_ref(), DeValue::String(_)) => vec![(value, "env_file".to_owned())],
-        Some(value) => {
-            let files = array("env_file", "a string or an array of strings", value.get_ref());
-            let files = report.accept(value.span(), files).unwrap_or_default();
-            files.iter().enumerate().map(|(index, value)| (value, format!("env_file[{index}]"))).collect()
-        }
-    }
+/// Returns the values of `env_file`.
+fn env_files<'t, 'i>(entry: &'t DeTable<'i>, report: &mut Report) -> Vec<StringItem<'t, 'i>> {
+    let Some(value) = entry.get("env_file") else { return Vec::new() };
+    report.accept(value.span(), string_or_array("env_file", value)).unwrap_or_default()
 }
 
 /// Adds the variables of the environment file at `path`.

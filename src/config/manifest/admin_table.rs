@@ -6,7 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::config::admin::{AdminAddress, AdminTable};
 use crate::config::reader::report::Report;
-use crate::config::reader::values::{ValueError, string, string_or_array};
+use crate::config::reader::values::{StringItem, ValueError, string, string_or_array};
 use crate::config::{HostPattern, HostPatternError, SourceLocation};
 
 const KEYS: [&str; 3] = ["listen", "hosts", "token_file"];
@@ -36,11 +36,11 @@ impl AdminTable {
 fn hosts(admin: &DeTable<'_>, report: &mut Report) -> Vec<HostPattern> {
     let Some(value) = admin.get("hosts") else { return Vec::new() };
     let items = report.accept(value.span(), string_or_array("hosts", value)).unwrap_or_default();
-    items.iter().filter_map(|item| report.accept(item.span(), host(item.get_ref()))).collect()
+    items.iter().filter_map(|item| report.accept(item.span(), host(item))).collect()
 }
 
-fn host(value: &DeValue<'_>) -> Result<HostPattern, ValueError> {
-    string("hosts", value)?.parse().map_err(|error: HostPatternError| {
+fn host(item: &StringItem<'_, '_>) -> Result<HostPattern, ValueError> {
+    item.string()?.parse().map_err(|error: HostPatternError| {
         let help = match error {
             HostPatternError::EveryName(_) => {
                 "name each host: a page of any other one could ask the listener by a name of its own".to_owned()

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use toml::de::{DeTable, DeValue};
 
 use crate::config::reader::report::Report;
-use crate::config::reader::values::{Value, ValueError, string, string_or_array};
+use crate::config::reader::values::{StringItem, ValueError, string, string_or_array};
 
 /// The most paths of `watch`: each costs a system call now and then.
 const MAX_SOURCES: usize = 100;
@@ -59,13 +59,13 @@ fn check_sources(entry: &DeTable<'_>, report: &mut Report) {
             ValueError::new(format!("`watch` has {} paths, and at most {MAX_SOURCES} are possible", items.len()));
         return report.error(value.span(), error.help("name the directories, not their files"));
     }
-    for item in items {
+    for item in &items {
         report.accept(item.span(), source(item));
     }
 }
 
-fn source(value: &Value<'_>) -> Result<PathBuf, ValueError> {
-    match string("watch", value.get_ref())? {
+fn source(item: &StringItem<'_, '_>) -> Result<PathBuf, ValueError> {
+    match item.string()? {
         "" => Err(ValueError::new("a path of `watch` is empty").help("write `.` for the working directory")),
         path => Ok(path.into()),
     }

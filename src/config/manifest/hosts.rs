@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 use crate::config::reader::report::Report;
-use crate::config::reader::values::{ValueError, string, string_or_array};
+use crate::config::reader::values::{StringItem, ValueError, string_or_array};
 use crate::config::{HostPattern, HostPatternError};
 
 /// Returns the names that an entry answers: none if it answers every name.
@@ -17,11 +17,11 @@ pub(super) fn read(entry: &DeTable<'_>, report: &mut Report) -> Vec<HostPattern>
         report.error(value.span(), error.help("leave it out: the entry then answers every name"));
     }
     let mut seen = HashSet::new();
-    let parsed = items.iter().filter_map(|item| report.accept(item.span(), pattern(item.get_ref())));
+    let parsed = items.iter().filter_map(|item| report.accept(item.span(), pattern(item)));
     parsed.filter(|host| seen.insert(host.clone())).collect()
 }
 
-fn pattern(value: &DeValue<'_>) -> Result<HostPattern, ValueError> {
+fn pattern(item: &StringItem<'_, '_>) -> Result<HostPattern, ValueError> {
     let invalid = |error: HostPatternError| ValueError::new(format!("in `host`: {error}")).help(error.help());
-    string("host", value)?.parse().map_err(invalid)
+    item.string()?.parse().map_err(invalid)
 }

@@ -9,7 +9,7 @@ use crate::config::manifest::{build_table, hosts, volumes, warm_start};
 use crate::config::reader::file::{module_file_help, must_be_file};
 use crate::config::reader::report::Report;
 use crate::config::reader::route;
-use crate::config::reader::values::{SpannedStr, Value, ValueError, array, boolean, count, string, table};
+use crate::config::reader::values::{SpannedStr, Value, ValueError, boolean, count, string, string_or_array, table};
 use crate::config::{
     Argv, BindleId, EntryConfig, Key, Limits, ModuleRef, Origin, Preparation, ServerEnvironment, UnknownImports,
 };
@@ -158,14 +158,11 @@ fn unknown_imports(value: &DeValue<'_>) -> Result<UnknownImports, ValueError> {
 /// Returns the arguments: a text, or an array of them.
 fn argv(entry: &DeTable<'_>, report: &mut Report) -> Option<Argv> {
     let value = entry.get("argv")?;
-    let elements = match value.get_ref() {
-        DeValue::String(_) => {
-            return report.optional(entry, "argv", |value| string("argv", value).map(str::to_owned)).map(Argv::Line);
-        }
-        other => report.accept(value.span(), array("argv", "a string or an array of strings", other))?,
-    };
-    let element = |value: &Value<'_>| report.accept(value.span(), string("argv", value.get_ref()).map(str::to_owned));
-    Some(Argv::Array(elements.iter().filter_map(element).collect()))
+    let elements = report.accept(value.span(), string_or_array("argv", value))?;
+    let is_line = value.get_ref().is_str();
+    let texts = elements.iter().filter_map(|item| report.accept(item.span(), item.string().map(str::to_owned)));
+    let mut texts: Vec<String> = texts.collect();
+    if is_line { texts.pop().map(Argv::Line) } else { Some(Argv::Array(texts)) }
 }
 
 /// Returns the string at `key`. If it is missing, reports an error at the header.

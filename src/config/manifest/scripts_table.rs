@@ -9,7 +9,7 @@ use crate::config::manifest::static_table;
 use crate::config::manifest::volumes::GuestDirectories;
 use crate::config::reader::file::{directory_help, must_be_directory};
 use crate::config::reader::report::Report;
-use crate::config::reader::values::{Value, ValueError, boolean, string, string_or_array, table};
+use crate::config::reader::values::{StringItem, Value, ValueError, boolean, string, string_or_array, table};
 use crate::config::{Key, Origin, OtherFiles, ScriptsConfig, Volume};
 use crate::route::RoutePattern;
 
@@ -88,12 +88,12 @@ fn extensions(scripts: &DeTable<'_>, span: &Range<usize>, report: &mut Report) -
         let error = ValueError::new("`extensions` is empty: no file would be a script");
         report.error(value.span(), error.help("write `extensions = [\"php\"]`"));
     }
-    let parsed = items.iter().filter_map(|item| report.accept(item.span(), extension(item.get_ref())));
+    let parsed = items.iter().filter_map(|item| report.accept(item.span(), extension(item)));
     Some(parsed.collect())
 }
 
-fn extension(value: &DeValue<'_>) -> Result<String, ValueError> {
-    let text = string("extensions", value)?;
+fn extension(item: &StringItem<'_, '_>) -> Result<String, ValueError> {
+    let text = item.string()?;
     if let Some(bare) = text.strip_prefix('.').filter(|bare| !bare.is_empty()) {
         let error = ValueError::new(format!("the extension `{text}` begins with a dot"));
         return Err(error.help(format!("write `{bare}`")));

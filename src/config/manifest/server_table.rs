@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::config::reader::report::Report;
 use crate::config::reader::values::{
-    SpannedStr, Value, ValueError, array, boolean, duration_or_zero, size, string, table,
+    SpannedStr, StringItem, ValueError, array, boolean, duration_or_zero, size, string, strings, table,
 };
 use crate::config::server::untrusted_web_servers;
 use crate::config::{ClientAuth, ForwardedFields, Hostname, ListenAddress, SourceLocation, TlsFiles, TrustedProxies};
@@ -124,7 +124,7 @@ fn trusts_nobody(server: &DeTable<'_>) -> bool {
 
 fn listen(server: &DeTable<'_>, report: &mut Report) -> Vec<ListenAddress> {
     let mut addresses = Vec::new();
-    for item in strings(server, "listen", report) {
+    for item in texts(server, "listen", report) {
         let address = item.text.parse().map_err(|error| ValueError::new(format!("in `listen`: {error}")));
         let Some(address) = report.accept(item.span.clone(), address) else { continue };
         if addresses.iter().any(|earlier: &ListenAddress| earlier.is_same_socket(&address)) {
@@ -146,7 +146,7 @@ fn redirect_https(server: &DeTable<'_>, report: &mut Report) -> Option<SourceLoc
 
 fn trusted_proxies(server: &DeTable<'_>, report: &mut Report) -> TrustedProxies {
     let mut proxies = TrustedProxies::default();
-    for item in strings(server, "trusted_proxies", report) {
+    for item in texts(server, "trusted_proxies", report) {
         let added = proxies.add(item.text).map_err(|error| ValueError::new(format!("in `trusted_proxies`: {error}")));
         report.accept(item.span, added);
     }
@@ -154,14 +154,14 @@ fn trusted_proxies(server: &DeTable<'_>, report: &mut Report) -> TrustedProxies 
 }
 
 /// The strings of the array at `key`.
-fn strings<'t>(server: &'t DeTable<'_>, key: &str, report: &mut Report) -> Vec<SpannedStr<'t>> {
+fn texts<'t>(server: &'t DeTable<'_>, key: &str, report: &mut Report) -> Vec<SpannedStr<'t>> {
     let Some(value) = server.get(key) else { return Vec::new() };
-    let items = report.accept(value.span(), array(key, "an array of strings", value.get_ref())).unwrap_or_default();
-    let parsed = |item: &'t Value<'_>| {
-        let text = report.accept(item.span(), string(key, item.get_ref()))?;
+    let items = report.accept(value.span(), strings(key, value.get_ref())).unwrap_or_default();
+    let parsed = |item: StringItem<'t, '_>| {
+        let text = report.accept(item.span(), item.string())?;
         Some(SpannedStr { text, span: item.span() })
     };
-    items.iter().filter_map(parsed).collect()
+    items.into_iter().filter_map(parsed).collect()
 }
 
 fn certificates(tls: &DeTable<'_>, report: &mut Report) -> Vec<TlsFiles> {

@@ -11,7 +11,9 @@ use crate::config::manifest::hosts;
 use crate::config::reader::file::{directory_help, must_be_directory, must_be_file, relative_paths_help};
 use crate::config::reader::report::Report;
 use crate::config::reader::route;
-use crate::config::reader::values::{SpannedStr, Value, ValueError, boolean, string, string_or_array, table};
+use crate::config::reader::values::{
+    SpannedStr, StringItem, Value, ValueError, boolean, string, string_or_array, table,
+};
 use crate::config::{Key, Origin, StaticConfig, StaticContent};
 use crate::hop_by_hop::is_hop_by_hop;
 use crate::route::RoutePattern;
@@ -181,11 +183,11 @@ fn index(entry: &DeTable<'_>, report: &mut Report) -> Vec<String> {
 /// The names of the key `index`.
 pub(super) fn index_names(value: &Value<'_>, report: &mut Report) -> Vec<String> {
     let items = report.accept(value.span(), string_or_array("index", value)).unwrap_or_default();
-    items.iter().filter_map(|item| report.accept(item.span(), index_name(item.get_ref()))).collect()
+    items.iter().filter_map(|item| report.accept(item.span(), index_name(item))).collect()
 }
 
-fn index_name(value: &DeValue<'_>) -> Result<String, ValueError> {
-    let name = string("index", value)?;
+fn index_name(item: &StringItem<'_, '_>) -> Result<String, ValueError> {
+    let name = item.string()?;
     if name.is_empty() || name.contains('/') || name.starts_with('.') {
         let error = ValueError::new("`index` is the name of a file, without `/` and without a dot at its begin");
         return Err(error.help("write `index = [\"index.html\"]`"));

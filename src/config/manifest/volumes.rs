@@ -51,7 +51,7 @@ pub(super) fn read(entry: &DeTable<'_>, origin: &mut Origin, report: &mut Report
             report.warning(guest_path.span(), error.help("programs find only one of the two: remove the other"));
         }
         if let Some(table) = value.get_ref().as_table().filter(|table| table.contains_key("scratch")) {
-            origin.add(Key::Scratch, value.span());
+            origin.add(Key::Scratch(found.scratch.len()), value.span());
             found.scratch.extend(scratch(guest, table, report));
         } else if let Some(VolumeDirectory { path, span, read_only }) = directory(guest, value, report) {
             origin.add(Key::Volume(found.volumes.len()), span);

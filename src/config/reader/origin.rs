@@ -37,8 +37,8 @@ pub enum Key {
     Directory,
     /// The value of `file`.
     File,
-    /// The value of one of `volumes` that is a scratch directory.
-    Scratch,
+    /// The value of one of `volumes` that is a scratch directory, by its index among these.
+    Scratch(usize),
     /// The value of one of `volumes`, by its index in the file.
     Volume(usize),
 }

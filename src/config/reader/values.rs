@@ -1,7 +1,6 @@
 //! Parsing single TOML values: strings, numbers, durations, sizes.
 
 use std::ops::{Range, RangeInclusive};
-use std::slice;
 use std::time::Duration;
 
 use toml::Spanned;
@@ -58,7 +57,8 @@ fn wrong_type(name: &str, expected: &str, value: &DeValue<'_>) -> ValueError {
 
 /// A value of a key as it is written, for the keys whose type is easily mistaken.
 fn example(name: &str) -> Option<&'static str> {
-    Some(match name {
+    // That of `watch[0]` is that of `watch`.
+    Some(match name.split_once('[').map_or(name, |(name, _)| name) {
         "route" => "`route = \"/hello/...\"`",
         "module" => "`module = \"hello.wasm\"`",
         "argv" => "`argv = [\"python\", \"/app.py\", \"${PATH_INFO}\"]`, or one string with all arguments",
@@ -110,15 +110,45 @@ pub(in crate::config) fn array<'v, 'i>(
     value.as_array().map(|array| &**array).ok_or_else(|| wrong_type(name, expected, value))
 }
 
+/// An item of an array of strings, with its name in messages, such as `watch[0]`.
+pub(in crate::config) struct StringItem<'v, 'i> {
+    pub name: String,
+    pub value: &'v Value<'i>,
+}
+
+impl<'v> StringItem<'v, '_> {
+    /// The item, which has to be a string without NUL.
+    pub fn string(&self) -> Result<&'v str, ValueError> {
+        string(&self.name, self.value.get_ref())
+    }
+
+    pub fn span(&self) -> Range<usize> {
+        self.value.span()
+    }
+}
+
 /// The items of an array of strings; a string stands for an array with it alone.
 pub(in crate::config) fn string_or_array<'v, 'i>(
     name: &str,
     value: &'v Value<'i>,
-) -> Result<&'v [Value<'i>], ValueError> {
+) -> Result<Vec<StringItem<'v, 'i>>, ValueError> {
     match value.get_ref() {
-        DeValue::String(_) => Ok(slice::from_ref(value)),
-        other => array(name, "a string or an array of strings", other),
+        DeValue::String(_) => Ok(vec![StringItem { name: name.to_owned(), value }]),
+        other => items(name, "a string or an array of strings", other),
     }
+}
+
+/// The items of an array of strings.
+pub(in crate::config) fn strings<'v, 'i>(
+    name: &str,
+    value: &'v DeValue<'i>,
+) -> Result<Vec<StringItem<'v, 'i>>, ValueError> {
+    items(name, "an array of strings", value)
+}
+
+fn items<'v, 'i>(name: &str, expected: &str, value: &'v DeValue<'i>) -> Result<Vec<StringItem<'v, 'i>>, ValueError> {
+    let values = array(name, expected, value)?.iter().enumerate();
+    Ok(values.map(|(index, value)| StringItem { name: format!("{name}[{index}]"), value }).collect())
 }
 
 pub(in crate::config) fn table<'v, 'i>(name: &str, value: &'v DeValue<'i>) -> Result<&'v DeTable<'i>, ValueError> {
@@ -219,7 +249,8 @@ fn parse_size(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(factor)
 }
 
-fn in_bytes(bytes: u64) -> String {
+/// A number of bytes, with a unit if that is exact.
+pub(in crate::config) fn in_bytes(bytes: u64) -> String {
     let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     match units.into_iter().find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit)) {
         Some((unit, name)) => format!("{}{name}", bytes / unit),

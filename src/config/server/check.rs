@@ -1,6 +1,9 @@
 //! Which addresses and settings of `[server]` contradict each other?
 
-use crate::config::{Diagnostic, ListenAddress, ServerConfig, SourceLocation, TrustedProxies};
+use crate::config::reader::values::in_bytes;
+use crate::config::{
+    Diagnostic, EntryConfig, Key, ListenAddress, ScratchTotal, ServerConfig, SourceLocation, TrustedProxies,
+};
 
 /// The problem of an address that is given twice on the command line.
 pub(in crate::config) fn repeated_addresses(addresses: &[ListenAddress]) -> Vec<Diagnostic> {
@@ -46,6 +49,24 @@ pub(in crate::config) fn redirect_without_tls(
     }
     let problem = Diagnostic::error("`redirect_https` needs a port with TLS: no address of `listen` has any");
     Some(problem.at(location).help("write a second address without `http:`, such as `\"0.0.0.0:443\"`"))
+}
+
+/// The warnings about scratch directories that no guest can fill, since all of them together may not hold so much.
+pub(in crate::config) fn oversized_scratch(
+    entries: &[EntryConfig],
+    ScratchTotal(total): ScratchTotal,
+) -> Vec<Diagnostic> {
+    let warnings = entries.iter().flat_map(|entry| {
+        let oversized = entry.scratch.iter().enumerate().filter(|(_, scratch)| scratch.bytes > total);
+        oversized.map(|(index, scratch)| {
+            let (path, own, all) = (&scratch.guest_path, in_bytes(scratch.bytes), in_bytes(total));
+            let message = format!("the scratch directory `{path}` may have {own}, and all of them together {all}");
+            let problem = Diagnostic::warning(message).at(entry.origin.at(Key::Scratch(index)));
+            let problem = problem.help("raise `scratch_total` in `[server]`, or lower `scratch`");
+            Diagnostic { route: Some(entry.route.to_string()), ..problem }
+        })
+    });
+    warnings.collect()
 }
 
 #[cfg(test)]

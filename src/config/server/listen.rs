@@ -61,21 +61,36 @@ pub enum ListenAddressError {
     /// It is nothing known.
     #[error("an IP address and a port are expected, such as `127.0.0.1:3000` or `[::1]:3000`, or `unix:PATH`")]
     Unknown,
+    /// There is nothing known after the protocol.
+    #[error(
+        "after `{prefix}` an IP address and a port are expected, such as `{prefix}127.0.0.1:9000`, or `{prefix}unix:PATH`"
+    )]
+    UnknownOfWebServer {
+        /// The protocol, with its colon.
+        prefix: String,
+    },
     /// It is a name with a port.
-    #[error("the server cannot listen on a host name; write `127.0.0.1:{port}`")]
+    #[error("the server cannot listen on a host name; write `{prefix}127.0.0.1:{port}`")]
     HostName {
+        /// What stands before the name.
+        prefix: String,
         /// What stands behind the colon.
         port: String,
     },
     /// It is a port only.
-    #[error("the IP address is missing; write `0.0.0.0:{port}` to listen on all addresses")]
+    #[error("the IP address is missing; write `{prefix}0.0.0.0:{port}` to listen on all addresses")]
     NoAddress {
+        /// What stands before the port.
+        prefix: String,
         /// What stands behind the colon.
         port: String,
     },
     /// A Unix socket has no path.
-    #[error("the path is missing; write `unix:/run/wagi/http.sock`")]
-    NoPath,
+    #[error("the path is missing; write `{prefix}unix:/run/wagi/http.sock`")]
+    NoPath {
+        /// What stands before the socket.
+        prefix: String,
+    },
     /// The system does not take the path.
     #[error("the path of a Unix socket has at most {MAX_PATH} bytes, this one has {length}")]
     LongPath {
@@ -91,6 +106,20 @@ pub enum ListenAddressError {
     /// The protocol is not spoken.
     #[error("`{0}` is not served; write an address for HTTP, such as `127.0.0.1:3000` or `unix:PATH`")]
     Protocol(String),
+}
+
+impl ListenAddressError {
+    /// The same about what stands after `before`.
+    fn after(self, before: &str) -> Self {
+        let prefix = before.to_owned();
+        match self {
+            Self::HostName { port, .. } => Self::HostName { prefix, port },
+            Self::NoAddress { port, .. } => Self::NoAddress { prefix, port },
+            Self::NoPath { .. } => Self::NoPath { prefix },
+            Self::Unknown if before != "http:" => Self::UnknownOfWebServer { prefix },
+            other => other,
+        }
+    }
 }
 
 impl ListenAddress {
@@ -119,6 +148,16 @@ impl ListenAddress {
         }
     }
 
+    /// The same on another port; itself if it is not on TCP.
+    pub fn with_port(&self, port: u16) -> Self {
+        match self {
+            Self::Tcp(address) => Self::Tcp(SocketAddr::new(address.ip(), port)),
+            Self::PlainTcp(address) => Self::PlainTcp(SocketAddr::new(address.ip(), port)),
+            Self::Unix(_) | Self::Inherited(_) => self.clone(),
+            Self::WebServer(protocol, address) => Self::WebServer(*protocol, Box::new(address.with_port(port))),
+        }
+    }
+
     /// Whether both name the same socket, with whatever settings. Each port 0 is another port.
     pub(crate) fn is_same_socket(&self, other: &Self) -> bool {
         match (self.socket(), other.socket()) {
@@ -140,7 +179,7 @@ impl FromStr for ListenAddress {
             return Ok(Self::Inherited(None));
         }
         match text.split_once(':') {
-            Some(("http", address)) => tcp_address(address).map(Self::PlainTcp),
+            Some(("http", address)) => tcp_address(address).map(Self::PlainTcp).map_err(|error| error.after("http:")),
             Some(("unix", path)) => path.parse().map(Self::Unix),
             Some(("systemd", name)) if !name.is_empty() => Ok(Self::Inherited(Some(name.to_owned()))),
             Some(("fastcgi", address)) => web_server_address(WebServerProtocol::FastCgi, address),
@@ -152,19 +191,18 @@ impl FromStr for ListenAddress {
 }
 
 fn web_server_address(protocol: WebServerProtocol, text: &str) -> Result<ListenAddress, ListenAddressError> {
-    match text.parse()? {
-        ListenAddress::WebServer(inner, _) => {
-            Err(ListenAddressError::Protocol(format!("{}:{}", protocol.as_str(), inner.as_str())))
-        }
-        ListenAddress::PlainTcp(_) => Err(ListenAddressError::Protocol(format!("{}:http", protocol.as_str()))),
-        address => Ok(ListenAddress::WebServer(protocol, Box::new(address))),
+    let prefix = format!("{}:", protocol.as_str());
+    if let Some((inner @ ("http" | "fastcgi" | "scgi"), _)) = text.split_once(':') {
+        return Err(ListenAddressError::Protocol(prefix + inner));
     }
+    let address: ListenAddress = text.parse().map_err(|error: ListenAddressError| error.after(&prefix))?;
+    Ok(ListenAddress::WebServer(protocol, Box::new(address)))
 }
 
 fn tcp_address(text: &str) -> Result<SocketAddr, ListenAddressError> {
     text.parse().map_err(|_| match text.rsplit_once(':') {
-        Some(("localhost", port)) => ListenAddressError::HostName { port: port.to_owned() },
-        Some(("", port)) => ListenAddressError::NoAddress { port: port.to_owned() },
+        Some(("localhost", port)) => ListenAddressError::HostName { prefix: String::new(), port: port.to_owned() },
+        Some(("", port)) => ListenAddressError::NoAddress { prefix: String::new(), port: port.to_owned() },
         _ => ListenAddressError::Unknown,
     })
 }
@@ -182,7 +220,7 @@ impl UnixAddress {
     pub(in crate::config) fn parse(text: &str, default_mode: u32) -> Result<Self, ListenAddressError> {
         let (path, settings) = text.split_once('?').unwrap_or((text, ""));
         if path.is_empty() {
-            return Err(ListenAddressError::NoPath);
+            return Err(ListenAddressError::NoPath { prefix: String::new() });
         }
         if path.len() > MAX_PATH {
             return Err(ListenAddressError::LongPath { length: path.len() });
@@ -257,7 +295,12 @@ mod tests {
             ("3000", "an IP address and a port"),
             (":3000", "`0.0.0.0:3000`"),
             ("localhost:80", "`127.0.0.1:80`"),
-            ("http:localhost:80", "`127.0.0.1:80`"),
+            ("http:localhost:80", "`http:127.0.0.1:80`"),
+            ("http::80", "`http:0.0.0.0:80`"),
+            ("http:80", "such as `127.0.0.1:3000`"),
+            ("fastcgi:1", "such as `fastcgi:127.0.0.1:9000`, or `fastcgi:unix:PATH`"),
+            ("scgi:localhost:1", "`scgi:127.0.0.1:1`"),
+            ("fastcgi:http:localhost:1", "`fastcgi:http` is not served"),
             ("unix:", "the path is missing"),
             ("unix:a?mode=", "`mode=` is not a mode"),
             ("unix:a?mode=+60", "`mode=+60` is not a mode"),
@@ -266,7 +309,7 @@ mod tests {
             ("unix:a?group=", "`group=` is not a setting"),
             ("systemd:", "an IP address and a port"),
             ("fastcgi:", "an IP address and a port"),
-            ("scgi:unix:", "the path is missing"),
+            ("scgi:unix:", "`scgi:unix:/run/wagi/http.sock`"),
             ("fastcgi:http:127.0.0.1:1", "`fastcgi:http` is not served"),
             ("scgi:fastcgi:127.0.0.1:1", "`scgi:fastcgi` is not served"),
             ("https:127.0.0.1:1", "`https` is not served"),

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub(in crate::config) use crate::config::server::check::{
-    redirect_without_tls, repeated_addresses, untrusted_addresses, untrusted_web_servers,
+    oversized_scratch, redirect_without_tls, repeated_addresses, untrusted_addresses, untrusted_web_servers,
 };
 pub use crate::config::server::listen::{ListenAddress, ListenAddressError, UnixAddress, WebServerProtocol};
 pub use crate::config::server::trusted_proxies::{TrustedProxies, TrustedProxyError};
@@ -40,12 +40,22 @@ pub struct ServerConfig {
     pub shutdown_delay: Duration,
     /// Below which directory scratch directories lie. Default: below the system's temporary directory.
     pub scratch_directory: Option<PathBuf>,
-    /// How many bytes all scratch directories may hold together. Default: 256 MiB.
-    pub scratch_total: Option<u64>,
+    /// How many bytes all scratch directories may hold together.
+    pub scratch_total: ScratchTotal,
     /// How long the server may be idle before it ends. Default: for ever.
     pub idle_exit: Option<Duration>,
     /// The limits of connections.
     pub limits: ConnectionLimits,
+}
+
+/// A number of bytes that all scratch directories may hold together. Default: 256 MiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScratchTotal(pub u64);
+
+impl Default for ScratchTotal {
+    fn default() -> Self {
+        Self(256 << 20)
+    }
 }
 
 /// The certificates of the server, and what it asks of clients.

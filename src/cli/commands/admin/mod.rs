@@ -39,7 +39,7 @@ pub struct AdminCommand {
     pub address: String,
     pub token_file: Option<PathBuf>,
     /// The form of the output. Default: a table on a terminal, else JSON.
-    pub format: Option<OutputFormat>,
+    pub format: Option<TableFormat>,
     /// Whether to ask again and again.
     pub watch: bool,
 }
@@ -54,7 +54,7 @@ pub enum AdminAction {
 
 /// The form of the output.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum OutputFormat {
+pub enum TableFormat {
     Table,
     Json,
 }
@@ -78,7 +78,7 @@ impl AdminCommand {
         });
         let client = AdminClient::new(&self.address, token.transpose()?.as_deref())?;
         let is_terminal = io::stdout().is_terminal();
-        let default = if is_terminal { OutputFormat::Table } else { OutputFormat::Json };
+        let default = if is_terminal { TableFormat::Table } else { TableFormat::Json };
         let format = self.format.unwrap_or(default);
         loop {
             let reply = self.action.ask(&client).await?;
@@ -87,7 +87,7 @@ impl AdminCommand {
                 print_result(&text)?;
                 return Ok(exit_code(&reply));
             }
-            if is_terminal && format == OutputFormat::Table { print_screen(&text) } else { print_result(&text) }?;
+            if is_terminal && format == TableFormat::Table { print_screen(&text) } else { print_result(&text) }?;
             tokio::time::sleep(WATCH_INTERVAL).await;
         }
     }
@@ -104,11 +104,11 @@ impl AdminAction {
     }
 
     /// What is printed of a reply, safe for a terminal. What is not JSON is a message.
-    fn shown(&self, reply: &Reply, format: OutputFormat) -> anyhow::Result<String> {
+    fn shown(&self, reply: &Reply, format: TableFormat) -> anyhow::Result<String> {
         let Ok(value) = serde_json::from_str::<Value>(&reply.body) else {
             anyhow::bail!("the server answered {}: {}", reply.status, printable::one_line(&reply.body));
         };
-        if format == OutputFormat::Json {
+        if format == TableFormat::Json {
             return Ok(printable::json(&value.to_string()).into_owned() + "\n");
         }
         Ok(match self {

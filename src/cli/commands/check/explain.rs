@@ -49,7 +49,7 @@ impl ConfigExplanation {
         let sources = ValueSources { written, given, options, variables };
         let shown = configuration::config(config);
         let mut values = Vec::new();
-        for section in ["server", "tls", "admin", "limits", "log"] {
+        for section in ["server", "tls", "admin", "debug", "limits", "log"] {
             let names = shown[section].as_object().into_iter().flatten();
             values.extend(names.map(|(key, value)| ExplainedValue {
                 section: section.to_owned(),

@@ -18,7 +18,6 @@ use serde_json::{Map, Value};
 
 use wagi::admin::configuration;
 use wagi::config::{Config, Options, Severity, Source};
-use wagi::printable;
 
 pub use crate::cli::commands::check::explain::GivenOption;
 pub use crate::cli::commands::check::loaded::WarningPolicy;
@@ -28,14 +27,7 @@ use crate::cli::commands::check::explain::ConfigExplanation;
 use crate::cli::commands::check::loaded::CheckedConfig;
 use crate::cli::commands::check::module::ModuleReport;
 use crate::cli::commands::serve::route_lines;
-use crate::cli::terminal::{print_problems, print_result};
-
-/// The form of the output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReportFormat {
-    Text,
-    Json,
-}
+use crate::cli::terminal::{OutputFormat, print_json, print_problems, print_result};
 
 /// What is shown of a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +42,7 @@ pub enum CheckView {
 pub struct CheckCommand {
     pub options: Options,
     pub given: Vec<GivenOption>,
-    pub format: ReportFormat,
+    pub format: OutputFormat,
     pub view: CheckView,
     pub warnings: WarningPolicy,
 }
@@ -68,11 +60,11 @@ impl CheckCommand {
         let explained = (self.view == CheckView::Sources)
             .then(|| ConfigExplanation::new(&Config::load(&self.options).0, &self.options, &self.given));
         match self.format {
-            ReportFormat::Json => {
+            OutputFormat::Json => {
                 let report = report(&checked, module.as_ref(), explained.as_ref());
-                print_result(&printable::json(&format!("{report:#}\n")))?;
+                print_json(&report)?;
             }
-            ReportFormat::Text => {
+            OutputFormat::Text => {
                 print_problems(&checked.problems);
                 let shown = match (&explained, &module, &checked.gateway) {
                     (Some(explained), _, _) => explained.text(),

@@ -10,14 +10,13 @@ use wagi::config::{Limits, Options};
 use wagi::printable;
 
 use crate::cli::commands::admin::table;
-use crate::cli::commands::check::ReportFormat;
 use crate::cli::commands::check::loaded::{CheckedConfig, WarningPolicy};
-use crate::cli::terminal::{print_problems, print_result};
+use crate::cli::terminal::{OutputFormat, print_json, print_problems, print_result};
 
 /// The options of `wagi routes`.
 pub struct RoutesCommand {
     pub options: Options,
-    pub format: ReportFormat,
+    pub format: OutputFormat,
 }
 
 impl RoutesCommand {
@@ -26,9 +25,9 @@ impl RoutesCommand {
         print_problems(&checked.problems);
         let routes = checked.gateway.as_ref().map(wagi::Gateway::routes).unwrap_or_default();
         match self.format {
-            ReportFormat::Json => print_result(&printable::json(&format!("{:#}\n", json_list(&routes))))?,
-            ReportFormat::Text if routes.is_empty() => {}
-            ReportFormat::Text => print_result(&text(&routes))?,
+            OutputFormat::Json => print_json(&json_list(&routes))?,
+            OutputFormat::Text if routes.is_empty() => {}
+            OutputFormat::Text => print_result(&text(&routes))?,
         }
         Ok(checked.exit_code(WarningPolicy::Accept))
     }

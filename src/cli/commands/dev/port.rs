@@ -1,28 +1,25 @@
 //! Where does `wagi dev` listen if a port is busy? At the next one that is free. Called by the parent.
 
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 
 use wagi::config::ListenAddress;
 
 use crate::cli::commands::dev::dev_log;
-
-/// The port without another one.
-const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 3000);
 
 /// How many ports are tried.
 const MAX_ATTEMPTS: u16 = 100;
 
 /// The addresses, with a free port in place of each busy one.
 pub(super) fn free(addresses: &[ListenAddress]) -> Vec<ListenAddress> {
-    let default = [ListenAddress::Tcp(DEFAULT)];
+    let default = [ListenAddress::Tcp(ListenAddress::DEFAULT)];
     let addresses = if addresses.is_empty() { &default } else { addresses };
     addresses.iter().map(|address| next(address).unwrap_or_else(|| address.clone())).collect()
 }
 
 /// The next address, if this one is busy.
 fn next(address: &ListenAddress) -> Option<ListenAddress> {
-    let ListenAddress::Tcp(busy) = *address else { return None };
+    let busy = address.tcp()?;
     let is_busy =
         |address: SocketAddr| TcpListener::bind(address).is_err_and(|error| error.kind() == ErrorKind::AddrInUse);
     if busy.port() == 0 || !is_busy(busy) {
@@ -31,7 +28,7 @@ fn next(address: &ListenAddress) -> Option<ListenAddress> {
     let others = (1..MAX_ATTEMPTS).filter_map(|step| Some(SocketAddr::new(busy.ip(), busy.port().checked_add(step)?)));
     let free = others.into_iter().find(|other| !is_busy(*other))?;
     dev_log::print(&format!("port {} is busy: serving on {}", busy.port(), free.port()));
-    Some(ListenAddress::Tcp(free))
+    Some(address.with_port(free.port()))
 }
 
 #[cfg(test)]
@@ -47,6 +44,11 @@ mod tests {
             [ListenAddress::Tcp(found)] => assert!(found.port() > busy.port(), "{found}"),
             other => panic!("{other:?}"),
         }
+        let plain = free(&[ListenAddress::PlainTcp(busy)]);
+        assert!(
+            matches!(plain.as_slice(), [ListenAddress::PlainTcp(found)] if found.port() > busy.port()),
+            "{plain:?}"
+        );
         let any = ListenAddress::Tcp(SocketAddr::new(busy.ip(), 0));
         assert_eq!(free(std::slice::from_ref(&any)), [any]);
     }

@@ -21,13 +21,12 @@ use serde_json::{Value, json};
 use wagi::config::ListenAddress;
 use wagi::printable;
 
-use crate::cli::commands::check::ReportFormat;
 use crate::cli::commands::doctor::finding::{Finding, FindingState};
-use crate::cli::terminal::print_result;
+use crate::cli::terminal::{OutputFormat, print_json, print_result};
 
 /// The options of `wagi doctor`, and what it may know of the environment.
 pub struct DoctorCommand {
-    pub format: ReportFormat,
+    pub format: OutputFormat,
     pub listen: Vec<ListenAddress>,
     pub user_cache: Option<PathBuf>,
     pub credentials: Vec<PathBuf>,
@@ -41,8 +40,8 @@ impl DoctorCommand {
         findings.extend(system::look(&self.listen));
         findings.extend(storage::look(self.user_cache.as_deref(), &self.credentials, &self.search_path));
         match self.format {
-            ReportFormat::Text => print_result(&text(&findings))?,
-            ReportFormat::Json => print_result(&printable::json(&format!("{:#}\n", report(&findings))))?,
+            OutputFormat::Text => print_result(&text(&findings))?,
+            OutputFormat::Json => print_json(&report(&findings))?,
         }
         let is_bad = findings.iter().any(|finding| finding.state == FindingState::Bad);
         Ok(if is_bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })

@@ -1,7 +1,7 @@
 //! Are the limits of the process, the clock and the ports such that a server can run?
 
 use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -20,7 +20,7 @@ const EARLIEST: Duration = Duration::from_secs(1_767_225_600);
 
 /// Looks at the limits, the clock, and the ports to listen on.
 pub(super) fn look(listen: &[ListenAddress]) -> Vec<Finding> {
-    let default = [ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 3000)))];
+    let default = [ListenAddress::Tcp(ListenAddress::DEFAULT)];
     let listen = if listen.is_empty() { &default[..] } else { listen };
     let mut findings = vec![
         descriptors(getrlimit(Resource::Nofile).maximum),
@@ -87,16 +87,16 @@ fn clock(now: SystemTime) -> Finding {
 
 /// Whether an address can be listened on. Only TCP addresses are tried.
 fn port(address: &ListenAddress) -> Option<Finding> {
-    let ListenAddress::Tcp(socket) = address else { return None };
+    let socket = address.tcp()?;
     Some(match TcpListener::bind(socket) {
         Ok(_) => Finding::good("port", format!("{socket} can be listened on")),
         Err(error) => {
             let what = format!("{socket} cannot be listened on: {error}");
             let cure = match error.kind() {
                 ErrorKind::AddrInUse => format!(
-                    "find the program with `ss -ltnp sport = :{}` and end it, or listen elsewhere: `wagi --listen {}:0`",
+                    "find the program with `ss -ltnp sport = :{}` and end it, or listen elsewhere: `wagi --listen {}`",
                     socket.port(),
-                    socket.ip()
+                    address.with_port(0)
                 ),
                 ErrorKind::PermissionDenied => {
                     "use a socket of systemd (`--listen systemd`), or grant it: `AmbientCapabilities=CAP_NET_BIND_SERVICE` in a unit".to_owned()
@@ -117,6 +117,8 @@ pub(super) fn free_space(path: &Path) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use wagi::config::WebServerProtocol;
+
     use crate::cli::commands::doctor::finding::FindingState;
     use crate::cli::commands::doctor::system::*;
 
@@ -144,5 +146,15 @@ mod tests {
         let found = port(&ListenAddress::Tcp(address)).expect("TCP is tried");
         assert_eq!(found.state, FindingState::Bad);
         assert!(found.cure.is_some_and(|cure| cure.contains(&format!(":{}", address.port()))));
+        for (listen, elsewhere) in [
+            (ListenAddress::PlainTcp(address), "--listen http:127.0.0.1:0`"),
+            (
+                ListenAddress::WebServer(WebServerProtocol::Scgi, Box::new(ListenAddress::Tcp(address))),
+                "--listen scgi:127.0.0.1:0`",
+            ),
+        ] {
+            let cure = port(&listen).and_then(|found| found.cure).unwrap_or_default();
+            assert!(cure.contains(elsewhere), "{cure}");
+        }
     }
 }

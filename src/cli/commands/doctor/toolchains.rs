@@ -1,9 +1,10 @@
 //! Which programs are there that build modules? They are looked for, and only `rustc` is run: it says where its targets are.
 
 use std::ffi::OsStr;
-use std::io::Read;
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use crate::cli::commands::doctor::finding::Finding;
 /// How long a program may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The most bytes of an answer that are read.
+/// The most bytes of an answer that count.
 const MAX_ANSWER: u64 = 4096;
 
 /// What builds modules of one language.
@@ -105,10 +106,11 @@ fn rust_target(rustc: &Path) -> Finding {
     }
 }
 
-/// What a program prints; `None` if it fails, or does not end in time.
+/// The first line that a program prints; `None` if it fails, or does not end in time.
 fn answer_of(command: &mut Command) -> Option<String> {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
     let begun = Instant::now();
+    let line = first_line(child.stdout.take()?);
     let status = loop {
         match child.try_wait().ok()? {
             Some(status) => break status,
@@ -120,9 +122,26 @@ fn answer_of(command: &mut Command) -> Option<String> {
             }
         }
     };
-    let mut answer = String::new();
-    child.stdout.take()?.take(MAX_ANSWER).read_to_string(&mut answer).ok()?;
-    status.success().then_some(answer)
+    if !status.success() {
+        return None;
+    }
+    // What the program has left running may have its output open for ever.
+    line.recv_timeout(ANSWER_TIMEOUT.saturating_sub(begun.elapsed())).ok()
+}
+
+/// The first line of an output, read by a thread of its own, which goes on until the output ends.
+fn first_line(output: ChildStdout) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        let (mut output, mut line) = (BufReader::new(output), String::new());
+        if (&mut output).take(MAX_ANSWER).read_line(&mut line).is_ok() {
+            // The receiver is gone if it took too long.
+            let _ = sender.send(line);
+        }
+        // So that a program that prints more does not fail.
+        let _ = io::copy(&mut output, &mut io::sink());
+    });
+    receiver
 }
 
 #[cfg(test)]
@@ -159,6 +178,15 @@ mod tests {
         let begun = Instant::now();
         assert_eq!(answer_of(Command::new("sleep").arg("600")), None);
         assert!(begun.elapsed() >= ANSWER_TIMEOUT);
+    }
+
+    #[test]
+    fn what_a_program_leaves_running_is_not_waited_for() {
+        let shell = |text: &str| answer_of(Command::new("sh").args(["-c", text]));
+        // The child of the shell ends with the test at the latest, as its reader does.
+        let answer = shell("sleep 60 & echo one; echo two");
+        assert_eq!(answer.as_deref(), Some("one\n"));
+        assert_eq!(shell("sleep 60 & true"), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::Path;
 use toml::de::DeTable;
 
 use crate::cli::commands::import::notes::value;
+use crate::cli::commands::import::volumes::fixed_parts;
 
 /// The command that builds a program, and what it is built from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +39,5 @@ impl ImportedBuild {
 
 /// The part of a path before the first pattern: Spin watches files by pattern, wagi files and directories.
 fn without_pattern(pattern: &str) -> String {
-    let fixed: Vec<&str> = pattern.split('/').take_while(|part| !part.contains(['*', '?', '[', '{'])).collect();
-    fixed.join("/")
+    fixed_parts(pattern).join("/")
 }

@@ -24,6 +24,16 @@ fn comment(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }
 
+/// A key as TOML, on one line: a value may have several, a key may not.
+fn key(text: &str) -> String {
+    let escaped = text.chars().map(|letter| match letter {
+        '"' | '\\' => format!("\\{letter}"),
+        letter if letter.is_control() => format!("\\u{:04x}", u32::from(letter)),
+        letter => letter.to_string(),
+    });
+    format!("\"{}\"", escaped.collect::<String>())
+}
+
 fn written(entry: &ImportedEntry) -> String {
     let route = quoted(&entry.route.text);
     match &entry.target {
@@ -55,16 +65,30 @@ fn keys(program: &ImportedProgram) -> String {
     if !program.environment.is_empty() {
         text.push_str("[module.environment]\n");
         for (name, value) in &program.environment {
-            let _ = writeln!(text, "{} = {}", quoted(name), quoted(value));
+            let _ = writeln!(text, "{} = {}", key(name), quoted(value));
         }
     }
     if !program.volumes.is_empty() {
         text.push_str("[module.volumes]\n");
         for volume in &program.volumes {
             // Programs do not write to their files in Spin.
-            let _ =
-                writeln!(text, "{} = {{ path = {}, read_only = true }}", quoted(&volume.guest), quoted(&volume.host));
+            let _ = writeln!(text, "{} = {{ path = {}, read_only = true }}", key(&volume.guest), quoted(&volume.host));
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::commands::import::output::*;
+
+    #[test]
+    fn a_key_is_one_line_that_means_the_same() {
+        for name in ["PLAIN", "/data", "two\nlines", "\u{7f}\u{1b}[2J", "a \"quoted\" \\ 'one'", "\u{85}ü"] {
+            let written = format!("{} = 1\n", key(name));
+            assert_eq!(written.lines().count(), 1, "{written}");
+            let table: toml::Table = written.parse().expect(&written);
+            assert!(table.contains_key(name), "{written}");
+        }
+    }
 }

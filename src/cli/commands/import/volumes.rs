@@ -41,7 +41,7 @@ pub(super) fn volumes(component: &DeTable<'_>, directory: &Path, notes: &mut Not
 
 /// Files by a pattern such as `content/**/*`, which the component sees at the same path.
 fn by_pattern(pattern: &str, span: Range<usize>, directory: &Path, notes: &mut Notes<'_>) -> Option<ImportedVolume> {
-    let fixed: Vec<&str> = pattern.split('/').take_while(|part| !part.contains(['*', '?', '[', '{'])).collect();
+    let fixed = fixed_parts(pattern);
     let is_whole =
         ["**/*", "**", ""].contains(&pattern.split('/').skip(fixed.len()).collect::<Vec<_>>().join("/").as_str());
     let mut folder = fixed.join("/");
@@ -59,6 +59,11 @@ fn by_pattern(pattern: &str, span: Range<usize>, directory: &Path, notes: &mut N
         notes.add(span.clone(), message, "move other files out of it");
     }
     Some(checked(format!("/{folder}"), directory.join(&folder).display().to_string(), span, notes))
+}
+
+/// The parts of a path before the first that is a pattern.
+pub(super) fn fixed_parts(pattern: &str) -> Vec<&str> {
+    pattern.split('/').take_while(|part| !part.contains(['*', '?', '[', '{'])).collect()
 }
 
 /// `{ source, destination }`

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use rustix::fs::{Access, access};
 use tokio::sync::oneshot;
 use wasmtime::{AsContext, HeapType, Store, ValType, WasmCoreDump};
 
@@ -74,6 +75,16 @@ impl CoredumpDirectory {
         create(&probe)?;
         std::fs::remove_file(&probe)?;
         Ok(Self { path: path.to_owned(), files, size, is_busy: AtomicBool::new(false) })
+    }
+
+    /// Whether there could be a directory at `path`. Makes none. Fails if the nearest that is there is none, or cannot be written to.
+    pub fn check(path: &Path) -> io::Result<()> {
+        let path = std::path::absolute(path)?;
+        let there = path.ancestors().find(|above| above.exists()).unwrap_or(&path);
+        if !there.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        Ok(access(there, Access::WRITE_OK | Access::EXEC_OK)?)
     }
 
     fn take_turn(self: &Arc<Self>) -> Result<CoredumpTurn, NoCoredump> {
@@ -189,5 +200,15 @@ mod tests {
     fn a_file_is_no_directory() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         assert!(CoredumpDirectory::open(file.path(), 1, 1).is_err());
+        assert!(CoredumpDirectory::check(file.path()).is_err());
+        assert!(CoredumpDirectory::check(&file.path().join("below")).is_err());
+    }
+
+    #[test]
+    fn a_check_makes_no_directory() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let place = directory.path().join("new/dumps");
+        CoredumpDirectory::check(&place).expect("it could be made");
+        assert!(!directory.path().join("new").exists());
     }
 }
