@@ -46,7 +46,7 @@ impl NotWasm {
     pub fn help(&self) -> Option<&'static str> {
         match self {
             Self::Other(kind) => Some(kind.help),
-            Self::Text(_) => None,
+            Self::Text(_) => Some("mend the text there; if it is to be no text of WebAssembly, name the `.wasm` file"),
         }
     }
 }

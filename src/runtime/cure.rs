@@ -115,6 +115,11 @@ pub fn of_missing_entry_point(name: &str, candidates: &[String]) -> String {
     }
 }
 
+/// The cure for an entry point that takes or returns something.
+pub fn of_wrong_entry_point() -> String {
+    format!("name another exported function in `entrypoint`, or {COMMAND}")
+}
+
 #[cfg(test)]
 mod tests {
     use crate::runtime::cure::*;

@@ -107,7 +107,7 @@ impl EntryPointError {
         match self {
             Self::Missing { name, candidates } => Some(of_missing_entry_point(name, candidates)),
             Self::Component { .. } => Some("remove `entrypoint`".to_owned()),
-            Self::WrongType { .. } => None,
+            Self::WrongType { .. } => Some(of_wrong_entry_point()),
         }
     }
 }

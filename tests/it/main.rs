@@ -61,6 +61,7 @@ mod listeners; // several addresses, TLS beside plain ports, redirects
 mod lock; // wagi.lock, and what --locked refuses
 mod logs; // where lines of the log go, files that are moved away, outputs that are closed
 mod manifests; // configuration files beside what is said about them
+mod messages; // the commonest mistakes, and what is said of each
 mod metrics; // what is counted, over reloads, and what Prometheus makes of it
 mod neighbours; // what guests that compute, grow or wait cost the others
 mod notes; // what the log says of things that a guest was refused

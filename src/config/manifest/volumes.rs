@@ -101,6 +101,12 @@ struct VolumeDirectory {
     read_only: bool,
 }
 
+/// What to do if the directory of the host seems to stand first.
+fn swapped_help(guest: &str, host: &str) -> Option<String> {
+    let is_swapped = !guest.starts_with('/') && host.starts_with('/');
+    is_swapped.then(|| format!("the path in the guest comes first: write `\"{host}\" = \"{guest}\"`"))
+}
+
 fn directory(guest: &str, value: &Value<'_>, report: &mut Report) -> Option<VolumeDirectory> {
     let name = format!("volumes.{guest}");
     let (path, read_only) = match value.get_ref() {
@@ -125,6 +131,7 @@ fn directory(guest: &str, value: &Value<'_>, report: &mut Report) -> Option<Volu
     };
     let text = report.accept(path.span(), string(&name, path.get_ref()))?;
     let exists = must_be_directory(Path::new(text));
-    report.accept(path.span(), exists.map_err(|error| ValueError::new(error).help(directory_help(Path::new(text)))))?;
+    let help = || swapped_help(guest, text).unwrap_or_else(|| directory_help(Path::new(text)));
+    report.accept(path.span(), exists.map_err(|error| ValueError::new(error).help(help())))?;
     Some(VolumeDirectory { path: text.into(), span: path.span(), read_only })
 }

@@ -139,6 +139,15 @@ fn quoted_list(words: &[&str]) -> String {
     quoted.join(", ")
 }
 
+/// What to do about a mistake in the syntax.
+fn syntax_help(message: &str) -> &'static str {
+    match message {
+        "duplicate key" => "remove one of the two",
+        _ if message.starts_with("invalid boolean") => "text has quotes: write `\"text\"`",
+        _ => "look for a quote, a bracket, a comma or an equals sign that is missing, here or above",
+    }
+}
+
 /// Parses the file. Returns `None` if it is so broken that reading the rest would report wrong problems.
 pub(in crate::config) fn parse_toml<'f>(
     file: &'f Arc<SourceFile>,
@@ -150,7 +159,8 @@ pub(in crate::config) fn parse_toml<'f>(
         // A duplicate key does not damage the rest of the tree.
         is_whole &= error.message() == "duplicate key";
         let span = error.span().unwrap_or_default();
-        report.error(span, ValueError::new(format!("not valid TOML: {}", error.message())));
+        let problem = ValueError::new(format!("not valid TOML: {}", error.message()));
+        report.error(span, problem.help(syntax_help(error.message())));
     }
     is_whole.then_some(root)
 }
