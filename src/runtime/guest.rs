@@ -11,7 +11,7 @@ use wasmtime::{ExternType, FuncType, Instance, InstancePre, Linker, Module, Modu
 use crate::strings::StringBlock;
 
 use crate::runtime::component::{ComponentRequest, LinkedComponent};
-use crate::runtime::cure::of_missing_entry_point;
+use crate::runtime::cure::{of_missing_entry_point, of_wrong_entry_point};
 use crate::runtime::engine::executors::Executors;
 use crate::runtime::instance::debug::profiler::{GuestSampler, ProfiledCode};
 use crate::runtime::instance::debug::trap::RunningCode;

@@ -78,8 +78,8 @@ pub fn parse() -> Command {
             options.compiler = own_executable();
         }
         Command::Dev(dev) => {
-            dev.server_environment = ServerEnvironment::new(variable);
-            dev.compiler = own_executable();
+            dev.target.server_environment = ServerEnvironment::new(variable);
+            dev.target.compiler = own_executable();
         }
         Command::Check(check) => {
             check.options.server_environment = ServerEnvironment::new(variable);
@@ -89,7 +89,10 @@ pub fn parse() -> Command {
             routes.options.server_environment = ServerEnvironment::new(variable);
             routes.options.compiler = own_executable();
         }
-        Command::Run(run) => run.server_environment = ServerEnvironment::new(variable),
+        Command::Run(run) => {
+            run.target.server_environment = ServerEnvironment::new(variable);
+            run.target.compiler = own_executable();
+        }
         Command::Cgi(cgi) => cgi.variables = std::env::vars_os().collect(),
         Command::Lock(lock) => lock.server_environment = ServerEnvironment::new(variable),
         _ => {}

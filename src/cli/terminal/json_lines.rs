@@ -1,4 +1,4 @@
-//! How does the log of the gateway, which is JSON, become values? Line by line, as it is written.
+//! How does the log of the gateway, which is JSON, become values, and text for people? Line by line, as it is written.
 
 use serde_json::Value;
 
@@ -32,6 +32,24 @@ pub fn text<'a>(line: &'a Value, key: &str) -> Option<&'a str> {
     line.get(key).and_then(Value::as_str)
 }
 
+/// An event for people: what, where, why, and what to do.
+pub fn event(line: &Value) -> String {
+    let field = |key: &str| line.get("fields").and_then(|fields| fields.get(key));
+    let field_text = |key: &str| field(key).and_then(Value::as_str);
+    let (level, message) = (text(line, "level").unwrap_or_default(), text(line, "message").unwrap_or_default());
+    let level = if level == "warn" { "warning" } else { level };
+    let mut shown = format!("{level}: {message}");
+    if let (Some(file), Some(line)) = (field_text("file"), field("line")) {
+        shown += &format!("\n  --> {file}:{line}:{}", field("column").cloned().unwrap_or_default());
+    }
+    for (name, key) in [("caused by", "causes"), ("help", "help")] {
+        if let Some(text) = field_text(key) {
+            shown += &format!("\n  {name}: {text}");
+        }
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use crate::cli::terminal::json_lines::*;
@@ -43,5 +61,12 @@ mod tests {
         assert!(lines.push(b":2").is_empty());
         let found = lines.push(b"}\nno JSON\n");
         assert_eq!((found.len(), text(&found[0], "b")), (1, None));
+    }
+
+    #[test]
+    fn an_event_is_shown_with_its_place_and_its_help() {
+        let fields = serde_json::json!({ "file": "m.toml", "line": 3, "column": 5, "help": "h" });
+        let line = serde_json::json!({ "kind": "event", "level": "warn", "message": "m", "fields": fields });
+        assert_eq!(event(&line), "warning: m\n  --> m.toml:3:5\n  help: h");
     }
 }

@@ -144,6 +144,7 @@ fn syntax_help(message: &str) -> &'static str {
     match message {
         "duplicate key" => "remove one of the two",
         _ if message.starts_with("invalid boolean") => "text has quotes: write `\"text\"`",
+        _ if message.contains("recurs") => "nest arrays and tables less deeply",
         _ => "look for a quote, a bracket, a comma or an equals sign that is missing, here or above",
     }
 }

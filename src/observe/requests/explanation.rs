@@ -206,6 +206,9 @@ const OTHERS: [(&str, KnownCause); 20] = [
     ),
 ];
 
+/// The line that the host adds when a program has printed nothing.
+const NOTHING_PRINTED: &str = "[no head: nothing was printed]";
+
 /// The line that the host adds when the limit on memory was reached.
 const MEMORY_REFUSED: &str = "[memory: growing to ";
 
@@ -226,6 +229,10 @@ pub fn explain(end: &str, reason: &str, stderr: &str) -> Option<Explanation> {
             let known = TRAPS.iter().find(|(start, ..)| end == "trap" && reason.contains(start));
             Some(known.map_or_else(|| of_giving_up(end), of))
         }
+        "bad-head" if stderr.contains(NOTHING_PRINTED) => Some(Explanation {
+            cause: "the program ended without printing anything".to_owned(),
+            cure: "print `Content-Type: text/plain`, an empty line, and then the body".to_owned(),
+        }),
         _ => {
             let is_it = |(its_end, (part, ..)): &&(&str, KnownCause)| *its_end == end && reason.contains(part);
             OTHERS.iter().find(is_it).map(|(_, known)| of(known))
@@ -271,6 +278,8 @@ mod tests {
         let stderr =
             "[memory: growing to 9 bytes was refused: `limits.memory` is 8]\nthread 'main' panicked at a.rs:1:1:\nx\n";
         assert!(explain("trap", "", stderr).is_some_and(|found| found.cure.contains("raise `memory`")));
+        let silent = explain("bad-head", "no blank line", "[no head: nothing was printed]");
+        assert!(silent.is_some_and(|found| found.cause.contains("without printing")));
     }
 
     #[test]

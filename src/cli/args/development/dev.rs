@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use wagi::config::{ListenAddress, ServerEnvironment};
+use wagi::config::ListenAddress;
 
 use crate::cli::args::Variable;
-use crate::cli::args::registries::{RegistryArguments, user_cache};
+use crate::cli::args::development::{GuestVariables, target_options};
+use crate::cli::args::registries::RegistryArguments;
 use crate::cli::args::serve::variable;
 use crate::cli::commands::dev::{DevCommand, LiveReload};
 
@@ -46,18 +47,11 @@ pub(in crate::cli::args) struct DevArguments {
 
 impl DevArguments {
     pub fn command(self, variable: Variable<'_>) -> DevCommand {
+        let variables = GuestVariables { env: self.env, env_files: self.env_file };
         DevCommand {
-            target: self.target,
+            target: target_options(self.target, variables, self.registries, variable),
             listen: self.listen,
             live: if self.live { LiveReload::On } else { LiveReload::Off },
-            env: self.env,
-            env_files: self.env_file,
-            module_cache: self.registries.chosen_module_cache(),
-            user_cache: user_cache(variable),
-            registries: self.registries.registries(variable),
-            // The executable of this process, which `parse` names.
-            compiler: None,
-            server_environment: ServerEnvironment::default(),
         }
     }
 }

@@ -4,15 +4,15 @@ use std::ffi::OsString;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use http::{HeaderName, HeaderValue, Method};
 
-use wagi::config::ServerEnvironment;
-
 use crate::cli::args::Variable;
-use crate::cli::args::registries::{RegistryArguments, user_cache};
+use crate::cli::args::development::{GuestVariables, target_options};
+use crate::cli::args::format::FormatArgument;
+use crate::cli::args::registries::RegistryArguments;
 use crate::cli::args::serve::variable;
-use crate::cli::commands::run::{BodySource, CallTracing, HeadOutput, PrintedPart, RequestSpec, RunCommand, RunFormat};
+use crate::cli::commands::run::{BodySource, CallTracing, HeadOutput, PrintedPart, RequestSpec, RunCommand};
 
 /// What follows the options in the help.
 pub(in crate::cli::args) const RUN_EXAMPLES: &str = "Examples:
@@ -85,20 +85,11 @@ pub(in crate::cli::args) struct RunArguments {
     repeat: Option<NonZeroU32>,
 
     /// The form of the output
-    #[arg(long, value_name = "FORM", value_enum, default_value_t = FormArgument::Text, conflicts_with = "raw")]
-    format: FormArgument,
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = FormatArgument::Text, conflicts_with = "raw")]
+    format: FormatArgument,
 
     #[command(flatten)]
     registries: RegistryArguments,
-}
-
-/// [`RunFormat`] as an argument.
-#[derive(Clone, Copy, ValueEnum)]
-enum FormArgument {
-    /// As it comes
-    Text,
-    /// One JSON object
-    Json,
 }
 
 impl RunArguments {
@@ -115,21 +106,13 @@ impl RunArguments {
             _ if self.include => PrintedPart::Response(HeadOutput::Printed),
             _ => PrintedPart::Response(HeadOutput::Omitted),
         };
+        let variables = GuestVariables { env: self.env, env_files: self.env_file };
         RunCommand {
-            target: self.target,
+            target: target_options(self.target, variables, self.registries, variable),
             request: RequestSpec { target: self.path, method: self.method, fields: self.header, body },
-            env: self.env,
-            env_files: self.env_file,
             view,
             tracing: if self.trace { CallTracing::On } else { CallTracing::Off },
-            format: match self.format {
-                FormArgument::Text => RunFormat::Text,
-                FormArgument::Json => RunFormat::Json,
-            },
-            module_cache: self.registries.chosen_module_cache(),
-            user_cache: user_cache(variable),
-            registries: self.registries.registries(variable),
-            server_environment: ServerEnvironment::default(),
+            format: self.format.into(),
         }
     }
 }

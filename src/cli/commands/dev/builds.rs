@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use tokio::sync::oneshot;
 
-use crate::cli::commands::dev::dev_log;
+use crate::cli::terminal::print_lines;
 
 /// The lines of output that are kept, and the bytes of each.
 const KEPT_LINES: usize = 60;
@@ -141,7 +141,7 @@ fn show(output: impl Read, kept: &Mutex<VecDeque<String>>) {
     while (&mut output).take(MAX_LINE).read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
         let text = String::from_utf8_lossy(&line).trim_end().to_owned();
         line.clear();
-        dev_log::print(&format!("  {text}"));
+        print_lines(&format!("  {text}"));
         let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() == KEPT_LINES {
             kept.pop_front();

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use wagi::printable;
-
 use crate::cli::commands::dev::state::DevState;
-use crate::cli::terminal::json_lines::{JsonLines, text};
+use crate::cli::terminal::json_lines::{JsonLines, event, text};
+use crate::cli::terminal::print_lines;
 
 /// The log of the gateway, as lines on standard error.
 pub(super) struct DevLog {
@@ -28,7 +27,7 @@ impl Write for DevLog {
             if let (Some("stderr"), Some(printed)) = (text(&line, "kind"), text(&line, "text")) {
                 self.state.keep_stderr(printed);
             }
-            print(&shown(&line));
+            print_lines(&shown(&line));
         }
         Ok(bytes.len())
     }
@@ -36,11 +35,6 @@ impl Write for DevLog {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// Prints lines on standard error. There is no other place for what cannot be written there.
-pub(super) fn print(lines: &str) {
-    let _ = writeln!(io::stderr(), "{}", printable::lines(lines));
 }
 
 /// A line of the log, for people.
@@ -59,23 +53,6 @@ fn shown(line: &Value) -> String {
     }
 }
 
-fn event(line: &Value) -> String {
-    let field = |key: &str| line.get("fields").and_then(|fields| fields.get(key));
-    let field_text = |key: &str| field(key).and_then(Value::as_str);
-    let (level, message) = (text(line, "level").unwrap_or_default(), text(line, "message").unwrap_or_default());
-    let level = if level == "warn" { "warning" } else { level };
-    let mut shown = format!("{level}: {message}");
-    if let (Some(file), Some(line)) = (field_text("file"), field("line")) {
-        shown += &format!("\n  --> {file}:{line}:{}", field("column").cloned().unwrap_or_default());
-    }
-    for (name, key) in [("caused by", "causes"), ("help", "help")] {
-        if let Some(text) = field_text(key) {
-            shown += &format!("\n  {name}: {text}");
-        }
-    }
-    shown
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -87,8 +64,5 @@ mod tests {
         let access = json!({ "kind": "access", "method": "GET", "target": "/a", "status": 500, "total_us": 1890, "end": "trap", "reason": "r" });
         assert_eq!(shown(&access), "GET /a 500 1.8 ms\n  trap: r");
         assert_eq!(shown(&json!({ "kind": "stderr", "text": "one" })), "  one");
-        let fields = json!({ "file": "m.toml", "line": 3, "column": 5, "help": "h" });
-        let event = json!({ "kind": "event", "level": "warn", "message": "m", "fields": fields });
-        assert_eq!(shown(&event), "warning: m\n  --> m.toml:3:5\n  help: h");
     }
 }

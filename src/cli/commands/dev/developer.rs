@@ -11,9 +11,9 @@ use wagi::config::{Config, Diagnostic, Options};
 use wagi::{ReloadHandle, ReloadOutcome};
 
 use crate::cli::commands::dev::builds::{BuildEnd, RunningBuild};
-use crate::cli::commands::dev::dev_log::print;
 use crate::cli::commands::dev::sources::{SourceChanges, SourceWatch};
 use crate::cli::commands::dev::state::DevState;
+use crate::cli::terminal::print_lines;
 
 /// Builds and reloads.
 pub(super) struct Developer {
@@ -112,7 +112,7 @@ impl Developer {
             changes.builds.iter().any(|index| builds.get(*index).is_some_and(|build| build.command == command))
         };
         if let Some(running) = self.running.take_if(|running| has_changed(&running.command)) {
-            print("build: begins again, since its sources have changed");
+            print_lines("build: begins again, since its sources have changed");
             drop(running);
         }
         self.waiting.extend(changes.builds);
@@ -152,12 +152,12 @@ impl Developer {
             let Some(command) = builds.get(index).map(|build| build.command.clone()) else { continue };
             // Entries with the same command are built at once.
             self.waiting.retain(|other| builds.get(*other).is_none_or(|other| other.command != command));
-            print(&format!("build: {command}"));
+            print_lines(&format!("build: {command}"));
             match RunningBuild::start(&command) {
                 Ok(running) => self.running = Some(running),
                 Err(error) => {
                     let message = format!("the build cannot be started: {error}");
-                    print(&format!("error: {message}"));
+                    print_lines(&format!("error: {message}"));
                     self.broken.insert(command, message);
                     self.show();
                 }
@@ -169,11 +169,11 @@ impl Developer {
     /// Tells how a build has ended. Returns whether it has ended well.
     fn finish(&mut self, command: &str, ended: &BuildEnd) -> bool {
         if ended.is_success {
-            print(&format!("build: done in {}", milliseconds(ended.took)));
+            print_lines(&format!("build: done in {}", milliseconds(ended.took)));
             self.broken.remove(command);
         } else {
             let last = ended.output.lines().next_back().unwrap_or_default();
-            print(&format!("error: {last}; the last good version goes on"));
+            print_lines(&format!("error: {last}; the last good version goes on"));
             self.broken.insert(command.to_owned(), ended.output.clone());
         }
         ended.is_success
@@ -192,7 +192,7 @@ impl Developer {
         let Some(outcome) = reload.reload().await else { return };
         match &*outcome {
             ReloadOutcome::Swapped(report) => {
-                print(&format!("reloaded in {}", milliseconds(report.took)));
+                print_lines(&format!("reloaded in {}", milliseconds(report.took)));
                 self.show();
             }
             ReloadOutcome::Unchanged(_) => self.show(),

@@ -13,14 +13,13 @@ mod service;
 mod sources;
 mod state;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
-use wagi::config::{Audience, Diagnostic, ListenAddress, LogFormat, Options, Registries, ServerEnvironment, Source};
+use wagi::config::{Audience, Diagnostic, ListenAddress, LogFormat, Options, Source};
 use wagi::fetch::Silent;
 use wagi::observe::LogWriter;
 use wagi::server::{Server, Signals};
@@ -33,36 +32,22 @@ use crate::cli::commands::dev::developer::Developer;
 use crate::cli::commands::dev::service::DevService;
 use crate::cli::commands::dev::sources::SourceWatch;
 use crate::cli::commands::dev::state::DevState;
-use crate::cli::commands::run::target::RunTarget;
+use crate::cli::commands::run::target::TargetOptions;
 use crate::cli::commands::runtime;
 use crate::cli::commands::serve::reloads::{Observers, Reloads};
 use crate::cli::commands::serve::{logging, print_ready};
-use crate::cli::terminal::print_problems;
+use crate::cli::terminal::{print_lines, print_problems};
 
 /// The options of `wagi dev`.
 pub struct DevCommand {
-    pub target: PathBuf,
+    pub target: TargetOptions,
     pub listen: Vec<ListenAddress>,
     pub live: LiveReload,
-    pub env: Vec<(String, String)>,
-    pub env_files: Vec<PathBuf>,
-    pub module_cache: Option<PathBuf>,
-    pub user_cache: Option<PathBuf>,
-    pub registries: Registries,
-    /// The executable that compiles modules of others.
-    pub compiler: Option<PathBuf>,
-    /// The values of `${NAME}` in a modules.toml.
-    pub server_environment: ServerEnvironment,
 }
 
 impl DevCommand {
     pub fn run(mut self) -> anyhow::Result<ExitCode> {
-        let RunTarget { source, directory } = RunTarget::find(&self.target)?;
-        if let Some(directory) = directory {
-            self.make_paths_absolute();
-            std::env::set_current_dir(&directory)
-                .with_context(|| format!("cannot work in the directory `{}`", directory.display()))?;
-        }
+        let source = self.target.enter(None)?;
         let runtime = runtime()?;
         let (mut signals, mut hangup) = {
             let _entered = runtime.enter();
@@ -86,27 +71,8 @@ impl DevCommand {
         result.map(|()| ExitCode::SUCCESS)
     }
 
-    fn make_paths_absolute(&mut self) {
-        let absolute = |path: &mut PathBuf| *path = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
-        self.env_files.iter_mut().for_each(absolute);
-        self.module_cache.iter_mut().for_each(absolute);
-        self.registries.ca_file.iter_mut().for_each(absolute);
-    }
-
     fn options(&self, source: Source) -> Options {
-        Options {
-            listen: self.listen.clone(),
-            env: self.env.clone(),
-            env_files: self.env_files.clone(),
-            module_cache: self.module_cache.clone(),
-            user_cache: self.user_cache.clone(),
-            registries: self.registries.clone(),
-            compiler: self.compiler.clone(),
-            server_environment: self.server_environment.clone(),
-            log_format: LogFormat::Json,
-            audience: Audience::Developer,
-            ..Options::new(source)
-        }
+        Options { listen: self.listen.clone(), audience: Audience::Developer, ..self.target.options(source) }
     }
 
     async fn serve(&self, source: Source, state: Arc<DevState>, log: &LogWriter) -> anyhow::Result<()> {
@@ -154,7 +120,7 @@ async fn first(options: Options, state: &Arc<DevState>, log: &LogWriter) -> anyh
         if !problems.iter().any(Diagnostic::is_error) {
             return Ok(FirstVersion { developer, watch, reloader: started? });
         }
-        dev_log::print("waiting for a change");
+        print_lines("waiting for a change");
         developer.changed(watch).await;
     }
 }

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 
 use wagi::config::ListenAddress;
 
-use crate::cli::commands::dev::dev_log;
+use crate::cli::terminal::print_lines;
 
 /// How many ports are tried.
 const MAX_ATTEMPTS: u16 = 100;
@@ -27,7 +27,7 @@ fn next(address: &ListenAddress) -> Option<ListenAddress> {
     }
     let others = (1..MAX_ATTEMPTS).filter_map(|step| Some(SocketAddr::new(busy.ip(), busy.port().checked_add(step)?)));
     let free = others.into_iter().find(|other| !is_busy(*other))?;
-    dev_log::print(&format!("port {} is busy: serving on {}", busy.port(), free.port()));
+    print_lines(&format!("port {} is busy: serving on {}", busy.port(), free.port()));
     Some(address.with_port(free.port()))
 }
 

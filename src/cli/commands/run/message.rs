@@ -18,6 +18,8 @@ const NO_GUEST: &str = "none";
 pub(super) struct ResponseRemark {
     is_failure: bool,
     message: Option<String>,
+    /// Where the program of the response is from.
+    place: Option<String>,
     help: Option<String>,
 }
 
@@ -38,6 +40,7 @@ impl ResponseRemark {
         Self {
             is_failure: true,
             message: Some(format!("error: {what}")),
+            place: place(finished),
             help: (is_unrouted && finished.route.is_none()).then(|| routes(gateway)),
         }
     }
@@ -47,10 +50,16 @@ impl ResponseRemark {
     }
 
     pub fn print(&self) {
-        for line in self.message.iter().chain(&self.help) {
+        for line in [&self.message, &self.place, &self.help].into_iter().flatten() {
             print_message(format_args!("{}", printable::one_line(line)));
         }
     }
+}
+
+/// The module, as the configuration names it, and its route.
+fn place(finished: &FinishedRequest) -> Option<String> {
+    let (module, route) = (finished.module.as_ref()?, finished.route.as_ref()?);
+    Some(format!("  --> {module}, at the route {route}"))
 }
 
 fn routes(gateway: &Gateway) -> String {

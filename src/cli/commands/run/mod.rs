@@ -16,7 +16,6 @@ mod trace;
 mod watching;
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,7 +24,8 @@ use anyhow::{Context, bail};
 use serde_json::json;
 
 use wagi::Gateway;
-use wagi::config::{Config, Diagnostic, LogFormat, Options, Registries, ServerEnvironment, Source};
+use wagi::admin::reload::problem;
+use wagi::config::{Config, Diagnostic, LogFormat, Source};
 use wagi::fetch;
 use wagi::observe::LogWriter;
 use wagi::startup;
@@ -37,14 +37,14 @@ use crate::cli::commands::run::printer::OutputPrinter;
 use crate::cli::commands::run::request::PreparedRequest;
 use crate::cli::commands::run::response::{BodyDestination, ReceivedResponse, send};
 use crate::cli::commands::run::run_log::{FinishedRequest, RunLog, StderrEcho};
-use crate::cli::commands::run::target::RunTarget;
+use crate::cli::commands::run::target::TargetOptions;
 use crate::cli::commands::run::times::RequestTimes;
 use crate::cli::commands::run::trace::{TraceRecorder, milliseconds};
 use crate::cli::commands::run::watching::GuestWatcher;
 use crate::cli::commands::runtime;
 use crate::cli::commands::serve::logging;
 use crate::cli::terminal::progress::Bars;
-use crate::cli::terminal::{print_message, print_problems, print_result};
+use crate::cli::terminal::{OutputFormat, print_json, print_message, print_problems, print_result};
 
 /// The guests that there is room for. There is one; the rest is for what the gateway keeps free.
 const CONCURRENCY: usize = 4;
@@ -54,18 +54,11 @@ const LINES_AT_ONCE: u32 = 256;
 
 /// The options of `wagi run`.
 pub struct RunCommand {
-    pub target: PathBuf,
+    pub target: TargetOptions,
     pub request: RequestSpec,
-    pub env: Vec<(String, String)>,
-    pub env_files: Vec<PathBuf>,
     pub view: PrintedPart,
     pub tracing: CallTracing,
-    pub format: RunFormat,
-    pub module_cache: Option<PathBuf>,
-    pub user_cache: Option<PathBuf>,
-    pub registries: Registries,
-    /// The values of `${NAME}` in a modules.toml.
-    pub server_environment: ServerEnvironment,
+    pub format: OutputFormat,
 }
 
 /// What is printed on standard output.
@@ -95,18 +88,12 @@ pub enum HeadOutput {
     Omitted,
 }
 
-/// The form of the output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RunFormat {
-    Text,
-    Json,
-}
-
 impl RunCommand {
     pub fn run(mut self) -> anyhow::Result<ExitCode> {
-        let source = self.enter()?;
+        let file = if let BodySource::File(path) = &mut self.request.body { Some(path) } else { None };
+        let source = self.target.enter(file)?;
         let runtime = runtime()?;
-        let echo = if self.format == RunFormat::Json { StderrEcho::Off } else { StderrEcho::On };
+        let echo = if self.format == OutputFormat::Json { StderrEcho::Off } else { StderrEcho::On };
         let run_log = RunLog::with_echo(echo);
         let log = LogWriter::spawn_with_format(run_log.clone(), LogFormat::Json).context("cannot start the log")?;
         logging::init_for_command(&log);
@@ -119,61 +106,13 @@ impl RunCommand {
         result
     }
 
-    /// Finds the target, and goes to its directory if it is one, as its paths start there.
-    fn enter(&mut self) -> anyhow::Result<Source> {
-        let RunTarget { source, directory } = RunTarget::find(&self.target)?;
-        if let Some(directory) = directory {
-            self.make_paths_absolute();
-            std::env::set_current_dir(&directory)
-                .with_context(|| format!("cannot work in the directory `{}`", directory.display()))?;
-        }
-        Ok(source)
-    }
-
-    fn make_paths_absolute(&mut self) {
-        let absolute = |path: &mut PathBuf| *path = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
-        self.env_files.iter_mut().for_each(absolute);
-        self.module_cache.iter_mut().for_each(absolute);
-        self.registries.ca_file.iter_mut().for_each(absolute);
-        if let BodySource::File(path) = &mut self.request.body {
-            absolute(path);
-        }
-    }
-
     /// With JSON, the first error is the result.
-    fn print_problem(&self, problem: &Diagnostic) -> anyhow::Result<()> {
-        if self.format == RunFormat::Text {
-            return Ok(());
-        }
-        let location = problem.location.as_ref();
-        let (line, column) = location.map(|location| location.position()).unzip();
-        let error = json!({
-            "message": problem.message,
-            "file": location.map(|location| location.file_name()),
-            "line": line,
-            "column": column,
-            "causes": problem.causes,
-            "help": problem.help,
-        });
-        print_json(&json!({ "error": error }))
-    }
-
-    fn options(&self, source: Source) -> Options {
-        Options {
-            env: self.env.clone(),
-            env_files: self.env_files.clone(),
-            module_cache: self.module_cache.clone(),
-            user_cache: self.user_cache.clone(),
-            registries: self.registries.clone(),
-            server_environment: self.server_environment.clone(),
-            log_format: LogFormat::Json,
-            ..Options::new(source)
+    fn print_problem(&self, error: &Diagnostic) -> anyhow::Result<()> {
+        match self.format {
+            OutputFormat::Text => Ok(()),
+            OutputFormat::Json => print_json(&json!({ "error": problem(error) })),
         }
     }
-}
-
-fn print_json(value: &serde_json::Value) -> anyhow::Result<()> {
-    print_result(&wagi::printable::json(&format!("{value:#}\n")))
 }
 
 /// Where the log goes, and what is known from it.
@@ -199,7 +138,7 @@ struct LoadedCommand<'a> {
 impl<'a> LoadedCommand<'a> {
     async fn load(command: &'a RunCommand, source: Source, log: LoadedLog) -> anyhow::Result<Self> {
         let began = Instant::now();
-        let (mut config, mut problems) = Config::load(&command.options(source));
+        let (mut config, mut problems) = Config::load(&command.target.options(source));
         config.limits.total_concurrency = CONCURRENCY;
         let trace = match command.tracing {
             CallTracing::Off => None,
@@ -214,7 +153,7 @@ impl<'a> LoadedCommand<'a> {
         print_problems(&problems);
         if let Some(error) = problems.iter().find(|problem| problem.is_error()) {
             command.print_problem(error)?;
-            bail!("`{}` cannot be run", command.target.display());
+            bail!("`{}` cannot be run", command.target.target.display());
         }
         Ok(Self { command, gateway: gateway?, host, log, printer, watcher, trace, took: began.elapsed() })
     }
@@ -232,7 +171,7 @@ impl LoadedCommand<'_> {
         let remark = ResponseRemark::of(&received, &finished, &self.gateway);
         match (self.command.view, self.command.format) {
             (PrintedPart::Inputs, format) => self.print_inputs(format)?,
-            (_, RunFormat::Json) => {
+            (_, OutputFormat::Json) => {
                 let mut report = received.json(&request, &finished);
                 report["stderr"] = self.log.run_log.stderr().into();
                 report["trace"] = self.trace.as_ref().map(|trace| trace.json(received.began, &finished)).into();
@@ -245,7 +184,7 @@ impl LoadedCommand<'_> {
         }
         let is_read = !self.printer.is_gone();
         self.printer.finish().context("cannot print the response")?;
-        if self.command.format == RunFormat::Text {
+        if self.command.format == OutputFormat::Text {
             self.print_trace(&received, &finished);
         }
         // That the reader has gone needs no remark.
@@ -271,18 +210,18 @@ impl LoadedCommand<'_> {
     /// Where the response goes.
     fn destination(&self) -> BodyDestination<'_> {
         match (self.command.view, self.command.format) {
-            (PrintedPart::Response(_), RunFormat::Json) => BodyDestination::Kept,
-            (PrintedPart::Response(head), RunFormat::Text) => BodyDestination::Printed(&self.printer, head),
+            (PrintedPart::Response(_), OutputFormat::Json) => BodyDestination::Kept,
+            (PrintedPart::Response(head), OutputFormat::Text) => BodyDestination::Printed(&self.printer, head),
             (PrintedPart::Raw, _) => BodyDestination::Raw(&self.printer),
             _ => BodyDestination::Discarded,
         }
     }
 
-    fn print_inputs(&self, format: RunFormat) -> anyhow::Result<()> {
+    fn print_inputs(&self, format: OutputFormat) -> anyhow::Result<()> {
         let inputs = self.watcher.inputs().context("the request has reached no guest")?;
         match format {
-            RunFormat::Text => print_result(&inputs.text()),
-            RunFormat::Json => print_json(&inputs.json()),
+            OutputFormat::Text => print_result(&inputs.text()),
+            OutputFormat::Json => print_json(&inputs.json()),
         }
     }
 
@@ -300,8 +239,8 @@ impl LoadedCommand<'_> {
             }
         }
         match self.command.format {
-            RunFormat::Text => print_result(&table.table(&request.shown()))?,
-            RunFormat::Json => print_json(&table.json())?,
+            OutputFormat::Text => print_result(&table.table(&request.shown()))?,
+            OutputFormat::Json => print_json(&table.json())?,
         }
         Ok(if is_success { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

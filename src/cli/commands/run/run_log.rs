@@ -8,9 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
-use wagi::printable;
-
-use crate::cli::terminal::json_lines::{JsonLines, text};
+use crate::cli::terminal::json_lines::{JsonLines, event, text};
+use crate::cli::terminal::print_lines;
 
 /// The standard error of guests that is kept for the output in JSON.
 const MAX_KEPT: usize = 1 << 20;
@@ -97,16 +96,13 @@ impl LogContent {
                 total_us: number("total_us"),
                 guest_us: number("guest_us"),
             }),
-            _ => {
-                let (level, message) = (text("level").unwrap_or_default(), text("message").unwrap_or_default());
-                print(&format!("{level}: {message}"));
-            }
+            _ => print_lines(&event(line)),
         }
     }
 
     fn take_stderr(&mut self, text: &str) {
         match self.echo {
-            StderrEcho::On => print(text),
+            StderrEcho::On => print_lines(text),
             StderrEcho::Off if self.stderr.len() + text.len() < MAX_KEPT => {
                 self.stderr.push_str(text);
                 self.stderr.push('\n');
@@ -114,11 +110,6 @@ impl LogContent {
             StderrEcho::Off => {}
         }
     }
-}
-
-/// Prints a line on standard error. There is no other place for what cannot be written there.
-fn print(line: &str) {
-    let _ = writeln!(io::stderr(), "{}", printable::lines(line));
 }
 
 #[cfg(test)]

@@ -1,25 +1,72 @@
-//! Which configuration does the target of a command name? Called by the parent.
+//! Which configuration does the target of a command name, and how is it loaded? For the commands of developers.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use wagi::config::Source;
+use wagi::config::{LogFormat, Options, Registries, ServerEnvironment, Source};
 
 /// The name of a configuration in a directory.
 const MANIFEST: &str = "modules.toml";
 
+/// The target of a command, and what its guests get.
+pub struct TargetOptions {
+    pub target: PathBuf,
+    pub env: Vec<(String, String)>,
+    pub env_files: Vec<PathBuf>,
+    pub module_cache: Option<PathBuf>,
+    pub user_cache: Option<PathBuf>,
+    pub registries: Registries,
+    /// The executable that compiles modules of others.
+    pub compiler: Option<PathBuf>,
+    /// The values of `${NAME}` in a modules.toml.
+    pub server_environment: ServerEnvironment,
+}
+
+impl TargetOptions {
+    /// Finds the target, and goes to its directory if it is one, as its paths start there. Those of the command line, such as `file`,
+    /// stay what they are.
+    pub fn enter(&mut self, file: Option<&mut PathBuf>) -> anyhow::Result<Source> {
+        let RunTarget { source, directory } = RunTarget::find(&self.target)?;
+        if let Some(directory) = directory {
+            let absolute = |path: &mut PathBuf| *path = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
+            self.env_files.iter_mut().for_each(absolute);
+            self.module_cache.iter_mut().for_each(absolute);
+            self.registries.ca_file.iter_mut().for_each(absolute);
+            file.into_iter().for_each(absolute);
+            std::env::set_current_dir(&directory)
+                .with_context(|| format!("cannot work in the directory `{}`", directory.display()))?;
+        }
+        Ok(source)
+    }
+
+    /// The same for the library.
+    pub fn options(&self, source: Source) -> Options {
+        Options {
+            env: self.env.clone(),
+            env_files: self.env_files.clone(),
+            module_cache: self.module_cache.clone(),
+            user_cache: self.user_cache.clone(),
+            registries: self.registries.clone(),
+            compiler: self.compiler.clone(),
+            server_environment: self.server_environment.clone(),
+            log_format: LogFormat::Json,
+            ..Options::new(source)
+        }
+    }
+}
+
 /// What a target names.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::cli::commands) struct RunTarget {
-    pub source: Source,
+struct RunTarget {
+    source: Source,
     /// The directory to work in, if that is another one: paths of a modules.toml start from there.
-    pub directory: Option<PathBuf>,
+    directory: Option<PathBuf>,
 }
 
 impl RunTarget {
     /// Looks what is at `path`.
-    pub fn find(path: &Path) -> anyhow::Result<Self> {
+    fn find(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
         let found = std::fs::metadata(path);
         let found = found.with_context(|| {
