@@ -5,14 +5,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use wasmtime::{Cache, Engine};
+use wasmtime::{Cache, Engine, Module};
 
 use crate::cache::Exposure;
 use crate::config::CodeCacheConfig;
 use crate::wasm_bytes::to_binary;
 
 use crate::runtime::code::compiler_process::CompilerProcess;
-use crate::runtime::code::file_cache::{CacheError, FileCache};
+use crate::runtime::code::file_cache::{CacheError, DescribedModule, FileCache};
 use crate::runtime::code::machine_code::MachineCode;
 use crate::runtime::code::wasmtime_cache::WasmtimeCache;
 use crate::runtime::error::Error;
@@ -66,6 +66,33 @@ impl CodeCache {
             CodePlace::Files(directory) if !self.is_closed.load(Ordering::Relaxed) => directory.get(digest, engine),
             _ => None,
         }
+    }
+
+    /// The directory of files of wagi's own format, if code is kept.
+    fn directory(&self) -> Option<&FileCache> {
+        match &self.place {
+            _ if self.is_closed.load(Ordering::Relaxed) => None,
+            CodePlace::Disabled => None,
+            CodePlace::Files(directory) | CodePlace::Wasmtime(WasmtimeCache { directory, .. }) => Some(directory),
+        }
+    }
+
+    /// Returns the described code that is kept for `engine` under `key`.
+    pub fn described(&self, engine: &Engine, key: &str) -> Option<DescribedModule> {
+        self.directory()?.described(key, engine)
+    }
+
+    /// Keeps code with a description under `key`, if code is kept.
+    pub fn keep_described(&self, engine: &Engine, key: &str, module: &Module, description: &[u8]) {
+        let Some(directory) = self.directory() else { return };
+        if let Err(error) = directory.insert_described(key, engine, module, description) {
+            tracing::warn!(%error, key, "cannot keep a snapshot: the next start makes it again");
+        }
+    }
+
+    /// Removes the described code that is kept for `engine` under `key`.
+    pub fn forget_described(&self, engine: &Engine, key: &str) {
+        self.directory().iter().for_each(|directory| directory.remove(key, engine));
     }
 
     /// Returns the code for `engine` of a module or component, binary or text, with the SHA-256 `digest`: from the cache,

@@ -10,23 +10,26 @@
 //! | name | what |
 //! | --- | --- |
 //! | `<SHA-256 of the module>-<engine>.cwasm` | its code; last modified when it was last used |
+//! | `snapshot-<SHA-256>-<engine>.cwasm` | the code of a program at its checkpoint, with a description: see `warm_start::kept` |
 //! | `<random>.partial` | a file that is being written |
 
 use std::fs::{File, FileTimes};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use rustix::fs::{AtFlags, Mode, OFlags, openat, renameat, unlinkat};
-use wasmtime::Engine;
+use wasmtime::{Engine, Module};
 
 use crate::cache;
 use crate::cache::Exposure;
 
+use crate::runtime::code::deserialize;
 use crate::runtime::code::machine_code::MachineCode;
 use crate::runtime::code::sealed;
+use crate::runtime::code::sealed::SealedFile;
 
 /// Why a directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +46,13 @@ pub enum CacheError {
 #[derive(Debug)]
 pub(in crate::runtime) struct FileCache {
     directory: OwnedFd,
+    path: PathBuf,
+}
+
+/// The code of a module, and what its owner has to know of it.
+pub(in crate::runtime) struct DescribedModule {
+    pub module: Module,
+    pub description: Vec<u8>,
 }
 
 impl FileCache {
@@ -55,7 +65,7 @@ impl FileCache {
             Some(exposure) => Err(CacheError::Exposed(exposure)),
             None => {
                 cache::sweep_compiled(path);
-                Ok(Self { directory: directory.into() })
+                Ok(Self { directory: directory.into(), path: path.to_owned() })
             }
         }
     }
@@ -63,11 +73,7 @@ impl FileCache {
     /// Returns the code for `engine` of the module or component with this SHA-256, if there is a file that is undamaged.
     pub fn get<C: MachineCode>(&self, digest: &str, engine: &Engine) -> Option<C> {
         let name = file_name(digest, engine);
-        // A pipe must not be waited for; `sealed` takes regular files only.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = File::from(openat(&self.directory, &name, flags, Mode::empty()).ok()?);
-        // The time of the last use, for `prune`. If it cannot be set, the code is as good.
-        let _ = file.set_times(FileTimes::new().set_modified(SystemTime::now()));
+        let file = self.open_file(&name)?;
         let not_used = |error: &wasmtime::Error| {
             let error = format!("{error:#}");
             // A module that needs more than its limits allow: nothing is wrong with the code, and compiling says so again.
@@ -76,6 +82,46 @@ impl FileCache {
             }
         };
         C::deserialize_sealed(engine, file, &name).inspect_err(not_used).ok()
+    }
+
+    fn open_file(&self, name: &str) -> Option<File> {
+        // A pipe must not be waited for; `sealed` takes regular files only.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = File::from(openat(&self.directory, name, flags, Mode::empty()).ok()?);
+        // The time of the last use, for `prune`. If it cannot be set, the code is as good.
+        let _ = file.set_times(FileTimes::new().set_modified(SystemTime::now()));
+        Some(file)
+    }
+
+    /// Returns the described code for `engine` that is kept under `key`. A file that is damaged, or that others could have written, is
+    /// removed.
+    pub fn described(&self, key: &str, engine: &Engine) -> Option<DescribedModule> {
+        let name = file_name(key, engine);
+        let file = self.open_file(&name)?;
+        let read = || -> wasmtime::Result<DescribedModule> {
+            let sealed = SealedFile::verify(file, &name)?;
+            let description = sealed.description()?;
+            Ok(DescribedModule { module: deserialize::map_module(engine, sealed)?, description })
+        };
+        let not_used = |error: &wasmtime::Error| {
+            let error = format!("{error:#}");
+            tracing::warn!(file = name, error, "a snapshot is not used: making it again");
+            self.remove(key, engine);
+        };
+        read().inspect_err(not_used).ok()
+    }
+
+    /// Writes described code, replacing what was kept under `key`. What was not used for longest is removed if there is too much now.
+    pub fn insert_described(&self, key: &str, engine: &Engine, module: &Module, description: &[u8]) -> io::Result<()> {
+        let code = module.serialize().map_err(io::Error::other)?;
+        self.insert(key, engine, &sealed::described(code, description))?;
+        cache::sweep_compiled(&self.path);
+        Ok(())
+    }
+
+    /// Removes what is kept for `engine` under `key`.
+    pub fn remove(&self, key: &str, engine: &Engine) {
+        let _ = unlinkat(&self.directory, file_name(key, engine), AtFlags::empty());
     }
 
     /// Writes the code for `engine` of the module or component with this SHA-256, replacing an older file.

@@ -82,6 +82,36 @@ fn the_code_of_one_module_does_not_pass_for_that_of_another() {
 }
 
 #[test]
+fn described_code_is_found_whole_or_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = Engine::default();
+    let cache = FileCache::open(directory.path()).unwrap();
+    let module = Module::new(&engine, MODULE).unwrap();
+    let insert = |description: &str| cache.insert_described(NAME, &engine, &module, description.as_bytes()).unwrap();
+    insert("");
+    insert("what it is");
+    let found = cache.described(NAME, &engine).expect("it was inserted");
+    assert_eq!((call(&found.module), found.description.as_slice()), (i32::from(b'd'), "what it is".as_bytes()));
+    let path = file(directory.path());
+    let whole = fs::read(&path).unwrap();
+    let end = whole.len() - CHECKSUM_LENGTH;
+    for at in [0, whole.len() / 2, end - 12, end - 8, end - 1, end, whole.len() - 1] {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1;
+        fs::write(&path, damaged).unwrap();
+        assert!(cache.described(NAME, &engine).is_none(), "byte {at}");
+        assert!(!path.exists(), "it is removed");
+    }
+    // Code of a module has no description, and its last bytes are no length of one.
+    cache.insert(NAME, &engine, &module.serialize().unwrap()).unwrap();
+    let description = cache.described(NAME, &engine).map(|found| found.description.len());
+    assert!(description.is_none_or(|length| length < whole.len()));
+    insert("again");
+    fs::set_permissions(&path, Permissions::from_mode(0o602)).unwrap();
+    assert!(cache.described(NAME, &engine).is_none(), "others may write");
+}
+
+#[test]
 fn what_others_could_have_written_is_not_run() {
     let directory = tempfile::tempdir().unwrap();
     let (cache, engine) = filled(directory.path());

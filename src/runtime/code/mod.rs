@@ -18,7 +18,7 @@
 pub(in crate::runtime) mod cache;
 pub(in crate::runtime) mod compiler_process;
 pub(in crate::runtime) mod deserialize;
-mod file_cache;
+pub(in crate::runtime) mod file_cache;
 mod machine_code;
 pub(in crate::runtime) mod precompiled;
 pub(in crate::runtime) mod preinitialize;

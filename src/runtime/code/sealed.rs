@@ -3,9 +3,12 @@
 //! A file holds the code and then a checksum: a SHA-256 over its name and the code. The checksum finds damage, and code in a
 //! file with the name of another file. It is no signature: any process that can write to the file could write a valid checksum.
 //! So only this user and root may be able to write to the file.
+//!
+//! A file may also hold a description, and the length of it, between the code and the checksum.
 
 use std::fs::File;
 use std::io::{self, Read, Seek as _};
+use std::os::unix::fs::FileExt as _;
 
 use sha2::{Digest as _, Sha256};
 
@@ -13,6 +16,9 @@ use crate::cache;
 
 /// The length of the checksum, at the end of the file.
 pub(in crate::runtime::code) const CHECKSUM_LENGTH: usize = 32;
+
+/// The longest description that is read: ten thousand paths have room.
+const MAX_DESCRIPTION: u64 = 16 << 20;
 
 /// Code is read in pieces of this size to be checked.
 const PIECE: usize = 64 << 10;
@@ -32,10 +38,30 @@ impl SealedFile {
         Ok(Self(file))
     }
 
+    /// The description in a file that was written with one.
+    pub fn description(&self) -> io::Result<Vec<u8>> {
+        let damaged = || io::Error::new(io::ErrorKind::InvalidData, "it has no description");
+        let end = self.0.metadata()?.len().checked_sub(CHECKSUM_LENGTH as u64 + 8).ok_or_else(damaged)?;
+        let mut length = [0; 8];
+        self.0.read_exact_at(&mut length, end)?;
+        let length = u64::from_le_bytes(length);
+        let start = end.checked_sub(length).filter(|_| length <= MAX_DESCRIPTION).ok_or_else(damaged)?;
+        let mut description = vec![0; usize::try_from(length).map_err(|_| damaged())?];
+        self.0.read_exact_at(&mut description, start)?;
+        Ok(description)
+    }
+
     /// The file, to be mapped.
     pub fn into_file(self) -> File {
         self.0
     }
+}
+
+/// Code with a description behind it, as it is written to a file.
+pub(in crate::runtime::code) fn described(mut code: Vec<u8>, description: &[u8]) -> Vec<u8> {
+    code.extend_from_slice(description);
+    code.extend_from_slice(&(description.len() as u64).to_le_bytes());
+    code
 }
 
 /// The bytes of such a file in memory, verified after they were read. Made by [`read`](Self::read) only.

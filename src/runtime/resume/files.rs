@@ -6,6 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use serde_json::{Value, json};
+
 /// More files than interpreters look for when they start.
 const MAX_FILES: usize = 10_000;
 
@@ -42,6 +44,19 @@ impl FileIdentity {
         }
     }
 
+    /// As it is written down.
+    fn numbers(&self) -> Value {
+        let Self { device, inode, length, modified, changed } = self;
+        json!([device, inode, length, modified.0, modified.1, changed.0, changed.1])
+    }
+
+    fn of_numbers(numbers: &Value) -> Option<Self> {
+        let unsigned = |index: usize| numbers.get(index)?.as_u64();
+        let time = |index: usize| Some((numbers.get(index)?.as_i64()?, numbers.get(index + 1)?.as_i64()?));
+        let (device, inode, length) = (unsigned(0)?, unsigned(1)?, unsigned(2)?);
+        Some(Self { device, inode, length, modified: time(3)?, changed: time(5)? })
+    }
+
     fn is_older_than(&self, time: SystemTime) -> bool {
         let time = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
@@ -70,6 +85,26 @@ impl SeenFiles {
         self.0.values().flatten().all(|found| found.is_older_than(before))
     }
 
+    /// As they are written down; `None` if a path is not text.
+    pub fn written(&self) -> Option<Value> {
+        let file = |(path, found): (&PathBuf, &Option<FileIdentity>)| {
+            Some(json!([path.to_str()?, found.as_ref().map(FileIdentity::numbers)]))
+        };
+        self.0.iter().map(file).collect()
+    }
+
+    /// The files that were written down.
+    pub fn read(written: &Value) -> Option<Self> {
+        let file = |written: &Value| {
+            let path = PathBuf::from(written.get(0)?.as_str()?);
+            match written.get(1)? {
+                Value::Null => Some((path, None)),
+                numbers => Some((path, Some(FileIdentity::of_numbers(numbers)?))),
+            }
+        };
+        written.as_array()?.iter().map(file).collect::<Option<_>>().map(Self)
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -78,5 +113,27 @@ impl SeenFiles {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.0.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::runtime::resume::files::*;
+
+    #[test]
+    fn files_are_the_same_after_they_were_written_down() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("a\"b");
+        std::fs::write(&path, "a").expect("writable");
+        let mut files = SeenFiles::default();
+        assert!(files.add(path.clone()) && files.add(directory.path().join("missing")));
+        let read = SeenFiles::read(&files.written().expect("the paths are text"));
+        assert_eq!(read.as_ref(), Some(&files));
+        assert!(files.are_unchanged());
+        std::fs::write(&path, "ab").expect("writable");
+        assert!(!read.expect("it was written").are_unchanged());
+        for damaged in [json!(null), json!([["a"]]), json!([["a", [1, 2]]]), json!([[1, null]])] {
+            assert_eq!(SeenFiles::read(&damaged), None, "{damaged}");
+        }
     }
 }

@@ -24,7 +24,7 @@ use crate::runtime::wasi::rehearsal::RehearsalStage;
 use crate::runtime::wasi::state::MEMORY;
 
 /// How many requests are answered warm and cold before a snapshot is used.
-const REQUESTS: usize = 5;
+pub(in crate::runtime::warm_start) const REQUESTS: usize = 5;
 
 /// How long before a file is certain not to change once more within the same moment, and how often that is waited for.
 const MOMENT: Duration = Duration::from_millis(1200);
@@ -55,8 +55,13 @@ impl ProgramRehearsals<'_> {
         loop {
             let begun = SystemTime::now();
             let (first, request) = self.reach(checkpoint)?;
-            if first.files.are_certain(begun) || attempt == ATTEMPTS {
-                return self.snapshot_of(first, request, (checkpoint, started));
+            let is_certain = first.files.are_certain(begun);
+            if is_certain || attempt == ATTEMPTS {
+                let snapshot = self.snapshot_of(first, request, (checkpoint, started))?;
+                if is_certain {
+                    self.program.keep(self.setup, &snapshot);
+                }
+                return Ok(snapshot);
             }
             attempt += 1;
             std::thread::sleep(MOMENT);

@@ -13,11 +13,13 @@
 //! | `program` | of which program are snapshots made? |
 //! | `reaching` | what is a program at its checkpoint, and is it the same for all requests of a snapshot? |
 //! | `making` | how is a snapshot made? |
+//! | `kept` | which snapshots does the cache keep? |
 //! | `snapshot` | what does a request need to begin there? |
-//! | `worker` | on which thread are snapshots made? |
+//! | `worker` | on which threads are snapshots loaded and made? |
 
 mod comparison;
 mod copies;
+mod kept;
 mod making;
 pub(in crate::runtime) mod program;
 mod reaching;
@@ -31,6 +33,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use crate::runtime::code::cache::CodeOrigin;
 use crate::runtime::instance::invocation::Invocation;
 use crate::runtime::resume::cold_reason::ColdReason;
 use crate::runtime::warm_start::program::Program;
@@ -43,6 +46,8 @@ use crate::runtime::warm_start::worker::SnapshotWorker;
 pub struct WarmStartSetup {
     /// The route, for the log.
     pub route: String,
+    /// The digest of the module.
+    pub digest: String,
     /// Whether snapshots may hold random numbers, which all requests share.
     pub shared_random: bool,
     /// The most snapshots that are kept.
@@ -125,14 +130,36 @@ impl WarmStarts {
         Arc::new(Self { setup, program, first, worker, places, clock, counts })
     }
 
-    /// Begins to make the snapshots that most requests need, before there is one.
+    /// Begins to make the snapshots that most requests need, before there is one. Others for the same scripts are loaded if the cache
+    /// has kept them.
     pub fn begin(self: &Arc<Self>) {
-        for script in &self.first {
-            let key = SnapshotKey { script: script.clone(), query: QueryClass::None, is_translated: false };
-            if let Some(request) = (self.setup.requests)(&key, 0, &[]) {
-                self.find(&SnapshotKey::of(&request.environment));
+        let of = |script: &Option<String>, query| {
+            let key = SnapshotKey { script: script.clone(), query, is_translated: false };
+            (self.setup.requests)(&key, 0, &[]).map(|request| SnapshotKey::of(&request.environment))
+        };
+        for key in self.first.iter().filter_map(|script| of(script, QueryClass::None)) {
+            self.find(&key);
+        }
+        for query in [QueryClass::Fields, QueryClass::Words] {
+            for key in self.first.iter().filter_map(|script| of(script, query)) {
+                self.find_kept(key);
             }
         }
+    }
+
+    /// Loads a snapshot if the cache has kept it.
+    fn find_kept(self: &Arc<Self>, key: SnapshotKey) {
+        let mut places = self.places();
+        if places.len() < self.setup.snapshots && !places.contains_key(&key) {
+            let used = self.clock.fetch_add(1, Relaxed);
+            places.insert(key.clone(), SnapshotPlace { state: SnapshotState::Making, used });
+            self.load(key, IfNotKept::Leave);
+        }
+    }
+
+    fn load(self: &Arc<Self>, key: SnapshotKey, if_not_kept: IfNotKept) {
+        let this = Arc::downgrade(self);
+        self.worker.load(move || load(&this, &key, if_not_kept));
     }
 
     /// The snapshot for a request, if one is ready and fits.
@@ -182,17 +209,17 @@ impl WarmStarts {
             places.insert(key.clone(), SnapshotPlace { state: SnapshotState::Making, used: now });
         }
         drop(places);
-        let (this, key) = (Arc::downgrade(self), key.clone());
-        self.worker.run(move || make(&this, &key));
+        self.load(key.clone(), IfNotKept::Make);
         None
     }
 
-    fn finish(&self, key: &SnapshotKey, made: Result<WarmSnapshot, ColdReason>) {
+    fn finish(&self, key: &SnapshotKey, made: Result<(WarmSnapshot, CodeOrigin), ColdReason>, took: Duration) {
         let state = match made {
-            Ok(snapshot) => {
-                let WarmSnapshot { took, frames, .. } = &snapshot;
+            Ok((snapshot, origin)) => {
+                let code = if origin == CodeOrigin::Cached { "cached" } else { "compiled" };
+                let frames = snapshot.frames;
                 let (route, files, bytes) = (&self.setup.route, snapshot.files.len(), snapshot.bytes);
-                tracing::info!(route, %key, ?took, frames, files, bytes, "warm start: ready");
+                tracing::info!(route, %key, code, ?took, frames, files, bytes, "warm start: ready");
                 SnapshotState::Ready(Arc::new(snapshot))
             }
             Err(refusal) => {
@@ -246,9 +273,31 @@ impl WarmStarts {
     }
 }
 
-/// Makes a snapshot, on the thread of the worker. If the route is gone meanwhile, none is needed.
+/// What becomes of a snapshot that the cache has not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum IfNotKept {
+    Make,
+    Leave,
+}
+
+/// Loads a snapshot, on a thread of the worker. If the route is gone meanwhile, none is needed.
+fn load(warm: &Weak<WarmStarts>, key: &SnapshotKey, if_not_kept: IfNotKept) {
+    let Some(warm) = warm.upgrade() else { return };
+    let started = Instant::now();
+    match (warm.program.kept(&warm.setup, key), if_not_kept) {
+        (Some(snapshot), _) => warm.finish(key, Ok((snapshot, CodeOrigin::Cached)), started.elapsed()),
+        (None, IfNotKept::Leave) => drop(warm.places().remove(key)),
+        (None, IfNotKept::Make) => {
+            let (this, key) = (Arc::downgrade(&warm), key.clone());
+            warm.worker.make(move || make(&this, &key));
+        }
+    }
+}
+
+/// Makes a snapshot, on a thread of the worker.
 fn make(warm: &Weak<WarmStarts>, key: &SnapshotKey) {
     let Some(warm) = warm.upgrade() else { return };
     let made = warm.program.snapshot(&warm.setup, key);
-    warm.finish(key, made);
+    let took = made.as_ref().map_or(Duration::ZERO, |snapshot| snapshot.took);
+    warm.finish(key, made.map(|snapshot| (snapshot, CodeOrigin::Compiled)), took);
 }

@@ -23,13 +23,14 @@ pub(super) fn setup(
     digest: &str,
     requests: RehearsalRequests,
 ) -> WarmStartSetup {
-    let (path, digest) = (file.path().to_owned(), digest.to_owned());
+    let (path, expected) = (file.path().to_owned(), digest.to_owned());
     let module = move || {
         let bytes = regular_file::read(&path, MAX_MODULE_SIZE).ok()?;
-        (format!("sha256:{}", sha256_hex(&bytes)) == digest).then_some(bytes)
+        (format!("sha256:{}", sha256_hex(&bytes)) == expected).then_some(bytes)
     };
     WarmStartSetup {
         route: entry.route.to_string(),
+        digest: digest.to_owned(),
         shared_random: config.shared_random,
         snapshots: config.snapshots,
         module: Arc::new(module),

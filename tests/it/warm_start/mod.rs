@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod interpreters;
+mod kept;
 
 use std::collections::BTreeMap;
 

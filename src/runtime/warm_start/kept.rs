@@ -1,0 +1,218 @@
+//! Which snapshots does the cache keep, and when is one used again?
+//!
+//! A snapshot is kept beside the code of modules, with the same owner, mode, checksum and bounds. Its [`key`] is the digest of all that it
+//! depends on: this version of wagi, the program, the requests with which it was initialized and tried, and what its guests may use. The
+//! engine is in the name of the file. What the program has seen of files is in the description: if one of them has changed, the snapshot
+//! is removed and made again. So is one that is damaged.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::format::hex;
+
+use crate::runtime::code::file_cache::DescribedModule;
+use crate::runtime::instance::grants::Grants;
+use crate::runtime::resume::files::SeenFiles;
+use crate::runtime::resume::variables::{VariableArea, VariablePlaces};
+use crate::runtime::warm_start::WarmStartSetup;
+use crate::runtime::warm_start::making::REQUESTS;
+use crate::runtime::warm_start::program::Program;
+use crate::runtime::warm_start::request::{RehearsalRequest, SnapshotKey};
+use crate::runtime::warm_start::snapshot::{ResumedModule, WarmSnapshot};
+use crate::runtime::wasi::rehearsal::CHECKPOINT;
+use crate::runtime::wasi::state::MEMORY;
+
+/// What is written differs from what other versions have written. It is raised when snapshots become others in the same version of wagi.
+const FORMAT: u32 = 1;
+
+impl Program {
+    /// The snapshot that the cache has kept, if there is one and the files that it depends on are the same.
+    pub fn kept(&self, setup: &WarmStartSetup, key: &SnapshotKey) -> Option<WarmSnapshot> {
+        let engine = self.engines.for_resumed(&self.code_cache).ok()?;
+        let name = kept_key(self, setup, key);
+        let kept = self.code_cache.described(&engine.engine, &name)?;
+        let described = Description::read(&kept.description);
+        let Some(described) = described.filter(|described| described.files.are_unchanged()) else {
+            self.code_cache.forget_described(&engine.engine, &name);
+            return None;
+        };
+        let DescribedModule { module, .. } = kept;
+        let request = (setup.requests)(key, 0, &[])?;
+        let entry_point = self.functions.last().map_or("_start", String::as_str);
+        let start = ResumedModule {
+            linked: engine.link(&module, self.unknown_imports).ok()?.linked,
+            memory: module.get_export_index(MEMORY),
+            entry_point: module.get_export_index(entry_point)?,
+            areas: described.areas.into(),
+        };
+        Some(WarmSnapshot {
+            key: key.clone(),
+            start,
+            places: VariablePlaces::new(&request.environment),
+            arguments: request.arguments,
+            monotonic: described.monotonic,
+            files: Arc::new(described.files),
+            made: Instant::now(),
+            took: described.took,
+            frames: described.frames,
+            bytes: described.bytes,
+        })
+    }
+
+    /// Keeps a snapshot for the next start.
+    pub fn keep(&self, setup: &WarmStartSetup, snapshot: &WarmSnapshot) {
+        let Some(description) = Description::write(snapshot) else { return };
+        let (module, name) = (snapshot.start.linked.module(), kept_key(self, setup, &snapshot.key));
+        self.code_cache.keep_described(module.engine(), &name, module, &description);
+    }
+}
+
+/// What is known of a snapshot besides its code and its requests.
+struct Description {
+    areas: Vec<VariableArea>,
+    monotonic: Duration,
+    files: SeenFiles,
+    took: Duration,
+    frames: usize,
+    bytes: usize,
+}
+
+impl Description {
+    /// `None` for a snapshot that is not kept: the name of a file is not text.
+    fn write(snapshot: &WarmSnapshot) -> Option<Vec<u8>> {
+        let WarmSnapshot { start, monotonic, files, took, frames, bytes, .. } = snapshot;
+        let nanoseconds = |time: &Duration| u64::try_from(time.as_nanos()).ok();
+        let areas: Value = start.areas.iter().map(|area| json!([area.pointers, area.buffer])).collect();
+        let written = json!({
+            "areas": areas,
+            "monotonic": nanoseconds(monotonic)?,
+            "files": files.written()?,
+            "took": nanoseconds(took)?,
+            "frames": frames,
+            "bytes": bytes,
+        });
+        Some(written.to_string().into_bytes())
+    }
+
+    fn read(written: &[u8]) -> Option<Self> {
+        let written: Value = serde_json::from_slice(written).ok()?;
+        let number = |name: &str| written.get(name)?.as_u64();
+        let area = |area: &Value| {
+            let place = |place: &Value| u32::try_from(place.as_u64()?).ok();
+            let pointers = area.get(0)?;
+            let pointers = if pointers.is_null() { None } else { Some(place(pointers)?) };
+            Some(VariableArea { pointers, buffer: place(area.get(1)?)? })
+        };
+        Some(Self {
+            areas: written.get("areas")?.as_array()?.iter().map(area).collect::<Option<_>>()?,
+            monotonic: Duration::from_nanos(number("monotonic")?),
+            files: SeenFiles::read(written.get("files")?)?,
+            took: Duration::from_nanos(number("took")?),
+            frames: usize::try_from(number("frames")?).ok()?,
+            bytes: usize::try_from(number("bytes")?).ok()?,
+        })
+    }
+}
+
+/// A digest of parts, each with its length, so that no two lists of parts are the same bytes.
+#[derive(Default)]
+struct PartsDigest(Sha256);
+
+impl PartsDigest {
+    fn add(&mut self, part: impl AsRef<[u8]>) {
+        let part = part.as_ref();
+        self.0.update((part.len() as u64).to_le_bytes());
+        self.0.update(part);
+    }
+
+    fn add_request(&mut self, request: Option<&RehearsalRequest>) {
+        let Some(RehearsalRequest { arguments, environment, body }) = request else { return self.add("no request") };
+        for strings in [arguments, environment] {
+            self.add(strings.len().to_le_bytes());
+            strings.iter().for_each(|string| self.add(string));
+        }
+        self.add(body);
+    }
+
+    /// What decides what the guests see of the system.
+    fn add_grants(&mut self, grants: &Grants) {
+        let volumes = &grants.volumes;
+        let paths = volumes.paths();
+        self.add(format!("{:?} {:?} {}", grants.limits, volumes.writable(), paths.len()));
+        let scratch = volumes.scratch().iter().map(|scratch| (scratch.descriptor, scratch.limits));
+        let scratch: Vec<_> = scratch.collect();
+        self.add(format!("{scratch:?}"));
+        for (index, (descriptor, (guest, host))) in (3..).zip(paths).enumerate() {
+            self.add(guest);
+            // Empty directories of this process have other names in the next.
+            let is_checkpoint = index + 1 == paths.len() && CHECKPOINT.strip_prefix(guest) == Some("/checkpoint");
+            let is_empty = is_checkpoint || scratch.iter().any(|(own, _)| *own == descriptor);
+            self.add(if is_empty { &[] } else { host.as_os_str().as_encoded_bytes() });
+        }
+    }
+}
+
+/// What a snapshot is kept under.
+fn kept_key(program: &Program, setup: &WarmStartSetup, key: &SnapshotKey) -> String {
+    let mut digest = PartsDigest::default();
+    digest.add(format!("{FORMAT} {}", env!("CARGO_PKG_VERSION")));
+    digest.add(&setup.digest);
+    digest.add(format!("{:?} {:?} {}", program.functions, program.unknown_imports, setup.shared_random));
+    digest.add(format!("{key:?}"));
+    for number in 0..REQUESTS {
+        digest.add_request((setup.requests)(key, number, &[]).as_ref());
+    }
+    digest.add_grants(&program.grants);
+    format!("snapshot-{}", hex(&digest.0.finalize()))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::runtime::warm_start::kept::*;
+    use crate::strings::StringBlock;
+
+    fn digest_of(arguments: &[&str], environment: &[&str], body: &'static str) -> String {
+        let block = |strings: &[&str]| {
+            let mut block = StringBlock::default();
+            strings.iter().for_each(|string| block.push(string));
+            block
+        };
+        let (arguments, environment) = (block(arguments), block(environment));
+        let mut digest = PartsDigest::default();
+        digest.add_request(Some(&RehearsalRequest { arguments, environment, body: body.into() }));
+        hex(&digest.0.finalize())
+    }
+
+    #[test]
+    fn requests_that_differ_have_other_digests() {
+        let first = digest_of(&["a"], &["A=1"], "body");
+        assert_eq!(first, digest_of(&["a"], &["A=1"], "body"));
+        for other in [
+            digest_of(&["a", ""], &["A=1"], "body"),
+            digest_of(&["a", "A=1"], &[], "body"),
+            digest_of(&[], &["a", "A=1"], "body"),
+            digest_of(&["a"], &["A=1body"], ""),
+            digest_of(&["a"], &["A=2"], "body"),
+        ] {
+            assert_ne!(first, other);
+        }
+    }
+
+    #[test]
+    fn a_description_that_lacks_something_is_none() {
+        let whole = json!({"areas": [[1, 2], [null, 3]], "monotonic": 3, "files": [["/a", null]], "took": 4, "frames": 5, "bytes": 6});
+        let read = Description::read(whole.to_string().as_bytes()).expect("it is whole");
+        let area = |pointers, buffer| VariableArea { pointers, buffer };
+        assert_eq!(read.areas, [area(Some(1), 2), area(None, 3)]);
+        assert_eq!((read.frames, read.bytes, read.files.len()), (5, 6, 1));
+        for name in ["areas", "monotonic", "files", "took", "frames", "bytes"] {
+            let mut lacking = whole.clone();
+            lacking.as_object_mut().expect("an object").remove(name);
+            assert!(Description::read(lacking.to_string().as_bytes()).is_none(), "{name}");
+        }
+        assert!(Description::read(b"").is_none());
+    }
+}
