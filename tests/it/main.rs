@@ -55,6 +55,7 @@ mod in_flight; // requests that go on, have failed, and are ended by an operator
 mod inspect; // what is shown of a module
 mod interpreters; // PHP, Python, Ruby and others: the same program in each language, and examples
 mod kills; // processes that die while they fill the caches
+mod kubernetes; // the files for clusters, against the program that runs there
 mod languages; // programs in Rust, C, Go and AssemblyScript, built from source
 mod links; // what pages link to
 mod listeners; // several addresses, TLS beside plain ports, redirects

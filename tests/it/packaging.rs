@@ -107,7 +107,8 @@ fn the_package_is_installed_upgraded_removed_and_purged_and_leaves_nothing() {
     machine.run(
         "mkdir -p verified root/bin && cp -r root/usr verified/ && cp -r root/etc verified/
         mkdir -p verified/bin && cp /bin/kill verified/bin/ && cp /lib/systemd/system/*.target verified/usr/lib/systemd/system/
-        systemd-analyze verify --man=no --root=$PWD/verified wagi.service wagi.socket
+        cp verified/usr/share/doc/wagi/examples/wagi@.service verified/usr/lib/systemd/system/
+        systemd-analyze verify --man=no --root=$PWD/verified wagi.service wagi.socket wagi@shop.service
         rm -r verified",
     );
 
@@ -137,11 +138,27 @@ fn text_in(machine: &Machine, path: &str) -> String {
 
 #[test]
 #[ignore = "needs systemd"]
-fn the_service_is_exposed_by_at_most_two() {
-    let service = root().join("packaging/systemd/wagi.service");
-    let script = format!("systemd-analyze security --offline=true --threshold=20 --no-pager '{}'", service.display());
-    let report = bash(root(), &script);
-    assert!(report.contains("Overall exposure level"), "{report}");
+fn the_services_are_exposed_by_at_most_two() {
+    for unit in ["wagi.service", "wagi@.service"] {
+        let service = root().join("packaging/systemd").join(unit);
+        let script = format!("systemd-analyze security --offline=true --threshold=20 --no-pager '{}'", service.display());
+        let report = bash(root(), &script);
+        assert!(report.contains("Overall exposure level"), "{report}");
+    }
+}
+
+/// But for the directories, sockets and the name of each.
+#[test]
+fn the_service_for_many_configurations_is_that_for_one() {
+    let one = text("packaging/systemd/wagi.service");
+    let many = text("packaging/systemd/wagi@.service").replace("wagi@%i", "wagi").replace("/%i", "").replace("wagi-%i", "wagi");
+    let keys = |unit: &str| {
+        let lines = unit.lines().filter(|line| !line.starts_with('#') && !line.starts_with("Description="));
+        lines.map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let only_one: Vec<_> = keys(&one).difference(&keys(&many)).cloned().collect();
+    assert_eq!(only_one, ["RuntimeDirectoryPreserve=yes"]);
+    assert_eq!(keys(&many).difference(&keys(&one)).count(), 0, "{many}");
 }
 
 #[test]
