@@ -141,7 +141,8 @@ fn text_in(machine: &Machine, path: &str) -> String {
 fn the_services_are_exposed_by_at_most_two() {
     for unit in ["wagi.service", "wagi@.service"] {
         let service = root().join("packaging/systemd").join(unit);
-        let script = format!("systemd-analyze security --offline=true --threshold=20 --no-pager '{}'", service.display());
+        let script =
+            format!("systemd-analyze security --offline=true --threshold=20 --no-pager '{}'", service.display());
         let report = bash(root(), &script);
         assert!(report.contains("Overall exposure level"), "{report}");
     }
@@ -151,7 +152,10 @@ fn the_services_are_exposed_by_at_most_two() {
 #[test]
 fn the_service_for_many_configurations_is_that_for_one() {
     let one = text("packaging/systemd/wagi.service");
-    let many = text("packaging/systemd/wagi@.service").replace("wagi@%i", "wagi").replace("/%i", "").replace("wagi-%i", "wagi");
+    let many = text("packaging/systemd/wagi@.service")
+        .replace("wagi@%i", "wagi")
+        .replace("/%i", "")
+        .replace("wagi-%i", "wagi");
     let keys = |unit: &str| {
         let lines = unit.lines().filter(|line| !line.starts_with('#') && !line.starts_with("Description="));
         lines.map(str::to_owned).collect::<BTreeSet<_>>()
