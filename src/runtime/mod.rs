@@ -259,6 +259,7 @@ impl Runtime {
             code_cache: self.code_cache.clone(),
             grants: guest.grants().clone(),
             unknown_imports,
+            is_third_party: self.compiler(setup.owner).is_some(),
             functions: guest.functions(entry_point),
         };
         guest.with_warm_starts(WarmStarts::new(setup, program, first, self.worker.clone()))

@@ -16,8 +16,9 @@ use crate::runtime::wasi::state::{ModuleState, split};
 /// The longest path that is shown.
 const MAX_PATH: u32 = 4096;
 
-/// The calls on paths: where the descriptor is among the parameters, where the path is, and whether a second pair follows behind it.
-const PATH_CALLS: [(&str, usize, usize); 9] = [
+/// The calls on paths: where the descriptor is among the parameters, and where the path is. Of two paths, the one that is named first; of a
+/// link, its own.
+const PATH_CALLS: [(&str, usize, usize); 10] = [
     ("path_create_directory", 0, 1),
     ("path_filestat_get", 0, 2),
     ("path_filestat_set_times", 0, 2),
@@ -26,6 +27,7 @@ const PATH_CALLS: [(&str, usize, usize); 9] = [
     ("path_readlink", 0, 1),
     ("path_remove_directory", 0, 1),
     ("path_rename", 0, 1),
+    ("path_symlink", 2, 3),
     ("path_unlink_file", 0, 1),
 ];
 

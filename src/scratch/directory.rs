@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::scratch::budget::ScratchBudget;
@@ -33,9 +33,8 @@ impl ScratchDirectory {
         self.root.try_clone()
     }
 
-    /// The path of the directory, for tests.
-    #[cfg(test)]
-    pub(super) fn path(&self) -> &std::path::Path {
+    /// Its path.
+    pub fn path(&self) -> &Path {
         &self.path
     }
 

@@ -127,7 +127,7 @@ impl Task {
                 self.drop_job();
             }
             Err(panic) => {
-                job.end(EndReason::Panicked(message(&*panic)));
+                job.end(EndReason::Panicked(panic_message(&*panic)));
                 drop(slot);
                 self.drop_job();
             }
@@ -176,7 +176,8 @@ impl Drop for TaskHandle {
     }
 }
 
-fn message(panic: &(dyn Any + Send)) -> String {
+/// What a panic says.
+pub(in crate::runtime) fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("a panic").to_owned()
 }

@@ -1,5 +1,7 @@
 //! Why is a program served cold?
 
+use std::time::Duration;
+
 /// Why no snapshot of a program is used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ColdReason {
@@ -81,6 +83,12 @@ pub enum ColdReason {
     /// The file of the module is not the one that was loaded.
     #[error("the file of its module has changed since it was loaded")]
     ModuleChanged,
+    /// Its module is a third party's, which is not compiled in this process.
+    #[error("its module is a third party's, of which no snapshots are made while there are limits on compiling")]
+    ThirdParty,
+    /// It has waited for too long.
+    #[error("it waits for more than {0:?}, its `time_to_head`, while it is tried")]
+    Waits(Duration),
     /// It needs an engine with a garbage collector.
     #[error("it needs a garbage collector or exceptions")]
     Collector,
@@ -129,6 +137,8 @@ impl ColdReason {
             Self::NoRequest => "no-request",
             Self::WritableVolumes(_) => "writable-volumes",
             Self::ModuleChanged => "module-changed",
+            Self::ThirdParty => "third-party",
+            Self::Waits(_) => "waits",
             Self::Collector => "collector",
             Self::Failed(_) => "failed",
             Self::Stack(_) => "stack",

@@ -1,14 +1,15 @@
 //! On which files does a rehearsal work that may change some?
 //!
-//! On copies, so that what it writes is never seen. They are small, or there is no rehearsal: it is not worth a disk.
+//! On copies, so that what it writes is never seen. They are small, or there is no rehearsal: it is not worth a disk. Those that a server has left that was killed are removed when the next ones are made.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::cache;
+use crate::scratch::{ScratchDirectory, ScratchLimits, ScratchSpace};
 
 use crate::runtime::instance::grants::{Grants, Volumes};
 
@@ -18,7 +19,8 @@ const MAX_FILES: usize = 2000;
 
 /// Copies of the volumes that a guest may write to.
 pub(in crate::runtime::warm_start) struct VolumeCopies {
-    above: PathBuf,
+    above: ScratchDirectory,
+    space: Arc<ScratchSpace>,
     /// By the index of the volume.
     copies: BTreeMap<usize, PathBuf>,
 }
@@ -35,21 +37,22 @@ impl VolumeCopies {
         let originals = grants.volumes.writable().into_iter();
         let paths = grants.volumes.paths();
         let originals = originals.filter_map(|index| Some((index, paths.get(index)?.1.clone())));
-        Self::of_directories(originals.collect())
+        let user = rustix::process::geteuid().as_raw();
+        let space = ScratchSpace::open(&std::env::temp_dir().join(format!("wagi-rehearsals-{user}")), MAX_BYTES);
+        Self::of_directories(space.map_err(io::Error::other)?, originals.collect())
     }
 
     /// Copies them once more.
     pub fn again(&self) -> io::Result<Self> {
-        Self::of_directories(self.copies.clone())
+        Self::of_directories(self.space.clone(), self.copies.clone())
     }
 
-    fn of_directories(originals: BTreeMap<usize, PathBuf>) -> io::Result<Self> {
-        let above = std::env::temp_dir().join(format!("wagi-rehearsal-{}", cache::random_name()?));
-        fs::DirBuilder::new().mode(0o700).create(&above)?;
-        let mut copied = Self { above, copies: BTreeMap::new() };
+    fn of_directories(space: Arc<ScratchSpace>, originals: BTreeMap<usize, PathBuf>) -> io::Result<Self> {
+        let above = space.directory(ScratchLimits { bytes: MAX_BYTES, files: MAX_FILES as u64 })?;
+        let mut copied = Self { above, space, copies: BTreeMap::new() };
         let mut room = Room { bytes: MAX_BYTES, files: MAX_FILES };
         for (index, original) in originals {
-            let copy = copied.above.join(index.to_string());
+            let copy = copied.above.path().join(index.to_string());
             copy_directory(&original, &copy, &mut room)?;
             copied.copies.insert(index, copy);
         }
@@ -58,7 +61,7 @@ impl VolumeCopies {
 
     /// The same grants, with the copies in place of the volumes.
     pub fn grants(&self, grants: &Grants) -> io::Result<Grants> {
-        let empty = self.above.join("empty");
+        let empty = self.above.path().join("empty");
         fs::create_dir_all(&empty)?;
         let volumes: Volumes = grants.volumes.with_replaced(&self.copies, &empty)?;
         Ok(Grants { volumes, ..grants.clone() })
@@ -66,13 +69,7 @@ impl VolumeCopies {
 
     /// Whether both hold the same.
     pub fn are_same(&self, other: &Self) -> io::Result<bool> {
-        Ok(content(&self.above)? == content(&other.above)?)
-    }
-}
-
-impl Drop for VolumeCopies {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.above);
+        Ok(content(self.above.path())? == content(other.above.path())?)
     }
 }
 
@@ -83,21 +80,29 @@ fn too_much() -> io::Error {
 fn copy_directory(from: &Path, to: &Path, room: &mut Room) -> io::Result<()> {
     fs::create_dir(to)?;
     for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let (kind, target) = (entry.file_type()?, to.join(entry.file_name()));
         room.files = room.files.checked_sub(1).ok_or_else(too_much)?;
-        if kind.is_dir() {
-            copy_directory(&entry.path(), &target, room)?;
-        } else if kind.is_symlink() {
-            symlink(fs::read_link(entry.path())?, target)?;
-        } else if kind.is_file() {
-            room.bytes = room.bytes.checked_sub(entry.metadata()?.len()).ok_or_else(too_much)?;
-            fs::copy(entry.path(), target)?;
-        } else {
-            return Err(io::Error::other("something that is no file"));
+        let entry = entry?;
+        match copy_entry(&entry, &to.join(entry.file_name()), room) {
+            // Requests are served meanwhile, which may remove files.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            copied => copied?,
         }
     }
     Ok(())
+}
+
+fn copy_entry(entry: &fs::DirEntry, to: &Path, room: &mut Room) -> io::Result<()> {
+    let kind = entry.file_type()?;
+    if kind.is_dir() {
+        copy_directory(&entry.path(), to, room)
+    } else if kind.is_symlink() {
+        symlink(fs::read_link(entry.path())?, to)
+    } else if kind.is_file() {
+        room.bytes = room.bytes.checked_sub(entry.metadata()?.len()).ok_or_else(too_much)?;
+        fs::copy(entry.path(), to).map(drop)
+    } else {
+        Err(io::Error::other("something that is no file"))
+    }
 }
 
 /// All files below a directory, and what they hold.
@@ -129,17 +134,19 @@ mod tests {
         fs::create_dir(original.path().join("a")).expect("writable");
         fs::write(original.path().join("a/b"), "c").expect("writable");
         let directories = || BTreeMap::from([(0, original.path().to_owned())]);
-        let first = VolumeCopies::of_directories(directories()).expect("a copy");
+        let place = tempfile::tempdir().expect("a directory");
+        let space = ScratchSpace::open(place.path(), MAX_BYTES).expect("a place for copies");
+        let first = VolumeCopies::of_directories(space.clone(), directories()).expect("a copy");
         let second = first.again().expect("another copy");
         assert!(first.are_same(&second).expect("readable"));
         fs::write(second.copies[&0].join("a/b"), "d").expect("writable");
         assert!(!first.are_same(&second).expect("readable"));
         assert_eq!(fs::read(original.path().join("a/b")).expect("it is there"), b"c");
-        let (one, two) = (first.above.clone(), second.above.clone());
+        let (one, two) = (first.above.path().to_owned(), second.above.path().to_owned());
         drop((first, second));
         assert!(!one.exists() && !two.exists());
         let file = fs::File::create(original.path().join("large")).expect("writable");
         file.set_len(MAX_BYTES).expect("writable");
-        assert!(VolumeCopies::of_directories(directories()).is_err());
+        assert!(VolumeCopies::of_directories(space, directories()).is_err());
     }
 }

@@ -29,11 +29,14 @@ pub(in crate::runtime) mod snapshot;
 pub(in crate::runtime) mod worker;
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use crate::runtime::ModuleOwner;
 use crate::runtime::code::cache::CodeOrigin;
+use crate::runtime::engine::task::panic_message;
 use crate::runtime::instance::invocation::Invocation;
 use crate::runtime::resume::cold_reason::ColdReason;
 use crate::runtime::warm_start::program::Program;
@@ -52,6 +55,8 @@ pub struct WarmStartSetup {
     pub shared_random: bool,
     /// The most snapshots that are kept.
     pub snapshots: usize,
+    /// Whose module it is.
+    pub owner: ModuleOwner,
     /// Reads the module, if it is still the one that was loaded.
     pub module: Arc<dyn Fn() -> Option<Vec<u8>> + Send + Sync>,
     /// The requests of rehearsals.
@@ -81,8 +86,8 @@ enum SnapshotState {
     Making,
     Ready(Arc<WarmSnapshot>),
     Refused(ColdReason),
-    /// A file was changed. Another snapshot is made from this time on.
-    Changed {
+    /// A file was changed, or others are used more. Another snapshot is made from this time on.
+    Paused {
         again: Instant,
     },
 }
@@ -188,8 +193,7 @@ impl WarmStarts {
         {
             tracing::info!(route = self.setup.route, "warm start: a file has changed that the program had read");
             // A program whose files change all the time is not worth a compiler all the time.
-            let again = snapshot.made + snapshot.took.saturating_mul(2).min(Duration::from_secs(600));
-            place.state = SnapshotState::Changed { again };
+            place.state = SnapshotState::Paused { again: snapshot.made + pause(snapshot.took, 2) };
         }
     }
 
@@ -200,7 +204,7 @@ impl WarmStarts {
             place.used = now;
             match &place.state {
                 SnapshotState::Ready(snapshot) => return Some(snapshot.clone()),
-                SnapshotState::Changed { again } if *again <= Instant::now() => place.state = SnapshotState::Making,
+                SnapshotState::Paused { again } if *again <= Instant::now() => place.state = SnapshotState::Making,
                 _ => return None,
             }
         } else if places.len() >= self.setup.snapshots + MAX_REFUSED {
@@ -232,14 +236,7 @@ impl WarmStarts {
         if let Some(place) = places.get_mut(key) {
             place.state = state;
         }
-        let ready = |places: &HashMap<SnapshotKey, SnapshotPlace>| {
-            places.values().filter(|place| matches!(place.state, SnapshotState::Ready(_))).count()
-        };
-        while ready(&places) > self.setup.snapshots {
-            let oldest = places.iter().filter(|(_, place)| matches!(place.state, SnapshotState::Ready(_)));
-            let Some(oldest) = oldest.min_by_key(|(_, place)| place.used).map(|(key, _)| key.clone()) else { break };
-            places.remove(&oldest);
-        }
+        make_room(&mut places, self.setup.snapshots);
     }
 
     /// How many requests began at a checkpoint, and how many did not.
@@ -261,7 +258,7 @@ impl WarmStarts {
                         view.refusals.push(refusal);
                     }
                 }
-                SnapshotState::Changed { .. } => {}
+                SnapshotState::Paused { .. } => {}
             }
         }
         view.refusals.sort();
@@ -271,6 +268,30 @@ impl WarmStarts {
     fn places(&self) -> MutexGuard<'_, HashMap<SnapshotKey, SnapshotPlace>> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Lets the snapshots go that were not used for the longest time, until there are no more than `most`.
+fn make_room(places: &mut HashMap<SnapshotKey, SnapshotPlace>, most: usize) {
+    loop {
+        let ready = places.values_mut().filter_map(|place| match &place.state {
+            SnapshotState::Ready(snapshot) => Some((place.used, snapshot.took, place)),
+            _ => None,
+        });
+        let mut ready: Vec<_> = ready.collect();
+        if ready.len() <= most {
+            return;
+        }
+        ready.sort_by_key(|(used, ..)| *used);
+        let Some((_, took, oldest)) = ready.into_iter().next() else { return };
+        // Requests that need more snapshots than there may be would have each made anew all the time.
+        oldest.state = SnapshotState::Paused { again: Instant::now() + pause(took, 10) };
+    }
+}
+
+/// How long no other snapshot is made in place of one that took this time: a multiple of it, and not for ever.
+fn pause(took: Duration, times: u32) -> Duration {
+    const LONGEST: Duration = Duration::from_secs(600);
+    took.saturating_mul(times).min(LONGEST)
 }
 
 /// What becomes of a snapshot that the cache has not kept.
@@ -297,7 +318,9 @@ fn load(warm: &Weak<WarmStarts>, key: &SnapshotKey, if_not_kept: IfNotKept) {
 /// Makes a snapshot, on a thread of the worker.
 fn make(warm: &Weak<WarmStarts>, key: &SnapshotKey) {
     let Some(warm) = warm.upgrade() else { return };
-    let made = warm.program.snapshot(&warm.setup, key);
+    // The module may be a third party's, and a mistake in it or for it is no reason to make no other snapshot.
+    let made = catch_unwind(AssertUnwindSafe(|| warm.program.snapshot(&warm.setup, key)));
+    let made = made.unwrap_or_else(|panic| Err(ColdReason::Failed(panic_message(&*panic))));
     let took = made.as_ref().map_or(Duration::ZERO, |snapshot| snapshot.took);
     warm.finish(key, made.map(|snapshot| (snapshot, CodeOrigin::Compiled)), took);
 }

@@ -16,6 +16,8 @@ pub(in crate::runtime) struct Program {
     pub code_cache: Arc<CodeCache>,
     pub grants: Grants,
     pub unknown_imports: UnknownImports,
+    /// Whether modules like it are compiled in another process.
+    pub is_third_party: bool,
     /// The functions to call, the entry point last.
     pub functions: Vec<String>,
 }

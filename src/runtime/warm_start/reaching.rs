@@ -64,6 +64,9 @@ pub(in crate::runtime::warm_start) struct Reached {
 impl<'a> ProgramRehearsals<'a> {
     /// Compiles the program for rehearsals.
     pub fn new(program: &'a Program, setup: &'a WarmStartSetup, key: &'a SnapshotKey) -> Result<Self, ColdReason> {
+        if program.is_third_party {
+            return Err(ColdReason::ThirdParty);
+        }
         let bytes = (setup.module)().ok_or(ColdReason::ModuleChanged)?;
         if GcSupport::needed_by(&bytes).map_err(|error| failed(&error))? == GcSupport::On {
             return Err(ColdReason::Collector);

@@ -1,12 +1,14 @@
 //! How does a rehearsal run?
 //!
 //! Like a request, with the limits of its entry, but for the CPU time: it may take as long as an initializer. It calls no upstream, and
-//! what it prints on standard error is not logged.
+//! what it prints on standard error is not logged. It may wait as long as a client waits for a head.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use futures_util::stream;
 use wasmtime::{Extern, InstancePre};
 
@@ -15,7 +17,7 @@ use crate::runtime::instance::debug::trap::RunningCode;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::invocation::Invocation;
-use crate::runtime::instance::run::{GuestFuture, Run};
+use crate::runtime::instance::run::{Activity, GuestFuture, Run, RunView};
 use crate::runtime::instance::stdio::InputStream;
 use crate::runtime::module_engine;
 use crate::runtime::resume::cold_reason::ColdReason;
@@ -70,11 +72,31 @@ impl Rehearsing<'_> {
         let run = Run::new(guest, stdio, self.executors.clone()).with_volumes(grants.volumes.threads());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(|error| ColdReason::Failed(error.to_string()))?;
-        let (output, ending) = runtime.block_on(run.with_files_at_once().collect());
+        let (view, patience) = (run.view(), grants.limits.time_to_head);
+        let ended = runtime.block_on(async move {
+            let (ends, waits) = (pin!(run.with_files_at_once().collect()), pin!(has_waited(&view, patience)));
+            match select(ends, waits).await {
+                Either::Left((ended, _)) => Ok(ended),
+                Either::Right(_) => Err(ColdReason::Waits(patience)),
+            }
+        });
+        let (output, ending) = ended?;
         let rehearsal = kept.lock().unwrap_or_else(PoisonError::into_inner).take();
         match rehearsal {
             Some(rehearsal) => Ok(Rehearsed { rehearsal, output, ending }),
             None => Err(ColdReason::Failed(format!("{ending:?}"))),
+        }
+    }
+}
+
+/// Ready when a guest has waited for this time: for a timer, since it calls no upstream.
+async fn has_waited(view: &RunView, most: Duration) {
+    const INTERVAL: Duration = Duration::from_millis(100);
+    let mut waited = Duration::ZERO;
+    while waited < most {
+        tokio::time::sleep(INTERVAL).await;
+        if view.activity() != Activity::Computes {
+            waited += INTERVAL;
         }
     }
 }

@@ -1,7 +1,9 @@
 //! How do the functions of preview 1 take parameters and return results?
 
 use wasmtime::Result;
-use wasmtime_wasi::p1::types::Errno;
+use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::p1::types::{Errno, Fd};
+use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1 as _;
 use wiggle::{GuestMemory, GuestPtr, GuestType};
 
 /// The name guests import these functions under.
@@ -34,4 +36,9 @@ pub(in crate::runtime::wasi) fn write<T: GuestType>(
 ) -> ErrnoResult {
     memory.write(at(address), value)?;
     SUCCESS
+}
+
+/// Makes the descriptors of the volumes, which wasmtime-wasi does with the first call of any kind.
+pub(in crate::runtime::wasi) fn make_descriptors(wasi: &mut WasiP1Ctx, memory: &mut GuestMemory<'_>) {
+    let _ = wasi.fd_tell(memory, Fd::from(0));
 }

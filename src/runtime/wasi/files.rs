@@ -18,7 +18,7 @@ use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1;
 use wasmtime_wasi::p2::bindings::filesystem::types::HostDescriptor as _;
 use wiggle::{GuestMemory, GuestPtr};
 
-use crate::runtime::wasi::abi::{ErrnoResult, MODULE, PREVIEW_0, at, error};
+use crate::runtime::wasi::abi::{ErrnoResult, MODULE, PREVIEW_0, at, error, make_descriptors};
 use crate::runtime::wasi::state::{ModuleState, split};
 
 /// Links functions of wasmtime-wasi that may block.
@@ -189,7 +189,6 @@ async fn with_files_in_background<'a>(
 /// Takes the volumes out of the context, except for the descriptors that the guest has. wasmtime-wasi would sleep on this
 /// thread where it may use files on it.
 fn put_files_away(wasi: &mut WasiP1Ctx, memory: &mut GuestMemory<'_>) -> wasmtime_wasi::filesystem::WasiFilesystemCtx {
-    // The first call of any kind makes the descriptors of the volumes.
-    let _ = wasi.fd_tell(memory, Fd::from(0));
+    make_descriptors(wasi, memory);
     std::mem::take(wasi.ctx().ctx.filesystem())
 }

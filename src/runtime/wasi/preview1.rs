@@ -57,7 +57,12 @@ fn add_strings(linker: &mut Linker<ModuleState>) -> Result<()> {
 }
 
 /// Writes the number of strings, and that of their bytes.
-fn write_sizes(memory: &mut GuestMemory<'_>, strings: &StringBlock, count: i32, size: i32) -> ErrnoResult {
+pub(in crate::runtime::wasi) fn write_sizes(
+    memory: &mut GuestMemory<'_>,
+    strings: &StringBlock,
+    count: i32,
+    size: i32,
+) -> ErrnoResult {
     let (Ok(strings_len), Ok(bytes_len)) = (u32::try_from(strings.len()), u32::try_from(strings.bytes().len())) else {
         return error(Errno::Overflow);
     };

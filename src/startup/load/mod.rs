@@ -48,6 +48,14 @@ pub(super) type LoadResult = Result<LoadedModule, LoadError>;
 /// An executable, or why there is none.
 type ExecutableResult = Result<Executable, LoadError>;
 
+/// Whose module is in a file.
+pub(super) fn owner_of(file: &ModuleFile) -> ModuleOwner {
+    match file {
+        ModuleFile::Local { .. } => ModuleOwner::Operator,
+        ModuleFile::Fetched(_) => ModuleOwner::ThirdParty,
+    }
+}
+
 /// A module to load: its file, and its preparation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct ModuleSpec {
@@ -70,10 +78,7 @@ impl ModuleSpec {
     }
 
     fn owner(&self) -> ModuleOwner {
-        match self.file {
-            ModuleFile::Local { .. } => ModuleOwner::Operator,
-            ModuleFile::Fetched(_) => ModuleOwner::ThirdParty,
-        }
+        owner_of(&self.file)
     }
 
     fn check(&self, digest: &str) -> Result<(), LoadError> {

@@ -12,6 +12,8 @@ use crate::format::sha256_hex;
 use crate::regular_file;
 use crate::runtime::{RehearsalRequests, WarmStartSetup};
 
+use crate::startup::load::owner_of;
+
 /// The directory in which guests that may begin warm ask for their checkpoint. They see it empty.
 pub(super) const CHECKPOINT_DIRECTORY: &str = "/.wagi";
 
@@ -33,6 +35,7 @@ pub(super) fn setup(
         digest: digest.to_owned(),
         shared_random: config.shared_random,
         snapshots: config.snapshots,
+        owner: owner_of(file),
         module: Arc::new(module),
         requests,
     }

@@ -199,3 +199,17 @@ fn a_request_that_does_not_fit_is_served_cold() {
     let answer = asked(&wagi, &format!("GET /a HTTP/1.1\r\nContent-Type: {long}"), "");
     assert_eq!(variables(&answer).get("CONTENT_TYPE"), Some(&long));
 }
+
+#[test]
+fn a_guest_that_waits_while_it_is_tried_keeps_no_other_from_its_snapshot() {
+    // A timer of some hours: one subscription of the clock, relative.
+    let waits = "(i32.store (i32.const 920) (i32.const 1)) (i64.store (i32.const 928) (i64.const 9000000000000)) \
+        (drop (call $poll (i32.const 904) (i32.const 960) (i32.const 1) (i32.const 24)))";
+    let wagi = Site::new()
+        .text_module("/a", &guest("(call $checkpoint)", waits), "warm_start = true\nlimits = { time_to_head = '1s' }")
+        .text_module("/b", &guest("(call $checkpoint)", ""), "warm_start = true")
+        .start(&[]);
+    let line = wagi.logged(&["warm start: served cold", "/a"]);
+    assert!(line.contains("reason=\"waits\""), "{line}");
+    wagi.logged(&["warm start: ready", "/b"]);
+}

@@ -60,6 +60,8 @@ impl ComponentPreinitializer<'_> {
             0 => {}
             open => return Err(PreinitializeError::HoldsResources(open)),
         }
+        // Memories are read through calls of functions, as lists of their bytes.
+        store.set_hostcall_fuel(usize::MAX);
         let mut state = InitializedComponent { store: &mut store, instance };
         let written = catch_panics(|| poll_once(wizer.snapshot_component(&context, &mut state)));
         Ok(Preinitialized { module: written.map_err(failed)?, printed })
@@ -72,8 +74,8 @@ impl ComponentPreinitializer<'_> {
         initializer: ComponentExportIndex,
     ) -> wasmtime::Result<Instance> {
         store.limiter(|state| state);
-        // Memories are read through calls of functions, as lists of their bytes.
-        store.set_hostcall_fuel(usize::MAX);
+        // Whatever a host call copies has to fit into the component as well.
+        store.set_hostcall_fuel(self.grants.limits.memory);
         set_timeout(store);
         let linker = self.engine.trapping_linker(component)?;
         poll_once(async {

@@ -110,6 +110,8 @@ impl CoredumpDirectory {
         timer: &CpuTimer,
     ) -> Result<PathBuf, NoCoredump> {
         let turn = self.take_turn()?;
+        // Reading a directory and copying a memory take longer than a guest may compute on a thread that serves.
+        poll_fn(|_| timer.poll_background()).await;
         if self.count()? >= self.files {
             return Err(NoCoredump::Full { files: self.files, directory: self.path.clone() });
         }
@@ -120,8 +122,6 @@ impl CoredumpDirectory {
         if !is_supported(dump, &*store) {
             return Err(NoCoredump::Unsupported);
         }
-        // Copying a memory takes longer than a guest may compute on a thread that serves.
-        poll_fn(|_| timer.poll_background()).await;
         let bytes = dump.serialize(store, "guest");
         let (sender, receiver) = oneshot::channel();
         let path = self.path.join(format!("{request:016x}{SUFFIX}"));

@@ -15,7 +15,7 @@ use crate::runtime::wasi::files::with_files;
 use crate::runtime::wasi::rehearsal::paths::SeenPath;
 use crate::runtime::wasi::rehearsal::{CHECKPOINT, Captured, Checkpoint, Rehearsal, RehearsalStage};
 use crate::runtime::wasi::state::{ModuleState, RANDOM_PER_CALL, split};
-use crate::runtime::wasi::{descriptors, paths, read_write};
+use crate::runtime::wasi::{descriptors, paths, preview1, read_write};
 
 /// The functions of preview 1 that a program may call before its checkpoint. They change nothing that it would find changed behind
 /// it, or what they change is captured.
@@ -86,21 +86,17 @@ fn add_variables(linker: &mut Linker<ModuleState>) -> Result<()> {
     linker.func_wrap(MODULE, "environ_sizes_get", |mut caller: Caller<'_, ModuleState>, count: i32, size: i32| {
         let (mut memory, state) = split(&mut caller)?;
         let laid_out = state.rehearsal.as_ref().and_then(|rehearsal| rehearsal.variables.as_ref());
-        let (strings, bytes) = match laid_out {
-            Some(laid_out) => (laid_out.pointers(), laid_out.length()),
-            None => {
-                let length = |length| u32::try_from(length).unwrap_or(u32::MAX);
-                (length(state.environment.len()), length(state.environment.bytes().len()))
-            }
+        let Some(laid_out) = laid_out else {
+            return preview1::write_sizes(&mut memory, &state.environment, count, size);
         };
-        write(&mut memory, size, bytes)?;
-        write(&mut memory, count, strings)
+        write(&mut memory, size, laid_out.length())?;
+        write(&mut memory, count, laid_out.pointers())
     })?;
     linker.func_wrap(MODULE, "environ_get", |mut caller: Caller<'_, ModuleState>, pointers: i32, buffer: i32| {
         let (mut memory, state) = split(&mut caller)?;
         let Some(rehearsal) = state.rehearsal.as_deref_mut() else { return error(Errno::Io) };
         let Some(laid_out) = &rehearsal.variables else {
-            return crate::runtime::wasi::preview1::write_strings(&mut memory, &state.environment, pointers, buffer);
+            return preview1::write_strings(&mut memory, &state.environment, pointers, buffer);
         };
         let area = VariableArea { pointers: Some(pointers.cast_unsigned()), buffer: buffer.cast_unsigned() };
         let (list, strings) = laid_out.bytes(area.buffer, UnusedPointers::Nameless);

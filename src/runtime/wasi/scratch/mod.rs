@@ -22,6 +22,7 @@ use wiggle::GuestMemory;
 use crate::scratch::{ScratchDirectory, ScratchUse};
 
 use crate::runtime::instance::grants::ScratchVolume;
+use crate::runtime::wasi::abi::make_descriptors;
 
 /// The scratch directories of a run.
 pub(in crate::runtime::wasi) struct ScratchVolumes {
@@ -101,8 +102,7 @@ impl ScratchVolumes {
             Some(directory) => directory,
             empty => {
                 let made = scratch.grant.space.directory(scratch.grant.limits)?;
-                // With the first call, wasmtime-wasi opens what a guest begins with.
-                let _ = wasi.fd_filestat_get(memory, Fd::from(scratch.grant.descriptor)).await;
+                make_descriptors(wasi, memory);
                 put_in_place(wasi, &scratch.grant, &made)?;
                 empty.insert(made)
             }
