@@ -35,6 +35,7 @@ mod route;
 mod runtime;
 mod scratch;
 pub mod server;
+mod signature;
 pub mod startup;
 mod static_files;
 mod strings;

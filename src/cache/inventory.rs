@@ -13,7 +13,9 @@ use std::time::SystemTime;
 use crate::config::Sha256;
 
 use crate::cache::files::{FileInfo, directories_of, files_of, own_bytes, statistics_path};
-use crate::cache::{ASSETS, CODE, COMPILED, Caches, INVOICES, PARTIAL, PARTIAL_CODE, RECORDS, ReferenceRecord, VIEWS};
+use crate::cache::{
+    ASSETS, CODE, COMPILED, Caches, INVOICES, PARTIAL, PARTIAL_CODE, RECORDS, ReferenceRecord, SIGNATURES, VIEWS,
+};
 use crate::regular_file;
 
 /// The limit on the size of an invoice, in bytes. The name of a larger one is not shown.
@@ -31,6 +33,8 @@ pub enum EntryKind {
     Manifest,
     /// The record of what a reference stood for when it was last pulled.
     Tag,
+    /// The signature of an artifact.
+    Signature,
     /// The invoice of a bindle.
     Invoice,
     /// A file of a bindle.
@@ -51,6 +55,7 @@ impl fmt::Display for EntryKind {
             Self::Module => "module",
             Self::Manifest => "manifest",
             Self::Tag => "tag",
+            Self::Signature => "signature",
             Self::Invoice => "invoice",
             Self::Asset => "asset",
             Self::Assets => "assets",
@@ -125,6 +130,10 @@ fn modules(root: &Path, entries: &mut Vec<CacheEntry>) -> io::Result<()> {
         names.bindles.insert(file.name.clone(), (name.clone(), file.written));
         let entry = CacheEntry::new(EntryKind::Invoice, &file).used_when_written();
         entries.push(CacheEntry { name, ..entry });
+    }
+    for file in files_of(&root.join(SIGNATURES))? {
+        let (_, name) = names.kind_and_name(&file);
+        entries.push(CacheEntry { name, ..CacheEntry::new(EntryKind::Signature, &file) });
     }
     entries.extend(files_of(&root.join(PARTIAL))?.iter().map(|file| CacheEntry::new(EntryKind::Partial, file)));
     for (directory, kind) in [(ASSETS, EntryKind::Assets), (VIEWS, EntryKind::View)] {

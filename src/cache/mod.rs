@@ -45,6 +45,8 @@ pub(crate) const INVOICES: &str = "_INVOICES";
 pub(crate) const ASSETS: &str = "_ASSETS";
 /// The files that the guests of one entry see.
 pub(crate) const VIEWS: &str = "_VIEWS";
+/// Signatures of artifacts, named after the SHA-256 of the manifest.
+pub(crate) const SIGNATURES: &str = "_SIGNATURES";
 /// Files that are being written.
 pub(crate) const PARTIAL: &str = "_PARTIAL";
 

@@ -60,7 +60,7 @@ pub fn prune(caches: &Caches, unused_for: Duration) -> Result<Pruned, PruneError
     if let Some(root) = &caches.modules {
         pruning.keep_manifests(root);
     }
-    of(&[EntryKind::Manifest, EntryKind::Tag]).for_each(|entry| pruning.prune_reference(entry));
+    of(&[EntryKind::Manifest, EntryKind::Tag, EntryKind::Signature]).for_each(|entry| pruning.prune_reference(entry));
     of(&[EntryKind::Assets, EntryKind::Invoice, EntryKind::Compiled]).for_each(|entry| pruning.prune_unused(entry));
     of(&[EntryKind::Partial]).for_each(|entry| pruning.prune_partial(entry, caches.compiled.as_deref()));
     if let Some(root) = &caches.compiled {

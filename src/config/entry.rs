@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::config::{AllowedHosts, HostPattern, Limits, ModuleRef, Origin, ScriptsConfig};
+use crate::config::{AllowedHosts, HostPattern, Limits, ModuleRef, Origin, ScriptsConfig, VerifyConfig};
 use crate::route::RoutePattern;
 
 /// The entry point if `entrypoint` is missing.
@@ -20,6 +20,8 @@ pub struct EntryConfig {
     pub hosts: Vec<HostPattern>,
     /// Where to get the module.
     pub module: ModuleRef,
+    /// The signature that the module needs. Default: none, unless its registry needs one.
+    pub verify: Option<VerifyConfig>,
     /// How the module becomes machine code.
     pub preparation: Preparation,
     /// What becomes of imports that nothing provides. Default: the module is refused.
@@ -122,6 +124,7 @@ impl EntryConfig {
             route,
             hosts: Vec::new(),
             module,
+            verify: None,
             preparation: Preparation::Compile,
             unknown_imports: UnknownImports::Refuse,
             entrypoint: DEFAULT_ENTRYPOINT.to_owned(),
@@ -149,6 +152,7 @@ impl PartialEq for EntryConfig {
             route,
             hosts,
             module,
+            verify,
             preparation,
             unknown_imports,
             entrypoint,
@@ -165,7 +169,7 @@ impl PartialEq for EntryConfig {
             limits,
         } = self;
         (route, module, preparation, entrypoint) == (&other.route, &other.module, &other.preparation, &other.entrypoint)
-            && (hosts, unknown_imports) == (&other.hosts, &other.unknown_imports)
+            && (hosts, unknown_imports, verify) == (&other.hosts, &other.unknown_imports, &other.verify)
             && (argv, environment) == (&other.argv, &other.environment)
             && (volumes, scratch, scripts) == (&other.volumes, &other.scratch, &other.scripts)
             && (allowed_hosts, http_max_concurrency) == (&other.allowed_hosts, &other.http_max_concurrency)

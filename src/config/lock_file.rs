@@ -52,6 +52,8 @@ pub struct LockedModule {
     pub module: Sha256,
     /// The length of the module in bytes.
     pub size: u64,
+    /// Who has signed it, if that is verified.
+    pub signed_by: Option<String>,
     /// The location of the entry in the lock file.
     pub location: Option<SourceLocation>,
 }
@@ -134,13 +136,14 @@ fn parse(file: &Arc<SourceFile>, report: &mut Report) -> Vec<LockedModule> {
 
 fn module(value: &Value<'_>, report: &mut Report) -> Option<LockedModule> {
     let entry = report.accept(value.span(), table("module", value.get_ref()))?;
-    report.unknown_keys(entry, &["reference", "server", "manifest", "module", "size"], "in `[[module]]`");
+    report.unknown_keys(entry, &["reference", "server", "manifest", "module", "size", "signed_by"], "in `[[module]]`");
     for key in ["reference", "module", "size"].into_iter().filter(|key| !entry.contains_key(*key)) {
         report.error(value.span(), ValueError::new(format!("`{key}` is missing in `[[module]]`")));
     }
     let text =
         |key: &str, report: &mut Report| report.optional(entry, key, |value| string(key, value).map(str::to_owned));
     let (reference, server) = (text("reference", report), text("server", report));
+    let signed_by = text("signed_by", report);
     let size = report.optional(entry, "size", |value| count("size", value, 0..=u64::MAX));
     let (manifest, module) = (digest(entry, "manifest", report), digest(entry, "module", report));
     // Without the digest the registry would have to be asked what the reference resolves to now.
@@ -149,7 +152,7 @@ fn module(value: &Value<'_>, report: &mut Report) -> Option<LockedModule> {
         report.error(value.span(), error.help("write the file again with `wagi lock`"));
     }
     let location = Some(SourceLocation::new(report.file(), value.span()));
-    Some(LockedModule { reference: reference?, server, manifest, module: module?, size: size?, location })
+    Some(LockedModule { reference: reference?, server, manifest, module: module?, size: size?, signed_by, location })
 }
 
 fn digest(entry: &DeTable<'_>, key: &str, report: &mut Report) -> Option<Sha256> {
@@ -176,6 +179,9 @@ impl fmt::Display for Lock {
                 writeln!(f, "manifest = \"sha256:{manifest}\"")?;
             }
             write!(f, "module = \"sha256:{}\"\nsize = {}\n", module.module, module.size)?;
+            if let Some(signer) = &module.signed_by {
+                writeln!(f, "signed_by = {}", quote(signer))?;
+            }
         }
         Ok(())
     }
@@ -209,7 +215,15 @@ mod tests {
     fn locked(reference: &str, server: Option<&str>, manifest: Option<&str>) -> LockedModule {
         let digest = |digit: &str| digit.repeat(64).parse().expect("a digest");
         let (server, manifest) = (server.map(str::to_owned), manifest.map(digest));
-        LockedModule { reference: reference.to_owned(), server, manifest, module: digest("b"), size: 7, location: None }
+        LockedModule {
+            reference: reference.to_owned(),
+            server,
+            manifest,
+            module: digest("b"),
+            size: 7,
+            signed_by: None,
+            location: None,
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@
 //! | `server` | how the server listens, and what it believes of its peers |
 //! | `limits` | every limit that the operator can set, with its default and its bounds |
 //! | `module_ref`, `allowed_hosts`, `host_pattern`, `hostname`, `sha256` | values with a syntax of their own |
+//! | `signatures` | whose signatures modules need |
 //! | `environment` | the variables of a guest: files, `${NAME}`, secrets |
 //! | `debug` | what is kept of guests that trap or compute for long |
 //! | `access_log` | where the lines of requests go |
@@ -44,6 +45,7 @@ mod options;
 mod reader;
 mod server;
 mod sha256;
+mod signatures;
 mod static_files;
 
 pub use crate::config::access_log::AccessLogTarget;
@@ -75,6 +77,8 @@ pub use crate::config::server::{
     TrustedProxies, TrustedProxyError, UnixAddress, WebServerProtocol,
 };
 pub use crate::config::sha256::Sha256;
+pub(crate) use crate::config::signatures::table::BUNDLE_EXTENSION;
+pub use crate::config::signatures::{RegistryConfig, TrustedSigners, VerifyConfig};
 pub use crate::config::static_files::{OtherFiles, ScriptsConfig, StaticConfig, StaticContent};
 
 use crate::config::admin::admin_config;
@@ -98,6 +102,8 @@ pub struct Config {
     pub hostname: Hostname,
     /// The entries, in the order of precedence.
     pub entries: Vec<EntryConfig>,
+    /// The signatures that modules of registries need.
+    pub signed_registries: Vec<RegistryConfig>,
     /// The entries with files, in the order of precedence. Each says how many of `entries` come before it.
     pub static_files: Vec<StaticConfig>,
     /// The bindle to serve. `fetch::complete` adds its entries to `entries`.
@@ -187,6 +193,7 @@ impl Config {
             debug: manifest.debug,
             hostname: options.hostname.clone().or(hostname).unwrap_or_default(),
             entries: manifest.entries,
+            signed_registries: manifest.signed_registries,
             static_files: manifest.static_files,
             bindle,
             log: log_config(options, &mut problems),

@@ -13,7 +13,9 @@ use crate::cache::fetched::{FetchedModule, FetchedModules};
 use crate::cache::store::Store;
 use crate::net::progress::Progress;
 use crate::registry;
+use crate::registry::signatures::SignedArtifact;
 use crate::regular_file;
+use crate::signature::claimed_by;
 
 /// An artifact that was pulled. Its files may be removed when it is dropped.
 pub struct Artifact {
@@ -23,6 +25,8 @@ pub struct Artifact {
     pub module: FetchedModule,
     /// The layout of its manifest: `cncf`, `legacy`, `index` or `other`.
     pub layout: &'static str,
+    /// Who says to have signed it. Nothing of it is verified. `None` if the registry did not say.
+    pub claimed_signers: Option<Vec<String>>,
     /// Its files.
     _store: Store,
 }
@@ -41,14 +45,15 @@ pub async fn artifact(
     let pulling = tokio::task::spawn_blocking(move || {
         let store = Store::open(module_cache.as_deref())?;
         let fetched = registry::fetch_one(&module, &store, &options);
-        Ok::<_, Box<Diagnostic>>((store, fetched))
+        let signers = fetched.by_reference.get(&module).and_then(|found| claimed_signers(&module, found, &options));
+        Ok::<_, Box<Diagnostic>>((store, fetched, signers))
     });
     match pulling.await {
-        Ok(Ok((store, FetchedModules { mut by_reference, problems: found }))) => {
+        Ok(Ok((store, FetchedModules { mut by_reference, problems: found }, claimed_signers))) => {
             problems.extend(found);
             let module = by_reference.remove(&reference)?;
             let layout = layout(&store, &module);
-            Some(Artifact { reference: reference.to_string(), module, layout, _store: store })
+            Some(Artifact { reference: reference.to_string(), module, layout, claimed_signers, _store: store })
         }
         Ok(Err(problem)) => {
             problems.push(*problem);
@@ -59,6 +64,14 @@ pub async fn artifact(
             None
         }
     }
+}
+
+/// Who says to have signed a module.
+fn claimed_signers(module: &ModuleRef, found: &FetchedModule, options: &registry::PullOptions) -> Option<Vec<String>> {
+    let reference = registry::without_scheme(&module.to_string()).to_owned();
+    let artifact = SignedArtifact { reference, manifest: found.manifest.clone()? };
+    let signatures = registry::signatures::fetch(&[artifact], &options.registries).pop()?.ok()?;
+    Some(signatures.iter().map(claimed_by).collect())
 }
 
 /// The layout of a module's manifest.

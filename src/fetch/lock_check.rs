@@ -13,6 +13,7 @@ use crate::config::{Diagnostic, EntryConfig, Key, Lock, LockedModule, ModuleRef,
 use crate::cache::disk::{CopyError, copy_and_digest};
 use crate::cache::random_name;
 use crate::regular_file;
+use crate::signature::Signer;
 
 use crate::fetch::resolved::{ModuleFile, Resolved, ResolvedEntry};
 
@@ -73,7 +74,23 @@ impl Comparison<'_> {
     /// Reports files that are not those that were locked. A local file that is the locked one is checked again when it
     /// is loaded.
     pub fn verify(&self, entries: &mut [ResolvedEntry]) -> Vec<Diagnostic> {
-        entries.iter_mut().filter_map(|entry| self.verify_entry(entry)).collect()
+        let mut problems: Vec<_> = entries.iter_mut().filter_map(|entry| self.verify_entry(entry)).collect();
+        problems.extend(entries.iter().filter_map(|entry| self.verify_signer(entry)));
+        problems
+    }
+
+    /// Reports a module that another one has signed than when it was locked.
+    fn verify_signer(&self, entry: &ResolvedEntry) -> Option<Diagnostic> {
+        let locked = self.find(&entry.config.module)?;
+        let found = entry.signer.as_ref().map(Signer::to_string);
+        if found == locked.signed_by {
+            return None;
+        }
+        let none = || "no verified signature".to_owned();
+        let message = format!("`{}` is not signed as the lock file says", entry.config.module);
+        let problem = self.problem(message).at(entry.config.origin.at(Key::Module));
+        let (found, locked) = (found.unwrap_or_else(none), locked.signed_by.clone().unwrap_or_else(none));
+        Some(problem.label(format!("it has: {found}; the lock file says: {locked}")))
     }
 
     fn verify_entry(&self, entry: &mut ResolvedEntry) -> Option<Diagnostic> {
@@ -105,7 +122,7 @@ impl Comparison<'_> {
 /// The lock file for the modules of a configuration as they are now.
 pub(super) fn of(resolved: &Resolved) -> Result<Lock, Box<Diagnostic>> {
     let mut modules = Vec::new();
-    for (entry, file) in resolved.entries() {
+    for ((entry, file), signer) in resolved.entries().zip(resolved.signers()) {
         let (reference, server) = key(&entry.module);
         let (manifest, (module, size)) = match file {
             ModuleFile::Fetched(fetched) => (fetched.manifest.clone(), (fetched.sha256.clone(), fetched.size)),
@@ -117,7 +134,8 @@ pub(super) fn of(resolved: &Resolved) -> Result<Lock, Box<Diagnostic>> {
                 (None, digest(path).map_err(unreadable)?)
             }
         };
-        modules.push(LockedModule { reference, server, manifest, module, size, location: None });
+        let signed_by = signer.map(Signer::to_string);
+        modules.push(LockedModule { reference, server, manifest, module, size, signed_by, location: None });
     }
     Ok(Lock { modules, ..Lock::default() })
 }

@@ -11,6 +11,7 @@
 //! | `resolved` | what is a configuration in which every module is a file? |
 //! | `module_cache` | where are fetched modules kept? |
 //! | `lock_check` | are the files those that the lock file names? |
+//! | `verification` | have they the signatures that they need? |
 //! | `artifact` | what is one artifact of a registry? |
 
 mod artifact;
@@ -18,6 +19,7 @@ mod lock_check;
 mod module_cache;
 mod modules;
 mod resolved;
+mod verification;
 
 pub use crate::cache::fetched::{Arrival, FetchedModule};
 pub use crate::fetch::artifact::{Artifact, artifact};

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use crate::bindle;
 use crate::cache::fetched::FetchedModules;
 use crate::cache::store::Store;
-use crate::config::{Config, Diagnostic, EntryConfig, Key, ModuleRef};
+use crate::config::{Config, Diagnostic, EntryConfig, Key, ModuleRef, RegistryConfig};
 use crate::net::progress::Progress;
 use crate::registry;
 
 use crate::fetch::lock_check::Comparison;
 use crate::fetch::module_cache::module_cache;
 use crate::fetch::resolved::{ResolvedEntry, with_files};
+use crate::fetch::verification::Verification;
 
 /// Entries whose modules are files, and the store that has the files.
 #[derive(Default)]
@@ -35,7 +36,8 @@ pub(super) async fn fetch(
         entries.retain(|entry| !is_elsewhere(entry));
     }
     let any_elsewhere = entries.iter().any(is_elsewhere);
-    if !any_elsewhere && config.lock.is_none() {
+    let any_verified = entries.iter().any(|entry| entry.verify.is_some());
+    if !any_elsewhere && !any_verified && config.lock.is_none() {
         return Modules { entries: with_files(entries, &FetchedModules::default()), store };
     }
     let store = match store {
@@ -49,7 +51,8 @@ pub(super) async fn fetch(
         progress,
         lock: config.lock.clone(),
     };
-    let fetching = ModuleFetcher { store, options, is_lock_required: config.locked };
+    let signed_registries = config.signed_registries.clone();
+    let fetching = ModuleFetcher { store, options, signed_registries, is_lock_required: config.locked };
     let Ok((modules, found)) = tokio::task::spawn_blocking(move || fetching.fetch(entries)).await else {
         problems.push(Diagnostic::error("fetching the modules failed: this is a defect of the server"));
         return Modules::default();
@@ -95,12 +98,13 @@ impl StoreState {
 struct ModuleFetcher {
     store: StoreState,
     options: registry::PullOptions,
+    signed_registries: Vec<RegistryConfig>,
     is_lock_required: bool,
 }
 
 impl ModuleFetcher {
     fn fetch(self, mut entries: Vec<EntryConfig>) -> (Modules, Vec<Diagnostic>) {
-        let Self { store, options, is_lock_required } = self;
+        let Self { store, options, signed_registries, is_lock_required } = self;
         let mut problems = Vec::new();
         let comparison = options.lock.as_ref().map(|lock| Comparison { lock, is_required: is_lock_required });
         problems.extend(comparison.iter().flat_map(|comparison| comparison.compare(&mut entries)));
@@ -121,6 +125,8 @@ impl ModuleFetcher {
         name_routes(&mut fetched.problems, &entries);
         let mut entries = with_files(entries, &fetched);
         problems.extend(fetched.problems);
+        let verification = Verification::new(&signed_registries, &options.registries, store.as_ref());
+        problems.extend(verification.verify(&mut entries));
         problems.extend(comparison.iter().flat_map(|comparison| comparison.verify(&mut entries)));
         (Modules { entries, store }, problems)
     }

@@ -7,6 +7,7 @@ use crate::cache::CacheLock;
 use crate::cache::fetched::{Arrival, FetchedModule, FetchedModules};
 use crate::cache::store::{Store, TemporaryDirectory};
 use crate::config::{Config, EntryConfig, ModuleRef, Sha256};
+use crate::signature::Signer;
 
 /// A configuration in which every module is a file of this machine. Made by [`complete`](crate::fetch::complete).
 ///
@@ -18,6 +19,8 @@ pub struct Resolved {
     config: Config,
     /// The module of each entry of `config`, in the same order.
     files: Vec<ModuleFile>,
+    /// Who has signed it, if that is verified; in the same order.
+    signers: Vec<Option<Signer>>,
     store: Option<Store>,
 }
 
@@ -26,11 +29,13 @@ pub struct Resolved {
 pub(super) struct ResolvedEntry {
     pub config: EntryConfig,
     pub file: ModuleFile,
+    /// Who has signed it, if that is verified.
+    pub signer: Option<Signer>,
 }
 
 impl From<BindleModule> for ResolvedEntry {
     fn from(module: BindleModule) -> Self {
-        Self { config: module.entry, file: ModuleFile::Fetched(module.module) }
+        Self { config: module.entry, file: ModuleFile::Fetched(module.module), signer: None }
     }
 }
 
@@ -50,8 +55,9 @@ pub enum ModuleFile {
 
 impl Resolved {
     pub(super) fn new(config: Config, entries: Vec<ResolvedEntry>, store: Option<Store>) -> Self {
+        let signers = entries.iter().map(|entry| entry.signer.clone()).collect();
         let (entries, files) = entries.into_iter().map(|entry| (entry.config, entry.file)).unzip();
-        Self { config: Config { entries, ..config }, files, store }
+        Self { config: Config { entries, ..config }, files, signers, store }
     }
 
     /// The configuration. Its entries are those whose modules are files.
@@ -62,6 +68,11 @@ impl Resolved {
     /// The entries of the configuration, each with the file of its module.
     pub fn entries(&self) -> impl Iterator<Item = (&EntryConfig, &ModuleFile)> {
         self.config.entries.iter().zip(&self.files)
+    }
+
+    /// Who has signed the module of each entry, if that is verified.
+    pub(super) fn signers(&self) -> impl Iterator<Item = Option<&Signer>> {
+        self.signers.iter().map(Option::as_ref)
     }
 
     /// Takes the directory with the modules, if it is a temporary one.
@@ -111,7 +122,7 @@ pub(super) fn with_files(entries: Vec<EntryConfig>, fetched: &FetchedModules) ->
                 ModuleFile::Fetched(fetched.by_reference.get(reference)?.clone())
             }
         };
-        Some(ResolvedEntry { config, file })
+        Some(ResolvedEntry { config, file, signer: None })
     };
     entries.into_iter().filter_map(with_file).collect()
 }

@@ -36,7 +36,7 @@ pub enum Layout {
 pub(in crate::registry) struct Blob {
     pub bytes: Bytes,
     pub sha256: Sha256,
-    media_type: &'static str,
+    pub media_type: &'static str,
 }
 
 /// The blobs of an artifact.
@@ -94,7 +94,8 @@ impl Blob {
         Self { sha256: sha256(&bytes), bytes, media_type }
     }
 
-    fn descriptor(&self) -> Value {
+    /// The blob as a manifest names it.
+    pub fn descriptor(&self) -> Value {
         json!({ "mediaType": self.media_type, "digest": format!("sha256:{}", self.sha256), "size": self.bytes.len() })
     }
 }

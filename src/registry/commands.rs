@@ -1,12 +1,15 @@
 //! What can be done with registries besides fetching the modules of a configuration? Each command waits here for a
 //! thread that may block.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cache::store::Store;
 use crate::config::{Diagnostic, Login, MAX_MODULE_SIZE, Registries};
 use crate::net::progress::Progress;
+
+use crate::regular_file;
+use crate::signature::SigningKey;
 
 use crate::registry::artifact::Layout;
 use crate::registry::client::{PullOptions, RegistryClient};
@@ -15,8 +18,12 @@ use crate::registry::login;
 use crate::registry::pull::{Pull, Pulled};
 use crate::registry::push::{Push, PushError};
 use crate::registry::reference::{Reference, without_scheme};
+use crate::registry::signatures::attach::attach;
 
 pub use crate::registry::login::{LoggedIn, LoggedOut};
+
+/// The most bytes of a file with a key.
+const MAX_KEY_FILE: u64 = 64 << 10;
 
 /// A module that was pulled for a command.
 #[derive(Debug)]
@@ -38,6 +45,8 @@ pub struct Publication {
     pub reference: String,
     /// How it is laid out there.
     pub layout: Layout,
+    /// The file with the private key that signs it.
+    pub sign_key: Option<PathBuf>,
 }
 
 /// Pulls modules into a module cache, side by side. `references` are `[HOST[:PORT]/]NAME[:TAG][@sha256:DIGEST]`, with
@@ -104,12 +113,32 @@ fn push_file(
 ) -> Result<String, Box<Diagnostic>> {
     let client = RegistryClient::new(registries).map_err(|error| Box::new(error.report()))?;
     let push = Push { client: &client, file: &publication.file, layout: publication.layout, progress };
-    let reference = Reference::parse(without_scheme(&publication.reference)).map_err(PushError::from);
-    let pushed = reference.and_then(|reference| push.push(&reference));
+    let publish = || {
+        let reference = Reference::parse(without_scheme(&publication.reference))?;
+        let key = publication.sign_key.as_deref().map(read_key).transpose()?;
+        push.push(&reference, |session, manifest| match &key {
+            Some((path, key)) => {
+                let version = format!("sha256:{}", manifest.sha256);
+                session.put_manifest(&version, manifest)?;
+                let bundle = key.sign(manifest.sha256.as_str());
+                let bundle = bundle.map_err(|source| PushError::SigningKey { path: (*path).to_owned(), source })?;
+                attach(&client, &reference, manifest, bundle)
+            }
+            None => Ok(()),
+        })
+    };
+    let pushed = publish();
     pushed.map(|pinned| pinned.to_string()).map_err(|error| {
         let problem = Diagnostic::error(format!("cannot publish `{}`", publication.reference)).caused_by(&error);
         Box::new(with_help(problem, error.help()))
     })
+}
+
+fn read_key(path: &Path) -> Result<(&Path, SigningKey), PushError> {
+    let text =
+        regular_file::read(path, MAX_KEY_FILE).map_err(|source| PushError::Read { path: path.to_owned(), source })?;
+    let key = SigningKey::from_pem(&text).map_err(|source| PushError::SigningKey { path: path.to_owned(), source })?;
+    Ok((path, key))
 }
 
 /// Stores name and password for the registry `HOST[:PORT]`, after the registry has accepted them, in the first of the

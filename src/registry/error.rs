@@ -111,6 +111,8 @@ pub(in crate::registry) enum PullError {
     Manifest { registry: String, content_type: Option<String>, source: ManifestError },
     #[error("the manifest is not what it should be: its SHA-256 is `{found}`, not `{expected}`")]
     ManifestDigest { found: String, expected: String },
+    #[error("a signature is not what it should be: its SHA-256 is `{found}`, not `{expected}`")]
+    SignatureDigest { found: String, expected: Sha256 },
     #[error("the manifest has {found} bytes, but the index says {expected}")]
     ManifestSize { found: u64, expected: u64 },
     #[error("the module has {size} bytes, more than the {limit} that modules may have")]

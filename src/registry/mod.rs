@@ -7,6 +7,7 @@
 //! | `reference` | which artifact of which registry does a text name? |
 //! | `pull`, `download` | how does a reference become a file of the store? |
 //! | `push`, `artifact` | how does a module get into a registry, and how is it laid out there? |
+//! | `signatures` | which signatures does an artifact have, and how does it get one? |
 //! | `login` | how does the operator log in to a registry, and out? |
 //! | `commands` | what can be done with registries besides fetching the modules of a configuration? |
 //! | `api`, `client` | how is a request sent to a registry? |
@@ -26,6 +27,7 @@ mod manifest;
 mod pull;
 mod push;
 mod reference;
+pub(crate) mod signatures;
 
 use crate::cache::fetched::{FetchedModule, FetchedModules};
 use crate::cache::store::Store;

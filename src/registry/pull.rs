@@ -143,7 +143,7 @@ impl Pull<'_> {
         session: &mut Session<'_>,
         registry: &str,
     ) -> Result<ManifestContent, PullError> {
-        if let Some(bytes) = self.stored_manifest(sha256) {
+        if let Some(bytes) = stored_manifest(self.store, sha256) {
             return manifest::read(&bytes, None).map_err(|error| unusable(registry, None, error));
         }
         let response = session.manifest(&format!("sha256:{sha256}"))?;
@@ -170,19 +170,6 @@ impl Pull<'_> {
         let inserted = self.store.insert(&sha256, size, &mut response.bytes.as_slice());
         inserted.map_err(|error| PullError::from_store(error, registry))?;
         Ok((sha256, content))
-    }
-
-    /// A manifest of the store, if it is there undamaged.
-    fn stored_manifest(&self, sha256: &Sha256) -> Option<Vec<u8>> {
-        let path = self.store.path(sha256.as_str());
-        fs::symlink_metadata(&path).ok().filter(|found| found.is_file() && found.len() <= MAX_MANIFEST)?;
-        let mut bytes = Vec::new();
-        let file = regular_file::open(&path).ok()?;
-        (&file).take(MAX_MANIFEST).read_to_end(&mut bytes).ok()?;
-        (sha256_hex(&bytes) == sha256.as_str()).then(|| {
-            cache::mark_accessed(&file);
-            bytes
-        })
     }
 
     /// The file of a layer, and whether it was downloaded now.
@@ -244,6 +231,19 @@ impl Pull<'_> {
         cache::mark_modified(&path);
         Some(StoredModule { path: file, layer, manifests: record.manifests, is_new: false })
     }
+}
+
+/// A manifest of a store, if it is there undamaged.
+pub(in crate::registry) fn stored_manifest(store: &Store, sha256: &Sha256) -> Option<Vec<u8>> {
+    let path = store.path(sha256.as_str());
+    fs::symlink_metadata(&path).ok().filter(|found| found.is_file() && found.len() <= MAX_MANIFEST)?;
+    let mut bytes = Vec::new();
+    let file = regular_file::open(&path).ok()?;
+    (&file).take(MAX_MANIFEST).read_to_end(&mut bytes).ok()?;
+    (sha256_hex(&bytes) == sha256.as_str()).then(|| {
+        cache::mark_accessed(&file);
+        bytes
+    })
 }
 
 /// The artifact that a text names. If the text is locked, it is the artifact that it named then.

@@ -18,13 +18,14 @@ use crate::net::client::Fetch;
 use crate::net::progress::Progress;
 use crate::net::redirect;
 use crate::net::upload::Upload;
+use crate::signature::SigningKeyError;
 
 use crate::registry::api::{ApiRequest, Session};
 use crate::registry::artifact::{ArtifactBlobs, ArtifactError, Blob, Layout};
 use crate::registry::client::RegistryClient;
 use crate::registry::credentials::challenge::Scope;
 use crate::registry::error::RegistryError;
-use crate::registry::manifest::{OCI_MANIFEST, shortened};
+use crate::registry::manifest::shortened;
 use crate::registry::reference;
 use crate::registry::reference::{Reference, ReferenceError, TagOrDigest};
 
@@ -48,6 +49,10 @@ pub(in crate::registry) enum PushError {
     Artifact { path: PathBuf, source: ArtifactError },
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    #[error("`{}` cannot sign it", path.display())]
+    SigningKey { path: PathBuf, source: SigningKeyError },
+    #[error("cannot learn which signatures it has: {0}")]
+    Index(String),
     #[error("registry `{0}` does not say where to put the bytes")]
     NoUploadUrl(String),
     #[error("registry `{registry}` has kept {what} as `{found}`, not as `sha256:{expected}`: it is damaged")]
@@ -62,6 +67,7 @@ impl PushError {
             Self::NoTag(_) => Some("name a tag: `HOST/NAME:TAG`".to_owned()),
             Self::Registry(error) => error.help(),
             Self::Digest { .. } => Some("push again".to_owned()),
+            Self::SigningKey { source, .. } => source.help().map(str::to_owned),
             _ => None,
         }
     }
@@ -76,8 +82,13 @@ pub(in crate::registry) struct Push<'p> {
 }
 
 impl Push<'_> {
-    /// Publishes the file under a name and tag, and returns the reference by digest.
-    pub fn push(&self, reference: &Reference) -> Result<Reference, PushError> {
+    /// Publishes the file under a name and tag, and returns the reference by digest. What is done with the manifest `before_tag`
+    /// is done when a client that sees the tag sees it.
+    pub fn push(
+        &self,
+        reference: &Reference,
+        before_tag: impl FnOnce(&mut Session<'_>, &Blob) -> Result<(), PushError>,
+    ) -> Result<Reference, PushError> {
         let TagOrDigest::Tag(tag) = &reference.version else {
             return Err(PushError::NoTag(reference.version.to_string()));
         };
@@ -90,6 +101,7 @@ impl Push<'_> {
         session.put_blob(&artifact.module, &watched_body, "the module")?;
         let config = || Upload::from(artifact.config.bytes.clone());
         session.put_blob(&artifact.config, &config, "the configuration")?;
+        before_tag(&mut session, &artifact.manifest)?;
         session.put_manifest(tag, &artifact.manifest)?;
         tracing::info!(module = %reference, digest = %artifact.manifest.sha256, "module is in the registry");
         Ok(reference.pinned(&artifact.manifest.sha256))
@@ -118,7 +130,7 @@ fn read(path: &Path) -> io::Result<(Vec<u8>, SystemTime)> {
 
 impl Session<'_> {
     /// Uploads a blob, unless the registry has it already.
-    fn put_blob(
+    pub fn put_blob(
         &mut self,
         blob: &Blob,
         body: &(dyn Fn() -> Upload + Sync),
@@ -178,16 +190,18 @@ impl Session<'_> {
         self.verify_digest(&response.headers, blob, what)
     }
 
-    fn put_manifest(&mut self, tag: &str, manifest: &Blob) -> Result<(), PushError> {
+    /// Uploads a manifest under a tag or digest. Returns the header of the response.
+    pub fn put_manifest(&mut self, version: &str, manifest: &Blob) -> Result<HeaderMap, PushError> {
         let bytes: &Bytes = &manifest.bytes;
-        let url = self.url(&format!("manifests/{tag}"))?;
+        let url = self.url(&format!("manifests/{version}"))?;
         let request = ApiRequest {
-            headers: &[(CONTENT_TYPE, OCI_MANIFEST)],
+            headers: &[(CONTENT_TYPE, manifest.media_type)],
             body: &|| Upload::from(bytes.clone()),
             ..ApiRequest::new(Method::PUT, url, "to take in the manifest")
         };
         let response = self.send(&request, &[StatusCode::CREATED])?;
-        self.verify_digest(&response.headers, manifest, "the manifest")
+        self.verify_digest(&response.headers, manifest, "the manifest")?;
+        Ok(response.headers)
     }
 
     /// Compares the digest that the registry states, if it does, with that of the blob.

@@ -95,6 +95,7 @@ mod scratch_leftovers; // guests that fill their scratch directories
 mod scripts; // directories of scripts, which an interpreter runs
 mod secrets; // variables from files and from the server, and who sees their values
 mod shutdown; // signals, and what becomes of requests under way
+mod signatures; // modules that need a signature, made by others
 mod sockets; // Unix sockets, sockets that are inherited, and an end when idle
 mod sqlite; // databases in volumes, and servers that are killed while guests write
 mod startup; // initializers, and code compiled ahead of time

@@ -59,6 +59,9 @@ pub(super) enum Subcommand {
         /// The layout of the artifact
         #[arg(long, value_enum, default_value_t = LayoutArgument::Cncf)]
         layout: LayoutArgument,
+        /// Sign it with the private key in this file, and attach the signature
+        #[arg(long, value_name = "FILE")]
+        sign_key: Option<PathBuf>,
         #[command(flatten)]
         registries: TransportArguments,
     },
@@ -340,8 +343,8 @@ impl Subcommand {
             Self::New(arguments) => Command::New(arguments.command()),
             Self::Serve(arguments) => Command::Serve(Box::new(arguments.options(variable)?)),
             Self::Pull { references, registries } => pull(references, registries, variable),
-            Self::Push { file, reference, layout, registries } => Command::Push(push::PushCommand {
-                publication: Publication { file, reference, layout: layout.into() },
+            Self::Push { file, reference, layout, sign_key, registries } => Command::Push(push::PushCommand {
+                publication: Publication { file, reference, layout: layout.into(), sign_key },
                 registries: registries.registries(variable),
             }),
             Self::Inspect { source, json, registries } => Command::Inspect(inspect::InspectCommand {

@@ -94,7 +94,7 @@ impl InspectionReport {
         });
         let artifact = self.artifact.as_ref().map(|artifact| {
             let manifest = artifact.module.manifest.as_ref().map(|digest| format!("sha256:{digest}"));
-            json!({ "reference": artifact.reference, "manifest": manifest, "layout": artifact.layout })
+            json!({ "reference": artifact.reference, "manifest": manifest, "layout": artifact.layout, "claimed_signers": artifact.claimed_signers })
         });
         json!({
             "module": self.source,
@@ -124,6 +124,7 @@ impl InspectionReport {
                 lines.push(format!("manifest  sha256:{manifest}"));
             }
             lines.push(format!("layout    {}", artifact.layout));
+            lines.push(format!("signed    {}", signed(artifact)));
         }
         if found.kind == "module" {
             let (minimum, maximum) = found.memory;
@@ -159,6 +160,18 @@ impl InspectionReport {
         let title =
             |module: &str| if module.is_empty() { "imports".to_owned() } else { format!("imports from {module}") };
         groups.into_iter().map(|(module, lines)| list(&title(module), lines.into_iter())).collect()
+    }
+}
+
+/// Who says to have signed an artifact.
+fn signed(artifact: &Artifact) -> String {
+    match artifact.claimed_signers.as_deref() {
+        None => "not known: the registry does not say".to_owned(),
+        Some([]) => "no".to_owned(),
+        Some(signers) => {
+            let signers: Vec<_> = signers.iter().map(|signer| printable::line(signer)).collect();
+            format!("by {}; `verify` in a modules.toml says whether that is right", signers.join(", "))
+        }
     }
 }
 

@@ -32,12 +32,15 @@ use crate::config::reader::file;
 use crate::config::reader::report::{Report, parse_toml};
 use crate::config::reader::suggest::nearest;
 use crate::config::reader::values::{Value, ValueError, array, string, table};
-use crate::config::{DebugConfig, Diagnostic, EntryConfig, Hostname, ServerEnvironment, SourceFile, StaticConfig};
+use crate::config::{
+    DebugConfig, Diagnostic, EntryConfig, Hostname, RegistryConfig, ServerEnvironment, SourceFile, StaticConfig,
+    signatures,
+};
 
 /// The largest modules.toml in bytes: thousands of modules fit.
 const MAX_FILE_SIZE: u64 = 4 << 20;
 
-const KEYS: [&str; 8] = ["module", "static", "limits", "default_host", "server", "tls", "admin", "debug"];
+const KEYS: [&str; 9] = ["module", "static", "limits", "default_host", "server", "tls", "admin", "debug", "registries"];
 
 /// The content of a modules.toml, without the parts that hold errors.
 #[derive(Debug, Default)]
@@ -50,6 +53,7 @@ pub(super) struct Manifest {
     pub limits: AllLimits,
     pub entries: Vec<EntryConfig>,
     pub static_files: Vec<StaticConfig>,
+    pub signed_registries: Vec<RegistryConfig>,
     pub builds: Vec<ModuleBuild>,
     /// The files that it names.
     pub files: Vec<PathBuf>,
@@ -133,6 +137,7 @@ impl Manifest {
         }
         report.unknown_keys(root, &KEYS, "at the top level");
         self.read_server(root, report);
+        self.signed_registries = signatures::table::of_registries(root, report);
         if let Some(limits) = report.optional(root, "limits", |value| table("limits", value)) {
             self.limits.read(limits, report);
         }

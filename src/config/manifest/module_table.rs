@@ -13,11 +13,12 @@ use crate::config::reader::values::{SpannedStr, Value, ValueError, boolean, coun
 use crate::config::{
     Argv, BindleId, EntryConfig, Key, Limits, ModuleRef, Origin, Preparation, ServerEnvironment, UnknownImports,
 };
-use crate::config::{allowed_hosts, environment};
+use crate::config::{allowed_hosts, environment, signatures};
 
-const KEYS: [&str; 25] = [
+const KEYS: [&str; 26] = [
     "route",
     "module",
+    "verify",
     "preinitialize",
     "precompiled",
     "unknown_imports",
@@ -83,6 +84,7 @@ fn read_keys(
     let hosts = hosts::read(entry, report);
     let module = module(entry, &header, report);
     let preparation = preparation(entry, module.as_ref(), report);
+    let verify = signatures::table::of_module(entry, module.as_ref(), report);
     let unknown_imports = report.optional(entry, "unknown_imports", unknown_imports).unwrap_or_default();
     let entrypoint = optional_string(entry, "entrypoint", report);
     let argv = argv(entry, report);
@@ -100,6 +102,7 @@ fn read_keys(
     let defaults = EntryConfig::new(origin, route?, module?);
     Some(EntryConfig {
         hosts,
+        verify,
         preparation,
         unknown_imports,
         entrypoint: entrypoint.unwrap_or(defaults.entrypoint),

@@ -84,6 +84,7 @@ fn example(name: &str) -> Option<&'static str> {
         "server" => "`[server]`, and its keys below it",
         "debug" => "`[debug]`, and its keys below it",
         "coredump_directory" => "`coredump_directory = \"coredumps\"`",
+        "verify" => "`verify = { key = \"cosign.pub\" }`",
         "tls" => "`[tls]`, and its keys below it",
         _ => return None,
     })

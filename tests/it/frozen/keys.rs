@@ -51,14 +51,16 @@ fn keys_of_a_configuration_are_as_promised() {
         format!("scripts = {{ directory = '.', extensions = ['x'], {} }}", unknown("scripts")),
         format!("warm_start = {{ {} }}", unknown("warm_start")),
         format!("limits = {{ {} }}", unknown("module_limits")),
+        format!("verify = {{ key = 'key', {} }}", unknown("verify")),
     ];
     let top = format!(
-        "{}\n[[static]]\nroute = '/s/...'\ndirectory = '.'\n{}\n[admin]\n{}\n[debug]\n{}\nprofile = {{ slower_than = '1s', {} }}\n[limits]\n{}\n[server]\n{}\n[tls]\n{}\ncertificates = [{{ {} }}]",
+        "{}\n[[static]]\nroute = '/s/...'\ndirectory = '.'\n{}\n[admin]\n{}\n[debug]\n{}\nprofile = {{ slower_than = '1s', {} }}\n[registries.'example.com']\n{}\nverify = {{ key = 'key' }}\n[limits]\n{}\n[server]\n{}\n[tls]\n{}\ncertificates = [{{ {} }}]",
         unknown("top_level"),
         unknown("static"),
         unknown("admin"),
         unknown("debug"),
         unknown("profile"),
+        unknown("registry"),
         unknown("limits"),
         unknown("server"),
         unknown("tls"),

@@ -82,6 +82,7 @@ fn of_type(key: &str, kind: &str) -> Value {
         "table" if key == "volumes" => {
             json!({ "type": "object", "additionalProperties": { "anyOf": [string(), definition("volume")] } })
         }
+        "table of tables" => json!({ "type": "object", "additionalProperties": definition("registry") }),
         "table" => definition(key),
         "boolean or table" => json!({ "anyOf": [{ "type": "boolean" }, definition(key)] }),
         "size" => definition("size"),
@@ -176,7 +177,7 @@ fn limits(page: &str) -> (Value, Value) {
 }
 
 /// What has no table of its own on the page.
-fn inline() -> [(&'static str, Value); 8] {
+fn inline() -> [(&'static str, Value); 10] {
     let string = || json!({ "type": "string" });
     let names = || json!({ "anyOf": [string(), { "type": "array", "items": string() }] });
     let of = |properties: Value, required: &[&str]| {
@@ -213,6 +214,11 @@ fn inline() -> [(&'static str, Value); 8] {
                 &["directory", "extensions"],
             ),
         ),
+        (
+            "verify",
+            of(json!({ "key": names(), "identity": string(), "issuer": string(), "trusted_root": string() }), &[]),
+        ),
+        ("registry", of(json!({ "verify": { "$ref": "#/definitions/verify" } }), &["verify"])),
         ("warm_start", of(json!({ "shared_random": { "type": "boolean", "default": false } }), &[])),
         (
             "profile",

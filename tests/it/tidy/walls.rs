@@ -6,7 +6,7 @@ use std::path::Path;
 use super::source::{Source, program};
 
 /// Each room with the rooms that it may name, from low to high: it may name none that comes later.
-pub const ROOMS: [(&str, &[&str]); 20] = [
+pub const ROOMS: [(&str, &[&str]); 21] = [
     ("route", &[]),
     ("content_coding", &[]),
     ("cgi", &["route"]),
@@ -15,8 +15,9 @@ pub const ROOMS: [(&str, &[&str]); 20] = [
     ("cache", &["config"]),
     ("net", &["config"]),
     ("bindle", &["config", "cache", "net"]),
-    ("registry", &["config", "cache", "net"]),
-    ("fetch", &["config", "route", "cache", "net", "bindle", "registry"]),
+    ("signature", &[]),
+    ("registry", &["config", "cache", "net", "signature"]),
+    ("fetch", &["config", "route", "cache", "net", "bindle", "signature", "registry"]),
     ("outbound", &["config", "net"]),
     ("scratch", &[]),
     ("runtime", &["config", "cache", "outbound", "scratch"]),
@@ -50,7 +51,7 @@ pub const ROOMS: [(&str, &[&str]); 20] = [
 const PROGRAM: [&str; 2] = ["main", "cli"];
 
 /// What the files below a path must never name.
-pub const CRATES: [(&str, &[&str]); 20] = [
+pub const CRATES: [(&str, &[&str]); 21] = [
     ("src/route", &["tokio", "hyper", "wasmtime", "http"]),
     ("src/content_coding", &["tokio", "hyper", "wasmtime"]),
     ("src/cgi", &["tokio", "hyper", "wasmtime"]),
@@ -59,6 +60,7 @@ pub const CRATES: [(&str, &[&str]); 20] = [
     ("src/cache", &["tokio", "hyper", "wasmtime"]),
     ("src/net", &["wasmtime", "clap"]),
     ("src/bindle", &["wasmtime", "clap"]),
+    ("src/signature", &["tokio", "hyper", "wasmtime"]),
     ("src/registry", &["wasmtime", "clap"]),
     ("src/fetch", &["wasmtime", "clap"]),
     ("src/outbound", &["wasmtime"]),

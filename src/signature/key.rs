@@ -1,0 +1,147 @@
+//! Which public key is it, and has it made a signature?
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
+
+use crate::format::sha256_hex;
+
+use crate::signature::der::{BIT_STRING, DerElement, OBJECT_ID, SEQUENCE};
+
+/// The object ids of the kinds of keys, and of the curves.
+const ELLIPTIC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+const P384: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];
+const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
+
+/// What may have been done to a message to sign it, for each kind of key.
+const WITH_P256: &[&dyn VerificationAlgorithm] =
+    &[&signature::ECDSA_P256_SHA256_ASN1, &signature::ECDSA_P256_SHA384_ASN1];
+const WITH_P384: &[&dyn VerificationAlgorithm] =
+    &[&signature::ECDSA_P384_SHA384_ASN1, &signature::ECDSA_P384_SHA256_ASN1];
+const WITH_ED25519: &[&dyn VerificationAlgorithm] = &[&signature::ED25519];
+const WITH_RSA: &[&dyn VerificationAlgorithm] = &[
+    &signature::RSA_PKCS1_2048_8192_SHA256,
+    &signature::RSA_PKCS1_2048_8192_SHA384,
+    &signature::RSA_PKCS1_2048_8192_SHA512,
+];
+
+/// A public key that can check signatures.
+#[derive(Clone)]
+pub struct PublicKey {
+    /// Its `SubjectPublicKeyInfo`.
+    spki: Vec<u8>,
+    /// The key alone, as `ring` takes it.
+    key: Vec<u8>,
+    algorithms: &'static [&'static dyn VerificationAlgorithm],
+}
+
+/// Why a key cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// It is of no text form that is known.
+    #[error("it has no `-----BEGIN PUBLIC KEY-----`")]
+    NoPem,
+    /// It is damaged.
+    #[error("the key in it is damaged")]
+    Damaged,
+    /// Its kind is unknown.
+    #[error("the key in it is none of ECDSA with P-256 or P-384, Ed25519, and RSA")]
+    Unknown,
+    /// It is secret.
+    #[error("it is a private key, and the public one is wanted")]
+    Private,
+}
+
+impl PublicKey {
+    /// Reads a file with `-----BEGIN PUBLIC KEY-----`.
+    pub fn from_pem(text: &[u8]) -> Result<Self, KeyError> {
+        let text = std::str::from_utf8(text).map_err(|_| KeyError::NoPem)?;
+        match pem_section(text, "PUBLIC KEY") {
+            Some(spki) => Self::from_spki(&spki.ok_or(KeyError::Damaged)?),
+            None if text.contains("PRIVATE KEY-----") => Err(KeyError::Private),
+            None => Err(KeyError::NoPem),
+        }
+    }
+
+    /// Reads a `SubjectPublicKeyInfo`.
+    pub(in crate::signature) fn from_spki(spki: &[u8]) -> Result<Self, KeyError> {
+        let parse = || {
+            let mut fields = DerElement::only(spki, SEQUENCE)?.elements();
+            let mut algorithm = fields.tagged(SEQUENCE)?.elements();
+            let kind = algorithm.tagged(OBJECT_ID)?.body;
+            let curve = algorithm.optional(OBJECT_ID)?.map(|curve| curve.body);
+            Ok((kind, curve, fields.tagged(BIT_STRING)?.bits()?))
+        };
+        let (kind, curve, key) = parse().map_err(|_: crate::signature::der::DerError| KeyError::Damaged)?;
+        let algorithms = match (kind, curve) {
+            (ELLIPTIC, Some(P256)) => WITH_P256,
+            (ELLIPTIC, Some(P384)) => WITH_P384,
+            (ED25519, None) => WITH_ED25519,
+            (RSA, None) => WITH_RSA,
+            _ => return Err(KeyError::Unknown),
+        };
+        Ok(Self { spki: spki.to_owned(), key: key.to_owned(), algorithms })
+    }
+
+    /// Whether the key has signed the message.
+    pub(in crate::signature) fn has_signed(&self, message: &[u8], signature: &[u8]) -> bool {
+        let accepts = |algorithm: &&'static dyn VerificationAlgorithm| {
+            UnparsedPublicKey::new(*algorithm, &self.key).verify(message, signature).is_ok()
+        };
+        self.algorithms.iter().any(accepts)
+    }
+
+    /// The `SubjectPublicKeyInfo`.
+    pub(in crate::signature) fn spki(&self) -> &[u8] {
+        &self.spki
+    }
+
+    /// The SHA-256 of the `SubjectPublicKeyInfo`, by which people compare keys.
+    pub fn fingerprint(&self) -> String {
+        sha256_hex(&self.spki)
+    }
+}
+
+/// The bytes of the first section of a PEM file with this title. `None` if there is none, and `Some(None)` if it is damaged.
+pub(in crate::signature) fn pem_section(text: &str, title: &str) -> Option<Option<Vec<u8>>> {
+    let (_, after) = text.split_once(&format!("-----BEGIN {title}-----"))?;
+    let body = after.split_once(&format!("-----END {title}-----")).map(|(body, _)| body);
+    let digits = body.map(|body| body.split_ascii_whitespace().collect::<String>());
+    Some(digits.and_then(|digits| STANDARD.decode(digits).ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::signature::key::*;
+
+    /// A key that OpenSSL made.
+    const PEM: &str = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEm2Q7EeoveQiXlf2x0+AZMkOZxP72\n7KVfOaQgWt4N/pE53fB+gD1uBBNwDIC9YOASRmcs/tYMoB2lEGO3B/F2Fg==\n-----END PUBLIC KEY-----\n";
+
+    #[test]
+    fn a_key_is_read_whatever_is_around_it() {
+        let key = PublicKey::from_pem(PEM.as_bytes()).ok().expect("a key");
+        let again =
+            PublicKey::from_pem(format!("a comment\n{}", PEM.replace('\n', "\r\n")).as_bytes()).ok().expect("a key");
+        assert_eq!(key.fingerprint(), again.fingerprint());
+        assert!(!key.has_signed(b"message", b"signature") && !key.has_signed(b"", b""));
+    }
+
+    #[test]
+    fn what_is_no_public_key_is_refused_with_the_reason() {
+        let private = PEM.replace("PUBLIC", "PRIVATE");
+        let cut = PEM.replace("-----END", "----END");
+        let other = PEM.replace("KoZIzj0DAQcD", "KoZIzj0DAQYD");
+        for (text, expected) in [
+            ("", KeyError::NoPem),
+            (&private, KeyError::Private),
+            (&cut, KeyError::Damaged),
+            (&PEM.replace("MFkw", "MFww"), KeyError::Damaged),
+            (&other, KeyError::Unknown),
+        ] {
+            assert_eq!(PublicKey::from_pem(text.as_bytes()).err(), Some(expected), "{text}");
+        }
+        assert_eq!(PublicKey::from_pem(b"\xff").err(), Some(KeyError::NoPem));
+    }
+}

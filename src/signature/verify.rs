@@ -1,0 +1,249 @@
+//! Is one of the signatures of a file the one that is wanted?
+//!
+//! One that is good is enough. If none is, each has its reason.
+
+use std::ops::RangeInclusive;
+use std::time::{Duration, SystemTime};
+
+use crate::signature::certificate::chain::{CODE_SIGNING, issuer};
+use crate::signature::certificate::{SignerCertificate, sct};
+use crate::signature::content::{AttachedSignature, ContentError, SignedFile};
+use crate::signature::evidence::Evidence;
+use crate::signature::json::shown;
+use crate::signature::key::PublicKey;
+use crate::signature::policy::{Signer, TrustPolicy, matches};
+use crate::signature::trusted_root::{TrustedAuthority, TrustedRoot};
+use crate::signature::witness::log_body::ExpectedEntry;
+use crate::signature::witness::log_entry::LogEntryError;
+use crate::signature::witness::timestamp;
+use crate::signature::witness::timestamp::TimestampError;
+
+/// Why a signature is not the one that is wanted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// It is not one of this file.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    /// It is of another key.
+    #[error("it is not of {}, but of {}", keys(*wanted), by.as_deref().unwrap_or("another key"))]
+    OtherKey {
+        /// How many keys are wanted.
+        wanted: usize,
+        /// Who says to have made it.
+        by: Option<String>,
+    },
+    /// It is of a key, and a certificate is wanted.
+    #[error("it is of a key, without a certificate that says whose")]
+    NoCertificate,
+    /// Its certificate cannot be read.
+    #[error("its certificate is damaged")]
+    Certificate,
+    /// It is of another person or program.
+    #[error("it is of `{found}`, and not of `{wanted}`")]
+    OtherIdentity {
+        /// Who has signed.
+        found: String,
+        /// Who should have.
+        wanted: String,
+    },
+    /// Another issuer says who it is.
+    #[error("that it is of `{identity}` says `{found}`, and not `{wanted}`")]
+    OtherIssuer {
+        /// Who has signed.
+        identity: String,
+        /// Who says so.
+        found: String,
+        /// Who should say so.
+        wanted: String,
+    },
+    /// The key of the certificate did not make it.
+    #[error("it is damaged: the key of its certificate has not signed these bytes")]
+    Damaged,
+    /// No authority has issued the certificate.
+    #[error("no authority in the trusted root has issued its certificate for that time")]
+    UnknownAuthority,
+    /// The certificate was not valid.
+    #[error("it was made at {made}, and its certificate is valid from {from} to {to} only: it has expired")]
+    Expired {
+        /// When it was made.
+        made: String,
+        /// The first second.
+        from: String,
+        /// The last second.
+        to: String,
+    },
+    /// No log has the certificate.
+    #[error("no log in the trusted root has written down its certificate")]
+    UnloggedCertificate,
+    /// No log has the signature.
+    #[error("no log has written it down, and the trusted root names logs")]
+    Unlogged,
+    /// It is not known when it was made.
+    #[error("no log and no clock in the trusted root says when it was made")]
+    NoTime,
+    /// An entry of a log is wrong.
+    #[error("{0}")]
+    LogEntry(String),
+    /// A timestamp is wrong.
+    #[error("{0}")]
+    Timestamp(String),
+}
+
+fn keys(count: usize) -> &'static str {
+    if count == 1 { "the key" } else { "one of the keys" }
+}
+
+impl From<LogEntryError> for SignatureError {
+    fn from(error: LogEntryError) -> Self {
+        Self::LogEntry(error.to_string())
+    }
+}
+
+impl From<TimestampError> for SignatureError {
+    fn from(error: TimestampError) -> Self {
+        Self::Timestamp(error.to_string())
+    }
+}
+
+/// Looks for the signature that is wanted. Returns who has signed, and which of the signatures it is; or why none of them is it.
+pub fn verify<'e>(
+    file: SignedFile<'_>,
+    evidence: &'e [Evidence],
+    policy: &TrustPolicy,
+) -> Result<(Signer, &'e Evidence), Vec<SignatureError>> {
+    let mut errors = Vec::new();
+    for found in evidence {
+        match verify_one(file, found, policy) {
+            Ok(signer) => return Ok((signer, found)),
+            Err(error) => errors.push(error),
+        }
+    }
+    Err(errors)
+}
+
+fn verify_one(file: SignedFile<'_>, evidence: &Evidence, policy: &TrustPolicy) -> Result<Signer, SignatureError> {
+    let attached = evidence.read()?;
+    attached.content.check(file)?;
+    let attached = Examined { file, attached: &attached };
+    match policy {
+        TrustPolicy::Keys { keys, root } => attached.of_key(keys, root.as_ref()),
+        TrustPolicy::Identity { identity, issuer, root } => attached.of_identity(identity, issuer, root),
+    }
+}
+
+/// Who says to have made a signature. Nothing of it is verified.
+pub fn claimed_by(evidence: &Evidence) -> String {
+    let claimed = evidence.read().ok().and_then(|attached| {
+        let certificate = attached.certificate?;
+        let certificate = SignerCertificate::parse(&certificate).ok()?;
+        Some(format!("`{}`, as `{}` says", identity(&certificate), identity_issuer(&certificate)))
+    });
+    claimed.unwrap_or_else(|| "a key".to_owned())
+}
+
+fn identity(certificate: &SignerCertificate<'_>) -> String {
+    certificate.identities().first().map_or("no name".to_owned(), |name| shown(name))
+}
+
+fn identity_issuer(certificate: &SignerCertificate<'_>) -> String {
+    certificate.identity_issuer().map_or("no issuer".to_owned(), |name| shown(&name))
+}
+
+/// A signature of a file that is about it.
+struct Examined<'a> {
+    file: SignedFile<'a>,
+    attached: &'a AttachedSignature,
+}
+
+impl Examined<'_> {
+    fn of_key(&self, keys: &[PublicKey], root: Option<&TrustedRoot>) -> Result<Signer, SignatureError> {
+        let message = self.attached.content.message(self.file);
+        let key = keys.iter().find(|key| key.has_signed(&message, &self.attached.signature));
+        let Some(key) = key else {
+            let certificate = self.attached.certificate.as_deref().and_then(|der| SignerCertificate::parse(der).ok());
+            let by = certificate.map(|certificate| format!("`{}`", identity(&certificate)));
+            return Err(SignatureError::OtherKey { wanted: keys.len(), by });
+        };
+        if let Some(root) = root {
+            self.times(root, key.spki())?;
+        }
+        Ok(Signer::Key(key.fingerprint()))
+    }
+
+    fn of_identity(&self, wanted: &str, wanted_issuer: &str, root: &TrustedRoot) -> Result<Signer, SignatureError> {
+        let der = self.attached.certificate.as_deref().ok_or(SignatureError::NoCertificate)?;
+        let certificate = SignerCertificate::parse(der).map_err(|_| SignatureError::Certificate)?;
+        let names = certificate.identities();
+        let Some(name) = names.iter().find(|name| matches(wanted, name)) else {
+            return Err(SignatureError::OtherIdentity { found: identity(&certificate), wanted: wanted.to_owned() });
+        };
+        let found_issuer = certificate.identity_issuer().unwrap_or_default();
+        if found_issuer != wanted_issuer {
+            let (identity, found) = (shown(name), identity_issuer(&certificate));
+            return Err(SignatureError::OtherIssuer { identity, found, wanted: wanted_issuer.to_owned() });
+        }
+        let message = self.attached.content.message(self.file);
+        let key = PublicKey::from_spki(certificate.spki).map_err(|_| SignatureError::Certificate)?;
+        if !key.has_signed(&message, &self.attached.signature) {
+            return Err(SignatureError::Damaged);
+        }
+        for time in self.times(root, der)? {
+            check_certificate(der, &certificate, root, time)?;
+        }
+        Ok(Signer::Identity { identity: name.clone(), issuer: found_issuer })
+    }
+
+    /// When the signature was made, by all who say so and are trusted. If the trusted root names logs, one has to have seen it.
+    fn times(&self, root: &TrustedRoot, verifier: &[u8]) -> Result<Vec<u64>, SignatureError> {
+        let AttachedSignature { signature, content, entries, timestamps, .. } = self.attached;
+        let mut times = Vec::new();
+        if !root.signature_logs.is_empty() {
+            if entries.is_empty() {
+                return Err(SignatureError::Unlogged);
+            }
+            let message = content.message(self.file);
+            let expected = ExpectedEntry { signature, message: &message, payload: content.payload(), verifier };
+            for entry in entries {
+                let time = entry.check(&root.signature_logs)?;
+                if !expected.is_in(&entry.body) {
+                    return Err(LogEntryError::OtherSignature.into());
+                }
+                times.extend(time);
+            }
+        }
+        if !root.clocks.is_empty() {
+            for stamp in timestamps {
+                times.push(timestamp::check(stamp, signature, &root.clocks)?);
+            }
+        }
+        if times.is_empty() { Err(SignatureError::NoTime) } else { Ok(times) }
+    }
+}
+
+/// Checks that a certificate was good at a time.
+fn check_certificate(
+    der: &[u8],
+    certificate: &SignerCertificate<'_>,
+    root: &TrustedRoot,
+    time: u64,
+) -> Result<(), SignatureError> {
+    let valid: RangeInclusive<u64> = certificate.not_before..=certificate.not_after;
+    if !valid.contains(&time) {
+        let [made, from, to] = [time, *valid.start(), *valid.end()].map(written);
+        return Err(SignatureError::Expired { made, from, to });
+    }
+    let authority: &TrustedAuthority =
+        issuer(der, &root.authorities, time, CODE_SIGNING).ok_or(SignatureError::UnknownAuthority)?;
+    let is_logged = || sct::is_logged(certificate, authority, &root.certificate_logs);
+    match root.certificate_logs.is_empty() || is_logged() {
+        true => Ok(()),
+        false => Err(SignatureError::UnloggedCertificate),
+    }
+}
+
+/// A time as people read it.
+fn written(time: u64) -> String {
+    // The year 9999 is the last that can be written.
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(time.min(253_402_300_799));
+    humantime::format_rfc3339_seconds(time).to_string()
+}
