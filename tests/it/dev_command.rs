@@ -89,16 +89,11 @@ fn without_a_build_the_files_that_are_served_are_watched() {
 fn a_start_that_fails_waits_for_a_change() {
     let site = built("");
     site.file("source.wat", "BROKEN");
-    let path = site.path().to_owned();
-    let mender = thread::spawn(move || {
-        // The build fails first: it leaves no module.
-        thread::sleep(Duration::from_millis(300));
-        fs::write(path.join("source.wat"), page("mended")).expect("writable");
-    });
-    let wagi = start(&site, &[]);
-    mender.join().expect("it ends");
+    let wagi =
+        Wagi::spawn_mended(command(site.path()).args(["dev", "-l", "127.0.0.1:0"]), "waiting for a change", || {
+            site.file("source.wat", page("mended"));
+        });
     assert_eq!(get(&wagi), "mended");
-    wagi.logged(&["waiting for a change"]);
 }
 
 /// Builds and the address to listen on come with the configuration that is the first to be read.
@@ -107,16 +102,10 @@ fn a_configuration_that_is_mended_after_the_start_is_built_and_served_where_it_s
     let site = built("");
     let mended = fs::read_to_string(site.path().join("modules.toml")).expect("it was written");
     site.file("modules.toml", "[server");
-    site.file("mended.toml", format!("[server]\nlisten = '127.0.0.1:0'\n{mended}"));
-    let path = site.path().to_owned();
-    let mender = thread::spawn(move || {
-        thread::sleep(Duration::from_millis(300));
-        fs::rename(path.join("mended.toml"), path.join("modules.toml")).expect("both are ours");
+    let wagi = Wagi::spawn_mended(command(site.path()).arg("dev"), "waiting for a change", || {
+        site.file("modules.toml", format!("[server]\nlisten = ['127.0.0.1:0']\n{mended}"));
     });
-    let wagi = Wagi::spawn(command(site.path()).arg("dev"));
-    mender.join().expect("it ends");
     assert_eq!(get(&wagi), "first");
-    wagi.logged(&["waiting for a change"]);
     // Neither the port without another one nor one beside it.
     assert!(wagi.address().port() >= 4_000, "{}", wagi.address());
 }

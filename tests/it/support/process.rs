@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::support::PATIENCE;
+use crate::support::{PATIENCE, eventually};
 
 /// How long a process may take to begin or to end: a machine that has other things to do may take minutes for it.
 const LONG: Duration = PATIENCE.saturating_mul(10);
@@ -133,9 +133,22 @@ impl Wagi {
 
     /// The same for another server, whose first line is `greeting` and the URL.
     pub fn spawn_saying(command: &mut Command, greeting: &str) -> Self {
+        Self::spawn_and(command, greeting, |_| ())
+    }
+
+    /// The same for a server that first has to log `line`, and serves after a change.
+    pub fn spawn_mended(command: &mut Command, line: &str, mend: impl FnOnce()) -> Self {
+        Self::spawn_and(command, "Ready: serving on ", |log| {
+            eventually(|| log.lock().unwrap().contains(line).then_some(()));
+            mend();
+        })
+    }
+
+    fn spawn_and(command: &mut Command, greeting: &str, meanwhile: impl FnOnce(&Mutex<String>)) -> Self {
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("wagi can be started");
         let mut child = Ending(child);
         let log = gather(child.0.stderr.take().expect("stderr is piped"), "");
+        meanwhile(&log);
         let stdout = child.0.stdout.take().expect("stdout is piped");
         let Some((ready, mut stdout)) = first_line(stdout) else {
             drop(child);
