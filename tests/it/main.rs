@@ -102,6 +102,7 @@ mod sqlite; // databases in volumes, and servers that are killed while guests wr
 mod startup; // initializers, and code compiled ahead of time
 mod static_files; // files at routes, beside nginx and under attack
 mod streaming; // bodies over real sockets, in both directions
+mod supply_chain; // what the program is made of
 mod support;
 mod syncs; // what guests bring to the disk
 mod templates; // what `wagi new` makes of its templates
