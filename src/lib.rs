@@ -42,8 +42,9 @@ mod strings;
 mod wasm_bytes;
 
 pub use crate::gateway::{
-    FailedResponse, Gateway, HiddenBy, ReloadHandle, ReloadOutcome, ReloadReport, ReloadRequest, ReloadRequests,
-    ResponseAborted, ResponseBody, ServedRoute, reload_channel,
+    ColdExplanation, FailedResponse, Gateway, HiddenBy, ProvenRoute, ReloadHandle, ReloadOutcome, ReloadReport,
+    ReloadRequest, ReloadRequests, ResponseAborted, ResponseBody, ServedRoute, WarmStartChance, WarmStartProof,
+    reload_channel,
 };
 pub use crate::route::RoutePattern;
 pub use crate::runtime::{HostCall, PathArgument, RunInputs, RunWatcher};

@@ -468,7 +468,7 @@ _wagi() {
             return 0
             ;;
         wagi__subcmd__check)
-            opts="-c -b -k -l -e -h --config --bindle --bindle-path --bindle-url --bindle-http-user --bindle-http-password --bindle-insecure --cache --listen --admin --idle-exit --hostname --module-cache --pull --plain-http --registry-ca --locked --log-dir --log-format --access-log --tls-cert --tls-key --env --env-file --outbound-ca --watch --check --strict --explain --deny-warnings --format --help"
+            opts="-c -b -k -l -e -h --config --bindle --bindle-path --bindle-url --bindle-http-user --bindle-http-password --bindle-insecure --cache --listen --admin --idle-exit --hostname --module-cache --pull --plain-http --registry-ca --locked --log-dir --log-format --access-log --tls-cert --tls-key --env --env-file --outbound-ca --watch --check --strict --explain --warm --deny-warnings --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -604,6 +604,10 @@ _wagi() {
                     return 0
                     ;;
                 --outbound-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --warm)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -269,6 +269,7 @@ complete -c wagi -n "__fish_wagi_using_subcommand check" -l tls-key -d 'The PEM 
 complete -c wagi -n "__fish_wagi_using_subcommand check" -s e -l env -d 'Variables for every module; they take precedence over --env-file' -r
 complete -c wagi -n "__fish_wagi_using_subcommand check" -l env-file -d 'Files with variables for every module, one NAME=VALUE per line' -r -F
 complete -c wagi -n "__fish_wagi_using_subcommand check" -l outbound-ca -d 'PEM certificates to trust when modules call other servers, besides those of the system' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand check" -l warm -d 'Answer N requests cold and warm at each route with `warm_start`, and fail if one begins cold or differs' -r
 complete -c wagi -n "__fish_wagi_using_subcommand check" -l format -d 'The form of the output' -r -f -a "text\t'Text for people'
 json\t'One JSON document'"
 complete -c wagi -n "__fish_wagi_using_subcommand check" -s k -l bindle-insecure -d 'Do not verify the certificate of the bindle server (insecure)'

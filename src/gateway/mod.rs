@@ -24,6 +24,7 @@ mod snapshot;
 
 pub(crate) use crate::gateway::admission::concurrency::EntryConcurrency;
 pub use crate::gateway::figures::routes::{HiddenBy, ServedRoute};
+pub use crate::gateway::figures::warm_starts::ProvenRoute;
 pub(crate) use crate::gateway::guest_route::{FilesRoute, GuestRoute, ModuleFacts, RouteFiles, RouteTarget};
 pub(crate) use crate::gateway::hosts::{HiddenRow, HostRoutes, RouteRow};
 pub(crate) use crate::gateway::rehearsal::requests as rehearsal_requests;
@@ -33,7 +34,7 @@ pub use crate::gateway::reload::{
 pub use crate::gateway::response::FailedResponse;
 pub use crate::gateway::response_body::{ResponseAborted, ResponseBody};
 pub(crate) use crate::gateway::snapshot::Snapshot;
-pub use crate::runtime::WarmStartView;
+pub use crate::runtime::{ColdExplanation, WarmStartChance, WarmStartProof, WarmStartView};
 
 use std::convert::Infallible;
 use std::future::Future;

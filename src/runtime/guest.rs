@@ -24,6 +24,7 @@ use crate::runtime::module_engine;
 use crate::runtime::module_engine::LinkedModule;
 use crate::runtime::run_watcher::{RunInputs, RunWatcher};
 use crate::runtime::traced_calls;
+use crate::runtime::warm_start::proving::{WarmStartChance, WarmStartProof};
 use crate::runtime::warm_start::{WarmStartCounts, WarmStartView, WarmStarts};
 use crate::runtime::wasi::state::{MEMORY, ModuleState};
 
@@ -353,6 +354,16 @@ impl Guest {
     /// Begins to make the first snapshots, if it may begin warm.
     pub fn begin_warm_starts(&self) {
         self.warm.iter().for_each(WarmStarts::begin);
+    }
+
+    /// Whether it can begin warm, as far as its module shows. Reads the module.
+    pub fn warm_start_chance(&self) -> WarmStartChance {
+        self.warm.as_ref().map_or(WarmStartChance::NotWanted, |warm| warm.chance())
+    }
+
+    /// Answers this many requests cold and warm, of each kind that snapshots are made for first. It blocks for as long as that takes.
+    pub fn prove_warm_starts(&self, requests: usize) -> Vec<WarmStartProof> {
+        self.warm.as_ref().map(|warm| warm.prove(requests)).unwrap_or_default()
     }
 
     /// How often it began warm, if it may.

@@ -10,7 +10,8 @@ use crate::format::{causes, sha256_hex};
 use crate::route::Discovered;
 use crate::runtime;
 use crate::runtime::{
-    Encoding, EngineConfig, Grants, ModuleInfo, ModuleOwner, ParseError, ProgramSource, ROUTES, Runtime,
+    ColdExplanation, Encoding, EngineConfig, Grants, ModuleInfo, ModuleOwner, ParseError, ProgramSource, ROUTES,
+    Runtime, warm_start_obstacle,
 };
 
 use crate::startup::discover::sub_routes;
@@ -32,6 +33,8 @@ pub struct Inspection {
     pub memory: (u64, Option<u64>),
     /// The sub-routes it declares: pattern below its own route, and entry point. `None` if it declares none.
     pub sub_routes: Option<Vec<(String, String)>>,
+    /// Why it cannot begin warm, as far as it shows; `None` if nothing in it is against that.
+    pub cold: Option<ColdExplanation>,
     /// Why it cannot be served as it is, each error before its cause.
     pub problems: Vec<String>,
 }
@@ -50,7 +53,7 @@ pub struct Item {
 /// Inspects a module or component, binary or text. Compiles and runs it.
 pub async fn inspect(bytes: Vec<u8>) -> Result<Inspection, ParseError> {
     let info = ModuleInfo::parse(&bytes)?;
-    let mut inspection = Inspection::new(&info);
+    let mut inspection = Inspection { cold: cold(&info, &bytes), ..Inspection::new(&info) };
     inspection.run(&info, bytes).await;
     Ok(inspection)
 }
@@ -68,6 +71,7 @@ impl Inspection {
             entry_points: entry_points.map(|export| export.name.clone()).collect(),
             memory: (info.minimum_memory, info.maximum_memory),
             sub_routes: None,
+            cold: None,
             problems: Vec::new(),
         }
     }
@@ -105,6 +109,14 @@ impl Inspection {
 
     fn problem(&mut self, error: &dyn std::error::Error) {
         self.problems.extend(causes(error));
+    }
+}
+
+fn cold(info: &ModuleInfo, bytes: &[u8]) -> Option<ColdExplanation> {
+    let of_component = || ColdExplanation { reason: "component", text: "`warm_start` is for modules".to_owned() };
+    match info.encoding {
+        Encoding::Module => warm_start_obstacle(bytes),
+        Encoding::Component => Some(of_component()),
     }
 }
 

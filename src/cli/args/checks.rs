@@ -8,7 +8,7 @@ use crate::cli::args::format::FormatArgument;
 use crate::cli::args::serve::ServeArguments;
 use crate::cli::args::{UsageError, Variable, registries};
 use crate::cli::commands::Command;
-use crate::cli::commands::check::{CheckCommand, CheckView, RoutesCommand, WarningPolicy};
+use crate::cli::commands::check::{CheckCommand, CheckView, RoutesCommand, WarmRequests, WarningPolicy};
 use crate::cli::commands::doctor::DoctorCommand;
 
 /// What follows the options of `wagi check` in the help.
@@ -17,11 +17,12 @@ const CHECK_EXAMPLES: &str = "Examples:
   wagi check hello.wasm
   wagi check --config modules.toml --deny-warnings
   wagi check --explain
+  wagi check --warm 1000
   wagi check --format json
 
 Exit codes:
   0  a server would start
-  1  it would not, or there is a warning and --deny-warnings
+  1  it would not, there is a warning and --deny-warnings, or --warm and a route that begins cold
   2  the command line is not valid";
 
 /// What follows the options of `wagi routes` in the help.
@@ -61,6 +62,10 @@ pub(super) struct CheckArguments {
     /// Show each value, and where it comes from: a place in a file, an option, a variable, a default
     #[arg(long)]
     explain: bool,
+
+    /// Answer N requests cold and warm at each route with `warm_start`, and fail if one begins cold or differs
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    warm: Option<u32>,
 
     /// Fail if there is a warning
     #[arg(long)]
@@ -111,6 +116,7 @@ impl CheckArguments {
             options: self.serve.options(variable)?,
             format: self.format.into(),
             view: if self.explain { CheckView::Sources } else { CheckView::Summary },
+            warm: self.warm.map(|requests| WarmRequests(requests as usize)),
             warnings: if self.deny_warnings { WarningPolicy::Deny } else { WarningPolicy::Accept },
         })
     }

@@ -7,12 +7,14 @@ use std::process::ExitCode;
 use anyhow::Context;
 use serde_json::{Value, json};
 
+use wagi::ColdExplanation;
 use wagi::config::Registries;
 use wagi::fetch::{self, Artifact};
 use wagi::observe::sha256_hex;
 use wagi::printable;
 use wagi::startup::{Inspection, Item, inspect};
 
+use crate::cli::commands::check::warm_start_json;
 use crate::cli::commands::size;
 use crate::cli::files;
 use crate::cli::terminal::progress::Bars;
@@ -108,6 +110,7 @@ impl InspectionReport {
             "exports": found.exports.iter().map(item).collect::<Vec<_>>(),
             "entrypoints": found.entry_points,
             "subroutes": sub_routes,
+            "warm_start": warm_start_json(found.cold.as_ref()),
             "problems": found.problems,
         })
     }
@@ -131,6 +134,10 @@ impl InspectionReport {
             let maximum =
                 maximum.map_or_else(|| "no limit of its own".to_owned(), |max| format!("at most {}", size(max)));
             lines.push(format!("memory    {} at the start, {maximum}", size(minimum)));
+            lines.push(match &found.cold {
+                None => "warm      possible".to_owned(),
+                Some(ColdExplanation { reason, text }) => format!("warm      never ({reason}): {text}"),
+            });
         }
         lines.extend(self.imports());
         lines.push(list("exports", found.exports.iter().map(|export| format!("{} ({})", export.name, export.kind))));

@@ -4,6 +4,7 @@
 
 mod requests;
 pub(super) mod routes;
+pub(super) mod warm_starts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};

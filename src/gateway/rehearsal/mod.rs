@@ -4,20 +4,22 @@
 //! different as requests for one snapshot can be. They have the variables that snapshots may hold, and something else in place of the
 //! others, which may be secret.
 
+mod content;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version};
 
 use crate::cgi::{ArgumentTemplate, Endpoint, Host, RequestHead, RouteVariables};
 use crate::config::{EntryConfig, WarmStartConfig};
 use crate::remote_address::RemoteAddress;
 use crate::route::RoutePattern;
-use crate::runtime::{QueryClass, RehearsalRequest, RehearsalRequests, SnapshotKey};
+use crate::runtime::{RehearsalRequest, RehearsalRequests, SnapshotKey};
 
 use crate::gateway::guest_route::argument_template;
+use crate::gateway::rehearsal::content::RehearsalContent;
 
 /// Where the requests of a route seem to come from, and what its guests get.
 struct RouteRehearsals {
@@ -51,16 +53,6 @@ pub(crate) fn requests(
     Arc::new(move |key, number, headers| rehearsals.request(key, number, headers))
 }
 
-/// How requests with different numbers differ.
-const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::GET, Method::PUT, Method::POST];
-const BODIES: [&str; 5] = ["", "name=other&text=a+longer+one", "", "{\"text\": 1}", "x=2&y=3"];
-const TYPES: [&str; 5] =
-    ["", "application/x-www-form-urlencoded", "", "application/json", "application/x-www-form-urlencoded"];
-const FIELDS: [&str; 5] = ["a=1", "name=other&b=2&c=", "x=%20y", "n=5", "id=77&id=78"];
-const WORDS: [&str; 5] = ["word", "other+words", "x", "1", "a&b"];
-const PATHS: [&str; 5] = ["", "/other/path", "/x", "", "/a%20b"];
-const COOKIES: [&str; 5] = ["", "sid=1", "a=b; c=d", "", "session=0123456789abcdef"];
-
 impl RouteRehearsals {
     fn request(&self, key: &SnapshotKey, number: usize, names: &[String]) -> Option<RehearsalRequest> {
         let script = match (&key.script, &self.mount) {
@@ -70,17 +62,17 @@ impl RouteRehearsals {
             (Some(_), None) => None,
             (None, Some(_)) => return None,
         };
-        let path_info = self.path_info(key, number);
-        let uri = self.uri(key, number, script, path_info)?;
-        let body = Bytes::from_static(pick(&BODIES, number).as_bytes());
-        let headers = headers(number, names);
+        let content = RehearsalContent::new(number);
+        let path_info = self.path_info(key, &content);
+        let uri = self.uri(script, path_info, &content.query(key.query))?;
+        let headers = headers(number, &content, names);
         let head = RequestHead {
-            method: METHODS.get(number % METHODS.len())?,
+            method: &content.method,
             uri: &uri,
             version: if number % 2 == 1 { Version::HTTP_2 } else { Version::HTTP_11 },
             headers: &headers,
             host: Host::parse(pick(&["rehearsal.test", "other.test:8080"], number % 2).as_bytes()),
-            content_length: body.len() as u64,
+            content_length: content.body.len() as u64,
             remote_address: client(number),
             local_address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             request_id: pick(&["00000000000000a1", "00000000000000f2"], number % 2),
@@ -89,26 +81,21 @@ impl RouteRehearsals {
         };
         let environment = self.variables(number).environment(&self.endpoint, &head, path_info).ok()?;
         let arguments = self.argv.arguments(&uri, &environment);
-        Some(RehearsalRequest { arguments, environment, body })
+        Some(RehearsalRequest { arguments, environment, body: content.body })
     }
 
-    fn path_info(&self, key: &SnapshotKey, number: usize) -> &'static str {
+    fn path_info<'c>(&self, key: &SnapshotKey, content: &'c RehearsalContent) -> &'c str {
         match (&self.mount, key.is_translated) {
             (Some(_), false) => "",
-            (Some(_), true) => pick(&["/first", "/other/path", "/x", "/y/z", "/a%20b"], number),
-            (None, _) if self.pattern.is_prefix() => pick(&PATHS, number),
+            (Some(_), true) => content.path_behind_script(),
+            (None, _) if self.pattern.is_prefix() => content.path(),
             (None, _) => "",
         }
     }
 
-    fn uri(&self, key: &SnapshotKey, number: usize, script: Option<&str>, path_info: &str) -> Option<Uri> {
+    fn uri(&self, script: Option<&str>, path_info: &str, query: &str) -> Option<Uri> {
         let prefix = if self.pattern.is_prefix() { self.pattern.prefix() } else { self.pattern.as_str() };
         let script = script.map(|script| format!("/{}", encoded(script))).unwrap_or_default();
-        let query = match key.query {
-            QueryClass::None => String::new(),
-            QueryClass::Fields => format!("?{}", pick(&FIELDS, number)),
-            QueryClass::Words => format!("?{}", pick(&WORDS, number)),
-        };
         let path = format!("{prefix}{script}{path_info}");
         let path = if path.is_empty() { "/" } else { &path };
         format!("{path}{query}").parse().ok()
@@ -118,7 +105,7 @@ impl RouteRehearsals {
     fn variables(&self, number: usize) -> RouteVariables {
         let shown = |(name, value): &(String, String)| match self.plain.contains(name) {
             true => (name.clone(), value.clone()),
-            false => (name.clone(), format!("{}{number}", "x".repeat(number + 1))),
+            false => (name.clone(), format!("{}{number}", "x".repeat(number % 50 + 1))),
         };
         let environment: Vec<_> = self.environment.iter().map(shown).collect();
         match &self.mount {
@@ -146,11 +133,11 @@ fn client(number: usize) -> RemoteAddress {
 }
 
 /// Header fields: the usual ones, and those of the names that variables for them have.
-fn headers(number: usize, names: &[String]) -> HeaderMap {
+fn headers(number: usize, content: &RehearsalContent, names: &[String]) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    for (name, value) in [("content-type", pick(&TYPES, number)), ("cookie", pick(&COOKIES, number))] {
-        if !value.is_empty() {
-            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    for (name, value) in [("content-type", &content.content_type), ("cookie", &content.cookie)] {
+        if let Some(value) = HeaderValue::from_str(value).ok().filter(|value| !value.is_empty()) {
+            headers.insert(HeaderName::from_static(name), value);
         }
     }
     if number > 0 {
@@ -173,6 +160,7 @@ fn headers(number: usize, names: &[String]) -> HeaderMap {
 mod tests {
     use crate::config::{ModuleRef, Origin};
     use crate::gateway::rehearsal::*;
+    use crate::runtime::QueryClass;
 
     fn requests_of(environment: &[(&str, &str)], plain: &[&str]) -> RehearsalRequests {
         let pattern = RoutePattern::new("/app/...");
@@ -188,7 +176,7 @@ mod tests {
         let requests = requests_of(&[("TOKEN", "hunter2"), ("HOME", "/lib")], &["HOME"]);
         let key = SnapshotKey { script: None, query: QueryClass::Fields, is_translated: true };
         let mut values = Vec::new();
-        for number in 0..5 {
+        for number in 0..40 {
             let request = requests(&key, number, &["HTTP_X_OWN".to_owned()]).expect("a request");
             assert!(request.environment.iter().all(|variable| !variable.contains("hunter2")));
             assert_eq!(request.environment.variable("HOME"), Some("/lib"));
@@ -197,6 +185,6 @@ mod tests {
             values.push(request.environment.variable("TOKEN").map(str::to_owned));
         }
         values.dedup();
-        assert_eq!(values.len(), 5, "each is another one");
+        assert_eq!(values.len(), 40, "each is another one");
     }
 }

@@ -31,13 +31,18 @@ const MOMENT: Duration = Duration::from_millis(1200);
 const ATTEMPTS: usize = 3;
 
 impl Program {
-    /// Makes a snapshot. It blocks for as long as the compiler needs: not for a thread that serves.
-    pub fn snapshot(&self, setup: &WarmStartSetup, key: &SnapshotKey) -> Result<WarmSnapshot, ColdReason> {
+    /// Makes a snapshot, and tries it with this many requests. It blocks for as long as the compiler needs: not for a thread that serves.
+    pub fn snapshot(
+        &self,
+        setup: &WarmStartSetup,
+        key: &SnapshotKey,
+        requests: usize,
+    ) -> Result<WarmSnapshot, ColdReason> {
         let started = Instant::now();
         let rehearsals = ProgramRehearsals::new(self, setup, key)?;
         let mut refusal = None;
         for checkpoint in rehearsals.checkpoints()? {
-            match rehearsals.snapshot(checkpoint, started) {
+            match rehearsals.snapshot(checkpoint, requests, started) {
                 Ok(snapshot) => return Ok(snapshot),
                 Err(reason) => {
                     tracing::debug!(route = setup.route, %key, ?checkpoint, %reason, "warm start: no snapshot of a checkpoint");
@@ -50,14 +55,19 @@ impl Program {
 }
 
 impl ProgramRehearsals<'_> {
-    fn snapshot(&self, checkpoint: ScriptCheckpoint, started: Instant) -> Result<WarmSnapshot, ColdReason> {
+    fn snapshot(
+        &self,
+        checkpoint: ScriptCheckpoint,
+        requests: usize,
+        started: Instant,
+    ) -> Result<WarmSnapshot, ColdReason> {
         let mut attempt = 1;
         loop {
             let begun = SystemTime::now();
             let (first, request) = self.reach(checkpoint)?;
             let is_certain = first.files.are_certain(begun);
             if is_certain || attempt == ATTEMPTS {
-                let snapshot = self.snapshot_of(first, request, (checkpoint, started))?;
+                let snapshot = self.snapshot_of(first, request, (checkpoint, requests, started))?;
                 if is_certain {
                     self.program.keep(self.setup, &snapshot);
                 }
@@ -72,7 +82,7 @@ impl ProgramRehearsals<'_> {
         &self,
         first: Reached,
         request: RehearsalRequest,
-        (checkpoint, started): (ScriptCheckpoint, Instant),
+        (checkpoint, requests, started): (ScriptCheckpoint, usize, Instant),
     ) -> Result<WarmSnapshot, ColdReason> {
         let entry_point = self.program.functions.last().map_or("_start", String::as_str);
         let resumed = resume_module(&self.binary, entry_point, &first.stopped)?;
@@ -90,7 +100,7 @@ impl ProgramRehearsals<'_> {
         let rehearsed = ResumedModule { linked: rehearsed, ..start.clone() };
         let copies = VolumeCopies::of(&self.program.grants).map_err(ColdReason::volumes)?;
         let proof = Proof { initial: &request, places: &places, resumed: &rehearsed, checkpoint };
-        for number in 0..REQUESTS {
+        for number in 0..requests {
             let on = [copies.again().map_err(ColdReason::volumes)?, copies.again().map_err(ColdReason::volumes)?];
             self.prove(number, &proof, &on)?;
         }

@@ -15,6 +15,7 @@
 //! | `making` | how is a snapshot made? |
 //! | `kept` | which snapshots does the cache keep? |
 //! | `snapshot` | what does a request need to begin there? |
+//! | `proving` | can a program begin warm, and are its answers the same then? |
 //! | `worker` | on which threads are snapshots loaded and made? |
 
 mod comparison;
@@ -22,6 +23,7 @@ mod copies;
 mod kept;
 mod making;
 pub(in crate::runtime) mod program;
+pub(in crate::runtime) mod proving;
 mod reaching;
 mod rehearse;
 pub(in crate::runtime) mod request;
@@ -39,6 +41,7 @@ use crate::runtime::code::cache::CodeOrigin;
 use crate::runtime::engine::task::panic_message;
 use crate::runtime::instance::invocation::Invocation;
 use crate::runtime::resume::cold_reason::ColdReason;
+use crate::runtime::warm_start::making::REQUESTS;
 use crate::runtime::warm_start::program::Program;
 use crate::runtime::warm_start::request::{QueryClass, RehearsalRequests, SnapshotKey};
 use crate::runtime::warm_start::snapshot::{Fitted, WarmSnapshot};
@@ -138,18 +141,21 @@ impl WarmStarts {
     /// Begins to make the snapshots that most requests need, before there is one. Others for the same scripts are loaded if the cache
     /// has kept them.
     pub fn begin(self: &Arc<Self>) {
-        let of = |script: &Option<String>, query| {
+        for key in self.keys(QueryClass::None) {
+            self.find(&key);
+        }
+        for key in [QueryClass::Fields, QueryClass::Words].into_iter().flat_map(|query| self.keys(query)) {
+            self.find_kept(key);
+        }
+    }
+
+    /// What requests for the first scripts with such a query belong to.
+    fn keys(&self, query: QueryClass) -> Vec<SnapshotKey> {
+        let of = |script: &Option<String>| {
             let key = SnapshotKey { script: script.clone(), query, is_translated: false };
             (self.setup.requests)(&key, 0, &[]).map(|request| SnapshotKey::of(&request.environment))
         };
-        for key in self.first.iter().filter_map(|script| of(script, QueryClass::None)) {
-            self.find(&key);
-        }
-        for query in [QueryClass::Fields, QueryClass::Words] {
-            for key in self.first.iter().filter_map(|script| of(script, query)) {
-                self.find_kept(key);
-            }
-        }
+        self.first.iter().filter_map(of).collect()
     }
 
     /// Loads a snapshot if the cache has kept it.
@@ -319,7 +325,7 @@ fn load(warm: &Weak<WarmStarts>, key: &SnapshotKey, if_not_kept: IfNotKept) {
 fn make(warm: &Weak<WarmStarts>, key: &SnapshotKey) {
     let Some(warm) = warm.upgrade() else { return };
     // The module may be a third party's, and a mistake in it or for it is no reason to make no other snapshot.
-    let made = catch_unwind(AssertUnwindSafe(|| warm.program.snapshot(&warm.setup, key)));
+    let made = catch_unwind(AssertUnwindSafe(|| warm.program.snapshot(&warm.setup, key, REQUESTS)));
     let made = made.unwrap_or_else(|panic| Err(ColdReason::Failed(panic_message(&*panic))));
     let took = made.as_ref().map_or(Duration::ZERO, |snapshot| snapshot.took);
     warm.finish(key, made.map(|snapshot| (snapshot, CodeOrigin::Compiled)), took);

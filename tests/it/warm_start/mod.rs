@@ -1,5 +1,6 @@
 //! Guests that begin at their checkpoint: what they see of their request, when they begin cold, and what is said of it.
 
+mod check;
 mod checkpoints;
 mod interpreters;
 mod kept;

@@ -5,12 +5,14 @@
 //! | `loaded` | what is configured, and what is wrong with it? |
 //! | `module` | what is one module, what does it get, and what will go wrong? |
 //! | `explain` | where does each value come from? |
+//! | `warm` | which routes begin warm, and do they answer the same then? |
 //! | `routes` | in which order are routes tried, and what does each lead to? |
 
 mod explain;
 mod loaded;
 mod module;
 mod routes;
+mod warm;
 
 use std::process::ExitCode;
 
@@ -22,10 +24,12 @@ use wagi::config::{Config, Options, Severity, Source};
 pub use crate::cli::commands::check::explain::GivenOption;
 pub use crate::cli::commands::check::loaded::WarningPolicy;
 pub use crate::cli::commands::check::routes::RoutesCommand;
+pub use crate::cli::commands::check::warm::{WarmRequests, warm_start_json};
 
 use crate::cli::commands::check::explain::ConfigExplanation;
 use crate::cli::commands::check::loaded::CheckedConfig;
 use crate::cli::commands::check::module::ModuleReport;
+use crate::cli::commands::check::warm::WarmReport;
 use crate::cli::commands::serve::route_lines;
 use crate::cli::terminal::{OutputFormat, print_json, print_problems, print_result};
 
@@ -45,6 +49,8 @@ pub struct CheckCommand {
     pub format: OutputFormat,
     pub view: CheckView,
     pub warnings: WarningPolicy,
+    /// `None` if routes are not tried warm.
+    pub warm: Option<WarmRequests>,
 }
 
 impl CheckCommand {
@@ -59,10 +65,15 @@ impl CheckCommand {
         // As a server has it: a check itself writes no logs.
         let explained = (self.view == CheckView::Sources)
             .then(|| ConfigExplanation::new(&Config::load(&self.options).0, &self.options, &self.given));
+        let warm = match (&checked.gateway, self.warm) {
+            (Some(gateway), Some(requests)) => Some(WarmReport::new(gateway, requests).await?),
+            _ => None,
+        };
         match self.format {
             OutputFormat::Json => {
-                let report = report(&checked, module.as_ref(), explained.as_ref());
-                print_json(&report)?;
+                let mut report = report(&checked, module.as_ref(), explained.as_ref());
+                report.extend(warm.as_ref().map(|warm| ("warm_start".to_owned(), warm.json())));
+                print_json(&report.into())?;
             }
             OutputFormat::Text => {
                 print_problems(&checked.problems);
@@ -72,15 +83,20 @@ impl CheckCommand {
                     (None, None, Some(gateway)) => route_lines(gateway),
                     (None, None, None) => String::new(),
                 };
-                print_result(&shown)?;
+                print_result(&(shown + &warm.as_ref().map(WarmReport::text).unwrap_or_default()))?;
                 checked.conclude();
             }
         }
-        Ok(checked.exit_code(self.warnings))
+        let is_warm = warm.as_ref().is_none_or(WarmReport::is_warm);
+        Ok(if is_warm { checked.exit_code(self.warnings) } else { ExitCode::FAILURE })
     }
 }
 
-fn report(checked: &CheckedConfig, module: Option<&ModuleReport>, explained: Option<&ConfigExplanation>) -> Value {
+fn report(
+    checked: &CheckedConfig,
+    module: Option<&ModuleReport>,
+    explained: Option<&ConfigExplanation>,
+) -> Map<String, Value> {
     let routes = checked.gateway.iter().flat_map(|gateway| gateway.routes());
     let mut report = Map::new();
     report.insert("errors".to_owned(), checked.shown(Severity::Error).into());
@@ -88,5 +104,5 @@ fn report(checked: &CheckedConfig, module: Option<&ModuleReport>, explained: Opt
     report.insert("routes".to_owned(), routes.map(|route| configuration::route(&route)).collect());
     report.extend(module.map(|module| ("module".to_owned(), module.json())));
     report.extend(explained.map(|explained| ("values".to_owned(), explained.json())));
-    report.into()
+    report
 }

@@ -55,6 +55,13 @@ pub(in crate::runtime) fn resume_module(
     Ok(resumed.finish())
 }
 
+/// Refuses a module whose snapshots could not hold all of its state, wherever it stops.
+pub(in crate::runtime) fn check(module: &[u8]) -> Result<(), ColdReason> {
+    let layout = ModuleLayout::new(module, &BTreeSet::new())?;
+    layout.check_globals()?;
+    layout.memory().map(drop)
+}
+
 /// The functions that go on from the frames, the innermost first.
 struct Appended {
     bodies: Vec<Vec<u8>>,

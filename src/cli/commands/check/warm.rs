@@ -1,0 +1,85 @@
+//! Which routes begin warm, and do they answer the same then? Requests of wagi's own are answered cold and warm.
+
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use wagi::printable;
+use wagi::{ColdExplanation, Gateway, ProvenRoute, WarmStartProof};
+
+/// How many requests are answered cold and warm, of each kind that snapshots are made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WarmRequests(pub usize);
+
+/// What came of them, at all routes that may begin warm.
+pub struct WarmReport {
+    requests: usize,
+    routes: Vec<ProvenRoute>,
+}
+
+/// Whether a program can begin warm, and why not.
+pub fn warm_start_json(cold: Option<&ColdExplanation>) -> Value {
+    json!({
+        "possible": cold.is_none(),
+        "reason": cold.map(|cold| cold.reason),
+        "text": cold.map(|cold| cold.text.as_str()),
+    })
+}
+
+impl WarmReport {
+    /// Answers the requests. That takes as long as the compiler and the programs take.
+    pub async fn new(gateway: &Gateway, WarmRequests(requests): WarmRequests) -> anyhow::Result<Self> {
+        let gateway = gateway.clone();
+        let proving = tokio::task::spawn_blocking(move || gateway.prove_warm_starts(requests));
+        Ok(Self { requests, routes: proving.await.context("answering requests cold and warm has failed")? })
+    }
+
+    /// Whether all requests at all routes were answered warm as they were cold.
+    pub fn is_warm(&self) -> bool {
+        self.routes
+            .iter()
+            .all(|route| !route.proofs.is_empty() && route.proofs.iter().all(|proof| proof.cold.is_none()))
+    }
+
+    pub fn json(&self) -> Value {
+        let proof = |route: &str, proof: &WarmStartProof| {
+            json!({
+                "route": route,
+                "requests": proof.requests,
+                "answered": self.requests,
+                "state": if proof.cold.is_none() { "warm" } else { "cold" },
+                "reason": proof.cold.as_ref().map(|cold| cold.reason),
+                "text": proof.cold.as_ref().map(|cold| cold.text.as_str()),
+            })
+        };
+        let proofs = self.routes.iter().flat_map(|route| {
+            let nothing = route.proofs.is_empty().then(|| without_requests(&route.route));
+            route.proofs.iter().map(|found| proof(&route.route, found)).chain(nothing).collect::<Vec<_>>()
+        });
+        proofs.collect()
+    }
+
+    pub fn text(&self) -> String {
+        let mut lines = Vec::new();
+        for ProvenRoute { route, proofs } in &self.routes {
+            if proofs.is_empty() {
+                lines.push(format!("{route}: {NO_SCRIPT}"));
+            }
+            for WarmStartProof { requests, cold } in proofs {
+                lines.push(match cold {
+                    None => format!("{route}: {requests}: warm, {} answers are the same as cold", self.requests),
+                    Some(ColdExplanation { reason, text }) => format!("{route}: {requests}: cold ({reason}): {text}"),
+                });
+            }
+        }
+        if lines.is_empty() {
+            lines.push("no route has `warm_start`".to_owned());
+        }
+        lines.iter().map(|line| format!("{}\n", printable::line(line))).collect()
+    }
+}
+
+const NO_SCRIPT: &str = "no script stands for its directory, so no requests can be made for it";
+
+fn without_requests(route: &str) -> Value {
+    json!({ "route": route, "requests": null, "answered": 0, "state": "cold", "reason": "no-request", "text": NO_SCRIPT })
+}
