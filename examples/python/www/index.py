@@ -1,6 +1,9 @@
 """A WSGI application behind the CGI handler of the standard library. Flask and others are WSGI applications, too."""
 
 import html
+import importlib.util
+import os
+import random
 import sys
 from urllib.parse import parse_qs
 from wsgiref.handlers import CGIHandler
@@ -36,4 +39,16 @@ def application(environ, start_response):
     return [page.encode()]
 
 
+# With `warm_start` each request begins here, with its own variables, which are copied again.
+os.path.exists("/.wagi/checkpoint")
+spec = importlib.util.find_spec("posix")
+posix = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(posix)
+os.environ._data.clear()
+os.environ._data.update(posix.environ)
+random.seed()
+
 CGIHandler().run(application)
+sys.stdout.flush()
+# The response is complete: nothing has to be taken down for it.
+os._exit(0)

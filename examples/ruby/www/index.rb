@@ -16,6 +16,9 @@ PAGE = ERB.new(<<~HTML, trim_mode: "-")
   </html>
 HTML
 
+# With `warm_start` each request begins here.
+File.exist?("/.wagi/checkpoint")
+
 cgi = CGI.new
 name = cgi["name"].empty? ? "world" : cgi["name"]
 cgi.out("type" => "text/html", "charset" => "UTF-8") { PAGE.result(binding) }

@@ -68,6 +68,8 @@ const STACK_FOR_HOST: usize = 512 * 1024;
 /// The bytes of a memory, table or stack that stay resident between two guests: zeroing them is cheaper than giving pages
 /// back.
 const MEMORY_RESIDENT: usize = 256 * 1024;
+/// The same for programs that begin at a checkpoint: interpreters, which write to some hundred pages of what they begin with.
+const CAPTURED_RESIDENT: usize = 2 << 20;
 /// Up to this size, writing all of a memory again is cheaper than asking which of its pages were written to.
 const SMALL_MEMORY: usize = 128 * 1024;
 const TABLE_RESIDENT: usize = 16 * 1024;
@@ -119,9 +121,11 @@ pub(in crate::runtime) fn for_modules(
     }
     engine(modules, |memories| {
         let mut pool = with_heaps(pool_for_modules(config, memories), config, gc);
-        if size == MemorySize::Small {
-            pool.linear_memory_keep_resident(SMALL_MEMORY).pagemap_scan(Enabled::No);
-        }
+        match size {
+            MemorySize::Small => pool.linear_memory_keep_resident(SMALL_MEMORY).pagemap_scan(Enabled::No),
+            MemorySize::Captured => pool.linear_memory_keep_resident(CAPTURED_RESIDENT),
+            MemorySize::Large => &mut pool,
+        };
         pool
     })
 }

@@ -46,7 +46,12 @@ pub(in crate::runtime) struct VariableArea {
 
 /// Where a program has asked for its variables, as far as it still has them there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::runtime) struct VariableAreas(Vec<VariableArea>);
+pub(in crate::runtime) struct VariableAreas {
+    kept: Vec<VariableArea>,
+    /// What it no longer has: lists of pointers, each with the place of the strings.
+    lists_given_back: Vec<(u32, u32)>,
+    strings_given_back: Vec<u32>,
+}
 
 /// Variables as they lie in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -211,24 +216,38 @@ impl VariableAreas {
         let strings = laid_out.strings(area.buffer);
         let list = area.pointers.map(|start| laid_out.list(start));
         let taken = |range: &Range<usize>| overlap(range, &strings) || list.iter().any(|list| overlap(range, list));
-        self.0.retain_mut(|older| {
-            older.pointers = older.pointers.filter(|start| !taken(&laid_out.list(*start)));
-            let is_same = older.buffer == area.buffer;
+        for mut older in std::mem::take(&mut self.kept) {
             // Strings that are in the same places are those of both.
-            if is_same { older.pointers.is_some() } else { !taken(&laid_out.strings(older.buffer)) }
-        });
-        self.0.push(area);
+            let has_strings = older.buffer == area.buffer || !taken(&laid_out.strings(older.buffer));
+            let is_list_taken = |start: &u32| !has_strings || taken(&laid_out.list(*start));
+            if let Some(start) = older.pointers.take_if(|start| is_list_taken(start)) {
+                self.lists_given_back.push((start, older.buffer));
+            }
+            match has_strings {
+                true if older.pointers.is_some() || older.buffer != area.buffer => self.kept.push(older),
+                true => {}
+                false => self.strings_given_back.push(older.buffer),
+            }
+        }
+        self.kept.push(area);
     }
 
-    /// All of them.
-    pub fn as_slice(&self) -> &[VariableArea] {
-        &self.0
+    /// Those that it still has.
+    pub fn kept(&self) -> &[VariableArea] {
+        &self.kept
+    }
+
+    /// What was once written to memory that the program no longer has its variables in: where, and which bytes.
+    pub fn left(&self, laid_out: &LaidOut) -> Vec<(usize, Vec<u8>)> {
+        let list = |&(start, buffer): &(u32, u32)| (start as usize, laid_out.bytes(buffer, UnusedPointers::Nameless).0);
+        let strings = |start: &u32| (*start as usize, laid_out.buffer.clone());
+        self.lists_given_back.iter().map(list).chain(self.strings_given_back.iter().map(strings)).collect()
     }
 
     /// The places of all of them in memory.
     pub fn ranges(&self, laid_out: &LaidOut) -> Vec<Range<usize>> {
-        let lists = self.0.iter().filter_map(|area| area.pointers).map(|start| laid_out.list(start));
-        lists.chain(self.0.iter().map(|area| laid_out.strings(area.buffer))).collect()
+        let lists = self.kept.iter().filter_map(|area| area.pointers).map(|start| laid_out.list(start));
+        lists.chain(self.kept.iter().map(|area| laid_out.strings(area.buffer))).collect()
     }
 
     /// Whether `memory` has in them what was written there, and no other list of these variables. A program that has moved its list,
@@ -240,7 +259,7 @@ impl VariableAreas {
             list.unwrap_or(true) && memory.get(laid_out.strings(area.buffer)) == Some(strings)
         };
         let has_other_list = |area: &VariableArea| self.has_other_list(memory, area.buffer, laid_out);
-        self.0.iter().all(is_kept) && !self.0.iter().any(has_other_list)
+        self.kept.iter().all(is_kept) && !self.kept.iter().any(has_other_list)
     }
 
     fn has_other_list(&self, memory: &[u8], buffer: u32, laid_out: &LaidOut) -> bool {
@@ -251,7 +270,7 @@ impl VariableAreas {
         for (index, word) in memory.chunks_exact(4).enumerate() {
             repeated = if word == unused { repeated + 1 } else { 0 };
             let is_known = || {
-                let lists = self.0.iter().filter_map(|area| area.pointers);
+                let lists = self.kept.iter().filter_map(|area| area.pointers);
                 lists.map(|start| laid_out.list(start)).any(|list| list.contains(&(index * 4)))
             };
             if repeated >= REPEATED && !is_known() {
@@ -324,7 +343,7 @@ mod tests {
         for (pointers, buffer) in areas {
             asked.ask(VariableArea { pointers: Some(*pointers), buffer: *buffer }, laid_out);
         }
-        asked.as_slice().iter().map(|area| (area.pointers, area.buffer)).collect()
+        asked.kept().iter().map(|area| (area.pointers, area.buffer)).collect()
     }
 
     #[test]

@@ -14,6 +14,17 @@ pub(in crate::runtime::warm_start) struct AtCheckpoint<'a> {
     pub stopped: &'a Stopped,
     /// The times that it was told.
     pub times: &'a [u64],
+    /// What was once written to memory that it has given back since: where, and which bytes.
+    pub left: &'a [(usize, Vec<u8>)],
+}
+
+/// What two programs may have that is not the same, besides the places of their variables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::runtime::warm_start) enum Clocks {
+    /// Times that they were told.
+    Told,
+    /// What they have computed from the times that they were told, too: nothing else was different for them.
+    Computed,
 }
 
 /// The most places with times.
@@ -24,6 +35,7 @@ pub(in crate::runtime::warm_start) fn compare(
     first: &AtCheckpoint<'_>,
     second: &AtCheckpoint<'_>,
     variables: &[Range<usize>],
+    clocks: Clocks,
 ) -> Result<(), ColdReason> {
     let times = Times::new(first.times, second.times);
     let (one, other) = (first.stopped, second.stopped);
@@ -42,10 +54,29 @@ pub(in crate::runtime::warm_start) fn compare(
     if one.globals != other.globals {
         return Err(ColdReason::Differs("a global".to_owned()));
     }
-    compare_memory(&one.memory, &other.memory, variables, &times)
+    let is_explained = |at: usize| {
+        let is_variable = variables.iter().any(|range| range.contains(&at) || range.contains(&(at + 3)));
+        is_variable || (is_left(first, at) && is_left(second, at))
+    };
+    let is_time = |at: usize| clocks == Clocks::Computed || times.explain_word(&one.memory, &other.memory, at);
+    compare_memory(&one.memory, &other.memory, is_explained, is_time)
 }
 
-fn compare_memory(one: &[u8], other: &[u8], variables: &[Range<usize>], times: &Times) -> Result<(), ColdReason> {
+/// Whether a word is what is left where variables once were. No program reads it.
+fn is_left(program: &AtCheckpoint<'_>, at: usize) -> bool {
+    let word = program.stopped.memory.get(at..at + 4);
+    program.left.iter().any(|(start, bytes)| {
+        let offset = at.checked_sub(*start);
+        word.is_some() && offset.is_some_and(|offset| bytes.get(offset..offset + 4) == word)
+    })
+}
+
+fn compare_memory(
+    one: &[u8],
+    other: &[u8],
+    is_explained: impl Fn(usize) -> bool,
+    is_time: impl Fn(usize) -> bool,
+) -> Result<(), ColdReason> {
     const PIECE: usize = 4096;
     let mut found = 0;
     for (index, (a, b)) in one.chunks(PIECE).zip(other.chunks(PIECE)).enumerate() {
@@ -53,12 +84,11 @@ fn compare_memory(one: &[u8], other: &[u8], variables: &[Range<usize>], times: &
             continue;
         }
         for at in (index * PIECE..index * PIECE + a.len()).step_by(4) {
-            let is_variable = || variables.iter().any(|range| range.contains(&at) || range.contains(&(at + 3)));
-            if one.get(at..at + 4) == other.get(at..at + 4) || is_variable() {
+            if one.get(at..at + 4) == other.get(at..at + 4) || is_explained(at) {
                 continue;
             }
             found += 1;
-            if found > MAX_TIMES || !times.explain_word(one, other, at) {
+            if found > MAX_TIMES || !is_time(at) {
                 return Err(ColdReason::Differs(format!("its memory at {at:#x}")));
             }
         }
@@ -131,9 +161,15 @@ mod tests {
     }
 
     fn compared(first: &Stopped, second: &Stopped) -> Result<(), ColdReason> {
-        let one = AtCheckpoint { stopped: first, times: &[5_000_000_123] };
-        let other = AtCheckpoint { stopped: second, times: &[9_000_000_456] };
-        compare(&one, &other, std::slice::from_ref(&(100..200)))
+        compared_with(first, second, Clocks::Told)
+    }
+
+    fn compared_with(first: &Stopped, second: &Stopped, clocks: Clocks) -> Result<(), ColdReason> {
+        let left = [(400, b"left here".to_vec())];
+        let one = AtCheckpoint { stopped: first, times: &[5_000_000_123], left: &left };
+        let left = [(400, b"gone from".to_vec())];
+        let other = AtCheckpoint { stopped: second, times: &[9_000_000_456], left: &left };
+        compare(&one, &other, std::slice::from_ref(&(100..200)), clocks)
     }
 
     fn with(at: usize, bytes: &[u8]) -> Stopped {
@@ -150,7 +186,17 @@ mod tests {
         assert_eq!(compared(&with(304, &a), &with(304, &b)), Ok(()));
         assert_eq!(compared(&with(300, b"GET"), &with(300, b"POST")).map_err(|refusal| refusal.name()), Err("differs"));
         assert!(compared(&with(300, &5u32.to_le_bytes()), &with(300, &8u32.to_le_bytes())).is_err());
+        assert_eq!(compared_with(&with(300, b"GET"), &with(300, b"POST"), Clocks::Computed), Ok(()));
+        let many = [1; 4 * (MAX_TIMES + 1)];
+        assert!(compared_with(&with(300, &many), &with(300, &many.map(|byte| byte + 1)), Clocks::Computed).is_err());
         assert!(compared(&with(9_999, b"a"), &with(9_999, b"b")).is_err());
+    }
+
+    #[test]
+    fn what_is_left_of_variables_that_were_given_back_is_no_difference() {
+        assert_eq!(compared(&with(400, b"left"), &with(400, b"gone")), Ok(()));
+        assert!(compared(&with(400, b"left"), &with(400, b"what")).is_err(), "something else is there now");
+        assert!(compared(&with(404, b"left"), &with(404, b"gone")).is_err(), "it was not there");
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl ProgramRehearsals<'_> {
             linked,
             memory: module.get_export_index(MEMORY),
             entry_point: module.get_export_index(entry_point).ok_or(ColdReason::EntryPoint)?,
-            areas: first.areas.as_slice().into(),
+            areas: first.areas.kept().into(),
         };
         let places = VariablePlaces::new(&request.environment);
         let rehearsed = engine.link_rehearsed(&module, self.program.unknown_imports).map_err(|error| failed(&error))?;

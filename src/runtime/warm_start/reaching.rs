@@ -1,7 +1,8 @@
 //! What is a program at its checkpoint, and is it the same for all requests of a snapshot?
 //!
 //! It runs there twice, in an engine for debugging: with other variables and at another time. What it has in memory has to be the same.
-//! A program that names its checkpoint itself says that its variables are in order there, and both runs have the same.
+//! A program that names its checkpoint itself says that its variables are in order there, and both runs have the same. Where random
+//! numbers may be shared, what a program has computed from the time may be, too: a third run tells it from what depends on the variables.
 //!
 //! Where a script may be named, the program runs once more before that, to see where its checkpoint is. One that names its checkpoint
 //! behind the first look for its script means that place. Else it is the last look for its script before it opens it, or,
@@ -25,7 +26,7 @@ use crate::runtime::resume::files::SeenFiles;
 use crate::runtime::resume::stopped::Stopped;
 use crate::runtime::resume::variables::{LaidOut, VariableAreas, VariablePlaces};
 use crate::runtime::warm_start::WarmStartSetup;
-use crate::runtime::warm_start::comparison::{AtCheckpoint, compare};
+use crate::runtime::warm_start::comparison::{AtCheckpoint, Clocks, compare};
 use crate::runtime::warm_start::program::{Program, failed};
 use crate::runtime::warm_start::rehearse::{Beginning, Rehearsed, Rehearsing};
 use crate::runtime::warm_start::request::{RehearsalRequest, SnapshotKey, header_names};
@@ -58,6 +59,7 @@ pub(in crate::runtime::warm_start) struct Reached {
     pub areas: VariableAreas,
     /// The places of its variables in memory.
     variables: Vec<Range<usize>>,
+    left: Vec<(usize, Vec<u8>)>,
     pub files: SeenFiles,
 }
 
@@ -133,6 +135,8 @@ impl<'a> ProgramRehearsals<'a> {
         }
         let laid_out = laid_out(&VariablePlaces::new(&request.environment), &request)?;
         let rehearsal = self.rehearse(&laid_out, &request, (self.numbers(), None))?.rehearsal;
+        let refused = rehearsal.captured.as_ref().and_then(|captured| captured.as_ref().err());
+        tracing::debug!(looks = ?rehearsal.looks, reached = ?rehearsal.reached, ?refused, "warm start: looked for a checkpoint");
         let is_named = rehearsal.reached == Some(Checkpoint::Named);
         let last = rehearsal.looks.before_last();
         let of_program = (is_named || last.is_none()).then_some(None);
@@ -155,13 +159,15 @@ impl<'a> ProgramRehearsals<'a> {
         // A time at which every unit of it is another one.
         let later = Numbers::new(self.now + 98_765_043_210_987, 7_654_321_987, self.seed);
         let second = self.reach_once(&places, &other, (later, checkpoint))?;
-        let at = |reached: &Reached| (reached.checkpoint, reached.areas.clone());
-        if at(&first) != at(&second) || first.files != second.files {
-            return Err(ColdReason::Differs("what it did before".to_owned()));
+        match compared(&first, &second, Clocks::Told) {
+            // What it has computed from the time may be a seed of random numbers, which may be shared here.
+            Err(ColdReason::Differs(_)) if self.setup.shared_random => {
+                let third = self.reach_once(&places, &other, (self.numbers(), checkpoint))?;
+                compared(&first, &third, Clocks::Told)?;
+                compared(&third, &second, Clocks::Computed)?;
+            }
+            compared => compared?,
         }
-        let one = AtCheckpoint { stopped: &first.stopped, times: &first.numbers.times };
-        let two = AtCheckpoint { stopped: &second.stopped, times: &second.numbers.times };
-        compare(&one, &two, &first.variables)?;
         Ok((first, request))
     }
 
@@ -194,8 +200,22 @@ impl<'a> ProgramRehearsals<'a> {
         if !areas.are_kept(&stopped.memory, &laid_out) {
             return Err(ColdReason::Variables);
         }
-        let variables = areas.ranges(&laid_out);
-        Ok(Reached { stopped, checkpoint, numbers: before, areas, variables, files })
+        let (variables, left) = (areas.ranges(&laid_out), areas.left(&laid_out));
+        Ok(Reached { stopped, checkpoint, numbers: before, areas, variables, left, files })
+    }
+}
+
+fn compared(first: &Reached, second: &Reached, clocks: Clocks) -> Result<(), ColdReason> {
+    let at = |reached: &Reached| (reached.checkpoint, reached.areas.clone());
+    if at(first) != at(second) || first.files != second.files {
+        return Err(ColdReason::Differs("what it did before".to_owned()));
+    }
+    compare(&first.at_checkpoint(), &second.at_checkpoint(), &first.variables, clocks)
+}
+
+impl Reached {
+    fn at_checkpoint(&self) -> AtCheckpoint<'_> {
+        AtCheckpoint { stopped: &self.stopped, times: &self.numbers.times, left: &self.left }
     }
 }
 

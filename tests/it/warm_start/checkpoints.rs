@@ -73,3 +73,23 @@ fn a_guest_may_ask_for_its_variables_once_more_in_the_same_place() {
         assert_eq!(variables(&answer).get("HTTP_COOKIE").map(String::as_str), Some(cookie));
     }
 }
+
+/// CRuby: a time that is kept in another form than it was told.
+#[test]
+fn what_is_computed_from_the_time_may_be_shared_only_where_random_numbers_may() {
+    let before = format!(
+        "{READ_CLOCK} (i64.store (i32.const 400) (i64.mul (i64.load (i32.const 400)) (i64.const 3))) (call $checkpoint)"
+    );
+    let site = Site::new().text_module("/strict", &guest(&before, PRINT), "warm_start = true").text_module(
+        "/shared",
+        &guest(&before, PRINT),
+        "warm_start = { shared_random = true }",
+    );
+    let wagi = site.start(&[]);
+    let line = wagi.logged(&["warm start: served cold", "/strict"]);
+    assert!(line.contains("reason=\"differs\""), "{line}");
+    wagi.logged(&["warm start: ready", "/shared"]);
+    let token = |path: &str| asked(&wagi, &format!("GET {path} HTTP/1.1"), "").text().lines().next().map(str::to_owned);
+    assert_eq!(token("/shared"), token("/shared"));
+    assert_ne!(token("/strict"), token("/strict"));
+}

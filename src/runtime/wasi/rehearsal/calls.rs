@@ -19,7 +19,7 @@ use crate::runtime::wasi::{descriptors, paths, preview1, read_write};
 
 /// The functions of preview 1 that a program may call before its checkpoint. They change nothing that it would find changed behind
 /// it, or what they change is captured.
-const ALLOWED: [&str; 26] = [
+const ALLOWED: [&str; 27] = [
     "args_get",
     "args_sizes_get",
     "clock_res_get",
@@ -29,6 +29,7 @@ const ALLOWED: [&str; 26] = [
     "fd_advise",
     "fd_close",
     "fd_fdstat_get",
+    "fd_fdstat_set_flags",
     "fd_filestat_get",
     "fd_pread",
     "fd_prestat_dir_name",
@@ -200,6 +201,17 @@ fn add_streams(linker: &mut Linker<ModuleState>) -> Result<()> {
             Err(error) => Box::new(std::future::ready(Err(error))),
         },
     )?;
+    linker.func_wrap_async(
+        MODULE,
+        "fd_fdstat_set_flags",
+        |mut caller: Caller<'_, ModuleState>, (fd, flags): (i32, i32)| {
+            Box::new(async move {
+                before_flags(&mut caller, fd)?;
+                let (mut memory, state) = with_files(&mut caller).await?;
+                fallback::fd_fdstat_set_flags(state.wasi(), &mut memory, fd, flags)
+            })
+        },
+    )?;
     linker.func_wrap_async(MODULE, "fd_close", |mut caller: Caller<'_, ModuleState>, (fd,): (i32,)| {
         Box::new(async move {
             let closed = descriptors::close(&mut caller, fd).await?;
@@ -217,6 +229,15 @@ fn before_write(caller: &mut Caller<'_, ModuleState>, fd: i32) -> Result<()> {
     let rehearsal = rehearsal(caller)?;
     if rehearsal.is_ahead() && fd != 2 {
         return Err(rehearsal.refuse(ColdReason::Output));
+    }
+    Ok(())
+}
+
+/// Flags of a file are gone with its descriptor. Those of others would not be there behind the checkpoint.
+fn before_flags(caller: &mut Caller<'_, ModuleState>, fd: i32) -> Result<()> {
+    let rehearsal = rehearsal(caller)?;
+    if rehearsal.is_ahead() && !rehearsal.paths.has_opened(fd) {
+        return Err(rehearsal.refuse(ColdReason::Call(format!("{MODULE}.fd_fdstat_set_flags"))));
     }
     Ok(())
 }

@@ -48,6 +48,11 @@ impl GuestPaths {
         self.open.remove(&descriptor);
     }
 
+    /// Whether the guest has opened this descriptor, and has not closed it.
+    pub fn has_opened(&self, descriptor: i32) -> bool {
+        descriptor >= FIRST_VOLUME.saturating_add(self.volumes) && self.open.contains_key(&descriptor)
+    }
+
     /// Whether the guest has the volumes open and nothing else.
     pub fn are_volumes_only(&self) -> bool {
         let last = FIRST_VOLUME.saturating_add(self.volumes);
@@ -88,7 +93,7 @@ mod tests {
         let directory = paths.place(3, "lib").expect("a place");
         paths.opened(5, directory);
         assert_eq!(guest(&paths, 5, "a.py").as_deref(), Some("/www/lib/a.py"));
-        assert!(!paths.are_volumes_only());
+        assert!(!paths.are_volumes_only() && paths.has_opened(5) && !paths.has_opened(4) && !paths.has_opened(1));
         paths.closed(5);
         assert!(paths.are_volumes_only());
         paths.closed(4);
