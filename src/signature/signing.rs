@@ -68,6 +68,11 @@ impl SigningKeyError {
     /// What the operator can do about it.
     pub fn help(self) -> Option<&'static str> {
         match self {
+            Self::Encrypted => Some(
+                "wagi signs with keys without a password: make one with `openssl genpkey -algorithm EC -pkeyopt \
+                 ec_paramgen_curve:P-256 -out sign.key`; with a key of cosign, push without `--sign-key`, and then \
+                 `cosign sign --key cosign.key REFERENCE`",
+            ),
             Self::Older => Some("write it anew: `openssl pkcs8 -topk8 -nocrypt -in OLD.key -out NEW.key`"),
             _ => None,
         }

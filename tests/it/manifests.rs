@@ -45,6 +45,9 @@ fn summary(config: &Config) -> String {
         if script.unknown_imports == UnknownImports::Trap {
             let _ = writeln!(text, "  unknown imports trap");
         }
+        if let Some(verify) = &script.verify {
+            let _ = writeln!(text, "  {:?}", verify.signers);
+        }
         if script.compress {
             let _ = writeln!(text, "  compressed");
         }
@@ -58,6 +61,9 @@ fn summary(config: &Config) -> String {
         }
         let _ = writeln!(text, "  hosts {:?}, at once {:?}", script.allowed_hosts, script.http_max_concurrency);
         let _ = writeln!(text, "  {:?}", script.limits);
+    }
+    for registry in &config.signed_registries {
+        let _ = writeln!(text, "\n{}: {:?}", registry.name, registry.verify.signers);
     }
     for build in &config.builds {
         let _ = writeln!(text, "\n{build:?}");

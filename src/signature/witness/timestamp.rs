@@ -75,7 +75,8 @@ pub(in crate::signature) fn check(
 impl<'a> ClockTimestamp<'a> {
     fn parse(response: &'a [u8]) -> Result<Self, DerError> {
         let mut response = DerElement::only(response, SEQUENCE)?.elements();
-        response.tagged(SEQUENCE)?;
+        // Granted, perhaps with changes.
+        is(matches!(response.tagged(SEQUENCE)?.elements().tagged(INTEGER)?.body, [0 | 1]))?;
         let mut token = response.tagged(SEQUENCE)?.elements();
         is(token.tagged(OBJECT_ID)?.body == SIGNED_MESSAGE)?;
         let mut message = DerElement::only(token.tagged(CONTEXT_0)?.body, SEQUENCE)?.elements();

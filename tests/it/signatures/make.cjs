@@ -127,6 +127,63 @@ class Installation {
   }
 }
 
+// A log of the newer kind, which the mock does not make: it says no time, has an Ed25519 key, and signs its tree as notes are signed.
+class NewerLog {
+  constructor(origin) {
+    this.origin = origin;
+    const { publicKey, privateKey } = crypto.generateKeyPairSync('ed25519');
+    [this.publicKey, this.privateKey] = [publicKey, privateKey];
+    const raw = der(publicKey).subarray(-32);
+    this.id = sha256(Buffer.concat([Buffer.from(`${origin}\n`), Buffer.from([1]), raw]));
+  }
+
+  trusted() {
+    return {
+      baseUrl: `https://${this.origin}`, hashAlgorithm: 'SHA2_256', logId: { keyId: this.id.toString('base64') },
+      publicKey: { rawBytes: der(this.publicKey).toString('base64'), keyDetails: 'PKIX_ED25519', validFor: { start: '2020-01-01T00:00:00Z' } },
+    };
+  }
+
+  // The entry with a body, as the second of three.
+  entry(kind, body) {
+    const leaf = (bytes) => sha256(Buffer.concat([Buffer.from([0]), bytes]));
+    const join = (left, right) => sha256(Buffer.concat([Buffer.from([1]), left, right]));
+    const [before, after] = [leaf(Buffer.from('before')), leaf(Buffer.from('after'))];
+    const bytes = Buffer.from(JSON.stringify({ apiVersion: '0.0.2', kind, spec: body }));
+    const root = join(join(before, leaf(bytes)), after);
+    const note = `${this.origin}\n3\n${root.toString('base64')}\n`;
+    const signed = Buffer.concat([this.id.subarray(0, 4), crypto.sign(null, Buffer.from(note), this.privateKey)]);
+    return {
+      logIndex: '1', logId: { keyId: this.id.toString('base64') }, kindVersion: { kind, version: '0.0.2' }, integratedTime: '0',
+      inclusionProof: {
+        logIndex: '1', rootHash: root.toString('base64'), treeSize: '3', hashes: [before, after].map((hash) => hash.toString('base64')),
+        checkpoint: { envelope: `${note}\n\u2014 ${this.origin} ${signed.toString('base64')}\n` },
+      },
+      canonicalizedBody: bytes.toString('base64'),
+    };
+  }
+
+  // A bundle that has a timestamp, with an entry of this log.
+  add(bundle) {
+    const { certificate, x509CertificateChain } = bundle.verificationMaterial;
+    const { rawBytes } = certificate ?? x509CertificateChain.certificates[0];
+    const verifier = {
+      x509Certificate: { rawBytes }, keyDetails: 'PKIX_ECDSA_P256_SHA_256',
+    };
+    const digest = (bytes) => ({ algorithm: 'SHA2_256', digest: sha256(bytes).toString('base64') });
+    const { dsseEnvelope, messageSignature } = bundle;
+    const entry = dsseEnvelope
+      ? this.entry('dsse', { dsseV002: {
+        payloadHash: digest(Buffer.from(dsseEnvelope.payload, 'base64')), signatures: [{ content: dsseEnvelope.signatures[0].sig, verifier }],
+      } })
+      : this.entry('hashedrekord', { hashedRekordV002: {
+        data: { algorithm: 'SHA2_256', digest: messageSignature.messageDigest.digest },
+        signature: { content: messageSignature.signature, verifier },
+      } });
+    return { ...bundle, verificationMaterial: { ...bundle.verificationMaterial, tlogEntries: [entry] } };
+  }
+}
+
 const keySigner = ({ publicKey, privateKey }) => ({
   sign: async (data) => ({
     signature: crypto.sign('sha256', data, privateKey),
@@ -191,9 +248,25 @@ async function main() {
   await envelope('late.json.bundle', statement(manifest), late.signer(), [late.log()]);
   await envelope('unlogged-certificate.json', statement(manifest), unlogged.signer(), [unlogged.log()]);
 
+  await message('message-stamped.json', manifest, good.signer(), [good.stamp()]);
   const read = (name) => JSON.parse(fs.readFileSync(path.join(directory, name)));
   const identity = read('identity.json');
   const stamped = read('identity-stamped.json');
+  const newer = new NewerLog('log2026.example');
+  write('newer.root.json', { ...good.root(), tlogs: [newer.trusted()] });
+  write('newer.clockless.json', { ...good.root({ clocks: false }), tlogs: [newer.trusted()] });
+  write('newer.json', newer.add(stamped));
+  write('newer-message.json', newer.add(read('message-stamped.json')));
+  write('newer-entry-of-another.json', {
+    ...stamped,
+    verificationMaterial: {
+      ...stamped.verificationMaterial,
+      tlogEntries: newer.add(read('message-stamped.json')).verificationMaterial.tlogEntries,
+    },
+  });
+  const otherTree = newer.add(stamped);
+  otherTree.verificationMaterial.tlogEntries[0].inclusionProof.hashes.reverse();
+  write('newer-other-tree.json', otherTree);
   // What belongs to another signature.
   const again = bundleToJSON(await new DSSEBundleBuilder({ signer: good.signer(), witnesses: [good.log(), good.stamp()] }).create(statement(manifest)));
   identity.verificationMaterial.tlogEntries = again.verificationMaterial.tlogEntries;

@@ -223,6 +223,12 @@ fn cases() -> Vec<Case> {
         ("unlogged-certificate.json", Listed, identity("uncertified.json"), Ok(())),
         ("entry-of-another.json", Listed, identity("root.json"), Err("is another signature")),
         ("stamp-of-another.json", Listed, identity("clocks.json"), Err("its timestamp is for another signature")),
+        ("newer.json", Listed, identity("newer.root.json"), Ok(())),
+        ("newer-message.json", Tagged, identity("newer.root.json"), Ok(())),
+        ("newer.json", Listed, identity("newer.clockless.json"), Err("no log and no clock")),
+        ("newer.json", Listed, identity("root.json"), Err("the log in which it is written down is not trusted")),
+        ("newer-entry-of-another.json", Listed, identity("newer.root.json"), Err("is another signature")),
+        ("newer-other-tree.json", Listed, identity("newer.root.json"), Err("it is not in the tree of the log")),
         ("damaged.json", Listed, identity("root.json"), Err("it is damaged")),
     ]
 }
@@ -251,7 +257,7 @@ fn the_verifier_of_sigstore_says_the_same_of_bundles() {
             verify.split(&format!("{key} = '")).nth(1).and_then(|rest| rest.split('\'').next()).unwrap_or("-")
         };
         let signed =
-            if name == "message.json" { made().join("manifest").display().to_string() } else { "-".to_owned() };
+            if name.ends_with("message.json") { made().join("manifest").display().to_string() } else { "-".to_owned() };
         let line = format!("{} {} {} {signed}", made().join(name).display(), path("trusted_root"), path("key"));
         lines.insert(line, expected.is_ok());
     }
