@@ -6,7 +6,9 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{IDENTITY, Place, attach, by_identity, by_key, check, content, is, made, node, signed, site, text};
+use super::{
+    IDENTITY, INDEX, MANIFEST, Place, attach, by_identity, by_key, check, content, is, made, node, signed, site, text,
+};
 use crate::oci::{give, shelf};
 use crate::support::eventually;
 use crate::support::http1::Connection;
@@ -128,7 +130,9 @@ fn what_is_pushed_with_a_key_is_signed_for_wagi_and_for_sigstore() {
     let digest = pinned.trim().rsplit_once("@sha256:").expect("a digest").1;
     let get = |path: &str| {
         let mut connection = Connection::open(registry.address());
-        connection.get(&format!("/v2/app/{path}")).text()
+        let accept = format!("{MANIFEST}, {INDEX}");
+        connection.send(format!("GET /v2/app/{path} HTTP/1.1\r\nHost: registry\r\nAccept: {accept}\r\n\r\n"));
+        connection.answer().text()
     };
     let json = |text: String| serde_json::from_str::<serde_json::Value>(&text).unwrap_or_else(|_| panic!("{text}"));
     let index = json(get(&format!("manifests/sha256-{digest}")));
