@@ -961,7 +961,7 @@ _wagi() {
             return 0
             ;;
         wagi__subcmd__push)
-            opts="-h --layout --plain-http --registry-ca --help"
+            opts="-h --layout --sign-key --plain-http --registry-ca --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -969,6 +969,10 @@ _wagi() {
             case "${prev}" in
                 --layout)
                     COMPREPLY=($(compgen -W "cncf legacy" -- "${cur}"))
+                    return 0
+                    ;;
+                --sign-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --plain-http)

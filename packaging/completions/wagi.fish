@@ -135,6 +135,7 @@ complete -c wagi -n "__fish_wagi_using_subcommand pull" -l registry-ca -d 'PEM c
 complete -c wagi -n "__fish_wagi_using_subcommand pull" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c wagi -n "__fish_wagi_using_subcommand push" -l layout -d 'The layout of the artifact' -r -f -a "cncf\t'The layout of the CNCF\'s Wasm working group, with the media type application/wasm'
 legacy\t'The layout of wasm-to-oci, for old hosts'"
+complete -c wagi -n "__fish_wagi_using_subcommand push" -l sign-key -d 'Sign it with the private key in this file, and attach the signature' -r -F
 complete -c wagi -n "__fish_wagi_using_subcommand push" -l plain-http -d 'Use plain HTTP with this registry, may be repeated; always used with registries on this machine' -r
 complete -c wagi -n "__fish_wagi_using_subcommand push" -l registry-ca -d 'PEM certificates to trust for registries, besides those of the system' -r -F
 complete -c wagi -n "__fish_wagi_using_subcommand push" -s h -l help -d 'Print help (see more with \'--help\')'
