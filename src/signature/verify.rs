@@ -5,6 +5,8 @@
 use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime};
 
+use crate::format::hex;
+
 use crate::signature::certificate::chain::{CODE_SIGNING, issuer};
 use crate::signature::certificate::{SignerCertificate, sct};
 use crate::signature::content::{AttachedSignature, ContentError, SignedFile};
@@ -17,6 +19,9 @@ use crate::signature::witness::log_body::ExpectedEntry;
 use crate::signature::witness::log_entry::LogEntryError;
 use crate::signature::witness::timestamp;
 use crate::signature::witness::timestamp::TimestampError;
+
+/// The bytes of a SHA-256.
+const FINGERPRINT: usize = 32;
 
 /// Why a signature is not the one that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -133,12 +138,20 @@ fn verify_one(file: SignedFile<'_>, evidence: &Evidence, policy: &TrustPolicy) -
 
 /// Who says to have made a signature. Nothing of it is verified.
 pub fn claimed_by(evidence: &Evidence) -> String {
-    let claimed = evidence.read().ok().and_then(|attached| {
-        let certificate = attached.certificate?;
-        let certificate = SignerCertificate::parse(&certificate).ok()?;
-        Some(format!("`{}`, as `{}` says", identity(&certificate), identity_issuer(&certificate)))
-    });
-    claimed.unwrap_or_else(|| "a key".to_owned())
+    let Ok(AttachedSignature { certificate, key_hint, .. }) = evidence.read() else {
+        return "a damaged signature".to_owned();
+    };
+    let Some(der) = certificate else {
+        let fingerprint = key_hint.filter(|hint| hint.len() == FINGERPRINT);
+        return fingerprint.map_or("a key".to_owned(), |fingerprint| Signer::Key(hex(&fingerprint)).to_string());
+    };
+    match SignerCertificate::parse(&der) {
+        Ok(certificate) => {
+            let (identity, issuer) = (identity(&certificate), identity_issuer(&certificate));
+            Signer::Identity { identity, issuer }.to_string()
+        }
+        Err(_) => "a damaged certificate".to_owned(),
+    }
 }
 
 fn identity(certificate: &SignerCertificate<'_>) -> String {

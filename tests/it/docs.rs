@@ -64,7 +64,7 @@ fn the_commands_of_the_page_about_publishing_work_in_order() {
     let said = done.stderr.clone();
     let printed = done.well();
     let pinned = printed.lines().filter(|line| line.starts_with(&format!("{address}/hello@sha256:")));
-    assert_eq!(pinned.count(), 4, "{printed}\n{said}");
+    assert_eq!(pinned.count(), 5, "{printed}\n{said}");
     // The table of routes, with the registry and without.
     assert_eq!(printed.lines().filter(|line| line.starts_with("/hello\t")).count(), 2, "{printed}\n{said}");
     assert!(said.contains("logged in to") && said.contains("logged out of"), "{said}");

@@ -43,6 +43,7 @@ pub(in crate::signature) fn read(bundle: &[u8]) -> Result<AttachedSignature, Con
         signature,
         content,
         certificate: certificate.map(|bytes| bytes.ok_or_else(damaged)).transpose()?,
+        key_hint: bytes(&bundle, &format!("{material}/publicKey/hint")),
         entries: entries.collect::<Result<_, _>>()?,
         timestamps: timestamps.collect::<Result<_, _>>()?,
     })

@@ -27,6 +27,8 @@ pub(in crate::signature) struct AttachedSignature {
     pub content: SignedContent,
     /// The certificate of the signer, unless it is a key that the operator has.
     pub certificate: Option<Vec<u8>>,
+    /// Which key it is, as the signer says: usually its SHA-256.
+    pub key_hint: Option<Vec<u8>>,
     pub entries: Vec<LogEntry>,
     /// Timestamps as clocks have sent them.
     pub timestamps: Vec<Vec<u8>>,

@@ -52,6 +52,7 @@ pub(in crate::signature) fn read(
         signature,
         content: SignedContent::SimpleSigning(payload.to_owned()),
         certificate,
+        key_hint: None,
         entries: entry.into_iter().collect(),
         timestamps: timestamp.into_iter().collect(),
     })
