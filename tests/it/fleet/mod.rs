@@ -54,7 +54,7 @@ fn a_rolling_restart_and_a_rolling_change_of_the_digest_lose_no_request() {
 fn sleeping(fleet: &Fleet, count: usize) -> Vec<(String, Connection)> {
     let begin = |_| {
         let mut connection = Connection::open_unix(&fleet.socket());
-        connection.send("GET /sleep?3000 HTTP/1.1\r\nHost: example.com\r\n\r\n");
+        connection.send("GET /sleep?5000 HTTP/1.1\r\nHost: example.com\r\n\r\n");
         let head = connection.head();
         (head.header("replica").expect("the load balancer says it").to_owned(), connection)
     };
@@ -66,8 +66,8 @@ fn sleeping(fleet: &Fleet, count: usize) -> Vec<(String, Connection)> {
 fn a_replica_that_is_killed_takes_only_what_it_was_working_on() {
     let _alone = alone();
     let (fleet, _) = Fleet::start();
-    let sleeping = sleeping(&fleet, 9);
     let load = Load::begin(&fleet.socket());
+    let sleeping = sleeping(&fleet, 9);
     fleet.replicas[0].wagi.signal("KILL");
     let killed = Instant::now();
     load.goes_on();
