@@ -135,7 +135,7 @@ mod tests {
         fs::write(original.path().join("a/b"), "c").expect("writable");
         let directories = || BTreeMap::from([(0, original.path().to_owned())]);
         let place = tempfile::tempdir().expect("a directory");
-        let space = ScratchSpace::open(place.path(), MAX_BYTES).expect("a place for copies");
+        let space = ScratchSpace::open(&place.path().join("copies"), MAX_BYTES).expect("a place for copies");
         let first = VolumeCopies::of_directories(space.clone(), directories()).expect("a copy");
         let second = first.again().expect("another copy");
         assert!(first.are_same(&second).expect("readable"));
