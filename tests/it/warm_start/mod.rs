@@ -3,7 +3,9 @@
 mod check;
 mod checkpoints;
 mod interpreters;
+mod isolation;
 mod kept;
+mod order;
 
 use std::collections::BTreeMap;
 
