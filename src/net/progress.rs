@@ -1,16 +1,26 @@
-//! How far is a transfer?
+//! How far is a transfer, and what is being compiled?
 //!
 //! What is fetched or published is reported to a [`Transfer`], piece by piece. The caller decides what happens with it: the
 //! binary draws bars, a test counts, [`Silent`] does nothing.
 
 use std::fmt;
 use std::io::{self, Read};
+use std::time::Duration;
 
-/// Follows transfers.
+/// Follows transfers and compilations.
 pub trait Progress: Send + Sync {
     /// A transfer of `bytes` begins, shown as `name`. It is over when the returned value is dropped, complete or not.
     fn begin(&self, name: &str, bytes: u64) -> Box<dyn Transfer>;
+
+    /// A module of `bytes`, shown as `name`, is being compiled, and has been for some time. It is over when the returned value is
+    /// dropped.
+    fn compile(&self, _name: &str, _bytes: u64, _took: Duration) -> Box<dyn Compilation> {
+        Box::new(Silent)
+    }
 }
+
+/// A module that is being compiled.
+pub trait Compilation: Send {}
 
 /// A transfer under way.
 pub trait Transfer: Send {
@@ -31,6 +41,8 @@ impl Progress for Silent {
 impl Transfer for Silent {
     fn advance(&mut self, _: u64) {}
 }
+
+impl Compilation for Silent {}
 
 impl fmt::Debug for dyn Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

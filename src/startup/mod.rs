@@ -26,7 +26,7 @@ mod warm_start;
 use std::sync::Arc;
 
 use crate::config::{AccessLogTarget, Config, Diagnostic};
-use crate::fetch::Resolved;
+use crate::fetch::{Progress, Resolved, Silent};
 use crate::gateway::{Gateway, RouteFiles, Snapshot};
 use crate::net::connect::own_addresses::OwnAddresses;
 use crate::observe::{AccessLog, LogWriter};
@@ -56,7 +56,13 @@ pub async fn load_watched(
     problems: &mut Vec<Diagnostic>,
 ) -> Result<Gateway, Error> {
     let _startup = resolved.take_startup_lock();
-    let first = FirstConfiguration { resolved, files: None, own_addresses: OwnAddresses::default(), watcher };
+    let first = FirstConfiguration {
+        resolved,
+        files: None,
+        own_addresses: OwnAddresses::default(),
+        watcher,
+        progress: Arc::new(Silent),
+    };
     let (platform, candidate) = first.load(log, problems).await?;
     gateway(&platform, candidate.snapshot, resolved)
 }
@@ -69,16 +75,18 @@ struct FirstConfiguration<'a> {
     /// Where this process listens already.
     own_addresses: OwnAddresses,
     watcher: Option<Arc<dyn RunWatcher>>,
+    /// What shows what is compiled.
+    progress: Arc<dyn Progress>,
 }
 
 impl FirstConfiguration<'_> {
     /// Makes the platform, and loads the configuration on it.
     async fn load(self, log: &LogWriter, problems: &mut Vec<Diagnostic>) -> Result<(Platform, Candidate), Error> {
-        let Self { resolved, files, own_addresses, watcher } = self;
+        let Self { resolved, files, own_addresses, watcher, progress } = self;
         let config = resolved.config();
         problems.extend(check_authorities(config));
         let platform = Platform::new(config, own_addresses, log.clone(), problems).await?;
-        let platform = platform.watched_by(watcher);
+        let platform = platform.watched_by(watcher).showing(progress);
         let before = Handover::default();
         let loading = Loading { resolved, platform: &platform, before: &before, priority: Priority::Start };
         let candidate = loading.load(files, problems).await?;

@@ -11,6 +11,7 @@ use crate::config::{
     AdminAddress, AllowedHosts, Audience, Config, ConnectionLimits, Diagnostic, EntryConfig, Key, ScratchTotal,
     Severity,
 };
+use crate::fetch::{Progress, Silent};
 use crate::net::connect::own_addresses::OwnAddresses;
 use crate::net::tls;
 use crate::observe::{LogDirectory, LogWriter, Metrics};
@@ -56,6 +57,8 @@ pub(super) struct Platform {
     log_directory: Mutex<Option<LogDirectory>>,
     scratch: Mutex<Option<OpenSpace>>,
     pub log: LogWriter,
+    /// What shows what the start compiles.
+    progress: Arc<dyn Progress>,
     /// Who watches the guests; `None` in a server.
     pub watcher: Option<Arc<dyn RunWatcher>>,
     /// What is counted.
@@ -101,12 +104,18 @@ impl Platform {
             log_directory,
             scratch,
             log,
+            progress: Arc::new(Silent),
             watcher: None,
             connections,
             connections_per_address,
             admin,
             metrics,
         })
+    }
+
+    /// The same, which shows what the start compiles.
+    pub fn showing(self, progress: Arc<dyn Progress>) -> Self {
+        Self { progress, ..self }
     }
 
     /// The same, with a watcher of the guests.
@@ -122,8 +131,9 @@ impl Platform {
         self.runtime.set_compiler(compiler);
         let (runtime, programs, metrics) = (self.runtime.clone(), self.programs.clone(), self.metrics.clone());
         let size_limit = limits.module_size;
+        let progress = if priority == Priority::Start { self.progress.clone() } else { Arc::new(Silent) };
         let loading = spawn_blocking(move || {
-            let options = LoadOptions { size_limit, priority, metrics: &metrics };
+            let options = LoadOptions { size_limit, priority, metrics: &metrics, progress };
             load::executables(&runtime, &programs, &specs, options)
         });
         loading.await.map_err(|_| Error::Compiling)

@@ -10,6 +10,7 @@ use crate::support::http1::Connection;
 use crate::support::process::{Ending, Wagi, command, output};
 use crate::support::registry::Done;
 use crate::support::site::Site;
+use crate::support::terminal::Terminal;
 use crate::support::upstream::Upstream;
 
 /// A module that takes minutes to compile: nested loops, each of which uses the variable.
@@ -144,4 +145,22 @@ fn a_start_that_compiles_for_long_says_so() {
     let (_, took) = line.split_once("guest0.wat took=").expect(&line);
     let seconds = took.split(' ').next().and_then(|took| took.trim_end_matches('s').parse::<f64>().ok());
     assert!(seconds.is_some_and(|seconds| seconds >= 3.0), "{line}");
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn a_terminal_has_a_bar_for_each_module_that_is_compiled() {
+    let site = Site::new().text_module("/", &slow(), "").text_module(
+        "/other",
+        &slow().replace("(local i32)", "(local i32 i32)"),
+        "",
+    );
+    site.write();
+    let program = env!("CARGO_BIN_EXE_wagi");
+    let line = format!("cd {} && {program} -l 127.0.0.1:0 -c modules.toml", site.path().display());
+    let terminal = Terminal::open(100, &line);
+    let shown = terminal.shows(&["guest0.wat", "guest1.wat", "compiling,"]);
+    let bars = shown.lines().filter(|line| line.contains("compiling, ") && line.contains('\u{2591}'));
+    assert_eq!(bars.count(), 2, "{shown}");
+    terminal.press("C-c");
 }

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -13,6 +12,7 @@ use crate::support::guest::{printing, printing_then};
 use crate::support::http1::Connection;
 use crate::support::process::{Wagi, command};
 use crate::support::site::Site;
+use crate::support::terminal::Terminal;
 
 fn page(body: &str) -> String {
     printing(format!("Content-Type: text/html\n\n{body}"))
@@ -26,7 +26,8 @@ fn start(site: &Site, words: &[&str]) -> Wagi {
 /// A module that a command makes of `source.wat`. The command fails for a source that holds `BROKEN`.
 fn built(keys: &str) -> Site {
     let site = Site::new();
-    let build = "if grep -q BROKEN source.wat; then echo no: it is broken; exit 1; fi; cp source.wat app.wat";
+    let build =
+        "if grep -q BROKEN source.wat; then echo no: it is broken; exit 1; fi; cp source.wat app.wat";
     let entry =
         format!("[[module]]\nroute = '/...'\nmodule = 'app.wat'\nbuild = '{build}'\nwatch = 'source.wat'\n{keys}\n");
     site.file("modules.toml", entry);
@@ -285,32 +286,20 @@ fn no_request_is_lost_over_twenty_reloads() {
 #[test]
 #[ignore = "needs tmux"]
 fn in_a_terminal_of_any_width_lines_are_plain() {
-    for (columns, variable) in [("60", "A=1"), ("120", "A=1"), ("60", "NO_COLOR=1"), ("120", "TERM=dumb")] {
+    for (columns, variable) in [(60, "A=1"), (120, "A=1"), (60, "NO_COLOR=1"), (120, "TERM=dumb")] {
         let site = built("");
-        let socket = site.path().join("tmux");
-        let tmux = |words: &[&str]| {
-            let mut tmux = Command::new("tmux");
-            tmux.arg("-S").arg(&socket).args(["-f", "/dev/null"]).args(words);
-            let output = tmux.output().expect("there is a tmux");
-            String::from_utf8_lossy(&output.stdout).into_owned()
-        };
         let line =
             format!("cd {} && env {variable} {} dev -l 127.0.0.1:0", site.path().display(), env!("CARGO_BIN_EXE_wagi"));
-        tmux(&["new-session", "-d", "-x", columns, "-y", "40", &line]);
-        let screen = || tmux(&["capture-pane", "-p", "-J", "-e"]);
-        let ready = eventually(|| {
-            let shown = screen();
-            let url = shown.lines().find_map(|line| line.split_once("Ready: serving on "))?.1.trim().to_owned();
-            Some(url)
-        });
+        let terminal = Terminal::open(columns, &line);
+        let shown = terminal.shows(&["Ready: serving on "]);
+        let ready = shown.lines().find_map(|line| line.split_once("Ready: serving on ")).expect("a URL").1.trim();
         let address = ready.trim_start_matches("http://").parse().expect("an address");
         assert_eq!(Connection::open(address).get("/").text(), "first");
         site.file("source.wat", "BROKEN");
-        let shown = eventually(|| Some(screen()).filter(|shown| shown.contains("the last good version goes on")));
+        let shown = terminal.shows(&["the last good version goes on"]);
         assert!(shown.contains("GET / 200") && shown.contains("no: it is broken"), "{shown}");
         assert!(!shown.contains('\u{1b}'), "{shown:?}");
-        tmux(&["send-keys", "C-c"]);
-        eventually(|| screen().is_empty().then_some(()));
-        tmux(&["kill-server"]);
+        terminal.press("C-c");
+        eventually(|| terminal.screen().is_empty().then_some(()));
     }
 }

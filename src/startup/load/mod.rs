@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::config::{EntryConfig, ModuleRef, Preparation, UnknownImports};
-use crate::fetch::ModuleFile;
+use crate::fetch::{ModuleFile, Progress};
 use crate::format::sha256_hex;
 use crate::observe::Metrics;
 use crate::parallel;
@@ -90,13 +90,15 @@ impl ModuleSpec {
 }
 
 /// How modules are loaded.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct LoadOptions<'a> {
     /// The limit on the bytes of a file.
     pub size_limit: u64,
     pub priority: Priority,
     /// What is counted.
     pub metrics: &'a Metrics,
+    /// What shows what is compiled.
+    pub progress: Arc<dyn Progress>,
 }
 
 /// What waits while modules are compiled.
@@ -128,15 +130,16 @@ pub(super) fn executables(
     options: LoadOptions<'_>,
 ) -> Loaded {
     let started = Instant::now();
+    let priority = options.priority;
     let loader = Loader {
         runtime,
         programs,
-        options,
-        compiler: CompilerThreads::new(options.priority),
+        compiler: CompilerThreads::new(priority),
         by_spec: Mutex::default(),
         by_content: Mutex::default(),
         summary: LoadSummary::default(),
-        progress: CompileProgress::default(),
+        progress: CompileProgress::new(options.progress.clone()),
+        options,
     };
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let results = thread::scope(|scope| {
@@ -144,7 +147,7 @@ pub(super) fn executables(
         let progress = &loader.progress;
         scope.spawn(move || progress.log_until(&stop));
         let results = parallel::map(specs, threads, |spec| {
-            if options.priority == Priority::Reload {
+            if priority == Priority::Reload {
                 lower_priority();
             }
             loader.load(spec)
@@ -152,7 +155,7 @@ pub(super) fn executables(
         drop(running);
         results
     });
-    if options.priority == Priority::Start {
+    if priority == Priority::Start {
         loader.summary.log(started.elapsed());
     }
     programs.remove_unused();
@@ -292,7 +295,7 @@ impl Loader<'_> {
             let unknown_imports = spec.unknown_imports;
             let source = ProgramSource { bytes, digest: sha256, owner: spec.owner(), unknown_imports };
             let compile = || self.compiler.run(|| self.runtime.compile(&source));
-            let compiled = self.progress.show(&spec.module, compile);
+            let compiled = self.progress.show(&spec.module, bytes.len() as u64, compile);
             let (executable, origin) = compiled.map_err(|error| LoadError::Unusable(Arc::new(error)))?;
             if origin == CodeOrigin::Compiled {
                 self.options.metrics.add_compilation(started.elapsed());
@@ -310,7 +313,7 @@ impl Loader<'_> {
     ) -> Result<(Executable, CodeSource), LoadError> {
         let started = Instant::now();
         let preinitialize = || self.compiler.run(|| self.runtime.preinitialize(bytes, sha256, spec.owner()));
-        let preinitialized = self.progress.show(&spec.module, preinitialize);
+        let preinitialized = self.progress.show(&spec.module, bytes.len() as u64, preinitialize);
         let preinitialized = preinitialized.map_err(|error| LoadError::Preinitialize(Arc::new(error)))?;
         let (module, took) = (spec.module.to_string(), started.elapsed());
         let printed = Some(preinitialized.printed).filter(|printed| !printed.is_empty());
@@ -365,7 +368,7 @@ impl Loader<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::fetch::{Arrival, FetchedModule};
+    use crate::fetch::{Arrival, FetchedModule, Silent};
     use crate::runtime::EngineConfig;
     use crate::startup::load::*;
 
@@ -392,7 +395,8 @@ mod tests {
             let (preparation, unknown_imports) = (Preparation::Compile, UnknownImports::Refuse);
             let spec = ModuleSpec { module, file, preparation, unknown_imports };
             let metrics = Metrics::default();
-            let options = LoadOptions { size_limit: 1 << 20, priority: Priority::Start, metrics: &metrics };
+            let progress = Arc::new(Silent);
+            let options = LoadOptions { size_limit: 1 << 20, priority: Priority::Start, metrics: &metrics, progress };
             let loaded = executables(&runtime(), &Programs::default(), &[spec], options);
             match &loaded.results[..] {
                 [Ok(_)] => assert!(is_loaded),

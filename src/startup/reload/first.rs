@@ -58,13 +58,18 @@ impl ReadConfiguration {
         problems: &mut Vec<Diagnostic>,
     ) -> Result<Reloader, Error> {
         let Self { options, config, stamps, own_addresses } = self;
-        let mut resolved = fetch::complete(config, problems, progress).await;
+        let mut resolved = fetch::complete(config, problems, progress.clone()).await;
         let startup_lock = resolved.take_startup_lock();
         let temporary = resolved.take_temporary_directory().map(Arc::new);
         let resolved = Arc::new(resolved);
         problems.extend(resolved.config().server.tls.iter().flat_map(check_tls));
-        let first =
-            FirstConfiguration { resolved: &resolved, files: Some(files(&resolved)), own_addresses, watcher: None };
+        let first = FirstConfiguration {
+            resolved: &resolved,
+            files: Some(files(&resolved)),
+            own_addresses,
+            watcher: None,
+            progress,
+        };
         let (platform, candidate) = first.load(log, problems).await?;
         drop(startup_lock);
         let Candidate { snapshot, handover, parts, counts, .. } = candidate;

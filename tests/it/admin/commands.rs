@@ -7,6 +7,7 @@ use super::*;
 use crate::support::eventually;
 use crate::support::guest::probe;
 use crate::support::process::run;
+use crate::support::terminal::Terminal;
 use crate::support::upstream::{Upstream, reply};
 
 fn asked(wagi: &Wagi, words: &[&str]) -> Output {
@@ -146,42 +147,13 @@ fn requests_are_listed_and_ended_from_a_terminal() {
     assert!(String::from_utf8_lossy(&gone.stderr).contains("there is no request with this id"), "{gone:?}");
 }
 
-/// A terminal, which ends when it is dropped.
-struct Terminal(String);
-
-impl Terminal {
-    fn tmux(arguments: &[&str]) -> Output {
-        std::process::Command::new("tmux").args(arguments).output().expect("there is a tmux")
-    }
-
-    /// Runs a program in a terminal of 100 columns.
-    fn open(name: &str, words: &[&str]) -> Self {
-        let name = format!("wagi-{name}-{}", std::process::id());
-        let new = ["-L", &name, "new-session", "-d", "-s", "0", "-x", "100", "-y", "30", "--"];
-        let made = Self::tmux(&[&new[..], words].concat());
-        assert!(made.status.success(), "{made:?}");
-        Self(name)
-    }
-
-    /// What is seen.
-    fn screen(&self) -> String {
-        stdout(&Self::tmux(&["-L", &self.0, "capture-pane", "-p"]))
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        Self::tmux(&["-L", &self.0, "kill-server"]);
-    }
-}
-
 #[test]
 #[ignore = "needs tmux"]
 fn a_terminal_shows_a_table_that_is_renewed() {
     let wagi = served("127.0.0.1:0");
     let address = admin(&wagi).to_string();
     let program = env!("CARGO_BIN_EXE_wagi");
-    let terminal = Terminal::open("watch", &[program, "admin", "status", "--watch", "--admin", &address]);
+    let terminal = Terminal::open(100, &format!("{program} admin status --watch --admin {address}"));
     let row = |requests: &str| {
         eventually(|| {
             let screen = terminal.screen();

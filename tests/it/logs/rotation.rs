@@ -8,10 +8,10 @@ use std::thread;
 use serde_json::Value;
 
 use super::{file, hello, read, rename};
-use crate::support::eventually;
 use crate::support::http1::Connection;
 use crate::support::process::Wagi;
 use crate::support::site::Site;
+use crate::support::{SetAtEnd, eventually};
 
 /// Waits until a file has a line that contains `part`.
 fn written(wagi: &Wagi, name: &str, part: &str) {
@@ -47,13 +47,14 @@ fn no_line_is_lost_or_split_when_files_are_moved_under_load() {
     let stop = AtomicBool::new(false);
     let requests = thread::scope(|scope| {
         let load = scope.spawn(|| load(&wagi, &stop));
+        let over = SetAtEnd(&stop);
         for number in 0..ROTATIONS {
             written(&wagi, "access.log", "\"/a\"");
             rename(&wagi, "access.log", &format!("access.log.{number}"));
             wagi.signal("USR1");
             made(&wagi, "access.log");
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(over);
         load.join().expect("no request fails")
     });
     wagi.signal("TERM");

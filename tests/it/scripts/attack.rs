@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::scripts::{INTERPRETER, SCRIPTS, serve, tree};
-use crate::support::Dice;
 use crate::support::http1::Connection;
+use crate::support::{Dice, SetAtEnd};
 
 /// Pieces of paths that lead out, or to sources, where paths are put together carelessly.
 const PIECES: [&str; 32] = [
@@ -73,6 +73,7 @@ fn a_file_that_becomes_a_source_again_and_again_is_never_sent_as_one() {
     let wagi = site.text_module("/...", INTERPRETER, &format!("{SCRIPTS}\nstatic = true")).start(&[]);
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
+        let _over = SetAtEnd(&is_over);
         scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
                 for (from, to) in [(&flip, &aside), (&link, &flip), (&flip, &link), (&aside, &flip)] {
@@ -89,6 +90,5 @@ fn a_file_that_becomes_a_source_again_and_again_is_never_sent_as_one() {
             };
             assert!(is_fine, "{} {}", answer.status, answer.text());
         }
-        is_over.store(true, Ordering::Relaxed);
     });
 }

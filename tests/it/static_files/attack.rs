@@ -6,7 +6,7 @@ use std::thread;
 
 use crate::static_files::{serve, tree};
 use crate::support::http1::Connection;
-use crate::support::{Dice, eventually};
+use crate::support::{Dice, SetAtEnd, eventually};
 
 /// Pieces of paths that lead out where paths are put together carelessly.
 const PIECES: [&str; 22] = [
@@ -76,6 +76,7 @@ fn try_races(tries: usize) {
     let wagi = site.top("[[static]]\nroute = '/...'\ndirectory = 'public'").start(&[]);
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
+        let _over = SetAtEnd(&is_over);
         scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
                 for (from, to) in [(&flip, &aside), (&link, &flip), (&flip, &link), (&aside, &flip)] {
@@ -92,7 +93,6 @@ fn try_races(tries: usize) {
             };
             assert!(is_fine, "{} {}", answer.status, answer.text());
         }
-        is_over.store(true, Ordering::Relaxed);
     });
 }
 

@@ -12,12 +12,14 @@ pub mod http2;
 pub mod process;
 pub mod registry;
 pub mod site;
+pub mod terminal;
 pub mod tls;
 pub mod upstream;
 pub mod usage;
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -51,6 +53,15 @@ fn within<T>(patience: Duration, mut condition: impl FnMut() -> Option<T>) -> T 
 /// Makes a pipe. No process is at its other end.
 pub fn make_pipe(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().expect("there is a mkfifo").success());
+}
+
+/// Sets a flag at its end, also if the test fails: a thread of a scope that waits for the flag would keep the test from ending.
+pub struct SetAtEnd<'a>(pub &'a AtomicBool);
+
+impl Drop for SetAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Numbers that look random and are the same in every run (Knuth's 64-bit multiplier).

@@ -1,0 +1,51 @@
+//! A real terminal, as a person sees it: one of tmux.
+
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::eventually;
+
+/// A terminal with a program. It ends when this is dropped.
+pub struct Terminal {
+    /// Where the socket of tmux is.
+    directory: TempDir,
+}
+
+impl Terminal {
+    /// Runs a line of a shell in a terminal with so many columns.
+    pub fn open(columns: u32, line: &str) -> Self {
+        let terminal = Self { directory: tempfile::tempdir().expect("a temporary directory") };
+        terminal.tmux(&["new-session", "-d", "-x", &columns.to_string(), "-y", "40", line]);
+        terminal
+    }
+
+    fn tmux(&self, words: &[&str]) -> String {
+        let mut tmux = Command::new("tmux");
+        tmux.arg("-S").arg(self.directory.path().join("tmux")).args(["-f", "/dev/null"]).args(words);
+        let output = tmux.output().expect("there is a tmux");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// What is seen, with colours. Nothing if the program has ended.
+    pub fn screen(&self) -> String {
+        self.tmux(&["capture-pane", "-p", "-J", "-e"])
+    }
+
+    /// Waits until all of these are seen. Returns the screen.
+    #[track_caller]
+    pub fn shows(&self, parts: &[&str]) -> String {
+        eventually(|| Some(self.screen()).filter(|screen| parts.iter().all(|part| screen.contains(part))))
+    }
+
+    /// Presses a key, by the name that it has in tmux.
+    pub fn press(&self, key: &str) {
+        self.tmux(&["send-keys", key]);
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.tmux(&["kill-server"]);
+    }
+}
