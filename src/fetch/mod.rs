@@ -25,7 +25,7 @@ pub use crate::cache::fetched::{Arrival, FetchedModule};
 pub use crate::fetch::artifact::{Artifact, artifact};
 pub use crate::fetch::lock_check::write_lock;
 pub use crate::fetch::resolved::{ModuleFile, Resolved};
-pub use crate::net::progress::{Compilation, Progress, Silent, Transfer};
+pub use crate::net::progress::{ModuleCompilation, Progress, Silent, Transfer};
 pub use crate::registry::Layout;
 pub use crate::registry::commands::{LoggedIn, LoggedOut, Publication, PulledModule, log_in, log_out, pull, push};
 

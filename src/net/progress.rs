@@ -14,13 +14,13 @@ pub trait Progress: Send + Sync {
 
     /// A module of `bytes`, shown as `name`, is being compiled, and has been for some time. It is over when the returned value is
     /// dropped.
-    fn compile(&self, _name: &str, _bytes: u64, _took: Duration) -> Box<dyn Compilation> {
+    fn compile(&self, _name: &str, _bytes: u64, _took: Duration) -> Box<dyn ModuleCompilation> {
         Box::new(Silent)
     }
 }
 
 /// A module that is being compiled.
-pub trait Compilation: Send {}
+pub trait ModuleCompilation: Send {}
 
 /// A transfer under way.
 pub trait Transfer: Send {
@@ -42,7 +42,7 @@ impl Transfer for Silent {
     fn advance(&mut self, _: u64) {}
 }
 
-impl Compilation for Silent {}
+impl ModuleCompilation for Silent {}
 
 impl fmt::Debug for dyn Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

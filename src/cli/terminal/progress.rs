@@ -12,7 +12,7 @@ use std::time::Duration;
 use indicatif::style::TemplateError;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use wagi::fetch::{Compilation, Progress, Silent, Transfer};
+use wagi::fetch::{ModuleCompilation, Progress, Silent, Transfer};
 use wagi::printable;
 
 use crate::cli::commands::size;
@@ -82,7 +82,7 @@ impl Progress for Bars {
         Box::new(TransferBar(bar))
     }
 
-    fn compile(&self, name: &str, bytes: u64, took: Duration) -> Box<dyn Compilation> {
+    fn compile(&self, name: &str, bytes: u64, took: Duration) -> Box<dyn ModuleCompilation> {
         if !self.is_terminal {
             return Box::new(Silent);
         }
@@ -130,7 +130,7 @@ struct CompileBar {
     speed: Arc<AtomicU64>,
 }
 
-impl Compilation for CompileBar {}
+impl ModuleCompilation for CompileBar {}
 
 impl Drop for CompileBar {
     fn drop(&mut self) {

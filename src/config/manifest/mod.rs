@@ -186,10 +186,8 @@ fn other_file(root: &DeTable<'_>) -> Option<(Range<usize>, ValueError)> {
     }
     let key = |is: &dyn Fn(&str) -> bool| root.keys().find(|key| is(key.get_ref()));
     if let Some(key) = key(&|key| ["spin_manifest_version", "spin_version"].contains(&key)) {
-        let error = ValueError::new("this is a manifest of Spin, not a modules.toml").help(
-            "write a modules.toml with a `[[module]]` for each component: its `source` is `module` here, the `route` of its \
-             trigger is `route`, `files` are `volumes`, `allowed_outbound_hosts` are `allowed_hosts`",
-        );
+        let error = ValueError::new("this is a manifest of Spin, not a modules.toml")
+            .help("`wagi import spin.toml` writes a modules.toml from such a file, and says what it cannot take along");
         return Some((key.span(), error));
     }
     if let Some(key) = key(&|key| key == "package" || key == "workspace") {

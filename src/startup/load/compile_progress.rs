@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::config::ModuleRef;
-use crate::fetch::{Compilation, Progress};
+use crate::fetch::{ModuleCompilation, Progress};
 
 /// After how long there is the first line about a module, and how long after that the next one.
 const FIRST_LINE: Duration = Duration::from_secs(3);
@@ -29,7 +29,7 @@ struct RunningCompilation {
     bytes: u64,
     started: Instant,
     next_line: Duration,
-    bar: Option<Box<dyn Compilation>>,
+    bar: Option<Box<dyn ModuleCompilation>>,
 }
 
 impl CompileProgress {
@@ -37,7 +37,7 @@ impl CompileProgress {
         Self { running: Mutex::default(), bars }
     }
 
-    /// Calls `compile`, which compiles `module`, of so many bytes.
+    /// Calls `compile`, which compiles `module`, which has `bytes`.
     pub fn show<T>(&self, module: &ModuleRef, bytes: u64, compile: impl FnOnce() -> T) -> T {
         let (started, module) = (Instant::now(), module.clone());
         let running = RunningCompilation { module: module.clone(), bytes, started, next_line: FIRST_LINE, bar: None };
@@ -126,7 +126,7 @@ mod tests {
             Box::new(Silent)
         }
 
-        fn compile(&self, name: &str, bytes: u64, _: Duration) -> Box<dyn Compilation> {
+        fn compile(&self, name: &str, bytes: u64, _: Duration) -> Box<dyn ModuleCompilation> {
             assert_eq!((name, bytes), ("slow.wasm", 7));
             self.0.iter().for_each(|count| _ = count.fetch_add(1, Ordering::Relaxed));
             Box::new(CountedBar(self.clone()))
@@ -135,7 +135,7 @@ mod tests {
 
     struct CountedBar(CountedBars);
 
-    impl Compilation for CountedBar {}
+    impl ModuleCompilation for CountedBar {}
 
     impl Drop for CountedBar {
         fn drop(&mut self) {

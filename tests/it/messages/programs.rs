@@ -1,14 +1,10 @@
 //! Programs that print something and then fail.
 
-use crate::support::caller::Caller;
 use crate::support::guest::escaped;
 
-/// A program as a table has it: what it prints on standard error and standard output, and what it does then; or the URL that it calls.
+/// A program as a table has it: what it prints on standard error and standard output, and what it does then.
 pub fn text(program: &toml::Table) -> String {
     let of = |key: &str| program.get(key).and_then(toml::Value::as_str).unwrap_or_default();
-    if !of("url").is_empty() {
-        return Caller::new().get(of("url")).module();
-    }
     let (stderr, stdout, then) = (of("stderr"), of("stdout"), of("then"));
     let magic = if then.contains("$magic") { "(import \"env\" \"magic\" (func $magic))" } else { "" };
     let print = |stream: u8, at: u32, text: &str| match text.len() {
