@@ -43,6 +43,7 @@ mod environment; // meta-variables as a guest reads them
 mod features; // features of WebAssembly
 mod file_loops; // what guests that use files without end cost the others, and files that hang
 mod files; // volumes, and that nothing leads out of them
+mod first_hour; // the page of the first hour goes as it says
 mod fleet; // three replicas behind HAProxy, their registry, and what fails
 mod forwarded; // requests that trusted proxies forward, and others
 mod frozen; // every string that is promised to the letter
