@@ -26,8 +26,7 @@ fn start(site: &Site, words: &[&str]) -> Wagi {
 /// A module that a command makes of `source.wat`. The command fails for a source that holds `BROKEN`.
 fn built(keys: &str) -> Site {
     let site = Site::new();
-    let build =
-        "if grep -q BROKEN source.wat; then echo no: it is broken; exit 1; fi; cp source.wat app.wat";
+    let build = "if grep -q BROKEN source.wat; then echo no: it is broken; exit 1; fi; cp source.wat app.wat";
     let entry =
         format!("[[module]]\nroute = '/...'\nmodule = 'app.wat'\nbuild = '{build}'\nwatch = 'source.wat'\n{keys}\n");
     site.file("modules.toml", entry);
