@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_key_is_one_line_that_means_the_same() {
-        for name in ["PLAIN", "/data", "two\nlines", "\u{7f}\u{1b}[2J", "a \"quoted\" \\ 'one'", "\u{85}ü"] {
+        for name in ["plain", "/data", "two\nlines", "\u{7f}\u{1b}[2J", "a \"quoted\" \\ 'one'", "\u{85}ü"] {
             let written = format!("{} = 1\n", key(name));
             assert_eq!(written.lines().count(), 1, "{written}");
             let table: toml::Table = written.parse().expect(&written);
