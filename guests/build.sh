@@ -252,9 +252,9 @@ build_sqlite() {
     (cd "$out" && sha256sum --check --quiet "$here/sqlite.sha256")
 }
 
-# Lays out the sources of interpreters.
+# Lays out the sources of interpreters, once.
 vendor_interpreters() {
-    cargo vendor --quiet --locked --manifest-path "$here/interpreters/Cargo.toml" "$scratch/vendor" >/dev/null
+    [[ -d $scratch/vendor ]] || cargo vendor --quiet --locked --manifest-path "$here/interpreters/Cargo.toml" "$scratch/vendor" >/dev/null
 }
 
 compile_interpreter() {
