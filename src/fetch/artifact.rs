@@ -70,8 +70,9 @@ pub async fn artifact(
 fn claimed_signers(module: &ModuleRef, found: &FetchedModule, options: &registry::PullOptions) -> Option<Vec<String>> {
     let reference = registry::without_scheme(&module.to_string()).to_owned();
     let artifact = SignedArtifact { reference, manifest: found.manifest.clone()? };
-    let signatures = registry::signatures::fetch(&[artifact], &options.registries).pop()?.ok()?;
-    Some(signatures.iter().map(claimed_by).collect())
+    let found = registry::signatures::fetch(&[artifact], &options.registries).pop()?;
+    let is_known = found.problem.is_none() || !found.evidence.is_empty();
+    is_known.then(|| found.evidence.iter().map(claimed_by).collect())
 }
 
 /// The layout of a module's manifest.

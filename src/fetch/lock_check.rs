@@ -107,6 +107,12 @@ impl Comparison<'_> {
             ModuleFile::Local { path, sha256: expected } => {
                 // A file that cannot be read is reported when it is loaded.
                 let (sha256, size) = digest(path).ok()?;
+                // What was verified is what is loaded, whatever the lock file says.
+                if expected.as_ref().is_some_and(|verified| *verified != sha256) {
+                    let problem = Diagnostic::error(format!("`{module}` has changed since its signature was verified"));
+                    let problem = problem.at(entry.config.origin.at(Key::Module));
+                    return Some(problem.help("start again when nothing writes it any more"));
+                }
                 if (&sha256, size) == (&locked.module, locked.size) {
                     *expected = Some(sha256);
                     return None;

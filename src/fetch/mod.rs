@@ -12,12 +12,16 @@
 //! | `module_cache` | where are fetched modules kept? |
 //! | `lock_check` | are the files those that the lock file names? |
 //! | `verification` | have they the signatures that they need? |
+//! | `registry_policies` | which signature do the modules of a registry need? |
+//! | `kept_signatures` | which signatures of an artifact were right before? |
 //! | `artifact` | what is one artifact of a registry? |
 
 mod artifact;
+mod kept_signatures;
 mod lock_check;
 mod module_cache;
 mod modules;
+mod registry_policies;
 mod resolved;
 mod verification;
 

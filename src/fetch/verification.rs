@@ -9,20 +9,20 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::cache::SIGNATURES;
 use crate::cache::store::Store;
 use crate::config::{
-    BUNDLE_EXTENSION, Diagnostic, MAX_MODULE_SIZE, ModuleRef, Registries, RegistryConfig, Sha256, TrustedSigners,
-    VerifyConfig,
+    BUNDLE_EXTENSION, Diagnostic, MAX_MODULE_SIZE, ModuleRef, Registries, RegistryConfig, TrustedSigners, VerifyConfig,
 };
 use crate::format::sha256_hex;
 use crate::registry;
-use crate::registry::signatures::SignedArtifact;
+use crate::registry::signatures::{FoundSignatures, SignedArtifact};
 use crate::regular_file;
 use crate::signature::{
     ContentError, Evidence, PublicKey, SignatureError, SignedFile, Signer, TrustPolicy, TrustedRoot, verify,
 };
 
+use crate::fetch::kept_signatures::{keep, kept};
+use crate::fetch::registry_policies::RegistryPolicies;
 use crate::fetch::resolved::{ModuleFile, ResolvedEntry};
 
 /// The most bytes of a file with a key, a trusted root, or a signature. Sigstore's own trusted root has 10 KiB.
@@ -64,9 +64,15 @@ struct SignedModule {
     policy: Arc<TrustPolicy>,
     bytes: Vec<u8>,
     sha256: String,
-    /// Where its signatures are, if they are in a registry.
-    artifact: Option<SignedArtifact>,
-    evidence: Vec<Evidence>,
+    source: SignatureSource,
+}
+
+/// Where the signatures of a module are.
+enum SignatureSource {
+    /// In a file beside it.
+    Beside(Evidence),
+    /// In a registry. `kept` were right before.
+    Registry { artifact: SignedArtifact, kept: Vec<Evidence> },
 }
 
 impl<'v> Verification<'v> {
@@ -76,11 +82,13 @@ impl<'v> Verification<'v> {
 
     /// Drops the entries whose modules have not the signature that they need, and returns the reasons.
     pub fn verify(mut self, entries: &mut Vec<ResolvedEntry>) -> Vec<Diagnostic> {
-        let mut problems = self.misnamed();
+        let mut problems = Vec::new();
+        let policies = RegistryPolicies::read(self.registries, &mut problems);
         let mut refused: Vec<usize> = Vec::new();
         let mut candidates = Vec::new();
         for (index, entry) in entries.iter().enumerate() {
-            match self.wanted(entry).map(|verify| self.candidate(index, entry, verify)) {
+            let wanted = entry.config.verify.as_ref().or_else(|| policies.of(&entry.config.module));
+            match wanted.map(|verify| self.candidate(index, entry, verify.clone())) {
                 None => {}
                 Some(Ok(candidate)) => candidates.push(candidate),
                 Some(Err(problem)) => {
@@ -104,28 +112,6 @@ impl<'v> Verification<'v> {
         problems
     }
 
-    /// Registries of the configuration that are none.
-    fn misnamed(&self) -> Vec<Diagnostic> {
-        let wrong = |registry: &RegistryConfig| {
-            let error = registry::signatures::is_in("localhost/app", &registry.name).err()?;
-            let problem = Diagnostic::error(format!("in `[registries]`: {error}")).at(registry.location.clone());
-            Some(problem.help("write `[registries.\"HOST\"]` or `[registries.\"HOST/TEAM\"]`"))
-        };
-        self.registries.iter().filter_map(wrong).collect()
-    }
-
-    /// The signature that a module needs: as its entry says, or else as the narrowest of the registries says.
-    fn wanted(&self, entry: &ResolvedEntry) -> Option<VerifyConfig> {
-        if let Some(verify) = &entry.config.verify {
-            return Some(verify.clone());
-        }
-        let ModuleRef::Oci(reference) = &entry.config.module else { return None };
-        let is_its = |registry: &&RegistryConfig| registry::signatures::is_in(reference, &registry.name) == Ok(true);
-        let narrowest =
-            self.registries.iter().filter(is_its).max_by_key(|registry| registry.name.trim_end_matches('/').len());
-        narrowest.map(|registry| registry.verify.clone())
-    }
-
     fn candidate(
         &mut self,
         index: usize,
@@ -141,9 +127,9 @@ impl<'v> Verification<'v> {
                 if !bundle.exists() {
                     return Err(unverified(VerificationError::NoBundle(bundle)));
                 }
-                let evidence = vec![Evidence::Bundle(read(&bundle, MAX_FILE).map_err(unverified)?)];
+                let source = SignatureSource::Beside(Evidence::Bundle(read(&bundle, MAX_FILE).map_err(unverified)?));
                 let sha256 = sha256_hex(&bytes);
-                Ok(SignedModule { index, policy, sha256, artifact: None, evidence, bytes, verify })
+                Ok(SignedModule { index, policy, sha256, source, bytes, verify })
             }
             ModuleFile::Fetched(module) => {
                 let (Some(manifest), Some(store), ModuleRef::Oci(reference)) =
@@ -153,18 +139,20 @@ impl<'v> Verification<'v> {
                 };
                 let bytes = registry::signatures::manifest_of(store, manifest, &module.sha256);
                 let bytes = bytes.ok_or(VerificationError::NoManifest).map_err(unverified)?;
-                let reference = registry::without_scheme(reference).to_owned();
-                let artifact = Some(SignedArtifact { reference, manifest: manifest.clone() });
-                let evidence = kept(store, manifest);
-                Ok(SignedModule { index, policy, sha256: manifest.to_string(), artifact, evidence, bytes, verify })
+                let artifact = SignedArtifact { reference: reference.clone(), manifest: manifest.clone() };
+                let source = SignatureSource::Registry { artifact, kept: kept(store, manifest) };
+                Ok(SignedModule { index, policy, sha256: manifest.to_string(), source, bytes, verify })
             }
         }
     }
 
     /// Asks for the signatures of those that have none that is kept and right.
-    fn fetch(&self, candidates: &[SignedModule]) -> HashMap<SignedArtifact, Result<Vec<Evidence>, Box<Diagnostic>>> {
-        let unknown = candidates.iter().filter(|candidate| candidate.check(&candidate.evidence).is_err());
-        let mut artifacts: Vec<_> = unknown.filter_map(|candidate| candidate.artifact.clone()).collect();
+    fn fetch(&self, candidates: &[SignedModule]) -> HashMap<SignedArtifact, FoundSignatures> {
+        let unknown = candidates.iter().filter_map(|candidate| match &candidate.source {
+            SignatureSource::Registry { artifact, kept } if candidate.check(kept).is_err() => Some(artifact.clone()),
+            _ => None,
+        });
+        let mut artifacts: Vec<_> = unknown.collect();
         artifacts
             .sort_unstable_by(|one, other| (&one.reference, &one.manifest).cmp(&(&other.reference, &other.manifest)));
         artifacts.dedup();
@@ -178,7 +166,7 @@ impl<'v> Verification<'v> {
     fn decide(
         &self,
         candidate: &SignedModule,
-        fetched: &HashMap<SignedArtifact, Result<Vec<Evidence>, Box<Diagnostic>>>,
+        fetched: &HashMap<SignedArtifact, FoundSignatures>,
         entry: &ResolvedEntry,
     ) -> Result<Signer, Box<Diagnostic>> {
         let refused = |errors: Vec<SignatureError>| {
@@ -186,16 +174,29 @@ impl<'v> Verification<'v> {
                 if errors.is_empty() { VerificationError::Unsigned } else { VerificationError::Refused(errors) };
             refusal(entry, &candidate.verify, &error)
         };
-        match candidate.artifact.as_ref().and_then(|artifact| Some((artifact, fetched.get(artifact)?))) {
-            Some((_, Err(problem))) => Err(Box::new(Diagnostic::clone(problem).at(candidate.verify.location.clone()))),
-            Some((artifact, Ok(found))) => {
-                let (signer, right) = candidate.check(found).map_err(refused)?;
+        let (artifact, kept) = match &candidate.source {
+            SignatureSource::Beside(evidence) => {
+                return candidate.check(std::slice::from_ref(evidence)).map(|(signer, _)| signer).map_err(refused);
+            }
+            SignatureSource::Registry { artifact, kept } => (artifact, kept),
+        };
+        // What was fetched for another entry is no reason against what is kept for this one.
+        if let Ok((signer, _)) = candidate.check(kept) {
+            return Ok(signer);
+        }
+        let Some(FoundSignatures { evidence, problem }) = fetched.get(artifact) else {
+            return Err(refused(Vec::new()));
+        };
+        match (candidate.check(evidence), problem) {
+            (Ok((signer, right)), _) => {
                 if let Some(store) = self.store {
                     keep(store, &artifact.manifest, right);
                 }
                 Ok(signer)
             }
-            None => candidate.check(&candidate.evidence).map(|(signer, _)| signer).map_err(refused),
+            // The right one may be among those that the registry did not give.
+            (Err(_), Some(problem)) => Err(Box::new(Diagnostic::clone(problem).at(candidate.verify.location.clone()))),
+            (Err(errors), None) => Err(refused(errors)),
         }
     }
 
@@ -338,28 +339,3 @@ fn read_policy(signers: &TrustedSigners) -> Result<TrustPolicy, String> {
         }
     })
 }
-
-/// The path of the signatures of an artifact in the cache.
-fn path_of(manifest: &Sha256) -> PathBuf {
-    Path::new(SIGNATURES).join(manifest.as_str())
-}
-
-fn kept(store: &Store, manifest: &Sha256) -> Vec<Evidence> {
-    let document = regular_file::read(&store.path(path_of(manifest)), 4 * MAX_FILE).unwrap_or_default();
-    Evidence::parse(&document)
-}
-
-/// Keeps a signature beside those that are kept already: other entries may need another one.
-fn keep(store: &Store, manifest: &Sha256, evidence: &Evidence) {
-    let mut all = kept(store, manifest);
-    if !all.contains(evidence) {
-        all.insert(0, evidence.clone());
-        all.truncate(MAX_KEPT);
-        if let Err(error) = store.write(&path_of(manifest), &Evidence::write(&all)) {
-            tracing::warn!(%manifest, %error, "cannot keep the signature");
-        }
-    }
-}
-
-/// How many signatures are kept for one artifact.
-const MAX_KEPT: usize = 8;

@@ -2,6 +2,7 @@
 //!
 //! `[REGISTRY/]NAME[:TAG][@sha256:DIGEST]`, as Docker writes it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -93,6 +94,14 @@ impl Reference {
         Ok(Self { registry, repository, version })
     }
 
+    /// The name within the registry, as the registry knows it: those of Docker Hub have a team.
+    pub fn name(&self) -> Cow<'_, str> {
+        match self.registry.is_docker_hub() && !self.repository.contains('/') {
+            true => format!("library/{}", self.repository).into(),
+            false => (&self.repository).into(),
+        }
+    }
+
     /// The same name with the digest of a manifest.
     pub fn pinned(&self, manifest: &Sha256) -> Self {
         Self { version: TagOrDigest::Digest(manifest.clone()), ..self.clone() }
@@ -105,7 +114,7 @@ pub(crate) fn without_scheme(text: &str) -> &str {
 }
 
 /// Whether the first part of a reference is a registry rather than a name.
-fn is_registry(first: &str) -> bool {
+pub(in crate::registry) fn is_registry(first: &str) -> bool {
     first == "localhost" || first.contains(['.', ':'])
 }
 
@@ -115,7 +124,8 @@ pub(in crate::registry) fn sha256(text: &str) -> Result<Sha256, ReferenceError> 
     digits.ok_or_else(|| ReferenceError::Digest(text.to_owned()))
 }
 
-fn is_name(name: &str) -> bool {
+/// Whether a text is a name within a registry, without tag and digest.
+pub(in crate::registry) fn is_name(name: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let is_part = |part: &str| {
         part.bytes().all(|byte| is_plain(byte) || b"._-".contains(&byte))
@@ -143,7 +153,8 @@ impl Registry {
         }
     }
 
-    fn parse(text: &str) -> Result<Self, ReferenceError> {
+    /// Parses `HOST[:PORT]`.
+    pub fn parse(text: &str) -> Result<Self, ReferenceError> {
         let error = || ReferenceError::Registry(text.to_owned());
         if text.bytes().any(|byte| !byte.is_ascii_alphanumeric() && !b".-:[]_".contains(&byte)) {
             return Err(error());
@@ -152,6 +163,30 @@ impl Registry {
         let name = if DOCKER_HUB_HOSTS.contains(&name.as_str()) { DOCKER_HUB.to_owned() } else { name };
         Url::parse(&format!("https://{name}/")).map_err(|_| error())?;
         Ok(Self(name))
+    }
+
+    /// Whether both names lead to the same registry: with and without the port that is meant anyway, a dot at the end, or zeros in
+    /// an address.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.address() == other.address()
+    }
+
+    /// Whether it is Docker Hub, by any of its names.
+    pub fn is_docker_hub(&self) -> bool {
+        self.is_same(&Self(DOCKER_HUB.to_owned()))
+    }
+
+    /// The host and, unless it is the usual one, the port.
+    fn address(&self) -> Option<(String, Option<u16>)> {
+        let url = Url::parse(&format!("https://{}/", self.0)).ok()?;
+        let host = match url.host()? {
+            Host::Domain(name) => name.trim_end_matches('.').to_owned(),
+            Host::Ipv4(address) => address.to_string(),
+            Host::Ipv6(address) => address.to_canonical().to_string(),
+        };
+        let host = if DOCKER_HUB_HOSTS.contains(&host.as_str()) { DOCKER_HUB.to_owned() } else { host };
+        // The port of HTTPS is none here, and that of HTTP is as usual for a registry without TLS.
+        Some((host, url.port().filter(|port| *port != 80)))
     }
 
     /// Returns its name as operators write it.

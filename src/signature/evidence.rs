@@ -56,10 +56,20 @@ impl Evidence {
         Some(Self::SimpleSigning { payload: bytes(value, "/payload")?, annotations: Self::annotations(annotations) })
     }
 
-    /// The annotations of a manifest that are texts, as all of them have to be.
+    /// Those of the annotations of a manifest that belong to a signature.
     pub fn annotations(annotations: &Map<String, Value>) -> BTreeMap<String, String> {
-        let texts = annotations.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
-        texts.collect()
+        let known = annotations.iter().filter(|(name, _)| simple_signing::ANNOTATIONS.contains(&name.as_str()));
+        known.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
+    }
+
+    /// How many bytes it has.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Bundle(bytes) => bytes.len(),
+            Self::SimpleSigning { payload, annotations } => {
+                payload.len() + annotations.values().map(String::len).sum::<usize>()
+            }
+        }
     }
 }
 
@@ -69,7 +79,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_read_again() {
-        let annotations = BTreeMap::from([("a".to_owned(), "é\"".to_owned())]);
+        let annotations = BTreeMap::from([(simple_signing::ANNOTATIONS[0].to_owned(), "é\"".to_owned())]);
         let kept = [Evidence::Bundle(b"{}\xff".to_vec()), Evidence::SimpleSigning { payload: vec![0, 1], annotations }];
         assert_eq!(Evidence::parse(&Evidence::write(&kept)), kept);
         for damaged in [&b""[..], b"[]", b"{\"signatures\":[{},{\"payload\":\"?\"},3]}", b"\xff"] {

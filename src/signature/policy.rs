@@ -17,7 +17,7 @@ pub enum TrustPolicy {
     },
     /// That of a person or program that has a certificate from an authority.
     Identity {
-        /// An address or URL, in which `*` stands for any characters.
+        /// An address or URL, in which `*` stands for a part of it, and `**` for several.
         identity: String,
         /// Who has told the authority who it is.
         issuer: String,
@@ -49,18 +49,70 @@ impl fmt::Display for Signer {
     }
 }
 
-/// Whether a text is as a pattern wants it, in which `*` stands for any characters.
-pub(in crate::signature) fn matches(pattern: &str, text: &str) -> bool {
-    let Some((begin, rest)) = pattern.split_once('*') else { return pattern == text };
-    let Some(mut text) = text.strip_prefix(begin) else { return false };
-    let mut parts: Vec<_> = rest.split('*').collect();
-    let end = parts.pop().unwrap_or_default();
-    for part in parts {
-        // The first place is as good as any other: what follows may begin later.
-        let Some(at) = text.find(part) else { return false };
-        text = &text[at + part.len()..];
+/// How long a name can be that is as a pattern wants it.
+const MAX_NAME: usize = 2_048;
+
+/// One step of a pattern.
+#[derive(Clone, Copy)]
+enum PatternStep {
+    /// This character.
+    Character(char),
+    /// `*`: any characters but `/` and `@`.
+    Part,
+    /// `**`: any characters but `@`.
+    Parts,
+}
+
+impl PatternStep {
+    fn all(pattern: &str) -> Vec<Self> {
+        let mut steps = Vec::new();
+        let mut characters = pattern.chars().peekable();
+        while let Some(character) = characters.next() {
+            steps.push(match character {
+                '*' if characters.next_if_eq(&'*').is_some() => Self::Parts,
+                '*' => Self::Part,
+                other => Self::Character(other),
+            });
+        }
+        steps
     }
-    text.ends_with(end)
+
+    /// Whether it stands for this character. What comes after an `@` is not for stars to skip: the name of a branch may be
+    /// `x@refs/tags/v1`.
+    fn is(self, character: char) -> bool {
+        match self {
+            Self::Character(own) => own == character,
+            Self::Part => !['/', '@'].contains(&character) && !character.is_control(),
+            Self::Parts => character != '@' && !character.is_control(),
+        }
+    }
+
+    fn is_star(self) -> bool {
+        !matches!(self, Self::Character(_))
+    }
+}
+
+/// Whether a text is as a pattern wants it.
+pub(in crate::signature) fn matches(pattern: &str, text: &str) -> bool {
+    let steps = PatternStep::all(pattern);
+    // Which of the steps may be next. A star may stand for nothing.
+    let skip_stars = |next: &mut Vec<bool>| {
+        for (index, _) in steps.iter().enumerate().filter(|(_, step)| step.is_star()) {
+            next[index + 1] |= next[index];
+        }
+    };
+    let mut next = vec![false; steps.len() + 1];
+    next[0] = true;
+    skip_stars(&mut next);
+    for character in text.chars() {
+        let mut after = vec![false; steps.len() + 1];
+        for (index, step) in steps.iter().enumerate().filter(|(_, step)| step.is(character)) {
+            after[if step.is_star() { index } else { index + 1 }] |= next[index];
+        }
+        skip_stars(&mut after);
+        next = after;
+    }
+    text.len() <= MAX_NAME && next[steps.len()]
 }
 
 #[cfg(test)]
@@ -68,7 +120,8 @@ mod tests {
     use crate::signature::policy::*;
 
     #[test]
-    fn a_star_stands_for_any_characters_and_nothing_else_for_others() {
+    fn a_star_stands_for_a_part_and_two_for_several_and_none_for_an_at() {
+        const WORKFLOWS: &str = "https://h/acme/**@refs/tags/v*";
         for (pattern, text, expected) in [
             ("a@b.example", "a@b.example", true),
             ("a@b.example", "a@b.example.net", false),
@@ -77,16 +130,28 @@ mod tests {
             ("*", "", true),
             ("*@b.example", "a@b.example", true),
             ("*@b.example", "a@b.example.net", false),
-            ("https://h/acme/*@refs/tags/v*", "https://h/acme/app/.github/x.yml@refs/tags/v1.2", true),
-            ("https://h/acme/*@refs/tags/v*", "https://h/acme/app/.github/x.yml@refs/heads/v1", false),
-            ("https://h/acme/*@refs/tags/v*", "https://h/acmeevil/app@refs/tags/v1", false),
+            ("*@b.example", "a@evil.example@b.example", false),
+            (WORKFLOWS, "https://h/acme/app/.github/x.yml@refs/tags/v1.2", true),
+            (WORKFLOWS, "https://h/acme/app/.github/x.yml@refs/heads/v1", false),
+            (WORKFLOWS, "https://h/acmeevil/app@refs/tags/v1", false),
+            // A branch, a workflow and a tag that are called so that they look like something else.
+            (WORKFLOWS, "https://h/acme/app/.github/evil.yml@refs/heads/x@refs/tags/v1", false),
+            (WORKFLOWS, "https://h/acme/app/.github/a@refs/tags/v1.yml@refs/heads/main", false),
+            (WORKFLOWS, "https://h/acme/app/.github/x.yml@refs/tags/v1/x", false),
+            ("https://h/acme/*/x.yml@refs/tags/**", "https://h/acme/app/x.yml@refs/tags/v1/x", true),
+            ("https://h/acme/*/x.yml@refs/tags/**", "https://h/acme/app/other/x.yml@refs/tags/v1", false),
             ("a*a", "a", false),
             ("a*a", "aa", true),
             ("a*b*b", "axb", false),
+            ("**a*b", "a/ab", true),
             ("a**b", "ab", true),
+            ("a***b", "a/xb", true),
             ("é*", "éa", true),
+            ("a*", "a\n", false),
+            ("a**", "a\u{1b}[31m", false),
         ] {
-            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
+            assert_eq!(matches(pattern, text), expected, "{pattern} {text:?}");
         }
+        assert!(matches("a**", &"a".repeat(MAX_NAME)) && !matches("a**", &"a".repeat(MAX_NAME + 1)));
     }
 }

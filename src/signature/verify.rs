@@ -16,7 +16,7 @@ use crate::signature::key::PublicKey;
 use crate::signature::policy::{Signer, TrustPolicy, matches};
 use crate::signature::trusted_root::{TrustedAuthority, TrustedRoot};
 use crate::signature::witness::log_body::ExpectedEntry;
-use crate::signature::witness::log_entry::LogEntryError;
+use crate::signature::witness::log_entry::{LogEntryError, LogWitness};
 use crate::signature::witness::timestamp;
 use crate::signature::witness::timestamp::TimestampError;
 
@@ -208,28 +208,46 @@ impl Examined<'_> {
 
     /// When the signature was made, by all who say so and are trusted. If the trusted root names logs, one has to have seen it.
     fn times(&self, root: &TrustedRoot, verifier: &[u8]) -> Result<Vec<u64>, SignatureError> {
-        let AttachedSignature { signature, content, entries, timestamps, .. } = self.attached;
-        let mut times = Vec::new();
-        if !root.signature_logs.is_empty() {
-            if entries.is_empty() {
-                return Err(SignatureError::Unlogged);
-            }
-            let message = content.message(self.file);
-            let expected = ExpectedEntry { signature, message: &message, payload: content.payload(), verifier };
-            for entry in entries {
-                let time = entry.check(&root.signature_logs)?;
-                if !expected.is_in(&entry.body) {
-                    return Err(LogEntryError::OtherSignature.into());
-                }
-                times.extend(time);
+        let logged = if root.signature_logs.is_empty() { Vec::new() } else { self.logged(root, verifier)? };
+        let mut times: Vec<u64> = logged.iter().filter_map(|witness| witness.time).collect();
+        let stamps = self.attached.timestamps.iter().filter(|_| !root.clocks.is_empty());
+        let mut problem = None;
+        for stamp in stamps {
+            // There may be others, of clocks that nobody here knows.
+            match timestamp::check(stamp, &self.attached.signature, &root.clocks) {
+                Ok(time) => times.push(time),
+                Err(error) => problem = problem.or(Some(error)),
             }
         }
-        if !root.clocks.is_empty() {
-            for stamp in timestamps {
-                times.push(timestamp::check(stamp, signature, &root.clocks)?);
+        if times.is_empty() {
+            return Err(problem.map_or(SignatureError::NoTime, SignatureError::from));
+        }
+        // A key that was retired may be known to others by now.
+        match logged.iter().all(|witness| times.iter().all(|time| witness.period.has(*time))) {
+            true => Ok(times),
+            false => Err(LogEntryError::UnknownLog.into()),
+        }
+    }
+
+    /// The trusted logs that have written it down: at least one. Others say nothing.
+    fn logged(&self, root: &TrustedRoot, verifier: &[u8]) -> Result<Vec<LogWitness>, SignatureError> {
+        let AttachedSignature { signature, content, entries, .. } = self.attached;
+        let message = content.message(self.file);
+        let expected = ExpectedEntry { signature, message: &message, payload: content.payload(), verifier };
+        let mut witnesses = Vec::new();
+        for entry in entries {
+            match entry.check(&root.signature_logs) {
+                Err(LogEntryError::UnknownLog) => {}
+                Err(error) => return Err(error.into()),
+                Ok(_) if !expected.is_in(&entry.body) => return Err(LogEntryError::OtherSignature.into()),
+                Ok(witness) => witnesses.push(witness),
             }
         }
-        if times.is_empty() { Err(SignatureError::NoTime) } else { Ok(times) }
+        match (witnesses.is_empty(), entries.is_empty()) {
+            (false, _) => Ok(witnesses),
+            (true, true) => Err(SignatureError::Unlogged),
+            (true, false) => Err(LogEntryError::UnknownLog.into()),
+        }
     }
 }
 

@@ -15,6 +15,9 @@ use crate::config::reader::suggest::nearest;
 use crate::config::reader::values::ValueError;
 use crate::config::{Diagnostic, SourceFile, SourceLocation};
 
+/// Keys without which more would be served than the operator wants. A misspelt one is an error.
+const PROTECTIVE_KEYS: [&str; 2] = ["verify", "registries"];
+
 /// The problems of one file.
 pub(in crate::config) struct Report {
     file: Arc<SourceFile>,
@@ -110,6 +113,9 @@ impl Report {
     pub fn unknown_key(&mut self, key: &Spanned<Cow<'_, str>>, known: &[&'static str], context: &str) {
         let error = ValueError::new(format!("unknown key `{}` {context}", key.get_ref()));
         let error = match nearest(key.get_ref(), known.iter().copied()) {
+            Some(suggestion) if PROTECTIVE_KEYS.contains(&suggestion) => {
+                return self.error(key.span(), error.help(format!("did you mean `{suggestion}`?")));
+            }
             Some(suggestion) => error.help(format!("did you mean `{suggestion}`?")),
             None => error.help(format!("known are {}", quoted_list(known))),
         };

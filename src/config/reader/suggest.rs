@@ -17,9 +17,14 @@ pub(in crate::config) fn nearest<'k>(word: &str, known: impl IntoIterator<Item =
         .map(|(_, candidate)| candidate)
 }
 
-/// Removes differences of case and between `-` and `_`, in which two keys never differ.
+/// Removes differences in which two keys never differ: of case, between `-` and `_`, and of number.
 fn fold(word: &str) -> String {
-    word.chars().map(|letter| if letter == '-' { '_' } else { letter.to_ascii_lowercase() }).collect()
+    let folded: String =
+        word.chars().map(|letter| if letter == '-' { '_' } else { letter.to_ascii_lowercase() }).collect();
+    match folded.strip_suffix("ies") {
+        Some(stem) => format!("{stem}y"),
+        None => folded,
+    }
 }
 
 #[cfg(test)]
@@ -47,13 +52,14 @@ mod tests {
 
     #[test]
     fn the_nearest_word_is_offered_if_it_is_near() {
-        let known = ["route", "module", "volumes", "environment", "host"];
+        let known = ["route", "module", "volumes", "environment", "host", "registries"];
         for (word, meant) in [
             ("rotue", Some("route")),
             ("modules", Some("module")),
             ("volume", Some("volumes")),
             ("enviroment", Some("environment")),
             ("hosts", Some("host")),
+            ("registry", Some("registries")),
             ("colour", None),
             ("", None),
             ("x", None),

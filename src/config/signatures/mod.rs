@@ -36,7 +36,7 @@ pub enum TrustedSigners {
     },
     /// That of a person or program with a certificate.
     Identity {
-        /// An address or URL, in which `*` stands for any characters.
+        /// An address or URL, in which `*` stands for a part of it, and `**` for several.
         identity: String,
         /// Who has told the authority who it is.
         issuer: String,

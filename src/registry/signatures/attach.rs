@@ -17,7 +17,7 @@ use crate::registry::credentials::challenge::Scope;
 use crate::registry::manifest::{OCI_INDEX, OCI_MANIFEST};
 use crate::registry::push::PushError;
 use crate::registry::reference::Reference;
-use crate::registry::signatures::{fallback_tag, referrers};
+use crate::registry::signatures::{fallback_tag, tagged};
 
 /// The configuration of an artifact that needs none.
 const EMPTY: &str = "application/vnd.oci.empty.v1+json";
@@ -65,11 +65,9 @@ pub(in crate::registry) fn attach(
 impl Session<'_> {
     /// Adds a descriptor to the index of what refers to an artifact.
     fn add_to_index(&mut self, sha256: &Sha256, descriptor: Value) -> Result<(), PushError> {
-        let found = referrers(self, sha256).map_err(|error| PushError::Index(error.to_string()))?;
-        let mut manifests: Vec<Value> = match found.index.get("manifests") {
-            Some(Value::Array(listed)) if !found.is_listed => listed.clone(),
-            _ => Vec::new(),
-        };
+        // Not what the registry lists: it may do so and not say it.
+        let index = tagged(self, sha256).map_err(|error| PushError::Index(error.to_string()))?;
+        let mut manifests = index.get("manifests").and_then(Value::as_array).cloned().unwrap_or_default();
         if manifests.iter().all(|listed| listed.get("digest") != descriptor.get("digest")) {
             manifests.push(descriptor);
         }

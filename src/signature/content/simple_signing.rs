@@ -20,6 +20,9 @@ const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
 const LOG_ENTRY: &str = "dev.sigstore.cosign/bundle";
 const TIMESTAMP: &str = "dev.sigstore.cosign/rfc3161timestamp";
 
+/// All that belong to a signature.
+pub(in crate::signature) const ANNOTATIONS: [&str; 4] = [SIGNATURE, CERTIFICATE, LOG_ENTRY, TIMESTAMP];
+
 /// What cosign writes as the type of the text.
 const TYPE: &str = "cosign container image signature";
 

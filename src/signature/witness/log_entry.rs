@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::format::hex;
 
 use crate::signature::json::{bytes, list, number, text};
-use crate::signature::trusted_root::TrustedLog;
+use crate::signature::trusted_root::{Period, TrustedLog};
 use crate::signature::witness::{checkpoint, inclusion};
 
 /// An entry, as the signer has received it from the log.
@@ -30,6 +30,15 @@ struct InclusionProof {
     hash: Vec<u8>,
     path: Vec<Vec<u8>>,
     checkpoint: String,
+}
+
+/// What a trusted log says by an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::signature) struct LogWitness {
+    /// When it was written down, if the log has signed that.
+    pub time: Option<u64>,
+    /// When the log is trusted.
+    pub period: Period,
 }
 
 /// Why an entry says nothing.
@@ -79,8 +88,8 @@ impl LogEntry {
         })
     }
 
-    /// Checks that a trusted log has the entry. Returns when it was written down, if the log has signed that.
-    pub fn check(&self, logs: &[TrustedLog]) -> Result<Option<u64>, LogEntryError> {
+    /// Checks that a trusted log has the entry.
+    pub fn check(&self, logs: &[TrustedLog]) -> Result<LogWitness, LogEntryError> {
         let mut logs = logs.iter().filter(|log| log.id == self.log);
         // The time is known only if it is promised.
         let is_trusted = |log: &&TrustedLog| self.promise.is_none() || log.period.has(self.time);
@@ -93,7 +102,7 @@ impl LogEntry {
         match &self.proof {
             Some(proof) if !proof.is_right(&self.body, log) => Err(LogEntryError::Proof),
             None if self.promise.is_none() => Err(LogEntryError::Unproven),
-            _ => Ok(self.promise.as_ref().map(|_| self.time)),
+            _ => Ok(LogWitness { time: self.promise.as_ref().map(|_| self.time), period: log.period }),
         }
     }
 
