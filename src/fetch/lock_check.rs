@@ -172,3 +172,44 @@ pub fn write_lock(path: &Path, lock: &Lock) -> io::Result<bool> {
     }
     written.map(|()| true)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use crate::config::Origin;
+    use crate::route::RoutePattern;
+
+    use crate::fetch::lock_check::*;
+
+    #[test]
+    fn a_file_that_was_verified_is_not_another_one_because_the_lock_file_names_that() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("app.wasm");
+        fs::write(&path, "locked").expect("writable");
+        let (locked, size) = digest(&path).expect("a file");
+        let module = ModuleRef::File(path.clone());
+        let (reference, server) = key(&module);
+        let row = LockedModule {
+            reference,
+            server,
+            manifest: None,
+            module: locked.clone(),
+            size,
+            signed_by: None,
+            location: None,
+        };
+        let lock = Lock { path: PathBuf::new(), manifest: PathBuf::new(), modules: vec![row] };
+        let verified: Sha256 = "0".repeat(64).parse().expect("a digest");
+        for (before, after, is_refused) in
+            [(None, &locked, false), (Some(&locked), &locked, false), (Some(&verified), &verified, true)]
+        {
+            let config = EntryConfig::new(Origin::command_line(), RoutePattern::new("/"), module.clone());
+            let file = ModuleFile::Local { path: path.clone(), sha256: before.cloned() };
+            let mut entries = [ResolvedEntry { config, file, signer: None }];
+            let problems = Comparison { lock: &lock, is_required: false }.verify(&mut entries);
+            assert_eq!(problems.iter().any(Diagnostic::is_error), is_refused, "{before:?}");
+            assert_eq!(entries[0].file.sha256(), Some(after));
+        }
+    }
+}

@@ -213,7 +213,7 @@ impl Examined<'_> {
         let stamps = self.attached.timestamps.iter().filter(|_| !root.clocks.is_empty());
         let mut problem = None;
         for stamp in stamps {
-            // There may be others, of clocks that nobody here knows.
+            // There may be others, of clocks that are not in the trusted root.
             match timestamp::check(stamp, &self.attached.signature, &root.clocks) {
                 Ok(time) => times.push(time),
                 Err(error) => problem = problem.or(Some(error)),

@@ -104,6 +104,9 @@ impl<'s> SignatureSearch<'s> {
         let distinct =
             listed.into_iter().filter_map(read_descriptor).filter(|found| digests.insert(found.sha256.clone()));
         for descriptor in distinct.take(MAX_SIGNATURES) {
+            if self.bounds.signatures == 0 {
+                return;
+            }
             let Some(manifest) = self.blob("manifests", OCI_MANIFEST, &descriptor) else { continue };
             let manifest: Value = serde_json::from_slice(&manifest).unwrap_or_default();
             for layer in layers(&manifest).filter(|layer| is_bundle(text(layer, "mediaType"))) {

@@ -295,6 +295,13 @@ async function main() {
   write('unwitnessed.old.json', await good.old(simple(manifest), { logged: false }));
   write('entry-of-another.old.json', await good.old(simple(manifest), { entryOf: simple(changed) }));
   write('foreign-identity.old.json', await foreign.old(simple(manifest)));
+  // Witnesses that nobody knows, and a log that is not used any more.
+  await envelope('logged-twice.json', statement(manifest), good.signer(), [foreign.log(), good.log()]);
+  await envelope('stamped-twice.json', statement(manifest), good.signer(), [foreign.stamp(), good.stamp()]);
+  await envelope('foreign-stamp.json', statement(manifest), good.signer(), [foreign.stamp()]);
+  const retired = newer.trusted();
+  retired.publicKey.validFor = { start: '2020-01-01T00:00:00.000Z', end: '2021-01-01T00:00:00.000Z' };
+  write('newer.retired.json', { ...good.root(), tlogs: [retired] });
   [good, foreign, late, unlogged].forEach((installation) => installation.server.close());
 }
 
