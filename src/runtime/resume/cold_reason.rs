@@ -68,6 +68,9 @@ pub enum ColdReason {
     /// It is another one when its variables or the time are others.
     #[error("{0} at its checkpoint depends on its variables or on the time")]
     Differs(String),
+    /// Files have changed while it was looked at.
+    #[error("files that it reads changed again and again while its snapshot was made")]
+    FilesChanged,
     /// It has answered a request in another way than without a snapshot.
     #[error("it answered request {0} of the proof in another way than cold")]
     OtherAnswer(usize),
@@ -132,6 +135,7 @@ impl ColdReason {
             Self::Random => "random",
             Self::Variables => "variables",
             Self::Differs(_) => "differs",
+            Self::FilesChanged => "files-changed",
             Self::OtherAnswer(_) => "other-answer",
             Self::NoCheckpoint(_) => "no-checkpoint",
             Self::NoRequest => "no-request",

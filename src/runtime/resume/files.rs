@@ -105,6 +105,11 @@ impl SeenFiles {
         written.as_array()?.iter().map(file).collect::<Option<_>>().map(Self)
     }
 
+    /// Whether both are of the same files, changed or not.
+    pub fn have_the_paths_of(&self, other: &Self) -> bool {
+        self.0.keys().eq(other.0.keys())
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

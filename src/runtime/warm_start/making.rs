@@ -64,7 +64,13 @@ impl ProgramRehearsals<'_> {
         let mut attempt = 1;
         loop {
             let begun = SystemTime::now();
-            let (first, request) = self.reach(checkpoint)?;
+            let reached = self.reach(checkpoint);
+            if matches!(reached, Err(ColdReason::FilesChanged)) && attempt < ATTEMPTS {
+                attempt += 1;
+                std::thread::sleep(MOMENT);
+                continue;
+            }
+            let (first, request) = reached?;
             let is_certain = first.files.are_certain(begun);
             if is_certain || attempt == ATTEMPTS {
                 let snapshot = self.snapshot_of(first, request, (checkpoint, requests, started))?;

@@ -207,8 +207,11 @@ impl<'a> ProgramRehearsals<'a> {
 
 fn compared(first: &Reached, second: &Reached, clocks: Clocks) -> Result<(), ColdReason> {
     let at = |reached: &Reached| (reached.checkpoint, reached.areas.clone());
-    if at(first) != at(second) || first.files != second.files {
+    if !first.files.have_the_paths_of(&second.files) || at(first) != at(second) {
         return Err(ColdReason::Differs("what it did before".to_owned()));
+    }
+    if first.files != second.files {
+        return Err(ColdReason::FilesChanged);
     }
     compare(&first.at_checkpoint(), &second.at_checkpoint(), &first.variables, clocks)
 }
