@@ -81,7 +81,7 @@ job "wagi" {
           [limits]
           total_concurrency = 24
           memory = "64MiB"
-          shutdown_grace = "20s"
+          shutdown_grace = "18s"
 
           [[module]]
           route = "/..."

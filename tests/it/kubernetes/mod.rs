@@ -1,5 +1,7 @@
-//! The files for clusters: what kustomize makes of them is valid, and fits the program that runs there.
+//! The files for clusters: what kustomize makes of them is valid, and fits the program that runs there. `replica` starts what the
+//! Deployment starts, `others` is about Compose and Nomad.
 
+mod others;
 mod replica;
 
 use std::path::Path;

@@ -16,7 +16,7 @@ use crate::support::process::{Wagi, command};
 use crate::support::registry::program;
 
 /// The time of the last lines of the log, of the last spans and of responses of the admin listener, in seconds.
-const LAST_LINES: f64 = 6.0;
+pub const LAST_LINES: f64 = 6.0;
 
 /// The `modules.toml` of a ConfigMap, and the ports in it.
 fn configured(documents: &[Value]) -> &str {
