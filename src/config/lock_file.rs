@@ -167,7 +167,8 @@ fn digest(entry: &DeTable<'_>, key: &str, report: &mut Report) -> Option<Sha256>
 impl fmt::Display for Lock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut modules: Vec<&LockedModule> = self.modules.iter().collect();
-        modules.sort_by_key(|module| module.key());
+        // Of entries with the same module, the one with a signature says more.
+        modules.sort_by_key(|module| (module.key(), module.signed_by.is_none()));
         modules.dedup_by_key(|module| module.key());
         writeln!(f, "{HEAD}version = {VERSION}")?;
         for module in modules {

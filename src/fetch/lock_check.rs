@@ -75,15 +75,18 @@ impl Comparison<'_> {
     /// is loaded.
     pub fn verify(&self, entries: &mut [ResolvedEntry]) -> Vec<Diagnostic> {
         let mut problems: Vec<_> = entries.iter_mut().filter_map(|entry| self.verify_entry(entry)).collect();
-        problems.extend(entries.iter().filter_map(|entry| self.verify_signer(entry)));
+        problems.extend(entries.iter().filter_map(|entry| self.verify_signer(entry, entries)));
         problems
     }
 
-    /// Reports a module that another one has signed than when it was locked.
-    fn verify_signer(&self, entry: &ResolvedEntry) -> Option<Diagnostic> {
+    /// Reports a module that another one has signed than when it was locked. Of entries with the same module, one may need no signature.
+    fn verify_signer(&self, entry: &ResolvedEntry, entries: &[ResolvedEntry]) -> Option<Diagnostic> {
         let locked = self.find(&entry.config.module)?;
-        let found = entry.signer.as_ref().map(Signer::to_string);
-        if found == locked.signed_by {
+        let signer = |entry: &ResolvedEntry| entry.signer.as_ref().map(Signer::to_string);
+        let found = signer(entry);
+        let has_its =
+            |other: &ResolvedEntry| other.config.module == entry.config.module && signer(other) == locked.signed_by;
+        if found == locked.signed_by || (found.is_none() && entries.iter().any(has_its)) {
             return None;
         }
         let none = || "no verified signature".to_owned();
@@ -182,34 +185,61 @@ mod tests {
 
     use crate::fetch::lock_check::*;
 
+    fn entry(path: &Path, sha256: Option<&Sha256>, signer: Option<&Signer>) -> ResolvedEntry {
+        let module = ModuleRef::File(path.to_owned());
+        let config = EntryConfig::new(Origin::command_line(), RoutePattern::new("/"), module);
+        let file = ModuleFile::Local { path: path.to_owned(), sha256: sha256.cloned() };
+        ResolvedEntry { config, file, signer: signer.cloned() }
+    }
+
+    /// A lock file with the file as it is now.
+    fn lock(path: &Path, signer: Option<&Signer>) -> Lock {
+        let (module, size) = digest(path).expect("a file");
+        let (reference, server) = key(&ModuleRef::File(path.to_owned()));
+        let signed_by = signer.map(Signer::to_string);
+        let modules = vec![LockedModule { reference, server, manifest: None, module, size, signed_by, location: None }];
+        Lock { path: PathBuf::new(), manifest: PathBuf::new(), modules }
+    }
+
     #[test]
     fn a_file_that_was_verified_is_not_another_one_because_the_lock_file_names_that() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("app.wasm");
         fs::write(&path, "locked").expect("writable");
-        let (locked, size) = digest(&path).expect("a file");
-        let module = ModuleRef::File(path.clone());
-        let (reference, server) = key(&module);
-        let row = LockedModule {
-            reference,
-            server,
-            manifest: None,
-            module: locked.clone(),
-            size,
-            signed_by: None,
-            location: None,
-        };
-        let lock = Lock { path: PathBuf::new(), manifest: PathBuf::new(), modules: vec![row] };
+        let lock = lock(&path, None);
+        let locked = &lock.modules[0].module;
         let verified: Sha256 = "0".repeat(64).parse().expect("a digest");
         for (before, after, is_refused) in
-            [(None, &locked, false), (Some(&locked), &locked, false), (Some(&verified), &verified, true)]
+            [(None, locked, false), (Some(locked), locked, false), (Some(&verified), &verified, true)]
         {
-            let config = EntryConfig::new(Origin::command_line(), RoutePattern::new("/"), module.clone());
-            let file = ModuleFile::Local { path: path.clone(), sha256: before.cloned() };
-            let mut entries = [ResolvedEntry { config, file, signer: None }];
+            let mut entries = [entry(&path, before, None)];
             let problems = Comparison { lock: &lock, is_required: false }.verify(&mut entries);
             assert_eq!(problems.iter().any(Diagnostic::is_error), is_refused, "{before:?}");
             assert_eq!(entries[0].file.sha256(), Some(after));
         }
+    }
+
+    #[test]
+    fn of_two_entries_with_one_module_one_may_need_no_signature() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("app.wasm");
+        fs::write(&path, "locked").expect("writable");
+        let [own, other] = ["own", "other"].map(|name| Signer::Key(name.to_owned()));
+        for (signers, problems) in [
+            (vec![Some(&own)], 0),
+            (vec![Some(&own), None], 0),
+            (vec![None], 1),
+            (vec![Some(&other)], 1),
+            (vec![Some(&own), Some(&other)], 1),
+        ] {
+            let mut entries: Vec<_> = signers.iter().map(|signer| entry(&path, None, *signer)).collect();
+            let lock = lock(&path, Some(&own));
+            let found = Comparison { lock: &lock, is_required: true }.verify(&mut entries);
+            assert_eq!(found.len(), problems, "{signers:?}");
+        }
+        let lock = lock(&path, None);
+        let signed = LockedModule { signed_by: Some(own.to_string()), ..lock.modules[0].clone() };
+        let both = Lock { modules: vec![lock.modules[0].clone(), signed], ..lock };
+        assert!(both.to_string().contains("signed_by"), "{both}");
     }
 }

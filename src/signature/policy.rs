@@ -26,6 +26,18 @@ pub enum TrustPolicy {
     },
 }
 
+impl TrustPolicy {
+    /// The place of a signer among those whose signature is enough.
+    pub(in crate::signature) fn rank(&self, signer: &Signer) -> usize {
+        match (self, signer) {
+            (Self::Keys { keys, .. }, Signer::Key(fingerprint)) => {
+                keys.iter().position(|key| key.fingerprint() == *fingerprint).unwrap_or(keys.len())
+            }
+            _ => 0,
+        }
+    }
+}
+
 /// Who has signed a module. Displayed as it is written into a lock file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Signer {

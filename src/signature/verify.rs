@@ -110,20 +110,30 @@ impl From<TimestampError> for SignatureError {
     }
 }
 
-/// Looks for the signature that is wanted. Returns who has signed, and which of the signatures it is; or why none of them is it.
+/// Looks for the signature that is wanted. Returns who has signed, and which of the signatures it is; or why none of them is it. If
+/// several keys have signed, the first that is wanted counts, in whatever order the signatures are.
 pub fn verify<'e>(
     file: SignedFile<'_>,
     evidence: &'e [Evidence],
     policy: &TrustPolicy,
 ) -> Result<(Signer, &'e Evidence), Vec<SignatureError>> {
     let mut errors = Vec::new();
+    let mut right: Option<(usize, Signer, &Evidence)> = None;
     for found in evidence {
         match verify_one(file, found, policy) {
-            Ok(signer) => return Ok((signer, found)),
+            Ok(signer) => {
+                let rank = policy.rank(&signer);
+                if right.as_ref().is_none_or(|(known, ..)| rank < *known) {
+                    right = Some((rank, signer, found));
+                }
+                if rank == 0 {
+                    break;
+                }
+            }
             Err(error) => errors.push(error),
         }
     }
-    Err(errors)
+    right.map(|(_, signer, found)| (signer, found)).ok_or(errors)
 }
 
 fn verify_one(file: SignedFile<'_>, evidence: &Evidence, policy: &TrustPolicy) -> Result<Signer, SignatureError> {
@@ -277,4 +287,43 @@ fn written(time: u64) -> String {
     // The year 9999 is the last that can be written.
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(time.min(253_402_300_799));
     humantime::format_rfc3339_seconds(time).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use ring::rand::SystemRandom;
+    use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
+
+    use crate::signature::signing::{SPKI_OF_P256, SigningKey};
+    use crate::signature::verify::*;
+
+    const FILE: SignedFile<'_> = SignedFile { bytes: b"manifest", sha256: "00" };
+
+    /// A new key, and the bundle by which it vouches for the file.
+    fn signed() -> (PublicKey, Evidence) {
+        let (kind, random) = (&ECDSA_P256_SHA256_ASN1_SIGNING, SystemRandom::new());
+        let pkcs8 = EcdsaKeyPair::generate_pkcs8(kind, &random).expect("random numbers");
+        let pair = EcdsaKeyPair::from_pkcs8(kind, pkcs8.as_ref(), &random).expect("a key");
+        let public = PublicKey::from_spki(&[SPKI_OF_P256, pair.public_key().as_ref()].concat()).ok().expect("a key");
+        let encoded = STANDARD.encode(pkcs8.as_ref());
+        let pem = format!("-----BEGIN PRIVATE KEY-----\n{encoded}\n-----END PRIVATE KEY-----\n");
+        let key = SigningKey::from_pem(pem.as_bytes()).ok().expect("a key");
+        (public, Evidence::Bundle(key.sign(FILE.sha256).expect("random numbers")))
+    }
+
+    #[test]
+    fn the_first_key_that_is_wanted_counts_in_whatever_order_signatures_are() {
+        let [(first, by_first), (second, by_second), (_, by_other)] = [signed(), signed(), signed()];
+        let policy = TrustPolicy::Keys { keys: vec![first.clone(), second.clone()], root: None };
+        let signer = |evidence: &[Evidence]| verify(FILE, evidence, &policy).map(|(signer, _)| signer).ok();
+        let [is_first, is_second] = [first, second].map(|key| Some(Signer::Key(key.fingerprint())));
+        assert_eq!(signer(&[by_first.clone(), by_second.clone()]), is_first);
+        assert_eq!(signer(&[by_other.clone(), by_second.clone(), by_first.clone()]), is_first);
+        assert_eq!(signer(&[by_other.clone(), by_second.clone()]), is_second);
+        assert_eq!(signer(&[by_other]), None);
+        let other_file = SignedFile { sha256: "01", ..FILE };
+        assert!(verify(other_file, &[by_first, by_second], &policy).is_err());
+    }
 }
