@@ -10,6 +10,7 @@ mod neighbours;
 mod preinitialized;
 mod routes;
 mod start;
+mod warm;
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -27,7 +28,7 @@ pub struct Measure {
 }
 
 /// All of them, in their order.
-pub const MEASURES: [Measure; 11] = [
+pub const MEASURES: [Measure; 12] = [
     Measure { name: "hello", question: "how many requests a second, beside other servers", take: hello::take },
     Measure { name: "http2", question: "the same over HTTP/2", take: http2::take },
     Measure { name: "files", question: "how many static files a second, beside nginx", take: files::take },
@@ -38,6 +39,7 @@ pub const MEASURES: [Measure; 11] = [
     Measure { name: "echo", question: "how fast and in how much memory a long body passes", take: echo::take },
     Measure { name: "neighbours", question: "what guests that never end do to others", take: neighbours::take },
     Measure { name: "preinitialized", question: "what initializing beforehand saves", take: preinitialized::take },
+    Measure { name: "warm", question: "what it saves that an interpreter begins at its checkpoint", take: warm::take },
     Measure { name: "instructions", question: "how many instructions a request takes", take: instructions::take },
 ];
 

@@ -60,9 +60,21 @@ fn reason(site: &Site, manifest: &Path) -> Result<String> {
 
 /// The gateway with a configuration.
 pub fn command(site: &Site, manifest: &Path) -> Command {
+    let mut command = program(site);
+    command.arg("--config").arg(manifest);
+    command
+}
+
+/// `wagi check` of a configuration, with the same cache.
+pub fn check(site: &Site, manifest: &Path) -> Command {
+    let mut command = program(site);
+    command.args(["check", "--config"]).arg(manifest);
+    command
+}
+
+fn program(site: &Site) -> Command {
     let mut command = Command::new(&site.wagi);
     command.current_dir(&site.root).env("XDG_CACHE_HOME", site.scratch.join("cache")).env_remove("RUST_LOG");
-    command.arg("--config").arg(manifest);
     command
 }
 

@@ -328,5 +328,7 @@ fn make(warm: &Weak<WarmStarts>, key: &SnapshotKey) {
     let made = catch_unwind(AssertUnwindSafe(|| warm.program.snapshot(&warm.setup, key, REQUESTS)));
     let made = made.unwrap_or_else(|panic| Err(ColdReason::Failed(panic_message(&*panic))));
     let took = made.as_ref().map_or(Duration::ZERO, |snapshot| snapshot.took);
+    // What the cache has is mapped from its file, and takes no memory of the process.
+    let made = made.map(|snapshot| warm.program.kept(&warm.setup, key).unwrap_or(snapshot));
     warm.finish(key, made.map(|snapshot| (snapshot, CodeOrigin::Compiled)), took);
 }
