@@ -176,6 +176,27 @@ fn a_file_that_was_read_before_the_checkpoint_may_change() {
 }
 
 #[test]
+fn a_volume_that_was_listed_before_the_checkpoint_may_get_a_file() {
+    let list = "(drop (call $list (i32.const 3) (i32.const 262144) (i32.const 4096) (i64.const 0) (i32.const 400)))";
+    let module = guest_at("4", &format!("{list} (call $checkpoint)"), "(call $print_letters (i32.const 400))");
+    let site = Site::new();
+    site.file("data/file.txt", "first");
+    let site = site.text_module(
+        "/a",
+        &module,
+        "warm_start = true\nvolumes = { '/data' = { path = 'data', read_only = true } }",
+    );
+    let wagi = site.start(&[]);
+    warm(&wagi, "no query");
+    let length = || asked(&wagi, "GET /a HTTP/1.1", "").text().lines().next().map(str::to_owned);
+    let before = length();
+    assert_eq!(length(), before);
+    std::fs::write(wagi.directory().join("data/more.txt"), "").expect("writable");
+    assert_ne!(length(), before, "the list is the new one");
+    wagi.logged(&["warm start: a file has changed"]);
+}
+
+#[test]
 fn the_monotonic_clock_goes_on_from_the_checkpoint() {
     let before = "(drop (call $clock (i32.const 1) (i64.const 1) (i32.const 400))) (call $checkpoint)";
     // One byte: whether the time is later.

@@ -55,6 +55,7 @@ pub(in crate::runtime) fn replace(linker: &mut Linker<ModuleState>) -> Result<()
     add_variables(linker)?;
     add_numbers(linker)?;
     add_looking(linker)?;
+    add_directories(linker)?;
     add_streams(linker)?;
     linker.allow_shadowing(false);
     Ok(())
@@ -176,6 +177,33 @@ fn add_looking(linker: &mut Linker<ModuleState>) -> Result<()> {
     Ok(())
 }
 
+/// The calls that look at what is open, which may be a volume that the program has not looked for.
+fn add_directories(linker: &mut Linker<ModuleState>) -> Result<()> {
+    linker.func_wrap_async(
+        MODULE,
+        "fd_readdir",
+        |mut caller: Caller<'_, ModuleState>, (fd, buffer, length, cookie, used): (i32, i32, i32, i64, i32)| {
+            Box::new(async move {
+                look_at(&mut caller, fd)?;
+                let (mut memory, state) = with_files(&mut caller).await?;
+                fallback::fd_readdir(state.wasi(), &mut memory, fd, buffer, length, cookie, used).await
+            })
+        },
+    )?;
+    linker.func_wrap_async(
+        MODULE,
+        "fd_filestat_get",
+        |mut caller: Caller<'_, ModuleState>, (fd, stat): (i32, i32)| {
+            Box::new(async move {
+                look_at(&mut caller, fd)?;
+                let (mut memory, state) = with_files(&mut caller).await?;
+                fallback::fd_filestat_get(state.wasi(), &mut memory, fd, stat).await
+            })
+        },
+    )?;
+    Ok(())
+}
+
 /// The calls that read, write and close.
 fn add_streams(linker: &mut Linker<ModuleState>) -> Result<()> {
     linker.func_wrap_async(
@@ -261,6 +289,16 @@ async fn open(caller: &mut Caller<'_, ModuleState>, parameters: paths::OpenParam
         self::rehearsal(caller)?.paths.opened(descriptor, place.unwrap_or_else(unknown));
     }
     Ok(result)
+}
+
+/// Notes that the program looks at what a descriptor is of.
+fn look_at(caller: &mut Caller<'_, ModuleState>, fd: i32) -> Result<()> {
+    let rehearsal = rehearsal(caller)?;
+    let Some(host) = rehearsal.paths.host(fd) else { return Ok(()) };
+    if rehearsal.is_ahead() && !rehearsal.files.add(host) {
+        return Err(rehearsal.refuse(ColdReason::ManyFiles));
+    }
+    Ok(())
 }
 
 /// Notes that the program looks for a file, which may be its checkpoint.

@@ -38,6 +38,11 @@ impl GuestPaths {
         Some(SeenPath { guest: normal(&directory.guest, path), host: directory.host.join(path) })
     }
 
+    /// What is open, as the host names it.
+    pub fn host(&self, descriptor: i32) -> Option<PathBuf> {
+        Some(self.open.get(&descriptor)?.host.clone())
+    }
+
     /// Notes that a place is open.
     pub fn opened(&mut self, descriptor: i32, place: SeenPath) {
         self.open.insert(descriptor, place);
@@ -89,6 +94,7 @@ mod tests {
         assert_eq!(guest(&paths, 3, "../.wagi/checkpoint").as_deref(), Some("/.wagi/checkpoint"));
         assert_eq!((guest(&paths, 5, "x"), guest(&paths, 3, "/etc")), (None, None));
         assert_eq!(paths.place(3, "b").map(|place| place.host), Some(PathBuf::from("/host/a/b")));
+        assert_eq!((paths.host(4), paths.host(5)), (Some(PathBuf::from("/host/b")), None));
         assert!(paths.are_volumes_only());
         let directory = paths.place(3, "lib").expect("a place");
         paths.opened(5, directory);
