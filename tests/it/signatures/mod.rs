@@ -236,8 +236,25 @@ fn cases() -> Vec<Case> {
 
 #[test]
 #[ignore = "needs npm"]
-fn a_module_with_the_signature_that_it_needs_is_served_and_no_other() {
-    for (name, place, verify, expected) in cases() {
+fn of_the_older_format_the_signature_that_is_wanted_is_accepted_and_no_other() {
+    are_as_expected(|place, _| place == Place::Old);
+}
+
+#[test]
+#[ignore = "needs npm"]
+fn of_bundles_the_one_of_the_key_that_is_wanted_is_accepted_and_no_other() {
+    are_as_expected(|place, verify| place != Place::Old && verify.contains("key = "));
+}
+
+#[test]
+#[ignore = "needs npm"]
+fn of_bundles_the_one_of_the_identity_that_is_wanted_is_accepted_and_no_other() {
+    are_as_expected(|place, verify| place != Place::Old && verify.contains("identity = "));
+}
+
+fn are_as_expected(is_wanted: impl Fn(Place, &str) -> bool) {
+    for (name, place, verify, expected) in cases().into_iter().filter(|(_, place, verify, _)| is_wanted(*place, verify))
+    {
         let server = signed(place, &[name]);
         is(&format!("{name} {place:?} {verify}"), &check(&site(&server, &verify)), expected);
     }
