@@ -1,5 +1,7 @@
 //! Which public key is it, and has it made a signature?
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
@@ -104,6 +106,12 @@ impl PublicKey {
     }
 }
 
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey(sha256:{})", self.fingerprint())
+    }
+}
+
 /// The bytes of the first section of a PEM file with this title. `None` if there is none, and `Some(None)` if it is damaged.
 pub(in crate::signature) fn pem_section(text: &str, title: &str) -> Option<Option<Vec<u8>>> {
     let (_, after) = text.split_once(&format!("-----BEGIN {title}-----"))?;
@@ -121,9 +129,8 @@ mod tests {
 
     #[test]
     fn a_key_is_read_whatever_is_around_it() {
-        let key = PublicKey::from_pem(PEM.as_bytes()).ok().expect("a key");
-        let again =
-            PublicKey::from_pem(format!("a comment\n{}", PEM.replace('\n', "\r\n")).as_bytes()).ok().expect("a key");
+        let key = PublicKey::from_pem(PEM.as_bytes()).expect("a key");
+        let again = PublicKey::from_pem(format!("a comment\n{}", PEM.replace('\n', "\r\n")).as_bytes()).expect("a key");
         assert_eq!(key.fingerprint(), again.fingerprint());
         assert!(!key.has_signed(b"message", b"signature") && !key.has_signed(b"", b""));
     }
