@@ -30,12 +30,12 @@ pub enum SignatureError {
     #[error(transparent)]
     Content(#[from] ContentError),
     /// It is of another key.
-    #[error("it is not of {}, but of {}", keys(*wanted), by.as_deref().unwrap_or("another key"))]
+    #[error("it is not of {wanted}, but of {by}")]
     OtherKey {
-        /// How many keys are wanted.
-        wanted: usize,
+        /// The key that is wanted.
+        wanted: String,
         /// Who says to have made it.
-        by: Option<String>,
+        by: String,
     },
     /// It is of a key, and a certificate is wanted.
     #[error("it is of a key, without a certificate that says whose")]
@@ -62,7 +62,7 @@ pub enum SignatureError {
         wanted: String,
     },
     /// The key of the certificate did not make it.
-    #[error("it is damaged: the key of its certificate has not signed these bytes")]
+    #[error("it is damaged: its key has not signed these bytes")]
     Damaged,
     /// No authority has issued the certificate.
     #[error("no authority in the trusted root has issued its certificate for that time")]
@@ -94,8 +94,12 @@ pub enum SignatureError {
     Timestamp(String),
 }
 
-fn keys(count: usize) -> &'static str {
-    if count == 1 { "the key" } else { "one of the keys" }
+/// The keys of which one has to have signed.
+fn wanted_keys(keys: &[PublicKey]) -> String {
+    match keys {
+        [key] => Signer::Key(key.fingerprint()).to_string(),
+        _ => format!("one of the {} keys", keys.len()),
+    }
 }
 
 impl From<LogEntryError> for SignatureError {
@@ -183,14 +187,26 @@ impl Examined<'_> {
         let message = self.attached.content.message(self.file);
         let key = keys.iter().find(|key| key.has_signed(&message, &self.attached.signature));
         let Some(key) = key else {
-            let certificate = self.attached.certificate.as_deref().and_then(|der| SignerCertificate::parse(der).ok());
-            let by = certificate.map(|certificate| format!("`{}`", identity(&certificate)));
-            return Err(SignatureError::OtherKey { wanted: keys.len(), by });
+            return Err(self.other_key(keys));
         };
         if let Some(root) = root {
             self.times(root, key.spki())?;
         }
         Ok(Signer::Key(key.fingerprint()))
+    }
+
+    /// Why none of the keys has made it.
+    fn other_key(&self, keys: &[PublicKey]) -> SignatureError {
+        let AttachedSignature { certificate, key_hint, .. } = self.attached;
+        let certificate = certificate.as_deref().and_then(|der| SignerCertificate::parse(der).ok());
+        let hint = key_hint.as_ref().filter(|hint| hint.len() == FINGERPRINT).map(|hint| hex(hint));
+        let by = match (certificate, hint) {
+            (Some(certificate), _) => format!("`{}`", identity(&certificate)),
+            (None, Some(hint)) if keys.iter().any(|key| key.fingerprint() == hint) => return SignatureError::Damaged,
+            (None, Some(hint)) => Signer::Key(hint).to_string(),
+            (None, None) => "another key".to_owned(),
+        };
+        SignatureError::OtherKey { wanted: wanted_keys(keys), by }
     }
 
     fn of_identity(&self, wanted: &str, wanted_issuer: &str, root: &TrustedRoot) -> Result<Signer, SignatureError> {
