@@ -154,5 +154,5 @@ fn a_registry_with_a_name_that_no_module_can_have_is_an_error() {
     }
     let other_name = format!("[registries.'127.1:{}']\nverify = {{ key = '{key}' }}\n\n{modules}", server.port());
     site.file("modules.toml", other_name);
-    is("another name of the host", &check(&site), Err("it is not of the key"));
+    is("another name of the host", &check(&site), Err("it is not of key sha256:"));
 }
