@@ -322,10 +322,10 @@ mod tests {
         let (kind, random) = (&ECDSA_P256_SHA256_ASN1_SIGNING, SystemRandom::new());
         let pkcs8 = EcdsaKeyPair::generate_pkcs8(kind, &random).expect("random numbers");
         let pair = EcdsaKeyPair::from_pkcs8(kind, pkcs8.as_ref(), &random).expect("a key");
-        let public = PublicKey::from_spki(&[SPKI_OF_P256, pair.public_key().as_ref()].concat()).ok().expect("a key");
+        let public = PublicKey::from_spki(&[SPKI_OF_P256, pair.public_key().as_ref()].concat()).expect("a key");
         let encoded = STANDARD.encode(pkcs8.as_ref());
         let pem = format!("-----BEGIN PRIVATE KEY-----\n{encoded}\n-----END PRIVATE KEY-----\n");
-        let key = SigningKey::from_pem(pem.as_bytes()).ok().expect("a key");
+        let key = SigningKey::from_pem(pem.as_bytes()).expect("a key");
         (public, Evidence::Bundle(key.sign(FILE.sha256).expect("random numbers")))
     }
 

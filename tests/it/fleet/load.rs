@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -67,7 +67,7 @@ impl Load {
     }
 }
 
-fn ask(socket: &PathBuf, is_over: &AtomicBool, answered: &AtomicUsize) -> Outcome {
+fn ask(socket: &Path, is_over: &AtomicBool, answered: &AtomicUsize) -> Outcome {
     let mut outcome = Outcome::default();
     while !is_over.load(Ordering::Relaxed) {
         let mut connection = Connection::open_unix(socket);
