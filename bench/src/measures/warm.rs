@@ -50,7 +50,8 @@ pub fn take(site: &Site) -> Result<Vec<Outcome>> {
         };
         let (cold, warm) = (cpu("/cold/index.php")?, cpu("/warm/index.php")?);
         ratios.push(cold / warm);
-        (of_cold.push(cold), of_warm.push(warm));
+        of_cold.push(cold);
+        of_warm.push(warm);
         times.push(json!({ "cold_cpu_ms": cold, "warm_cpu_ms": warm }));
     }
     let status = Connection::open(admin)?.ask("/status")?;
