@@ -156,18 +156,20 @@ fn random_numbers_before_the_checkpoint_are_shared_only_if_the_operator_says_so(
     assert_ne!(first.1, second.1, "drawn by each request");
 }
 
+/// Serves a module that has a volume with one file, warm.
+fn with_a_file(module: &str) -> Wagi {
+    let site = Site::new();
+    site.file("data/file.txt", "first");
+    let volume = "volumes = { '/data' = { path = 'data', read_only = true } }";
+    let wagi = site.text_module("/a", module, &format!("warm_start = true\n{volume}")).start(&[]);
+    warm(&wagi, "no query");
+    wagi
+}
+
 #[test]
 fn a_file_that_was_read_before_the_checkpoint_may_change() {
     let module = guest_at("4", "(call $read_file) (call $checkpoint)", "(call $print (i32.const 400) (i32.const 5))");
-    let site = Site::new();
-    site.file("data/file.txt", "first");
-    let site = site.text_module(
-        "/a",
-        &module,
-        "warm_start = true\nvolumes = { '/data' = { path = 'data', read_only = true } }",
-    );
-    let wagi = site.start(&[]);
-    warm(&wagi, "no query");
+    let wagi = with_a_file(&module);
     let answer = || asked(&wagi, "GET /a HTTP/1.1", "").text();
     assert!(answer().starts_with("first"));
     std::fs::write(wagi.directory().join("data/file.txt"), "other").expect("writable");
@@ -179,15 +181,7 @@ fn a_file_that_was_read_before_the_checkpoint_may_change() {
 fn a_volume_that_was_listed_before_the_checkpoint_may_get_a_file() {
     let list = "(drop (call $list (i32.const 3) (i32.const 262144) (i32.const 4096) (i64.const 0) (i32.const 400)))";
     let module = guest_at("4", &format!("{list} (call $checkpoint)"), "(call $print_letters (i32.const 400))");
-    let site = Site::new();
-    site.file("data/file.txt", "first");
-    let site = site.text_module(
-        "/a",
-        &module,
-        "warm_start = true\nvolumes = { '/data' = { path = 'data', read_only = true } }",
-    );
-    let wagi = site.start(&[]);
-    warm(&wagi, "no query");
+    let wagi = with_a_file(&module);
     let length = || asked(&wagi, "GET /a HTTP/1.1", "").text().lines().next().map(str::to_owned);
     let before = length();
     assert_eq!(length(), before);
