@@ -219,10 +219,16 @@ impl Wagi {
 
     /// Waits until the log has a line that contains all of `parts`, and returns it.
     pub fn logged(&self, parts: &[&str]) -> String {
-        super::eventually(|| {
-            let log = self.log();
-            log.lines().find(|line| parts.iter().all(|part| line.contains(part))).map(str::to_owned)
-        })
+        super::eventually(|| self.line(parts))
+    }
+
+    /// The same for what is done at the lowest priority.
+    pub fn logged_at_leisure(&self, parts: &[&str]) -> String {
+        super::at_leisure(|| self.line(parts))
+    }
+
+    fn line(&self, parts: &[&str]) -> Option<String> {
+        self.log().lines().find(|line| parts.iter().all(|part| line.contains(part))).map(str::to_owned)
     }
 
     /// Sends a signal by name.

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::support::admin::Administered;
-use crate::support::eventually;
+use crate::support::at_leisure;
 use crate::support::http1::{Answer, Connection};
 use crate::support::process::Wagi;
 use crate::support::site::Site;
@@ -53,7 +53,7 @@ const REQUESTS: [(&str, &str); 6] = [
 
 /// Waits until a snapshot is ready for this query.
 fn warm(wagi: &Wagi, query: &str) {
-    wagi.logged(&["warm start: ready", query]);
+    wagi.logged_at_leisure(&["warm start: ready", query]);
 }
 
 #[test]
@@ -92,8 +92,8 @@ fn a_route_says_how_its_guests_begin() {
         let routes = status["routes"].as_array().expect("routes").clone();
         routes.into_iter().find(|route| route["pattern"] == pattern).expect("the route")["warm_start"].clone()
     };
-    eventually(|| (route("/warm")["state"] == "warm").then_some(()));
-    eventually(|| (route("/cold")["state"] == "cold").then_some(()));
+    at_leisure(|| (route("/warm")["state"] == "warm").then_some(()));
+    at_leisure(|| (route("/cold")["state"] == "cold").then_some(()));
     assert_eq!(route("/plain"), Value::Null);
     assert_eq!(route("/cold")["refused"][0]["reason"], "output");
     for path in ["/warm", "/warm", "/cold"] {
@@ -131,7 +131,7 @@ fn what_would_not_be_the_same_behind_the_checkpoint_is_served_cold_by_name() {
     for (reason, before) in cases {
         let module = guest(&before, "").replacen("(func (export \"_start\")", copy, 1);
         let wagi = Site::new().text_module("/a", &module, "warm_start = true").start(&[]);
-        let line = wagi.logged(&["warm start: served cold"]);
+        let line = wagi.logged_at_leisure(&["warm start: served cold"]);
         assert!(line.contains(&format!("reason=\"{reason}\"")), "{reason}: {line}");
         let status = if reason == "no-checkpoint" { 500 } else { 200 };
         assert_eq!(asked(&wagi, "GET /a HTTP/1.1", "").status, status, "{reason}");
@@ -227,7 +227,7 @@ fn a_guest_that_waits_while_it_is_tried_keeps_no_other_from_its_snapshot() {
         .text_module("/a", &guest("(call $checkpoint)", waits), "warm_start = true\nlimits = { time_to_head = '1s' }")
         .text_module("/b", &guest("(call $checkpoint)", ""), "warm_start = true")
         .start(&[]);
-    let line = wagi.logged(&["warm start: served cold", "/a"]);
+    let line = wagi.logged_at_leisure(&["warm start: served cold", "/a"]);
     assert!(line.contains("reason=\"waits\""), "{line}");
-    wagi.logged(&["warm start: ready", "/b"]);
+    wagi.logged_at_leisure(&["warm start: ready", "/b"]);
 }

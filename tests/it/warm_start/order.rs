@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::support::admin::Administered;
-use crate::support::eventually;
+use crate::support::at_leisure;
 use crate::support::process::Wagi;
 use crate::support::site::Site;
 
@@ -42,7 +42,9 @@ fn a_server_serves_before_its_snapshots_are_made_one_by_one_in_the_background() 
         states.filter(|state| !state.is_null()).collect()
     };
     assert!(states().iter().all(|state| ["making", "warm"].contains(&state.as_str().expect("a state"))));
-    eventually(|| (states() == vec![Value::from("warm"); ROUTES]).then_some(()));
+    at_leisure(|| (states() == vec![Value::from("warm"); ROUTES]).then_some(()));
+    // A snapshot is served before the line about it is written.
+    served.wagi.logged_at_leisure(&["warm start: ready", &format!("route=\"/{}\"", ROUTES - 1)]);
     let log = served.wagi.log();
     let ready = log.lines().filter(|line| line.contains("warm start: ready"));
     let order: Vec<usize> =
