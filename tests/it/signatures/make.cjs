@@ -8,6 +8,14 @@ const mock = require('@sigstore/mock');
 const { DSSEBundleBuilder, FulcioSigner, MessageSignatureBundleBuilder, RekorWitness, TSAWitness } = require('@sigstore/sign');
 const { bundleToJSON } = require('@sigstore/bundle');
 
+// Whole seconds: the packages write milliseconds without zeros at their end, and do not read those.
+const SystemDate = Date;
+globalThis.Date = class extends SystemDate {
+  constructor(...parts) {
+    super(...(parts.length ? parts : [Math.floor(SystemDate.now() / 1000) * 1000]));
+  }
+};
+
 const [, , manifestPath, filePath, directory] = process.argv;
 const manifest = fs.readFileSync(manifestPath);
 const file = fs.readFileSync(filePath);

@@ -3,7 +3,6 @@
 mod check;
 mod checkpoints;
 mod interpreters;
-mod isolation;
 mod kept;
 mod order;
 
