@@ -86,6 +86,9 @@ struct SnapshotPlace {
 }
 
 enum SnapshotState {
+    /// It is used if the cache has kept it. It is not made unless a request asks for it.
+    LookedUp,
+    /// It is loaded, or made if the cache has not kept it.
     Making,
     Ready(Arc<WarmSnapshot>),
     Refused(ColdReason),
@@ -163,14 +166,14 @@ impl WarmStarts {
         let mut places = self.places();
         if places.len() < self.setup.snapshots && !places.contains_key(&key) {
             let used = self.clock.fetch_add(1, Relaxed);
-            places.insert(key.clone(), SnapshotPlace { state: SnapshotState::Making, used });
-            self.load(key, IfNotKept::Leave);
+            places.insert(key.clone(), SnapshotPlace { state: SnapshotState::LookedUp, used });
+            self.load(key);
         }
     }
 
-    fn load(self: &Arc<Self>, key: SnapshotKey, if_not_kept: IfNotKept) {
+    fn load(self: &Arc<Self>, key: SnapshotKey) {
         let this = Arc::downgrade(self);
-        self.worker.load(move || load(&this, &key, if_not_kept));
+        self.worker.load(move || load(&this, &key));
     }
 
     /// The snapshot for a request, if one is ready and fits.
@@ -211,6 +214,10 @@ impl WarmStarts {
             match &place.state {
                 SnapshotState::Ready(snapshot) => return Some(snapshot.clone()),
                 SnapshotState::Paused { again } if *again <= Instant::now() => place.state = SnapshotState::Making,
+                SnapshotState::LookedUp => {
+                    place.state = SnapshotState::Making;
+                    return None;
+                }
                 _ => return None,
             }
         } else if places.len() >= self.setup.snapshots + MAX_REFUSED {
@@ -219,7 +226,7 @@ impl WarmStarts {
             places.insert(key.clone(), SnapshotPlace { state: SnapshotState::Making, used: now });
         }
         drop(places);
-        self.load(key.clone(), IfNotKept::Make);
+        self.load(key.clone());
         None
     }
 
@@ -257,7 +264,7 @@ impl WarmStarts {
         for place in self.places().values() {
             match &place.state {
                 SnapshotState::Ready(_) => view.ready += 1,
-                SnapshotState::Making => view.making += 1,
+                SnapshotState::LookedUp | SnapshotState::Making => view.making += 1,
                 SnapshotState::Refused(refusal) => {
                     let refusal = (refusal.name(), refusal.to_string());
                     if !view.refusals.contains(&refusal) {
@@ -300,25 +307,21 @@ fn pause(took: Duration, times: u32) -> Duration {
     took.saturating_mul(times).min(LONGEST)
 }
 
-/// What becomes of a snapshot that the cache has not kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum IfNotKept {
-    Make,
-    Leave,
-}
-
 /// Loads a snapshot, on a thread of the worker. If the route is gone meanwhile, none is needed.
-fn load(warm: &Weak<WarmStarts>, key: &SnapshotKey, if_not_kept: IfNotKept) {
+fn load(warm: &Weak<WarmStarts>, key: &SnapshotKey) {
     let Some(warm) = warm.upgrade() else { return };
     let started = Instant::now();
-    match (warm.program.kept(&warm.setup, key), if_not_kept) {
-        (Some(snapshot), _) => warm.finish(key, Ok((snapshot, CodeOrigin::Cached)), started.elapsed()),
-        (None, IfNotKept::Leave) => drop(warm.places().remove(key)),
-        (None, IfNotKept::Make) => {
-            let (this, key) = (Arc::downgrade(&warm), key.clone());
-            warm.worker.make(move || make(&this, &key));
-        }
+    if let Some(snapshot) = warm.program.kept(&warm.setup, key) {
+        return warm.finish(key, Ok((snapshot, CodeOrigin::Cached)), started.elapsed());
     }
+    let mut places = warm.places();
+    if matches!(places.get(key), Some(SnapshotPlace { state: SnapshotState::LookedUp, .. })) {
+        places.remove(key);
+        return;
+    }
+    drop(places);
+    let (this, key) = (Arc::downgrade(&warm), key.clone());
+    warm.worker.make(move || make(&this, &key));
 }
 
 /// Makes a snapshot, on a thread of the worker.

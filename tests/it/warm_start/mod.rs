@@ -3,6 +3,7 @@
 mod check;
 mod checkpoints;
 mod interpreters;
+mod isolation;
 mod kept;
 mod order;
 
