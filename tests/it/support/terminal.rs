@@ -1,14 +1,16 @@
 //! A real terminal, as a person sees it: one of tmux.
 
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::eventually;
+use crate::support::PATIENCE;
 
-/// A terminal with a program. It ends when this is dropped.
+/// A terminal with a program, which inherits nothing but the path of programs. It ends when this is dropped.
 pub struct Terminal {
-    /// Where the socket of tmux is.
+    /// The user's home, so that no cache is one that another test has filled, and where the socket of tmux is.
     directory: TempDir,
 }
 
@@ -22,7 +24,13 @@ impl Terminal {
 
     fn tmux(&self, words: &[&str]) -> String {
         let mut tmux = Command::new("tmux");
-        tmux.arg("-S").arg(self.directory.path().join("tmux")).args(["-f", "/dev/null"]).args(words);
+        tmux.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        tmux.env("HOME", self.directory.path())
+            .env("LANG", "C.UTF-8")
+            .arg("-S")
+            .arg(self.directory.path().join("tmux"))
+            .args(["-f", "/dev/null"])
+            .args(words);
         let output = tmux.output().expect("there is a tmux");
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
@@ -35,7 +43,15 @@ impl Terminal {
     /// Waits until all of these are seen. Returns the screen.
     #[track_caller]
     pub fn shows(&self, parts: &[&str]) -> String {
-        eventually(|| Some(self.screen()).filter(|screen| parts.iter().all(|part| screen.contains(part))))
+        let begun = Instant::now();
+        loop {
+            let screen = self.screen();
+            if parts.iter().all(|part| screen.contains(part)) {
+                return screen;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{parts:?} are not on the screen:\n{screen}");
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Presses a key, by the name that it has in tmux.
