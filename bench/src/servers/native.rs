@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
@@ -35,6 +35,55 @@ cgi.assign = (".cgi" => "")
     let config = site.write("lighttpd.conf", &config)?;
     let process = Process::start(Command::new(site.program("lighttpd")?).arg("-D").arg("-f").arg(config))?;
     Server::new(process, address).says_hello(SCRIPT)
+}
+
+/// lighttpd starts an interpreter for each script below a directory: one for each extension.
+pub fn lighttpd_scripts(site: &Site, root: &Path, interpreters: &[(&str, &str)]) -> Result<Server> {
+    let address = free_address()?;
+    let mut assigned = String::new();
+    for (extension, program) in interpreters {
+        assigned += &format!("\".{extension}\" => {:?}, ", site.program(program)?);
+    }
+    let (host, port) = (address.ip(), address.port());
+    let config = format!(
+        "server.document-root = {root:?}\nserver.bind = \"{host}\"\nserver.port = {port}\n\
+         server.modules = (\"mod_cgi\")\ncgi.assign = ({assigned})\n"
+    );
+    let config = site.write("lighttpd-scripts.conf", &config)?;
+    let process = Process::start(Command::new(site.program("lighttpd")?).arg("-D").arg("-f").arg(config))?;
+    Ok(Server::new(process, address))
+}
+
+/// nginx asks PHP-FPM, which keeps its interpreters for one request after the other.
+pub fn php_fpm(site: &Site, root: &Path) -> Result<Server> {
+    let (address, socket) = (free_address()?, site.scratch.join("fpm.socket"));
+    let config = format!(
+        "[global]\nerror_log = /dev/null\n[www]\nuser = root\ngroup = root\nlisten = {}\npm = static\npm.max_children = 2\n",
+        socket.display()
+    );
+    let config = site.write("fpm.conf", &config)?;
+    let program = fpm_program()?;
+    let fpm =
+        Process::start(Command::new(program).args(["--nodaemonize", "--allow-to-run-as-root", "-y"]).arg(config))?;
+    let scripts = format!(
+        "listen {address}; root {};
+        location / {{
+            include /etc/nginx/fastcgi_params;
+            fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;
+            fastcgi_pass unix:{};
+        }}",
+        root.display(),
+        socket.display()
+    );
+    let process = start_nginx(site, "nginx-fpm", &scripts)?;
+    Ok(Server { beside: vec![fpm], ..Server::new(process, address) })
+}
+
+/// Debian has its version in the name.
+fn fpm_program() -> Result<PathBuf> {
+    let programs = fs::read_dir("/usr/sbin")?.filter_map(Result::ok);
+    let mut found = programs.filter(|file| file.file_name().to_string_lossy().starts_with("php-fpm"));
+    Ok(found.next().context("`php-fpm` is not installed")?.path())
 }
 
 /// nginx asks fcgiwrap, whose processes start the program.

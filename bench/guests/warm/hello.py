@@ -1,0 +1,4 @@
+import os
+
+os.path.exists('/.wagi/checkpoint')
+print('Content-Type: text/plain\n\nHello')

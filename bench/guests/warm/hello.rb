@@ -1,0 +1,2 @@
+File.exist?('/.wagi/checkpoint')
+puts "Content-Type: text/plain\n\nHello"

@@ -1,0 +1,14 @@
+import os
+
+os.path.exists('/.wagi/checkpoint')
+
+
+def work():
+    total = 0
+    for i in range(60000):
+        total = (total * 31 + i) % 1000003
+    return total
+
+
+print('Content-Type: text/plain\n')
+print(work())
