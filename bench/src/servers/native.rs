@@ -66,7 +66,7 @@ pub fn php_fpm(site: &Site, root: &Path) -> Result<Server> {
     let fpm =
         Process::start(Command::new(program).args(["--nodaemonize", "--allow-to-run-as-root", "-y"]).arg(config))?;
     let scripts = format!(
-        "listen {address}; root {};
+        "listen {address}; root {}; keepalive_requests 1000000000;
         location / {{
             include /etc/nginx/fastcgi_params;
             fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;
