@@ -320,7 +320,7 @@ fn a_server_that_stays_broken_stops_the_start_after_a_few_seconds() {
     // Nobody listens there.
     let refused = refusal(&mut wagi(&directory, "http://127.0.0.1:1/v1"));
     assert!(refused.contains("cannot reach `http://127.0.0.1:1/") && refused.contains("refused"), "{refused}");
-    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
 }
 
 #[test]

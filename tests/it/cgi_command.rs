@@ -1,18 +1,18 @@
 //! `wagi cgi`: a module as a CGI program, started alone as a web server would, and under Apache and lighttpd as docs/cgi.md says.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-use crate::support::eventually;
 use crate::support::guest::{printing, probe};
 use crate::support::http1::Connection;
 use crate::support::process::{Ending, Wagi, command, output_of};
 use crate::support::site::Site;
+use crate::support::{at_leisure, port};
 
 const GET: (&str, &str) = ("REQUEST_METHOD", "GET");
 
@@ -173,7 +173,7 @@ fn output_leaves_at_once_and_a_web_server_that_leaves_ends_the_process() {
     let mut child = started(directory.path(), target);
     let mut begin = [0; 10];
     child.0.stdout.take().expect("stdout is piped").read_exact(&mut begin).expect("it prints");
-    let ended = eventually(|| child.0.try_wait().expect("it is our child"));
+    let ended = at_leisure(|| child.0.try_wait().expect("it is our child"));
     assert_eq!(ended.code(), Some(1));
 }
 
@@ -214,16 +214,14 @@ impl WebServer {
         let script = replaced(&script, "/srv/wagi/hello.wasm", &path.join("probe.wasm").display().to_string());
         std::fs::write(path.join("hello.cgi"), script).expect("a file can be written");
         std::fs::set_permissions(path.join("hello.cgi"), PermissionsExt::from_mode(0o755)).expect("it is ours");
-        let port =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|port| port.local_addr()).expect("a free port").port();
+        let address = port::free();
         let file = path.join("server.conf");
-        std::fs::write(&file, configuration(path, port)).expect("a file can be written");
+        std::fs::write(&file, configuration(path, address.port())).expect("a file can be written");
         let log = std::fs::File::create(path.join("log")).expect("a file can be made");
         let child = Command::new(program).args(arguments).arg(&file).stderr(log).spawn();
         let child = child.unwrap_or_else(|error| panic!("{program}: {error}"));
-        let address = (Ipv4Addr::LOCALHOST, port).into();
         let mut server = Self { process: Ending(child), address, directory };
-        eventually(|| {
+        at_leisure(|| {
             let ended = server.process.0.try_wait().expect("it is our child");
             assert!(ended.is_none(), "{program} has ended: {}", server.log());
             TcpStream::connect(address).ok()

@@ -4,14 +4,14 @@
 //! in the one that a guest of wagi has seen.
 
 use std::io::Write;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::support::eventually;
 use crate::support::guest::built_from_source;
 use crate::support::process::{Ending, Wagi};
 use crate::support::site::Site;
+use crate::support::{at_leisure, port};
 
 /// A program that prints its environment.
 const ENV: &str = include_str!("../../examples/env.wat");
@@ -83,7 +83,7 @@ struct Lighttpd {
 impl Lighttpd {
     /// Serves one program at a mount. `interpreter` is empty for a program that is started itself.
     fn start(directory: &Path, program: &Path, interpreter: &str, mount: &str, is_secure: bool) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = port::free().port();
         let (name, place) = (program.file_name().unwrap().to_str().unwrap(), program.display());
         // What is below an alias is the path below the program.
         let alias =
@@ -106,7 +106,7 @@ impl Lighttpd {
         let mut lighttpd = Command::new("/usr/sbin/lighttpd");
         lighttpd.arg("-D").arg("-f").arg(directory.join("lighttpd.conf")).stderr(Stdio::null());
         let process = Ending(lighttpd.spawn().expect("lighttpd is installed"));
-        eventually(|| TcpStream::connect(("127.0.0.1", port)).ok());
+        at_leisure(|| TcpStream::connect(("127.0.0.1", port)).ok());
         let scheme = if is_secure { "https" } else { "http" };
         Self { _process: process, url: format!("{scheme}://127.0.0.1:{port}") }
     }
@@ -125,7 +125,7 @@ fn wagi(site: Site, is_secure: bool) -> Wagi {
 /// Status, Location and body of the answer to a GET or, with a form, to a POST.
 fn ask(url: &str, form: Option<&str>) -> String {
     let mut curl = Command::new("curl");
-    curl.args(["--silent", "--show-error", "--insecure", "--http1.1", "--noproxy", "*", "--max-time", "30"]);
+    curl.args(["--silent", "--show-error", "--insecure", "--http1.1", "--noproxy", "*", "--max-time", "300"]);
     curl.args(["--path-as-is", "--header", "Host: example.test"]);
     curl.args(["--write-out", "\n%{http_code} %header{location}\n"])
         .args(form.iter().flat_map(|form| ["--data", form]));

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::thread::available_parallelism;
 
 use crate::oci::{registry, shelf};
-use crate::support::eventually;
+use crate::support::{at_leisure, eventually};
 use crate::support::guest::printing;
 use crate::support::http1::Connection;
 use crate::support::process::{Ending, Wagi, command, output};
@@ -70,10 +70,10 @@ fn a_module_of_a_registry_may_take_no_more_time_than_the_limit_and_one_of_the_op
 #[test]
 fn nor_more_memory() {
     let server = server(&demanding());
-    let said = refused(&site(&server, "compile_memory = '64MiB'"));
+    let said = refused(&site(&server, "compile_time = '10m'\ncompile_memory = '64MiB'"));
     assert!(said.contains("compiling it takes more memory than `compile_memory` allows: 67108864 bytes"), "{said}");
     assert!(said.contains("raise `compile_memory` in the limits"), "{said}");
-    Wagi::spawn(&mut start(&site(&server, "compile_memory = '1GiB'")));
+    Wagi::spawn(&mut start(&site(&server, "compile_time = '10m'\ncompile_memory = '1GiB'")));
 }
 
 #[test]
@@ -121,12 +121,12 @@ fn a_compiler_ends_with_its_server() {
     let site = site(&server(&slow()), "compile_time = '10m'");
     let wagi = start(&site).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("wagi can be started");
     let wagi = Ending(wagi);
-    let compiler = eventually(|| compilers(wagi.0.id()).first().copied());
+    let compiler = at_leisure(|| compilers(wagi.0.id()).first().copied());
     let is_compiling = || {
         let arguments = std::fs::read_to_string(format!("/proc/{compiler}/cmdline")).unwrap_or_default();
         arguments.contains("__compile").then_some(())
     };
-    eventually(is_compiling);
+    at_leisure(is_compiling);
     drop(wagi);
     eventually(|| is_compiling().is_none().then_some(()));
 }
@@ -139,7 +139,7 @@ fn a_start_that_compiles_for_long_says_so() {
     let stderr = std::fs::File::create(&log).expect("a file");
     let wagi = start(&site).stdout(Stdio::null()).stderr(stderr).spawn().expect("wagi can be started");
     let _wagi = Ending(wagi);
-    let line = eventually(|| {
+    let line = at_leisure(|| {
         let log = std::fs::read_to_string(&log).ok()?;
         log.lines().find(|line| line.contains(": compiling ")).map(str::to_owned)
     });
@@ -158,7 +158,7 @@ fn a_terminal_has_a_bar_for_each_module_that_is_compiled() {
     );
     site.write();
     let program = env!("CARGO_BIN_EXE_wagi");
-    let line = format!("cd {} && {program} -l 127.0.0.1:0 -c modules.toml", site.path().display());
+    let line = format!("cd {} && exec {program} -l 127.0.0.1:0 -c modules.toml", site.path().display());
     let terminal = Terminal::open(100, &line);
     // As many at once as there are processors.
     let at_once = available_parallelism().map_or(1, usize::from).min(2);

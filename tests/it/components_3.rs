@@ -29,12 +29,12 @@ async fn a_component_sees_the_request_and_answers() {
 fn pieces_arrive_one_by_one() {
     let wagi = Site::new().module("/p/...", &component("http3-probe.wasm"), "").start(&[]);
     let mut connection = Connection::open(wagi.address());
-    connection.send("GET /p/pieces?4 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    connection.send("GET /p/pieces?40 HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_eq!(connection.head().status, 200);
-    for piece in 0..4 {
-        assert_eq!(connection.chunk().unwrap().unwrap(), format!("piece {piece}\n").into_bytes());
-    }
-    assert!(connection.chunk().unwrap().is_none());
+    let pieces: String = (0..40).map(|piece| format!("piece {piece}\n")).collect();
+    let chunks = connection.chunks();
+    // A busy machine may send some of them together, but not all.
+    assert!(chunks.len() > 1 && chunks.concat() == pieces.as_bytes(), "{chunks:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,7 +180,7 @@ fn what_the_engine_keeps_for_a_guest_that_waits_often_is_bounded() {
 
 #[tokio::test]
 async fn failures_are_those_of_other_guests() {
-    let running = started("limits = { cpu_time = '300ms' }").await;
+    let running = started("limits = { cpu_time = '300ms', time_to_head = '10m' }").await;
     for (path, status, reason) in
         [("trap", 500, "end=trap"), ("error", 500, "LoopDetected"), ("spin", 504, "used up its CPU time")]
     {

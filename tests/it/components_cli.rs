@@ -84,7 +84,7 @@ fn output_and_input_stream_and_are_held_back() {
 
 #[tokio::test]
 async fn the_limits_are_those_of_modules() {
-    let running = started("limits = { cpu_time = '200ms', request_body = '1KiB' }").await;
+    let running = started("limits = { cpu_time = '200ms', time_to_head = '10m', request_body = '1KiB' }").await;
     assert_eq!(running.post("/echo", vec![b'x'; 1025]).await.status.as_u16(), 413);
     assert_eq!(running.get("/spin").await.status.as_u16(), 504);
     assert!(running.log().contains("used up its CPU time"), "{}", running.log());

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use tokio::net::TcpSocket;
 
-use crate::support::eventually;
 use crate::support::guest::component;
 use crate::support::harness::{Answer, Running, Test};
 use crate::support::http1::Connection;
 use crate::support::process::{Wagi, command};
 use crate::support::site::Site;
 use crate::support::upstream::{Upstream, redirect, reply};
+use crate::support::{LONG, eventually, port};
 
 const LOOPBACK: &str = "allowed_hosts = ['http://127.0.0.1']";
 
@@ -48,7 +48,7 @@ async fn redirects_are_the_guests_to_follow() {
 
 #[tokio::test]
 async fn what_is_not_allowed_is_denied() {
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let closed = port::free().port();
     let refused = format!("http://127.0.0.1:{closed}/");
     for (keys, url, code) in [
         ("", "http://127.0.0.1/", "HttpRequestDenied"),
@@ -201,5 +201,5 @@ fn a_call_ends_with_its_guest() {
     connection.send(format!("GET /call?{} HTTP/1.1\r\nHost: localhost\r\n\r\n", upstream.url("/")));
     assert_eq!(connection.head().status, 200);
     drop(connection);
-    assert!(closed.recv_timeout(crate::support::PATIENCE).expect("the connection is closed"));
+    assert!(closed.recv_timeout(LONG).expect("the connection is closed"));
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::support::admin::Administered;
-use crate::support::eventually;
+use crate::support::at_leisure;
 use crate::support::guest::{component, probe};
 use crate::support::site::Site;
 
@@ -17,12 +17,15 @@ const TRAP: &str = r#"(module
     (func $give_up unreachable)
     (func (export "_start") call $give_up))"#;
 
+/// What ends a guest that computes, however little of the machine it gets.
+const SHORT: &str = "limits = { cpu_time = '100ms', time_to_head = '10m' }";
+
 /// The bytes with which a file of WebAssembly begins.
 const WASM: &[u8] = b"\0asm\x01\0\0\0";
 
 /// The last request that has failed.
 fn last_failure(server: &Administered) -> Value {
-    eventually(|| server.json("/requests")["failed"].as_array().and_then(|list| list.first().cloned()))
+    at_leisure(|| server.json("/requests")["failed"].as_array().and_then(|list| list.first().cloned()))
 }
 
 /// The core dumps in a directory, and whatever else is there.
@@ -41,7 +44,7 @@ fn debug_table(directory: &Path, more: &str) -> String {
 fn a_trap_names_the_lines_of_a_program_with_debug_information() {
     let server = Administered::start(Site::new().module("/...", &component("lines.wasm"), ""), &[]);
     // On a busy machine the lines may come too late for one trap.
-    let failed = eventually(|| {
+    let failed = at_leisure(|| {
         assert_eq!(server.begin("/").answer().status, 500);
         let failed = last_failure(&server);
         failed["backtrace"].as_str().is_some_and(|text| text.contains(" at ")).then_some(failed)
@@ -137,7 +140,7 @@ fn a_guest_with_more_memory_than_a_core_dump_may_have_gets_none() {
 #[test]
 fn a_guest_that_exits_or_runs_too_long_leaves_no_core_dump() {
     let directory = tempfile::tempdir().expect("a directory");
-    let site = Site::probe("limits = { cpu_time = '100ms' }").top(&debug_table(directory.path(), ""));
+    let site = Site::probe(SHORT).top(&debug_table(directory.path(), ""));
     let server = Administered::start(site, &[]);
     assert_eq!(server.begin("/exit?3").answer().status, 500);
     assert_eq!(server.begin("/spin").answer().status, 504);
@@ -169,11 +172,11 @@ fn core_dumps_that_guests_or_clients_could_read_are_a_warning() {
 #[test]
 fn a_guest_that_computes_for_long_has_a_profile() {
     const SPIN: &str = "(module (memory (export \"memory\") 1) (func $spin_around (loop (br 0))) (func (export \"_start\") call $spin_around))";
-    let site = Site::new().text_module("/spin", SPIN, "limits = { cpu_time = '400ms' }").module("/...", &probe(), "");
+    let site = Site::new().text_module("/spin", SPIN, "limits = { cpu_time = '400ms', time_to_head = '10m' }").module("/...", &probe(), "");
     let server = Administered::start(site.top("[debug]\nprofile = { slower_than = '50ms' }"), &[]);
     assert_eq!(server.begin("/args").answer().status, 200);
     assert_eq!(server.begin("/spin").answer().status, 504);
-    let profiles = eventually(|| {
+    let profiles = at_leisure(|| {
         let profiles = server.json("/profiles")["profiles"].as_array().expect("a list").clone();
         (!profiles.is_empty()).then_some(profiles)
     });
@@ -195,19 +198,19 @@ fn a_guest_that_computes_for_long_has_a_profile() {
 
 #[test]
 fn profiles_are_kept_as_many_as_the_operator_wants_and_none_without_the_key() {
-    let site = Site::new().module("/...", &probe(), "limits = { cpu_time = '100ms' }");
+    let site = Site::probe(SHORT);
     let server = Administered::start(site.top("[debug]\nprofile = { slower_than = '20ms', kept = 1 }"), &[]);
     let newest = |server: &Administered| server.json("/profiles")["profiles"].clone();
     let mut last = Value::Null;
     for _ in 0..2 {
         assert_eq!(server.begin("/spin").answer().status, 504);
-        last = eventually(|| {
+        last = at_leisure(|| {
             let list = newest(&server).as_array().cloned().expect("a list");
             assert!(list.len() <= 1);
             list.first().cloned().filter(|kept| kept["id"] != last["id"])
         });
     }
-    let server = Administered::start(Site::new().module("/...", &probe(), "limits = { cpu_time = '100ms' }"), &[]);
+    let server = Administered::start(Site::probe(SHORT), &[]);
     assert_eq!(server.begin("/spin").answer().status, 504);
     assert_eq!(newest(&server), serde_json::json!([]));
     assert_eq!(last_failure(&server)["profile"], Value::Null);

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use crate::support::http1::Connection;
 use crate::support::process::Wagi;
 use crate::support::site::Site;
-use crate::support::{PATIENCE, alone, eventually, http2};
+use crate::support::{LONG, PATIENCE, alone, at_leisure, http2};
 
-const QUICK: Duration = Duration::from_millis(100);
-const SLOWEST: Duration = Duration::from_secs(5);
+const QUICK: Duration = Duration::from_secs(1);
+const SLOWEST: Duration = PATIENCE;
 const TIMES: usize = 7;
 
 /// How long it takes from `leave` until the log says that the client of this request is gone.
@@ -26,7 +26,7 @@ fn until_gone(wagi: &Wagi, target: &str, leave: impl FnOnce()) -> Duration {
             assert!(line.contains("end=client-gone") || line.contains("end=bad-body"), "{line}");
             return begun.elapsed();
         }
-        assert!(begun.elapsed() < PATIENCE, "{target}: the guest outlives its client");
+        assert!(begun.elapsed() < LONG, "{target}: the guest outlives its client");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
@@ -75,7 +75,7 @@ fn answered(mut connection: Connection) -> Connection {
 
 /// Waits until the server has begun to compute.
 fn busy(wagi: &Wagi, before: Duration) {
-    eventually(|| (wagi.cpu_time() >= before + Duration::from_millis(50)).then_some(()));
+    at_leisure(|| (wagi.cpu_time() >= before + Duration::from_millis(50)).then_some(()));
 }
 
 #[test]

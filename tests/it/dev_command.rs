@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::eventually;
+use crate::support::at_leisure;
 use crate::support::guest::{printing, printing_then};
 use crate::support::http1::Connection;
 use crate::support::process::{Wagi, command};
@@ -41,7 +41,7 @@ fn get(wagi: &Wagi) -> String {
 /// Waits until the page is this.
 #[track_caller]
 fn shows(wagi: &Wagi, text: &str) {
-    eventually(|| (get(wagi) == text).then_some(()));
+    at_leisure(|| (get(wagi) == text).then_some(()));
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_broken_build_leaves_the_last_good_version_and_pages_say_so() {
     site.file("source.wat", "BROKEN <b>");
     wagi.logged(&["error: the build failed: exit status: 1; the last good version goes on"]);
     wagi.logged(&["  no: it is broken"]);
-    let shown = eventually(|| Some(get(&wagi)).filter(|shown| shown.contains("This is the last good version")));
+    let shown = at_leisure(|| Some(get(&wagi)).filter(|shown| shown.contains("This is the last good version")));
     assert!(shown.starts_with("first<div role=\"alert\"") && shown.contains("no: it is broken"), "{shown}");
     site.file("source.wat", page("mended"));
     shows(&wagi, "mended");
@@ -79,7 +79,7 @@ fn without_a_build_the_files_that_are_served_are_watched() {
     shows(&wagi, "two");
     // A module that is broken, and a configuration that is.
     site.file("hello.wat", "(module");
-    let shown = eventually(|| Some(get(&wagi)).filter(|shown| shown.contains("This is the last good version")));
+    let shown = at_leisure(|| Some(get(&wagi)).filter(|shown| shown.contains("This is the last good version")));
     assert!(shown.starts_with("two<div") && shown.contains("hello.wat"), "{shown}");
     site.file("hello.wat", page("three"));
     shows(&wagi, "three");
@@ -115,7 +115,7 @@ fn builds_that_are_new_are_run_and_those_that_are_gone_are_no_more_broken() {
     let site = built("");
     let wagi = start(&site, &[]);
     site.file("source.wat", "BROKEN");
-    eventually(|| get(&wagi).contains("This is the last good version").then_some(()));
+    at_leisure(|| get(&wagi).contains("This is the last good version").then_some(()));
     site.file("other.wat", page("other"));
     site.file(
         "modules.toml",
@@ -146,7 +146,7 @@ fn a_failure_is_explained_to_a_browser_and_to_nobody_else() {
     let shown = answer.text();
     assert!(shown.contains("<h1>500 Internal Server Error</h1>") && shown.contains("the guest trapped"), "{shown}");
     // Standard error passes the log first.
-    eventually(|| browser("/trap").text().contains("the cause &lt;i&gt;").then_some(()));
+    at_leisure(|| browser("/trap").text().contains("the cause &lt;i&gt;").then_some(()));
     assert!(browser("/silent").text().contains("print `Content-Type: text/plain`"));
     assert!(browser("/none").text().contains("No `route` of the modules.toml matches"));
     let other = Connection::open(wagi.address()).get("/trap");
@@ -198,7 +198,7 @@ fn lives(pid: &str) -> bool {
 }
 
 fn pid_in(path: &Path) -> String {
-    eventually(|| fs::read_to_string(path).ok().filter(|text| text.ends_with('\n'))).trim().to_owned()
+    at_leisure(|| fs::read_to_string(path).ok().filter(|text| text.ends_with('\n'))).trim().to_owned()
 }
 
 #[test]
@@ -218,13 +218,13 @@ fn a_newer_change_ends_the_build_and_the_end_of_wagi_does_so_too() {
     fs::remove_file(&pid_file).expect("it is there");
     site.file("source.wat", "SLOW again");
     let second = pid_in(&pid_file);
-    eventually(|| (!lives(&pid)).then_some(()));
+    at_leisure(|| (!lives(&pid)).then_some(()));
     assert!(lives(&second));
     // What was served goes on meanwhile.
     assert_eq!(get(&wagi), "first");
     wagi.signal("INT");
     assert_eq!(wagi.ended().code(), Some(0));
-    eventually(|| (!lives(&second)).then_some(()));
+    at_leisure(|| (!lives(&second)).then_some(()));
 }
 
 /// 100 KiB of code: functions that compute, and one that prints.
@@ -262,12 +262,10 @@ fn no_request_is_lost_over_twenty_reloads() {
         // The build ends when its module is there; the copy is the last thing it does.
         let app = site.path().join("app.wat");
         let wanted = large(&body);
-        eventually(|| (fs::read_to_string(&app).ok().as_deref() == Some(&wanted)).then_some(()));
+        at_leisure(|| (fs::read_to_string(&app).ok().as_deref() == Some(&wanted)).then_some(()));
         let built = Instant::now();
         let mut connection = Connection::open(wagi.address());
-        while connection.get("/").text() != body {
-            assert!(built.elapsed() < Duration::from_secs(30), "round {round}");
-        }
+        at_leisure(|| (connection.get("/").text() == body).then_some(()));
         times.push(built.elapsed());
     }
     stops.store(true, Ordering::Relaxed);
@@ -288,7 +286,7 @@ fn in_a_terminal_of_any_width_lines_are_plain() {
     for (columns, variable) in [(60, "A=1"), (120, "A=1"), (60, "NO_COLOR=1"), (120, "TERM=dumb")] {
         let site = built("");
         let line =
-            format!("cd {} && env {variable} {} dev -l 127.0.0.1:0", site.path().display(), env!("CARGO_BIN_EXE_wagi"));
+            format!("cd {} && exec env {variable} {} dev -l 127.0.0.1:0", site.path().display(), env!("CARGO_BIN_EXE_wagi"));
         let terminal = Terminal::open(columns, &line);
         let shown = terminal.shows(&["Ready: serving on "]);
         let ready = shown.lines().find_map(|line| line.split_once("Ready: serving on ")).expect("a URL").1.trim();
@@ -299,6 +297,6 @@ fn in_a_terminal_of_any_width_lines_are_plain() {
         assert!(shown.contains("GET / 200") && shown.contains("no: it is broken"), "{shown}");
         assert!(!shown.contains('\u{1b}'), "{shown:?}");
         terminal.press("C-c");
-        eventually(|| terminal.screen().is_empty().then_some(()));
+        at_leisure(|| terminal.screen().is_empty().then_some(()));
     }
 }

@@ -257,7 +257,7 @@ fn ask(address: SocketAddr, path: &str) -> Answer {
 
 /// A site that the user of the image may read.
 fn site() -> Site {
-    let site = Site::new().module("/...", Path::new("probe.wasm"), "").top("[server]\nshutdown_delay = '3s'");
+    let site = Site::new().module("/...", Path::new("probe.wasm"), "").top("[server]\nshutdown_delay = '10s'");
     site.file("probe.wasm", fs::read(guest::probe()).expect("a guest"));
     site.write();
     fs::set_permissions(site.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");

@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use wagi::ResponseBody;
 use wagi::observe::{FailedRequest, InFlightRequest, Phase};
 
-use crate::support::PATIENCE;
+use crate::support::LONG;
 use crate::support::guest::{component, probe};
 use crate::support::harness::{Running, Test};
 
@@ -44,7 +44,7 @@ async fn eventually<T>(mut condition: impl FnMut() -> Option<T>) -> T {
         if let Some(value) = condition() {
             return value;
         }
-        assert!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain");
+        assert!(begun.elapsed() < LONG, "waited {LONG:?} in vain");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

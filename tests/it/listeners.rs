@@ -1,9 +1,9 @@
 //! Several listeners at once: ports with and without TLS, the ready line, redirects, and addresses that cannot be used.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
-use crate::support::eventually;
 use crate::support::http1::{Answer, Connection};
+use crate::support::port;
 use crate::support::process::{self, Wagi};
 use crate::support::site::Site;
 
@@ -65,8 +65,7 @@ fn a_port_can_be_plain_beside_others_with_tls_and_unix_sockets_always_are() {
 
 #[test]
 fn ipv4_and_ipv6_of_the_same_port_can_be_listed_both() {
-    // A port that was free a moment ago: another program may take it meanwhile.
-    let port = eventually(|| TcpListener::bind("127.0.0.1:0").ok()).local_addr().expect("an address").port();
+    let port = port::free_of(Ipv4Addr::UNSPECIFIED.into()).port();
     let wagi = start(&format!("[server]\nlisten = ['0.0.0.0:{port}', '[::]:{port}']\n"));
     for host in ["127.0.0.1", "[::1]"] {
         let address = format!("{host}:{port}").parse().expect("an address");
@@ -133,9 +132,8 @@ fn an_address_is_used_once() {
         redirect.contains("`redirect_https` needs a certificate") && redirect.contains("modules.toml:3:18"),
         "{redirect}"
     );
-    let taken = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-    let _holder = TcpListener::bind(taken).expect("the port is free again");
-    let taken = taken.to_string();
+    let holder = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = holder.local_addr().expect("an address").to_string();
     let in_use = refused(&["unix:a", &taken], "");
     assert!(in_use.contains(&format!("address {taken} is already in use")), "{in_use}");
     let inherited = refused(&["systemd:web"], "");

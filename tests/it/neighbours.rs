@@ -6,7 +6,7 @@ use crate::support::guest::{printing, probe};
 use crate::support::http1::Connection;
 use crate::support::process::Wagi;
 use crate::support::site::Site;
-use crate::support::{PATIENCE, alone, at_leisure, eventually};
+use crate::support::{alone, at_leisure, eventually};
 
 const MIB: u64 = 1 << 20;
 
@@ -25,8 +25,6 @@ fn eight_guests_that_loop_for_ever_compute_at_the_lowest_priority_and_end_by_the
     let (threads, before) = (wagi.threads(), wagi.cpu_times());
     let mut looping: Vec<Connection> = (0..8).map(|_| Connection::open(wagi.address())).collect();
     for connection in &mut looping {
-        // At the lowest priority, on a machine that has other things to do, ten seconds of computing may take minutes.
-        connection.stream().set_read_timeout(Some(10 * PATIENCE)).expect("a timeout is allowed");
         connection.send("GET /spin HTTP/1.1\r\nHost: localhost\r\n\r\n");
     }
     at_leisure(|| (wagi.cpu_times().lowest > before.lowest + Duration::from_millis(300)).then_some(()));
@@ -42,7 +40,7 @@ fn eight_guests_that_loop_for_ever_compute_at_the_lowest_priority_and_end_by_the
     }
     let after = wagi.cpu_times();
     let (normal, lowest) = (after.normal - before.normal, after.lowest - before.lowest);
-    assert!(normal < 8 * Duration::from_millis(100), "{normal:?} at normal priority, {lowest:?} at the lowest");
+    assert!(normal < 8 * Duration::from_millis(200), "{normal:?} at normal priority, {lowest:?} at the lowest");
     eventually(|| (wagi.log().matches("used up its CPU time").count() >= 8).then_some(()));
     wagi.quiet();
 }
@@ -121,7 +119,7 @@ fn sixty_four_sleeping_guests_cost_no_thread_and_little_memory() {
     for connection in &mut sleeping {
         assert_eq!(connection.head().status, 200);
     }
-    assert_eq!(wagi.threads(), threads);
+    assert!(wagi.threads() <= threads, "{threads} threads before, {} now", wagi.threads());
     assert!(wagi.resident() < memory + 64 * MIB, "a MiB for each is plenty");
     assert_eq!(Connection::open(wagi.address()).get("/healthz").text(), "OK");
 }

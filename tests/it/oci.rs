@@ -6,14 +6,12 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use wagi::observe::sha256_hex;
 
-use crate::support::PATIENCE;
 use crate::support::guest::printing;
 use crate::support::http1::{Answer, Connection};
 use crate::support::process::{Wagi, command, output};
@@ -315,10 +313,9 @@ fn a_blob_that_breaks_off_or_never_ends_ends_the_start_soon() {
             }
         });
         let site = site(&reference(server.port(), ":1"));
-        let begun = Instant::now();
         let said = refusal(&mut wagi(&site));
         assert!(said.contains(part), "{said}");
-        assert!(!cached(&site, &content) && begun.elapsed() < PATIENCE);
+        assert!(!cached(&site, &content));
         assert_eq!(std::fs::read_dir(site.path().join("cache/_PARTIAL")).expect("a directory").count(), 0);
     }
 }
@@ -475,11 +472,11 @@ fn a_program_that_keeps_passwords_is_asked_and_not_trusted() {
         ("echo credentials not found in native keychain; exit 1", "knows no credentials"),
         ("echo oops; exit 1", "answers with something else"),
         ("yes", "answers with something else"),
-        ("sleep 30", "has not answered within 10 s"),
+        // A start that waited for it would be killed.
+        ("sleep 600", "has not answered within 10 s"),
     ] {
-        let begun = Instant::now();
         let said = refusal(&mut start(&site, script));
-        assert!(said.contains(part) && begun.elapsed() < PATIENCE, "{said}");
+        assert!(said.contains(part), "{said}");
     }
     site.file("docker/config.json", json!({ "credHelpers": { registry.as_str(): "../bin/x" } }).to_string());
     assert!(refusal(&mut start(&site, good)).contains("is not the name of a program"));

@@ -1,7 +1,6 @@
 //! Guests that call other servers through `wasi_experimental_http`: what is sent, what comes back, and what is refused.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpListener;
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 
 use crate::support::caller::Caller;
@@ -11,7 +10,7 @@ use crate::support::http1::Connection;
 use crate::support::process::Wagi;
 use crate::support::site::Site;
 use crate::support::upstream::{Received, Upstream, redirect, reply};
-use crate::support::{PATIENCE, eventually};
+use crate::support::{LONG, eventually, port};
 
 const LOOPBACK: &str = "allowed_hosts = ['http://127.0.0.1']";
 
@@ -352,10 +351,7 @@ async fn calls_that_yield_no_answer_have_a_code() {
         "GET /noise" => b"220 smtp.example.com ready\r\n".to_vec(),
         _ => reply("200 OK", "", ""),
     });
-    let nobody = {
-        let closed = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-        format!("http://{}/", closed.local_addr().expect("it is bound"))
-    };
+    let nobody = format!("http://{}/", port::free());
     let hanging_up = Upstream::start_with(|_, _| Err(ErrorKind::Other.into()));
     let short = Upstream::start_with(|_, stream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort")?;
@@ -531,17 +527,17 @@ fn a_guest_that_waits_for_an_answer_ends_with_its_client() {
         assert!(!wagi.log().contains(&target), "{}", wagi.log());
         drop(connection);
         wagi.logged(&[&target, "end=client-gone"]);
-        closed.recv_timeout(PATIENCE).expect("the call ends with its guest");
+        closed.recv_timeout(LONG).expect("the call ends with its guest");
     }
 }
 
 #[test]
 fn a_guest_that_waits_for_an_answer_ends_by_its_limit() {
     let (upstream, closed) = silent();
-    let wagi = calling(&upstream, "limits = { time_to_head = '200ms' }");
+    let wagi = calling(&upstream, "limits = { time_to_head = '3s' }");
     assert_eq!(Connection::open(wagi.address()).get("/wait").status, 504);
     wagi.logged(&["/wait", "end=timeout"]);
-    closed.recv_timeout(PATIENCE).expect("the call ends with its guest");
+    closed.recv_timeout(LONG).expect("the call ends with its guest");
     assert_eq!(upstream.only().line, "GET /");
 }
 

@@ -1,10 +1,9 @@
 //! Guests built from source that call other servers through `wasi_experimental_http`: one in Rust with the crate that such
 //! guests are built with, and one in AssemblyScript with the imports themselves. `outbound` has the finer points.
 
-use std::net::TcpListener;
-
 use crate::support::guest::built_from_source;
 use crate::support::http1::Connection;
+use crate::support::port;
 use crate::support::site::Site;
 use crate::support::upstream::{Upstream, redirect, reply};
 
@@ -12,8 +11,7 @@ const LOOPBACK: &str = "allowed_hosts = ['http://127.0.0.1']";
 
 /// A URL of this machine where nobody listens.
 fn nobody() -> String {
-    let closed = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    format!("http://{}/", closed.local_addr().expect("it is bound"))
+    format!("http://{}/", port::free())
 }
 
 /// A server that says what it was asked, with header values that are no text below `/raw`.

@@ -1,10 +1,11 @@
 //! Guests that call the server they run in, which no list allows.
 
-use std::net::{TcpListener, UdpSocket};
+use std::net::UdpSocket;
 
 use crate::support::caller::Caller;
 use crate::support::guest::component;
 use crate::support::http1::{Answer, Connection};
+use crate::support::port;
 use crate::support::process::{Wagi, command};
 use crate::support::site::Site;
 use crate::support::upstream::{Upstream, redirect, reply};
@@ -90,7 +91,7 @@ fn a_module_cannot_call_its_server_nor_be_redirected_there() {
 
 #[test]
 fn a_listener_that_a_reload_opens_is_refused_and_one_that_it_closes_is_not() {
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
+    let port = port::free().port();
     let manifest = |listen: &str| {
         let module = component("http-probe.wasm");
         let module = module.display();

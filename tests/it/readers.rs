@@ -15,7 +15,7 @@ use tokio::time::{interval, timeout};
 use crate::support::guest::{component, printing, probe};
 use crate::support::process::Wagi;
 use crate::support::site::Site;
-use crate::support::{PATIENCE, alone};
+use crate::support::{LONG, alone};
 
 /// Far less than there are readers.
 const FEW: &str = "[limits]\ntotal_concurrency = 16";
@@ -58,7 +58,7 @@ async fn begin(server: SocketAddr, last: usize, target: &str) -> TcpStream {
     let mut stream = connect(server, last).await;
     stream.write_all(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).await.expect("it reads");
     let mut status = [0; 12];
-    timeout(PATIENCE, stream.read_exact(&mut status)).await.expect("an answer in time").expect("an answer");
+    timeout(LONG, stream.read_exact(&mut status)).await.expect("an answer in time").expect("an answer");
     assert_eq!(String::from_utf8_lossy(&status), "HTTP/1.1 200", "{target}");
     stream
 }
@@ -69,7 +69,7 @@ async fn greeted(server: SocketAddr) {
         let mut stream = connect(server, last).await;
         stream.write_all(b"GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.expect("it reads");
         let mut answer = String::new();
-        let read = timeout(PATIENCE, stream.read_to_string(&mut answer)).await;
+        let read = timeout(LONG, stream.read_to_string(&mut answer)).await;
         read.expect("an answer in time").expect("a whole answer");
         assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("hello\n"), "{answer}");
     }
@@ -85,7 +85,7 @@ async fn read_honestly(server: SocketAddr, last: usize) -> usize {
         second.tick().await;
         let mut filled = 0;
         while filled < HONEST_PIECE {
-            match timeout(PATIENCE, stream.read(&mut piece[filled..])).await.expect("a piece in time") {
+            match timeout(LONG, stream.read(&mut piece[filled..])).await.expect("a piece in time") {
                 Ok(0) => return body_length(&read),
                 Ok(count) => {
                     read.extend_from_slice(&piece[filled..filled + count]);
@@ -140,7 +140,7 @@ async fn begin_http2(client: &mut SendRequest<Bytes>, target: &str) -> RecvStrea
     *client = client.clone().ready().await.expect("room for a stream");
     let request = Request::get(format!("http://localhost{target}")).body(()).expect("a request");
     let (response, _) = client.send_request(request, true).expect("a stream");
-    let response = timeout(PATIENCE, response).await.expect("an answer in time").expect("an answer");
+    let response = timeout(LONG, response).await.expect("an answer in time").expect("an answer");
     assert_eq!(response.status(), 200, "{target}");
     response.into_body()
 }
@@ -157,7 +157,7 @@ async fn readers_that_stop_over_http_2_leave_permits_for_all_others() {
         greeted(wagi.address()).await;
         // On the same connection, so behind all of them. Its window lets five bytes fewer pass.
         let mut hello = begin_http2(&mut client, "/hello").await;
-        assert_eq!(timeout(PATIENCE, hello.data()).await.expect("in time").expect("a byte").expect("a byte"), "h");
+        assert_eq!(timeout(LONG, hello.data()).await.expect("in time").expect("a byte").expect("a byte"), "h");
         held.push(hello);
         drop(driver);
     }
@@ -169,7 +169,7 @@ async fn a_client_that_takes_a_byte_now_and_then_loses_its_guest_after_send_time
     let _alone = alone();
     let keys = "limits = { concurrency = 1 }";
     let wagi = Site::new()
-        .top("[limits]\nsend_timeout = '3s'\nqueue_wait = '30s'")
+        .top("[limits]\nsend_timeout = '3s'\nqueue_wait = '10m'")
         .module("/m0/...", &probe(), keys)
         .module("/p2/...", &component("http-probe.wasm"), keys)
         .start(&[]);

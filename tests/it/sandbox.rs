@@ -293,12 +293,14 @@ async fn nothing_moves_quickly_enough_to_lead_out() {
             }
         }
     });
-    let running = Test::new().module("/", &opener(), &format!("volumes = {{ '/' = '{}' }}", web.display()));
+    let limits = "limits = { cpu_time = '10m', time_to_head = '10m' }";
+    let keys = format!("volumes = {{ '/' = '{}' }}\n{limits}", web.display());
+    let running = Test::new().module("/", &opener(), &keys).start().await;
     let answer = running.get("/").await;
     stop.store(true, Ordering::Relaxed);
     mover.join().expect("moving goes on");
     let counts: Vec<u32> = answer.text().lines().map(|line| line.parse().expect("a number")).collect();
-    let [inside, refused, outside] = counts[..] else { panic!("{}", answer.text()) };
+    let [inside, refused, outside] = counts[..] else { panic!("{answer:?}\n{}", running.log()) };
     assert!(inside > 0 && refused > 0, "the guest was too slow to see both: {counts:?}");
     assert_eq!(outside, 0, "{counts:?}");
 }

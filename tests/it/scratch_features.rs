@@ -172,14 +172,14 @@ const SPINNING: &str =
 
 #[test]
 fn nothing_is_left_of_a_guest_that_its_limit_ends() {
-    let wagi = serving(SPINNING, SCRATCH, "limits = { cpu_time = '100ms' }", "");
+    let wagi = serving(SPINNING, SCRATCH, "limits = { cpu_time = '100ms', time_to_head = '10m' }", "");
     assert_eq!(Connection::open(wagi.address()).get("/").status, 504);
     eventually(|| left(&wagi).is_empty().then_some(()));
 }
 
 #[test]
 fn a_start_removes_what_a_killed_server_has_left_and_nothing_of_one_that_runs() {
-    let limits = "limits = { cpu_time = '60s', time_to_head = '60s' }";
+    let limits = "limits = { cpu_time = '10m', time_to_head = '10m' }";
     let mut wagi = serving(SPINNING, SCRATCH, limits, "");
     let mut connection = Connection::open(wagi.address());
     connection.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");

@@ -15,7 +15,7 @@ use crate::support::guest::built_from_source;
 use crate::support::http1::Connection;
 use crate::support::process::{Wagi, command};
 use crate::support::site::Site;
-use crate::support::{Dice, PATIENCE, eventually};
+use crate::support::{Dice, LONG, at_leisure};
 
 /// How often a server is killed, unless `WAGI_KILLS` says otherwise.
 const KILLS: u64 = 12;
@@ -122,13 +122,13 @@ impl Writers {
                 let this = &*self;
                 scope.spawn(move || this.write(address, &format!("{round}-{client}")));
             }
-            eventually(|| (self.acknowledged.lock().unwrap().len() > before).then_some(()));
+            at_leisure(|| (self.acknowledged.lock().unwrap().len() > before).then_some(()));
             // The moment of death is what this is about: there is no event to wait for.
             thread::sleep(pause);
             if round.is_multiple_of(2) {
                 let begun = Instant::now();
                 while !journal.exists() {
-                    assert!(begun.elapsed() < PATIENCE, "nobody writes");
+                    assert!(begun.elapsed() < LONG, "nobody writes");
                 }
             }
             wagi.signal("KILL");
@@ -155,12 +155,16 @@ impl Writers {
 
 #[track_caller]
 fn survives(locking: Locking) {
-    let (mut writers, mut dice) = (Writers::new(locking), Dice(2_026));
-    for round in 0..kills() {
+    let (mut writers, mut dice, kills) = (Writers::new(locking), Dice(2_026), kills());
+    for round in 0..kills * 10 {
         writers.kill(round, &mut dice);
         writers.check(round);
+        // A busy machine may be too late for each transaction.
+        if round + 1 >= kills && writers.cut > 0 {
+            return;
+        }
     }
-    assert!(writers.cut > 0, "a transaction was cut");
+    panic!("no transaction was cut");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::support::guest::printing_then;
 use crate::support::http1::{Answer, Connection};
 use crate::support::process::Wagi;
 use crate::support::site::Site;
-use crate::support::{PATIENCE, alone, http2};
+use crate::support::{LONG, alone, http2};
 
 const MIB: u64 = 1 << 20;
 
@@ -75,13 +75,18 @@ async fn over_http_2_the_first_body_byte_arrives_before_the_guest_wakes() {
 fn lines_arrive_one_by_one() {
     let wagi = Site::probe("").start(&[]);
     let mut connection = Connection::open(wagi.address());
-    connection.send("GET /slow-lines?4&50 HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    connection.head();
-    let mut chunks = Vec::new();
-    while let Some(chunk) = connection.chunk().expect("the whole body") {
-        chunks.push(String::from_utf8(chunk).expect("text"));
+    // The guest has no line that its client has not sent yet.
+    post(&mut connection, "/echo", "Content-Length: 28");
+    for number in 1..=4 {
+        let line = format!("line {number}\n");
+        connection.send(&line);
+        if number == 1 {
+            assert!(is_chunked(&connection.head()));
+        }
+        assert_eq!(connection.chunk().expect("a chunk").as_deref(), Some(line.as_bytes()));
     }
-    assert_eq!(chunks, ["line 1\n", "line 2\n", "line 3\n", "line 4\n"]);
+    assert_eq!(connection.chunk().expect("the end"), None);
+    assert_eq!(connection.get("/slow-lines?4&50").text(), "line 1\nline 2\nline 3\nline 4\n");
     assert_eq!(connection.get("/args").text(), "\"/args\"\n");
 }
 
@@ -91,7 +96,7 @@ fn an_answer_that_is_known_in_full_has_its_length_and_a_streamed_one_is_chunked(
     let mut connection = Connection::open(wagi.address());
     let known = connection.get("/args");
     assert_eq!((known.header("content-length"), known.header("transfer-encoding")), (Some("8"), None));
-    let streamed = connection.get("/sleep?100");
+    let streamed = connection.get("/sleep?500");
     assert!(is_chunked(&streamed) && streamed.header("content-length").is_none(), "{streamed:?}");
     assert_eq!(streamed.text(), "awake\n");
     let long = connection.get("/flood?1000000");
@@ -104,7 +109,7 @@ fn an_http_1_0_client_gets_a_streamed_answer_until_the_connection_closes() {
     let wagi = Site::probe("").start(&[]);
     for ask in ["", "Connection: keep-alive\r\n"] {
         let mut connection = Connection::open(wagi.address());
-        connection.send(format!("GET /sleep?100 HTTP/1.0\r\n{ask}\r\n"));
+        connection.send(format!("GET /sleep?500 HTTP/1.0\r\n{ask}\r\n"));
         let head = connection.head();
         assert_eq!((head.status, head.header("transfer-encoding"), head.header("content-length")), (200, None, None));
         assert_eq!(connection.rest(), b"awake\n");
@@ -146,7 +151,7 @@ fn a_trap_behind_the_head_is_seen_by_an_http_1_0_client_only_as_the_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn over_http_2_a_failure_behind_the_head_resets_its_stream_only() {
-    let wagi = Site::probe("limits = { cpu_time = '300ms' }").start(&[]);
+    let wagi = Site::probe("limits = { cpu_time = '300ms', time_between_outputs = '10m' }").start(&[]);
     let mut connection = http2::Connection::open(wagi.address()).await;
     let (answer, _stream) = connection.get("/spin-after-head").await;
     let (status, mut body) = http2::head(answer).await;
@@ -315,7 +320,7 @@ fn a_body_is_asked_for_when_the_guest_reads_it_and_not_before() {
 fn a_client_that_sends_far_too_much_without_listening_still_reads_its_413() {
     let wagi = Site::probe("").start(&[]);
     let mut connection = Connection::open(wagi.address());
-    connection.stream().set_write_timeout(Some(PATIENCE)).expect("a timeout is allowed");
+    connection.stream().set_write_timeout(Some(LONG)).expect("a timeout is allowed");
     post(&mut connection, "/count-stdin", "Content-Length: 20971520");
     let piece = vec![0; 1 << 20];
     for _ in 0..20 {
@@ -385,7 +390,7 @@ fn a_short_body_that_is_not_read_does_not_cost_the_connection() {
 /// HTTP/1.0 ends a body of unknown length with the connection: an orderly end would look like success.
 #[test]
 fn an_answer_to_http_1_0_that_breaks_off_ends_with_a_reset() {
-    let wagi = Site::probe("limits = { cpu_time = '300ms' }").start(&[]);
+    let wagi = Site::probe("limits = { cpu_time = '300ms', time_between_outputs = '10m' }").start(&[]);
     let mut connection = Connection::open(wagi.address());
     connection.send("GET /spin-after-head HTTP/1.0\r\n\r\n");
     assert_eq!(connection.head().status, 200);

@@ -6,11 +6,11 @@ use std::process::{Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::eventually;
 use crate::support::guest::printing;
 use crate::support::http1::Connection;
 use crate::support::process::{Ending, Wagi, command, run};
 use crate::support::site::Site;
+use crate::support::{at_leisure, port};
 
 /// Every character that a terminal could take for more than text, but NUL and the line feed.
 fn hostile() -> String {
@@ -239,8 +239,13 @@ fn check(entries: usize) -> Duration {
 
 #[test]
 fn many_wrong_entries_take_no_more_than_their_number() {
-    let (few, many) = (check(4_000), check(32_000));
-    assert!(many < few * 24 + Duration::from_secs(1), "{few:?} for 4,000 and {many:?} for 32,000");
+    // Other tests run meanwhile, and may hold up one check and not the other.
+    let is_linear = |_| {
+        let (few, many) = (check(4_000), check(32_000));
+        println!("{few:?} for 4,000 and {many:?} for 32,000");
+        many < few * 24 + Duration::from_secs(1)
+    };
+    assert!((0..5).any(is_linear));
 }
 
 #[test]
@@ -280,7 +285,7 @@ fn a_reader_that_has_gone_is_no_failure() {
 fn a_server_whose_output_and_log_nobody_reads_serves_on() {
     let site = Site::new();
     site.file("hello.wat", printing("Content-Type: text/plain\n\nhello"));
-    let address = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
+    let address = port::free();
     let child = command(site.path())
         .args(["hello.wat", "-l", &address.to_string()])
         .stdout(Stdio::piped())
@@ -289,7 +294,7 @@ fn a_server_whose_output_and_log_nobody_reads_serves_on() {
         .expect("wagi can be started");
     let mut child = Ending(child);
     drop((child.0.stdout.take(), child.0.stderr.take()));
-    eventually(|| {
+    at_leisure(|| {
         assert!(child.0.try_wait().expect("it can be asked").is_none(), "the server has ended");
         std::net::TcpStream::connect(address).ok()
     });

@@ -8,7 +8,7 @@ use crate::support::http1::Connection;
 use crate::support::process::{self, Wagi};
 use crate::support::site::Site;
 use crate::support::tls::fixture;
-use crate::support::{PATIENCE, guest};
+use crate::support::{LONG, guest};
 
 /// The probe behind TLS.
 pub fn secure(cert: &str, key: &str) -> Wagi {
@@ -19,7 +19,7 @@ pub fn secure(cert: &str, key: &str) -> Wagi {
 pub fn curl(wagi: &Wagi, cert: &str, arguments: &[&str], path: &str) -> String {
     let mut curl = Command::new("curl");
     curl.args(["--silent", "--show-error", "--noproxy", "*", "--write-out", "HTTP/%{http_version}"]);
-    curl.args(["--max-time", &PATIENCE.as_secs().to_string(), "--cacert", &fixture(cert)]);
+    curl.args(["--max-time", &LONG.as_secs().to_string(), "--cacert", &fixture(cert)]);
     let output = curl.args(arguments).arg(format!("{}{path}", wagi.url())).output().expect("curl is installed");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()

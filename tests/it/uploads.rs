@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use crate::support::PATIENCE;
+use crate::support::LONG;
 use crate::support::guest::{component, printing, probe};
 use crate::support::http1::Connection;
 use crate::support::process::Wagi;
@@ -53,7 +53,7 @@ async fn begin(server: SocketAddr, number: usize) -> TcpStream {
     let head = format!("POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n");
     stream.write_all(head.as_bytes()).await.expect("the server reads");
     let mut wanted = vec![0; b"HTTP/1.1 100 Continue\r\n\r\n".len()];
-    timeout(PATIENCE, stream.read_exact(&mut wanted)).await.expect("an answer in time").expect("an answer");
+    timeout(LONG, stream.read_exact(&mut wanted)).await.expect("an answer in time").expect("an answer");
     assert!(wanted.starts_with(b"HTTP/1.1 100"), "{target}: {}", String::from_utf8_lossy(&wanted));
     stream.write_all(b"x").await.expect("the server reads");
     stream
@@ -82,7 +82,7 @@ async fn uploads_that_drip_leave_permits_for_all_others() {
     for mut stream in uploads {
         stream.write_all(&[0; 999]).await.expect("the server reads");
         let mut answer = [0; 12];
-        timeout(PATIENCE, stream.read_exact(&mut answer)).await.expect("an answer in time").expect("an answer");
+        timeout(LONG, stream.read_exact(&mut answer)).await.expect("an answer in time").expect("an answer");
         assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 200");
     }
 }
@@ -107,12 +107,12 @@ async fn uploads_that_drip_over_http_2_leave_permits_for_all_others() {
         client = client.ready().await.expect("room for a stream");
         let request = Request::get("http://localhost/hello").body(()).expect("a request");
         let (answer, _) = client.send_request(request, true).expect("a stream");
-        let answer = timeout(PATIENCE, answer).await.expect("an answer in time").expect("an answer");
+        let answer = timeout(LONG, answer).await.expect("an answer in time").expect("an answer");
         assert_eq!(answer.status(), 200);
     }
     for (answer, mut stream) in uploads {
         stream.send_data(Bytes::from_static(&[0; 999]), true).expect("room");
-        let answer = timeout(PATIENCE, answer).await.expect("an answer in time").expect("an answer");
+        let answer = timeout(LONG, answer).await.expect("an answer in time").expect("an answer");
         assert_eq!(answer.status(), 200);
     }
     driver.abort();
@@ -152,7 +152,7 @@ async fn trailers_of_a_body_that_is_collected_reach_their_component() {
         3\r\nabc\r\n0\r\nx-sum: 6\r\n\r\n";
     second.write_all(request.as_bytes()).await.expect("the server reads");
     let mut answer = [0; 12];
-    timeout(PATIENCE, second.read_exact(&mut answer)).await.expect("an answer in time").expect("an answer");
+    timeout(LONG, second.read_exact(&mut answer)).await.expect("an answer in time").expect("an answer");
     assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 200");
     wagi.logged(&["trailer x-sum: 6"]);
 }

@@ -4,11 +4,11 @@ use std::io::{Read, Write};
 use std::process::Output;
 
 use super::*;
-use crate::support::eventually;
 use crate::support::guest::probe;
 use crate::support::process::run;
 use crate::support::terminal::Terminal;
 use crate::support::upstream::{Upstream, reply};
+use crate::support::{at_leisure, eventually, port};
 
 fn asked(wagi: &Wagi, words: &[&str]) -> Output {
     let address = admin(wagi).to_string();
@@ -28,7 +28,7 @@ fn health_is_an_exit_code() {
     let address = stopping.url("").replace("http://", "");
     let not_ready = run(wagi.directory(), &["health", "--admin", &address]);
     assert_eq!((not_ready.status.code(), &*stdout(&not_ready)), (Some(1), "stopping\n"));
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a port");
+    let closed = port::free();
     let nobody = run(wagi.directory(), &["health", "--admin", &closed.to_string()]);
     assert_eq!(nobody.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&nobody.stderr).contains(&format!("cannot ask the admin listener at {closed}")));
@@ -107,8 +107,9 @@ fn a_server_that_never_ends_its_answer_is_given_up() {
 
 #[test]
 fn requests_are_listed_and_ended_from_a_terminal() {
-    let top = "[admin]\nlisten = '127.0.0.1:0'";
-    let wagi = Site::new().top(top).module("/p/...", &probe(), "limits = { concurrency = 1 }").start(&[]);
+    let top = "[admin]\nlisten = '127.0.0.1:0'\n[limits]\nqueue_wait = '10m'";
+    let limits = "limits = { concurrency = 1, cpu_time = '10m', time_to_head = '10m' }";
+    let wagi = Site::new().top(top).module("/p/...", &probe(), limits).start(&[]);
     let begin = || {
         let mut connection = Connection::open(wagi.address());
         connection.send("GET /p/spin HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -116,7 +117,7 @@ fn requests_are_listed_and_ended_from_a_terminal() {
     };
     let mut spinning = begin();
     let in_flight = |phase: &str| {
-        eventually(|| {
+        at_leisure(|| {
             let listed: Value = serde_json::from_str(&stdout(&asked(&wagi, &["admin", "requests"]))).expect("JSON");
             let requests = listed["in_flight"].as_array().expect("a list").clone();
             requests.into_iter().find(|request| request["phase"] == phase)
@@ -153,7 +154,7 @@ fn a_terminal_shows_a_table_that_is_renewed() {
     let wagi = served("127.0.0.1:0");
     let address = admin(&wagi).to_string();
     let program = env!("CARGO_BIN_EXE_wagi");
-    let terminal = Terminal::open(100, &format!("{program} admin status --watch --admin {address}"));
+    let terminal = Terminal::open(100, &format!("exec {program} admin status --watch --admin {address}"));
     let row = |requests: &str| {
         eventually(|| {
             let screen = terminal.screen();

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use super::*;
 use crate::support::eventually;
-use crate::support::process::command;
+use crate::support::process::{self, command};
 
 /// A guest that computes without end.
 const SPINNING: &str = r#"(module (memory (export "memory") 1) (func (export "_start") (loop $more (br $more))))"#;
@@ -31,8 +31,7 @@ fn it_answers_while_the_server_starts() {
     let status = json(&get_unix(&socket, "/status"));
     assert_eq!((&status["state"], &status["generation"]), (&"starting".into(), &Value::Null));
     assert_eq!(get_unix(&socket, "/metrics").status, 503);
-    let pid = child.id().to_string();
-    std::process::Command::new("kill").args(["-TERM", &pid]).status().expect("there is a kill");
+    process::signal(&child, "TERM");
     assert_eq!(child.wait().expect("it is our child").code(), Some(0));
     assert!(!socket.exists());
 }

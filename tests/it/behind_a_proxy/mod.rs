@@ -9,7 +9,7 @@ use std::process::Command;
 
 use crate::behind_a_proxy::proxies::{Proxy, blocks, only_block, replaced};
 use crate::behind_a_proxy::table::check;
-use crate::support::PATIENCE;
+use crate::support::LONG;
 use crate::support::guest::{component, probe};
 use crate::support::http1::Connection;
 use crate::support::process::{self, Wagi};
@@ -62,7 +62,7 @@ fn forged_proxy_headers_lead_nowhere(address: SocketAddr, wagi: &Wagi) {
 fn tls_is_seen(port: u16) {
     let mut curl = Command::new("curl");
     curl.args(["--silent", "--show-error", "--insecure", "--noproxy", "*", "--interface", &CLIENT.to_string()]);
-    curl.args(["--max-time", &PATIENCE.as_secs().to_string(), "--header", "X-Forwarded-Proto: http"]);
+    curl.args(["--max-time", &LONG.as_secs().to_string(), "--header", "X-Forwarded-Proto: http"]);
     curl.args(["--header", &format!("Host: example.test:{port}")]);
     let output = curl.arg(format!("https://127.0.0.1:{port}/env/tls")).output().expect("curl is installed");
     let text = String::from_utf8_lossy(&output.stdout);

@@ -1,14 +1,14 @@
 //! Proxies as processes, configured as docs/behind-a-proxy.md says, but for addresses, certificates and what a distribution
 //! brings along.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::support::eventually;
 use crate::support::process::Ending;
+use crate::support::{at_leisure, port};
 
 /// A running proxy.
 pub struct Proxy {
@@ -41,11 +41,6 @@ pub fn replaced(text: &str, from: &str, to: &str) -> String {
     text.replace(from, to)
 }
 
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("an address").port()
-}
-
 /// What a proxy is started with.
 struct Start {
     directory: TempDir,
@@ -55,7 +50,8 @@ struct Start {
 
 impl Start {
     fn new() -> Self {
-        Self { directory: tempfile::tempdir().expect("a temporary directory"), plain: free_port(), secure: free_port() }
+        let [plain, secure] = [port::free(), port::free()].map(|address| address.port());
+        Self { directory: tempfile::tempdir().expect("a temporary directory"), plain, secure }
     }
 
     fn file(&self, name: &str, content: &str) -> String {
@@ -77,7 +73,7 @@ impl Start {
         let child = command.spawn().unwrap_or_else(|error| panic!("{program}: {error}"));
         let mut proxy =
             Proxy { process: Ending(child), plain: self.plain, secure: self.secure, _directory: self.directory };
-        eventually(|| {
+        at_leisure(|| {
             let ended = proxy.process.0.try_wait().expect("it is our child");
             let log = || std::fs::read_to_string(proxy._directory.path().join("log")).unwrap_or_default();
             assert!(ended.is_none(), "{program} has ended: {}", log());

@@ -14,7 +14,7 @@ use crate::support::guest::{component, probe};
 use crate::support::http1::Connection;
 use crate::support::process::{Ending, Wagi};
 use crate::support::site::Site;
-use crate::support::{PATIENCE, alone, at_leisure, eventually, make_pipe};
+use crate::support::{alone, at_leisure, eventually, make_pipe};
 
 /// Every kind of loop at a route `/spin/...` of its own, and the routes.
 fn loops(limits: &str) -> (Site, Vec<String>) {
@@ -30,13 +30,6 @@ fn loops(limits: &str) -> (Site, Vec<String>) {
     (site, routes)
 }
 
-fn begin(wagi: &Wagi, route: &str) -> Connection {
-    let connection = ask(wagi, route);
-    // At the lowest priority, on a machine that has other things to do, a second of computing may take minutes.
-    connection.stream().set_read_timeout(Some(10 * PATIENCE)).expect("a timeout is allowed");
-    connection
-}
-
 #[test]
 fn guests_that_use_files_or_yield_for_ever_compute_on_few_threads_of_the_lowest_priority() {
     let _alone = alone();
@@ -44,7 +37,7 @@ fn guests_that_use_files_or_yield_for_ever_compute_on_few_threads_of_the_lowest_
     let wagi = site.start(&[]);
     assert_eq!(Connection::open(wagi.address()).get("/hello").body, b"hello");
     let (threads, before) = (wagi.threads(), wagi.cpu_times());
-    let mut looping: Vec<Connection> = routes.iter().map(|route| begin(&wagi, route)).collect();
+    let mut looping: Vec<Connection> = routes.iter().map(|route| ask(&wagi, route)).collect();
     at_leisure(|| (wagi.cpu_times().lowest > before.lowest + Duration::from_millis(300)).then_some(()));
     for _ in 0..20 {
         assert_eq!(Connection::open(wagi.address()).get("/hello").body, b"hello");
@@ -56,9 +49,9 @@ fn guests_that_use_files_or_yield_for_ever_compute_on_few_threads_of_the_lowest_
     }
     let after = wagi.cpu_times();
     let (normal, lowest) = (after.normal - before.normal, after.lowest - before.lowest);
-    // 40 ms of each, and what is done for it before and after that.
+    // 40 ms of each, and what the server does for it, of which it does more while others compute.
     let count = u32::try_from(routes.len()).expect("few");
-    assert!(normal < count * Duration::from_millis(100), "{normal:?} at normal priority, {lowest:?} at the lowest");
+    assert!(normal < count * Duration::from_millis(200), "{normal:?} at normal priority, {lowest:?} at the lowest");
 }
 
 #[test]
@@ -68,15 +61,15 @@ fn guests_that_use_files_or_yield_for_ever_end_at_their_limit() {
     let wagi = site.start(&[]);
     for route in &routes {
         let before = wagi.cpu_times();
-        assert_eq!(begin(&wagi, route).answer().status, 504, "{route}: {}", wagi.log());
+        assert_eq!(ask(&wagi, route).answer().status, 504, "{route}: {}", wagi.log());
         let after = wagi.cpu_times();
         let (normal, lowest) = (after.normal - before.normal, after.lowest - before.lowest);
         eprintln!("{route}: {normal:?} and {lowest:?}");
         wagi.logged(&["used up its CPU time", &format!("route=\"{route}\"")]);
         let used = normal + lowest;
-        // The system counts in steps of 10 ms, and what is done for the request before and after the guest counts too.
-        assert!(used > Duration::from_millis(260) && used < Duration::from_millis(380), "{route}: {used:?}");
-        assert!(normal < Duration::from_millis(150), "{route}: {normal:?}");
+        // The system counts in steps of 10 ms, and what the server does for the request counts too.
+        assert!(used > Duration::from_millis(260) && used < Duration::from_millis(500), "{route}: {used:?}");
+        assert!(normal < Duration::from_millis(250), "{route}: {normal:?}");
     }
 }
 

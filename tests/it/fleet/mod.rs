@@ -54,7 +54,7 @@ fn a_rolling_restart_and_a_rolling_change_of_the_digest_lose_no_request() {
 fn sleeping(fleet: &Fleet, count: usize) -> Vec<(String, Connection)> {
     let begin = |_| {
         let mut connection = Connection::open_unix(&fleet.socket());
-        connection.send("GET /sleep?5000 HTTP/1.1\r\nHost: example.com\r\n\r\n");
+        connection.send("GET /sleep?15000 HTTP/1.1\r\nHost: example.com\r\n\r\n");
         let head = connection.head();
         (head.header("replica").expect("the load balancer says it").to_owned(), connection)
     };

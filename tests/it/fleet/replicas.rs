@@ -12,7 +12,7 @@ use super::network::{Machine, Network};
 use crate::behind_a_proxy::proxies::{blocks, replaced};
 use crate::support::process::{Ending, Wagi, output};
 use crate::support::registry::{Done, installed, program};
-use crate::support::{eventually, guest};
+use crate::support::{at_leisure, eventually, guest};
 
 const PAGE: &str = include_str!("../../../docs/fleet.md");
 
@@ -54,7 +54,7 @@ impl Replica {
         configure(&self.directory, module, probe);
         let before = self.wagi.log().matches("reloaded").count();
         self.wagi.signal("HUP");
-        eventually(|| (self.wagi.log().matches("reloaded").count() > before).then_some(()));
+        at_leisure(|| (self.wagi.log().matches("reloaded").count() > before).then_some(()));
     }
 }
 

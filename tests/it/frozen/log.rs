@@ -5,22 +5,23 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{are_the_same, fits, promised, promised_text, text};
-use crate::support::eventually;
 use crate::support::guest::{component, printing, probe};
 use crate::support::http1::Connection;
 use crate::support::process::Wagi;
 use crate::support::site::Site;
+use crate::support::{at_leisure, eventually};
 
 /// The probes behind limits of many kinds, so that every kind of request can be made of one server.
 fn server(arguments: &[&str]) -> Wagi {
     let hello = printing("Content-Type: text/plain\n\nhello");
     let mut site = Site::new()
-        .top("server.trusted_proxies = ['127.0.0.1']\n[limits]\nqueue = 0\nbody_timeout = '100ms'\n[[static]]\nroute = '/files/...'\ndirectory = '.'")
+        .top("server.trusted_proxies = ['127.0.0.1']\n[limits]\nqueue = 0\nbody_timeout = '1s'\n[[static]]\nroute = '/files/...'\ndirectory = '.'")
         .text_module("/hello", &hello, "");
     for (route, limits) in [
         ("/probe/...", ""),
-        ("/cpu/...", "cpu_time = '100ms'"),
-        ("/late/...", "time_to_head = '100ms', time_between_outputs = '100ms'"),
+        ("/cpu/...", "cpu_time = '100ms', time_to_head = '10m', time_between_outputs = '10m'"),
+        ("/late/...", "time_to_head = '100ms', cpu_time = '10m'"),
+        ("/silent/...", "time_between_outputs = '100ms'"),
         ("/small/...", "request_body = 1000, response_head = 300, response_body = '1KiB', stderr = '1KiB'"),
         ("/one/...", "concurrency = 1"),
     ] {
@@ -65,7 +66,7 @@ fn requests() -> Vec<Vec<u8>> {
         get("/cpu/spin"),
         get("/cpu/spin-after-head"),
         get("/late/spin"),
-        get("/late/sleep?60000"),
+        get("/silent/sleep?60000"),
         get("/small/flood?100000"),
         get("/files/modules.toml"),
         get("/files"),
@@ -84,7 +85,7 @@ fn requests() -> Vec<Vec<u8>> {
         get("/http/forgotten"),
         get("/http/unfinished"),
         get("/http/error"),
-        "HEAD /late/sleep?60000 HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(),
+        "HEAD /silent/sleep?60000 HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(),
         "TRACE / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(),
         "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n".to_owned(),
         "GET / HTTP/1.1\r\nHost: a@b\r\n\r\n".to_owned(),
@@ -150,7 +151,7 @@ fn send(wagi: &Wagi, request: &[u8]) {
     let before = outcomes(wagi).len();
     let mut connection = Connection::open(wagi.address());
     connection.send(request);
-    eventually(|| (outcomes(wagi).len() > before).then_some(()));
+    at_leisure(|| (outcomes(wagi).len() > before).then_some(()));
 }
 
 /// Clients that leave, one before there is a head and one behind it; while that one holds the only place, another client
@@ -160,14 +161,14 @@ fn leave(wagi: &Wagi) {
     let before = outcomes(wagi).len();
     connection.send(get("/probe/spin"));
     drop(connection);
-    eventually(|| (outcomes(wagi).len() > before).then_some(()));
+    at_leisure(|| (outcomes(wagi).len() > before).then_some(()));
     let mut connection = Connection::open(wagi.address());
     connection.send(get("/one/sleep?60000"));
     assert_eq!(connection.head().status, 200);
     send(wagi, get("/one/args").as_bytes());
     let before = outcomes(wagi).len();
     drop(connection);
-    eventually(|| (outcomes(wagi).len() > before).then_some(()));
+    at_leisure(|| (outcomes(wagi).len() > before).then_some(()));
 }
 
 /// Outcomes that no request brings about at will; the sources have their reasons.

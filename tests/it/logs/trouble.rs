@@ -1,24 +1,19 @@
 //! A full disk, outputs that are closed or have no reader.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use super::{hello, read, rename, shell};
-use crate::support::eventually;
 use crate::support::http1::Connection;
 use crate::support::process::Ending;
+use crate::support::{at_leisure, eventually, port};
 
-/// An address that is free, for a server whose ready line cannot be read.
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port")
-}
-
-/// A server, when it listens.
+/// A server whose ready line cannot be read, when it listens.
 fn start(command: &mut Command, address: SocketAddr) -> Ending {
     let mut server = Ending(command.spawn().expect("wagi can be started"));
-    eventually(|| {
+    at_leisure(|| {
         assert!(server.0.try_wait().expect("it can be asked").is_none(), "the server has ended");
         TcpStream::connect(address).ok()
     });
@@ -83,7 +78,7 @@ fn a_device_that_is_always_full_costs_no_request_and_no_exit_code() {
 fn outputs_that_are_closed_at_the_start_end_nothing() {
     for redirections in [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"] {
         for access_log in ["on", "access.log"] {
-            let (site, address) = (hello(), free_address());
+            let (site, address) = (hello(), port::free());
             let arguments = ["-l", &address.to_string(), "--access-log", access_log];
             let mut command = shell(&site, "", redirections, &arguments);
             command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -104,7 +99,7 @@ fn outputs_that_are_closed_at_the_start_end_nothing() {
 #[test]
 fn outputs_whose_reader_is_gone_at_the_start_end_nothing() {
     for access_log in ["on", "access.log", "/dev/stdout"] {
-        let (site, address) = (hello(), free_address());
+        let (site, address) = (hello(), port::free());
         let mut command = shell(&site, "", "", &["-l", &address.to_string(), "--access-log", access_log]);
         let (stdout, stderr) = (std::io::pipe().expect("a pipe"), std::io::pipe().expect("a pipe"));
         command.stdout(stdout.1).stderr(stderr.1);
@@ -123,7 +118,7 @@ fn outputs_whose_reader_is_gone_at_the_start_end_nothing() {
 #[test]
 fn outputs_whose_reader_leaves_while_the_server_runs_end_nothing() {
     for access_log in ["on", "access.log"] {
-        let (site, address) = (hello(), free_address());
+        let (site, address) = (hello(), port::free());
         let mut command = shell(&site, "", "", &["-l", &address.to_string(), "--access-log", access_log]);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut server = start(&mut command, address);
@@ -145,7 +140,7 @@ fn outputs_whose_reader_leaves_while_the_server_runs_end_nothing() {
 /// Standard error is a pipe that is not read: 64 KiB, and then writing waits.
 #[test]
 fn a_log_that_is_not_read_holds_up_no_request_and_no_line_of_the_access_log() {
-    let (site, address) = (hello(), free_address());
+    let (site, address) = (hello(), port::free());
     let mut command = shell(&site, "", "", &["-l", &address.to_string(), "--access-log", "access.log"]);
     let stderr = std::io::pipe().expect("a pipe");
     command.env("RUST_LOG", "trace").stdout(Stdio::null()).stderr(stderr.1);

@@ -18,11 +18,11 @@ use http::Request;
 use wagi::Gateway;
 use wagi::observe::{MetricsFormat, sha256_hex};
 
-use crate::support::PATIENCE;
 use crate::support::caller::Caller;
 use crate::support::guest::{component, printing, printing_then, probe};
 use crate::support::harness::{Running, Test};
 use crate::support::upstream::{Upstream, reply};
+use crate::support::{LONG, port};
 
 /// The value of a sample, 0 if it is not there.
 fn value(gateway: &Gateway, sample: &str) -> f64 {
@@ -41,7 +41,7 @@ fn has(gateway: &Gateway, samples: &[(&str, f64)]) {
             if (found - expected).abs() < 1e-9 {
                 break;
             }
-            assert!(begun.elapsed() < PATIENCE, "{sample} is {found} and not {expected}");
+            assert!(begun.elapsed() < LONG, "{sample} is {found} and not {expected}");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -178,7 +178,7 @@ async fn the_most_memory_of_a_guest_is_counted_in_steps_of_four() {
 
 #[tokio::test]
 async fn a_guest_that_computes_for_long_is_counted_where_it_goes() {
-    let running = Test::new().file_module("/...", &probe(), "limits = { cpu_time = '200ms' }").start().await;
+    let running = Test::new().file_module("/...", &probe(), "limits = { cpu_time = '200ms', time_to_head = '10m' }").start().await;
     running.get("/spin").await;
     running.get("/").await;
     let gateway = running.gateway();
@@ -204,8 +204,8 @@ async fn bytes_of_request_bodies_are_counted_as_they_are_read() {
 
 #[tokio::test]
 async fn requests_that_wait_for_a_permit_are_counted_while_they_do_and_after() {
-    let keys = "limits = { concurrency = 1 }";
-    let running = Test::new().file_module("/...", &probe(), keys).start().await;
+    let test = Test::new().top("[limits]\nqueue_wait = '10m'");
+    let running = test.file_module("/...", &probe(), "limits = { concurrency = 1 }").start().await;
     let gateway = running.gateway();
     let look = async {
         while value(gateway, "wagi_queue_length{http_route=\"/...\"}") < 1.0 {
@@ -214,7 +214,7 @@ async fn requests_that_wait_for_a_permit_are_counted_while_they_do_and_after() {
         has(gateway, &[("http_server_active_requests{http_route=\"/...\"}", 2.0)]);
         has(gateway, &[("wagi_concurrency{module=\"\"}", 1.0)]);
     };
-    tokio::join!(running.get("/sleep?300"), running.get("/sleep?1"), look);
+    tokio::join!(running.get("/sleep?3000"), running.get("/sleep?1"), look);
     has(
         gateway,
         &[
@@ -232,7 +232,7 @@ async fn calls_to_upstreams_are_counted_by_what_came_of_them() {
     let upstream = Upstream::start(|_| reply("404 Not Found", "", "no"));
     let call = |url: String| Caller::new().request("GET", url, "", "").module();
     let (called, refused) = (call(upstream.url("/")), call("http://192.0.2.1/".to_owned()));
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+    let closed = port::free();
     let nobody = call(format!("http://{closed}/"));
     let allowed = "allowed_hosts = ['http://127.0.0.1']";
     let running = Test::new()

@@ -1,23 +1,19 @@
 //! A real Prometheus scrapes a real server, and answers the queries that the page has.
 
 use std::io::Write as _;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::metrics::prometheus::{RULES, file, queries_of_the_page, text};
-use crate::support::eventually;
+use crate::support::admin::Administered;
 use crate::support::guest::{printing, printing_then};
 use crate::support::http1::Connection;
 use crate::support::process::{Ending, Wagi};
 use crate::support::site::Site;
-
-/// An address that was free just now.
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("loopback has a free port")
-}
+use crate::support::{at_leisure, eventually, port};
 
 struct Prometheus {
     _process: Ending,
@@ -35,10 +31,10 @@ impl Prometheus {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("prometheus.yml");
         let mut config = std::fs::File::create(&path).expect("a file");
-        writeln!(config, "global: {{ scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 500ms }}")
+        writeln!(config, "global: {{ scrape_interval: 2s, scrape_timeout: 2s, evaluation_interval: 2s }}")
             .expect("written");
         writeln!(config, "rule_files: ['{}']\n{scrape}", file(RULES).display()).expect("written");
-        let address = free_address();
+        let address = port::free();
         let process = Command::new("prometheus")
             .arg(format!("--config.file={}", path.display()))
             .arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()))
@@ -72,15 +68,14 @@ impl Prometheus {
     }
 }
 
-/// A server with a route that responds and one that fails, and the address of its admin listener.
-fn server() -> (Wagi, SocketAddr) {
-    let admin = free_address();
+/// A server with a route that responds and one that fails.
+fn server() -> Administered {
     let site = Site::new().text_module("/good", &printing("Content-Type: text/plain\n\nhi"), "").text_module(
         "/bad",
         &printing_then("", "(unreachable)"),
         "",
     );
-    (site.start(&["--admin", &admin.to_string()]), admin)
+    Administered::start(site, &[])
 }
 
 /// Sends some requests, a quarter of which fail.
@@ -94,13 +89,13 @@ fn load(wagi: &Wagi) {
 #[test]
 #[ignore = "needs prometheus"]
 fn prometheus_answers_the_queries_of_the_page() {
-    let (wagi, admin) = server();
-    let prometheus = Prometheus::start(admin);
+    let server = server();
+    let prometheus = Prometheus::start(server.address());
     let queries = queries_of_the_page();
     assert_eq!(queries.len(), 3);
     let ask = |query: &str, is_answer: &dyn Fn(&[f64]) -> bool| {
-        eventually(|| {
-            load(&wagi);
+        at_leisure(|| {
+            load(&server.wagi);
             let values = prometheus.query(query);
             is_answer(&values).then_some(())
         });
@@ -109,19 +104,19 @@ fn prometheus_answers_the_queries_of_the_page() {
     ask(&queries[1], &|p99| p99.iter().filter(|p99| **p99 > 0.0 && **p99 <= 30.0).count() == 2);
     ask(&queries[2], &|share| share.len() == 1 && (share[0] - 0.25).abs() < 0.1);
     let alerts = text(RULES).matches("- alert:").count();
-    eventually(|| (prometheus.rules() == vec!["ok"; alerts]).then_some(()));
+    at_leisure(|| (prometheus.rules() == vec!["ok"; alerts]).then_some(()));
 }
 
 #[test]
 fn the_admin_listener_serves_both_formats() {
-    let (wagi, admin) = server();
-    load(&wagi);
+    let server = server();
+    load(&server.wagi);
     eventually(|| {
-        let plain = Connection::open(admin).get("/metrics");
+        let plain = server.ask("GET", "/metrics");
         assert_eq!(plain.header("content-type"), Some("text/plain; version=0.0.4"));
         plain.text().contains("wagi_guest_ends_total{http_route=\"/bad\",end=\"trap\"} 5\n").then_some(())
     });
-    let mut connection = Connection::open(admin);
+    let mut connection = Connection::open(server.address());
     connection.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: application/openmetrics-text\r\n\r\n");
     let open = connection.answer();
     assert_eq!(open.header("content-type"), Some("application/openmetrics-text; version=1.0.0; charset=utf-8"));

@@ -6,7 +6,7 @@ use crate::support::guest::printing;
 use crate::support::http1::Connection;
 use crate::support::process::Wagi;
 use crate::support::site::Site;
-use crate::support::{eventually, guest};
+use crate::support::{at_leisure, guest};
 
 use super::{GENERATION, configure, file, generation, manifest, reloaded, serve};
 
@@ -78,7 +78,7 @@ fn guests_of_the_old_generation_count_for_the_limit_of_an_entry_that_stays() {
     drop(sleeping);
     configure(&wagi, &toml);
     reloaded(&wagi, 4);
-    eventually(|| (other.get("/args").status == 200).then_some(()));
+    at_leisure(|| (other.get("/args").status == 200).then_some(()));
 }
 
 #[test]
@@ -149,9 +149,9 @@ fn what_only_the_old_generation_used_is_freed_when_its_last_request_ends() {
     configure(&wagi, &volume("volume-two"));
     reloaded(&wagi, 2);
     // The guest that sleeps has its volume and its code. What only the other entry had is gone.
-    eventually(|| (held(&wagi, "volume-one") == 1).then_some(()));
+    at_leisure(|| (held(&wagi, "volume-one") == 1).then_some(()));
     assert_eq!(held(&wagi, "volume-two"), 1);
     drop(slow);
-    eventually(|| (held(&wagi, "volume-one") == 0).then_some(()));
-    eventually(|| (code(&wagi) < before.1).then_some(()));
+    at_leisure(|| (held(&wagi, "volume-one") == 0).then_some(()));
+    at_leisure(|| (code(&wagi) < before.1).then_some(()));
 }

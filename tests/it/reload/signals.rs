@@ -5,7 +5,7 @@ use std::process::Stdio;
 use crate::support::http1::Connection;
 use crate::support::process::{Ending, gather};
 use crate::support::site::Site;
-use crate::support::{eventually, guest, process};
+use crate::support::{at_leisure, guest, process};
 
 use super::{configure, file, generation, manifest, of_site, serve};
 
@@ -29,7 +29,7 @@ fn a_reload_without_a_difference_changes_nothing() {
     // A comment and another order of keys are no difference.
     configure(&wagi, &format!("# as before\n\n{}", manifest("one", "")));
     wagi.signal("HUP");
-    eventually(|| (wagi.log().matches("reload: nothing has changed").count() == 2).then_some(()));
+    at_leisure(|| (wagi.log().matches("reload: nothing has changed").count() == 2).then_some(()));
     configure(&wagi, &manifest("two", ""));
     wagi.signal("HUP");
     wagi.logged(&["reloaded generation=2"]);
@@ -71,14 +71,14 @@ fn a_signal_while_the_server_starts_is_kept_for_afterwards() {
     let mut child = Ending(command.spawn().expect("wagi can be started"));
     // As soon as it says something, it catches signals.
     let status = format!("/proc/{}/status", child.0.id());
-    eventually(|| {
+    at_leisure(|| {
         let caught = std::fs::read_to_string(&status).ok()?;
         let mask = caught.lines().find_map(|line| line.strip_prefix("SigCgt:"))?.trim().to_owned();
         (u64::from_str_radix(&mask, 16).ok()? & 1 != 0).then_some(())
     });
     ["HUP", "USR1", "HUP"].into_iter().for_each(|name| child.signal(name));
     let log = gather(child.0.stderr.take().expect("stderr is piped"), "");
-    eventually(|| log.lock().unwrap().contains("nothing has changed").then_some(()));
+    at_leisure(|| log.lock().unwrap().contains("nothing has changed").then_some(()));
 }
 
 #[test]
@@ -90,13 +90,13 @@ fn sigusr1_and_a_reload_open_the_log_files_again() {
     for signal in ["USR1", "HUP"] {
         let (before, after) = (format!("before-{signal}"), format!("after-{signal}"));
         connection.get(&format!("/log?{before}"));
-        eventually(|| std::fs::read_to_string(&path).ok()?.contains(&before).then_some(()));
+        at_leisure(|| std::fs::read_to_string(&path).ok()?.contains(&before).then_some(()));
         let moved = path.with_extension(signal);
         std::fs::rename(&path, &moved).expect("it is there");
         wagi.signal(signal);
-        eventually(|| path.exists().then_some(()));
+        at_leisure(|| path.exists().then_some(()));
         connection.get(&format!("/log?{after}"));
-        eventually(|| std::fs::read_to_string(&path).ok()?.contains(&after).then_some(()));
+        at_leisure(|| std::fs::read_to_string(&path).ok()?.contains(&after).then_some(()));
         assert!(!std::fs::read_to_string(&moved).expect("it was moved").contains(&after));
     }
     assert!(!wagi.log().contains("reloaded"), "{}", wagi.log());

@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
-use crate::support::PATIENCE;
+use crate::support::LONG;
 use crate::support::process::{self, Wagi};
 
 use super::{manifest, of_site};
@@ -35,7 +35,7 @@ fn the_service_manager_learns_of_the_start_reloads_the_end_and_that_the_server_l
     site.write();
     let path = site.path().join("notify.sock");
     let manager = Manager(UnixDatagram::bind(&path).expect("a socket"));
-    manager.0.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    manager.0.set_read_timeout(Some(LONG)).expect("a timeout");
     let mut command = process::command(site.path());
     command.args(["-l", "127.0.0.1:0", "-c", "modules.toml"]).env("NOTIFY_SOCKET", &path);
     command.env("WATCHDOG_USEC", Duration::from_millis(200).as_micros().to_string());

@@ -19,7 +19,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::support::process::{self, Wagi};
 use crate::support::site::Site;
-use crate::support::{PATIENCE, alone};
+use crate::support::{LONG, alone};
 
 /// How often a server is stopped, and how many requests each kind of client gets answered before.
 const ROUNDS: usize = 8;
@@ -95,7 +95,7 @@ async fn client(target: Target, keep_alive: bool, answered: Arc<AtomicUsize>) ->
     let mut lost = Vec::new();
     while let Ok(mut connection) = target.connect().await {
         loop {
-            match timeout(PATIENCE, ask(&mut connection)).await.expect("an answer in time") {
+            match timeout(LONG, ask(&mut connection)).await.expect("an answer in time") {
                 Ok(goes_on) => {
                     answered.fetch_add(1, Relaxed);
                     if !goes_on || !keep_alive {
@@ -124,7 +124,7 @@ async fn http2_client(address: SocketAddr, answered: Arc<AtomicUsize>) -> Vec<io
         else {
             break;
         };
-        match timeout(PATIENCE, response).await.expect("an answer in time") {
+        match timeout(LONG, response).await.expect("an answer in time") {
             Ok(response) => {
                 assert_eq!(response.status(), 200);
                 answered.fetch_add(1, Relaxed);
@@ -188,7 +188,7 @@ async fn stop_under_load() {
                 tokio::task::yield_now().await;
             }
         };
-        timeout(PATIENCE, warm).await.expect("all clients are answered");
+        timeout(LONG, warm).await.expect("all clients are answered");
         wagi.signal("TERM");
         for (client, (kind, _)) in clients.into_iter().zip(&kinds) {
             let lost = client.await.expect("a client");

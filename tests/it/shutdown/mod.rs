@@ -9,9 +9,9 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::Stdio;
 
 use crate::support::http1::Connection;
-use crate::support::process::Wagi;
+use crate::support::process::{self, Wagi};
 use crate::support::site::Site;
-use crate::support::{eventually, http2};
+use crate::support::{at_leisure, eventually, http2};
 
 /// A request that is being answered.
 fn asked(wagi: &Wagi, path: &str) -> Connection {
@@ -110,7 +110,7 @@ fn requests_that_outlast_the_grace_period_are_cut() {
 /// Probes see at once that the server is about to stop; clients have until the end of the delay to go elsewhere.
 #[test]
 fn with_a_delay_connections_are_accepted_and_told_that_they_end() {
-    let mut wagi = Site::probe("").top("[server]\nshutdown_delay = '3s'").start(&[]);
+    let mut wagi = Site::probe("").top("[server]\nshutdown_delay = '10s'").start(&[]);
     let mut used = Connection::open(wagi.address());
     assert_eq!(used.get("/args").header("connection"), None);
     assert_eq!(used.get("/healthz").status, 200);
@@ -143,12 +143,11 @@ fn a_start_that_takes_long_is_ended_by_the_first_signal() {
         "",
     );
     site.write();
-    let mut command = crate::support::process::command(site.path());
+    let mut command = process::command(site.path());
     command.args(["-c", "modules.toml", "-l", "127.0.0.1:0"]).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().expect("wagi can be started");
     eventually(|| is_term_caught(child.id()).then_some(()));
-    let sent = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
-    assert!(sent.expect("there is a kill").success());
-    let status = eventually(|| child.try_wait().expect("it is our child"));
+    process::signal(&child, "TERM");
+    let status = at_leisure(|| child.try_wait().expect("it is our child"));
     assert_eq!((status.code(), status.signal()), (Some(0), None));
 }

@@ -3,15 +3,10 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use crate::support::eventually;
 use crate::support::http1::Connection;
 use crate::support::process;
 use crate::support::site::Site;
-
-fn signal(child: &Child, name: &str) {
-    let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
-    assert!(sent.expect("there is a kill").success());
-}
+use crate::support::{at_leisure, eventually};
 
 /// Asks the server until it ends with 0.
 fn is_served_to_the_end(site: &Site, mut child: Child) {
@@ -25,10 +20,10 @@ fn is_served_to_the_end(site: &Site, mut child: Child) {
     for _ in 0..100 {
         assert_eq!(connection.get("/args").status, 200);
     }
-    signal(&child, "PIPE");
+    process::signal(&child, "PIPE");
     assert_eq!(connection.get("/args").status, 200);
-    signal(&child, "TERM");
-    let status = eventually(|| child.try_wait().expect("it is our child"));
+    process::signal(&child, "TERM");
+    let status = at_leisure(|| child.try_wait().expect("it is our child"));
     assert_eq!(status.code(), Some(0));
 }
 

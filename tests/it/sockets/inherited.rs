@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::support::http1::Connection;
 use crate::support::process::{self, Wagi};
 use crate::support::site::Site;
-use crate::support::{PATIENCE, eventually};
+use crate::support::{LONG, at_leisure, port};
 
 /// A command for `wagi` with this socket as descriptors 3 and 4. `variables` are those of the protocol; `$$` is the process.
 fn inheriting(site: &Site, socket: impl Into<OwnedFd>, variables: &str, arguments: &[&str]) -> Command {
@@ -114,16 +114,16 @@ fn what_is_inherited_and_no_listening_socket_is_an_error() {
 fn an_idle_server_ends_although_connections_are_kept_alive() {
     let (listener, address) = listener();
     let site = Site::probe("");
-    let mut wagi = Wagi::spawn(&mut inheriting(&site, copy(&listener), ONE, &["--idle-exit", "300ms"]));
+    let mut wagi = Wagi::spawn(&mut inheriting(&site, copy(&listener), ONE, &["--idle-exit", "1500ms"]));
     let mut idle = Connection::open(address);
     assert_eq!(idle.get("/args").status, 200);
     // A request under way is no idleness, and neither is a client that has not asked yet.
     let mut busy = Connection::open(address);
-    busy.send("GET /sleep?1000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    busy.send("GET /sleep?3000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_eq!(busy.answer().text(), "awake\n");
     let answered = Instant::now();
     assert_eq!(wagi.ended().code(), Some(0), "{}", wagi.log());
-    assert!(answered.elapsed() >= Duration::from_millis(250), "{:?}", answered.elapsed());
+    assert!(answered.elapsed() >= Duration::from_millis(1400), "{:?}", answered.elapsed());
     wagi.logged(&["stopping: the server is idle"]);
     assert!(!wagi.log().contains("no socket is inherited"));
     assert_eq!((idle.rest(), busy.rest()), (Vec::new(), Vec::new()));
@@ -181,7 +181,7 @@ fn no_connection_is_lost_between_servers_that_come_and_go() {
 fn systemd_starts_the_server_at_the_first_connection() {
     let site = Site::probe("");
     site.write();
-    let address = listener().1;
+    let address = port::free();
     let wagi = process::command(site.path());
     let mut command = Command::new("systemd-socket-activate");
     command
@@ -190,14 +190,14 @@ fn systemd_starts_the_server_at_the_first_connection() {
         .arg(address.to_string())
         .arg("--fdname=web")
         .arg(wagi.get_program());
-    command.args(["-c", "modules.toml", "-l", "systemd:web", "--idle-exit", "200ms"]);
+    command.args(["-c", "modules.toml", "-l", "systemd:web", "--idle-exit", "1s"]);
     let mut parent =
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("systemd-socket-activate is installed");
-    let stream = eventually(|| TcpStream::connect(address).ok());
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout is allowed");
+    let stream = at_leisure(|| TcpStream::connect(address).ok());
+    stream.set_read_timeout(Some(LONG)).expect("a timeout is allowed");
     // The connection that was tried first is the one that starts the server.
     assert_eq!(Connection::open(address).get("/args").text(), "\"/args\"\n");
     drop(stream);
-    let status = eventually(|| parent.try_wait().expect("it is our child"));
+    let status = at_leisure(|| parent.try_wait().expect("it is our child"));
     assert_eq!(status.code(), Some(0));
 }

@@ -26,6 +26,11 @@ impl Administered {
         Self { wagi, address }
     }
 
+    /// Where the listener is.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The URL of the listener.
     pub fn url(&self) -> String {
         format!("http://{}/", self.address)

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use socket2::{Domain, Socket, Type};
 
-use super::PATIENCE;
+use super::LONG;
 
 /// A connection.
 pub struct Connection {
@@ -80,7 +80,7 @@ impl Connection {
     }
 
     fn new(stream: TcpStream) -> Self {
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout is allowed");
+        stream.set_read_timeout(Some(LONG)).expect("a timeout is allowed");
         stream.set_nodelay(true).expect("no delay is allowed");
         Self { reader: BufReader::new(Stream::Tcp(stream)) }
     }
@@ -88,7 +88,7 @@ impl Connection {
     /// Connects to a Unix socket.
     pub fn open_unix(path: &Path) -> Self {
         let stream = UnixStream::connect(path).expect("the server listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout is allowed");
+        stream.set_read_timeout(Some(LONG)).expect("a timeout is allowed");
         Self { reader: BufReader::new(Stream::Unix(stream)) }
     }
 
@@ -178,6 +178,12 @@ impl Connection {
         self.reader.read_exact(&mut chunk)?;
         chunk.truncate(length);
         Ok((length > 0).then_some(chunk))
+    }
+
+    /// Reads all chunks of a body.
+    #[track_caller]
+    pub fn chunks(&mut self) -> Vec<Vec<u8>> {
+        std::iter::from_fn(|| self.chunk().expect("the whole body")).collect()
     }
 
     /// Reads so many bytes of a body and forgets them.

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::PATIENCE;
+use super::LONG;
 
 /// A connection, driven by a task until it is dropped.
 pub struct Connection {
@@ -54,13 +54,13 @@ impl Drop for Connection {
 
 /// The status of an answer, and its body still to be read.
 pub async fn head(answer: ResponseFuture) -> (u16, RecvStream) {
-    let answer = timeout(PATIENCE, answer).await.expect("an answer in time").expect("an answer");
+    let answer = timeout(LONG, answer).await.expect("an answer in time").expect("an answer");
     (answer.status().as_u16(), answer.into_body())
 }
 
 /// The next piece of a body.
 pub async fn piece(body: &mut RecvStream) -> Option<Result<Bytes, h2::Error>> {
-    let piece = timeout(PATIENCE, body.data()).await.expect("a piece in time")?;
+    let piece = timeout(LONG, body.data()).await.expect("a piece in time")?;
     Some(piece.inspect(|bytes| {
         body.flow_control().release_capacity(bytes.len()).expect("as much as was read");
     }))

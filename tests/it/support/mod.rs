@@ -9,6 +9,7 @@ pub mod guest;
 pub mod harness;
 pub mod http1;
 pub mod http2;
+pub mod port;
 pub mod process;
 pub mod registry;
 pub mod site;
@@ -26,26 +27,32 @@ use std::time::{Duration, Instant};
 /// How long a condition may take that is not itself about time: far longer than it ever takes.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The same for what is done at the lowest priority, and for what a process or another end of a connection does: a machine that has
+/// other things to do may take minutes for a second of it.
+pub const LONG: Duration = PATIENCE.saturating_mul(10);
+
 /// Waits for a condition, and fails when it does not come true.
 #[track_caller]
 pub fn eventually<T>(condition: impl FnMut() -> Option<T>) -> T {
-    within(PATIENCE, condition)
+    let Some(value) = within(PATIENCE, condition) else { panic!("waited {PATIENCE:?} in vain") };
+    value
 }
 
-/// Waits for what is done at the lowest priority: a machine that has other things to do may take minutes for a second of it.
+/// Waits for what is done at the lowest priority.
 #[track_caller]
 pub fn at_leisure<T>(condition: impl FnMut() -> Option<T>) -> T {
-    within(10 * PATIENCE, condition)
+    let Some(value) = within(LONG, condition) else { panic!("waited {LONG:?} in vain") };
+    value
 }
 
-#[track_caller]
-fn within<T>(patience: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
+/// Waits for a condition; `None` when it has not come true.
+fn within<T>(patience: Duration, mut condition: impl FnMut() -> Option<T>) -> Option<T> {
     let begun = Instant::now();
     loop {
-        if let Some(value) = condition() {
+        let value = condition();
+        if value.is_some() || begun.elapsed() >= patience {
             return value;
         }
-        assert!(begun.elapsed() < patience, "waited {patience:?} in vain");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

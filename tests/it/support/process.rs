@@ -12,10 +12,23 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::support::{PATIENCE, eventually};
+use crate::support::{LONG, PATIENCE, at_leisure, within};
 
-/// How long a process may take to begin or to end: a machine that has other things to do may take minutes for it.
-const LONG: Duration = PATIENCE.saturating_mul(10);
+/// Sends a signal by name, at once: no process is started for it.
+#[track_caller]
+pub fn signal(child: &Child, name: &str) {
+    let signal = match name {
+        "HUP" => Signal::HUP,
+        "INT" => Signal::INT,
+        "KILL" => Signal::KILL,
+        "PIPE" => Signal::PIPE,
+        "TERM" => Signal::TERM,
+        "USR1" => Signal::USR1,
+        "USR2" => Signal::USR2,
+        _ => panic!("{name} is the name of no signal here"),
+    };
+    kill_process(Pid::from_child(child), signal).expect("it is our child");
+}
 
 /// A process that ends with the test, in whatever way the test ends.
 pub struct Ending(pub Child);
@@ -23,13 +36,12 @@ pub struct Ending(pub Child);
 impl Ending {
     /// Sends a signal by name.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.0.id().to_string()]).status();
-        assert!(sent.expect("there is a kill").success());
+        signal(&self.0, name);
     }
 
     /// Asks it to end, so that its own children end too, and waits until it has.
     pub fn ask(&mut self) {
-        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+        let _ = kill_process(Pid::from_child(&self.0), Signal::TERM);
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE && self.0.try_wait().is_ok_and(|ended| ended.is_none()) {
             thread::sleep(Duration::from_millis(5));
@@ -139,7 +151,7 @@ impl Wagi {
     /// The same for a server that first has to log `line`, and serves after a change.
     pub fn spawn_mended(command: &mut Command, line: &str, mend: impl FnOnce()) -> Self {
         Self::spawn_and(command, "Ready: serving on ", |log| {
-            eventually(|| log.lock().unwrap().contains(line).then_some(()));
+            at_leisure(|| log.lock().unwrap().contains(line).then_some(()));
             mend();
         })
     }
@@ -198,8 +210,9 @@ impl Wagi {
     }
 
     /// Waits for the end of the process.
+    #[track_caller]
     pub fn ended(&mut self) -> ExitStatus {
-        super::eventually(|| self.child.0.try_wait().expect("it is our child"))
+        at_leisure(|| self.child.0.try_wait().expect("it is our child"))
     }
 
     /// How the process ended, if it has.
@@ -217,14 +230,18 @@ impl Wagi {
         self.log.lock().unwrap().clone()
     }
 
-    /// Waits until the log has a line that contains all of `parts`, and returns it.
+    /// Waits until the log has a line that contains all of `parts`, and returns it. It may be about what is done at the lowest
+    /// priority.
+    #[track_caller]
     pub fn logged(&self, parts: &[&str]) -> String {
-        super::eventually(|| self.line(parts))
+        let Some(line) = within(LONG, || self.line(parts)) else { panic!("no line with {parts:?}:\n{}", self.log()) };
+        line
     }
 
-    /// The same for what is done at the lowest priority.
+    /// The same, for lines about what is done at the lowest priority.
+    #[track_caller]
     pub fn logged_at_leisure(&self, parts: &[&str]) -> String {
-        super::at_leisure(|| self.line(parts))
+        self.logged(parts)
     }
 
     fn line(&self, parts: &[&str]) -> Option<String> {

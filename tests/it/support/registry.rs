@@ -1,15 +1,15 @@
 //! A real registry, Debian's `docker-registry`, as a process; and what is put into registries.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::eventually;
 use super::guest::printing;
+use super::{eventually, port};
 use super::process::{Ending, Wagi, command, output};
 use super::site::Site;
 
@@ -52,8 +52,7 @@ impl Registry {
         let program = installed("docker-registry", "/usr/bin/docker-registry");
         let directory = tempfile::tempdir().expect("a temporary directory");
         let host = setup.host.unwrap_or_else(|| [127, 0, 0, 1].into());
-        // Another process may take the port in between, but hardly ever does.
-        let address = TcpListener::bind((host, 0)).and_then(|listener| listener.local_addr()).expect("a free port");
+        let address = port::free_of(host);
         let file = directory.path().join("config.yml");
         std::fs::write(&file, settings(setup, address, directory.path())).expect("writable");
         let mut command = Command::new(program);

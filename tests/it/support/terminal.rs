@@ -4,9 +4,10 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::support::PATIENCE;
+use crate::support::LONG;
 
 /// A terminal with a program, which inherits nothing but the path of programs. It ends when this is dropped.
 pub struct Terminal {
@@ -15,7 +16,8 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Runs a line of a shell in a terminal with so many columns.
+    /// Runs a line of a shell in a terminal with so many columns. It has `exec` before its program, so that this is the process
+    /// that ends with the terminal.
     pub fn open(columns: u32, line: &str) -> Self {
         let terminal = Self { directory: tempfile::tempdir().expect("a temporary directory") };
         terminal.tmux(&["new-session", "-d", "-x", &columns.to_string(), "-y", "40", line]);
@@ -49,7 +51,7 @@ impl Terminal {
             if parts.iter().all(|part| screen.contains(part)) {
                 return screen;
             }
-            assert!(begun.elapsed() < PATIENCE, "{parts:?} are not on the screen:\n{screen}");
+            assert!(begun.elapsed() < LONG, "{parts:?} are not on the screen:\n{screen}");
             thread::sleep(Duration::from_millis(20));
         }
     }
@@ -61,7 +63,12 @@ impl Terminal {
 }
 
 impl Drop for Terminal {
+    /// A program may go on without its terminal, and one that compiles would take the processors from other tests.
     fn drop(&mut self) {
+        let process = self.tmux(&["display-message", "-p", "#{pane_pid}"]);
+        if let Some(process) = process.trim().parse().ok().and_then(Pid::from_raw) {
+            let _ = kill_process(process, Signal::KILL);
+        }
         self.tmux(&["kill-server"]);
     }
 }

@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::support::caller::Caller;
-use crate::support::eventually;
 use crate::support::guest::probe;
 use crate::support::http1::Connection;
 use crate::support::site::Site;
 use crate::support::tls::fixture;
 use crate::support::upstream::{Upstream, reply};
+use crate::support::{eventually, port};
 use crate::traces::receiver::Receiver;
 use crate::traces::{LOOPBACK, get, get_traced, probed, start};
 
@@ -129,7 +129,7 @@ fn a_body_has_a_span_from_the_first_read_to_its_last_byte() {
 #[ignore = "needs python3 with opentelemetry-proto"]
 fn calls_are_told_with_their_url_status_and_failure() {
     let upstream = Upstream::start(|_| reply("404 Gone", "", ""));
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let closed = port::free().port();
     let receiver = Receiver::start(&[]);
     let module = Caller::new()
         .get(upstream.url("/a?sig=hush&b"))

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 
 use crate::support::site::Site;
 use crate::support::upstream::{Upstream, reply};
-use crate::support::{PATIENCE, eventually};
+use crate::support::{LONG, eventually, port};
 use crate::traces::{get, variable};
 
 const QUICK: (&str, &str) = ("OTEL_BSP_SCHEDULE_DELAY", "10");
@@ -34,7 +34,7 @@ fn a_collector_that_hangs_delays_neither_a_request_nor_the_end() {
     ];
     let mut wagi = Site::probe("").start_with(&[], &variables);
     get(&wagi, "/env", "");
-    connected.recv_timeout(PATIENCE).expect("the server sends its spans");
+    connected.recv_timeout(LONG).expect("the server sends its spans");
     for _ in 0..100 {
         assert_eq!(get(&wagi, "/env", "").status, 200);
     }
@@ -56,14 +56,15 @@ fn what_a_collector_refuses_is_lost_and_said_once() {
         stream.write_all(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 9\r\n\r\n")?;
         Err(io::ErrorKind::ConnectionAborted.into())
     });
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    for (endpoint, reason) in [
-        (upstream.url(""), "it answers with status 401"),
-        (broken.url(""), "it answers with status 401"),
-        (format!("http://{closed}"), "cannot reach"),
+    let closed = port::free();
+    // A collector that is not there is tried again until the timeout.
+    for (endpoint, reason, timeout) in [
+        (upstream.url(""), "it answers with status 401", "30000"),
+        (broken.url(""), "it answers with status 401", "30000"),
+        (format!("http://{closed}"), "cannot reach", "1000"),
     ] {
         let variables =
-            [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), QUICK, ("OTEL_BSP_EXPORT_TIMEOUT", "1000")];
+            [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), QUICK, ("OTEL_BSP_EXPORT_TIMEOUT", timeout)];
         let wagi = Site::probe("").start_with(&[], &variables);
         for _ in 0..3 {
             assert_eq!(get(&wagi, "/env", "").status, 200);

@@ -25,7 +25,7 @@ use crate::support::http1::Connection;
 use crate::support::process::Wagi;
 use crate::support::site::Site;
 use crate::support::upstream::Upstream;
-use crate::support::{PATIENCE, alone};
+use crate::support::{LONG, PATIENCE, alone};
 use crate::uploads::connect;
 use crate::waits::guests::Leaving;
 
@@ -37,7 +37,7 @@ const LIMITS: &str =
 const LOOK: Duration = Duration::from_millis(50);
 
 /// How late a machine may be that runs all tests at once, and ends a hundred guests in the same moment.
-const LATE: Duration = Duration::from_secs(1);
+const LATE: Duration = Duration::from_secs(5);
 
 /// A body of which a byte comes after each `pause`, and never the last.
 struct Dripping {
@@ -195,9 +195,9 @@ async fn post_http2(client: SendRequest<Bytes>, row: &Row) -> (u16, bool, Durati
         let _ = body.send_data(Bytes::from_static(b"x"), false);
         std::future::pending::<()>().await;
     });
-    let response = timeout(PATIENCE, response).await.expect("an answer in time").expect("an answer");
+    let response = timeout(LONG, response).await.expect("an answer in time").expect("an answer");
     let (status, mut body, mut cut) = (response.status().as_u16(), response.into_body(), false);
-    while let Some(piece) = timeout(PATIENCE, body.data()).await.expect("an end in time") {
+    while let Some(piece) = timeout(LONG, body.data()).await.expect("an end in time") {
         if piece.is_err() {
             cut = true;
             break;
@@ -310,7 +310,7 @@ async fn a_client_may_keep_its_guest_waiting_for_30_seconds_and_a_second_for_eac
     for (target, length, behind, (status, cut, took)) in requests.join_all().await {
         let ended = if behind { (status, cut) == (200, true) } else { status == 408 };
         let limit = Duration::from_secs(30);
-        assert!(ended && took >= limit && took < limit * 11 / 10, "{target} {length:?}: {status} {cut} {took:?}");
+        assert!(ended && took >= limit && took < limit * 2, "{target} {length:?}: {status} {cut} {took:?}");
     }
     assert!(running.log().contains("the client stopped sending the request body"), "{}", running.log());
 }
@@ -318,7 +318,7 @@ async fn a_client_may_keep_its_guest_waiting_for_30_seconds_and_a_second_for_eac
 /// Honest clients: what is slow is the network, and no clock of the guest counts that.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_upload_outlasts_the_limits_of_its_guest() {
-    let keys = "limits = { time_to_head = '300ms', time_between_outputs = '300ms' }";
+    let keys = "limits = { time_to_head = '2s', time_between_outputs = '2s' }";
     let running = Test::new()
         .file_module("/module/...", &probe(), keys)
         .file_module("/p2/...", &component("http-probe.wasm"), keys)
@@ -326,7 +326,7 @@ async fn a_slow_upload_outlasts_the_limits_of_its_guest() {
         .start()
         .await;
     for (target, expected) in [("/module/stdin", "10 "), ("/p2/count", "10 bytes"), ("/p3/echo", "xxxxxxxxxx")] {
-        let body = http_body_util::BodyExt::boxed(Ten(Dripping::new(Some(10), Duration::from_millis(100)), 10));
+        let body = http_body_util::BodyExt::boxed(Ten(Dripping::new(Some(10), Duration::from_millis(300)), 10));
         let response = running.gateway().handle(Request::post(target).body(body).expect("a request")).await;
         let status = response.status();
         let body = response.into_body().collect().await.expect("a whole body").to_bytes();

@@ -12,7 +12,7 @@ use std::net::{Shutdown, TcpStream};
 use crate::support::guest::{printing_then, probe};
 use crate::support::process::{self, Wagi};
 use crate::support::site::Site;
-use crate::support::{PATIENCE, eventually};
+use crate::support::{LONG, eventually};
 
 /// The example that prints its environment, a guest that fails in the middle of its response, and the probe, at these addresses.
 fn wagi(server: &str, addresses: &[&str]) -> Wagi {
@@ -74,7 +74,7 @@ fn assert_facts(text: &str) {
 fn tcp(wagi: &Wagi, protocol: &str) -> TcpStream {
     let url = wagi.url().split(' ').find_map(|url| url.strip_prefix(&format!("{protocol}:"))).expect("the protocol");
     let stream = TcpStream::connect(url).expect("it listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.set_read_timeout(Some(LONG)).expect("a timeout");
     stream
 }
 

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
-use crate::support::PATIENCE;
+use crate::support::LONG;
 use crate::support::process::Wagi;
 
 /// The types of records.
@@ -96,7 +96,7 @@ pub struct WebServer(pub UnixStream);
 impl WebServer {
     pub fn connect(wagi: &Wagi, name: &str) -> Self {
         let stream = UnixStream::connect(wagi.directory().join(name)).expect("it listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_read_timeout(Some(LONG)).expect("a timeout");
         Self(stream)
     }
 
