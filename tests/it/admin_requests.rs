@@ -16,7 +16,7 @@ pub const TRAP: &str = r#"(module
 
 /// The probe at `/...`, and a guest that traps at `/trap`.
 pub fn site() -> Site {
-    Site::new().text_module("/trap", TRAP, "").module("/p/...", &probe(), "limits = { concurrency = 2 }")
+    Site::new().text_module("/trap", TRAP, "").module("/p/...", &probe(), "limits = { concurrency = 2, cpu_time = '10m', time_to_head = '10m' }")
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn what_is_no_request_in_flight_is_404_and_other_methods_are_405() {
 
 #[test]
 fn requests_that_wait_for_a_permit_are_in_the_queue_and_can_be_ended() {
-    let server = Administered::start(site().top("[limits]\nqueue_wait = '60s'"), &[]);
+    let server = Administered::start(site().top("[limits]\nqueue_wait = '10m'"), &[]);
     let _spinning = [server.begin("/p/spin"), server.begin("/p/spin")];
     let spin = || server.json("/requests")["in_flight"].as_array().is_some_and(|list| list.len() == 2);
     eventually(|| spin().then_some(()));

@@ -85,8 +85,7 @@ fn a_body_of_announced_length_is_complete_though_its_guest_goes_on() {
 #[test]
 fn a_body_that_is_shorter_than_its_length_is_cut() {
     let wagi = serve(&long(200, LONG + 1), PRINT);
-    let mut connection = Connection::open(wagi.address());
-    connection.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let mut connection = Connection::begin(wagi.address(), "/");
     connection.try_answer().expect_err("the transfer is cut");
     wagi.logged(&["end=not-answered", "cut after the head: the body of the answer is not as long as the guest said"]);
 }
@@ -107,8 +106,7 @@ fn a_body_that_is_longer_than_its_length_is_cut_off_and_the_log_says_so() {
 #[test]
 fn a_guest_that_fails_after_all_of_its_announced_length_cuts_the_transfer() {
     let wagi = serve(&long(200, LONG), "(call $write (i32.const 1)) (unreachable)");
-    let mut connection = Connection::open(wagi.address());
-    connection.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let mut connection = Connection::begin(wagi.address(), "/");
     connection.try_answer().expect_err("the transfer is cut");
     wagi.logged(&["end=trap", "cut after the head"]);
 }

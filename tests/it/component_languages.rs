@@ -109,8 +109,7 @@ fn a_wasi_cli_component_gets_what_a_module_gets(wagi: &Wagi) {
 
 fn http_components_answer_in_pieces(wagi: &Wagi) {
     for route in HTTP {
-        let mut connection = Connection::open(wagi.address());
-        connection.send(format!("GET {route}/stream HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        let mut connection = Connection::begin(wagi.address(), &format!("{route}/stream"));
         assert_eq!(connection.head().status, 200, "{route}");
         for number in 1..=3 {
             let piece = connection.chunk().expect("a chunk").expect("one more");

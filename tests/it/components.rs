@@ -159,8 +159,7 @@ async fn an_answer_to_head_has_the_length_the_body_would_have_had() {
 #[test]
 fn pieces_arrive_one_by_one() {
     let wagi = served("");
-    let mut connection = Connection::open(wagi.address());
-    connection.send("GET /p/pieces?40 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let mut connection = Connection::begin(wagi.address(), "/p/pieces?40");
     assert_eq!(connection.head().header("transfer-encoding"), Some("chunked"));
     let pieces: String = (0..40).map(|piece| format!("piece {piece}\n")).collect();
     let chunks = connection.chunks();
@@ -221,8 +220,7 @@ fn a_large_body_comes_back_unharmed() {
 #[test]
 fn a_client_that_stops_reading_holds_its_guest_back_and_then_gets_everything() {
     let wagi = served("");
-    let mut connection = Connection::open(wagi.address());
-    connection.send("GET /p/much?400 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let mut connection = Connection::begin(wagi.address(), "/p/much?400");
     assert_eq!(connection.head().status, 200);
     wagi.quiet();
     assert!(!wagi.log().contains("written 400"), "25 MiB have gone somewhere");
@@ -327,8 +325,7 @@ fn a_body_is_asked_for_when_the_guest_reads_it_and_not_before() {
 fn a_client_that_leaves_ends_its_guest() {
     let wagi = served("");
     for target in ["/p/sleep?60000", "/p/spin-late?9000", "/p/much?9999"] {
-        let mut connection = Connection::open(wagi.address());
-        connection.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        let mut connection = Connection::begin(wagi.address(), target);
         if !target.contains("sleep") {
             assert_eq!(connection.head().status, 200);
         }

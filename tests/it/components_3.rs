@@ -28,8 +28,7 @@ async fn a_component_sees_the_request_and_answers() {
 #[test]
 fn pieces_arrive_one_by_one() {
     let wagi = Site::new().module("/p/...", &component("http3-probe.wasm"), "").start(&[]);
-    let mut connection = Connection::open(wagi.address());
-    connection.send("GET /p/pieces?40 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let mut connection = Connection::begin(wagi.address(), "/p/pieces?40");
     assert_eq!(connection.head().status, 200);
     let pieces: String = (0..40).map(|piece| format!("piece {piece}\n")).collect();
     let chunks = connection.chunks();
@@ -111,7 +110,7 @@ fn guests_that_wait_in_all_their_parts_leave_room_for_others() {
     let wagi = site.module("/p/...", &component("http3-probe.wasm"), "").start(&[]);
     let mut waiting: Vec<Connection> = (0..64).map(|_| Connection::open(wagi.address())).collect();
     for connection in &mut waiting {
-        connection.send("GET /w HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        connection.ask("/w");
     }
     wagi.quiet();
     assert!(!wagi.log().contains("GET /w"), "{}", wagi.log());
@@ -168,7 +167,7 @@ fn what_the_engine_keeps_for_a_guest_that_waits_often_is_bounded() {
     let before = wagi.resident();
     let mut waiting: Vec<Connection> = (0..64).map(|_| Connection::open(wagi.address())).collect();
     for connection in &mut waiting {
-        connection.send("GET /long HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        connection.ask("/long");
     }
     wagi.quiet();
     assert!(!wagi.log().contains("GET /long"), "{}", wagi.log());

@@ -53,12 +53,6 @@ fn ends_with_its_client(behaviour: &str, come: impl Fn(&Wagi, &str) -> Connectio
     assert_eq!(Connection::open(wagi.address()).get("/args").text(), "\"/args\"\n");
 }
 
-fn asked(wagi: &Wagi, target: &str) -> Connection {
-    let mut connection = Connection::open(wagi.address());
-    connection.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
-    connection
-}
-
 /// A POST of which `sent` of `length` bytes arrive.
 fn posted(wagi: &Wagi, target: &str, length: usize, sent: usize, headers: &str) -> Connection {
     let mut connection = Connection::open(wagi.address());
@@ -80,19 +74,19 @@ fn busy(wagi: &Wagi, before: Duration) {
 
 #[test]
 fn a_guest_that_sleeps_ends_with_its_client() {
-    ends_with_its_client("/sleep?60000", |wagi, target| answered(asked(wagi, target)));
+    ends_with_its_client("/sleep?60000", |wagi, target| answered(Connection::begin(wagi.address(), target)));
 }
 
 #[test]
 fn a_guest_that_prints_a_little_and_sleeps_ends_with_its_client() {
-    ends_with_its_client("/never-read?60000", |wagi, target| answered(asked(wagi, target)));
+    ends_with_its_client("/never-read?60000", |wagi, target| answered(Connection::begin(wagi.address(), target)));
 }
 
 #[test]
 fn a_guest_that_computes_ends_with_its_client() {
     ends_with_its_client("/spin?", |wagi, target| {
         let before = wagi.cpu_time();
-        let connection = asked(wagi, target);
+        let connection = Connection::begin(wagi.address(), target);
         busy(wagi, before);
         connection
     });
@@ -100,7 +94,7 @@ fn a_guest_that_computes_ends_with_its_client() {
 
 #[test]
 fn a_guest_that_computes_behind_its_head_ends_with_its_client() {
-    ends_with_its_client("/spin-after-head?", |wagi, target| answered(asked(wagi, target)));
+    ends_with_its_client("/spin-after-head?", |wagi, target| answered(Connection::begin(wagi.address(), target)));
 }
 
 #[test]
@@ -128,7 +122,7 @@ fn a_guest_that_leaves_a_full_buffer_unread_ends_with_its_client() {
 #[test]
 fn a_guest_in_the_middle_of_its_answer_ends_with_its_client() {
     ends_with_its_client("/slow-lines?1000000&1", |wagi, target| {
-        let mut connection = answered(asked(wagi, target));
+        let mut connection = answered(Connection::begin(wagi.address(), target));
         for _ in 0..3 {
             connection.chunk().expect("a chunk");
         }
@@ -139,7 +133,7 @@ fn a_guest_in_the_middle_of_its_answer_ends_with_its_client() {
 #[test]
 fn a_guest_whose_answer_nobody_reads_ends_with_its_client() {
     ends_with_its_client("/flood?1000000000", |wagi, target| {
-        let connection = answered(asked(wagi, target));
+        let connection = answered(Connection::begin(wagi.address(), target));
         wagi.quiet();
         connection
     });

@@ -289,8 +289,7 @@ fn the_image_serves_is_probed_and_drains_with_a_root_that_is_read_only() {
     };
     assert_eq!(health(), Some(0));
 
-    let mut sleeping = Connection::open(wagi.address());
-    sleeping.send("GET /sleep?1000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let mut sleeping = Connection::begin(wagi.address(), "/sleep?1000");
     assert_eq!(sleeping.head().status, 200);
     wagi.signal("TERM");
     eventually(|| (ask(admin, "/readyz").status == 503).then_some(()));

@@ -109,7 +109,8 @@ async fn a_guest_that_sleeps_is_waiting_and_its_standard_error_is_kept_when_it_i
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_in_the_queue_is_cancelled_without_a_guest() {
-    let test = Test::new().file_module("/...", &probe(), "limits = { concurrency = 1 }");
+    let limits = "limits = { concurrency = 1, cpu_time = '10m', time_to_head = '10m' }";
+    let test = Test::new().top("[limits]\nqueue_wait = '10m'").file_module("/...", &probe(), limits);
     let running = test.start().await;
     let first = send(&running, "/spin");
     only(&running, Phase::Guest).await;
@@ -241,7 +242,8 @@ async fn responses_that_are_as_they_should_be_are_no_failures() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_requests_at_once_are_each_listed_once_and_gone_at_the_end() {
-    let running = Arc::new(Test::new().file_module("/...", &probe(), "").start().await);
+    let limits = "limits = { cpu_time = '10m', time_to_head = '10m' }";
+    let running = Arc::new(Test::new().file_module("/...", &probe(), limits).start().await);
     let sent: Vec<_> = (0..20).map(|number| send(&running, &format!("/spin?{number}"))).collect();
     let requests = eventually(|| Some(running.gateway().requests_in_flight()).filter(|list| list.len() == 20)).await;
     let mut targets: Vec<_> = requests.iter().map(|request| request.target.clone()).collect();

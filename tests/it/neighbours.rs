@@ -25,7 +25,7 @@ fn eight_guests_that_loop_for_ever_compute_at_the_lowest_priority_and_end_by_the
     let (threads, before) = (wagi.threads(), wagi.cpu_times());
     let mut looping: Vec<Connection> = (0..8).map(|_| Connection::open(wagi.address())).collect();
     for connection in &mut looping {
-        connection.send("GET /spin HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        connection.ask("/spin");
     }
     at_leisure(|| (wagi.cpu_times().lowest > before.lowest + Duration::from_millis(300)).then_some(()));
     for _ in 0..20 {
@@ -114,7 +114,7 @@ fn sixty_four_sleeping_guests_cost_no_thread_and_little_memory() {
     let (threads, memory) = (wagi.threads(), wagi.resident());
     let mut sleeping: Vec<Connection> = (0..64).map(|_| Connection::open(wagi.address())).collect();
     for connection in &mut sleeping {
-        connection.send("GET /sleep?60000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        connection.ask("/sleep?60000");
     }
     for connection in &mut sleeping {
         assert_eq!(connection.head().status, 200);
@@ -143,8 +143,7 @@ fn a_module_whose_places_are_all_taken_turns_its_own_clients_away_and_no_others(
 }
 
 fn asleep(wagi: &Wagi) -> Connection {
-    let mut connection = Connection::open(wagi.address());
-    connection.send("GET /sleep?60000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let mut connection = Connection::begin(wagi.address(), "/sleep?60000");
     assert_eq!(connection.head().status, 200);
     connection
 }

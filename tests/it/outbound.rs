@@ -479,7 +479,7 @@ fn fifty_guests_that_wait_for_an_answer_hold_up_nobody() {
     let threads = wagi.threads();
     let mut waiting: Vec<Connection> = (0..50).map(|_| Connection::open(wagi.address())).collect();
     for connection in &mut waiting {
-        connection.send("GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        connection.ask("/wait");
     }
     eventually(|| (upstream.received().len() == 51).then_some(()));
     assert_eq!(connection.get("/healthz").text(), "OK");
@@ -521,8 +521,7 @@ fn a_guest_that_waits_for_an_answer_ends_with_its_client() {
     let wagi = calling(&upstream, "");
     for time in 1..=3 {
         let target = format!("/wait?number{time}");
-        let mut connection = Connection::open(wagi.address());
-        connection.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        let connection = Connection::begin(wagi.address(), &target);
         eventually(|| (upstream.received().len() == time).then_some(()));
         assert!(!wagi.log().contains(&target), "{}", wagi.log());
         drop(connection);

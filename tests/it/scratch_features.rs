@@ -181,8 +181,7 @@ fn nothing_is_left_of_a_guest_that_its_limit_ends() {
 fn a_start_removes_what_a_killed_server_has_left_and_nothing_of_one_that_runs() {
     let limits = "limits = { cpu_time = '10m', time_to_head = '10m' }";
     let mut wagi = serving(SPINNING, SCRATCH, limits, "");
-    let mut connection = Connection::open(wagi.address());
-    connection.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let _connection = Connection::begin(wagi.address(), "/");
     eventually(|| (!left(&wagi).is_empty()).then_some(()));
     let start = || {
         let mut command = crate::support::process::command(wagi.directory());

@@ -40,8 +40,7 @@ fn trapping_late() -> String {
 #[test]
 fn the_head_arrives_before_the_guest_wakes() {
     let wagi = Site::probe("").start(&[]);
-    let mut connection = Connection::open(wagi.address());
-    connection.send(format!("GET /sleep?{FOR_EVER} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    let mut connection = Connection::begin(wagi.address(), &format!("/sleep?{FOR_EVER}"));
     assert_eq!(connection.head().status, 200);
     assert!(!wagi.log().contains("/sleep"), "the guest is still asleep");
 }
@@ -49,8 +48,7 @@ fn the_head_arrives_before_the_guest_wakes() {
 #[test]
 fn the_first_body_byte_arrives_before_the_guest_wakes() {
     let wagi = Site::probe("").start(&[]);
-    let mut connection = Connection::open(wagi.address());
-    connection.send(format!("GET /slow-lines?2&{FOR_EVER} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    let mut connection = Connection::begin(wagi.address(), &format!("/slow-lines?2&{FOR_EVER}"));
     assert!(is_chunked(&connection.head()));
     assert_eq!(connection.chunk().expect("a chunk").as_deref(), Some(&b"line 1\n"[..]));
     assert!(!wagi.log().contains("/slow-lines"), "the guest is still asleep");
@@ -123,8 +121,7 @@ fn an_http_1_0_client_gets_a_streamed_answer_until_the_connection_closes() {
 #[test]
 fn a_trap_behind_the_head_cuts_the_transfer_and_closes_the_connection() {
     let wagi = Site::new().text_module("/trap", &trapping_late(), "").start(&[]);
-    let mut connection = Connection::open(wagi.address());
-    connection.send("GET /trap HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let mut connection = Connection::begin(wagi.address(), "/trap");
     let head = connection.head();
     assert!(head.status == 200 && is_chunked(&head), "{head:?}");
     let cut = loop {
@@ -175,7 +172,7 @@ fn output_of_256_mib_costs_no_memory() {
     let mut connection = Connection::open(wagi.address());
     connection.get("/flood?1000000");
     let before = wagi.resident();
-    connection.send("GET /flood?268435456 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    connection.ask("/flood?268435456");
     connection.head();
     let (mut length, mut most, mut chunks) = (0, before, 0);
     while let Some(chunk) = connection.chunk().expect("the whole body") {
@@ -215,7 +212,7 @@ fn a_client_that_stops_reading_holds_its_guest_back_and_then_gets_everything() {
     let mut connection = Connection::open(wagi.address());
     connection.get("/flood?1000000");
     let before = wagi.resident();
-    connection.send("GET /flood?134217728 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    connection.ask("/flood?134217728");
     connection.head();
     wagi.quiet();
     assert!(!wagi.log().contains("/flood?134217728"), "the guest is not done");

@@ -110,11 +110,7 @@ fn requests_are_listed_and_ended_from_a_terminal() {
     let top = "[admin]\nlisten = '127.0.0.1:0'\n[limits]\nqueue_wait = '10m'";
     let limits = "limits = { concurrency = 1, cpu_time = '10m', time_to_head = '10m' }";
     let wagi = Site::new().top(top).module("/p/...", &probe(), limits).start(&[]);
-    let begin = || {
-        let mut connection = Connection::open(wagi.address());
-        connection.send("GET /p/spin HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        connection
-    };
+    let begin = || Connection::begin(wagi.address(), "/p/spin");
     let mut spinning = begin();
     let in_flight = |phase: &str| {
         at_leisure(|| {

@@ -55,13 +55,13 @@ fn it_says_that_the_server_is_not_ready_once_it_stops() {
 fn it_answers_while_everything_else_is_taken() {
     const PERMITS: usize = 8;
     let site = Site::new()
-        .text_module("/spin", SPINNING, "limits = { cpu_time = '60s', time_to_head = '60s', concurrency = 8 }")
-        .top(&format!("[limits]\ntotal_concurrency = {PERMITS}\nqueue = {PERMITS}\nqueue_wait = '60s'\nconnections = 20\n[admin]\nlisten = '127.0.0.1:0'"));
+        .text_module("/spin", SPINNING, "limits = { cpu_time = '10m', time_to_head = '10m', concurrency = 8 }")
+        .top(&format!("[limits]\ntotal_concurrency = {PERMITS}\nqueue = {PERMITS}\nqueue_wait = '10m'\nconnections = 20\n[admin]\nlisten = '127.0.0.1:0'"));
     let wagi = site.start(&[]);
     let to = admin(&wagi);
     let mut clients: Vec<Connection> = (0..20).map(|_| Connection::open(wagi.address())).collect();
     for client in clients.iter_mut().take(2 * PERMITS) {
-        client.send("GET /spin HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        client.ask("/spin");
     }
     eventually(|| {
         let totals = json(&get(to, "/status"))["totals"].clone();

@@ -37,7 +37,7 @@ fn guests_that_use_files_or_yield_for_ever_compute_on_few_threads_of_the_lowest_
     let wagi = site.start(&[]);
     assert_eq!(Connection::open(wagi.address()).get("/hello").body, b"hello");
     let (threads, before) = (wagi.threads(), wagi.cpu_times());
-    let mut looping: Vec<Connection> = routes.iter().map(|route| ask(&wagi, route)).collect();
+    let mut looping: Vec<Connection> = routes.iter().map(|route| Connection::begin(wagi.address(), route)).collect();
     at_leisure(|| (wagi.cpu_times().lowest > before.lowest + Duration::from_millis(300)).then_some(()));
     for _ in 0..20 {
         assert_eq!(Connection::open(wagi.address()).get("/hello").body, b"hello");
@@ -61,7 +61,7 @@ fn guests_that_use_files_or_yield_for_ever_end_at_their_limit() {
     let wagi = site.start(&[]);
     for route in &routes {
         let before = wagi.cpu_times();
-        assert_eq!(ask(&wagi, route).answer().status, 504, "{route}: {}", wagi.log());
+        assert_eq!(Connection::begin(wagi.address(), route).answer().status, 504, "{route}: {}", wagi.log());
         let after = wagi.cpu_times();
         let (normal, lowest) = (after.normal - before.normal, after.lowest - before.lowest);
         eprintln!("{route}: {normal:?} and {lowest:?}");
@@ -127,12 +127,6 @@ impl Lease {
     }
 }
 
-fn ask(wagi: &Wagi, target: &str) -> Connection {
-    let mut connection = Connection::open(wagi.address());
-    connection.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
-    connection
-}
-
 #[test]
 fn files_that_hang_keep_few_threads_and_no_others_from_files() {
     let _alone = alone();
@@ -156,7 +150,7 @@ fn files_that_hang_keep_few_threads_and_no_others_from_files() {
     works(&wagi);
     let threads = wagi.threads();
     let lease = Lease::on(&path);
-    let mut hanging: Vec<Connection> = (0..40).map(|_| ask(&wagi, "/hangs/files/f")).collect();
+    let mut hanging: Vec<Connection> = (0..40).map(|_| Connection::begin(wagi.address(), "/hangs/files/f")).collect();
     works(&wagi);
     for connection in &mut hanging {
         assert_eq!(connection.answer().status, 504);

@@ -101,8 +101,7 @@ fn responses_of_wagi_s_own_are_as_promised() {
     is_as_promised("method_not_served", &answer("TRACE / HTTP/1.1\r\nHost: localhost\r\n\r\n"));
     let with_id = Site::probe("").top("[server]\nrequest_id_header = true").start(&[]);
     is_as_promised("with_request_id", &Connection::open(with_id.address()).get("/healthz"));
-    let mut holding = Connection::open(wagi.address());
-    holding.send("GET /one/sleep?60000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let mut holding = Connection::begin(wagi.address(), "/one/sleep?60000");
     assert_eq!(holding.head().status, 200);
     is_as_promised("busy", &get("/one/args"));
 }

@@ -64,8 +64,7 @@ fn guests_of_the_old_generation_count_for_the_limit_of_an_entry_that_stays() {
     let limits = |count: usize| format!("limits = {{ concurrency = {count}, time_between_outputs = '10m' }}");
     let site = Site::new().module("/...", &guest::probe(), &limits(1)).top("[limits]\nqueue = 0");
     let wagi = site.start(&[]);
-    let mut sleeping = Connection::open(wagi.address());
-    sleeping.send("GET /sleep?600000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let mut sleeping = Connection::begin(wagi.address(), "/sleep?600000");
     assert_eq!(sleeping.head().status, 200);
     let toml = fs::read_to_string(file(&wagi, "modules.toml")).unwrap();
     configure(&wagi, &format!("{toml}environment = {{ A = '1' }}\n"));
@@ -141,8 +140,7 @@ fn what_only_the_old_generation_used_is_freed_when_its_last_request_ends() {
         format!("[[module]]\nroute = '/p/...'\nmodule = '{}'\nvolumes = {{ '/v' = 'volume-one' }}\n", probe.display());
     let site = site.top(&streams);
     let wagi = site.start(&[]);
-    let mut slow = Connection::open(wagi.address());
-    slow.send("GET /p/sleep?600000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let mut slow = Connection::begin(wagi.address(), "/p/sleep?600000");
     assert_eq!(slow.head().status, 200);
     let before = (held(&wagi, "volume-one"), code(&wagi));
     assert_eq!(before.0, 2);

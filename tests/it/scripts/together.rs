@@ -22,8 +22,7 @@ fn hosts_choose_between_directories() {
 fn limits_hold_for_scripts_and_not_for_what_starts_no_guest() {
     let keys = format!("{SCRIPTS}\nstatic = true\nlimits = {{ concurrency = 1 }}");
     let wagi = tree().top("[limits]\nqueue = 0").module("/...", &probe(), &keys).start(&[]);
-    let mut holding = Connection::open(wagi.address());
-    holding.send("GET /blog.php/sleep?60000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let mut holding = Connection::begin(wagi.address(), "/blog.php/sleep?60000");
     assert_eq!(holding.head().status, 200);
     let mut connection = Connection::open(wagi.address());
     for (target, status) in

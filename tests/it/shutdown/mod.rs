@@ -9,23 +9,16 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::Stdio;
 
 use crate::support::http1::Connection;
-use crate::support::process::{self, Wagi};
+use crate::support::process;
 use crate::support::site::Site;
 use crate::support::{at_leisure, eventually, http2};
-
-/// A request that is being answered.
-fn asked(wagi: &Wagi, path: &str) -> Connection {
-    let mut connection = Connection::open(wagi.address());
-    connection.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
-    connection
-}
 
 #[test]
 fn a_signal_lets_what_is_under_way_be_finished_and_begins_nothing_new() {
     for signal in ["TERM", "INT"] {
         let mut wagi = Site::probe("").start(&[]);
         // One whose head is out, and one whose guest still waits for its body.
-        let mut sleeping = asked(&wagi, "/sleep?1000");
+        let mut sleeping = Connection::begin(wagi.address(), "/sleep?1000");
         assert_eq!(sleeping.head().status, 200);
         let mut uploading = Connection::open(wagi.address());
         uploading.send("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
@@ -82,7 +75,7 @@ async fn an_http_2_stream_is_finished_and_its_connection_then_ends() {
 #[test]
 fn a_second_signal_ends_at_once() {
     let mut wagi = Site::probe("").top("[limits]\nshutdown_grace = '10m'\ntime_between_outputs = '10m'").start(&[]);
-    let mut sleeping = asked(&wagi, "/sleep?600000");
+    let mut sleeping = Connection::begin(wagi.address(), "/sleep?600000");
     sleeping.head();
     wagi.signal("TERM");
     wagi.logged(&["stopping"]);
@@ -95,9 +88,9 @@ fn a_second_signal_ends_at_once() {
 #[test]
 fn requests_that_outlast_the_grace_period_are_cut() {
     let mut wagi = Site::probe("").top("[limits]\nshutdown_grace = '300ms'").start(&[]);
-    let mut sleeping = asked(&wagi, "/sleep?20000");
+    let mut sleeping = Connection::begin(wagi.address(), "/sleep?20000");
     sleeping.head();
-    let mut spinning = asked(&wagi, "/spin-after-head");
+    let mut spinning = Connection::begin(wagi.address(), "/spin-after-head");
     spinning.head();
     wagi.signal("TERM");
     assert_eq!(wagi.ended().code(), Some(0));

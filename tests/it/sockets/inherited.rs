@@ -118,8 +118,7 @@ fn an_idle_server_ends_although_connections_are_kept_alive() {
     let mut idle = Connection::open(address);
     assert_eq!(idle.get("/args").status, 200);
     // A request under way is no idleness, and neither is a client that has not asked yet.
-    let mut busy = Connection::open(address);
-    busy.send("GET /sleep?3000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let mut busy = Connection::begin(address, "/sleep?3000");
     assert_eq!(busy.answer().text(), "awake\n");
     let answered = Instant::now();
     assert_eq!(wagi.ended().code(), Some(0), "{}", wagi.log());
@@ -138,8 +137,7 @@ fn an_idle_server_without_inherited_sockets_ends_as_well_but_warns() {
 
 /// A request on a connection of its own, answered by whichever server runs then.
 fn ask(address: SocketAddr) -> thread::JoinHandle<Instant> {
-    let mut connection = Connection::open(address);
-    connection.send("GET /args HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let mut connection = Connection::begin(address, "/args");
     thread::spawn(move || {
         assert_eq!(connection.answer().text(), "\"/args\"\n");
         Instant::now()

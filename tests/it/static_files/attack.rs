@@ -106,8 +106,7 @@ fn a_hundred_slow_clients_of_a_large_file_take_little_memory() {
     let before = wagi.resident();
     let mut clients: Vec<_> = (0..100)
         .map(|_| {
-            let mut client = Connection::open(wagi.address());
-            client.send("GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            let mut client = Connection::begin(wagi.address(), "/large");
             assert_eq!(client.head().header("content-length"), Some("1073741824"));
             client
         })
@@ -129,8 +128,7 @@ fn a_file_that_becomes_shorter_cuts_its_transfer() {
     let large = std::fs::File::create(site.path().join("public/large")).expect("a file");
     large.set_len(64 << 20).expect("it is mostly a hole");
     let wagi = site.top("[[static]]\nroute = '/...'\ndirectory = 'public'").start(&[]);
-    let mut client = Connection::open(wagi.address());
-    client.send("GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let mut client = Connection::begin(wagi.address(), "/large");
     assert_eq!(client.head().status, 200);
     large.set_len(0).expect("it can be cut");
     assert!(client.rest().len() < 64 << 20);

@@ -62,8 +62,6 @@ impl Administered {
 
     /// Sends a request to the server, and does not wait for the response.
     pub fn begin(&self, target: &str) -> Connection {
-        let mut connection = Connection::open(self.wagi.address());
-        connection.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
-        connection
+        Connection::begin(self.wagi.address(), target)
     }
 }

@@ -71,6 +71,13 @@ impl Connection {
         Self::new(TcpStream::connect(address).expect("the server listens"))
     }
 
+    /// Connects and sends a GET. Its answer may be read later.
+    pub fn begin(address: SocketAddr, path: &str) -> Self {
+        let mut connection = Self::open(address);
+        connection.ask(path);
+        connection
+    }
+
     /// Connects from another address of this machine.
     pub fn open_from(own: IpAddr, address: SocketAddr) -> Self {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket");
@@ -103,8 +110,14 @@ impl Connection {
     }
 
     /// Sends a GET.
-    pub fn get(&mut self, path: &str) -> Answer {
+    pub fn ask(&mut self, path: &str) {
         self.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    }
+
+    /// Sends a GET and reads the whole answer.
+    #[track_caller]
+    pub fn get(&mut self, path: &str) -> Answer {
+        self.ask(path);
         self.answer()
     }
 

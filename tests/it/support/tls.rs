@@ -13,7 +13,7 @@ use tokio_rustls::rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, Error, HandshakeKind, SignatureScheme, StreamOwned,
 };
 
-use super::PATIENCE;
+use super::LONG;
 
 /// A file of `tests/fixtures`.
 pub fn fixture(name: &str) -> String {
@@ -62,7 +62,7 @@ impl TlsClient {
     /// name is sent.
     pub fn get(&self, address: SocketAddr, server: &str, path: &str, lines: &str) -> io::Result<TlsAnswer> {
         let socket = TcpStream::connect(address)?;
-        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_read_timeout(Some(LONG))?;
         let server = ServerName::try_from(server.to_owned()).expect("a name or an address");
         let client = ClientConnection::new(Arc::clone(&self.0), server).map_err(io::Error::other)?;
         let mut stream = StreamOwned::new(client, socket);

@@ -61,7 +61,7 @@ impl Wagi {
     #[track_caller]
     pub fn quiet(&self) {
         const LOOKS: usize = 20;
-        super::eventually(|| {
+        super::at_leisure(|| {
             let before = self.cpu_time();
             let mut busy = 0;
             for _ in 0..LOOKS {

@@ -81,8 +81,7 @@ fn failures_are_errors_with_their_reason_and_mistakes_of_clients_are_not() {
     let mut connection = Connection::open(wagi.address());
     connection.send("PURGE /probe/exit?3 HTTP/1.1\r\nHost: localhost\r\n\r\n");
     connection.answer();
-    let mut holder = Connection::open(wagi.address());
-    holder.send("GET /one/sleep?60000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let mut holder = Connection::begin(wagi.address(), "/one/sleep?60000");
     holder.head();
     assert_eq!(get(&wagi, "/one/env", "").status, 503);
     for (name, status, error, message) in [
