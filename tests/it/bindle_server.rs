@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use wagi::observe::sha256_hex;
 
+use crate::support::guest::{hello, printing};
 use crate::compile_limits::slow;
-use crate::support::guest::printing;
 use crate::support::http1::Connection;
 use crate::support::process::{Wagi, command};
 use crate::support::site::Site;
@@ -19,10 +19,6 @@ use crate::support::upstream::{Received, Upstream, reply};
 
 const ID: &str = "example.com/site/1.0.0";
 const INVOICE: &str = "/v1/_i/example.com/site/1.0.0";
-
-fn hello() -> String {
-    printing("Content-Type: text/plain\n\nhello")
-}
 
 fn other() -> String {
     printing("Content-Type: text/plain\n\nother")

@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
+use crate::support::output::text;
 use crate::support::guest::{printing, probe};
 use crate::support::http1::Connection;
 use crate::support::process::{Ending, Wagi, command, output_of};
@@ -33,10 +34,6 @@ fn directory(output: &str) -> TempDir {
     std::fs::write(directory.path().join("hello.wat"), printing(output)).expect("a file can be written");
     std::fs::copy(probe(), directory.path().join("probe.wasm")).expect("a file can be copied");
     directory
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[test]

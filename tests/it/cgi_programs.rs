@@ -8,6 +8,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::support::tls::fixture;
 use crate::support::guest::built_from_source;
 use crate::support::process::{Ending, Wagi};
 use crate::support::site::Site;
@@ -110,10 +111,6 @@ impl Lighttpd {
         let scheme = if is_secure { "https" } else { "http" };
         Self { _process: process, url: format!("{scheme}://127.0.0.1:{port}") }
     }
-}
-
-fn fixture(name: &str) -> String {
-    format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
 fn wagi(site: Site, is_secure: bool) -> Wagi {

@@ -4,21 +4,10 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::support::guest::printing;
+use crate::support::output::{stderr, stdout};
+use crate::support::guest::hello;
 use crate::support::process::{command, run};
 use crate::support::site::Site;
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn hello() -> String {
-    printing("Content-Type: text/plain\n\nhello")
-}
 
 fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout)

@@ -7,26 +7,12 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::support::guest::{printing, probe};
+use crate::support::tls::fixture;
+use crate::support::output::{stderr, stdout};
+use crate::support::guest::{hello, probe};
 use crate::support::http1::Connection;
 use crate::support::process::{Wagi, command, output, run};
 use crate::support::site::Site;
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn fixture(name: &str) -> String {
-    format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
-}
-
-fn hello() -> String {
-    printing("Content-Type: text/plain\n\nhello")
-}
 
 /// Environment variables set for one run of `wagi`, which is expected to end by itself.
 fn run_with(directory: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Output {

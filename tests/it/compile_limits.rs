@@ -4,9 +4,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::available_parallelism;
 
+use crate::support::guest::hello;
 use crate::oci::{registry, shelf};
 use crate::support::{at_leisure, eventually};
-use crate::support::guest::printing;
 use crate::support::http1::Connection;
 use crate::support::process::{Ending, Wagi, command, output};
 use crate::support::registry::Done;
@@ -27,10 +27,6 @@ fn demanding() -> String {
 fn loops(depth: usize) -> String {
     let body = "loop local.get 0 local.get 0 i32.add local.set 0 ".repeat(depth) + &"end ".repeat(depth);
     format!("(module (func (export \"_start\") (local i32) {body}))")
-}
-
-fn hello() -> String {
-    printing("Content-Type: text/plain\n\nhello")
 }
 
 fn server(content: &str) -> Upstream {

@@ -3,14 +3,11 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::tree::root;
 use crate::support::http1::Connection;
 use crate::support::process::{Wagi, command};
 use crate::support::registry::{Done, LOGIN, Registry, Setup};
 use crate::support::site::Site;
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
 
 /// What is in the fenced blocks of a kind.
 fn blocks(page: &str, kind: &str) -> String {

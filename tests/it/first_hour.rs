@@ -1,8 +1,8 @@
 //! The page "The first hour": its commands do what it says, in its order.
 
 use std::path::Path;
-use std::process::Output;
 
+use crate::support::output::stderr;
 use crate::readme::blocks;
 use crate::support::eventually;
 use crate::support::http1::Connection;
@@ -27,10 +27,6 @@ fn started(site: &Site, block: &str) -> Wagi {
 fn shape(line: &str) -> String {
     let is_number = |word: &&str| word.starts_with(|letter: char| letter.is_ascii_digit());
     line.split(' ').map(|word| if is_number(&word) { "0" } else { word }).collect::<Vec<_>>().join(" ")
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::tree::root;
 use crate::support::guest::built_from_source;
 use crate::support::http1::{Answer, Connection};
 use crate::support::process::{self, Wagi};
@@ -75,10 +76,6 @@ impl Language {
         let name = self.name;
         if self.runs_scripts { format!("/{name}/conform.{name}") } else { format!("/{name}") }
     }
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Starts a server that keeps the code of interpreters: compiling one takes half a minute.

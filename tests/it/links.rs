@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
+use crate::support::tree::root;
 
 /// The pages of a directory and, for those of the documentation, below it.
 fn pages(directory: &str) -> Vec<PathBuf> {

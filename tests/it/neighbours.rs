@@ -2,17 +2,13 @@
 
 use std::time::Duration;
 
-use crate::support::guest::{printing, probe};
+use crate::support::guest::{hello, probe};
 use crate::support::http1::Connection;
 use crate::support::process::Wagi;
 use crate::support::site::Site;
 use crate::support::{alone, at_leisure, eventually};
 
 const MIB: u64 = 1 << 20;
-
-pub fn hello() -> String {
-    printing("Content-Type: text/plain\n\nhello")
-}
 
 #[test]
 fn eight_guests_that_loop_for_ever_compute_at_the_lowest_priority_and_end_by_their_limit() {

@@ -7,17 +7,10 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::support::tree::{root, text};
 use crate::support::process::command;
 use crate::support::registry::Done;
 use crate::support::site::Site;
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn text(path: &str) -> String {
-    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
 
 /// Runs a script of bash, with the program first in PATH.
 fn bash(directory: &Path, script: &str) -> String {

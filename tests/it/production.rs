@@ -2,13 +2,10 @@
 
 use std::process::Command;
 
+use crate::support::output::text;
 use crate::support::guest::printing;
 use crate::support::process::{self, Wagi};
 use crate::support::site::Site;
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
 
 /// A directory with all that the file names.
 fn site() -> Site {

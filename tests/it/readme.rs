@@ -4,12 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::tree::root;
 use crate::support::http1::Connection;
 use crate::support::process::{Wagi, command};
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
 
 /// The server as the README starts it, but on a port of its own.
 fn examples() -> Wagi {

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::tree::root;
 use crate::support::guest::built_from_source;
 use crate::support::process::{Wagi, command};
 use crate::support::registry::Done;
@@ -11,10 +12,6 @@ use crate::support::site::Site;
 
 fn page() -> String {
     fs::read_to_string(root().join("docs/recipes.md")).expect("there is a page")
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 #[test]

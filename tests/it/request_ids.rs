@@ -5,16 +5,13 @@ use std::collections::BTreeSet;
 use http::Request;
 use serde_json::Value;
 
+use crate::support::tls::fixture;
 use crate::support::guest::{component, printing, probe};
 use crate::support::http1::{Answer, Connection};
 use crate::support::http2;
 use crate::support::process::{self, Wagi};
 use crate::support::site::Site;
 use crate::tls::curl;
-
-fn fixture(name: &str) -> String {
-    format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
-}
 
 /// A GET with more header lines, each ended.
 fn get(wagi: &Wagi, target: &str, lines: &str) -> Answer {

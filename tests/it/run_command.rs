@@ -6,15 +6,12 @@ use std::process::{Output, Stdio};
 
 use serde_json::Value;
 
+use crate::support::output::text;
 use crate::support::eventually;
 use crate::support::guest::{component, printing, printing_then, probe};
 use crate::support::http1::Connection;
 use crate::support::process::{command, output_of};
 use crate::support::site::Site;
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
 
 fn run(site: &Site, words: &[&str]) -> Output {
     run_in(site.path(), words, b"")

@@ -1,8 +1,9 @@
 //! Variables of one module from the server's environment and from files, and that nobody but the guest sees their values.
 
 use std::fs;
-use std::process::{Command, Output};
+use std::process::Command;
 
+use crate::support::output::both;
 use crate::support::guest;
 use crate::support::http1::Connection;
 use crate::support::process::{self, Wagi};
@@ -39,10 +40,6 @@ fn holds_no_secret(shown: &str) {
     for secret in SECRETS {
         assert!(!shown.contains(secret), "{secret} in {shown}");
     }
-}
-
-fn shown(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
 #[test]
@@ -83,8 +80,8 @@ fn the_guest_has_the_values_and_nothing_else_shows_them() {
 fn checking_shows_no_value_whatever_is_wrong() {
     let (_site, mut command) = site("");
     let output = command.arg("--check").output().expect("wagi can be started");
-    assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
-    holds_no_secret(&shown(&output));
+    assert_eq!(output.status.code(), Some(0), "{}", both(&output));
+    holds_no_secret(&both(&output));
 
     for (broken, complaint) in [
         ("environment = { A = 'bravo-hunter2', B = 3 }", "`environment.B` must be a string"),
@@ -106,9 +103,9 @@ fn checking_shows_no_value_whatever_is_wrong() {
     ] {
         let (_site, mut command) = site(broken);
         let output = command.args(["--check", "--strict"]).output().expect("wagi can be started");
-        assert_eq!(output.status.code(), Some(1), "{broken}: {}", shown(&output));
-        assert!(shown(&output).contains(complaint), "{broken}: {}", shown(&output));
-        holds_no_secret(&shown(&output));
+        assert_eq!(output.status.code(), Some(1), "{broken}: {}", both(&output));
+        assert!(both(&output).contains(complaint), "{broken}: {}", both(&output));
+        holds_no_secret(&both(&output));
     }
 }
 
@@ -123,8 +120,8 @@ fn a_secret_that_no_variable_can_hold_is_an_error() {
         site.file("secret", content);
         let output = command.arg("--check").output().expect("wagi can be started");
         assert_eq!(output.status.code(), Some(1));
-        assert!(shown(&output).contains(complaint), "{}", shown(&output));
-        holds_no_secret(&shown(&output));
+        assert!(both(&output).contains(complaint), "{}", both(&output));
+        holds_no_secret(&both(&output));
     }
 }
 

@@ -3,11 +3,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Output;
 
 use wagi::observe::sha256_hex;
 use wagi::startup::ahead_of_time;
 
+use crate::support::output::stderr;
 use crate::support::guest::printing;
 use crate::support::harness::Test;
 use crate::support::http1::Connection;
@@ -39,10 +39,6 @@ const SEVEN: &str = r#"(func (export "wizer.initialize") (local $i i32)
         (local.set $i (i32.add (local.get $i) (i32.const 1)))
         (br_if $more (i32.lt_u (local.get $i) (i32.const 7))))
     (i32.store8 (i32.const 42) (i32.add (i32.const 48) (local.get $i))))"#;
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
 
 #[tokio::test]
 async fn what_an_initializer_computes_is_there_for_every_request_and_what_a_request_does_is_not() {

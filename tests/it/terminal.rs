@@ -6,6 +6,7 @@ use std::process::{Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::output::both;
 use crate::support::guest::printing;
 use crate::support::http1::Connection;
 use crate::support::process::{Ending, Wagi, command, run};
@@ -37,10 +38,6 @@ fn assert_plain(what: &str, output: &Output) {
         assert!(!text.lines().any(|line| line.starts_with("error: forged")), "{what}: {text}");
         assert!(text.lines().all(|line| line.matches('\t').count() <= 1), "{what}: {text:?}");
     }
-}
-
-fn shown(output: &Output) -> String {
-    [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).concat()
 }
 
 #[test]
@@ -80,8 +77,8 @@ fn text_of_modules_is_never_more_than_text() {
             assert_plain(&format!("{arguments:?}"), &run(site.path(), arguments));
         }
     }
-    assert!(shown(&run(site.path(), &["list.wat", "--check"])).contains("\\u{9b}"));
-    assert!(shown(&run(site.path(), &["trap.wat", "--check"])).contains("error: forged"), "the function is named");
+    assert!(both(&run(site.path(), &["list.wat", "--check"])).contains("\\u{9b}"));
+    assert!(both(&run(site.path(), &["trap.wat", "--check"])).contains("error: forged"), "the function is named");
     let json = run(site.path(), &["inspect", "--json", "imports.wat"]);
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
     assert_eq!(json["imports"][0]["name"].as_str(), Some(forging().as_str()));
@@ -204,7 +201,7 @@ fn a_file_that_is_no_module_is_called_what_it_is() {
         site.file(name, bytes);
         for arguments in [&[name][..], &["-l", "127.0.0.1:0", name, "--check"]] {
             let output = run(site.path(), arguments);
-            let shown = shown(&output);
+            let shown = both(&output);
             assert_eq!(output.status.code(), Some(1), "{shown}");
             assert!(shown.contains(what) && shown.contains(cure) && shown.contains("help: "), "{name}: {shown}");
             assert!(!shown.contains("\\n") && !shown.contains("<anon>"), "{name}: {shown}");
@@ -218,7 +215,7 @@ fn commands_for_files_say_the_cure_too() {
     site.file("page.wasm", "<html>");
     for arguments in [&["inspect", "page.wasm"][..], &["compile", "page.wasm"], &["preinit", "page.wasm", "-o", "x"]] {
         let output = run(site.path(), arguments);
-        let shown = shown(&output);
+        let shown = both(&output);
         assert_eq!(output.status.code(), Some(1), "{shown}");
         assert!(shown.contains("an HTML page") && shown.contains("help: download the module again"), "{shown}");
     }
@@ -233,7 +230,7 @@ fn check(entries: usize) -> Duration {
     let took = started.elapsed();
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stderr.len() < 1 << 20, "{} bytes", output.stderr.len());
-    assert!(shown(&output).contains("more problems are not shown"));
+    assert!(both(&output).contains("more problems are not shown"));
     took
 }
 
@@ -253,13 +250,13 @@ fn long_lines_and_lists_are_cut_with_a_count() {
     let site = Site::new();
     site.file("long.toml", format!("[[module]]\nroute = '/'\nmodule = '{}'\n", "x".repeat(1 << 20)));
     let output = run(site.path(), &["-c", "long.toml"]);
-    assert!(output.stderr.len() < 16 << 10 && shown(&output).contains("more characters"), "{}", output.stderr.len());
+    assert!(output.stderr.len() < 16 << 10 && both(&output).contains("more characters"), "{}", output.stderr.len());
     let imports: String = (0..5_000).map(|n| format!("(import \"env\" \"{n}\" (func))")).collect();
     site.file("many.wat", format!("(module {imports} (func (export \"_start\")))"));
     let output = run(site.path(), &["many.wat"]);
-    assert!(output.stderr.len() < 16 << 10 && shown(&output).contains("and 4980 more"), "{}", shown(&output));
+    assert!(output.stderr.len() < 16 << 10 && both(&output).contains("and 4980 more"), "{}", both(&output));
     let output = run(site.path(), &["inspect", "many.wat"]);
-    assert!(output.stdout.len() < 64 << 10 && shown(&output).contains("... and 4500 more"), "{}", output.stdout.len());
+    assert!(output.stdout.len() < 64 << 10 && both(&output).contains("... and 4500 more"), "{}", output.stdout.len());
 }
 
 #[test]
@@ -276,7 +273,7 @@ fn a_reader_that_has_gone_is_no_failure() {
         drop(child.stdout.take());
         let output = child.wait_with_output().expect("it ends");
         let complaints: Vec<_> =
-            shown(&output).lines().filter(|line| !line.contains(" INFO ")).map(str::to_owned).collect();
+            both(&output).lines().filter(|line| !line.contains(" INFO ")).map(str::to_owned).collect();
         assert_eq!((output.status.code(), complaints.as_slice()), (Some(0), &[][..]), "{arguments:?}");
     }
 }

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::process::Output;
 
 use super::*;
+use crate::support::output::stdout;
 use crate::support::guest::probe;
 use crate::support::process::run;
 use crate::support::terminal::Terminal;
@@ -13,10 +14,6 @@ use crate::support::{at_leisure, eventually, port};
 fn asked(wagi: &Wagi, words: &[&str]) -> Output {
     let address = admin(wagi).to_string();
     run(wagi.directory(), &[words, &["--admin", &address]].concat())
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).expect("text")
 }
 
 #[test]

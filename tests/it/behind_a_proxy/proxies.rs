@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+use crate::support::tls::fixture;
 use crate::support::process::Ending;
 use crate::support::{at_leisure, port};
 
@@ -16,10 +17,6 @@ pub struct Proxy {
     plain: u16,
     secure: u16,
     _directory: TempDir,
-}
-
-fn fixture(name: &str) -> String {
-    format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
 /// The fenced blocks of a kind on a page.

@@ -9,8 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::neighbours::hello;
-use crate::support::guest::{component, probe};
+use crate::support::guest::{component, hello, probe};
 use crate::support::http1::Connection;
 use crate::support::process::{Ending, Wagi};
 use crate::support::site::Site;

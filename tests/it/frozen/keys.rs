@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{are_the_same, promised, promised_names};
+use crate::support::guest::hello;
 use crate::support::bindle::Bindle;
-use crate::support::guest::printing;
 use crate::support::registry::Done;
 use crate::support::site::Site;
 
@@ -32,10 +32,6 @@ fn compare(file: &str, printed: &str) {
     for (table, keys) in known {
         are_the_same(&format!("keys of {table} in {file}"), &promised(&["keys", file, &table]), keys);
     }
-}
-
-fn hello() -> String {
-    printing("Content-Type: text/plain\n\nhello")
 }
 
 fn check(site: &Site) -> String {

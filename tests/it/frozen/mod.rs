@@ -21,6 +21,8 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
+use crate::support::tree::text;
+
 /// The promises at a path such as `log.outcomes`. Parts with a dot in them are in quotes, as in TOML.
 pub fn promised(path: &[&str]) -> Vec<String> {
     let value = promise(path);
@@ -43,12 +45,6 @@ fn promise(path: &[&str]) -> Value {
     let table: Table = text("tests/frozen.toml").parse().expect("TOML");
     let descend = |value: Value, part: &&str| value.get(part).unwrap_or_else(|| panic!("no {path:?}")).clone();
     path.iter().fold(Value::Table(table), descend)
-}
-
-/// A text file of the package.
-fn text(path: &str) -> String {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-    std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// Fails unless both hold the same strings, in any order.

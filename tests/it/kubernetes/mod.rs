@@ -4,17 +4,13 @@
 mod others;
 mod replica;
 
-use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
+use crate::support::tree::root;
 use crate::support::process::{output, output_of};
 use crate::support::registry::Done;
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
 
 /// The YAML that kustomize makes of a directory.
 fn rendered(directory: &str) -> String {

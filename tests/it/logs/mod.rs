@@ -13,13 +13,13 @@ mod trouble;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::support::guest::printing;
+use crate::support::guest;
 use crate::support::process::{Wagi, command};
 use crate::support::site::Site;
 
 /// A site with a guest that prints `hello`.
 fn hello() -> Site {
-    Site::new().text_module("/...", &printing("Content-Type: text/plain\n\nhello"), "")
+    Site::new().text_module("/...", &guest::hello(), "")
 }
 
 /// The path of a file beside a server.

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use wagi::observe::MetricsFormat;
 
+use crate::support::tree::text;
 use crate::metrics::server::{A, Served};
 
 pub(super) const RULES: &str = "packaging/prometheus/wagi.rules.yml";
@@ -15,10 +16,6 @@ const DASHBOARD: &str = "packaging/grafana/wagi.json";
 
 pub(super) fn file(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
-pub(super) fn text(path: &str) -> String {
-    std::fs::read_to_string(file(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// Runs promtool, and fails with what it prints.

@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::metrics::prometheus::{RULES, file, queries_of_the_page, text};
+use crate::support::tree::text;
+use crate::metrics::prometheus::{RULES, file, queries_of_the_page};
 use crate::support::admin::Administered;
 use crate::support::guest::{printing, printing_then};
 use crate::support::http1::Connection;

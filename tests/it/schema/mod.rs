@@ -10,16 +10,12 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::support::tree::text;
 use crate::frozen::{promised, promised_names};
 use crate::schema::generate::Pages;
 use crate::support::registry::Done;
 
 const FILE: &str = "packaging/modules.schema.json";
-
-fn text(path: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path))
-        .unwrap_or_else(|error| panic!("{path}: {error}"))
-}
 
 fn generated() -> Value {
     generate::schema(&Pages { keys: &text("docs/modules-toml.md"), limits: &text("docs/limits.md") })

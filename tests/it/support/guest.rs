@@ -12,6 +12,11 @@ pub fn printing(output: impl AsRef<[u8]>) -> String {
     printing_then(output, "")
 }
 
+/// A module that answers `hello`.
+pub fn hello() -> String {
+    printing("Content-Type: text/plain\n\nhello")
+}
+
 /// A module that prints `output` in one write and then does `then`, instructions in text form.
 pub fn printing_then(output: impl AsRef<[u8]>, then: &str) -> String {
     let output = output.as_ref();

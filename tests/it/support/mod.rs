@@ -9,12 +9,14 @@ pub mod guest;
 pub mod harness;
 pub mod http1;
 pub mod http2;
+pub mod output;
 pub mod port;
 pub mod process;
 pub mod registry;
 pub mod site;
 pub mod terminal;
 pub mod tls;
+pub mod tree;
 pub mod upstream;
 pub mod usage;
 
