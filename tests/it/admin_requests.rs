@@ -16,7 +16,11 @@ pub const TRAP: &str = r#"(module
 
 /// The probe at `/...`, and a guest that traps at `/trap`.
 pub fn site() -> Site {
-    Site::new().text_module("/trap", TRAP, "").module("/p/...", &probe(), "limits = { concurrency = 2, cpu_time = '10m', time_to_head = '10m' }")
+    Site::new().text_module("/trap", TRAP, "").module(
+        "/p/...",
+        &probe(),
+        "limits = { concurrency = 2, cpu_time = '10m', time_to_head = '10m' }",
+    )
 }
 
 #[test]

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use wagi::observe::sha256_hex;
 
-use crate::support::guest::{hello, printing};
 use crate::compile_limits::slow;
+use crate::support::guest::{hello, printing};
 use crate::support::http1::Connection;
 use crate::support::process::{Wagi, command};
 use crate::support::site::Site;

@@ -8,9 +8,9 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-use crate::support::output::text;
 use crate::support::guest::{printing, probe};
 use crate::support::http1::Connection;
+use crate::support::output::text;
 use crate::support::process::{Ending, Wagi, command, output_of};
 use crate::support::site::Site;
 use crate::support::{at_leisure, port};

@@ -8,10 +8,10 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::support::tls::fixture;
 use crate::support::guest::built_from_source;
 use crate::support::process::{Ending, Wagi};
 use crate::support::site::Site;
+use crate::support::tls::fixture;
 use crate::support::{at_leisure, port};
 
 /// A program that prints its environment.

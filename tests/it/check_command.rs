@@ -4,8 +4,8 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::support::output::{stderr, stdout};
 use crate::support::guest::hello;
+use crate::support::output::{stderr, stdout};
 use crate::support::process::{command, run};
 use crate::support::site::Site;
 

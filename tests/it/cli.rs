@@ -7,12 +7,12 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::support::tls::fixture;
-use crate::support::output::{stderr, stdout};
 use crate::support::guest::{hello, probe};
 use crate::support::http1::Connection;
+use crate::support::output::{stderr, stdout};
 use crate::support::process::{Wagi, command, output, run};
 use crate::support::site::Site;
+use crate::support::tls::fixture;
 
 /// Environment variables set for one run of `wagi`, which is expected to end by itself.
 fn run_with(directory: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Output {

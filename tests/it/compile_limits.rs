@@ -4,15 +4,15 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::available_parallelism;
 
-use crate::support::guest::hello;
 use crate::oci::{registry, shelf};
-use crate::support::{at_leisure, eventually};
+use crate::support::guest::hello;
 use crate::support::http1::Connection;
 use crate::support::process::{Ending, Wagi, command, output};
 use crate::support::registry::Done;
 use crate::support::site::Site;
 use crate::support::terminal::Terminal;
 use crate::support::upstream::Upstream;
+use crate::support::{at_leisure, eventually};
 
 /// A module that takes minutes to compile: nested loops, each of which uses the variable.
 pub fn slow() -> String {

@@ -194,7 +194,7 @@ async fn failures_are_those_of_other_guests() {
 fn a_guest_may_go_on_behind_its_answer() {
     let wagi = Site::new().module("/p/...", &component("http3-probe.wasm"), "").start(&[]);
     assert_eq!(Connection::open(wagi.address()).get("/p/after?300").text(), "answered\n");
-    eventually(|| wagi.log().contains("done behind the answer").then_some(()));
+    wagi.logged(&["done behind the answer"]);
 }
 
 #[tokio::test]

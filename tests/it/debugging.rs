@@ -172,7 +172,11 @@ fn core_dumps_that_guests_or_clients_could_read_are_a_warning() {
 #[test]
 fn a_guest_that_computes_for_long_has_a_profile() {
     const SPIN: &str = "(module (memory (export \"memory\") 1) (func $spin_around (loop (br 0))) (func (export \"_start\") call $spin_around))";
-    let site = Site::new().text_module("/spin", SPIN, "limits = { cpu_time = '400ms', time_to_head = '10m' }").module("/...", &probe(), "");
+    let site = Site::new().text_module("/spin", SPIN, "limits = { cpu_time = '400ms', time_to_head = '10m' }").module(
+        "/...",
+        &probe(),
+        "",
+    );
     let server = Administered::start(site.top("[debug]\nprofile = { slower_than = '50ms' }"), &[]);
     assert_eq!(server.begin("/args").answer().status, 200);
     assert_eq!(server.begin("/spin").answer().status, 504);

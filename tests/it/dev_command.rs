@@ -285,8 +285,11 @@ fn no_request_is_lost_over_twenty_reloads() {
 fn in_a_terminal_of_any_width_lines_are_plain() {
     for (columns, variable) in [(60, "A=1"), (120, "A=1"), (60, "NO_COLOR=1"), (120, "TERM=dumb")] {
         let site = built("");
-        let line =
-            format!("cd {} && exec env {variable} {} dev -l 127.0.0.1:0", site.path().display(), env!("CARGO_BIN_EXE_wagi"));
+        let line = format!(
+            "cd {} && exec env {variable} {} dev -l 127.0.0.1:0",
+            site.path().display(),
+            env!("CARGO_BIN_EXE_wagi")
+        );
         let terminal = Terminal::open(columns, &line);
         let shown = terminal.shows(&["Ready: serving on "]);
         let ready = shown.lines().find_map(|line| line.split_once("Ready: serving on ")).expect("a URL").1.trim();

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::tree::root;
 use crate::support::http1::Connection;
 use crate::support::process::{Wagi, command};
 use crate::support::registry::{Done, LOGIN, Registry, Setup};
 use crate::support::site::Site;
+use crate::support::tree::root;
 
 /// What is in the fenced blocks of a kind.
 fn blocks(page: &str, kind: &str) -> String {

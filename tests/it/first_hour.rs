@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use crate::support::output::stderr;
 use crate::readme::blocks;
 use crate::support::eventually;
 use crate::support::http1::Connection;
+use crate::support::output::stderr;
 use crate::support::process::{Wagi, command, run};
 use crate::support::site::Site;
 

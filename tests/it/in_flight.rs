@@ -167,7 +167,8 @@ async fn a_guest_that_waits_for_its_body_is_reading() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_response_that_its_client_does_not_take_is_sending_and_its_guest_ends_without_the_client() {
-    let running = Test::new().file_module("/...", &probe(), "limits = { concurrency = 1 }").start().await;
+    let test = Test::new().top("[limits]\nqueue_wait = '10m'");
+    let running = test.file_module("/...", &probe(), "limits = { concurrency = 1 }").start().await;
     let mut response = send(&running, "/flood?100000000").await.expect("a response");
     assert_eq!(response.status(), 200);
     response.body_mut().frame().await.expect("a frame").expect("no failure");

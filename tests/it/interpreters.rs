@@ -4,12 +4,12 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::tree::root;
 use crate::support::guest::built_from_source;
 use crate::support::http1::{Answer, Connection};
 use crate::support::process::{self, Wagi};
 use crate::support::registry::Done;
 use crate::support::site::Site;
+use crate::support::tree::root;
 
 /// A language in which there is the program.
 struct Language {

@@ -2,11 +2,11 @@
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
-use crate::support::tls::fixture;
 use crate::support::http1::{Answer, Connection};
 use crate::support::port;
 use crate::support::process::{self, Wagi};
 use crate::support::site::Site;
+use crate::support::tls::fixture;
 
 /// The probe with `[server]` and TLS.
 fn start_secure(server: &str) -> Wagi {

@@ -7,10 +7,10 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::support::tree::{root, text};
 use crate::support::process::command;
 use crate::support::registry::Done;
 use crate::support::site::Site;
+use crate::support::tree::{root, text};
 
 /// Runs a script of bash, with the program first in PATH.
 fn bash(directory: &Path, script: &str) -> String {

@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use crate::support::output::text;
 use crate::support::guest::printing;
+use crate::support::output::text;
 use crate::support::process::{self, Wagi};
 use crate::support::site::Site;
 

@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::tree::root;
 use crate::support::http1::Connection;
 use crate::support::process::{Wagi, command};
+use crate::support::tree::root;
 
 /// The server as the README starts it, but on a port of its own.
 fn examples() -> Wagi {

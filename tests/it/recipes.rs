@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::tree::root;
 use crate::support::guest::built_from_source;
 use crate::support::process::{Wagi, command};
 use crate::support::registry::Done;
 use crate::support::site::Site;
+use crate::support::tree::root;
 
 fn page() -> String {
     fs::read_to_string(root().join("docs/recipes.md")).expect("there is a page")

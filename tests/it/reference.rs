@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use crate::support::tree::text;
 use crate::frozen::{promised, promised_names};
+use crate::support::tree::text;
 
 /// All pages for users.
 fn pages() -> String {

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use http::Request;
 use serde_json::Value;
 
-use crate::support::tls::fixture;
 use crate::support::guest::{component, printing, probe};
 use crate::support::http1::{Answer, Connection};
 use crate::support::http2;
 use crate::support::process::{self, Wagi};
 use crate::support::site::Site;
+use crate::support::tls::fixture;
 use crate::tls::curl;
 
 /// A GET with more header lines, each ended.

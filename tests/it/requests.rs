@@ -178,7 +178,7 @@ fn most_characters_that_a_url_should_encode_reach_the_program() {
 /// RFC 9110 §10.1.1: the HTTP/2 library cannot send a 100; the client learns that and may repeat its request without.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expectation_over_http_2_is_417_if_nothing_follows() {
-    let wagi = both_with("[limits]\nbody_timeout = '200ms'");
+    let wagi = both_with("[limits]\nbody_timeout = '2s'");
     let mut connection = http2::Connection::open(wagi.address()).await;
     for path in ["/count-stdin", "/http/count"] {
         let post = || http::Request::post(format!("http://localhost{path}")).header("expect", "100-continue");

@@ -6,10 +6,10 @@ use std::process::{Output, Stdio};
 
 use serde_json::Value;
 
-use crate::support::output::text;
 use crate::support::eventually;
 use crate::support::guest::{component, printing, printing_then, probe};
 use crate::support::http1::Connection;
+use crate::support::output::text;
 use crate::support::process::{command, output_of};
 use crate::support::site::Site;
 

@@ -3,9 +3,9 @@
 use std::fs;
 use std::process::Command;
 
-use crate::support::output::both;
 use crate::support::guest;
 use crate::support::http1::Connection;
+use crate::support::output::both;
 use crate::support::process::{self, Wagi};
 use crate::support::site::Site;
 

@@ -7,10 +7,10 @@ use std::path::Path;
 use wagi::observe::sha256_hex;
 use wagi::startup::ahead_of_time;
 
-use crate::support::output::stderr;
 use crate::support::guest::printing;
 use crate::support::harness::Test;
 use crate::support::http1::Connection;
+use crate::support::output::stderr;
 use crate::support::process::run;
 use crate::support::site::Site;
 

@@ -6,9 +6,9 @@ use std::process::{Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::output::both;
 use crate::support::guest::printing;
 use crate::support::http1::Connection;
+use crate::support::output::both;
 use crate::support::process::{Ending, Wagi, command, run};
 use crate::support::site::Site;
 use crate::support::{at_leisure, port};

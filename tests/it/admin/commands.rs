@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::process::Output;
 
 use super::*;
-use crate::support::output::stdout;
 use crate::support::guest::probe;
+use crate::support::output::stdout;
 use crate::support::process::run;
 use crate::support::terminal::Terminal;
 use crate::support::upstream::{Upstream, reply};

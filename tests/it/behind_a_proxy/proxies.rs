@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::support::tls::fixture;
 use crate::support::process::Ending;
+use crate::support::tls::fixture;
 use crate::support::{at_leisure, port};
 
 /// A running proxy.

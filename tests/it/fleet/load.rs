@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use crate::support::eventually;
+use crate::support::at_leisure;
 use crate::support::http1::{Answer, Connection};
 
 /// How many clients there are.
@@ -50,7 +50,7 @@ impl Load {
     #[track_caller]
     pub fn goes_on(&self) {
         let before = self.answered.load(Ordering::Relaxed);
-        eventually(|| (self.answered.load(Ordering::Relaxed) > before + 20 * CLIENTS).then_some(()));
+        at_leisure(|| (self.answered.load(Ordering::Relaxed) > before + 20 * CLIENTS).then_some(()));
     }
 
     pub fn end(self) -> Outcome {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{are_the_same, promised, promised_names};
-use crate::support::guest::hello;
 use crate::support::bindle::Bindle;
+use crate::support::guest::hello;
 use crate::support::registry::Done;
 use crate::support::site::Site;
 

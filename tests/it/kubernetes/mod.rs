@@ -8,9 +8,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::tree::root;
 use crate::support::process::{output, output_of};
 use crate::support::registry::Done;
+use crate::support::tree::root;
 
 /// The YAML that kustomize makes of a directory.
 fn rendered(directory: &str) -> String {

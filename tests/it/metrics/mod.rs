@@ -178,7 +178,10 @@ async fn the_most_memory_of_a_guest_is_counted_in_steps_of_four() {
 
 #[tokio::test]
 async fn a_guest_that_computes_for_long_is_counted_where_it_goes() {
-    let running = Test::new().file_module("/...", &probe(), "limits = { cpu_time = '200ms', time_to_head = '10m' }").start().await;
+    let running = Test::new()
+        .file_module("/...", &probe(), "limits = { cpu_time = '200ms', time_to_head = '10m' }")
+        .start()
+        .await;
     running.get("/spin").await;
     running.get("/").await;
     let gateway = running.gateway();
@@ -208,7 +211,9 @@ async fn requests_that_wait_for_a_permit_are_counted_while_they_do_and_after() {
     let running = test.file_module("/...", &probe(), "limits = { concurrency = 1 }").start().await;
     let gateway = running.gateway();
     let look = async {
+        let begun = Instant::now();
         while value(gateway, "wagi_queue_length{http_route=\"/...\"}") < 1.0 {
+            assert!(begun.elapsed() < LONG, "nobody waits");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         has(gateway, &[("http_server_active_requests{http_route=\"/...\"}", 2.0)]);

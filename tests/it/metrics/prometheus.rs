@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 
 use wagi::observe::MetricsFormat;
 
-use crate::support::tree::text;
 use crate::metrics::server::{A, Served};
+use crate::support::tree::text;
 
 pub(super) const RULES: &str = "packaging/prometheus/wagi.rules.yml";
 const DASHBOARD: &str = "packaging/grafana/wagi.json";

@@ -7,13 +7,13 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::tree::text;
 use crate::metrics::prometheus::{RULES, file, queries_of_the_page};
 use crate::support::admin::Administered;
 use crate::support::guest::{printing, printing_then};
 use crate::support::http1::Connection;
 use crate::support::process::{Ending, Wagi};
 use crate::support::site::Site;
+use crate::support::tree::text;
 use crate::support::{at_leisure, eventually, port};
 
 struct Prometheus {

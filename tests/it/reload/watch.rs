@@ -215,7 +215,9 @@ fn certificate_and_key_may_change_one_after_the_other() {
     let wagi = site.start(&["--watch", "--tls-cert", "cert.pem", "--tls-key", "key.pem"]);
     assert_eq!(crate::tls::curl(&wagi, "ec.cert.pem", &[], "/args"), "\"/args\"\nHTTP/2");
     // An attempt after another changes them back.
-    let pair = |attempt: usize| if attempt % 2 == 1 { ("rsa.cert.pem", "rsa.pkcs1.pem") } else { ("ec.cert.pem", "ec.pkcs8.pem") };
+    let pair = |attempt: usize| {
+        if attempt % 2 == 1 { ("rsa.cert.pem", "rsa.pkcs1.pem") } else { ("ec.cert.pem", "ec.pkcs8.pem") }
+    };
     let copy = |from, to| fs::copy(fixture(from), file(&wagi, to)).unwrap();
     let certificate = |attempt: usize| {
         copy(pair(attempt).0, "cert.pem");

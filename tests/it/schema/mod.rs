@@ -10,10 +10,10 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::tree::text;
 use crate::frozen::{promised, promised_names};
 use crate::schema::generate::Pages;
 use crate::support::registry::Done;
+use crate::support::tree::text;
 
 const FILE: &str = "packaging/modules.schema.json";
 

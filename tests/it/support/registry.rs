@@ -9,9 +9,9 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::guest::printing;
-use super::{eventually, port};
 use super::process::{Ending, Wagi, command, output};
 use super::site::Site;
+use super::{at_leisure, port};
 
 /// The line of an `htpasswd` file for `me` with the password `hunter2`.
 pub const LOGIN: &str = "me:$2b$04$04/0M8.3R3m1TReYsSZwk.YL63FVUbaAIJd1g9x1sDmBt5XJ1VT5i\n";
@@ -59,7 +59,7 @@ impl Registry {
         command.arg("serve").arg(&file).stdout(Stdio::null()).stderr(Stdio::null());
         let process = Ending(command.spawn().expect("the registry can be started"));
         let registry = Self { _process: process, address, _directory: directory };
-        eventually(|| TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok());
+        at_leisure(|| TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok());
         registry
     }
 

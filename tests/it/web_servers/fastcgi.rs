@@ -276,7 +276,7 @@ fn a_long_body_and_a_long_response_pass_whole() {
 
 #[test]
 fn a_web_server_that_does_not_finish_its_parameters_is_disconnected() {
-    let (_wagi, mut connection) = served("\n[limits]\nheader_timeout = '1s'");
+    let (_wagi, mut connection) = served("\n[limits]\nheader_timeout = '3s'");
     connection.send(record(BEGIN, 1, &[0, 1, 1, 0, 0, 0, 0, 0]));
     assert_eq!(connection.record(), None);
 }

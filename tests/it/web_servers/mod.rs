@@ -9,10 +9,10 @@ mod wire;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 
+use crate::support::LONG;
 use crate::support::guest::{printing_then, probe};
 use crate::support::process::{self, Wagi};
 use crate::support::site::Site;
-use crate::support::{LONG, eventually};
 
 /// The example that prints its environment, a guest that fails in the middle of its response, and the probe, at these addresses.
 fn wagi(server: &str, addresses: &[&str]) -> Wagi {
@@ -91,7 +91,7 @@ fn a_peer_that_is_not_trusted_is_disconnected() {
         let _ = stream.read_to_end(&mut rest);
         assert_eq!(rest, b"");
     }
-    eventually(|| wagi.log().contains("not in `trusted_proxies`").then_some(()));
+    wagi.logged(&["not in `trusted_proxies`"]);
     assert!(!wagi.log().contains("/env/a"), "{}", wagi.log());
 }
 
