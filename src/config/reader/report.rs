@@ -15,7 +15,7 @@ use crate::config::reader::suggest::nearest;
 use crate::config::reader::values::ValueError;
 use crate::config::{Diagnostic, SourceFile, SourceLocation};
 
-/// Keys without which more would be served than the operator wants. A misspelt one is an error.
+/// Keys without which more would be served than the operator wants. A misspelt one is an error, and so is one where it says nothing.
 const PROTECTIVE_KEYS: [&str; 2] = ["verify", "registries"];
 
 /// The problems of one file.
@@ -112,10 +112,13 @@ impl Report {
     /// Reports one unknown key.
     pub fn unknown_key(&mut self, key: &Spanned<Cow<'_, str>>, known: &[&'static str], context: &str) {
         let error = ValueError::new(format!("unknown key `{}` {context}", key.get_ref()));
-        let error = match nearest(key.get_ref(), known.iter().copied()) {
-            Some(suggestion) if PROTECTIVE_KEYS.contains(&suggestion) => {
-                return self.error(key.span(), error.help(format!("did you mean `{suggestion}`?")));
-            }
+        let suggestion = nearest(key.get_ref(), known.iter().copied());
+        if let Some(meant) = suggestion.or_else(|| nearest(key.get_ref(), PROTECTIVE_KEYS))
+            && PROTECTIVE_KEYS.contains(&meant)
+        {
+            return self.error(key.span(), error.help(protective_help(meant, known.contains(&meant))));
+        }
+        let error = match suggestion {
             Some(suggestion) => error.help(format!("did you mean `{suggestion}`?")),
             None => error.help(format!("known are {}", quoted_list(known))),
         };
@@ -143,6 +146,17 @@ impl Report {
 fn quoted_list(words: &[&str]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     quoted.join(", ")
+}
+
+/// What to write in place of a protective key that is misspelt, or that has no meaning where it stands.
+fn protective_help(meant: &str, is_known_here: bool) -> String {
+    match meant {
+        _ if is_known_here => format!("did you mean `{meant}`?"),
+        "verify" => "write `verify` in a `[[module]]`, or in `[registries.\"HOST\"]` for all modules of a registry; what \
+                     follows a line in brackets is of that table"
+            .to_owned(),
+        _ => format!("write `[{meant}.\"HOST\"]`, in a table of its own"),
+    }
 }
 
 /// What to do about a mistake in the syntax.

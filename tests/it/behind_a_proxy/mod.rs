@@ -104,13 +104,29 @@ fn without_trusted_proxies_the_fields_mean_nothing() {
     table(wagi.address(), &wagi);
 }
 
+/// RFC 9112, section 3.2.2: the host of a whole URL counts, and the Host field is ignored.
+fn the_host_of_a_whole_url_counts(address: SocketAddr) {
+    let port = address.port();
+    let mut connection = Connection::open_from(CLIENT, address);
+    connection.send(format!(
+        "GET http://example.test:{port}/env/x HTTP/1.1\r\nHost: evil.test:{port}\r\nConnection: close\r\n\r\n"
+    ));
+    let text = connection.answer().text();
+    for line in ["SERVER_NAME=example.test", "HTTP_HOST=example.test", "REQUEST_URI=/env/x"] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in {text}");
+    }
+    assert!(!text.contains("evil.test"), "{text}");
+}
+
 #[test]
 #[ignore = "needs nginx and curl"]
 fn behind_nginx_over_tcp_and_over_a_unix_socket() {
     let wagi = wagi(TRUSTED);
     let page = only_block(PAGE, "nginx");
     let tcp = replaced(&page, "server 127.0.0.1:3000;", &format!("server {};", wagi.address()));
-    forwards_requests(&wagi, &Proxy::nginx(&tcp));
+    let proxy = Proxy::nginx(&tcp);
+    forwards_requests(&wagi, &proxy);
+    the_host_of_a_whole_url_counts(proxy.plain());
     let socket = wagi.directory().join("http.sock");
     let unix = replaced(&page, "server 127.0.0.1:3000;", &format!("server unix:{};", socket.display()));
     forwards_requests(&wagi, &Proxy::nginx(&unix));
