@@ -7,15 +7,15 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::config::{Diagnostic, MAX_MODULE_SIZE, ModuleRef, Registries};
+use crate::config::{Diagnostic, MAX_MODULE_SIZE, ModuleRef, Registries, TrustedSigners};
 
 use crate::cache::fetched::{FetchedModule, FetchedModules};
 use crate::cache::store::Store;
 use crate::net::progress::Progress;
 use crate::registry;
-use crate::registry::signatures::SignedArtifact;
 use crate::regular_file;
-use crate::signature::claimed_by;
+
+use crate::fetch::signature_report::{SignatureLookup, SignatureReport};
 
 /// An artifact that was pulled. Its files may be removed when it is dropped.
 pub struct Artifact {
@@ -25,54 +25,65 @@ pub struct Artifact {
     pub module: FetchedModule,
     /// The layout of its manifest: `cncf`, `legacy`, `index` or `other`.
     pub layout: &'static str,
-    /// Who says to have signed it. Nothing of it is verified. `None` if the registry did not say.
-    pub claimed_signers: Option<Vec<String>>,
+    /// Who vouches for it.
+    pub signature: SignatureReport,
     /// Its files.
     _store: Store,
 }
 
-/// Pulls the artifact with a reference, with or without its scheme. What is wrong is added to `problems`.
+/// What is asked for.
+pub struct ArtifactRequest {
+    /// Its reference, with or without the scheme.
+    pub reference: String,
+    /// Whose signature it has to have, if it is to be verified.
+    pub signers: Option<TrustedSigners>,
+    /// Where it is kept; in a temporary directory without one.
+    pub module_cache: Option<PathBuf>,
+    /// How registries are asked.
+    pub registries: Registries,
+}
+
+/// The module that a reference names, with or without its scheme.
+pub fn artifact_ref(reference: &str) -> ModuleRef {
+    ModuleRef::Oci(registry::without_scheme(reference).to_owned())
+}
+
+/// Pulls an artifact. What is wrong is added to `problems`.
 pub async fn artifact(
-    reference: &str,
-    module_cache: Option<PathBuf>,
-    registries: Registries,
+    request: ArtifactRequest,
     progress: Arc<dyn Progress>,
     problems: &mut Vec<Diagnostic>,
 ) -> Option<Artifact> {
-    let reference = ModuleRef::Oci(registry::without_scheme(reference).to_owned());
-    let module = reference.clone();
-    let options = registry::PullOptions { registries, max_module_size: MAX_MODULE_SIZE, progress, lock: None };
     let pulling = tokio::task::spawn_blocking(move || {
-        let store = Store::open(module_cache.as_deref())?;
-        let fetched = registry::fetch_one(&module, &store, &options);
-        let signers = fetched.by_reference.get(&module).and_then(|found| claimed_signers(&module, found, &options));
-        Ok::<_, Box<Diagnostic>>((store, fetched, signers))
+        let mut problems = Vec::new();
+        let artifact = pull(request, progress, &mut problems);
+        (artifact.map_err(|problem| problems.push(*problem)).ok().flatten(), problems)
     });
-    match pulling.await {
-        Ok(Ok((store, FetchedModules { mut by_reference, problems: found }, claimed_signers))) => {
-            problems.extend(found);
-            let module = by_reference.remove(&reference)?;
-            let layout = layout(&store, &module);
-            Some(Artifact { reference: reference.to_string(), module, layout, claimed_signers, _store: store })
-        }
-        Ok(Err(problem)) => {
-            problems.push(*problem);
-            None
-        }
-        Err(_) => {
-            problems.push(Diagnostic::error("pulling the module failed: this is a defect of the program"));
-            None
-        }
-    }
+    let Ok((artifact, found)) = pulling.await else {
+        problems.push(Diagnostic::error("pulling the module failed: this is a defect of the program"));
+        return None;
+    };
+    problems.extend(found);
+    artifact
 }
 
-/// Who says to have signed a module.
-fn claimed_signers(module: &ModuleRef, found: &FetchedModule, options: &registry::PullOptions) -> Option<Vec<String>> {
-    let reference = registry::without_scheme(&module.to_string()).to_owned();
-    let artifact = SignedArtifact { reference, manifest: found.manifest.clone()? };
-    let found = registry::signatures::fetch(&[artifact], &options.registries).pop()?;
-    let is_known = found.problem.is_none() || !found.evidence.is_empty();
-    is_known.then(|| found.evidence.iter().map(claimed_by).collect())
+fn pull(
+    request: ArtifactRequest,
+    progress: Arc<dyn Progress>,
+    problems: &mut Vec<Diagnostic>,
+) -> Result<Option<Artifact>, Box<Diagnostic>> {
+    let ArtifactRequest { reference, signers, module_cache, registries } = request;
+    let store = Store::open(module_cache.as_deref())?;
+    let reference = artifact_ref(&reference);
+    let options = registry::PullOptions { registries, max_module_size: MAX_MODULE_SIZE, progress, lock: None };
+    // What is wanted is read before anything is asked for.
+    let lookup = SignatureLookup::new(&store, &options.registries, signers.as_ref())?;
+    let FetchedModules { mut by_reference, problems: found } = registry::fetch_one(&reference, &store, &options);
+    problems.extend(found);
+    let Some(module) = by_reference.remove(&reference) else { return Ok(None) };
+    let signature = lookup.report(&reference, &module, problems);
+    let layout = layout(&store, &module);
+    Ok(Some(Artifact { reference: reference.to_string(), module, layout, signature, _store: store }))
 }
 
 /// The layout of a module's manifest.

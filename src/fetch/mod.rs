@@ -14,6 +14,7 @@
 //! | `verification` | have they the signatures that they need? |
 //! | `registry_policies` | which signature do the modules of a registry need? |
 //! | `kept_signatures` | which signatures of an artifact were right before? |
+//! | `signature_report` | who vouches for what is inspected? |
 //! | `artifact` | what is one artifact of a registry? |
 
 mod artifact;
@@ -23,12 +24,14 @@ mod module_cache;
 mod modules;
 mod registry_policies;
 mod resolved;
+mod signature_report;
 mod verification;
 
 pub use crate::cache::fetched::{Arrival, FetchedModule};
-pub use crate::fetch::artifact::{Artifact, artifact};
+pub use crate::fetch::artifact::{Artifact, ArtifactRequest, artifact, artifact_ref};
 pub use crate::fetch::lock_check::write_lock;
 pub use crate::fetch::resolved::{ModuleFile, Resolved};
+pub use crate::fetch::signature_report::{SignatureReport, file_signature, wanted_signers};
 pub use crate::net::progress::{ModuleCompilation, Progress, Silent, Transfer};
 pub use crate::registry::Layout;
 pub use crate::registry::commands::{LoggedIn, LoggedOut, Publication, PulledModule, log_in, log_out, pull, push};

@@ -42,7 +42,7 @@ pub(super) struct Verification<'v> {
 
 /// Why a module has not the signature that it needs.
 #[derive(Debug, thiserror::Error)]
-enum VerificationError {
+pub(super) enum VerificationError {
     #[error("it has no signature")]
     Unsigned,
     #[error("there is no `{}` with its signature", .0.display())]
@@ -123,11 +123,7 @@ impl<'v> Verification<'v> {
         match &entry.file {
             ModuleFile::Local { path, .. } => {
                 let bytes = read(path, MAX_MODULE_SIZE).map_err(unverified)?;
-                let bundle = bundle_of(path);
-                if !bundle.exists() {
-                    return Err(unverified(VerificationError::NoBundle(bundle)));
-                }
-                let source = SignatureSource::Beside(Evidence::Bundle(read(&bundle, MAX_FILE).map_err(unverified)?));
+                let source = SignatureSource::Beside(bundle_beside(path).map_err(unverified)?);
                 let sha256 = sha256_hex(&bytes);
                 Ok(SignedModule { index, policy, sha256, source, bytes, verify })
             }
@@ -286,7 +282,8 @@ fn name(module: &ModuleRef) -> String {
     }
 }
 
-fn explained(errors: &[SignatureError]) -> String {
+/// Why none of some signatures is right.
+pub(super) fn explained(errors: &[SignatureError]) -> String {
     if let [error] = errors {
         return format!("of its signature: {error}");
     }
@@ -307,14 +304,19 @@ fn read(path: &Path, limit: u64) -> Result<Vec<u8>, VerificationError> {
     }
 }
 
-/// The file with the signature of a local module.
-fn bundle_of(path: &Path) -> PathBuf {
+/// The signature of a local module, in the file beside it.
+pub(super) fn bundle_beside(path: &Path) -> Result<Evidence, VerificationError> {
     let mut name = path.as_os_str().to_owned();
     name.push(BUNDLE_EXTENSION);
-    name.into()
+    let bundle = PathBuf::from(name);
+    if !bundle.exists() {
+        return Err(VerificationError::NoBundle(bundle));
+    }
+    read(&bundle, MAX_FILE).map(Evidence::Bundle)
 }
 
-fn read_policy(signers: &TrustedSigners) -> Result<TrustPolicy, String> {
+/// What is written in the files that say whose signature is wanted.
+pub(super) fn read_policy(signers: &TrustedSigners) -> Result<TrustPolicy, String> {
     let file = |path: &Path| {
         read(path, MAX_FILE).map_err(|error| match error {
             VerificationError::Read { source, .. } => format!("cannot read `{}`: {source}", path.display()),

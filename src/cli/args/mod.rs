@@ -94,6 +94,7 @@ pub fn parse() -> Command {
             run.target.compiler = own_executable();
         }
         Command::Cgi(cgi) => cgi.variables = std::env::vars_os().collect(),
+        Command::Inspect(inspect) => inspect.server_environment = ServerEnvironment::new(variable),
         Command::Lock(lock) => lock.server_environment = ServerEnvironment::new(variable),
         _ => {}
     }

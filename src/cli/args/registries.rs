@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::builder::NonEmptyStringValueParser;
+use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 
-use wagi::config::{PullPolicy, Registries};
+use wagi::config::{PullPolicy, Registries, TrustedSigners};
 
-use crate::cli::args::Variable;
+use crate::cli::args::{UsageError, Variable};
+use crate::cli::commands::inspect::SignaturePolicy;
 
 /// The options of every command that pulls modules.
 #[derive(Args)]
@@ -33,6 +36,51 @@ pub(super) struct TransportArguments {
     /// PEM certificates to trust for registries, besides those of the system
     #[arg(long, value_name = "FILE")]
     registry_ca: Option<PathBuf>,
+}
+
+/// Whose signature is verified.
+#[derive(Args)]
+pub(super) struct VerifyArguments {
+    /// Verify that the owner of this public key has signed it; of several, one is enough
+    #[arg(long, value_name = "FILE", conflicts_with = "verify_identity")]
+    verify_key: Vec<PathBuf>,
+
+    /// Verify that someone with this identity has signed it; a `*` in it stands for any part
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), requires_all = ["verify_issuer", "trusted_root"])]
+    verify_identity: Option<String>,
+
+    /// Who has to have told the authority who it is
+    #[arg(long, value_name = "URL", value_parser = NonEmptyStringValueParser::new(), requires = "verify_identity")]
+    verify_issuer: Option<String>,
+
+    /// The trusted root of Sigstore: authorities, logs and clocks
+    #[arg(long, value_name = "FILE")]
+    trusted_root: Option<PathBuf>,
+
+    /// Verify what this modules.toml wants of it
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["verify_key", "verify_identity", "trusted_root"])]
+    config: Option<PathBuf>,
+}
+
+impl VerifyArguments {
+    /// Returns where it is written whose signature is wanted.
+    pub fn policy(self) -> Result<SignaturePolicy, UsageError> {
+        let Self { verify_key: files, verify_identity, verify_issuer, trusted_root, config } = self;
+        let policy = match (verify_identity, verify_issuer, trusted_root) {
+            (Some(identity), Some(issuer), Some(trusted_root)) => {
+                SignaturePolicy::Signers(TrustedSigners::Identity { identity, issuer, trusted_root })
+            }
+            (_, _, trusted_root) if !files.is_empty() => {
+                SignaturePolicy::Signers(TrustedSigners::Keys { files, trusted_root })
+            }
+            (_, _, None) => config.map_or(SignaturePolicy::None, SignaturePolicy::Manifest),
+            (_, _, Some(_)) => {
+                let message = "--trusted-root needs --verify-key FILE, or --verify-identity NAME and --verify-issuer URL";
+                return Err(UsageError::new(ErrorKind::MissingRequiredArgument, message));
+            }
+        };
+        Ok(policy)
+    }
 }
 
 /// [`PullPolicy`] as an argument.

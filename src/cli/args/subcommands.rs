@@ -20,7 +20,7 @@ use crate::cli::args::development::{
 };
 use crate::cli::args::format::FormatArgument;
 use crate::cli::args::new::{NEW_EXAMPLES, NewArguments};
-use crate::cli::args::registries::{self, RegistryArguments, TransportArguments};
+use crate::cli::args::registries::{self, RegistryArguments, TransportArguments, VerifyArguments};
 use crate::cli::args::serve::{SERVE_EXAMPLES, ServeArguments, variable};
 use crate::cli::args::shells;
 use crate::cli::terminal::OutputFormat;
@@ -30,6 +30,16 @@ const COMPLETIONS_EXAMPLES: &str = "Examples:
   wagi completions bash > ~/.local/share/bash-completion/completions/wagi
   wagi completions zsh > ~/.zfunc/_wagi
   wagi completions fish > ~/.config/fish/completions/wagi.fish";
+
+/// What follows the options of `wagi inspect` in the help.
+const INSPECT_EXAMPLES: &str = "Examples:
+  wagi inspect hello.wasm
+  wagi inspect ghcr.io/example/hello:1.0.0 --verify-key cosign.pub
+
+Exit codes:
+  0  it is shown
+  1  it cannot be read, or the signature is not the one that is wanted
+  2  the command line is not valid";
 
 /// A subcommand.
 #[derive(clap::Subcommand)]
@@ -66,7 +76,7 @@ pub(super) enum Subcommand {
         registries: TransportArguments,
     },
     /// Show the kind, the imports and the exports of a module, and whether wagi can serve it
-    #[command(after_help = "Example: wagi inspect hello.wasm")]
+    #[command(after_help = INSPECT_EXAMPLES)]
     Inspect {
         /// A file, or a reference to an artifact in a registry
         #[arg(value_name = "FILE|REFERENCE")]
@@ -74,6 +84,8 @@ pub(super) enum Subcommand {
         /// Print one JSON object
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        verify: VerifyArguments,
         #[command(flatten)]
         registries: RegistryArguments,
     },
@@ -347,9 +359,11 @@ impl Subcommand {
                 publication: Publication { file, reference, layout: layout.into(), sign_key },
                 registries: registries.registries(variable),
             }),
-            Self::Inspect { source, json, registries } => Command::Inspect(inspect::InspectCommand {
+            Self::Inspect { source, json, verify, registries } => Command::Inspect(inspect::InspectCommand {
                 source,
                 format: if json { OutputFormat::Json } else { OutputFormat::Text },
+                policy: verify.policy()?,
+                server_environment: ServerEnvironment::default(),
                 module_cache: registries.module_cache(variable),
                 registries: registries.registries(variable),
             }),

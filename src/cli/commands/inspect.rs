@@ -8,8 +8,10 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use wagi::ColdExplanation;
-use wagi::config::Registries;
-use wagi::fetch::{self, Artifact};
+use wagi::config::{
+    Config, Diagnostic, LockPolicy, ModuleRef, Options, Registries, ServerEnvironment, Source, TrustedSigners,
+};
+use wagi::fetch::{self, Artifact, ArtifactRequest, SignatureReport};
 use wagi::observe::sha256_hex;
 use wagi::printable;
 use wagi::startup::{Inspection, Item, inspect};
@@ -25,42 +27,75 @@ pub struct InspectCommand {
     /// A path or a reference.
     pub source: String,
     pub format: OutputFormat,
+    pub policy: SignaturePolicy,
     pub module_cache: Option<PathBuf>,
     pub registries: Registries,
+    pub server_environment: ServerEnvironment,
+}
+
+/// Where it is written whose signature is wanted.
+pub enum SignaturePolicy {
+    /// Nowhere: what signers say of themselves is shown.
+    None,
+    /// On the command line.
+    Signers(TrustedSigners),
+    /// In a modules.toml.
+    Manifest(PathBuf),
 }
 
 /// The bytes of a module, and the artifact that they are from.
 struct Input {
     bytes: Vec<u8>,
     artifact: Option<Artifact>,
+    /// Who vouches for it. `None` if it is a file without a signature, and none is wanted.
+    signature: Option<SignatureReport>,
 }
 
 impl InspectCommand {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         let (source, format) = (self.source.clone(), self.format);
-        let Some(Input { bytes, artifact }) = self.read_input().await? else { return Ok(ExitCode::FAILURE) };
+        let mut problems = Vec::new();
+        let input = self.read_input(&mut problems).await?;
+        print_problems(&problems);
+        let Some(Input { bytes, artifact, signature }) = input else { return Ok(ExitCode::FAILURE) };
         let (length, digest) = (bytes.len() as u64, sha256_hex(&bytes));
         let found = inspect(bytes).await.with_context(|| format!("cannot inspect `{source}`"))?;
-        let report = InspectionReport { source, length, digest, artifact, found };
+        let is_refused = signature.as_ref().is_some_and(|signature| matches!(signature.verified, Some(Err(_))));
+        let report = InspectionReport { source, length, digest, artifact, signature, found };
         match format {
             OutputFormat::Json => print_json(&report.json())?,
             OutputFormat::Text => print_result(&report.text())?,
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(if is_refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 
     /// Reads the file with that name, or else pulls the artifact with that reference.
-    async fn read_input(self) -> anyhow::Result<Option<Input>> {
+    async fn read_input(self, problems: &mut Vec<Diagnostic>) -> anyhow::Result<Option<Input>> {
         let path = Path::new(&self.source);
-        if path.exists() || looks_like_a_path(&self.source) {
+        let is_file = path.exists() || looks_like_a_path(&self.source);
+        let module = if is_file { ModuleRef::File(path.to_owned()) } else { fetch::artifact_ref(&self.source) };
+        let signers = match self.policy {
+            SignaturePolicy::None => None,
+            SignaturePolicy::Signers(signers) => Some(signers),
+            SignaturePolicy::Manifest(file) => {
+                let signers = manifest_signers(file, self.server_environment, &module, problems);
+                if problems.iter().any(Diagnostic::is_error) {
+                    return Ok(None);
+                }
+                signers
+            }
+        };
+        if is_file {
             let bytes = files::read(path)?;
-            return Ok(Some(Input { bytes, artifact: None }));
+            let signature = fetch::file_signature(path, &bytes, signers.as_ref());
+            let signature = signature.map_err(|problem| problems.push(*problem));
+            return Ok(signature.ok().map(|signature| Input { bytes, artifact: None, signature }));
         }
-        let mut problems = Vec::new();
-        let progress = Bars::on_stderr().progress();
-        let artifact = fetch::artifact(&self.source, self.module_cache, self.registries, progress, &mut problems).await;
-        print_problems(&problems);
-        let Some(artifact) = artifact else { return Ok(None) };
+        let (reference, module_cache, registries) = (self.source, self.module_cache, self.registries);
+        let request = ArtifactRequest { reference, signers, module_cache, registries };
+        let Some(artifact) = fetch::artifact(request, Bars::on_stderr().progress(), problems).await else {
+            return Ok(None);
+        };
         let path = &artifact.module.path;
         let bytes = files::read(path)?;
         anyhow::ensure!(
@@ -68,8 +103,24 @@ impl InspectCommand {
             "`{}` has just been changed",
             path.display()
         );
-        Ok(Some(Input { bytes, artifact: Some(artifact) }))
+        let signature = Some(artifact.signature.clone());
+        Ok(Some(Input { bytes, artifact: Some(artifact), signature }))
     }
+}
+
+/// Whose signature a modules.toml wants of a module.
+fn manifest_signers(
+    file: PathBuf,
+    server_environment: ServerEnvironment,
+    module: &ModuleRef,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<TrustedSigners> {
+    let mut options = Options::new(Source::Manifest(file));
+    options.server_environment = server_environment;
+    options.lock = LockPolicy::Ignore;
+    let (config, found) = Config::load(&options);
+    problems.extend(found);
+    fetch::wanted_signers(&config, module, problems)
 }
 
 fn looks_like_a_path(source: &str) -> bool {
@@ -83,6 +134,7 @@ struct InspectionReport {
     length: u64,
     digest: String,
     artifact: Option<Artifact>,
+    signature: Option<SignatureReport>,
     found: Inspection,
 }
 
@@ -96,7 +148,7 @@ impl InspectionReport {
         });
         let artifact = self.artifact.as_ref().map(|artifact| {
             let manifest = artifact.module.manifest.as_ref().map(|digest| format!("sha256:{digest}"));
-            json!({ "reference": artifact.reference, "manifest": manifest, "layout": artifact.layout, "claimed_signers": artifact.claimed_signers })
+            json!({ "reference": artifact.reference, "manifest": manifest, "layout": artifact.layout, "claimed_signers": artifact.signature.claimed })
         });
         json!({
             "module": self.source,
@@ -105,6 +157,7 @@ impl InspectionReport {
             "size": self.length,
             "digest": format!("sha256:{}", self.digest),
             "artifact": artifact,
+            "signature": self.signature.as_ref().map(signature_json),
             "memory": { "minimum": found.memory.0, "maximum": found.memory.1 },
             "imports": found.imports.iter().map(import).collect::<Vec<_>>(),
             "exports": found.exports.iter().map(item).collect::<Vec<_>>(),
@@ -127,8 +180,8 @@ impl InspectionReport {
                 lines.push(format!("manifest  sha256:{manifest}"));
             }
             lines.push(format!("layout    {}", artifact.layout));
-            lines.push(format!("signed    {}", signed(artifact)));
         }
+        lines.extend(self.signature.as_ref().map(|signature| format!("signed    {}", signed(signature))));
         if found.kind == "module" {
             let (minimum, maximum) = found.memory;
             let maximum =
@@ -170,16 +223,28 @@ impl InspectionReport {
     }
 }
 
-/// Who says to have signed an artifact.
-fn signed(artifact: &Artifact) -> String {
-    match artifact.claimed_signers.as_deref() {
-        None => "not known: the registry does not say".to_owned(),
-        Some([]) => "no".to_owned(),
-        Some(signers) => {
+/// Who vouches for it.
+fn signed(signature: &SignatureReport) -> String {
+    match (&signature.verified, signature.claimed.as_deref()) {
+        (Some(Ok(signer)), _) => format!("verified: {}", printable::line(signer)),
+        (Some(Err(reason)), _) => format!("not verified: {}", printable::line(reason)),
+        (None, None) => "not known: the registry does not say".to_owned(),
+        (None, Some([])) => "no".to_owned(),
+        (None, Some(signers)) => {
             let signers: Vec<_> = signers.iter().map(|signer| printable::line(signer)).collect();
-            format!("by {}; `verify` in a modules.toml says whether that is right", signers.join(", "))
+            format!("claimed, not verified: by {}; `--verify-key FILE` verifies it", signers.join(", "))
         }
     }
+}
+
+fn signature_json(signature: &SignatureReport) -> Value {
+    let verified = signature.verified.as_ref();
+    json!({
+        "verified": verified.map(Result::is_ok),
+        "signer": verified.and_then(|verified| verified.as_ref().ok()),
+        "reason": verified.and_then(|verified| verified.as_ref().err()),
+        "claimed": signature.claimed,
+    })
 }
 
 /// The lines of a list that are shown. A module may import 100,000 functions; `--json` has them all.

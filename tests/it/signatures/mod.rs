@@ -1,6 +1,7 @@
 //! Modules that need a signature. The signatures are made by Sigstore's own packages, and its verifier is asked about each bundle, too.
 
 mod hostile;
+mod inspected;
 mod registries;
 
 use std::collections::BTreeMap;
