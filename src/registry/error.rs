@@ -113,6 +113,8 @@ pub(in crate::registry) enum PullError {
     ManifestDigest { found: String, expected: String },
     #[error("a signature is not what it should be: its SHA-256 is `{found}`, not `{expected}`")]
     SignatureDigest { found: String, expected: Sha256 },
+    #[error("the list of what refers to it {0}")]
+    Referrers(&'static str),
     #[error("the manifest has {found} bytes, but the index says {expected}")]
     ManifestSize { found: u64, expected: u64 },
     #[error("the module has {size} bytes, more than the {limit} that modules may have")]

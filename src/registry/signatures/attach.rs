@@ -17,7 +17,7 @@ use crate::registry::credentials::challenge::Scope;
 use crate::registry::manifest::{OCI_INDEX, OCI_MANIFEST};
 use crate::registry::push::PushError;
 use crate::registry::reference::Reference;
-use crate::registry::signatures::{fallback_tag, tagged};
+use crate::registry::signatures::referrers::{fallback_tag, tagged};
 
 /// The configuration of an artifact that needs none.
 const EMPTY: &str = "application/vnd.oci.empty.v1+json";

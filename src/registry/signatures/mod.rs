@@ -1,29 +1,31 @@
 //! Which signatures does an artifact have, and how does it get one?
 //!
-//! cosign's older ones are under a tag that is named after the digest of the manifest. Bundles are artifacts that refer to it: a
-//! registry lists these or, if it cannot, there is an index of them under another such tag. For threads that may block.
+//! cosign's older ones are under a tag that is named after the digest of the manifest. Bundles are artifacts that refer to it. For
+//! threads that may block.
 
 pub(in crate::registry) mod attach;
+mod referrers;
 mod scope;
 mod search;
 
-use http::StatusCode;
 use http::header::ACCEPT;
+use http::{HeaderMap, StatusCode};
 use serde_json::Value;
+use url::Url;
 
 use crate::cache::store::Store;
 use crate::config::{Diagnostic, Registries, Sha256};
 use crate::format::sha256_hex;
 use crate::net::client::Fetch;
 use crate::parallel;
-use crate::signature::{BUNDLE, Evidence};
+use crate::signature::Evidence;
 
 use crate::registry::api::{ApiRequest, Session};
 use crate::registry::client::RegistryClient;
 use crate::registry::download::MAX_MANIFEST;
 use crate::registry::error::{PullError, RegistryError, with_help};
 use crate::registry::manifest;
-use crate::registry::manifest::{Descriptor, ManifestContent, OCI_INDEX};
+use crate::registry::manifest::{Descriptor, ManifestContent};
 use crate::registry::pull::stored_manifest;
 use crate::registry::reference;
 pub(crate) use crate::registry::signatures::scope::RegistryScope;
@@ -92,27 +94,6 @@ pub(crate) fn manifest_of(store: &Store, sha256: &Sha256, module: &Sha256) -> Op
     (&layer.sha256 == module).then_some(bytes)
 }
 
-/// The tag with the artifacts that refer to another one, for registries that cannot list them.
-fn fallback_tag(sha256: &Sha256) -> String {
-    format!("sha256-{sha256}")
-}
-
-/// The index of the artifacts that refer to another one: as the registry lists them or, if it cannot, under the fallback tag.
-fn referrers(session: &mut Session<'_>, sha256: &Sha256) -> Result<Value, PullError> {
-    // A plus sign would be a blank in a query.
-    let path = format!("referrers/sha256:{sha256}?artifactType={}", BUNDLE.replace('+', "%2B"));
-    match session.document(&path, OCI_INDEX)? {
-        Some(index) => Ok(index),
-        None => tagged(session, sha256),
-    }
-}
-
-/// The index under the fallback tag; empty if there is none.
-fn tagged(session: &mut Session<'_>, sha256: &Sha256) -> Result<Value, PullError> {
-    let index = session.document(&format!("manifests/{}", fallback_tag(sha256)), OCI_INDEX)?;
-    Ok(index.unwrap_or_default())
-}
-
 fn read_descriptor(value: &Value) -> Option<Descriptor> {
     let sha256 = reference::sha256(value.get("digest")?.as_str()?).ok()?;
     Some(Descriptor { sha256, size: value.get("size")?.as_u64()? })
@@ -125,24 +106,36 @@ fn check_digest(bytes: &[u8], expected: &Sha256) -> Result<(), PullError> {
     }
 }
 
+/// What a registry has at a URL.
+struct FoundBytes {
+    headers: HeaderMap,
+    bytes: Vec<u8>,
+}
+
+/// A JSON object, if the bytes are one.
+fn object(bytes: &[u8]) -> Option<Value> {
+    serde_json::from_slice(bytes).ok().filter(Value::is_object)
+}
+
 impl Session<'_> {
     /// The JSON at a path. `None` if there is nothing, or nothing of the kind.
     fn document(&mut self, path: &str, accept: &'static str) -> Result<Option<Value>, PullError> {
-        let bytes = self.optional(path, accept, MAX_MANIFEST)?;
-        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).filter(Value::is_object))
+        let found = self.optional(self.url(path)?, accept, MAX_MANIFEST)?;
+        Ok(found.and_then(|found| object(&found.bytes)))
     }
 
-    /// The bytes at a path. `None` if the registry has nothing there, or does not know what is asked for.
-    fn optional(&mut self, path: &str, accept: &'static str, limit: u64) -> Result<Option<Vec<u8>>, PullError> {
+    /// What is at a URL. `None` if the registry has nothing there, or does not know what is asked for.
+    fn optional(&mut self, url: Url, accept: &'static str, limit: u64) -> Result<Option<FoundBytes>, PullError> {
         const NOTHING: [StatusCode; 3] =
             [StatusCode::NOT_FOUND, StatusCode::BAD_REQUEST, StatusCode::METHOD_NOT_ALLOWED];
         let headers = &[(ACCEPT, accept)];
-        let request = ApiRequest::new(http::Method::GET, self.url(path)?, "for a signature");
+        let request = ApiRequest::new(http::Method::GET, url, "for a signature");
         let request = ApiRequest { headers, fetch: Fetch::start(), ..request };
         let mut response = self.send(&request, &[&[StatusCode::OK], &NOTHING[..]].concat())?;
-        match NOTHING.contains(&response.status) {
-            true => Ok(None),
-            false => Ok(Some(self.read_body(&mut response, limit)?)),
+        if NOTHING.contains(&response.status) {
+            return Ok(None);
         }
+        let bytes = self.read_body(&mut response, limit)?;
+        Ok(Some(FoundBytes { headers: response.headers, bytes }))
     }
 }

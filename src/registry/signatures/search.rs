@@ -8,14 +8,15 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use crate::config::Sha256;
-use crate::signature::{Evidence, SIGNS, is_bundle, is_other_statement};
+use crate::signature::{Evidence, is_bundle};
 
 use crate::registry::api::Session;
 use crate::registry::client::RegistryClient;
 use crate::registry::error::{PullError, RegistryError};
 use crate::registry::manifest::{Descriptor, OCI_MANIFEST};
 use crate::registry::reference::Reference;
-use crate::registry::signatures::{SignedArtifact, check_digest, read_descriptor, referrers};
+use crate::registry::signatures::referrers::Referrers;
+use crate::registry::signatures::{SignedArtifact, check_digest, read_descriptor};
 
 /// The media type of a layer that is a signature in cosign's older format.
 const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
@@ -94,16 +95,10 @@ impl<'s> SignatureSearch<'s> {
     }
 
     fn bundles(&mut self, sha256: &Sha256) {
-        let index = referrers(&mut self.session, sha256).map(Some);
-        let index = self.noted(index).unwrap_or_default();
-        let listed = index.get("manifests").and_then(Value::as_array).into_iter().flatten();
-        let mut listed: Vec<_> = listed.filter(|listed| may_be_bundle(listed)).collect();
-        // Those that say so first: others may be results of scanners, which come each day.
-        listed.sort_by_key(|listed| statement_of(listed) != Some(SIGNS));
-        let mut digests = HashSet::new();
-        let distinct =
-            listed.into_iter().filter_map(read_descriptor).filter(|found| digests.insert(found.sha256.clone()));
-        for descriptor in distinct.take(MAX_SIGNATURES) {
+        let mut referrers = Referrers::new(MAX_SIGNATURES);
+        let asked = referrers.ask(&mut self.session, sha256);
+        self.noted(asked.map(Some));
+        for descriptor in referrers.found() {
             if self.bounds.signatures == 0 {
                 return;
             }
@@ -160,24 +155,14 @@ impl<'s> SignatureSearch<'s> {
         let Descriptor { sha256, size } = descriptor;
         let is_wanted = *size <= MAX_SIGNATURE && self.failures < MAX_FAILURES && self.seen.insert(sha256.clone());
         let path = is_wanted.then(|| format!("{folder}/sha256:{sha256}"))?;
-        let bytes = self.session.optional(&path, accept, *size);
-        let bytes = bytes.and_then(|bytes| match bytes {
-            Some(bytes) => check_digest(&bytes, sha256).map(|()| Some(bytes)),
+        let found = self.session.url(&path).map_err(PullError::from);
+        let found = found.and_then(|url| self.session.optional(url, accept, *size));
+        let bytes = found.and_then(|found| match found {
+            Some(found) => check_digest(&found.bytes, sha256).map(|()| Some(found.bytes)),
             None => Ok(None),
         });
         self.noted(bytes)
     }
-}
-
-/// Whether an artifact that is listed may be a bundle with a signature. Those with other statements say so.
-fn may_be_bundle(descriptor: &Value) -> bool {
-    let kind = text(descriptor, "artifactType");
-    (kind.is_empty() || is_bundle(kind)) && !statement_of(descriptor).is_some_and(is_other_statement)
-}
-
-/// What an artifact that is listed says that its statement says.
-fn statement_of(descriptor: &Value) -> Option<&str> {
-    descriptor.get("annotations")?.get("dev.sigstore.bundle.predicateType")?.as_str()
 }
 
 fn layers(manifest: &Value) -> impl Iterator<Item = &Value> {

@@ -2,6 +2,7 @@
 
 mod hostile;
 mod inspected;
+mod pages;
 mod registries;
 
 use std::collections::BTreeMap;
