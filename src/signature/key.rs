@@ -36,7 +36,27 @@ pub struct PublicKey {
     spki: Vec<u8>,
     /// The key alone, as `ring` takes it.
     key: Vec<u8>,
-    algorithms: &'static [&'static dyn VerificationAlgorithm],
+    kind: KeyKind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum KeyKind {
+    P256,
+    P384,
+    /// Of its two forms the plain one: `ring` has no Ed25519ph.
+    Ed25519,
+    Rsa,
+}
+
+impl KeyKind {
+    fn algorithms(self) -> &'static [&'static dyn VerificationAlgorithm] {
+        match self {
+            Self::P256 => WITH_P256,
+            Self::P384 => WITH_P384,
+            Self::Ed25519 => WITH_ED25519,
+            Self::Rsa => WITH_RSA,
+        }
+    }
 }
 
 /// Why a key cannot be used.
@@ -77,14 +97,14 @@ impl PublicKey {
             Ok((kind, curve, fields.tagged(BIT_STRING)?.bits()?))
         };
         let (kind, curve, key) = parse().map_err(|_: crate::signature::der::DerError| KeyError::Damaged)?;
-        let algorithms = match (kind, curve) {
-            (ELLIPTIC, Some(P256)) => WITH_P256,
-            (ELLIPTIC, Some(P384)) => WITH_P384,
-            (ED25519, None) => WITH_ED25519,
-            (RSA, None) => WITH_RSA,
+        let kind = match (kind, curve) {
+            (ELLIPTIC, Some(P256)) => KeyKind::P256,
+            (ELLIPTIC, Some(P384)) => KeyKind::P384,
+            (ED25519, None) => KeyKind::Ed25519,
+            (RSA, None) => KeyKind::Rsa,
             _ => return Err(KeyError::Unknown),
         };
-        Ok(Self { spki: spki.to_owned(), key: key.to_owned(), algorithms })
+        Ok(Self { spki: spki.to_owned(), key: key.to_owned(), kind })
     }
 
     /// Whether the key has signed the message.
@@ -92,7 +112,12 @@ impl PublicKey {
         let accepts = |algorithm: &&'static dyn VerificationAlgorithm| {
             UnparsedPublicKey::new(*algorithm, &self.key).verify(message, signature).is_ok()
         };
-        self.algorithms.iter().any(accepts)
+        self.kind.algorithms().iter().any(accepts)
+    }
+
+    /// Whether it may have made a signature in a form that is not known here.
+    pub(in crate::signature) fn may_sign_prehashed(&self) -> bool {
+        self.kind == KeyKind::Ed25519
     }
 
     /// The `SubjectPublicKeyInfo`.
@@ -133,6 +158,21 @@ mod tests {
         let again = PublicKey::from_pem(format!("a comment\n{}", PEM.replace('\n', "\r\n")).as_bytes()).expect("a key");
         assert_eq!(key.fingerprint(), again.fingerprint());
         assert!(!key.has_signed(b"message", b"signature") && !key.has_signed(b"", b""));
+    }
+
+    /// RFC 8032, section 7.1, the second test.
+    #[test]
+    fn ed25519_is_known_in_its_plain_form() {
+        let bytes = |digits: &str| -> Vec<u8> {
+            let pairs = digits.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("ASCII"));
+            pairs.map(|pair| u8::from_str_radix(pair, 16).expect("digits")).collect()
+        };
+        let key = bytes("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c");
+        let key = PublicKey::from_spki(&[&bytes("302a300506032b6570032100")[..], &key].concat()).expect("a key");
+        let signature = "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00";
+        assert!(key.has_signed(&[0x72], &bytes(signature)) && !key.has_signed(&[0x73], &bytes(signature)));
+        assert!(key.may_sign_prehashed());
+        assert!(!PublicKey::from_pem(PEM.as_bytes()).expect("a key").may_sign_prehashed());
     }
 
     #[test]

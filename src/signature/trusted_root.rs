@@ -101,8 +101,10 @@ fn elements<T>(root: &Value, name: &'static str, read: fn(&Value) -> Option<T>) 
 }
 
 fn log(value: &Value) -> Option<TrustedLog> {
-    let id = bytes(value, "/logId/keyId")?;
-    let checkpoint_id = bytes(value, "/checkpointKeyId/keyId").unwrap_or_else(|| id.clone());
+    let (log_id, checkpoint_id) = (bytes(value, "/logId/keyId"), bytes(value, "/checkpointKeyId/keyId"));
+    // Roots of logs of the newer kind may have one of the two only.
+    let id = log_id.or_else(|| checkpoint_id.clone())?;
+    let checkpoint_id = checkpoint_id.unwrap_or_else(|| id.clone());
     let key = PublicKey::from_spki(&bytes(value, "/publicKey/rawBytes")?).ok()?;
     Some(TrustedLog { id, checkpoint_id, key, period: period(value, "/publicKey/validFor")? })
 }

@@ -64,6 +64,9 @@ pub enum SignatureError {
     /// The key of the certificate did not make it.
     #[error("it is damaged: its key has not signed these bytes")]
     Damaged,
+    /// The key of the certificate, or the key that is wanted, may have made it in a form that is not known.
+    #[error("it is of an Ed25519 key, and damaged or in the form Ed25519ph, which wagi does not know")]
+    Prehashed,
     /// No authority has issued the certificate.
     #[error("no authority in the trusted root has issued its certificate for that time")]
     UnknownAuthority,
@@ -202,8 +205,13 @@ impl Examined<'_> {
         let hint = key_hint.as_ref().filter(|hint| hint.len() == FINGERPRINT).map(|hint| hex(hint));
         let by = match (certificate, hint) {
             (Some(certificate), _) => format!("`{}`", identity(&certificate)),
-            (None, Some(hint)) if keys.iter().any(|key| key.fingerprint() == hint) => return SignatureError::Damaged,
-            (None, Some(hint)) => Signer::Key(hint).to_string(),
+            (None, Some(hint)) => match keys.iter().find(|key| key.fingerprint() == hint) {
+                Some(key) => return damaged(key),
+                None => Signer::Key(hint).to_string(),
+            },
+            (None, None) if keys.iter().any(PublicKey::may_sign_prehashed) => {
+                "another key, or in the form Ed25519ph, which wagi does not know".to_owned()
+            }
             (None, None) => "another key".to_owned(),
         };
         SignatureError::OtherKey { wanted: wanted_keys(keys), by }
@@ -224,7 +232,7 @@ impl Examined<'_> {
         let message = self.attached.content.message(self.file);
         let key = PublicKey::from_spki(certificate.spki).map_err(|_| SignatureError::Certificate)?;
         if !key.has_signed(&message, &self.attached.signature) {
-            return Err(SignatureError::Damaged);
+            return Err(damaged(&key));
         }
         for time in self.times(root, der)? {
             check_certificate(der, &certificate, root, time)?;
@@ -275,6 +283,11 @@ impl Examined<'_> {
             (true, false) => Err(LogEntryError::UnknownLog.into()),
         }
     }
+}
+
+/// Why a key has not made a signature that says to be of it.
+fn damaged(key: &PublicKey) -> SignatureError {
+    if key.may_sign_prehashed() { SignatureError::Prehashed } else { SignatureError::Damaged }
 }
 
 /// Checks that a certificate was good at a time.

@@ -25,9 +25,10 @@ pub(in crate::signature) struct LogEntry {
 
 #[derive(Debug)]
 struct InclusionProof {
-    index: u64,
-    size: u64,
-    hash: Vec<u8>,
+    index: Option<u64>,
+    /// What it says that the checkpoint says. Logs of the newer kind need not.
+    size: Option<u64>,
+    hash: Option<Vec<u8>>,
     path: Vec<Vec<u8>>,
     checkpoint: String,
 }
@@ -65,7 +66,7 @@ impl LogEntry {
         };
         Some(Self {
             log: bytes(value, "/logId/keyId")?,
-            index: number(value, "/logIndex")?,
+            index: number(value, "/logIndex").unwrap_or_default(),
             time: number(value, "/integratedTime").unwrap_or_default(),
             body: bytes(value, "/canonicalizedBody")?,
             promise: bytes(value, "/inclusionPromise/signedEntryTimestamp"),
@@ -100,7 +101,7 @@ impl LogEntry {
             return Err(LogEntryError::Promise);
         }
         match &self.proof {
-            Some(proof) if !proof.is_right(&self.body, log) => Err(LogEntryError::Proof),
+            Some(proof) if !proof.is_right(self, log) => Err(LogEntryError::Proof),
             None if self.promise.is_none() => Err(LogEntryError::Unproven),
             _ => Ok(LogWitness { time: self.promise.as_ref().map(|_| self.time), period: log.period }),
         }
@@ -121,19 +122,21 @@ impl InclusionProof {
         use base64::Engine as _;
         let decode = |hash: &Value| base64::engine::general_purpose::STANDARD.decode(hash.as_str()?).ok();
         Some(Self {
-            // Zeros are left out.
-            index: number(value, "/logIndex").unwrap_or_default(),
-            size: number(value, "/treeSize")?,
-            hash: bytes(value, "/rootHash")?,
+            index: number(value, "/logIndex"),
+            size: number(value, "/treeSize"),
+            hash: bytes(value, "/rootHash"),
             path: list(value, "/hashes").map(decode).collect::<Option<_>>()?,
             checkpoint: text(value, "/checkpoint/envelope")?.to_owned(),
         })
     }
 
-    fn is_right(&self, body: &[u8], log: &TrustedLog) -> bool {
-        let root = inclusion::root(body, self.index, self.size, &self.path);
-        let signed = checkpoint::read(&self.checkpoint, log);
-        root.as_ref() == Some(&self.hash)
-            && signed.is_some_and(|signed| signed.hash == self.hash && signed.size == self.size)
+    fn is_right(&self, entry: &LogEntry, log: &TrustedLog) -> bool {
+        let Some(signed) = checkpoint::read(&self.checkpoint, log) else { return false };
+        let says_the_same = self.size.is_none_or(|size| size == signed.size)
+            && self.hash.as_ref().is_none_or(|hash| *hash == signed.hash);
+        // Zeros are left out; and where a log has one tree only, the index of the entry is that in the tree.
+        let indexes = self.index.map_or([0, entry.index], |index| [index, index]);
+        let is_at = |index| inclusion::root(&entry.body, index, signed.size, &self.path).as_ref() == Some(&signed.hash);
+        says_the_same && indexes.into_iter().any(is_at)
     }
 }

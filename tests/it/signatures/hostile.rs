@@ -128,9 +128,26 @@ fn witnesses_that_nobody_knows_are_no_reason_against_those_that_are_known() {
         ("foreign-stamp.json", "clocks.json", Err("from a clock that is not trusted")),
         ("newer.json", "newer.root.json", Ok(())),
         ("newer.json", "newer.retired.json", Err("is not trusted, or was not at that time")),
+        ("newer.json", "newer.checkpoints.json", Ok(())),
+        ("newer-sparse.json", "newer.root.json", Ok(())),
+        ("newer-sparse.json", "newer.checkpoints.json", Ok(())),
+        ("newer-sparse-elsewhere.json", "newer.root.json", Err("it is not in the tree of the log")),
     ] {
         is(&format!("{name} {root}"), &check(&site(&signed(Place::Listed, &[name]), &identity(root))), expected);
     }
+}
+
+/// Nobody can tell a signature by Ed25519ph from one that is damaged, without knowing that form.
+#[test]
+#[ignore = "needs npm"]
+fn of_ed25519_the_plain_form_is_accepted_and_the_other_is_named() {
+    let key = by_key("ed25519.pub");
+    is("plain", &check(&site(&signed(Place::Listed, &["ed25519.json"]), &key)), Ok(()));
+    let found = check(&site(&signed(Place::Listed, &["ed25519-other-form.json"]), &key));
+    is("another form", &found, Err("damaged or in the form Ed25519ph, which wagi does not know"));
+    assert!(found.stderr.contains("`cosign generate-key-pair`"), "{}", found.stderr);
+    let without_hint = check(&site(&signed(Place::Old, &["key.old.json"]), &key));
+    is("without a hint", &without_hint, Err("but of another key, or in the form Ed25519ph"));
 }
 
 #[test]

@@ -241,6 +241,17 @@ async function main() {
   await envelope('key-of-other-bytes.json', statement(changed), keySigner(own), []);
   await envelope('key-of-other-statement.json', statement(manifest, 'https://slsa.dev/provenance/v1'), keySigner(own), []);
   await envelope('key-logged.json', statement(manifest), keySigner(own), [good.log()]);
+  const plain = crypto.generateKeyPairSync('ed25519');
+  const hint = sha256(der(plain.publicKey)).toString('base64');
+  const pure = (damage) => ({
+    sign: async (data) => ({
+      signature: crypto.sign(null, damage ? Buffer.concat([data, Buffer.from(' ')]) : data, plain.privateKey),
+      key: { $case: 'publicKey', publicKey: pem(plain.publicKey), hint },
+    }),
+  });
+  write('ed25519.pub', pem(plain.publicKey));
+  await envelope('ed25519.json', statement(manifest), pure(false), []);
+  await envelope('ed25519-other-form.json', statement(manifest), pure(true), []);
   await envelope('foreign-key.json', statement(manifest), keySigner(other), []);
   await message('key-of-file.json', file, keySigner(own), []);
   await message('key-of-other-file.json', Buffer.concat([file, Buffer.from(' ')]), keySigner(own), []);
@@ -275,6 +286,15 @@ async function main() {
   const otherTree = newer.add(stamped);
   otherTree.verificationMaterial.tlogEntries[0].inclusionProof.hashes.reverse();
   write('newer-other-tree.json', otherTree);
+  // What clients of logs of the newer kind need not have: all of it is in the checkpoint, or outside of the proof.
+  const sparse = newer.add(read('identity-stamped.json'));
+  const [sparseEntry] = sparse.verificationMaterial.tlogEntries;
+  ['logIndex', 'rootHash', 'treeSize'].forEach((key) => delete sparseEntry.inclusionProof[key]);
+  write('newer-sparse.json', sparse);
+  sparseEntry.logIndex = '2';
+  write('newer-sparse-elsewhere.json', sparse);
+  const { logId, ...unnamed } = newer.trusted();
+  write('newer.checkpoints.json', { ...good.root(), tlogs: [{ ...unnamed, checkpointKeyId: logId }] });
   // What belongs to another signature.
   const again = bundleToJSON(await new DSSEBundleBuilder({ signer: good.signer(), witnesses: [good.log(), good.stamp()] }).create(statement(manifest)));
   identity.verificationMaterial.tlogEntries = again.verificationMaterial.tlogEntries;

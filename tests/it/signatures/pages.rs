@@ -1,6 +1,6 @@
 //! Registries that list what refers to a module page by page.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Value, json};
 
@@ -71,7 +71,7 @@ fn a_signature_on_a_later_page_is_found() {
         assert_eq!(asked_pages(&server), [0, 1, 2, 3]);
     }
     // Also if the server is named in full.
-    let port = Arc::new(std::sync::OnceLock::new());
+    let port = Arc::new(OnceLock::new());
     let own = Arc::clone(&port);
     let whole = move |number: usize| {
         let port = own.get().expect("it has started");
