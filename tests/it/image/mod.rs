@@ -1,4 +1,6 @@
-//! The container image: its layout, and how it runs under Podman.
+//! The container image: its layout, and how it runs under Podman and in a chroot.
+
+mod containers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,6 +13,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
+use crate::image::containers::Containers;
 use crate::support::eventually;
 use crate::support::guest;
 use crate::support::http1::{Answer, Connection};
@@ -181,76 +184,6 @@ fn what_is_no_program_and_a_directory_with_other_files_are_refused() {
     assert!(refused(&["/bin/true", "."]).contains("error: . is not empty and not an image layout"));
 }
 
-/// Podman with all its files in one directory.
-struct Podman(TempDir);
-
-/// The id of an image, as Podman names it.
-struct Image(String);
-
-/// Podman does not work where the first version of control groups lies beside an empty second one, as on machines that build;
-/// in a mount namespace of its own it does not see the second.
-const PODMAN: &str = "
-    if mountpoint -q /sys/fs/cgroup/unified; then umount /sys/fs/cgroup/unified; fi
-    exec podman --root \"$PWD/root\" --runroot \"$PWD/run\" --tmpdir \"$PWD/tmp\" --cgroup-manager cgroupfs --events-backend none \
-        --storage-driver vfs \"$@\"";
-
-/// As strict as a cluster would be: nothing to write to, no privilege.
-const RUN: [&str; 17] = [
-    "run",
-    "--rm",
-    "--cgroups",
-    "disabled",
-    "--network",
-    "host",
-    "--ulimit",
-    "nofile=1024:1024",
-    "--ulimit",
-    "nproc=1000:1000",
-    "--read-only",
-    "--read-only-tmpfs=false",
-    "--cap-drop",
-    "all",
-    "--security-opt",
-    "no-new-privileges",
-    "--pull=never",
-];
-
-impl Podman {
-    /// With a layout of the program that is tested.
-    fn new() -> Self {
-        let podman = Self(tempfile::tempdir().expect("a temporary directory"));
-        let program = env!("CARGO_BIN_EXE_wagi");
-        build(podman.0.path(), &["--strip", "--version", "test", "--wasm-opt", "--", program, "image"]).well();
-        podman
-    }
-
-    /// An image of the layout.
-    fn pull(&self, tag: &str) -> Image {
-        let pulled = output(&mut self.command(&["pull", "--quiet", &format!("oci:image:{tag}")]));
-        Image(Done::from(pulled).well().trim().to_owned())
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "bash", "-euc", PODMAN, "podman"]).args(arguments).current_dir(self.0.path());
-        command
-    }
-
-    /// Runs a command of an image with a directory as `/etc/wagi`.
-    fn run(&self, image: &Image, directory: &Path, arguments: &[&str]) -> Command {
-        let volume = format!("{}:/etc/wagi:ro", directory.display());
-        let caches = ["--tmpfs", "/tmp", "--tmpfs", "/var/cache/wagi:mode=0777"];
-        self.command(&[&RUN, &caches[..], &["--volume", &volume, &image.0], arguments].concat())
-    }
-}
-
-impl Drop for Podman {
-    fn drop(&mut self) {
-        // Those of a test that has failed.
-        let _ = output(&mut self.command(&["rm", "--all", "--force"]));
-    }
-}
-
 fn ask(address: SocketAddr, path: &str) -> Answer {
     Connection::open(address).get(path)
 }
@@ -264,10 +197,10 @@ fn site() -> Site {
     site
 }
 
-/// A server in a container, and its admin listener.
-fn served(podman: &Podman, image: &Image, site: &Site) -> (Wagi, SocketAddr) {
+/// A server of an image, and its admin listener.
+fn served(containers: &Containers, site: &Site) -> (Wagi, SocketAddr) {
     let serve = ["serve", "-c", "modules.toml", "-l", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
-    let wagi = Wagi::spawn(&mut podman.run(image, site.path(), &serve));
+    let wagi = Wagi::spawn(&mut containers.run("test", site.path(), &serve));
     let line = wagi.logged(&["the admin listener is open"]);
     let (_, authority) = line.split_once("http://").expect("a URL");
     let authority = authority.trim_end_matches(|letter: char| !letter.is_ascii_digit());
@@ -277,14 +210,23 @@ fn served(podman: &Podman, image: &Image, site: &Site) -> (Wagi, SocketAddr) {
 #[test]
 #[ignore = "needs podman, crun, binutils, binaryen and root"]
 fn the_image_serves_is_probed_and_drains_with_a_root_that_is_read_only() {
-    let (podman, site) = (Podman::new(), site());
-    let image = podman.pull("test");
-    let (mut wagi, admin) = served(&podman, &image, &site);
+    serves_is_probed_and_drains(&Containers::podman());
+}
+
+#[test]
+#[ignore = "needs python3, binutils, binaryen and root"]
+fn the_unpacked_image_serves_is_probed_and_drains_as_its_user() {
+    serves_is_probed_and_drains(&Containers::chroot());
+}
+
+fn serves_is_probed_and_drains(containers: &Containers) {
+    let site = site();
+    let (mut wagi, admin) = served(containers, &site);
     assert_eq!(ask(wagi.address(), "/args").status, 200);
     assert_eq!((ask(admin, "/livez").status, ask(admin, "/readyz").status), (200, 200));
     assert!(!wagi.log().contains("cannot keep compiled code"), "{}", wagi.log());
     let health = || {
-        let mut command = podman.run(&image, site.path(), &["health", "--admin", &admin.to_string()]);
+        let mut command = containers.run("test", site.path(), &["health", "--admin", &admin.to_string()]);
         output(&mut command).expect("it can be started").status.code()
     };
     assert_eq!(health(), Some(0));
@@ -299,7 +241,7 @@ fn the_image_serves_is_probed_and_drains_with_a_root_that_is_read_only() {
     assert_eq!(health(), Some(1));
 
     let compile = ["compile", "probe.wasm", "--optimize", "-o", "/tmp/probe.cwasm"];
-    let compiled: Done = output(&mut podman.run(&podman.pull("test-wasm-opt"), site.path(), &compile)).into();
+    let compiled: Done = output(&mut containers.run("test-wasm-opt", site.path(), &compile)).into();
     assert!(!compiled.stderr.contains("warning"), "{}", compiled.stderr);
     compiled.well();
 }
