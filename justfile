@@ -29,6 +29,10 @@ doc:
 deny:
     cargo deny check
 
+# Check known advisories alone, as they are today
+advisories:
+    cargo deny --locked check advisories
+
 # How fast it is, beside other servers; bench/setup.sh installs them
 bench *arguments:
     cargo run --profile dist -p wagi-bench -- {{arguments}}

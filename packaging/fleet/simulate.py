@@ -23,8 +23,6 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-# How far the simulation may be from what is measured.
-TOLERANCE = 0.2
 
 
 class Cores:
@@ -191,7 +189,7 @@ def cpu_time(process):
 def start(program, directory, asked):
     with open(f"{directory}/modules.toml", "w", encoding="ascii") as file:
         file.write(f"[limits]\nqueue = {asked.queue}\nqueue_wait = '{asked.queue_wait}s'\n[[module]]\nroute = '/'\n")
-        file.write(f"module = '{HERE}/waits.wat'\nlimits = {{ concurrency = {asked.permits} }}\n")
+        file.write(f"module = '{os.path.abspath(asked.guest)}'\nlimits = {{ concurrency = {asked.permits} }}\n")
     command = [os.path.abspath(program), "-c", "modules.toml", "-l", "127.0.0.1:0", "--access-log", "off"]
     process = subprocess.Popen(command, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     return process, int(process.stdout.readline().rsplit(":", 1)[1])
@@ -223,7 +221,7 @@ def one_load(asked, ports, service, rate):
     off = {key: abs(model[key] - real[key]) / real[key] if real[key] else model[key] for key in ("p99", "shed")}
     print(f"{rate}/s: p99 {real['p99']:.3f} s, simulated {model['p99']:.3f} s ({off['p99']:.0%} off); "
           f"turned away {real['shed']:.1%}, simulated {model['shed']:.1%} ({off['shed']:.0%} off); lost {real['lost']:.1%}")
-    return max(off.values()) <= TOLERANCE and real["lost"] == 0
+    return max(off.values()) <= asked.tolerance and real["lost"] == 0
 
 
 def arguments():
@@ -238,10 +236,12 @@ def arguments():
     run.add_argument("--one-machine", action="store_true", help="the replicas share the cores")
     run.add_argument("--balance", choices=["leastconn", "random"], default="leastconn")
     run.add_argument("--fail", type=failure, action="append", default=[], metavar="REPLICA@BEGIN+LENGTH")
-    against = commands.add_parser("compare", help="two real replicas against the simulation; exit code 1 if it is off by more than 20 %%")
+    against = commands.add_parser("compare", help="two real replicas against the simulation; exit code 1 if it is too far off")
     against.add_argument("program", help="wagi")
     against.add_argument("--fit-rate", type=float, default=20.0, help="the load at which the times of a request are measured")
     against.add_argument("--rates", type=float, nargs="+", default=[190.0, 260.0], help="the loads that are compared")
+    against.add_argument("--guest", default=f"{HERE}/waits.wat", help="the module that both serve")
+    against.add_argument("--tolerance", type=float, default=0.2, help="how far the simulation may be off: 0.2 is 20 %%")
     for command, permits, queue in [(run, 64, 256), (against, 8, 16)]:
         command.add_argument("--permits", type=int, default=permits, help="`concurrency`, for each replica")
         command.add_argument("--queue", type=int, default=queue, help="requests that may wait for a permit, for each replica")

@@ -1,5 +1,6 @@
 //! The simulation of a fleet, where theory says what must come of it, and the guest by which it is compared with real replicas.
 
+use std::fs;
 use std::process::Command;
 
 use serde_json::Value;
@@ -54,6 +55,30 @@ fn a_replica_that_fails_loses_what_it_was_working_on_and_the_others_take_the_res
     assert_eq!(share(&failed, "shed"), 0.0);
     let computing = simulated("--replicas 1 --rate 100 --compute 0.01 --seconds 100");
     assert!((0.45..0.55).contains(&share(&computing, "busy")), "{computing}");
+}
+
+/// With guests that only wait, so that it does not matter how fast the machine is: for a figure to be off by half, something would have to
+/// stand still for half of what clients wait. The requests of each run come at the same times.
+#[test]
+#[ignore = "needs python3"]
+fn two_real_replicas_turn_away_and_delay_as_many_as_the_simulation_says() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let guest = include_str!("../../../packaging/fleet/waits.wat");
+    // 500 ms in place of 100 ms, and hardly a round of what it computes.
+    let slower = guest.replace("\\00\\e1\\f5\\05", "\\00\\65\\cd\\1d").replace("600000", "1");
+    assert!(slower.contains("\\65\\cd\\1d") && slower.contains("(i32.const 1))\n        (loop"), "{slower}");
+    let path = directory.path().join("slower.wat");
+    fs::write(&path, slower).expect("writable");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/fleet/simulate.py");
+    let mut python = Command::new("python3");
+    python.args([script, "compare", env!("CARGO_BIN_EXE_wagi"), "--guest"]).arg(&path);
+    python.args("--permits 2 --queue 2 --queue-wait 10 --fit-rate 1 --rates 12 --seconds 8 --tolerance 0.5".split(' '));
+    // Caches of its own.
+    let done = Done::from(output(python.env("HOME", directory.path()).env_remove("XDG_CACHE_HOME")));
+    assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
+    let line = done.stdout.lines().last().expect("a line").to_owned();
+    let shed = line.split("turned away ").nth(1).and_then(|rest| rest.split('%').next()?.parse::<f64>().ok());
+    assert!(shed.is_some_and(|shed| shed > 10.0), "the load is one that is too much: {line}");
 }
 
 #[test]
