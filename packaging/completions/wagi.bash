@@ -775,12 +775,36 @@ _wagi() {
             return 0
             ;;
         wagi__subcmd__inspect)
-            opts="-h --json --module-cache --pull --plain-http --registry-ca --help"
+            opts="-c -h --json --verify-key --verify-identity --verify-issuer --trusted-root --config --module-cache --pull --plain-http --registry-ca --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --verify-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --verify-identity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --verify-issuer)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --trusted-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --module-cache)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

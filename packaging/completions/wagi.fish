@@ -139,6 +139,11 @@ complete -c wagi -n "__fish_wagi_using_subcommand push" -l sign-key -d 'Sign it 
 complete -c wagi -n "__fish_wagi_using_subcommand push" -l plain-http -d 'Use plain HTTP with this registry, may be repeated; always used with registries on this machine' -r
 complete -c wagi -n "__fish_wagi_using_subcommand push" -l registry-ca -d 'PEM certificates to trust for registries, besides those of the system' -r -F
 complete -c wagi -n "__fish_wagi_using_subcommand push" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c wagi -n "__fish_wagi_using_subcommand inspect" -l verify-key -d 'Verify that the owner of this public key has signed it; of several, one is enough' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand inspect" -l verify-identity -d 'Verify that someone with this identity has signed it; a * in it stands for any part' -r
+complete -c wagi -n "__fish_wagi_using_subcommand inspect" -l verify-issuer -d 'Who has to have told the authority who it is' -r
+complete -c wagi -n "__fish_wagi_using_subcommand inspect" -l trusted-root -d 'The trusted root of Sigstore: authorities, logs and clocks' -r -F
+complete -c wagi -n "__fish_wagi_using_subcommand inspect" -s c -l config -d 'Verify what this modules.toml wants of it' -r -F
 complete -c wagi -n "__fish_wagi_using_subcommand inspect" -l module-cache -d 'The directory for modules from registries and bindles [default: wagi/modules in the user\'s cache directory]' -r -F
 complete -c wagi -n "__fish_wagi_using_subcommand inspect" -l pull -d 'When to ask registries for a module' -r -f -a "always\t'Ask at each start which module a tag names now'
 if-not-present\t'Ask only for modules that the cache does not have'

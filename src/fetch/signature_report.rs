@@ -22,7 +22,7 @@ use crate::fetch::verification::{VerificationError, bundle_beside, explained, re
 pub struct SignatureReport {
     /// Who says to have signed it. Nothing of it is verified. `None` if it is not known.
     pub claimed: Option<Vec<String>>,
-    /// Who has signed it, as is verified; or why nobody has whose signature is wanted. `None` if nobody's is.
+    /// Who has signed it, as is verified; or why it has not the signature that is wanted. `None` if none is wanted.
     pub verified: Option<Result<String, String>>,
 }
 
@@ -72,7 +72,7 @@ impl<'l> SignatureLookup<'l> {
         Ok(Self { store, registries, policy: policy(wanted)? })
     }
 
-    /// Who vouches for an artifact. If nobody does whose signature is wanted, and the registry did not show all, `problems` say why.
+    /// Who vouches for an artifact. If it has not the signature that is wanted, and the registry did not show all, `problems` say why.
     pub fn report(
         &self,
         reference: &ModuleRef,

@@ -261,9 +261,11 @@ impl VerificationError {
                 Some(SignatureError::OtherIdentity { .. } | SignatureError::OtherIssuer { .. }) => {
                     "if that one is to be trusted, write it in `verify`".to_owned()
                 }
-                Some(SignatureError::Prehashed) => "sign with an ECDSA key, as `cosign generate-key-pair` makes it, and \
+                Some(SignatureError::Prehashed) => {
+                    "sign with an ECDSA key, as `cosign generate-key-pair` makes it, and \
                      name its public key in `key`"
-                    .to_owned(),
+                        .to_owned()
+                }
                 Some(SignatureError::NoCertificate) => "name the key: `verify = { key = \"cosign.pub\" }`".to_owned(),
                 Some(SignatureError::Content(ContentError::OtherFile(_))) => {
                     format!("the module has changed since it was signed; if it is the right one, {sign}")

@@ -6,10 +6,21 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 
-use wagi::config::{PullPolicy, Registries, TrustedSigners};
+use wagi::config::{PullPolicy, Registries, ServerEnvironment, TrustedSigners};
 
 use crate::cli::args::{UsageError, Variable};
-use crate::cli::commands::inspect::SignaturePolicy;
+use crate::cli::commands::inspect::{InspectCommand, SignaturePolicy};
+use crate::cli::terminal::OutputFormat;
+
+/// What follows the options of `wagi inspect` in the help.
+pub(super) const INSPECT_EXAMPLES: &str = "Examples:
+  wagi inspect hello.wasm
+  wagi inspect ghcr.io/example/hello:1.0.0 --verify-key cosign.pub
+
+Exit codes:
+  0  it is shown
+  1  it cannot be read, or the signature is not the one that is wanted
+  2  the command line is not valid";
 
 /// The options of every command that pulls modules.
 #[derive(Args)]
@@ -38,14 +49,46 @@ pub(super) struct TransportArguments {
     registry_ca: Option<PathBuf>,
 }
 
+/// The options of `wagi inspect`.
+#[derive(Args)]
+pub(super) struct InspectArguments {
+    /// A file, or a reference to an artifact in a registry
+    #[arg(value_name = "FILE|REFERENCE")]
+    source: String,
+
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    verify: VerifyArguments,
+
+    #[command(flatten)]
+    registries: RegistryArguments,
+}
+
+impl InspectArguments {
+    /// Returns the command.
+    pub fn command(self, variable: Variable<'_>) -> Result<InspectCommand, UsageError> {
+        Ok(InspectCommand {
+            source: self.source,
+            format: if self.json { OutputFormat::Json } else { OutputFormat::Text },
+            policy: self.verify.policy()?,
+            module_cache: self.registries.module_cache(variable),
+            registries: self.registries.registries(variable),
+            server_environment: ServerEnvironment::default(),
+        })
+    }
+}
+
 /// Whose signature is verified.
 #[derive(Args)]
-pub(super) struct VerifyArguments {
+struct VerifyArguments {
     /// Verify that the owner of this public key has signed it; of several, one is enough
     #[arg(long, value_name = "FILE", conflicts_with = "verify_identity")]
     verify_key: Vec<PathBuf>,
 
-    /// Verify that someone with this identity has signed it; a `*` in it stands for any part
+    /// Verify that someone with this identity has signed it; a * in it stands for any part
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), requires_all = ["verify_issuer", "trusted_root"])]
     verify_identity: Option<String>,
 
@@ -64,7 +107,7 @@ pub(super) struct VerifyArguments {
 
 impl VerifyArguments {
     /// Returns where it is written whose signature is wanted.
-    pub fn policy(self) -> Result<SignaturePolicy, UsageError> {
+    fn policy(self) -> Result<SignaturePolicy, UsageError> {
         let Self { verify_key: files, verify_identity, verify_issuer, trusted_root, config } = self;
         let policy = match (verify_identity, verify_issuer, trusted_root) {
             (Some(identity), Some(issuer), Some(trusted_root)) => {
@@ -75,7 +118,8 @@ impl VerifyArguments {
             }
             (_, _, None) => config.map_or(SignaturePolicy::None, SignaturePolicy::Manifest),
             (_, _, Some(_)) => {
-                let message = "--trusted-root needs --verify-key FILE, or --verify-identity NAME and --verify-issuer URL";
+                let message =
+                    "--trusted-root needs --verify-key FILE, or --verify-identity NAME and --verify-issuer URL";
                 return Err(UsageError::new(ErrorKind::MissingRequiredArgument, message));
             }
         };

@@ -11,7 +11,7 @@ use wagi::fetch::{self, Publication};
 use wagi::startup::ahead_of_time;
 
 use crate::cli::args::UsageError;
-use crate::cli::commands::{Command, admin, cache, cgi, compile, compiler, inspect, lock, login, preinit, pull, push};
+use crate::cli::commands::{Command, admin, cache, cgi, compile, compiler, lock, login, preinit, pull, push};
 
 use crate::cli::args::Variable;
 use crate::cli::args::checks::CheckSubcommand;
@@ -20,26 +20,15 @@ use crate::cli::args::development::{
 };
 use crate::cli::args::format::FormatArgument;
 use crate::cli::args::new::{NEW_EXAMPLES, NewArguments};
-use crate::cli::args::registries::{self, RegistryArguments, TransportArguments, VerifyArguments};
+use crate::cli::args::registries::{self, INSPECT_EXAMPLES, InspectArguments, RegistryArguments, TransportArguments};
 use crate::cli::args::serve::{SERVE_EXAMPLES, ServeArguments, variable};
 use crate::cli::args::shells;
-use crate::cli::terminal::OutputFormat;
 
 /// What follows the options of `wagi completions` in the help.
 const COMPLETIONS_EXAMPLES: &str = "Examples:
   wagi completions bash > ~/.local/share/bash-completion/completions/wagi
   wagi completions zsh > ~/.zfunc/_wagi
   wagi completions fish > ~/.config/fish/completions/wagi.fish";
-
-/// What follows the options of `wagi inspect` in the help.
-const INSPECT_EXAMPLES: &str = "Examples:
-  wagi inspect hello.wasm
-  wagi inspect ghcr.io/example/hello:1.0.0 --verify-key cosign.pub
-
-Exit codes:
-  0  it is shown
-  1  it cannot be read, or the signature is not the one that is wanted
-  2  the command line is not valid";
 
 /// A subcommand.
 #[derive(clap::Subcommand)]
@@ -77,18 +66,7 @@ pub(super) enum Subcommand {
     },
     /// Show the kind, the imports and the exports of a module, and whether wagi can serve it
     #[command(after_help = INSPECT_EXAMPLES)]
-    Inspect {
-        /// A file, or a reference to an artifact in a registry
-        #[arg(value_name = "FILE|REFERENCE")]
-        source: String,
-        /// Print one JSON object
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        verify: VerifyArguments,
-        #[command(flatten)]
-        registries: RegistryArguments,
-    },
+    Inspect(Box<InspectArguments>),
     /// Save the name and password for a registry, where Docker saves them
     #[command(after_help = "Example: wagi login ghcr.io --username me")]
     Login {
@@ -359,14 +337,7 @@ impl Subcommand {
                 publication: Publication { file, reference, layout: layout.into(), sign_key },
                 registries: registries.registries(variable),
             }),
-            Self::Inspect { source, json, verify, registries } => Command::Inspect(inspect::InspectCommand {
-                source,
-                format: if json { OutputFormat::Json } else { OutputFormat::Text },
-                policy: verify.policy()?,
-                server_environment: ServerEnvironment::default(),
-                module_cache: registries.module_cache(variable),
-                registries: registries.registries(variable),
-            }),
+            Self::Inspect(arguments) => Command::Inspect(arguments.command(variable)?),
             Self::Login { registry, username, password_stdin, registries } => Command::Login(login::LoginCommand {
                 registry,
                 username,

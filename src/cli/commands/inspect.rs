@@ -228,7 +228,7 @@ fn signed(signature: &SignatureReport) -> String {
     match (&signature.verified, signature.claimed.as_deref()) {
         (Some(Ok(signer)), _) => format!("verified: {}", printable::line(signer)),
         (Some(Err(reason)), _) => format!("not verified: {}", printable::line(reason)),
-        (None, None) => "not known: the registry does not say".to_owned(),
+        (None, None) => "not known: what is attached to it cannot be read".to_owned(),
         (None, Some([])) => "no".to_owned(),
         (None, Some(signers)) => {
             let signers: Vec<_> = signers.iter().map(|signer| printable::line(signer)).collect();

@@ -152,9 +152,11 @@ fn quoted_list(words: &[&str]) -> String {
 fn protective_help(meant: &str, is_known_here: bool) -> String {
     match meant {
         _ if is_known_here => format!("did you mean `{meant}`?"),
-        "verify" => "write `verify` in a `[[module]]`, or in `[registries.\"HOST\"]` for all modules of a registry; what \
+        "verify" => {
+            "write `verify` in a `[[module]]`, or in `[registries.\"HOST\"]` for all modules of a registry; what \
                      follows a line in brackets is of that table"
-            .to_owned(),
+                .to_owned()
+        }
         _ => format!("write `[{meant}.\"HOST\"]`, in a table of its own"),
     }
 }

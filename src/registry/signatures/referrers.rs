@@ -1,7 +1,7 @@
 //! Which artifacts refer to another one?
 //!
 //! A registry lists them, page by page: a `Link` leads from each to the next (OCI distribution, "Listing Referrers"; RFC 8288). If it
-//! cannot list them, there is an index under a tag that is named after the digest. Whoever can push can make the list long, so that
+//! cannot list them, there is an index under a tag that is named after the digest. Who can push can make the list long, so that
 //! there are bounds.
 
 use std::collections::HashSet;
@@ -35,7 +35,7 @@ pub(super) struct Referrers {
 }
 
 impl Referrers {
-    /// At most so many of each kind.
+    /// At most `most` of each kind.
     pub fn new(most: usize) -> Self {
         Self { most, seen: HashSet::new(), signatures: Vec::new(), others: Vec::new() }
     }
@@ -142,11 +142,16 @@ fn links(mut text: &str) -> Vec<(&str, &str)> {
 }
 
 fn is_next(parameters: &str) -> bool {
-    let pairs = parameters.split(';').filter_map(|parameter| parameter.split_once('='));
+    let mut is_quoted = false;
+    let parameters = parameters.split(|letter: char| {
+        is_quoted ^= letter == '"';
+        letter == ';' && !is_quoted
+    });
+    let mut pairs = parameters.filter_map(|parameter| parameter.split_once('='));
     // Only the first counts.
-    let relation = pairs.map(|(name, value)| (name.trim(), value.trim())).find(|(name, _)| name.eq_ignore_ascii_case("rel"));
+    let relation = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("rel"));
     relation.is_some_and(|(_, value)| {
-        value.trim_matches('"').split_ascii_whitespace().any(|relation| relation.eq_ignore_ascii_case("next"))
+        value.trim().trim_matches('"').split_ascii_whitespace().any(|relation| relation.eq_ignore_ascii_case("next"))
     })
 }
 
@@ -163,7 +168,7 @@ mod tests {
             (&[][..], None),
             (&["</v2/a/referrers/x?last=1>; rel=\"next\""], Some("/v2/a/referrers/x?last=1")),
             (&["<b?n=2>;REL=next"], Some("b?n=2")),
-            (&["<a>; rel=prev, <b,c>; title=\"x, <d>; rel=next\"; rel=\"first next\""], Some("b,c")),
+            (&["<a>; rel=prev, <b,c>; title=\"x, <d>; rel=prev\"; rel=\"first next\""], Some("b,c")),
             (&["<a>; rel=prev", "<b>; rel=\"next\""], Some("b")),
             (&["<a>; rel=prev; rel=next"], None),
             (&["<a>; rel=nextone", "<b>", "c; rel=next", "<d; rel=next"], None),

@@ -105,7 +105,7 @@ fn without_trusted_proxies_the_fields_mean_nothing() {
 }
 
 /// RFC 9112, section 3.2.2: the host of a whole URL counts, and the Host field is ignored.
-fn the_host_of_a_whole_url_counts(address: SocketAddr) {
+pub fn the_host_of_a_whole_url_counts(address: SocketAddr) {
     let port = address.port();
     let mut connection = Connection::open_from(CLIENT, address);
     connection.send(format!(

@@ -167,7 +167,7 @@ impl LaidOutImage {
     }
 
     fn texts(&self, key: &str) -> impl Iterator<Item = &str> {
-        self.config[key].as_array().expect(key).iter().map(|text| text.as_str().expect(key))
+        self.config[key].as_array().expect(key).iter().map(move |text| text.as_str().expect(key))
     }
 
     fn unpack(&self, root: &Path) {

@@ -49,7 +49,7 @@ fn of_an_artifact_the_key_that_is_wanted_is_verified_and_others_are_claimed_only
     shows(&site, &source, &["--verify-key", &other, "--verify-key", &own], ("verified: key sha256:", 0));
     shows(&site, &source, &["--verify-key", &other], ("not verified: it is not of key sha256:", 1));
     let root = path("root.json");
-    let logged = ["--verify-key", &own, "--trusted-root", &root];
+    let logged = ["--verify-key", own.as_str(), "--trusted-root", root.as_str()];
     shows(&site, &source, &logged, ("not verified: no log has written it down", 1));
     let claimed = &json(&site, &source, &[])["signature"];
     assert_eq!((&claimed["verified"], claimed["claimed"].as_array().map(Vec::len)), (&Value::Null, Some(1)));
@@ -68,7 +68,7 @@ fn of_an_artifact_the_identity_that_is_wanted_is_verified() {
         let server = signed(Place::Listed, &[name]);
         let source = format!("oci:127.0.0.1:{}/app:1", server.port());
         let root = path(root);
-        let options = ["--verify-identity", identity, "--verify-issuer", issuer, "--trusted-root", &root];
+        let options = ["--verify-identity", identity, "--verify-issuer", issuer, "--trusted-root", root.as_str()];
         shows(&site, &source, &options, expected);
     };
     let issuer = "https://issuer.example";
@@ -114,7 +114,7 @@ fn what_is_unsigned_or_cannot_be_asked_for_is_not_verified() {
     let own = path("cosign.pub");
     shows(&site, &source, &[], ("no", 0));
     shows(&site, &source, &["--verify-key", &own], ("not verified: it has no signature", 1));
-    let never = ["--pull", "never", "--verify-key", &own];
+    let never = ["--pull", "never", "--verify-key", own.as_str()];
     shows(&site, &source, &never[..2], ("not known", 0));
     shows(&site, &source, &never, ("not verified: cannot ask for the signatures", 1));
     let missing = inspected(&site, &source, &["--verify-key", "missing.pub"]);

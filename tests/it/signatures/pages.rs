@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::{Value, json};
 
-use super::{BUNDLE, INDEX, Place, add, attach, by_key, check, content, is, site};
+use super::{BUNDLE, INDEX, Place, attach, by_key, check, content, is, site};
 use crate::oci::{Shelf, digest, give, manifest, shelf};
 use crate::support::upstream::{Received, Upstream, reply};
 
@@ -106,7 +106,8 @@ fn no_page_leads_to_another_server() {
     let elsewhere = Upstream::start(|_| reply("200 OK", "", "{\"manifests\":[]}"));
     let (shelf, signatures) = listed(&["key.json"]);
     let port = elsewhere.port();
-    for link in [format!("http://127.0.0.1:{port}/x"), format!("//localhost:{port}/x"), "ftp://127.0.0.1/x".to_owned()] {
+    for link in [format!("http://127.0.0.1:{port}/x"), format!("//localhost:{port}/x"), "ftp://127.0.0.1/x".to_owned()]
+    {
         let pages = vec![scans(1), vec![signatures[0].clone()]];
         let line = format!("Link: <{link}>; rel=\"next\"\r\n");
         let server = paged(shelf.clone(), pages, move |_| line.clone());

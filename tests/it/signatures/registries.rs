@@ -145,7 +145,10 @@ fn what_is_pushed_with_a_key_is_signed_for_wagi_and_for_sigstore() {
     assert_eq!(verified_by_sigstore(&bundle), "yes\n");
     let inspected = run(&site, &["inspect", &format!("oci:{reference}"), "--module-cache", "cache"]).well();
     let lock = run(&site, &["lock", "-c", "modules.toml", "--module-cache", "cache"]);
-    assert!(lock.code == Some(1) && inspected.contains("signed    claimed, not verified: by key sha256:"), "{inspected}");
+    assert!(
+        lock.code == Some(1) && inspected.contains("signed    claimed, not verified: by key sha256:"),
+        "{inspected}"
+    );
     // Another signature does not take the place of the first.
     run(&site, &["push", "--sign-key", &key, "hello.wat", &reference]).well();
     let index = parsed(get(&format!("manifests/sha256-{digest}")));

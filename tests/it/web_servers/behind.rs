@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use crate::behind_a_proxy::proxies::{Proxy, blocks, only_block, replaced};
-use crate::behind_a_proxy::{self, forwards_requests};
+use crate::behind_a_proxy::{self, forwards_requests, the_host_of_a_whole_url_counts};
 use crate::support::guest::probe;
 use crate::support::http1::Connection;
 use crate::support::process::{self, Wagi};
@@ -101,7 +101,9 @@ fn event_streams_pass_as_they_come_and_end_with_their_client(wagi: &Wagi, proxy:
 #[ignore = "needs nginx and curl"]
 fn behind_nginx_over_fastcgi() {
     let wagi = wagi();
-    is_like_http(&wagi, &Proxy::nginx(&fastcgi("nginx", &wagi)), Duplex::Both);
+    let proxy = Proxy::nginx(&fastcgi("nginx", &wagi));
+    is_like_http(&wagi, &proxy, Duplex::Both);
+    the_host_of_a_whole_url_counts(proxy.plain());
 }
 
 #[test]
@@ -111,7 +113,9 @@ fn behind_nginx_over_scgi() {
     let block = fastcgi("nginx", &wagi).replace("fastcgi", "scgi");
     let lines = block.lines().filter(|line| !line.contains("keepalive") && !line.contains("keep_conn"));
     let block: String = lines.map(|line| format!("{line}\n")).collect();
-    is_like_http(&wagi, &Proxy::nginx(&block), Duplex::Both);
+    let proxy = Proxy::nginx(&block);
+    is_like_http(&wagi, &proxy, Duplex::Both);
+    the_host_of_a_whole_url_counts(proxy.plain());
 }
 
 #[test]
