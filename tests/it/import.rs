@@ -212,6 +212,29 @@ fn an_application_of_several_components_runs_without_what_is_not_provided() {
 }
 
 #[test]
+fn responses_without_a_program_and_programs_for_an_older_interface_are_told() {
+    let application = Application::new("fixed").program("hello.wasm").program("old.wasm");
+    let notes = [
+        "this response without a program is left out",
+        "this response without a program is left out",
+        "`old.wasm` is a module that Spin calls through an interface of its own",
+    ];
+    let said = String::from_utf8(application.import(&["--output", "-"]).stderr).expect("text");
+    for help in [
+        "serve a file with its body by `[[static]]`",
+        "wagi answers 404 where no entry matches",
+        "for WASI 0.2 or 0.3 as they were released",
+    ] {
+        assert!(said.contains(help), "{help}: {said}");
+    }
+    let wagi = application.serve(&["route = \"/hello\""], &notes, &[]);
+    has(&told(&wagi, "/hello"), &["SCRIPT_NAME=/hello"]);
+    for path in ["/version", "/nothing"] {
+        assert_eq!(Connection::open(wagi.address()).get(path).status, 404, "{path}");
+    }
+}
+
+#[test]
 fn a_file_that_is_there_is_replaced_only_when_asked_for() {
     let application = Application::new("hello").program("main.wasm").file("modules.toml", "# mine\n");
     let refused = application.import(&[]);
@@ -251,6 +274,10 @@ fn what_is_no_manifest_is_said_with_its_place() {
             &["`route` must be a string", "spin.toml:3"],
         ),
         ("spin_manifest_version = 2\n[[trigger.http]]\nroute = '/'\ncomponent = {}\n", &["has no `source`"]),
+        (
+            "spin_manifest_version = 2\n[[trigger.http]]\nroute = '/'\n",
+            &["this trigger names no component", "spin.toml:2", "write `component = \"ID\"`"],
+        ),
         (
             "spin_manifest_version = 2\nname = \"\\u001b[2J\"\n[trigger]\nhttp = 3\n",
             &["`trigger.http` must be an array"],

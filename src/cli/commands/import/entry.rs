@@ -160,7 +160,8 @@ impl Executor {
             notes.add(
                 trigger.span.clone(),
                 format!("`{}` is a module that Spin calls through an interface of its own", source.module),
-                "build it with version 2 or later of Spin's SDK, which makes a component of wasi:http, or as a CGI program",
+                "build it as a CGI program, or as a component of wasi:http for WASI 0.2 or 0.3 as they were released: wagi refuses \
+                 release candidates, for which version 2 of Spin's SDK for Rust builds",
             );
         }
         Self::default()

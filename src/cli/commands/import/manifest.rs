@@ -156,7 +156,7 @@ fn of_trigger<'f>(
     notes: &mut Notes<'_>,
 ) -> Option<HttpTrigger<'f>> {
     let Some(found) = value(trigger, "component") else {
-        notes.error(span, "this trigger names no component", "write `component = \"ID\"`");
+        without_component(trigger, span, notes);
         return None;
     };
     let (id, component) = match found.get_ref().as_str() {
@@ -180,4 +180,18 @@ fn of_trigger<'f>(
     }
     let (text, executor) = (notes.text("route", route)?.to_owned(), value(trigger, "executor").cloned());
     Some(HttpTrigger { component: component.clone(), id: id.to_owned(), route: text, span: route.span(), executor })
+}
+
+/// A trigger of version 2 that no component belongs to: it has a response of its own, or is incomplete.
+fn without_component(trigger: &DeTable<'_>, span: Range<usize>, notes: &mut Notes<'_>) {
+    let Some(response) = value(trigger, "static_response") else {
+        return notes.error(span, "this trigger names no component", "write `component = \"ID\"`");
+    };
+    let status = response.get_ref().as_table().and_then(|response| value(response, "status_code"));
+    let is_404 = status.and_then(|status| status.get_ref().as_integer()).is_some_and(|status| status.as_str() == "404");
+    let help = match is_404 {
+        true => "wagi answers 404 where no entry matches; entries that match more paths answer here, too",
+        false => "serve a file with its body by `[[static]]`, or let a program print it: `wagi new --template wat` makes one",
+    };
+    notes.add(response.span(), "this response without a program is left out", help);
 }
