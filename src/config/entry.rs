@@ -141,6 +141,11 @@ impl EntryConfig {
             limits: Limits::default(),
         }
     }
+
+    /// Whether its guests see directories that the server makes.
+    pub(crate) fn needs_scratch_space(&self) -> bool {
+        !self.scratch.is_empty() || self.warm_start.is_some()
+    }
 }
 
 /// Compares all settings, but not where they are written.

@@ -96,7 +96,7 @@ impl DebugPlaces {
     }
 }
 
-/// Opens the volumes of an entry, and behind them an empty directory for each scratch directory.
+/// Opens the volumes of an entry, and after them an empty directory for each scratch directory, and one to ask for a checkpoint.
 fn volumes(entry: &EntryConfig, scratch: Option<&Arc<ScratchSpace>>) -> Result<Volumes, (usize, io::Error)> {
     let count = entry.volumes.len();
     let of_scratch = |error| (count, error);
@@ -109,7 +109,8 @@ fn volumes(entry: &EntryConfig, scratch: Option<&Arc<ScratchSpace>>) -> Result<V
         entry.volumes.iter().map(|volume| (volume.guest_path.as_str(), &volume.host_path, volume.read_only));
     let empty =
         entry.scratch.iter().zip(&placeholders).map(|(scratch, path)| (scratch.guest_path.as_str(), path, false));
-    let checkpoint = entry.warm_start.as_ref().map(|_| EmptyDirectory::create()).transpose().map_err(of_scratch)?;
+    let begins_warm = scratch.filter(|_| entry.warm_start.is_some());
+    let checkpoint = begins_warm.map(|space| EmptyDirectory::create(space)).transpose().map_err(of_scratch)?;
     let path = checkpoint.as_ref().map(EmptyDirectory::path);
     let checkpoint_directory = path.into_iter().map(|path| (CHECKPOINT_DIRECTORY, path, true));
     // Last, so that all others have the descriptors that they have without.

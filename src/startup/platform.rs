@@ -145,9 +145,9 @@ impl Platform {
         self.runtime.warm_start(guest, &entry.entrypoint, entry.unknown_imports, setup, first)
     }
 
-    /// The place of scratch directories; `None` if no entry has any.
+    /// The place of scratch directories; `None` if no entry needs it.
     pub fn scratch(&self, config: &Config) -> Result<Option<Arc<ScratchSpace>>, ScratchError> {
-        if config.entries.iter().all(|entry| entry.scratch.is_empty()) {
+        if !config.entries.iter().any(EntryConfig::needs_scratch_space) {
             return Ok(None);
         }
         let user = rustix::process::geteuid().as_raw();

@@ -164,7 +164,7 @@ impl<'a> RouteTableBuilder<'a> {
         }
         let state = self.before.state(entry, &self.next);
         let scratch = match &self.scratch {
-            _ if entry.scratch.is_empty() => None,
+            _ if !entry.needs_scratch_space() => None,
             _ if module.executable.is_component() => {
                 return self.problems.push(diagnostics::scratch_of_component(entry));
             }

@@ -197,6 +197,31 @@ fn a_start_removes_what_a_killed_server_has_left_and_nothing_of_one_that_runs() 
     assert!(left(&wagi).is_empty());
 }
 
+#[test]
+fn a_directory_for_checkpoints_is_gone_after_the_start_and_after_a_start_that_was_killed() {
+    let names = |directory: &Path| {
+        let found = fs::read_dir(directory).expect("a directory");
+        found.map(|entry| entry.expect("readable").path()).collect::<Vec<_>>()
+    };
+    let site = Site::new().text_module("/", &calls(""), "warm_start = true");
+    let temporary = site.path().join("temporary");
+    fs::create_dir(&temporary).expect("writable");
+    let place = temporary.join(format!("wagi-scratch-{}", rustix::process::geteuid().as_raw()));
+    let mut wagi = site.start_with(&[], &[("TMPDIR", temporary.to_str().expect("text"))]);
+    let own = names(&place).pop().expect("that of the process");
+    assert!(names(&own).is_empty());
+    assert!(!names(&temporary).iter().any(|path| path.to_string_lossy().contains("empty")));
+    wagi.signal("KILL");
+    wagi.ended();
+    // As if it had been killed some milliseconds earlier.
+    fs::create_dir(own.join("empty-0")).expect("writable");
+    let mut command = crate::support::process::command(wagi.directory());
+    command.args(["-l", "127.0.0.1:0", "-c", "modules.toml"]).env("TMPDIR", &temporary);
+    let _next = Wagi::spawn(&mut command);
+    assert!(!own.exists());
+    assert_eq!(names(&place).len(), 1);
+}
+
 /// The problems of a start.
 fn refused(site: Site, keys: &str, component: bool) -> String {
     let component_text = r#"(component (core module $m (func (export "run") (result i32) (i32.const 0)))

@@ -1,16 +1,15 @@
 //! Which guests begin warm, and what do they need for it?
 
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::cache;
 use crate::config::{EntryConfig, MAX_MODULE_SIZE, WarmStartConfig};
 use crate::fetch::ModuleFile;
 use crate::format::sha256_hex;
 use crate::regular_file;
 use crate::runtime::{RehearsalRequests, WarmStartSetup};
+use crate::scratch::ScratchSpace;
 
 use crate::startup::load::owner_of;
 
@@ -53,11 +52,9 @@ pub(super) fn first_scripts(entry: &EntryConfig) -> Vec<Option<String>> {
 pub(super) struct EmptyDirectory(PathBuf);
 
 impl EmptyDirectory {
-    /// Makes one that no other user can write to.
-    pub fn create() -> io::Result<Self> {
-        let path = std::env::temp_dir().join(format!("wagi-empty-{}", cache::random_name()?));
-        std::fs::DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Self(path))
+    /// Makes one where the next start removes it, if this process is killed before.
+    pub fn create(space: &ScratchSpace) -> io::Result<Self> {
+        Ok(Self(space.placeholder()?))
     }
 
     /// Where it is.
