@@ -13,7 +13,7 @@ use tokio::time::{interval, timeout};
 use crate::admin::log_level::LogLevel;
 use crate::admin::service::AdminService;
 use crate::admin::state::AdminState;
-use crate::config::{AdminConfig, ConnectionLimits, ServerConfig};
+use crate::config::{AdminConfig, ConnectionLimits, ServerConfig, WhenFull};
 use crate::server;
 use crate::server::Server;
 
@@ -149,5 +149,7 @@ async fn tick(service: &AdminService) {
 }
 
 fn server_config(config: &AdminConfig) -> ServerConfig {
-    ServerConfig { listen: vec![config.listen.clone().into()], limits: LIMITS, ..ServerConfig::default() }
+    let listen = vec![config.listen.clone().into()];
+    // A probe is answered, however many connections are open in which nothing is asked.
+    ServerConfig { listen, limits: LIMITS, when_full: WhenFull::CloseOldest, ..ServerConfig::default() }
 }

@@ -74,7 +74,7 @@ pub use crate::config::options::{
 pub use crate::config::reader::origin::{Key, Origin};
 pub use crate::config::server::{
     ClientAuth, ForwardedFields, ListenAddress, ListenAddressError, ScratchTotal, ServerConfig, TlsConfig,
-    TrustedProxies, TrustedProxyError, UnixAddress, WebServerProtocol,
+    TrustedProxies, TrustedProxyError, UnixAddress, WebServerProtocol, WhenFull,
 };
 pub use crate::config::sha256::Sha256;
 pub(crate) use crate::config::signatures::table::BUNDLE_EXTENSION;
@@ -257,6 +257,7 @@ fn server_config(
         scratch_total: table.scratch_total.map(ScratchTotal).unwrap_or_default(),
         idle_exit: options.idle_exit,
         limits,
+        when_full: WhenFull::CloseIdle,
     };
     problems.extend(redirect_without_tls(&config, table.redirect_https));
     config

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::config::ServerConfig;
 use crate::server::ServedCertificate;
-use crate::server::connection::{ConnectionBuilder, ServerParts};
+use crate::server::connection::{ConnectionBuilder, OpenConnection, ServerParts};
 use crate::server::counters::{Counters, PanicCounter};
 use crate::server::limiter::{self, ConnectionLimiter};
 use crate::server::listener::inherited::InheritedSockets;
@@ -114,9 +114,17 @@ impl Acceptor {
     ) {
         let mut first = 0;
         loop {
-            let permit = self.limiter.acquire(|| self.listeners.reclaim_idle()).await;
+            let permit = self.limiter.acquire(|| self.reclaim()).await;
             let accepted = self.next(listeners, &mut first, backoff).await;
             self.admit(accepted, permit, service.clone());
+        }
+    }
+
+    /// Makes room for one more connection, if it can be made.
+    fn reclaim(&self) {
+        match &self.parts.oldest_first {
+            Some(open) => open.close_oldest(),
+            None => self.listeners.reclaim_idle(),
         }
     }
 
@@ -150,9 +158,11 @@ impl Acceptor {
             return;
         };
         let panic_counter = PanicCounter(Arc::clone(&self.parts.counters));
+        let connection = OpenConnection::new(accepted);
+        self.parts.oldest_first.iter().for_each(|open| open.add(&connection.state));
         tokio::spawn(async move {
             let _held = (permit, panic_counter);
-            connections.serve(accepted, service).await;
+            connections.serve(connection, service).await;
         });
     }
 

@@ -1,16 +1,17 @@
 //! How many connections may be open: of all clients together, and of one client?
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::TrustedProxies;
 use crate::server::Peer;
+use crate::server::connection::state::ConnectionState;
 
-/// How often idle connections are asked to close while the server is full.
+/// How often a full server tries to make room.
 const RECLAIM_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How many descriptors are for modules, files of guests and calls to other servers, and not for connections: a quarter, within
@@ -56,13 +57,13 @@ impl ConnectionLimiter {
         Self { total: Arc::new(Semaphore::new(max as usize)), max, clients }
     }
 
-    /// Waits until one more connection may be accepted. Meanwhile `reclaim_idle` asks idle connections to close.
-    pub(super) async fn acquire(&self, reclaim_idle: impl Fn()) -> OwnedSemaphorePermit {
+    /// Waits until one more connection may be accepted. Meanwhile `reclaim` makes room, if it can.
+    pub(super) async fn acquire(&self, reclaim: impl Fn()) -> OwnedSemaphorePermit {
         loop {
             if let Ok(permit) = Arc::clone(&self.total).try_acquire_owned() {
                 return permit;
             }
-            reclaim_idle();
+            reclaim();
             let permit = Arc::clone(&self.total).acquire_owned();
             if let Ok(permit) = tokio::time::timeout(RECLAIM_INTERVAL, permit).await {
                 #[expect(clippy::expect_used, reason = "nothing closes the semaphore")]
@@ -105,6 +106,42 @@ impl ConnectionLimiter {
 /// a proxy every client has its address, or none at all over a Unix socket.
 fn counted_address(peer: Peer, trusted: &TrustedProxies) -> Option<IpAddr> {
     if peer.remote.ip()?.is_loopback() || peer.is_trusted(trusted) { None } else { peer.client_key() }
+}
+
+/// The connections of a server in which the oldest one makes room for a new one.
+#[derive(Debug)]
+pub(super) struct ConnectionQueue {
+    /// The oldest first.
+    open: Mutex<VecDeque<Weak<ConnectionState>>>,
+    /// How many connections without an open request stay for `RECLAIM_INTERVAL`: theirs may be on its way.
+    spared: usize,
+}
+
+impl ConnectionQueue {
+    /// One for at most `max` connections.
+    pub(super) fn new(max: usize) -> Self {
+        Self { open: Mutex::default(), spared: max / 8 }
+    }
+
+    /// Adds a connection that was just accepted.
+    pub(super) fn add(&self, connection: &Arc<ConnectionState>) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|connection| connection.strong_count() > 0);
+        open.push_back(Arc::downgrade(connection));
+    }
+
+    /// Closes the oldest connection without an open request, if there is one that need not be spared.
+    pub(super) fn close_oldest(&self) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let waits = |state: &Arc<ConnectionState>| state.open_requests() == 0 && !state.write_blocked();
+        let mut waiting =
+            open.iter().enumerate().filter_map(|(index, state)| Some((index, state.upgrade().filter(waits)?)));
+        let Some((index, oldest)) = waiting.next() else { return };
+        if waiting.count() >= self.spared || oldest.opened().elapsed() >= RECLAIM_INTERVAL {
+            open.remove(index);
+            oldest.shutdown_both();
+        }
+    }
 }
 
 /// How many connections each client has.

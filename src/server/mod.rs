@@ -45,11 +45,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::ServerConfig;
+use crate::config::{ServerConfig, WhenFull};
 use crate::server::accept::Acceptor;
 use crate::server::connection::ServerParts;
 use crate::server::date::watch_clock;
 use crate::server::idle::IdleWatch;
+use crate::server::limiter::ConnectionQueue;
 use crate::server::listener::inherited::InheritedSockets;
 use crate::server::listener::set;
 use crate::server::shutdown::ShutdownStage;
@@ -84,10 +85,15 @@ impl Server {
     /// The same in a process that inherits sockets. They are used where the configuration says so, and if it names no address.
     pub async fn bind_inheriting(config: &ServerConfig, inherited: Vec<InheritedSocket>) -> Result<Self, Error> {
         let inherited = InheritedSockets::new(inherited).map_err(ListenError::Inherited)?;
+        let oldest_first = match config.when_full {
+            WhenFull::CloseIdle => None,
+            WhenFull::CloseOldest => Some(Arc::new(ConnectionQueue::new(config.limits.connections))),
+        };
         let parts = ServerParts {
             counters: Arc::default(),
             tls: Arc::new(ServerTls::load(config.tls.as_ref())?),
             idle: config.idle_exit.map(IdleWatch::new).map(Arc::new),
+            oldest_first,
         };
         let listeners = set::open(&config.listen, &[], &inherited)?;
         if parts.idle.is_some() && !listeners.iter().any(|listener| listener.is_inherited()) {

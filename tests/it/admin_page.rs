@@ -1,10 +1,17 @@
 //! The page of the admin listener, in Chromium.
+//!
+//! `WAGI_BLESS=1 cargo test pictures -- --ignored` takes the pictures of docs/admin.md anew.
 
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use crate::admin_requests::{TRAP, site};
 use crate::support::admin::Administered;
 use crate::support::browser::Browser;
+use crate::support::guest::probe;
 use crate::support::site::Site;
 
 #[test]
@@ -117,6 +124,64 @@ fn the_page_fits_a_telephone_and_follows_the_colours_of_the_system() {
     // Tables are tables for screen readers, although they are shown as lists.
     let roles = "return [...document.querySelectorAll('table, thead, tbody, tr, th, td')].every(part => part.hasAttribute('role'))";
     assert_eq!(browser.script(roles), true);
+}
+
+/// What the page of the pictures shows: programs with names that mean something.
+fn shop() -> Site {
+    let site = Site::new();
+    site.file("shop.wasm", std::fs::read(probe()).expect("a module"));
+    let report = TRAP.replace("<script>document.title = 'taken'</script> \\ff\\00", "no report for 2026: the table sales is empty");
+    site.file("report.wat", report);
+    let limits = "limits = { cpu_time = '60s', time_to_head = '60s' }";
+    site.module("/report", Path::new("report.wat"), "").module("/shop/...", Path::new("shop.wasm"), limits)
+}
+
+/// Takes a picture of what a window shows. It is kept if that is asked for.
+fn take_picture(browser: &Browser, name: &str, (width, height): (u32, u32), scheme: &str) {
+    let is_phone = width < 600;
+    let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": is_phone });
+    browser.command("Emulation.setDeviceMetricsOverride", &metrics);
+    let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+    browser.command("Emulation.setEmulatedMedia", &features);
+    let taken = browser.command("Page.captureScreenshot", &json!({ "format": "png" }));
+    let bytes = STANDARD.decode(taken["data"].as_str().expect("a picture")).expect("base64");
+    assert!(bytes.starts_with(b"\x89PNG"), "{name}");
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/images").join(name);
+    if std::env::var_os("WAGI_BLESS").is_some() {
+        std::fs::create_dir_all(kept.parent().expect("a directory")).expect("a directory can be made");
+        std::fs::write(&kept, bytes).expect("a file can be written");
+    }
+    let length = std::fs::metadata(&kept).expect("WAGI_BLESS=1 takes it").len();
+    assert!(length < 60 << 10, "{name} has {length} bytes");
+}
+
+#[test]
+#[ignore = "needs chromium-driver"]
+fn the_pictures_show_a_route_that_fails_a_telephone_and_a_request_that_is_stuck() {
+    let server = Administered::start(shop(), &[]);
+    let browser = Browser::open_with(&["--hide-scrollbars", "--disable-lcd-text"]);
+    browser.go(&server.url());
+    browser.shown("#state", "serving");
+    let row = "[...document.querySelectorAll('#route-rows tr')].find(row => row.innerText.includes('/shop/...'))";
+    let plotted = format!("return {row}.querySelector('path.requests').getAttribute('d').split('v-').length");
+    for round in 2..=6 {
+        for _ in 0..round {
+            assert_eq!(server.begin("/shop/args").answer().status, 200);
+        }
+        crate::support::eventually(|| (browser.script(&plotted).as_u64()? >= round).then_some(()));
+    }
+    assert_eq!(server.begin("/report?year=2026").answer().status, 500);
+    browser.shown("#failures summary", "trap");
+    browser.shown("#route-rows tr.failing", "/report");
+    take_picture(&browser, "admin-light.png", (1000, 640), "light");
+    take_picture(&browser, "admin-dark.png", (1000, 640), "dark");
+    take_picture(&browser, "admin-360.png", (360, 740), "light");
+    let _stuck = server.begin("/shop/spin?order=17");
+    browser.shown("#flight-rows", "/shop/spin?order=17");
+    browser.script("document.querySelector('#failures details summary').click()");
+    browser.script("document.querySelector('#flight').scrollIntoView()");
+    take_picture(&browser, "admin-stuck.png", (1000, 640), "light");
+    check_quiet(&browser, &server);
 }
 
 #[test]

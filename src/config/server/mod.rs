@@ -46,6 +46,18 @@ pub struct ServerConfig {
     pub idle_exit: Option<Duration>,
     /// The limits of connections.
     pub limits: ConnectionLimits,
+    /// Which connections end when there are as many as there may be. Default: idle ones.
+    pub when_full: WhenFull,
+}
+
+/// Which connections end when there are as many as there may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenFull {
+    /// Those that were idle for a second.
+    #[default]
+    CloseIdle,
+    /// The oldest without an open request, for each new one.
+    CloseOldest,
 }
 
 /// A number of bytes that all scratch directories may hold together. Default: 256 MiB.

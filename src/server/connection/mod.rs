@@ -33,6 +33,7 @@ use crate::server::connection::service::ConnectionService;
 use crate::server::connection::state::ConnectionState;
 use crate::server::counters::{ConnectionProtocol, CountedConnection, Counters, OpeningFailure};
 use crate::server::idle::IdleWatch;
+use crate::server::limiter::ConnectionQueue;
 use crate::server::listener::set::{self, Listeners};
 use crate::server::listener::{Accepted, ListenerKind};
 use crate::server::redirect::{RedirectToHttps, RedirectUnlessForwarded};
@@ -56,6 +57,23 @@ pub(in crate::server) struct ServerParts {
     pub(in crate::server) tls: Arc<ServerTls>,
     /// Who watches whether the server is idle, if it is to end then.
     pub(in crate::server) idle: Option<Arc<IdleWatch>>,
+    /// The connections, if the oldest is to make room for a new one.
+    pub(in crate::server) oldest_first: Option<Arc<ConnectionQueue>>,
+}
+
+/// A connection that was accepted and counted.
+pub(in crate::server) struct OpenConnection {
+    pub(in crate::server) state: Arc<ConnectionState>,
+    peer: Peer,
+    kind: ListenerKind,
+}
+
+impl OpenConnection {
+    pub(in crate::server) fn new(accepted: Accepted) -> Self {
+        let Accepted { socket, peer, kind, control, counters } = accepted;
+        let state = Arc::new(ConnectionState::new(socket, control, CountedConnection::new(counters)));
+        Self { state, peer, kind }
+    }
 }
 
 /// What all connections of a configuration share.
@@ -89,9 +107,8 @@ impl ConnectionBuilder {
     }
 
     /// Serves one connection to its end.
-    pub(in crate::server) async fn serve<S: HttpService>(&self, accepted: Accepted, service: S) {
-        let Accepted { socket, peer, kind, control, counters } = accepted;
-        let state = Arc::new(ConnectionState::new(socket, control, CountedConnection::new(counters)));
+    pub(in crate::server) async fn serve<S: HttpService>(&self, connection: OpenConnection, service: S) {
+        let OpenConnection { state, peer, kind } = connection;
         let _watched = self.parts.idle.as_ref().map(|idle| idle.watch(&state));
         let mut io = ConnectionIo::new(Arc::clone(&state));
         if let ListenerKind::WebServer(protocol) = kind {

@@ -100,6 +100,43 @@ async fn idle_connections_make_room_when_the_server_is_full() {
     assert!(begun.elapsed() < TIMEOUT / 2);
 }
 
+/// Says that it has begun, and goes on for ever, if the path is `/wait`.
+async fn wait_or_greet(request: Request<RequestBody>, began: mpsc::Sender<()>) -> TestResponse {
+    if request.uri().path() == "/wait" {
+        began.send(()).await.expect("the test waits for it");
+        std::future::pending::<()>().await;
+    }
+    text("hello")
+}
+
+/// Clients that send nothing, a part of a head, or a request that is answered. Those with an open request stay.
+#[tokio::test]
+async fn the_oldest_connection_without_a_request_makes_room_where_that_is_the_rule() {
+    for begin in ["", "GET / HT", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"] {
+        let config = ServerConfig { when_full: WhenFull::CloseOldest, ..config(|limits| limits.connections = 3) };
+        let (began, mut begun) = mpsc::channel(1);
+        let server = start(config, move |request| wait_or_greet(request, began.clone())).await;
+        let mut busy = send(server.address, "GET /wait HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        promptly(begun.recv()).await;
+        let mut clients = Vec::new();
+        for _ in 0..20 {
+            let mut client = send(server.address, begin).await;
+            if begin.ends_with('\n') {
+                until(&mut client, "hello").await;
+            }
+            clients.push(client);
+        }
+        let mut client = send(server.address, "GET / HTTP/1.0\r\n\r\n").await;
+        assert!(rest(&mut client).await.ends_with("hello"), "{begin}");
+        for mut gone in clients.drain(..19) {
+            assert!(!rest(&mut gone).await.contains("200"), "{begin}");
+        }
+        let mut byte = [0];
+        let quiet = tokio::time::timeout(SHORT, busy.read(&mut byte)).await;
+        assert!(quiet.is_err(), "{begin}: the open request was ended");
+    }
+}
+
 /// Reads a few kilobytes of a long response now and then, for several times as long as a client may take nothing. Returns
 /// whether the server kept the connection.
 pub(super) async fn is_served_slowly(server: &Running, mut client: impl AsyncRead + Unpin) -> bool {

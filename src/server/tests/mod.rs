@@ -27,7 +27,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::config::{ConnectionLimits, ListenAddress, ServerConfig, TlsConfig, TlsFiles};
+use crate::config::{ConnectionLimits, ListenAddress, ServerConfig, TlsConfig, TlsFiles, WhenFull};
 use crate::server::{Counters, RequestBody, Server, ServerHandle};
 
 type ResponseBody = UnsyncBoxBody<Bytes, std::io::Error>;

@@ -7,6 +7,7 @@ mod life;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -73,6 +74,27 @@ fn it_says_that_the_server_lives_and_serves() {
     }
     // Not on the address of the server.
     assert_eq!(Connection::open(wagi.address()).get("/readyz").status, 404);
+}
+
+/// There are more of them than the listener has connections, and each would be given 5 seconds.
+#[test]
+fn probes_are_answered_beside_clients_that_never_ask_for_anything() {
+    let wagi = served("127.0.0.1:0");
+    let to = admin(&wagi);
+    for begin in ["", "GET /livez HTTP/1.1\r\nHost: "] {
+        let open = |_| {
+            let mut connection = Connection::open(to);
+            connection.send(begin);
+            connection
+        };
+        let silent: Vec<_> = (0..300).map(open).collect();
+        for path in ["/livez", "/readyz"] {
+            let begun = Instant::now();
+            assert_eq!(get(to, path).status, 200, "{path}");
+            assert!(begun.elapsed() < Duration::from_secs(5), "{path} after {:?}", begun.elapsed());
+        }
+        drop(silent);
+    }
 }
 
 #[test]
