@@ -2,7 +2,7 @@
 //!
 //! HTTP/1.1 over blocking sockets: the servers are what is measured. Answers have a length or come in chunks.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -53,20 +53,55 @@ impl Connection {
 
     /// Reads the head of an answer, which must be a 200.
     pub fn head(&mut self) -> Result<Framing> {
-        self.read_line()?;
-        let status = self.line.split(' ').nth(1).unwrap_or_default();
-        ensure!(status == "200", "the answer is `{}`", self.line.trim_end());
         let mut framing = None;
-        loop {
-            self.read_line()?;
-            let Some((name, value)) = self.line.trim_end().split_once(':') else { break };
+        self.each_field(|name, value| {
             if name.eq_ignore_ascii_case("content-length") {
-                framing = Some(Framing::Length(value.trim().parse()?));
+                framing = Some(Framing::Length(value.parse()?));
             } else if name.eq_ignore_ascii_case("transfer-encoding") {
                 framing = Some(Framing::Chunks);
             }
-        }
+            Ok(())
+        })?;
         framing.context("the answer does not tell its length")
+    }
+
+    /// Reads the same, and returns the value of a field.
+    pub fn head_with(&mut self, wanted: &str) -> Result<Option<String>> {
+        let mut found = None;
+        self.each_field(|name, value| {
+            if name.eq_ignore_ascii_case(wanted) {
+                found = Some(value.to_owned());
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    fn each_field(&mut self, mut see: impl FnMut(&str, &str) -> Result<()>) -> Result<()> {
+        self.read_line()?;
+        let status = self.line.split(' ').nth(1).unwrap_or_default();
+        ensure!(status == "200", "the answer is `{}`", self.line.trim_end());
+        loop {
+            self.read_line()?;
+            let Some((name, value)) = self.line.trim_end().split_once(':') else { return Ok(()) };
+            see(name, value.trim())?;
+        }
+    }
+
+    /// Whether something comes within this time.
+    pub fn has_more_within(&mut self, time: Duration) -> Result<bool> {
+        self.stream.get_ref().set_read_timeout(Some(time))?;
+        let found = self.stream.fill_buf().map(|bytes| !bytes.is_empty());
+        self.stream.get_ref().set_read_timeout(Some(PATIENCE))?;
+        match found {
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(false),
+            found => Ok(found?),
+        }
+    }
+
+    /// Reads the next chunk of a body that comes in chunks, and tells how long it is; 0 stands for the end.
+    pub fn chunk(&mut self) -> Result<u64> {
+        self.chunk_seen(&mut |_| {})
     }
 
     /// Reads a body and tells how long it is.
@@ -88,16 +123,19 @@ impl Connection {
     fn each_piece(&mut self, framing: Framing, mut see: impl FnMut(&[u8])) -> Result<()> {
         match framing {
             Framing::Length(length) => self.pieces_of(length, &mut see),
-            Framing::Chunks => loop {
-                self.read_line()?;
-                let length = u64::from_str_radix(self.line.trim_end().split(';').next().unwrap_or_default(), 16)?;
-                self.pieces_of(length, &mut see)?;
-                self.read_line()?;
-                if length == 0 {
-                    return Ok(());
-                }
-            },
+            Framing::Chunks => {
+                while self.chunk_seen(&mut see)? > 0 {}
+                Ok(())
+            }
         }
+    }
+
+    fn chunk_seen(&mut self, see: &mut impl FnMut(&[u8])) -> Result<u64> {
+        self.read_line()?;
+        let length = u64::from_str_radix(self.line.trim_end().split(';').next().unwrap_or_default(), 16)?;
+        self.pieces_of(length, see)?;
+        self.read_line()?;
+        Ok(length)
     }
 
     fn pieces_of(&mut self, mut length: u64, see: &mut impl FnMut(&[u8])) -> Result<()> {

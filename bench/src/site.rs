@@ -80,6 +80,7 @@ impl Site {
 fn build(root: &Path, directory: &Path) -> Result<()> {
     let profile = directory.file_name().and_then(OsStr::to_str).context("the directory of this program has no name")?;
     let profile = if profile == "debug" { "dev" } else { profile };
+    eprintln!("building wagi with the profile `{profile}`");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .args(["build", "--quiet", "--profile", profile, "--package", "wagi", "--bin", "wagi"])

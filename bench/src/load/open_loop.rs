@@ -33,11 +33,15 @@ impl Latencies {
         json!({ "requests": self.0.len(), "p50_ms": p50, "p90_ms": p90, "p99_ms": p99, "p99.9_ms": p999 })
     }
 
+    /// Those of one run.
+    pub fn of(mut times: Vec<Duration>) -> Self {
+        times.sort_unstable();
+        Self(times)
+    }
+
     /// Of several runs.
     pub fn merge(all: impl IntoIterator<Item = Self>) -> Self {
-        let mut merged: Vec<Duration> = all.into_iter().flat_map(|latencies| latencies.0).collect();
-        merged.sort_unstable();
-        Self(merged)
+        Self::of(all.into_iter().flat_map(|latencies| latencies.0).collect())
     }
 }
 

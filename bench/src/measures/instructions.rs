@@ -2,9 +2,11 @@
 //!
 //! Counted by valgrind, where a busy machine changes nothing: a run of few requests is taken off one of many, and with it
 //! the start. The gateway is asked in this process, so what is counted is routing, CGI, the guest and the log, not HTTP.
+//! Valgrind makes all about fifty times slower, most of all that the module is compiled. So each of the six runs takes many seconds.
 //! Where valgrind has too little address space for a pool of instances, they are made one by one, and the result says so.
 
 use std::process::Command;
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
@@ -51,15 +53,15 @@ const ATTEMPTS: usize = 5;
 fn run(site: &Site, module: &str, requests: u32) -> Result<Run> {
     let mut run = attempt(site, module, requests);
     for _ in 1..ATTEMPTS {
-        if run.is_ok() {
-            break;
-        }
+        let Err(error) = &run else { break };
+        eprintln!("  once more: {error:#}");
         run = attempt(site, module, requests);
     }
     run
 }
 
 fn attempt(site: &Site, module: &str, requests: u32) -> Result<Run> {
+    let begin = Instant::now();
     let output = Command::new(site.program("valgrind")?)
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(&site.bench)
@@ -67,6 +69,7 @@ fn attempt(site: &Site, module: &str, requests: u32) -> Result<Run> {
         .args(["answer", module, &requests.to_string()])
         .output()
         .context("cannot start `valgrind`")?;
+    eprintln!("  `{module}`, {requests} requests under valgrind: {:.0} s", begin.elapsed().as_secs_f64());
     let report = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "the run under valgrind failed: {}", last(&report));
     let collected = report.lines().find_map(|line| line.split_once("Collected :"));

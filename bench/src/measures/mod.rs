@@ -2,6 +2,7 @@
 
 mod asleep;
 mod echo;
+mod events;
 mod files;
 mod hello;
 mod http2;
@@ -28,7 +29,7 @@ pub struct Measure {
 }
 
 /// All of them, in their order.
-pub const MEASURES: [Measure; 12] = [
+pub const MEASURES: [Measure; 13] = [
     Measure { name: "hello", question: "how many requests a second, beside other servers", take: hello::take },
     Measure { name: "http2", question: "the same over HTTP/2", take: http2::take },
     Measure { name: "files", question: "how many static files a second, beside nginx", take: files::take },
@@ -37,6 +38,7 @@ pub const MEASURES: [Measure; 12] = [
     Measure { name: "start", question: "how long after its start the server answers", take: start::first_answer },
     Measure { name: "asleep", question: "how much memory a sleeping guest takes", take: asleep::take },
     Measure { name: "echo", question: "how fast and in how much memory a long body passes", take: echo::take },
+    Measure { name: "events", question: "how late events of a stream are, compressed or not", take: events::take },
     Measure { name: "neighbours", question: "what guests that never end do to others", take: neighbours::take },
     Measure { name: "preinitialized", question: "what initializing beforehand saves", take: preinitialized::take },
     Measure { name: "warm", question: "what it saves that an interpreter begins at its checkpoint", take: warm::take },
