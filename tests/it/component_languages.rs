@@ -9,20 +9,21 @@ use crate::support::upstream::{Upstream, reply};
 const LOOPBACK: &str = "allowed_hosts = ['http://127.0.0.1']";
 
 /// The route of each program and its file, of all kinds.
-const PROGRAMS: [(&str, &str); 9] = [
+const PROGRAMS: [(&str, &str); 10] = [
     ("/module/...", "probe.wasm"),
     ("/small", "c-echo.wasm"),
     ("/cli/...", "cli-rust.wasm"),
     ("/c/...", "http-c.wasm"),
     ("/python/...", "http-python.wasm"),
     ("/js/...", "http-js.wasm"),
+    ("/quickjs/...", "http-quickjs.wasm"),
     ("/hello-rust/...", "http-rust.wasm"),
     ("/hello-c/...", "http-c-hello.wasm"),
     ("/c-closed/...", "http-c.wasm"),
 ];
 
 /// The routes of components that describe their request and, below `/stream`, print in pieces.
-const HTTP: [&str; 3] = ["/c", "/python", "/js"];
+const HTTP: [&str; 4] = ["/c", "/python", "/js", "/quickjs"];
 
 /// A server over all of them.
 fn served() -> Wagi {
@@ -44,7 +45,7 @@ fn sent(connection: &mut Connection, request: &str, body: &str) -> Answer {
 
 /// One test for all of it: the larger of the programs take their time to compile.
 #[test]
-#[ignore = "needs WAGI_GUESTS_DIR: rust, c, cli-rust, http-rust, http-c, http-python, http-js"]
+#[ignore = "needs WAGI_GUESTS_DIR: rust, c, cli-rust, http-rust, http-c, http-python, http-js, http-quickjs"]
 fn components_and_modules_are_served_by_one_process() {
     let wagi = served();
     every_program_answers(&wagi);
@@ -131,7 +132,7 @@ fn http_components_call_the_servers_their_entry_names(wagi: &Wagi) {
     let upstream = Upstream::start(|received| reply("203 Fine", "", format!("got {}", received.line)));
     let mut connection = Connection::open(wagi.address());
     let url = upstream.url("/inner?x");
-    for route in ["/c", "/js"] {
+    for route in ["/c", "/js", "/quickjs"] {
         let text = connection.get(&format!("{route}/call?url={url}")).text();
         assert_eq!(text.trim_end(), "status: 203\ngot GET /inner?x", "{route}");
     }

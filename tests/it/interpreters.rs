@@ -32,7 +32,7 @@ const fn interpreted(name: &'static str, module: &'static str, keys: &'static st
 
 const PYTHON: &str = "argv = ['python', '${SCRIPT_FILENAME}']\nenvironment = { PYTHONHOME = '/usr/local' }";
 
-const LANGUAGES: [Language; 15] = [
+const LANGUAGES: [Language; 16] = [
     compiled("rust", "conform.wasm"),
     compiled("c", "c-conform.wasm"),
     compiled("cpp", "cpp-conform.wasm"),
@@ -43,6 +43,7 @@ const LANGUAGES: [Language; 15] = [
     compiled("http-c", "http-c-conform.wasm"),
     compiled("http-python", "http-python-conform.wasm"),
     compiled("http-js", "http-js-conform.wasm"),
+    compiled("http-quickjs", "http-quickjs-conform.wasm"),
     interpreted("php", "php-cgi.wasm", ""),
     interpreted("py", "python.wasm", PYTHON),
     interpreted("rb", "ruby.wasm", "argv = ['ruby', '${SCRIPT_FILENAME}']"),
@@ -93,7 +94,7 @@ fn sent(wagi: &Wagi, head: &str, body: &[u8]) -> Answer {
 }
 
 #[test]
-#[ignore = "needs WAGI_GUESTS_DIR: conform, c, cpp, zig, go, assemblyscript, http-rust, http-c, http-python, http-js, interpreters, lua, quickjs"]
+#[ignore = "needs WAGI_GUESTS_DIR: conform, c, cpp, zig, go, assemblyscript, http-rust, http-c, http-python, http-js, http-quickjs, interpreters, lua, quickjs"]
 fn the_same_program_in_each_language_answers_the_same_from_one_process() {
     let site = LANGUAGES.iter().fold(Site::new(), |site, language| language.add_to(site));
     site.write();
