@@ -130,7 +130,8 @@ fn the_page_fits_a_telephone_and_follows_the_colours_of_the_system() {
 fn shop() -> Site {
     let site = Site::new();
     site.file("shop.wasm", std::fs::read(probe()).expect("a module"));
-    let report = TRAP.replace("<script>document.title = 'taken'</script> \\ff\\00", "no report for 2026: the table sales is empty");
+    let report = TRAP
+        .replace("<script>document.title = 'taken'</script> \\ff\\00", "no report for 2026: the table sales is empty");
     site.file("report.wat", report);
     let limits = "limits = { cpu_time = '60s', time_to_head = '60s' }";
     site.module("/report", Path::new("report.wat"), "").module("/shop/...", Path::new("shop.wasm"), limits)

@@ -47,14 +47,17 @@ pub fn take(site: &Site) -> Result<Vec<Outcome>> {
     for _ in 0..site.rounds.min(3) {
         as_it_is.push(stream(&server, "/plain", None)?);
         for (coding, taken) in CODINGS.iter().zip(&mut compressed) {
-            taken.push(stream(&server, "/coded", Some(coding))?);
+            taken.push(stream(&server, "/coded", Some(*coding))?);
         }
     }
     let as_it_is = Latencies::merge(as_it_is);
     let compressed = compressed.map(Latencies::merge);
     let slowest = compressed.iter().map(|taken| taken.percentile(99.0)).fold(0.0, f64::max);
-    let details: Vec<_> =
-        CODINGS.iter().zip(&compressed).map(|(coding, taken)| json!({ "coding": coding, "times": taken.json() })).collect();
+    let details: Vec<_> = CODINGS
+        .iter()
+        .zip(&compressed)
+        .map(|(coding, taken)| json!({ "coding": coding, "times": taken.json() }))
+        .collect();
     let row = |what: &str, p99: f64| {
         Outcome::new("events", what, p99, "ms").held_against(Bound::AtMost(20.0), Some(Bound::AtMost(2.0)))
     };

@@ -191,7 +191,9 @@ fn without_component(trigger: &DeTable<'_>, span: Range<usize>, notes: &mut Note
     let is_404 = status.and_then(|status| status.get_ref().as_integer()).is_some_and(|status| status.as_str() == "404");
     let help = match is_404 {
         true => "wagi answers 404 where no entry matches; entries that match more paths answer here, too",
-        false => "serve a file with its body by `[[static]]`, or let a program print it: `wagi new --template wat` makes one",
+        false => {
+            "serve a file with its body by `[[static]]`, or let a program print it: `wagi new --template wat` makes one"
+        }
     };
     notes.add(response.span(), "this response without a program is left out", help);
 }
