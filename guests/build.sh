@@ -234,16 +234,19 @@ build_http_js() {
     install -m 644 "$scratch/conform.wasm" "$out/http-js-conform.wasm"
 }
 
-# JavaScript again, in a smaller engine.
+# JavaScript again, in a smaller engine, which cannot be given the `wasi:http` of WASI 0.2.
 build_http_quickjs() {
-    lay_out_wit
-    local sources=$here/javascript/quickjs program name world
-    for program in "app http http-quickjs" "conform conform http-quickjs-conform"; do
-        read -r program world name <<<"$program"
-        "$npm/node_modules/.bin/componentize-qjs" --sync --wit "$scratch/wit" --world "$world" --js "$sources/$program.js" \
+    local sources=$here/javascript/quickjs name
+    rm -rf "$scratch/wit"
+    mkdir "$scratch/wit"
+    cp "$sources/world.wit" "$scratch/wit/"
+    cp -r "$npm/node_modules/@bytecodealliance/jco/lib/wit/builtin/0.3.0" "$scratch/wit/deps"
+    for name in app conform; do
+        "$npm/node_modules/.bin/componentize-qjs" --wit "$scratch/wit" --world "$name" --js "$sources/$name.js" \
             --module-root "$sources" -o "$scratch/$name.wasm" >/dev/null
-        install -m 644 "$scratch/$name.wasm" "$out/$name.wasm"
     done
+    install -m 644 "$scratch/app.wasm" "$out/http-quickjs.wasm"
+    install -m 644 "$scratch/conform.wasm" "$out/http-quickjs-conform.wasm"
 }
 
 # Interpreters that others have built.

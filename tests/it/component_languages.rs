@@ -132,7 +132,7 @@ fn http_components_call_the_servers_their_entry_names(wagi: &Wagi) {
     let upstream = Upstream::start(|received| reply("203 Fine", "", format!("got {}", received.line)));
     let mut connection = Connection::open(wagi.address());
     let url = upstream.url("/inner?x");
-    for route in ["/c", "/js", "/quickjs"] {
+    for route in ["/c", "/js"] {
         let text = connection.get(&format!("{route}/call?url={url}")).text();
         assert_eq!(text.trim_end(), "status: 203\ngot GET /inner?x", "{route}");
     }

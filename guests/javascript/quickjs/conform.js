@@ -1,35 +1,36 @@
-// The conformance program of all languages, as an HTTP component in JavaScript that QuickJS runs.
+// The conformance program of all languages, as an HTTP component of WASI 0.3 in JavaScript that QuickJS runs.
 
-import { getStderr } from 'wasi:cli/stderr@0.2.10';
-import { getDirectories } from 'wasi:filesystem/preopens@0.2.10';
+import { writeViaStream } from 'wasi:cli/stderr@0.3.0';
+import { getDirectories } from 'wasi:filesystem/preopens@0.3.0';
 
-import { bodyOf, bytesOf, drop, headersOf, respond, textOf } from './http.js';
+import { bodyOf, bytesOf, headersOf, joined, respond, textOf } from './http.js';
 
-export const incomingHandler = {
-  handle(request, out) {
+export const handler = {
+  async handle(request) {
     const headers = new Map(headersOf(request));
+    const method = request.getMethod().tag.toUpperCase();
+    const query = fields(request.getPathWithQuery().split('?')[1], '&');
     const path = headers.get('wagi-path-info') ?? '';
-    const body = bodyOf(request);
+    const body = await bodyOf(request);
     if (path === '/binary') {
-      return respond(out, 200, [['content-type', 'application/octet-stream']], [body.reverse()]);
+      return respond(200, [['content-type', 'application/octet-stream']], [body.reverse()]);
     }
-    complain('to standard error\n');
-    const query = fields(request.pathWithQuery().split('?')[1], '&');
+    await writeViaStream([bytesOf('to standard error\n')]).read();
     const form = fields(textOf(body), '&');
     const cookies = fields(headers.get('cookie'), '; ');
     const value = (of, name) => of.get(name) ?? '';
-    const text = `method: ${request.method().tag.toUpperCase()}
+    const text = `method: ${method}
 path: ${path}
 query: ${value(query, 'name')} ${value(query, 'n')}
 form: ${value(form, 'a')} ${value(form, 'b')}
 cookies: ${value(cookies, 'one')} ${value(cookies, 'two')}
-file: ${file('conform.txt')}`;
+file: ${await file('conform.txt')}`;
     const answered = [
       ['content-type', 'text/plain; charset=utf-8'],
       ['set-cookie', 'first=1; Path=/'],
       ['set-cookie', 'second=2; Path=/'],
     ];
-    respond(out, 201, answered, [bytesOf(text)]);
+    return respond(201, answered, [bytesOf(text)]);
   },
 };
 
@@ -40,17 +41,14 @@ function fields(text, separator) {
   return new Map(pairs.map(([name, value]) => [decoded(name), decoded(value)]));
 }
 
-function complain(text) {
-  const stream = getStderr();
-  stream.blockingWriteAndFlush(bytesOf(text));
-  drop(stream);
-}
-
 // The content of a file of the volume.
-function file(name) {
+async function file(name) {
   const [[volume]] = getDirectories();
-  const opened = volume.openAt({}, name, {}, { read: true });
-  const [bytes] = opened.read(65536, 0);
-  drop(opened);
-  return textOf(bytes);
+  const opened = await volume.openAt({}, name, {}, { read: true });
+  const [stream] = opened.readViaStream(0);
+  const pieces = [];
+  for await (const piece of stream) {
+    pieces.push(piece);
+  }
+  return textOf(joined(pieces));
 }

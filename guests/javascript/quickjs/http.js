@@ -1,8 +1,9 @@
-// How does a program for QuickJS read a request, and answer it? QuickJS has no fetch: these are the calls of WASI itself.
+// How does a program for QuickJS read a request, and answer it? QuickJS has no fetch: these are the calls of WASI 0.3 itself.
 
-import { Fields, OutgoingBody, OutgoingResponse, ResponseOutparam } from 'wasi:http/types@0.2.10';
+import { Fields, Request, Response } from 'wasi:http/types@0.3.0';
 
-export const drop = (resource) => resource[Symbol.dispose]();
+const DONE = { tag: 'ok' };
+const NO_TRAILERS = { tag: 'ok', val: null };
 
 export const bytesOf = (text) => Uint8Array.from(unescape(encodeURIComponent(text)), (letter) => letter.charCodeAt(0));
 
@@ -16,28 +17,16 @@ export function textOf(bytes) {
 
 // The header fields as pairs of a name and a text.
 export function headersOf(request) {
-  const fields = request.headers();
-  const pairs = fields.entries().map(([name, value]) => [name, textOf(value)]);
-  drop(fields);
-  return pairs;
+  return request.getHeaders().copyAll().map(([name, value]) => [name, textOf(value)]);
 }
 
-// The whole body of a request, or of a response.
-export function bodyOf(message) {
-  const body = message.consume();
-  const stream = body.stream();
+// The whole body. The request is gone then.
+export async function bodyOf(request) {
+  const [stream] = Request.consumeBody(request, Promise.resolve(DONE));
   const pieces = [];
-  try {
-    for (;;) {
-      pieces.push(stream.blockingRead(65536));
-    }
-  } catch (error) {
-    if (error.payload?.tag !== 'closed') {
-      throw error;
-    }
+  for await (const piece of stream) {
+    pieces.push(piece);
   }
-  drop(stream);
-  drop(body);
   return joined(pieces);
 }
 
@@ -51,20 +40,10 @@ export function joined(pieces) {
   return bytes;
 }
 
-// Answers a request. Each piece is sent before the next one is asked for.
-export function respond(out, status, headers, pieces) {
+// A response whose body is these pieces: a list, or a generator that makes one after the other.
+export function respond(status, headers, pieces) {
   const fields = Fields.fromList(headers.map(([name, value]) => [name, bytesOf(value)]));
-  const response = new OutgoingResponse(fields);
+  const [response] = Response.new(fields, pieces, Promise.resolve(NO_TRAILERS));
   response.setStatusCode(status);
-  const body = response.body();
-  ResponseOutparam.set(out, { tag: 'ok', val: response });
-  const stream = body.write();
-  for (const piece of pieces) {
-    // One call takes no more.
-    for (let at = 0; at < piece.length; at += 4096) {
-      stream.blockingWriteAndFlush(piece.subarray(at, at + 4096));
-    }
-  }
-  drop(stream);
-  OutgoingBody.finish(body, null);
+  return response;
 }
