@@ -115,6 +115,8 @@ impl ModuleFetcher {
                 return (Modules::default(), problems);
             }
         };
+        let mut verification = Verification::new(&signed_registries, &options.registries, store.as_ref());
+        problems.extend(verification.check_signers(&mut entries));
         let mut fetched = FetchedModules::default();
         if let Some(store) = &store {
             fetched = registry::fetch(&entries, store, &options);
@@ -125,7 +127,6 @@ impl ModuleFetcher {
         name_routes(&mut fetched.problems, &entries);
         let mut entries = with_files(entries, &fetched);
         problems.extend(fetched.problems);
-        let verification = Verification::new(&signed_registries, &options.registries, store.as_ref());
         problems.extend(verification.verify(&mut entries));
         problems.extend(comparison.iter().flat_map(|comparison| comparison.verify(&mut entries)));
         (Modules { entries, store }, problems)

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use crate::cache::store::Store;
 use crate::config::{
-    BUNDLE_EXTENSION, Diagnostic, MAX_MODULE_SIZE, ModuleRef, Registries, RegistryConfig, TrustedSigners, VerifyConfig,
+    BUNDLE_EXTENSION, Diagnostic, EntryConfig, MAX_MODULE_SIZE, ModuleRef, Registries, RegistryConfig, TrustedSigners,
+    VerifyConfig,
 };
 use crate::format::sha256_hex;
 use crate::registry;
@@ -78,6 +79,25 @@ enum SignatureSource {
 impl<'v> Verification<'v> {
     pub fn new(registries: &'v [RegistryConfig], options: &'v Registries, store: Option<&'v Store>) -> Self {
         Self { registries, options, store, policies: HashMap::new() }
+    }
+
+    /// Drops the entries whose keys or trusted roots cannot be read, and returns the reasons: no registry is asked for a module that
+    /// cannot be verified.
+    pub fn check_signers(&mut self, entries: &mut Vec<EntryConfig>) -> Vec<Diagnostic> {
+        // What is wrong with the names of registries is said when the modules are there.
+        let policies = RegistryPolicies::read(self.registries, &mut Vec::new());
+        let mut problems = Vec::new();
+        entries.retain(|entry| {
+            let wanted = entry.verify.as_ref().or_else(|| policies.of(&entry.module));
+            let Some(problem) = wanted.and_then(|verify| self.policy(verify).err()) else { return true };
+            let problem = problem.help(
+                "`key` names a file with a public key in PEM, `trusted_root` one of Sigstore in JSON; relative paths start from \
+                 the current directory",
+            );
+            problems.push(Diagnostic { route: Some(entry.route.to_string()), ..problem });
+            false
+        });
+        problems
     }
 
     /// Drops the entries whose modules have not the signature that they need, and returns the reasons.

@@ -116,8 +116,11 @@ pub fn of_missing_entry_point(name: &str, candidates: &[String]) -> String {
 }
 
 /// The cure for an entry point that takes or returns something.
-pub fn of_wrong_entry_point() -> String {
-    format!("name another exported function in `entrypoint`, or {COMMAND}")
+pub fn of_wrong_entry_point(candidates: &[String]) -> String {
+    match candidates.iter().find(|name| !name.starts_with('_')) {
+        Some(name) => format!("write `entrypoint = \"{name}\"`, or {COMMAND}"),
+        None => format!("export a function without parameters and results, and name it in `entrypoint`, or {COMMAND}"),
+    }
 }
 
 #[cfg(test)]
@@ -150,6 +153,12 @@ mod tests {
             let shown = of_missing_entry_point(name, &names(candidates));
             assert!(shown.contains(cure), "{shown}");
         }
+    }
+
+    #[test]
+    fn a_function_that_could_be_the_entry_point_is_named() {
+        assert!(of_wrong_entry_point(&["_initialize".to_owned(), "run".to_owned()]).contains("`entrypoint = \"run\"`"));
+        assert!(of_wrong_entry_point(&[]).contains("without parameters and results"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Why can a program not be run here?
 
+use std::fmt::Display;
 use std::io;
 use std::time::Duration;
 
@@ -148,4 +149,40 @@ fn joined(names: impl ExactSizeIterator<Item = String>) -> String {
     let left_out = names.len().saturating_sub(MAX_NAMES);
     let list = names.take(MAX_NAMES).collect::<Vec<_>>().join(", ");
     if left_out == 0 { list } else { format!("{list} and {left_out} more") }
+}
+
+/// What a function takes and returns.
+pub(in crate::runtime) fn in_words<T: Display>(
+    parameters: impl ExactSizeIterator<Item = T>,
+    results: impl ExactSizeIterator<Item = T>,
+) -> String {
+    format!("takes {} and returns {}", values(parameters), values(results))
+}
+
+fn values<T: Display>(types: impl ExactSizeIterator<Item = T>) -> String {
+    let count = types.len();
+    let list = joined(types.map(|ty| ty.to_string()));
+    match count {
+        0 => "nothing".to_owned(),
+        1 => format!("1 value ({list})"),
+        _ => format!("{count} values ({list})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::runtime::error::*;
+
+    #[test]
+    fn what_a_function_takes_and_returns_is_said_in_words() {
+        for (parameters, results, words) in [
+            (&[][..], &[][..], "takes nothing and returns nothing"),
+            (&["i32"], &[], "takes 1 value (i32) and returns nothing"),
+            (&["i32", "i64"], &["f64"], "takes 2 values (i32, i64) and returns 1 value (f64)"),
+        ] {
+            assert_eq!(in_words(parameters.iter(), results.iter()), words);
+        }
+        let many = in_words(["i32"; 1000].iter(), [].iter());
+        assert!(many.ends_with("i32 and 980 more) and returns nothing"), "{many}");
+    }
 }

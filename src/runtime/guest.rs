@@ -13,6 +13,7 @@ use crate::strings::StringBlock;
 use crate::runtime::component::{ComponentRequest, LinkedComponent};
 use crate::runtime::cure::{of_missing_entry_point, of_wrong_entry_point};
 use crate::runtime::engine::executors::Executors;
+use crate::runtime::error::in_words;
 use crate::runtime::instance::debug::profiler::{GuestSampler, ProfiledCode};
 use crate::runtime::instance::debug::trap::RunningCode;
 use crate::runtime::instance::ending::Ending;
@@ -87,12 +88,14 @@ pub enum EntryPointError {
         candidates: Vec<String>,
     },
     /// It takes parameters or returns results.
-    #[error("the exported function `{name}` has the type {found}, and an entry point takes and returns nothing")]
+    #[error("the exported function `{name}` {found}, and an entry point takes and returns nothing")]
     WrongType {
         /// The name of the entry point.
         name: String,
-        /// The type of the function.
+        /// What the function takes and returns, in words.
         found: String,
+        /// The functions that could be entry points.
+        candidates: Vec<String>,
     },
     /// It is a component, which has no entry point but the one that WASI defines.
     #[error("`{name}` cannot be an entry point: the module is a component, which is entered through what WASI defines")]
@@ -108,7 +111,7 @@ impl EntryPointError {
         match self {
             Self::Missing { name, candidates } => Some(of_missing_entry_point(name, candidates)),
             Self::Component { .. } => Some("remove `entrypoint`".to_owned()),
-            Self::WrongType { .. } => Some(of_wrong_entry_point()),
+            Self::WrongType { candidates, .. } => Some(of_wrong_entry_point(candidates)),
         }
     }
 }
@@ -219,7 +222,8 @@ fn entry_point(module: &Module, name: &str) -> Result<ModuleExport, EntryPointEr
     let missing = || EntryPointError::Missing { name: name.to_owned(), candidates: candidates(module) };
     let found = function(module, name).ok_or_else(missing)?;
     if found.params().len() + found.results().len() > 0 {
-        return Err(EntryPointError::WrongType { name: name.to_owned(), found: found.to_string() });
+        let (name, found) = (name.to_owned(), in_words(found.params(), found.results()));
+        return Err(EntryPointError::WrongType { name, found, candidates: candidates(module) });
     }
     module.get_export_index(name).ok_or_else(missing)
 }

@@ -91,12 +91,17 @@ pub(super) fn scripts_are_writable(entry: &EntryConfig, volume: &Path) -> Diagno
 
 /// An entry whose scripts a `[[static]]` sends as they are.
 pub(super) fn scripts_are_sent(entry: &EntryConfig, files: &StaticConfig) -> Diagnostic {
+    let (key, covers) = match &files.content {
+        StaticContent::File(_) => (Key::File, "file is one of the"),
+        StaticContent::Directory { .. } => (Key::Directory, "directory contains"),
+    };
+    let line = entry.origin.at(Key::Scripts).map(|scripts| format!(" in line {}", scripts.line())).unwrap_or_default();
     let message = format!(
-        "route `{}`: clients get the sources of scripts, since this directory contains `scripts` of the route `{}`",
+        "route `{}`: clients get the sources of scripts, since this {covers} `scripts` of the route `{}`{line}",
         files.route, entry.route
     );
-    let help = "name another directory here; `static = true` in the `[[module]]` sends the files beside scripts, and no script";
-    Diagnostic::warning(message).at(files.origin.at(Key::Directory)).help(help)
+    let help = "name another path here; `static = true` in the `[[module]]` sends the files beside scripts, and no script";
+    Diagnostic::warning(message).at(files.origin.at(key)).help(help)
 }
 
 /// A route whose log file cannot be opened.

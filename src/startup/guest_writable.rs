@@ -5,10 +5,12 @@
 //! operator is warned: what a guest writes there is run for the next client, though in the sandbox. The operator is also warned if a
 //! `[[static]]` sends scripts to clients.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::config::{CodeCacheConfig, Config, Diagnostic, EntryConfig, Preparation, StaticConfig, StaticContent};
 use crate::fetch::ModuleFile;
+use crate::route::ScriptRules;
 
 use crate::startup::diagnostics;
 use crate::startup::error::LoadError;
@@ -59,12 +61,19 @@ pub(super) fn writable_scripts(config: &Config, entry: &EntryConfig) -> Option<D
     Some(diagnostics::scripts_are_writable(entry, &volume))
 }
 
-/// A warning if a `[[static]]` would send the sources of scripts.
-pub(super) fn sent_scripts(config: &Config, entry: &EntryConfig) -> Option<Diagnostic> {
-    let scripts = resolved(&entry.scripts.as_ref()?.directory);
-    let covers = |files: &&StaticConfig| matches!(&files.content, StaticContent::Directory { path, .. } if scripts.starts_with(resolved(path)));
-    let files = config.static_files.iter().find(covers)?;
-    Some(diagnostics::scripts_are_sent(entry, files))
+/// A warning for each `[[static]]` that would send the sources of scripts: its directory contains theirs, or its file is one of them.
+pub(super) fn sent_scripts(config: &Config, entry: &EntryConfig) -> Vec<Diagnostic> {
+    let Some(scripts) = &entry.scripts else { return Vec::new() };
+    let (directory, rules) = (resolved(&scripts.directory), ScriptRules::new(&scripts.extensions, &scripts.index));
+    let sends = |files: &&StaticConfig| match &files.content {
+        StaticContent::Directory { path, .. } => directory.starts_with(resolved(path)),
+        StaticContent::File(path) => {
+            let path = resolved(path);
+            let is_source = path.file_name().is_some_and(|name| rules.may_be_source(name.as_bytes()));
+            is_source && path.starts_with(&directory)
+        }
+    };
+    config.static_files.iter().filter(sends).map(|files| diagnostics::scripts_are_sent(entry, files)).collect()
 }
 
 /// A warning if clients or guests can read core dumps, which hold what other guests knew.

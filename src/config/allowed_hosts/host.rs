@@ -10,7 +10,8 @@
 //! | `10.0.0.0/8`, `fd00::/8` | all addresses in the range | any | any |
 //!
 //! WAGI 0.8 accepted URLs only, and compared only their host. URLs still mean that. The other forms never matched anything
-//! in WAGI 0.8, so they can also restrict scheme and port.
+//! in WAGI 0.8, so they can also restrict scheme and port. A scheme other than http and https is refused in each of them: guests call
+//! over these two alone, so the item would allow something else than it says.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -91,7 +92,7 @@ impl HostError {
             Self::Range(_) => "write `10.0.0.0/8` or `fd00::/8`".to_owned(),
             Self::HostBits(_, range) => format!("write `{range}`"),
             Self::HostOnly(_) => "write scheme and port as keys of their own".to_owned(),
-            Self::Scheme(_) => "leave the scheme out to allow both".to_owned(),
+            Self::Scheme(_) => "guests call over `http` and `https`: leave the scheme out to allow both".to_owned(),
         }
     }
 }
@@ -162,7 +163,11 @@ impl FromStr for AllowedHost {
                 let scheme = scheme.parse().map_err(|()| HostError::Scheme(text.to_owned()))?;
                 Ok(Self { scheme: Some(scheme), ..without_scheme(text, rest)? })
             }
-            (_, Some(host)) => single_host(text, host).map(Self::new),
+            (_, Some(host)) => {
+                let scheme = url.as_ref().map_or("", Url::scheme).parse::<Scheme>();
+                scheme.map_err(|()| HostError::Scheme(text.to_owned()))?;
+                single_host(text, host).map(Self::new)
+            }
             (Some(_), None) => Err(HostError::NoHost(text.to_owned())),
             (None, None) => without_scheme(text, text),
         }

@@ -115,18 +115,28 @@ fn a_start_warns_of_scripts_that_guests_may_write() {
 
 #[test]
 fn a_start_warns_of_static_files_that_are_sources_of_scripts() {
-    for (directory, is_warned) in
-        [("www", true), (".", true), ("www/../www", true), ("outside", false), ("www/bare", false)]
-    {
+    for (key, path, what) in [
+        ("directory", "www", Some("directory contains")),
+        ("directory", ".", Some("directory contains")),
+        ("directory", "www/../www", Some("directory contains")),
+        ("file", "www/blog.php", Some("file is one of the")),
+        ("file", "www/source.txt", Some("file is one of the")),
+        ("file", "www/style.css", None),
+        ("directory", "outside", None),
+        ("directory", "www/bare", None),
+    ] {
         let site = tree().text_module("/...", INTERPRETER, SCRIPTS);
-        let site = site.top(&format!("[[static]]\nroute = '/files/...'\ndirectory = '{directory}'\n"));
+        let route = if key == "file" { "/files" } else { "/files/..." };
+        let site = site.top(&format!("[[static]]\nroute = '{route}'\n{key} = '{path}'\n"));
         let done = Done::from(Ok(site.run(&["--check"])));
-        assert_eq!(
-            done.stderr.contains("clients get the sources of scripts"),
-            is_warned,
-            "{directory}: {}",
-            done.stderr
-        );
-        assert!(!is_warned || done.stderr.contains("modules.toml:3:"), "{}", done.stderr);
+        let is_warned = done.stderr.contains("clients get the sources of scripts");
+        assert_eq!(is_warned, what.is_some(), "{path}: {}", done.stderr);
+        if let Some(what) = what {
+            let warning = format!("since this {what} `scripts` of the route `/...` in line");
+            let manifest = std::fs::read_to_string(site.path().join("modules.toml")).expect("it was written");
+            let line = manifest.lines().position(|line| line.starts_with("scripts")).expect("the scripts") + 1;
+            assert!(done.stderr.contains(&format!("{warning} {line}\n")), "{path}: {}", done.stderr);
+            assert!(done.stderr.contains("modules.toml:3:"), "{path}: {}", done.stderr);
+        }
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{
     IDENTITY, INDEX, MANIFEST, Place, attach, by_identity, by_key, check, content, is, made, node, signed, site, text,
 };
-use crate::oci::{give, shelf};
+use crate::oci::{give, registry, shelf};
 use crate::support::eventually;
 use crate::support::http1::Connection;
 use crate::support::process::Wagi;
@@ -202,4 +202,20 @@ fn keys_that_cannot_sign_are_refused_before_anything_is_sent() {
         assert!(said.contains(part), "{part}: {said}");
     }
     assert_eq!(server.received().len(), 0);
+}
+
+#[test]
+fn a_key_that_is_missing_is_named_before_the_registry_is_asked() {
+    let server = registry(shelf(&content()));
+    let by_registry = format!("[registries.'127.0.0.1:{}']\nverify = {{ key = 'missing.pub' }}\n", server.port());
+    for (verify, top) in [("verify = { key = 'missing.pub' }", ""), ("", by_registry.as_str())] {
+        let site = site(&server, verify);
+        let manifest = std::fs::read_to_string(site.path().join("modules.toml")).expect("readable");
+        site.file("modules.toml", format!("{top}{manifest}"));
+        let found = check(&site);
+        is("missing", &found, Err("cannot read `missing.pub`: No such file"));
+        let line = if top.is_empty() { "modules.toml:4:10" } else { "modules.toml:2:10" };
+        assert!(found.stderr.contains(line) && found.stderr.contains("route: /"), "{}", found.stderr);
+        assert_eq!(server.received().len(), 0);
+    }
 }

@@ -95,7 +95,7 @@ fn initializer_of(component: &Component) -> Result<ComponentExportIndex, Preinit
                 0 => Ok(index),
                 _ => Err(PreinitializeError::WrongType {
                     name: COMPONENT_INITIALIZER,
-                    found: format!("of a function with {parameters} parameters and {results} results"),
+                    found: format!("has {parameters} parameters and {results} results"),
                 }),
             }
         }

@@ -53,11 +53,11 @@ pub enum PreinitializeError {
     #[error("its initializer has left {0} resources of the host open, such as files or streams")]
     HoldsResources(usize),
     /// Its initializer takes parameters or returns results.
-    #[error("the exported function `{name}` has the type {found}, and an initializer takes and returns nothing")]
+    #[error("the exported function `{name}` {found}, and an initializer takes and returns nothing")]
     WrongType {
         /// Its name.
         name: &'static str,
-        /// Its type.
+        /// What it takes and returns, in words.
         found: String,
     },
     /// Its initializer exited, trapped or took too long.

@@ -16,7 +16,7 @@ use crate::runtime::code::preinitialize::imports::{self, Exited, InitializerStat
 use crate::runtime::code::preinitialize::{
     INITIALIZERS, PreinitializeError, Preinitialized, catch_panics, poll_once, set_timeout,
 };
-use crate::runtime::error::Error;
+use crate::runtime::error::{Error, in_words};
 use crate::runtime::instance::memory::MemoryBudget;
 
 /// What a module exports to be called instead of `_start` once it is initialized; `_start` would initialize it again.
@@ -67,7 +67,7 @@ fn initializer_of(module: &Module) -> Result<&'static str, PreinitializeError> {
     let name = INITIALIZERS.into_iter().find(exported).ok_or(PreinitializeError::Missing)?;
     match module.get_export(name) {
         Some(ExternType::Func(found)) if found.params().len() + found.results().len() > 0 => {
-            Err(PreinitializeError::WrongType { name, found: found.to_string() })
+            Err(PreinitializeError::WrongType { name, found: in_words(found.params(), found.results()) })
         }
         _ => Ok(name),
     }
