@@ -24,6 +24,8 @@ pub(crate) enum RouteTarget {
     Guest(Box<GuestRoute>),
     /// Files.
     Files(Box<FilesRoute>),
+    /// A guest whose module is still being compiled.
+    Starting(Arc<RouteName>),
 }
 
 /// Files at a route.

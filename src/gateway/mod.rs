@@ -70,6 +70,7 @@ use crate::gateway::figures::ServerList;
 use crate::gateway::guest_route::Interface;
 use crate::gateway::response_start::{BodyUse, ResponseStart, StartedResponse};
 use crate::gateway::routed_request::{RoutedRequest, X_REQUEST_ID};
+use crate::gateway::snapshot::HealthState;
 
 /// Stands for the client if an embedding program does not say which it is.
 const UNKNOWN_CLIENT: RemoteAddress = RemoteAddress::Ip(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
@@ -132,11 +133,20 @@ impl Gateway {
     /// Puts a snapshot in force, for the requests that begin from now on. Returns the number of its generation. There must be
     /// no other call at the same time.
     pub(crate) fn replace(&self, snapshot: Snapshot) -> u64 {
-        let before = self.in_force.load_full();
-        let number = before.number + 1;
-        before.shared.metrics.enter(snapshot.route_names());
-        self.in_force.store(Arc::new(Generation { number, snapshot, shared: before.shared.clone() }));
+        let number = self.generation() + 1;
+        self.put(number, snapshot);
         number
+    }
+
+    /// The same for a snapshot of the same configuration, of which more can be served: it has the same number.
+    pub(crate) fn extend(&self, snapshot: Snapshot) {
+        self.put(self.generation(), snapshot);
+    }
+
+    fn put(&self, number: u64, snapshot: Snapshot) {
+        let shared = self.in_force.load().shared.clone();
+        shared.metrics.enter(snapshot.route_names());
+        self.in_force.store(Arc::new(Generation { number, snapshot, shared }));
     }
 
     /// The number of the generation in force: 1 after the start, and one more after each reload that changed something.
@@ -218,7 +228,11 @@ impl Generation {
         };
         let route = match matched.target {
             RouteTarget::Guest(route) => route,
-            RouteTarget::Health => return shared.health_check(record),
+            RouteTarget::Health => return shared.health_check(record, snapshot.health),
+            RouteTarget::Starting(name) => {
+                record.set_route(name.clone());
+                return response::from_failure(&Failure::Starting, record);
+            }
             RouteTarget::Files(route) => return respond_with_file(route, &head, matched.path_info, record).await,
         };
         record.set_route(route.name.clone());
@@ -312,9 +326,10 @@ impl Shared {
         response::from_failure(failure, record)
     }
 
-    fn health_check(&self, mut record: Box<Record>) -> Response<ResponseBody> {
+    fn health_check(&self, mut record: Box<Record>, serving: HealthState) -> Response<ResponseBody> {
         record.set_unrouted(&self.metrics.unrouted);
-        response::health_check(record, self.is_stopping.load(Ordering::Relaxed))
+        let is_stopping = self.is_stopping.load(Ordering::Relaxed);
+        response::health_check(record, if is_stopping { HealthState::Stopping } else { serving })
     }
 
     /// The response of the guest of a route.

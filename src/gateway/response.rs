@@ -18,6 +18,7 @@ use crate::gateway::guest_route::GuestRoute;
 use crate::gateway::response_body::{ResponseBody, StreamingBody};
 use crate::gateway::response_start::{GuestState, StartedResponse};
 use crate::gateway::routed_request::RoutedRequest;
+use crate::gateway::snapshot::HealthState;
 
 /// The methods that a client can use instead of one that is not served (RFC 9110 §15.5.6 requires a list).
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
@@ -29,11 +30,15 @@ const MAX_NOTE_LENGTH: usize = 120;
 /// In seconds. Runs are short: within a second a permit is usually free.
 const RETRY_SOON: HeaderValue = HeaderValue::from_static("1");
 
+/// In seconds. Modules that are still compiled after some seconds take some more.
+const RETRY_LATER: HeaderValue = HeaderValue::from_static("5");
+
 /// The constant response of the health check.
-pub(super) fn health_check(mut record: Box<Record>, is_stopping: bool) -> Response<ResponseBody> {
-    let (status, body) = match is_stopping {
-        false => (StatusCode::OK, "OK"),
-        true => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+pub(super) fn health_check(mut record: Box<Record>, state: HealthState) -> Response<ResponseBody> {
+    let (status, body) = match state {
+        HealthState::Ok => (StatusCode::OK, "OK"),
+        HealthState::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
+        HealthState::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
     };
     record.set_response(status, RequestEnd::None);
     let mut response = Response::new(ResponseBody::full(Bytes::from_static(body.as_bytes()), None, record));
@@ -63,6 +68,7 @@ pub(super) fn from_failure(failure: &Failure, mut record: Box<Record>) -> Respon
         Failure::Busy | Failure::BodyBuffersFull | Failure::VolumesHang => {
             response.headers_mut().insert(RETRY_AFTER, RETRY_SOON)
         }
+        Failure::Starting => response.headers_mut().insert(RETRY_AFTER, RETRY_LATER),
         Failure::MethodNotServed => response.headers_mut().insert(ALLOW, METHODS),
         // Where the next request would begin is not known for certain (RFC 9112 §6.1).
         Failure::TransferCoding => response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close")),

@@ -31,9 +31,21 @@ pub(crate) struct Snapshot {
     pub(super) proxies: ProxyTrust,
     /// Whether responses carry the id of their request.
     pub(super) shows_request_id: bool,
+    /// What the health check says as long as the server is not to stop.
+    pub(super) health: HealthState,
     pub(super) queue: QueueLimits,
     /// How far behind a client may be with its response.
     pub(super) max_lag: Duration,
+}
+
+/// What the health check says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HealthState {
+    Ok,
+    /// Not all routes can be served yet.
+    Starting,
+    /// The server was asked to stop.
+    Stopping,
 }
 
 impl Snapshot {
@@ -45,7 +57,9 @@ impl Snapshot {
         limits: &GatewayLimits,
         server: &ServerConfig,
     ) -> Self {
+        let is_starting = routes.rows().iter().any(|row| matches!(row.target, RouteTarget::Starting(_)));
         Self {
+            health: if is_starting { HealthState::Starting } else { HealthState::Ok },
             routes,
             plain: Endpoint::new(false, hostname),
             secure: Endpoint::new(true, hostname),
@@ -73,7 +87,14 @@ impl Snapshot {
             RouteTarget::Health => None,
             RouteTarget::Guest(route) => Some(route.name.as_ref()),
             RouteTarget::Files(route) => Some(route.name.as_ref()),
+            RouteTarget::Starting(name) => Some(name.as_ref()),
         })
+    }
+
+    /// How many routes can be served that come from the configuration.
+    pub fn ready(&self) -> usize {
+        let is_ready = |target: &RouteTarget| !matches!(target, RouteTarget::Health | RouteTarget::Starting(_));
+        self.routes.rows().iter().filter(|row| is_ready(&row.target)).count()
     }
 
     /// The routes that lead to guests.

@@ -119,6 +119,12 @@ pub struct ProgramSource<'a> {
     pub unknown_imports: UnknownImports,
 }
 
+/// What a module or component, binary or text, imports and exports; `None` if it is not valid. It is not compiled for that.
+pub fn validate(bytes: &[u8]) -> Option<ModuleInfo> {
+    let binary = to_binary(bytes).ok()?;
+    GcSupport::is_valid(&binary).then(|| ModuleInfo::parse(&binary).ok()).flatten()
+}
+
 impl Runtime {
     /// Starts the engine for modules and the threads. The other engines are made when they are first needed.
     pub fn new(config: &EngineConfig) -> Result<Self, Error> {

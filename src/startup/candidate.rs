@@ -13,10 +13,11 @@ use crate::outbound::Network;
 use crate::regular_file;
 use crate::runtime::Executable;
 
-use crate::startup::error::{Error, LoadError};
+use crate::startup::error::Error;
 use crate::startup::guest_writable;
 use crate::startup::handover::Handover;
-use crate::startup::load::{LoadResult, Loaded, ModuleSpec, Priority};
+use crate::startup::load::so_far::{LoadState, LoadingModules};
+use crate::startup::load::{Loaded, ModuleSpec, Priority, ServeWhen};
 use crate::startup::platform::Platform;
 use crate::startup::routes::RouteTableBuilder;
 
@@ -63,36 +64,67 @@ pub(super) struct Loading<'a> {
 }
 
 impl Loading<'_> {
+    /// Begins to load the modules.
+    pub fn begin(&self, serve: ServeWhen) -> LoadingModules {
+        let specs = self.resolved.entries().map(|(entry, file)| ModuleSpec::new(entry, file)).collect();
+        self.platform.load(self.resolved.config(), specs, self.priority, serve)
+    }
+
     /// Loads the modules and mounts the entries. Guests that may use `files` keep them.
     pub async fn load(&self, files: Option<RouteFiles>, problems: &mut Vec<Diagnostic>) -> Result<Candidate, Error> {
-        let Self { resolved, platform, before, priority } = *self;
+        let loaded = self.begin(ServeWhen::AllAreLoaded).all().await?;
+        self.mount_all(loaded, files, problems).await
+    }
+
+    /// Mounts the entries, when all their modules are loaded.
+    pub async fn mount_all(
+        &self,
+        loaded: Loaded,
+        files: Option<RouteFiles>,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Result<Candidate, Error> {
+        let Loaded { results, modules, compiled } = loaded;
+        let states = results.into_iter().map(LoadState::Ended).collect();
+        let candidate = self.mount(states, files, problems).await?;
+        Ok(Candidate { counts: Counts { modules, compiled, ..candidate.counts }, ..candidate })
+    }
+
+    /// Mounts the entries, each as far as its module is. Modules are not counted.
+    pub async fn mount(
+        &self,
+        states: Vec<LoadState>,
+        files: Option<RouteFiles>,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Result<Candidate, Error> {
+        let Self { resolved, platform, before, .. } = *self;
         let config = resolved.config();
-        let specs = resolved.entries().map(|(entry, file)| ModuleSpec::new(entry, file)).collect();
-        let Loaded { results, modules, compiled } = platform.load(config, specs, priority).await?;
         let mut routes = RouteTableBuilder::new(config, platform, before, problems)?.with_files(files);
         let network = routes.network();
-        let executable_of = |loaded: &LoadResult| Some(loaded.as_ref().ok()?.executable.clone());
-        let found = results.iter().map(executable_of).collect();
-        let is_half_written = results.iter().any(|loaded| loaded.as_ref().is_err_and(LoadError::may_be_half_written));
+        let found = states.iter().map(LoadState::executable).collect();
+        let is_half_written = states.iter().any(LoadState::may_be_half_written);
         let mut static_files = config.static_files.iter().peekable();
-        for (number, ((entry, file), loaded)) in resolved.entries().zip(results).enumerate() {
+        for (number, ((entry, file), state)) in resolved.entries().zip(states).enumerate() {
             while let Some(earlier) = static_files.next_if(|entry| entry.modules_before <= number) {
                 routes.add_files(earlier);
             }
-            match loaded.and_then(|loaded| guest_writable::check(config, entry, file).map(|()| loaded)) {
-                Ok(loaded) => {
-                    routes.warn(guest_writable::writable_scripts(config, entry));
-                    routes.warn(guest_writable::sent_scripts(config, entry));
-                    routes.add_entry(entry, file, &loaded).await;
-                }
-                Err(error) => routes.report(entry, &error),
+            match state {
+                LoadState::Compiling(list) => routes.add_starting(entry, list),
+                LoadState::Ended(Err(error)) => routes.report(entry, &error),
+                LoadState::Ended(Ok(loaded)) => match guest_writable::check(config, entry, file) {
+                    Ok(()) => {
+                        routes.warn(guest_writable::writable_scripts(config, entry));
+                        routes.warn(guest_writable::sent_scripts(config, entry));
+                        routes.add_entry(entry, file, &loaded).await;
+                    }
+                    Err(error) => routes.report(entry, &error),
+                },
             }
         }
         static_files.for_each(|entry| routes.add_files(entry));
         let (routes, handover) = routes.finish()?;
         let hostname = config.hostname.explicit.then(|| config.hostname.to_string());
         let snapshot = Snapshot::new(routes, hostname.as_deref(), &config.limits, &config.server);
-        let counts = Counts { routes: snapshot.configured(), modules, compiled };
+        let counts = Counts { routes: snapshot.configured(), modules: 0, compiled: 0 };
         let parts = Fingerprint { executables: found, volumes: volumes(config), network, tls: tls(config) };
         Ok(Candidate { snapshot, handover, parts, counts, is_half_written })
     }

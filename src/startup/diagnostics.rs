@@ -100,7 +100,8 @@ pub(super) fn scripts_are_sent(entry: &EntryConfig, files: &StaticConfig) -> Dia
         "route `{}`: clients get the sources of scripts, since this {covers} `scripts` of the route `{}`{line}",
         files.route, entry.route
     );
-    let help = "name another path here; `static = true` in the `[[module]]` sends the files beside scripts, and no script";
+    let help =
+        "name another path here; `static = true` in the `[[module]]` sends the files beside scripts, and no script";
     Diagnostic::warning(message).at(files.origin.at(key)).help(help)
 }
 

@@ -27,18 +27,21 @@ use std::sync::Arc;
 
 use crate::config::{AccessLogTarget, Config, Diagnostic};
 use crate::fetch::{Progress, Resolved, Silent};
-use crate::gateway::{Gateway, RouteFiles, Snapshot};
+use crate::gateway::{Gateway, Snapshot};
 use crate::net::connect::own_addresses::OwnAddresses;
 use crate::observe::{AccessLog, LogWriter};
 use crate::runtime::RunWatcher;
 
-use crate::startup::candidate::{Candidate, Loading};
+use crate::startup::candidate::Loading;
 pub use crate::startup::error::{Error, help};
 use crate::startup::handover::Handover;
 pub use crate::startup::inspect::{Inspection, Item, inspect};
 use crate::startup::load::Priority;
 use crate::startup::platform::{Platform, check_authorities};
-pub use crate::startup::reload::{ConfigInForce, LoadedConfig, Logs, ReadConfiguration, ReloadStage, Reloader};
+pub use crate::startup::reload::{
+    ConfigInForce, KeptFiles, LoadedConfig, Logs, PartialStart, ReadConfiguration, ReloadStage, Reloader, ServedRoutes,
+    StartStage,
+};
 
 /// Makes a gateway whose configuration stays as it is: [`Reloader`] makes one that can be reloaded. What is wrong with the
 /// configuration's entries is added to `problems`; if an error is among them, the gateway is not complete and must not serve.
@@ -56,22 +59,17 @@ pub async fn load_watched(
     problems: &mut Vec<Diagnostic>,
 ) -> Result<Gateway, Error> {
     let _startup = resolved.take_startup_lock();
-    let first = FirstConfiguration {
-        resolved,
-        files: None,
-        own_addresses: OwnAddresses::default(),
-        watcher,
-        progress: Arc::new(Silent),
-    };
-    let (platform, candidate) = first.load(log, problems).await?;
+    let (own_addresses, progress) = (OwnAddresses::default(), Arc::new(Silent));
+    let platform = FirstConfiguration { resolved, own_addresses, watcher, progress }.platform(log, problems).await?;
+    let before = Handover::default();
+    let loading = Loading { resolved, platform: &platform, before: &before, priority: Priority::Start };
+    let candidate = loading.load(None, problems).await?;
     gateway(&platform, candidate.snapshot, resolved)
 }
 
 /// The first configuration of a process.
 struct FirstConfiguration<'a> {
     resolved: &'a Resolved,
-    /// What its guests keep.
-    files: Option<RouteFiles>,
     /// Where this process listens already.
     own_addresses: OwnAddresses,
     watcher: Option<Arc<dyn RunWatcher>>,
@@ -80,18 +78,14 @@ struct FirstConfiguration<'a> {
 }
 
 impl FirstConfiguration<'_> {
-    /// Makes the platform, and loads the configuration on it.
-    async fn load(self, log: &LogWriter, problems: &mut Vec<Diagnostic>) -> Result<(Platform, Candidate), Error> {
-        let Self { resolved, files, own_addresses, watcher, progress } = self;
+    /// Makes the platform.
+    async fn platform(self, log: &LogWriter, problems: &mut Vec<Diagnostic>) -> Result<Platform, Error> {
+        let Self { resolved, own_addresses, watcher, progress } = self;
         let config = resolved.config();
         problems.extend(check_authorities(config));
         let platform = Platform::new(config, own_addresses, log.clone(), problems).await?;
-        let platform = platform.watched_by(watcher).showing(progress);
-        let before = Handover::default();
-        let loading = Loading { resolved, platform: &platform, before: &before, priority: Priority::Start };
-        let candidate = loading.load(files, problems).await?;
         announce_hosts(config);
-        Ok((platform, candidate))
+        Ok(platform.watched_by(watcher).showing(progress))
     }
 }
 

@@ -23,7 +23,8 @@ use crate::startup::error::Error;
 use crate::startup::guest_writable;
 use crate::startup::load;
 use crate::startup::load::programs::Programs;
-use crate::startup::load::{LoadOptions, Loaded, ModuleSpec, Priority};
+use crate::startup::load::so_far::LoadingModules;
+use crate::startup::load::{LoadOptions, ModuleSpec, Priority, ServeWhen};
 use crate::startup::warm_start;
 
 /// The problems of the files with certificates that the operator names, whether a module of this configuration needs them or
@@ -123,8 +124,14 @@ impl Platform {
         Self { watcher, ..self }
     }
 
-    /// Loads modules side by side, those of third parties within the limits of `config`.
-    pub async fn load(&self, config: &Config, specs: Vec<ModuleSpec>, priority: Priority) -> Result<Loaded, Error> {
+    /// Begins to load modules side by side, those of third parties within the limits of `config`.
+    pub fn load(
+        &self,
+        config: &Config,
+        specs: Vec<ModuleSpec>,
+        priority: Priority,
+        serve: ServeWhen,
+    ) -> LoadingModules {
         let limits = &config.limits;
         let compiler = config.compiler.clone();
         let compiler = compiler.map(|path| CompilerProcess::new(path, limits.compile_time, limits.compile_memory));
@@ -132,11 +139,10 @@ impl Platform {
         let (runtime, programs, metrics) = (self.runtime.clone(), self.programs.clone(), self.metrics.clone());
         let size_limit = limits.module_size;
         let progress = if priority == Priority::Start { self.progress.clone() } else { Arc::new(Silent) };
-        let loading = spawn_blocking(move || {
-            let options = LoadOptions { size_limit, priority, metrics: &metrics, progress };
-            load::executables(&runtime, &programs, &specs, options)
-        });
-        loading.await.map_err(|_| Error::Compiling)
+        LoadingModules::begin(specs.len(), move |so_far| {
+            let options = LoadOptions { runtime: &runtime, size_limit, priority, serve, metrics: &metrics, progress };
+            load::executables(&programs, &specs, options, so_far)
+        })
     }
 
     /// The same guest, which begins warm as soon as there is a snapshot.

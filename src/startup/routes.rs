@@ -26,6 +26,7 @@ use crate::startup::grants::{DebugPlaces, EntryGrants, route_name};
 use crate::startup::guest_writable;
 use crate::startup::handover::Handover;
 use crate::startup::load::LoadedModule;
+use crate::startup::load::so_far::RouteList;
 use crate::startup::platform::Platform;
 use crate::startup::warm_start;
 
@@ -138,9 +139,9 @@ impl<'a> RouteTableBuilder<'a> {
         self.problems.push(diagnostics::not_loaded(entry, error));
     }
 
-    /// Reports a warning, if there is one.
-    pub fn warn(&mut self, warning: Option<Diagnostic>) {
-        self.problems.extend(warning);
+    /// Reports warnings, if there are any.
+    pub fn warn(&mut self, warnings: impl IntoIterator<Item = Diagnostic>) {
+        self.problems.extend(warnings);
     }
 
     /// Adds the route of an entry with files.
@@ -152,6 +153,18 @@ impl<'a> RouteTableBuilder<'a> {
                 self.rows.push(Row { pattern: entry.route.clone(), target, entry: Some(origin) });
             }
             Err(error) => self.problems.push(diagnostics::files_not_opened(entry, &error)),
+        }
+    }
+
+    /// Adds the route of an entry whose module is still being compiled. If it declares sub-routes, no later entry may answer what
+    /// may be one of them.
+    pub fn add_starting(&mut self, entry: &'a EntryConfig, list: RouteList) {
+        let own = RoutePattern::new(entry.route.as_str());
+        let name = route_name(entry, &own);
+        let below = (list == RouteList::Declared).then(|| own.join("/..."));
+        for pattern in below.into_iter().chain([own]) {
+            let row_entry = RowEntry { origin: &entry.origin, route: &entry.route, hosts: &entry.hosts };
+            self.rows.push(Row { pattern, target: RouteTarget::Starting(name.clone()), entry: Some(row_entry) });
         }
     }
 

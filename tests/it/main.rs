@@ -73,6 +73,7 @@ mod outbound; // guests that call other servers
 mod outbound_languages; // the same from Rust and AssemblyScript, built from source
 mod own_addresses; // guests that call the server they run in
 mod packaging; // the Debian package, units, completions
+mod partial_start; // a start that compiles for long serves what is ready
 mod preinitialized_components; // components whose initializers run once
 mod production; // the complete configuration for a public server
 mod proxy_protocol; // connections that begin with a PROXY header

@@ -56,14 +56,17 @@ impl Gateway {
             .collect();
         let served = |(position, row): (usize, &RouteRow<RouteTarget>)| {
             let (guest, files) = match &row.target {
-                RouteTarget::Health => (None, None),
+                RouteTarget::Health | RouteTarget::Starting(_) => (None, None),
                 RouteTarget::Guest(route) => (Some(route), None),
                 RouteTarget::Files(route) => (None, Some(route.path.clone())),
             };
             ServedRoute {
                 pattern: row.pattern.clone(),
                 hosts: row.hosts.clone(),
-                module: guest.map(|route| route.name.module.clone()),
+                module: match &row.target {
+                    RouteTarget::Starting(name) => Some(name.module.clone()),
+                    _ => guest.map(|route| route.name.module.clone()),
+                },
                 digest: guest.map(|route| route.module.digest.to_string()),
                 kind: guest.map(|route| route.module.kind),
                 files,

@@ -20,7 +20,7 @@ impl Gateway {
         let generation = self.in_force.load();
         let chance = |target: &RouteTarget| match target {
             RouteTarget::Guest(route) => route.guest.warm_start_chance(),
-            RouteTarget::Health | RouteTarget::Files(_) => WarmStartChance::NotWanted,
+            RouteTarget::Health | RouteTarget::Files(_) | RouteTarget::Starting(_) => WarmStartChance::NotWanted,
         };
         generation.snapshot.routes.rows().iter().map(|row| chance(&row.target)).collect()
     }

@@ -53,6 +53,8 @@ request_ends! {
     Static = "static",
     /// An operator has ended the request.
     Cancelled = "cancelled",
+    /// The module of the route is still being compiled.
+    Starting = "starting",
 }
 
 impl RequestEnd {
@@ -61,7 +63,7 @@ impl RequestEnd {
         match self {
             Self::Ok | Self::ClientGone | Self::Stopped | Self::None | Self::Static => false,
             Self::Exit | Self::Trap | Self::NotAnswered | Self::NotStarted | Self::Timeout | Self::OutputLimit => true,
-            Self::BadHead | Self::BadBody | Self::Busy | Self::Cancelled => true,
+            Self::BadHead | Self::BadBody | Self::Busy | Self::Cancelled | Self::Starting => true,
         }
     }
 }

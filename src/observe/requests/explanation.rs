@@ -54,7 +54,7 @@ const TRAPS: [KnownCause; 10] = [
 ];
 
 /// By the end of the request. What fits first counts, so an empty part, which fits always, comes last.
-const OTHERS: [(&str, KnownCause); 20] = [
+const OTHERS: [(&str, KnownCause); 21] = [
     (
         "bad-head",
         (
@@ -202,6 +202,14 @@ const OTHERS: [(&str, KnownCause); 20] = [
             "all places",
             "all permits were taken, and the queue was full or too slow",
             "raise `concurrency`, `total_concurrency` or `queue`; or see what takes so long in `/requests`",
+        ),
+    ),
+    (
+        "starting",
+        (
+            "",
+            "the server has just started, and still compiles the module of this route",
+            "send it again in a few seconds; `wagi compile`, or a code cache that stays, saves the next start the work",
         ),
     ),
 ];

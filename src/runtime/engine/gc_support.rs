@@ -36,6 +36,12 @@ impl GcSupport {
         }
     }
 
+    /// Whether an engine takes a binary module or component, as far as that is known without compiling it.
+    pub fn is_valid(binary: &[u8]) -> bool {
+        // What needs no collector is valid with one, too.
+        Validator::new_with_features(Self::On.features()).validate_all(binary).is_ok()
+    }
+
     /// The features of WebAssembly that the engines for modules and components have together.
     fn features(self) -> WasmFeatures {
         let modules = WasmFeatures::WASM3 & !WasmFeatures::THREADS;

@@ -2,10 +2,13 @@
 //!
 //! Several files are read and compiled at the same time, on threads of their own. Entries with the same content and the same
 //! preparation share one executable. Machine code comes from the code cache if it is there. The log says where the code of each
-//! module is from.
+//! module is from. A start that takes long has a thread more, which looks at what is not compiled yet.
 
 mod compile_progress;
+mod compiler_threads;
 pub(super) mod programs;
+mod slow_start;
+pub(super) mod so_far;
 mod summary;
 
 use std::collections::{HashMap, HashSet};
@@ -16,8 +19,6 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
-
-use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::config::{EntryConfig, ModuleRef, Preparation, UnknownImports};
 use crate::fetch::{ModuleFile, Progress};
@@ -31,7 +32,9 @@ use crate::runtime::{
 
 use crate::startup::error::LoadError;
 use crate::startup::load::compile_progress::CompileProgress;
+use crate::startup::load::compiler_threads::CompilerThreads;
 use crate::startup::load::programs::{ContentKey, Programs};
+use crate::startup::load::so_far::{LoadState, LoadedSoFar};
 use crate::startup::load::summary::{CodeSource, LoadSummary, code_origin, file_origin};
 
 /// A module that is ready to run.
@@ -92,9 +95,11 @@ impl ModuleSpec {
 /// How modules are loaded.
 #[derive(Clone)]
 pub(super) struct LoadOptions<'a> {
+    pub runtime: &'a Runtime,
     /// The limit on the bytes of a file.
     pub size_limit: u64,
     pub priority: Priority,
+    pub serve: ServeWhen,
     /// What is counted.
     pub metrics: &'a Metrics,
     /// What shows what is compiled.
@@ -112,6 +117,15 @@ pub(super) enum Priority {
     Developer,
 }
 
+/// When modules are needed that are loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ServeWhen {
+    /// When all are there.
+    AllAreLoaded,
+    /// All of them, and if that takes long, those that are there.
+    SomeAreLoaded,
+}
+
 /// The results of loading modules.
 pub(super) struct Loaded {
     /// In their order.
@@ -124,15 +138,14 @@ pub(super) struct Loaded {
 /// Loads modules. Those with the content of one of `programs` are not compiled. Reads files and compiles: not for a thread that
 /// serves.
 pub(super) fn executables(
-    runtime: &Runtime,
     programs: &Programs,
     specs: &[ModuleSpec],
     options: LoadOptions<'_>,
+    so_far: &LoadedSoFar,
 ) -> Loaded {
     let started = Instant::now();
     let priority = options.priority;
     let loader = Loader {
-        runtime,
         programs,
         compiler: CompilerThreads::new(priority),
         by_spec: Mutex::default(),
@@ -141,20 +154,7 @@ pub(super) fn executables(
         progress: CompileProgress::new(options.progress.clone()),
         options,
     };
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    let results = thread::scope(|scope| {
-        let (running, stop) = channel();
-        let progress = &loader.progress;
-        scope.spawn(move || progress.log_until(&stop));
-        let results = parallel::map(specs, threads, |spec| {
-            if priority == Priority::Reload {
-                lower_priority();
-            }
-            loader.load(spec)
-        });
-        drop(running);
-        results
-    });
+    let results = loader.load_all(specs, so_far);
     if priority == Priority::Start {
         loader.summary.log(started.elapsed());
     }
@@ -163,34 +163,6 @@ pub(super) fn executables(
     let distinct: HashSet<&Executable> = results.iter().flatten().map(|loaded| &loaded.executable).collect();
     let modules = distinct.len();
     Loaded { modules, compiled: loader.summary.compiled(), results }
-}
-
-/// The threads that compile one module.
-struct CompilerThreads {
-    priority: Priority,
-    threads: OnceLock<Option<ThreadPool>>,
-}
-
-impl CompilerThreads {
-    fn new(priority: Priority) -> Self {
-        Self { priority, threads: OnceLock::new() }
-    }
-
-    /// Calls `compile` where the threads of the compiler have the right priority.
-    fn run<T: Send>(&self, compile: impl FnOnce() -> T + Send) -> T {
-        match self.priority {
-            Priority::Start | Priority::Developer => compile(),
-            Priority::Reload => match self.threads.get_or_init(threads_of_low_priority) {
-                Some(threads) => threads.install(compile),
-                None => compile(),
-            },
-        }
-    }
-}
-
-fn threads_of_low_priority() -> Option<ThreadPool> {
-    let threads = ThreadPoolBuilder::new().thread_name(|_| "wagi-compiler".into()).start_handler(|_| lower_priority());
-    threads.build().inspect_err(|error| tracing::warn!(%error, "compiling at the priority of requests")).ok()
 }
 
 /// An executable, and what the log says of its code.
@@ -204,7 +176,6 @@ struct Compiled {
 type Slot<T> = Arc<OnceLock<T>>;
 
 struct Loader<'a> {
-    runtime: &'a Runtime,
     programs: &'a Programs,
     options: LoadOptions<'a>,
     compiler: CompilerThreads,
@@ -220,6 +191,33 @@ fn slot<K: Eq + Hash, T>(slots: &Mutex<HashMap<K, Slot<T>>>, key: K) -> Slot<T> 
 }
 
 impl Loader<'_> {
+    /// Loads modules, several at the same time, and notes what has become of each.
+    fn load_all(&self, specs: &[ModuleSpec], so_far: &LoadedSoFar) -> Vec<LoadResult> {
+        let LoadOptions { priority, serve, .. } = self.options;
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let order = slow_start::smallest_first(specs);
+        let mut results = thread::scope(|scope| {
+            let ((loading, stop), (others_load, ended)) = (channel(), channel());
+            scope.spawn(move || self.progress.log_until(&stop));
+            if serve == ServeWhen::SomeAreLoaded {
+                scope.spawn(move || slow_start::run(self, specs, so_far, &ended));
+            }
+            let results = parallel::map(&order, threads, |&(index, spec)| {
+                if priority == Priority::Reload {
+                    lower_priority();
+                }
+                so_far.begin(index);
+                let loaded = self.load(spec);
+                so_far.set(index, LoadState::Ended(loaded.clone()));
+                (index, loaded)
+            });
+            drop((loading, others_load));
+            results
+        });
+        results.sort_unstable_by_key(|(index, _)| *index);
+        results.into_iter().map(|(_, loaded)| loaded).collect()
+    }
+
     fn load(&self, spec: &ModuleSpec) -> LoadResult {
         slot(&self.by_spec, spec.clone()).get_or_init(|| self.load_file(spec)).clone()
     }
@@ -260,7 +258,7 @@ impl Loader<'_> {
         }
         let key = spec.content_key(&sha256, Preparation::Precompiled);
         let compiled = self.once(key, || {
-            let executable = self.runtime.load(&code, spec.unknown_imports);
+            let executable = self.options.runtime.load(&code, spec.unknown_imports);
             let executable = executable.map_err(|error| LoadError::Unusable(Arc::new(error)))?;
             Ok((executable, CodeSource::Code(CodeOrigin::Precompiled)))
         })?;
@@ -294,7 +292,7 @@ impl Loader<'_> {
             let started = Instant::now();
             let unknown_imports = spec.unknown_imports;
             let source = ProgramSource { bytes, digest: sha256, owner: spec.owner(), unknown_imports };
-            let compile = || self.compiler.run(|| self.runtime.compile(&source));
+            let compile = || self.compiler.run(|| self.options.runtime.compile(&source));
             let compiled = self.progress.show(&spec.module, bytes.len() as u64, compile);
             let (executable, origin) = compiled.map_err(|error| LoadError::Unusable(Arc::new(error)))?;
             if origin == CodeOrigin::Compiled {
@@ -312,7 +310,7 @@ impl Loader<'_> {
         sha256: &str,
     ) -> Result<(Executable, CodeSource), LoadError> {
         let started = Instant::now();
-        let preinitialize = || self.compiler.run(|| self.runtime.preinitialize(bytes, sha256, spec.owner()));
+        let preinitialize = || self.compiler.run(|| self.options.runtime.preinitialize(bytes, sha256, spec.owner()));
         let preinitialized = self.progress.show(&spec.module, bytes.len() as u64, preinitialize);
         let preinitialized = preinitialized.map_err(|error| LoadError::Preinitialize(Arc::new(error)))?;
         let (module, took) = (spec.module.to_string(), started.elapsed());
@@ -394,10 +392,16 @@ mod tests {
             let module = ModuleRef::Oci("h/app:1".to_owned());
             let (preparation, unknown_imports) = (Preparation::Compile, UnknownImports::Refuse);
             let spec = ModuleSpec { module, file, preparation, unknown_imports };
-            let metrics = Metrics::default();
-            let progress = Arc::new(Silent);
-            let options = LoadOptions { size_limit: 1 << 20, priority: Priority::Start, metrics: &metrics, progress };
-            let loaded = executables(&runtime(), &Programs::default(), &[spec], options);
+            let (metrics, runtime) = (Metrics::default(), runtime());
+            let options = LoadOptions {
+                runtime: &runtime,
+                size_limit: 1 << 20,
+                priority: Priority::Start,
+                serve: ServeWhen::AllAreLoaded,
+                metrics: &metrics,
+                progress: Arc::new(Silent),
+            };
+            let loaded = executables(&Programs::default(), &[spec], options, &LoadedSoFar::new(1));
             match &loaded.results[..] {
                 [Ok(_)] => assert!(is_loaded),
                 [Err(LoadError::Changed)] => assert!(!is_loaded),

@@ -23,7 +23,7 @@ use crate::startup::error::Error;
 use crate::startup::load::Priority;
 use crate::startup::platform::{Platform, check_authorities};
 use crate::startup::reload::files::{Stamps, open_for_writing};
-use crate::startup::reload::{Current, files};
+use crate::startup::reload::{Current, files, has_error};
 
 /// A configuration without errors.
 pub(super) struct Attempt {
@@ -157,10 +157,6 @@ impl AttemptInput {
     fn has_lost(&self, stamps: &Stamps, config: &Config) -> bool {
         config.is_empty && !self.current.resolved.config().is_empty || stamps.misses_one_of(&self.current.stamps)
     }
-}
-
-fn has_error(problems: &[Diagnostic]) -> bool {
-    problems.iter().any(Diagnostic::is_error)
 }
 
 fn still_open(path: &Path) -> Diagnostic {

@@ -7,6 +7,8 @@
 //! | file | question |
 //! | --- | --- |
 //! | `first` | how does the first configuration come about? |
+//! | `first_load` | what is it while its modules are being loaded? |
+//! | `partial` | what is served while modules of the first one are still being compiled? |
 //! | `in_force` | which configuration is in force? |
 //! | `attempt` | what would be in force if the files are taken as they are now? |
 //! | `files` | which files have changed, and which are still being written? |
@@ -17,8 +19,10 @@ mod attempt;
 mod directories;
 mod files;
 mod first;
+mod first_load;
 mod in_force;
 mod log;
+mod partial;
 mod watch;
 
 use std::sync::Arc;
@@ -39,8 +43,9 @@ use crate::startup::handover::Handover;
 use crate::startup::platform::Platform;
 use crate::startup::reload::attempt::{Attempt, AttemptInput, Cause, FailedAttempt};
 use crate::startup::reload::files::{Stamps, open_for_writing};
-pub use crate::startup::reload::first::ReadConfiguration;
+pub use crate::startup::reload::first::{ReadConfiguration, StartStage};
 pub use crate::startup::reload::in_force::{ConfigInForce, LoadedConfig};
+pub use crate::startup::reload::partial::{KeptFiles, PartialStart, ServedRoutes};
 
 /// A gateway whose configuration can be reloaded.
 pub struct Reloader {
@@ -111,7 +116,7 @@ impl Reloader {
 
     /// The log files.
     pub fn logs(&self) -> Logs {
-        Logs { platform: self.platform.clone(), access_log: self.gateway.access_log() }
+        Logs::new(self.platform.clone(), &self.gateway)
     }
 
     /// The same, which also changes the listeners and the certificates of a server.
@@ -248,6 +253,10 @@ pub struct Logs {
 const REOPEN_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Logs {
+    fn new(platform: Arc<Platform>, gateway: &Gateway) -> Self {
+        Self { platform, access_log: gateway.access_log() }
+    }
+
     /// Waits until what guests and requests have left for them is written, but not for long.
     pub fn flush(&self) {
         self.access_log.flush();
@@ -272,6 +281,10 @@ impl Logs {
 fn report(generation: u64, counts: Counts, began: Instant, warnings: Vec<Diagnostic>) -> ReloadReport {
     let Counts { routes, modules, compiled } = counts;
     ReloadReport { generation, routes, modules, compiled, took: began.elapsed(), warnings }
+}
+
+fn has_error(problems: &[Diagnostic]) -> bool {
+    problems.iter().any(Diagnostic::is_error)
 }
 
 /// The files that guests may use: they stay as long as the configuration.

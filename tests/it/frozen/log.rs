@@ -172,7 +172,7 @@ fn leave(wagi: &Wagi) {
 }
 
 /// Outcomes that no request brings about at will; the sources have their reasons.
-const UNUSUAL: [&str; 17] = [
+const UNUSUAL: [&str; 18] = [
     "cancelled 504 an operator has ended the request",
     "bad-body 417 the client waits for 100 (Continue), which is not sent over HTTP/2",
     "client-gone 200 the client takes the response too slowly",
@@ -184,6 +184,7 @@ const UNUSUAL: [&str; 17] = [
     "static 503 the file system takes too long",
     "static 500 the file cannot be opened: {}",
     "static 200 the file cannot be read: {}",
+    "starting 503 the module of the route is still being compiled",
     "busy 503 operations on files of the module's volumes hang",
     "busy 503 the memory for bodies of unknown length is full",
     "not-started 500 the guest could not be started: {}",

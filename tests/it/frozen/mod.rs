@@ -13,7 +13,7 @@ mod command_line;
 mod keys;
 mod log;
 mod metrics;
-mod programs;
+pub mod programs;
 mod traces;
 
 use std::collections::BTreeSet;

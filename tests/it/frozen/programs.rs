@@ -80,7 +80,7 @@ fn shown(answer: &Answer) -> Vec<String> {
 }
 
 #[track_caller]
-fn is_as_promised(name: &str, answer: &Answer) {
+pub fn is_as_promised(name: &str, answer: &Answer) {
     let (promised, shown) = (promised(&["responses", name]), shown(answer));
     let is_kept = promised.len() == shown.len() && promised.iter().zip(&shown).all(|(kept, field)| fits(kept, field));
     assert!(is_kept, "{name} is promised to be {promised:#?} and is {shown:#?}");

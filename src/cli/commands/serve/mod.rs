@@ -1,25 +1,31 @@
 //! The server: configuration, gateway, open port, serving, reloads, stop.
+//!
+//! A start that takes long opens its ports sooner, with the routes that are ready.
 
 pub mod logging;
 pub mod reloads;
 mod signals;
+mod starting;
 mod systemd;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use tokio::sync::oneshot;
+use tokio::task::{JoinError, JoinHandle};
 use wagi::Gateway;
 use wagi::admin::{AdminError, AdminListener, AdminState, LogLevel};
 use wagi::config::{Config, Diagnostic, Options};
 use wagi::observe::{LogWriter, TraceSettings, Tracer};
 use wagi::printable;
 use wagi::server::{InheritedSocket, Server, Signals};
-use wagi::startup::{Logs, ReadConfiguration, Reloader};
+use wagi::startup::{Logs, ReadConfiguration, StartStage};
 
 use crate::cli::commands::runtime;
 use crate::cli::commands::serve::reloads::{Observers, Reloads};
 use crate::cli::commands::serve::signals::CaughtSignals;
+use crate::cli::commands::serve::starting::Completion;
 use crate::cli::commands::serve::systemd::ServiceManager;
 use crate::cli::inherited;
 use crate::cli::terminal::progress::Bars;
@@ -43,16 +49,18 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let mut trace_problems = Vec::new();
     let traces = TraceSettings::from_variables(&|name| std::env::var_os(name), &mut trace_problems);
     let result = runtime.block_on(async {
-        let mut start = Start { log: &log, bars: &bars, level: Some(level), admin: &mut admin };
-        let reloader = match start.load(options, trace_problems, &mut signals).await? {
+        let early = if inherited.is_empty() { EarlyClients::AreRefused } else { EarlyClients::Wait };
+        let mut start = Start { log: &log, bars: &bars, level: Some(level), early, admin: &mut admin };
+        let stage = match start.load(options, trace_problems, &mut signals).await? {
             StartOutcome::End(code) => return Ok(code),
-            StartOutcome::Serve(reloader) => reloader,
+            StartOutcome::Serve(stage) => stage,
         };
         let tracer = traces.as_ref().and_then(Tracer::start);
-        tracer.into_iter().for_each(|tracer| reloader.gateway().trace_requests(tracer));
-        logs = Some(reloader.logs());
+        tracer.into_iter().for_each(|tracer| stage.gateway().trace_requests(tracer));
+        logs = Some(stage.logs());
         let admin = admin.as_ref().map(AdminListener::state);
-        serve(*reloader, inherited, admin, Caught { other: caught, stop: signals }).await.map(|()| ExitCode::SUCCESS)
+        let caught = Caught { other: caught, stop: signals };
+        serve(stage, ServeInput { inherited, admin, log: &log }, caught).await
     });
     drop(admin);
     // Without waiting for tasks: a guest whose file operation hangs would keep the process from ending.
@@ -64,9 +72,17 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
 
 /// What became of a start.
 enum StartOutcome {
-    Serve(Box<Reloader>),
+    Serve(StartStage),
     /// There is nothing to serve.
     End(ExitCode),
+}
+
+/// What becomes of clients that come before the server listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum EarlyClients {
+    AreRefused,
+    /// They wait in sockets that another process has opened, until they are served.
+    Wait,
 }
 
 /// What a start needs.
@@ -75,6 +91,7 @@ struct Start<'a> {
     bars: &'a Bars,
     /// For the admin listener, which changes it.
     level: Option<LogLevel>,
+    early: EarlyClients,
     admin: &'a mut Option<AdminListener>,
 }
 
@@ -98,30 +115,37 @@ impl Start<'_> {
                 tracing::info!("stopping before anything is served");
                 return Ok(StartOutcome::End(if is_check { ExitCode::FAILURE } else { ExitCode::SUCCESS }));
             }
-            started = self.reloader(options, &mut problems) => started,
+            started = self.stage(options, &mut problems) => started,
         };
         self.log.flush();
         print_problems(&problems);
         if problems.iter().any(Diagnostic::is_error) {
             return Ok(StartOutcome::End(ExitCode::FAILURE));
         }
-        let reloader = started?;
+        let Some(stage) = started? else { return Ok(StartOutcome::End(ExitCode::FAILURE)) };
         if is_check {
-            print_result(&route_lines(reloader.gateway()))?;
+            print_result(&route_lines(stage.gateway()))?;
             return Ok(StartOutcome::End(ExitCode::SUCCESS));
         }
-        Ok(StartOutcome::Serve(Box::new(reloader)))
+        Ok(StartOutcome::Serve(stage))
     }
 
-    /// Reads the configuration, opens the admin listener, and loads the modules.
-    async fn reloader(&mut self, options: Options, problems: &mut Vec<Diagnostic>) -> anyhow::Result<Reloader> {
+    /// Reads the configuration, opens the admin listener, and loads the modules, or as many as can be served if that takes long. `None`
+    /// if there is an error among the problems, and modules are still being compiled.
+    async fn stage(&mut self, options: Options, problems: &mut Vec<Diagnostic>) -> anyhow::Result<Option<StartStage>> {
         let is_check = options.check;
         let read = ReadConfiguration::read(options, problems);
         if !is_check && !problems.iter().any(Diagnostic::is_error) {
             *self.admin = self.listener(read.config())?;
         }
         read.refuse_to_guests(self.admin.as_ref().map_or(&[], AdminListener::addresses));
-        Ok(read.load(self.log, self.bars.progress(), problems).await?)
+        // A server that ends when it is idle must not do so before it has served what it was started for.
+        let is_brief = is_check || read.config().server.idle_exit.is_some();
+        if is_brief || self.early == EarlyClients::Wait {
+            let reloader = read.load(self.log, self.bars.progress(), problems).await?;
+            return Ok(Some(StartStage::Complete(Box::new(reloader))));
+        }
+        Ok(read.load_in_stages(self.log, self.bars.progress(), problems).await?)
     }
 
     fn listener(&mut self, config: &Config) -> anyhow::Result<Option<AdminListener>> {
@@ -141,53 +165,93 @@ struct Caught {
     stop: Signals,
 }
 
-async fn serve(
-    reloader: Reloader,
+/// What a server has besides its gateway.
+struct ServeInput<'a> {
     inherited: Vec<InheritedSocket>,
     admin: Option<Arc<AdminState>>,
-    caught: Caught,
-) -> anyhow::Result<()> {
-    let Caught { other: caught, stop: mut signals } = caught;
+    log: &'a LogWriter,
+}
+
+async fn serve(stage: StartStage, parts: ServeInput<'_>, caught: Caught) -> anyhow::Result<ExitCode> {
+    let ServeInput { inherited, admin, log } = parts;
     let manager = Arc::new(ServiceManager::from_environment());
-    let server = Server::bind_inheriting(&reloader.config().server, inherited).await?;
-    let urls = server.urls().join(" ");
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let gateway = reloader.gateway().clone();
+    let server = Server::bind_inheriting(&stage.config().server, inherited).await?;
+    let (handle, urls, gateway) = (server.handle(), server.urls().join(" "), stage.gateway().clone());
+    let (stop, stopped) = oneshot::channel::<()>();
     let observers = Observers { manager: manager.clone(), admin: admin.clone(), urls: urls.clone() };
-    let reloads = Reloads::start(reloader, server.handle(), observers);
-    // The admin listener knows of it by now.
-    print_ready(&urls);
-    let serving = tokio::spawn(server.serve(gateway.clone(), async {
+    let mut running =
+        ServingServer { gateway: gateway.clone(), manager: manager.clone(), admin, stop, signals: caught.stop };
+    let serving = server.serve(gateway, async {
         // Dropping the sender stops the server.
         let _ = stopped.await;
-    }));
-    tokio::pin!(serving);
-    let alive = manager.clone();
-    tokio::spawn(async move { alive.keep_alive().await });
-    let idle = tokio::select! {
-        ended = &mut serving => Some(ended),
-        () = signals.next() => None,
-        () = reloads.obey(caught) => None,
+    });
+    let begin = |reloader| {
+        let reloads = Reloads::start(reloader, handle.clone(), observers);
+        // The admin listener knows of it by now.
+        print_ready(&urls);
+        reloads
     };
-    manager.stopping();
-    admin.iter().for_each(|admin| admin.drain());
-    let ended = match idle {
-        Some(ended) => {
-            gateway.flush_traces().await;
-            ended
-        }
-        None => {
-            tracing::info!("stopping: finishing what is under way; a second signal ends at once");
-            gateway.announce_stop();
-            drop(stop);
-            tokio::select! {
-                ended = async { (serving.await, gateway.flush_traces().await).0 } => ended,
-                () = signals.next() => Ok(()),
+    let (reloads, mut serving) = match stage {
+        StartStage::Complete(reloader) => (begin(*reloader), tokio::spawn(serving)),
+        StartStage::Partial(start) => {
+            start.refuse_to_guests(&handle);
+            let _kept = start.keep_files();
+            let serving = tokio::spawn(serving);
+            manager.starting(&starting::announce(start.routes(), &urls));
+            match starting::complete(*start, log, &mut running.signals).await {
+                Completion::Complete(reloader) => (begin(*reloader), serving),
+                Completion::End(result) => return running.drain(serving).await.and(result),
             }
         }
     };
+    tokio::spawn(async move { manager.keep_alive().await });
+    let ended = tokio::select! {
+        ended = &mut serving => Some(ended),
+        () = running.signals.next() => None,
+        () = reloads.obey(caught.other) => None,
+    };
+    let result = match ended {
+        Some(ended) => running.end(ended).await,
+        None => running.drain(serving).await,
+    };
     reloads.end().await;
-    ended.context("the task of the server failed")
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+/// A server that serves, for its end.
+struct ServingServer {
+    gateway: Gateway,
+    manager: Arc<ServiceManager>,
+    admin: Option<Arc<AdminState>>,
+    stop: oneshot::Sender<()>,
+    signals: Signals,
+}
+
+impl ServingServer {
+    /// Ends, since the server serves no more.
+    async fn end(self, ended: Result<(), JoinError>) -> anyhow::Result<()> {
+        self.announce();
+        self.gateway.flush_traces().await;
+        ended.context("the task of the server failed")
+    }
+
+    /// Finishes what is under way.
+    async fn drain(mut self, serving: JoinHandle<()>) -> anyhow::Result<()> {
+        self.announce();
+        tracing::info!("stopping: finishing what is under way; a second signal ends at once");
+        self.gateway.announce_stop();
+        drop(self.stop);
+        let ended = tokio::select! {
+            ended = async { (serving.await, self.gateway.flush_traces().await).0 } => ended,
+            () = self.signals.next() => Ok(()),
+        };
+        ended.context("the task of the server failed")
+    }
+
+    fn announce(&self) {
+        self.manager.stopping();
+        self.admin.iter().for_each(|admin| admin.drain());
+    }
 }
 
 /// Prints the line for which those wait who have started the server.

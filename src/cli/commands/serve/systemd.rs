@@ -39,6 +39,11 @@ impl ServiceManager {
         self.send(&format!("READY=1\nSTATUS={status}\n"));
     }
 
+    /// The server serves a part of what is configured, and says how much.
+    pub fn starting(&self, status: &str) {
+        self.send(&format!("STATUS={status}\n"));
+    }
+
     /// A reload begins. It ends with [`ready`](Self::ready).
     pub fn reloading(&self) {
         let now = clock_gettime(ClockId::Monotonic);
