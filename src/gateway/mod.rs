@@ -130,30 +130,6 @@ impl Gateway {
         Self { in_force: Arc::new(ArcSwap::from_pointee(first)) }
     }
 
-    /// Puts a snapshot in force, for the requests that begin from now on. Returns the number of its generation. There must be
-    /// no other call at the same time.
-    pub(crate) fn replace(&self, snapshot: Snapshot) -> u64 {
-        let number = self.generation() + 1;
-        self.put(number, snapshot);
-        number
-    }
-
-    /// The same for a snapshot of the same configuration, of which more can be served: it has the same number.
-    pub(crate) fn extend(&self, snapshot: Snapshot) {
-        self.put(self.generation(), snapshot);
-    }
-
-    fn put(&self, number: u64, snapshot: Snapshot) {
-        let shared = self.in_force.load().shared.clone();
-        shared.metrics.enter(snapshot.route_names());
-        self.in_force.store(Arc::new(Generation { number, snapshot, shared }));
-    }
-
-    /// The number of the generation in force: 1 after the start, and one more after each reload that changed something.
-    pub fn generation(&self) -> u64 {
-        self.in_force.load().number
-    }
-
     /// Lets the health check fail from now on: the server was asked to stop, and goes on for as long as clients need to notice.
     pub fn announce_stop(&self) {
         self.in_force.load().shared.is_stopping.store(true, Ordering::Relaxed);
@@ -229,10 +205,7 @@ impl Generation {
         let route = match matched.target {
             RouteTarget::Guest(route) => route,
             RouteTarget::Health => return shared.health_check(record, snapshot.health),
-            RouteTarget::Starting(name) => {
-                record.set_route(name.clone());
-                return response::from_failure(&Failure::Starting, record);
-            }
+            RouteTarget::Starting(name) => return response::starting(name, record),
             RouteTarget::Files(route) => return respond_with_file(route, &head, matched.path_info, record).await,
         };
         record.set_route(route.name.clone());

@@ -1,4 +1,4 @@
-//! How is a reload asked for, and what comes of it?
+//! How is a reload asked for, what comes of it, and how does it come into force?
 //!
 //! What wants one has a [`ReloadHandle`]: a signal, a change of files. `startup` reloads, one at a time.
 
@@ -8,6 +8,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::Diagnostic;
+
+use crate::gateway::snapshot::Snapshot;
+use crate::gateway::{Gateway, Generation};
 
 /// Reloads that can be asked for before one of them begins. More have the same effect.
 const MAX_REQUESTS: usize = 64;
@@ -56,6 +59,32 @@ pub struct ReloadRequests(mpsc::Receiver<ReloadRequest>);
 /// A reload that was asked for, and who waits for it.
 #[derive(Debug)]
 pub struct ReloadRequest(Option<oneshot::Sender<Arc<ReloadOutcome>>>);
+
+impl Gateway {
+    /// Puts a snapshot in force, for the requests that begin from now on. Returns the number of its generation. There must be
+    /// no other call at the same time.
+    pub(crate) fn replace(&self, snapshot: Snapshot) -> u64 {
+        let number = self.generation() + 1;
+        self.put(number, snapshot);
+        number
+    }
+
+    /// The same for a snapshot of the same configuration, of which more can be served: it has the same number.
+    pub(crate) fn extend(&self, snapshot: Snapshot) {
+        self.put(self.generation(), snapshot);
+    }
+
+    fn put(&self, number: u64, snapshot: Snapshot) {
+        let shared = self.in_force.load().shared.clone();
+        shared.metrics.enter(snapshot.route_names());
+        self.in_force.store(Arc::new(Generation { number, snapshot, shared }));
+    }
+
+    /// The number of the generation in force: 1 after the start, and one more after each reload that changed something.
+    pub fn generation(&self) -> u64 {
+        self.in_force.load().number
+    }
+}
 
 /// A handle, and what takes its requests.
 pub fn reload_channel() -> (ReloadHandle, ReloadRequests) {

@@ -1,13 +1,14 @@
 //! Which HTTP response does the client get?
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, RETRY_AFTER};
 use http::{HeaderValue, Method, Response, StatusCode};
 
 use crate::cgi::ResponseHead;
-use crate::observe::{Record, RequestEnd};
+use crate::observe::{Record, RequestEnd, RouteName};
 use crate::static_files::StaticAnswer;
 
 use crate::gateway::admission::cancellation::Cancellation;
@@ -75,6 +76,12 @@ pub(super) fn from_failure(failure: &Failure, mut record: Box<Record>) -> Respon
         _ => None,
     };
     response
+}
+
+/// The response of a route whose module is still being compiled.
+pub(super) fn starting(name: &Arc<RouteName>, mut record: Box<Record>) -> Response<ResponseBody> {
+    record.set_route(name.clone());
+    from_failure(&Failure::Starting, record)
 }
 
 /// The response of a route that leads to files, with the log's `end`.
