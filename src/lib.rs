@@ -43,7 +43,8 @@ mod wasm_bytes;
 
 pub use crate::gateway::{
     ColdExplanation, FailedResponse, Gateway, HiddenBy, ProvenRoute, ReloadHandle, ReloadOutcome, ReloadReport,
-    ReloadRequest, ReloadRequests, ResponseAborted, ResponseBody, ServedRoute, WarmStartChance, WarmStartProof,
+    ReloadRequest, ReloadRequests, ResponseAborted, ResponseBody, ServedRoute, SnapshotScope, WarmStartChance,
+    WarmStartProof,
     reload_channel,
 };
 pub use crate::route::RoutePattern;

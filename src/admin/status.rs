@@ -10,7 +10,7 @@ use crate::admin::configuration;
 use crate::admin::reload;
 use crate::admin::state::{AdminState, PastReload, ServedParts};
 use crate::config::{Diagnostic, Severity};
-use crate::gateway::{ReloadOutcome, ServedRoute, WarmStartView};
+use crate::gateway::{ColdSpan, ReloadOutcome, ServedRoute, WarmStartView};
 use crate::observe::RouteFigures;
 
 /// The ends of requests that are no errors.
@@ -72,10 +72,18 @@ fn warm_start(view: &WarmStartView) -> Value {
         WarmStartView { making: 1.., .. } => "making",
         _ => "cold",
     };
-    let reasons = view.refusals.iter().map(|(name, text)| json!({ "reason": name, "text": text }));
+    let reasons = view.refusals.iter().map(|refusal| {
+        json!({
+            "reason": refusal.reason,
+            "text": refusal.text,
+            "passing": refusal.span == ColdSpan::Passing,
+            "retry_in_seconds": refusal.retry_in.map(|time| time.as_secs()),
+        })
+    });
     json!({
         "state": state,
         "snapshots": view.ready,
+        "for_some_requests": view.for_some,
         "making": view.making,
         "requests": { "warm": view.counts.warm, "cold": view.counts.cold },
         "refused": reasons.collect::<Value>(),

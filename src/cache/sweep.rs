@@ -16,7 +16,7 @@ const MAX_FILES: usize = 65_536;
 
 /// Removes the partial files of killed processes from a cache of compiled code: they keep other processes from writing
 /// the same. If our own files, which the engine does not look after, are too many, removes those that were not used for
-/// longest.
+/// longest, snapshots first: a route may have any number of them.
 pub(crate) fn sweep_compiled(root: &Path) {
     let caches = Caches { modules: None, compiled: Some(root.to_owned()) };
     let entries = list(&caches).unwrap_or_default();
@@ -32,9 +32,14 @@ pub(crate) fn sweep_compiled(root: &Path) {
     }
 }
 
+/// Whether it is a program at its checkpoint.
+fn is_snapshot(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"snapshot-"))
+}
+
 /// The entries that exceed the limits, if those that were used last are kept.
 fn surplus(mut entries: Vec<CacheEntry>, max_bytes: u64, max_files: usize) -> impl Iterator<Item = CacheEntry> {
-    entries.sort_by_key(|entry| Reverse(entry.used));
+    entries.sort_by_key(|entry| (is_snapshot(&entry.path), Reverse(entry.used)));
     let (mut sum, mut number) = (0_u64, 0_usize);
     entries.into_iter().filter(move |entry| {
         (sum, number) = (sum.saturating_add(entry.bytes), number.saturating_add(1));

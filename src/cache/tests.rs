@@ -241,5 +241,9 @@ fn of_our_code_the_oldest_goes_when_there_is_too_much() {
     };
     let files = [named("c", 1), named("a", 3), named("b", 2)];
     sweep_compiled(&site.root.path().join("c"));
-    assert_eq!(files.map(|path| path.exists()), [true, false, true]);
+    assert_eq!(files.each_ref().map(|path| path.exists()), [true, false, true]);
+    let snapshots = [named("snapshot-a", 0), named("snapshot-b", 0)];
+    sweep_compiled(&site.root.path().join("c"));
+    assert_eq!(files.map(|path| path.exists()), [true, false, true], "snapshots go first");
+    assert_eq!(snapshots.map(|path| path.exists()), [false, false]);
 }

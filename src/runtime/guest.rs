@@ -315,19 +315,20 @@ impl Guest {
     ) -> GuestFuture {
         let chosen = self.warm.as_ref().and_then(|warm| Some((warm.clone(), warm.choose(&invocation)?)));
         let sampler = self.sampler(linked, invocation.request);
-        let state = ModuleState::new(&self.grants, stdio.clone(), invocation);
-        let (linked, exports, stdio) = (linked.clone(), self.exports, stdio.clone());
+        let mut state = ModuleState::new(&self.grants, stdio.clone(), invocation);
+        let (linked, exports) = (linked.clone(), self.exports);
         Box::pin(async move {
             let _permit = permit;
             if let Some((warm, (snapshot, variables))) = chosen {
-                if snapshot.is_current(&stdio).await {
-                    let state = state.with_monotonic_clock_at(snapshot.monotonic);
-                    let module = snapshot.start.linked.module();
-                    let sampler = sampler.map(|sampler| sampler.of_module(module));
-                    let mut store = module_engine::store(module.engine(), state, sampler);
-                    return snapshot.start.run(&mut store, &variables).await;
+                match snapshot.prepare(&mut state).await {
+                    Ok(()) => {
+                        let module = snapshot.start.linked.module();
+                        let sampler = sampler.map(|sampler| sampler.of_module(module));
+                        let mut store = module_engine::store(module.engine(), state, sampler);
+                        return snapshot.start.run(&mut store, &variables).await;
+                    }
+                    Err(stale) => warm.on_stale(&snapshot, stale),
                 }
-                warm.on_changed(&snapshot);
             }
             let store = module_engine::store(linked.module().engine(), state, sampler);
             exports.run(store, &linked).await

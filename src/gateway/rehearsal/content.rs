@@ -8,15 +8,15 @@ use http::Method;
 
 use crate::runtime::QueryClass;
 
-const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::GET, Method::PUT, Method::POST];
-const BODIES: [&str; 5] = ["", "name=other&text=a+longer+one", "", "{\"text\": 1}", "x=2&y=3"];
-const TYPES: [&str; 5] =
-    ["", "application/x-www-form-urlencoded", "", "application/json", "application/x-www-form-urlencoded"];
-const FIELDS: [&str; 5] = ["a=1", "name=other&b=2&c=", "x=%20y", "n=5", "id=77&id=78"];
-const WORDS: [&str; 5] = ["word", "other+words", "x", "1", "a&b"];
-const PATHS: [&str; 5] = ["", "/other/path", "/x", "", "/a%20b"];
-const TRANSLATED: [&str; 5] = ["/first", "/other/path", "/x", "/y/z", "/a%20b"];
-const COOKIES: [&str; 5] = ["", "sid=1", "a=b; c=d", "", "session=0123456789abcdef"];
+const METHODS: [Method; 6] = [Method::GET, Method::POST, Method::GET, Method::PUT, Method::POST, Method::HEAD];
+const BODIES: [&str; 6] = ["", "name=other&text=a+longer+one", "", "{\"text\": 1}", "x=2&y=3", ""];
+const TYPES: [&str; 6] =
+    ["", "application/x-www-form-urlencoded", "", "application/json", "application/x-www-form-urlencoded", ""];
+const FIELDS: [&str; 6] = ["a=1", "name=other&b=2&c=", "x=%20y", "n=5", "id=77&id=78", "k=v"];
+const WORDS: [&str; 6] = ["word", "other+words", "x", "1", "a&b", "last"];
+const PATHS: [&str; 6] = ["", "/other/path", "/x", "", "/a%20b", "/h"];
+const TRANSLATED: [&str; 6] = ["/first", "/other/path", "/x", "/y/z", "/a%20b", "/h"];
+const COOKIES: [&str; 6] = ["", "sid=1", "a=b; c=d", "", "session=0123456789abcdef", "head=1"];
 
 /// What a request of a rehearsal says.
 pub(super) struct RehearsalContent {
@@ -33,7 +33,7 @@ pub(super) struct RehearsalContent {
 impl RehearsalContent {
     /// That of the request of this number.
     pub fn new(number: usize) -> Self {
-        let of = |texts: &[&str; 5]| texts.get(number).copied().unwrap_or_default().to_owned();
+        let of = |texts: &[&str; 6]| texts.get(number).copied().unwrap_or_default().to_owned();
         match METHODS.get(number) {
             Some(method) => Self {
                 method: method.clone(),

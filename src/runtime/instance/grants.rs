@@ -128,6 +128,12 @@ impl Volumes {
         &self.scratch
     }
 
+    /// The indices of the scratch directories.
+    pub(in crate::runtime) fn scratch_indices(&self) -> Vec<usize> {
+        let index = |scratch: &ScratchVolume| usize::try_from(scratch.descriptor.saturating_sub(FIRST_VOLUME)).ok();
+        self.scratch.iter().filter_map(index).collect()
+    }
+
     /// The open directories in wasmtime-wasi's form.
     pub(in crate::runtime) fn opened(&self) -> WasiFilesystemCtx {
         self.opened.clone()
@@ -150,9 +156,8 @@ impl Volumes {
 
     /// The indices of those in which a guest may change what other guests see.
     pub(in crate::runtime) fn writable(&self) -> Vec<usize> {
-        let descriptor = |index: usize| i32::try_from(index).unwrap_or(i32::MAX).saturating_add(FIRST_VOLUME);
-        let is_scratch = |index: &usize| self.scratch.iter().any(|scratch| scratch.descriptor == descriptor(*index));
-        self.writable.iter().copied().filter(|index| !is_scratch(index)).collect()
+        let scratch = self.scratch_indices();
+        self.writable.iter().copied().filter(|index| !scratch.contains(index)).collect()
     }
 
     /// The same volumes, with other directories in place of some, and `empty` in place of one that is gone.

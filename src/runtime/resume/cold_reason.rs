@@ -1,6 +1,8 @@
-//! Why is a program served cold?
+//! Why is a program served cold, and for how long?
 
 use std::time::Duration;
+
+use crate::runtime::resume::files::SeenFiles;
 
 /// Why no snapshot of a program is used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,9 +52,9 @@ pub enum ColdReason {
     /// It has opened a file that it could write to.
     #[error("it opened a file for writing before its checkpoint")]
     OpenForWriting,
-    /// It has other descriptors than at its start.
-    #[error("it has descriptors other than the preopened directories at its checkpoint")]
-    Descriptors,
+    /// It has descriptors that a request cannot get again.
+    #[error("at its checkpoint it has {0}")]
+    Descriptors(&'static str),
     /// It has looked for more files than can be watched.
     #[error("it looked for more than 10000 files before its checkpoint")]
     ManyFiles,
@@ -106,7 +108,42 @@ pub enum ColdReason {
     Module,
 }
 
+/// Whether a reason may pass while the program stays the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ColdSpan {
+    /// It lies in the program, or in files that it reads.
+    Lasting,
+    /// It lies in the moment: the snapshot is tried again after a while.
+    Passing,
+}
+
+/// Why no snapshot was made, and which files the program had seen by then.
+#[derive(Clone, Debug)]
+pub(in crate::runtime) struct Refusal {
+    pub reason: ColdReason,
+    /// Another program may have come of it if these files were others.
+    pub files: SeenFiles,
+}
+
+impl From<ColdReason> for Refusal {
+    fn from(reason: ColdReason) -> Self {
+        Self { reason, files: SeenFiles::default() }
+    }
+}
+
 impl ColdReason {
+    /// Whether it may pass while the program stays the same.
+    pub fn span(&self) -> ColdSpan {
+        match self {
+            Self::FilesChanged
+            | Self::WritableVolumes(_)
+            | Self::ModuleChanged
+            | Self::Waits(_)
+            | Self::Failed(_) => ColdSpan::Passing,
+            _ => ColdSpan::Lasting,
+        }
+    }
+
     /// Volumes cannot be copied.
     pub(in crate::runtime) fn volumes(error: std::io::Error) -> Self {
         Self::WritableVolumes(error.to_string())
@@ -130,7 +167,7 @@ impl ColdReason {
             Self::Call(_) => "call",
             Self::Output => "output",
             Self::OpenForWriting => "open-for-writing",
-            Self::Descriptors => "descriptors",
+            Self::Descriptors(_) => "descriptors",
             Self::ManyFiles => "many-files",
             Self::Random => "random",
             Self::Variables => "variables",
@@ -148,5 +185,30 @@ impl ColdReason {
             Self::Stack(_) => "stack",
             Self::Module => "module",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::runtime::resume::cold_reason::*;
+
+    #[test]
+    fn what_lies_in_the_program_lasts_and_what_lies_in_the_moment_passes() {
+        let passing = [
+            ColdReason::Waits(Duration::from_secs(1)),
+            ColdReason::FilesChanged,
+            ColdReason::Failed(String::new()),
+            ColdReason::ModuleChanged,
+            ColdReason::WritableVolumes(String::new()),
+        ];
+        assert!(passing.iter().all(|reason| reason.span() == ColdSpan::Passing));
+        let lasting = [
+            ColdReason::Random,
+            ColdReason::Output,
+            ColdReason::OtherAnswer(1),
+            ColdReason::Descriptors("a directory open"),
+            ColdReason::NoCheckpoint(String::new()),
+        ];
+        assert!(lasting.iter().all(|reason| reason.span() == ColdSpan::Lasting));
     }
 }

@@ -20,7 +20,7 @@ pub(in crate::runtime) struct SeenFiles(BTreeMap<PathBuf, Option<FileIdentity>>)
 
 /// What changes when a file does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct FileIdentity {
+pub(in crate::runtime) struct FileIdentity {
     device: u64,
     inode: u64,
     length: u64,
@@ -29,11 +29,13 @@ struct FileIdentity {
 }
 
 impl FileIdentity {
-    fn of(path: &Path) -> Option<Self> {
+    /// That of the file at a path; `None` if there is none.
+    pub fn of(path: &Path) -> Option<Self> {
         std::fs::metadata(path).ok().map(|found| Self::new(&found))
     }
 
-    fn new(found: &Metadata) -> Self {
+    /// That of a file of which this is known.
+    pub fn new(found: &Metadata) -> Self {
         // An access or a new name changes neither of the times of a file.
         Self {
             device: found.dev(),
@@ -45,12 +47,13 @@ impl FileIdentity {
     }
 
     /// As it is written down.
-    fn numbers(&self) -> Value {
+    pub fn numbers(&self) -> Value {
         let Self { device, inode, length, modified, changed } = self;
         json!([device, inode, length, modified.0, modified.1, changed.0, changed.1])
     }
 
-    fn of_numbers(numbers: &Value) -> Option<Self> {
+    /// What was written down.
+    pub fn of_numbers(numbers: &Value) -> Option<Self> {
         let unsigned = |index: usize| numbers.get(index)?.as_u64();
         let time = |index: usize| Some((numbers.get(index)?.as_i64()?, numbers.get(index + 1)?.as_i64()?));
         let (device, inode, length) = (unsigned(0)?, unsigned(1)?, unsigned(2)?);
@@ -60,7 +63,8 @@ impl FileIdentity {
     fn is_older_than(&self, time: SystemTime) -> bool {
         let time = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-        self.changed.0 < seconds && self.modified.0 < seconds
+        // The time of modification may be set to any time, which is a change.
+        self.changed.0 < seconds
     }
 }
 
@@ -72,6 +76,19 @@ impl SeenFiles {
         }
         self.0.entry(path).or_insert_with_key(|path| FileIdentity::of(path));
         true
+    }
+
+    /// Notes what another rehearsal has seen, unless it is known already.
+    pub fn add_all(&mut self, other: &Self) {
+        let room = MAX_FILES.saturating_sub(self.0.len());
+        for (path, found) in other.0.iter().take(room) {
+            self.0.entry(path.clone()).or_insert(*found);
+        }
+    }
+
+    /// What was found at a path; `None` if there was no file, or it was not looked for.
+    pub fn identity(&self, path: &Path) -> Option<FileIdentity> {
+        self.0.get(path).copied().flatten()
     }
 
     /// Whether all are as they were. Asks the system about each of them.
@@ -137,6 +154,10 @@ mod tests {
         assert!(files.are_unchanged());
         std::fs::write(&path, "ab").expect("writable");
         assert!(!read.expect("it was written").are_unchanged());
+        let mut more = SeenFiles::default();
+        assert!(more.add(path.clone()) && more.identity(&path) != files.identity(&path));
+        more.add_all(&files);
+        assert!(more.len() == 2 && more.identity(&path) != files.identity(&path), "what was seen first stays");
         for damaged in [json!(null), json!([["a"]]), json!([["a", [1, 2]]]), json!([[1, null]])] {
             assert_eq!(SeenFiles::read(&damaged), None, "{damaged}");
         }

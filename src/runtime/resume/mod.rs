@@ -8,10 +8,12 @@
 //! | `transform` | which module begins there? |
 //! | `variables` | where in memory do its variables lie? |
 //! | `files` | are the files that it has seen still the same? |
+//! | `held_files` | which files does it have open? |
 
 pub(in crate::runtime) mod capture;
 pub(in crate::runtime) mod cold_reason;
 pub(in crate::runtime) mod files;
+pub(in crate::runtime) mod held_files;
 pub(in crate::runtime) mod stopped;
 pub(in crate::runtime) mod transform;
 pub(in crate::runtime) mod variables;

@@ -6,7 +6,7 @@
 //! is removed and made again. So is one that is damaged.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -16,17 +16,17 @@ use crate::format::hex;
 use crate::runtime::code::file_cache::DescribedModule;
 use crate::runtime::instance::grants::Grants;
 use crate::runtime::resume::files::SeenFiles;
+use crate::runtime::resume::held_files::HeldFiles;
 use crate::runtime::resume::variables::{VariableArea, VariablePlaces};
 use crate::runtime::warm_start::WarmStartSetup;
 use crate::runtime::warm_start::making::REQUESTS;
 use crate::runtime::warm_start::program::Program;
-use crate::runtime::warm_start::request::{RehearsalRequest, SnapshotKey};
+use crate::runtime::warm_start::request::{RehearsalRequest, SnapshotKey, SnapshotScope};
 use crate::runtime::warm_start::snapshot::{ResumedModule, WarmSnapshot};
-use crate::runtime::wasi::rehearsal::CHECKPOINT;
 use crate::runtime::wasi::state::MEMORY;
 
 /// What is written differs from what other versions have written. It is raised when snapshots become others in the same version of wagi.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 impl Program {
     /// The snapshot that the cache has kept, if there is one and the files that it depends on are the same.
@@ -55,7 +55,8 @@ impl Program {
             arguments: request.arguments,
             monotonic: described.monotonic,
             files: Arc::new(described.files),
-            made: Instant::now(),
+            held: described.held,
+            scope: described.scope,
             took: described.took,
             frames: described.frames,
             bytes: described.bytes,
@@ -75,6 +76,8 @@ struct Description {
     areas: Vec<VariableArea>,
     monotonic: Duration,
     files: SeenFiles,
+    held: HeldFiles,
+    scope: SnapshotScope,
     took: Duration,
     frames: usize,
     bytes: usize,
@@ -83,13 +86,15 @@ struct Description {
 impl Description {
     /// `None` for a snapshot that is not kept: the name of a file is not text.
     fn write(snapshot: &WarmSnapshot) -> Option<Vec<u8>> {
-        let WarmSnapshot { start, monotonic, files, took, frames, bytes, .. } = snapshot;
+        let WarmSnapshot { start, monotonic, files, held, scope, took, frames, bytes, .. } = snapshot;
         let nanoseconds = |time: &Duration| u64::try_from(time.as_nanos()).ok();
         let areas: Value = start.areas.iter().map(|area| json!([area.pointers, area.buffer])).collect();
         let written = json!({
             "areas": areas,
             "monotonic": nanoseconds(monotonic)?,
             "files": files.written()?,
+            "held": held.written(),
+            "requests": scope.name(),
             "took": nanoseconds(took)?,
             "frames": frames,
             "bytes": bytes,
@@ -110,6 +115,8 @@ impl Description {
             areas: written.get("areas")?.as_array()?.iter().map(area).collect::<Option<_>>()?,
             monotonic: Duration::from_nanos(number("monotonic")?),
             files: SeenFiles::read(written.get("files")?)?,
+            held: HeldFiles::read(written.get("held")?)?,
+            scope: SnapshotScope::of_name(written.get("requests")?.as_str()?)?,
             took: Duration::from_nanos(number("took")?),
             frames: usize::try_from(number("frames")?).ok()?,
             bytes: usize::try_from(number("bytes")?).ok()?,
@@ -138,19 +145,17 @@ impl PartsDigest {
     }
 
     /// What decides what the guests see of the system.
-    fn add_grants(&mut self, grants: &Grants) {
+    fn add_grants(&mut self, grants: &Grants, empty: &[usize]) {
         let volumes = &grants.volumes;
         let paths = volumes.paths();
         self.add(format!("{:?} {:?} {}", grants.limits, volumes.writable(), paths.len()));
         let scratch = volumes.scratch().iter().map(|scratch| (scratch.descriptor, scratch.limits));
         let scratch: Vec<_> = scratch.collect();
         self.add(format!("{scratch:?}"));
-        for (index, (descriptor, (guest, host))) in (3..).zip(paths).enumerate() {
+        for (index, (guest, host)) in paths.iter().enumerate() {
             self.add(guest);
             // Empty directories of this process have other names in the next.
-            let is_checkpoint = index + 1 == paths.len() && CHECKPOINT.strip_prefix(guest) == Some("/checkpoint");
-            let is_empty = is_checkpoint || scratch.iter().any(|(own, _)| *own == descriptor);
-            self.add(if is_empty { &[] } else { host.as_os_str().as_encoded_bytes() });
+            self.add(if empty.contains(&index) { &[] } else { host.as_os_str().as_encoded_bytes() });
         }
     }
 }
@@ -165,7 +170,7 @@ fn kept_key(program: &Program, setup: &WarmStartSetup, key: &SnapshotKey) -> Str
     for number in 0..REQUESTS {
         digest.add_request((setup.requests)(key, number, &[]).as_ref());
     }
-    digest.add_grants(&program.grants);
+    digest.add_grants(&program.grants, &program.empty_volumes());
     format!("snapshot-{}", hex(&digest.0.finalize()))
 }
 
@@ -203,12 +208,16 @@ mod tests {
 
     #[test]
     fn a_description_that_lacks_something_is_none() {
-        let whole = json!({"areas": [[1, 2], [null, 3]], "monotonic": 3, "files": [["/a", null]], "took": 4, "frames": 5, "bytes": 6});
+        let whole = json!({
+            "areas": [[1, 2], [null, 3]], "monotonic": 3, "files": [["/a", null]], "held": [5, [null]],
+            "requests": "without-body", "took": 4, "frames": 5, "bytes": 6,
+        });
         let read = Description::read(whole.to_string().as_bytes()).expect("it is whole");
         let area = |pointers, buffer| VariableArea { pointers, buffer };
         assert_eq!(read.areas, [area(Some(1), 2), area(None, 3)]);
         assert_eq!((read.frames, read.bytes, read.files.len()), (5, 6, 1));
-        for name in ["areas", "monotonic", "files", "took", "frames", "bytes"] {
+        assert_eq!((read.held.numbers().count(), read.scope), (1, SnapshotScope::WithoutBody));
+        for name in ["areas", "monotonic", "files", "held", "requests", "took", "frames", "bytes"] {
             let mut lacking = whole.clone();
             lacking.as_object_mut().expect("an object").remove(name);
             assert!(Description::read(lacking.to_string().as_bytes()).is_none(), "{name}");

@@ -7,30 +7,25 @@
 //! | file | question |
 //! | --- | --- |
 //! | `request` | which requests does a rehearsal answer? |
-//! | `comparison` | are two programs at their checkpoint the same? |
-//! | `rehearse` | how does a rehearsal run? |
-//! | `copies` | on which files does a rehearsal work? |
 //! | `program` | of which program are snapshots made? |
-//! | `reaching` | what is a program at its checkpoint, and is it the same for all requests of a snapshot? |
+//! | `places` | which snapshots does a route have, and when is another one loaded or made? |
 //! | `making` | how is a snapshot made? |
 //! | `kept` | which snapshots does the cache keep? |
 //! | `snapshot` | what does a request need to begin there? |
+//! | `reopening` | how does it get the files that were open there? |
 //! | `proving` | can a program begin warm, and are its answers the same then? |
 //! | `worker` | on which threads are snapshots loaded and made? |
 
-mod comparison;
-mod copies;
 mod kept;
 mod making;
+pub(in crate::runtime) mod places;
 pub(in crate::runtime) mod program;
 pub(in crate::runtime) mod proving;
-mod reaching;
-mod rehearse;
+mod reopening;
 pub(in crate::runtime) mod request;
 pub(in crate::runtime) mod snapshot;
 pub(in crate::runtime) mod worker;
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -40,10 +35,12 @@ use crate::runtime::ModuleOwner;
 use crate::runtime::code::cache::CodeOrigin;
 use crate::runtime::engine::task::panic_message;
 use crate::runtime::instance::invocation::Invocation;
-use crate::runtime::resume::cold_reason::ColdReason;
+use crate::runtime::resume::cold_reason::{ColdReason, Refusal};
 use crate::runtime::warm_start::making::REQUESTS;
+use crate::runtime::warm_start::places::{FoundSnapshot, RefusalView, SnapshotPlaces};
 use crate::runtime::warm_start::program::Program;
-use crate::runtime::warm_start::request::{QueryClass, RehearsalRequests, SnapshotKey};
+use crate::runtime::warm_start::reopening::StaleSnapshot;
+use crate::runtime::warm_start::request::{QueryClass, RehearsalRequests, SnapshotKey, SnapshotScope};
 use crate::runtime::warm_start::snapshot::{Fitted, WarmSnapshot};
 use crate::runtime::warm_start::worker::SnapshotWorker;
 
@@ -73,29 +70,8 @@ pub(in crate::runtime) struct WarmStarts {
     /// The scripts for which there is to be a snapshot before a request asks for it.
     first: Vec<Option<String>>,
     worker: Arc<SnapshotWorker>,
-    places: Mutex<HashMap<SnapshotKey, SnapshotPlace>>,
-    clock: AtomicU64,
+    places: Mutex<SnapshotPlaces<WarmSnapshot>>,
     counts: StartCounters,
-}
-
-/// Where a snapshot is or will be.
-struct SnapshotPlace {
-    state: SnapshotState,
-    /// When it was last asked for, in numbers of questions.
-    used: u64,
-}
-
-enum SnapshotState {
-    /// It is used if the cache has kept it. It is not made unless a request asks for it.
-    LookedUp,
-    /// It is loaded, or made if the cache has not kept it.
-    Making,
-    Ready(Arc<WarmSnapshot>),
-    Refused(ColdReason),
-    /// A file was changed, or others are used more. Another snapshot is made from this time on.
-    Paused {
-        again: Instant,
-    },
 }
 
 #[derive(Default)]
@@ -120,14 +96,13 @@ pub struct WarmStartView {
     pub ready: usize,
     /// How many are being made.
     pub making: usize,
-    /// Why there are not more: the name of each reason, and its text.
-    pub refusals: Vec<(&'static str, String)>,
+    /// Why there are not more.
+    pub refusals: Vec<RefusalView>,
+    /// How many of those that are ready are for some of their requests only.
+    pub for_some: usize,
     /// How often requests were served, and how.
     pub counts: WarmStartCounts,
 }
-
-/// How many classes of requests without a snapshot are remembered besides those with one.
-const MAX_REFUSED: usize = 256;
 
 impl WarmStarts {
     /// Warm starts without a snapshot. The `first` scripts are those for which there is to be one before a request asks for it.
@@ -137,18 +112,21 @@ impl WarmStarts {
         first: Vec<Option<String>>,
         worker: Arc<SnapshotWorker>,
     ) -> Arc<Self> {
-        let (places, clock, counts) = (Mutex::default(), AtomicU64::new(0), StartCounters::default());
-        Arc::new(Self { setup, program, first, worker, places, clock, counts })
+        let (places, counts) = (Mutex::new(SnapshotPlaces::new(setup.snapshots)), StartCounters::default());
+        Arc::new(Self { setup, program, first, worker, places, counts })
     }
 
     /// Begins to make the snapshots that most requests need, before there is one. Others for the same scripts are loaded if the cache
-    /// has kept them.
+    /// has kept them. What was refused for a reason that may pass is tried again.
     pub fn begin(self: &Arc<Self>) {
+        self.places().end_pauses(Instant::now());
         for key in self.keys(QueryClass::None) {
             self.find(&key);
         }
         for key in [QueryClass::Fields, QueryClass::Words].into_iter().flat_map(|query| self.keys(query)) {
-            self.find_kept(key);
+            if self.places().look_up(&key) {
+                self.load(key);
+            }
         }
     }
 
@@ -159,21 +137,6 @@ impl WarmStarts {
             (self.setup.requests)(&key, 0, &[]).map(|request| SnapshotKey::of(&request.environment))
         };
         self.first.iter().filter_map(of).collect()
-    }
-
-    /// Loads a snapshot if the cache has kept it.
-    fn find_kept(self: &Arc<Self>, key: SnapshotKey) {
-        let mut places = self.places();
-        if places.len() < self.setup.snapshots && !places.contains_key(&key) {
-            let used = self.clock.fetch_add(1, Relaxed);
-            places.insert(key.clone(), SnapshotPlace { state: SnapshotState::LookedUp, used });
-            self.load(key);
-        }
-    }
-
-    fn load(self: &Arc<Self>, key: SnapshotKey) {
-        let this = Arc::downgrade(self);
-        self.worker.load(move || load(&this, &key));
     }
 
     /// The snapshot for a request, if one is ready and fits.
@@ -192,64 +155,96 @@ impl WarmStarts {
         counter.fetch_add(1, Relaxed);
     }
 
-    /// Notes that a request found a changed file, and is served cold.
-    pub fn on_changed(&self, snapshot: &Arc<WarmSnapshot>) {
+    /// Notes that a request could not begin at its checkpoint, and is served cold.
+    pub fn on_stale(&self, snapshot: &Arc<WarmSnapshot>, stale: StaleSnapshot) {
         self.counts.warm.fetch_sub(1, Relaxed);
         self.count(false);
-        let mut places = self.places();
-        if let Some(place) = places.get_mut(&snapshot.key)
-            && matches!(&place.state, SnapshotState::Ready(ready) if Arc::ptr_eq(ready, snapshot))
-        {
-            tracing::info!(route = self.setup.route, "warm start: a file has changed that the program had read");
-            // A program whose files change all the time is not worth a compiler all the time.
-            place.state = SnapshotState::Paused { again: snapshot.made + pause(snapshot.took, 2) };
+        let route = &self.setup.route;
+        match stale {
+            StaleSnapshot::FilesChanged => {
+                if self.places().change(&snapshot.key, snapshot, Instant::now()) {
+                    tracing::info!(route, "warm start: a file has changed that the program had read");
+                }
+            }
+            StaleSnapshot::NotOpened => {
+                tracing::debug!(route, "warm start: a file that was open at the checkpoint could not be opened");
+            }
         }
     }
 
     fn find(self: &Arc<Self>, key: &SnapshotKey) -> Option<Arc<WarmSnapshot>> {
-        let now = self.clock.fetch_add(1, Relaxed);
-        let mut places = self.places();
-        if let Some(place) = places.get_mut(key) {
-            place.used = now;
-            match &place.state {
-                SnapshotState::Ready(snapshot) => return Some(snapshot.clone()),
-                SnapshotState::Paused { again } if *again <= Instant::now() => place.state = SnapshotState::Making,
-                SnapshotState::LookedUp => {
-                    place.state = SnapshotState::Making;
-                    return None;
-                }
-                _ => return None,
-            }
-        } else if places.len() >= self.setup.snapshots + MAX_REFUSED {
-            return None;
-        } else {
-            places.insert(key.clone(), SnapshotPlace { state: SnapshotState::Making, used: now });
+        let found = self.places().find(key, Instant::now);
+        match found {
+            FoundSnapshot::Ready(snapshot) => return Some(snapshot),
+            FoundSnapshot::Wanted => self.load(key.clone()),
+            FoundSnapshot::Look(refusal) => self.look(key.clone(), refusal),
+            FoundSnapshot::Nothing => {}
         }
-        drop(places);
-        self.load(key.clone());
         None
     }
 
-    fn finish(&self, key: &SnapshotKey, made: Result<(WarmSnapshot, CodeOrigin), ColdReason>, took: Duration) {
-        let state = match made {
-            Ok((snapshot, origin)) => {
-                let code = if origin == CodeOrigin::Cached { "cached" } else { "compiled" };
-                let frames = snapshot.frames;
-                let (route, files, bytes) = (&self.setup.route, snapshot.files.len(), snapshot.bytes);
-                tracing::info!(route, %key, code, ?took, frames, files, bytes, "warm start: ready");
-                SnapshotState::Ready(Arc::new(snapshot))
-            }
-            Err(refusal) => {
-                let (route, name) = (&self.setup.route, refusal.name());
-                tracing::warn!(route, %key, reason = name, "warm start: served cold: {refusal}");
-                SnapshotState::Refused(refusal)
+    /// Loads a snapshot on a thread of the worker, or makes it if the cache has not kept it.
+    fn load(self: &Arc<Self>, key: SnapshotKey) {
+        let sent = self.worker.load(self.job(key.clone(), load));
+        self.refuse_unless(&key, sent);
+    }
+
+    /// Makes a snapshot on a thread of the worker.
+    fn make(self: &Arc<Self>, key: SnapshotKey) {
+        let sent = self.worker.make(self.job(key.clone(), make));
+        self.refuse_unless(&key, sent);
+    }
+
+    /// Tries a snapshot again if a file has changed that the program had seen before it was refused.
+    fn look(self: &Arc<Self>, key: SnapshotKey, refusal: Arc<Refusal>) {
+        let look = move |warm: &Arc<Self>, key: &SnapshotKey| {
+            if !refusal.files.are_unchanged() && warm.places().reconsider(key, &refusal) {
+                tracing::info!(route = warm.setup.route, %key, "warm start: a file has changed: trying again");
+                warm.make(key.clone());
             }
         };
-        let mut places = self.places();
-        if let Some(place) = places.get_mut(key) {
-            place.state = state;
+        // Without a thread it is looked at once more with the next request.
+        let _ = self.worker.load(self.job(key, look));
+    }
+
+    /// Something to do for a snapshot. If the route is gone meanwhile, none is needed.
+    fn job(
+        self: &Arc<Self>,
+        key: SnapshotKey,
+        task: impl FnOnce(&Arc<Self>, &SnapshotKey) + Send + 'static,
+    ) -> impl FnOnce() + Send + 'static {
+        let warm = Arc::downgrade(self);
+        move || {
+            let Some(warm) = Weak::upgrade(&warm) else { return };
+            // The module may be a third party's, and a mistake in it or for it is no reason to make no other snapshot.
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| task(&warm, &key))) {
+                warm.refuse(&key, ColdReason::Failed(panic_message(&*panic)).into());
+            }
         }
-        make_room(&mut places, self.setup.snapshots);
+    }
+
+    fn ready(&self, key: &SnapshotKey, snapshot: WarmSnapshot, (origin, took): (CodeOrigin, Duration)) {
+        let code = if origin == CodeOrigin::Cached { "cached" } else { "compiled" };
+        let WarmSnapshot { frames, bytes, scope, took: to_make, .. } = snapshot;
+        let (route, requests) = (&self.setup.route, scope.name());
+        let (files, open) = (snapshot.files.len(), snapshot.held.files());
+        self.places().ready(key, snapshot, to_make, Instant::now());
+        tracing::info!(route, %key, code, ?took, frames, files, bytes, open, requests, "warm start: ready");
+    }
+
+    fn refuse(&self, key: &SnapshotKey, refusal: Refusal) {
+        let (route, reason, text) = (&self.setup.route, refusal.reason.name(), refusal.reason.to_string());
+        let pause = self.places().refuse(key, refusal, Instant::now());
+        match pause {
+            Some(retry_in) => tracing::warn!(route, %key, reason, ?retry_in, "warm start: served cold: {text}"),
+            None => tracing::warn!(route, %key, reason, "warm start: served cold: {text}"),
+        }
+    }
+
+    fn refuse_unless(&self, key: &SnapshotKey, sent: Result<(), ColdReason>) {
+        if let Err(reason) = sent {
+            self.refuse(key, reason.into());
+        }
     }
 
     /// How many requests began at a checkpoint, and how many did not.
@@ -260,78 +255,35 @@ impl WarmStarts {
 
     /// What is seen of it.
     pub fn view(&self) -> WarmStartView {
-        let mut view = WarmStartView { counts: self.counts(), ..WarmStartView::default() };
-        for place in self.places().values() {
-            match &place.state {
-                SnapshotState::Ready(_) => view.ready += 1,
-                SnapshotState::LookedUp | SnapshotState::Making => view.making += 1,
-                SnapshotState::Refused(refusal) => {
-                    let refusal = (refusal.name(), refusal.to_string());
-                    if !view.refusals.contains(&refusal) {
-                        view.refusals.push(refusal);
-                    }
-                }
-                SnapshotState::Paused { .. } => {}
-            }
-        }
-        view.refusals.sort();
-        view
+        let places = self.places();
+        let (ready, making) = places.counts();
+        let for_some = places.snapshots().filter(|snapshot| snapshot.scope != SnapshotScope::All).count();
+        let refusals = places.refusals(Instant::now());
+        WarmStartView { ready, making, for_some, refusals, counts: self.counts() }
     }
 
-    fn places(&self) -> MutexGuard<'_, HashMap<SnapshotKey, SnapshotPlace>> {
+    fn places(&self) -> MutexGuard<'_, SnapshotPlaces<WarmSnapshot>> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Lets the snapshots go that were not used for the longest time, until there are no more than `most`.
-fn make_room(places: &mut HashMap<SnapshotKey, SnapshotPlace>, most: usize) {
-    loop {
-        let ready = places.values_mut().filter_map(|place| match &place.state {
-            SnapshotState::Ready(snapshot) => Some((place.used, snapshot.took, place)),
-            _ => None,
-        });
-        let mut ready: Vec<_> = ready.collect();
-        if ready.len() <= most {
-            return;
-        }
-        ready.sort_by_key(|(used, ..)| *used);
-        let Some((_, took, oldest)) = ready.into_iter().next() else { return };
-        // Requests that need more snapshots than there may be would have each made anew all the time.
-        oldest.state = SnapshotState::Paused { again: Instant::now() + pause(took, 10) };
-    }
-}
-
-/// How long no other snapshot is made in place of one that took this time: a multiple of it, and not for ever.
-fn pause(took: Duration, times: u32) -> Duration {
-    const LONGEST: Duration = Duration::from_secs(600);
-    took.saturating_mul(times).min(LONGEST)
-}
-
-/// Loads a snapshot, on a thread of the worker. If the route is gone meanwhile, none is needed.
-fn load(warm: &Weak<WarmStarts>, key: &SnapshotKey) {
-    let Some(warm) = warm.upgrade() else { return };
+fn load(warm: &Arc<WarmStarts>, key: &SnapshotKey) {
     let started = Instant::now();
-    if let Some(snapshot) = warm.program.kept(&warm.setup, key) {
-        return warm.finish(key, Ok((snapshot, CodeOrigin::Cached)), started.elapsed());
+    match warm.program.kept(&warm.setup, key) {
+        Some(snapshot) => warm.ready(key, snapshot, (CodeOrigin::Cached, started.elapsed())),
+        None if warm.places().not_kept(key) => warm.make(key.clone()),
+        None => {}
     }
-    let mut places = warm.places();
-    if matches!(places.get(key), Some(SnapshotPlace { state: SnapshotState::LookedUp, .. })) {
-        places.remove(key);
-        return;
-    }
-    drop(places);
-    let (this, key) = (Arc::downgrade(&warm), key.clone());
-    warm.worker.make(move || make(&this, &key));
 }
 
-/// Makes a snapshot, on a thread of the worker.
-fn make(warm: &Weak<WarmStarts>, key: &SnapshotKey) {
-    let Some(warm) = warm.upgrade() else { return };
-    // The module may be a third party's, and a mistake in it or for it is no reason to make no other snapshot.
-    let made = catch_unwind(AssertUnwindSafe(|| warm.program.snapshot(&warm.setup, key, REQUESTS)));
-    let made = made.unwrap_or_else(|panic| Err(ColdReason::Failed(panic_message(&*panic))));
-    let took = made.as_ref().map_or(Duration::ZERO, |snapshot| snapshot.took);
-    // What the cache has is mapped from its file, and takes no memory of the process.
-    let made = made.map(|snapshot| warm.program.kept(&warm.setup, key).unwrap_or(snapshot));
-    warm.finish(key, made.map(|snapshot| (snapshot, CodeOrigin::Compiled)), took);
+fn make(warm: &Arc<WarmStarts>, key: &SnapshotKey) {
+    match warm.program.snapshot(&warm.setup, key, REQUESTS) {
+        Ok(snapshot) => {
+            let took = snapshot.took;
+            // What the cache has is mapped from its file, and takes no memory of the process.
+            let snapshot = warm.program.kept(&warm.setup, key).unwrap_or(snapshot);
+            warm.ready(key, snapshot, (CodeOrigin::Compiled, took));
+        }
+        Err(refusal) => warm.refuse(key, refusal),
+    }
 }

@@ -7,7 +7,7 @@ use crate::runtime::resume::cold_reason::ColdReason;
 use crate::runtime::resume::transform;
 use crate::runtime::warm_start::WarmStarts;
 use crate::runtime::warm_start::program::failed;
-use crate::runtime::warm_start::request::{QueryClass, SnapshotKey};
+use crate::runtime::warm_start::request::{QueryClass, SnapshotKey, SnapshotScope};
 
 /// Why requests begin cold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct WarmStartProof {
     pub requests: String,
     /// Why they would begin cold; `None` if all answers were the same.
     pub cold: Option<ColdExplanation>,
+    /// Which of them would begin warm, if not all begin cold.
+    pub scope: SnapshotScope,
 }
 
 /// Whether the guests of a route can begin warm, as far as their module shows.
@@ -68,13 +70,18 @@ impl WarmStarts {
     pub fn prove(&self, requests: usize) -> Vec<WarmStartProof> {
         let queries = [QueryClass::None, QueryClass::Fields, QueryClass::Words];
         let keys = queries.into_iter().flat_map(|query| self.keys(query));
-        keys.map(|key| WarmStartProof { requests: key.to_string(), cold: self.proven(&key, requests).err() }).collect()
+        let proof = |key: SnapshotKey| {
+            let proven = self.proven(&key, requests);
+            let scope = *proven.as_ref().unwrap_or(&SnapshotScope::All);
+            WarmStartProof { requests: key.to_string(), cold: proven.err(), scope }
+        };
+        keys.map(proof).collect()
     }
 
-    fn proven(&self, key: &SnapshotKey, requests: usize) -> Result<(), ColdExplanation> {
+    fn proven(&self, key: &SnapshotKey, requests: usize) -> Result<SnapshotScope, ColdExplanation> {
         let reason = match self.program.snapshot(&self.setup, key, requests) {
-            Ok(_) => return Ok(()),
-            Err(reason) => reason,
+            Ok(snapshot) => return Ok(snapshot.scope),
+            Err(refusal) => refusal.reason,
         };
         let differing = match reason {
             ColdReason::OtherAnswer(number) => (self.setup.requests)(key, number, &[]),

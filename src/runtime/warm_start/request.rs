@@ -52,6 +52,54 @@ impl SnapshotKey {
     }
 }
 
+/// Which of the requests that it belongs to a snapshot serves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SnapshotScope {
+    /// All of them.
+    #[default]
+    All,
+    /// Those without a body whose method is GET or HEAD: others were answered in another way than cold.
+    WithoutBody,
+    /// Those without a body whose method is GET.
+    Get,
+}
+
+impl SnapshotScope {
+    /// Whether a request with these variables is one of them.
+    pub fn has(self, environment: &StringBlock) -> bool {
+        let method = || environment.variable("REQUEST_METHOD");
+        let has_no_body = || matches!(environment.variable("CONTENT_LENGTH"), None | Some("" | "0"));
+        match self {
+            Self::All => true,
+            Self::WithoutBody => matches!(method(), Some("GET" | "HEAD")) && has_no_body(),
+            Self::Get => method() == Some("GET") && has_no_body(),
+        }
+    }
+
+    /// The one with fewer requests, if there is one.
+    pub(in crate::runtime::warm_start) fn narrower(self) -> Option<Self> {
+        match self {
+            Self::All => Some(Self::WithoutBody),
+            Self::WithoutBody => Some(Self::Get),
+            Self::Get => None,
+        }
+    }
+
+    /// Its name in the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::WithoutBody => "without-body",
+            Self::Get => "get",
+        }
+    }
+
+    /// The one that is called so.
+    pub(in crate::runtime::warm_start) fn of_name(name: &str) -> Option<Self> {
+        [Self::All, Self::WithoutBody, Self::Get].into_iter().find(|scope| scope.name() == name)
+    }
+}
+
 impl fmt::Display for SnapshotKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let query = match self.query {
@@ -115,6 +163,27 @@ mod tests {
             assert_ne!(key(&[script, "QUERY_STRING=a=1"]), key(other), "{other:?}");
         }
         assert_eq!(key(&[script, "QUERY_STRING="]).to_string(), "/www/a.php, no query");
+    }
+
+    #[test]
+    fn a_snapshot_may_be_for_requests_without_a_body_only() {
+        let has = |variables: &[&str]| {
+            let mut block = StringBlock::default();
+            variables.iter().for_each(|variable| block.push(variable));
+            let scopes = [SnapshotScope::All, SnapshotScope::WithoutBody, SnapshotScope::Get];
+            assert!(scopes.into_iter().all(|scope| SnapshotScope::of_name(scope.name()) == Some(scope)));
+            scopes.map(|scope| scope.has(&block))
+        };
+        assert_eq!(has(&["REQUEST_METHOD=GET", "CONTENT_LENGTH=0"]), [true, true, true]);
+        assert_eq!(has(&["REQUEST_METHOD=HEAD", "CONTENT_LENGTH=0"]), [true, true, false]);
+        for others in [
+            &["REQUEST_METHOD=GET", "CONTENT_LENGTH=1"][..],
+            &["REQUEST_METHOD=POST", "CONTENT_LENGTH=0"],
+            &["REQUEST_METHOD=get"],
+            &[],
+        ] {
+            assert_eq!(has(others), [true, false, false], "{others:?}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use wasmtime::{InstancePre, ModuleExport, Store};
 
@@ -11,11 +11,12 @@ use crate::strings::StringBlock;
 use crate::runtime::instance::debug::trap::RunningCode;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::invocation::Invocation;
-use crate::runtime::instance::stdio::Stdio;
 use crate::runtime::module_engine;
 use crate::runtime::resume::files::SeenFiles;
+use crate::runtime::resume::held_files::HeldFiles;
 use crate::runtime::resume::variables::{LaidOut, VariableArea, VariablePlaces};
-use crate::runtime::warm_start::request::SnapshotKey;
+use crate::runtime::warm_start::reopening::{HeldOn, StaleSnapshot, reopen};
+use crate::runtime::warm_start::request::{SnapshotKey, SnapshotScope};
 use crate::runtime::wasi::state::ModuleState;
 
 /// A program at its checkpoint, as a module that begins there.
@@ -27,7 +28,9 @@ pub(in crate::runtime) struct WarmSnapshot {
     /// What the monotonic clock has shown.
     pub monotonic: Duration,
     pub files: Arc<SeenFiles>,
-    pub made: Instant,
+    pub held: HeldFiles,
+    /// Which requests it is proven for.
+    pub scope: SnapshotScope,
     pub took: Duration,
     pub frames: usize,
     /// The size of the module.
@@ -47,11 +50,23 @@ pub(in crate::runtime) struct ResumedModule {
 }
 
 impl WarmSnapshot {
-    /// Whether the files that the program has seen before are the same. The system is asked about them where a guest may use files.
-    pub async fn is_current(&self, stdio: &Stdio) -> bool {
+    /// Gives a run what the program has at its checkpoint: its clock, and its open files. After an error, it has what a program has at
+    /// its start. The files that the program has seen before have to be the same.
+    pub async fn prepare(&self, state: &mut ModuleState) -> Result<(), StaleSnapshot> {
+        if !self.is_current(state).await {
+            return Err(StaleSnapshot::FilesChanged);
+        }
+        state.set_monotonic_clock(self.monotonic);
+        let reopened = reopen(state, &self.held, HeldOn::Originals).await;
+        reopened.inspect_err(|_| state.reset())
+    }
+
+    /// Whether the files are the same. The system is asked about them where a guest may use files.
+    async fn is_current(&self, state: &ModuleState) -> bool {
         if self.files.is_empty() {
             return true;
         }
+        let stdio = state.stdio.clone();
         if !stdio.cpu_timer.may_block() {
             poll_fn(|cx| stdio.cpu_timer.poll_may_block(cx)).await;
         }
@@ -60,7 +75,7 @@ impl WarmSnapshot {
 
     /// Lays out the variables of a request; `None` for a request that does not fit.
     pub fn fit(&self, invocation: &Invocation) -> Option<Fitted> {
-        if invocation.arguments != self.arguments {
+        if invocation.arguments != self.arguments || !self.scope.has(&invocation.environment) {
             return None;
         }
         self.places.lay_out(&invocation.environment).ok().map(Fitted)

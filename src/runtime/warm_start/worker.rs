@@ -4,7 +4,6 @@
 //! is loaded on another thread, so that it waits for no compiler. Each thread is started for its first snapshot, and ends with what it
 //! works for.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -12,7 +11,9 @@ use std::thread;
 use rayon::ThreadPoolBuilder;
 
 use crate::runtime::engine::threads::lower_priority;
+use crate::runtime::resume::cold_reason::ColdReason;
 
+/// What a thread does. It does not panic.
 type SnapshotJob = Box<dyn FnOnce() + Send>;
 
 /// The threads that load and make snapshots.
@@ -24,35 +25,44 @@ pub(in crate::runtime) struct SnapshotWorker {
 
 impl SnapshotWorker {
     /// Runs a job that loads a snapshot when those before it are done.
-    pub fn load(&self, job: impl FnOnce() + Send + 'static) {
-        send(&self.loading, Box::new(job), "wagi-warm-load", load_all);
+    pub fn load(&self, job: impl FnOnce() + Send + 'static) -> Result<(), ColdReason> {
+        send(&self.loading, Box::new(job), "wagi-warm-load", load_all)
     }
 
     /// Runs a job that makes a snapshot when those before it are done.
-    pub fn make(&self, job: impl FnOnce() + Send + 'static) {
-        send(&self.making, Box::new(job), "wagi-warm", make_all);
+    pub fn make(&self, job: impl FnOnce() + Send + 'static) -> Result<(), ColdReason> {
+        send(&self.making, Box::new(job), "wagi-warm", make_all)
     }
 }
 
-fn send(to: &Mutex<Option<Sender<SnapshotJob>>>, job: SnapshotJob, name: &str, run: fn(&Receiver<SnapshotJob>)) {
+fn send(
+    to: &Mutex<Option<Sender<SnapshotJob>>>,
+    job: SnapshotJob,
+    name: &str,
+    run: fn(&Receiver<SnapshotJob>),
+) -> Result<(), ColdReason> {
     let mut sender = to.lock().unwrap_or_else(PoisonError::into_inner);
-    let jobs = sender.get_or_insert_with(|| start(name, run));
-    if jobs.send(job).is_err() {
-        tracing::warn!("warm start: there is no thread for snapshots");
-    }
+    let no_thread = |error: &dyn std::fmt::Display| ColdReason::Failed(format!("there is no thread for it: {error}"));
+    let jobs = match sender.take() {
+        Some(jobs) => jobs,
+        None => start(name, run).map_err(|error| no_thread(&error))?,
+    };
+    // A thread that has ended is replaced the next time.
+    jobs.send(job).map_err(|error| no_thread(&error))?;
+    *sender = Some(jobs);
+    Ok(())
 }
 
-fn start(name: &str, run: fn(&Receiver<SnapshotJob>)) -> Sender<SnapshotJob> {
+fn start(name: &str, run: fn(&Receiver<SnapshotJob>)) -> std::io::Result<Sender<SnapshotJob>> {
     let (sender, jobs) = channel::<SnapshotJob>();
-    let spawned = thread::Builder::new().name(name.into()).spawn(move || run(&jobs));
-    if let Err(error) = spawned {
-        tracing::warn!(%error, "warm start: a thread for snapshots cannot be started");
-    }
-    sender
+    thread::Builder::new().name(name.into()).spawn(move || run(&jobs))?;
+    Ok(sender)
 }
 
 fn load_all(jobs: &Receiver<SnapshotJob>) {
-    jobs.iter().for_each(run);
+    for job in jobs {
+        job();
+    }
 }
 
 fn make_all(jobs: &Receiver<SnapshotJob>) {
@@ -61,15 +71,8 @@ fn make_all(jobs: &Receiver<SnapshotJob>) {
     let compiler = compiler.start_handler(|_| lower_priority()).build().ok();
     for job in jobs {
         match &compiler {
-            Some(compiler) => compiler.install(|| run(job)),
-            None => run(job),
+            Some(compiler) => compiler.install(job),
+            None => job(),
         }
-    }
-}
-
-/// The module may be a third party's, and a mistake in it or for it is no reason to make no other snapshot.
-fn run(job: SnapshotJob) {
-    if catch_unwind(AssertUnwindSafe(job)).is_err() {
-        tracing::error!("warm start: making a snapshot has failed");
     }
 }

@@ -13,7 +13,7 @@ pub(in crate::runtime) const MODULE: &str = "wasi_snapshot_preview1";
 pub(in crate::runtime::wasi) const PREVIEW_0: &str = "wasi_unstable";
 
 /// The result of a call: an error number as its `i32` result, or a trap.
-pub(in crate::runtime::wasi) type ErrnoResult = Result<i32>;
+pub(in crate::runtime) type ErrnoResult = Result<i32>;
 
 /// The error number 0.
 pub(in crate::runtime::wasi) const SUCCESS: ErrnoResult = Ok(0);
@@ -39,6 +39,6 @@ pub(in crate::runtime::wasi) fn write<T: GuestType>(
 }
 
 /// Makes the descriptors of the volumes, which wasmtime-wasi does with the first call of any kind.
-pub(in crate::runtime::wasi) fn make_descriptors(wasi: &mut WasiP1Ctx, memory: &mut GuestMemory<'_>) {
+pub(in crate::runtime) fn make_descriptors(wasi: &mut WasiP1Ctx, memory: &mut GuestMemory<'_>) {
     let _ = wasi.fd_tell(memory, Fd::from(0));
 }

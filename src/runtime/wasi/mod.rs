@@ -21,7 +21,7 @@ mod descriptors;
 pub(in crate::runtime) mod experimental_http;
 mod file_polls;
 mod files;
-mod paths;
+pub(in crate::runtime) mod paths;
 pub(in crate::runtime) mod preview1;
 mod read_write;
 pub(in crate::runtime) mod rehearsal;

@@ -31,7 +31,7 @@ pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<ModuleState>) 
 }
 
 /// The parameters of `path_open`.
-pub(in crate::runtime::wasi) type OpenParameters = (i32, i32, i32, i32, i32, i64, i64, i32, i32);
+pub(in crate::runtime) type OpenParameters = (i32, i32, i32, i32, i32, i64, i64, i32, i32);
 
 /// WASI has given up rights, and they are ignored. A guest that asks for unknown ones must not trap.
 fn add_open(linker: &mut Linker<ModuleState>, module: &str) -> Result<()> {
@@ -48,10 +48,19 @@ fn add_open(linker: &mut Linker<ModuleState>, module: &str) -> Result<()> {
 /// `path_open`.
 pub(in crate::runtime::wasi) async fn open(
     caller: &mut Caller<'_, ModuleState>,
+    parameters: OpenParameters,
+) -> ErrnoResult {
+    let (mut memory, state) = with_files(caller).await?;
+    open_from(state, &mut memory, parameters).await
+}
+
+/// `path_open` with a path in this memory, where a guest may use files.
+pub(in crate::runtime) async fn open_from(
+    state: &mut ModuleState,
+    memory: &mut GuestMemory<'_>,
     (fd, lookup, path, length, create, base, inheriting, flags, opened): OpenParameters,
 ) -> ErrnoResult {
     let known = i64::try_from(Rights::all().bits()).unwrap_or(i64::MAX);
-    let (mut memory, state) = with_files(caller).await?;
     if length.cast_unsigned() > MAX_PATH {
         return error(Errno::Nametoolong);
     }
@@ -59,15 +68,15 @@ pub(in crate::runtime::wasi) async fn open(
     if !state.may_open() {
         return error(Errno::Mfile);
     }
-    if !can_be_opened(state.wasi(), &mut memory, fd, lookup, (path, length)).await {
+    if !can_be_opened(state.wasi(), memory, fd, lookup, (path, length)).await {
         return error(Errno::Acces);
     }
-    if let Some(errno) = calls::open(state, &mut memory, fd, create, (lookup, path, length)).await {
+    if let Some(errno) = calls::open(state, memory, fd, create, (lookup, path, length)).await {
         return error(errno);
     }
     let (base, inheriting, wasi) = (base & known, inheriting & known, state.wasi());
     let opening =
-        fallback::path_open(wasi, &mut memory, fd, lookup, path, length, create, base, inheriting, flags, opened);
+        fallback::path_open(wasi, memory, fd, lookup, path, length, create, base, inheriting, flags, opened);
     let result = opening.await;
     if let (Ok(0), Some(scratch)) = (&result, &mut state.scratch) {
         scratch.on_opened(fd, memory.read(at(opened))?);

@@ -83,11 +83,17 @@ impl ModuleState {
         }
     }
 
-    /// The same, whose monotonic clock shows `shown` already.
-    pub fn with_monotonic_clock_at(mut self, shown: Duration) -> Self {
+    /// Lets the monotonic clock of a run that has not begun show this time already.
+    pub fn set_monotonic_clock(&mut self, shown: Duration) {
         // A clock that cannot be set back so far goes on from where it is.
         self.started = self.started.checked_sub(shown).unwrap_or(self.started);
-        self
+    }
+
+    /// Lets a run that has not begun have what it has at the start of a program: no files, and a clock that begins now.
+    pub fn reset(&mut self) {
+        self.wasi = None;
+        self.scratch = ScratchVolumes::new(self.volumes.scratch());
+        self.started = Instant::now();
     }
 
     /// Whether this is a standard stream that the guest has neither closed nor replaced.

@@ -9,6 +9,9 @@
   (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "fd_close" (func $close (param i32) (result i32)))
   (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_seek" (func $seek (param i32 i64 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_tell" (func $tell (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_fdstat_get" (func $fdstat (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "clock_time_get" (func $clock (param i32 i64 i32) (result i32)))
   (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
@@ -54,6 +57,15 @@
       (br_if $next (i32.lt_u (local.get $index) (i32.const 8))))
     (call $print (i32.const 600) (i32.const 8))
     (call $print (i32.const 320) (i32.const 1)))
+  ;; Opens file.txt of the first volume, and stores its descriptor.
+  (func $open_file (param $at i32)
+    (drop (call $open (i32.const 3) (i32.const 0) (i32.const 304) (i32.const 8) (i32.const 0)
+      (i64.const 2) (i64.const 0) (i32.const 0) (local.get $at))))
+  ;; Reads 6 bytes of the descriptor that is stored there to 400.
+  (func $read_on (param $at i32)
+    (i32.store (i32.const 16) (i32.const 400))
+    (i32.store (i32.const 20) (i32.const 6))
+    (drop (call $read (i32.load (local.get $at)) (i32.const 16) (i32.const 1) (i32.const 28))))
   ;; Reads file.txt of the first volume to 400.
   (func $read_file
     (if (i32.eqz (call $open (i32.const 3) (i32.const 0) (i32.const 304) (i32.const 8) (i32.const 0)

@@ -118,6 +118,35 @@ fn a_snapshot_of_something_else_is_not_used() {
 }
 
 #[test]
+fn files_that_were_open_are_kept_with_a_snapshot() {
+    let read = "(call $read_on (i32.const 440))";
+    let before = format!("(call $open_file (i32.const 440)) {read} (call $checkpoint)");
+    let module = guest_at("4", &before, &format!("{read} (call $print (i32.const 400) (i32.const 6))"));
+    let site = Site::new();
+    site.file("data/file.txt", "first second third ");
+    let volumes = "volumes = { '/data' = { path = 'data', read_only = true }, '/tmp' = { scratch = '1MiB' } }";
+    // The directory of the checkpoint is the last one.
+    let module = module.replace("(call $stat (i32.const 4)", "(call $stat (i32.const 5)");
+    let kept = Kept::new(site.text_module("/a", &module, &format!("warm_start = true\n{volumes}")));
+    assert!(!kept.is_cached());
+    let wagi = kept.start();
+    let line = wagi.logged_at_leisure(&["warm start: ready"]);
+    assert!(line.contains("code=\"cached\"") && line.contains("open=1"), "{line}");
+    assert!(asked(&wagi, "GET /a HTTP/1.1", "").text().starts_with("second"));
+}
+
+/// Its placeholder has another name in each process.
+#[test]
+fn a_program_that_looks_at_its_scratch_directory_is_kept_as_well() {
+    let look = "(drop (call $list (i32.const 3) (i32.const 262144) (i32.const 4096) (i64.const 0) (i32.const 400)))";
+    let module = guest_at("4", &format!("{look} (call $checkpoint)"), "");
+    let volumes = "volumes = { '/tmp' = { scratch = '1MiB' } }";
+    let kept = Kept::new(Site::new().text_module("/a", &module, &format!("warm_start = true\n{volumes}")));
+    assert!(!kept.is_cached());
+    assert!(kept.is_cached());
+}
+
+#[test]
 fn what_a_snapshot_depends_on_may_change_between_two_starts() {
     let reading = guest_at("4", "(call $read_file) (call $checkpoint)", "(call $print (i32.const 400) (i32.const 5))");
     let volumes = "volumes = { '/data' = { path = 'data', read_only = true } }";

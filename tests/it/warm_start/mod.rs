@@ -1,7 +1,9 @@
 //! Guests that begin at their checkpoint: what they see of their request, when they begin cold, and what is said of it.
 
+mod again;
 mod check;
 mod checkpoints;
+mod held;
 mod interpreters;
 mod isolation;
 mod kept;

@@ -4,7 +4,7 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use wagi::printable;
-use wagi::{ColdExplanation, Gateway, ProvenRoute, WarmStartProof};
+use wagi::{ColdExplanation, Gateway, ProvenRoute, SnapshotScope, WarmStartProof};
 
 /// How many requests are answered cold and warm, of each kind that snapshots are made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +47,7 @@ impl WarmReport {
                 "requests": proof.requests,
                 "answered": self.requests,
                 "state": if proof.cold.is_none() { "warm" } else { "cold" },
+                "warm_requests": proof.cold.is_none().then(|| proof.scope.name()),
                 "reason": proof.cold.as_ref().map(|cold| cold.reason),
                 "text": proof.cold.as_ref().map(|cold| cold.text.as_str()),
             })
@@ -64,9 +65,14 @@ impl WarmReport {
             if proofs.is_empty() {
                 lines.push(format!("{route}: {NO_SCRIPT}"));
             }
-            for WarmStartProof { requests, cold } in proofs {
+            for WarmStartProof { requests, cold, scope } in proofs {
+                let which = match scope {
+                    SnapshotScope::All => "",
+                    SnapshotScope::WithoutBody => " for GET and HEAD without a body",
+                    SnapshotScope::Get => " for GET without a body",
+                };
                 lines.push(match cold {
-                    None => format!("{route}: {requests}: warm, {} answers are the same as cold", self.requests),
+                    None => format!("{route}: {requests}: warm{which}, {} answers are the same as cold", self.requests),
                     Some(ColdExplanation { reason, text }) => format!("{route}: {requests}: cold ({reason}): {text}"),
                 });
             }
@@ -81,5 +87,5 @@ impl WarmReport {
 const NO_SCRIPT: &str = "no script stands for its directory, so no requests can be made for it";
 
 fn without_requests(route: &str) -> Value {
-    json!({ "route": route, "requests": null, "answered": 0, "state": "cold", "reason": "no-request", "text": NO_SCRIPT })
+    json!({ "route": route, "requests": null, "answered": 0, "state": "cold", "warm_requests": null, "reason": "no-request", "text": NO_SCRIPT })
 }

@@ -12,8 +12,9 @@ use crate::runtime::resume::cold_reason::ColdReason;
 use crate::runtime::resume::variables::{UnusedPointers, VariableArea};
 use crate::runtime::wasi::abi::{ErrnoResult, MODULE, SUCCESS, at, error, write};
 use crate::runtime::wasi::files::with_files;
-use crate::runtime::wasi::rehearsal::paths::SeenPath;
-use crate::runtime::wasi::rehearsal::{CHECKPOINT, Captured, Checkpoint, Rehearsal, RehearsalStage};
+use crate::runtime::wasi::rehearsal::held::held_files;
+use crate::runtime::wasi::rehearsal::paths::{OpenedPath, SeenPath};
+use crate::runtime::wasi::rehearsal::{Captured, Checkpoint, Rehearsal, RehearsalStage};
 use crate::runtime::wasi::state::{ModuleState, RANDOM_PER_CALL, split};
 use crate::runtime::wasi::{descriptors, paths, preview1, read_write};
 
@@ -150,7 +151,7 @@ fn add_looking(linker: &mut Linker<ModuleState>) -> Result<()> {
         "path_filestat_get",
         |mut caller: Caller<'_, ModuleState>, parameters: paths::StatParameters| {
             Box::new(async move {
-                look_for(&mut caller, (parameters.0, parameters.2, parameters.3), false)?;
+                look_for(&mut caller, (parameters.0, parameters.2, parameters.3), false).await?;
                 paths::stat(&mut caller, false, parameters).await
             })
         },
@@ -161,7 +162,7 @@ fn add_looking(linker: &mut Linker<ModuleState>) -> Result<()> {
         |mut caller: Caller<'_, ModuleState>,
          (fd, path, length, buffer, size, used): (i32, i32, i32, i32, i32, i32)| {
             Box::new(async move {
-                look_for(&mut caller, (fd, path, length), false)?;
+                look_for(&mut caller, (fd, path, length), false).await?;
                 let (mut memory, state) = with_files(&mut caller).await?;
                 fallback::path_readlink(state.wasi(), &mut memory, fd, path, length, buffer, size, used).await
             })
@@ -212,7 +213,7 @@ fn add_streams(linker: &mut Linker<ModuleState>) -> Result<()> {
         |mut caller: Caller<'_, ModuleState>, parameters: read_write::IoParameters| {
             Box::new(async move {
                 if parameters.0 == 0 {
-                    checkpoint(&mut caller, Checkpoint::StandardInput)?;
+                    checkpoint(&mut caller, Checkpoint::StandardInput).await?;
                 }
                 read_write::read(&mut caller, parameters).await
             })
@@ -271,8 +272,8 @@ fn before_flags(caller: &mut Caller<'_, ModuleState>, fd: i32) -> Result<()> {
 }
 
 async fn open(caller: &mut Caller<'_, ModuleState>, parameters: paths::OpenParameters) -> ErrnoResult {
-    let (fd, _, path, length, create, rights, _, flags, opened) = parameters;
-    let place = look_for(caller, (fd, path, length), true)?;
+    let (fd, lookup, path, length, create, rights, _, flags, opened) = parameters;
+    let place = look_for(caller, (fd, path, length), true).await?;
     // FD_WRITE and FD_ALLOCATE in the rights that preview 1 has.
     const WRITES: i64 = 1 << 6 | 1 << 8;
     let creates = i32::from((Oflags::CREAT | Oflags::TRUNC | Oflags::EXCL).bits());
@@ -285,8 +286,14 @@ async fn open(caller: &mut Caller<'_, ModuleState>, parameters: paths::OpenParam
     let result = paths::open(caller, parameters).await?;
     if result == 0 {
         let descriptor = split(caller)?.0.read(at::<i32>(opened))?;
-        let unknown = || SeenPath { guest: String::new(), host: std::path::PathBuf::new() };
-        self::rehearsal(caller)?.paths.opened(descriptor, place.unwrap_or_else(unknown));
+        let rehearsal = self::rehearsal(caller)?;
+        match place {
+            Some(place) => rehearsal.paths.opened(descriptor, OpenedPath { place, lookup, rights }),
+            None if rehearsal.is_ahead() => {
+                return Err(rehearsal.refuse(ColdReason::Descriptors("something open whose path is not known")));
+            }
+            None => {}
+        }
     }
     Ok(result)
 }
@@ -294,15 +301,15 @@ async fn open(caller: &mut Caller<'_, ModuleState>, parameters: paths::OpenParam
 /// Notes that the program looks at what a descriptor is of.
 fn look_at(caller: &mut Caller<'_, ModuleState>, fd: i32) -> Result<()> {
     let rehearsal = rehearsal(caller)?;
-    let Some(host) = rehearsal.paths.host(fd) else { return Ok(()) };
-    if rehearsal.is_ahead() && !rehearsal.files.add(host) {
+    let host = rehearsal.paths.host(fd);
+    if !rehearsal.watch(host) {
         return Err(rehearsal.refuse(ColdReason::ManyFiles));
     }
     Ok(())
 }
 
 /// Notes that the program looks for a file, which may be its checkpoint.
-fn look_for(
+async fn look_for(
     caller: &mut Caller<'_, ModuleState>,
     (fd, path, length): (i32, i32, i32),
     opens: bool,
@@ -312,39 +319,34 @@ fn look_for(
     let path = bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()).map(str::to_owned);
     let rehearsal = state.rehearsal.as_deref_mut().ok_or(Captured)?;
     let Some(place) = path.and_then(|path| rehearsal.paths.place(fd, &path)) else { return Ok(None) };
-    if place.guest == CHECKPOINT {
-        checkpoint(caller, Checkpoint::Named)?;
-    } else if rehearsal.is_ahead() {
-        let is_script = rehearsal.script.as_ref() == Some(&place.guest);
-        if is_script && Some(rehearsal.looks.note(opens)) == rehearsal.script_checkpoint {
-            checkpoint(caller, Checkpoint::Script)?;
-        } else if !rehearsal.files.add(place.host.clone()) {
-            return Err(rehearsal.refuse(ColdReason::ManyFiles));
-        }
+    if let Some(reached) = rehearsal.checkpoint_at(&place, opens) {
+        checkpoint(caller, reached).await?;
+    } else if !rehearsal.watch(place.host.clone()) {
+        return Err(rehearsal.refuse(ColdReason::ManyFiles));
     }
     Ok(Some(place))
 }
 
 /// The program has reached a checkpoint: it is captured, or goes on with other numbers.
-fn checkpoint(caller: &mut Caller<'_, ModuleState>, reached: Checkpoint) -> Result<()> {
-    let streams = [0, 1, 2].map(|fd| caller.data().is_standard_stream(fd));
+async fn checkpoint(caller: &mut Caller<'_, ModuleState>, reached: Checkpoint) -> Result<()> {
     let rehearsal = rehearsal(caller)?;
     match rehearsal.stage {
-        RehearsalStage::Behind => Ok(()),
+        RehearsalStage::Behind => return Ok(()),
         RehearsalStage::Passing => {
             (rehearsal.stage, rehearsal.reached) = (RehearsalStage::Behind, Some(reached));
-            Ok(())
+            return Ok(());
         }
-        RehearsalStage::Instantiating => Err(rehearsal.refuse(ColdReason::EntryPoint)),
-        RehearsalStage::Captured if !rehearsal.paths.are_volumes_only() || streams.contains(&false) => {
-            Err(rehearsal.refuse(ColdReason::Descriptors))
-        }
-        RehearsalStage::Captured => {
-            rehearsal.reached = Some(reached);
-            let imported = rehearsal.imported_functions;
-            let captured = capture::stopped(caller, imported);
-            self::rehearsal(caller)?.captured = Some(captured);
-            Err(Captured.into())
-        }
+        RehearsalStage::Instantiating => return Err(rehearsal.refuse(ColdReason::EntryPoint)),
+        RehearsalStage::Captured => {}
     }
+    let held = held_files(caller).await?;
+    let rehearsal = self::rehearsal(caller)?;
+    match held {
+        Ok(held) => (rehearsal.held, rehearsal.reached) = (held, Some(reached)),
+        Err(reason) => return Err(rehearsal.refuse(reason)),
+    }
+    let imported = rehearsal.imported_functions;
+    let captured = capture::stopped(caller, imported);
+    self::rehearsal(caller)?.captured = Some(captured);
+    Err(Captured.into())
 }

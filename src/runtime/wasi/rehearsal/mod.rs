@@ -8,18 +8,23 @@
 //! | --- | --- |
 //! | `calls` | what do the calls of preview 1 do then? |
 //! | `paths` | which file does a path lead to? |
+//! | `held` | which files are open at the checkpoint? |
 //! | `numbers` | which times and random numbers does it get? |
 
 pub(in crate::runtime) mod calls;
+mod held;
 pub(in crate::runtime) mod numbers;
 pub(in crate::runtime) mod paths;
 
+use std::path::PathBuf;
+
 use crate::runtime::resume::cold_reason::ColdReason;
 use crate::runtime::resume::files::SeenFiles;
+use crate::runtime::resume::held_files::HeldFiles;
 use crate::runtime::resume::stopped::Stopped;
 use crate::runtime::resume::variables::{LaidOut, VariableAreas};
 use crate::runtime::wasi::rehearsal::numbers::Numbers;
-use crate::runtime::wasi::rehearsal::paths::GuestPaths;
+use crate::runtime::wasi::rehearsal::paths::{GuestPaths, SeenPath};
 
 /// The path whose `stat` is a checkpoint. There is never a file.
 pub(in crate::runtime) const CHECKPOINT: &str = "/.wagi/checkpoint";
@@ -42,6 +47,8 @@ pub(in crate::runtime) struct Rehearsal {
     pub script_checkpoint: Option<u32>,
     pub paths: GuestPaths,
     pub files: SeenFiles,
+    /// The files that are open at the checkpoint.
+    pub held: HeldFiles,
     /// How many functions the module imports.
     pub imported_functions: u32,
     /// The checkpoint that was reached.
@@ -115,6 +122,21 @@ impl Rehearsal {
     /// The numbers that the program gets now.
     pub fn numbers(&mut self) -> &mut Numbers {
         if self.is_ahead() { &mut self.before } else { &mut self.after }
+    }
+
+    /// Which checkpoint it is to look for this place, if it is one.
+    fn checkpoint_at(&mut self, place: &SeenPath, opens: bool) -> Option<Checkpoint> {
+        if place.guest == CHECKPOINT {
+            return Some(Checkpoint::Named);
+        }
+        let is_script = self.is_ahead() && self.script.as_ref() == Some(&place.guest);
+        let is_meant = is_script && Some(self.looks.note(opens)) == self.script_checkpoint;
+        is_meant.then_some(Checkpoint::Script)
+    }
+
+    /// Notes that the program has seen a file, unless each request sees it anew. False if there are too many.
+    fn watch(&mut self, host: Option<PathBuf>) -> bool {
+        !self.is_ahead() || host.is_none_or(|host| self.files.add(host))
     }
 
     /// Ends the rehearsal: it cannot be captured.

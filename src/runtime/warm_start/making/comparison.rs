@@ -153,7 +153,7 @@ fn forms(time: u64) -> [u64; 9] {
 #[cfg(test)]
 mod tests {
     use crate::runtime::resume::stopped::StoppedFrame;
-    use crate::runtime::warm_start::comparison::*;
+    use crate::runtime::warm_start::making::comparison::*;
 
     fn stopped(memory: Vec<u8>) -> Stopped {
         let frame = StoppedFrame { function: 1, after_call: 2, locals: vec![NumberValue::I32(3)], operands: vec![] };

@@ -88,7 +88,13 @@ fn copy_directory(from: &Path, to: &Path, room: &mut Room) -> io::Result<()> {
             copied => copied?,
         }
     }
-    Ok(())
+    copy_times(&fs::metadata(from)?, to)
+}
+
+/// Guests see these times.
+fn copy_times(original: &fs::Metadata, to: &Path) -> io::Result<()> {
+    let times = fs::FileTimes::new().set_modified(original.modified()?).set_accessed(original.accessed()?);
+    fs::File::open(to)?.set_times(times)
 }
 
 fn copy_entry(entry: &fs::DirEntry, to: &Path, room: &mut Room) -> io::Result<()> {
@@ -98,8 +104,10 @@ fn copy_entry(entry: &fs::DirEntry, to: &Path, room: &mut Room) -> io::Result<()
     } else if kind.is_symlink() {
         symlink(fs::read_link(entry.path())?, to)
     } else if kind.is_file() {
-        room.bytes = room.bytes.checked_sub(entry.metadata()?.len()).ok_or_else(too_much)?;
-        fs::copy(entry.path(), to).map(drop)
+        let original = entry.metadata()?;
+        room.bytes = room.bytes.checked_sub(original.len()).ok_or_else(too_much)?;
+        fs::copy(entry.path(), to)?;
+        copy_times(&original, to)
     } else {
         Err(io::Error::other("something that is no file"))
     }
@@ -126,7 +134,7 @@ fn content(directory: &Path) -> io::Result<BTreeMap<PathBuf, Option<Vec<u8>>>> {
 
 #[cfg(test)]
 mod tests {
-    use crate::runtime::warm_start::copies::*;
+    use crate::runtime::warm_start::making::copies::*;
 
     #[test]
     fn copies_hold_the_same_and_are_gone_afterwards() {
@@ -139,6 +147,10 @@ mod tests {
         let first = VolumeCopies::of_directories(space.clone(), directories()).expect("a copy");
         let second = first.again().expect("another copy");
         assert!(first.are_same(&second).expect("readable"));
+        for name in ["a", "a/b"] {
+            let modified = |path: &Path| fs::metadata(path.join(name)).and_then(|found| found.modified()).expect("a time");
+            assert_eq!(modified(&second.copies[&0]), modified(original.path()), "{name}");
+        }
         fs::write(second.copies[&0].join("a/b"), "d").expect("writable");
         assert!(!first.are_same(&second).expect("readable"));
         assert_eq!(fs::read(original.path().join("a/b")).expect("it is there"), b"c");

@@ -8,6 +8,7 @@
 //! behind the first look for its script means that place. Else it is the last look for its script before it opens it, or,
 //! if there is no snapshot of that, the first one.
 
+use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -21,14 +22,15 @@ use crate::runtime::engine::gc_support::GcSupport;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::grants::Grants;
 use crate::runtime::module_engine::ModuleEngine;
-use crate::runtime::resume::cold_reason::ColdReason;
+use crate::runtime::resume::cold_reason::{ColdReason, ColdSpan, Refusal};
 use crate::runtime::resume::files::SeenFiles;
+use crate::runtime::resume::held_files::HeldFiles;
 use crate::runtime::resume::stopped::Stopped;
 use crate::runtime::resume::variables::{LaidOut, VariableAreas, VariablePlaces};
 use crate::runtime::warm_start::WarmStartSetup;
-use crate::runtime::warm_start::comparison::{AtCheckpoint, Clocks, compare};
+use crate::runtime::warm_start::making::comparison::{AtCheckpoint, Clocks, compare};
 use crate::runtime::warm_start::program::{Program, failed};
-use crate::runtime::warm_start::rehearse::{Beginning, Rehearsed, Rehearsing};
+use crate::runtime::warm_start::making::rehearse::{Beginning, Rehearsed, Rehearsing};
 use crate::runtime::warm_start::request::{RehearsalRequest, SnapshotKey, header_names};
 use crate::runtime::wasi::rehearsal::numbers::Numbers;
 use crate::runtime::wasi::rehearsal::paths::GuestPaths;
@@ -46,6 +48,8 @@ pub(in crate::runtime::warm_start) struct ProgramRehearsals<'a> {
     pub headers: Vec<String>,
     pub now: u64,
     pub seed: [u8; 32],
+    /// The files that the program has seen before its checkpoint, as they were when they were first seen.
+    pub seen: RefCell<SeenFiles>,
 }
 
 /// Which checkpoint is meant: the number of looks for the script before it, or no look.
@@ -61,6 +65,7 @@ pub(in crate::runtime::warm_start) struct Reached {
     variables: Vec<Range<usize>>,
     left: Vec<(usize, Vec<u8>)>,
     pub files: SeenFiles,
+    pub held: HeldFiles,
 }
 
 impl<'a> ProgramRehearsals<'a> {
@@ -82,7 +87,7 @@ impl<'a> ProgramRehearsals<'a> {
         getrandom::fill(&mut seed).map_err(|error| ColdReason::Failed(error.to_string()))?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = u64::try_from(now.as_nanos()).unwrap_or_default();
-        Ok(Self { program, setup, key, engine, module, binary, headers, now, seed })
+        Ok(Self { program, setup, key, engine, module, binary, headers, now, seed, seen: RefCell::default() })
     }
 
     /// The request of this number.
@@ -104,8 +109,9 @@ impl<'a> ProgramRehearsals<'a> {
             script: request.environment.variable("SCRIPT_FILENAME").map(str::to_owned),
             looks: ScriptLooks::default(),
             script_checkpoint: checkpoint,
-            paths: GuestPaths::new(self.program.grants.volumes.paths()),
+            paths: GuestPaths::new(self.program.grants.volumes.paths(), &self.program.empty_volumes()),
             files: SeenFiles::default(),
+            held: HeldFiles::default(),
             imported_functions: u32::try_from(imports.count()).unwrap_or(u32::MAX),
             reached: None,
             captured: None,
@@ -124,7 +130,18 @@ impl<'a> ProgramRehearsals<'a> {
         rehearsal: Rehearsal,
     ) -> Result<Rehearsed, ColdReason> {
         let rehearsing = Rehearsing { grants, executors: &self.program.engines.executors };
-        rehearsing.run(beginning, request, rehearsal)
+        let rehearsed = rehearsing.run(beginning, request, rehearsal)?;
+        self.seen.borrow_mut().add_all(&rehearsed.rehearsal.files);
+        Ok(rehearsed)
+    }
+
+    /// Why there is no snapshot. If a file has changed meanwhile, that may be all.
+    pub fn refusal(&self, reason: ColdReason) -> Refusal {
+        let files = self.seen.take();
+        match reason.span() {
+            ColdSpan::Lasting if !files.are_unchanged() => Refusal { reason: ColdReason::FilesChanged, files },
+            _ => Refusal { reason, files },
+        }
     }
 
     /// The checkpoints that may be meant, the best first.
@@ -193,30 +210,36 @@ impl<'a> ProgramRehearsals<'a> {
     ) -> Result<Reached, ColdReason> {
         let laid_out = laid_out(places, request)?;
         let Rehearsed { rehearsal, ending, .. } = self.rehearse(&laid_out, request, at)?;
-        let Rehearsal { before, areas, files, reached, captured, .. } = *rehearsal;
-        let stopped = captured.ok_or_else(|| ColdReason::NoCheckpoint(ended(&ending)))??;
+        let Rehearsal { before, areas, files, held, reached, captured, .. } = *rehearsal;
+        let stopped = captured.ok_or_else(|| without_checkpoint(&ending))??;
         let checkpoint = reached.ok_or(ColdReason::Stack("there is no checkpoint"))?;
         // Memory that the program has used for something else since must not be written to.
         if !areas.are_kept(&stopped.memory, &laid_out) {
             return Err(ColdReason::Variables);
         }
         let (variables, left) = (areas.ranges(&laid_out), areas.left(&laid_out));
-        Ok(Reached { stopped, checkpoint, numbers: before, areas, variables, left, files })
+        Ok(Reached { stopped, checkpoint, numbers: before, areas, variables, left, files, held })
     }
 }
 
 fn compared(first: &Reached, second: &Reached, clocks: Clocks) -> Result<(), ColdReason> {
-    let at = |reached: &Reached| (reached.checkpoint, reached.areas.clone());
-    if !first.files.have_the_paths_of(&second.files) || at(first) != at(second) {
-        return Err(ColdReason::Differs("what it did before".to_owned()));
-    }
-    if first.files != second.files {
+    let at = |reached: &Reached| (reached.checkpoint, reached.areas.clone(), reached.held.clone());
+    let has_same_files = first.files.have_the_paths_of(&second.files);
+    if has_same_files && first.files != second.files {
         return Err(ColdReason::FilesChanged);
+    }
+    if !has_same_files || at(first) != at(second) {
+        return Err(ColdReason::Differs("what it did before".to_owned()));
     }
     compare(&first.at_checkpoint(), &second.at_checkpoint(), &first.variables, clocks)
 }
 
 impl Reached {
+    /// Whether the program has named its checkpoint.
+    pub fn is_named(&self) -> bool {
+        self.checkpoint == Checkpoint::Named
+    }
+
     fn at_checkpoint(&self) -> AtCheckpoint<'_> {
         AtCheckpoint { stopped: &self.stopped, times: &self.numbers.times, left: &self.left }
     }
@@ -226,6 +249,13 @@ fn laid_out(places: &VariablePlaces, request: &RehearsalRequest) -> Result<LaidO
     places.lay_out(&request.environment).map_err(|_| ColdReason::NoRequest)
 }
 
-fn ended(ending: &Ending) -> String {
-    format!("{ending:?}")
+/// Why a program has reached no checkpoint. The host may have kept it from that.
+fn without_checkpoint(ending: &Ending) -> ColdReason {
+    let text = format!("{ending:?}");
+    if is_of_host(ending) { ColdReason::Failed(text) } else { ColdReason::NoCheckpoint(text) }
+}
+
+/// Whether it is the host that has ended a program.
+pub(in crate::runtime::warm_start) fn is_of_host(ending: &Ending) -> bool {
+    matches!(ending, Ending::NotStarted(_) | Ending::PoolExhausted | Ending::VolumesHang)
 }

@@ -21,6 +21,8 @@ use crate::runtime::instance::run::{Activity, GuestFuture, Run, RunView};
 use crate::runtime::instance::stdio::InputStream;
 use crate::runtime::module_engine;
 use crate::runtime::resume::cold_reason::ColdReason;
+use crate::runtime::resume::held_files::HeldFiles;
+use crate::runtime::warm_start::reopening::{HeldOn, reopen};
 use crate::runtime::warm_start::request::RehearsalRequest;
 use crate::runtime::warm_start::snapshot::{Fitted, ResumedModule};
 use crate::runtime::wasi::rehearsal::{Rehearsal, RehearsalStage};
@@ -41,8 +43,8 @@ pub(in crate::runtime::warm_start) struct Rehearsed {
 pub(in crate::runtime::warm_start) enum Beginning {
     /// At the start of the program. Its functions are called in this order.
     Start { linked: InstancePre<ModuleState>, functions: Vec<String>, stage: RehearsalStage },
-    /// At its checkpoint.
-    Checkpoint { module: ResumedModule, variables: Fitted },
+    /// At its checkpoint, with the files that it had open there. Those of the volumes with the indices `copied` are copies.
+    Checkpoint { module: ResumedModule, variables: Fitted, held: HeldFiles, copied: Vec<usize> },
 }
 
 /// What rehearsals run with.
@@ -105,16 +107,24 @@ fn input(body: Bytes) -> InputStream {
     Box::pin(stream::iter((!body.is_empty()).then_some(Ok(body))))
 }
 
-async fn perform(beginning: Beginning, state: ModuleState, kept: Arc<Mutex<Option<Box<Rehearsal>>>>) -> Ending {
+async fn perform(beginning: Beginning, mut state: ModuleState, kept: Arc<Mutex<Option<Box<Rehearsal>>>>) -> Ending {
     let engine = match &beginning {
         Beginning::Start { linked, .. } | Beginning::Checkpoint { module: ResumedModule { linked, .. }, .. } => {
             linked.module().engine().clone()
         }
     };
+    if let Beginning::Checkpoint { held, copied, .. } = &beginning {
+        let reopened = reopen(&mut state, held, HeldOn::Copies(copied)).await;
+        if let (Err(stale), Some(rehearsal)) = (reopened, &mut state.rehearsal) {
+            rehearsal.refuse(stale.into());
+            *kept.lock().unwrap_or_else(PoisonError::into_inner) = state.rehearsal.take();
+            return Ending::NotStarted("its files are others".into());
+        }
+    }
     let mut store = module_engine::store(&engine, state, None);
     let ending = match beginning {
         Beginning::Start { linked, functions, stage } => start(&mut store, &linked, &functions, stage).await,
-        Beginning::Checkpoint { module, variables } => module.run(&mut store, &variables).await,
+        Beginning::Checkpoint { module, variables, .. } => module.run(&mut store, &variables).await,
     };
     *kept.lock().unwrap_or_else(PoisonError::into_inner) = store.data_mut().rehearsal.take();
     ending

@@ -3,6 +3,18 @@
 //! 1. The program runs to its checkpoint, in an engine for debugging: see `reaching`.
 //! 2. A module is made that begins there, and compiled.
 //! 3. Requests that no client has sent are answered by both, with the same times and random numbers. The answers have to be the same.
+//!
+//! | file | question |
+//! | --- | --- |
+//! | `reaching` | what is a program at its checkpoint, and is it the same for all requests of a snapshot? |
+//! | `comparison` | are two programs at their checkpoint the same? |
+//! | `rehearse` | how does a rehearsal run? |
+//! | `copies` | on which files does a rehearsal work? |
+
+mod comparison;
+mod copies;
+mod reaching;
+mod rehearse;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -10,15 +22,16 @@ use std::time::{Duration, Instant, SystemTime};
 use wasmtime::Module;
 
 use crate::runtime::instance::ending::Ending;
-use crate::runtime::resume::cold_reason::ColdReason;
+use crate::runtime::resume::cold_reason::{ColdReason, Refusal};
+use crate::runtime::resume::held_files::HeldFiles;
 use crate::runtime::resume::transform::resume_module;
 use crate::runtime::resume::variables::VariablePlaces;
 use crate::runtime::warm_start::WarmStartSetup;
-use crate::runtime::warm_start::copies::VolumeCopies;
+use crate::runtime::warm_start::making::copies::VolumeCopies;
 use crate::runtime::warm_start::program::{Program, failed};
-use crate::runtime::warm_start::reaching::{ProgramRehearsals, Reached, ScriptCheckpoint};
-use crate::runtime::warm_start::rehearse::Beginning;
-use crate::runtime::warm_start::request::{RehearsalRequest, SnapshotKey};
+use crate::runtime::warm_start::making::reaching::{ProgramRehearsals, Reached, ScriptCheckpoint, is_of_host};
+use crate::runtime::warm_start::making::rehearse::Beginning;
+use crate::runtime::warm_start::request::{RehearsalRequest, SnapshotKey, SnapshotScope};
 use crate::runtime::warm_start::snapshot::{Fitted, ResumedModule, WarmSnapshot};
 use crate::runtime::wasi::rehearsal::RehearsalStage;
 use crate::runtime::wasi::state::MEMORY;
@@ -37,51 +50,52 @@ impl Program {
         setup: &WarmStartSetup,
         key: &SnapshotKey,
         requests: usize,
-    ) -> Result<WarmSnapshot, ColdReason> {
+    ) -> Result<WarmSnapshot, Refusal> {
         let started = Instant::now();
         let rehearsals = ProgramRehearsals::new(self, setup, key)?;
+        rehearsals.best(requests, started).map_err(|reason| rehearsals.refusal(reason))
+    }
+}
+
+impl ProgramRehearsals<'_> {
+    /// A snapshot of the best checkpoint that there is one of.
+    fn best(&self, requests: usize, started: Instant) -> Result<WarmSnapshot, ColdReason> {
         let mut refusal = None;
-        for checkpoint in rehearsals.checkpoints()? {
-            match rehearsals.snapshot(checkpoint, requests, started) {
+        for checkpoint in self.checkpoints()? {
+            match self.snapshot(checkpoint, requests, started) {
                 Ok(snapshot) => return Ok(snapshot),
                 Err(reason) => {
-                    tracing::debug!(route = setup.route, %key, ?checkpoint, %reason, "warm start: no snapshot of a checkpoint");
+                    let (route, key) = (&self.setup.route, self.key);
+                    tracing::debug!(route, %key, ?checkpoint, %reason, "warm start: no snapshot of a checkpoint");
                     refusal.get_or_insert(reason);
                 }
             }
         }
         Err(refusal.unwrap_or(ColdReason::NoRequest))
     }
-}
 
-impl ProgramRehearsals<'_> {
     fn snapshot(
         &self,
         checkpoint: ScriptCheckpoint,
         requests: usize,
         started: Instant,
     ) -> Result<WarmSnapshot, ColdReason> {
-        let mut attempt = 1;
-        loop {
-            let begun = SystemTime::now();
-            let reached = self.reach(checkpoint);
-            if matches!(reached, Err(ColdReason::FilesChanged)) && attempt < ATTEMPTS {
-                attempt += 1;
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
                 std::thread::sleep(MOMENT);
-                continue;
             }
-            let (first, request) = reached?;
-            let is_certain = first.files.are_certain(begun);
-            if is_certain || attempt == ATTEMPTS {
-                let snapshot = self.snapshot_of(first, request, (checkpoint, requests, started))?;
-                if is_certain {
+            let begun = SystemTime::now();
+            match self.reach(checkpoint) {
+                Ok((first, request)) if first.files.are_certain(begun) => {
+                    let snapshot = self.snapshot_of(first, request, (checkpoint, requests, started))?;
                     self.program.keep(self.setup, &snapshot);
+                    return Ok(snapshot);
                 }
-                return Ok(snapshot);
+                Ok(_) | Err(ColdReason::FilesChanged) => {}
+                Err(reason) => return Err(reason),
             }
-            attempt += 1;
-            std::thread::sleep(MOMENT);
         }
+        Err(ColdReason::FilesChanged)
     }
 
     fn snapshot_of(
@@ -90,6 +104,7 @@ impl ProgramRehearsals<'_> {
         request: RehearsalRequest,
         (checkpoint, requests, started): (ScriptCheckpoint, usize, Instant),
     ) -> Result<WarmSnapshot, ColdReason> {
+        let copies = VolumeCopies::of(&self.program.grants).map_err(ColdReason::volumes)?;
         let entry_point = self.program.functions.last().map_or("_start", String::as_str);
         let resumed = resume_module(&self.binary, entry_point, &first.stopped)?;
         let engine = self.program.engines.for_resumed(&self.program.code_cache).map_err(|error| failed(&error))?;
@@ -104,12 +119,16 @@ impl ProgramRehearsals<'_> {
         let places = VariablePlaces::new(&request.environment);
         let rehearsed = engine.link_rehearsed(&module, self.program.unknown_imports).map_err(|error| failed(&error))?;
         let rehearsed = ResumedModule { linked: rehearsed, ..start.clone() };
-        let copies = VolumeCopies::of(&self.program.grants).map_err(ColdReason::volumes)?;
-        let proof = Proof { initial: &request, places: &places, resumed: &rehearsed, checkpoint };
-        for number in 0..requests {
-            let on = [copies.again().map_err(ColdReason::volumes)?, copies.again().map_err(ColdReason::volumes)?];
-            self.prove(number, &proof, &on)?;
-        }
+        let is_named = first.is_named();
+        let proof = Proof {
+            initial: &request,
+            places: &places,
+            resumed: &rehearsed,
+            held: &first.held,
+            copies: &copies,
+            checkpoint,
+        };
+        let scope = self.scope(&proof, is_named, requests)?;
         Ok(WarmSnapshot {
             key: self.key.clone(),
             start,
@@ -117,11 +136,46 @@ impl ProgramRehearsals<'_> {
             places,
             monotonic: Duration::from_nanos(first.numbers.monotonic),
             files: Arc::new(first.files),
-            made: Instant::now(),
+            held: first.held,
+            scope,
             took: started.elapsed(),
             frames: first.stopped.frames.len(),
             bytes: resumed.len(),
         })
+    }
+
+    /// For which requests the answers are the same. A program that names its checkpoint may know by then that there is no body.
+    fn scope(&self, proof: &Proof<'_>, is_named: bool, requests: usize) -> Result<SnapshotScope, ColdReason> {
+        let mut scope = SnapshotScope::All;
+        loop {
+            let reason = match self.prove_all(proof, scope, requests) {
+                Ok(()) => return Ok(scope),
+                Err(reason) => reason,
+            };
+            let ColdReason::OtherAnswer(number) = reason else { return Err(reason) };
+            let request = self.request(number)?;
+            match scope.narrower().filter(|narrower| is_named && !narrower.has(&request.environment)) {
+                Some(narrower) => scope = narrower,
+                None => return Err(reason),
+            }
+            let (route, requests) = (&self.setup.route, scope.name());
+            tracing::debug!(route, key = %self.key, %reason, requests, "warm start: only for some requests");
+        }
+    }
+
+    /// Answers so many requests cold and warm that a snapshot may serve.
+    fn prove_all(&self, proof: &Proof<'_>, scope: SnapshotScope, requests: usize) -> Result<(), ColdReason> {
+        /// Of so many requests one has no body.
+        const ONE_OF: usize = 30;
+        let numbers = 0..requests.saturating_mul(if scope == SnapshotScope::All { 1 } else { ONE_OF });
+        let of_scope = numbers.filter(|number| {
+            scope == SnapshotScope::All || self.request(*number).is_ok_and(|request| scope.has(&request.environment))
+        });
+        for number in of_scope.take(requests) {
+            let again = || proof.copies.again().map_err(ColdReason::volumes);
+            self.prove(number, proof, &[again()?, again()?])?;
+        }
+        Ok(())
     }
 
     /// Answers a request cold and warm, and compares the answers.
@@ -146,8 +200,19 @@ impl ProgramRehearsals<'_> {
         let cold = self.run(&grants(of_cold)?, beginning, request.clone(), passing)?;
         let mut behind = self.rehearsal(self.numbers(), &request, proof.checkpoint);
         behind.stage = RehearsalStage::Behind;
-        let beginning = Beginning::Checkpoint { module: proof.resumed.clone(), variables: Fitted::new(laid_out) };
-        let warm = self.run(&grants(of_warm)?, beginning, request, behind)?;
+        let beginning = Beginning::Checkpoint {
+            module: proof.resumed.clone(),
+            variables: Fitted::new(laid_out),
+            held: proof.held.clone(),
+            copied: self.program.grants.volumes.writable(),
+        };
+        let mut warm = self.run(&grants(of_warm)?, beginning, request, behind)?;
+        if let Some(Err(reason)) = warm.rehearsal.captured.take() {
+            return Err(reason);
+        }
+        if let Some(ending) = [&cold.ending, &warm.ending].into_iter().find(|ending| is_of_host(ending)) {
+            return Err(ColdReason::Failed(format!("{ending:?}")));
+        }
         let is_same = cold.rehearsal.reached.is_some()
             && cold.output == warm.output
             && is_same_ending(&cold.ending, &warm.ending)
@@ -162,6 +227,8 @@ struct Proof<'a> {
     initial: &'a RehearsalRequest,
     places: &'a VariablePlaces,
     resumed: &'a ResumedModule,
+    held: &'a HeldFiles,
+    copies: &'a VolumeCopies,
     checkpoint: ScriptCheckpoint,
 }
 
