@@ -105,6 +105,45 @@ fn php_begins_warm_and_answers_the_same() {
     assert_eq!(asked(&wagi, "GET /warm/index.php HTTP/1.1", "").text(), "edited");
 }
 
+/// Its script is open by then, and it has read its request.
+const BOOTSTRAP: &str = r#"<?php
+final class Table {
+    public array $squares = [];
+    public function __construct() { for ($i = 0; $i < 20000; $i++) $this->squares[] = $i * $i; }
+}
+$table = new Table();
+file_exists('/.wagi/checkpoint');
+parse_str(getenv('QUERY_STRING') ?: '', $_GET);
+$_COOKIE = [];
+foreach (explode(';', getenv('HTTP_COOKIE') ?: '') as $cookie) {
+    [$name, $value] = explode('=', ltrim($cookie), 2) + ['', ''];
+    $_COOKIE += $name === '' ? [] : [$name => rawurldecode($value)];
+}
+$_REQUEST = $_GET + $_POST;
+"#;
+
+#[test]
+#[ignore = "needs WAGI_GUESTS_DIR: interpreters"]
+fn php_begins_behind_a_bootstrap() {
+    let page = PHP.replace("var_dump(", "echo count($table->squares), $table->squares[9]; var_dump($_REQUEST, ");
+    let config = tempfile::tempdir().expect("a directory");
+    let write = |name: &str, text: &str| std::fs::write(config.path().join(name), text).expect("writable");
+    write("php.ini", "auto_prepend_file = /config/bootstrap.php\nregister_argc_argv = Off\n");
+    write("bootstrap.php", BOOTSTRAP);
+    let keys = format!(
+        "environment = {{ PHPRC = '/config' }}\nvolumes = {{ '/config' = {{ path = '{}', read_only = true }} }}",
+        config.path().display()
+    );
+    let wagi = both(&built_from_source("php-cgi.wasm"), "index.php", &page, &keys);
+    answers_are_the_same(&wagi, "index.php");
+    let log = wagi.log();
+    let ready = log.lines().find(|line| line.contains("warm start: ready")).expect("it is ready");
+    assert!(!ready.contains("open=0") && ready.contains("requests=\"get\""), "{ready}");
+    write("bootstrap.php", &BOOTSTRAP.replace("$i * $i", "$i + 1"));
+    let text = asked(&wagi, "GET /warm/index.php HTTP/1.1", "").text();
+    assert!(text.contains("2000010"), "the next answer is that of the new bootstrap: {text}");
+}
+
 #[test]
 #[ignore = "needs WAGI_GUESTS_DIR: interpreters"]
 fn python_begins_warm_and_answers_the_same() {
