@@ -176,7 +176,7 @@ impl Volumes {
 }
 
 /// The descriptor of the first volume.
-const FIRST_VOLUME: i32 = 3;
+pub(in crate::runtime) const FIRST_VOLUME: i32 = 3;
 
 /// A volume that is a scratch directory.
 #[derive(Clone)]

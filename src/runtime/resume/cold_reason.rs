@@ -119,13 +119,13 @@ pub enum ColdSpan {
 
 /// Why no snapshot was made, and which files the program had seen by then.
 #[derive(Clone, Debug)]
-pub(in crate::runtime) struct Refusal {
+pub(in crate::runtime) struct RefusedSnapshot {
     pub reason: ColdReason,
     /// Another program may have come of it if these files were others.
     pub files: SeenFiles,
 }
 
-impl From<ColdReason> for Refusal {
+impl From<ColdReason> for RefusedSnapshot {
     fn from(reason: ColdReason) -> Self {
         Self { reason, files: SeenFiles::default() }
     }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::channel;
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
@@ -13,6 +15,9 @@ const MAX_FILES: usize = 10_000;
 
 /// A file that was changed less than this before it was read may change once more without another time of change.
 const UNCERTAIN: Duration = Duration::from_secs(1);
+
+/// How long the system may take to say what it knows of the files.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The files and directories that a program has opened or looked for, with what was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,6 +101,15 @@ impl SeenFiles {
         self.0.iter().all(|(path, found)| FileIdentity::of(path) == *found)
     }
 
+    /// The same on a thread of its own, since a volume may hang. `None` if it does.
+    pub fn are_unchanged_in_time(&self) -> Option<bool> {
+        let (sender, answer) = channel();
+        let files = self.clone();
+        let ask = move || sender.send(files.are_unchanged());
+        thread::Builder::new().name("wagi-warm-files".into()).spawn(ask).ok()?;
+        answer.recv_timeout(PATIENCE).ok()
+    }
+
     /// Whether each was changed so long before `time` that a later change cannot be missed.
     pub fn are_certain(&self, time: SystemTime) -> bool {
         let before = time.checked_sub(UNCERTAIN).unwrap_or(SystemTime::UNIX_EPOCH);
@@ -151,7 +165,7 @@ mod tests {
         assert!(files.add(path.clone()) && files.add(directory.path().join("missing")));
         let read = SeenFiles::read(&files.written().expect("the paths are text"));
         assert_eq!(read.as_ref(), Some(&files));
-        assert!(files.are_unchanged());
+        assert!(files.are_unchanged() && files.are_unchanged_in_time() == Some(true));
         std::fs::write(&path, "ab").expect("writable");
         assert!(!read.expect("it was written").are_unchanged());
         let mut more = SeenFiles::default();

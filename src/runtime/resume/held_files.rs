@@ -98,7 +98,10 @@ mod tests {
     fn files_are_the_same_after_they_were_written_down() {
         let held = HeldFiles::new(5, vec![Some(a_file()), None]);
         assert_eq!(HeldFiles::read(&held.written()).as_ref(), Some(&held));
-        assert_eq!(held.numbers().map(|(number, file)| (number, file.is_some())).collect::<Vec<_>>(), [(5, true), (6, false)]);
+        assert_eq!(
+            held.numbers().map(|(number, file)| (number, file.is_some())).collect::<Vec<_>>(),
+            [(5, true), (6, false)]
+        );
         for damaged in [json!(null), json!([5]), json!([5, [[3]]]), json!(["5", []]), json!([5, [7]])] {
             assert_eq!(HeldFiles::read(&damaged), None, "{damaged}");
         }

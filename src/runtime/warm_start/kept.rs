@@ -35,7 +35,9 @@ impl Program {
         let name = kept_key(self, setup, key);
         let kept = self.code_cache.described(&engine.engine, &name)?;
         let described = Description::read(&kept.description);
-        let Some(described) = described.filter(|described| described.files.are_unchanged()) else {
+        // Volumes that hang are no reason to forget it.
+        let is_current = described.as_ref().map_or(Some(false), |described| described.files.are_unchanged_in_time())?;
+        let Some(described) = described.filter(|_| is_current) else {
             self.code_cache.forget_described(&engine.engine, &name);
             return None;
         };

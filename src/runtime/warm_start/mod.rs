@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | `request` | which requests does a rehearsal answer? |
 //! | `program` | of which program are snapshots made? |
-//! | `places` | which snapshots does a route have, and when is another one loaded or made? |
+//! | `snapshot_places` | which snapshots does a route have, and when is another one loaded or made? |
 //! | `making` | how is a snapshot made? |
 //! | `kept` | which snapshots does the cache keep? |
 //! | `snapshot` | what does a request need to begin there? |
@@ -18,12 +18,12 @@
 
 mod kept;
 mod making;
-pub(in crate::runtime) mod places;
 pub(in crate::runtime) mod program;
 pub(in crate::runtime) mod proving;
 mod reopening;
 pub(in crate::runtime) mod request;
 pub(in crate::runtime) mod snapshot;
+pub(in crate::runtime) mod snapshot_places;
 pub(in crate::runtime) mod worker;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -35,13 +35,13 @@ use crate::runtime::ModuleOwner;
 use crate::runtime::code::cache::CodeOrigin;
 use crate::runtime::engine::task::panic_message;
 use crate::runtime::instance::invocation::Invocation;
-use crate::runtime::resume::cold_reason::{ColdReason, Refusal};
+use crate::runtime::resume::cold_reason::{ColdReason, RefusedSnapshot};
 use crate::runtime::warm_start::making::REQUESTS;
-use crate::runtime::warm_start::places::{FoundSnapshot, RefusalView, SnapshotPlaces};
 use crate::runtime::warm_start::program::Program;
 use crate::runtime::warm_start::reopening::StaleSnapshot;
 use crate::runtime::warm_start::request::{QueryClass, RehearsalRequests, SnapshotKey, SnapshotScope};
 use crate::runtime::warm_start::snapshot::{Fitted, WarmSnapshot};
+use crate::runtime::warm_start::snapshot_places::{FoundSnapshot, RefusalView, SnapshotPlaces};
 use crate::runtime::warm_start::worker::SnapshotWorker;
 
 /// How a route begins warm.
@@ -196,9 +196,9 @@ impl WarmStarts {
     }
 
     /// Tries a snapshot again if a file has changed that the program had seen before it was refused.
-    fn look(self: &Arc<Self>, key: SnapshotKey, refusal: Arc<Refusal>) {
+    fn look(self: &Arc<Self>, key: SnapshotKey, refusal: Arc<RefusedSnapshot>) {
         let look = move |warm: &Arc<Self>, key: &SnapshotKey| {
-            if !refusal.files.are_unchanged() && warm.places().reconsider(key, &refusal) {
+            if refusal.files.are_unchanged_in_time() == Some(false) && warm.places().reconsider(key, &refusal) {
                 tracing::info!(route = warm.setup.route, %key, "warm start: a file has changed: trying again");
                 warm.make(key.clone());
             }
@@ -208,11 +208,10 @@ impl WarmStarts {
     }
 
     /// Something to do for a snapshot. If the route is gone meanwhile, none is needed.
-    fn job(
-        self: &Arc<Self>,
-        key: SnapshotKey,
-        task: impl FnOnce(&Arc<Self>, &SnapshotKey) + Send + 'static,
-    ) -> impl FnOnce() + Send + 'static {
+    fn job<T>(self: &Arc<Self>, key: SnapshotKey, task: T) -> impl FnOnce() + Send + 'static + use<T>
+    where
+        T: FnOnce(&Arc<Self>, &SnapshotKey) + Send + 'static,
+    {
         let warm = Arc::downgrade(self);
         move || {
             let Some(warm) = Weak::upgrade(&warm) else { return };
@@ -232,7 +231,7 @@ impl WarmStarts {
         tracing::info!(route, %key, code, ?took, frames, files, bytes, open, requests, "warm start: ready");
     }
 
-    fn refuse(&self, key: &SnapshotKey, refusal: Refusal) {
+    fn refuse(&self, key: &SnapshotKey, refusal: RefusedSnapshot) {
         let (route, reason, text) = (&self.setup.route, refusal.reason.name(), refusal.reason.to_string());
         let pause = self.places().refuse(key, refusal, Instant::now());
         match pause {

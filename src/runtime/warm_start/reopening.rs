@@ -13,6 +13,7 @@ use wasmtime_wasi::p1::types::{Fd, Fdflags, Lookupflags, Oflags, Rights, Whence}
 use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1 as _;
 use wiggle::{GuestMemory, GuestPtr};
 
+use crate::runtime::instance::grants::FIRST_VOLUME;
 use crate::runtime::resume::cold_reason::ColdReason;
 use crate::runtime::resume::files::FileIdentity;
 use crate::runtime::resume::held_files::{HeldFile, HeldFiles};
@@ -33,7 +34,9 @@ impl From<StaleSnapshot> for ColdReason {
     fn from(stale: StaleSnapshot) -> Self {
         match stale {
             StaleSnapshot::FilesChanged => Self::FilesChanged,
-            StaleSnapshot::NotOpened => Self::Failed("a file that was open at the checkpoint cannot be opened".to_owned()),
+            StaleSnapshot::NotOpened => {
+                Self::Failed("a file that was open at the checkpoint cannot be opened".to_owned())
+            }
         }
     }
 }
@@ -50,13 +53,9 @@ pub(in crate::runtime::warm_start) enum HeldOn<'a> {
 impl HeldOn<'_> {
     fn is_original(self, volume: i32) -> bool {
         let Self::Copies(copies) = self else { return true };
-        let index = u32::try_from(volume).ok().and_then(|volume| volume.checked_sub(FIRST_VOLUME));
-        !index.is_some_and(|index| copies.contains(&(index as usize)))
+        !usize::try_from(volume.saturating_sub(FIRST_VOLUME)).is_ok_and(|index| copies.contains(&index))
     }
 }
-
-/// The descriptor of the first volume.
-const FIRST_VOLUME: u32 = 3;
 
 /// Opens files for a program that has not begun, where a guest may use files. After an error, some of them may be open.
 pub(in crate::runtime::warm_start) async fn reopen(
@@ -100,8 +99,7 @@ async fn reopen_file(state: &mut ModuleState, file: &HeldFile, on: HeldOn<'_>) -
     path.copy_from_slice(file.path.as_bytes());
     let length = i32::try_from(file.path.len()).map_err(|_| StaleSnapshot::NotOpened)?;
     let before = slots(state);
-    let parameters =
-        (file.volume, file.lookup, PATH, length, 0, file.rights, file.rights, i32::from(file.flags), 0);
+    let parameters = (file.volume, file.lookup, PATH, length, 0, file.rights, file.rights, i32::from(file.flags), 0);
     let opened = paths::open_from(state, &mut GuestMemory::Unshared(bytes), parameters).await;
     let number = bytes.first_chunk().map(|number| i32::from_le_bytes(*number));
     let (Ok(0), Some(number)) = (opened, number) else { return Err(StaleSnapshot::NotOpened) };
@@ -109,21 +107,21 @@ async fn reopen_file(state: &mut ModuleState, file: &HeldFile, on: HeldOn<'_>) -
     if on.is_original(file.volume) && identity != file.identity {
         return Err(StaleSnapshot::FilesChanged);
     }
-    let seeking =
-        state.wasi().fd_seek(&mut GuestMemory::Unshared(&mut []), Fd::from(number), file.offset, Whence::Set);
+    let memory = &mut GuestMemory::Unshared(&mut []);
+    let seeking = state.wasi().fd_seek(memory, Fd::from(number), file.offset, Whence::Set);
     seeking.await.map_err(|_| StaleSnapshot::NotOpened)?;
     Ok(number)
 }
 
 /// Takes the next number for a directory that is always there.
 async fn open_directory(state: &mut ModuleState) -> Result<i32, StaleSnapshot> {
-    let mut memory = *b".";
-    let path = GuestPtr::<str>::new((0, 1));
+    let mut path = *b".";
+    let memory = &mut GuestMemory::Unshared(&mut path);
     let opening = state.wasi().path_open(
-        &mut GuestMemory::Unshared(&mut memory),
+        memory,
         Fd::from(FIRST_VOLUME),
         Lookupflags::empty(),
-        path,
+        GuestPtr::new((0, 1)),
         Oflags::DIRECTORY,
         Rights::FD_READ,
         Rights::empty(),

@@ -71,7 +71,10 @@ fn keeps_the_length() -> String {
           (local.set $index (i32.add (local.get $index) (i32.const 1)))
           (br_if $next (i32.lt_u (local.get $index) (i32.load (i32.const 0))))))
       (func (export \"_start\")";
-    let module = guest("(call $keep) (call $checkpoint)", "(call $print (i32.const 400) (i32.const 1)) (call $print (i32.const 320) (i32.const 1))");
+    let module = guest(
+        "(call $keep) (call $checkpoint)",
+        "(call $print (i32.const 400) (i32.const 1)) (call $print (i32.const 320) (i32.const 1))",
+    );
     module.replacen("(func (export \"_start\")", keep, 1)
 }
 

@@ -67,7 +67,8 @@ fn a_descriptor_is_the_same_behind_the_checkpoint() {
         (drop (call $tell (i32.load (i32.const 440)) (i32.const 408))) (call $print_letters (i32.const 408))
         (drop (call $seek (i32.load (i32.const 440)) (i64.const -6) (i32.const 2) (i32.const 408)))
         (call $print_letters (i32.const 408)) (call $read_on (i32.const 440))";
-    let fdstat = "(drop (call $fdstat (i32.load (i32.const 440)) (i32.const 448))) (call $print_letters (i32.const 448))
+    let fdstat =
+        "(drop (call $fdstat (i32.load (i32.const 440)) (i32.const 448))) (call $print_letters (i32.const 448))
         (call $print_letters (i32.const 456)) (call $print_letters (i32.const 464))";
     let served = served(before, &format!("{after} {PRINT} {fdstat}"), READ_ONLY);
     let lines = same_lines(&served);
@@ -81,7 +82,9 @@ fn numbers_are_given_away_in_the_same_order() {
     let open = |at: u32| format!("(call $open_file (i32.const {at}))");
     let next = format!(
         "{} {} {} (call $print_letters (i32.const 480)) (call $print_letters (i32.const 488))",
-        open(480), open(484), open(488)
+        open(480),
+        open(484),
+        open(488)
     );
     let both = format!("{} {} {} {}", open(440), open(444), close(440), close(444));
     let first = format!("{} {} {} {} {}", open(440), open(444), open(448), close(440), close(444));

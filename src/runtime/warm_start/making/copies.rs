@@ -148,7 +148,8 @@ mod tests {
         let second = first.again().expect("another copy");
         assert!(first.are_same(&second).expect("readable"));
         for name in ["a", "a/b"] {
-            let modified = |path: &Path| fs::metadata(path.join(name)).and_then(|found| found.modified()).expect("a time");
+            let modified =
+                |path: &Path| fs::metadata(path.join(name)).and_then(|found| found.modified()).expect("a time");
             assert_eq!(modified(&second.copies[&0]), modified(original.path()), "{name}");
         }
         fs::write(second.copies[&0].join("a/b"), "d").expect("writable");

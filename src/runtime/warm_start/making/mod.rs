@@ -22,15 +22,15 @@ use std::time::{Duration, Instant, SystemTime};
 use wasmtime::Module;
 
 use crate::runtime::instance::ending::Ending;
-use crate::runtime::resume::cold_reason::{ColdReason, Refusal};
+use crate::runtime::resume::cold_reason::{ColdReason, RefusedSnapshot};
 use crate::runtime::resume::held_files::HeldFiles;
 use crate::runtime::resume::transform::resume_module;
 use crate::runtime::resume::variables::VariablePlaces;
 use crate::runtime::warm_start::WarmStartSetup;
 use crate::runtime::warm_start::making::copies::VolumeCopies;
-use crate::runtime::warm_start::program::{Program, failed};
 use crate::runtime::warm_start::making::reaching::{ProgramRehearsals, Reached, ScriptCheckpoint, is_of_host};
 use crate::runtime::warm_start::making::rehearse::Beginning;
+use crate::runtime::warm_start::program::{Program, failed};
 use crate::runtime::warm_start::request::{RehearsalRequest, SnapshotKey, SnapshotScope};
 use crate::runtime::warm_start::snapshot::{Fitted, ResumedModule, WarmSnapshot};
 use crate::runtime::wasi::rehearsal::RehearsalStage;
@@ -50,7 +50,7 @@ impl Program {
         setup: &WarmStartSetup,
         key: &SnapshotKey,
         requests: usize,
-    ) -> Result<WarmSnapshot, Refusal> {
+    ) -> Result<WarmSnapshot, RefusedSnapshot> {
         let started = Instant::now();
         let rehearsals = ProgramRehearsals::new(self, setup, key)?;
         rehearsals.best(requests, started).map_err(|reason| rehearsals.refusal(reason))
@@ -163,9 +163,9 @@ impl ProgramRehearsals<'_> {
         }
     }
 
-    /// Answers so many requests cold and warm that a snapshot may serve.
+    /// Answers this many requests cold and warm, of those that a snapshot may serve.
     fn prove_all(&self, proof: &Proof<'_>, scope: SnapshotScope, requests: usize) -> Result<(), ColdReason> {
-        /// Of so many requests one has no body.
+        /// Of this many requests one has no body.
         const ONE_OF: usize = 30;
         let numbers = 0..requests.saturating_mul(if scope == SnapshotScope::All { 1 } else { ONE_OF });
         let of_scope = numbers.filter(|number| {

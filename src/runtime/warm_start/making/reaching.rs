@@ -22,15 +22,15 @@ use crate::runtime::engine::gc_support::GcSupport;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::grants::Grants;
 use crate::runtime::module_engine::ModuleEngine;
-use crate::runtime::resume::cold_reason::{ColdReason, ColdSpan, Refusal};
+use crate::runtime::resume::cold_reason::{ColdReason, ColdSpan, RefusedSnapshot};
 use crate::runtime::resume::files::SeenFiles;
 use crate::runtime::resume::held_files::HeldFiles;
 use crate::runtime::resume::stopped::Stopped;
 use crate::runtime::resume::variables::{LaidOut, VariableAreas, VariablePlaces};
 use crate::runtime::warm_start::WarmStartSetup;
 use crate::runtime::warm_start::making::comparison::{AtCheckpoint, Clocks, compare};
-use crate::runtime::warm_start::program::{Program, failed};
 use crate::runtime::warm_start::making::rehearse::{Beginning, Rehearsed, Rehearsing};
+use crate::runtime::warm_start::program::{Program, failed};
 use crate::runtime::warm_start::request::{RehearsalRequest, SnapshotKey, header_names};
 use crate::runtime::wasi::rehearsal::numbers::Numbers;
 use crate::runtime::wasi::rehearsal::paths::GuestPaths;
@@ -136,11 +136,11 @@ impl<'a> ProgramRehearsals<'a> {
     }
 
     /// Why there is no snapshot. If a file has changed meanwhile, that may be all.
-    pub fn refusal(&self, reason: ColdReason) -> Refusal {
+    pub fn refusal(&self, reason: ColdReason) -> RefusedSnapshot {
         let files = self.seen.take();
         match reason.span() {
-            ColdSpan::Lasting if !files.are_unchanged() => Refusal { reason: ColdReason::FilesChanged, files },
-            _ => Refusal { reason, files },
+            ColdSpan::Lasting if !files.are_unchanged() => RefusedSnapshot { reason: ColdReason::FilesChanged, files },
+            _ => RefusedSnapshot { reason, files },
         }
     }
 

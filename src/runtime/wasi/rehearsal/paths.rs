@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// The descriptor of the first volume.
-const FIRST_VOLUME: i32 = 3;
+use crate::runtime::instance::grants::FIRST_VOLUME;
 
 /// What a guest has open, in its own names and in those of the host.
 #[derive(Clone, Debug, Default)]
@@ -147,7 +146,10 @@ mod tests {
         let directory = opened(&paths, 3, "lib");
         paths.opened(5, directory);
         let file = opened(&paths, 5, "../a.py");
-        assert_eq!((file.place.volume, file.place.below.as_str(), file.place.guest.as_str()), (3, "lib/../a.py", "/www/a.py"));
+        assert_eq!(
+            (file.place.volume, file.place.below.as_str(), file.place.guest.as_str()),
+            (3, "lib/../a.py", "/www/a.py")
+        );
         paths.opened(6, file);
         assert!(paths.has_opened(5) && !paths.has_opened(4) && !paths.has_opened(1));
         paths.closed(5);

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::runtime::resume::cold_reason::{ColdSpan, Refusal};
+use crate::runtime::resume::cold_reason::{ColdSpan, RefusedSnapshot};
 use crate::runtime::warm_start::request::SnapshotKey;
 
 /// How long the first pause is after a refusal that may pass, and the longest one.
@@ -17,7 +17,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 /// The longest pause after a file has changed, or after a snapshot was let go for others.
 const LONGEST_REST: Duration = Duration::from_secs(600);
 
-/// How long after a snapshot was let go it is not even loaded: so many snapshots as are needed may not be kept.
+/// How long after a snapshot was let go it is not even loaded: more may be needed than are kept.
 const RELOADED_AFTER: Duration = Duration::from_secs(10);
 
 /// How often it is looked whether the files have changed that a refused program had seen.
@@ -51,9 +51,16 @@ enum SnapshotState<S> {
     Pending(SnapshotNeed),
     Ready(ReadySnapshot<S>),
     /// It is tried again at a time, if a request comes then. At another it was last looked at the files.
-    Refused { refusal: Arc<Refusal>, again: Option<Instant>, looked: Instant },
+    Refused {
+        refusal: Arc<RefusedSnapshot>,
+        again: Option<Instant>,
+        looked: Instant,
+    },
     /// A file has changed, or others are used more.
-    Paused { loaded_from: Option<Instant>, made_from: Instant },
+    Paused {
+        loaded_from: Option<Instant>,
+        made_from: Instant,
+    },
 }
 
 struct ReadySnapshot<S> {
@@ -78,7 +85,7 @@ pub(in crate::runtime::warm_start) enum FoundSnapshot<S> {
     /// Nothing yet: it has to be loaded, or made if the cache has not kept it.
     Wanted,
     /// It was refused. If one of these files has changed, it is tried again.
-    Look(Arc<Refusal>),
+    Look(Arc<RefusedSnapshot>),
     Nothing,
 }
 
@@ -105,8 +112,8 @@ impl<S> SnapshotPlaces<S> {
     pub fn find(&mut self, key: &SnapshotKey, now: impl FnOnce() -> Instant) -> FoundSnapshot<S> {
         self.asked += 1;
         let used = self.asked;
-        let may_wait = match self.places.get(key) {
-            Some(place) => place.is_cold() && self.may_wait(),
+        let may_wait = match self.places.get(key).map(SnapshotPlace::is_cold) {
+            Some(is_cold) => is_cold && self.may_wait(),
             None if self.may_wait() && self.make_room() => {
                 let state = SnapshotState::Pending(SnapshotNeed::Made);
                 self.places.insert(key.clone(), SnapshotPlace { state, used, refusals: 0, changes: 0 });
@@ -156,7 +163,7 @@ impl<S> SnapshotPlaces<S> {
     }
 
     /// Notes that there is none. Returns after which time it is tried again.
-    pub fn refuse(&mut self, key: &SnapshotKey, refusal: Refusal, now: Instant) -> Option<Duration> {
+    pub fn refuse(&mut self, key: &SnapshotKey, refusal: RefusedSnapshot, now: Instant) -> Option<Duration> {
         let place = self.places.get_mut(key)?;
         let pause = match refusal.reason.span() {
             ColdSpan::Passing => {
@@ -186,9 +193,10 @@ impl<S> SnapshotPlaces<S> {
     }
 
     /// Notes that a file has changed that a refused program had seen. Whether it has to be tried again.
-    pub fn reconsider(&mut self, key: &SnapshotKey, refused: &Arc<Refusal>) -> bool {
+    pub fn reconsider(&mut self, key: &SnapshotKey, refused: &Arc<RefusedSnapshot>) -> bool {
         let Some(place) = self.places.get_mut(key) else { return false };
-        let is_refused = matches!(&place.state, SnapshotState::Refused { refusal, .. } if Arc::ptr_eq(refusal, refused));
+        let is_refused =
+            matches!(&place.state, SnapshotState::Refused { refusal, .. } if Arc::ptr_eq(refusal, refused));
         if is_refused {
             place.state = SnapshotState::Pending(SnapshotNeed::Made);
         }
@@ -295,7 +303,9 @@ impl<S> SnapshotPlace<S> {
             }
             SnapshotState::Paused { loaded_from, made_from } => match now() {
                 now if *made_from <= now => SnapshotNeed::Made,
-                now if loaded_from.is_some_and(|from| from <= now) => SnapshotNeed::Kept { made_from: Some(*made_from) },
+                now if loaded_from.is_some_and(|from| from <= now) => {
+                    SnapshotNeed::Kept { made_from: Some(*made_from) }
+                }
                 _ => return FoundSnapshot::Nothing,
             },
         };
@@ -313,5 +323,5 @@ fn doubled(time: Duration, times: u32) -> Duration {
 }
 
 #[cfg(test)]
-#[path = "places_tests.rs"]
+#[path = "snapshot_places_tests.rs"]
 mod tests;

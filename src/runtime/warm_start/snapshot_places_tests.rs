@@ -1,8 +1,8 @@
 //! When snapshots are loaded, made and let go.
 
 use crate::runtime::resume::cold_reason::ColdReason;
-use crate::runtime::warm_start::places::*;
 use crate::runtime::warm_start::request::QueryClass;
+use crate::runtime::warm_start::snapshot_places::*;
 
 fn key(script: &str) -> SnapshotKey {
     SnapshotKey { script: Some(script.to_owned()), query: QueryClass::None, is_translated: false }
@@ -78,7 +78,7 @@ fn what_lies_in_the_program_is_tried_again_when_a_file_changes_that_it_had_seen(
     assert_eq!(tried.refused("a", ColdReason::Random), None);
     assert_eq!(tried.after(100_000).found("a"), "nothing", "it has seen no file");
     assert_eq!(tried.found("b"), "wanted");
-    let mut seen = Refusal::from(ColdReason::Random);
+    let mut seen = RefusedSnapshot::from(ColdReason::Random);
     assert!(seen.files.add("/missing".into()));
     tried.places.refuse(&key("b"), seen, tried.now);
     assert_eq!(tried.found("b"), "nothing", "it was looked at just now");
@@ -116,7 +116,11 @@ fn a_snapshot_that_was_let_go_is_loaded_soon_and_made_late() {
     tried.made("a", "first", 45);
     assert_eq!(tried.found("b"), "wanted");
     tried.made("b", "second", 45);
-    assert_eq!((tried.found("b").as_str(), tried.found("a").as_str()), ("second", "nothing"), "the older one is let go");
+    assert_eq!(
+        (tried.found("b").as_str(), tried.found("a").as_str()),
+        ("second", "nothing"),
+        "the older one is let go"
+    );
     assert_eq!(tried.after(10).found("a"), "wanted");
     assert!(!tried.places.not_kept(&key("a")), "the cache has not kept it, and it is too early to make it");
     assert_eq!(tried.after(100).found("a"), "nothing");
