@@ -105,6 +105,19 @@ fn php_begins_warm_and_answers_the_same() {
     assert_eq!(asked(&wagi, "GET /warm/index.php HTTP/1.1", "").text(), "edited");
 }
 
+#[test]
+fn the_page_shows_the_bootstrap_of_the_example() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).expect("readable");
+    let page = read("docs/warm-start.md");
+    let ini = read("examples/php-bootstrap/config/php.ini");
+    assert!(page.contains(&format!("```ini\n{}```", ini.split("\n\n").next().expect("a part").to_owned() + "\n")));
+    let bootstrap = read("examples/php-bootstrap/lib/bootstrap.php");
+    let lines = bootstrap.find("file_exists('/.wagi/checkpoint')").map(|at| &bootstrap[at..]);
+    assert!(page.contains(&format!("```php\n{}```", lines.expect("a checkpoint"))));
+    assert!(BOOTSTRAP.contains(lines.expect("a checkpoint")));
+}
+
 /// Its script is open by then, and it has read its request.
 const BOOTSTRAP: &str = r#"<?php
 final class Table {
@@ -128,7 +141,7 @@ fn php_begins_behind_a_bootstrap() {
     let page = PHP.replace("var_dump(", "echo count($table->squares), $table->squares[9]; var_dump($_REQUEST, ");
     let config = tempfile::tempdir().expect("a directory");
     let write = |name: &str, text: &str| std::fs::write(config.path().join(name), text).expect("writable");
-    write("php.ini", "auto_prepend_file = /config/bootstrap.php\nregister_argc_argv = Off\n");
+    write("php.ini", "auto_prepend_file = /config/bootstrap.php\nregister_argc_argv = Off\nrealpath_cache_size = 0\n");
     write("bootstrap.php", BOOTSTRAP);
     let keys = format!(
         "environment = {{ PHPRC = '/config' }}\nvolumes = {{ '/config' = {{ path = '{}', read_only = true }} }}",
