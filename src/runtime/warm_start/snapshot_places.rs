@@ -20,7 +20,7 @@ const LONGEST_REST: Duration = Duration::from_secs(600);
 /// How long after a snapshot was let go it is not even loaded: more may be needed than are kept.
 const RELOADED_AFTER: Duration = Duration::from_secs(10);
 
-/// How often it is looked whether the files have changed that a refused program had seen.
+/// How often it is looked whether the files have changed that a refused program had seen, at first.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How many kinds of requests without a snapshot are remembered besides those with one.
@@ -40,7 +40,7 @@ struct SnapshotPlace<S> {
     state: SnapshotState<S>,
     /// When it was last asked for, in numbers of questions.
     used: u64,
-    /// How many refusals in a row may pass.
+    /// How many refusals in a row it was tried again after.
     refusals: u32,
     /// How often in a row a file has changed soon.
     changes: u32,
@@ -198,6 +198,8 @@ impl<S> SnapshotPlaces<S> {
         let is_refused =
             matches!(&place.state, SnapshotState::Refused { refusal, .. } if Arc::ptr_eq(refusal, refused));
         if is_refused {
+            // Files that change all the time are looked at more and more rarely.
+            place.refusals += 1;
             place.state = SnapshotState::Pending(SnapshotNeed::Made);
         }
         is_refused
@@ -291,7 +293,8 @@ impl<S> SnapshotPlace<S> {
             SnapshotState::Pending(_) => return FoundSnapshot::Nothing,
             SnapshotState::Refused { refusal, again, looked } => {
                 let now = now();
-                let is_due = now.saturating_duration_since(*looked) >= LOOK_INTERVAL;
+                let interval = doubled(LOOK_INTERVAL, self.refusals).min(LONGEST_REST);
+                let is_due = now.saturating_duration_since(*looked) >= interval;
                 match again {
                     Some(again) if *again <= now => SnapshotNeed::Made,
                     None if is_due && !refusal.files.is_empty() => {

@@ -88,6 +88,10 @@ fn what_lies_in_the_program_is_tried_again_when_a_file_changes_that_it_had_seen(
     assert!(tried.places.reconsider(&key("b"), &refusal));
     assert!(!tried.places.reconsider(&key("b"), &refusal), "it is tried again already");
     assert_eq!(tried.places.counts(), (0, 1));
+    let again = (*refusal).clone();
+    tried.places.refuse(&key("b"), again, tried.now);
+    assert_eq!(tried.after(1).found("b"), "nothing", "it is looked at more rarely");
+    assert_eq!(tried.after(1).found("b"), "look");
 }
 
 #[test]
