@@ -34,9 +34,7 @@ pub use crate::gateway::reload::{
 pub use crate::gateway::response::FailedResponse;
 pub use crate::gateway::response_body::{ResponseAborted, ResponseBody};
 pub(crate) use crate::gateway::snapshot::Snapshot;
-pub use crate::runtime::{
-    ColdExplanation, ColdSpan, SnapshotScope, WarmStartChance, WarmStartProof, WarmStartView,
-};
+pub use crate::runtime::{ColdExplanation, ColdSpan, SnapshotScope, WarmStartChance, WarmStartProof, WarmStartView};
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -62,10 +62,12 @@ pub use crate::runtime::instance::run::{Activity, Run, RunUsage, RunView};
 pub use crate::runtime::instance::stderr::StderrSink;
 pub use crate::runtime::instance::stdio::{InputStream, STDOUT_CAPACITY};
 pub use crate::runtime::module_info::{Encoding, Extern, ModuleInfo, ParseError};
+pub use crate::runtime::resume::cold_reason::ColdSpan;
 pub use crate::runtime::run_watcher::{HostCall, PathArgument, RunInputs, RunWatcher};
 pub use crate::runtime::warm_start::proving::{ColdExplanation, WarmStartChance, WarmStartProof, warm_start_obstacle};
-pub use crate::runtime::resume::cold_reason::ColdSpan;
-pub use crate::runtime::warm_start::request::{QueryClass, RehearsalRequest, RehearsalRequests, SnapshotKey, SnapshotScope};
+pub use crate::runtime::warm_start::request::{
+    QueryClass, RehearsalRequest, RehearsalRequests, SnapshotKey, SnapshotScope,
+};
 pub use crate::runtime::warm_start::{WarmStartSetup, WarmStartView};
 
 use std::sync::{Arc, Mutex, PoisonError};

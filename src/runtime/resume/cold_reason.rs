@@ -135,11 +135,9 @@ impl ColdReason {
     /// Whether it may pass while the program stays the same.
     pub fn span(&self) -> ColdSpan {
         match self {
-            Self::FilesChanged
-            | Self::WritableVolumes(_)
-            | Self::ModuleChanged
-            | Self::Waits(_)
-            | Self::Failed(_) => ColdSpan::Passing,
+            Self::FilesChanged | Self::WritableVolumes(_) | Self::ModuleChanged | Self::Waits(_) | Self::Failed(_) => {
+                ColdSpan::Passing
+            }
             _ => ColdSpan::Lasting,
         }
     }

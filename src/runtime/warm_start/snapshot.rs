@@ -11,6 +11,7 @@ use crate::strings::StringBlock;
 use crate::runtime::instance::debug::trap::RunningCode;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::invocation::Invocation;
+use crate::runtime::instance::stdio::Stdio;
 use crate::runtime::module_engine;
 use crate::runtime::resume::files::SeenFiles;
 use crate::runtime::resume::held_files::HeldFiles;
@@ -53,7 +54,8 @@ impl WarmSnapshot {
     /// Gives a run what the program has at its checkpoint: its clock, and its open files. After an error, it has what a program has at
     /// its start. The files that the program has seen before have to be the same.
     pub async fn prepare(&self, state: &mut ModuleState) -> Result<(), StaleSnapshot> {
-        if !self.is_current(state).await {
+        let stdio = state.stdio.clone();
+        if !self.is_current(&stdio).await {
             return Err(StaleSnapshot::FilesChanged);
         }
         state.set_monotonic_clock(self.monotonic);
@@ -62,11 +64,10 @@ impl WarmSnapshot {
     }
 
     /// Whether the files are the same. The system is asked about them where a guest may use files.
-    async fn is_current(&self, state: &ModuleState) -> bool {
+    async fn is_current(&self, stdio: &Stdio) -> bool {
         if self.files.is_empty() {
             return true;
         }
-        let stdio = state.stdio.clone();
         if !stdio.cpu_timer.may_block() {
             poll_fn(|cx| stdio.cpu_timer.poll_may_block(cx)).await;
         }

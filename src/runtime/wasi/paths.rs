@@ -75,8 +75,7 @@ pub(in crate::runtime) async fn open_from(
         return error(errno);
     }
     let (base, inheriting, wasi) = (base & known, inheriting & known, state.wasi());
-    let opening =
-        fallback::path_open(wasi, memory, fd, lookup, path, length, create, base, inheriting, flags, opened);
+    let opening = fallback::path_open(wasi, memory, fd, lookup, path, length, create, base, inheriting, flags, opened);
     let result = opening.await;
     if let (Ok(0), Some(scratch)) = (&result, &mut state.scratch) {
         scratch.on_opened(fd, memory.read(at(opened))?);

@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn paths_are_those_of_the_directory_that_they_start_from() {
         let volumes = [("/www".to_owned(), PathBuf::from("/host/a")), ("/".to_owned(), PathBuf::from("/host/b"))];
-        let mut paths = GuestPaths::new(&volumes, &[1]);
+        let paths = GuestPaths::new(&volumes, &[1]);
         let guest = |paths: &GuestPaths, fd, path| paths.place(fd, path).map(|place| place.guest);
         assert_eq!(guest(&paths, 3, "./x//index.php").as_deref(), Some("/www/x/index.php"));
         assert_eq!(guest(&paths, 4, ".wagi/checkpoint").as_deref(), Some("/.wagi/checkpoint"));
