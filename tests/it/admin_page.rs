@@ -144,6 +144,9 @@ fn take_picture(browser: &Browser, name: &str, (width, height): (u32, u32), sche
     browser.command("Emulation.setDeviceMetricsOverride", &metrics);
     let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
     browser.command("Emulation.setEmulatedMedia", &features);
+    // Colours change little by little.
+    let changing = || browser.script("return document.getAnimations().length");
+    crate::support::eventually(|| (changing() == 0).then_some(()));
     let taken = browser.command("Page.captureScreenshot", &json!({ "format": "png" }));
     let bytes = STANDARD.decode(taken["data"].as_str().expect("a picture")).expect("base64");
     assert!(bytes.starts_with(b"\x89PNG"), "{name}");
@@ -174,14 +177,14 @@ fn the_pictures_show_a_route_that_fails_a_telephone_and_a_request_that_is_stuck(
     assert_eq!(server.begin("/report?year=2026").answer().status, 500);
     browser.shown("#failures summary", "trap");
     browser.shown("#route-rows tr.failing", "/report");
-    take_picture(&browser, "admin-light.png", (1000, 640), "light");
-    take_picture(&browser, "admin-dark.png", (1000, 640), "dark");
+    take_picture(&browser, "admin-light.png", (1000, 540), "light");
+    take_picture(&browser, "admin-dark.png", (1000, 540), "dark");
     take_picture(&browser, "admin-360.png", (360, 740), "light");
     let _stuck = server.begin("/shop/spin?order=17");
     browser.shown("#flight-rows", "/shop/spin?order=17");
     browser.script("document.querySelector('#failures details summary').click()");
     browser.script("document.querySelector('#flight').scrollIntoView()");
-    take_picture(&browser, "admin-stuck.png", (1000, 640), "light");
+    take_picture(&browser, "admin-stuck.png", (1000, 420), "light");
     check_quiet(&browser, &server);
 }
 
