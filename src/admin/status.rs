@@ -85,7 +85,7 @@ fn warm_start(view: &WarmStartView) -> Value {
         "snapshots": view.ready,
         "for_some_requests": view.for_some,
         "making": view.making,
-        "requests": { "warm": view.counts.warm, "cold": view.counts.cold },
+        "requests": { "warm": view.counts.warm, "cold": view.counts.cold, "unfit": view.counts.unfit },
         "refused": reasons.collect::<Value>(),
     })
 }

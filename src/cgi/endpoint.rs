@@ -44,6 +44,11 @@ impl Endpoint {
         Self { https, name, is_named, port, default_port }
     }
 
+    /// The same server over HTTPS, if this is plain HTTP, or over plain HTTP.
+    pub(crate) fn of_other_scheme(&self) -> Self {
+        Self { https: !self.https, ..self.clone() }
+    }
+
     /// Whether clients use TLS.
     pub(super) fn is_https(&self) -> bool {
         self.https

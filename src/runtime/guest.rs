@@ -320,7 +320,7 @@ impl Guest {
         Box::pin(async move {
             let _permit = permit;
             if let Some((warm, (snapshot, variables))) = chosen {
-                match snapshot.prepare(&mut state).await {
+                match snapshot.prepare(&mut state, &variables).await {
                     Ok(()) => {
                         let module = snapshot.start.linked.module();
                         let sampler = sampler.map(|sampler| sampler.of_module(module));

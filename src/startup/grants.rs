@@ -10,7 +10,7 @@ use crate::runtime::{CoredumpDirectory, Debugging, Grants, Outbound, Profiling, 
 use crate::scratch::{ScratchLimits, ScratchSpace};
 
 use crate::startup::handover::EntryState;
-use crate::startup::warm_start::{CHECKPOINT_DIRECTORY, EmptyDirectory};
+use crate::startup::warm_start::{self, CHECKPOINT_DIRECTORY, EmptyDirectory};
 
 /// A directory of a volume that cannot be opened.
 #[derive(Debug)]
@@ -110,7 +110,7 @@ fn volumes(entry: &EntryConfig, scratch: Option<&Arc<ScratchSpace>>) -> Result<V
     let empty =
         entry.scratch.iter().zip(&placeholders).map(|(scratch, path)| (scratch.guest_path.as_str(), path, false));
     let begins_warm = scratch.filter(|_| entry.warm_start.is_some());
-    let checkpoint = begins_warm.map(|space| EmptyDirectory::create(space)).transpose().map_err(of_scratch)?;
+    let checkpoint = begins_warm.and_then(|space| checkpoint_directory(entry, space));
     let path = checkpoint.as_ref().map(EmptyDirectory::path);
     let checkpoint_directory = path.into_iter().map(|path| (CHECKPOINT_DIRECTORY, path, true));
     // Last, so that all others have the descriptors that they have without.
@@ -119,6 +119,11 @@ fn volumes(entry: &EntryConfig, scratch: Option<&Arc<ScratchSpace>>) -> Result<V
     let limits = entry.scratch.iter().map(|scratch| ScratchLimits { bytes: scratch.bytes, files: scratch.files });
     let scratch = limits.zip(&placeholders).enumerate().map(|(index, (limits, path))| (count + index, path, limits));
     volumes.with_scratch(space, scratch).map_err(of_scratch)
+}
+
+/// The directory in which guests ask for their checkpoint. Without it they begin cold, which is no reason not to serve.
+fn checkpoint_directory(entry: &EntryConfig, space: &ScratchSpace) -> Option<EmptyDirectory> {
+    EmptyDirectory::create(space).inspect_err(|error| warm_start::log_without_directory(entry, error)).ok()
 }
 
 /// The grants of a guest that is called for its sub-routes: no directories and no calls.

@@ -176,15 +176,11 @@ impl<'a> RouteTableBuilder<'a> {
             return self.problems.push(diagnostics::warm_start_of_component(entry));
         }
         let state = self.before.state(entry, &self.next);
-        let scratch = match &self.scratch {
-            _ if !entry.needs_scratch_space() => None,
-            _ if module.executable.is_component() => {
-                return self.problems.push(diagnostics::scratch_of_component(entry));
-            }
-            Ok(space) => space.as_ref(),
-            Err(error) => return self.problems.push(diagnostics::scratch_not_opened(entry, error)),
+        let scratch = match self.scratch_space(entry, module) {
+            Ok(scratch) => scratch,
+            Err(problem) => return self.problems.push(problem),
         };
-        let grants = match EntryGrants::new(entry, self.network.as_ref(), state, scratch) {
+        let grants = match EntryGrants::new(entry, self.network.as_ref(), state, scratch.as_ref()) {
             Ok(grants) => grants,
             Err(error) => return self.problems.push(diagnostics::volume_not_opened(entry, &error)),
         };
@@ -214,6 +210,24 @@ impl<'a> RouteTableBuilder<'a> {
                 self.push(entry, own, route);
             }
             Err(error) => self.problems.push(diagnostics::scripts_not_opened(entry, &error)),
+        }
+    }
+
+    /// The place of scratch directories, if an entry needs it. One that has none begins cold without it.
+    fn scratch_space(
+        &self,
+        entry: &EntryConfig,
+        module: &LoadedModule,
+    ) -> Result<Option<Arc<ScratchSpace>>, Diagnostic> {
+        match &self.scratch {
+            _ if !entry.needs_scratch_space() => Ok(None),
+            _ if module.executable.is_component() => Err(diagnostics::scratch_of_component(entry)),
+            Ok(space) => Ok(space.clone()),
+            Err(error) if entry.scratch.is_empty() => {
+                warm_start::log_without_directory(entry, error);
+                Ok(None)
+            }
+            Err(error) => Err(diagnostics::scratch_not_opened(entry, error)),
         }
     }
 

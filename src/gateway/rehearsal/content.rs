@@ -86,6 +86,18 @@ impl RehearsalContent {
         }
     }
 
+    /// A query with this many pieces, each after an `&` but the first.
+    pub fn query_of_pieces(&self, class: QueryClass, count: usize) -> String {
+        let pieces = match class {
+            // An empty query is one piece, and no other has none.
+            QueryClass::None => return if count == 1 { "?".to_owned() } else { String::new() },
+            QueryClass::Fields => &self.fields,
+            QueryClass::Words => &self.words,
+        };
+        let pieces: Vec<&str> = pieces.split('&').cycle().take(count).collect();
+        format!("?{}", pieces.join("&"))
+    }
+
     /// The path behind that of its route.
     pub fn path(&self) -> &str {
         &self.path
@@ -148,5 +160,13 @@ mod tests {
         assert_eq!(all.len(), 1000);
         assert!((0..1000).all(|number| all.contains(&told(number))));
         assert_eq!(RehearsalContent::new(0).query(QueryClass::None), "");
+        for number in 0..100 {
+            let of = |class, count| RehearsalContent::new(number).query_of_pieces(class, count);
+            for (class, count) in [(QueryClass::Fields, 3), (QueryClass::Words, 2), (QueryClass::None, 1)] {
+                let query = of(class, count);
+                assert_eq!(query.split('&').count(), count, "{number}: {query}");
+                assert_eq!(QueryClass::of(query.trim_start_matches('?')), class, "{number}: {query}");
+            }
+        }
     }
 }

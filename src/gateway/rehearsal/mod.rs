@@ -1,8 +1,8 @@
 //! Which requests does a guest get that no client has sent?
 //!
 //! A guest that begins warm is initialized before there is a request, and is tried before it is used. What these requests say is as
-//! different as requests for one snapshot can be. They have the variables that snapshots may hold, and something else in place of the
-//! others, which may be secret.
+//! different as requests for one snapshot can be: some come through a proxy, over TLS, or over a Unix socket. They have the variables
+//! that snapshots may hold, and something else in place of the others, which may be secret.
 
 mod content;
 
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version};
 
-use crate::cgi::{ArgumentTemplate, Endpoint, Host, RequestHead, RouteVariables};
+use crate::cgi::{ArgumentTemplate, ClientCertificate, Endpoint, Host, RequestHead, RouteVariables};
 use crate::config::{EntryConfig, WarmStartConfig};
 use crate::remote_address::RemoteAddress;
 use crate::route::RoutePattern;
@@ -24,7 +24,7 @@ use crate::gateway::rehearsal::content::RehearsalContent;
 /// Where the requests of a route seem to come from, and what its guests get.
 struct RouteRehearsals {
     pattern: RoutePattern,
-    endpoint: Endpoint,
+    endpoints: [Endpoint; 2],
     environment: Vec<(String, String)>,
     plain: Vec<String>,
     pass_authorization: bool,
@@ -43,18 +43,36 @@ pub(crate) fn requests(
     let mount = entry.scripts.as_ref().map(|scripts| scripts.mount.clone());
     let rehearsals = RouteRehearsals {
         pattern: pattern.clone(),
-        endpoint,
+        endpoints: [endpoint.clone(), endpoint.of_other_scheme()],
         environment: entry.environment.clone(),
         plain: config.plain_variables.clone(),
         pass_authorization: entry.pass_authorization.unwrap_or(false),
         argv: argument_template(entry.argv.as_ref(), mount.is_some()),
         mount,
     };
-    Arc::new(move |key, number, headers| rehearsals.request(key, number, headers))
+    Arc::new(move |key, number, headers| rehearsals.request_for(key, number, headers))
 }
 
 impl RouteRehearsals {
-    fn request(&self, key: &SnapshotKey, number: usize, names: &[String]) -> Option<RehearsalRequest> {
+    /// The request of this number. If it has to have a number of arguments, its query has as many pieces as that takes.
+    fn request_for(&self, key: &SnapshotKey, number: usize, names: &[String]) -> Option<RehearsalRequest> {
+        let content = RehearsalContent::new(number);
+        let Some(count) = key.arguments else {
+            return self.request(key, (number, &content, &content.query(key.query)), names);
+        };
+        let of_pieces = |pieces| {
+            let query = content.query_of_pieces(key.query, pieces);
+            self.request(key, (number, &content, &query), names).filter(|request| request.arguments.len() == count)
+        };
+        (1..=count).find_map(of_pieces)
+    }
+
+    fn request(
+        &self,
+        key: &SnapshotKey,
+        (number, content, query): (usize, &RehearsalContent, &str),
+        names: &[String],
+    ) -> Option<RehearsalRequest> {
         let script = match (&key.script, &self.mount) {
             (Some(script), Some(mount)) => Some(script.strip_prefix(mount.as_str())?.strip_prefix('/')?),
             (None, None) => None,
@@ -62,10 +80,9 @@ impl RouteRehearsals {
             (Some(_), None) => None,
             (None, Some(_)) => return None,
         };
-        let content = RehearsalContent::new(number);
-        let path_info = self.path_info(key, &content);
-        let uri = self.uri(script, path_info, &content.query(key.query))?;
-        let headers = headers(number, &content, names);
+        let path_info = self.path_info(key, content);
+        let uri = self.uri(script, path_info, query)?;
+        let headers = headers(number, content, names);
         let head = RequestHead {
             method: &content.method,
             uri: &uri,
@@ -74,14 +91,15 @@ impl RouteRehearsals {
             host: Host::parse(pick(&["rehearsal.test", "other.test:8080"], number % 2).as_bytes()),
             content_length: content.body.len() as u64,
             remote_address: client(number),
-            local_address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            local_address: (number % 2 == 0).then_some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             request_id: pick(&["00000000000000a1", "00000000000000f2"], number % 2),
-            client_certificate: None,
+            client_certificate: certificate(number),
             script,
         };
-        let environment = self.variables(number).environment(&self.endpoint, &head, path_info).ok()?;
+        let endpoint = self.endpoints.get(number % 2)?;
+        let environment = self.variables(number).environment(endpoint, &head, path_info).ok()?;
         let arguments = self.argv.arguments(&uri, &environment);
-        Some(RehearsalRequest { arguments, environment, body: content.body })
+        Some(RehearsalRequest { arguments, environment, body: content.body.clone() })
     }
 
     fn path_info<'c>(&self, key: &SnapshotKey, content: &'c RehearsalContent) -> &'c str {
@@ -127,9 +145,23 @@ fn encoded(path: &str) -> String {
     utf8_percent_encode(path, RESERVED).to_string()
 }
 
+/// Every other request comes through a proxy, which does not say from which port, or over a Unix socket.
 fn client(number: usize) -> RemoteAddress {
     let last = u8::try_from(number % 200).unwrap_or_default() + 1;
-    RemoteAddress::Ip(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)), 40_000 + u16::from(last)))
+    let port = if number % 2 == 0 { 40_000 + u16::from(last) } else { 0 };
+    match number % 4 {
+        3 => RemoteAddress::Unix,
+        _ => RemoteAddress::Ip(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)), port)),
+    }
+}
+
+/// What is known of the client, which is not asked for a certificate by all servers.
+fn certificate(number: usize) -> Option<ClientCertificate<'static>> {
+    match number % 4 {
+        1 => Some(ClientCertificate::Verified { subject: "CN=rehearsal,O=other" }),
+        3 => Some(ClientCertificate::None),
+        _ => None,
+    }
 }
 
 /// Header fields: the usual ones, and those of the names that variables for them have.
@@ -143,6 +175,10 @@ fn headers(number: usize, content: &RehearsalContent, names: &[String]) -> Heade
     if number > 0 {
         headers.insert(HeaderName::from_static("user-agent"), HeaderValue::from_static("rehearsal"));
         headers.insert(HeaderName::from_static("accept"), HeaderValue::from_static("text/html"));
+        headers.insert(HeaderName::from_static("accept-language"), HeaderValue::from_static("en,de;q=0.5"));
+        headers.insert(HeaderName::from_static("authorization"), HeaderValue::from_static("Basic cmVoZWFyc2FsOng="));
+        headers.insert(HeaderName::from_static("referer"), HeaderValue::from_static("http://rehearsal.test/other"));
+        headers.insert(HeaderName::from_static("x-forwarded-for"), HeaderValue::from_static("192.0.2.77"));
         headers.insert(HeaderName::from_static("x-rehearsal"), HeaderValue::from(number));
     }
     for name in names {
@@ -158,6 +194,8 @@ fn headers(number: usize, content: &RehearsalContent, names: &[String]) -> Heade
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use crate::config::{ModuleRef, Origin};
     use crate::gateway::rehearsal::*;
     use crate::runtime::QueryClass;
@@ -172,9 +210,42 @@ mod tests {
     }
 
     #[test]
+    fn each_variable_that_only_some_requests_have_is_in_one_of_the_first_and_not_in_another() {
+        let requests = requests_of(&[], &[]);
+        let key = SnapshotKey { script: None, query: QueryClass::None, is_translated: true, arguments: None };
+        let names = |number| -> BTreeSet<String> {
+            let request = requests(&key, number, &[]).expect("a request");
+            let names = request.environment.iter().filter_map(|variable| variable.split_once('='));
+            names.map(|(name, _)| name.to_owned()).collect()
+        };
+        let all: Vec<_> = (0..5).map(names).collect();
+        for name in ["REMOTE_PORT", "SERVER_ADDR", "HTTPS", "SSL_CLIENT_VERIFY", "SSL_CLIENT_S_DN", "HTTP_COOKIE"] {
+            let with = all.iter().filter(|names| names.contains(name)).count();
+            assert!((1..5).contains(&with), "{name}: {with}");
+        }
+    }
+
+    #[test]
+    fn a_request_has_as_many_arguments_as_its_snapshot_is_for() {
+        let requests = requests_of(&[], &[]);
+        for (query, count) in
+            [(QueryClass::Fields, 2), (QueryClass::Fields, 5), (QueryClass::Words, 3), (QueryClass::None, 2)]
+        {
+            let key = SnapshotKey { script: None, query, is_translated: true, arguments: Some(count) };
+            for number in 0..10 {
+                let request = requests(&key, number, &[]).expect("a request");
+                assert_eq!(request.arguments.len(), count, "{query:?}: {number}");
+                assert_eq!(QueryClass::of(request.environment.variable("QUERY_STRING").expect("it is set")), query);
+            }
+        }
+        let key = SnapshotKey { script: None, query: QueryClass::None, is_translated: true, arguments: Some(3) };
+        assert!(requests(&key, 0, &[]).is_none());
+    }
+
+    #[test]
     fn secrets_are_not_in_them_and_other_variables_are() {
         let requests = requests_of(&[("TOKEN", "hunter2"), ("HOME", "/lib")], &["HOME"]);
-        let key = SnapshotKey { script: None, query: QueryClass::Fields, is_translated: true };
+        let key = SnapshotKey { script: None, query: QueryClass::Fields, is_translated: true, arguments: None };
         let mut values = Vec::new();
         for number in 0..40 {
             let request = requests(&key, number, &["HTTP_X_OWN".to_owned()]).expect("a request");

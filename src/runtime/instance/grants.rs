@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
@@ -77,6 +77,8 @@ pub struct Volumes {
     opened: WasiFilesystemCtx,
     /// The path of each in the guest, and on the host.
     paths: Arc<[(String, PathBuf)]>,
+    /// Device and inode of each when it was opened.
+    identities: Arc<[Option<(u64, u64)>]>,
     /// Which of them the guest may write to.
     writable: Vec<usize>,
     scratch: Vec<ScratchVolume>,
@@ -93,9 +95,11 @@ impl Volumes {
         let mut builder = WasiCtxBuilder::new();
         // A guest that uses files computes on threads that it may block: see `engine::executors`.
         builder.allow_blocking_current_thread(true);
-        let (mut paths, mut writable) = (Vec::new(), Vec::new());
+        let (mut paths, mut identities, mut writable) = (Vec::new(), Vec::new(), Vec::new());
         for (guest_path, host_path, read_only) in directories {
             let permissions = if read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite };
+            // Before it is opened: one that is replaced meanwhile is never taken for the one that is open.
+            identities.push(identity(host_path));
             builder
                 .preopened_dir(host_path, guest_path, permissions)
                 .map_err(|error| (paths.len(), error.downcast().unwrap_or_else(std::io::Error::other)))?;
@@ -106,7 +110,7 @@ impl Volumes {
         }
         let threads = (!paths.is_empty()).then(Arc::default);
         let (opened, paths) = (builder.build().filesystem().clone(), paths.into());
-        Ok(Self { opened, paths, writable, scratch: Vec::new(), threads })
+        Ok(Self { opened, paths, identities: identities.into(), writable, scratch: Vec::new(), threads })
     }
 
     /// These volumes, of which those at `scratch` are scratch directories: each is its index, its path and its limits.
@@ -149,6 +153,15 @@ impl Volumes {
         self.paths.len()
     }
 
+    /// Whether each is still what is at its path, but for those with the indices `except`. A deployment may replace a directory, or a
+    /// symbolic link to it.
+    pub(in crate::runtime) fn are_in_place(&self, except: &[usize]) -> bool {
+        let mut directories = self.paths.iter().zip(self.identities.iter()).enumerate();
+        directories.all(|(index, ((_, host), opened))| {
+            except.contains(&index) || (opened.is_some() && identity(host) == *opened)
+        })
+    }
+
     /// The path of each directory in the guest, and on the host.
     pub(in crate::runtime) fn paths(&self) -> &[(String, PathBuf)] {
         &self.paths
@@ -173,6 +186,11 @@ impl Volumes {
         let opened = Self::open(directories).map_err(|(_, error)| error)?;
         Ok(Self { scratch: self.scratch.clone(), threads: self.threads.clone(), ..opened })
     }
+}
+
+/// Device and inode of what is at a path.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 
 /// The descriptor of the first volume.

@@ -8,6 +8,9 @@ use wasmtime::{Caller, FrameHandle, Instance, Val};
 use crate::runtime::resume::cold_reason::ColdReason;
 use crate::runtime::resume::stopped::{NumberValue, Stopped, StoppedFrame, numbers};
 
+/// The most memory of a program: while its snapshot is made, there are several copies of it.
+const MAX_MEMORY: usize = 256 << 20;
+
 /// The program that has called the import of `caller`, with its memory in place of what `memory` changes of it.
 pub(in crate::runtime) fn stopped<T: 'static>(
     caller: &mut Caller<'_, T>,
@@ -31,6 +34,9 @@ pub(in crate::runtime) fn stopped<T: 'static>(
     let instance = instance.ok_or(ColdReason::Stack("there is no frame"))?;
     let globals = globals(caller, &instance);
     let memory = instance.debug_memory(&mut *caller, 0).ok_or(ColdReason::Memories)?;
+    if memory.data_size(&*caller) > MAX_MEMORY {
+        return Err(ColdReason::MemorySize(memory.data_size(&*caller) >> 20));
+    }
     Ok(Stopped { frames, globals, memory: memory.data(&*caller).to_vec() })
 }
 

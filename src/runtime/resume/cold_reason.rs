@@ -73,9 +73,18 @@ pub enum ColdReason {
     /// Files have changed while it was looked at.
     #[error("files that it reads changed again and again while its snapshot was made")]
     FilesChanged,
+    /// A directory that it has open is no longer the one at its path.
+    #[error("a directory of its volumes was replaced since it was opened: a reload opens the new one")]
+    VolumeReplaced,
+    /// It has more memory than snapshots are made of.
+    #[error("it has {0} MiB of memory at its checkpoint, and snapshots have 256 MiB at most")]
+    MemorySize(usize),
     /// It has answered a request in another way than without a snapshot.
     #[error("it answered request {0} of the proof in another way than cold")]
     OtherAnswer(usize),
+    /// No request of the proof begins at the checkpoint.
+    #[error("no request of the proof fits its snapshot: its arguments or its variables have no room there")]
+    Unfit,
     /// It has ended, or failed, without a checkpoint.
     #[error("it reached no checkpoint: {0}")]
     NoCheckpoint(String),
@@ -135,9 +144,12 @@ impl ColdReason {
     /// Whether it may pass while the program stays the same.
     pub fn span(&self) -> ColdSpan {
         match self {
-            Self::FilesChanged | Self::WritableVolumes(_) | Self::ModuleChanged | Self::Waits(_) | Self::Failed(_) => {
-                ColdSpan::Passing
-            }
+            Self::FilesChanged
+            | Self::VolumeReplaced
+            | Self::WritableVolumes(_)
+            | Self::ModuleChanged
+            | Self::Waits(_)
+            | Self::Failed(_) => ColdSpan::Passing,
             _ => ColdSpan::Lasting,
         }
     }
@@ -171,7 +183,10 @@ impl ColdReason {
             Self::Variables => "variables",
             Self::Differs(_) => "differs",
             Self::FilesChanged => "files-changed",
+            Self::VolumeReplaced => "volume-replaced",
+            Self::MemorySize(_) => "memory-size",
             Self::OtherAnswer(_) => "other-answer",
+            Self::Unfit => "unfit",
             Self::NoCheckpoint(_) => "no-checkpoint",
             Self::NoRequest => "no-request",
             Self::WritableVolumes(_) => "writable-volumes",
@@ -195,6 +210,7 @@ mod tests {
         let passing = [
             ColdReason::Waits(Duration::from_secs(1)),
             ColdReason::FilesChanged,
+            ColdReason::VolumeReplaced,
             ColdReason::Failed(String::new()),
             ColdReason::ModuleChanged,
             ColdReason::WritableVolumes(String::new()),

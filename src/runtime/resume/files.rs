@@ -21,7 +21,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The files and directories that a program has opened or looked for, with what was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::runtime) struct SeenFiles(BTreeMap<PathBuf, Option<FileIdentity>>);
+pub(in crate::runtime) struct SeenFiles(BTreeMap<PathBuf, SeenFile>);
+
+/// What was found at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct SeenFile {
+    /// What it leads to; `None` for nothing.
+    target: Option<FileIdentity>,
+    /// The symbolic link itself, which may lead to nothing, or to something else with the next look.
+    link: Option<FileIdentity>,
+}
 
 /// What changes when a file does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,13 +82,36 @@ impl FileIdentity {
     }
 }
 
+impl SeenFile {
+    fn of(path: &Path) -> Self {
+        match std::fs::symlink_metadata(path) {
+            Ok(link) if link.is_symlink() => {
+                Self { target: FileIdentity::of(path), link: Some(FileIdentity::new(&link)) }
+            }
+            found => Self { target: found.ok().map(|found| FileIdentity::new(&found)), link: None },
+        }
+    }
+
+    fn is_older_than(&self, time: SystemTime) -> bool {
+        self.target.iter().chain(&self.link).all(|found| found.is_older_than(time))
+    }
+
+    fn of_numbers(target: &Value, link: &Value) -> Option<Self> {
+        let identity = |written: &Value| match written {
+            Value::Null => Some(None),
+            numbers => FileIdentity::of_numbers(numbers).map(Some),
+        };
+        Some(Self { target: identity(target)?, link: identity(link)? })
+    }
+}
+
 impl SeenFiles {
     /// Notes a path of the host that the program opens or looks for. False if there are too many.
     pub fn add(&mut self, path: PathBuf) -> bool {
         if self.0.len() >= MAX_FILES {
             return false;
         }
-        self.0.entry(path).or_insert_with_key(|path| FileIdentity::of(path));
+        self.0.entry(path).or_insert_with_key(|path| SeenFile::of(path));
         true
     }
 
@@ -93,12 +125,12 @@ impl SeenFiles {
 
     /// What was found at a path; `None` if there was no file, or it was not looked for.
     pub fn identity(&self, path: &Path) -> Option<FileIdentity> {
-        self.0.get(path).copied().flatten()
+        self.0.get(path)?.target
     }
 
     /// Whether all are as they were. Asks the system about each of them.
     pub fn are_unchanged(&self) -> bool {
-        self.0.iter().all(|(path, found)| FileIdentity::of(path) == *found)
+        self.0.iter().all(|(path, found)| SeenFile::of(path) == *found)
     }
 
     /// The same on a thread of its own, since a volume may hang. `None` if it does.
@@ -113,13 +145,14 @@ impl SeenFiles {
     /// Whether each was changed so long before `time` that a later change cannot be missed.
     pub fn are_certain(&self, time: SystemTime) -> bool {
         let before = time.checked_sub(UNCERTAIN).unwrap_or(SystemTime::UNIX_EPOCH);
-        self.0.values().flatten().all(|found| found.is_older_than(before))
+        self.0.values().all(|found| found.is_older_than(before))
     }
 
     /// As they are written down; `None` if a path is not text.
     pub fn written(&self) -> Option<Value> {
-        let file = |(path, found): (&PathBuf, &Option<FileIdentity>)| {
-            Some(json!([path.to_str()?, found.as_ref().map(FileIdentity::numbers)]))
+        let file = |(path, SeenFile { target, link }): (&PathBuf, &SeenFile)| {
+            let [target, link] = [target, link].map(|found| found.as_ref().map(FileIdentity::numbers));
+            Some(json!([path.to_str()?, target, link]))
         };
         self.0.iter().map(file).collect()
     }
@@ -128,10 +161,7 @@ impl SeenFiles {
     pub fn read(written: &Value) -> Option<Self> {
         let file = |written: &Value| {
             let path = PathBuf::from(written.get(0)?.as_str()?);
-            match written.get(1)? {
-                Value::Null => Some((path, None)),
-                numbers => Some((path, Some(FileIdentity::of_numbers(numbers)?))),
-            }
+            Some((path, SeenFile::of_numbers(written.get(1)?, written.get(2)?)?))
         };
         written.as_array()?.iter().map(file).collect::<Option<_>>().map(Self)
     }
@@ -172,8 +202,27 @@ mod tests {
         assert!(more.add(path.clone()) && more.identity(&path) != files.identity(&path));
         more.add_all(&files);
         assert!(more.len() == 2 && more.identity(&path) != files.identity(&path), "what was seen first stays");
-        for damaged in [json!(null), json!([["a"]]), json!([["a", [1, 2]]]), json!([[1, null]])] {
+        for damaged in [json!([["a", null]]), json!(null), json!([["a"]]), json!([["a", [1, 2]]]), json!([[1, null]])] {
             assert_eq!(SeenFiles::read(&damaged), None, "{damaged}");
         }
+    }
+
+    #[test]
+    fn a_symbolic_link_that_leads_elsewhere_is_a_change_even_if_it_leads_to_nothing() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("link");
+        std::os::unix::fs::symlink("nothing", &path).expect("writable");
+        let mut files = SeenFiles::default();
+        assert!(files.add(path.clone()) && files.are_unchanged());
+        let read = SeenFiles::read(&files.written().expect("the path is text"));
+        assert_eq!(read.as_ref(), Some(&files));
+        assert_eq!(files.identity(&path), None);
+        std::fs::remove_file(&path).expect("it is there");
+        std::os::unix::fs::symlink("nowhere", &path).expect("writable");
+        assert!(!files.are_unchanged());
+        let mut files = SeenFiles::default();
+        assert!(files.add(path) && files.are_unchanged());
+        std::fs::write(directory.path().join("nowhere"), "").expect("writable");
+        assert!(!files.are_unchanged(), "it leads to something now");
     }
 }

@@ -1,13 +1,13 @@
 //! Where in the memory of a program do its variables lie, before its checkpoint and after it?
 //!
 //! A program that starts asks for its variables once, and keeps pointers into what it gets. So they lie in a layout that does not
-//! depend on their values: a slot of a fixed size for each variable that every request has, and behind the slots room for the header
+//! depend on their values: a slot of a fixed size for each variable that requests have, and behind the slots room for the header
 //! fields of requests. When the program goes on, the variables of a request are written to the same places, and a pointer that
-//! the program has taken before leads to the value of the request.
-
-use std::ops::Range;
+//! the program has taken before leads to the value of the request. Some have no REMOTE_PORT, and some no HTTPS: their slots are empty.
 
 use crate::strings::StringBlock;
+
+use crate::runtime::resume::areas::{LaidOut, put};
 
 /// What a header field of the request begins with. All other variables have slots.
 const HEADER_FIELD: &str = "HTTP_";
@@ -18,6 +18,7 @@ const FIELDS: u32 = 128;
 
 /// What pointers lead to that are not used: a variable without a name. Programs that start do not expect NULL there.
 const UNUSED: &[u8] = b"=\0";
+const UNUSED_LENGTH: u32 = 2;
 
 /// A layout for the variables of a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub(in crate::runtime) struct VariablePlaces {
     slots: Vec<VariableSlot>,
     /// Where the slots end, and the room for header fields begins, behind what unused pointers lead to.
     slots_end: u32,
+    /// Where the header fields of the first environment end.
+    first_end: u32,
 }
 
 /// The place of a variable, with its name and the NUL behind it.
@@ -35,39 +38,10 @@ struct VariableSlot {
     capacity: u32,
 }
 
-/// Where a program has its variables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::runtime) struct VariableArea {
-    /// The list of pointers; `None` if only the strings are left.
-    pub pointers: Option<u32>,
-    /// The strings.
-    pub buffer: u32,
-}
-
-/// Where a program has asked for its variables, as far as it still has them there.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::runtime) struct VariableAreas {
-    kept: Vec<VariableArea>,
-    /// What it no longer has: lists of pointers, each with the place of the strings.
-    lists_given_back: Vec<(u32, u32)>,
-    strings_given_back: Vec<u32>,
-}
-
-/// Variables as they lie in memory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::runtime) struct LaidOut {
-    buffer: Vec<u8>,
-    /// Where in the buffer each variable begins, in the order of the variables.
-    starts: Vec<u32>,
-    /// What unused pointers lead to.
-    unused: u32,
-    pointers: u32,
-}
-
 /// Why variables do not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::runtime) enum Unfit {
-    /// There are others than those with slots.
+    /// There is one without a slot, or they have another order.
     Names,
     /// A value is too long.
     Length,
@@ -78,6 +52,7 @@ fn capacity(name: &str, length: usize) -> u32 {
     let least = match name {
         "QUERY_STRING" | "REQUEST_URI" | "X_FULL_URL" => 4096,
         "PATH_INFO" | "PATH_TRANSLATED" | "SCRIPT_NAME" | "SCRIPT_FILENAME" | "X_RAW_PATH_INFO" => 1024,
+        "REMOTE_USER" | "SSL_CLIENT_S_DN" => 1024,
         _ => 256,
     };
     u32::try_from(length.next_multiple_of(64)).unwrap_or(u32::MAX).max(least)
@@ -88,19 +63,38 @@ fn name_of(variable: &str) -> &str {
 }
 
 impl VariablePlaces {
-    /// The layout for programs whose variables have the names of `environment`, and values about as long.
-    pub fn new(environment: &StringBlock) -> Self {
-        let mut next = 0u32;
-        let variables = environment.iter().filter(|variable| !name_of(variable).starts_with(HEADER_FIELD));
-        let slots = variables.map(|variable| {
-            let name = name_of(variable);
-            let slot =
-                VariableSlot { name: name.to_owned(), start: next, capacity: capacity(name, variable.len() + 1) };
-            next = next.saturating_add(slot.capacity);
-            slot
-        });
-        let slots = slots.collect();
-        Self { slots, slots_end: next }
+    /// The layout for programs whose variables have the names of one of these environments, and values about as long. The first
+    /// environment is that of the snapshot.
+    pub fn new<'a>(environments: impl IntoIterator<Item = &'a StringBlock>) -> Self {
+        let mut slots: Vec<VariableSlot> = Vec::new();
+        let mut first_fields = None;
+        for environment in environments {
+            let fields = environment.iter().filter(|variable| name_of(variable).starts_with(HEADER_FIELD));
+            first_fields.get_or_insert_with(|| fields.map(|field| field.len() + 1).sum::<usize>());
+            let mut next = 0;
+            for variable in environment.iter().filter(|variable| !name_of(variable).starts_with(HEADER_FIELD)) {
+                let name = name_of(variable);
+                let capacity = capacity(name, variable.len() + 1);
+                // All have one order, but some lack what others have.
+                match slots.iter_mut().enumerate().skip(next).find(|(_, slot)| slot.name == name) {
+                    Some((index, slot)) => {
+                        slot.capacity = slot.capacity.max(capacity);
+                        next = index + 1;
+                    }
+                    None => {
+                        slots.insert(next, VariableSlot { name: name.to_owned(), start: 0, capacity });
+                        next += 1;
+                    }
+                }
+            }
+        }
+        let mut end = 0u32;
+        for slot in &mut slots {
+            slot.start = end;
+            end = end.saturating_add(slot.capacity);
+        }
+        let first_fields = u32::try_from(first_fields.unwrap_or_default()).unwrap_or(u32::MAX);
+        Self { slots, slots_end: end, first_end: end.saturating_add(UNUSED_LENGTH).saturating_add(first_fields) }
     }
 
     fn pointers(&self) -> u32 {
@@ -111,13 +105,13 @@ impl VariablePlaces {
         self.slots_end.saturating_add(ROOM)
     }
 
-    /// Lays variables out, in their order. All slots are used, and by the variables of their names.
+    /// Lays variables out, in their order. Each slot is for the variable of its name, if there is one.
     pub fn lay_out(&self, environment: &StringBlock) -> Result<LaidOut, Unfit> {
         let mut buffer = vec![0; self.bytes() as usize];
         let unused = self.slots_end;
         put(&mut buffer, unused, UNUSED).ok_or(Unfit::Length)?;
         let (mut starts, mut used) = (Vec::with_capacity(environment.len()), 0);
-        let mut free = unused + 2;
+        let mut free = unused + UNUSED_LENGTH;
         for variable in environment.iter() {
             let length = u32::try_from(variable.len() + 1).map_err(|_| Unfit::Length)?;
             let name = name_of(variable);
@@ -126,9 +120,10 @@ impl VariablePlaces {
                 free = free.checked_add(length).filter(|end| *end <= self.bytes()).ok_or(Unfit::Length)?;
                 start
             } else {
-                // Variables of most requests have one order, which is that of the slots.
-                let slot = self.slots.get(used).filter(|slot| slot.name == name).ok_or(Unfit::Names)?;
-                used += 1;
+                // Most requests have a variable for each slot or for the one after it.
+                let mut left = self.slots.iter().enumerate().skip(used);
+                let (index, slot) = left.find(|(_, slot)| slot.name == name).ok_or(Unfit::Names)?;
+                used = index + 1;
                 if length > slot.capacity {
                     return Err(Unfit::Length);
                 }
@@ -137,152 +132,17 @@ impl VariablePlaces {
             put(&mut buffer, start, variable.as_bytes()).ok_or(Unfit::Length)?;
             starts.push(start);
         }
-        if used != self.slots.len() {
-            return Err(Unfit::Names);
-        }
         if starts.len() > self.pointers() as usize {
             return Err(Unfit::Length);
         }
-        Ok(LaidOut { buffer, starts, unused, pointers: self.pointers() })
-    }
-}
-
-/// Writes bytes with a NUL behind them, which is there already.
-fn put(buffer: &mut [u8], start: u32, bytes: &[u8]) -> Option<()> {
-    let start = start as usize;
-    buffer.get_mut(start..start + bytes.len())?.copy_from_slice(bytes);
-    Some(())
-}
-
-/// What pointers without a variable lead to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::runtime) enum UnusedPointers {
-    /// A variable without a name: the program has just learned how many there are.
-    Nameless,
-    /// NULL, where its list of variables ends.
-    Null,
-}
-
-impl LaidOut {
-    /// The number of pointers, as a program is told.
-    pub fn pointers(&self) -> u32 {
-        self.pointers
-    }
-
-    /// The number of bytes of all strings.
-    pub fn length(&self) -> u32 {
-        u32::try_from(self.buffer.len()).unwrap_or(u32::MAX)
-    }
-
-    /// The bytes of a list whose strings are at `buffer`, and those of the strings.
-    pub fn bytes(&self, buffer: u32, unused: UnusedPointers) -> (Vec<u8>, &[u8]) {
-        let rest = match unused {
-            UnusedPointers::Nameless => buffer.wrapping_add(self.unused),
-            UnusedPointers::Null => 0,
-        };
-        let pointers = self.starts.iter().map(|start| buffer.wrapping_add(*start));
-        let pointers = pointers.chain(std::iter::repeat(rest)).take(self.pointers as usize);
-        (pointers.flat_map(u32::to_le_bytes).collect(), &self.buffer)
-    }
-
-    /// Writes the variables to their places in `memory`; `None` if it has no such places.
-    pub fn write(&self, memory: &mut [u8], area: VariableArea) -> Option<()> {
-        let (pointers, strings) = self.bytes(area.buffer, UnusedPointers::Null);
-        let list = area.pointers.map(|start| (start, pointers.as_slice()));
-        for (start, bytes) in list.into_iter().chain([(area.buffer, strings)]) {
-            let start = start as usize;
-            memory.get_mut(start..start + bytes.len())?.copy_from_slice(bytes);
-        }
-        Some(())
-    }
-
-    fn list(&self, start: u32) -> Range<usize> {
-        start as usize..start as usize + self.pointers as usize * 4
-    }
-
-    fn strings(&self, start: u32) -> Range<usize> {
-        start as usize..start as usize + self.buffer.len()
-    }
-}
-
-fn overlap(one: &Range<usize>, other: &Range<usize>) -> bool {
-    one.start < other.end && other.start < one.end
-}
-
-impl VariableAreas {
-    /// Notes that the program asks for its variables in `area`. Where an older area is in the way, the program no longer has it: it
-    /// has given this memory away.
-    pub fn ask(&mut self, area: VariableArea, laid_out: &LaidOut) {
-        let strings = laid_out.strings(area.buffer);
-        let list = area.pointers.map(|start| laid_out.list(start));
-        let taken = |range: &Range<usize>| overlap(range, &strings) || list.iter().any(|list| overlap(range, list));
-        for mut older in std::mem::take(&mut self.kept) {
-            // Strings that are in the same places are those of both.
-            let has_strings = older.buffer == area.buffer || !taken(&laid_out.strings(older.buffer));
-            let is_list_taken = |start: &u32| !has_strings || taken(&laid_out.list(*start));
-            if let Some(start) = older.pointers.take_if(|start| is_list_taken(start)) {
-                self.lists_given_back.push((start, older.buffer));
-            }
-            match has_strings {
-                true if older.pointers.is_some() || older.buffer != area.buffer => self.kept.push(older),
-                true => {}
-                false => self.strings_given_back.push(older.buffer),
-            }
-        }
-        self.kept.push(area);
-    }
-
-    /// Those that it still has.
-    pub fn kept(&self) -> &[VariableArea] {
-        &self.kept
-    }
-
-    /// What was once written to memory that the program no longer has its variables in: where, and which bytes.
-    pub fn left(&self, laid_out: &LaidOut) -> Vec<(usize, Vec<u8>)> {
-        let list = |&(start, buffer): &(u32, u32)| (start as usize, laid_out.bytes(buffer, UnusedPointers::Nameless).0);
-        let strings = |start: &u32| (*start as usize, laid_out.buffer.clone());
-        self.lists_given_back.iter().map(list).chain(self.strings_given_back.iter().map(strings)).collect()
-    }
-
-    /// The places of all of them in memory.
-    pub fn ranges(&self, laid_out: &LaidOut) -> Vec<Range<usize>> {
-        let lists = self.kept.iter().filter_map(|area| area.pointers).map(|start| laid_out.list(start));
-        lists.chain(self.kept.iter().map(|area| laid_out.strings(area.buffer))).collect()
-    }
-
-    /// Whether `memory` has in them what was written there, and no other list of these variables. A program that has moved its list,
-    /// to add a variable, goes by the new one.
-    pub fn are_kept(&self, memory: &[u8], laid_out: &LaidOut) -> bool {
-        let is_kept = |area: &VariableArea| {
-            let (pointers, strings) = laid_out.bytes(area.buffer, UnusedPointers::Nameless);
-            let list = area.pointers.map(|start| memory.get(laid_out.list(start)) == Some(&pointers));
-            list.unwrap_or(true) && memory.get(laid_out.strings(area.buffer)) == Some(strings)
-        };
-        let has_other_list = |area: &VariableArea| self.has_other_list(memory, area.buffer, laid_out);
-        self.kept.iter().all(is_kept) && !self.kept.iter().any(has_other_list)
-    }
-
-    fn has_other_list(&self, memory: &[u8], buffer: u32, laid_out: &LaidOut) -> bool {
-        /// Fewer than a list has that is not used, and more than are left of one by chance.
-        const REPEATED: usize = FIELDS as usize / 2;
-        let unused = buffer.wrapping_add(laid_out.unused).to_le_bytes();
-        let mut repeated = 0;
-        for (index, word) in memory.chunks_exact(4).enumerate() {
-            repeated = if word == unused { repeated + 1 } else { 0 };
-            let is_known = || {
-                let lists = self.kept.iter().filter_map(|area| area.pointers);
-                lists.map(|start| laid_out.list(start)).any(|list| list.contains(&(index * 4)))
-            };
-            if repeated >= REPEATED && !is_known() {
-                return true;
-            }
-        }
-        false
+        let laid_out = LaidOut::new(buffer, starts, (self.pointers(), unused));
+        Ok(laid_out.written_to(free.max(self.first_end)))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::runtime::resume::areas::{StringArea, UnusedPointers};
     use crate::runtime::resume::variables::*;
 
     fn block(variables: &[&str]) -> StringBlock {
@@ -299,8 +159,8 @@ mod tests {
 
     #[test]
     fn a_pointer_that_was_taken_before_leads_to_the_value_of_the_request() {
-        let places = VariablePlaces::new(&block(&["REQUEST_METHOD=GET", "QUERY_STRING="]));
-        let area = VariableArea { pointers: Some(64), buffer: 4096 };
+        let places = VariablePlaces::new([&block(&["REQUEST_METHOD=GET", "QUERY_STRING="])]);
+        let area = StringArea { pointers: Some(64), buffer: 4096 };
         let mut memory = vec![0xaa; 1 << 17];
         let first = places.lay_out(&block(&["REQUEST_METHOD=GET", "QUERY_STRING="])).expect("it fits");
         let (pointers, strings) = first.bytes(area.buffer, UnusedPointers::Nameless);
@@ -320,10 +180,28 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_left_of_the_header_fields_of_the_snapshot_and_nothing_is_written_behind_them() {
+        let first = block(&["A=1", "HTTP_COOKIE=a-long-value", "HTTP_X=1"]);
+        let places = VariablePlaces::new([&first]);
+        let area = StringArea { pointers: Some(64), buffer: 4096 };
+        let laid_out = places.lay_out(&first).expect("it fits");
+        let mut memory = vec![0xaa; 1 << 17];
+        let (_, strings) = laid_out.bytes(area.buffer, UnusedPointers::Nameless);
+        memory[4096..4096 + strings.len()].copy_from_slice(strings);
+        for variables in [block(&["A=2", "HTTP_Y=2"]), block(&["A=3"]), first] {
+            places.lay_out(&variables).expect("it fits").write(&mut memory, area).expect("it is in memory");
+            let expected = places.lay_out(&variables).expect("it fits");
+            assert_eq!(&memory[4096..4096 + strings.len()], expected.bytes(area.buffer, UnusedPointers::Null).1);
+        }
+        memory[4096 + strings.len() - 1] = 7;
+        places.lay_out(&block(&["A=2"])).expect("it fits").write(&mut memory, area).expect("it is in memory");
+        assert_eq!(memory[4096 + strings.len() - 1], 7, "pages behind the fields are those of the snapshot");
+    }
+
+    #[test]
     fn what_does_not_fit_is_not_written() {
-        let places = VariablePlaces::new(&block(&["A=1", "B=2"]));
+        let places = VariablePlaces::new([&block(&["A=1", "B=2"])]);
         for (variables, reason) in [
-            (block(&["A=1"]), Unfit::Names),
             (block(&["A=1", "B=2", "HTTPS=on"]), Unfit::Names),
             (block(&["B=1", "A=2"]), Unfit::Names),
             (block(&["A=1", &format!("B={}", "x".repeat(300))]), Unfit::Length),
@@ -337,55 +215,25 @@ mod tests {
         assert_eq!(places.lay_out(&variables), Err(Unfit::Length));
     }
 
-    /// Programs whose areas begin at these places, one after the other: the list, and the strings.
-    fn asked(laid_out: &LaidOut, areas: &[(u32, u32)]) -> Vec<(Option<u32>, u32)> {
-        let mut asked = VariableAreas::default();
-        for (pointers, buffer) in areas {
-            asked.ask(VariableArea { pointers: Some(*pointers), buffer: *buffer }, laid_out);
-        }
-        asked.kept().iter().map(|area| (area.pointers, area.buffer)).collect()
-    }
-
     #[test]
-    fn memory_that_is_given_to_a_new_list_is_no_longer_an_older_one() {
-        let places = VariablePlaces::new(&block(&["A=1", "B=2"]));
-        let laid_out = places.lay_out(&block(&["A=1", "B=2"])).expect("it fits");
-        let far = 1 << 20;
-        for (areas, left) in [
-            // Twice the same.
-            (vec![(64, 4096), (64, 4096)], vec![(Some(64), 4096)]),
-            // CPython and CRuby: a library has asked, and has freed both.
-            (vec![(64, 4096), (192, 4096)], vec![(Some(192), 4096)]),
-            // Both are in use, with the same strings.
-            (vec![(64, 4096), (2048, 4096)], vec![(Some(64), 4096), (Some(2048), 4096)]),
-            // The list was freed, but not the strings, to which there may be pointers.
-            (vec![(64, 4096), (192, far)], vec![(None, 4096), (Some(192), far)]),
-            // The strings were freed.
-            (vec![(64, 4096), (far, 4160)], vec![(Some(far), 4160)]),
-            (vec![(64, 4096), (4096, far)], vec![(Some(4096), far)]),
+    fn a_variable_that_only_some_requests_have_has_a_slot_of_its_own() {
+        let plain = block(&["A=1", "REMOTE_PORT=7", "B=2", "REMOTE_USER="]);
+        let proxied = block(&["A=1", "B=22", "HTTPS=on", "REMOTE_USER=x", "SSL_CLIENT_VERIFY=SUCCESS"]);
+        let places = VariablePlaces::new([&plain, &proxied]);
+        let area = StringArea { pointers: Some(64), buffer: 4096 };
+        let listed = |variables: &StringBlock, memory: &mut Vec<u8>| {
+            places.lay_out(variables).expect("it fits").write(memory, area).expect("it is in memory");
+            (0..6).map_while(|index| string(memory, 64 + 4 * index)).collect::<Vec<_>>()
+        };
+        let mut memory = vec![0xaa; 1 << 17];
+        for variables in [
+            plain,
+            proxied,
+            block(&["A=1", "B=3", "REMOTE_USER=y"]),
+            block(&["REMOTE_PORT=8", "HTTPS=on", "SSL_CLIENT_VERIFY=NONE", "HTTP_A=1"]),
         ] {
-            assert_eq!(asked(&laid_out, &areas), left, "{areas:?}");
+            assert_eq!(listed(&variables, &mut memory), variables.iter().collect::<Vec<_>>());
         }
-    }
-
-    #[test]
-    fn areas_are_kept_while_nothing_is_written_there_and_the_list_is_not_copied() {
-        let places = VariablePlaces::new(&block(&["A=1", "B=2"]));
-        let laid_out = places.lay_out(&block(&["A=1", "B=2"])).expect("it fits");
-        let mut areas = VariableAreas::default();
-        areas.ask(VariableArea { pointers: Some(64), buffer: 4096 }, &laid_out);
-        let mut memory = vec![0; 1 << 17];
-        let (pointers, strings) = laid_out.bytes(4096, UnusedPointers::Nameless);
-        memory[64..64 + pointers.len()].copy_from_slice(&pointers);
-        memory[4096..4096 + strings.len()].copy_from_slice(strings);
-        assert!(areas.are_kept(&memory, &laid_out));
-        for changed in [64, 64 + 4 * 100, 4096, 4096 + strings.len() - 1] {
-            let mut memory = memory.clone();
-            memory[changed] ^= 1;
-            assert!(!areas.are_kept(&memory, &laid_out), "{changed}");
-        }
-        // As `setenv` does, with one more.
-        memory.copy_within(64..64 + pointers.len(), 100_000);
-        assert!(!areas.are_kept(&memory, &laid_out));
+        assert_eq!(places.lay_out(&block(&["HTTPS=on", "B=2"])), Err(Unfit::Names), "another order");
     }
 }

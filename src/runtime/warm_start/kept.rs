@@ -15,25 +15,28 @@ use crate::format::hex;
 
 use crate::runtime::code::file_cache::DescribedModule;
 use crate::runtime::instance::grants::Grants;
+use crate::runtime::resume::areas::StringArea;
+use crate::runtime::resume::arguments::SnapshotArguments;
 use crate::runtime::resume::files::SeenFiles;
 use crate::runtime::resume::held_files::HeldFiles;
-use crate::runtime::resume::variables::{VariableArea, VariablePlaces};
+use crate::runtime::resume::times::TimePlace;
 use crate::runtime::warm_start::WarmStartSetup;
+use crate::runtime::warm_start::layout::RequestLayout;
 use crate::runtime::warm_start::making::REQUESTS;
 use crate::runtime::warm_start::program::Program;
 use crate::runtime::warm_start::request::{RehearsalRequest, SnapshotKey, SnapshotScope};
-use crate::runtime::warm_start::snapshot::{ResumedModule, WarmSnapshot};
+use crate::runtime::warm_start::snapshot::{ProvenRequests, ResumedModule, WarmSnapshot};
 use crate::runtime::wasi::state::MEMORY;
 
 /// What is written differs from what other versions have written. It is raised when snapshots become others in the same version of wagi.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 impl Program {
     /// The snapshot that the cache has kept, if there is one and the files that it depends on are the same.
     pub fn kept(&self, setup: &WarmStartSetup, key: &SnapshotKey) -> Option<WarmSnapshot> {
         let engine = self.engines.for_resumed(&self.code_cache).ok()?;
         let name = kept_key(self, setup, key);
-        let kept = self.code_cache.described(&engine.engine, &name)?;
+        let kept = self.code_cache.described(&engine.engine, &name).filter(|_| self.has_its_volumes())?;
         let described = Description::read(&kept.description);
         // Volumes that hang are no reason to forget it.
         let is_current = described.as_ref().map_or(Some(false), |described| described.files.are_unchanged_in_time())?;
@@ -42,19 +45,21 @@ impl Program {
             return None;
         };
         let DescribedModule { module, .. } = kept;
-        let request = (setup.requests)(key, 0, &[])?;
+        let layout = setup.layout(key)?;
         let entry_point = self.functions.last().map_or("_start", String::as_str);
         let start = ResumedModule {
             linked: engine.link(&module, self.unknown_imports).ok()?.linked,
             memory: module.get_export_index(MEMORY),
             entry_point: module.get_export_index(entry_point)?,
             areas: described.areas.into(),
+            arguments: Arc::new(described.arguments.of(&layout)?),
+            times: described.times.into(),
         };
         Some(WarmSnapshot {
             key: key.clone(),
             start,
-            places: VariablePlaces::new(&request.environment),
-            arguments: request.arguments,
+            places: layout.variables,
+            realtime: described.realtime,
             monotonic: described.monotonic,
             files: Arc::new(described.files),
             held: described.held,
@@ -62,6 +67,7 @@ impl Program {
             took: described.took,
             frames: described.frames,
             bytes: described.bytes,
+            proven: ProvenRequests::default(),
         })
     }
 
@@ -75,7 +81,10 @@ impl Program {
 
 /// What is known of a snapshot besides its code and its requests.
 struct Description {
-    areas: Vec<VariableArea>,
+    areas: Vec<StringArea>,
+    arguments: DescribedArguments,
+    times: Vec<TimePlace>,
+    realtime: u64,
     monotonic: Duration,
     files: SeenFiles,
     held: HeldFiles,
@@ -88,11 +97,13 @@ struct Description {
 impl Description {
     /// `None` for a snapshot that is not kept: the name of a file is not text.
     fn write(snapshot: &WarmSnapshot) -> Option<Vec<u8>> {
-        let WarmSnapshot { start, monotonic, files, held, scope, took, frames, bytes, .. } = snapshot;
+        let WarmSnapshot { start, realtime, monotonic, files, held, scope, took, frames, bytes, .. } = snapshot;
         let nanoseconds = |time: &Duration| u64::try_from(time.as_nanos()).ok();
-        let areas: Value = start.areas.iter().map(|area| json!([area.pointers, area.buffer])).collect();
         let written = json!({
-            "areas": areas,
+            "areas": written_areas(&start.areas),
+            "arguments": DescribedArguments::written(&start.arguments),
+            "times": start.times.iter().map(TimePlace::numbers).collect::<Value>(),
+            "realtime": realtime,
             "monotonic": nanoseconds(monotonic)?,
             "files": files.written()?,
             "held": held.written(),
@@ -107,14 +118,11 @@ impl Description {
     fn read(written: &[u8]) -> Option<Self> {
         let written: Value = serde_json::from_slice(written).ok()?;
         let number = |name: &str| written.get(name)?.as_u64();
-        let area = |area: &Value| {
-            let place = |place: &Value| u32::try_from(place.as_u64()?).ok();
-            let pointers = area.get(0)?;
-            let pointers = if pointers.is_null() { None } else { Some(place(pointers)?) };
-            Some(VariableArea { pointers, buffer: place(area.get(1)?)? })
-        };
         Some(Self {
-            areas: written.get("areas")?.as_array()?.iter().map(area).collect::<Option<_>>()?,
+            areas: read_areas(written.get("areas")?)?,
+            arguments: DescribedArguments::read(written.get("arguments")?)?,
+            times: written.get("times")?.as_array()?.iter().map(TimePlace::of_numbers).collect::<Option<_>>()?,
+            realtime: number("realtime")?,
             monotonic: Duration::from_nanos(number("monotonic")?),
             files: SeenFiles::read(written.get("files")?)?,
             held: HeldFiles::read(written.get("held")?)?,
@@ -122,6 +130,54 @@ impl Description {
             took: Duration::from_nanos(number("took")?),
             frames: usize::try_from(number("frames")?).ok()?,
             bytes: usize::try_from(number("bytes")?).ok()?,
+        })
+    }
+}
+
+fn written_areas(areas: &[StringArea]) -> Value {
+    areas.iter().map(|area| json!([area.pointers, area.buffer])).collect()
+}
+
+fn read_areas(written: &Value) -> Option<Vec<StringArea>> {
+    let area = |area: &Value| {
+        let place = |place: &Value| u32::try_from(place.as_u64()?).ok();
+        let pointers = area.get(0)?;
+        let pointers = if pointers.is_null() { None } else { Some(place(pointers)?) };
+        Some(StringArea { pointers, buffer: place(area.get(1)?)? })
+    };
+    written.as_array()?.iter().map(area).collect()
+}
+
+/// Which arguments requests may have. Those of the snapshot itself follow from its requests.
+enum DescribedArguments {
+    Any,
+    Same,
+    Slots(Vec<StringArea>),
+}
+
+impl DescribedArguments {
+    fn written(arguments: &SnapshotArguments) -> Value {
+        match arguments {
+            SnapshotArguments::Any => "any".into(),
+            SnapshotArguments::Same(_) => "same".into(),
+            SnapshotArguments::Slots(_, areas) => written_areas(areas),
+        }
+    }
+
+    fn read(written: &Value) -> Option<Self> {
+        match written.as_str() {
+            Some("any") => Some(Self::Any),
+            Some("same") => Some(Self::Same),
+            Some(_) => None,
+            None => read_areas(written).map(Self::Slots),
+        }
+    }
+
+    fn of(self, layout: &RequestLayout) -> Option<SnapshotArguments> {
+        Some(match self {
+            Self::Any => SnapshotArguments::Any,
+            Self::Same => SnapshotArguments::Same(layout.first.arguments.clone()),
+            Self::Slots(areas) => SnapshotArguments::Slots(layout.arguments.clone()?, areas.into()),
         })
     }
 }
@@ -211,15 +267,27 @@ mod tests {
     #[test]
     fn a_description_that_lacks_something_is_none() {
         let whole = json!({
-            "areas": [[1, 2], [null, 3]], "monotonic": 3, "files": [["/a", null]], "held": [5, [null]],
-            "requests": "without-body", "took": 4, "frames": 5, "bytes": 6,
+            "areas": [[1, 2], [null, 3]], "arguments": [[4, 5]], "times": [[8, 4, 0, 5, 3]], "realtime": 9, "monotonic": 3,
+            "files": [["/a", null, null]], "held": [5, [null]], "requests": "without-body", "took": 4, "frames": 5, "bytes": 6,
         });
         let read = Description::read(whole.to_string().as_bytes()).expect("it is whole");
-        let area = |pointers, buffer| VariableArea { pointers, buffer };
+        let area = |pointers, buffer| StringArea { pointers, buffer };
         assert_eq!(read.areas, [area(Some(1), 2), area(None, 3)]);
-        assert_eq!((read.frames, read.bytes, read.files.len()), (5, 6, 1));
+        assert_eq!((read.frames, read.bytes, read.files.len(), read.times.len()), (5, 6, 1, 1));
         assert_eq!((read.held.numbers().count(), read.scope), (1, SnapshotScope::WithoutBody));
-        for name in ["areas", "monotonic", "files", "held", "requests", "took", "frames", "bytes"] {
+        for name in [
+            "areas",
+            "arguments",
+            "times",
+            "realtime",
+            "monotonic",
+            "files",
+            "held",
+            "requests",
+            "took",
+            "frames",
+            "bytes",
+        ] {
             let mut lacking = whole.clone();
             lacking.as_object_mut().expect("an object").remove(name);
             assert!(Description::read(lacking.to_string().as_bytes()).is_none(), "{name}");

@@ -10,6 +10,7 @@
 //! | `program` | of which program are snapshots made? |
 //! | `snapshot_places` | which snapshots does a route have, and when is another one loaded or made? |
 //! | `making` | how is a snapshot made? |
+//! | `layout` | where in memory do variables and arguments lie? |
 //! | `kept` | which snapshots does the cache keep? |
 //! | `snapshot` | what does a request need to begin there? |
 //! | `reopening` | how does it get the files that were open there? |
@@ -17,6 +18,7 @@
 //! | `worker` | on which threads are snapshots loaded and made? |
 
 mod kept;
+mod layout;
 mod making;
 pub(in crate::runtime) mod program;
 pub(in crate::runtime) mod proving;
@@ -78,6 +80,7 @@ pub(in crate::runtime) struct WarmStarts {
 struct StartCounters {
     warm: AtomicU64,
     cold: AtomicU64,
+    unfit: AtomicU64,
 }
 
 /// How often requests were served, and how.
@@ -87,6 +90,8 @@ pub struct WarmStartCounts {
     pub warm: u64,
     /// How many did not.
     pub cold: u64,
+    /// How many of these did not fit a snapshot that was ready for them.
+    pub unfit: u64,
 }
 
 /// What is seen of the warm starts of a route.
@@ -133,7 +138,7 @@ impl WarmStarts {
     /// What requests for the first scripts with such a query belong to.
     fn keys(&self, query: QueryClass) -> Vec<SnapshotKey> {
         let of = |script: &Option<String>| {
-            let key = SnapshotKey { script: script.clone(), query, is_translated: false };
+            let key = SnapshotKey { script: script.clone(), query, is_translated: false, arguments: None };
             (self.setup.requests)(&key, 0, &[]).map(|request| SnapshotKey::of(&request.environment))
         };
         self.first.iter().filter_map(of).collect()
@@ -141,13 +146,26 @@ impl WarmStarts {
 
     /// The snapshot for a request, if one is ready and fits.
     pub fn choose(self: &Arc<Self>, invocation: &Invocation) -> Option<(Arc<WarmSnapshot>, Fitted)> {
-        let key = SnapshotKey::of(&invocation.environment);
-        let found = self.find(&key).and_then(|snapshot| {
-            let fitted = snapshot.fit(invocation)?;
-            Some((snapshot, fitted))
+        let found = self.find_for(invocation).and_then(|snapshot| {
+            let fitted = snapshot.fit(invocation);
+            if fitted.is_none() {
+                self.counts.unfit.fetch_add(1, Relaxed);
+            }
+            Some((snapshot, fitted?))
         });
         self.count(found.is_some());
         found
+    }
+
+    fn find_for(self: &Arc<Self>, invocation: &Invocation) -> Option<Arc<WarmSnapshot>> {
+        /// There is a snapshot for each number up to this.
+        const MAX_ARGUMENTS: usize = 16;
+        let key = SnapshotKey::of(&invocation.environment);
+        let (snapshot, arguments) = (self.find(&key)?, &invocation.arguments);
+        if arguments.len() <= MAX_ARGUMENTS && snapshot.start.arguments.have_another_count(arguments) {
+            return self.find(&key.with_arguments(arguments.len()));
+        }
+        Some(snapshot)
     }
 
     fn count(&self, is_warm: bool) {
@@ -248,8 +266,8 @@ impl WarmStarts {
 
     /// How many requests began at a checkpoint, and how many did not.
     pub fn counts(&self) -> WarmStartCounts {
-        let StartCounters { warm, cold } = &self.counts;
-        WarmStartCounts { warm: warm.load(Relaxed), cold: cold.load(Relaxed) }
+        let StartCounters { warm, cold, unfit } = &self.counts;
+        WarmStartCounts { warm: warm.load(Relaxed), cold: cold.load(Relaxed), unfit: unfit.load(Relaxed) }
     }
 
     /// What is seen of it.

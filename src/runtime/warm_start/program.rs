@@ -26,13 +26,20 @@ pub(in crate::runtime) struct Program {
 impl Program {
     /// The indices of the volumes that are empty directories of this process: the scratch directories, and the one for the checkpoint.
     pub fn empty_volumes(&self) -> Vec<usize> {
-        let volumes = &self.grants.volumes;
-        let (paths, scratch) = (volumes.paths(), volumes.scratch_indices());
-        let last = paths.len().checked_sub(1);
-        let is_checkpoint = |index: &usize| {
-            paths.get(*index).is_some_and(|(guest, _)| CHECKPOINT.strip_prefix(guest.as_str()) == Some("/checkpoint"))
-        };
-        scratch.into_iter().chain(last.filter(is_checkpoint)).collect()
+        self.grants.volumes.scratch_indices().into_iter().chain(self.checkpoint_directory()).collect()
+    }
+
+    /// The index of the directory in which it asks for its checkpoint, if there is one.
+    pub fn checkpoint_directory(&self) -> Option<usize> {
+        let paths = self.grants.volumes.paths();
+        let last = paths.len().checked_sub(1)?;
+        let (guest, _) = paths.get(last)?;
+        (CHECKPOINT.strip_prefix(guest.as_str()) == Some("/checkpoint")).then_some(last)
+    }
+
+    /// Whether the volumes that it has open are those at their paths, by which its files are known.
+    pub fn has_its_volumes(&self) -> bool {
+        self.grants.volumes.are_in_place(&self.empty_volumes())
     }
 }
 

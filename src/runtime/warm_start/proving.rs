@@ -8,6 +8,7 @@ use crate::runtime::resume::transform;
 use crate::runtime::warm_start::WarmStarts;
 use crate::runtime::warm_start::program::failed;
 use crate::runtime::warm_start::request::{QueryClass, SnapshotKey, SnapshotScope};
+use crate::runtime::warm_start::snapshot::ProvenRequests;
 
 /// Why requests begin cold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct ColdExplanation {
 pub struct WarmStartProof {
     /// What the requests have in common.
     pub requests: String,
+    /// How many fit the snapshot, and were answered as they are cold, and how many begin cold since they do not fit.
+    pub proven: ProvenRequests,
     /// Why they would begin cold; `None` if all answers were the same.
     pub cold: Option<ColdExplanation>,
     /// Which of them would begin warm, if not all begin cold.
@@ -71,16 +74,16 @@ impl WarmStarts {
         let queries = [QueryClass::None, QueryClass::Fields, QueryClass::Words];
         let keys = queries.into_iter().flat_map(|query| self.keys(query));
         let proof = |key: SnapshotKey| {
-            let proven = self.proven(&key, requests);
-            let scope = *proven.as_ref().unwrap_or(&SnapshotScope::All);
-            WarmStartProof { requests: key.to_string(), cold: proven.err(), scope }
+            let tried = self.proven(&key, requests);
+            let (scope, proven) = *tried.as_ref().unwrap_or(&(SnapshotScope::All, ProvenRequests::default()));
+            WarmStartProof { requests: key.to_string(), proven, cold: tried.err(), scope }
         };
         keys.map(proof).collect()
     }
 
-    fn proven(&self, key: &SnapshotKey, requests: usize) -> Result<SnapshotScope, ColdExplanation> {
+    fn proven(&self, key: &SnapshotKey, requests: usize) -> Result<(SnapshotScope, ProvenRequests), ColdExplanation> {
         let reason = match self.program.snapshot(&self.setup, key, requests) {
-            Ok(snapshot) => return Ok(snapshot.scope),
+            Ok(snapshot) => return Ok((snapshot.scope, snapshot.proven)),
             Err(refusal) => refusal.reason,
         };
         let differing = match reason {

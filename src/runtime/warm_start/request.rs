@@ -17,6 +17,8 @@ pub struct SnapshotKey {
     pub query: QueryClass,
     /// Whether there is PATH_TRANSLATED, which programs tell from an empty one.
     pub is_translated: bool,
+    /// How many arguments there are, if the program knows that by its checkpoint and most requests have another number.
+    pub arguments: Option<usize>,
 }
 
 /// Kinds of queries that programs tell apart before they look at their script.
@@ -48,7 +50,19 @@ impl SnapshotKey {
             script: environment.variable("SCRIPT_FILENAME").map(str::to_owned),
             query: QueryClass::of(environment.variable("QUERY_STRING").unwrap_or_default()),
             is_translated: environment.variable("PATH_TRANSLATED").is_some(),
+            arguments: None,
         }
+    }
+
+    /// Those of its requests that have this number of arguments.
+    pub(in crate::runtime::warm_start) fn with_arguments(self, count: usize) -> Self {
+        Self { arguments: Some(count), ..self }
+    }
+
+    /// Whether a request belongs to it.
+    pub(in crate::runtime::warm_start) fn has(&self, request: &RehearsalRequest) -> bool {
+        let key = Self { arguments: self.arguments, ..Self::of(&request.environment) };
+        key == *self && self.arguments.is_none_or(|count| count == request.arguments.len())
     }
 }
 
@@ -102,15 +116,15 @@ impl SnapshotScope {
 
 impl fmt::Display for SnapshotKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let query = match self.query {
+        if let Some(script) = &self.script {
+            write!(f, "{}, ", printable::one_line(script))?;
+        }
+        f.write_str(match self.query {
             QueryClass::None => "no query",
             QueryClass::Fields => "a query with `=`",
             QueryClass::Words => "a query without `=`",
-        };
-        match &self.script {
-            Some(script) => write!(f, "{}, {query}", printable::one_line(script)),
-            None => f.write_str(query),
-        }
+        })?;
+        self.arguments.map_or(Ok(()), |count| write!(f, ", {count} arguments"))
     }
 }
 

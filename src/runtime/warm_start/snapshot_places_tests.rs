@@ -5,7 +5,7 @@ use crate::runtime::warm_start::request::QueryClass;
 use crate::runtime::warm_start::snapshot_places::*;
 
 fn key(script: &str) -> SnapshotKey {
-    SnapshotKey { script: Some(script.to_owned()), query: QueryClass::None, is_translated: false }
+    SnapshotKey { script: Some(script.to_owned()), query: QueryClass::None, is_translated: false, arguments: None }
 }
 
 /// Snapshots that are only names, and a time that passes when it is told to.

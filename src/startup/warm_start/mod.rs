@@ -48,6 +48,12 @@ pub(super) fn first_scripts(entry: &EntryConfig) -> Vec<Option<String>> {
     index.map(|name| Some(format!("{}/{name}", scripts.mount))).into_iter().collect()
 }
 
+/// Says that the guests of an entry begin cold, since they have no directory in which they could ask for their checkpoint.
+pub(super) fn log_without_directory(entry: &EntryConfig, error: &dyn std::error::Error) {
+    let (route, error) = (entry.route.to_string(), error.to_string());
+    tracing::warn!(route, error, "warm start: cannot make a directory: served cold");
+}
+
 /// An empty directory that is gone when this is dropped. Who has it open by then sees it empty for ever.
 pub(super) struct EmptyDirectory(PathBuf);
 

@@ -37,7 +37,33 @@ fn a_check_answers_requests_cold_and_warm() {
         (&proof["route"], &proof["state"], &proof["answered"]),
         (&"/warm/...".into(), &"warm".into(), &3.into())
     );
+    assert_eq!(proof["unfit"], 0);
     assert_eq!(json(&run(site.path(), &["check", "--format", "json"]))["warm_start"], Value::Null);
+}
+
+#[test]
+fn a_check_says_how_many_requests_do_not_fit() {
+    // It has asked for its arguments, of which there is another number if the query has another number of fields.
+    let module = guest("(call $ask_arguments) (call $checkpoint)", "(call $print_arguments)");
+    let site = Site::new().text_module("/a/...", &module, "warm_start = true");
+    site.write();
+    let report = json(&run(site.path(), &["check", "--warm", "40", "--format", "json"]));
+    let proofs: Vec<[u64; 2]> = report["warm_start"].as_array().expect("a list").iter().map(counts).collect();
+    assert_eq!(proofs[0], [40, 0], "without a query there is always one: {report}");
+    for [answered, unfit] in &proofs[1..] {
+        assert!(*answered > 0 && answered + unfit == 40, "{report}");
+    }
+    assert!(proofs[1][1] > 0, "{report}");
+    let text = stdout(&run(site.path(), &["check", "--warm", "40"]));
+    let [answered, unfit] = proofs[1];
+    let line =
+        format!("warm, {answered} answers are the same as cold; {unfit} requests begin cold, since they do not fit\n");
+    assert!(text.contains(&line), "{line}: {text}");
+}
+
+/// How many requests were answered cold and warm, and how many begin cold.
+fn counts(proof: &Value) -> [u64; 2] {
+    ["answered", "unfit"].map(|name| proof[name].as_u64().expect("a number"))
 }
 
 #[test]

@@ -7,6 +7,8 @@ use crate::warm_start::{asked, guest, guest_at, variables, warm};
 
 const LOOK: &str = "(drop (call $stat (i32.const 3) (i32.const 0) (i32.const 304) (i32.const 8) (i32.const 512)))";
 const READ_CLOCK: &str = "(drop (call $clock (i32.const 0) (i64.const 1) (i32.const 400)))";
+const DRAW: &str = "(drop (call $random (i32.const 400) (i32.const 8)))";
+const SHARED: &str = "warm_start = { shared_random = true }";
 const PRINT: &str = "(call $print_letters (i32.const 400))";
 
 /// A guest for the script `file.txt` that does this before it prints what is at 400, and is warm.
@@ -31,29 +33,28 @@ fn first_lines(wagi: &Wagi) -> [String; 2] {
 
 #[test]
 fn the_last_look_for_a_script_before_it_is_opened_is_the_checkpoint() {
-    let wagi = warm_script(&format!("{LOOK} {READ_CLOCK} {LOOK} (call $read_file)"), "warm_start = true");
+    let wagi = warm_script(&format!("{LOOK} {DRAW} {LOOK} (call $read_file)"), SHARED);
     let [first, second] = first_lines(&wagi);
     // `read_file` writes to 400 what is in the script, which comes after the checkpoint.
     assert_eq!((first.as_str(), second.as_str()), ("tglvkbim", "tglvkbim"));
-    let wagi = warm_script(&format!("{LOOK} {READ_CLOCK} {LOOK}"), "warm_start = true");
+    let wagi = warm_script(&format!("{LOOK} {DRAW} {LOOK}"), SHARED);
     let [first, second] = first_lines(&wagi);
-    assert_eq!(first, second, "the time was read before the checkpoint");
+    assert_eq!(first, second, "drawn before the checkpoint");
 }
 
 #[test]
 fn an_earlier_look_is_the_checkpoint_if_there_is_no_snapshot_of_the_last_one() {
-    let random = "(drop (call $random (i32.const 400) (i32.const 8)))";
-    let wagi = warm_script(&format!("{LOOK} {random} {LOOK} (call $read_file) {random}"), "warm_start = true");
+    let wagi = warm_script(&format!("{LOOK} {DRAW} {LOOK} (call $read_file) {DRAW}"), "warm_start = true");
     let [first, second] = first_lines(&wagi);
     assert_ne!(first, second, "drawn by each request");
 }
 
 #[test]
 fn a_script_may_name_its_checkpoint_itself() {
-    let before = format!("{LOOK} (call $read_file) {READ_CLOCK} (call $checkpoint)");
-    let wagi = warm_script(&before, "warm_start = true");
+    let before = format!("{LOOK} (call $read_file) {DRAW} (call $checkpoint)");
+    let wagi = warm_script(&before, SHARED);
     let [first, second] = first_lines(&wagi);
-    assert_eq!(first, second, "the time was read before the checkpoint");
+    assert_eq!(first, second, "drawn before the checkpoint");
     std::fs::write(wagi.directory().join("www/file.txt"), "another").expect("writable");
     let [third, _] = first_lines(&wagi);
     assert_ne!(first, third, "the script was read before, so that an edited one is read anew");

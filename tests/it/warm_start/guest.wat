@@ -2,6 +2,8 @@
 (module
   (import "wasi_snapshot_preview1" "environ_sizes_get" (func $environ_sizes_get (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "environ_get" (func $environ_get (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "args_sizes_get" (func $args_sizes_get (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "args_get" (func $args_get (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "path_filestat_get" (func $stat (param i32 i32 i32 i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "path_open"
     (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
@@ -20,7 +22,7 @@
   (data (i32.const 272) "Content-Type: text/plain\n\n")
   (data (i32.const 304) "file.txt")
   (data (i32.const 320) "\n")
-  ;; 0: the number of variables. 16, 20: a list of one buffer. 24: what a call has moved. 400: what was read before. 512: a stat.
+  ;; 0: the number of variables. 32: the number of arguments. 16, 20: a list of one buffer. 24: what a call has moved. 400: what was read before. 512: a stat.
   (func $print (param $at i32) (param $length i32)
     (i32.store (i32.const 16) (local.get $at))
     (i32.store (i32.const 20) (local.get $length))
@@ -43,6 +45,20 @@
           (i32.load (i32.add (i32.const 4096) (i32.mul (local.get $index) (i32.const 4)))))
         (br_if $done (i32.eqz (local.get $variable)))
         (call $print (local.get $variable) (call $length (local.get $variable)))
+        (call $print (i32.const 320) (i32.const 1))
+        (local.set $index (i32.add (local.get $index) (i32.const 1)))
+        (br $next))))
+  ;; Asks for its arguments: 2048 are the pointers, 400000 the strings.
+  (func $ask_arguments
+    (drop (call $args_sizes_get (i32.const 32) (i32.const 36)))
+    (drop (call $args_get (i32.const 2048) (i32.const 400000))))
+  (func $print_arguments
+    (local $index i32) (local $argument i32)
+    (block $done
+      (loop $next
+        (br_if $done (i32.ge_u (local.get $index) (i32.load (i32.const 32))))
+        (local.set $argument (i32.load (i32.add (i32.const 2048) (i32.mul (local.get $index) (i32.const 4)))))
+        (call $print (local.get $argument) (call $length (local.get $argument)))
         (call $print (i32.const 320) (i32.const 1))
         (local.set $index (i32.add (local.get $index) (i32.const 1)))
         (br $next))))

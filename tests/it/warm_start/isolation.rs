@@ -4,11 +4,12 @@ use std::collections::HashSet;
 use std::fs;
 
 use crate::support::Dice;
+use crate::support::admin::Administered;
 use crate::support::http1::Connection;
 use crate::support::process::Wagi;
 use crate::support::site::Site;
 
-use crate::warm_start::{guest, warm};
+use crate::warm_start::{guest, ready, status, warm_requests};
 
 /// 400 requests, or as many as `WAGI_WARM_REQUESTS` says.
 fn requests() -> usize {
@@ -43,16 +44,15 @@ fn echo() -> String {
 
 #[test]
 fn nothing_of_one_user_is_in_an_answer_to_the_other() {
-    let wagi = Site::new().text_module("/a/...", &echo(), "warm_start = true").start(&[]);
+    let served = Administered::start(Site::new().text_module("/a/...", &echo(), "warm_start = true"), &[]);
+    let wagi = &served.wagi;
     let mut connection = Connection::open(wagi.address());
     for query in ["", "?x=1", "?x"] {
         assert_eq!(connection.get(&format!("/a{query}")).status, 200);
     }
-    for query in ["no query", "a query with `=`", "a query without `=`"] {
-        warm(&wagi, query);
-    }
+    ready(&served, "/a/...", 3);
     let (mut dice, mut tokens) = (Dice(17), HashSet::new());
-    let (mut before, count) = (None, requests());
+    let (mut before, count, begun) = (None, requests(), warm_requests(&served, "/a/..."));
     for number in 0..count {
         let (user, other) = if number % 2 == 0 { ('A', 'B') } else { ('B', 'A') };
         let sent: Vec<String> = (0..6).map(|_| text(&mut dice, user, 6)).collect();
@@ -74,12 +74,13 @@ fn nothing_of_one_user_is_in_an_answer_to_the_other() {
         let token: String = text.lines().take(2).collect();
         assert!(token.len() == 16 && tokens.insert(token), "{number}: a token was drawn twice: {text}");
         if number == count / 4 {
-            before = Some((descriptors(&wagi), wagi.resident()));
+            before = Some((descriptors(wagi), wagi.resident()));
         }
     }
     let (open, resident) = before.expect("there were requests");
-    assert!(descriptors(&wagi) <= open + 4, "{} descriptors before, {} now", open, descriptors(&wagi));
+    assert!(descriptors(wagi) <= open + 4, "{} descriptors before, {} now", open, descriptors(wagi));
     assert!(wagi.resident() <= resident + (24 << 20), "{resident} bytes before, {} now", wagi.resident());
+    assert_eq!(warm_requests(&served, "/a/...") - begun, count as u64, "{}", status(&served, "/a/..."));
     let log = wagi.log();
     assert_eq!(log.matches("warm start: ready").count(), 3, "{log}");
 }

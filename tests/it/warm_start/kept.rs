@@ -1,13 +1,14 @@
 //! Snapshots that the cache keeps: which of them the next start uses, and what becomes of the others.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::support::at_leisure;
 use crate::support::process::{self, Wagi};
 use crate::support::site::Site;
 
@@ -175,6 +176,34 @@ fn what_a_snapshot_depends_on_may_change_between_two_starts() {
     let module = reading.replace("(memory (export \"memory\") 8)", "(memory (export \"memory\") 9)");
     kept.site.file("guest0.wat", module);
     assert!(!kept.is_cached());
+}
+
+/// A deployment that replaces a symbolic link, as many do.
+#[test]
+fn a_volume_that_was_replaced_while_it_was_open_is_in_no_snapshot() {
+    let module = guest_at("4", "(call $read_file) (call $checkpoint)", "(call $print (i32.const 400) (i32.const 5))");
+    let site = Site::new();
+    site.file("r1/file.txt", "first");
+    site.file("r2/file.txt", "other");
+    let current = site.path().join("current");
+    symlink("r1", &current).expect("writable");
+    let volume = "volumes = { '/data' = { path = 'current', read_only = true } }";
+    let kept = Kept::new(site.text_module("/a", &module, &format!("warm_start = true\n{volume}")));
+    let wagi = kept.start();
+    wagi.logged_at_leisure(&["warm start: ready"]);
+    fs::remove_file(&current).expect("it is there");
+    symlink("r2", &current).expect("writable");
+    at_leisure(|| {
+        let text = asked(&wagi, "GET /a HTTP/1.1", "").text();
+        assert!(text.starts_with("first"), "of the directory that it has open: {text}");
+        wagi.log().contains("reason=\"volume-replaced\"").then_some(())
+    });
+    drop(wagi);
+    let wagi = kept.start();
+    wagi.logged_at_leisure(&["warm start: ready"]);
+    for _ in 0..3 {
+        assert!(asked(&wagi, "GET /a HTTP/1.1", "").text().starts_with("other"));
+    }
 }
 
 #[test]

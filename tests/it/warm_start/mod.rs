@@ -3,11 +3,13 @@
 mod again;
 mod check;
 mod checkpoints;
+mod fit;
 mod held;
 mod interpreters;
 mod isolation;
 mod kept;
 mod order;
+mod times;
 
 use std::collections::BTreeMap;
 
@@ -53,6 +55,23 @@ const REQUESTS: [(&str, &str); 6] = [
     ("GET /ROUTE HTTP/1.1", ""),
 ];
 
+/// What the admin listener says of the warm starts of a route.
+fn status(served: &Administered, pattern: &str) -> Value {
+    let status = served.json("/status");
+    let routes = status["routes"].as_array().expect("routes").clone();
+    routes.into_iter().find(|route| route["pattern"] == pattern).expect("the route")["warm_start"].clone()
+}
+
+/// Waits until this many snapshots of a route are ready.
+fn ready(served: &Administered, pattern: &str, snapshots: u64) {
+    at_leisure(|| (status(served, pattern)["snapshots"] == snapshots).then_some(()));
+}
+
+/// How many requests to a route began warm.
+fn warm_requests(served: &Administered, pattern: &str) -> u64 {
+    status(served, pattern)["requests"]["warm"].as_u64().expect("a number")
+}
+
 /// Waits until a snapshot is ready for this query.
 fn warm(wagi: &Wagi, query: &str) {
     wagi.logged_at_leisure(&["warm start: ready", query]);
@@ -89,11 +108,7 @@ fn a_route_says_how_its_guests_begin() {
         .text_module("/cold", &guest("(nop)", ""), "warm_start = true")
         .text_module("/plain", &guest("(nop)", ""), "");
     let served = Administered::start(site, &[]);
-    let route = |pattern: &str| -> Value {
-        let status = served.json("/status");
-        let routes = status["routes"].as_array().expect("routes").clone();
-        routes.into_iter().find(|route| route["pattern"] == pattern).expect("the route")["warm_start"].clone()
-    };
+    let route = |pattern: &str| status(&served, pattern);
     at_leisure(|| (route("/warm")["state"] == "warm").then_some(()));
     at_leisure(|| (route("/cold")["state"] == "cold").then_some(()));
     assert_eq!(route("/plain"), Value::Null);
@@ -156,6 +171,26 @@ fn random_numbers_before_the_checkpoint_are_shared_only_if_the_operator_says_so(
     let (first, second) = (tokens(), tokens());
     assert_eq!(first.0, second.0, "drawn once");
     assert_ne!(first.1, second.1, "drawn by each request");
+}
+
+#[test]
+fn a_server_without_a_place_for_temporary_files_serves_cold() {
+    let site = Site::new().text_module("/a", &guest("", ""), "warm_start = true");
+    let wagi = site.start_with(&[], &[("TMPDIR", "/nonexistent")]);
+    let line = wagi.logged_at_leisure(&["warm start: served cold", "/a"]);
+    assert!(line.contains("reason=\"failed\""), "{line}");
+    wagi.logged(&["warm start: cannot make a directory: served cold"]);
+    assert_eq!(asked(&wagi, "GET /a HTTP/1.1", "").status, 200);
+}
+
+#[test]
+fn a_program_with_much_memory_begins_cold() {
+    // 300 MiB, of which it uses nothing.
+    let grow = "(drop (memory.grow (i32.const 4800))) (call $checkpoint)";
+    let wagi =
+        Site::new().text_module("/a", &guest(grow, ""), "warm_start = true\nlimits = { memory = '400MiB' }").start(&[]);
+    let line = wagi.logged_at_leisure(&["warm start: served cold", "/a"]);
+    assert!(line.contains("reason=\"memory-size\""), "{line}");
 }
 
 /// Serves a module that has a volume with one file, warm.

@@ -12,7 +12,6 @@ pub struct WarmRequests(pub usize);
 
 /// What came of them, at all routes that may begin warm.
 pub struct WarmReport {
-    requests: usize,
     routes: Vec<ProvenRoute>,
 }
 
@@ -30,7 +29,7 @@ impl WarmReport {
     pub async fn new(gateway: &Gateway, WarmRequests(requests): WarmRequests) -> anyhow::Result<Self> {
         let gateway = gateway.clone();
         let proving = tokio::task::spawn_blocking(move || gateway.prove_warm_starts(requests));
-        Ok(Self { requests, routes: proving.await.context("answering requests cold and warm has failed")? })
+        Ok(Self { routes: proving.await.context("answering requests cold and warm has failed")? })
     }
 
     /// Whether all requests at all routes were answered warm as they were cold.
@@ -45,7 +44,8 @@ impl WarmReport {
             json!({
                 "route": route,
                 "requests": proof.requests,
-                "answered": self.requests,
+                "answered": proof.proven.same,
+                "unfit": proof.proven.unfit,
                 "state": if proof.cold.is_none() { "warm" } else { "cold" },
                 "warm_requests": proof.cold.is_none().then(|| proof.scope.name()),
                 "reason": proof.cold.as_ref().map(|cold| cold.reason),
@@ -65,14 +65,15 @@ impl WarmReport {
             if proofs.is_empty() {
                 lines.push(format!("{route}: {NO_SCRIPT}"));
             }
-            for WarmStartProof { requests, cold, scope } in proofs {
+            for WarmStartProof { requests, cold, scope, proven } in proofs {
                 let which = match scope {
                     SnapshotScope::All => "",
                     SnapshotScope::WithoutBody => " for GET and HEAD without a body",
                     SnapshotScope::Get => " for GET without a body",
                 };
+                let (same, unfit) = (proven.same, unfit(proven.unfit));
                 lines.push(match cold {
-                    None => format!("{route}: {requests}: warm{which}, {} answers are the same as cold", self.requests),
+                    None => format!("{route}: {requests}: warm{which}, {same} answers are the same as cold{unfit}"),
                     Some(ColdExplanation { reason, text }) => format!("{route}: {requests}: cold ({reason}): {text}"),
                 });
             }
@@ -84,8 +85,19 @@ impl WarmReport {
     }
 }
 
+/// How many requests begin cold, if any do.
+fn unfit(requests: usize) -> String {
+    match requests {
+        0 => String::new(),
+        requests => format!("; {requests} requests begin cold, since they do not fit"),
+    }
+}
+
 const NO_SCRIPT: &str = "no script stands for its directory, so no requests can be made for it";
 
 fn without_requests(route: &str) -> Value {
-    json!({ "route": route, "requests": null, "answered": 0, "state": "cold", "warm_requests": null, "reason": "no-request", "text": NO_SCRIPT })
+    json!({
+        "route": route, "requests": null, "answered": 0, "unfit": 0, "state": "cold", "warm_requests": null,
+        "reason": "no-request", "text": NO_SCRIPT,
+    })
 }

@@ -3,16 +3,19 @@
 //! 1. The program runs to its checkpoint, in an engine for debugging: see `reaching`.
 //! 2. A module is made that begins there, and compiled.
 //! 3. Requests that no client has sent are answered by both, with the same times and random numbers. The answers have to be the same.
+//!    Every other one seems to come much later than the snapshot.
 //!
 //! | file | question |
 //! | --- | --- |
-//! | `reaching` | what is a program at its checkpoint, and is it the same for all requests of a snapshot? |
+//! | `reaching` | how does a program come to its checkpoint, and is it the same there for all requests of a snapshot? |
+//! | `reached` | what is known of it then? |
 //! | `comparison` | are two programs at their checkpoint the same? |
 //! | `rehearse` | how does a rehearsal run? |
 //! | `copies` | on which files does a rehearsal work? |
 
 mod comparison;
 mod copies;
+mod reached;
 mod reaching;
 mod rehearse;
 
@@ -22,17 +25,21 @@ use std::time::{Duration, Instant, SystemTime};
 use wasmtime::Module;
 
 use crate::runtime::instance::ending::Ending;
+use crate::runtime::module_engine::ModuleEngine;
+use crate::runtime::resume::areas::LaidOut;
 use crate::runtime::resume::cold_reason::{ColdReason, RefusedSnapshot};
 use crate::runtime::resume::held_files::HeldFiles;
+use crate::runtime::resume::stopped::Stopped;
 use crate::runtime::resume::transform::resume_module;
-use crate::runtime::resume::variables::VariablePlaces;
 use crate::runtime::warm_start::WarmStartSetup;
+use crate::runtime::warm_start::layout::RequestLayout;
 use crate::runtime::warm_start::making::copies::VolumeCopies;
-use crate::runtime::warm_start::making::reaching::{ProgramRehearsals, Reached, ScriptCheckpoint, is_of_host};
+use crate::runtime::warm_start::making::reached::{Reached, ReachedTimes};
+use crate::runtime::warm_start::making::reaching::{ProgramRehearsals, ScriptCheckpoint, is_of_host};
 use crate::runtime::warm_start::making::rehearse::Beginning;
 use crate::runtime::warm_start::program::{Program, failed};
 use crate::runtime::warm_start::request::{RehearsalRequest, SnapshotKey, SnapshotScope};
-use crate::runtime::warm_start::snapshot::{Fitted, ResumedModule, WarmSnapshot};
+use crate::runtime::warm_start::snapshot::{Fitted, ProvenRequests, ResumedModule, WarmSnapshot};
 use crate::runtime::wasi::rehearsal::RehearsalStage;
 use crate::runtime::wasi::state::MEMORY;
 
@@ -86,8 +93,8 @@ impl ProgramRehearsals<'_> {
             }
             let begun = SystemTime::now();
             match self.reach(checkpoint) {
-                Ok((first, request)) if first.files.are_certain(begun) => {
-                    let snapshot = self.snapshot_of(first, request, (checkpoint, requests, started))?;
+                Ok((first, layout)) if first.files.are_certain(begun) => {
+                    let snapshot = self.snapshot_of(first, layout, (checkpoint, requests, started))?;
                     self.program.keep(self.setup, &snapshot);
                     return Ok(snapshot);
                 }
@@ -101,55 +108,68 @@ impl ProgramRehearsals<'_> {
     fn snapshot_of(
         &self,
         first: Reached,
-        request: RehearsalRequest,
+        layout: RequestLayout,
         (checkpoint, requests, started): (ScriptCheckpoint, usize, Instant),
     ) -> Result<WarmSnapshot, ColdReason> {
         let copies = VolumeCopies::of(&self.program.grants).map_err(ColdReason::volumes)?;
-        let entry_point = self.program.functions.last().map_or("_start", String::as_str);
-        let resumed = resume_module(&self.binary, entry_point, &first.stopped)?;
         let engine = self.program.engines.for_resumed(&self.program.code_cache).map_err(|error| failed(&error))?;
-        let module = Module::new(&engine.engine, &resumed).map_err(|error| ColdReason::Failed(format!("{error:#}")))?;
+        let is_named = first.is_named();
+        let Reached { stopped, areas, arguments, numbers, files, held, times, .. } = first;
+        let (module, bytes) = self.resumed(&engine, &stopped)?;
+        let frames = stopped.frames.len();
+        drop(stopped);
         let linked = engine.link(&module, self.program.unknown_imports).map_err(|error| failed(&error))?.linked;
         let start = ResumedModule {
             linked,
             memory: module.get_export_index(MEMORY),
-            entry_point: module.get_export_index(entry_point).ok_or(ColdReason::EntryPoint)?,
-            areas: first.areas.kept().into(),
+            entry_point: module.get_export_index(self.entry_point()).ok_or(ColdReason::EntryPoint)?,
+            areas: areas.kept().into(),
+            arguments: Arc::new(arguments),
+            times: times.places(),
         };
-        let places = VariablePlaces::new(&request.environment);
         let rehearsed = engine.link_rehearsed(&module, self.program.unknown_imports).map_err(|error| failed(&error))?;
-        let rehearsed = ResumedModule { linked: rehearsed, ..start.clone() };
-        let is_named = first.is_named();
-        let proof = Proof {
-            initial: &request,
-            places: &places,
-            resumed: &rehearsed,
-            held: &first.held,
-            copies: &copies,
-            checkpoint,
-        };
-        let scope = self.scope(&proof, is_named, requests)?;
+        let resumed = ResumedModule { linked: rehearsed, ..start.clone() };
+        let proof =
+            Proof { layout: &layout, resumed: &resumed, held: &held, copies: &copies, checkpoint, times: &times };
+        let (scope, proven) = self.scope(&proof, is_named, requests)?;
         Ok(WarmSnapshot {
             key: self.key.clone(),
             start,
-            arguments: request.arguments,
-            places,
-            monotonic: Duration::from_nanos(first.numbers.monotonic),
-            files: Arc::new(first.files),
-            held: first.held,
+            places: layout.variables,
+            realtime: numbers.realtime,
+            monotonic: Duration::from_nanos(numbers.monotonic),
+            files: Arc::new(files),
+            held,
             scope,
             took: started.elapsed(),
-            frames: first.stopped.frames.len(),
-            bytes: resumed.len(),
+            frames,
+            bytes,
+            proven,
         })
     }
 
+    /// Compiles the module that begins where the program has stopped. Returns its size, too.
+    fn resumed(&self, engine: &ModuleEngine, stopped: &Stopped) -> Result<(Module, usize), ColdReason> {
+        let resumed = resume_module(&self.binary, self.entry_point(), stopped)?;
+        let module = Module::new(&engine.engine, &resumed).map_err(|error| ColdReason::Failed(format!("{error:#}")))?;
+        Ok((module, resumed.len()))
+    }
+
+    fn entry_point(&self) -> &str {
+        self.program.functions.last().map_or("_start", String::as_str)
+    }
+
     /// For which requests the answers are the same. A program that names its checkpoint may know by then that there is no body.
-    fn scope(&self, proof: &Proof<'_>, is_named: bool, requests: usize) -> Result<SnapshotScope, ColdReason> {
+    fn scope(
+        &self,
+        proof: &Proof<'_>,
+        is_named: bool,
+        requests: usize,
+    ) -> Result<(SnapshotScope, ProvenRequests), ColdReason> {
         let mut scope = SnapshotScope::All;
         loop {
             let reason = match self.prove_all(proof, scope, requests) {
-                Ok(()) => return Ok(scope),
+                Ok(proven) => return Ok((scope, proven)),
                 Err(reason) => reason,
             };
             let ColdReason::OtherAnswer(number) = reason else { return Err(reason) };
@@ -164,45 +184,52 @@ impl ProgramRehearsals<'_> {
     }
 
     /// Answers this many requests cold and warm, of those that a snapshot may serve.
-    fn prove_all(&self, proof: &Proof<'_>, scope: SnapshotScope, requests: usize) -> Result<(), ColdReason> {
+    fn prove_all(
+        &self,
+        proof: &Proof<'_>,
+        scope: SnapshotScope,
+        requests: usize,
+    ) -> Result<ProvenRequests, ColdReason> {
         /// Of this many requests one has no body.
         const ONE_OF: usize = 30;
         let numbers = 0..requests.saturating_mul(if scope == SnapshotScope::All { 1 } else { ONE_OF });
         let of_scope = numbers.filter(|number| {
             scope == SnapshotScope::All || self.request(*number).is_ok_and(|request| scope.has(&request.environment))
         });
+        let mut proven = ProvenRequests::default();
         for number in of_scope.take(requests) {
             let again = || proof.copies.again().map_err(ColdReason::volumes);
-            self.prove(number, proof, &[again()?, again()?])?;
+            match self.prove(number, proof, &[again()?, again()?])? {
+                Proven::Same => proven.same += 1,
+                Proven::Unfit => proven.unfit += 1,
+            }
         }
-        Ok(())
+        if proven.same == 0 { Err(ColdReason::Unfit) } else { Ok(proven) }
     }
 
-    /// Answers a request cold and warm, and compares the answers.
+    /// Answers a request cold and warm, if it fits, and compares the answers.
     fn prove(
         &self,
         number: usize,
         proof: &Proof<'_>,
         [of_cold, of_warm]: &[VolumeCopies; 2],
-    ) -> Result<(), ColdReason> {
+    ) -> Result<Proven, ColdReason> {
         let grants = |copies: &VolumeCopies| copies.grants(&self.program.grants).map_err(ColdReason::volumes);
         let request = self.request(number)?;
         // A request that does not fit is served cold.
-        let Ok(laid_out) = proof.places.lay_out(&request.environment) else { return Ok(()) };
-        if request.arguments != proof.initial.arguments {
-            return Ok(());
-        }
+        let Some(laid_out) = proof.fit(&request) else { return Ok(Proven::Unfit) };
         let linked = self.engine.link_rehearsed(&self.module, self.program.unknown_imports);
         let linked = linked.map_err(|error| failed(&error))?;
         let functions = self.program.functions.clone();
         let beginning = Beginning::Start { linked, functions, stage: RehearsalStage::Passing };
-        let passing = self.rehearsal(self.numbers(), &request, proof.checkpoint);
+        let shift = proof.times.shift(number);
+        let passing = self.rehearsal(self.numbers_after(shift), &request, proof.checkpoint);
         let cold = self.run(&grants(of_cold)?, beginning, request.clone(), passing)?;
         let mut behind = self.rehearsal(self.numbers(), &request, proof.checkpoint);
         behind.stage = RehearsalStage::Behind;
         let beginning = Beginning::Checkpoint {
             module: proof.resumed.clone(),
-            variables: Fitted::new(laid_out),
+            variables: Fitted::new(laid_out, shift),
             held: proof.held.clone(),
             copied: self.program.grants.volumes.writable(),
         };
@@ -217,19 +244,34 @@ impl ProgramRehearsals<'_> {
             && cold.output == warm.output
             && is_same_ending(&cold.ending, &warm.ending)
             && of_cold.are_same(of_warm).map_err(ColdReason::volumes)?;
-        if is_same { Ok(()) } else { Err(ColdReason::OtherAnswer(number)) }
+        if is_same { Ok(Proven::Same) } else { Err(ColdReason::OtherAnswer(number)) }
     }
 }
 
 /// What answers of a snapshot are compared with.
 struct Proof<'a> {
-    /// The request that the program was initialized with.
-    initial: &'a RehearsalRequest,
-    places: &'a VariablePlaces,
+    layout: &'a RequestLayout,
     resumed: &'a ResumedModule,
     held: &'a HeldFiles,
     copies: &'a VolumeCopies,
     checkpoint: ScriptCheckpoint,
+    times: &'a ReachedTimes,
+}
+
+/// What came of a request of the proof.
+enum Proven {
+    /// The answers are the same.
+    Same,
+    /// It begins cold.
+    Unfit,
+}
+
+impl Proof<'_> {
+    /// The variables of a request as they will lie in memory; `None` for a request that does not fit.
+    fn fit(&self, request: &RehearsalRequest) -> Option<LaidOut> {
+        let fits = self.resumed.arguments.fit(&request.arguments);
+        fits.then(|| self.layout.variables.lay_out(&request.environment).ok()).flatten()
+    }
 }
 
 fn is_same_ending(one: &Ending, other: &Ending) -> bool {

@@ -1,15 +1,16 @@
 //! What is a program at its checkpoint, and is it the same for all requests of a snapshot?
 //!
 //! It runs there twice, in an engine for debugging: with other variables and at another time. What it has in memory has to be the same.
-//! A program that names its checkpoint itself says that its variables are in order there, and both runs have the same. Where random
-//! numbers may be shared, what a program has computed from the time may be, too: a third run tells it from what depends on the variables.
+//! A program that names its checkpoint itself says that its variables are in order there, and both runs have the same. Times that it keeps
+//! in memory as it was told are no difference: each request gets its own there. Where random numbers may be shared, what a program has
+//! computed from the time may be, too: a third run tells it from what depends on the variables. A program that has copied its arguments
+//! is the same only for requests with the same ones: one more run tells that.
 //!
 //! Where a script may be named, the program runs once more before that, to see where its checkpoint is. One that names its checkpoint
 //! behind the first look for its script means that place. Else it is the last look for its script before it opens it, or,
 //! if there is no snapshot of that, the first one.
 
 use std::cell::RefCell;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -22,18 +23,21 @@ use crate::runtime::engine::gc_support::GcSupport;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::grants::Grants;
 use crate::runtime::module_engine::ModuleEngine;
+use crate::runtime::resume::arguments::SnapshotArguments;
 use crate::runtime::resume::cold_reason::{ColdReason, ColdSpan, RefusedSnapshot};
 use crate::runtime::resume::files::SeenFiles;
 use crate::runtime::resume::held_files::HeldFiles;
-use crate::runtime::resume::stopped::Stopped;
-use crate::runtime::resume::variables::{LaidOut, VariableAreas, VariablePlaces};
+use crate::runtime::resume::times::TimeShift;
 use crate::runtime::warm_start::WarmStartSetup;
-use crate::runtime::warm_start::making::comparison::{AtCheckpoint, Clocks, compare};
+use crate::runtime::warm_start::layout::RequestLayout;
+use crate::runtime::warm_start::making::comparison::{Clocks, KeptTimes, local_of};
+use crate::runtime::warm_start::making::reached::{LATER, Reached, ReachedTimes, compared};
 use crate::runtime::warm_start::making::rehearse::{Beginning, Rehearsed, Rehearsing};
 use crate::runtime::warm_start::program::{Program, failed};
 use crate::runtime::warm_start::request::{RehearsalRequest, SnapshotKey, header_names};
 use crate::runtime::wasi::rehearsal::numbers::Numbers;
 use crate::runtime::wasi::rehearsal::paths::GuestPaths;
+use crate::runtime::wasi::rehearsal::strings::AskedStrings;
 use crate::runtime::wasi::rehearsal::{Checkpoint, Rehearsal, RehearsalStage, ScriptLooks};
 
 /// What is the same for all rehearsals of one snapshot.
@@ -55,24 +59,14 @@ pub(in crate::runtime::warm_start) struct ProgramRehearsals<'a> {
 /// Which checkpoint is meant: the number of looks for the script before it, or no look.
 pub(in crate::runtime::warm_start) type ScriptCheckpoint = Option<u32>;
 
-/// The program at its checkpoint.
-pub(in crate::runtime::warm_start) struct Reached {
-    pub stopped: Stopped,
-    checkpoint: Checkpoint,
-    pub numbers: Numbers,
-    pub areas: VariableAreas,
-    /// The places of its variables in memory.
-    variables: Vec<Range<usize>>,
-    left: Vec<(usize, Vec<u8>)>,
-    pub files: SeenFiles,
-    pub held: HeldFiles,
-}
-
 impl<'a> ProgramRehearsals<'a> {
     /// Compiles the program for rehearsals.
     pub fn new(program: &'a Program, setup: &'a WarmStartSetup, key: &'a SnapshotKey) -> Result<Self, ColdReason> {
         if program.is_third_party {
             return Err(ColdReason::ThirdParty);
+        }
+        if program.checkpoint_directory().is_none() {
+            return Err(ColdReason::Failed("there is no directory for its checkpoint".to_owned()));
         }
         let bytes = (setup.module)().ok_or(ColdReason::ModuleChanged)?;
         if GcSupport::needed_by(&bytes).map_err(|error| failed(&error))? == GcSupport::On {
@@ -94,7 +88,7 @@ impl<'a> ProgramRehearsals<'a> {
     pub fn request(&self, number: usize) -> Result<RehearsalRequest, ColdReason> {
         let headers: &[String] = if number == 0 { &[] } else { &self.headers };
         let request = (self.setup.requests)(self.key, number, headers);
-        request.filter(|request| SnapshotKey::of(&request.environment) == *self.key).ok_or(ColdReason::NoRequest)
+        request.filter(|request| self.key.has(request)).ok_or(ColdReason::NoRequest)
     }
 
     /// A rehearsal of a request that begins at this time.
@@ -103,9 +97,9 @@ impl<'a> ProgramRehearsals<'a> {
         Rehearsal {
             stage: RehearsalStage::Instantiating,
             before,
-            after: Numbers::new(self.now + 3_600_000_000_000, 600_000_000_000, self.seed.map(|byte| !byte)),
-            variables: None,
-            areas: VariableAreas::default(),
+            after: Numbers::new(self.now + 200_000_000_000_000, 600_000_000_000, self.seed.map(|byte| !byte)),
+            variables: AskedStrings::default(),
+            arguments: AskedStrings::default(),
             script: request.environment.variable("SCRIPT_FILENAME").map(str::to_owned),
             looks: ScriptLooks::default(),
             script_checkpoint: checkpoint,
@@ -119,7 +113,12 @@ impl<'a> ProgramRehearsals<'a> {
     }
 
     pub fn numbers(&self) -> Numbers {
-        Numbers::new(self.now, 0, self.seed)
+        self.numbers_after(TimeShift::default())
+    }
+
+    /// The numbers of a program that begins later.
+    pub fn numbers_after(&self, shift: TimeShift) -> Numbers {
+        Numbers::new(self.now.saturating_add(shift.realtime), shift.monotonic, self.seed)
     }
 
     pub fn run(
@@ -146,12 +145,11 @@ impl<'a> ProgramRehearsals<'a> {
 
     /// The checkpoints that may be meant, the best first.
     pub fn checkpoints(&self) -> Result<Vec<ScriptCheckpoint>, ColdReason> {
-        let request = self.request(0)?;
-        if request.environment.variable("SCRIPT_FILENAME").is_none() {
+        let layout = self.layout()?;
+        if layout.first.environment.variable("SCRIPT_FILENAME").is_none() {
             return Ok(vec![None]);
         }
-        let laid_out = laid_out(&VariablePlaces::new(&request.environment), &request)?;
-        let rehearsal = self.rehearse(&laid_out, &request, (self.numbers(), None))?.rehearsal;
+        let rehearsal = self.rehearse(&layout, &layout.first, (self.numbers(), None))?.rehearsal;
         let refused = rehearsal.captured.as_ref().and_then(|captured| captured.as_ref().err());
         tracing::debug!(looks = ?rehearsal.looks, reached = ?rehearsal.reached, ?refused, "warm start: looked for a checkpoint");
         let is_named = rehearsal.reached == Some(Checkpoint::Named);
@@ -162,40 +160,72 @@ impl<'a> ProgramRehearsals<'a> {
     }
 
     /// Runs the program to its checkpoint twice, and compares what it is there.
-    pub fn reach(&self, checkpoint: ScriptCheckpoint) -> Result<(Reached, RehearsalRequest), ColdReason> {
-        let request = self.request(0)?;
-        let places = VariablePlaces::new(&request.environment);
-        let first = self.reach_once(&places, &request, (self.numbers(), checkpoint))?;
+    pub fn reach(&self, checkpoint: ScriptCheckpoint) -> Result<(Reached, RequestLayout), ColdReason> {
+        let layout = self.layout()?;
+        let mut first = self.reach_once(&layout, &layout.first, (self.numbers(), checkpoint))?;
         if first.numbers.drawn > 0 && !self.setup.shared_random {
             return Err(ColdReason::Random);
         }
-        let other = match first.checkpoint {
-            Checkpoint::Named => request.clone(),
-            Checkpoint::Script | Checkpoint::StandardInput => self.request(1)?,
+        let second = self.request(1)?;
+        let mut other = match first.checkpoint {
+            Checkpoint::Named => layout.first.clone(),
+            Checkpoint::Script | Checkpoint::StandardInput => second.clone(),
         };
-        // A time at which every unit of it is another one.
-        let later = Numbers::new(self.now + 98_765_043_210_987, 7_654_321_987, self.seed);
-        let second = self.reach_once(&places, &other, (later, checkpoint))?;
-        match compared(&first, &second, Clocks::Told) {
-            // What it has computed from the time may be a seed of random numbers, which may be shared here.
-            Err(ColdReason::Differs(_)) if self.setup.shared_random => {
-                let third = self.reach_once(&places, &other, (self.numbers(), checkpoint))?;
-                compared(&first, &third, Clocks::Told)?;
-                compared(&third, &second, Clocks::Computed)?;
-            }
-            compared => compared?,
+        let own = &layout.first.arguments;
+        other.arguments = first.other_arguments(own, &second.arguments);
+        let mut times = self.reached_times(&first, &layout, &other, checkpoint);
+        if matches!(times, Err(ColdReason::Differs(_))) && other.arguments != *own {
+            other.arguments = own.clone();
+            times = self.reached_times(&first, &layout, &other, checkpoint);
         }
-        Ok((first, request))
+        first.times = times?;
+        // It is not known to be the same with other arguments.
+        if other.arguments == *own && matches!(first.arguments, SnapshotArguments::Slots(..)) {
+            first.arguments = SnapshotArguments::Same(own.clone());
+        }
+        // Its files are watched by their paths.
+        if self.program.has_its_volumes() { Ok((first, layout)) } else { Err(ColdReason::VolumeReplaced) }
+    }
+
+    /// Runs the program with another request, at another time, and compares it with the first run.
+    fn reached_times(
+        &self,
+        first: &Reached,
+        layout: &RequestLayout,
+        other: &RehearsalRequest,
+        checkpoint: ScriptCheckpoint,
+    ) -> Result<ReachedTimes, ColdReason> {
+        let second = self.reach_once(layout, other, (self.numbers_after(LATER), checkpoint))?;
+        match compared(first, &second, Clocks::Told) {
+            Ok(KeptTimes { in_memory, in_a_local_of: None }) => Ok(ReachedTimes::Told(in_memory.into())),
+            // What it has of the time may be a seed of random numbers, which may be shared here.
+            Ok(_) if self.setup.shared_random => Ok(ReachedTimes::Computed),
+            Ok(KeptTimes { in_a_local_of, .. }) => {
+                Err(ColdReason::Differs(in_a_local_of.map(local_of).unwrap_or_default()))
+            }
+            Err(ColdReason::Differs(_)) if self.setup.shared_random => {
+                let third = self.reach_once(layout, other, (self.numbers(), checkpoint))?;
+                compared(first, &third, Clocks::Told)?;
+                compared(&third, &second, Clocks::Computed)?;
+                Ok(ReachedTimes::Computed)
+            }
+            Err(reason) => Err(reason),
+        }
     }
 
     fn rehearse(
         &self,
-        laid_out: &LaidOut,
+        layout: &RequestLayout,
         request: &RehearsalRequest,
         (numbers, checkpoint): (Numbers, ScriptCheckpoint),
     ) -> Result<Rehearsed, ColdReason> {
-        let variables = Some(laid_out.clone());
-        let rehearsal = Rehearsal { variables, ..self.rehearsal(numbers, request, checkpoint) };
+        let variables = layout.variables.lay_out(&request.environment).map_err(|_| ColdReason::NoRequest)?;
+        let arguments = layout.arguments.as_ref().and_then(|places| places.lay_out(&request.arguments));
+        let rehearsal = Rehearsal {
+            variables: AskedStrings::of(Some(variables)),
+            arguments: AskedStrings::of(arguments),
+            ..self.rehearsal(numbers, request, checkpoint)
+        };
         let linked = self.engine.link_captured(&self.module).map_err(|error| failed(&error))?;
         let functions = self.program.functions.clone();
         let beginning = Beginning::Start { linked, functions, stage: RehearsalStage::Captured };
@@ -204,49 +234,47 @@ impl<'a> ProgramRehearsals<'a> {
 
     fn reach_once(
         &self,
-        places: &VariablePlaces,
+        layout: &RequestLayout,
         request: &RehearsalRequest,
         at: (Numbers, ScriptCheckpoint),
     ) -> Result<Reached, ColdReason> {
-        let laid_out = laid_out(places, request)?;
-        let Rehearsed { rehearsal, ending, .. } = self.rehearse(&laid_out, request, at)?;
-        let Rehearsal { before, areas, files, held, reached, captured, .. } = *rehearsal;
+        let Rehearsed { rehearsal, ending, .. } = self.rehearse(layout, request, at)?;
+        let Rehearsal { before, variables, arguments: asked, files, held, reached, captured, .. } = *rehearsal;
         let stopped = captured.ok_or_else(|| without_checkpoint(&ending))??;
         let checkpoint = reached.ok_or(ColdReason::Stack("there is no checkpoint"))?;
+        let (areas, laid_out) = (variables.areas, variables.laid_out.ok_or(ColdReason::NoRequest)?);
         // Memory that the program has used for something else since must not be written to.
         if !areas.are_kept(&stopped.memory, &laid_out) {
             return Err(ColdReason::Variables);
         }
-        let (variables, left) = (areas.ranges(&laid_out), areas.left(&laid_out));
-        Ok(Reached { stopped, checkpoint, numbers: before, areas, variables, left, files, held })
+        let (mut strings, left) = (areas.ranges(&laid_out), areas.left(&laid_out));
+        let arguments = match (&layout.arguments, &asked.laid_out) {
+            _ if !asked.is_asked => SnapshotArguments::Any,
+            (Some(places), Some(laid_out)) if asked.areas.are_unchanged(&stopped.memory, laid_out) => {
+                strings.extend(asked.areas.ranges(laid_out));
+                SnapshotArguments::Slots(places.clone(), asked.areas.kept().into())
+            }
+            _ => SnapshotArguments::Same(request.arguments.clone()),
+        };
+        let (numbers, argument_areas, times) = (before, asked.areas, ReachedTimes::Computed);
+        Ok(Reached {
+            stopped,
+            checkpoint,
+            numbers,
+            areas,
+            arguments,
+            argument_areas,
+            strings,
+            left,
+            files,
+            held,
+            times,
+        })
     }
-}
 
-fn compared(first: &Reached, second: &Reached, clocks: Clocks) -> Result<(), ColdReason> {
-    let at = |reached: &Reached| (reached.checkpoint, reached.areas.clone(), reached.held.clone());
-    let has_same_files = first.files.have_the_paths_of(&second.files);
-    if has_same_files && first.files != second.files {
-        return Err(ColdReason::FilesChanged);
+    fn layout(&self) -> Result<RequestLayout, ColdReason> {
+        self.setup.layout(self.key).ok_or(ColdReason::NoRequest)
     }
-    if !has_same_files || at(first) != at(second) {
-        return Err(ColdReason::Differs("what it did before".to_owned()));
-    }
-    compare(&first.at_checkpoint(), &second.at_checkpoint(), &first.variables, clocks)
-}
-
-impl Reached {
-    /// Whether the program has named its checkpoint.
-    pub fn is_named(&self) -> bool {
-        self.checkpoint == Checkpoint::Named
-    }
-
-    fn at_checkpoint(&self) -> AtCheckpoint<'_> {
-        AtCheckpoint { stopped: &self.stopped, times: &self.numbers.times, left: &self.left }
-    }
-}
-
-fn laid_out(places: &VariablePlaces, request: &RehearsalRequest) -> Result<LaidOut, ColdReason> {
-    places.lay_out(&request.environment).map_err(|_| ColdReason::NoRequest)
 }
 
 /// Why a program has reached no checkpoint. The host may have kept it from that.

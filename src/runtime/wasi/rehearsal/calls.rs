@@ -1,6 +1,6 @@
 //! What do the calls of preview 1 do in a rehearsal?
 //!
-//! What they do otherwise, but for clocks, random numbers and variables. Files and checkpoints are noted. What would not be there behind
+//! What they do otherwise, but for clocks, random numbers, variables and arguments. Files and checkpoints are noted. What would not be there behind
 //! the checkpoint ends a rehearsal that is captured: see [`forbid`].
 
 use wasmtime::{Caller, ExternType, Linker, Module, Result, Val};
@@ -9,14 +9,14 @@ use wasmtime_wasi::p1::wasi_snapshot_preview1 as fallback;
 
 use crate::runtime::resume::capture;
 use crate::runtime::resume::cold_reason::ColdReason;
-use crate::runtime::resume::variables::{UnusedPointers, VariableArea};
 use crate::runtime::wasi::abi::{ErrnoResult, MODULE, SUCCESS, at, error, write};
 use crate::runtime::wasi::files::with_files;
 use crate::runtime::wasi::rehearsal::held::held_files;
 use crate::runtime::wasi::rehearsal::paths::{OpenedPath, SeenPath};
+use crate::runtime::wasi::rehearsal::strings;
 use crate::runtime::wasi::rehearsal::{Captured, Checkpoint, Rehearsal, RehearsalStage};
 use crate::runtime::wasi::state::{ModuleState, RANDOM_PER_CALL, split};
-use crate::runtime::wasi::{descriptors, paths, preview1, read_write};
+use crate::runtime::wasi::{descriptors, paths, read_write};
 
 /// The functions of preview 1 that a program may call before its checkpoint. They change nothing that it would find changed behind
 /// it, or what they change is captured.
@@ -53,7 +53,7 @@ const ALLOWED: [&str; 27] = [
 /// Replaces the functions that differ in a rehearsal.
 pub(in crate::runtime) fn replace(linker: &mut Linker<ModuleState>) -> Result<()> {
     linker.allow_shadowing(true);
-    add_variables(linker)?;
+    strings::add_to_linker(linker)?;
     add_numbers(linker)?;
     add_looking(linker)?;
     add_directories(linker)?;
@@ -83,34 +83,6 @@ pub(in crate::runtime) fn forbid(linker: &mut Linker<ModuleState>, module: &Modu
 
 fn rehearsal<'a>(caller: &'a mut Caller<'_, ModuleState>) -> Result<&'a mut Rehearsal> {
     caller.data_mut().rehearsal.as_deref_mut().ok_or_else(|| Captured.into())
-}
-
-fn add_variables(linker: &mut Linker<ModuleState>) -> Result<()> {
-    linker.func_wrap(MODULE, "environ_sizes_get", |mut caller: Caller<'_, ModuleState>, count: i32, size: i32| {
-        let (mut memory, state) = split(&mut caller)?;
-        let laid_out = state.rehearsal.as_ref().and_then(|rehearsal| rehearsal.variables.as_ref());
-        let Some(laid_out) = laid_out else {
-            return preview1::write_sizes(&mut memory, &state.environment, count, size);
-        };
-        write(&mut memory, size, laid_out.length())?;
-        write(&mut memory, count, laid_out.pointers())
-    })?;
-    linker.func_wrap(MODULE, "environ_get", |mut caller: Caller<'_, ModuleState>, pointers: i32, buffer: i32| {
-        let (mut memory, state) = split(&mut caller)?;
-        let Some(rehearsal) = state.rehearsal.as_deref_mut() else { return error(Errno::Io) };
-        let Some(laid_out) = &rehearsal.variables else {
-            return preview1::write_strings(&mut memory, &state.environment, pointers, buffer);
-        };
-        let area = VariableArea { pointers: Some(pointers.cast_unsigned()), buffer: buffer.cast_unsigned() };
-        let (list, strings) = laid_out.bytes(area.buffer, UnusedPointers::Nameless);
-        for (place, bytes) in [(pointers, list.as_slice()), (buffer, strings)] {
-            let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-            memory.copy_from_slice(bytes, at::<u8>(place).as_array(length))?;
-        }
-        rehearsal.areas.ask(area, laid_out);
-        SUCCESS
-    })?;
-    Ok(())
 }
 
 fn add_numbers(linker: &mut Linker<ModuleState>) -> Result<()> {

@@ -7,6 +7,7 @@
 //! | file | question |
 //! | --- | --- |
 //! | `calls` | what do the calls of preview 1 do then? |
+//! | `strings` | where does it get its variables and its arguments? |
 //! | `paths` | which file does a path lead to? |
 //! | `held` | which files are open at the checkpoint? |
 //! | `numbers` | which times and random numbers does it get? |
@@ -15,6 +16,7 @@ pub(in crate::runtime) mod calls;
 mod held;
 pub(in crate::runtime) mod numbers;
 pub(in crate::runtime) mod paths;
+pub(in crate::runtime) mod strings;
 
 use std::path::PathBuf;
 
@@ -22,9 +24,9 @@ use crate::runtime::resume::cold_reason::ColdReason;
 use crate::runtime::resume::files::SeenFiles;
 use crate::runtime::resume::held_files::HeldFiles;
 use crate::runtime::resume::stopped::Stopped;
-use crate::runtime::resume::variables::{LaidOut, VariableAreas};
 use crate::runtime::wasi::rehearsal::numbers::Numbers;
 use crate::runtime::wasi::rehearsal::paths::{GuestPaths, SeenPath};
+use crate::runtime::wasi::rehearsal::strings::AskedStrings;
 
 /// The path whose `stat` is a checkpoint. There is never a file.
 pub(in crate::runtime) const CHECKPOINT: &str = "/.wagi/checkpoint";
@@ -35,10 +37,8 @@ pub(in crate::runtime) struct Rehearsal {
     /// The numbers before the checkpoint, and those behind it.
     pub before: Numbers,
     pub after: Numbers,
-    /// The variables, of a program that is initialized; `None` for those of the state.
-    pub variables: Option<LaidOut>,
-    /// Where the program has asked for them.
-    pub areas: VariableAreas,
+    pub variables: AskedStrings,
+    pub arguments: AskedStrings,
     /// The script, as the guest sees it.
     pub script: Option<String>,
     /// How often the program has looked for it.

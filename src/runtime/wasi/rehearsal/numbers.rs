@@ -2,6 +2,8 @@
 
 use sha2::{Digest as _, Sha256};
 
+use crate::runtime::resume::times::{ToldClock, ToldTime};
+
 /// What a clock advances each time that it is read.
 const TICK: u64 = 1000;
 
@@ -15,7 +17,7 @@ pub(in crate::runtime) struct Numbers {
     /// How many random bytes were drawn.
     pub drawn: u64,
     /// The times that were read.
-    pub times: Vec<u64>,
+    pub times: Vec<ToldTime>,
 }
 
 /// More times than a program reads before its checkpoint.
@@ -29,18 +31,18 @@ impl Numbers {
     /// The time since 1970.
     pub fn realtime(&mut self) -> u64 {
         self.realtime = self.realtime.saturating_add(TICK);
-        self.note(self.realtime)
+        self.note(ToldClock::Realtime, self.realtime)
     }
 
     /// The time since the program began.
     pub fn monotonic(&mut self) -> u64 {
         self.monotonic = self.monotonic.saturating_add(TICK);
-        self.note(self.monotonic)
+        self.note(ToldClock::Monotonic, self.monotonic)
     }
 
-    fn note(&mut self, time: u64) -> u64 {
+    fn note(&mut self, clock: ToldClock, time: u64) -> u64 {
         if self.times.len() < MAX_TIMES {
-            self.times.push(time);
+            self.times.push(ToldTime { clock, time });
         }
         time
     }
