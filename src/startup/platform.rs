@@ -2,7 +2,7 @@
 //! compiled. The first configuration decides how large the pools of the engines are.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
@@ -47,10 +47,21 @@ struct OpenSpace {
     space: Arc<ScratchSpace>,
 }
 
+/// Engines, and what is compiled for them.
+#[derive(Clone)]
+struct CompiledPrograms {
+    runtime: Arc<Runtime>,
+    programs: Arc<Programs>,
+}
+
 /// The engines, the programs, the network for guests, and the logs.
 pub(super) struct Platform {
     runtime: Arc<Runtime>,
     programs: Arc<Programs>,
+    /// The same with optimized code, if the other code is not optimized, and if it was ever needed.
+    optimized: OnceLock<CompiledPrograms>,
+    /// Held by the thread that compiles optimized code.
+    pub optimizing: Mutex<()>,
     /// Where this process listens.
     pub own_addresses: OwnAddresses,
     /// The network as the last configuration that needed one has it.
@@ -100,6 +111,8 @@ impl Platform {
         Ok(Self {
             runtime,
             programs,
+            optimized: OnceLock::new(),
+            optimizing: Mutex::default(),
             own_addresses,
             network,
             log_directory,
@@ -135,14 +148,32 @@ impl Platform {
         let limits = &config.limits;
         let compiler = config.compiler.clone();
         let compiler = compiler.map(|path| CompilerProcess::new(path, limits.compile_time, limits.compile_memory));
-        self.runtime.set_compiler(compiler);
-        let (runtime, programs, metrics) = (self.runtime.clone(), self.programs.clone(), self.metrics.clone());
+        let optimized = self.optimized.get().cloned();
+        let unoptimized = CompiledPrograms { runtime: self.runtime.clone(), programs: self.programs.clone() };
+        let (code, better) = match (priority, optimized) {
+            (Priority::Optimization, Some(optimized)) => (optimized, None),
+            (_, optimized) => (unoptimized, optimized),
+        };
+        code.runtime.set_compiler(compiler);
+        let metrics = self.metrics.clone();
         let size_limit = limits.module_size;
         let progress = if priority == Priority::Start { self.progress.clone() } else { Arc::new(Silent) };
         LoadingModules::begin(specs.len(), move |so_far| {
-            let options = LoadOptions { runtime: &runtime, size_limit, priority, serve, metrics: &metrics, progress };
-            load::executables(&programs, &specs, options, so_far)
+            let (runtime, better) = (&*code.runtime, better.as_ref().map(|better| &*better.programs));
+            let options = LoadOptions { runtime, size_limit, priority, serve, better, metrics: &metrics, progress };
+            load::executables(&code.programs, &specs, options, so_far)
         })
+    }
+
+    /// Makes the engines for optimized code. Takes time: not for a thread that serves.
+    pub fn make_optimized(&self) -> Result<(), Error> {
+        if self.optimized.get().is_none() {
+            let config = EngineConfig { optimization: CodeOptimization::Full, ..self.runtime.config().clone() };
+            let (runtime, programs) = (Arc::new(Runtime::new(&config)?), Arc::default());
+            // There is one thread that makes them.
+            let _ = self.optimized.set(CompiledPrograms { runtime, programs });
+        }
+        Ok(())
     }
 
     /// The same guest, which begins warm as soon as there is a snapshot.
@@ -236,6 +267,7 @@ impl Platform {
     /// Keeps and uses no compiled code from now on.
     pub fn close_code_cache(&self) {
         self.runtime.close_code_cache();
+        self.optimized.get().iter().for_each(|optimized| optimized.runtime.close_code_cache());
     }
 
     /// The log directory, which is made for the first configuration.

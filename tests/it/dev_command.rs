@@ -303,3 +303,18 @@ fn in_a_terminal_of_any_width_lines_are_plain() {
         at_leisure(|| terminal.screen().is_empty().then_some(()));
     }
 }
+
+#[test]
+fn what_does_not_change_is_compiled_again_and_optimized() {
+    let site = built("");
+    let wagi = Wagi::spawn(command(site.path()).args(["dev", "-l", "127.0.0.1:0"]).env("RUST_LOG", "wagi=debug"));
+    let optimized =
+        |count: usize| at_leisure(|| (wagi.log().matches("debug: optimized\n").count() >= count).then_some(()));
+    optimized(1);
+    assert_eq!(get(&wagi), "first");
+    // A change is served at once, and optimized in its turn.
+    site.file("source.wat", page("second"));
+    shows(&wagi, "second");
+    optimized(2);
+    assert_eq!(get(&wagi), "second");
+}

@@ -25,7 +25,7 @@ impl CompilerThreads {
     pub fn run<T: Send>(&self, compile: impl FnOnce() -> T + Send) -> T {
         match self.priority {
             Priority::Start | Priority::Developer => compile(),
-            Priority::Reload => match self.threads.get_or_init(threads_of_low_priority) {
+            Priority::Reload | Priority::Optimization => match self.threads.get_or_init(threads_of_low_priority) {
                 Some(threads) => threads.install(compile),
                 None => compile(),
             },

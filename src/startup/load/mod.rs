@@ -100,6 +100,8 @@ pub(super) struct LoadOptions<'a> {
     pub size_limit: u64,
     pub priority: Priority,
     pub serve: ServeWhen,
+    /// Programs that are served in place of those that would be compiled.
+    pub better: Option<&'a Programs>,
     /// What is counted.
     pub metrics: &'a Metrics,
     /// What shows what is compiled.
@@ -115,6 +117,15 @@ pub(super) enum Priority {
     Reload,
     /// A developer waits, and requests do not matter: the compiler gets all cores.
     Developer,
+    /// No one waits: the same is served, by code that is not optimized.
+    Optimization,
+}
+
+impl Priority {
+    /// Whether everything else comes first.
+    fn is_low(self) -> bool {
+        matches!(self, Self::Reload | Self::Optimization)
+    }
 }
 
 /// When modules are needed that are loaded.
@@ -203,7 +214,7 @@ impl Loader<'_> {
                 scope.spawn(move || slow_start::run(self, specs, so_far, &ended));
             }
             let results = parallel::map(&order, threads, |&(index, spec)| {
-                if priority == Priority::Reload {
+                if priority.is_low() {
                     lower_priority();
                 }
                 so_far.begin(index);
@@ -274,7 +285,8 @@ impl Loader<'_> {
         let (started, mut origin, mut took) = (Instant::now(), CodeSource::Shared, Duration::ZERO);
         let executable = slot(&self.by_content, key.clone())
             .get_or_init(|| {
-                if let Some(executable) = self.programs.find(&key) {
+                let better = self.options.better.and_then(|programs| programs.find(&key));
+                if let Some(executable) = better.or_else(|| self.programs.find(&key)) {
                     origin = CodeSource::Kept;
                     return Ok(executable);
                 }
@@ -349,6 +361,7 @@ impl Loader<'_> {
 
     fn log(&self, spec: &ModuleSpec, bytes: usize, digest: &str, compiled: &Compiled) {
         if compiled.origin == CodeSource::Kept
+            || self.options.priority == Priority::Optimization
             || self.options.priority != Priority::Start && compiled.origin == CodeSource::Shared
         {
             return;
@@ -398,6 +411,7 @@ mod tests {
                 size_limit: 1 << 20,
                 priority: Priority::Start,
                 serve: ServeWhen::AllAreLoaded,
+                better: None,
                 metrics: &metrics,
                 progress: Arc::new(Silent),
             };

@@ -12,6 +12,7 @@
 //! | `in_force` | which configuration is in force? |
 //! | `attempt` | what would be in force if the files are taken as they are now? |
 //! | `files` | which files have changed, and which are still being written? |
+//! | `optimize` | how does a developer get fast code, and does not wait for it? |
 //! | `watch`, `directories` | when has a file changed? |
 //! | `log` | what does the log say about it? |
 
@@ -22,6 +23,7 @@ mod first;
 mod first_load;
 mod in_force;
 mod log;
+mod optimize;
 mod partial;
 mod watch;
 
@@ -31,7 +33,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch as watch_channel;
 
 use crate::cache::store::TemporaryDirectory;
-use crate::config::{Config, Diagnostic, Options};
+use crate::config::{Audience, Config, Diagnostic, Options};
 use crate::fetch::{Progress, Resolved};
 use crate::gateway::{Gateway, ReloadHandle, ReloadOutcome, ReloadReport, ReloadRequests, RouteFiles};
 use crate::observe::{AccessLog, LogWriter, ReloadResult};
@@ -76,6 +78,14 @@ const RETRY_TIME: Duration = Duration::from_secs(2);
 
 /// How often it is looked meanwhile.
 const RETRY_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Whether the code that is served stays as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CodeStage {
+    Final,
+    /// It was compiled in little time, and is to be replaced.
+    Unoptimized,
+}
 
 /// The configuration in force.
 struct Current {
@@ -139,14 +149,44 @@ impl Reloader {
         }
     }
 
-    /// Does what is asked for, one reload at a time. What is asked for during a reload is one more.
+    /// Does what is asked for, one reload at a time. What is asked for during a reload is one more. When nothing was asked for some
+    /// time, lets a developer have optimized code.
     pub async fn run(mut self, mut requests: ReloadRequests) {
-        while let Some(first) = requests.next().await {
+        let unoptimized = match self.options.audience {
+            Audience::Users => CodeStage::Final,
+            Audience::Developer => CodeStage::Unoptimized,
+        };
+        let mut code = unoptimized;
+        loop {
+            let first = tokio::select! {
+                biased;
+                first = requests.next() => first,
+                better = optimize::run(self.platform.clone(), self.current.clone()), if code == CodeStage::Unoptimized => {
+                    self.replace_code(better);
+                    code = CodeStage::Final;
+                    continue;
+                }
+            };
+            let Some(first) = first else { return };
             let mut waiting = requests.waiting();
             waiting.push(first);
             let outcome = Arc::new(self.reload().await);
+            if matches!(*outcome, ReloadOutcome::Swapped(_)) {
+                code = unoptimized;
+            }
             waiting.into_iter().for_each(|request| request.answer(&outcome));
         }
+    }
+
+    /// Puts the same configuration in force with other code, if there is any.
+    fn replace_code(&mut self, candidate: Option<Candidate>) {
+        let Some(Candidate { snapshot, handover, parts, .. }) = candidate else { return };
+        self.gateway.extend(snapshot);
+        self.gateway.begin_warm_starts();
+        let Current { resolved, counts, stamps, .. } = &*self.current;
+        let (resolved, counts, stamps) = (resolved.clone(), *counts, stamps.clone());
+        self.current = Arc::new(Current { resolved, handover, parts, counts, stamps });
+        tracing::debug!("optimized");
     }
 
     /// Reads all files again, and puts in force what they say. Logs what comes of it. Log files are opened again in any case: a
