@@ -108,12 +108,13 @@ fn counted_address(peer: Peer, trusted: &TrustedProxies) -> Option<IpAddr> {
     if peer.remote.ip()?.is_loopback() || peer.is_trusted(trusted) { None } else { peer.client_key() }
 }
 
-/// The connections of a server in which the oldest one makes room for a new one.
+/// The connections of a server in which the oldest ones make room for new ones.
 #[derive(Debug)]
 pub(super) struct ConnectionQueue {
     /// The oldest first.
     open: Mutex<VecDeque<Weak<ConnectionState>>>,
-    /// How many connections without an open request stay for `RECLAIM_INTERVAL`: theirs may be on its way.
+    /// How many connections without an open request stay for `RECLAIM_INTERVAL`: theirs may be on its way. At most this number is
+    /// closed at once, but at least one.
     spared: usize,
 }
 
@@ -130,16 +131,20 @@ impl ConnectionQueue {
         open.push_back(Arc::downgrade(connection));
     }
 
-    /// Closes the oldest connection without an open request, if there is one that need not be spared.
+    /// Closes the oldest connections without an open request: some at once, so that clients in a crowd are accepted quickly.
     pub(super) fn close_oldest(&self) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let waits = |state: &Arc<ConnectionState>| state.open_requests() == 0 && !state.write_blocked();
-        let mut waiting =
+        let waiting =
             open.iter().enumerate().filter_map(|(index, state)| Some((index, state.upgrade().filter(waits)?)));
-        let Some((index, oldest)) = waiting.next() else { return };
-        if waiting.count() >= self.spared || oldest.opened().elapsed() >= RECLAIM_INTERVAL {
+        let waiting: Vec<_> = waiting.collect();
+        let count = match waiting.len().saturating_sub(self.spared) {
+            0 => waiting.iter().take(1).filter(|(_, oldest)| oldest.opened().elapsed() >= RECLAIM_INTERVAL).count(),
+            spare => spare.min(self.spared.max(1)),
+        };
+        for (index, state) in waiting.into_iter().take(count).rev() {
             open.remove(index);
-            oldest.shutdown_both();
+            state.shutdown_both();
         }
     }
 }

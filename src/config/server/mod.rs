@@ -56,7 +56,7 @@ pub enum WhenFull {
     /// Those that were idle for a second.
     #[default]
     CloseIdle,
-    /// The oldest without an open request, for each new one.
+    /// The oldest without an open request.
     CloseOldest,
 }
 

@@ -57,7 +57,7 @@ pub(in crate::server) struct ServerParts {
     pub(in crate::server) tls: Arc<ServerTls>,
     /// Who watches whether the server is idle, if it is to end then.
     pub(in crate::server) idle: Option<Arc<IdleWatch>>,
-    /// The connections, if the oldest is to make room for a new one.
+    /// The connections, if the oldest are to make room for new ones.
     pub(in crate::server) oldest_first: Option<Arc<ConnectionQueue>>,
 }
 
