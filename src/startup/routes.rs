@@ -178,7 +178,7 @@ impl<'a> RouteTableBuilder<'a> {
         let state = self.before.state(entry, &self.next);
         let scratch = match self.scratch_space(entry, module) {
             Ok(scratch) => scratch,
-            Err(problem) => return self.problems.push(problem),
+            Err(problem) => return self.problems.push(*problem),
         };
         let grants = match EntryGrants::new(entry, self.network.as_ref(), state, scratch.as_ref()) {
             Ok(grants) => grants,
@@ -218,16 +218,16 @@ impl<'a> RouteTableBuilder<'a> {
         &self,
         entry: &EntryConfig,
         module: &LoadedModule,
-    ) -> Result<Option<Arc<ScratchSpace>>, Diagnostic> {
+    ) -> Result<Option<Arc<ScratchSpace>>, Box<Diagnostic>> {
         match &self.scratch {
             _ if !entry.needs_scratch_space() => Ok(None),
-            _ if module.executable.is_component() => Err(diagnostics::scratch_of_component(entry)),
+            _ if module.executable.is_component() => Err(diagnostics::scratch_of_component(entry).into()),
             Ok(space) => Ok(space.clone()),
             Err(error) if entry.scratch.is_empty() => {
                 warm_start::log_without_directory(entry, error);
                 Ok(None)
             }
-            Err(error) => Err(diagnostics::scratch_not_opened(entry, error)),
+            Err(error) => Err(diagnostics::scratch_not_opened(entry, error).into()),
         }
     }
 

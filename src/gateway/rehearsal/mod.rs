@@ -148,7 +148,7 @@ fn encoded(path: &str) -> String {
 /// Every other request comes through a proxy, which does not say from which port, or over a Unix socket.
 fn client(number: usize) -> RemoteAddress {
     let last = u8::try_from(number % 200).unwrap_or_default() + 1;
-    let port = if number % 2 == 0 { 40_000 + u16::from(last) } else { 0 };
+    let port = if number.is_multiple_of(2) { 40_000 + u16::from(last) } else { 0 };
     match number % 4 {
         3 => RemoteAddress::Unix,
         _ => RemoteAddress::Ip(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)), port)),

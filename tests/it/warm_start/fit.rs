@@ -120,7 +120,7 @@ fn requests_through_a_proxy_and_over_a_unix_socket_begin_warm() {
             };
             let (warm, cold) = (ask("/warm"), ask("/cold"));
             assert_eq!((warm.status, variables(&warm)), (cold.status, variables(&cold)), "{fields}");
-            let is_https = variables(&warm).get("HTTPS").is_some();
+            let is_https = variables(&warm).contains_key("HTTPS");
             assert_eq!(is_https, fields.contains("https"), "{fields}");
             count += 1;
             assert_eq!(warm_requests(&served, "/warm"), count, "{fields}: {}", status(&served, "/warm"));
