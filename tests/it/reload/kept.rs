@@ -22,6 +22,7 @@ fn only_modules_that_have_changed_are_compiled_and_asked_for_sub_routes() {
     site = site.module("/r", "routes.wat".as_ref(), "");
     let wagi = site.start(&[]);
     let asked = |wagi: &Wagi| wagi.log().matches("asked for sub-routes").count();
+    wagi.logged(&["asked for sub-routes"]);
     assert_eq!(asked(&wagi), 1, "{}", wagi.log());
     fs::write(file(&wagi, "m3.wat"), printing("Content-Type: text/plain\n\nthree")).unwrap();
     let line = reloaded(&wagi, 2);
