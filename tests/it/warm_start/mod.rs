@@ -176,7 +176,7 @@ fn random_numbers_before_the_checkpoint_are_shared_only_if_the_operator_says_so(
 #[test]
 fn a_server_without_a_place_for_temporary_files_serves_cold() {
     let site = Site::new().text_module("/a", &guest("", ""), "warm_start = true");
-    let wagi = site.start_with(&[], &[("TMPDIR", "/nonexistent")]);
+    let wagi = site.start_with(&[], &[("TMPDIR", "/dev/null")]);
     let line = wagi.logged_at_leisure(&["warm start: served cold", "/a"]);
     assert!(line.contains("reason=\"failed\""), "{line}");
     wagi.logged(&["warm start: cannot make a directory: served cold"]);
