@@ -79,7 +79,7 @@ impl Starting {
     }
 }
 
-const ONE_OF_TWO: &str = "serving 1 of 2 routes while 1 modules are compiled";
+const ONE_OF_TWO: &str = "serving 1 of 2 routes while 1 module is compiled";
 
 #[test]
 fn what_is_ready_is_served_while_the_rest_is_compiled() {

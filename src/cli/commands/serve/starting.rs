@@ -20,7 +20,8 @@ pub enum Completion {
 /// Logs how much is served at these addresses, and returns that.
 pub fn announce(routes: ServedRoutes, urls: &str) -> String {
     let ServedRoutes { ready, known, compiling } = routes;
-    let said = format!("serving {ready} of {known} routes while {compiling} modules are compiled");
+    let modules = if compiling == 1 { "1 module is".to_owned() } else { format!("{compiling} modules are") };
+    let said = format!("serving {ready} of {known} routes while {modules} compiled");
     tracing::info!(url = urls, "{said}");
     said
 }
