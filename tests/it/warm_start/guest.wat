@@ -1,4 +1,4 @@
-;; Asks for its variables, does what BEFORE says, asks for its checkpoint, and prints the variables to which its old pointers lead.
+;; Asks for its variables, does something, asks for its checkpoint, and prints the variables to which its old pointers lead.
 (module
   (import "wasi_snapshot_preview1" "environ_sizes_get" (func $environ_sizes_get (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "environ_get" (func $environ_get (param i32 i32) (result i32)))
