@@ -64,7 +64,7 @@ fn what_was_refused_for_a_reason_that_may_pass_is_tried_again_after_a_pause_that
     assert_eq!(tried.refused("a", waits()), Some(60), "it begins anew after a snapshot");
 }
 
-fn ready(places: &mut SnapshotPlaces<&'static str>, script: &str) -> Arc<&'static str> {
+fn ready<S>(places: &mut SnapshotPlaces<S>, script: &str) -> Arc<S> {
     match places.find(&key(script), Instant::now) {
         FoundSnapshot::Ready(snapshot) => snapshot,
         _ => panic!("it is not ready"),
