@@ -32,8 +32,8 @@ pub(in crate::runtime::warm_start) enum Clocks {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::runtime::warm_start) struct KeptTimes {
     pub in_memory: Vec<TimePlace>,
-    /// A function on the stack that has one in a local, which is the same for all requests.
-    pub in_a_local_of: Option<u32>,
+    /// Whether a function on the stack has one in a local, which is the same for all requests.
+    pub is_in_a_local: bool,
 }
 
 /// The most words that are times.
@@ -58,11 +58,9 @@ pub(in crate::runtime::warm_start) fn compare(
         }
         let same_locals = times.are_equal(&one.locals, &other.locals);
         if !same_locals || !times.are_equal(&one.operands, &other.operands) {
-            return Err(ColdReason::Differs(local_of(one.function)));
+            return Err(ColdReason::Differs(format!("a local of function {}", one.function)));
         }
-        if one != other {
-            kept.in_a_local_of.get_or_insert(one.function);
-        }
+        kept.is_in_a_local |= one != other;
     }
     if one.globals != other.globals {
         return Err(ColdReason::Differs("a global".to_owned()));
@@ -79,11 +77,6 @@ pub(in crate::runtime::warm_start) fn compare(
     };
     compare_memory(&one.memory, &other.memory, is_explained, is_time)?;
     Ok(KeptTimes { in_memory: found.into_values().collect(), ..kept })
-}
-
-/// A local, or an operand, of a function.
-pub(in crate::runtime::warm_start) fn local_of(function: u32) -> String {
-    format!("a local of function {function}")
 }
 
 /// Whether a word is what is left where variables once were. No program reads it.
@@ -250,7 +243,7 @@ mod tests {
             stopped
         };
         let kept = compared_with(&with(EARLIER), &with(LATER), Clocks::Told).expect("it is a time");
-        assert_eq!(kept, KeptTimes { in_memory: Vec::new(), in_a_local_of: Some(1) });
+        assert_eq!(kept, KeptTimes { in_memory: Vec::new(), is_in_a_local: true });
     }
 
     #[test]

@@ -30,7 +30,7 @@ use crate::runtime::resume::held_files::HeldFiles;
 use crate::runtime::resume::times::TimeShift;
 use crate::runtime::warm_start::WarmStartSetup;
 use crate::runtime::warm_start::layout::RequestLayout;
-use crate::runtime::warm_start::making::comparison::{Clocks, KeptTimes, local_of};
+use crate::runtime::warm_start::making::comparison::{Clocks, KeptTimes};
 use crate::runtime::warm_start::making::reached::{LATER, Reached, ReachedTimes, compared};
 use crate::runtime::warm_start::making::rehearse::{Beginning, Rehearsed, Rehearsing};
 use crate::runtime::warm_start::program::{Program, failed};
@@ -197,12 +197,10 @@ impl<'a> ProgramRehearsals<'a> {
     ) -> Result<ReachedTimes, ColdReason> {
         let second = self.reach_once(layout, other, (self.numbers_after(LATER), checkpoint))?;
         match compared(first, &second, Clocks::Told) {
-            Ok(KeptTimes { in_memory, in_a_local_of: None }) => Ok(ReachedTimes::Told(in_memory.into())),
             // What it has of the time may be a seed of random numbers, which may be shared here.
-            Ok(_) if self.setup.shared_random => Ok(ReachedTimes::Computed),
-            Ok(KeptTimes { in_a_local_of, .. }) => {
-                Err(ColdReason::Differs(in_a_local_of.map(local_of).unwrap_or_default()))
-            }
+            Ok(KeptTimes { is_in_a_local: true, .. }) if self.setup.shared_random => Ok(ReachedTimes::Computed),
+            // A time in a local stays what it was. The proof shows whether answers depend on it.
+            Ok(KeptTimes { in_memory, .. }) => Ok(ReachedTimes::Told(in_memory.into())),
             Err(ColdReason::Differs(_)) if self.setup.shared_random => {
                 let third = self.reach_once(layout, other, (self.numbers(), checkpoint))?;
                 compared(first, &third, Clocks::Told)?;
