@@ -49,17 +49,16 @@ const REQUESTS: [(&str, &str); 5] = [
     ("GET /ROUTE?word HTTP/1.1", ""),
 ];
 
-/// The same interpreter at `/warm` and `/cold`. Code and snapshots are made with a cache that stays.
-fn both(module: &Path, script: &str, text: &str, keys: &str) -> Wagi {
+const SHARED: &str = "warm_start = { shared_random = true }";
+
+/// The same interpreter at `/warm`, which has `warm_start` with this value, and at `/cold`. Code and snapshots are made with a cache that
+/// stays.
+fn both(module: &Path, script: &str, text: &str, (warm_start, keys): (&str, &str)) -> Wagi {
     let extension = script.rsplit('.').next().unwrap_or_default();
     let keys = format!("scripts = {{ directory = 'www', extensions = ['{extension}'] }}\n{keys}");
     let site = Site::new();
     site.file(&format!("www/{script}"), text);
-    let site = site.module("/warm/...", module, &format!("warm_start = {{ shared_random = true }}\n{keys}")).module(
-        "/cold/...",
-        module,
-        &keys,
-    );
+    let site = site.module("/warm/...", module, &format!("{warm_start}\n{keys}")).module("/cold/...", module, &keys);
     site.write();
     let mut command = process::command(site.path());
     command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR")).args(["-l", "127.0.0.1:0", "-c", "modules.toml"]);
@@ -99,7 +98,7 @@ fn is_warm(wagi: &Wagi) {
 #[test]
 #[ignore = "needs WAGI_GUESTS_DIR: interpreters"]
 fn php_begins_warm_and_answers_the_same() {
-    let wagi = both(&built_from_source("php-cgi.wasm"), "index.php", PHP, "");
+    let wagi = both(&built_from_source("php-cgi.wasm"), "index.php", PHP, ("warm_start = true", ""));
     answers_are_the_same(&wagi, "index.php");
     std::fs::write(wagi.directory().join("www/index.php"), "<?php echo 'edited';").expect("writable");
     assert_eq!(asked(&wagi, "GET /warm/index.php HTTP/1.1", "").text(), "edited");
@@ -147,7 +146,7 @@ fn php_begins_behind_a_bootstrap() {
         "environment = {{ PHPRC = '/config' }}\nvolumes = {{ '/config' = {{ path = '{}', read_only = true }} }}",
         config.path().display()
     );
-    let wagi = both(&built_from_source("php-cgi.wasm"), "index.php", &page, &keys);
+    let wagi = both(&built_from_source("php-cgi.wasm"), "index.php", &page, (SHARED, &keys));
     answers_are_the_same(&wagi, "index.php");
     let log = wagi.log();
     let ready = log.lines().find(|line| line.contains("warm start: ready")).expect("it is ready");
@@ -167,12 +166,12 @@ fn python_begins_warm_and_answers_the_same() {
          volumes = {{ '/usr' = {{ path = '{}', read_only = true }} }}",
         library.display()
     );
-    answers_are_the_same(&both(&module, "index.py", PYTHON, &keys), "index.py");
+    answers_are_the_same(&both(&module, "index.py", PYTHON, (SHARED, &keys)), "index.py");
 }
 
 #[test]
 #[ignore = "needs WAGI_GUESTS_DIR: interpreters"]
 fn ruby_begins_warm_and_answers_the_same() {
     let keys = "argv = ['ruby', '${SCRIPT_FILENAME}']";
-    answers_are_the_same(&both(&built_from_source("ruby.wasm"), "index.rb", RUBY, keys), "index.rb");
+    answers_are_the_same(&both(&built_from_source("ruby.wasm"), "index.rb", RUBY, (SHARED, keys)), "index.rb");
 }
