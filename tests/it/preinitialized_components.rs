@@ -102,7 +102,7 @@ async fn what_keeps_a_component_from_being_preinitialized_is_said_at_the_key() {
         format!(r#"(core module $t (func (export "f") (param i32))) (core instance $typed (instantiate $t)) {typed}"#);
     for (prepare, more, parts) in [
         ("", "", &["the component exports no function `wizer-initialize`", "leave `preinitialize` out"][..]),
-        ("", &typed, &["function with 1 parameters and 0 results"]),
+        ("", &typed, &["`wizer-initialize` takes 1 value", "an initializer takes and returns nothing"]),
         ("unreachable", EXPORTED, &["its initializer failed", "unreachable"]),
         ("(drop (call $get))", EXPORTED, &["has left 1 resources of the host open", "print nothing"]),
     ] {
