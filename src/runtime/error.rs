@@ -162,10 +162,15 @@ pub(in crate::runtime) fn in_words<T: Display>(
 fn values<T: Display>(types: impl ExactSizeIterator<Item = T>) -> String {
     let count = types.len();
     let list = joined(types.map(|ty| ty.to_string()));
-    match count {
+    if count == 0 { counted(count) } else { format!("{} ({list})", counted(count)) }
+}
+
+/// How many values a function takes or returns.
+pub(in crate::runtime) fn counted(values: usize) -> String {
+    match values {
         0 => "nothing".to_owned(),
-        1 => format!("1 value ({list})"),
-        _ => format!("{count} values ({list})"),
+        1 => "1 value".to_owned(),
+        _ => format!("{values} values"),
     }
 }
 

@@ -22,7 +22,7 @@ use crate::runtime::code::preinitialize::{
 };
 use crate::runtime::component::ComponentEngine;
 use crate::runtime::component::state::ComponentState;
-use crate::runtime::error::Error;
+use crate::runtime::error::{Error, counted};
 use crate::runtime::instance::grants::Grants;
 
 /// What the initializer of a component runs with.
@@ -95,7 +95,7 @@ fn initializer_of(component: &Component) -> Result<ComponentExportIndex, Preinit
                 0 => Ok(index),
                 _ => Err(PreinitializeError::WrongType {
                     name: COMPONENT_INITIALIZER,
-                    found: format!("has {parameters} parameters and {results} results"),
+                    found: format!("takes {} and returns {}", counted(parameters), counted(results)),
                 }),
             }
         }
