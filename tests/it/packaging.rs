@@ -155,7 +155,10 @@ fn the_service_for_many_configurations_is_that_for_one() {
     };
     let only_one: Vec<_> = keys(&one).difference(&keys(&many)).cloned().collect();
     assert_eq!(only_one, ["RuntimeDirectoryPreserve=yes"]);
-    assert_eq!(keys(&many).difference(&keys(&one)).count(), 0, "{many}");
+    // The package brings the options of the one in a file.
+    let only_many: Vec<_> = keys(&many).difference(&keys(&one)).cloned().collect();
+    assert_eq!(only_many, ["Environment=\"WAGI_OPTIONS=--access-log /var/log/wagi/access.log\""]);
+    assert!(text("packaging/wagi.default").contains("\nWAGI_OPTIONS=\"--access-log /var/log/wagi/access.log\"\n"));
 }
 
 #[test]
@@ -212,10 +215,15 @@ fn logrotate_reads_the_rule_of_the_package() {
     // The user is there on a machine with the package only.
     let rule = text("packaging/wagi.logrotate").replace("su wagi wagi", "").replace(" wagi wagi", "");
     let log = site.path().join("log");
-    fs::create_dir(&log).expect("a directory can be made");
-    site.file("log/access.log", "a line\n");
+    let logs = ["log", "log/shop"].map(|directory| site.path().join(directory));
+    for directory in &logs {
+        fs::create_dir(directory).expect("a directory can be made");
+        fs::write(directory.join("access.log"), "a line\n").expect("writable");
+    }
     site.file("rule", rule.replace("/var/log/wagi", &log.display().to_string()));
-    bash(site.path(), "chmod 644 rule; chmod 755 log; logrotate --force --state state rule");
-    assert_eq!(fs::read_to_string(log.join("access.log.1")).expect("it was moved"), "a line\n");
-    assert_eq!(fs::read_to_string(log.join("access.log")).expect("there is a new one"), "");
+    bash(site.path(), "chmod 644 rule; chmod 755 log log/shop; logrotate --force --state state rule");
+    for directory in logs {
+        assert_eq!(fs::read_to_string(directory.join("access.log.1")).expect("it was moved"), "a line\n");
+        assert_eq!(fs::read_to_string(directory.join("access.log")).expect("there is a new one"), "");
+    }
 }
