@@ -211,10 +211,12 @@ fn a_server_that_is_killed_while_it_makes_a_snapshot_leaves_no_wrong_one() {
     let module = guest("(call $checkpoint)", "");
     let site = Site::new().text_module("/warm", &module, "warm_start = true").text_module("/cold", &module, "");
     let kept = Kept::new(site);
-    for moment in 0..8_u64 {
+    // At 8 moments, or as many as `WAGI_KILLS` says.
+    let kills: u64 = std::env::var("WAGI_KILLS").map_or(8, |kills| kills.parse().expect("a number"));
+    for moment in 0..kills {
         let mut wagi = kept.start();
         // Moments from before it is begun until after it is kept, on most machines. Each is as good as another.
-        thread::sleep(Duration::from_millis(moment * moment * 4));
+        thread::sleep(Duration::from_millis(250 * moment * moment / (kills * kills)));
         wagi.signal("KILL");
         wagi.ended();
         let wagi = kept.start();
