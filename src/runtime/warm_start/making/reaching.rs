@@ -199,7 +199,11 @@ impl<'a> ProgramRehearsals<'a> {
         match compared(first, &second, Clocks::Told) {
             // What it has of the time may be a seed of random numbers, which may be shared here.
             Ok(KeptTimes { is_in_a_local: true, .. }) if self.setup.shared_random => Ok(ReachedTimes::Computed),
-            // A time in a local stays what it was. The proof shows whether answers depend on it.
+            // It stays what it was, and may be a seed. An interpreter before its script draws nothing from it: the proof shows whether answers
+            // depend on it.
+            Ok(KeptTimes { is_in_a_local: true, .. }) if first.checkpoint != Checkpoint::Script => {
+                Err(ColdReason::Differs("a local with a time".to_owned()))
+            }
             Ok(KeptTimes { in_memory, .. }) => Ok(ReachedTimes::Told(in_memory.into())),
             Err(ColdReason::Differs(_)) if self.setup.shared_random => {
                 let third = self.reach_once(layout, other, (self.numbers(), checkpoint))?;
