@@ -238,12 +238,6 @@ impl Wagi {
         line
     }
 
-    /// The same, for lines about what is done at the lowest priority.
-    #[track_caller]
-    pub fn logged_at_leisure(&self, parts: &[&str]) -> String {
-        self.logged(parts)
-    }
-
     fn line(&self, parts: &[&str]) -> Option<String> {
         self.log().lines().find(|line| parts.iter().all(|part| line.contains(part))).map(str::to_owned)
     }

@@ -26,14 +26,14 @@ fn a_refusal_says_whether_it_may_pass_and_when_it_is_tried_again() {
         "warm_start = true\nlimits = { time_to_head = '1s' }",
     );
     let served = Administered::start(site, &[]);
-    let line = served.wagi.logged_at_leisure(&["warm start: served cold", "reason=\"waits\""]);
+    let line = served.wagi.logged(&["warm start: served cold", "reason=\"waits\""]);
     assert!(line.contains("retry_in=60s"), "{line}");
     let refused = warm_start(&served)["refused"][0].clone();
     assert_eq!((&refused["reason"], &refused["passing"]), (&"waits".into(), &true.into()));
     assert!(refused["retry_in_seconds"].as_u64().is_some_and(|seconds| seconds <= 60), "{refused}");
     let site = Site::new().text_module("/a", &guest("(return)", ""), "warm_start = true");
     let served = Administered::start(site, &[]);
-    let line = served.wagi.logged_at_leisure(&["warm start: served cold"]);
+    let line = served.wagi.logged(&["warm start: served cold"]);
     assert!(!line.contains("retry_in"), "{line}");
     let refused = warm_start(&served)["refused"][0].clone();
     assert_eq!((&refused["passing"], &refused["retry_in_seconds"]), (&false.into(), &Value::Null));
@@ -50,7 +50,7 @@ fn a_program_that_was_refused_is_tried_again_when_a_file_has_changed_that_it_had
     let module = guest_at("4", before, "(call $print (i32.const 400) (i32.const 4))");
     let volumes = "volumes = { '/data' = { path = 'data', read_only = true } }";
     let wagi = site.text_module("/a", &module, &format!("warm_start = true\n{volumes}")).start(&[]);
-    wagi.logged_at_leisure(&["warm start: served cold", "reason=\"random\""]);
+    wagi.logged(&["warm start: served cold", "reason=\"random\""]);
     std::fs::write(wagi.directory().join("data/file.txt"), "good").expect("writable");
     at_leisure(|| {
         assert!(asked(&wagi, "GET /a HTTP/1.1", "").text().starts_with("good"));
@@ -82,7 +82,7 @@ fn keeps_the_length() -> String {
 fn a_program_that_has_read_what_there_is_of_a_body_begins_warm_for_requests_without_one() {
     let site = Site::new().text_module("/a", &keeps_the_length(), "warm_start = true");
     let served = Administered::start(site, &[]);
-    let line = served.wagi.logged_at_leisure(&["warm start: ready", "no query"]);
+    let line = served.wagi.logged(&["warm start: ready", "no query"]);
     assert!(line.contains("requests=\"without-body\""), "{line}");
     assert_eq!(warm_start(&served)["for_some_requests"], 1);
     let digit = |method: &str, body: &str| {

@@ -87,9 +87,9 @@ fn what_is_computed_from_the_time_may_be_shared_only_where_random_numbers_may() 
         "warm_start = { shared_random = true }",
     );
     let wagi = site.start(&[]);
-    let line = wagi.logged_at_leisure(&["warm start: served cold", "/strict"]);
+    let line = wagi.logged(&["warm start: served cold", "/strict"]);
     assert!(line.contains("reason=\"differs\""), "{line}");
-    wagi.logged_at_leisure(&["warm start: ready", "/shared"]);
+    wagi.logged(&["warm start: ready", "/shared"]);
     let token = |path: &str| asked(&wagi, &format!("GET {path} HTTP/1.1"), "").text().lines().next().map(str::to_owned);
     assert_eq!(token("/shared"), token("/shared"));
     assert_ne!(token("/strict"), token("/strict"));

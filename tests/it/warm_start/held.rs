@@ -122,7 +122,7 @@ fn what_a_request_cannot_get_again_is_refused_by_name() {
         site.file("data/file/x", "");
         let module = guest_at("4", &format!("{before} (call $checkpoint)"), "");
         let wagi = site.text_module("/a", &module, &format!("warm_start = true\n{READ_ONLY}")).start(&[]);
-        let line = wagi.logged_at_leisure(&["warm start: served cold"]);
+        let line = wagi.logged(&["warm start: served cold"]);
         assert!(line.contains("reason=\"descriptors\"") && line.contains(text), "{line}");
         assert_eq!(asked(&wagi, "GET /a HTTP/1.1", "").status, 200);
     }

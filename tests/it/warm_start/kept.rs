@@ -34,7 +34,7 @@ impl Kept {
 
     /// Starts a server, waits for a snapshot and kills the server. Returns whether the snapshot was in the cache.
     fn is_cached(&self) -> bool {
-        let line = self.start().logged_at_leisure(&["warm start: ready", "no query"]);
+        let line = self.start().logged(&["warm start: ready", "no query"]);
         line.contains("code=\"cached\"")
     }
 
@@ -73,15 +73,15 @@ fn the_next_start_takes_its_snapshots_from_the_cache() {
     assert_eq!(found.mode() & 0o777, 0o600);
     assert!(kept.is_cached());
     let wagi = kept.start();
-    wagi.logged_at_leisure(&["warm start: ready", "no query"]);
+    wagi.logged(&["warm start: ready", "no query"]);
     let answer = asked(&wagi, "GET /a HTTP/1.1\r\nX-Own: one", "");
     assert_eq!(variables(&answer).get("HTTP_X_OWN").map(String::as_str), Some("one"));
     // The other kinds of queries are loaded as well, when there are snapshots for them.
     assert_eq!(asked(&wagi, "GET /a?b=1 HTTP/1.1", "").status, 200);
-    wagi.logged_at_leisure(&["warm start: ready", "a query with"]);
+    wagi.logged(&["warm start: ready", "a query with"]);
     drop(wagi);
     let wagi = kept.start();
-    let line = wagi.logged_at_leisure(&["warm start: ready", "a query with"]);
+    let line = wagi.logged(&["warm start: ready", "a query with"]);
     assert!(line.contains("code=\"cached\""), "{line}");
     assert_eq!(kept.snapshots().len(), 2);
 }
@@ -98,7 +98,7 @@ fn a_snapshot_that_was_damaged_is_made_again() {
         fs::write(&path, &damaged).expect("writable");
         let wagi = kept.start();
         wagi.logged(&["a snapshot is not used: making it again"]);
-        let line = wagi.logged_at_leisure(&["warm start: ready", "no query"]);
+        let line = wagi.logged(&["warm start: ready", "no query"]);
         assert!(line.contains("code=\"compiled\""), "{line}");
         assert_eq!(asked(&wagi, "GET /a HTTP/1.1", "").status, 200);
     }
@@ -131,7 +131,7 @@ fn files_that_were_open_are_kept_with_a_snapshot() {
     let kept = Kept::new(site.text_module("/a", &module, &format!("warm_start = true\n{volumes}")));
     assert!(!kept.is_cached());
     let wagi = kept.start();
-    let line = wagi.logged_at_leisure(&["warm start: ready"]);
+    let line = wagi.logged(&["warm start: ready"]);
     assert!(line.contains("code=\"cached\"") && line.contains("open=1"), "{line}");
     assert!(asked(&wagi, "GET /a HTTP/1.1", "").text().starts_with("second"));
 }
@@ -158,7 +158,7 @@ fn what_a_snapshot_depends_on_may_change_between_two_starts() {
     assert!(kept.is_cached());
     fs::write(kept.site.path().join("data/file.txt"), "other").expect("writable");
     let wagi = kept.start();
-    let line = wagi.logged_at_leisure(&["warm start: ready"]);
+    let line = wagi.logged(&["warm start: ready"]);
     assert!(line.contains("code=\"compiled\""), "a file is another one: {line}");
     assert!(asked(&wagi, "GET /a HTTP/1.1", "").text().starts_with("other"));
     drop(wagi);
@@ -190,7 +190,7 @@ fn a_volume_that_was_replaced_while_it_was_open_is_in_no_snapshot() {
     let volume = "volumes = { '/data' = { path = 'current', read_only = true } }";
     let kept = Kept::new(site.text_module("/a", &module, &format!("warm_start = true\n{volume}")));
     let wagi = kept.start();
-    wagi.logged_at_leisure(&["warm start: ready"]);
+    wagi.logged(&["warm start: ready"]);
     fs::remove_file(&current).expect("it is there");
     symlink("r2", &current).expect("writable");
     at_leisure(|| {
@@ -200,7 +200,7 @@ fn a_volume_that_was_replaced_while_it_was_open_is_in_no_snapshot() {
     });
     drop(wagi);
     let wagi = kept.start();
-    wagi.logged_at_leisure(&["warm start: ready"]);
+    wagi.logged(&["warm start: ready"]);
     for _ in 0..3 {
         assert!(asked(&wagi, "GET /a HTTP/1.1", "").text().starts_with("other"));
     }
@@ -222,7 +222,7 @@ fn a_server_that_is_killed_while_it_makes_a_snapshot_leaves_no_wrong_one() {
         let wagi = kept.start();
         let answers = ["warm", "cold"].map(|route| asked(&wagi, &format!("GET /{route} HTTP/1.1"), ""));
         assert_eq!(variables(&answers[0]), variables(&answers[1]), "moment {moment}");
-        wagi.logged_at_leisure(&["warm start: ready"]);
+        wagi.logged(&["warm start: ready"]);
         let warm = asked(&wagi, "GET /warm HTTP/1.1", "");
         assert_eq!(variables(&warm), variables(&answers[1]), "moment {moment}");
         assert!(!wagi.log().contains("a snapshot is not used"), "{}", wagi.log());

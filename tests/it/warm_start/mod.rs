@@ -74,7 +74,7 @@ fn warm_requests(served: &Administered, pattern: &str) -> u64 {
 
 /// Waits until a snapshot is ready for this query.
 fn warm(wagi: &Wagi, query: &str) {
-    wagi.logged_at_leisure(&["warm start: ready", query]);
+    wagi.logged(&["warm start: ready", query]);
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn what_would_not_be_the_same_behind_the_checkpoint_is_served_cold_by_name() {
     for (reason, before) in cases {
         let module = guest(&before, "").replacen("(func (export \"_start\")", copy, 1);
         let wagi = Site::new().text_module("/a", &module, "warm_start = true").start(&[]);
-        let line = wagi.logged_at_leisure(&["warm start: served cold"]);
+        let line = wagi.logged(&["warm start: served cold"]);
         assert!(line.contains(&format!("reason=\"{reason}\"")), "{reason}: {line}");
         let status = if reason == "no-checkpoint" { 500 } else { 200 };
         assert_eq!(asked(&wagi, "GET /a HTTP/1.1", "").status, status, "{reason}");
@@ -177,7 +177,7 @@ fn random_numbers_before_the_checkpoint_are_shared_only_if_the_operator_says_so(
 fn a_server_without_a_place_for_temporary_files_serves_cold() {
     let site = Site::new().text_module("/a", &guest("", ""), "warm_start = true");
     let wagi = site.start_with(&[], &[("TMPDIR", "/dev/null")]);
-    let line = wagi.logged_at_leisure(&["warm start: served cold", "/a"]);
+    let line = wagi.logged(&["warm start: served cold", "/a"]);
     assert!(line.contains("reason=\"failed\""), "{line}");
     wagi.logged(&["warm start: cannot make a directory: served cold"]);
     assert_eq!(asked(&wagi, "GET /a HTTP/1.1", "").status, 200);
@@ -189,7 +189,7 @@ fn a_program_with_much_memory_begins_cold() {
     let grow = "(drop (memory.grow (i32.const 4800))) (call $checkpoint)";
     let wagi =
         Site::new().text_module("/a", &guest(grow, ""), "warm_start = true\nlimits = { memory = '400MiB' }").start(&[]);
-    let line = wagi.logged_at_leisure(&["warm start: served cold", "/a"]);
+    let line = wagi.logged(&["warm start: served cold", "/a"]);
     assert!(line.contains("reason=\"memory-size\""), "{line}");
 }
 
@@ -264,7 +264,7 @@ fn a_guest_that_waits_while_it_is_tried_keeps_no_other_from_its_snapshot() {
         .text_module("/a", &guest("(call $checkpoint)", waits), "warm_start = true\nlimits = { time_to_head = '1s' }")
         .text_module("/b", &guest("(call $checkpoint)", ""), "warm_start = true")
         .start(&[]);
-    let line = wagi.logged_at_leisure(&["warm start: served cold", "/a"]);
+    let line = wagi.logged(&["warm start: served cold", "/a"]);
     assert!(line.contains("reason=\"waits\""), "{line}");
-    wagi.logged_at_leisure(&["warm start: ready", "/b"]);
+    wagi.logged(&["warm start: ready", "/b"]);
 }

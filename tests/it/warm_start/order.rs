@@ -44,7 +44,7 @@ fn a_server_serves_before_its_snapshots_are_made_one_by_one_in_the_background() 
     assert!(states().iter().all(|state| ["making", "warm"].contains(&state.as_str().expect("a state"))));
     at_leisure(|| (states() == vec![Value::from("warm"); ROUTES]).then_some(()));
     // A snapshot is served before the line about it is written.
-    served.wagi.logged_at_leisure(&["warm start: ready", &format!("route=\"/{}\"", ROUTES - 1)]);
+    served.wagi.logged(&["warm start: ready", &format!("route=\"/{}\"", ROUTES - 1)]);
     let log = served.wagi.log();
     let ready = log.lines().filter(|line| line.contains("warm start: ready"));
     let order: Vec<usize> =
