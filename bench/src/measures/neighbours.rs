@@ -16,18 +16,23 @@ use crate::site::Site;
 const SPINNERS: usize = 8;
 
 /// Each takes a while, until the spinners are where they stay.
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 9;
 
 /// Of what the quiet server can answer.
 const SHARE: f64 = 0.3;
 
-/// Takes the measure: in each round once quiet and once beside the others, as fast as it goes and at a fixed rate.
+/// Takes the measure: in turns quiet and beside the others, as fast as it goes and at a fixed rate.
 pub fn take(site: &Site) -> Result<Vec<Outcome>> {
     let spin = wagi::entry("/spin", "bench/guests/spin.wat");
     let mut outcomes =
         beside(site, &Loops { name: "neighbours", what: "spin", entries: spin, paths: vec!["/spin".into()] })?;
     outcomes.extend(beside(site, &file_loops(site)?)?);
     outcomes.extend(beside(site, &component_loop())?);
+    let yields = wagi::entry("/yield", "bench/guests/yield-component.wat");
+    outcomes.extend(beside(
+        site,
+        &Loops { name: "neighbours", what: "yield", entries: yields, paths: vec!["/yield".into()] },
+    )?);
     Ok(outcomes)
 }
 
@@ -92,13 +97,13 @@ fn beside(site: &Site, loops: &Loops) -> Result<Vec<Outcome>> {
     let server = wagi::serve(site, loops.name, &format!("{limits}{hello}{}", loops.entries))?.says_hello("/")?;
     let capacity = wrk::load(site, &server.url("/"), 32, site.turn)?.per_second;
     let rate = capacity * SHARE;
-    let (mut quiet, mut beside) = (Vec::new(), Vec::new());
+    let (mut quiet, mut beside) = (vec![Round::take(site, &server, rate)?], Vec::new());
     for _ in 0..site.rounds.min(ROUNDS) {
-        quiet.push(Round::take(site, &server, rate)?);
         let spinners = spin_up(&server, &loops.paths)?;
         beside.push(Round::take(site, &server, rate)?);
         drop(spinners);
         server.process.calms_down()?;
+        quiet.push(Round::take(site, &server, rate)?);
     }
     Ok(outcomes(loops, quiet, beside, rate))
 }
@@ -132,7 +137,9 @@ fn spin_up(server: &Server, paths: &[String]) -> Result<Vec<Connection>> {
 }
 
 fn outcomes(loops: &Loops, quiet: Vec<Round>, beside: Vec<Round>, rate: f64) -> Vec<Outcome> {
-    let ratio = median(quiet.iter().zip(&beside).map(|(quiet, beside)| beside.per_second / quiet.per_second));
+    // Against the quiet turns before and behind it, so that a machine that becomes faster or slower changes nothing.
+    let quiet_rates = quiet.windows(2).map(|turns| turns.iter().map(|turn| turn.per_second).sum::<f64>() / 2.0);
+    let ratio = median(beside.iter().zip(quiet_rates).map(|(beside, quiet)| beside.per_second / quiet));
     let rates = |rounds: &[Round]| rounds.iter().map(|round| round.per_second.round()).collect::<Vec<_>>();
     let rounds = json!({ "quiet_per_second": rates(&quiet), "beside_per_second": rates(&beside) });
     let quiet = Latencies::merge(quiet.into_iter().map(|round| round.latencies));
