@@ -4,6 +4,7 @@
 //! supplied. Stdout is a bounded buffer, so a guest that prints faster than its client reads is suspended in `fd_write`.
 //! Stderr goes to the log of the guest and never waits: see `stderr`.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -108,6 +109,16 @@ impl Stdio {
     /// The same streams, whose output `watcher` sees.
     pub fn watched_by(self, watcher: Arc<dyn RunWatcher>) -> Self {
         Self { watcher: Some(watcher), ..self }
+    }
+
+    /// Waits until the guest computes where it may use files. What waits holds nothing of the guest but this.
+    pub fn until_it_may_block(self: &Arc<Self>) -> impl Future<Output = ()> + Send + use<> {
+        let waiting = (!self.cpu_timer.may_block()).then(|| self.clone());
+        async move {
+            if let Some(stdio) = waiting {
+                poll_fn(|cx| stdio.cpu_timer.poll_may_block(cx)).await;
+            }
+        }
     }
 
     /// Marks the guest as one that has trapped. Until its end is known, its response is not taken for complete.

@@ -4,8 +4,6 @@
 //! files still. Numbers are given away in their order, so each file gets the number that it had. Those that the program had given
 //! back are taken by a directory, and given back again, so that they are given away in the same order from then on.
 
-use std::future::poll_fn;
-
 use wasmtime::component::Resource;
 use wasmtime_wasi::WasiView as _;
 use wasmtime_wasi::filesystem::Descriptor;
@@ -66,10 +64,7 @@ pub(in crate::runtime::warm_start) async fn reopen(
     if held.is_start() {
         return Ok(());
     }
-    if !state.stdio.cpu_timer.may_block() {
-        let stdio = state.stdio.clone();
-        poll_fn(|cx| stdio.cpu_timer.poll_may_block(cx)).await;
-    }
+    state.stdio.until_it_may_block().await;
     make_descriptors(state.wasi(), &mut GuestMemory::Unshared(&mut []));
     for (number, file) in held.numbers() {
         let opened = match file {

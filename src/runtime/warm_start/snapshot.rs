@@ -1,6 +1,5 @@
 //! What does a request need to begin at a checkpoint?
 
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,8 +73,7 @@ impl WarmSnapshot {
     /// Gives a run what the program has at its checkpoint: its clock, and its open files. After an error, it has what a program has at
     /// its start. The files that the program has seen before have to be the same.
     pub async fn prepare(&self, state: &mut ModuleState, request: &Fitted) -> Result<(), StaleSnapshot> {
-        let stdio = state.stdio.clone();
-        if !self.is_current(&stdio).await {
+        if !self.is_current(&state.stdio).await {
             return Err(StaleSnapshot::FilesChanged);
         }
         state.set_monotonic_clock(request.shift.monotonic(self.monotonic));
@@ -84,13 +82,11 @@ impl WarmSnapshot {
     }
 
     /// Whether the files are the same. The system is asked about them where a guest may use files.
-    async fn is_current(&self, stdio: &Stdio) -> bool {
+    async fn is_current(&self, stdio: &Arc<Stdio>) -> bool {
         if self.files.is_empty() {
             return true;
         }
-        if !stdio.cpu_timer.may_block() {
-            poll_fn(|cx| stdio.cpu_timer.poll_may_block(cx)).await;
-        }
+        stdio.until_it_may_block().await;
         self.files.are_unchanged()
     }
 

@@ -98,9 +98,8 @@ pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<ModuleState>) 
 pub(in crate::runtime::wasi) async fn with_files<'a>(
     caller: &'a mut Caller<'_, ModuleState>,
 ) -> Result<(GuestMemory<'a>, &'a mut ModuleState)> {
-    if caller.data().has_volumes() && !caller.data().stdio.cpu_timer.may_block() {
-        let stdio = caller.data().stdio.clone();
-        poll_fn(|cx| stdio.cpu_timer.poll_may_block(cx)).await;
+    if caller.data().has_volumes() {
+        caller.data().stdio.until_it_may_block().await;
     }
     split(caller)
 }
@@ -180,7 +179,7 @@ async fn with_files_in_background<'a>(
 ) -> Result<(GuestMemory<'a>, &'a mut ModuleState)> {
     if caller.data().has_volumes() {
         let stdio = caller.data().stdio.clone();
-        poll_fn(|cx| stdio.cpu_timer.poll_may_block(cx)).await;
+        stdio.until_it_may_block().await;
         poll_fn(|_| stdio.cpu_timer.poll_background()).await;
     }
     split(caller)
