@@ -39,11 +39,15 @@ enum GuestStrings {
 }
 
 impl GuestStrings {
-    fn asked(self, rehearsal: &mut Rehearsal) -> &mut AskedStrings {
-        match self {
+    /// Those of a rehearsal, which asks for them now.
+    fn ask(self, rehearsal: &mut Rehearsal) -> &mut AskedStrings {
+        let is_ahead = rehearsal.is_ahead();
+        let asked = match self {
             Self::Variables => &mut rehearsal.variables,
             Self::Arguments => &mut rehearsal.arguments,
-        }
+        };
+        asked.is_asked |= is_ahead;
+        asked
     }
 
     fn own(self, state: &ModuleState) -> &StringBlock {
@@ -56,9 +60,7 @@ impl GuestStrings {
     fn sizes(self, caller: &mut Caller<'_, ModuleState>, count: i32, size: i32) -> ErrnoResult {
         let (mut memory, state) = split(caller)?;
         let Some(rehearsal) = state.rehearsal.as_deref_mut() else { return error(Errno::Io) };
-        let is_ahead = rehearsal.is_ahead();
-        let asked = self.asked(rehearsal);
-        asked.is_asked |= is_ahead;
+        let asked = self.ask(rehearsal);
         match &asked.laid_out {
             Some(laid_out) => {
                 write(&mut memory, size, laid_out.length())?;
@@ -71,9 +73,7 @@ impl GuestStrings {
     fn get(self, caller: &mut Caller<'_, ModuleState>, pointers: i32, buffer: i32) -> ErrnoResult {
         let (mut memory, state) = split(caller)?;
         let Some(rehearsal) = state.rehearsal.as_deref_mut() else { return error(Errno::Io) };
-        let is_ahead = rehearsal.is_ahead();
-        let asked = self.asked(rehearsal);
-        asked.is_asked |= is_ahead;
+        let asked = self.ask(rehearsal);
         let Some(laid_out) = &asked.laid_out else {
             return preview1::write_strings(&mut memory, self.own(state), pointers, buffer);
         };
