@@ -104,6 +104,15 @@ impl StringBlock {
     }
 }
 
+/// The block of these strings, none of which holds a NUL.
+impl<S: AsRef<str>> FromIterator<S> for StringBlock {
+    fn from_iter<I: IntoIterator<Item = S>>(strings: I) -> Self {
+        let mut block = Self::default();
+        strings.into_iter().for_each(|string| block.push(string.as_ref()));
+        block
+    }
+}
+
 /// Shows the number of strings and not their text, which is often secret.
 impl fmt::Debug for StringBlock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -131,11 +140,8 @@ mod tests {
 
     #[test]
     fn a_block_appended_to_another_gives_the_strings_of_both_in_order() {
-        let mut block = StringBlock::default();
-        block.push("A=1");
-        let mut other = StringBlock::default();
-        other.push("B=22");
-        other.push("");
+        let mut block = StringBlock::from_iter(["A=1"]);
+        let other = StringBlock::from_iter(["B=22", ""]);
         block.extend_from_block(&other);
         block.extend_from_block(&StringBlock::default());
         block.push("C=3");

@@ -204,7 +204,8 @@ mod tests {
     #[test]
     fn placeholders_in_path_and_query_are_not_filled_in() {
         let target = Uri::builder().path_and_query("/${ARGS}?${SCRIPT_NAME}&x").build().expect("a request target");
-        let variables = variables(&["PATH_INFO=/${QUERY_STRING}", "QUERY_STRING=${SCRIPT_NAME}&x", "SCRIPT_NAME="]);
+        let variables =
+            StringBlock::from_iter(["PATH_INFO=/${QUERY_STRING}", "QUERY_STRING=${SCRIPT_NAME}&x", "SCRIPT_NAME="]);
         let line = ArgumentTemplate::from_line("${SCRIPT_NAME} ${ARGS}").arguments(&target, &variables);
         assert_eq!(line.iter().collect::<Vec<_>>(), ["/${ARGS}", "${SCRIPT_NAME}", "x"]);
         let array = ArgumentTemplate::from_array(&["${PATH_INFO}".into(), "${QUERY_STRING}".into(), "${ARGS}".into()]);
@@ -212,16 +213,14 @@ mod tests {
         assert_eq!(array.iter().collect::<Vec<_>>(), ["/${QUERY_STRING}", "${SCRIPT_NAME}&x", "${SCRIPT_NAME}", "x"]);
     }
 
-    fn variables(strings: &[&str]) -> StringBlock {
-        let mut block = StringBlock::default();
-        strings.iter().for_each(|string| block.push(string));
-        block
-    }
-
     #[test]
     fn each_element_of_an_array_is_one_argument() {
-        let variables =
-            variables(&["SCRIPT_NAME=/app", "SCRIPT_FILENAME=/www/a b.php", "PATH_INFO=/x y", "QUERY_STRING=a&b c"]);
+        let variables = StringBlock::from_iter([
+            "SCRIPT_NAME=/app",
+            "SCRIPT_FILENAME=/www/a b.php",
+            "PATH_INFO=/x y",
+            "QUERY_STRING=a&b c",
+        ]);
         for (target, array, expected) in [
             ("/app/x%20y?a&b", &["php", "-f", "${SCRIPT_FILENAME}"][..], &["php", "-f", "/www/a b.php"][..]),
             ("/app?a&b", &["a b", " ", "", "\t"], &["a b", " ", "", "\t"]),
@@ -249,7 +248,8 @@ mod tests {
     #[test]
     fn a_variable_that_is_not_there_is_empty() {
         let template = ArgumentTemplate::from_array(&["<${SCRIPT_FILENAME}>".into(), "${PATH_INFO}".into()]);
-        let found = template.arguments(&Uri::from_static("/"), &variables(&["SCRIPT_FILENAME_=x", "PATH_INFO="]));
+        let found =
+            template.arguments(&Uri::from_static("/"), &StringBlock::from_iter(["SCRIPT_FILENAME_=x", "PATH_INFO="]));
         assert_eq!(found.iter().collect::<Vec<_>>(), ["<>", ""]);
     }
 }

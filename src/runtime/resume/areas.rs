@@ -192,12 +192,6 @@ mod tests {
     use crate::runtime::resume::variables::VariablePlaces;
     use crate::strings::StringBlock;
 
-    fn block(variables: &[&str]) -> StringBlock {
-        let mut block = StringBlock::default();
-        variables.iter().for_each(|variable| block.push(variable));
-        block
-    }
-
     /// Programs whose areas begin at these places, one after the other: the list, and the strings.
     fn asked(laid_out: &LaidOut, areas: &[(u32, u32)]) -> Vec<(Option<u32>, u32)> {
         let mut asked = StringAreas::default();
@@ -209,8 +203,8 @@ mod tests {
 
     #[test]
     fn memory_that_is_given_to_a_new_list_is_no_longer_an_older_one() {
-        let places = VariablePlaces::new([&block(&["A=1", "B=2"])]);
-        let laid_out = places.lay_out(&block(&["A=1", "B=2"])).expect("it fits");
+        let places = VariablePlaces::new([&StringBlock::from_iter(["A=1", "B=2"])]);
+        let laid_out = places.lay_out(&StringBlock::from_iter(["A=1", "B=2"])).expect("it fits");
         let far = 1 << 20;
         for (areas, left) in [
             // Twice the same.
@@ -231,8 +225,8 @@ mod tests {
 
     #[test]
     fn areas_are_kept_while_nothing_is_written_there_and_the_list_is_not_copied() {
-        let places = VariablePlaces::new([&block(&["A=1", "B=2"])]);
-        let laid_out = places.lay_out(&block(&["A=1", "B=2"])).expect("it fits");
+        let places = VariablePlaces::new([&StringBlock::from_iter(["A=1", "B=2"])]);
+        let laid_out = places.lay_out(&StringBlock::from_iter(["A=1", "B=2"])).expect("it fits");
         let mut areas = StringAreas::default();
         areas.ask(StringArea { pointers: Some(64), buffer: 4096 }, &laid_out);
         let mut memory = vec![0; 1 << 17];

@@ -119,12 +119,6 @@ mod tests {
     use crate::runtime::resume::areas::UnusedPointers;
     use crate::runtime::resume::arguments::*;
 
-    fn block(arguments: &[&str]) -> StringBlock {
-        let mut block = StringBlock::default();
-        arguments.iter().for_each(|argument| block.push(argument));
-        block
-    }
-
     fn string(memory: &[u8], pointer: usize) -> String {
         let start = u32::from_le_bytes(memory[pointer..pointer + 4].try_into().expect("4 bytes")) as usize;
         let length = memory[start..].iter().position(|byte| *byte == 0).expect("a NUL");
@@ -133,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_pointer_that_was_taken_before_leads_to_the_argument_of_the_request() {
-        let first = block(&["/a/some/long/path", "a=1"]);
+        let first = StringBlock::from_iter(["/a/some/long/path", "a=1"]);
         let places = ArgumentPlaces::new(&first);
         let laid_out = places.lay_out(&first).expect("it fits");
         let area = StringArea { pointers: Some(64), buffer: 4096 };
@@ -143,7 +137,7 @@ mod tests {
         memory[4096..4096 + strings.len()].copy_from_slice(strings);
         let arguments = SnapshotArguments::Slots(places, [area].into());
         for request in [["/a", "b=2&c"], ["/a/an/even/longer/path", ""], ["", "x"]] {
-            let request = block(&request);
+            let request = StringBlock::from_iter(request);
             assert!(arguments.fit(&request));
             assert_eq!(arguments.write(&request, &mut memory), Some(()));
             assert_eq!([64, 68].map(|pointer| string(&memory, pointer)), request.iter().collect::<Vec<_>>()[..]);
@@ -155,15 +149,15 @@ mod tests {
 
     #[test]
     fn others_than_those_with_a_slot_do_not_fit() {
-        let first = block(&["/a", "a=1"]);
+        let first = StringBlock::from_iter(["/a", "a=1"]);
         let slots = SnapshotArguments::Slots(ArgumentPlaces::new(&first), Arc::default());
         for other in [&["/a"][..], &["/a", "b", "c"], &["/a", &"x".repeat(ROOM_OF_ONE)], &[]] {
-            assert!(!slots.fit(&block(other)), "{other:?}");
-            assert!(SnapshotArguments::Any.fit(&block(other)));
+            assert!(!slots.fit(&StringBlock::from_iter(other)), "{other:?}");
+            assert!(SnapshotArguments::Any.fit(&StringBlock::from_iter(other)));
         }
         let same = SnapshotArguments::Same(first.clone());
-        assert!(same.fit(&first) && !same.fit(&block(&["/a", "a=2"])));
-        assert!(slots.fit(&block(&["/a", &"x".repeat(ROOM_OF_ONE - 1)])));
-        assert!(slots.have_another_count(&block(&["/a"])) && !slots.have_another_count(&first));
+        assert!(same.fit(&first) && !same.fit(&StringBlock::from_iter(["/a", "a=2"])));
+        assert!(slots.fit(&StringBlock::from_iter(["/a", &"x".repeat(ROOM_OF_ONE - 1)])));
+        assert!(slots.have_another_count(&StringBlock::from_iter(["/a"])) && !slots.have_another_count(&first));
     }
 }

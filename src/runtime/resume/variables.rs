@@ -145,12 +145,6 @@ mod tests {
     use crate::runtime::resume::areas::{StringArea, UnusedPointers};
     use crate::runtime::resume::variables::*;
 
-    fn block(variables: &[&str]) -> StringBlock {
-        let mut block = StringBlock::default();
-        variables.iter().for_each(|variable| block.push(variable));
-        block
-    }
-
     fn string(memory: &[u8], pointer: usize) -> Option<String> {
         let start = u32::from_le_bytes(memory[pointer..pointer + 4].try_into().expect("4 bytes")) as usize;
         let length = memory[start..].iter().position(|byte| *byte == 0)?;
@@ -159,17 +153,17 @@ mod tests {
 
     #[test]
     fn a_pointer_that_was_taken_before_leads_to_the_value_of_the_request() {
-        let places = VariablePlaces::new([&block(&["REQUEST_METHOD=GET", "QUERY_STRING="])]);
+        let places = VariablePlaces::new([&StringBlock::from_iter(["REQUEST_METHOD=GET", "QUERY_STRING="])]);
         let area = StringArea { pointers: Some(64), buffer: 4096 };
         let mut memory = vec![0xaa; 1 << 17];
-        let first = places.lay_out(&block(&["REQUEST_METHOD=GET", "QUERY_STRING="])).expect("it fits");
+        let first = places.lay_out(&StringBlock::from_iter(["REQUEST_METHOD=GET", "QUERY_STRING="])).expect("it fits");
         let (pointers, strings) = first.bytes(area.buffer, UnusedPointers::Nameless);
         memory[64..64 + pointers.len()].copy_from_slice(&pointers);
         memory[4096..4096 + strings.len()].copy_from_slice(strings);
         let taken: Vec<u8> = memory[68..72].to_vec();
         assert_eq!(string(&memory, 68).as_deref(), Some("QUERY_STRING="));
         assert_eq!(string(&memory, 72).as_deref(), Some("="), "an unused pointer");
-        let request = block(&["HTTP_A=1", "REQUEST_METHOD=POST", "QUERY_STRING=a=b", "HTTP_COOKIE=c"]);
+        let request = StringBlock::from_iter(["HTTP_A=1", "REQUEST_METHOD=POST", "QUERY_STRING=a=b", "HTTP_COOKIE=c"]);
         places.lay_out(&request).expect("it fits").write(&mut memory, area).expect("it is in memory");
         let listed: Vec<_> = (0..5).map(|index| string(&memory, 64 + 4 * index)).collect();
         let expected = ["HTTP_A=1", "REQUEST_METHOD=POST", "QUERY_STRING=a=b", "HTTP_COOKIE=c"];
@@ -181,44 +175,48 @@ mod tests {
 
     #[test]
     fn nothing_is_left_of_the_header_fields_of_the_snapshot_and_nothing_is_written_behind_them() {
-        let first = block(&["A=1", "HTTP_COOKIE=a-long-value", "HTTP_X=1"]);
+        let first = StringBlock::from_iter(["A=1", "HTTP_COOKIE=a-long-value", "HTTP_X=1"]);
         let places = VariablePlaces::new([&first]);
         let area = StringArea { pointers: Some(64), buffer: 4096 };
         let laid_out = places.lay_out(&first).expect("it fits");
         let mut memory = vec![0xaa; 1 << 17];
         let (_, strings) = laid_out.bytes(area.buffer, UnusedPointers::Nameless);
         memory[4096..4096 + strings.len()].copy_from_slice(strings);
-        for variables in [block(&["A=2", "HTTP_Y=2"]), block(&["A=3"]), first] {
+        for variables in [StringBlock::from_iter(["A=2", "HTTP_Y=2"]), StringBlock::from_iter(["A=3"]), first] {
             places.lay_out(&variables).expect("it fits").write(&mut memory, area).expect("it is in memory");
             let expected = places.lay_out(&variables).expect("it fits");
             assert_eq!(&memory[4096..4096 + strings.len()], expected.bytes(area.buffer, UnusedPointers::Null).1);
         }
         memory[4096 + strings.len() - 1] = 7;
-        places.lay_out(&block(&["A=2"])).expect("it fits").write(&mut memory, area).expect("it is in memory");
+        places
+            .lay_out(&StringBlock::from_iter(["A=2"]))
+            .expect("it fits")
+            .write(&mut memory, area)
+            .expect("it is in memory");
         assert_eq!(memory[4096 + strings.len() - 1], 7, "pages behind the fields are those of the snapshot");
     }
 
     #[test]
     fn what_does_not_fit_is_not_written() {
-        let places = VariablePlaces::new([&block(&["A=1", "B=2"])]);
+        let places = VariablePlaces::new([&StringBlock::from_iter(["A=1", "B=2"])]);
         for (variables, reason) in [
-            (block(&["A=1", "B=2", "HTTPS=on"]), Unfit::Names),
-            (block(&["B=1", "A=2"]), Unfit::Names),
-            (block(&["A=1", &format!("B={}", "x".repeat(300))]), Unfit::Length),
-            (block(&["A=1", "B=2", &format!("HTTP_A={}", "x".repeat(40_000))]), Unfit::Length),
+            (StringBlock::from_iter(["A=1", "B=2", "HTTPS=on"]), Unfit::Names),
+            (StringBlock::from_iter(["B=1", "A=2"]), Unfit::Names),
+            (StringBlock::from_iter(["A=1", &format!("B={}", "x".repeat(300))]), Unfit::Length),
+            (StringBlock::from_iter(["A=1", "B=2", &format!("HTTP_A={}", "x".repeat(40_000))]), Unfit::Length),
         ] {
             assert_eq!(places.lay_out(&variables), Err(reason), "{variables:?}");
         }
         let many: Vec<String> = (0..200).map(|number| format!("HTTP_{number}=")).collect();
-        let mut variables = block(&["A=1", "B=2"]);
+        let mut variables = StringBlock::from_iter(["A=1", "B=2"]);
         many.iter().for_each(|variable| variables.push(variable));
         assert_eq!(places.lay_out(&variables), Err(Unfit::Length));
     }
 
     #[test]
     fn a_variable_that_only_some_requests_have_has_a_slot_of_its_own() {
-        let plain = block(&["A=1", "REMOTE_PORT=7", "B=2", "REMOTE_USER="]);
-        let proxied = block(&["A=1", "B=22", "HTTPS=on", "REMOTE_USER=x", "SSL_CLIENT_VERIFY=SUCCESS"]);
+        let plain = StringBlock::from_iter(["A=1", "REMOTE_PORT=7", "B=2", "REMOTE_USER="]);
+        let proxied = StringBlock::from_iter(["A=1", "B=22", "HTTPS=on", "REMOTE_USER=x", "SSL_CLIENT_VERIFY=SUCCESS"]);
         let places = VariablePlaces::new([&plain, &proxied]);
         let area = StringArea { pointers: Some(64), buffer: 4096 };
         let listed = |variables: &StringBlock, memory: &mut Vec<u8>| {
@@ -229,11 +227,11 @@ mod tests {
         for variables in [
             plain,
             proxied,
-            block(&["A=1", "B=3", "REMOTE_USER=y"]),
-            block(&["REMOTE_PORT=8", "HTTPS=on", "SSL_CLIENT_VERIFY=NONE", "HTTP_A=1"]),
+            StringBlock::from_iter(["A=1", "B=3", "REMOTE_USER=y"]),
+            StringBlock::from_iter(["REMOTE_PORT=8", "HTTPS=on", "SSL_CLIENT_VERIFY=NONE", "HTTP_A=1"]),
         ] {
             assert_eq!(listed(&variables, &mut memory), variables.iter().collect::<Vec<_>>());
         }
-        assert_eq!(places.lay_out(&block(&["HTTPS=on", "B=2"])), Err(Unfit::Names), "another order");
+        assert_eq!(places.lay_out(&StringBlock::from_iter(["HTTPS=on", "B=2"])), Err(Unfit::Names), "another order");
     }
 }

@@ -238,12 +238,7 @@ mod tests {
     use crate::strings::StringBlock;
 
     fn digest_of(arguments: &[&str], environment: &[&str], body: &'static str) -> String {
-        let block = |strings: &[&str]| {
-            let mut block = StringBlock::default();
-            strings.iter().for_each(|string| block.push(string));
-            block
-        };
-        let (arguments, environment) = (block(arguments), block(environment));
+        let (arguments, environment) = (StringBlock::from_iter(arguments), StringBlock::from_iter(environment));
         let mut digest = PartsDigest::default();
         digest.add_request(Some(&RehearsalRequest { arguments, environment, body: body.into() }));
         hex(&digest.0.finalize())

@@ -166,11 +166,7 @@ mod tests {
 
     #[test]
     fn requests_with_one_script_and_one_kind_of_query_belong_together() {
-        let key = |variables: &[&str]| {
-            let mut block = StringBlock::default();
-            variables.iter().for_each(|variable| block.push(variable));
-            SnapshotKey::of(&block)
-        };
+        let key = |variables: &[&str]| SnapshotKey::of(&StringBlock::from_iter(variables));
         let script = "SCRIPT_FILENAME=/www/a.php";
         assert_eq!(key(&[script, "QUERY_STRING=a=1"]), key(&[script, "QUERY_STRING=b=2&c", "HTTP_A=1"]));
         for other in [&[script, "QUERY_STRING="][..], &[script, "QUERY_STRING=a"], &["QUERY_STRING=a=1"]] {
@@ -182,8 +178,7 @@ mod tests {
     #[test]
     fn a_snapshot_may_be_for_requests_without_a_body_only() {
         let has = |variables: &[&str]| {
-            let mut block = StringBlock::default();
-            variables.iter().for_each(|variable| block.push(variable));
+            let block = StringBlock::from_iter(variables);
             let scopes = [SnapshotScope::All, SnapshotScope::WithoutBody, SnapshotScope::Get];
             assert!(scopes.into_iter().all(|scope| SnapshotScope::of_name(scope.name()) == Some(scope)));
             scopes.map(|scope| scope.has(&block))

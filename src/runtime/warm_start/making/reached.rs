@@ -1,5 +1,6 @@
 //! What is known of a program that has reached its checkpoint?
 
+use std::borrow::Cow;
 use std::mem::discriminant;
 use std::ops::Range;
 use std::sync::Arc;
@@ -89,13 +90,9 @@ impl Reached {
     /// Other arguments, as many as the program has, for another run of it; its own, if it has asked for none or has no room for them.
     pub fn other_arguments(&self, own: &StringBlock, other: &StringBlock) -> StringBlock {
         let SnapshotArguments::Slots(places, _) = &self.arguments else { return own.clone() };
-        let mut arguments = StringBlock::default();
-        for (index, argument) in own.iter().enumerate() {
-            match other.iter().nth(index) {
-                Some(other) => arguments.push(other),
-                None => arguments.push(&format!("other-{argument}")),
-            }
-        }
+        let mut others = other.iter().map(Cow::Borrowed);
+        let other_than = |argument| others.next().unwrap_or_else(|| format!("other-{argument}").into());
+        let arguments = own.iter().map(other_than).collect();
         if places.fit(&arguments) { arguments } else { own.clone() }
     }
 

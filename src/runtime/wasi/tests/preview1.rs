@@ -13,6 +13,7 @@ use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
 use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
 
 use crate::config::Limits;
+use crate::strings::StringBlock;
 
 use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::invocation::Invocation;
@@ -259,12 +260,6 @@ impl StderrSink for Kept {
     }
 }
 
-fn block(strings: &[&str]) -> crate::strings::StringBlock {
-    let mut block = crate::strings::StringBlock::default();
-    strings.iter().for_each(|string| block.push(string));
-    block
-}
-
 fn ours(errors: &Arc<Kept>) -> ModuleState {
     let input = futures_util::stream::iter([Ok(bytes::Bytes::from_static(INPUT))]);
     let limits = Limits {
@@ -276,8 +271,8 @@ fn ours(errors: &Arc<Kept>) -> ModuleState {
     };
     let grants = Grants { log: Some(errors.clone()), limits, ..Grants::default() };
     let stdio = Arc::new(grants.stdio(Some(Box::pin(input)), 0));
-    let invocation =
-        Invocation { arguments: block(&ARGUMENTS), environment: block(&ENVIRONMENT), ..Invocation::default() };
+    let (arguments, environment) = (StringBlock::from_iter(ARGUMENTS), StringBlock::from_iter(ENVIRONMENT));
+    let invocation = Invocation { arguments, environment, ..Invocation::default() };
     ModuleState::new(&grants, stdio, invocation)
 }
 
