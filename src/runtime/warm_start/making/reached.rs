@@ -22,7 +22,24 @@ use crate::runtime::wasi::rehearsal::numbers::Numbers;
 pub(in crate::runtime::warm_start) const LATER: TimeShift =
     TimeShift { realtime: 98_765_043_210_987, monotonic: 7_654_321_987 };
 
-/// The program at its checkpoint.
+/// The program at its checkpoint, as one run of it has got there.
+pub(in crate::runtime::warm_start) struct ReachedOnce {
+    pub stopped: Stopped,
+    pub checkpoint: Checkpoint,
+    pub numbers: Numbers,
+    /// Where it has its variables.
+    pub areas: StringAreas,
+    /// Which arguments requests may have, as far as one run tells.
+    pub arguments: SnapshotArguments,
+    pub argument_areas: StringAreas,
+    /// The places of its variables and its arguments in memory.
+    pub strings: Vec<Range<usize>>,
+    pub left: Vec<(usize, Vec<u8>)>,
+    pub files: SeenFiles,
+    pub held: HeldFiles,
+}
+
+/// The program at its checkpoint, which other runs of it have reached as well.
 pub(in crate::runtime::warm_start) struct Reached {
     pub stopped: Stopped,
     pub checkpoint: Checkpoint,
@@ -31,10 +48,6 @@ pub(in crate::runtime::warm_start) struct Reached {
     pub areas: StringAreas,
     /// Which arguments requests may have.
     pub arguments: SnapshotArguments,
-    pub argument_areas: StringAreas,
-    /// The places of its variables and its arguments in memory.
-    pub strings: Vec<Range<usize>>,
-    pub left: Vec<(usize, Vec<u8>)>,
     pub files: SeenFiles,
     pub held: HeldFiles,
     pub times: ReachedTimes,
@@ -50,11 +63,11 @@ pub(in crate::runtime::warm_start) enum ReachedTimes {
 
 /// Compares a program at its checkpoint with another run of it.
 pub(in crate::runtime::warm_start) fn compared(
-    first: &Reached,
-    second: &Reached,
+    first: &ReachedOnce,
+    second: &ReachedOnce,
     clocks: Clocks,
 ) -> Result<KeptTimes, ColdReason> {
-    let at = |reached: &Reached| {
+    let at = |reached: &ReachedOnce| {
         let arguments = (discriminant(&reached.arguments), reached.argument_areas.clone());
         (reached.checkpoint, reached.areas.clone(), arguments, reached.held.clone())
     };
@@ -86,7 +99,7 @@ impl ReachedTimes {
     }
 }
 
-impl Reached {
+impl ReachedOnce {
     /// Other arguments, as many as the program has, for another run of it; its own, if it has asked for none or has no room for them.
     pub fn other_arguments(&self, own: &StringBlock, other: &StringBlock) -> StringBlock {
         let SnapshotArguments::Slots(places, _) = &self.arguments else { return own.clone() };
@@ -96,12 +109,20 @@ impl Reached {
         if places.fit(&arguments) { arguments } else { own.clone() }
     }
 
-    /// Whether the program has named its checkpoint.
-    pub fn is_named(&self) -> bool {
-        self.checkpoint == Checkpoint::Named
+    /// The same, when other runs have shown for which arguments it is the same, and what it has made of the times.
+    pub fn confirmed(self, arguments: SnapshotArguments, times: ReachedTimes) -> Reached {
+        let Self { stopped, checkpoint, numbers, areas, files, held, .. } = self;
+        Reached { stopped, checkpoint, numbers, areas, arguments, files, held, times }
     }
 
     fn at_checkpoint(&self) -> AtCheckpoint<'_> {
         AtCheckpoint { stopped: &self.stopped, times: &self.numbers.times, left: &self.left }
+    }
+}
+
+impl Reached {
+    /// Whether the program has named its checkpoint.
+    pub fn is_named(&self) -> bool {
+        self.checkpoint == Checkpoint::Named
     }
 }

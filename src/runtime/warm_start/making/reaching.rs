@@ -31,7 +31,7 @@ use crate::runtime::resume::times::TimeShift;
 use crate::runtime::warm_start::WarmStartSetup;
 use crate::runtime::warm_start::layout::RequestLayout;
 use crate::runtime::warm_start::making::comparison::{Clocks, KeptTimes};
-use crate::runtime::warm_start::making::reached::{LATER, Reached, ReachedTimes, compared};
+use crate::runtime::warm_start::making::reached::{LATER, Reached, ReachedOnce, ReachedTimes, compared};
 use crate::runtime::warm_start::making::rehearse::{Beginning, Rehearsed, Rehearsing};
 use crate::runtime::warm_start::program::{Program, failed};
 use crate::runtime::warm_start::request::{RehearsalRequest, SnapshotKey, header_names};
@@ -162,7 +162,7 @@ impl<'a> ProgramRehearsals<'a> {
     /// Runs the program to its checkpoint twice, and compares what it is there.
     pub fn reach(&self, checkpoint: ScriptCheckpoint) -> Result<(Reached, RequestLayout), ColdReason> {
         let layout = self.layout()?;
-        let mut first = self.reach_once(&layout, &layout.first, (self.numbers(), checkpoint))?;
+        let first = self.reach_once(&layout, &layout.first, (self.numbers(), checkpoint))?;
         if first.numbers.drawn > 0 && !self.setup.shared_random {
             return Err(ColdReason::Random);
         }
@@ -178,19 +178,20 @@ impl<'a> ProgramRehearsals<'a> {
             other.arguments = own.clone();
             times = self.reached_times(&first, &layout, &other, checkpoint);
         }
-        first.times = times?;
-        // It is not known to be the same with other arguments.
-        if other.arguments == *own && matches!(first.arguments, SnapshotArguments::Slots(..)) {
-            first.arguments = SnapshotArguments::Same(own.clone());
-        }
+        let arguments = match &first.arguments {
+            // It is not known to be the same with other arguments.
+            SnapshotArguments::Slots(..) if other.arguments == *own => SnapshotArguments::Same(own.clone()),
+            arguments => arguments.clone(),
+        };
+        let reached = first.confirmed(arguments, times?);
         // Its files are watched by their paths.
-        if self.program.has_its_volumes() { Ok((first, layout)) } else { Err(ColdReason::VolumeReplaced) }
+        if self.program.has_its_volumes() { Ok((reached, layout)) } else { Err(ColdReason::VolumeReplaced) }
     }
 
     /// Runs the program with another request, at another time, and compares it with the first run.
     fn reached_times(
         &self,
-        first: &Reached,
+        first: &ReachedOnce,
         layout: &RequestLayout,
         other: &RehearsalRequest,
         checkpoint: ScriptCheckpoint,
@@ -239,7 +240,7 @@ impl<'a> ProgramRehearsals<'a> {
         layout: &RequestLayout,
         request: &RehearsalRequest,
         at: (Numbers, ScriptCheckpoint),
-    ) -> Result<Reached, ColdReason> {
+    ) -> Result<ReachedOnce, ColdReason> {
         let Rehearsed { rehearsal, ending, .. } = self.rehearse(layout, request, at)?;
         let Rehearsal { before, variables, arguments: asked, files, held, reached, captured, .. } = *rehearsal;
         let stopped = captured.ok_or_else(|| without_checkpoint(&ending))??;
@@ -258,20 +259,8 @@ impl<'a> ProgramRehearsals<'a> {
             }
             _ => SnapshotArguments::Same(request.arguments.clone()),
         };
-        let (numbers, argument_areas, times) = (before, asked.areas, ReachedTimes::Computed);
-        Ok(Reached {
-            stopped,
-            checkpoint,
-            numbers,
-            areas,
-            arguments,
-            argument_areas,
-            strings,
-            left,
-            files,
-            held,
-            times,
-        })
+        let (numbers, argument_areas) = (before, asked.areas);
+        Ok(ReachedOnce { stopped, checkpoint, numbers, areas, arguments, argument_areas, strings, left, files, held })
     }
 
     fn layout(&self) -> Result<RequestLayout, ColdReason> {
