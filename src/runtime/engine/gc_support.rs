@@ -15,6 +15,11 @@ pub(in crate::runtime) enum GcSupport {
     On,
 }
 
+/// The features of WebAssembly for which a program needs a collector. Without GC itself, some instructions would still be valid, such
+/// as `ref.i31`.
+pub(in crate::runtime) const COLLECTOR_FEATURES: WasmFeatures =
+    WasmFeatures::GC.union(WasmFeatures::GC_TYPES).union(WasmFeatures::EXCEPTIONS);
+
 /// What exceptions of the first proposal are called in the messages of the validator, and of the parser.
 const LEGACY: [&str; 2] = ["legacy exceptions", "legacy_exceptions"];
 
@@ -48,8 +53,7 @@ impl GcSupport {
         let all = modules | WasmFeatures::COMPONENT_MODEL | WasmFeatures::CM_ASYNC;
         match self {
             Self::On => all,
-            // Without GC itself, some instructions would still be valid, such as `ref.i31`.
-            Self::Off => all & !(WasmFeatures::GC | WasmFeatures::GC_TYPES | WasmFeatures::EXCEPTIONS),
+            Self::Off => all & !COLLECTOR_FEATURES,
         }
     }
 }

@@ -19,9 +19,6 @@ pub enum ColdReason {
     /// It has operators that read or drop passive segments of data.
     #[error("it uses passive segments")]
     PassiveSegments,
-    /// A function on the stack catches exceptions.
-    #[error("exception handling in a function on the stack at the checkpoint")]
-    Exceptions,
     /// A block around a call has parameters.
     #[error("a block with parameters around a call on the stack at the checkpoint")]
     BlockParameters,
@@ -166,7 +163,6 @@ impl ColdReason {
             Self::ReferenceGlobals => "reference-globals",
             Self::ChangedTables => "changed-tables",
             Self::PassiveSegments => "passive-segments",
-            Self::Exceptions => "exceptions",
             Self::BlockParameters => "block-parameters",
             Self::ReferenceBranches => "reference-branches",
             Self::ReferenceCalls => "reference-calls",

@@ -131,7 +131,6 @@ fn follow(
             let level = BlockLevel { opener: index, kind, operands };
             open.push(OpenBlock { level, base, has_parameters: parameters > 0 });
         }
-        Operator::TryTable { .. } | Operator::Try { .. } => return Err(ColdReason::Exceptions),
         Operator::Else => {
             if let Some(innermost) = open.last_mut() {
                 innermost.level.kind = BlockKind::Else(index);

@@ -10,7 +10,7 @@ use crate::runtime::resume::transform::call_site::Located;
 use crate::runtime::resume::transform::slips;
 
 /// Copies the operators in `range` to the end of `code`, which has one block more around them than `module`. So each branch that
-/// leaves them has to leave one block more.
+/// leaves them has to leave one block more. They are valid, and no exceptions are among them.
 pub(super) fn one_block_deeper(
     module: &[u8],
     operators: &[Located<'_>],
@@ -35,13 +35,7 @@ pub(super) fn one_block_deeper(
                 InstructionSink::new(code).br_table(depths, deeper(targets.default()));
                 continue;
             }
-            Operator::BrOnNull { .. }
-            | Operator::BrOnNonNull { .. }
-            | Operator::BrOnCast { .. }
-            | Operator::BrOnCastFail { .. } => return Err(ColdReason::ReferenceBranches),
-            Operator::TryTable { .. } | Operator::Try { .. } | Operator::Delegate { .. } | Operator::Rethrow { .. } => {
-                return Err(ColdReason::Exceptions);
-            }
+            Operator::BrOnNull { .. } | Operator::BrOnNonNull { .. } => return Err(ColdReason::ReferenceBranches),
             Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => nesting += 1,
             Operator::End => nesting = nesting.checked_sub(1).ok_or(ColdReason::Stack("a level ends too early"))?,
             _ => {}

@@ -8,6 +8,7 @@ use wasmparser::{
     TypeRef, ValType, ValidPayload, Validator, ValidatorResources, WasmFeatures,
 };
 
+use crate::runtime::engine::gc_support::COLLECTOR_FEATURES;
 use crate::runtime::resume::cold_reason::ColdReason;
 
 /// A module, taken apart.
@@ -54,6 +55,10 @@ impl Body<'_> {
     }
 }
 
+/// The features of WebAssembly that a program may have: all but those for which it needs a collector.
+const FEATURES: WasmFeatures =
+    WasmFeatures::all().difference(COLLECTOR_FEATURES).difference(WasmFeatures::LEGACY_EXCEPTIONS);
+
 /// The name section, and hints about branches, stay true when functions are appended. What is known of offsets does not.
 const KEPT_CUSTOM_SECTIONS: [&str; 2] = ["name", "metadata.code.branch_hint"];
 
@@ -73,7 +78,7 @@ impl<'a> ModuleLayout<'a> {
             imports_memory: false,
             bodies: HashMap::new(),
         };
-        let mut validator = Validator::new_with_features(WasmFeatures::all());
+        let mut validator = Validator::new_with_features(FEATURES);
         let mut next_body = None;
         for payload in Parser::new(0).parse_all(bytes) {
             let payload = payload.map_err(|_| ColdReason::Module)?;
@@ -207,12 +212,7 @@ fn check_operators(code: &FunctionBody<'_>) -> Result<(), ColdReason> {
             | Operator::TableCopy { .. }
             | Operator::TableInit { .. }
             | Operator::ElemDrop { .. } => return Err(ColdReason::ChangedTables),
-            Operator::MemoryInit { .. }
-            | Operator::DataDrop { .. }
-            | Operator::ArrayNewData { .. }
-            | Operator::ArrayInitData { .. }
-            | Operator::ArrayNewElem { .. }
-            | Operator::ArrayInitElem { .. } => return Err(ColdReason::PassiveSegments),
+            Operator::MemoryInit { .. } | Operator::DataDrop { .. } => return Err(ColdReason::PassiveSegments),
             _ => {}
         }
     }

@@ -70,11 +70,19 @@ fn what_cannot_be_resumed_is_refused_by_name() {
             start(stop, &with("(table 1 funcref) (func (table.set (i32.const 0) (ref.null func)))")),
         ),
         (ColdReason::PassiveSegments, start(stop, &with("(data $d \"x\") (func (data.drop $d))"))),
-        (ColdReason::Exceptions, start(&format!("(block $b (try_table (catch_all $b) {stop}))"), memory)),
+        // What needs a collector is refused before.
+        (ColdReason::Module, start(&format!("(block $b (try_table (catch_all $b) {stop}))"), memory)),
         (ColdReason::BlockParameters, start("(i32.const 1) (block (param i32) (call $stop) (drop))", memory)),
         (
             ColdReason::ReferenceBranches,
             start(&format!("(block $b (drop (br_on_null $b (ref.null func))) ) (drop (i32.const 1)) {stop}"), memory),
+        ),
+        (
+            ColdReason::ReferenceCalls,
+            start(
+                "(call_ref $t (ref.func $f))",
+                &with(&format!("(type $t (func)) (func $f (type $t) {stop}) (elem declare func $f)")),
+            ),
         ),
         (
             ColdReason::IndirectCheckpoint,
