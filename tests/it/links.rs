@@ -54,14 +54,14 @@ fn numbered(anchor: &str, number: usize) -> String {
 }
 
 /// Where the links of a page lead. A link may be broken over two lines, its target is in one.
-fn links(page: &str) -> Vec<String> {
+pub fn links(page: &str) -> Vec<String> {
     let text = prose(page).join("\n");
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')').map(|(target, _)| target));
     targets.filter(|target| !target.contains("://")).map(str::to_owned).collect()
 }
 
 /// A path without `..`.
-fn resolved(page: &Path, target: &str) -> PathBuf {
+pub fn resolved(page: &Path, target: &str) -> PathBuf {
     let mut path = page.parent().expect("a directory").to_owned();
     for part in Path::new(target).components() {
         match part {

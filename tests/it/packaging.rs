@@ -1,12 +1,13 @@
 //! The Debian package in an empty root, the units, and what the page about the service says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::links::{links, resolved};
 use crate::support::process::command;
 use crate::support::registry::Done;
 use crate::support::site::Site;
@@ -33,6 +34,36 @@ fn files(directory: &Path) -> BTreeSet<PathBuf> {
         }
     }
     found
+}
+
+/// Where the package puts which files, as from the root.
+fn assets() -> BTreeMap<PathBuf, PathBuf> {
+    let manifest: toml::Table = text("Cargo.toml").parse().expect("TOML");
+    let assets = manifest["package"]["metadata"]["deb"]["assets"].as_array().expect("a list").iter();
+    let placed = assets.flat_map(|asset| {
+        let part = |index: usize| asset[index].as_str().expect("text");
+        let place = |source: PathBuf| match part(1).ends_with('/') {
+            true => (Path::new(part(1)).join(source.file_name().expect("a file")), source),
+            false => (part(1).into(), source),
+        };
+        sources(part(0)).into_iter().map(place).collect::<Vec<_>>()
+    });
+    placed.collect()
+}
+
+/// The files that a pattern stands for.
+fn sources(pattern: &str) -> Vec<PathBuf> {
+    let Some((directory, ending)) = pattern.split_once('*') else { return vec![pattern.into()] };
+    let entries = fs::read_dir(root().join(directory)).expect("a directory").map(|entry| entry.expect("an entry"));
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| name.ends_with(ending)).map(|name| Path::new(directory).join(name)).collect()
+}
+
+/// The images to which an installed page links, and that are not installed where the link leads.
+fn missing_images(page: &Path, text: &str, is_installed: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
+    let is_image = |link: &String| [".png", ".svg", ".jpg", ".gif"].iter().any(|kind| link.ends_with(kind));
+    let images = links(text).into_iter().filter(is_image).map(|link| resolved(page, &link));
+    images.filter(|image| !is_installed(image)).collect()
 }
 
 /// Those that the package has put there, or its program.
@@ -95,6 +126,7 @@ fn the_package_is_installed_upgraded_removed_and_purged_and_leaves_nothing() {
     let routes = machine.run("XDG_CACHE_HOME=/var/cache chroot root /usr/bin/wagi --check -c /etc/wagi/modules.toml");
     assert!(routes.contains("/\t/usr/share/wagi/hello.wat\n"), "{routes}");
     assert!(text_in(&machine, "etc/passwd").contains("wagi:x:"));
+    check_images(&machine);
 
     // Units name others, which a machine with systemd has.
     machine.run(
@@ -123,6 +155,31 @@ fn the_package_is_installed_upgraded_removed_and_purged_and_leaves_nothing() {
     for directory in ["etc/wagi", "var/lib/wagi", "var/cache/wagi", "var/log/wagi"] {
         assert!(!machine.root().join(directory).exists(), "{directory}");
     }
+}
+
+/// Each page that is installed has its images.
+#[track_caller]
+fn check_images(machine: &Machine) {
+    let pages = files(&machine.root()).into_iter().filter(|path| path.starts_with("usr/share/doc/wagi"));
+    let pages: Vec<_> = pages.filter(|path| path.extension().is_some_and(|kind| kind == "md")).collect();
+    let is_installed = |image: &Path| machine.root().join(image).is_file();
+    let text = |page: &PathBuf| text_in(machine, page.to_str().expect("a plain name"));
+    let missing: Vec<_> = pages.iter().flat_map(|page| missing_images(page, &text(page), is_installed)).collect();
+    assert!(pages.len() > 20 && missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn the_images_of_the_pages_in_the_package_are_where_their_links_lead() {
+    let assets = assets();
+    let page = |(place, source): (&PathBuf, &PathBuf)| {
+        let is_page = place.starts_with("usr/share/doc") && place.extension().is_some_and(|kind| kind == "md");
+        is_page.then(|| (place.clone(), text(source.to_str().expect("a plain name"))))
+    };
+    let pages: Vec<_> = assets.iter().filter_map(page).collect();
+    assert!(pages.iter().any(|(_, text)| text.contains("](images/")), "a page has images");
+    let missing = pages.iter().flat_map(|(page, text)| missing_images(page, text, |image| assets.contains_key(image)));
+    let missing: Vec<_> = missing.collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 fn text_in(machine: &Machine, path: &str) -> String {
