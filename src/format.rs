@@ -1,9 +1,10 @@
 //! How are values formatted that more than one room writes?
 //!
 //! Numbers quickly: `std::fmt` takes ten times as many instructions, which shows where it is done for each
-//! request. Versions of HTTP, bytes, digests and errors in one way everywhere.
+//! request. Versions of HTTP, bytes, digests, counts and errors in one way everywhere.
 
 use std::error::Error;
+use std::fmt::Display;
 use std::iter;
 
 use http::Version;
@@ -12,6 +13,12 @@ use sha2::{Digest as _, Sha256};
 /// Appends a number in decimal.
 pub fn push_number(text: &mut String, number: u64) {
     text.push_str(itoa::Buffer::new().format(number));
+}
+
+/// A number with what is counted: `1 entry`, `2 entries`.
+pub fn counted<N: Display + PartialEq + From<u8>>(number: N, one: &str, several: &str) -> String {
+    let what = if number == N::from(1) { one } else { several };
+    format!("{number} {what}")
 }
 
 /// The name of an HTTP version in SERVER_PROTOCOL (RFC 3875 §4.1.16) and in the log.
@@ -52,6 +59,12 @@ mod tests {
             push_number(&mut text, number);
             assert_eq!(text, number.to_string());
         }
+    }
+
+    #[test]
+    fn one_is_counted_in_the_singular() {
+        let entries = [0_usize, 1, 2, 101].map(|number| counted(number, "entry", "entries"));
+        assert_eq!(entries, ["0 entries", "1 entry", "2 entries", "101 entries"]);
     }
 
     #[test]

@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use crate::format::counted;
+
 /// The longest text in a message, in characters. A name in a module may have megabytes.
 const MAX_LENGTH: usize = 4_000;
 
@@ -91,7 +93,8 @@ fn shorten(text: Cow<'_, str>) -> Cow<'_, str> {
         None => text,
         Some((end, _)) => {
             let rest = text.chars().count() - MAX_LENGTH;
-            format!("{}... ({rest} more characters)", text.get(..end).unwrap_or_default()).into()
+            let rest = counted(rest, "more character", "more characters");
+            format!("{}... ({rest})", text.get(..end).unwrap_or_default()).into()
         }
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::cache;
 use crate::cache::{CacheLock, PARTIAL};
 use crate::config::{Diagnostic, Sha256};
+use crate::format::counted;
 use crate::regular_file;
 
 use crate::cache::disk;
@@ -64,7 +65,7 @@ pub(crate) enum StoreError {
     #[error("its SHA-256 is `{found}`, but `{expected}` is expected")]
     Digest { found: String, expected: Sha256 },
     /// They have another size.
-    #[error("it has {found} bytes, but {expected} are expected")]
+    #[error("it has {}, but {expected} are expected", counted(*found, "byte", "bytes"))]
     Size { found: u64, expected: u64 },
     /// They are more than expected. How many is unknown.
     #[error("it has more than the {0} bytes that are expected")]

@@ -9,6 +9,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use crate::config::{Diagnostic, EntryConfig, Key, Lock, LockedModule, ModuleRef, Sha256};
+use crate::format::counted;
 
 use crate::cache::disk::{CopyError, copy_and_digest};
 use crate::cache::random_name;
@@ -103,7 +104,8 @@ impl Comparison<'_> {
             ModuleFile::Fetched(fetched) if (&fetched.sha256, fetched.size) != (&locked.module, locked.size) => {
                 let message = format!("the lock file contradicts itself about `{module}`");
                 let problem = Diagnostic::error(message).at(locked.location.clone()).help(self.help());
-                let found = format!("the module is sha256:{} and has {} bytes", fetched.sha256, fetched.size);
+                let size = counted(fetched.size, "byte", "bytes");
+                let found = format!("the module is sha256:{} and has {size}", fetched.sha256);
                 Some(problem.label(found))
             }
             ModuleFile::Fetched(_) => None,
@@ -122,7 +124,8 @@ impl Comparison<'_> {
                 }
                 let message = format!("`{module}` is not what the lock file says");
                 let problem = self.problem(message).at(entry.config.origin.at(Key::Module));
-                Some(problem.label(format!("its SHA-256 is `{sha256}`, and it has {size} bytes")))
+                let size = counted(size, "byte", "bytes");
+                Some(problem.label(format!("its SHA-256 is `{sha256}`, and it has {size}")))
             }
         }
     }

@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::config::LogFormat;
+use crate::format::counted;
 use crate::regular_file;
 
 use crate::observe::access_file::{AccessFile, warn_of_dropped};
@@ -181,7 +182,10 @@ fn write_all(destination: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
 /// The line that counts the lines that were dropped. In JSON it is an event.
 fn dropped_line(dropped: u64, format: LogFormat) -> String {
     match format {
-        LogFormat::Text => format!("[{dropped} log lines were dropped: the log was not read in time]\n"),
+        LogFormat::Text => {
+            let lines = counted(dropped, "log line was", "log lines were");
+            format!("[{lines} dropped: the log was not read in time]\n")
+        }
         LogFormat::Json => {
             let mut now = String::new();
             // Writing to a string does not fail.
@@ -272,6 +276,8 @@ pub(in crate::observe) mod tests {
 
     #[test]
     fn the_line_about_dropped_lines_has_the_format_of_the_others() {
+        let one = dropped_line(1, LogFormat::Text);
+        assert_eq!(one, "[1 log line was dropped: the log was not read in time]\n");
         assert_eq!(dropped_line(17, LogFormat::Text), "[17 log lines were dropped: the log was not read in time]\n");
         let line: serde_json::Value = serde_json::from_str(&dropped_line(17, LogFormat::Json)).unwrap();
         assert_eq!((&line["kind"], &line["fields"]["lines"]), (&"event".into(), &17.into()));

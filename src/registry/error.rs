@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::cache::store::StoreError;
 use crate::config::{Diagnostic, Sha256};
+use crate::format::counted;
 use crate::net::client::ClientError;
 use crate::net::connect::ConnectError;
 
@@ -115,15 +116,15 @@ pub(in crate::registry) enum PullError {
     SignatureDigest { found: String, expected: Sha256 },
     #[error("the list of what refers to it {0}")]
     Referrers(&'static str),
-    #[error("the manifest has {found} bytes, but the index says {expected}")]
+    #[error("the manifest has {}, but the index says {expected}", counted(*found, "byte", "bytes"))]
     ManifestSize { found: u64, expected: u64 },
     #[error("the module has {size} bytes, more than the {limit} that modules may have")]
     TooLarge { size: u64, limit: u64 },
     #[error("the module is not what the manifest says: its SHA-256 is `{found}`, not `{expected}`")]
     Digest { found: String, expected: Sha256 },
-    #[error("the module is not what the manifest says: it has {found} bytes, not {expected}")]
+    #[error("the module is not what the manifest says: it has {}, not {expected}", counted(*found, "byte", "bytes"))]
     Size { found: u64, expected: u64 },
-    #[error("the module is not what the manifest says: it has more than {0} bytes")]
+    #[error("the module is not what the manifest says: it has more than {}", counted(*.0, "byte", "bytes"))]
     LongerThanStated(u64),
     #[error("the module does not arrive whole from registry `{registry}`")]
     Broken { registry: String, source: io::Error },

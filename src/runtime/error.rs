@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io;
 use std::time::Duration;
 
+use crate::format;
 use crate::wasm_bytes::NotWasm;
 
 use crate::runtime::other_host::OtherHost;
@@ -169,8 +170,7 @@ fn values<T: Display>(types: impl ExactSizeIterator<Item = T>) -> String {
 pub(in crate::runtime) fn counted(values: usize) -> String {
     match values {
         0 => "nothing".to_owned(),
-        1 => "1 value".to_owned(),
-        _ => format!("{values} values"),
+        _ => format::counted(values, "value", "values"),
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::TrustedProxies;
+use crate::format::counted;
 use crate::server::Peer;
 use crate::server::connection::state::ConnectionState;
 
@@ -23,10 +24,11 @@ const RESERVE: std::ops::RangeInclusive<u64> = 32..=4096;
 pub(super) fn fit_descriptors(connections: usize) -> usize {
     let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let Some(max) = descriptors.map(connections_within).filter(|max| *max < connections) else { return connections };
+    let allowed = counted(max, "connection", "connections");
     tracing::warn!(
         connections,
         descriptors,
-        "the limit on open descriptors allows only {max} connections at once: raise it (`ulimit -n`), or lower `connections`"
+        "the limit on open descriptors allows only {allowed} at once: raise it (`ulimit -n`), or lower `connections`"
     );
     max
 }

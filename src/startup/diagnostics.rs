@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::cgi::RouteVariables;
 use crate::config::{Diagnostic, EntryConfig, HostPattern, Key, Origin, StaticConfig, StaticContent};
+use crate::format::counted;
 use crate::route::RoutePattern;
 use crate::runtime::{EntryPointError, Executable};
 
@@ -229,7 +230,7 @@ fn named(hosts: &[HostPattern]) -> String {
     match (names.is_empty(), hosts.len().saturating_sub(MOST)) {
         (true, _) => String::new(),
         (false, 0) => format!(" to {}", names.join(", ")),
-        (false, more) => format!(" to {} and {more} other hosts", names.join(", ")),
+        (false, more) => format!(" to {} and {}", names.join(", "), counted(more, "other host", "other hosts")),
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::Key;
+use crate::format::counted;
 use crate::net::tls;
 use crate::runtime;
 use crate::runtime::{ParseError, PreinitializeError, TrustError};
@@ -69,7 +70,7 @@ pub(super) enum LoadError {
     #[error("cannot read the module")]
     Read(#[source] Arc<io::Error>),
     /// The file is larger than modules may be.
-    #[error("the module is larger than {limit} bytes")]
+    #[error("the module is larger than {}", counted(*limit, "byte", "bytes"))]
     TooLarge {
         /// The limit in bytes.
         limit: u64,

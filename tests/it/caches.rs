@@ -245,13 +245,13 @@ fn what_is_in_the_caches_is_listed_and_pruned_and_fetched_again() {
         assert!(listed.lines().any(|line| line.starts_with(what) && line.ends_with(&name)), "{listed}");
     }
     assert!(listed.lines().any(|line| line.starts_with("compiled")), "{listed}");
-    assert!(listed.contains("modules: 3 entries, ") && listed.contains("compiled code: 1 entries, "), "{listed}");
+    assert!(listed.contains("modules: 3 entries, ") && listed.contains("compiled code: 1 entry, "), "{listed}");
 
     // What was used lately stays, and what is in use stays in any case.
     assert!(cache(&site, &["prune"]).ends_with("0 entries removed, 0 B freed\n"));
     let pruned = cache(&site, &["prune", "--unused-for", "0s"]);
     assert!(pruned.contains(&format!("kept module {name}: a server uses it\n")), "{pruned}");
-    assert!(pruned.contains("removed compiled ") && pruned.contains("\n1 entries removed, "), "{pruned}");
+    assert!(pruned.contains("removed compiled ") && pruned.contains("\n1 entry removed, "), "{pruned}");
     assert_eq!(Connection::open(wagi.address()).get("/").text(), "hello");
     drop(wagi);
     let pruned = cache(&site, &["prune", "--unused-for", "0s"]);

@@ -291,7 +291,7 @@ fn a_reload_takes_new_certificates_and_a_wrong_key_changes_nothing() {
     replace(&wagi, "cert.pem", &[WILDCARD.0]);
     wagi.signal("HUP");
     wagi.logged(&["key.pem` does not belong to the certificate `cert.pem`"]);
-    wagi.logged(&["reload refused: 1 errors; generation 2 goes on serving"]);
+    wagi.logged(&["reload refused: 1 error; generation 2 goes on serving"]);
     assert!(shown() == certificates(NAMES.0)[0], "the old one is not in force");
     // The key comes in time.
     wagi.signal("HUP");

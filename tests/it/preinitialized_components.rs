@@ -104,7 +104,7 @@ async fn what_keeps_a_component_from_being_preinitialized_is_said_at_the_key() {
         ("", "", &["the component exports no function `wizer-initialize`", "leave `preinitialize` out"][..]),
         ("", &typed, &["`wizer-initialize` takes 1 value", "an initializer takes and returns nothing"]),
         ("unreachable", EXPORTED, &["its initializer failed", "unreachable"]),
-        ("(drop (call $get))", EXPORTED, &["has left 1 resources of the host open", "print nothing"]),
+        ("(drop (call $get))", EXPORTED, &["has left 1 resource of the host open", "print nothing"]),
     ] {
         let module = component(prepare, "", more);
         let (running, problems) = Test::new().module("/", &module, KEY).try_start().await;

@@ -132,7 +132,7 @@ function showCertificates(certificates) {
     update: (target, certificate) => {
       const days = Math.floor((new Date(certificate.not_after) - Date.now()) / 86400000);
       const end = Number.isNaN(days) ? "its end is not known"
-        : days < 0 ? `it has ended, ${certificate.not_after}` : `it ends in ${days} days, ${certificate.not_after}`;
+        : days < 0 ? `it has ended, ${certificate.not_after}` : `it ends in ${counted(days, "day", "days")}, ${certificate.not_after}`;
       say(target, `${certificate.subject}: ${end}`);
       target.className = days < 0 ? "bad" : days < 15 ? "warn" : "";
     },

@@ -1,5 +1,8 @@
 // How are numbers, times and reasons said?
 
+/** A number with what is counted. */
+const counted = (number, one, several) => `${number} ${number === 1 ? one : several}`;
+
 /** A duration in seconds, or a dash. */
 function duration(seconds) {
   if (typeof seconds !== "number") return "–";

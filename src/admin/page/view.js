@@ -99,6 +99,6 @@ function plot(samples, length) {
   made.append(line);
   const sum = (name) => samples.reduce((all, sample) => all + sample[name], 0);
   made.setAttribute("aria-label",
-    `Since this page was opened, at most five minutes: ${sum("requests")} requests, ${sum("errors")} errors, p99 at most ${duration(points.length ? slowest : undefined)}`);
+    `Since this page was opened, at most five minutes: ${counted(sum("requests"), "request", "requests")}, ${counted(sum("errors"), "error", "errors")}, p99 at most ${duration(points.length ? slowest : undefined)}`);
   return made;
 }

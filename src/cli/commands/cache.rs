@@ -8,6 +8,7 @@ use anyhow::Context;
 
 use wagi::cache::{CacheEntry, Caches, default_module_cache, list, prune};
 use wagi::config::{code_cache_config, default_code_cache};
+use wagi::counted;
 use wagi::printable;
 
 use crate::cli::commands::size;
@@ -65,12 +66,13 @@ fn print_all(caches: &Caches) -> anyhow::Result<ExitCode> {
             lines.push(format!("no cache for {what}: neither XDG_CACHE_HOME nor HOME is set"));
             continue;
         };
-        let (mut number, mut bytes) = (0, 0_u64);
+        let (mut number, mut bytes) = (0_u64, 0_u64);
         for entry in entries.iter().filter(|entry| entry.path.starts_with(root)) {
             (number, bytes) = (number + 1, bytes.saturating_add(entry.bytes));
         }
         let root = root.display().to_string();
-        lines.push(format!("{what}: {number} entries, {} in {}", size(bytes), printable::line(&root)));
+        let number = counted(number, "entry", "entries");
+        lines.push(format!("{what}: {number}, {} in {}", size(bytes), printable::line(&root)));
     }
     print_result(&(lines.join("\n") + "\n"))?;
     Ok(ExitCode::SUCCESS)
@@ -86,7 +88,8 @@ fn print_pruned(caches: &Caches, unused_for: Duration) -> anyhow::Result<ExitCod
         lines.push(format!("kept {kind} {}: a server uses it", printable::line(name)));
     }
     let freed = pruned.removed.iter().fold(0, |sum: u64, entry| sum.saturating_add(entry.bytes));
-    lines.push(format!("{} entries removed, {} freed", pruned.removed.len(), size(freed)));
+    let removed = counted(pruned.removed.len(), "entry", "entries");
+    lines.push(format!("{removed} removed, {} freed", size(freed)));
     print_result(&(lines.join("\n") + "\n"))?;
     for (entry, error) in &pruned.failed {
         print_message(format_args!("error: cannot remove `{}`", entry.path.display()));

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use wagi::config::{Config, LOCK_FILE, LockPolicy, Options, Registries, ServerEnvironment, Source};
+use wagi::counted;
 use wagi::fetch;
 
 use crate::cli::terminal::progress::Bars;
@@ -33,9 +34,9 @@ impl LockCommand {
         let path = self.config.with_file_name(LOCK_FILE);
         let shown = path.display();
         let is_new = fetch::write_lock(&path, &lock).with_context(|| format!("cannot write `{shown}`"))?;
-        let count = lock.modules.len();
+        let modules = counted(lock.modules.len(), "module", "modules");
         match is_new {
-            true => print_message(format_args!("{shown}: {count} modules written")),
+            true => print_message(format_args!("{shown}: {modules} written")),
             false => print_message(format_args!("{shown}: nothing has changed")),
         }
         Ok(ExitCode::SUCCESS)

@@ -15,6 +15,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use wagi::config::Diagnostic;
+use wagi::counted;
 use wagi::printable;
 
 /// The exit code after Ctrl-C: 128 plus the number of the signal.
@@ -72,7 +73,8 @@ pub fn print_problems(problems: &[Diagnostic]) {
         let _ = writeln!(io::stderr(), "{}\n", problem.render(color));
     }
     if let Some(more) = problems.len().checked_sub(MAX_PROBLEMS).filter(|more| *more > 0) {
-        print_message(format_args!("{more} more problems are not shown"));
+        let more = counted(more, "more problem is", "more problems are");
+        print_message(format_args!("{more} not shown"));
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use indicatif::style::TemplateError;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
+use wagi::counted;
 use wagi::fetch::{ModuleCompilation, Progress, Silent, Transfer};
 use wagi::printable;
 
@@ -120,7 +121,7 @@ fn left(took: Duration, expected: Duration) -> String {
     match expected.checked_sub(took).map(|left| left.as_secs() + 1) {
         Some(1) => "about a second left".to_owned(),
         Some(seconds) => format!("about {seconds} seconds left"),
-        None => format!("for {} seconds", took.as_secs()),
+        None => format!("for {}", counted(took.as_secs(), "second", "seconds")),
     }
 }
 

@@ -5,6 +5,8 @@
 
 use wasmtime::{ResourceLimiter, Result};
 
+use crate::format::counted;
+
 /// The memory and table space an instance may still take.
 ///
 /// Memory that was granted is never returned to the budget: the engine also reports failed growths for which it did not ask
@@ -57,7 +59,8 @@ impl MemoryBudget {
             }
             Refused::Table { total } => {
                 format!(
-                    "tables: growing to {total} elements was refused: `limits.table_elements` is {}",
+                    "tables: growing to {} was refused: `limits.table_elements` is {}",
+                    counted(total, "element", "elements"),
                     self.max_elements
                 )
             }

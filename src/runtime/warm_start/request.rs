@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::format::counted;
 use crate::printable;
 use crate::strings::StringBlock;
 
@@ -124,7 +125,7 @@ impl fmt::Display for SnapshotKey {
             QueryClass::Fields => "a query with `=`",
             QueryClass::Words => "a query without `=`",
         })?;
-        self.arguments.map_or(Ok(()), |count| write!(f, ", {count} arguments"))
+        self.arguments.map_or(Ok(()), |count| write!(f, ", {}", counted(count, "argument", "arguments")))
     }
 }
 

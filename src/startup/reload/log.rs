@@ -1,6 +1,7 @@
 //! What does the log say about a reload?
 
 use crate::config::{Diagnostic, Severity};
+use crate::format::counted;
 use crate::gateway::{ReloadOutcome, ReloadReport};
 
 /// The problems that are logged. A file may have tens of thousands.
@@ -20,7 +21,8 @@ pub(super) fn outcome(outcome: &ReloadOutcome) {
         }
         ReloadOutcome::Refused { generation, problems: found } => {
             let errors = found.iter().filter(|problem| problem.is_error()).count();
-            tracing::error!("reload refused: {errors} errors; generation {generation} goes on serving");
+            let errors = counted(errors, "error", "errors");
+            tracing::error!("reload refused: {errors}; generation {generation} goes on serving");
             problems(found);
         }
     }
@@ -40,6 +42,6 @@ fn problems(problems: &[Diagnostic]) {
         }
     }
     if let Some(more @ 1..) = problems.len().checked_sub(MAX_PROBLEMS) {
-        tracing::warn!("{more} more problems are not logged");
+        tracing::warn!("{} not logged", counted(more, "more problem is", "more problems are"));
     }
 }

@@ -92,7 +92,7 @@ fn what_cannot_change_is_a_warning_and_what_does_not_fit_is_an_error() {
     assert_eq!(generation(&mut connection), "two");
     configure(&wagi, &manifest("three", "limits = { memory = '256 MiB' }"));
     wagi.signal("HUP");
-    wagi.logged(&["reload refused: 1 errors; generation 2"]);
+    wagi.logged(&["reload refused: 1 error; generation 2"]);
     wagi.logged(&["ERROR", "`memory` is 268435456, but the pools of this server have 134217728", "line=1"]);
     assert_eq!(generation(&mut connection), "two");
     configure(&wagi, &manifest("four", "limits = { memory = '1 MiB' }"));

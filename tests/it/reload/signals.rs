@@ -42,7 +42,7 @@ fn a_configuration_with_errors_is_refused_and_the_old_one_goes_on() {
     configure(&wagi, &manifest("two", "volumes = { '/a' = 'no/such' }\nmemory = 1"));
     wagi.signal("HUP");
     let line = wagi.logged(&["reload refused"]);
-    assert!(line.contains("reload refused: 1 errors; generation 1 goes on serving"), "{line}");
+    assert!(line.contains("reload refused: 1 error; generation 1 goes on serving"), "{line}");
     wagi.logged(&["ERROR", "directory `no/such` does not exist", "file=\"modules.toml\"", "line=4", "column=20"]);
     assert_eq!(generation(&mut connection), "one");
     configure(&wagi, &manifest("three", ""));

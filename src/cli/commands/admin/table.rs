@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use wagi::counted;
 use wagi::printable;
 
 use crate::cli::commands::size;
@@ -30,9 +31,12 @@ pub fn status(status: &Value) -> String {
         shown += &problems(last);
     }
     let totals = &status["totals"];
-    let names = ["requests", "errors", "in_flight", "queued"];
-    let totals: Vec<String> =
-        names.iter().map(|name| format!("{} {}", text(&totals[*name]), name.replace('_', " "))).collect();
+    let totals = [
+        numbered(&totals["requests"], "request", "requests"),
+        numbered(&totals["errors"], "error", "errors"),
+        format!("{} in flight", text(&totals["in_flight"])),
+        format!("{} queued", text(&totals["queued"])),
+    ];
     let _ = writeln!(shown, "totals     {}\n", totals.join(", "));
     let rows = items(&status["routes"]).iter().map(route).collect();
     shown
@@ -102,9 +106,9 @@ pub fn reload(outcome: &Value) -> String {
     let said = match outcome["changed"] == false {
         true => format!("nothing has changed; generation {generation} goes on serving\n"),
         false => format!(
-            "generation {generation}: {} routes, {} modules, {} of them compiled, in {} ms\n",
-            text(&outcome["routes"]),
-            text(&outcome["modules"]),
+            "generation {generation}: {}, {}, {} of them compiled, in {} ms\n",
+            numbered(&outcome["routes"], "route", "routes"),
+            numbered(&outcome["modules"], "module", "modules"),
             text(&outcome["compiled"]),
             text(&outcome["took_ms"])
         ),
@@ -144,6 +148,12 @@ fn text(value: &Value) -> String {
         Value::String(text) => printable::line(text).into_owned(),
         other => printable::line(&other.to_string()).into_owned(),
     }
+}
+
+/// A number, and what it counts.
+fn numbered(value: &Value, one: &str, several: &str) -> String {
+    let number = value.as_u64().map(|number| counted(number, one, several));
+    number.unwrap_or_else(|| format!("{} {several}", text(value)))
 }
 
 fn seconds(value: &Value) -> String {
@@ -214,6 +224,12 @@ mod tests {
         }
         // A line feed in a value does not make a line.
         assert_eq!(requests(&value).lines().count(), 5);
+    }
+
+    #[test]
+    fn one_is_counted_in_the_singular() {
+        let shown = status(&json!({ "totals": { "requests": 1, "errors": 2, "in_flight": 1, "queued": "?" } }));
+        assert!(shown.contains("totals     1 request, 2 errors, 1 in flight, ? queued\n"), "{shown}");
     }
 
     #[test]

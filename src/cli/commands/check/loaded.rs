@@ -8,6 +8,7 @@ use serde_json::Value;
 use wagi::Gateway;
 use wagi::admin::reload::problem;
 use wagi::config::{Config, Diagnostic, Options, Severity};
+use wagi::counted;
 use wagi::observe::LogWriter;
 use wagi::startup::ReadConfiguration;
 
@@ -54,11 +55,11 @@ impl CheckedConfig {
     pub fn conclude(&self) {
         let errors = self.problems.iter().filter(|problem| problem.is_error()).count();
         let warnings = self.problems.len() - errors;
-        let routes = self.gateway.as_ref().map(|gateway| count(gateway.routes().len(), "route"));
+        let routes = self.gateway.as_ref().map(|gateway| counted(gateway.routes().len(), "route", "routes"));
         let found = [
             routes,
-            (errors > 0).then(|| count(errors, "error")),
-            Some(if warnings == 0 { "no warnings".to_owned() } else { count(warnings, "warning") }),
+            (errors > 0).then(|| counted(errors, "error", "errors")),
+            Some(if warnings == 0 { "no warnings".to_owned() } else { counted(warnings, "warning", "warnings") }),
         ];
         let found: Vec<String> = found.into_iter().flatten().collect();
         print_message(format_args!("checked: {}", found.join(", ")));
@@ -69,8 +70,4 @@ impl CheckedConfig {
         let is_denied = policy == WarningPolicy::Deny && !self.problems.is_empty();
         if self.gateway.is_none() || is_denied { ExitCode::FAILURE } else { ExitCode::SUCCESS }
     }
-}
-
-fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

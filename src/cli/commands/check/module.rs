@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use wagi::admin::configuration;
 use wagi::config::Config;
+use wagi::counted;
 use wagi::observe::sha256_hex;
 use wagi::printable;
 use wagi::startup::{Inspection, inspect};
@@ -156,10 +157,10 @@ impl ModuleReport {
             format!("  files: {}", list("volumes")),
             format!("  servers that it may call: {}", list("allowed_hosts")),
             format!(
-                "  limits: memory {memory}, {}, {}, {} requests at once",
+                "  limits: memory {memory}, {}, {}, {} at once",
                 seconds("cpu_time"),
                 seconds("time_to_head"),
-                limits["concurrency"]
+                counted(limits["concurrency"].as_u64().unwrap_or_default(), "request", "requests")
             ),
         ]
     }

@@ -3,6 +3,7 @@
 use anyhow::Context;
 use serde_json::{Value, json};
 
+use wagi::counted;
 use wagi::printable;
 use wagi::{ColdExplanation, Gateway, ProvenRoute, SnapshotScope, WarmStartProof};
 
@@ -71,9 +72,10 @@ impl WarmReport {
                     SnapshotScope::WithoutBody => " for GET and HEAD without a body",
                     SnapshotScope::Get => " for GET without a body",
                 };
-                let (same, unfit) = (proven.same, unfit(proven.unfit));
+                let same = counted(proven.same, "answer is", "answers are");
+                let unfit = unfit(proven.unfit);
                 lines.push(match cold {
-                    None => format!("{route}: {requests}: warm{which}, {same} answers are the same as cold{unfit}"),
+                    None => format!("{route}: {requests}: warm{which}, {same} the same as cold{unfit}"),
                     Some(ColdExplanation { reason, text }) => format!("{route}: {requests}: cold ({reason}): {text}"),
                 });
             }
@@ -89,7 +91,10 @@ impl WarmReport {
 fn unfit(requests: usize) -> String {
     match requests {
         0 => String::new(),
-        requests => format!("; {requests} requests begin cold, since they do not fit"),
+        _ => {
+            let begin = counted(requests, "request begins cold, since it does", "requests begin cold, since they do");
+            format!("; {begin} not fit")
+        }
     }
 }
 

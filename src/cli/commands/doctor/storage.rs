@@ -6,6 +6,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use wagi::counted;
+
 use crate::cli::commands::doctor::finding::Finding;
 use crate::cli::commands::doctor::system::free_space;
 use crate::cli::commands::doctor::toolchains::find;
@@ -110,7 +112,8 @@ fn logins(path: &Path, search_path: &OsStr) -> Vec<Finding> {
     }
     let registries = content["auths"].as_object().map_or(0, serde_json::Map::len);
     if findings.is_empty() {
-        findings.push(Finding::good("login", format!("`{shown}`: {registries} registries")));
+        let registries = counted(registries, "registry", "registries");
+        findings.push(Finding::good("login", format!("`{shown}`: {registries}")));
     }
     findings
 }

@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 
 use wagi::config::{Diagnostic, SourceFile};
+use wagi::counted;
 
 use crate::cli::commands::import::entry::ImportedEntry;
 use crate::cli::commands::import::manifest::SpinManifest;
@@ -81,10 +82,6 @@ impl ImportCommand {
         }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-fn counted(count: usize, one: &str, several: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { several })
 }
 
 /// The modules.toml for the text of a manifest.

@@ -12,6 +12,7 @@ use anyhow::{Context as _, anyhow};
 use serde_json::{Value, json};
 
 use wagi::config::{Config, EntryConfig, Key, Volume};
+use wagi::counted;
 use wagi::{HostCall, RunInputs};
 
 use crate::cli::commands::run::errno;
@@ -135,7 +136,8 @@ impl TraceRecorder {
             .map(|event| format!("{:>12}  {}", milliseconds(event.at.saturating_duration_since(began)), event.text))
             .collect();
         if content.more > 0 {
-            lines.push(format!("{:>12}  and {} more calls", "", content.more));
+            let more = counted(content.more, "more call", "more calls");
+            lines.push(format!("{:>12}  and {more}", ""));
         }
         for missing in &content.missing {
             lines.push(format!("{} of `{}`: not granted, no volume of this entry has it", missing.call, missing.path));

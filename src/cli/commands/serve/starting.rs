@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+use wagi::counted;
 use wagi::observe::LogWriter;
 use wagi::server::Signals;
 use wagi::startup::{PartialStart, Reloader, ServedRoutes};
@@ -20,7 +21,7 @@ pub enum Completion {
 /// Logs how much is served at these addresses, and returns that.
 pub fn announce(routes: ServedRoutes, urls: &str) -> String {
     let ServedRoutes { ready, known, compiling } = routes;
-    let modules = if compiling == 1 { "1 module is".to_owned() } else { format!("{compiling} modules are") };
+    let modules = counted(compiling, "module is", "modules are");
     let said = format!("serving {ready} of {known} routes while {modules} compiled");
     tracing::info!(url = urls, "{said}");
     said

@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt as _;
 use wasmtime::{Store, UpdateDeadline};
 
+use crate::format::counted;
+
 use crate::runtime::error::Error;
 
 pub(in crate::runtime) use crate::runtime::code::preinitialize::component::ComponentPreinitializer;
@@ -50,7 +52,7 @@ pub enum PreinitializeError {
     #[error("the component exports no function `{COMPONENT_INITIALIZER}`")]
     MissingInComponent,
     /// Its initializer holds something of the host, which is not there when a request comes.
-    #[error("its initializer has left {0} resources of the host open, such as files or streams")]
+    #[error("its initializer has left {} of the host open, such as files or streams", counted(*.0, "resource", "resources"))]
     HoldsResources(usize),
     /// Its initializer takes parameters or returns results.
     #[error("the exported function `{name}` {found}, and an initializer takes and returns nothing")]
