@@ -44,8 +44,8 @@ mod wasm_bytes;
 pub use crate::format::counted;
 pub use crate::gateway::{
     ColdExplanation, FailedResponse, Gateway, HiddenBy, ProvenRoute, ReloadHandle, ReloadOutcome, ReloadReport,
-    ReloadRequest, ReloadRequests, ResponseAborted, ResponseBody, ServedRoute, SnapshotScope, WarmStartChance,
-    WarmStartProof, reload_channel,
+    ReloadRequest, ReloadRequests, ResponseAborted, ResponseBody, ServedRoute, SnapshotScope, StartingRoute,
+    StartingRoutes, WarmStartChance, WarmStartProof, reload_channel,
 };
 pub use crate::route::RoutePattern;
 pub use crate::runtime::{HostCall, PathArgument, RunInputs, RunWatcher};

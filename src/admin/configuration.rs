@@ -233,7 +233,7 @@ fn allowed_hosts(allowed: &AllowedHosts) -> Vec<String> {
     }
 }
 
-fn hosts(hosts: &[HostPattern]) -> Vec<String> {
+pub(super) fn hosts(hosts: &[HostPattern]) -> Vec<String> {
     hosts.iter().map(ToString::to_string).collect()
 }
 

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 
 use crate::admin::log_level::LogLevel;
 use crate::config::{AdminConfig, Config};
-use crate::gateway::{Gateway, ReloadHandle, ReloadOutcome};
+use crate::gateway::{Gateway, ReloadHandle, ReloadOutcome, StartingRoutes};
 use crate::server::ServerHandle;
 use crate::startup::ConfigInForce;
 
@@ -37,7 +37,8 @@ pub struct ServedParts {
 
 /// How far the server is.
 pub(super) enum Stage {
-    Starting,
+    /// With the gateway that serves what is ready, if some routes are served already.
+    Starting(Option<Gateway>),
     Serving(ServedParts),
     /// It was asked to stop.
     Draining(ServedParts),
@@ -53,8 +54,13 @@ pub(super) struct PastReload {
 
 impl AdminState {
     pub(super) fn new(config: AdminConfig, log_level: LogLevel) -> Self {
-        let (stage, last_reload) = (ArcSwap::from_pointee(Stage::Starting), ArcSwap::from_pointee(None));
+        let (stage, last_reload) = (ArcSwap::from_pointee(Stage::Starting(None)), ArcSwap::from_pointee(None));
         Self { config, started: SystemTime::now(), log_level, stage, last_reload }
+    }
+
+    /// Some routes of `gateway` are served from now on. The server is not ready yet.
+    pub fn serve_part(&self, gateway: Gateway) {
+        self.stage.store(Arc::new(Stage::Starting(Some(gateway))));
     }
 
     /// The server serves from now on.
@@ -66,7 +72,7 @@ impl AdminState {
     pub fn drain(&self) {
         let next = match &**self.stage.load() {
             Stage::Serving(parts) | Stage::Draining(parts) => Stage::Draining(parts.clone()),
-            Stage::Starting | Stage::Stopped => Stage::Stopped,
+            Stage::Starting(_) | Stage::Stopped => Stage::Stopped,
         };
         self.stage.store(Arc::new(next));
     }
@@ -106,14 +112,19 @@ impl Stage {
     pub fn parts(&self) -> Option<&ServedParts> {
         match self {
             Self::Serving(parts) | Self::Draining(parts) => Some(parts),
-            Self::Starting | Self::Stopped => None,
+            Self::Starting(_) | Self::Stopped => None,
         }
+    }
+
+    /// How far the routes are while a part of them is served.
+    pub fn starting_routes(&self) -> Option<StartingRoutes> {
+        if let Self::Starting(Some(gateway)) = self { Some(gateway.starting_routes()) } else { None }
     }
 
     /// Why the server is not ready; `None` if it is.
     pub fn reason(&self) -> Option<&'static str> {
         match self {
-            Self::Starting => Some("starting: modules are being loaded"),
+            Self::Starting(_) => Some("starting: modules are being loaded"),
             Self::Serving(parts) if parts.server.urls().is_empty() => Some("not serving: no listener is open"),
             Self::Serving(_) => None,
             Self::Draining(_) => Some("stopping: requests under way are finished"),
@@ -124,7 +135,7 @@ impl Stage {
     /// The name of the stage.
     pub fn as_str(&self) -> &'static str {
         match self {
-            Self::Starting => "starting",
+            Self::Starting(_) => "starting",
             Self::Serving(_) => "serving",
             Self::Draining(_) => "draining",
             Self::Stopped => "stopped",

@@ -10,7 +10,7 @@ use crate::admin::configuration;
 use crate::admin::reload;
 use crate::admin::state::{AdminState, PastReload, ServedParts};
 use crate::config::{Diagnostic, Severity};
-use crate::gateway::{ColdSpan, ReloadOutcome, ServedRoute, WarmStartView};
+use crate::gateway::{ColdSpan, ReloadOutcome, ServedRoute, StartingRoute, StartingRoutes, WarmStartView};
 use crate::observe::RouteFigures;
 
 /// The ends of requests that are no errors.
@@ -28,6 +28,7 @@ pub(super) fn status(state: &AdminState) -> Value {
         "reason": stage.reason(),
         "started": time(state.started),
         "uptime_seconds": state.started.elapsed().unwrap_or_default().as_secs(),
+        "starting": stage.starting_routes().as_ref().map(starting),
         "generation": Value::Null,
         "last_reload": (**state.last_reload()).as_ref().map(last_reload),
     });
@@ -35,6 +36,14 @@ pub(super) fn status(state: &AdminState) -> Value {
         add_served(parts, status);
     }
     status
+}
+
+/// How many routes are served while the others start, and which these are.
+fn starting(routes: &StartingRoutes) -> Value {
+    let not_ready = routes.not_ready.iter().map(|StartingRoute { route, hosts, module }| {
+        json!({ "pattern": route, "host": configuration::hosts(hosts), "module": module })
+    });
+    json!({ "ready": routes.ready, "not_ready": not_ready.collect::<Value>() })
 }
 
 fn add_served(parts: &ServedParts, status: &mut Map<String, Value>) {

@@ -23,7 +23,7 @@ mod routed_request;
 mod snapshot;
 
 pub(crate) use crate::gateway::admission::concurrency::EntryConcurrency;
-pub use crate::gateway::figures::routes::{HiddenBy, ServedRoute};
+pub use crate::gateway::figures::routes::{HiddenBy, ServedRoute, StartingRoute, StartingRoutes};
 pub use crate::gateway::figures::warm_starts::ProvenRoute;
 pub(crate) use crate::gateway::guest_route::{FilesRoute, GuestRoute, ModuleFacts, RouteFiles, RouteTarget};
 pub(crate) use crate::gateway::hosts::{HiddenRow, HostRoutes, RouteRow};

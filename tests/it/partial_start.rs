@@ -7,12 +7,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use serde_json::{Value, json};
+
 use crate::compile_limits::slow;
 use crate::frozen::programs::is_as_promised;
 use crate::oci::{registry, shelf};
 use crate::support::guest::printing;
 use crate::support::http1::Connection;
-use crate::support::process::{Ending, command, gather};
+use crate::support::output::stdout;
+use crate::support::process::{Ending, command, gather, run};
 use crate::support::site::Site;
 use crate::support::{SetAtEnd, at_leisure};
 
@@ -67,6 +70,12 @@ impl Starting {
         url.trim_end_matches('"').parse().unwrap_or_else(|error| panic!("{error}: {line}"))
     }
 
+    /// What the admin listener says, which is at a socket in the directory of the site.
+    fn status(&self) -> Value {
+        let status = Connection::open_unix(&self.site.path().join("admin.sock")).get("/status");
+        serde_json::from_slice(&status.body).expect("JSON")
+    }
+
     fn is_ready(&self) -> bool {
         self.output.lock().unwrap().contains("Ready: serving on ")
     }
@@ -101,7 +110,18 @@ fn what_is_ready_is_served_while_the_rest_is_compiled() {
     let health = Connection::open(address).get("/healthz");
     assert_eq!((health.status, health.text().as_str()), (503, "starting"));
     let ready = Connection::open_unix(&wagi.site.path().join("admin.sock")).get("/readyz");
-    assert_eq!((ready.status, ready.text().contains("starting")), (503, true), "{}", ready.text());
+    assert_eq!((ready.status, ready.text().as_str()), (503, "starting: modules are being loaded"));
+    let status = wagi.status();
+    assert_eq!((&status["state"], &status["generation"]), (&"starting".into(), &Value::Null));
+    let module = &status["starting"]["not_ready"][0]["module"];
+    assert!(module.as_str().is_some_and(|module| module.ends_with("guest0.wat")), "{status}");
+    let not_ready = json!([{ "pattern": "/slow", "host": [], "module": module }]);
+    assert_eq!(status["starting"], json!({ "ready": 1, "not_ready": not_ready }));
+    let words = ["admin", "status", "--admin", "unix:admin.sock", "--format", "table"];
+    let shown = run(wagi.site.path(), &words);
+    let shown = stdout(&shown);
+    assert!(shown.contains("  starting  ") && shown.contains("\nroutes     1 of 2 ready\n"), "{shown}");
+    assert!(shown.contains("NOT READY") && shown.contains("\n/slow "), "{shown}");
     wagi.child.signal("TERM");
     assert_eq!(wagi.ended().code(), Some(0), "{}", wagi.log());
     assert_eq!(wagi.log().matches("routes while").count(), 1, "{}", wagi.log());
@@ -140,7 +160,8 @@ fn a_module_that_takes_more_than_its_limit_ends_what_is_served_without_it() {
 #[test]
 fn a_start_becomes_complete_and_no_request_is_lost() {
     let site = Site::new().text_module("/count", &counting(), "preinitialize = true").text_module("/", &hello(), "");
-    let wagi = Starting::new(site, &[]);
+    let admin = format!("unix:{}", site.path().join("admin.sock").display());
+    let wagi = Starting::new(site, &["--admin", &admin]);
     let address = wagi.address(ONE_OF_TWO);
     assert_eq!(Connection::open(address).get("/count").status, 503);
     let (answered, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
@@ -164,6 +185,8 @@ fn a_start_becomes_complete_and_no_request_is_lost() {
         assert_eq!(Connection::open(address).get("/count").text(), "counted");
         assert_eq!(Connection::open(address).get("/healthz").status, 200);
     });
+    let status = wagi.status();
+    assert_eq!((&status["state"], &status["starting"]), (&"serving".into(), &Value::Null));
     assert!(wagi.output.lock().unwrap().contains(&address.to_string()));
     // It is the first configuration still, and a reload is the second.
     wagi.child.signal("HUP");

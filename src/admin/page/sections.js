@@ -7,6 +7,9 @@ const HISTORY = 300;
 const RED = 60;
 const RATE = 5;
 
+/** How many routes are named that are not ready. */
+const NAMED = 5;
+
 const history = new Map();
 
 const routeKey = (route) => JSON.stringify([route.pattern, route.host]);
@@ -149,13 +152,22 @@ function showReload(last) {
   say(byId("diagnostics"), report);
 }
 
+/** How many routes are served while the others start, and the first of these. */
+function startFacts(starting) {
+  if (!starting) return [];
+  const waiting = starting.not_ready;
+  const named = waiting.slice(0, NAMED).map((route) => route.pattern).join(", ");
+  const more = waiting.length > NAMED ? ` and ${waiting.length - NAMED} more` : "";
+  return [["routes ready", `${starting.ready} of ${starting.ready + waiting.length}`], ["not ready", named + more]];
+}
+
 function showState(status) {
   say(byId("state"), status.reason ? `${status.state}: ${status.reason}` : status.state);
   byId("state").className = `badge ${status.state === "serving" && !status.reason ? "good" : "bad"}`;
   const totals = status.totals || {};
   const facts = [["version", status.version], ["generation", status.generation ?? "–"],
     ["up", duration(status.uptime_seconds)], ["requests", totals.requests ?? "–"],
-    ["in flight", totals.in_flight ?? "–"], ["queue", totals.queued ?? "–"], ["at", (status.listeners || []).join(" ")]];
+    ["in flight", totals.in_flight ?? "–"], ["queue", totals.queued ?? "–"], ["at", (status.listeners || []).join(" ")], ...startFacts(status.starting)];
   sync(byId("facts"), facts, {
     key: ([name]) => name,
     create: ([name]) => {

@@ -1,8 +1,10 @@
 //! Which routes are served, and what does each lead to? For operators who look at the table.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::config::{HostPattern, Limits};
+use crate::observe::RouteName;
 use crate::route::RoutePattern;
 use crate::runtime::WarmStartView;
 
@@ -46,7 +48,46 @@ pub struct HiddenBy {
     pub hosts: Vec<HostPattern>,
 }
 
+/// How far the routes of a start are that serves what is ready.
+#[derive(Clone, Debug)]
+pub struct StartingRoutes {
+    /// How many routes are served.
+    pub ready: usize,
+    /// The others.
+    pub not_ready: Vec<StartingRoute>,
+}
+
+/// A route that cannot be served yet, since its module is still being compiled.
+#[derive(Clone, Debug)]
+pub struct StartingRoute {
+    /// The route of the entry.
+    pub route: String,
+    /// The names that it answers; none if it answers every name.
+    pub hosts: Vec<HostPattern>,
+    /// The module.
+    pub module: String,
+}
+
 impl Gateway {
+    /// Which routes are served, and which are not ready yet.
+    pub fn starting_routes(&self) -> StartingRoutes {
+        let generation = self.in_force.load();
+        let snapshot = &generation.snapshot;
+        let starting = snapshot.routes.rows().iter().filter_map(|row| match &row.target {
+            RouteTarget::Starting(name) => Some((name, &row.hosts)),
+            _ => None,
+        });
+        let mut entries: Vec<_> = starting.collect();
+        // An entry whose sub-routes are not known yet has two rows, one behind the other.
+        entries.dedup_by(|(name, _), (before, _)| Arc::ptr_eq(name, before));
+        let route = |(name, hosts): (&Arc<RouteName>, &Vec<HostPattern>)| StartingRoute {
+            route: name.route.clone(),
+            hosts: hosts.clone(),
+            module: name.module.clone(),
+        };
+        StartingRoutes { ready: snapshot.ready(), not_ready: entries.into_iter().map(route).collect() }
+    }
+
     /// The routes in the order in which they are tried.
     pub fn routes(&self) -> Vec<ServedRoute> {
         let generation = self.in_force.load();

@@ -30,6 +30,7 @@ fn it_answers_while_the_server_starts() {
     assert_eq!(get_unix(&socket, "/livez").text(), "ok");
     let status = json(&get_unix(&socket, "/status"));
     assert_eq!((&status["state"], &status["generation"]), (&"starting".into(), &Value::Null));
+    assert_eq!(status["starting"], Value::Null, "no route is served yet");
     assert_eq!(get_unix(&socket, "/metrics").status, 503);
     process::signal(&child, "TERM");
     assert_eq!(child.wait().expect("it is our child").code(), Some(0));

@@ -25,6 +25,11 @@ pub fn status(status: &Value) -> String {
     let listeners: Vec<String> = items(&status["listeners"]).iter().map(text).collect();
     // Writing to a string does not fail.
     let _ = writeln!(shown, "listeners  {}", listeners.join(" "));
+    let starting = &status["starting"];
+    let not_ready = items(&starting["not_ready"]);
+    if let Some(ready) = starting["ready"].as_u64() {
+        let _ = writeln!(shown, "routes     {ready} of {} ready", ready.saturating_add(not_ready.len() as u64));
+    }
     let last = &status["last_reload"];
     if last.is_object() {
         let _ = writeln!(shown, "reload     {} at {}", text(&last["result"]), text(&last["when"]));
@@ -38,6 +43,9 @@ pub fn status(status: &Value) -> String {
         format!("{} queued", text(&totals["queued"])),
     ];
     let _ = writeln!(shown, "totals     {}\n", totals.join(", "));
+    if !not_ready.is_empty() {
+        return shown + &table(&["NOT READY", "HOST", "LEADS TO"], not_ready.iter().map(place).collect());
+    }
     let rows = items(&status["routes"]).iter().map(route).collect();
     shown
         + &table(
@@ -46,17 +54,23 @@ pub fn status(status: &Value) -> String {
         )
 }
 
-fn route(route: &Value) -> Vec<String> {
+/// The pattern of a route, its hosts, and what it leads to.
+fn place(route: &Value) -> Vec<String> {
     let hosts: Vec<String> = items(&route["host"]).iter().map(text).collect();
     let leads_to = [&route["module"], &route["files"]].into_iter().find(|value| value.is_string());
-    let errors: Option<u64> = route["errors"].as_object().map(|ends| ends.values().filter_map(Value::as_u64).sum());
-    let memory = route["memory_peak"].as_u64().map_or_else(|| "-".to_owned(), size);
-    // Those in flight are those that wait for a permit, and all others.
-    let running = route["in_flight"].as_u64().map(|all| all.saturating_sub(route["queued"].as_u64().unwrap_or(0)));
     vec![
         text(&route["pattern"]),
         if hosts.is_empty() { "-".to_owned() } else { hosts.join(",") },
         leads_to.map_or_else(|| "(built in)".to_owned(), text),
+    ]
+}
+
+fn route(route: &Value) -> Vec<String> {
+    let errors: Option<u64> = route["errors"].as_object().map(|ends| ends.values().filter_map(Value::as_u64).sum());
+    let memory = route["memory_peak"].as_u64().map_or_else(|| "-".to_owned(), size);
+    // Those in flight are those that wait for a permit, and all others.
+    let running = route["in_flight"].as_u64().map(|all| all.saturating_sub(route["queued"].as_u64().unwrap_or(0)));
+    let numbers = [
         text(&route["requests"]),
         errors.map_or_else(|| "-".to_owned(), |count| count.to_string()),
         running.map_or_else(|| "-".to_owned(), |count| count.to_string()),
@@ -64,7 +78,8 @@ fn route(route: &Value) -> Vec<String> {
         seconds(&route["p50"]),
         seconds(&route["p99"]),
         memory,
-    ]
+    ];
+    place(route).into_iter().chain(numbers).collect()
 }
 
 /// The requests in flight, and those that have failed.

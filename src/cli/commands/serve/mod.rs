@@ -197,6 +197,7 @@ async fn serve(stage: StartStage, parts: ServeInput<'_>, caught: Caught) -> anyh
             start.refuse_to_guests(&handle);
             let _kept = start.keep_files();
             let serving = tokio::spawn(serving);
+            running.announce_part();
             manager.starting(&starting::announce(start.routes(), &urls));
             match starting::complete(*start, log, &mut running.signals).await {
                 Completion::Complete(reloader) => (begin(*reloader), serving),
@@ -246,6 +247,11 @@ impl ServingServer {
             () = self.signals.next() => Ok(()),
         };
         ended.context("the task of the server failed")
+    }
+
+    /// Says that a part is served.
+    fn announce_part(&self) {
+        self.admin.iter().for_each(|admin| admin.serve_part(self.gateway.clone()));
     }
 
     fn announce(&self) {
