@@ -169,7 +169,7 @@ pub(in crate::runtime) fn store(
 ) -> Store<ModuleState> {
     let fuel = state.hostcall_fuel;
     let mut store = Store::new(engine, state);
-    store.limiter(|state| state);
+    store.limiter(|state| &mut state.memory_limits);
     // Whatever a host call copies has to fit into the guest as well.
     store.set_hostcall_fuel(fuel);
     watch_epochs(&mut store, sampler, |state| &state.stdio.cpu_timer);

@@ -142,7 +142,7 @@ impl LinkedComponent {
         let code = || ProfiledCode::Component(self.instance().component().clone());
         let sampler = grants.sampler(request, code);
         let mut store = Store::new(self.instance().engine(), state);
-        store.limiter(|state| state);
+        store.limiter(|state| &mut state.memory_limits);
         // Whatever a host call copies has to fit into the guest as well.
         store.set_hostcall_fuel(grants.limits.memory);
         store.set_max_component_handles(MAX_COMPONENT_HANDLES);

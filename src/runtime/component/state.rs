@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::ResourceTable;
-use wasmtime::{ResourceLimiter, Result, Store};
+use wasmtime::{Result, Store};
 use wasmtime_wasi::cli::StdoutStream;
 use wasmtime_wasi::{Deterministic, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -19,8 +19,7 @@ use crate::runtime::instance::debug::trap;
 use crate::runtime::instance::debug::trap::RunningCode;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::grants::Grants;
-use crate::runtime::instance::memory::MemoryBudget;
-use crate::runtime::instance::stderr::Note;
+use crate::runtime::instance::memory::RunMemory;
 use crate::runtime::instance::stdio::Stdio;
 use crate::runtime::wasi::state::{RANDOM_PER_CALL, SinceEpoch, SinceStart};
 use crate::runtime::wasi::streams::{GuestStderr, GuestStdin, GuestStdout};
@@ -32,7 +31,7 @@ const MAX_RESOURCES: usize = 256;
 /// What the host keeps for one guest.
 pub(in crate::runtime) struct ComponentState {
     pub stdio: Arc<Stdio>,
-    pub budget: MemoryBudget,
+    pub memory_limits: RunMemory,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     table: ResourceTable,
@@ -87,7 +86,7 @@ impl ComponentState {
         table.set_max_capacity(MAX_RESOURCES + grants.volumes.count());
         Self {
             stdio: stdio.clone(),
-            budget: grants.memory_budget(),
+            memory_limits: RunMemory::new(grants.memory_budget(), stdio.clone()),
             wasi,
             http: WasiHttpCtx::new(),
             table,
@@ -105,28 +104,6 @@ pub(in crate::runtime::component) async fn ending(error: wasmtime::Error, store:
 /// Whether there is room for one more resource in a table, which cannot be asked for its size.
 pub(in crate::runtime::component) fn has_room(table: &mut ResourceTable) -> bool {
     table.push(()).is_ok_and(|room| table.delete(room).is_ok())
-}
-
-/// The limits are those of the budget. What the guest has got is told to those who ask about its run.
-impl ResourceLimiter for ComponentState {
-    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
-        let is_granted = self.budget.memory_growing(current, desired, maximum);
-        self.stdio.memory_peak.store(self.budget.granted(), Relaxed);
-        is_granted
-    }
-
-    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
-        self.budget.table_growing(current, desired, maximum)
-    }
-}
-
-/// At the end of the run the log learns what the guest was refused, which its own messages rarely say.
-impl Drop for ComponentState {
-    fn drop(&mut self) {
-        if let Some(refusal) = self.budget.refusal() {
-            self.stdio.stderr().note(Note::Memory, || refusal);
-        }
-    }
 }
 
 fn builder(stdio: &Arc<Stdio>, stdout: impl StdoutStream + 'static) -> WasiCtxBuilder {

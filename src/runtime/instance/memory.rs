@@ -3,9 +3,15 @@
 //! The limit counts all memories of an instance together: a limit per memory is no limit for a guest that may declare
 //! several. A guest that asks for more gets -1 from `memory.grow`, as the specification says, and can continue.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
 use wasmtime::{ResourceLimiter, Result};
 
 use crate::format::counted;
+
+use crate::runtime::instance::stderr::Note;
+use crate::runtime::instance::stdio::Stdio;
 
 /// The memory and table space an instance may still take.
 ///
@@ -33,6 +39,13 @@ impl MemoryBudget {
     pub fn new(bytes: usize, elements: usize) -> Self {
         Self { bytes_left: bytes, elements_left: elements, max_bytes: bytes, max_elements: elements, refused: None }
     }
+}
+
+/// The memory of a run: what its budget has. What the guest has got is told to those who ask about its run. At its end the log learns
+/// what the guest was refused, which its own messages rarely say.
+pub(in crate::runtime) struct RunMemory {
+    budget: MemoryBudget,
+    stdio: Arc<Stdio>,
 }
 
 /// Growing past the declared maximum fails anyway and must not be charged.
@@ -85,6 +98,33 @@ impl ResourceLimiter for MemoryBudget {
             self.refused = Some(Refused::Table { total });
         }
         Ok(is_granted)
+    }
+}
+
+impl RunMemory {
+    /// The memory of the run with these streams.
+    pub fn new(budget: MemoryBudget, stdio: Arc<Stdio>) -> Self {
+        Self { budget, stdio }
+    }
+}
+
+impl ResourceLimiter for RunMemory {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        let is_granted = self.budget.memory_growing(current, desired, maximum);
+        self.stdio.memory_peak.store(self.budget.granted(), Relaxed);
+        is_granted
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        self.budget.table_growing(current, desired, maximum)
+    }
+}
+
+impl Drop for RunMemory {
+    fn drop(&mut self) {
+        if let Some(refusal) = self.budget.refusal() {
+            self.stdio.stderr().note(Note::Memory, || refusal);
+        }
     }
 }
 

@@ -4,10 +4,9 @@
 //! of wasmtime-wasi, is made on first use.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use wasmtime::{Caller, Extern, Memory, ResourceLimiter, Result};
+use wasmtime::{Caller, Extern, Memory, Result};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p1::types::{Clockid, Errno, Subclockflags, SubscriptionClock};
 use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1;
@@ -19,8 +18,7 @@ use crate::strings::StringBlock;
 
 use crate::runtime::instance::grants::{Grants, Outbound, Volumes};
 use crate::runtime::instance::invocation::Invocation;
-use crate::runtime::instance::memory::MemoryBudget;
-use crate::runtime::instance::stderr::Note;
+use crate::runtime::instance::memory::RunMemory;
 use crate::runtime::instance::stdio::Stdio;
 use crate::runtime::wasi::rehearsal::Rehearsal;
 use crate::runtime::wasi::scratch::ScratchVolumes;
@@ -41,7 +39,7 @@ pub(in crate::runtime) struct ModuleState {
     pub arguments: StringBlock,
     pub environment: StringBlock,
     pub stdio: Arc<Stdio>,
-    pub budget: MemoryBudget,
+    pub memory_limits: RunMemory,
     pub started: Instant,
     /// Whether descriptors 0, 1 and 2 are still the original standard streams.
     original: [bool; 3],
@@ -67,8 +65,8 @@ impl ModuleState {
         Self {
             arguments: invocation.arguments,
             environment: invocation.environment,
+            memory_limits: RunMemory::new(grants.memory_budget(), stdio.clone()),
             stdio,
-            budget: grants.memory_budget(),
             started: Instant::now(),
             original: [true; 3],
             stdout: Some(1),
@@ -234,28 +232,6 @@ pub(in crate::runtime::wasi) fn time_left(timer: &SubscriptionClock, state: &Mod
     let now = clock_time(timer.id, state).ok()?;
     let is_absolute = timer.flags.contains(Subclockflags::SUBSCRIPTION_CLOCK_ABSTIME);
     Some(Duration::from_nanos(if is_absolute { timer.timeout.saturating_sub(now) } else { timer.timeout }))
-}
-
-/// The limits are those of the budget. What the guest has got is told to those who ask about its run.
-impl ResourceLimiter for ModuleState {
-    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
-        let is_granted = self.budget.memory_growing(current, desired, maximum);
-        self.stdio.memory_peak.store(self.budget.granted(), Relaxed);
-        is_granted
-    }
-
-    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
-        self.budget.table_growing(current, desired, maximum)
-    }
-}
-
-/// At the end of the run the log learns what the guest was refused, which its own messages rarely say.
-impl Drop for ModuleState {
-    fn drop(&mut self) {
-        if let Some(refusal) = self.budget.refusal() {
-            self.stdio.stderr().note(Note::Memory, || refusal);
-        }
-    }
 }
 
 /// A monotonic clock that starts with the guest, and does not show how long the server has been up.

@@ -73,7 +73,7 @@ impl ComponentPreinitializer<'_> {
         component: &Component,
         initializer: ComponentExportIndex,
     ) -> wasmtime::Result<Instance> {
-        store.limiter(|state| state);
+        store.limiter(|state| &mut state.memory_limits);
         // Whatever a host call copies has to fit into the component as well.
         store.set_hostcall_fuel(self.grants.limits.memory);
         set_timeout(store);
