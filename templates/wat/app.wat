@@ -2,11 +2,15 @@
 (module
   (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
   (memory (export "memory") 1)
-  (data (i32.const 16) "Content-Type: text/plain\n\nHello from WebAssembly!\n")
+  (data (i32.const 16) "Content-Type: text/plain\n\nHello from WebAssembly!\n") ;; the text, at 16
 
   (func (export "_start")
-    (i32.store (i32.const 0) (i32.const 16)) ;; the output starts here
-    (i32.store (i32.const 4) (i32.const 50)) ;; and is so many bytes long
+    (local $length i32)
+    (loop $next ;; counts the bytes of the text, up to the first zero behind it
+      (local.set $length (i32.add (local.get $length) (i32.const 1)))
+      (br_if $next (i32.load8_u offset=16 (local.get $length))))
+    (i32.store (i32.const 0) (i32.const 16))      ;; the output starts here
+    (i32.store (i32.const 4) (local.get $length)) ;; and has this length
     (drop (call $fd_write
       (i32.const 1)      ;; to standard output
       (i32.const 0)      ;; the list of pieces, start and length each

@@ -8,6 +8,7 @@ use crate::support::http1::Connection;
 use crate::support::output::stderr;
 use crate::support::process::{Wagi, command, run};
 use crate::support::site::Site;
+use crate::support::tree::text;
 
 /// A command of the page, without the name of the program, and what it prints.
 fn command_line(block: &str) -> (Vec<&str>, &str) {
@@ -41,6 +42,7 @@ fn the_first_hour_goes_as_the_page_says() {
     let ([program], [manifest], [ran, dev, lines, serve]) = (&programs[..], &manifests[..], &shown[..]) else {
         panic!("other blocks than this test knows: {programs:?} {manifests:?} {shown:?}")
     };
+    assert_eq!(*manifest, text("templates/rust/modules.toml"), "what `wagi new` makes");
     let site = Site::new();
     site.file("hello.wat", program);
 
@@ -51,17 +53,19 @@ fn the_first_hour_goes_as_the_page_says() {
     let wagi = started(&site, dev);
     let get = || Connection::open(wagi.address()).get("/").text();
     assert!(get().starts_with("<h1>Hello</h1> World\n<script>"), "{}", get());
-    site.file("hello.wat", program.replace("World", "Earth"));
-    eventually(|| get().starts_with("<h1>Hello</h1> Earth\n<script>").then_some(()));
+    site.file("hello.wat", program.replace("World", "to all of you"));
+    eventually(|| get().starts_with("<h1>Hello</h1> to all of you\n<script>").then_some(()));
     for line in lines.lines() {
         eventually(|| wagi.log().lines().any(|said| shape(said) == shape(line)).then_some(()));
     }
     drop(wagi);
 
-    site.file("modules.toml", manifest);
-    let checked = stderr(&run(site.path(), &["check"]));
+    let typed = of_kind("console").concat();
+    let new = typed.lines().find(|line| line.starts_with("$ wagi new ")).expect("a project");
+    assert!(run(site.path(), &command_line(&format!("{new}\n")).0).status.success(), "{new}");
+    let checked = stderr(&run(&site.path().join("hello"), &["check"]));
     assert!(checked.contains("build it with `cargo build --release --target wasm32-wasip1`"), "{checked}");
-    site.file("modules.toml", manifest.replace("target/wasm32-wasip1/release/hello.wasm", "hello.wat"));
+    site.file("modules.toml", manifest.replace("target/wasm32-wasip1/release/app.wasm", "hello.wat"));
     let wagi = started(&site, serve);
-    assert_eq!(Connection::open(wagi.address()).get("/").text(), "<h1>Hello</h1> Earth\n");
+    assert_eq!(Connection::open(wagi.address()).get("/").text(), "<h1>Hello</h1> to all of you\n");
 }
