@@ -6,8 +6,6 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use crate::format::counted;
-
 /// The longest text in a message, in characters. A name in a module may have megabytes.
 const MAX_LENGTH: usize = 4_000;
 
@@ -93,8 +91,9 @@ fn shorten(text: Cow<'_, str>) -> Cow<'_, str> {
         None => text,
         Some((end, _)) => {
             let rest = text.chars().count() - MAX_LENGTH;
-            let rest = counted(rest, "more character", "more characters");
-            format!("{}... ({rest})", text.get(..end).unwrap_or_default()).into()
+            // Tools know no tools, so not `format::counted`.
+            let letters = if rest == 1 { "character" } else { "characters" };
+            format!("{}... ({rest} more {letters})", text.get(..end).unwrap_or_default()).into()
         }
     }
 }

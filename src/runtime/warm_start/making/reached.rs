@@ -105,7 +105,7 @@ impl ReachedOnce {
         let SnapshotArguments::Slots(places, _) = &self.arguments else { return own.clone() };
         let mut others = other.iter().map(Cow::Borrowed);
         let other_than = |argument| others.next().unwrap_or_else(|| format!("other-{argument}").into());
-        let arguments = own.iter().map(other_than).collect();
+        let arguments: StringBlock = own.iter().map(other_than).collect();
         if places.fit(&arguments) { arguments } else { own.clone() }
     }
 

@@ -78,13 +78,6 @@ fn what_cannot_be_resumed_is_refused_by_name() {
             start(&format!("(block $b (drop (br_on_null $b (ref.null func))) ) (drop (i32.const 1)) {stop}"), memory),
         ),
         (
-            ColdReason::ReferenceCalls,
-            start(
-                "(call_ref $t (ref.func $f))",
-                &with(&format!("(type $t (func)) (func $f (type $t) {stop}) (elem declare func $f)")),
-            ),
-        ),
-        (
             ColdReason::IndirectCheckpoint,
             start(
                 "(drop (call_indirect (param i32) (result i32) (i32.const 1) (i32.const 0)))",
