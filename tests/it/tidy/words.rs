@@ -76,7 +76,9 @@ fn declared(source: &Source) -> Vec<(usize, String)> {
     let mut declared = Vec::new();
     for (number, line) in source.lines() {
         let words: Vec<&str> = line.split(|letter: char| !letter.is_alphanumeric() && letter != '_').collect();
-        let pairs = words.windows(2).filter(|pair| DECLARATIONS.contains(&pair[0]));
+        // A call of a function `union` declares nothing.
+        let is_declaration = |pair: &&[&str]| DECLARATIONS.contains(&pair[0]) && line.contains(&pair.join(" "));
+        let pairs = words.windows(2).filter(is_declaration);
         declared.extend(pairs.map(|pair| (number, pair[1].to_owned())));
     }
     declared
