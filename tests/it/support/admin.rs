@@ -19,7 +19,12 @@ pub struct Administered {
 impl Administered {
     /// Starts a server with an admin listener on a port of its own.
     pub fn start(site: Site, arguments: &[&str]) -> Self {
-        let wagi = site.start(&[&["--admin", "127.0.0.1:0"], arguments].concat());
+        Self::start_with(site, arguments, &[])
+    }
+
+    /// The same with variables in its environment.
+    pub fn start_with(site: Site, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let wagi = site.start_with(&[&["--admin", "127.0.0.1:0"], arguments].concat(), variables);
         let line = wagi.logged(&["the admin listener is open"]);
         let (_, authority) = line.split_once("http://").expect("a URL");
         let address = authority.trim_end_matches(|letter: char| !letter.is_ascii_digit()).parse().expect("an address");

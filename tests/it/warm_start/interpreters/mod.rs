@@ -1,5 +1,7 @@
 //! Interpreters as they are published, cold and warm.
 
+mod edits;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
