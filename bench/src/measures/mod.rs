@@ -29,7 +29,7 @@ pub struct Measure {
 }
 
 /// All of them, in their order.
-pub const MEASURES: [Measure; 13] = [
+pub const MEASURES: [Measure; 14] = [
     Measure { name: "hello", question: "how many requests a second, beside other servers", take: hello::take },
     Measure { name: "http2", question: "the same over HTTP/2", take: http2::take },
     Measure { name: "files", question: "how many static files a second, beside nginx", take: files::take },
@@ -42,6 +42,7 @@ pub const MEASURES: [Measure; 13] = [
     Measure { name: "neighbours", question: "what guests that never end do to others", take: neighbours::take },
     Measure { name: "preinitialized", question: "what initializing beforehand saves", take: preinitialized::take },
     Measure { name: "warm", question: "what it saves that an interpreter begins at its checkpoint", take: warm::take },
+    Measure { name: "making", question: "what others notice while snapshots are made", take: warm::making::take },
     Measure { name: "instructions", question: "how many instructions a request takes", take: instructions::take },
 ];
 

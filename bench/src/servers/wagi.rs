@@ -34,6 +34,11 @@ pub fn start_cached(site: &Site, manifest: &Path, cache: &Path) -> Result<Server
     begin(site, manifest, command(site, manifest).arg("--cache").arg(cache))
 }
 
+/// The same with another directory for caches.
+pub fn start_at(site: &Site, manifest: &Path, caches: &Path) -> Result<Server> {
+    begin(site, manifest, command(site, manifest).env("XDG_CACHE_HOME", caches))
+}
+
 fn begin(site: &Site, manifest: &Path, command: &mut Command) -> Result<Server> {
     let mut process = Process::start(command.args(["--listen", "127.0.0.1:0"]))?;
     let address = match ready(&mut process) {

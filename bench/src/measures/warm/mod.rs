@@ -4,8 +4,10 @@
 //! snapshots are made before, by a check that fills the cache.
 
 mod languages;
+pub mod making;
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -48,7 +50,7 @@ pub fn take(site: &Site) -> Result<Vec<Outcome>> {
             outcomes.extend(compare(site, language, page, turns)?);
         }
     }
-    ensure!(own.warm_routes()? == own.routes, "not every route stayed warm");
+    ensure!(warm_routes(own.admin)? == own.routes, "not every route stayed warm");
     outcomes.push(Outcome::new("warm", "all snapshots loaded from the cache after", own.loaded.as_secs_f64(), "s"));
     Ok(outcomes)
 }
@@ -70,7 +72,7 @@ fn write_pages(site: &Site, root: &Path) -> Result<()> {
 /// The gateway with each script twice: cold and warm.
 struct WarmServer {
     server: Server,
-    admin: std::net::SocketAddr,
+    admin: SocketAddr,
     /// How many are to be warm.
     routes: usize,
     loaded: Duration,
@@ -90,7 +92,7 @@ impl WarmServer {
         ensure!(checked.status.success(), "not all are warm: {}", String::from_utf8_lossy(&checked.stdout));
         let (server, begun) = (wagi::start(site, &file)?, Instant::now());
         let mut own = Self { server, admin, routes: LANGUAGES.len() * PAGES.len(), loaded: Duration::ZERO };
-        while own.warm_routes()? < own.routes {
+        while warm_routes(admin)? < own.routes {
             if begun.elapsed() > PATIENCE {
                 bail!("the snapshots are not loaded from the cache");
             }
@@ -99,23 +101,26 @@ impl WarmServer {
         own.loaded = begun.elapsed();
         Ok(own)
     }
+}
 
-    fn warm_routes(&self) -> Result<usize> {
-        Ok(Connection::open(self.admin)?.ask("/status")?.matches("\"state\":\"warm\"").count())
-    }
+/// How many routes of a server are warm, as its admin listener says.
+fn warm_routes(admin: SocketAddr) -> Result<usize> {
+    Ok(Connection::open(admin)?.ask("/status")?.matches("\"state\":\"warm\"").count())
 }
 
 fn entries(site: &Site, root: &Path, language: &Language, page: &str) -> Result<String> {
-    let Language { extension, keys, warm_start, .. } = language;
-    let guests = site.root.join("target/guests");
-    let keys = keys.replace("GUESTS", &guests.to_string_lossy());
+    let Language { extension, warm_start, .. } = language;
     let directory = root.join(extension).join(page);
+    let entry = |state: &str| entry(site, language, &format!("/{state}/{extension}/{page}/..."), &directory);
+    Ok(entry("cold")? + &entry("warm")? + &format!("warm_start = {warm_start}\n"))
+}
+
+/// An entry for the scripts in a directory, without `warm_start`.
+fn entry(site: &Site, language: &Language, route: &str, directory: &Path) -> Result<String> {
+    let Language { extension, keys, module, .. } = language;
+    let keys = keys.replace("GUESTS", &site.root.join("target/guests").to_string_lossy());
     let scripts = format!("scripts = {{ directory = '{}', extensions = ['{extension}'] }}\n", directory.display());
-    let module = site.guest(language.module)?;
-    let entry = |state: &str, more: &str| {
-        wagi::entry(&format!("/{state}/{extension}/{page}/..."), &module) + &scripts + &keys + more
-    };
-    Ok(entry("cold", "") + &entry("warm", &format!("warm_start = {warm_start}\n")))
+    Ok(wagi::entry(route, &site.guest(module)?) + &scripts + &keys)
 }
 
 /// A server that has its turn.
