@@ -173,7 +173,11 @@ impl Generation {
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         let id = RequestId::new(self.shared.next_request.fetch_add(1, Ordering::Relaxed));
+        let is_head = request.method() == Method::HEAD;
         let mut response = self.respond(id, request).await;
+        if is_head {
+            response::discard_content(&mut response);
+        }
         if self.snapshot.shows_request_id
             && let Ok(id) = HeaderValue::from_str(id.as_str())
         {

@@ -34,6 +34,13 @@ const RETRY_SOON: HeaderValue = HeaderValue::from_static("1");
 /// In seconds. Modules that are still compiled after some seconds take some more.
 const RETRY_LATER: HeaderValue = HeaderValue::from_static("5");
 
+/// Makes the response to GET one to HEAD: the same fields, and no content. HTTP/2 has nothing else that leaves the content out.
+pub(super) fn discard_content(response: &mut Response<ResponseBody>) {
+    if let Some(length) = response.body_mut().discard() {
+        response.headers_mut().entry(CONTENT_LENGTH).or_insert(length.into());
+    }
+}
+
 /// The constant response of the health check.
 pub(super) fn health_check(mut record: Box<Record>, state: HealthState) -> Response<ResponseBody> {
     let (status, body) = match state {

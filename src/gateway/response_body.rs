@@ -306,6 +306,16 @@ impl ResponseBody {
         Self { content, record: Some(record) }
     }
 
+    /// Discards content that is known as a whole, with its trailers. Returns its length if there is any.
+    pub(super) fn discard(&mut self) -> Option<u64> {
+        let (BodyContent::Full(bytes) | BodyContent::FullWithTrailers(bytes, _)) = &mut self.content else {
+            return None;
+        };
+        let length = bytes.len() as u64;
+        self.content = BodyContent::Full(Bytes::new());
+        (length > 0).then_some(length)
+    }
+
     /// A body that a guest is still printing.
     pub(super) fn streaming(body: StreamingBody, record: Box<Record>) -> Self {
         Self { content: BodyContent::Streaming(Box::new(body)), record: Some(record) }

@@ -1,9 +1,11 @@
 //! Which route answers.
 
-use http::StatusCode;
+use http::{Request, StatusCode};
 
-use crate::support::guest::printing;
+use crate::support::guest::{printing, printing_then};
 use crate::support::harness::Test;
+use crate::support::site::Site;
+use crate::support::{LONG, http2};
 
 const ENV: &str = include_str!("../../examples/env.wat");
 
@@ -66,6 +68,30 @@ async fn healthz_is_built_in_and_comes_first() {
     assert!(!answer.headers.contains_key("content-type"));
     assert_eq!(running.get("/healthz/").await.status, StatusCode::NOT_FOUND);
     assert!(problems.contains("/healthz"), "{problems}");
+}
+
+/// RFC 9113 §8.1.1: content in the response to HEAD is an error of the stream.
+#[tokio::test(flavor = "multi_thread")]
+async fn over_http_2_the_answer_to_head_ends_with_its_head() {
+    let site = Site::new().text_module("/a", &printing("Content-Type: text/plain\n\nhello"), "");
+    let wagi = site.text_module("/trap", &printing_then("Content-Type: a/b\n\n", "(unreachable)"), "").start(&[]);
+    let mut connection = http2::Connection::open(wagi.address()).await;
+    for (path, status, length) in
+        [("/healthz", 200, Some("2")), ("/nowhere", 404, None), ("/a", 200, Some("5")), ("/trap", 500, None)]
+    {
+        for method in ["GET", "HEAD"] {
+            let request = Request::builder().method(method).uri(format!("http://localhost{path}"));
+            let (answer, _stream) = connection.send(request, true).await;
+            let answer = tokio::time::timeout(LONG, answer).await.expect("in time").expect("an answer");
+            let found = answer.headers().get("content-length").map(|length| length.to_str().expect("digits"));
+            assert_eq!((answer.status().as_u16(), found), (status, length), "{method} {path}");
+            assert!(method == "GET" || answer.body().is_end_stream(), "{method} {path}");
+            let mut body = answer.into_body();
+            while let Some(piece) = http2::piece(&mut body).await {
+                piece.expect("no reset");
+            }
+        }
+    }
 }
 
 /// Tells by X_MATCHED_ROUTE which of its functions was called.
