@@ -17,7 +17,7 @@ use crate::gateway::admission::readers::{ReaderSpec, ResponseReader};
 use crate::gateway::failure::Failure;
 use crate::gateway::guest_route::GuestRoute;
 use crate::gateway::response_body::{ResponseBody, StreamingBody};
-use crate::gateway::response_start::{GuestState, StartedResponse};
+use crate::gateway::response_start::{GuestState, StartedResponse, has_no_body};
 use crate::gateway::routed_request::RoutedRequest;
 use crate::gateway::snapshot::HealthState;
 
@@ -131,10 +131,10 @@ pub(super) fn from_guest(
             ResponseBody::streaming(body.with_length(claimed), record)
         }
     };
-    // RFC 9110 §9.3.2: the length a GET would have had. If the guest printed no body, only its Content-Length says it. §8.6: never
-    // with a 204.
+    // RFC 9110 §9.3.2: the length a GET would have had. If the guest printed no body, only its Content-Length says it. With a 204
+    // or a 304 a GET has none.
     if request.head.method == Method::HEAD
-        && status != StatusCode::NO_CONTENT
+        && !has_no_body(status)
         && let Some(length) = claimed
     {
         headers.insert(CONTENT_LENGTH, length.into());

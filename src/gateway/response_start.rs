@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use tokio::time::Sleep;
 
 use crate::cgi::{HeadError, HeadReader, ResponseHead};
@@ -145,7 +145,7 @@ impl<'a> ResponseStart<'a> {
     }
 
     fn set_head(&mut self, head: ResponseHead) {
-        if has_no_body(&head) {
+        if has_no_body(head.status) {
             self.body_use = BodyUse::Discarded;
         }
         self.head = Some(head);
@@ -217,8 +217,8 @@ impl<'a> ResponseStart<'a> {
 }
 
 /// Whether the status allows no body (RFC 9110 §15.3.5 and §15.4.5).
-fn has_no_body(head: &ResponseHead) -> bool {
-    head.status == http::StatusCode::NO_CONTENT || head.status == http::StatusCode::NOT_MODIFIED
+pub(super) fn has_no_body(status: StatusCode) -> bool {
+    status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
 }
 
 impl Future for ResponseStart<'_> {

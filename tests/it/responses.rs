@@ -202,6 +202,22 @@ async fn the_length_that_a_guest_prints_is_the_length_in_the_answer_to_head() {
     }
 }
 
+/// Neither that of the body that is not sent, nor the guest's own.
+#[tokio::test]
+async fn answers_without_content_have_no_length_whatever_the_method() {
+    for status in ["204", "304"] {
+        for head in ["", "Content-Length: 7\n"] {
+            let running = Test::printing(format!("Status: {status}\n{head}\nnot to be sent")).start().await;
+            for method in ["GET", "HEAD"] {
+                let request = Request::builder().method(method).uri("/").body(bytes::Bytes::new()).unwrap();
+                let answer = running.send(request).await;
+                let found = (answer.status.as_str(), answer.headers.get("content-length"), answer.body.len());
+                assert_eq!(found, (status, None, 0), "{method}, {head:?}");
+            }
+        }
+    }
+}
+
 /// lighttpd takes the status of such a line; curl's and PHP's habits make programs print it.
 #[tokio::test]
 async fn a_status_line_in_front_of_the_head_is_the_status() {
