@@ -251,6 +251,18 @@ async fn a_guest_that_fails_before_its_answer_goes_out_is_500() {
 }
 
 #[tokio::test]
+async fn an_answer_that_breaks_off_is_a_failure_for_head_as_for_get() {
+    let running = started("").await;
+    for path in ["unfinished", "forgotten", "trap"] {
+        let head = Request::head(format!("/p/{path}")).body(Bytes::new()).unwrap();
+        assert_eq!(running.send(head).await.status.as_u16(), 500, "{path}");
+    }
+    let log = running.log();
+    let unfinished = log.lines().find(|line| line.contains("/p/unfinished ")).expect("a line");
+    assert!(unfinished.contains("end=not-answered"), "{unfinished}");
+}
+
+#[tokio::test]
 async fn a_guest_that_traps_behind_its_head_cuts_the_transfer() {
     let running = started("").await;
     let answer = running.get("/p/trap-late").await;

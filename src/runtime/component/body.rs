@@ -11,12 +11,14 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use http::StatusCode;
+use http::header::CONTENT_LENGTH;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::runtime::instance::ending::{Ending, OutputLimit};
+use crate::runtime::instance::output::Head;
 use crate::runtime::instance::response_state::ResponseState;
 use crate::runtime::instance::stdio::{Stdio, WriteError};
 
@@ -108,12 +110,51 @@ pub(in crate::runtime::component) type GuestResponse = Result<http::Response<Was
 /// Forwards a response from the guest to the buffer of its stdout.
 pub(in crate::runtime::component) struct BodyForwarder {
     stage: ForwardStage,
-    /// Whether the response has no body, as for HEAD.
-    bodiless: bool,
+    /// Whether the request is a HEAD.
+    is_head: bool,
+    content: ResponseContent,
     stdio: Arc<Stdio>,
     response: Arc<ResponseState>,
     /// Dropped when all of the response has been forwarded.
     done: Option<oneshot::Sender<()>>,
+}
+
+/// What of the content of a response is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ResponseContent {
+    /// All of it.
+    Sent,
+    /// Nothing, as for HEAD; but a body that breaks off is a failure, as for GET.
+    Discarded,
+    /// Nothing, as for HEAD, if its length is announced: the guest may leave out the body, but not break it off.
+    Announced,
+    /// Nothing, however it ends: the status is one without content.
+    Absent,
+}
+
+impl ResponseContent {
+    /// For a response with this head, to a HEAD or to another request.
+    fn of(head: &Head, is_head: bool) -> Self {
+        // RFC 9110 §15.3.5 and §15.4.5: these responses end with the head.
+        if [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&head.status) {
+            return Self::Absent;
+        }
+        match is_head {
+            true if head.headers.contains_key(CONTENT_LENGTH) => Self::Announced,
+            true => Self::Discarded,
+            false => Self::Sent,
+        }
+    }
+
+    /// The same when some of it is there.
+    fn begun(self) -> Self {
+        if self == Self::Announced { Self::Discarded } else { self }
+    }
+
+    /// Whether its end may be missing.
+    fn may_break_off(self) -> bool {
+        matches!(self, Self::Announced | Self::Absent)
+    }
 }
 
 enum ForwardStage {
@@ -133,11 +174,12 @@ pub(in crate::runtime::component) enum Blocked {
 impl BodyForwarder {
     pub fn new(
         head: oneshot::Receiver<GuestResponse>,
-        bodiless: bool,
+        is_head: bool,
         stdio: Arc<Stdio>,
         response: Arc<ResponseState>,
     ) -> Self {
-        Self { stage: ForwardStage::AwaitingHead(head), bodiless, stdio, response, done: None }
+        let content = ResponseContent::Sent;
+        Self { stage: ForwardStage::AwaitingHead(head), is_head, content, stdio, response, done: None }
     }
 
     /// Returns a receiver that resolves when all of the response has been forwarded.
@@ -188,9 +230,8 @@ impl BodyForwarder {
 
     fn forward_head(&mut self, response: http::Response<WasiBody>) {
         let (head, body) = response.into_parts();
-        // RFC 9110 §15.3.5 and §15.4.5: these responses end with the head.
-        self.bodiless |= [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&head.status);
-        if self.bodiless {
+        self.content = ResponseContent::of(&head, self.is_head);
+        if self.content != ResponseContent::Sent {
             self.stdio.discard_output();
         }
         self.stage = ForwardStage::Forwarding { body, rest: Bytes::new() };
@@ -201,14 +242,14 @@ impl BodyForwarder {
         match frame {
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => {
+                    self.content = self.content.begun();
                     if let ForwardStage::Forwarding { rest, .. } = &mut self.stage {
                         *rest = data;
                     }
                 }
                 Err(frame) => self.response.set_trailers(frame.into_trailers().unwrap_or_default()),
             },
-            // A response to HEAD may announce a length and has no body.
-            Some(Err(error)) if !self.bodiless => {
+            Some(Err(error)) if !self.content.may_break_off() => {
                 return Err(Ending::NoResponse(format!("its answer broke off: {error}")));
             }
             Some(Err(_)) | None => {

@@ -64,12 +64,12 @@ impl LinkedComponent {
         let stdio = Arc::new(stdio);
         let response = Arc::new(ResponseState::default());
         let mut store = linked.store(ComponentState::of_service(grants, &stdio), grants, request.id);
-        let bodiless = request.head.method == http::Method::HEAD;
+        let is_head = request.head.method == http::Method::HEAD;
         let reader = if matches!(self, Self::ServiceP3(_)) { Reader::P3 } else { Reader::P2 };
         let body = GuestRequestBody { body: request.body, stdio: stdio.clone(), response: response.clone(), reader };
         let request = http::Request::from_parts(request.head, body);
         let (sender, head) = oneshot::channel();
-        let mut forwarder = BodyForwarder::new(head, bodiless, stdio.clone(), response.clone());
+        let mut forwarder = BodyForwarder::new(head, is_head, stdio.clone(), response.clone());
         let guest = Box::pin(async move {
             let _permit = permit;
             match &linked {
