@@ -5,15 +5,15 @@
 use std::error::Error as StdError;
 use std::io;
 use std::net::IpAddr;
-use std::str;
 use std::sync::Arc;
 
 use http::Method;
 use tokio_rustls::rustls;
-use url::{Position, Url};
+use url::Position;
 
 use crate::net::connect::ConnectError;
 use crate::net::connect::policy::AddressDenial;
+use crate::outbound::policy;
 
 /// Why a call, or the use of its response, failed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -244,11 +244,13 @@ impl From<ErrorKind> for CallResult {
 }
 
 impl Error {
-    /// The error of a guest that may call no server at all and asked for `url`, of which the log shows no path.
+    /// The error of a guest that may call no server at all and asked for `url`, of which the log shows no path: what is no URL is
+    /// wrong whatever the guest may call.
     pub fn of_no_grant(url: &[u8]) -> Self {
-        let url = str::from_utf8(url).ok().and_then(|text| Url::parse(text).ok());
-        let origin = url.map_or_else(|| "any host".to_owned(), |url| url[..Position::BeforePath].to_owned());
-        Self::HostNotAllowed(origin)
+        match policy::parse(url) {
+            Ok(url) => Self::HostNotAllowed(url[..Position::BeforePath].to_owned()),
+            Err(error) => error,
+        }
     }
 
     /// Whether the operator did not allow the call.

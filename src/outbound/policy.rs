@@ -50,12 +50,7 @@ impl Policy {
 
     /// Reads the URL of a guest.
     pub fn destination(&self, url: &[u8]) -> Result<Destination, Error> {
-        let text = str::from_utf8(url).map_err(|_| Error::NotUtf8)?;
-        let url = Url::parse(text).map_err(|_| Error::InvalidUrl)?;
-        // A user name before the host serves only to make one host look like another.
-        if url.host().is_none() || has_user(&url) {
-            return Err(Error::InvalidUrl);
-        }
+        let url = parse(url)?;
         self.check_host(&url)?;
         Ok(Destination(url))
     }
@@ -119,6 +114,17 @@ impl ConnectPolicy for Policy {
         }
         if self.allows_address(url, address) { Ok(()) } else { Err(AddressDenial::NotAllowed) }
     }
+}
+
+/// The URL of a guest, whether or not it may be called. Fails with [`Error::NotUtf8`] or [`Error::InvalidUrl`].
+pub(super) fn parse(url: &[u8]) -> Result<Url, Error> {
+    let text = str::from_utf8(url).map_err(|_| Error::NotUtf8)?;
+    let url = Url::parse(text).map_err(|_| Error::InvalidUrl)?;
+    // A user name before the host serves only to make one host look like another.
+    if url.host().is_none() || has_user(&url) {
+        return Err(Error::InvalidUrl);
+    }
+    Ok(url)
 }
 
 /// The same URL as the HTTP library has it. The two must agree on the server.

@@ -67,6 +67,13 @@ async fn the_imports_for_calling_out_link_and_refuse() {
         (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 200) (i32.const 204)))";
     assert_eq!(printed(&digit(imports, url, call)).await, "07");
     assert_eq!(printed(&digit(imports, url, "(call $print (call $close (i32.const 9)))")).await, "00");
+    // The order of its checks is the same as for a guest that may call servers: the range, the text, the URL, and then the host.
+    for (address, length, code) in [(100, 7, "10"), (140, 2, "06"), (65_530, 19, "04"), (100, 19, "07")] {
+        let data = format!(r#"{url} (data (i32.const 140) "\ff\ff")"#);
+        let call =
+            call.replace("(i32.const 100) (i32.const 19)", &format!("(i32.const {address}) (i32.const {length})"));
+        assert_eq!(printed(&digit(imports, &data, &call)).await, code, "{address}, {length}");
+    }
     let read = "(call $print (call $read (i32.const 0) (i32.const 300) (i32.const 10) (i32.const 200)))";
     assert_eq!(printed(&digit(imports, url, read)).await, "01");
 }

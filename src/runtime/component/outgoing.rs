@@ -60,8 +60,9 @@ impl WasiHttpHooks for Outgoing {
         let Some(Calls { client, budget }) = &self.calls else {
             let denied = outbound::Error::of_no_grant(request.uri().to_string().as_bytes());
             self.stdio.note_denied_call(&denied);
+            let error = guest_error(denied.clone());
             counted_call.end::<()>(&Err(denied));
-            return Box::new(async { Err(Error::HttpRequestDenied) });
+            return Box::new(async { Err(error) });
         };
         let options = options.unwrap_or_default();
         let timeouts = CallTimeouts {

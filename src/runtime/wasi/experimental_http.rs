@@ -149,7 +149,7 @@ async fn request(
 ) -> std::result::Result<(), Error> {
     let (memory, state) = split(caller)?;
     let Some(outbound) = state.outbound.clone() else {
-        return Err(Error::of_no_grant(input(memory, parts.url).unwrap_or_default()));
+        return Err(Error::of_no_grant(input(memory, parts.url)?));
     };
     state.open_responses().ok_or(Error::InvalidHandle)?.admit()?;
     let request = CallRequest {
