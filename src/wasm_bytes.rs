@@ -17,7 +17,7 @@ pub fn to_binary(bytes: &[u8]) -> Result<Cow<'_, [u8]>, NotWasm> {
     if let Some(kind) = FileKind::of(bytes) {
         return Err(NotWasm::Other(kind));
     }
-    wat::parse_bytes(bytes).map_err(|error| NotWasm::Text(TextError::from(&error)))
+    wat::parse_bytes(bytes).map_err(|error| NotWasm::of_text(TextError::from(&error), bytes))
 }
 
 /// Why a file is not WebAssembly.
@@ -29,7 +29,17 @@ pub enum NotWasm {
     /// It is a text that cannot be parsed.
     #[error("{0}")]
     Text(TextError),
+    /// It is a text with exceptions of the first proposal, which the parser no longer knows.
+    #[error("it uses legacy exceptions, those of the first proposal, which are not supported: {}", .0.place())]
+    LegacyExceptions(TextError),
 }
+
+/// What the operator can do about a program with exceptions of the first proposal.
+pub const LEGACY_EXCEPTIONS_HELP: &str = "run `wasm-opt --translate-to-exnref -all` of binaryen on it, or build it with \
+                                          `-mllvm -wasm-use-legacy-eh=false`";
+
+/// The instructions of the first proposal for exceptions.
+const LEGACY_EXCEPTIONS: [&str; 5] = ["try", "catch", "catch_all", "delegate", "rethrow"];
 
 impl NotWasm {
     /// What the first bytes say that the file is instead; `None` if it can be WebAssembly.
@@ -42,10 +52,19 @@ impl NotWasm {
         Self::Text(TextError { message: message.into(), position: None })
     }
 
+    /// Why a text cannot be parsed.
+    fn of_text(error: TextError, text: &[u8]) -> Self {
+        match error.word(text) {
+            Some(word) if LEGACY_EXCEPTIONS.contains(&word) => Self::LegacyExceptions(error),
+            _ => Self::Text(error),
+        }
+    }
+
     /// What the operator can do about it.
     pub fn help(&self) -> Option<&'static str> {
         match self {
             Self::Other(kind) => Some(kind.help),
+            Self::LegacyExceptions(_) => Some(LEGACY_EXCEPTIONS_HELP),
             Self::Text(_) => Some("mend the text there; if it is to be no text of WebAssembly, name the `.wasm` file"),
         }
     }
@@ -70,10 +89,27 @@ impl From<&wat::Error> for TextError {
     }
 }
 
+impl TextError {
+    /// The position, in words.
+    fn place(&self) -> String {
+        let position = self.position.as_deref().and_then(|position| position.split_once(':'));
+        position.map(|(line, column)| format!("line {line}, column {column}")).unwrap_or_default()
+    }
+
+    /// The word of the text at the position.
+    fn word<'a>(&self, text: &'a [u8]) -> Option<&'a str> {
+        let (line, column) = self.position.as_deref()?.split_once(':')?;
+        let (line, column) = (line.parse::<usize>().ok()?, column.parse::<usize>().ok()?);
+        let line = std::str::from_utf8(text).ok()?.lines().nth(line.checked_sub(1)?)?;
+        let rest = line.get(column.checked_sub(1)?..)?;
+        rest.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').next()
+    }
+}
+
 impl fmt::Display for TextError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.position.as_deref().and_then(|position| position.split_once(':')) {
-            Some((line, column)) => write!(f, "the text is wrong at line {line}, column {column}: {}", self.message),
+        match self.position {
+            Some(_) => write!(f, "the text is wrong at {}: {}", self.place(), self.message),
             None => f.write_str(&self.message),
         }
     }
@@ -303,6 +339,22 @@ mod tests {
             let shown = to_binary(text.as_bytes()).expect_err(text).to_string();
             assert!(shown.contains(message), "{shown}");
             assert!(!shown.contains("<anon>") && !shown.contains('\n'), "{shown}");
+        }
+    }
+
+    #[test]
+    fn exceptions_of_the_first_proposal_are_told_apart_in_a_text_too() {
+        for text in [
+            "(module (func (try (do) (catch_all))))",
+            "(module\n  (func\n    try\n    catch_all\n    end))",
+            "(module (func (rethrow 0)))",
+        ] {
+            let error = to_binary(text.as_bytes()).expect_err(text);
+            assert!(error.to_string().contains("legacy exceptions"), "{text}: {error}");
+            assert!(error.help().is_some_and(|help| help.contains("wasm-opt")), "{text}: {error:?}");
+        }
+        for text in ["(module (func (try_tab)))", "(module (func) (catch", "(module (func (nope)))"] {
+            assert!(matches!(to_binary(text.as_bytes()), Err(NotWasm::Text(_))), "{text}");
         }
     }
 

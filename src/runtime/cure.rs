@@ -4,8 +4,12 @@ use crate::runtime::code::preinitialize::PreinitializeError;
 use crate::runtime::error::Error;
 use crate::runtime::module_info::ParseError;
 use crate::runtime::other_host::{OtherHost, UNKNOWN};
+use crate::wasm_bytes::LEGACY_EXCEPTIONS_HELP;
 
 const COMMAND: &str = "build a program with a main function for `wasm32-wasip1`";
+
+const ONE_THREAD: &str = "wagi runs each request in one thread: build without threads, for `wasm32-wasip1` and not for \
+                          `wasm32-wasip1-threads`";
 
 impl ParseError {
     /// What the operator can do about it.
@@ -53,11 +57,10 @@ impl Error {
             Self::OtherEngine(_) => Some("run `wagi compile` of this version again, on this kind of machine"),
             Self::NotServed(exports) => Some(of_exports(exports)),
             Self::UnknownInterfaces { imports, .. } => of_interfaces(imports),
-            Self::UnknownImports(imports) => Some(OtherHost::of(imports).map_or(UNKNOWN, |host| host.cure)),
-            Self::LegacyExceptions(_) => Some(
-                "run `wasm-opt --translate-to-exnref -all` of binaryen on it, or build it with \
-                 `-mllvm -wasm-use-legacy-eh=false`",
-            ),
+            Self::UnknownImports { imports, kind } => {
+                Some(OtherHost::of(imports, *kind).map_or(UNKNOWN, |host| host.cure(*kind)))
+            }
+            Self::LegacyExceptions(_) => Some(LEGACY_EXCEPTIONS_HELP),
             Self::ReleaseCandidate(_) => Some("build it again with current tools, for WASI 0.3.0 or 0.2"),
             _ => None,
         }
@@ -69,11 +72,8 @@ fn of_compilation(message: &str) -> Option<&'static str> {
     // What the engine says, and the cure. Only the text of its error tells one feature from another.
     let known = [
         ("unexpected end", "the file is cut off: build or download it again"),
-        (
-            "threads must be enabled",
-            "wagi runs each request in one thread: build without threads, for `wasm32-wasip1` and not for \
-             `wasm32-wasip1-threads`",
-        ),
+        ("threads must be enabled", ONE_THREAD),
+        ("threads support is not enabled", ONE_THREAD),
         ("unknown binary version", "the file is of another version of WebAssembly: build it again with current tools"),
         ("magic header", "is this the right file?"),
     ];
@@ -129,8 +129,12 @@ mod tests {
 
     #[test]
     fn features_that_do_not_run_have_a_cure() {
-        let error = crate::runtime::compile_ahead_of_time(b"(module (memory 1 2 shared))").expect_err("threads");
-        assert!(error.help().is_some_and(|help| help.contains("one thread")), "{error:?}");
+        let atomic = "(module (memory 1) (func (drop (i32.atomic.load (i32.const 0)))))";
+        for threads in ["(module (memory 1 2 shared))", atomic, "(module (func (atomic.fence)))"] {
+            let error = crate::runtime::compile_ahead_of_time(threads.as_bytes()).expect_err(threads);
+            assert!(error.help().is_some_and(|help| help.contains("one thread")), "{threads}: {error:?}");
+            assert!(error.to_string().contains("threads and shared memories"), "{threads}: {error}");
+        }
         let whole = wat::parse_str("(module (memory 1) (func (export \"_start\")))").expect("a module");
         let error = crate::runtime::compile_ahead_of_time(&whole[..whole.len() - 3]).expect_err("cut off");
         assert!(error.help().is_some_and(|help| help.contains("cut off")), "{error:?}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::format;
 use crate::wasm_bytes::NotWasm;
 
-use crate::runtime::other_host::OtherHost;
+use crate::runtime::other_host::{ImportKind, OtherHost};
 
 /// Why a program cannot be run here.
 #[derive(Debug, thiserror::Error)]
@@ -67,9 +67,14 @@ pub enum Error {
         /// What is provided under a similar name or another version.
         nearest: Option<String>,
     },
-    /// The module imports these functions, which are not provided. Each is `module`, `name`.
-    #[error("imports {}, which nothing here provides{}", list(.0), other_host(.0))]
-    UnknownImports(Vec<(String, String)>),
+    /// The module imports what is not provided.
+    #[error("imports {}, which nothing here provides{}", list(imports), other_host(imports, *kind))]
+    UnknownImports {
+        /// Each is `module`, `name`.
+        imports: Vec<(String, String)>,
+        /// What they are.
+        kind: ImportKind,
+    },
     /// The code was compiled ahead of time for another engine.
     #[error("the code was compiled for another version, machine or setting of the engine")]
     OtherEngine(#[source] wasmtime::Error),
@@ -104,9 +109,10 @@ impl Error {
 }
 
 /// What the engine does not support, by words in its messages; the first that is found counts.
-const PROPOSALS: [(&str, &str); 3] = [
+const PROPOSALS: [(&str, &str); 4] = [
     ("stack switching", "stack switching (continuations)"),
     ("threads must be enabled", "threads and shared memories"),
+    ("threads support is not enabled", "instructions of threads and shared memories"),
     ("wide arithmetic", "wide arithmetic instructions"),
 ];
 
@@ -120,8 +126,8 @@ fn unsupported(error: &wasmtime::Error) -> Option<&'static str> {
 const MAX_NAMES: usize = 20;
 
 /// What the imports are, if their host is known.
-fn other_host(imports: &[(String, String)]) -> String {
-    OtherHost::of(imports).map(|host| format!(": {}", host.what)).unwrap_or_default()
+fn other_host(imports: &[(String, String)], kind: ImportKind) -> String {
+    OtherHost::of(imports, kind).map(|host| format!(": {}", host.what)).unwrap_or_default()
 }
 
 fn list(imports: &[(String, String)]) -> String {

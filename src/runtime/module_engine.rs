@@ -25,6 +25,7 @@ use crate::runtime::instance::debug::trap::RunningCode;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::grants::Grants;
 use crate::runtime::instance::invocation::Invocation;
+use crate::runtime::other_host::ImportKind;
 use crate::runtime::wasi::rehearsal::calls;
 use crate::runtime::wasi::state::ModuleState;
 use crate::runtime::wasi::{experimental_http, preview1};
@@ -50,6 +51,18 @@ struct MissingImport {
     name: String,
     /// Whether it is a function.
     can_trap: bool,
+}
+
+impl MissingImport {
+    /// The error of a module that is refused because of these.
+    fn refusal(missing: &[&Self]) -> Error {
+        let kind = match missing.iter().all(|import| import.can_trap) {
+            true => ImportKind::Functions,
+            false => ImportKind::Objects,
+        };
+        let imports = missing.iter().map(|import| (import.module.clone(), import.name.clone())).collect();
+        Error::UnknownImports { imports, kind }
+    }
 }
 
 /// The most characters of a module's name and of an import's name in messages.
@@ -87,9 +100,9 @@ impl ModuleEngine {
         }
         let missing = self.missing_imports(module);
         let refused = missing.iter().filter(|import| !import.can_trap || unknown == UnknownImports::Refuse);
-        let refused: Vec<_> = refused.map(|import| (import.module.clone(), import.name.clone())).collect();
+        let refused: Vec<_> = refused.collect();
         if !refused.is_empty() {
-            return Err(Error::UnknownImports(refused));
+            return Err(MissingImport::refusal(&refused));
         }
         let linker = match missing.is_empty() {
             true => self.linker.clone(),
@@ -104,8 +117,7 @@ impl ModuleEngine {
         let missing = self.missing_imports(module);
         let mut linker = with_traps(&self.linker, module, &missing)?;
         if !missing.is_empty() && unknown == UnknownImports::Refuse {
-            let missing = missing.into_iter().map(|import| (import.module, import.name)).collect();
-            return Err(Error::UnknownImports(missing));
+            return Err(MissingImport::refusal(&missing.iter().collect::<Vec<_>>()));
         }
         calls::replace(&mut linker).map_err(Error::Link)?;
         linker.instantiate_pre(module).map_err(Error::Link)

@@ -7,15 +7,30 @@
 pub(in crate::runtime) struct OtherHost {
     /// What the imports are, for a message.
     pub what: &'static str,
-    /// What the operator can do.
-    pub cure: &'static str,
+    /// What the operator can do, if all imports are functions.
+    cure: &'static str,
     is_asked_for_by: fn(&str, &str) -> bool,
+}
+
+/// What imports are that nothing provides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImportKind {
+    /// All are functions. The program may never call them.
+    Functions,
+    /// Some are globals, tables, memories or tags, without which there is no instance.
+    Objects,
+}
+
+macro_rules! trap {
+    () => {
+        "; if it never calls them, write `unknown_imports = \"trap\"`"
+    };
 }
 
 /// Completes a cure. The program may never call what it imports.
 macro_rules! or_trap {
     ($cure:literal) => {
-        concat!($cure, "; if it never calls them, write `unknown_imports = \"trap\"`")
+        concat!($cure, trap!())
     };
 }
 
@@ -24,7 +39,7 @@ pub(in crate::runtime) const UNKNOWN: &str =
     or_trap!("build the program for `wasm32-wasip1`, with the libraries that define these functions");
 
 /// The hosts. The first that one of the imports is of counts.
-const HOSTS: [OtherHost; 13] = [
+const HOSTS: [OtherHost; 12] = [
     OtherHost {
         what: "functions of wasm-bindgen, for a JavaScript host",
         cure: or_trap!("build a program with a main function and without wasm-bindgen for `wasm32-wasip1`"),
@@ -87,17 +102,39 @@ const HOSTS: [OtherHost; 13] = [
         cure: or_trap!("build it again with current tools for `wasm32-wasip1`"),
         is_asked_for_by: |module, _| module.starts_with("wasi_"),
     },
-    OtherHost {
-        what: "functions that its linker did not find",
-        cure: or_trap!("link the library that defines them, or build for `wasm32-wasip1`"),
-        is_asked_for_by: |module, _| module == "env",
-    },
 ];
+
+/// No host: the linker leaves such imports.
+const LINKER: OtherHost = OtherHost {
+    what: "functions that its linker did not find",
+    cure: or_trap!("link the library that defines them, or build for `wasm32-wasip1`"),
+    is_asked_for_by: |module, _| module == "env",
+};
+
+/// Any host that loads parts of programs.
+const LOADER: OtherHost = OtherHost {
+    what: "a global, table or tag that the host makes",
+    cure: "link it to a whole program, without `-shared`, `--import-table` and the like: `unknown_imports` is for functions",
+    is_asked_for_by: |_, _| true,
+};
 
 impl OtherHost {
     /// The host that one of these imports is of. Each is a module and a name.
-    pub fn of(imports: &[(String, String)]) -> Option<&'static Self> {
-        HOSTS.iter().find(|host| imports.iter().any(|(module, name)| (host.is_asked_for_by)(module, name)))
+    pub fn of(imports: &[(String, String)], kind: ImportKind) -> Option<&'static Self> {
+        let others = match kind {
+            ImportKind::Functions => &LINKER,
+            ImportKind::Objects => &LOADER,
+        };
+        let mut hosts = HOSTS.iter().chain([others]);
+        hosts.find(|host| imports.iter().any(|(module, name)| (host.is_asked_for_by)(module, name)))
+    }
+
+    /// What the operator can do. What is no function cannot end its guest when it is called.
+    pub fn cure(&self, kind: ImportKind) -> &'static str {
+        match kind {
+            ImportKind::Functions => self.cure,
+            ImportKind::Objects => self.cure.strip_suffix(trap!()).unwrap_or(self.cure),
+        }
     }
 }
 
@@ -132,10 +169,25 @@ mod tests {
             ("wasi_snapshot_preview1", "fd_nothing", "preview 1", "again"),
             ("env", "magic", "linker", "link the library"),
         ] {
-            let found = OtherHost::of(&[("other".into(), "thing".into()), (module.into(), name.into())]);
+            let imports = [("other".into(), "thing".into()), (module.into(), name.into())];
+            let found = OtherHost::of(&imports, ImportKind::Functions);
             let found = found.unwrap_or_else(|| panic!("{module}.{name}"));
             assert!(found.what.contains(what) && found.cure.contains(cure), "{module}.{name}: {found:?}");
         }
-        assert!(OtherHost::of(&[("other".into(), "thing".into())]).is_none());
+        assert!(OtherHost::of(&[("other".into(), "thing".into())], ImportKind::Functions).is_none());
+    }
+
+    #[test]
+    fn what_is_no_function_is_not_told_to_trap() {
+        for (module, name, what) in [
+            ("env", "__stack_pointer", "a global, table or tag"),
+            ("other", "thing", "a global, table or tag"),
+            ("env", "memory", "a memory"),
+            ("env", "emscripten_memcpy_js", "emscripten"),
+        ] {
+            let found = OtherHost::of(&[(module.into(), name.into())], ImportKind::Objects).expect(name);
+            assert!(found.what.contains(what), "{module}.{name}: {found:?}");
+            assert!(!found.cure(ImportKind::Objects).contains("trap"), "{module}.{name}: {found:?}");
+        }
     }
 }

@@ -213,6 +213,10 @@ async fn a_module_that_needs_what_the_engine_lacks_is_told_what_it_is() {
             "wide arithmetic",
         ),
         (format!("(module (memory 1 1 shared) {start})"), "threads and shared memories"),
+        (
+            format!("(module (memory 1) (func (drop (i32.atomic.load (i32.const 0)))) {start})"),
+            "threads and shared memories",
+        ),
     ] {
         let (running, problems) = Test::at("/", &module).try_start().await;
         assert!(running.is_none(), "{module}");
@@ -231,6 +235,29 @@ async fn legacy_exceptions_are_refused_with_the_cure() {
     assert!(running.is_none());
     for part in ["legacy exceptions", "wasm-opt --translate-to-exnref"] {
         assert!(problems.contains(part), "{part}: {problems}");
+    }
+}
+
+#[tokio::test]
+async fn legacy_exceptions_in_a_text_are_refused_with_the_same_cure() {
+    let module = r#"(module (func (export "_start") (try (do) (catch_all))))"#;
+    let (running, problems) = Test::at("/", module).try_start().await;
+    assert!(running.is_none());
+    for part in ["legacy exceptions", "line 1, column 34", "wasm-opt --translate-to-exnref"] {
+        assert!(problems.contains(part), "{part}: {problems}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_function_cannot_trap_and_is_not_told_to() {
+    for import in ["(global i32)", "(table 1 funcref)", "(tag)", "(global (mut i32))"] {
+        let module = format!(r#"(module (import "env" "magic" {import}) (func (export "_start")))"#);
+        for keys in ["", "unknown_imports = 'trap'"] {
+            let (running, problems) = Test::new().module("/", &module, keys).try_start().await;
+            assert!(running.is_none(), "{import}");
+            assert!(problems.contains("`env.magic`") && problems.contains("a global, table or tag"), "{problems}");
+            assert!(!problems.contains("write `unknown_imports"), "{import}, {keys}: {problems}");
+        }
     }
 }
 
