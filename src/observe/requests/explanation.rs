@@ -20,7 +20,7 @@ type KnownCause = (&'static str, &'static str, &'static str);
 const LOOK: &str =
     "see its standard error, and the backtrace in `/requests` of the admin listener; `-g` adds the lines of the source";
 
-const TRAPS: [KnownCause; 10] = [
+const TRAPS: [KnownCause; 15] = [
     (
         "out of bounds memory",
         "the program read or wrote outside of its memory: a bad pointer, or an index that is too large",
@@ -31,6 +31,15 @@ const TRAPS: [KnownCause; 10] = [
         "the program read or wrote outside of its memory: a bad pointer, or an index that is too large",
         LOOK,
     ),
+    (
+        "Pointer not aligned",
+        "the program gave WASI a pointer that is not aligned as its type needs: a bad pointer or a wrong cast",
+        LOOK,
+    ),
+    ("Pointer o", "the program gave WASI a pointer or a length that leads outside of its memory", LOOK),
+    ("table access", "the program called a function that is not there: often a bad function pointer", LOOK),
+    ("null reference", "the program used a reference that is null", LOOK),
+    ("array access", "the program used an index outside of an array", LOOK),
     (
         "call stack exhausted",
         "the program called itself too deeply",
@@ -235,7 +244,7 @@ pub fn explain(end: &str, reason: &str, stderr: &str) -> Option<Explanation> {
                 return Some(of_last_words(&words));
             }
             let known = TRAPS.iter().find(|(start, ..)| end == "trap" && reason.contains(start));
-            Some(known.map_or_else(|| of_giving_up(end), of))
+            Some(known.map_or_else(|| of_giving_up(end, reason), of))
         }
         "bad-head" if stderr.contains(NOTHING_PRINTED) => Some(Explanation {
             cause: "the program ended without printing anything".to_owned(),
@@ -257,8 +266,9 @@ fn of_last_words(LastWords { message, place }: &LastWords) -> Explanation {
     Explanation { cause: format!("the program gave up{at}: {message}"), cure }
 }
 
-fn of_giving_up(end: &str) -> Explanation {
+fn of_giving_up(end: &str, reason: &str) -> Explanation {
     let (cause, cure) = match end {
+        "trap" if !reason.contains("unreachable") => ("the program did what its host does not allow", LOOK),
         "exit" => (
             "the program ended itself with an exit code that is not 0, so its response does not count",
             "see its standard error; for an error page print `Status: 500` and end with code 0",
@@ -279,6 +289,23 @@ mod tests {
         let found = explain("trap", "the guest trapped: wasm trap: unreachable", stderr).expect("known");
         assert_eq!(found.cause, "the program gave up at src/main.rs:3:5: oh no");
         assert!(found.cure.starts_with("mend src/main.rs:3:5"), "{found:?}");
+    }
+
+    #[test]
+    fn only_an_instruction_to_give_up_is_giving_up_by_itself() {
+        for (reason, cause) in [
+            ("wasm trap: wasm `unreachable` instruction executed", "gave up by itself"),
+            ("In func wasi_snapshot_preview1::clock_time_get: Pointer not aligned to 8: Region", "not aligned"),
+            ("Pointer out of bounds: Region { start: 4294967288, len: 8 }", "outside of its memory"),
+            ("Pointer overflow", "outside of its memory"),
+            ("wasm trap: undefined element: out of bounds table access", "a function that is not there"),
+            ("wasm trap: null reference", "null"),
+            ("wasm trap: out of bounds array access", "outside of an array"),
+            ("something else", "does not allow"),
+        ] {
+            let found = explain("trap", reason, "").expect(reason);
+            assert!(found.cause.contains(cause), "{reason}: {found:?}");
+        }
     }
 
     #[test]

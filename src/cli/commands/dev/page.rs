@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn foreign_text_is_no_markup() {
-        let failed = FailedResponse { end: "trap", reason: "<script>".to_owned() };
+        let failed = FailedResponse { end: "trap", reason: "unreachable <script>".to_owned() };
         let page = failure(StatusCode::INTERNAL_SERVER_ERROR, &failed, "<b>&\n");
         assert!(page.contains("&lt;script&gt;") && page.contains("<pre>&lt;b&gt;&amp;</pre>"), "{page}");
         assert!(page.contains("<h1>500 Internal Server Error</h1>") && page.contains("gave up by itself"), "{page}");
