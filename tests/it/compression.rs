@@ -141,12 +141,25 @@ fn a_module_overrides_what_holds_for_all_and_nothing_changes_when_it_is_off() {
 }
 
 #[test]
-fn a_head_request_gets_the_length_without_coding() {
-    let wagi = Site::new().text_module("/text", &page("", &text()), "").top(ON).start(&[]);
-    let mut connection = Connection::open(wagi.address());
-    send(&mut connection, "HEAD", "/text", "gzip");
-    let head = connection.head();
-    assert_eq!((head.status, head.header("content-encoding"), head.header("vary")), (200, None, None));
+fn a_head_request_gets_the_length_without_coding_and_what_caches_have_to_know() {
+    let short = page("ETag: \"v1\"\n", "short");
+    let wagi = Site::new().text_module("/text", &page("ETag: \"v1\"\n", &text()), "");
+    let wagi = wagi.text_module("/short", &short, "").top(ON).start(&[]);
+    let length = text().len().to_string();
+    for (path, coding, vary, etag, length) in [
+        ("/text", "gzip", Some("Accept-Encoding"), "W/\"v1\"", &*length),
+        ("/text", "identity", Some("Accept-Encoding"), "\"v1\"", &*length),
+        ("/short", "gzip", None, "\"v1\"", "5"),
+    ] {
+        let mut connection = Connection::open(wagi.address());
+        send(&mut connection, "HEAD", path, coding);
+        let head = connection.head();
+        assert_eq!((head.status, head.header("content-encoding")), (200, None), "{path}, {coding}");
+        let fields = ["vary", "etag", "content-length"].map(|name| head.header(name));
+        assert_eq!(fields, [vary, Some(etag), Some(length)], "{path}, {coding}");
+        let get = get(&wagi, path, coding);
+        assert_eq!(["vary", "etag"].map(|name| get.header(name)), fields[..2], "{path}, {coding}");
+    }
 }
 
 /// Reads until the decoder knows `expected` more.

@@ -1,6 +1,6 @@
 //! Does a response gain by compression, and may it be compressed? Asked by the parent, whatever the client accepts.
 
-use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, HeaderName};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, Method, Response, StatusCode};
 use http_body::Body;
 
@@ -56,17 +56,24 @@ const SUFFIXES: [&str; 4] = ["+json", "+xml", "+json-seq", "+yaml"];
 /// Digests of the bytes that are sent (RFC 9530, RFC 3230, RFC 1864): they would be wrong.
 const DIGESTS: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-md5"];
 
-/// Whether a response is sent in the coding that its client prefers.
+/// Whether a response is sent in the coding that its client prefers, or one to GET if this is one to HEAD.
 pub(super) fn is_eligible<B: Body>(method: &Method, response: &Response<B>) -> bool {
     let headers = response.headers();
-    *method != Method::HEAD
-        && has_whole_content(response.status())
-        && response.body().size_hint().exact().is_none_or(|length| length >= MIN_LENGTH)
+    has_whole_content(response.status())
+        && length(method, response).is_none_or(|length| length >= MIN_LENGTH)
         && headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(gains)
         && !headers.contains_key(CONTENT_ENCODING)
         && !headers.contains_key(CONTENT_RANGE)
         && !DIGESTS.iter().any(|name| headers.contains_key(HeaderName::from_static(name)))
         && !forbids_transformation(headers)
+}
+
+/// The length of the content, if it is known. Of the content that a response to HEAD leaves out only its field says it.
+fn length<B: Body>(method: &Method, response: &Response<B>) -> Option<u64> {
+    if *method != Method::HEAD {
+        return response.body().size_hint().exact();
+    }
+    response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn has_whole_content(status: StatusCode) -> bool {
@@ -140,7 +147,9 @@ mod tests {
         assert!(is_eligible(&Method::GET, &response(1024, &[text])));
         assert!(is_eligible(&Method::POST, &response(1024, &[text, ("cache-control", "max-age=1, no-store")])));
         assert!(!is_eligible(&Method::GET, &response(1023, &[text])));
-        assert!(!is_eligible(&Method::HEAD, &response(1024, &[text])));
+        assert!(is_eligible(&Method::HEAD, &response(0, &[text])));
+        assert!(is_eligible(&Method::HEAD, &response(0, &[text, ("content-length", "1024")])));
+        assert!(!is_eligible(&Method::HEAD, &response(0, &[text, ("content-length", "1023")])));
         assert!(!is_eligible(&Method::GET, &response(1024, &[])));
         for field in [
             ("content-encoding", "identity"),

@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 
 use http::header::{ACCEPT_ENCODING, ETAG, IF_NONE_MATCH, VARY};
 use http::request::Parts;
-use http::{Extensions, HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
+use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body;
 use tower_http::CompressionLevel;
 use tower_http::compression::{Compression, CompressionBody};
@@ -32,6 +32,10 @@ pub(super) async fn compress(request: &Parts, mut response: Response<ResponseBod
     add_vary(response.headers_mut());
     let Some(coding) = AcceptedCodings::of(&request.headers).preferred() else { return response };
     weaken_etag(response.headers_mut());
+    // Without content there is nothing to encode; the length stays that of the content as it is.
+    if request.method == Method::HEAD {
+        return response;
+    }
     encoded(coding, response.map(ResponseBody::into_source)).await.map(ResponseBody::compressed)
 }
 
