@@ -75,7 +75,7 @@ pub use crate::config::options::{
 pub use crate::config::reader::origin::{Key, Origin};
 pub use crate::config::server::{
     ClientAuth, ForwardedFields, ListenAddress, ListenAddressError, ScratchTotal, ServerConfig, TlsConfig,
-    TrustedProxies, TrustedProxyError, UnixAddress, WebServerProtocol, WhenFull,
+    TrustedProxies, TrustedProxyError, UnixAddress, UnknownGroup, WebServerProtocol, WhenFull,
 };
 pub use crate::config::sha256::Sha256;
 pub(crate) use crate::config::signatures::table::BUNDLE_EXTENSION;
@@ -87,7 +87,9 @@ use crate::config::environment::env_file;
 pub use crate::config::manifest::ModuleBuild;
 use crate::config::manifest::{Manifest, ParseOptions, ServerTable, TlsTable};
 use crate::config::reader::file::{must_be_file, relative_paths_help};
-use crate::config::server::{oversized_scratch, redirect_without_tls, repeated_addresses, untrusted_addresses};
+use crate::config::server::{
+    oversized_scratch, redirect_without_tls, repeated_addresses, unknown_groups, untrusted_addresses,
+};
 use crate::route::RoutePattern;
 
 /// The complete configuration. No default is left open.
@@ -188,9 +190,10 @@ impl Config {
         let is_empty = manifest.is_toml && manifest.entries.is_empty() && manifest.static_files.is_empty();
         let hostname = manifest.server.server_name.take().or(manifest.hostname);
         let tls = tls_config(options, manifest.tls, &mut problems);
+        let server = server_config(options, manifest.server, tls, manifest.limits.connection, &mut problems);
         let config = Self {
-            server: server_config(options, manifest.server, tls, manifest.limits.connection, &mut problems),
-            admin: admin_config(options.admin.as_ref(), manifest.admin, &mut problems),
+            admin: admin_config(options.admin.as_ref(), manifest.admin, &server.listen, &mut problems),
+            server,
             debug: manifest.debug,
             hostname: options.hostname.clone().or(hostname).unwrap_or_default(),
             entries: manifest.entries,
@@ -244,6 +247,7 @@ fn server_config(
     problems: &mut Vec<Diagnostic>,
 ) -> ServerConfig {
     problems.extend(repeated_addresses(&options.listen));
+    problems.extend(unknown_groups(&options.listen));
     problems.extend(untrusted_addresses(&options.listen, &table.trusted_proxies));
     let config = ServerConfig {
         listen: if options.listen.is_empty() { table.listen } else { options.listen.clone() },

@@ -11,7 +11,9 @@ use std::str::FromStr;
 
 pub use crate::config::admin::token::AdminToken;
 
-use crate::config::{Diagnostic, HostPattern, ListenAddress, ListenAddressError, SourceLocation, UnixAddress};
+use crate::config::{
+    Diagnostic, HostPattern, ListenAddress, ListenAddressError, SourceLocation, UnixAddress, UnknownGroup,
+};
 
 /// The mode of the Unix socket without `?mode=`: only the user of the server may connect.
 const SOCKET_MODE: u32 = 0o600;
@@ -65,6 +67,14 @@ impl AdminAddress {
             Self::Unix(_) => true,
         }
     }
+
+    /// Fails if it is a Unix socket for a group that is not there.
+    pub(in crate::config) fn check_group(&self) -> Result<(), UnknownGroup> {
+        match self {
+            Self::Tcp(_) => Ok(()),
+            Self::Unix(unix) => unix.group_id().map(drop),
+        }
+    }
 }
 
 impl FromStr for AdminAddress {
@@ -100,11 +110,21 @@ impl From<AdminAddress> for ListenAddress {
 pub(in crate::config) fn admin_config(
     option: Option<&AdminAddress>,
     table: AdminTable,
+    server: &[ListenAddress],
     problems: &mut Vec<Diagnostic>,
 ) -> Option<AdminConfig> {
     let AdminTable { listen, hosts, token_file } = table;
     let (found, location) = listen.unzip();
+    let location = location.filter(|_| option.is_none());
+    if let Some(Err(error)) = option.map(AdminAddress::check_group) {
+        problems.push(Diagnostic::error(format!("in `--admin`: {error}")).help(UnknownGroup::HELP));
+    }
     let listen = option.cloned().or(found)?;
+    if let Some(other) = server.iter().find(|other| other.overlaps(&listen.clone().into())) {
+        let problem =
+            Diagnostic::error(format!("the admin listener cannot be at {listen}: the server listens on {other}"));
+        problems.push(problem.at(location.clone()).help("choose another port or path for one of the two"));
+    }
     let is_open = token_file.is_none() && !listen.is_local();
     let token = token_file.and_then(|(path, location)| match AdminToken::read(&path) {
         Ok(token) => Some(token),
@@ -114,18 +134,23 @@ pub(in crate::config) fn admin_config(
         }
     });
     if is_open {
-        let message = format!("the admin listener at {listen} needs a token, since other machines can connect to it");
-        let help = format!(
-            "write `token_file = \"admin.token\"` in `[admin]` and a long random text into that file, for example with \
-             `openssl rand -hex 32`; or listen on `127.0.0.1:{}` or on `unix:PATH`",
-            match &listen {
-                AdminAddress::Tcp(address) => address.port(),
-                AdminAddress::Unix(_) => 0,
-            }
-        );
-        problems.push(Diagnostic::error(message).at(location.filter(|_| option.is_none())).help(help));
+        problems.push(without_token(&listen).at(location));
     }
     Some(AdminConfig { listen, hosts, token })
+}
+
+/// The problem of a listener that other machines reach, and that asks for no token.
+fn without_token(listen: &AdminAddress) -> Diagnostic {
+    let message = format!("the admin listener at {listen} needs a token, since other machines can connect to it");
+    let port = match listen {
+        AdminAddress::Tcp(address) => address.port(),
+        AdminAddress::Unix(_) => 0,
+    };
+    let help = format!(
+        "write `token_file = \"admin.token\"` in `[admin]` and a long random text into that file, for example with \
+         `openssl rand -hex 32`; or listen on `127.0.0.1:{port}` or on `unix:PATH`"
+    );
+    Diagnostic::error(message).help(help)
 }
 
 #[cfg(test)]
@@ -157,13 +182,32 @@ mod tests {
     }
 
     #[test]
+    fn the_server_has_other_addresses_and_the_group_is_there() {
+        let problems = |listen: &str, server: &str| {
+            let (listen, mut problems) = (listen.parse().expect(listen), Vec::new());
+            admin_config(Some(&listen), AdminTable::default(), &[server.parse().expect(server)], &mut problems);
+            problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>()
+        };
+        assert_eq!(problems("127.0.0.1:9901", "127.0.0.1:9902"), [""; 0]);
+        assert_eq!(
+            problems("127.0.0.1:9901", "0.0.0.0:9901"),
+            ["the admin listener cannot be at 127.0.0.1:9901: the server listens on 0.0.0.0:9901"]
+        );
+        assert_eq!(problems("unix:a", "unix:a").len(), 1);
+        assert_eq!(
+            problems("unix:a?group=no-such-group", "unix:b"),
+            ["in `--admin`: there is no group `no-such-group`"]
+        );
+    }
+
+    #[test]
     fn what_other_machines_reach_needs_a_token() {
         let problems = |listen: &str, token_file: Option<&str>| {
             let (listen, mut problems) = (listen.parse().expect(listen), Vec::new());
             let location = || SourceLocation::new(&crate::config::SourceFile::new("a", "a"), 0..1);
             let token_file = token_file.map(|path| (path.into(), location()));
             let table = AdminTable { token_file, ..AdminTable::default() };
-            admin_config(Some(&listen), table, &mut problems);
+            admin_config(Some(&listen), table, &[], &mut problems);
             problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>()
         };
         assert_eq!(problems("127.0.0.1:9901", None), [""; 0]);

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use crate::config::admin::{AdminAddress, AdminTable};
+use crate::config::admin::{AdminAddress, AdminAddressError, AdminTable};
 use crate::config::reader::report::Report;
 use crate::config::reader::values::{StringItem, ValueError, string, string_or_array};
-use crate::config::{HostPattern, HostPatternError, SourceLocation};
+use crate::config::{HostPattern, HostPatternError, SourceLocation, UnknownGroup};
 
 const KEYS: [&str; 3] = ["listen", "hosts", "token_file"];
 
@@ -52,5 +52,9 @@ fn host(item: &StringItem<'_, '_>) -> Result<HostPattern, ValueError> {
 }
 
 fn address(value: &DeValue<'_>) -> Result<AdminAddress, ValueError> {
-    string("listen", value)?.parse().map_err(|error| ValueError::new(format!("in `listen` of `[admin]`: {error}")))
+    let error = |error: &dyn std::error::Error| ValueError::new(format!("in `listen` of `[admin]`: {error}"));
+    let address: AdminAddress =
+        string("listen", value)?.parse().map_err(|unknown: AdminAddressError| error(&unknown))?;
+    address.check_group().map_err(|unknown| error(&unknown).help(UnknownGroup::HELP))?;
+    Ok(address)
 }

@@ -11,7 +11,9 @@ use crate::config::reader::values::{
     SpannedStr, StringItem, ValueError, array, boolean, duration_or_zero, size, string, strings, table,
 };
 use crate::config::server::untrusted_web_servers;
-use crate::config::{ClientAuth, ForwardedFields, Hostname, ListenAddress, SourceLocation, TlsFiles, TrustedProxies};
+use crate::config::{
+    ClientAuth, ForwardedFields, Hostname, ListenAddress, SourceLocation, TlsFiles, TrustedProxies, UnknownGroup,
+};
 
 const SERVER_KEYS: [&str; 11] = [
     "listen",
@@ -129,6 +131,8 @@ fn listen(server: &DeTable<'_>, report: &mut Report) -> Vec<ListenAddress> {
         let Some(address) = report.accept(item.span.clone(), address) else { continue };
         if addresses.iter().any(|earlier: &ListenAddress| earlier.is_same_socket(&address)) {
             report.error(item.span, ValueError::new(format!("`{address}` is listed twice in `listen`")));
+        } else if let Err(error) = address.check_group() {
+            report.error(item.span, ValueError::new(format!("in `listen`: {error}")).help(UnknownGroup::HELP));
         } else if address.needs_trust() && trusts_nobody(server) {
             let (message, help) = untrusted_web_servers(&address);
             report.warning(item.span, ValueError::new(message).help(help));

@@ -3,6 +3,7 @@
 use crate::config::reader::values::in_bytes;
 use crate::config::{
     Diagnostic, EntryConfig, Key, ListenAddress, ScratchTotal, ServerConfig, SourceLocation, TrustedProxies,
+    UnknownGroup,
 };
 
 /// The problem of an address that is given twice on the command line.
@@ -12,6 +13,15 @@ pub(in crate::config) fn repeated_addresses(addresses: &[ListenAddress]) -> Vec<
     };
     let repeated = addresses.iter().enumerate().filter(is_repeated);
     repeated.map(|(_, address)| Diagnostic::error(format!("`--listen {address}` is given twice"))).collect()
+}
+
+/// The problems of Unix sockets of the command line for groups that are not there.
+pub(in crate::config) fn unknown_groups(addresses: &[ListenAddress]) -> Vec<Diagnostic> {
+    let unknown = addresses.iter().filter_map(|address| Some((address, address.check_group().err()?)));
+    let problem = |(address, error): (&ListenAddress, UnknownGroup)| {
+        Diagnostic::error(format!("in `--listen {address}`: {error}")).help(UnknownGroup::HELP)
+    };
+    unknown.map(problem).collect()
 }
 
 /// The problem of an address for web servers that has no peers to serve, and what to do.

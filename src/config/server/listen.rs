@@ -108,6 +108,16 @@ pub enum ListenAddressError {
     Protocol(String),
 }
 
+/// A group of which this machine does not know.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no group `{0}`")]
+pub struct UnknownGroup(String);
+
+impl UnknownGroup {
+    /// What the operator can do about it.
+    pub(in crate::config) const HELP: &str = "name a group of this machine; `getent group` lists them";
+}
+
 impl ListenAddressError {
     /// The same about what stands after `before`.
     fn after(self, before: &str) -> Self {
@@ -155,6 +165,24 @@ impl ListenAddress {
             Self::PlainTcp(address) => Self::PlainTcp(SocketAddr::new(address.ip(), port)),
             Self::Unix(_) | Self::Inherited(_) => self.clone(),
             Self::WebServer(protocol, address) => Self::WebServer(*protocol, Box::new(address.with_port(port))),
+        }
+    }
+
+    /// Fails if it is a Unix socket for a group that is not there.
+    pub(in crate::config) fn check_group(&self) -> Result<(), UnknownGroup> {
+        let Self::Unix(unix) = self.socket() else { return Ok(()) };
+        unix.group_id().map(drop)
+    }
+
+    /// Whether the system refuses to open both: they are the same, or one of them is all addresses of a port of the other.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        let contains = |all: IpAddr, one: IpAddr| all.is_unspecified() && (all.is_ipv6() || one.is_ipv4());
+        match (self.tcp(), other.tcp()) {
+            (Some(one), Some(other)) if one.port() > 0 && one.port() == other.port() => {
+                let (one, other) = (one.ip(), other.ip());
+                one.to_canonical() == other.to_canonical() || contains(one, other) || contains(other, one)
+            }
+            _ => matches!(self.socket(), Self::Unix(_)) && self.is_same_socket(other),
         }
     }
 
@@ -216,6 +244,13 @@ impl FromStr for UnixAddress {
 }
 
 impl UnixAddress {
+    /// The number of the group. If it is written as a name, the system is asked for it.
+    pub fn group_id(&self) -> Result<Option<u32>, UnknownGroup> {
+        let Some(group) = &self.group else { return Ok(None) };
+        let by_name = || uzers::get_group_by_name(group).map(|group| group.gid());
+        group.parse().ok().or_else(by_name).map(Some).ok_or_else(|| UnknownGroup(group.clone()))
+    }
+
     /// Parses a path with settings. Without `?mode=` the socket gets `default_mode`.
     pub(in crate::config) fn parse(text: &str, default_mode: u32) -> Result<Self, ListenAddressError> {
         let (path, settings) = text.split_once('?').unwrap_or((text, ""));
@@ -286,6 +321,35 @@ mod tests {
             assert_eq!(address.to_string(), text);
         }
         assert!(parsed("fastcgi:unix:a?mode=0600").is_same_socket(&parsed("unix:a")));
+    }
+
+    #[test]
+    fn a_group_is_a_number_or_a_name_that_the_system_knows() {
+        let group = |text: &str| text.parse::<UnixAddress>().expect(text).group_id();
+        assert_eq!(group("a"), Ok(None));
+        assert_eq!(group("a?group=4711"), Ok(Some(4711)));
+        assert_eq!(group("a?group=no-such-group"), Err(UnknownGroup("no-such-group".to_owned())));
+    }
+
+    #[test]
+    fn addresses_overlap_that_cannot_both_be_open() {
+        let parsed = |text: &str| text.parse::<ListenAddress>().expect(text);
+        for (one, other, expected) in [
+            ("127.0.0.1:80", "127.0.0.1:80", true),
+            ("127.0.0.1:80", "http:0.0.0.0:80", true),
+            ("127.0.0.1:80", "fastcgi:[::]:80", true),
+            ("[::1]:80", "[::]:80", true),
+            ("[::1]:80", "0.0.0.0:80", false),
+            ("127.0.0.1:80", "127.0.0.2:80", false),
+            ("127.0.0.1:80", "0.0.0.0:81", false),
+            ("127.0.0.1:0", "127.0.0.1:0", false),
+            ("unix:a", "scgi:unix:a?mode=0600", true),
+            ("unix:a", "unix:b", false),
+            ("systemd", "systemd", false),
+        ] {
+            let (one, other) = (parsed(one), parsed(other));
+            assert_eq!((one.overlaps(&other), other.overlaps(&one)), (expected, expected), "{one} {other}");
+        }
     }
 
     #[test]

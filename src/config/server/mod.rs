@@ -11,9 +11,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub(in crate::config) use crate::config::server::check::{
-    oversized_scratch, redirect_without_tls, repeated_addresses, untrusted_addresses, untrusted_web_servers,
+    oversized_scratch, redirect_without_tls, repeated_addresses, unknown_groups, untrusted_addresses,
+    untrusted_web_servers,
 };
-pub use crate::config::server::listen::{ListenAddress, ListenAddressError, UnixAddress, WebServerProtocol};
+pub use crate::config::server::listen::{
+    ListenAddress, ListenAddressError, UnixAddress, UnknownGroup, WebServerProtocol,
+};
 pub use crate::config::server::trusted_proxies::{TrustedProxies, TrustedProxyError};
 
 use crate::config::{ConnectionLimits, SourceLocation, TlsFiles};

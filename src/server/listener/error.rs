@@ -15,6 +15,14 @@ pub enum ListenError {
         /// The address.
         address: ListenAddress,
     },
+    /// This server listens there already.
+    #[error("address {address} is already in use by this server, which listens on {holder}")]
+    HeldByServer {
+        /// The address.
+        address: ListenAddress,
+        /// The one that is open.
+        holder: ListenAddress,
+    },
     /// There is a file in place of a Unix socket.
     #[error("cannot listen on unix:{}: the file is not a socket", path.display())]
     NotASocket {
@@ -65,6 +73,10 @@ impl ListenError {
                 Some("another program accepts connections there: stop it, or choose another path")
             }
             Self::InUse { .. } => Some("stop the other program, choose another port, or use port 0 for any free one"),
+            Self::HeldByServer { .. } => Some(
+                "the system does not open both at once, not even during a reload: choose another port or path, or keep one of the \
+                 two and restart the server",
+            ),
             Self::NotASocket { .. } => {
                 Some("it is not removed, since it may be needed: choose another path, or remove it")
             }

@@ -98,6 +98,15 @@ impl Listener {
         })
     }
 
+    /// Whether `address` cannot be opened beside this listener.
+    fn holds(&self, address: &ListenAddress) -> bool {
+        match (&*self.socket, address.socket()) {
+            (ListeningSocket::Tcp { address: own, .. }, _) => ListenAddress::Tcp(*own).overlaps(address),
+            (ListeningSocket::Unix { file: Some(file), .. }, ListenAddress::Unix(unix)) => file.is_at(&unix.path),
+            (ListeningSocket::Unix { .. }, _) => false,
+        }
+    }
+
     /// The port, or `None` for a Unix socket.
     pub(super) fn tcp_address(&self) -> Option<SocketAddr> {
         match &*self.socket {
@@ -151,11 +160,12 @@ impl Listener {
 
     /// Sets what a Unix socket that is kept may be set to anew.
     fn apply_settings(&self) {
-        if let (ListeningSocket::Unix { file: Some(_), .. }, ListenAddress::Unix(unix)) =
+        if let (ListeningSocket::Unix { file: Some(file), .. }, ListenAddress::Unix(unix)) =
             (&*self.socket, self.address.socket())
-            && let Err(error) = unix::set_access(unix)
+            && let Err(error) = file.set_access(unix)
         {
-            tracing::warn!(path = %unix.path.display(), error = &error as &dyn std::error::Error, "the mode of the socket stays");
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(path = %unix.path.display(), error, "mode and group of the socket stay");
         }
     }
 

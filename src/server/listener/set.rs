@@ -126,10 +126,23 @@ pub(in crate::server) fn open(
         let mut free = current.iter().filter(|listener| !listeners.iter().any(|kept| is_same(kept, listener)));
         listeners.push(match free.find_map(|listener| listener.with_address(address)) {
             Some(kept) => kept,
-            None => Listener::open(address, addresses).map(Arc::new)?,
+            None => {
+                let opened = Listener::open(address, addresses);
+                let own = current.iter().chain(&listeners);
+                Arc::new(opened.map_err(|error| held_by(own, error))?)
+            }
         });
     }
     Ok(listeners.into())
+}
+
+/// The error, if one of the server's `own` listeners is the one that has the address.
+fn held_by<'a>(mut own: impl Iterator<Item = &'a Arc<Listener>>, error: ListenError) -> ListenError {
+    let ListenError::InUse { address } = error else { return error };
+    match own.find(|listener| listener.holds(&address)) {
+        Some(holder) => ListenError::HeldByServer { address, holder: holder.address.clone() },
+        None => ListenError::InUse { address },
+    }
 }
 
 /// Whether both are the same socket.

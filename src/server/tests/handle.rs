@@ -1,7 +1,7 @@
 //! A server that is changed while it serves: listeners that come, stay and go.
 
 use crate::server::tests::*;
-use crate::server::{Prepared, ServerHandle};
+use crate::server::{Error, ListenError, Prepared, ServerHandle};
 
 fn listening(addresses: &[SocketAddr]) -> ServerConfig {
     let listen = addresses.iter().map(|address| ListenAddress::Tcp(*address)).collect();
@@ -82,6 +82,25 @@ async fn what_is_not_committed_or_cannot_be_prepared_changes_nothing() {
     let tls = Some(tls_config("ec.cert.pem", "missing.pem"));
     assert!(server.handle.prepare(&ServerConfig { tls, ..listening(&[second]) }).is_err());
     assert!(TcpStream::connect(second).await.is_err());
+    assert!(is_answered(first).await);
+}
+
+#[tokio::test]
+async fn the_server_itself_may_be_the_one_that_has_an_address() {
+    let [first, second] = [free(), free()];
+    let server = start(listening(&[first]), hello).await;
+    let all = SocketAddr::from(([0, 0, 0, 0], first.port()));
+    for addresses in [&[all][..], &[first, all]] {
+        let error = server.handle.prepare(&listening(addresses)).map(drop).unwrap_err();
+        let holder = ListenAddress::Tcp(first);
+        let Error::Listen(ListenError::HeldByServer { address, holder: found }) = &error else { panic!("{error}") };
+        assert_eq!((address, found), (&ListenAddress::Tcp(all), &holder));
+        assert!(error.help().is_some_and(|help| help.contains("restart the server")));
+    }
+    let other = std::net::TcpListener::bind(second).unwrap();
+    let error = server.handle.prepare(&listening(&[first, second])).map(drop).unwrap_err();
+    assert!(matches!(error, Error::Listen(ListenError::InUse { .. })), "{error}");
+    drop(other);
     assert!(is_answered(first).await);
 }
 

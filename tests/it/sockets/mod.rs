@@ -174,3 +174,43 @@ fn the_commands_of_the_page_about_sockets_work() {
     assert_eq!(printed, "Ready: serving on unix:http.sock\nOK", "{}", String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success());
 }
+
+/// Writes a modules.toml with this listener in place of the one that is there, and asks for a reload.
+fn reload_with(wagi: &Wagi, before: &str, after: &str) {
+    let path = wagi.directory().join("modules.toml");
+    let text = fs::read_to_string(&path).expect("a file");
+    assert!(text.contains(before), "{text}");
+    fs::write(&path, text.replace(before, after)).expect("writable");
+    wagi.signal("HUP");
+}
+
+/// A reload changes the socket that the server has made, and nothing that has taken its place.
+#[test]
+fn a_reload_sets_the_mode_of_no_other_file() {
+    let site = Site::probe("").top("[server]\nlisten = ['unix:web.sock?mode=0600']\n");
+    site.write();
+    let mut command = process::command(site.path());
+    let wagi = Wagi::spawn(command.args(["-c", "modules.toml"])).keeping(site.into_directory());
+    let at = |name: &str| wagi.directory().join(name);
+    assert_eq!(mode(&at("web.sock")), 0o600);
+    reload_with(&wagi, "mode=0600", "mode=0640");
+    wagi.logged(&["reloaded generation=2 "]);
+    assert_eq!(mode(&at("web.sock")), 0o640);
+
+    fs::write(at("foreign"), "").expect("a file");
+    fs::set_permissions(at("foreign"), fs::Permissions::from_mode(0o400)).expect("a mode");
+    fs::rename(at("web.sock"), at("moved.sock")).expect("a name");
+    std::os::unix::fs::symlink("foreign", at("web.sock")).expect("a link");
+    reload_with(&wagi, "mode=0640", "mode=0666");
+    wagi.logged(&["mode and group of the socket stay", "another file has taken the place"]);
+    wagi.logged(&["reloaded generation=3 "]);
+    assert_eq!((mode(&at("foreign")), mode(&at("moved.sock"))), (0o400, 0o640));
+
+    fs::remove_file(at("web.sock")).expect("a link");
+    let other = UnixListener::bind(at("web.sock")).expect("a socket");
+    let before = mode(&at("web.sock"));
+    reload_with(&wagi, "mode=0666", "mode=0622");
+    wagi.logged(&["reloaded generation=4 "]);
+    assert_eq!(mode(&at("web.sock")), before);
+    drop(other);
+}
