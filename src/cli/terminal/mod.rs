@@ -32,6 +32,14 @@ pub enum OutputFormat {
     Json,
 }
 
+/// Whether somebody reads what is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    Present,
+    /// The pipe is closed at its other end.
+    Gone,
+}
+
 /// Whether the terminal shows what the user types.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Echo {
@@ -81,10 +89,16 @@ pub fn print_problems(problems: &[Diagnostic]) {
 /// Prints the result of a command on standard output. Line feeds and tabs of `text` are its own: those of names in it must
 /// be escaped before, with [`printable::line`]. That the reader has gone is no failure.
 pub fn print_result(text: &str) -> anyhow::Result<()> {
+    print_part(text).map(drop)
+}
+
+/// Prints a part of a result as [`print_result`] does. Returns whether somebody reads more of it.
+pub fn print_part(text: &str) -> anyhow::Result<Reader> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(printable::lines(text).as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        printed => printed.context("cannot print the result"),
+        Ok(()) => Ok(Reader::Present),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        Err(error) => Err(error).context("cannot print the result"),
     }
 }
 
@@ -93,14 +107,14 @@ pub fn print_json(document: &Value) -> anyhow::Result<()> {
     print_result(&printable::json(&format!("{document:#}\n")))
 }
 
-/// Prints a text as [`print_result`] does, in place of what the terminal shows.
-pub fn print_screen(text: &str) -> anyhow::Result<()> {
+/// Prints a text as [`print_part`] does, in place of what the terminal shows.
+pub fn print_screen(text: &str) -> anyhow::Result<Reader> {
     /// To the upper left, and what is below it is removed.
     const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
     let mut stdout = io::stdout().lock();
     stdout.write_all(CLEAR.as_bytes()).context("cannot print the result")?;
     drop(stdout);
-    print_result(text)
+    print_part(text)
 }
 
 /// Returns whether standard input is a terminal.

@@ -1,12 +1,12 @@
 //! `wagi health` and `wagi admin`.
 
-use std::io::{Read, Write};
-use std::process::Output;
+use std::io::{BufRead as _, BufReader, Read, Write};
+use std::process::{Output, Stdio};
 
 use super::*;
 use crate::support::guest::probe;
 use crate::support::output::stdout;
-use crate::support::process::run;
+use crate::support::process::{command, run};
 use crate::support::terminal::Terminal;
 use crate::support::upstream::{Upstream, reply};
 use crate::support::{at_leisure, eventually, port};
@@ -161,4 +161,35 @@ fn a_terminal_shows_a_table_that_is_renewed() {
     let screen = row("1");
     assert_eq!(screen.matches("ROUTE").count(), 1, "the old table is gone: {screen}");
     assert!(screen.starts_with("wagi "), "{screen}");
+}
+
+#[test]
+fn watching_ends_when_nobody_reads_any_more() {
+    let wagi = served("127.0.0.1:0");
+    let address = admin(&wagi).to_string();
+    for word in ["status", "requests"] {
+        let mut command = command(wagi.directory());
+        command.args(["admin", word, "--watch", "--admin", &address]).stdout(Stdio::piped());
+        let mut watching = command.spawn().expect("wagi can be started");
+        let mut lines = BufReader::new(watching.stdout.take().expect("a pipe")).lines();
+        assert!(lines.next().is_some_and(|line| line.is_ok()), "{word}");
+        drop(lines);
+        let ended = at_leisure(|| watching.try_wait().expect("a child"));
+        assert_eq!(ended.code(), Some(0), "{word}");
+    }
+}
+
+#[test]
+fn a_reload_for_a_group_that_is_not_there_is_refused() {
+    let wagi = site("[server]\nlisten = ['127.0.0.1:0', 'unix:b.sock']\n[admin]\nlisten = '127.0.0.1:0'").start(&[]);
+    let path = wagi.directory().join("modules.toml");
+    let text = std::fs::read_to_string(&path).expect("a file");
+    std::fs::write(&path, text.replace("unix:b.sock", "unix:b.sock?group=no-such-group")).expect("writable");
+    let answer = post(admin(&wagi), "/reload");
+    let outcome = json(&answer);
+    let problem = &outcome["errors"][0];
+    assert_eq!((answer.status, &problem["line"]), (422, &Value::from(2)), "{outcome}");
+    assert_eq!(problem["message"], "in `listen`: there is no group `no-such-group`");
+    assert!(problem["file"].as_str().is_some_and(|file| file.ends_with("modules.toml")), "{outcome}");
+    assert_eq!(Connection::open(wagi.address()).get("/hello").status, 200);
 }

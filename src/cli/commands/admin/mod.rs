@@ -15,7 +15,7 @@ use serde_json::Value;
 use wagi::printable;
 
 use crate::cli::commands::admin::client::{AdminClient, Reply};
-use crate::cli::terminal::{print_message, print_result, print_screen};
+use crate::cli::terminal::{Reader, print_message, print_part, print_result, print_screen};
 
 /// Where the admin listener is, unless the operator says otherwise.
 pub const DEFAULT_ADDRESS: &str = "127.0.0.1:9901";
@@ -87,7 +87,11 @@ impl AdminCommand {
                 print_result(&text)?;
                 return Ok(exit_code(&reply));
             }
-            if is_terminal && format == TableFormat::Table { print_screen(&text) } else { print_result(&text) }?;
+            let is_screen = is_terminal && format == TableFormat::Table;
+            let reader = if is_screen { print_screen(&text) } else { print_part(&text) }?;
+            if reader == Reader::Gone {
+                return Ok(ExitCode::SUCCESS);
+            }
             tokio::time::sleep(WATCH_INTERVAL).await;
         }
     }

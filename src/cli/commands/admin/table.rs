@@ -14,13 +14,13 @@ const MAX_CELL: usize = 60;
 
 /// The state of the server, and its routes.
 pub fn status(status: &Value) -> String {
-    let uptime = status["uptime_seconds"].as_f64();
+    let uptime = status["uptime_seconds"].as_u64();
     let mut shown = format!(
         "wagi {}  {}  generation {}  up {}\n",
         text(&status["version"]),
         text(&status["state"]),
         text(&status["generation"]),
-        uptime.map_or_else(|| "-".to_owned(), time)
+        uptime.map_or_else(|| "-".to_owned(), whole_time)
     );
     let listeners: Vec<String> = items(&status["listeners"]).iter().map(text).collect();
     // Writing to a string does not fail.
@@ -185,6 +185,11 @@ fn time(seconds: f64) -> String {
     }
 }
 
+/// A whole number of seconds for people.
+fn whole_time(seconds: u64) -> String {
+    if seconds < 120 { format!("{seconds} s") } else { time(seconds as f64) }
+}
+
 /// Columns under their names, as wide as their longest cell.
 pub fn table(columns: &[&str], rows: Vec<Vec<String>>) -> String {
     let head = columns.iter().map(|name| (*name).to_owned()).collect();
@@ -245,6 +250,14 @@ mod tests {
     fn one_is_counted_in_the_singular() {
         let shown = status(&json!({ "totals": { "requests": 1, "errors": 2, "in_flight": 1, "queued": "?" } }));
         assert!(shown.contains("totals     1 request, 2 errors, 1 in flight, ? queued\n"), "{shown}");
+    }
+
+    #[test]
+    fn a_server_that_has_just_started_is_up_for_no_second() {
+        for (seconds, shown) in [(0, "up 0 s"), (119, "up 119 s"), (7200, "up 120 min")] {
+            let status = status(&json!({ "uptime_seconds": seconds }));
+            assert!(status.contains(shown), "{status}");
+        }
     }
 
     #[test]
