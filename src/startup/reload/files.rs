@@ -24,6 +24,8 @@ enum Known {
     As(Stamp),
     /// It may have changed since it was read.
     Uncertain,
+    /// It has changed while it was read.
+    Changed,
 }
 
 /// What is known about files.
@@ -42,19 +44,25 @@ impl Stamps {
         Self(files.into_iter().map(|path| (path.clone(), Known::now(path))).collect())
     }
 
-    /// The stamps of files that were read since `began`. What was known before stays, so that a change meanwhile is noticed.
+    /// The stamps of files that were read since `began`, when they were as in `before`.
     pub fn of_read<'a>(files: impl IntoIterator<Item = &'a PathBuf>, before: &Self, began: SystemTime) -> Self {
         let known = |path: &PathBuf| match before.0.get(path) {
-            Some(known) => *known,
+            Some(known) if Known::now(path) == *known => *known,
+            Some(_) => Known::Changed,
             None => Known::since(path, began),
         };
         Self(files.into_iter().map(|path| (path.clone(), known(path))).collect())
     }
 
-    /// The same for the files of `other`: those that are in both are as they are here.
-    pub fn with_files_of(&self, other: &Self) -> Self {
-        let known = |(path, known): (&PathBuf, &Known)| (path.clone(), *self.0.get(path).unwrap_or(known));
-        Self(other.0.iter().map(known).collect())
+    /// What is known after these files were `read`: what was read, which others may have seen otherwise before or since. Files
+    /// of which that is uncertain are as they were seen, if they were there; otherwise they would be uncertain for ever where the
+    /// clocks of file systems are ahead.
+    pub fn with_read(&self, read: &Self) -> Self {
+        let known = |(path, read): (&PathBuf, &Known)| match (read, self.0.get(path)) {
+            (Known::Uncertain, Some(seen @ Known::As(_))) => (path.clone(), *seen),
+            _ => (path.clone(), *read),
+        };
+        Self(read.0.iter().map(known).collect())
     }
 
     /// The files.
@@ -68,10 +76,11 @@ impl Stamps {
         changed.map(|(path, _)| path.clone()).collect()
     }
 
-    /// Whether a file is missing that was there in `before`.
+    /// Whether a file that was there in `before` is missing, or may have been when it was read.
     pub fn misses_one_of(&self, before: &Self) -> bool {
         let is_gone = |(path, known): (&PathBuf, &Known)| {
-            *known == Known::Missing && before.0.get(path).is_some_and(|known| *known != Known::Missing)
+            matches!(known, Known::Missing | Known::Changed)
+                && before.0.get(path).is_some_and(|known| *known != Known::Missing)
         };
         self.0.iter().any(is_gone)
     }
@@ -161,6 +170,37 @@ mod tests {
         let uncertain = Stamps::of_read(&files, &Stamps::default(), now - hour);
         assert_ne!(uncertain, Stamps::of(&files));
         assert_eq!(Stamps::of(&files).changed_since(&uncertain), files);
+    }
+
+    #[test]
+    fn a_file_that_comes_or_goes_while_it_is_read_has_changed() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = ["a", "b"].map(|name| directory.path().join(name));
+        fs::write(&files[0], "1").unwrap();
+        let (before, began) = (Stamps::of(&files), SystemTime::now());
+        assert_eq!(Stamps::of_read(&files, &before, began), before);
+        fs::remove_file(&files[0]).unwrap();
+        fs::write(&files[1], "1").unwrap();
+        let read = Stamps::of_read(&files, &before, began);
+        assert!(read.0.values().all(|known| *known == Known::Changed), "{read:?}");
+        assert!(read.misses_one_of(&before));
+        assert_eq!(Stamps::of(&files).changed_since(&read), files);
+    }
+
+    /// A file was missing when somebody looked, was there when it was read, and is missing again.
+    #[test]
+    fn what_was_read_counts_and_not_what_was_seen_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = [directory.path().join("a")];
+        let seen = Stamps::of(&files);
+        fs::write(&files[0], "1").unwrap();
+        let (read, uncertain) = (Stamps::of(&files), Stamps(BTreeMap::from([(files[0].clone(), Known::Uncertain)])));
+        fs::remove_file(&files[0]).unwrap();
+        for read in [&read, &uncertain] {
+            assert_eq!(Stamps::of(&files).changed_since(&seen.with_read(read)), files, "{read:?}");
+        }
+        assert_eq!(read.with_read(&uncertain), read);
+        assert_eq!(seen.with_read(&Stamps::default()), Stamps::default());
     }
 
     #[test]

@@ -27,7 +27,8 @@ const MAX_LOOK: Duration = Duration::from_millis(20);
 /// How often they are looked at if the system does not tell.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Asks for a reload each time that files have changed, until there is nothing left to reload.
+/// Asks for a reload each time that files are not as they were `read`, until there is nothing left to reload. What was read
+/// counts, and not what was seen since: a file that was missing may have been read as soon as it came, and be missing again.
 pub(super) async fn run(mut read: watch::Receiver<Stamps>, reload: ReloadHandle) {
     let mut known = read.borrow_and_update().clone();
     loop {
@@ -35,8 +36,14 @@ pub(super) async fn run(mut read: watch::Receiver<Stamps>, reload: ReloadHandle)
         let changes = Changes::of(&known);
         let now = look(known.clone()).await;
         if now != known {
-            known = quiet(now).await;
-            reload.trigger();
+            quiet(now).await;
+            // A reload may have read them meanwhile.
+            known = known.with_read(&read.borrow_and_update());
+            let now = look(known.clone()).await;
+            if now != known {
+                known = now;
+                reload.trigger();
+            }
             continue;
         }
         let took = began.elapsed().min(MAX_LOOK);
@@ -45,7 +52,7 @@ pub(super) async fn run(mut read: watch::Receiver<Stamps>, reload: ReloadHandle)
                 if changed.is_err() {
                     return;
                 }
-                known = known.with_files_of(&read.borrow_and_update());
+                known = known.with_read(&read.borrow_and_update());
             }
             // What is written beside the files, such as a log, must not keep a thread busy.
             () = changes.next() => tokio::time::sleep(INTERVAL.max(took * MAX_SHARE)).await,
@@ -60,8 +67,8 @@ async fn look(stamps: Stamps) -> Stamps {
     looking.await.unwrap_or_default()
 }
 
-/// Waits until files do not change any more, and returns their stamps then.
-async fn quiet(mut stamps: Stamps) -> Stamps {
+/// Waits until files do not change any more, which have these stamps now.
+async fn quiet(mut stamps: Stamps) {
     let mut changed = Instant::now();
     while changed.elapsed() < QUIET {
         tokio::time::sleep(INTERVAL).await;
@@ -72,7 +79,6 @@ async fn quiet(mut stamps: Stamps) -> Stamps {
         }
         tokio::time::sleep(began.elapsed().min(MAX_LOOK)).await;
     }
-    stamps
 }
 
 /// Tells of changes in directories.
