@@ -311,6 +311,14 @@ fn files_follow_the_key_of_the_server_and_their_own() {
         let length = text().len().to_string();
         let expected = (200, None, Some(length.as_str()));
         assert_eq!((head.status, head.header("content-encoding"), head.header("content-length")), expected);
+        let vary = coding.map(|_| "Accept-Encoding");
+        assert_eq!(head.header("vary"), vary, "HEAD: {top}, {keys}");
+        // RFC 9110 §15.4.5: as the 200 has it.
+        let known = format!("If-None-Match: {}\r\n", head.header("etag").expect("a tag"));
+        for (fields, status) in [("Range: bytes=2-4\r\n", 206), (&known, 304)] {
+            let answer = get_with(&wagi, "/text.txt", fields);
+            assert_eq!((answer.status, answer.header("vary")), (status, vary), "{top}, {keys}");
+        }
     }
 }
 

@@ -61,9 +61,35 @@ pub(super) fn is_eligible<B: Body>(method: &Method, response: &Response<B>) -> b
     let headers = response.headers();
     has_whole_content(response.status())
         && length(method, response).is_none_or(|length| length >= MIN_LENGTH)
-        && headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(gains)
-        && !headers.contains_key(CONTENT_ENCODING)
+        && media_type(headers).is_some_and(gains)
         && !headers.contains_key(CONTENT_RANGE)
+        && may_be_encoded(headers)
+}
+
+/// Whether a response without content, or with a part of it, has the fields of a whole one that may be eligible (RFC 9110 §15.3.7,
+/// §15.4.5). A 304 need not say of which type and how long that is.
+pub(super) fn may_stand_for_eligible<B>(response: &Response<B>) -> bool {
+    let (headers, status) = (response.headers(), response.status());
+    let length = match status {
+        StatusCode::NOT_MODIFIED => None,
+        StatusCode::PARTIAL_CONTENT => {
+            let range = headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
+            range.and_then(|range| range.rsplit_once('/')).and_then(|(_, all)| all.parse().ok())
+        }
+        _ => return false,
+    };
+    length.is_none_or(|length: u64| length >= MIN_LENGTH)
+        && media_type(headers).map_or(status == StatusCode::NOT_MODIFIED, gains)
+        && may_be_encoded(headers)
+}
+
+fn media_type(headers: &HeaderMap) -> Option<&str> {
+    headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok())
+}
+
+/// Whether the content may be sent in another coding.
+fn may_be_encoded(headers: &HeaderMap) -> bool {
+    !headers.contains_key(CONTENT_ENCODING)
         && !DIGESTS.iter().any(|name| headers.contains_key(HeaderName::from_static(name)))
         && !forbids_transformation(headers)
 }
@@ -138,6 +164,27 @@ mod tests {
             ("text", false),
         ] {
             assert_eq!(gains(content_type), expected, "{content_type}");
+        }
+    }
+
+    #[test]
+    fn responses_without_whole_content_stand_for_whole_ones() {
+        let (text, image) = (("content-type", "text/plain"), ("content-type", "image/png"));
+        let (long, short) = (("content-range", "bytes 0-0/1024"), ("content-range", "bytes 0-0/1023"));
+        for (status, fields, expected) in [
+            (200, &[text][..], false),
+            (206, &[text, long], true),
+            (206, &[text, short], false),
+            (206, &[image, long], false),
+            (206, &[text, ("content-range", "bytes 0-0/*")], true),
+            (304, &[], true),
+            (304, &[text], true),
+            (304, &[image], false),
+            (304, &[("cache-control", "no-transform")], false),
+        ] {
+            let mut response = response(0, fields);
+            *response.status_mut() = StatusCode::from_u16(status).expect("a status");
+            assert_eq!(may_stand_for_eligible(&response), expected, "{status} {fields:?}");
         }
     }
 

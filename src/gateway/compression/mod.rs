@@ -27,6 +27,9 @@ pub(super) async fn compress(request: &Parts, mut response: Response<ResponseBod
         repeat_etag(&request.headers, response.headers_mut());
     }
     if !eligible::is_eligible(&request.method, &response) {
+        if eligible::may_stand_for_eligible(&response) {
+            add_vary(response.headers_mut());
+        }
         return response;
     }
     add_vary(response.headers_mut());
