@@ -52,7 +52,7 @@ impl Acceptor {
     ) -> Self {
         let connections = ConnectionBuilder::new(config, &listeners, parts.clone());
         let connections = Mutex::new(Arc::new(connections));
-        let total = limiter::fit_descriptors(config.limits.connections);
+        let total = limiter::fit_descriptors(config);
         let limiter = ConnectionLimiter::new(total, config.limits.connections_per_address);
         Self { listeners: ListenerSet::new(listeners), inherited, connections, limiter, parts }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::config::TrustedProxies;
+use crate::config::{ServerConfig, TrustedProxies, WhenFull};
 use crate::format::counted;
 use crate::server::Peer;
 use crate::server::connection::state::ConnectionState;
@@ -19,10 +19,18 @@ const RECLAIM_INTERVAL: Duration = Duration::from_secs(1);
 /// these bounds.
 const RESERVE: std::ops::RangeInclusive<u64> = 32..=4096;
 
+/// The same for a server that closes its oldest connections to answer, as the admin listener does: a quarter of those that are
+/// not for the connections of others, within these bounds. It must not need more than are left when the other servers are full.
+const BESIDE_OTHERS: std::ops::RangeInclusive<u64> = 8..=1024;
+
 /// `connections`, or less if the process may not open enough descriptors. Otherwise the server would accept connections for which
 /// it has no descriptor, instead of letting them wait.
-pub(super) fn fit_descriptors(connections: usize) -> usize {
+pub(super) fn fit_descriptors(config: &ServerConfig) -> usize {
+    let connections = config.limits.connections;
     let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    if config.when_full == WhenFull::CloseOldest {
+        return descriptors.map_or(connections, |descriptors| connections.min(connections_beside_others(descriptors)));
+    }
     let Some(max) = descriptors.map(connections_within).filter(|max| *max < connections) else { return connections };
     let allowed = counted(max, "connection", "connections");
     tracing::warn!(
@@ -35,8 +43,18 @@ pub(super) fn fit_descriptors(connections: usize) -> usize {
 
 /// How many of this number of descriptors are for connections.
 fn connections_within(descriptors: u64) -> usize {
-    let reserve = (descriptors / 4).clamp(*RESERVE.start(), *RESERVE.end());
-    usize::try_from(descriptors.saturating_sub(reserve)).unwrap_or(usize::MAX).max(1)
+    usize::try_from(descriptors.saturating_sub(reserve(descriptors))).unwrap_or(usize::MAX).max(1)
+}
+
+/// How many of them are for the connections of a server beside another one.
+fn connections_beside_others(descriptors: u64) -> usize {
+    let connections = (reserve(descriptors) / 4).clamp(*BESIDE_OTHERS.start(), *BESIDE_OTHERS.end());
+    usize::try_from(connections).unwrap_or(usize::MAX)
+}
+
+/// How many of them are not for the connections of clients.
+fn reserve(descriptors: u64) -> u64 {
+    (descriptors / 4).clamp(*RESERVE.start(), *RESERVE.end())
 }
 
 /// A limit of open connections, and of those of one client.
@@ -204,6 +222,13 @@ mod tests {
             [(0, 1), (40, 8), (256, 192), (1024, 768), (20_000, 15_904), (1 << 20, 1_044_480)]
         {
             assert_eq!(connections_within(descriptors), connections, "{descriptors}");
+        }
+    }
+
+    #[test]
+    fn a_server_beside_another_one_has_a_part_of_what_is_left() {
+        for (descriptors, connections) in [(0, 8), (40, 8), (256, 16), (1024, 64), (2048, 128), (1 << 20, 1024)] {
+            assert_eq!(connections_beside_others(descriptors), connections, "{descriptors}");
         }
     }
 

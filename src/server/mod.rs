@@ -87,7 +87,7 @@ impl Server {
         let inherited = InheritedSockets::new(inherited).map_err(ListenError::Inherited)?;
         let oldest_first = match config.when_full {
             WhenFull::CloseIdle => None,
-            WhenFull::CloseOldest => Some(Arc::new(ConnectionQueue::new(config.limits.connections))),
+            WhenFull::CloseOldest => Some(Arc::new(ConnectionQueue::new(limiter::fit_descriptors(config)))),
         };
         let parts = ServerParts {
             counters: Arc::default(),
