@@ -181,6 +181,8 @@ async fn fields_that_make_no_sense_are_counted() {
     running.send(request(&[("x-forwarded-port", "x"), ("x-forwarded-host", "a.test")])).await;
     running.send(request(&[("x-forwarded-for", "nonsense, 192.0.2.7"), ("forwarded", "nonsense")])).await;
     assert_eq!(running.gateway().malformed_forwarded_fields(), 3);
+    let metrics = running.gateway().render_metrics();
+    assert!(metrics.contains("\nwagi_forwarded_malformed_total 3\n"), "{metrics}");
 }
 
 #[tokio::test]

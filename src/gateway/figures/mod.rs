@@ -7,6 +7,7 @@ pub(super) mod routes;
 pub(super) mod warm_starts;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -79,6 +80,7 @@ impl Generation {
             generation: *number,
             concurrency: concurrency(snapshot, &shared.concurrency),
             dropped_lines: shared.metrics.dropped_lines(&shared.access_log),
+            malformed_forwarded: shared.malformed_forwarded.load(Ordering::Relaxed),
             warm_starts: warm_starts(snapshot),
             modules: snapshot.guest_routes().map(labels).collect::<BTreeSet<_>>(),
             listeners: listeners(&servers),

@@ -9,7 +9,8 @@ use crate::observe::metrics::histogram::{BucketCounts, SIZES, TIMES};
 use crate::observe::metrics::names::{
     ACTIVE, BUILD, CALL_DURATION, CALLS, CERTIFICATE, COMPILATION, CONCURRENCY, CONCURRENCY_LIMIT, CONNECTIONS,
     CONNECTIONS_TOTAL, CPU, DROPPED, DURATION, ENDS, FETCH, GENERATION, GUEST, GUEST_MEMORY, LAST_SUCCESS,
-    LAST_TIMESTAMP, MODULE, MOVED, QUEUE_LENGTH, QUEUE_WAIT, RELOADS, REQUEST_BYTES, RESPONSE_BYTES, WARM_STARTS,
+    LAST_TIMESTAMP, MALFORMED, MODULE, MOVED, QUEUE_LENGTH, QUEUE_WAIT, RELOADS, REQUEST_BYTES, RESPONSE_BYTES,
+    WARM_STARTS,
 };
 use crate::observe::metrics::process;
 use crate::observe::metrics::route::RouteCounters;
@@ -38,6 +39,8 @@ impl Metrics {
         write_certificates(&mut text, gauges);
         text.family(&DROPPED);
         text.sample(&DROPPED, &[], gauges.dropped_lines);
+        text.family(&MALFORMED);
+        text.sample(&MALFORMED, &[], gauges.malformed_forwarded);
         text.family(&BUILD);
         text.sample(&BUILD, &[("version", env!("CARGO_PKG_VERSION")), ("wasmtime", WASMTIME)], 1);
         process::write(&mut text);

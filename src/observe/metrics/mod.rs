@@ -114,6 +114,8 @@ pub(crate) struct Gauges {
     /// The guests that run, and the limit: of each module, and of all with an empty name.
     pub concurrency: BTreeMap<String, (usize, usize)>,
     pub dropped_lines: u64,
+    /// Fields of trusted proxies that cannot be read.
+    pub malformed_forwarded: u64,
     /// Requests whose guests began at a checkpoint, and those that could have, by their route.
     pub warm_starts: BTreeMap<String, (u64, u64)>,
     pub modules: BTreeSet<ModuleLabels>,

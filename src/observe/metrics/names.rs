@@ -51,6 +51,11 @@ pub(super) const LAST_TIMESTAMP: Family =
     family("wagi_config_last_reload_timestamp_seconds", MetricKind::Gauge, "When the last reload ended, in Unix time.");
 pub(super) const DROPPED: Family =
     family("wagi_log_lines_dropped_total", MetricKind::Counter, "Lines of the access log that were dropped.");
+pub(super) const MALFORMED: Family = family(
+    "wagi_forwarded_malformed_total",
+    MetricKind::Counter,
+    "Fields of trusted proxies about the client that cannot be read.",
+);
 pub(super) const BUILD: Family =
     family("wagi_build_info", MetricKind::Gauge, "The version of wagi, and of the engine.");
 pub(super) const CONNECTIONS: Family = family("wagi_connections", MetricKind::Gauge, "Connections that are open.");

@@ -17,6 +17,7 @@ fn gauges() -> Gauges {
         concurrency: BTreeMap::from([("a.wasm".to_owned(), (1, 2))]),
         warm_starts: BTreeMap::from([("/a".to_owned(), (2, 1))]),
         dropped_lines: 7,
+        malformed_forwarded: 6,
         modules: BTreeSet::from([module]),
         listeners: BTreeMap::from([("http://127.0.0.1:1".to_owned(), listener)]),
         certificates: BTreeMap::from([(
@@ -76,6 +77,7 @@ fn a_request_is_in_all_metrics_of_its_route() {
         "wagi_config_generation 3",
         "wagi_config_last_reload_success 1",
         "wagi_log_lines_dropped_total 7",
+        "wagi_forwarded_malformed_total 6",
         "wagi_connections{listener=\"http://127.0.0.1:1\"} 1",
         "wagi_connections_total{listener=\"http://127.0.0.1:1\",protocol=\"http1\",result=\"accepted\"} 4",
         "wagi_connections_total{listener=\"http://127.0.0.1:1\",protocol=\"\",result=\"closed\"} 2",
