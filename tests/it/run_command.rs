@@ -93,6 +93,22 @@ fn the_answer_is_the_one_that_a_server_gives() {
 }
 
 #[test]
+fn a_url_says_how_the_server_is_reached() {
+    for (url, expected) in [
+        ("https://ex.com/probe/env", ["HTTPS=on", "REQUEST_SCHEME=https", "SERVER_NAME=ex.com", "SERVER_PORT=443"]),
+        (
+            "http://ex.com/probe/env",
+            ["HTTP_HOST=ex.com", "REQUEST_SCHEME=http", "SERVER_NAME=ex.com", "SERVER_PORT=80"],
+        ),
+    ] {
+        let lines = printed(&site(), &["modules.toml", url]);
+        for line in expected {
+            assert!(lines.lines().any(|found| found == line), "{line}: {lines}");
+        }
+    }
+}
+
+#[test]
 fn method_fields_and_body_are_those_of_the_command_line() {
     let site = site();
     let environment = |words: &[&str]| printed(&site, &[&["modules.toml", "/probe/env?x=1"], words].concat());

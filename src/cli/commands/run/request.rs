@@ -8,13 +8,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail};
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use wagi::server::Peer;
+use wagi::server::{Peer, RequestScheme};
 
 use crate::cli::files;
 
@@ -56,6 +56,14 @@ impl BodySource {
     }
 }
 
+/// Where a request goes.
+struct Target {
+    uri: Uri,
+    /// The host, if the operator has written a URL.
+    host: Option<String>,
+    scheme: Option<RequestScheme>,
+}
+
 /// A request, read and checked, to be sent once or often.
 pub(super) struct PreparedRequest {
     head: Request<()>,
@@ -72,29 +80,35 @@ impl RequestSpec {
             BodySource::File(path) => Some(files::read(path)?.into()),
             BodySource::StandardInput => None,
         };
-        let (uri, own_host) = self.uri()?;
+        let Target { uri, host: own_host, scheme } = self.target()?;
         let has_body = !matches!(self.body, BodySource::Empty);
         let mut head = Request::new(());
         *head.uri_mut() = uri;
         *head.method_mut() = self.method.clone().unwrap_or(if has_body { Method::POST } else { Method::GET });
         let host = own_host.as_deref().unwrap_or(host);
         *head.headers_mut() = self.fields(host, body.as_ref().filter(|_| has_body))?;
-        head.extensions_mut().insert(Peer::new(CLIENT));
+        let mut peer = Peer::new(CLIENT);
+        peer.scheme = scheme;
+        head.extensions_mut().insert(peer);
         Ok(PreparedRequest { head, body })
     }
 
-    /// The target of the request, and the host if it is a URL.
-    fn uri(&self) -> anyhow::Result<(Uri, Option<String>)> {
+    fn target(&self) -> anyhow::Result<Target> {
         let text = utf8_percent_encode(&self.target, TARGET).to_string();
         let no_path = || format!("`{}` is not a path: write one such as `/hello?name=ada`", self.target);
         if !text.contains("://") {
             let path = if text.starts_with('/') { text } else { format!("/{text}") };
-            return Ok((path.parse().with_context(no_path)?, None));
+            return Ok(Target { uri: path.parse().with_context(no_path)?, host: None, scheme: None });
         }
         let url: Uri = text.parse().with_context(no_path)?;
-        ensure!(url.scheme_str().is_some_and(|scheme| scheme.starts_with("http")), no_path());
+        let scheme = match url.scheme_str() {
+            Some("http") => RequestScheme::Http,
+            Some("https") => RequestScheme::Https,
+            _ => bail!(no_path()),
+        };
         let path = url.path_and_query().map_or("/", |path| path.as_str());
-        Ok((path.parse().with_context(no_path)?, url.authority().map(ToString::to_string)))
+        let host = url.authority().map(ToString::to_string);
+        Ok(Target { uri: path.parse().with_context(no_path)?, host, scheme: Some(scheme) })
     }
 
     fn fields(&self, host: &str, body: Option<&Bytes>) -> anyhow::Result<HeaderMap> {
@@ -149,6 +163,13 @@ mod tests {
             assert_eq!((head.uri().to_string().as_str(), head.method()), (uri, &Method::GET), "{target}");
             assert_eq!(head.headers().get(HOST).map(HeaderValue::as_bytes), Some(host.as_bytes()), "{target}");
             assert!(!head.headers().contains_key(CONTENT_LENGTH), "{target}");
+            let peer = head.extensions().get::<Peer>().expect("a client");
+            let scheme = match target.split_once("://") {
+                Some(("https", _)) => Some(RequestScheme::Https),
+                Some(_) => Some(RequestScheme::Http),
+                None => None,
+            };
+            assert_eq!(peer.scheme, scheme, "{target}");
         }
         let spec =
             RequestSpec { target: "ftp://h/".to_owned(), method: None, fields: Vec::new(), body: BodySource::Empty };
