@@ -9,11 +9,9 @@ use std::sync::Arc;
 
 use http::Method;
 use tokio_rustls::rustls;
-use url::Position;
 
 use crate::net::connect::ConnectError;
 use crate::net::connect::policy::AddressDenial;
-use crate::outbound::policy;
 
 /// Why a call, or the use of its response, failed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -244,15 +242,6 @@ impl From<ErrorKind> for CallResult {
 }
 
 impl Error {
-    /// The error of a guest that may call no server at all and asked for `url`, of which the log shows no path: what is no URL is
-    /// wrong whatever the guest may call.
-    pub fn of_no_grant(url: &[u8]) -> Self {
-        match policy::parse(url) {
-            Ok(url) => Self::HostNotAllowed(url[..Position::BeforePath].to_owned()),
-            Err(error) => error,
-        }
-    }
-
     /// Whether the operator did not allow the call.
     pub fn is_denied(&self) -> bool {
         matches!(self, Self::HostNotAllowed(_) | Self::AddressNotAllowed { .. } | Self::OwnAddress { .. })

@@ -117,7 +117,7 @@ impl ConnectPolicy for Policy {
 }
 
 /// The URL of a guest, whether or not it may be called. Fails with [`Error::NotUtf8`] or [`Error::InvalidUrl`].
-pub(super) fn parse(url: &[u8]) -> Result<Url, Error> {
+fn parse(url: &[u8]) -> Result<Url, Error> {
     let text = str::from_utf8(url).map_err(|_| Error::NotUtf8)?;
     let url = Url::parse(text).map_err(|_| Error::InvalidUrl)?;
     // A user name before the host serves only to make one host look like another.
@@ -125,6 +125,17 @@ pub(super) fn parse(url: &[u8]) -> Result<Url, Error> {
         return Err(Error::InvalidUrl);
     }
     Ok(url)
+}
+
+impl Error {
+    /// The error of a guest that may call no server at all and asked for `url`, of which the log shows no path: what is no URL is
+    /// wrong whatever the guest may call.
+    pub fn of_no_grant(url: &[u8]) -> Self {
+        match parse(url) {
+            Ok(url) => Self::HostNotAllowed(url[..Position::BeforePath].to_owned()),
+            Err(error) => error,
+        }
+    }
 }
 
 /// The same URL as the HTTP library has it. The two must agree on the server.

@@ -243,7 +243,7 @@ async fn legacy_exceptions_in_a_text_are_refused_with_the_same_cure() {
     let module = r#"(module (func (export "_start") (try (do) (catch_all))))"#;
     let (running, problems) = Test::at("/", module).try_start().await;
     assert!(running.is_none());
-    for part in ["legacy exceptions", "line 1, column 34", "wasm-opt --translate-to-exnref"] {
+    for part in ["legacy exceptions", "line 1, column 39", "wasm-opt --translate-to-exnref"] {
         assert!(problems.contains(part), "{part}: {problems}");
     }
 }
