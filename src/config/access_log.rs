@@ -6,13 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
-use rustix::io::Errno;
 
 use crate::config::Diagnostic;
-
-/// The numbers of the file systems of `/proc` and `/sys`.
-#[cfg(target_os = "linux")]
-const KERNEL_FILE_SYSTEMS: [i64; 2] = [0x9fa0, 0x6265_6572];
 
 /// Where the lines of requests go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,7 +49,7 @@ impl AccessLogTarget {
                     "name a file in an existing directory".to_owned(),
                 ),
                 Ok(_) => {
-                    let refusal = creation_refusal(directory)?;
+                    let refusal = refusal(directory, Access::WRITE_OK | Access::EXEC_OK)?;
                     (unusable(path).caused_by(&refusal), writable(directory))
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => (
@@ -87,24 +82,6 @@ fn writable(path: &Path) -> String {
 /// The error of the system if this process may not do that; `None` if it may.
 fn refusal(path: &Path, access: Access) -> Option<io::Error> {
     accessat(CWD, path, access, AtFlags::EACCESS).err().map(io::Error::from)
-}
-
-/// The error of the system if this process may not create files in this directory; `None` if it may.
-pub(super) fn creation_refusal(directory: &Path) -> Option<io::Error> {
-    let refusal = refusal(directory, Access::WRITE_OK | Access::EXEC_OK);
-    refusal.or_else(|| is_made_by_kernel(directory).then(|| Errno::PERM.into()))
-}
-
-/// Whether all files of this directory are the kernel's, which even root cannot add to.
-#[cfg(target_os = "linux")]
-fn is_made_by_kernel(directory: &Path) -> bool {
-    rustix::fs::statfs(directory).is_ok_and(|found| KERNEL_FILE_SYSTEMS.contains(&found.f_type))
-}
-
-/// Other systems have no such directories.
-#[cfg(not(target_os = "linux"))]
-fn is_made_by_kernel(_: &Path) -> bool {
-    false
 }
 
 #[cfg(test)]
@@ -140,7 +117,6 @@ mod tests {
             ("old/new", "is not a directory"),
             ("", "names a directory"),
             ("new/", "cannot write"),
-            ("/proc/new", "cannot write"),
         ] {
             let message = message(path(name)).unwrap_or_default();
             assert!(message.contains(expected) || name == "new/", "{name}: {message}");

@@ -39,7 +39,6 @@ mod hostname;
 mod invoice;
 mod limits;
 mod lock_file;
-mod log_directory;
 mod manifest;
 mod module_ref;
 mod options;
@@ -283,15 +282,11 @@ fn tls_config(options: &Options, table: TlsTable, problems: &mut Vec<Diagnostic>
     Some(TlsConfig { default, others: certificates.collect(), client_ca, client_ca_location, client_auth })
 }
 
-/// Where logs go. A check writes none, but finds what would be wrong with them.
+/// Where logs go. A check writes no access log, but finds what would be wrong with it.
 fn log_config(options: &Options, problems: &mut Vec<Diagnostic>) -> LogConfig {
     problems.extend(options.access_log.check());
-    let format = options.log_format;
-    if options.check {
-        problems.extend(options.log_dir.as_deref().and_then(log_directory::check));
-        return LogConfig { dir: None, format, access: AccessLogTarget::Nowhere };
-    }
-    LogConfig { dir: options.log_dir.clone(), format, access: options.access_log.clone() }
+    let access = if options.check { AccessLogTarget::Nowhere } else { options.access_log.clone() };
+    LogConfig { dir: options.log_dir.clone(), format: options.log_format, access }
 }
 
 /// The variables of `--env-file` and `--env`.

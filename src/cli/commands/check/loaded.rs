@@ -32,7 +32,8 @@ pub struct CheckedConfig {
 
 impl CheckedConfig {
     pub async fn load(options: &Options) -> anyhow::Result<Self> {
-        let options = Options { check: true, ..options.clone() };
+        // A check must not write log files.
+        let options = Options { check: true, log_dir: None, ..options.clone() };
         let bars = Bars::on_stderr();
         let log = LogWriter::spawn_with_format(bars.stderr(), options.log_format).context("cannot start the log")?;
         let mut problems = Vec::new();

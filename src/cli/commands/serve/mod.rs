@@ -103,7 +103,12 @@ impl Start<'_> {
         mut problems: Vec<Diagnostic>,
         signals: &mut Signals,
     ) -> anyhow::Result<StartOutcome> {
-        let (options, is_check) = (options.clone(), options.check);
+        let mut options = options.clone();
+        if options.check {
+            // A check must not write log files.
+            options.log_dir = None;
+        }
+        let is_check = options.check;
         let started = tokio::select! {
             biased;
             () = signals.next() => {
