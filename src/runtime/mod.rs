@@ -47,7 +47,6 @@ pub use crate::runtime::code::compiler_process::{COMPILER_COMMAND, CompilerProce
 pub use crate::runtime::code::precompiled::{TrustError, TrustedCode, is_precompiled};
 pub use crate::runtime::code::preinitialize::{PreinitializeError, Preinitialized};
 pub use crate::runtime::component::{ComponentRequest, ComponentRequestBody, is_component};
-pub use crate::runtime::engine::compilers::Compilers;
 pub use crate::runtime::engine::threads::lower_priority;
 pub use crate::runtime::engine::{CodeOptimization, EngineConfig};
 pub use crate::runtime::error::Error;
@@ -97,7 +96,6 @@ pub struct Runtime {
     engines: Arc<Engines>,
     code_cache: Arc<CodeCache>,
     compiler: Mutex<Option<CompilerProcess>>,
-    compilers: Compilers,
     /// The thread that makes snapshots.
     worker: Arc<SnapshotWorker>,
 }
@@ -135,19 +133,12 @@ impl Runtime {
     pub fn new(config: &EngineConfig) -> Result<Self, Error> {
         let code_cache = Arc::new(CodeCache::open(config.cache.as_ref()));
         let engines = Arc::new(Engines::new(config, &code_cache)?);
-        let (compiler, compilers, worker) = (Mutex::default(), Compilers::default(), Arc::default());
-        Ok(Self { engines, code_cache, compiler, compilers, worker })
+        Ok(Self { engines, code_cache, compiler: Mutex::default(), worker: Arc::default() })
     }
 
     /// Sets the process that compiles modules of third parties from now on.
     pub fn set_compiler(&self, compiler: Option<CompilerProcess>) {
-        let compiler = compiler.map(|compiler| compiler.among(self.compilers.clone()));
         *self.compiler.lock().unwrap_or_else(PoisonError::into_inner) = compiler;
-    }
-
-    /// What compiles at the priority of requests.
-    pub fn compilers(&self) -> &Compilers {
-        &self.compilers
     }
 
     fn compiler(&self, owner: ModuleOwner) -> Option<CompilerProcess> {
@@ -170,21 +161,6 @@ impl Runtime {
         self.code_cache.close();
     }
 
-    /// Links a module or a component, if the cache has its code in a file of wagi's own format. What was compiled without a collector
-    /// needs none, so it is not validated again.
-    pub fn cached(&self, source: &ProgramSource<'_>) -> Result<Option<Executable>, Error> {
-        let ProgramSource { bytes, digest, unknown_imports, .. } = *source;
-        let (cache, gc) = (&self.code_cache, GcSupport::Off);
-        if is_component(bytes) {
-            let engine = self.engines.for_components(gc, cache)?;
-            let Some(component) = cache.kept::<Component>(&engine.engine, digest) else { return Ok(None) };
-            return Ok(Some(self.executable(Code::component(engine.link(&component, unknown_imports)?))));
-        }
-        let engine = self.engines.for_modules(memory_size(bytes), gc, cache)?;
-        let Some(module) = cache.kept::<Module>(&engine.engine, digest) else { return Ok(None) };
-        Ok(Some(self.executable(Code::module(engine.link(&module, unknown_imports)?))))
-    }
-
     /// Compiles and links a module or a component, binary or text. Blocks for as long as the compiler needs: not for a thread that
     /// serves requests.
     pub fn compile(&self, source: &ProgramSource<'_>) -> Result<(Executable, CodeOrigin), Error> {
@@ -198,7 +174,15 @@ impl Runtime {
     fn compile_module(&self, source: &ProgramSource<'_>) -> Result<(Code, CodeOrigin), Error> {
         let ProgramSource { bytes, digest, owner, unknown_imports } = *source;
         let (cache, compiler) = (&self.code_cache, self.compiler(owner));
-        let engine = self.engines.for_modules(memory_size(bytes), GcSupport::needed_by(bytes)?, cache)?;
+        // If the bytes cannot be parsed, the compiler reports what is wrong with them.
+        let memory = ModuleInfo::parse(bytes).map_or(0, |info| info.minimum_memory);
+        let size = MemorySize::of(memory);
+        let engine = self.engines.for_modules(size, GcSupport::Off, cache)?;
+        // What was compiled without a collector needs none, so it is not validated again.
+        if let Some(module) = cache.kept::<Module>(&engine.engine, digest) {
+            return Ok((Code::module(engine.link(&module, unknown_imports)?), CodeOrigin::Cached));
+        }
+        let engine = self.engines.for_modules(size, GcSupport::needed_by(bytes)?, cache)?;
         let (module, origin) = cache.get_or_compile::<Module>(&engine.engine, bytes, digest, compiler.as_ref())?;
         Ok((Code::module(engine.link(&module, unknown_imports)?), origin))
     }
@@ -299,11 +283,6 @@ impl Runtime {
     pub fn provides(&self, imports: &[(&str, &str)]) -> Vec<bool> {
         self.engines.small.provides(imports)
     }
-}
-
-/// How large a memory a module, binary or text, begins with. If it cannot be parsed, the compiler reports what is wrong with it.
-fn memory_size(module: &[u8]) -> MemorySize {
-    MemorySize::of(ModuleInfo::parse(module).map_or(0, |info| info.minimum_memory))
 }
 
 /// Compiles a module or component, binary or text, ahead of time, for the engine of any server.

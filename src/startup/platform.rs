@@ -165,11 +165,6 @@ impl Platform {
         })
     }
 
-    /// Lets requests come before what is still being compiled for the start.
-    pub fn make_way(&self) {
-        self.runtime.compilers().make_way();
-    }
-
     /// Makes the engines for optimized code. Takes time: not for a thread that serves.
     pub fn make_optimized(&self) -> Result<(), Error> {
         if self.optimized.get().is_none() {

@@ -101,7 +101,7 @@ fn what_cannot_be_compiled_is_refused_in_the_same_words() {
 }
 
 /// The processes below one that compile.
-pub fn compilers(wagi: u32) -> Vec<u32> {
+fn compilers(wagi: u32) -> Vec<u32> {
     let processes = std::fs::read_dir("/proc")
         .expect("/proc is there")
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());

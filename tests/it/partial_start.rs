@@ -9,7 +9,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::compile_limits::{compilers, slow};
+use crate::compile_limits::slow;
 use crate::frozen::programs::is_as_promised;
 use crate::oci::{registry, shelf};
 use crate::support::guest::printing;
@@ -17,7 +17,6 @@ use crate::support::http1::Connection;
 use crate::support::output::stdout;
 use crate::support::process::{Ending, command, gather, run};
 use crate::support::site::Site;
-use crate::support::usage::priorities;
 use crate::support::{SetAtEnd, at_leisure};
 
 /// Prints `hello`.
@@ -89,9 +88,6 @@ impl Starting {
     }
 }
 
-/// The nice value of the lowest priority.
-const LOWEST: i64 = 19;
-
 const ONE_OF_TWO: &str = "serving 1 of 2 routes while 1 module is compiled";
 
 #[test]
@@ -129,31 +125,6 @@ fn what_is_ready_is_served_while_the_rest_is_compiled() {
     wagi.child.signal("TERM");
     assert_eq!(wagi.ended().code(), Some(0), "{}", wagi.log());
     assert_eq!(wagi.log().matches("routes while").count(), 1, "{}", wagi.log());
-}
-
-#[test]
-fn threads_that_compile_beside_requests_have_the_lowest_priority() {
-    let site = Site::new().text_module("/slow", &slow(), "").text_module("/", &hello(), "");
-    let wagi = Starting::new(site, &[]);
-    let address = wagi.address(ONE_OF_TWO);
-    let compiling = priorities(wagi.child.0.id(), "wagi-compiler)");
-    assert!(!compiling.is_empty() && compiling.iter().all(|nice| *nice == LOWEST), "{compiling:?}");
-    let serving = priorities(wagi.child.0.id(), "wagi)");
-    assert!(serving.contains(&0), "{serving:?}");
-    assert_eq!(Connection::open(address).get("/").text(), "hello");
-}
-
-#[test]
-fn a_process_that_compiles_beside_requests_has_the_lowest_priority() {
-    let server = registry(shelf(&slow()));
-    let reference = format!("oci:127.0.0.1:{}/app:1", server.port());
-    let site = Site::new().top("[limits]\ncompile_time = '10m'").module("/slow", Path::new(&reference), "");
-    let wagi = Starting::new(site.text_module("/", &hello(), ""), &["--module-cache", "modules"]);
-    let address = wagi.address(ONE_OF_TWO);
-    let processes = compilers(wagi.child.0.id());
-    let compiling: Vec<i64> = processes.into_iter().flat_map(|process| priorities(process, "")).collect();
-    assert!(!compiling.is_empty() && compiling.iter().all(|nice| *nice == LOWEST), "{compiling:?}");
-    assert_eq!(Connection::open(address).get("/").text(), "hello");
 }
 
 #[test]

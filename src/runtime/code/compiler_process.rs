@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use crate::format;
 use crate::runtime::code::precompiled::TrustedCode;
-use crate::runtime::engine::compilers::Compilers;
 use crate::runtime::error::Error;
 use crate::wasm_bytes::NotWasm;
 
@@ -38,7 +37,6 @@ pub struct CompilerProcess {
     memory: u64,
     /// Each compilation uses all cores, and has them for itself, so that its time does not depend on other modules.
     running: Arc<Mutex<()>>,
-    compilers: Compilers,
 }
 
 /// What a process has printed.
@@ -50,12 +48,7 @@ struct Printed {
 impl CompilerProcess {
     /// A compiler for modules that take no more than this time, and this many bytes of memory.
     pub fn new(program: PathBuf, time: Duration, memory: u64) -> Self {
-        Self { program, time, memory, running: Arc::default(), compilers: Compilers::default() }
-    }
-
-    /// The same, which makes way for requests when `compilers` do.
-    pub(in crate::runtime) fn among(self, compilers: Compilers) -> Self {
-        Self { compilers, ..self }
+        Self { program, time, memory, running: Arc::default() }
     }
 
     /// Compiles a module or component, binary or text.
@@ -65,7 +58,7 @@ impl CompilerProcess {
         }
         let _turn = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let mut child = self.spawn().map_err(Error::Compiler)?;
-        let printed = self.compilers.with_process(child.id(), || self.exchange(&mut child, module));
+        let printed = self.exchange(&mut child, module);
         if printed.is_none() {
             // It may have ended by itself just now.
             let _ = child.kill();

@@ -4,7 +4,6 @@
 //! slow modules down. So would a garbage collector: what needs one has engines of its own. Instances, memories and stacks come from a pool made at start, so that a fresh instance per request
 //! costs microseconds. If there is not enough address space for the pool, they are allocated on demand.
 
-pub(in crate::runtime) mod compilers;
 pub(in crate::runtime) mod executors;
 pub(in crate::runtime) mod gc_support;
 pub(in crate::runtime) mod once;

@@ -5,37 +5,8 @@ const LOWEST_PRIORITY: i32 = 19;
 
 /// Gives this thread the lowest priority, for good.
 pub fn lower_priority() {
-    lower(None);
-}
-
-/// Gives all threads of a process the lowest priority, for good. Those that they start later have it, too.
-pub(in crate::runtime::engine) fn lower_priority_of_process(process: u32) {
-    let Ok(process) = i32::try_from(process) else { return };
-    #[cfg(target_os = "linux")]
-    {
-        // A thread may start one before it has the lowest priority itself.
-        let mut lowered = std::collections::BTreeSet::new();
-        while let Some(thread) = threads_of(process).find(|thread| !lowered.contains(thread)) {
-            lowered.insert(thread);
-            ThreadId(thread).lower_priority();
-        }
-    }
-    #[cfg(not(target_os = "linux"))]
-    lower(rustix::process::Pid::from_raw(process));
-}
-
-/// The threads of a process.
-#[cfg(target_os = "linux")]
-fn threads_of(process: i32) -> impl Iterator<Item = i32> {
-    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
-    tasks.filter_map(|task| task.file_name().to_str()?.parse().ok())
-}
-
-/// Gives a thread or process the lowest priority. One that has ended needs none.
-fn lower(thread: Option<rustix::process::Pid>) {
-    match rustix::process::setpriority_process(thread, LOWEST_PRIORITY) {
-        Ok(()) | Err(rustix::io::Errno::SRCH) => {}
-        Err(error) => tracing::warn!(%error, "cannot lower the priority of a thread for long computations"),
+    if let Err(error) = rustix::process::setpriority_process(None, LOWEST_PRIORITY) {
+        tracing::warn!(%error, "cannot lower the priority of a thread for long computations");
     }
 }
 
@@ -46,8 +17,7 @@ pub(in crate::runtime) fn thread_time() -> u64 {
 }
 
 /// A thread, to be looked at by another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::runtime::engine) struct ThreadId(i32);
+pub(in crate::runtime::engine) struct ThreadId(#[cfg_attr(not(target_os = "linux"), expect(dead_code))] i32);
 
 impl ThreadId {
     /// This thread.
@@ -56,12 +26,6 @@ impl ThreadId {
         return Self(rustix::thread::gettid().as_raw_nonzero().get());
         #[cfg(not(target_os = "linux"))]
         Self(0)
-    }
-
-    /// Gives the thread the lowest priority, for good, where the system does that to another thread.
-    pub fn lower_priority(&self) {
-        #[cfg(target_os = "linux")]
-        lower(rustix::process::Pid::from_raw(self.0));
     }
 
     /// Whether the thread is asleep: it neither runs nor waits for a core. Where the system does not tell, it counts as

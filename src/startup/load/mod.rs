@@ -26,7 +26,9 @@ use crate::format::sha256_hex;
 use crate::observe::Metrics;
 use crate::parallel;
 use crate::regular_file;
-use crate::runtime::{CodeOrigin, Executable, ModuleOwner, ProgramSource, Runtime, TrustedCode, is_precompiled};
+use crate::runtime::{
+    CodeOrigin, Executable, ModuleOwner, ProgramSource, Runtime, TrustedCode, is_precompiled, lower_priority,
+};
 
 use crate::startup::error::LoadError;
 use crate::startup::load::compile_progress::CompileProgress;
@@ -156,7 +158,7 @@ pub(super) fn executables(
     let priority = options.priority;
     let loader = Loader {
         programs,
-        compiler: CompilerThreads::new(priority, options.runtime.compilers()),
+        compiler: CompilerThreads::new(priority),
         by_spec: Mutex::default(),
         by_content: Mutex::default(),
         summary: LoadSummary::default(),
@@ -202,7 +204,7 @@ fn slot<K: Eq + Hash, T>(slots: &Mutex<HashMap<K, Slot<T>>>, key: K) -> Slot<T> 
 impl Loader<'_> {
     /// Loads modules, several at the same time, and notes what has become of each.
     fn load_all(&self, specs: &[ModuleSpec], so_far: &LoadedSoFar) -> Vec<LoadResult> {
-        let serve = self.options.serve;
+        let LoadOptions { priority, serve, .. } = self.options;
         let threads = thread::available_parallelism().map_or(1, usize::from);
         let order = slow_start::smallest_first(specs);
         let mut results = thread::scope(|scope| {
@@ -212,8 +214,11 @@ impl Loader<'_> {
                 scope.spawn(move || slow_start::run(self, specs, so_far, &ended));
             }
             let results = parallel::map(&order, threads, |&(index, spec)| {
+                if priority.is_low() {
+                    lower_priority();
+                }
                 so_far.begin(index);
-                let loaded = self.compiler.with_this_thread(|| self.load(spec));
+                let loaded = self.load(spec);
                 so_far.set(index, LoadState::Ended(loaded.clone()));
                 (index, loaded)
             });
@@ -299,11 +304,7 @@ impl Loader<'_> {
             let started = Instant::now();
             let unknown_imports = spec.unknown_imports;
             let source = ProgramSource { bytes, digest: sha256, owner: spec.owner(), unknown_imports };
-            let runtime = self.options.runtime;
-            let compile = || match runtime.cached(&source).transpose() {
-                Some(cached) => cached.map(|executable| (executable, CodeOrigin::Cached)),
-                None => self.compiler.run(|| runtime.compile(&source)),
-            };
+            let compile = || self.compiler.run(|| self.options.runtime.compile(&source));
             let compiled = self.progress.show(&spec.module, bytes.len() as u64, compile);
             let (executable, origin) = compiled.map_err(|error| LoadError::Unusable(Arc::new(error)))?;
             if origin == CodeOrigin::Compiled {

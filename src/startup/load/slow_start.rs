@@ -9,14 +9,13 @@ use std::fs;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use rayon::ThreadPool;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::config::Preparation;
 use crate::format::sha256_hex;
 use crate::regular_file;
 use crate::runtime::{ROUTES, is_precompiled, validate};
 
-use crate::startup::load::compiler_threads::own_threads;
 use crate::startup::load::so_far::{LoadState, LoadedSoFar, RouteList};
 use crate::startup::load::{LoadResult, Loader, ModuleSpec};
 
@@ -65,7 +64,9 @@ struct OwnThreads<'l> {
 
 impl<'l> OwnThreads<'l> {
     fn new(loader: &'l Loader<'l>) -> Self {
-        Self { loader, threads: own_threads(loader.options.runtime.compilers()) }
+        let threads = ThreadPoolBuilder::new().thread_name(|_| "wagi-compiler".into()).build();
+        let threads = threads.inspect_err(|error| tracing::warn!(%error, "compiling on the threads of other modules"));
+        Self { loader, threads: threads.ok() }
     }
 
     fn load(&self, spec: &ModuleSpec) -> LoadResult {

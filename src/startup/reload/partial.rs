@@ -80,7 +80,6 @@ impl PartialStart {
             return Ok(FirstStage::NothingReady(first));
         }
         let gateway = startup::gateway(&first.platform, candidate.snapshot, &first.resolved)?;
-        first.platform.make_way();
         let routes = ServedRoutes { ready, known: ready + waiting, compiling };
         Ok(FirstStage::Partial(Self { first, gateway, served: candidate.handover, routes }))
     }

@@ -1,6 +1,5 @@
 //! What a server uses of the machine: memory, threads and time.
 
-use std::fs;
 use std::thread;
 use std::time::Duration;
 
@@ -10,16 +9,6 @@ use super::process::Wagi;
 pub struct CpuTimes {
     pub normal: Duration,
     pub lowest: Duration,
-}
-
-/// The nice value of each thread of a process whose name begins so.
-pub fn priorities(process: u32, name: &str) -> Vec<i64> {
-    let tasks = fs::read_dir(format!("/proc/{process}/task")).expect("/proc is there");
-    let stats = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("stat")).ok());
-    let of_name = stats.filter(|stat| stat.contains(&format!(" ({name}")));
-    // Behind the name, which stands in brackets, the nice value is the 17th field.
-    let nice = of_name.map(|stat| stat.rsplit(") ").next()?.split(' ').nth(16)?.parse().ok());
-    nice.map(|nice| nice.expect("a thread has a nice value")).collect()
 }
 
 impl Wagi {

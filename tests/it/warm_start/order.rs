@@ -1,13 +1,25 @@
 //! In which order a server with many routes that begin warm does what it has to do.
 
+use std::fs;
+
 use serde_json::Value;
 
 use crate::support::admin::Administered;
 use crate::support::at_leisure;
+use crate::support::process::Wagi;
 use crate::support::site::Site;
-use crate::support::usage::priorities;
 
 use crate::warm_start::{asked, guest};
+
+/// The nice value of each thread of a server whose name begins so.
+fn priorities(wagi: &Wagi, name: &str) -> Vec<i64> {
+    let tasks = fs::read_dir(format!("/proc/{}/task", wagi.pid())).expect("/proc is there");
+    let stats = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("stat")).ok());
+    let of_name = stats.filter(|stat| stat.contains(&format!(" ({name}")));
+    // Behind the name, which stands in brackets, the nice value is the 17th field.
+    let nice = of_name.map(|stat| stat.rsplit(") ").next()?.split(' ').nth(16)?.parse().ok());
+    nice.map(|nice| nice.expect("a thread has a nice value")).collect()
+}
 
 #[test]
 fn a_server_serves_before_its_snapshots_are_made_one_by_one_in_the_background() {
@@ -38,8 +50,8 @@ fn a_server_serves_before_its_snapshots_are_made_one_by_one_in_the_background() 
     let order: Vec<usize> =
         ready.filter_map(|line| line.split("route=\"/").nth(1)?.split('"').next()?.parse().ok()).collect();
     assert_eq!(order, (0..ROUTES).collect::<Vec<_>>(), "one after the other, in the order of the file: {log}");
-    let made = priorities(served.wagi.pid(), "wagi-warm)");
+    let made = priorities(&served.wagi, "wagi-warm)");
     assert_eq!(made, [19], "one thread makes them, of the lowest priority");
-    let compiling = priorities(served.wagi.pid(), "wagi-warm-comp)");
+    let compiling = priorities(&served.wagi, "wagi-warm-comp)");
     assert!(!compiling.is_empty() && compiling.iter().all(|nice| *nice == 19), "{compiling:?}");
 }
