@@ -216,8 +216,7 @@ impl Config {
             is_check: options.check,
         };
         problems.extend(oversized_scratch(&config.entries, config.server.scratch_total));
-        let files = files(options, &config.server, manifest.files);
-        (Self { files, ..config }, problems)
+        (Self { files: files(options, &config.server, manifest.files), ..config }, problems)
     }
 }
 

@@ -32,12 +32,12 @@ pub enum OutputFormat {
     Json,
 }
 
-/// Whether somebody reads what is printed.
+/// Whether the pipe or terminal still takes what is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reader {
-    Present,
+pub enum OutputState {
+    Open,
     /// The pipe is closed at its other end.
-    Gone,
+    Closed,
 }
 
 /// Whether the terminal shows what the user types.
@@ -92,12 +92,12 @@ pub fn print_result(text: &str) -> anyhow::Result<()> {
     print_part(text).map(drop)
 }
 
-/// Prints a part of a result as [`print_result`] does. Returns whether somebody reads more of it.
-pub fn print_part(text: &str) -> anyhow::Result<Reader> {
+/// Prints a part of a result as [`print_result`] does. Returns whether more of it can be printed.
+pub fn print_part(text: &str) -> anyhow::Result<OutputState> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(printable::lines(text).as_bytes()).and_then(|()| stdout.flush()) {
-        Ok(()) => Ok(Reader::Present),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        Ok(()) => Ok(OutputState::Open),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(OutputState::Closed),
         Err(error) => Err(error).context("cannot print the result"),
     }
 }
@@ -108,7 +108,7 @@ pub fn print_json(document: &Value) -> anyhow::Result<()> {
 }
 
 /// Prints a text as [`print_part`] does, in place of what the terminal shows.
-pub fn print_screen(text: &str) -> anyhow::Result<Reader> {
+pub fn print_screen(text: &str) -> anyhow::Result<OutputState> {
     /// To the upper left, and what is below it is removed.
     const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
     let mut stdout = io::stdout().lock();

@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(Stamps::of(&files).changed_since(&read), files);
     }
 
-    /// A file was missing when somebody looked, was there when it was read, and is missing again.
+    /// A file was missing when it was looked for, was there when it was read, and is missing again.
     #[test]
     fn what_was_read_counts_and_not_what_was_seen_before() {
         let directory = tempfile::tempdir().unwrap();

@@ -15,7 +15,7 @@ use serde_json::Value;
 use wagi::printable;
 
 use crate::cli::commands::admin::client::{AdminClient, Reply};
-use crate::cli::terminal::{Reader, print_message, print_part, print_result, print_screen};
+use crate::cli::terminal::{OutputState, print_message, print_part, print_result, print_screen};
 
 /// Where the admin listener is, unless the operator says otherwise.
 pub const DEFAULT_ADDRESS: &str = "127.0.0.1:9901";
@@ -88,8 +88,8 @@ impl AdminCommand {
                 return Ok(exit_code(&reply));
             }
             let is_screen = is_terminal && format == TableFormat::Table;
-            let reader = if is_screen { print_screen(&text) } else { print_part(&text) }?;
-            if reader == Reader::Gone {
+            let output = if is_screen { print_screen(&text) } else { print_part(&text) }?;
+            if output == OutputState::Closed {
                 return Ok(ExitCode::SUCCESS);
             }
             tokio::time::sleep(WATCH_INTERVAL).await;

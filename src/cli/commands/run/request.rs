@@ -57,7 +57,7 @@ impl BodySource {
 }
 
 /// Where a request goes.
-struct Target {
+struct RequestTarget {
     uri: Uri,
     /// The host, if the operator has written a URL.
     host: Option<String>,
@@ -80,7 +80,7 @@ impl RequestSpec {
             BodySource::File(path) => Some(files::read(path)?.into()),
             BodySource::StandardInput => None,
         };
-        let Target { uri, host: own_host, scheme } = self.target()?;
+        let RequestTarget { uri, host: own_host, scheme } = self.target()?;
         let has_body = !matches!(self.body, BodySource::Empty);
         let mut head = Request::new(());
         *head.uri_mut() = uri;
@@ -93,12 +93,12 @@ impl RequestSpec {
         Ok(PreparedRequest { head, body })
     }
 
-    fn target(&self) -> anyhow::Result<Target> {
+    fn target(&self) -> anyhow::Result<RequestTarget> {
         let text = utf8_percent_encode(&self.target, TARGET).to_string();
         let no_path = || format!("`{}` is not a path: write one such as `/hello?name=ada`", self.target);
         if !text.contains("://") {
             let path = if text.starts_with('/') { text } else { format!("/{text}") };
-            return Ok(Target { uri: path.parse().with_context(no_path)?, host: None, scheme: None });
+            return Ok(RequestTarget { uri: path.parse().with_context(no_path)?, host: None, scheme: None });
         }
         let url: Uri = text.parse().with_context(no_path)?;
         let scheme = match url.scheme_str() {
@@ -108,7 +108,7 @@ impl RequestSpec {
         };
         let path = url.path_and_query().map_or("/", |path| path.as_str());
         let host = url.authority().map(ToString::to_string);
-        Ok(Target { uri: path.parse().with_context(no_path)?, host, scheme: Some(scheme) })
+        Ok(RequestTarget { uri: path.parse().with_context(no_path)?, host, scheme: Some(scheme) })
     }
 
     fn fields(&self, host: &str, body: Option<&Bytes>) -> anyhow::Result<HeaderMap> {
