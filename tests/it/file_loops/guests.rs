@@ -263,14 +263,7 @@ impl ComponentCall {
 }
 
 /// A component of WASI 0.3 that yields without end.
-const YIELDS: &str = r#"(component
-    (core module $m
-        (func (export "cb") (param i32 i32 i32) (result i32) (i32.const 1))
-        (func (export "run") (result i32) (i32.const 1)))
-    (core instance $i (instantiate $m))
-    (func $run async (result (result)) (canon lift (core func $i "run") async (callback (core func $i "cb"))))
-    (instance $cli (export "run" (func $run)))
-    (export "wasi:cli/run@0.3.0" (instance $cli)))"#;
+const YIELDS: &str = include_str!("../../../bench/guests/yield-component.wat");
 
 /// A component of WASI 0.2 that opens the file `f` of its first volume and then does `LOOP` without end.
 const OF_A_FILE: &str = include_str!("of_a_file.wat");
