@@ -89,19 +89,25 @@ impl Developer {
                 },
             };
             match event {
-                DevEvent::Built(ended) => {
-                    let running = self.running.take();
-                    match running.is_some_and(|running| self.finish(&running.command, &ended)) {
-                        true => self.reload(&reload).await,
-                        false => self.show(),
-                    }
-                }
+                DevEvent::Built(ended) => self.take_built(&ended, &reload).await,
                 DevEvent::Changed(changes) => {
                     if let Some(watch) = self.take(changes, &reload).await {
                         watching = Box::pin(watch.changed());
                     }
                 }
             }
+        }
+    }
+
+    /// Puts in force what a build has made, if it has ended well.
+    async fn take_built(&mut self, ended: &BuildEnd, reload: &ReloadHandle) {
+        let Some(running) = self.running.take() else { return };
+        let state = self.state.clone();
+        // Before the developer is told that it is done.
+        let _guard = ended.is_success.then(|| state.begin_reload());
+        match self.finish(&running.command, ended) {
+            true => self.reload(reload).await,
+            false => self.show(),
         }
     }
 
@@ -125,6 +131,8 @@ impl Developer {
         self.read_again();
         // Before the files are loaded, so that no change is missed.
         let watch = self.watch();
+        let state = self.state.clone();
+        let _guard = state.begin_reload();
         self.reload(reload).await;
         Some(watch)
     }

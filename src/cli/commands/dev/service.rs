@@ -64,9 +64,10 @@ impl Service<Request<RequestBody>> for DevService {
             return Box::pin(async move { Ok(live(&state)) });
         }
         let asked = Asked::of(&request);
-        let answer = Service::call(&mut self.gateway, request);
+        let mut gateway = self.gateway.clone();
         Box::pin(async move {
-            let response = answer.await?;
+            state.reloaded().await;
+            let response = Service::call(&mut gateway, request).await?;
             Ok(shown(response, &asked, &state))
         })
     }

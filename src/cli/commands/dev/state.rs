@@ -2,16 +2,23 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
 
 /// The lines of standard error that the page about a failure shows.
 const KEPT_LINES: usize = 40;
+
+/// How long requests wait for a reload. A reload that takes longer goes on beside them.
+const RELOAD_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What a developer waits for. Shared by the loop that builds and by all requests.
 pub(super) struct DevState {
     content: Mutex<DevContent>,
     reloads: watch::Sender<u64>,
+    /// Until when requests wait for the reload that is under way.
+    reload_deadline: watch::Sender<Option<Instant>>,
     pub live: LiveReload,
 }
 
@@ -20,6 +27,9 @@ struct DevContent {
     broken: Option<Arc<str>>,
     stderr: VecDeque<String>,
 }
+
+/// A reload that is under way, for which requests wait until this is dropped.
+pub(super) struct ReloadGuard<'a>(&'a DevState);
 
 /// Whether browsers load a page again when something has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +40,8 @@ pub enum LiveReload {
 
 impl DevState {
     pub fn new(live: LiveReload) -> Self {
-        Self { content: Mutex::default(), reloads: watch::Sender::new(0), live }
+        let (reloads, reload_deadline) = (watch::Sender::new(0), watch::Sender::new(None));
+        Self { content: Mutex::default(), reloads, reload_deadline, live }
     }
 
     fn content(&self) -> MutexGuard<'_, DevContent> {
@@ -64,6 +75,24 @@ impl DevState {
         self.reloads.subscribe()
     }
 
+    /// Lets requests wait for a reload: what they get is new, and the compiler has the cores.
+    pub fn begin_reload(&self) -> ReloadGuard<'_> {
+        self.begin_reload_until(Instant::now() + RELOAD_TIMEOUT)
+    }
+
+    fn begin_reload_until(&self, deadline: Instant) -> ReloadGuard<'_> {
+        self.reload_deadline.send_replace(Some(deadline));
+        ReloadGuard(self)
+    }
+
+    /// Waits for the reload that is under way, if there is one.
+    pub async fn reloaded(&self) {
+        let Some(deadline) = *self.reload_deadline.borrow() else { return };
+        let mut reload_deadline = self.reload_deadline.subscribe();
+        // Beyond the deadline what was served before is good enough.
+        let _ = timeout_at(deadline, reload_deadline.wait_for(Option::is_none)).await;
+    }
+
     /// Keeps a line that a guest has printed on standard error.
     pub fn keep_stderr(&self, line: &str) {
         let mut content = self.content();
@@ -79,9 +108,33 @@ impl DevState {
     }
 }
 
+impl Drop for ReloadGuard<'_> {
+    fn drop(&mut self) {
+        self.0.reload_deadline.send_replace(None);
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::future::Future as _;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
     use crate::cli::commands::dev::state::*;
+
+    #[tokio::test]
+    async fn requests_wait_for_a_reload_but_not_for_long() {
+        let state = DevState::new(LiveReload::Off);
+        state.reloaded().await;
+        let reload = state.begin_reload();
+        let mut waiting = pin!(state.reloaded());
+        assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(reload);
+        waiting.await;
+        // A slow one goes on beside them.
+        let _reload = state.begin_reload_until(Instant::now());
+        state.reloaded().await;
+    }
 
     #[test]
     fn browsers_learn_of_each_change() {
