@@ -216,9 +216,9 @@ impl<'a> ResponseStart<'a> {
     }
 }
 
-/// Whether the status allows no body (RFC 9110 §15.3.5 and §15.4.5).
+/// Whether the status allows no body (RFC 9110 §15.3.5, §15.3.6 and §15.4.5).
 pub(super) fn has_no_body(status: StatusCode) -> bool {
-    status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
+    [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::NOT_MODIFIED].contains(&status)
 }
 
 impl Future for ResponseStart<'_> {

@@ -293,5 +293,5 @@ pub fn compile_ahead_of_time(bytes: &[u8]) -> Result<Vec<u8>, Error> {
         true => engine::compiler_for_components(gc).map_err(Error::Engine)?.precompile_component(&bytes),
         false => engine::compiler_for_modules(gc).map_err(Error::Engine)?.precompile_module(&bytes),
     };
-    code.map_err(Error::Compile)
+    code.map_err(Error::of_compilation)
 }

@@ -120,7 +120,7 @@ fn trailers_reach_a_client_that_asks_for_them() {
 #[tokio::test]
 async fn every_status_of_an_answer_is_passed_on_and_no_other() {
     let running = started("").await;
-    for status in [200, 204, 301, 304, 418, 500, 599] {
+    for status in [200, 204, 205, 301, 304, 418, 500, 599] {
         assert_eq!(running.get(&format!("/p/status?{status}")).await.status.as_u16(), status);
     }
     for status in [100, 101, 199] {

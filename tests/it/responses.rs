@@ -227,7 +227,7 @@ async fn a_status_line_in_front_of_the_head_is_the_status() {
 
 #[tokio::test]
 async fn answers_without_content_have_no_body() {
-    for status in ["204", "304"] {
+    for status in ["204", "205", "304"] {
         let answer = Test::printing(format!("Status: {status}\n\nnot to be sent")).get("/").await;
         assert_eq!((answer.status.as_str(), answer.body.len()), (status, 0));
     }

@@ -349,7 +349,7 @@ fn idle_time(text: &str) -> Result<Duration, String> {
 
 fn module_source(file: PathBuf) -> Result<Source, UsageError> {
     if file.extension().is_some_and(|extension| extension == "toml") {
-        let message = format!("`{0}` is not a module: did you mean `wagi -c {0}`?", file.display());
+        let message = format!("`{0}` is not a module: did you mean `--config {0}`?", file.display());
         return Err(UsageError::new(ErrorKind::ValueValidation, message));
     }
     Ok(Source::Module(file))

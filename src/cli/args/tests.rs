@@ -100,7 +100,7 @@ fn exactly_one_source_is_served() {
         ("-c src", "`src` is not a regular file"),
         ("no/such.wasm", "`no/such.wasm` does not exist"),
         ("''", "`` does not exist"),
-        ("Cargo.toml", "did you mean `wagi -c Cargo.toml`?"),
+        ("Cargo.toml", "did you mean `--config Cargo.toml`?"),
         ("-b a/1.0.0", "--bindle needs"),
         ("-b a/1.0.0 --bindle-path '' --bindle-url ''", "--bindle needs"),
         ("-b a/1.0.0 --bindle-path src --bindle-url http://b", "one place only"),

@@ -126,7 +126,10 @@ fn printed_error(printed: &str) -> Error {
         "" => NotWasm::text(message).into(),
         _ if is(&Error::LegacyExceptions(none())) => Error::LegacyExceptions(causes(rest)),
         _ if is(&Error::Compile(none())) => Error::of_compilation(causes(rest)),
-        _ => Error::of_compilation(causes(printed)),
+        _ => match Error::of_compilation(causes(rest)) {
+            proposal @ Error::Proposal { .. } => proposal,
+            _ => Error::of_compilation(causes(printed)),
+        },
     }
 }
 

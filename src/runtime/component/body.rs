@@ -135,8 +135,8 @@ enum ResponseContent {
 impl ResponseContent {
     /// For a response with this head, to a HEAD or to another request.
     fn of(head: &Head, is_head: bool) -> Self {
-        // RFC 9110 §15.3.5 and §15.4.5: these responses end with the head.
-        if [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&head.status) {
+        // RFC 9110 §15.3.5, §15.3.6 and §15.4.5: these responses end with the head.
+        if [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::NOT_MODIFIED].contains(&head.status) {
             return Self::Absent;
         }
         match is_head {
