@@ -41,6 +41,14 @@ fn eight_guests_that_loop_for_ever_compute_at_the_lowest_priority_and_end_by_the
     wagi.quiet();
 }
 
+#[test]
+fn a_guest_that_computes_on_gets_only_what_everything_else_leaves() {
+    let limits = "limits = { cpu_time = '10m', time_to_head = '10m' }";
+    let wagi = Site::new().module("/...", &probe(), limits).start(&[]);
+    let _spinning = Connection::begin(wagi.address(), "/spin");
+    at_leisure(|| (wagi.time_of_idle_threads() > Duration::from_millis(100)).then_some(()));
+}
+
 /// A guest that takes memory and writes to all of it until it is refused more, reads a byte, and answers.
 const GREEDY: &str = r#"(module
     (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))

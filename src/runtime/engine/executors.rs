@@ -2,7 +2,8 @@
 //!
 //! A guest starts in the foreground, on the thread that serves its client. If it still computes when its first time slice is
 //! over, it moves to the background. The threads there have the lowest priority, and the guests take turns after each slice. So
-//! a short request keeps its speed beside any number of guests that loop. A guest that only waits does not move.
+//! a short request keeps its speed beside any number of guests that loop. A guest that only waits does not move. A guest that
+//! goes on to compute there without a pause gets only what everything else leaves, until it waits for something.
 //!
 //! A guest that uses files first moves to threads that operations on files may block. The operations are done by the thread of
 //! the guest, so they count as its CPU time. When the guest has computed for long, it moves to the background, files or not.

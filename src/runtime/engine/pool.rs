@@ -1,6 +1,6 @@
 //! Which thread polls a guest that uses files, or computes for long?
 //!
-//! There are two sets of threads. Threads are started when there is work, and end when there is none. Guests take turns: a guest
+//! There are three sets of threads. Threads are started when there is work, and end when there is none. Guests take turns: a guest
 //! that yields goes to the end of the queue. While a thread sleeps in an operation on a file, another thread works instead: see
 //! `watch`.
 
@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use crate::runtime::engine::task::{Lane, Queue, Task};
-use crate::runtime::engine::threads::{lower_priority, thread_time};
+use crate::runtime::engine::threads::{leave_cores_to_others, lower_priority, thread_time};
 use crate::runtime::engine::watch::{VolumeAccess, Worker};
 
 /// The threads for guests that use files and have not computed for long. They do little but wait for disks, and each reads
@@ -23,10 +23,9 @@ const FILE_THREADS: usize = 8;
 /// How long a thread waits for work.
 const IDLE_TIME: Duration = Duration::from_secs(10);
 
-/// The threads of both lanes.
+/// The threads of all lanes.
 pub(in crate::runtime::engine) struct Pools {
-    files: LanePool,
-    background: LanePool,
+    lanes: [LanePool; Lane::ALL.len()],
     /// The runtime whose timers and connections guests in the background use.
     drivers: Handle,
     /// The threads that sleep in operations on files.
@@ -55,12 +54,14 @@ struct PoolState {
 }
 
 impl Pools {
-    /// No threads yet. In the background there will be one per core.
+    /// No threads yet. There will be one per core in the background, and one per core that leaves it to others.
     pub fn new(drivers: Handle) -> Arc<Self> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         Arc::new_cyclic(|this| Self {
-            files: LanePool::new(FILE_THREADS),
-            background: LanePool::new(cores),
+            lanes: Lane::ALL.map(|lane| match lane {
+                Lane::Files => LanePool::new(FILE_THREADS),
+                Lane::Background | Lane::Idle => LanePool::new(cores),
+            }),
             drivers,
             asleep: AtomicUsize::new(0),
             this: this.clone(),
@@ -68,15 +69,17 @@ impl Pools {
     }
 
     fn pool(&self, lane: Lane) -> &LanePool {
+        let [files, background, idle] = &self.lanes;
         match lane {
-            Lane::Files => &self.files,
-            Lane::Background => &self.background,
+            Lane::Files => files,
+            Lane::Background => background,
+            Lane::Idle => idle,
         }
     }
 
     /// Looks after the threads: to be called every few milliseconds.
     pub fn watch(&self) {
-        for lane in [Lane::Files, Lane::Background] {
+        for lane in Lane::ALL {
             let pool = self.pool(lane);
             let workers: Vec<_> = pool.workers().iter().cloned().collect();
             let fell_asleep = workers.iter().filter(|worker| worker.watch(&self.asleep)).count();
@@ -92,7 +95,7 @@ impl Pools {
 
     /// Drops all tasks, and ends the threads when they have polled what they poll.
     pub fn close(&self) {
-        for pool in [&self.files, &self.background] {
+        for pool in &self.lanes {
             let mut state = pool.state();
             state.closed = true;
             let tasks: Vec<_> = std::mem::take(&mut state.tasks).into_iter().chain(state.held.drain(..)).collect();
@@ -116,6 +119,7 @@ impl Pools {
             let name = match lane {
                 Lane::Files => "wagi-files",
                 Lane::Background => "wagi-background",
+                Lane::Idle => "wagi-idle",
             };
             if let Err(error) = thread::Builder::new().name(name.into()).spawn(move || pools.work(lane)) {
                 tracing::warn!(%error, "cannot start a thread for guests");
@@ -127,8 +131,10 @@ impl Pools {
 
     /// Polls tasks until there have been none for a while.
     fn work(&self, lane: Lane) {
-        if lane == Lane::Background {
-            lower_priority();
+        match lane {
+            Lane::Files => {}
+            Lane::Background => lower_priority(),
+            Lane::Idle => leave_cores_to_others(),
         }
         let pool = self.pool(lane);
         let worker = Arc::new(Worker::current());
@@ -156,7 +162,7 @@ impl Pools {
         }
         let runtime = match task.lane() {
             Lane::Files => task.caller.as_ref().unwrap_or(&self.drivers),
-            Lane::Background => &self.drivers,
+            Lane::Background | Lane::Idle => &self.drivers,
         };
         let _entered = runtime.enter();
         task.run(clock);

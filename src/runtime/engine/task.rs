@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Wake, Waker};
 
@@ -17,12 +17,27 @@ pub(in crate::runtime) enum Lane {
     Files,
     /// For guests that compute for long, with or without files.
     Background,
+    /// For guests that compute there for long without a pause: they get what everything else leaves.
+    Idle,
+}
+
+impl Lane {
+    /// All of them. Each stands at its number.
+    pub const ALL: [Self; 3] = [Self::Files, Self::Background, Self::Idle];
+
+    /// Its place among all.
+    pub fn number(self) -> usize {
+        self as usize
+    }
 }
 
 /// Work that is polled like a future, on threads that it may block.
 pub(in crate::runtime) trait Job: Send + 'static {
     /// Polls it. All CPU time of this thread since `clock` is its own; `clock` is set to the CPU time at the end.
     fn poll(&mut self, cx: &mut Context<'_>, clock: &mut u64) -> Step;
+
+    /// The lane whose threads poll it next, when it is woken.
+    fn lane(&mut self, wakes: Wakes) -> Lane;
 
     /// Ends it without another poll.
     fn end(&mut self, reason: EndReason);
@@ -32,8 +47,17 @@ pub(in crate::runtime) trait Job: Send + 'static {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::runtime) enum Step {
     Done,
-    /// To be polled when it is woken, on threads of this lane.
-    Wait(Lane),
+    /// To be polled when it is woken.
+    Wait,
+}
+
+/// What has woken a job when its poll ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::runtime) enum Wakes {
+    /// Something has, perhaps itself: it goes on at once.
+    Woken,
+    /// Nothing has: it waits.
+    Waits,
 }
 
 /// Why a job is ended from outside.
@@ -55,7 +79,8 @@ pub(in crate::runtime::engine) struct Task {
     job: Mutex<Option<Box<dyn Job>>>,
     status: AtomicU8,
     aborted: AtomicBool,
-    in_background: AtomicBool,
+    /// The number of the lane whose threads poll it.
+    lane: AtomicUsize,
     pub files: Option<FileGuest>,
     /// The runtime whose timers and connections the job uses in the lane for files.
     pub caller: Option<Handle>,
@@ -80,7 +105,7 @@ impl Task {
             job: Mutex::new(Some(job)),
             status: AtomicU8::new(QUEUED),
             aborted: AtomicBool::new(false),
-            in_background: AtomicBool::new(lane == Lane::Background),
+            lane: AtomicUsize::new(lane.number()),
             files,
             caller: Handle::try_current().ok(),
             queue,
@@ -89,7 +114,7 @@ impl Task {
 
     /// The lane whose threads poll it.
     pub fn lane(&self) -> Lane {
-        if self.in_background.load(SeqCst) { Lane::Background } else { Lane::Files }
+        Lane::ALL.get(self.lane.load(SeqCst)).copied().unwrap_or(Lane::Idle)
     }
 
     /// Whether it is only to be dropped.
@@ -114,9 +139,11 @@ impl Task {
         let Some(job) = slot.as_mut() else { return };
         let polled = catch_unwind(AssertUnwindSafe(|| job.poll(&mut Context::from_waker(&waker), clock)));
         match polled {
-            Ok(Step::Wait(lane)) => {
+            Ok(Step::Wait) => {
+                let is_woken = self.status.load(SeqCst) == WOKEN;
+                let lane = job.lane(if is_woken { Wakes::Woken } else { Wakes::Waits });
                 drop(slot);
-                self.in_background.store(lane == Lane::Background, SeqCst);
+                self.lane.store(lane.number(), SeqCst);
                 if self.status.compare_exchange(RUNNING, IDLE, SeqCst, SeqCst).is_err() {
                     self.status.store(QUEUED, SeqCst);
                     self.queue.push(self.clone());

@@ -10,6 +10,21 @@ pub fn lower_priority() {
     }
 }
 
+/// Lets this thread compute only while no other thread wants its core, for good: `SCHED_IDLE` of Linux, which needs no privilege
+/// either. Where there is none, it has the lowest priority.
+pub fn leave_cores_to_others() {
+    #[cfg(target_os = "linux")]
+    {
+        use thread_priority::unix::set_thread_priority_and_policy;
+        use thread_priority::{NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, thread_native_id};
+        let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+        if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy) {
+            tracing::warn!(?error, "cannot let a thread for long computations leave the cores to others");
+        }
+    }
+    lower_priority();
+}
+
 /// The CPU time of this thread in nanoseconds.
 pub(in crate::runtime) fn thread_time() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);

@@ -24,7 +24,11 @@ const SLICE: Duration = TICK;
 /// How many slices it may compute there in all. Pauses between the slices do not help the other guests.
 const FOREGROUND_SLICES: u32 = 8;
 
-/// How much longer it may compute there for each byte that it reads or writes, in nanoseconds: 1 ms for 64 KiB. Passing on
+/// How long it may compute in the background without a pause before it gets only what everything else leaves. A page of a script is
+/// done by then.
+const BURST: Duration = Duration::from_millis(250);
+
+/// How much longer it may compute in the foreground for each byte that it reads or writes, in nanoseconds: 1 ms for 64 KiB. Passing on
 /// bytes takes much less, so a guest that passes on a long stream stays in the foreground.
 const NANOSECONDS_PER_BYTE: u64 = 15;
 
@@ -70,6 +74,8 @@ pub(in crate::runtime) struct CpuTimer {
     excess_entered: AtomicU64,
     /// The CPU time of such polls.
     excess: AtomicU64,
+    /// What it has computed in lanes since it last waited for something.
+    burst: AtomicU64,
     /// How many new epochs it has met.
     epochs: AtomicU64,
     /// What the guest may compute in the foreground for the bytes that it has moved.
@@ -97,7 +103,7 @@ const BACKGROUND: u8 = 2;
 fn place(lane: Lane) -> u8 {
     match lane {
         Lane::Files => FILES,
-        Lane::Background => BACKGROUND,
+        Lane::Background | Lane::Idle => BACKGROUND,
     }
 }
 
@@ -177,7 +183,13 @@ impl CpuTimer {
             self.next.store(BACKGROUND, Relaxed);
         }
         self.end_poll();
+        self.burst.store(self.burst.load(Relaxed).saturating_add(spent), Relaxed);
         now
+    }
+
+    /// Notes that the guest waits: nothing has woken it.
+    pub fn end_burst(&self) {
+        self.burst.store(0, Relaxed);
     }
 
     /// Notes that the guest has read or written bytes.
@@ -324,7 +336,11 @@ impl CpuTimer {
 
     /// The lane in which a guest computes that has left the foreground.
     pub fn lane(&self) -> Lane {
-        if self.place.load(Relaxed) == BACKGROUND { Lane::Background } else { Lane::Files }
+        match self.place.load(Relaxed) == BACKGROUND {
+            true if Duration::from_nanos(self.burst.load(Relaxed)) >= BURST => Lane::Idle,
+            true => Lane::Background,
+            false => Lane::Files,
+        }
     }
 
     /// Moves to a lane, unless the guest is in a later one already.
@@ -442,5 +458,23 @@ mod tests {
             clock = timer.leave_lane();
         }
         assert_eq!(timer.next_lane(), Some(Lane::Background));
+    }
+
+    #[test]
+    fn a_guest_that_computes_on_in_the_background_leaves_cores_to_others_until_it_waits() {
+        let timer = CpuTimer::new(Duration::from_secs(10));
+        timer.move_to(Lane::Background);
+        let slice = || {
+            timer.enter_lane(thread_time());
+            assert_eq!(timer.on_epoch(), EpochAction::Yield);
+            timer.leave_lane();
+        };
+        slice();
+        assert_eq!(timer.lane(), Lane::Background);
+        timer.burst.store(nanoseconds(BURST), Relaxed);
+        slice();
+        assert_eq!(timer.lane(), Lane::Idle);
+        timer.end_burst();
+        assert_eq!(timer.lane(), Lane::Background);
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::runtime::engine::executors::Executors;
-use crate::runtime::engine::task::{EndReason, Job, Lane, Step, TaskHandle};
+use crate::runtime::engine::task::{EndReason, Job, Lane, Step, TaskHandle, Wakes};
 use crate::runtime::engine::watch::{FileGuest, VolumeThreads};
 use crate::runtime::instance::client_wait::ClientWaits;
 use crate::runtime::instance::cpu_time::CpuTimer;
@@ -368,7 +368,15 @@ impl Job for GuestJob {
             // It may be waiting for just that.
             cx.waker().wake_by_ref();
         }
-        Step::Wait(timer.lane())
+        Step::Wait
+    }
+
+    fn lane(&mut self, wakes: Wakes) -> Lane {
+        let timer = &self.stdio.cpu_timer;
+        if wakes == Wakes::Waits {
+            timer.end_burst();
+        }
+        timer.lane()
     }
 
     fn end(&mut self, reason: EndReason) {

@@ -1,6 +1,6 @@
 //! On which threads are snapshots loaded and made?
 //!
-//! They are made on a thread of the lowest priority, one after the other, with a compiler of the lowest priority. What the cache has kept
+//! They are made one after the other, on threads that leave the cores to others, and at most half of the cores. What the cache has kept
 //! is loaded on another thread, so that it waits for no compiler. Each thread is started for its first snapshot, and ends with what it
 //! works for.
 
@@ -10,7 +10,7 @@ use std::thread;
 
 use rayon::ThreadPoolBuilder;
 
-use crate::runtime::engine::threads::lower_priority;
+use crate::runtime::engine::threads::leave_cores_to_others;
 use crate::runtime::resume::cold_reason::ColdReason;
 
 /// What a thread does. It does not panic.
@@ -66,9 +66,10 @@ fn load_all(jobs: &Receiver<SnapshotJob>) {
 }
 
 fn make_all(jobs: &Receiver<SnapshotJob>) {
-    lower_priority();
-    let compiler = ThreadPoolBuilder::new().thread_name(|_| "wagi-warm-comp".into());
-    let compiler = compiler.start_handler(|_| lower_priority()).build().ok();
+    leave_cores_to_others();
+    let threads = thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
+    let compiler = ThreadPoolBuilder::new().num_threads(threads).thread_name(|_| "wagi-warm-comp".into());
+    let compiler = compiler.start_handler(|_| leave_cores_to_others()).build().ok();
     for job in jobs {
         match &compiler {
             Some(compiler) => compiler.install(job),

@@ -36,17 +36,29 @@ impl Wagi {
 
     /// The same, and how much of it on threads of the lowest priority.
     pub fn cpu_times(&self) -> CpuTimes {
+        // Without the letter of the state, the nice value is the 16th.
+        let lowest = self.time_of_threads(|fields| fields[15] == 19);
+        CpuTimes { normal: self.cpu_time().saturating_sub(lowest), lowest }
+    }
+
+    /// What threads have computed that leave the cores to others.
+    pub fn time_of_idle_threads(&self) -> Duration {
+        const SCHED_IDLE: i64 = 5;
+        self.time_of_threads(|fields| fields[37] == SCHED_IDLE)
+    }
+
+    /// What threads have computed, of which the system says this.
+    fn time_of_threads(&self, is_counted: impl Fn(&[i64]) -> bool) -> Duration {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).expect("/proc is there");
-        // A thread that has ended meanwhile is none of the lowest priority: those stay.
+        // A thread that has ended meanwhile is none of those that stay.
         let stats = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok());
         let ticks = stats.filter_map(|stat| {
-            let fields: Vec<i64> =
-                stat.rsplit(") ").next()?.split(' ').filter_map(|field| field.parse().ok()).collect();
-            // Without the letter of the state: user and system time are the 11th and 12th, the nice value is the 16th.
-            (fields[15] == 19).then(|| u64::try_from(fields[10] + fields[11]).expect("time goes on"))
+            let fields = stat.rsplit(") ").next()?.split(' ').skip(1);
+            let fields: Vec<i64> = fields.map(|field| field.trim().parse().unwrap_or(i64::MAX)).collect();
+            // User and system time.
+            is_counted(&fields).then(|| u64::try_from(fields[10] + fields[11]).expect("time goes on"))
         });
-        let lowest = Duration::from_millis(ticks.sum::<u64>() * 10);
-        CpuTimes { normal: self.cpu_time().saturating_sub(lowest), lowest }
+        Duration::from_millis(ticks.sum::<u64>() * 10)
     }
 
     /// How many threads of the process run or would like to.
