@@ -28,7 +28,7 @@ fn hello() -> String {
 fn counting() -> String {
     let initializer = "(func (export \"wizer.initialize\") (local i64)
         (loop (local.set 0 (i64.add (local.get 0) (i64.const 1)))
-            (br_if 0 (i64.lt_u (local.get 0) (i64.const 10000000000)))))";
+            (br_if 0 (i64.lt_u (local.get 0) (i64.const 20000000000)))))";
     let module = printing("Content-Type: text/plain\n\ncounted");
     let (module, end) = module.split_at(module.len() - 1);
     [module, initializer, end].concat()
