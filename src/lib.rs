@@ -15,7 +15,7 @@ pub mod cache;
 pub mod cgi;
 mod client_rate;
 pub mod config;
-mod content_coding;
+mod content;
 mod fastcgi;
 pub mod fetch;
 mod format;

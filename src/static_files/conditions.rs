@@ -8,7 +8,7 @@ use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMO
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 
-use crate::content_coding::ContentCoding;
+use crate::content::coding::ContentCoding;
 use crate::format::hex;
 use crate::static_files::root::FileFacts;
 

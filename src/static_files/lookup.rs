@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::content_coding::{AcceptedCodings, ContentCoding};
+use crate::content::coding::{AcceptedCodings, ContentCoding};
 use crate::static_files::blocking;
 use crate::static_files::path::FilePath;
 use crate::static_files::root::{FileError, OpenFile, OpenTarget, Root};

@@ -34,7 +34,7 @@ use http::Method;
 use http::request::Parts;
 
 use crate::config::StaticConfig;
-use crate::content_coding::AcceptedCodings;
+use crate::content::coding::AcceptedCodings;
 
 use crate::static_files::answer::FileFields;
 pub(crate) use crate::static_files::answer::StaticAnswer;

@@ -18,7 +18,7 @@ use tower_http::CompressionLevel;
 use tower_http::compression::{Compression, CompressionBody};
 use tower_service::Service;
 
-use crate::content_coding::{AcceptedCodings, ContentCoding};
+use crate::content::coding::{AcceptedCodings, ContentCoding};
 use crate::gateway::response_body::ResponseBody;
 
 /// The response to `request`, in the coding that the client prefers if it gains by that.

@@ -8,7 +8,7 @@ use super::source::{Source, program};
 /// Each room with the rooms that it may name, from low to high: it may name none that comes later.
 pub const ROOMS: [(&str, &[&str]); 21] = [
     ("route", &[]),
-    ("content_coding", &[]),
+    ("content", &[]),
     ("cgi", &["route"]),
     ("config", &["route"]),
     ("proxy", &["cgi", "config"]),
@@ -24,8 +24,8 @@ pub const ROOMS: [(&str, &[&str]); 21] = [
     ("observe", &["config", "net", "outbound", "runtime"]),
     ("fastcgi", &[]),
     ("server", &["config", "proxy", "fastcgi"]),
-    ("static_files", &["config", "route", "content_coding"]),
-    ("gateway", &["config", "route", "content_coding", "cgi", "proxy", "runtime", "observe", "server", "static_files"]),
+    ("static_files", &["config", "route", "content"]),
+    ("gateway", &["config", "route", "content", "cgi", "proxy", "runtime", "observe", "server", "static_files"]),
     (
         "startup",
         &[
@@ -53,7 +53,7 @@ const PROGRAM: [&str; 2] = ["main", "cli"];
 /// What the files below a path must never name.
 pub const CRATES: [(&str, &[&str]); 21] = [
     ("src/route", &["tokio", "hyper", "wasmtime", "http"]),
-    ("src/content_coding", &["tokio", "hyper", "wasmtime"]),
+    ("src/content", &["tokio", "hyper", "wasmtime"]),
     ("src/cgi", &["tokio", "hyper", "wasmtime"]),
     ("src/config", &["tokio", "hyper", "wasmtime"]),
     ("src/proxy", &["tokio", "hyper", "wasmtime"]),

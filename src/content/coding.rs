@@ -127,7 +127,7 @@ fn weight(text: &str) -> Option<Weight> {
 mod tests {
     use http::HeaderValue;
 
-    use crate::content_coding::*;
+    use crate::content::coding::*;
 
     fn names_for(fields: &[&str]) -> String {
         let mut headers = HeaderMap::new();
