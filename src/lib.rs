@@ -41,6 +41,7 @@ mod static_files;
 mod strings;
 mod wasm_bytes;
 
+pub use crate::content::status::has_whole_content;
 pub use crate::format::counted;
 pub use crate::gateway::{
     ColdExplanation, FailedResponse, Gateway, HiddenBy, ProvenRoute, ReloadHandle, ReloadOutcome, ReloadReport,

@@ -8,6 +8,7 @@ use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, RETRY_AFTER};
 use http::{HeaderValue, Method, Response, StatusCode};
 
 use crate::cgi::ResponseHead;
+use crate::content::status::has_no_content;
 use crate::observe::{Record, RequestEnd, RouteName};
 use crate::static_files::StaticAnswer;
 
@@ -17,7 +18,7 @@ use crate::gateway::admission::readers::{ReaderSpec, ResponseReader};
 use crate::gateway::failure::Failure;
 use crate::gateway::guest_route::GuestRoute;
 use crate::gateway::response_body::{ResponseBody, StreamingBody};
-use crate::gateway::response_start::{GuestState, StartedResponse, has_no_body};
+use crate::gateway::response_start::{GuestState, StartedResponse};
 use crate::gateway::routed_request::RoutedRequest;
 use crate::gateway::snapshot::HealthState;
 
@@ -134,7 +135,7 @@ pub(super) fn from_guest(
     // RFC 9110 §9.3.2: the length a GET would have had. If the guest printed no body, only its Content-Length says it. With a 204
     // or a 304 a GET has none.
     if request.head.method == Method::HEAD
-        && !has_no_body(status)
+        && !has_no_content(status)
         && let Some(length) = claimed
     {
         headers.insert(CONTENT_LENGTH, length.into());

@@ -11,11 +11,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use tokio::time::Sleep;
 
 use crate::cgi::{HeadError, HeadReader, ResponseHead};
 use crate::config::Limits;
+use crate::content::status::has_no_content;
 use crate::runtime::{Output, Run, STDOUT_CAPACITY};
 
 use crate::gateway::admission::cancellation::Cancellation;
@@ -145,7 +146,7 @@ impl<'a> ResponseStart<'a> {
     }
 
     fn set_head(&mut self, head: ResponseHead) {
-        if has_no_body(head.status) {
+        if has_no_content(head.status) {
             self.body_use = BodyUse::Discarded;
         }
         self.head = Some(head);
@@ -214,11 +215,6 @@ impl<'a> ResponseStart<'a> {
         };
         Poll::Ready(if is_failing { Err(failure) } else { self.commit().ok_or(failure) })
     }
-}
-
-/// Whether the status allows no body (RFC 9110 §15.3.5, §15.3.6 and §15.4.5).
-pub(super) fn has_no_body(status: StatusCode) -> bool {
-    [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::NOT_MODIFIED].contains(&status)
 }
 
 impl Future for ResponseStart<'_> {

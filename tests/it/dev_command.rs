@@ -193,6 +193,21 @@ fn with_live_pages_get_a_line_and_events_when_something_changes() {
 }
 
 #[test]
+fn nothing_is_added_to_a_response_without_content() {
+    for status in ["204", "205", "304"] {
+        let site = Site::new();
+        site.file("hello.wat", printing(format!("Status: {status}\nContent-Type: text/html\n\n")));
+        let wagi = start(&site, &["hello.wat", "--live"]);
+        let mut connection = Connection::open(wagi.address());
+        // The second one would begin with what was added to the first.
+        for _ in 0..2 {
+            let answer = connection.get("/");
+            assert_eq!((answer.status.to_string().as_str(), answer.text().as_str()), (status, ""));
+        }
+    }
+}
+
+#[test]
 fn a_busy_port_is_left_alone_and_the_next_one_taken() {
     let site = Site::new();
     site.file("hello.wat", page("one"));

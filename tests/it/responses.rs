@@ -4,6 +4,8 @@ use http::{Request, StatusCode};
 
 use crate::support::guest::{printing, printing_then};
 use crate::support::harness::Test;
+use crate::support::http1::Connection;
+use crate::support::site::Site;
 
 /// RFC 3875 §6.2.1.
 #[tokio::test]
@@ -230,6 +232,20 @@ async fn answers_without_content_have_no_body() {
     for status in ["204", "205", "304"] {
         let answer = Test::printing(format!("Status: {status}\n\nnot to be sent")).get("/").await;
         assert_eq!((answer.status.as_str(), answer.body.len()), (status, 0));
+    }
+}
+
+/// RFC 9110 §15.3.6: the client is told that there is none.
+#[test]
+fn a_205_has_the_length_0_whatever_its_guest_prints() {
+    for head in ["", "Content-Length: 4\n"] {
+        let wagi = Site::new().text_module("/", &printing(format!("Status: 205\n{head}\nbody")), "").start(&[]);
+        let mut connection = Connection::open(wagi.address());
+        for _ in 0..2 {
+            let answer = connection.get("/");
+            let found = (answer.status, answer.header("content-length"), answer.text());
+            assert_eq!(found, (205, Some("0"), String::new()), "{head:?}");
+        }
     }
 }
 

@@ -4,6 +4,8 @@ use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANG
 use http::{HeaderMap, Method, Response, StatusCode};
 use http_body::Body;
 
+use crate::content::status::has_whole_content;
+
 /// The shortest body that is compressed, in bytes. Shorter ones fit in one packet as they are.
 const MIN_LENGTH: u64 = 1024;
 
@@ -100,12 +102,6 @@ fn length<B: Body>(method: &Method, response: &Response<B>) -> Option<u64> {
         return response.body().size_hint().exact();
     }
     response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-fn has_whole_content(status: StatusCode) -> bool {
-    let without =
-        [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::PARTIAL_CONTENT, StatusCode::NOT_MODIFIED];
-    !status.is_informational() && !without.contains(&status)
 }
 
 /// Whether content of this type gets shorter.

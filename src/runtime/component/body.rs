@@ -10,12 +10,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use http::StatusCode;
 use http::header::CONTENT_LENGTH;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::{Error, WasiBody};
+
+use crate::content::status::has_no_content;
 
 use crate::runtime::instance::ending::{Ending, OutputLimit};
 use crate::runtime::instance::output::Head;
@@ -135,8 +136,7 @@ enum ResponseContent {
 impl ResponseContent {
     /// For a response with this head, to a HEAD or to another request.
     fn of(head: &Head, is_head: bool) -> Self {
-        // RFC 9110 §15.3.5, §15.3.6 and §15.4.5: these responses end with the head.
-        if [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::NOT_MODIFIED].contains(&head.status) {
+        if has_no_content(head.status) {
             return Self::Absent;
         }
         match is_head {

@@ -20,7 +20,7 @@ pub const ROOMS: [(&str, &[&str]); 21] = [
     ("fetch", &["config", "route", "cache", "net", "bindle", "signature", "registry"]),
     ("outbound", &["config", "net"]),
     ("scratch", &[]),
-    ("runtime", &["config", "cache", "outbound", "scratch"]),
+    ("runtime", &["content", "config", "cache", "outbound", "scratch"]),
     ("observe", &["config", "net", "outbound", "runtime"]),
     ("fastcgi", &[]),
     ("server", &["config", "proxy", "fastcgi"]),

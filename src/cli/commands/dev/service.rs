@@ -9,11 +9,11 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use tower_service::Service;
 
 use wagi::server::RequestBody;
-use wagi::{FailedResponse, Gateway, ResponseBody};
+use wagi::{FailedResponse, Gateway, ResponseBody, has_whole_content};
 
 use crate::cli::commands::dev::body::DevBody;
 use crate::cli::commands::dev::page;
@@ -88,9 +88,7 @@ fn shown(response: Response<ResponseBody>, asked: &Asked, state: &DevState) -> R
     let (mut parts, body) = response.into_parts();
     let addition = addition(state);
     let is_page = names_html(&parts.headers, CONTENT_TYPE) && !parts.headers.contains_key(CONTENT_ENCODING);
-    let has_whole_body =
-        status != StatusCode::PARTIAL_CONTENT && status != StatusCode::NOT_MODIFIED && status != StatusCode::NO_CONTENT;
-    if addition.is_empty() || !is_page || !has_whole_body {
+    if addition.is_empty() || !is_page || !has_whole_content(status) {
         return Response::from_parts(parts, DevBody::Gateway(Box::new(body), Bytes::new()));
     }
     // The page is longer than its program said, and may differ the next time.
