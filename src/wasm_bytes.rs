@@ -30,9 +30,12 @@ pub enum NotWasm {
     #[error("{0}")]
     Text(TextError),
     /// It is a text with exceptions of the first proposal, which the parser no longer knows.
-    #[error("it uses legacy exceptions, those of the first proposal, which are not supported: {}", .0.place())]
+    #[error("{USES_LEGACY_EXCEPTIONS}: {}", .0.place())]
     LegacyExceptions(TextError),
 }
+
+/// Why a text with exceptions of the first proposal cannot be parsed.
+const USES_LEGACY_EXCEPTIONS: &str = "it uses legacy exceptions, those of the first proposal, which are not supported";
 
 /// What the operator can do about a program with exceptions of the first proposal.
 pub const LEGACY_EXCEPTIONS_HELP: &str = "run `wasm-opt --translate-to-exnref -all` of binaryen on it, or build it with \
@@ -49,7 +52,12 @@ impl NotWasm {
 
     /// A text that another process could not parse, in its words.
     pub fn text(message: impl Into<String>) -> Self {
-        Self::Text(TextError { message: message.into(), position: None })
+        let message = message.into();
+        let legacy = message.strip_prefix(USES_LEGACY_EXCEPTIONS).and_then(|rest| rest.strip_prefix(": line "));
+        match legacy.map(|place| place.replacen(", column ", ":", 1)) {
+            Some(position) => Self::LegacyExceptions(TextError { message, position: Some(position) }),
+            None => Self::Text(TextError { message, position: None }),
+        }
     }
 
     /// Why a text cannot be parsed.

@@ -144,3 +144,19 @@ fn causes(errors: &str) -> wasmtime::Error {
 pub fn printed_causes(error: &dyn std::error::Error) -> String {
     format::causes(error).collect::<Vec<_>>().join(&SEPARATOR.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::runtime::code::compiler_process::*;
+
+    #[test]
+    fn the_error_of_the_process_is_that_of_a_compilation_here() {
+        let threads = "(module (memory 1 2 shared))";
+        let legacy = "(module (func (try (do))))";
+        for text in [threads, legacy, "(module (func (result i32)))", "(module"] {
+            let error = crate::runtime::compile_ahead_of_time(text.as_bytes()).expect_err(text);
+            let printed = printed_error(&printed_causes(&error));
+            assert_eq!((printed.to_string(), printed.help()), (error.to_string(), error.help()), "{text}");
+        }
+    }
+}
