@@ -182,6 +182,7 @@ fn waited_by_64(wagi: &Wagi, round: usize) -> u64 {
         connection.ask("/long");
     }
     wagi.quiet();
+    assert_eq!(wagi.log().matches("GET /long ").count(), 64 * (round - 1), "{}", wagi.log());
     let bytes = wagi.resident();
     drop(waiting);
     eventually(|| (wagi.log().matches("GET /long ").count() >= 64 * round).then_some(()));
