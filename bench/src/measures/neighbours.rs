@@ -128,7 +128,8 @@ fn spin_up(server: &Server, paths: &[String]) -> Result<Vec<Connection>> {
         Ok(connection)
     };
     let spinners = paths.iter().cycle().take(SPINNERS).map(spin).collect::<Result<_>>()?;
-    // They are where they stay as soon as they have used up what they may compute among the others, and a quarter of a second behind that.
+    // They are where they stay as soon as they have used up what they may compute among the others and in the
+    // background: 290 ms each.
     let begin = server.process.cpu()?;
     while server.process.cpu()? - begin < Duration::from_secs(3) {
         std::thread::sleep(Duration::from_millis(20));

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use crate::runtime::engine::task::{Lane, Queue, Task};
-use crate::runtime::engine::threads::{leave_cores_to_others, lower_priority, thread_time};
+use crate::runtime::engine::threads::{lower_priority, set_idle_policy, thread_time};
 use crate::runtime::engine::watch::{VolumeAccess, Worker};
 
 /// The threads for guests that use files and have not computed for long. They do little but wait for disks, and each reads
@@ -54,7 +54,7 @@ struct PoolState {
 }
 
 impl Pools {
-    /// No threads yet. There will be one per core in the background, and one per core that leaves it to others.
+    /// No threads yet. There will be one per core in the background, and one idle one per core.
     pub fn new(drivers: Handle) -> Arc<Self> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         Arc::new_cyclic(|this| Self {
@@ -134,7 +134,7 @@ impl Pools {
         match lane {
             Lane::Files => {}
             Lane::Background => lower_priority(),
-            Lane::Idle => leave_cores_to_others(),
+            Lane::Idle => set_idle_policy(),
         }
         let pool = self.pool(lane);
         let worker = Arc::new(Worker::current());

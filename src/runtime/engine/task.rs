@@ -17,7 +17,7 @@ pub(in crate::runtime) enum Lane {
     Files,
     /// For guests that compute for long, with or without files.
     Background,
-    /// For guests that compute there for long without a pause: they get what everything else leaves.
+    /// For guests that compute there for long without a wait: they get the time that everything else leaves (`SCHED_IDLE`).
     Idle,
 }
 
@@ -36,8 +36,8 @@ pub(in crate::runtime) trait Job: Send + 'static {
     /// Polls it. All CPU time of this thread since `clock` is its own; `clock` is set to the CPU time at the end.
     fn poll(&mut self, cx: &mut Context<'_>, clock: &mut u64) -> Step;
 
-    /// The lane whose threads poll it next, when it is woken.
-    fn lane(&mut self, wakes: Wakes) -> Lane;
+    /// The lane whose threads poll it next.
+    fn lane(&mut self, next: NextPoll) -> Lane;
 
     /// Ends it without another poll.
     fn end(&mut self, reason: EndReason);
@@ -51,13 +51,13 @@ pub(in crate::runtime) enum Step {
     Wait,
 }
 
-/// What has woken a job when its poll ends.
+/// When a job is polled next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::runtime) enum Wakes {
-    /// Something has, perhaps itself: it goes on at once.
-    Woken,
-    /// Nothing has: it waits.
-    Waits,
+pub(in crate::runtime) enum NextPoll {
+    /// It was woken during its poll, perhaps by itself.
+    AtOnce,
+    /// It waits for something.
+    WhenWoken,
 }
 
 /// Why a job is ended from outside.
@@ -141,7 +141,7 @@ impl Task {
         match polled {
             Ok(Step::Wait) => {
                 let is_woken = self.status.load(SeqCst) == WOKEN;
-                let lane = job.lane(if is_woken { Wakes::Woken } else { Wakes::Waits });
+                let lane = job.lane(if is_woken { NextPoll::AtOnce } else { NextPoll::WhenWoken });
                 drop(slot);
                 self.lane.store(lane.number(), SeqCst);
                 if self.status.compare_exchange(RUNNING, IDLE, SeqCst, SeqCst).is_err() {

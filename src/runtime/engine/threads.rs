@@ -10,16 +10,16 @@ pub fn lower_priority() {
     }
 }
 
-/// Lets this thread compute only while no other thread wants its core, for good: `SCHED_IDLE` of Linux, which needs no privilege
-/// either. Where there is none, it has the lowest priority.
-pub fn leave_cores_to_others() {
+/// Gives this thread the policy `SCHED_IDLE` of Linux, for good: it computes while no other thread wants its core. That needs no
+/// privilege either. Where there is no such policy, the thread has the lowest priority.
+pub fn set_idle_policy() {
     #[cfg(target_os = "linux")]
     {
         use thread_priority::unix::set_thread_priority_and_policy;
         use thread_priority::{NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, thread_native_id};
         let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
         if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy) {
-            tracing::warn!(?error, "cannot let a thread for long computations leave the cores to others");
+            tracing::warn!(?error, "cannot set the policy SCHED_IDLE of a thread for long computations");
         }
     }
     lower_priority();

@@ -24,8 +24,7 @@ const SLICE: Duration = TICK;
 /// How many slices it may compute there in all. Pauses between the slices do not help the other guests.
 const FOREGROUND_SLICES: u32 = 8;
 
-/// How long it may compute in the background without a pause before it gets only what everything else leaves. A page of a script is
-/// done by then.
+/// How long it may compute in the background without a wait before it moves to idle threads. A page of a script is done by then.
 const BURST: Duration = Duration::from_millis(250);
 
 /// How much longer it may compute in the foreground for each byte that it reads or writes, in nanoseconds: 1 ms for 64 KiB. Passing on
@@ -461,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guest_that_computes_on_in_the_background_leaves_cores_to_others_until_it_waits() {
+    fn a_guest_that_computes_on_in_the_background_is_on_idle_threads_until_it_waits() {
         let timer = CpuTimer::new(Duration::from_secs(10));
         timer.move_to(Lane::Background);
         let slice = || {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::runtime::engine::executors::Executors;
-use crate::runtime::engine::task::{EndReason, Job, Lane, Step, TaskHandle, Wakes};
+use crate::runtime::engine::task::{EndReason, Job, Lane, NextPoll, Step, TaskHandle};
 use crate::runtime::engine::watch::{FileGuest, VolumeThreads};
 use crate::runtime::instance::client_wait::ClientWaits;
 use crate::runtime::instance::cpu_time::CpuTimer;
@@ -371,9 +371,9 @@ impl Job for GuestJob {
         Step::Wait
     }
 
-    fn lane(&mut self, wakes: Wakes) -> Lane {
+    fn lane(&mut self, next: NextPoll) -> Lane {
         let timer = &self.stdio.cpu_timer;
-        if wakes == Wakes::Waits {
+        if next == NextPoll::WhenWoken {
             timer.end_burst();
         }
         timer.lane()

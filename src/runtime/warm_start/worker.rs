@@ -1,7 +1,7 @@
 //! On which threads are snapshots loaded and made?
 //!
-//! They are made one after the other, on threads that leave the cores to others, and at most half of the cores. What the cache has kept
-//! is loaded on another thread, so that it waits for no compiler. Each thread is started for its first snapshot, and ends with what it
+//! They are made one after the other, on idle threads (`SCHED_IDLE`), with a compiler of half as many threads as there are cores. What
+//! the cache has kept is loaded on another thread, so that it waits for no compiler. Each thread is started for its first snapshot, and ends with what it
 //! works for.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -10,7 +10,7 @@ use std::thread;
 
 use rayon::ThreadPoolBuilder;
 
-use crate::runtime::engine::threads::leave_cores_to_others;
+use crate::runtime::engine::threads::set_idle_policy;
 use crate::runtime::resume::cold_reason::ColdReason;
 
 /// What a thread does. It does not panic.
@@ -66,10 +66,10 @@ fn load_all(jobs: &Receiver<SnapshotJob>) {
 }
 
 fn make_all(jobs: &Receiver<SnapshotJob>) {
-    leave_cores_to_others();
+    set_idle_policy();
     let threads = thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
     let compiler = ThreadPoolBuilder::new().num_threads(threads).thread_name(|_| "wagi-warm-comp".into());
-    let compiler = compiler.start_handler(|_| leave_cores_to_others()).build().ok();
+    let compiler = compiler.start_handler(|_| set_idle_policy()).build().ok();
     for job in jobs {
         match &compiler {
             Some(compiler) => compiler.install(job),

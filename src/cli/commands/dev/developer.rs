@@ -102,9 +102,8 @@ impl Developer {
     /// Puts in force what a build has made, if it has ended well.
     async fn take_built(&mut self, ended: &BuildEnd, reload: &ReloadHandle) {
         let Some(running) = self.running.take() else { return };
-        let state = self.state.clone();
         // Before the developer is told that it is done.
-        let _guard = ended.is_success.then(|| state.begin_reload());
+        let _guard = ended.is_success.then(|| self.state.begin_reload());
         match self.finish(&running.command, ended) {
             true => self.reload(reload).await,
             false => self.show(),
@@ -131,8 +130,7 @@ impl Developer {
         self.read_again();
         // Before the files are loaded, so that no change is missed.
         let watch = self.watch();
-        let state = self.state.clone();
-        let _guard = state.begin_reload();
+        let _guard = self.state.begin_reload();
         self.reload(reload).await;
         Some(watch)
     }

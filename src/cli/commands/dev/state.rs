@@ -29,7 +29,7 @@ struct DevContent {
 }
 
 /// A reload that is under way, for which requests wait until this is dropped.
-pub(super) struct ReloadGuard<'a>(&'a DevState);
+pub(super) struct ReloadGuard(Arc<DevState>);
 
 /// Whether browsers load a page again when something has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,13 +76,13 @@ impl DevState {
     }
 
     /// Lets requests wait for a reload: what they get is new, and the compiler has the cores.
-    pub fn begin_reload(&self) -> ReloadGuard<'_> {
+    pub fn begin_reload(self: &Arc<Self>) -> ReloadGuard {
         self.begin_reload_until(Instant::now() + RELOAD_TIMEOUT)
     }
 
-    fn begin_reload_until(&self, deadline: Instant) -> ReloadGuard<'_> {
+    fn begin_reload_until(self: &Arc<Self>, deadline: Instant) -> ReloadGuard {
         self.reload_deadline.send_replace(Some(deadline));
-        ReloadGuard(self)
+        ReloadGuard(self.clone())
     }
 
     /// Waits for the reload that is under way, if there is one.
@@ -108,7 +108,7 @@ impl DevState {
     }
 }
 
-impl Drop for ReloadGuard<'_> {
+impl Drop for ReloadGuard {
     fn drop(&mut self) {
         self.0.reload_deadline.send_replace(None);
     }
@@ -124,7 +124,7 @@ mod tests {
 
     #[tokio::test]
     async fn requests_wait_for_a_reload_but_not_for_long() {
-        let state = DevState::new(LiveReload::Off);
+        let state = Arc::new(DevState::new(LiveReload::Off));
         state.reloaded().await;
         let reload = state.begin_reload();
         let mut waiting = pin!(state.reloaded());
