@@ -30,8 +30,26 @@ pub struct SignatureReport {
 /// that are wrong are added to `problems`.
 pub fn wanted_signers(config: &Config, module: &ModuleRef, problems: &mut Vec<Diagnostic>) -> Option<TrustedSigners> {
     let policies = RegistryPolicies::read(&config.signed_registries, problems);
-    let own = config.entries.iter().filter(|entry| entry.module == *module).find_map(|entry| entry.verify.as_ref());
-    own.or_else(|| policies.of(module)).map(|verify| verify.signers.clone())
+    let entries = config.entries.iter().filter(|entry| is_same(&entry.module, module));
+    let own = entries.clone().find_map(|entry| entry.verify.as_ref());
+    let wanted = own.or_else(|| policies.of(module));
+    if wanted.is_none() && entries.count() == 0 {
+        let warning =
+            Diagnostic::warning("no entry has this module, so the configuration does not say who has to sign it");
+        problems.push(warning.help("write the module as its entry does"));
+    }
+    wanted.map(|verify| verify.signers.clone())
+}
+
+/// Whether both are the same file, or the same name of an artifact, however they are written.
+fn is_same(one: &ModuleRef, other: &ModuleRef) -> bool {
+    match (one, other) {
+        (ModuleRef::File(one), ModuleRef::File(other)) => {
+            one == other || one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
+        }
+        (ModuleRef::Oci(one), ModuleRef::Oci(other)) => registry::is_same_reference(one, other),
+        _ => one == other,
+    }
 }
 
 /// Who vouches for a file, as the bundle beside it says. `None` if there is none and none is wanted. It is an error if what is

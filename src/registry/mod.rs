@@ -37,7 +37,7 @@ pub use crate::registry::artifact::Layout;
 pub(crate) use crate::registry::artifact::WASM_CONFIG;
 pub(crate) use crate::registry::client::PullOptions;
 pub(crate) use crate::registry::manifest::LEGACY_LAYER;
-pub(crate) use crate::registry::reference::without_scheme;
+pub(crate) use crate::registry::reference::{is_same_reference, without_scheme};
 
 use crate::registry::client::RegistryClient;
 use crate::registry::error::PullError;

@@ -108,6 +108,12 @@ impl Reference {
     }
 }
 
+/// Whether two texts are references to the same tag or digest of the same registry.
+pub(crate) fn is_same_reference(one: &str, other: &str) -> bool {
+    let (Ok(first), Ok(second)) = (Reference::parse(one), Reference::parse(other)) else { return one == other };
+    first.registry.is_same(&second.registry) && first.name() == second.name() && first.version == second.version
+}
+
 /// A reference as commands take it, without the `oci:` or `oci://` that a `modules.toml` writes before it.
 pub(crate) fn without_scheme(text: &str) -> &str {
     text.strip_prefix("oci:").map_or(text, |named| named.strip_prefix("//").unwrap_or(named))

@@ -106,6 +106,9 @@ impl PatternStep {
 
 /// Whether a text is as a pattern wants it.
 pub(in crate::signature) fn matches(pattern: &str, text: &str) -> bool {
+    if text.len() > MAX_NAME {
+        return false;
+    }
     let steps = PatternStep::all(pattern);
     // Which of the steps may be next. A star may stand for nothing.
     let skip_stars = |next: &mut Vec<bool>| {
@@ -124,7 +127,7 @@ pub(in crate::signature) fn matches(pattern: &str, text: &str) -> bool {
         skip_stars(&mut after);
         next = after;
     }
-    text.len() <= MAX_NAME && next[steps.len()]
+    next[steps.len()]
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use crate::config::Sha256;
+use crate::net::client::ClientError;
 use crate::signature::{Evidence, is_bundle};
 
 use crate::registry::api::Session;
@@ -41,7 +42,7 @@ pub(super) fn search(artifact: &SignedArtifact, client: &RegistryClient) -> (Vec
     };
     let mut search = SignatureSearch::new(Session::to_pull(client, &reference));
     search.bundles(&artifact.manifest);
-    search.bounds = SearchBounds::default();
+    search.begin_format();
     search.simple_signatures(&artifact.manifest);
     (search.found, search.problem)
 }
@@ -63,8 +64,8 @@ struct SignatureSearch<'s> {
     session: Session<'s>,
     bounds: SearchBounds,
     found: Vec<Evidence>,
-    /// What was looked at. The same bytes are the same signature.
-    seen: HashSet<Sha256>,
+    /// What was looked at of this format: the paths and sizes. The same bytes are the same signature.
+    seen: HashSet<String>,
     failures: usize,
     /// The first failure.
     problem: Option<PullError>,
@@ -76,6 +77,12 @@ impl<'s> SignatureSearch<'s> {
         Self { session, bounds, found: Vec::new(), seen: HashSet::new(), failures: 0, problem: None }
     }
 
+    /// Begins with the next format, for which nothing counts that stands in the other one.
+    fn begin_format(&mut self) {
+        self.bounds = SearchBounds::default();
+        self.seen.clear();
+    }
+
     /// What was asked for, if the registry has it. A failure is noted.
     fn noted<T>(&mut self, result: Result<Option<T>, PullError>) -> Option<T> {
         let error = match result {
@@ -83,12 +90,11 @@ impl<'s> SignatureSearch<'s> {
             Err(error) => error,
         };
         // Who does not respond is not waited for again.
-        let is_last = matches!(
-            error,
-            PullError::Registry(
-                RegistryError::NotAsked | RegistryError::Unreachable { .. } | RegistryError::Address(_)
-            )
-        );
+        let is_last = match &error {
+            PullError::Registry(RegistryError::Unreachable { source, .. }) => !source.is_rejection(),
+            PullError::Registry(RegistryError::NotAsked | RegistryError::Address(_)) => true,
+            _ => false,
+        };
         self.failures += if is_last { MAX_FAILURES } else { 1 };
         self.problem.get_or_insert(error);
         None
@@ -144,7 +150,8 @@ impl<'s> SignatureSearch<'s> {
 
     /// The bytes of a layer with a signature. `None` if they cannot be one, or are too many.
     fn layer(&mut self, layer: &Value) -> Option<Vec<u8>> {
-        let is_new = |found: &Descriptor| found.size <= self.bounds.bytes && !self.seen.contains(&found.sha256);
+        let is_new =
+            |found: &Descriptor| found.size <= self.bounds.bytes && !self.seen.contains(&path_and_size("blobs", found));
         let descriptor = read_descriptor(layer).filter(is_new)?;
         self.bounds.signatures = self.bounds.signatures.checked_sub(1)?;
         self.blob("blobs", "*/*", &descriptor)
@@ -153,16 +160,29 @@ impl<'s> SignatureSearch<'s> {
     /// The bytes with a digest, if they were not looked at already.
     fn blob(&mut self, folder: &str, accept: &'static str, descriptor: &Descriptor) -> Option<Vec<u8>> {
         let Descriptor { sha256, size } = descriptor;
-        let is_wanted = *size <= MAX_SIGNATURE && self.failures < MAX_FAILURES && self.seen.insert(sha256.clone());
-        let path = is_wanted.then(|| format!("{folder}/sha256:{sha256}"))?;
+        let is_wanted = *size <= MAX_SIGNATURE && self.failures < MAX_FAILURES;
+        let is_new = is_wanted && self.seen.insert(path_and_size(folder, descriptor));
+        let path = is_new.then(|| format!("{folder}/sha256:{sha256}"))?;
         let found = self.session.url(&path).map_err(PullError::from);
         let found = found.and_then(|url| self.session.optional(url, accept, *size));
         let bytes = found.and_then(|found| match found {
             Some(found) => check_digest(&found.bytes, sha256).map(|()| Some(found.bytes)),
             None => Ok(None),
         });
-        self.noted(bytes)
+        // Bytes of another size than the descriptor says are not what it describes.
+        let is_longer = |error: &PullError| {
+            matches!(
+                error,
+                PullError::Registry(RegistryError::Unreachable { source: ClientError::TooLarge { .. }, .. })
+            )
+        };
+        self.noted(bytes.or_else(|error| if is_longer(&error) { Ok(None) } else { Err(error) }))
     }
+}
+
+/// A descriptor with another size is another one, or a wrong size would hide the bytes from one that is right.
+fn path_and_size(folder: &str, descriptor: &Descriptor) -> String {
+    format!("{folder}/{} {}", descriptor.sha256, descriptor.size)
 }
 
 fn layers(manifest: &Value) -> impl Iterator<Item = &Value> {

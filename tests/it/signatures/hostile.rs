@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     BUNDLE, IDENTITY, INDEX, MANIFEST, Place, add, attach, by_identity, by_key, check, content, described, is, made,
@@ -15,12 +15,20 @@ use crate::support::upstream::{Upstream, reply};
 
 /// Lists artifacts whose layers are these bundles.
 fn list(shelf: &mut Shelf, artifacts: &[Vec<String>]) {
-    let mut listed = Vec::new();
+    let mut described_bundles = Vec::new();
     for bundles in artifacts {
-        let layers: Vec<_> = bundles.iter().map(|bundle| described(BUNDLE, bundle)).collect();
         for bundle in bundles {
             add(shelf, format!("blobs/{}", digest(bundle)), "application/octet-stream", bundle.clone());
         }
+        described_bundles.push(bundles.iter().map(|bundle| described(BUNDLE, bundle)).collect());
+    }
+    list_described(shelf, &described_bundles);
+}
+
+/// Lists artifacts with these layers.
+fn list_described(shelf: &mut Shelf, artifacts: &[Vec<Value>]) {
+    let mut listed = Vec::new();
+    for layers in artifacts {
         let artifact = json!({ "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": BUNDLE, "layers": layers });
         let artifact = artifact.to_string();
         let mut descriptor = described(MANIFEST, &artifact);
@@ -67,6 +75,40 @@ fn a_registry_that_refuses_to_list_is_asked_for_the_older_format() {
     });
     is("the right one", &check(&site(&server, &by_key("cosign.pub"))), Ok(()));
     is("no other", &check(&site(&server, &by_key("other.pub"))), Err("cannot ask for the signatures"));
+}
+
+#[test]
+#[ignore = "needs npm"]
+fn a_descriptor_with_a_wrong_size_hides_no_signature() {
+    let key = by_key("cosign.pub");
+    let with_size_1 = |content: &str| {
+        let mut descriptor = described(BUNDLE, content);
+        descriptor["size"] = 1.into();
+        vec![descriptor]
+    };
+    let foreign: Vec<String> = (0..5).map(|number| format!("no bundle {number}")).collect();
+    let mut shelf = shelf(&content());
+    for content in foreign.iter().chain([&text("key.json")]) {
+        add(&mut shelf, format!("blobs/{}", digest(content)), "application/octet-stream", content.clone());
+    }
+    let wrong: Vec<_> = foreign.iter().map(|content| with_size_1(content)).collect();
+    let mut older = shelf.clone();
+    list_described(&mut older, &wrong);
+    attach(&mut older, Place::Old, &["key.old.json"]);
+    is("an older one", &check(&site(&registry(older), &key)), Ok(()));
+    let right = vec![described(BUNDLE, &text("key.json"))];
+    list_described(&mut shelf, &[&wrong[..], &[with_size_1(&text("key.json")), right]].concat());
+    is("the same one, with its size", &check(&site(&registry(shelf), &key)), Ok(()));
+}
+
+#[test]
+#[ignore = "needs npm"]
+fn the_text_of_an_older_signature_may_also_be_named_as_a_bundle() {
+    let old: Value = serde_json::from_str(&text("key.old.json")).expect("JSON");
+    let mut shelf = shelf(&content());
+    list(&mut shelf, &[vec![old["payload"].as_str().expect("a text").to_owned()]]);
+    attach(&mut shelf, Place::Old, &["key.old.json"]);
+    is("the older one", &check(&site(&registry(shelf), &by_key("cosign.pub"))), Ok(()));
 }
 
 #[test]

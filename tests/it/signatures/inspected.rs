@@ -100,6 +100,11 @@ fn a_modules_toml_says_whose_signature_is_wanted() {
     shows(&with(&other, ""), &source, &config, ("not verified: it is not of key", 1));
     shows(&with(&other, &own), &source, &config, ("verified: key sha256:", 0));
     shows(&with(&own, &other), &source, &config, ("not verified: it is not of key", 1));
+    for same in [format!("oci:{source}"), format!("oci://{source}"), source.replace("127.0.0.1", "127.0.0.1.")] {
+        shows(&with("", &other), &same, &config, ("not verified: it is not of key", 1));
+    }
+    let elsewhere = inspected(&with("", &other), &source.replace("/app:1", "/other:1"), &config);
+    assert!(elsewhere.stderr.contains("no entry has this module"), "{}", elsewhere.stderr);
     let broken = with("", "verify = {}");
     let found = inspected(&broken, &source, &config);
     assert!(found.code == Some(1) && found.stdout.is_empty(), "{}", found.stdout);
@@ -146,7 +151,9 @@ fn of_a_file_the_bundle_beside_it_is_verified() {
     shows(&site, "app.wat", &[], ("claimed, not verified: by key sha256:", 0));
     shows(&site, "app.wat", &verify, ("verified: key sha256:", 0));
     site.file("modules.toml", format!("[[module]]\nroute = '/'\nmodule = 'app.wat'\n{}\n", by_key("other.pub")));
-    shows(&site, "app.wat", &["--config", "modules.toml"], ("not verified: it is not of key", 1));
+    for same in ["app.wat", "./app.wat", &site.path().join("app.wat").display().to_string()] {
+        shows(&site, same, &["--config", "modules.toml"], ("not verified: it is not of key", 1));
+    }
     site.file("app.wat.sigstore.json", text("key-of-other-file.json"));
     shows(&site, "app.wat", &verify, ("not verified: it is for sha256:", 1));
 }
