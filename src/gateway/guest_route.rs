@@ -28,6 +28,17 @@ pub(crate) enum RouteTarget {
     Starting(Arc<RouteName>),
 }
 
+impl RouteTarget {
+    /// Whether paths name files there: those that are sent, or scripts.
+    pub(super) fn names_files(&self) -> bool {
+        match self {
+            Self::Files(_) => true,
+            Self::Guest(route) => route.scripts.is_some(),
+            Self::Health | Self::Starting(_) => false,
+        }
+    }
+}
+
 /// Files at a route.
 pub(crate) struct FilesRoute {
     pub(super) name: Arc<RouteName>,

@@ -3,6 +3,7 @@
 //! One immutable value, with the permits of its entries. What stays when the configuration changes, such as the total permits
 //! and the numbers of requests, is in `Shared`, which the [`Gateway`](crate::Gateway) holds.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::request::Parts;
@@ -10,7 +11,7 @@ use http::request::Parts;
 use crate::cgi::{Endpoint, RequestedHost};
 use crate::config::{GatewayLimits, ServerConfig};
 use crate::observe::RouteName;
-use crate::route::RouteMatch;
+use crate::route::{RouteMatch, plain_path};
 use crate::server::RequestScheme;
 
 use crate::gateway::admission::concurrency::QueueLimits;
@@ -22,6 +23,8 @@ use crate::gateway::hosts::HostRoutes;
 /// The routes of a configuration, with the endpoint and the limits that hold for all of them.
 pub(crate) struct Snapshot {
     pub(super) routes: HostRoutes<RouteTarget>,
+    /// The same for paths in their usual spelling, if some routes lead to files: several paths name the same file.
+    plain_routes: Option<HostRoutes<usize>>,
     /// The server as clients without TLS address it.
     plain: Endpoint,
     /// The server as clients with TLS address it.
@@ -60,6 +63,7 @@ impl Snapshot {
         let is_starting = routes.rows().iter().any(|row| matches!(row.target, RouteTarget::Starting(_)));
         Self {
             health: if is_starting { HealthState::Starting } else { HealthState::Ok },
+            plain_routes: routes.rows().iter().any(|row| row.target.names_files()).then(|| routes.of_plain_paths()),
             routes,
             plain: Endpoint::new(false, hostname),
             secure: Endpoint::new(true, hostname),
@@ -114,8 +118,26 @@ impl Snapshot {
     pub(super) fn find<'a>(
         &'a self,
         request: &'a Parts,
-        host: impl FnOnce() -> Option<RequestedHost<'a>>,
+        host: impl Fn() -> Option<RequestedHost<'a>>,
     ) -> Result<RouteMatch<'a, 'a, RouteTarget>, Failure> {
-        self.routes.find(request.uri.path(), host).ok_or(Failure::NoRoute)
+        let path = request.uri.path();
+        let found = self.routes.find(path, &host).ok_or(Failure::NoRoute)?;
+        if found.target.names_files() && self.belongs_to_another(path, host, found.target) {
+            return Err(Failure::NoRoute);
+        }
+        Ok(found)
+    }
+
+    /// Whether a path names a file that another route serves, or keeps, under its usual spelling: so no spelling leads past the route
+    /// of a program that looks at requests first.
+    fn belongs_to_another<'a>(
+        &'a self,
+        path: &str,
+        host: impl FnOnce() -> Option<RequestedHost<'a>>,
+        target: &RouteTarget,
+    ) -> bool {
+        let (Cow::Owned(plain), Some(routes)) = (plain_path(path), &self.plain_routes) else { return false };
+        let first = routes.find(&plain, host).and_then(|first| self.routes.rows().get(*first.target));
+        first.is_some_and(|row| !std::ptr::eq(&raw const row.target, target))
     }
 }

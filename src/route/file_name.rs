@@ -12,7 +12,50 @@ pub fn file_name(segment: &str) -> Option<Cow<'_, [u8]>> {
     if name.contains(&b'/') || name.contains(&0) { None } else { Some(name) }
 }
 
+/// The usual spelling of a path that names a file: each segment decoded, and one slash between two. A segment that no file can have
+/// stays as it is.
+pub fn plain_path(path: &str) -> Cow<'_, str> {
+    if !path.contains('%') && !path.contains("//") {
+        return path.into();
+    }
+    let mut plain = String::with_capacity(path.len());
+    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+        let name = file_name(segment).and_then(|name| String::from_utf8(name.into_owned()).ok());
+        plain.push('/');
+        plain.push_str(name.as_deref().unwrap_or(segment));
+    }
+    if path.ends_with('/') {
+        plain.push('/');
+    }
+    plain.into()
+}
+
 /// Whether a name begins with a dot, as those of hidden files do, and `.` and `..`.
 pub fn is_hidden(name: &[u8]) -> bool {
     name.starts_with(b".")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::route::file_name::*;
+
+    #[test]
+    fn a_path_has_one_usual_spelling() {
+        for (path, expected) in [
+            ("/", "/"),
+            ("/a/b", "/a/b"),
+            ("/a/", "/a/"),
+            ("//a///b//", "/a/b/"),
+            ("/%61/b%20c", "/a/b c"),
+            ("/%C3%A4", "/ä"),
+            ("/a%2Fb//c", "/a%2Fb/c"),
+            ("/%FF", "/%FF"),
+            ("/%00", "/%00"),
+            ("/100%", "/100%"),
+            ("//", "/"),
+            ("*", "*"),
+        ] {
+            assert_eq!(plain_path(path), expected, "{path}");
+        }
+    }
 }

@@ -13,7 +13,7 @@ mod pattern;
 mod script_path;
 
 pub use crate::route::discovery::{Discovered, DiscoveryError};
-pub use crate::route::file_name::{file_name, is_hidden};
+pub use crate::route::file_name::{file_name, is_hidden, plain_path};
 pub use crate::route::pattern::RoutePattern;
 pub use crate::route::script_path::{PathKind, ScriptDirectory, ScriptPath, ScriptRules, ScriptWalk};
 

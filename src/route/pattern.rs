@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use crate::route::file_name::plain_path;
+
 /// The suffix of a prefix pattern.
 const WILDCARD: &str = "/...";
 
@@ -62,6 +64,12 @@ impl RoutePattern {
         let parent = self.prefix().trim_end_matches('/');
         let child = printed.trim_start_matches('/');
         RoutePattern::new([parent, "/", child].concat())
+    }
+
+    /// The pattern for paths in their usual spelling: see [`plain_path`].
+    pub fn plain(&self) -> RoutePattern {
+        let prefix = plain_path(self.prefix());
+        RoutePattern::new(if self.is_prefix() { format!("{prefix}{WILDCARD}") } else { prefix.into_owned() })
     }
 
     /// Whether this pattern matches every path that `other` matches.

@@ -54,6 +54,16 @@ impl<T> HostRoutes<T> {
         Self { rows, every_name, by_host }
     }
 
+    /// The positions of these rows, for paths in their usual spelling.
+    pub fn of_plain_paths(&self) -> HostRoutes<usize> {
+        let plain = |(position, row): (usize, &RouteRow<T>)| RouteRow {
+            pattern: row.pattern.plain(),
+            hosts: row.hosts.clone(),
+            target: position,
+        };
+        HostRoutes::new(self.rows.iter().enumerate().map(plain).collect())
+    }
+
     /// All rows in order.
     pub fn rows(&self) -> &[RouteRow<T>] {
         &self.rows

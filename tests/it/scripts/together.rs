@@ -18,6 +18,32 @@ fn hosts_choose_between_directories() {
     }
 }
 
+/// Several paths name a file, and a route is compared with one of them.
+#[test]
+fn no_spelling_of_a_file_leads_past_the_route_before_it() {
+    let gate = printing("Content-Type: text/plain\n\ngate");
+    let of = |keys: &str| tree().text_module("/app/...", &gate, "").text_module("/...", INTERPRETER, keys).start(&[]);
+    let files = tree().text_module("/app/...", &gate, "").start(&[]);
+    let manifest = files.directory().join("modules.toml");
+    let with_files = std::fs::read_to_string(&manifest).expect("readable");
+    std::fs::write(&manifest, with_files + "[[static]]\nroute = '/...'\ndirectory = 'www'\n").expect("writable");
+    files.signal("HUP");
+    files.logged(&["reloaded generation=2 "]);
+    for (wagi, other) in
+        [(of(SCRIPTS), "/blog.php"), (of(&format!("{SCRIPTS}\nstatic = true")), "/style.css"), (files, "/style.css")]
+    {
+        for target in ["/app/", "/app/deep/page.php", "/app/%64eep/page.php"] {
+            assert_eq!(ask(&wagi, "GET", target).text(), "gate", "{target}");
+        }
+        for target in ["//app/deep/page.php", "/%61pp/deep/page.php", "/a%70p/", "/%61pp", "//app//deep/page.php"] {
+            assert_eq!(ask(&wagi, "GET", target).status, 404, "{target}");
+        }
+        for target in [other.to_owned(), format!("/{other}"), other.replace('l', "%6C")] {
+            assert_eq!(ask(&wagi, "GET", &target).status, 200, "{target}");
+        }
+    }
+}
+
 #[test]
 fn limits_hold_for_scripts_and_not_for_what_starts_no_guest() {
     let keys = format!("{SCRIPTS}\nstatic = true\nlimits = {{ concurrency = 1 }}");
