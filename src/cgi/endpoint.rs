@@ -86,10 +86,11 @@ impl Endpoint {
 
     pub(super) fn address<'a>(&'a self, host: Option<Host<'a>>) -> ServerAddress<'a> {
         let own_name = self.name.as_deref().unwrap_or("localhost");
+        let of_scheme = if self.https { "443" } else { "80" };
         let Some(Host { name, port }) = host else {
-            return ServerAddress { name: own_name, port: self.port.as_deref().unwrap_or("80") };
+            return ServerAddress { name: own_name, port: self.port.as_deref().unwrap_or(of_scheme) };
         };
-        let default_port = || self.default_port.as_deref().unwrap_or(if self.https { "443" } else { "80" });
+        let default_port = || self.default_port.as_deref().unwrap_or(of_scheme);
         ServerAddress {
             name: if name.is_empty() { own_name } else { name },
             port: if port.is_empty() { default_port() } else { port },
@@ -249,6 +250,15 @@ mod tests {
             (None, None, "localhost 3000"),
         ] {
             assert_eq!(address(false, hostname, host), expected, "{host:?} {hostname:?}");
+        }
+    }
+
+    #[test]
+    fn without_a_port_it_is_that_of_the_scheme() {
+        for (https, host, expected) in
+            [(true, None, "own 443"), (false, None, "own 80"), (true, Some("a"), "a 443"), (true, Some(""), "own 443")]
+        {
+            assert_eq!(address(https, Some("own"), host), expected, "{https} {host:?}");
         }
     }
 

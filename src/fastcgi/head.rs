@@ -60,8 +60,11 @@ impl WebServerRequest {
         for (name, value) in parameters.iter() {
             append_field(&mut head, name, value)?;
         }
-        if let (None, Some(host)) = (parameters.value("HTTP_HOST"), own_host(parameters)) {
-            append(&mut head, "host", host.as_bytes())?;
+        // The last one counts, as of a parameter that is no field.
+        match (parameters.value("HTTP_HOST"), own_host(parameters)) {
+            (Some(host), _) => append(&mut head, "host", host)?,
+            (None, Some(host)) => append(&mut head, "host", host.as_bytes())?,
+            (None, None) => {}
         }
         if let Some(value) = parameters.value("CONTENT_TYPE") {
             append(&mut head, "content-type", value)?;
@@ -98,9 +101,8 @@ fn append_field(head: &mut Vec<u8>, name: &[u8], value: &[u8]) -> Option<()> {
     let name: Vec<u8> = name.iter().map(|byte| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() }).collect();
     let name = HeaderName::from_bytes(&name).ok()?;
     // The web server has read the body, and the connection of the client is its own.
-    let is_own = is_hop_by_hop(&name) || name == EXPECT;
-    let is_no_host = name == HOST && value.is_empty();
-    if is_own || is_no_host || matches!(name.as_str(), "content-length" | "content-type" | "proxy") {
+    let is_own = is_hop_by_hop(&name) || name == EXPECT || name == HOST;
+    if is_own || matches!(name.as_str(), "content-length" | "content-type" | "proxy") {
         return Some(());
     }
     append(head, name.as_str(), value)

@@ -177,6 +177,8 @@ fn the_last_parameter_of_a_name_counts_and_a_host_that_is_not_named_is_that_of_t
         (&[("SERVER_NAME", "~^(?<x>.+)$")], ""),
         (&[("REQUEST_URI", "/b"), ("REQUEST_URI", "/")], ""),
         (&[("CONTENT_TYPE", "a/b"), ("CONTENT_TYPE", "")], ""),
+        (&[("HTTP_HOST", "a.test"), ("HTTP_HOST", "b.test:81")], "host: b.test:81\r\n"),
+        (&[("HTTP_ACCEPT", "a/b"), ("HTTP_ACCEPT", "c/d")], "accept: a/b\r\naccept: c/d\r\n"),
     ] {
         let head = request(&[&get, more].concat()).expect("a request").head;
         assert_eq!(String::from_utf8_lossy(&head), format!("GET / HTTP/1.1\r\n{expected}"), "{more:?}");

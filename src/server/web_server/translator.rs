@@ -157,7 +157,10 @@ impl Translator {
         match request.length {
             BodyLength::Known(length) => {
                 self.http.extend_from_slice(&request.head);
-                self.http.extend_from_slice(format!("content-length: {length}\r\n\r\n").as_bytes());
+                // lighttpd says 0 for each request without a body.
+                let is_named = length > 0 || !(request.is_head || request.head.starts_with(b"GET "));
+                let field = if is_named { format!("content-length: {length}\r\n") } else { String::new() };
+                self.http.extend_from_slice(format!("{field}\r\n").as_bytes());
                 self.body = BodyStep::Left(length);
             }
             BodyLength::Unknown => self.body = BodyStep::Undecided(request.head),
@@ -269,8 +272,12 @@ mod tests {
 
     /// A POST, before its body.
     fn head(keep: u8, length: &str) -> Vec<u8> {
+        head_of("POST", keep, length)
+    }
+
+    fn head_of(method: &str, keep: u8, length: &str) -> Vec<u8> {
         let mut pairs = Vec::new();
-        for (name, value) in [("REQUEST_METHOD", "POST"), ("REQUEST_URI", "/"), ("CONTENT_LENGTH", length)] {
+        for (name, value) in [("REQUEST_METHOD", method), ("REQUEST_URI", "/"), ("CONTENT_LENGTH", length)] {
             pairs.extend([name.len(), value.len()].map(|length| u8::try_from(length).expect("short")));
             pairs.extend_from_slice(name.as_bytes());
             pairs.extend_from_slice(value.as_bytes());
@@ -290,6 +297,18 @@ mod tests {
     }
 
     const END: [u8; 16] = [1, 3, 0, 1, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+    #[test]
+    fn a_request_without_a_body_has_no_length_unless_its_method_wants_a_body() {
+        for (method, expected) in [
+            ("GET", "GET / HTTP/1.1\r\n\r\n"),
+            ("HEAD", "HEAD / HTTP/1.1\r\n\r\n"),
+            ("PUT", "PUT / HTTP/1.1\r\ncontent-length: 0\r\n\r\n"),
+        ] {
+            let translator = translator(&[&head_of(method, 1, "0"), &record(5, 1, b"")]);
+            assert_eq!(String::from_utf8_lossy(&translator.http), expected);
+        }
+    }
 
     #[test]
     fn a_body_is_as_long_as_its_length_says_or_is_refused() {

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
-use http::header::{CONNECTION, TRANSFER_ENCODING};
-use http::{Response, StatusCode};
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderName, Response, StatusCode};
+use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -34,9 +35,17 @@ impl<W: Write + Send + 'static> ResponsePrinter<W> {
     pub async fn print(mut self, response: Response<ResponseBody>) -> anyhow::Result<()> {
         let (parts, mut body) = response.into_parts();
         let mut head = status_line(parts.status);
-        let is_own = |name| name == CONNECTION || name == TRANSFER_ENCODING;
-        for (name, value) in parts.headers.iter().filter(|(name, _)| !is_own(*name)) {
+        // A field `status` of a component would be taken for the status of CGI.
+        let is_own =
+            |name: &HeaderName| [CONNECTION.as_str(), TRANSFER_ENCODING.as_str(), "status"].contains(&name.as_str());
+        for (name, value) in parts.headers.iter().filter(|(name, _)| !is_own(name)) {
             head.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+        }
+        // A server of HTTP takes the length from the body.
+        if let Some(length) = body.size_hint().exact().filter(|length| *length > 0)
+            && !parts.headers.contains_key(CONTENT_LENGTH)
+        {
+            head.extend(format!("content-length: {length}\r\n").into_bytes());
         }
         head.extend(b"\r\n");
         self.write(head.into()).await?;
