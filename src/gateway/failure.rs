@@ -40,6 +40,8 @@ pub(super) enum Failure {
     BodyUnreadable(String),
     #[error("all places are taken, and the queue is full or did not move in time")]
     Busy,
+    #[error("too many files are being sent")]
+    TooManyFiles,
     #[error("the module of the route is still being compiled")]
     Starting,
     #[error("operations on files of the module's volumes hang")]
@@ -89,7 +91,9 @@ impl Failure {
             // The second is met only after the head.
             Self::BodyTimeout | Self::ReadTooSlowly => StatusCode::REQUEST_TIMEOUT,
             Self::ContinueNotSent => StatusCode::EXPECTATION_FAILED,
-            Self::Busy | Self::BodyBuffersFull | Self::VolumesHang | Self::Starting => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::BodyBuffersFull | Self::VolumesHang | Self::TooManyFiles | Self::Starting => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::CpuTime | Self::HeadTimeout(_) | Self::OutputTimeout(_) | Self::Cancelled => {
                 StatusCode::GATEWAY_TIMEOUT
             }
@@ -124,7 +128,7 @@ impl Failure {
             | Self::TransferCoding
             | Self::BadRequest(_)
             | Self::BodyTooLarge { .. } => RequestEnd::None,
-            Self::Busy | Self::BodyBuffersFull | Self::VolumesHang => RequestEnd::Busy,
+            Self::Busy | Self::BodyBuffersFull | Self::VolumesHang | Self::TooManyFiles => RequestEnd::Busy,
             Self::Starting => RequestEnd::Starting,
         }
     }

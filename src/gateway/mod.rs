@@ -9,6 +9,7 @@ mod component_request;
 mod compression;
 mod failure;
 mod figures;
+mod files;
 mod forwarded;
 mod guest_route;
 mod guest_timer;
@@ -51,13 +52,10 @@ use http::{HeaderValue, Method, Request, Response};
 use http_body::Body;
 
 use crate::cgi::{Endpoint, Host, RequestHead};
-use crate::observe::{
-    AccessLog, Metrics, Phase, Record, RequestEnd, RequestId, RequestStep, RequestTrace, RouteCounters, Tracer,
-};
-use crate::route::{RouteMatch, ScriptPath};
+use crate::observe::{AccessLog, Metrics, Phase, Record, RequestId, RequestStep, RequestTrace, RouteCounters, Tracer};
+use crate::route::RouteMatch;
 use crate::runtime::{ComponentRequest, Invocation, Run, RunUsage};
 use crate::server::{Peer, RemoteAddress};
-use crate::static_files::StaticAnswer;
 
 use crate::gateway::admission::buffer_budget::BufferBudget;
 use crate::gateway::admission::cancellation::Cancellation;
@@ -67,6 +65,8 @@ use crate::gateway::admission::request_body::{BodyLimits, BoxError, StdinBody, f
 use crate::gateway::admission::uploads::UploadLimit;
 use crate::gateway::failure::Failure;
 use crate::gateway::figures::ServerList;
+use crate::gateway::files::find_script;
+use crate::gateway::files::limits::SentLimits;
 use crate::gateway::guest_route::Interface;
 use crate::gateway::response_start::{BodyUse, ResponseStart, StartedResponse};
 use crate::gateway::routed_request::{RoutedRequest, X_REQUEST_ID};
@@ -93,6 +93,7 @@ struct Shared {
     concurrency: TotalConcurrency,
     uploads: UploadLimit,
     body_buffers: BufferBudget,
+    sent: SentLimits,
     access_log: AccessLog,
     metrics: Arc<Metrics>,
     servers: ServerList,
@@ -118,6 +119,7 @@ impl Gateway {
             concurrency,
             uploads,
             body_buffers,
+            sent: SentLimits::new(),
             access_log,
             metrics,
             servers: ServerList::default(),
@@ -210,12 +212,12 @@ impl Generation {
             RouteTarget::Guest(route) => route,
             RouteTarget::Health => return shared.health_check(record, snapshot.health),
             RouteTarget::Starting(name) => return response::starting(name, record),
-            RouteTarget::Files(route) => return respond_with_file(route, &head, matched.path_info, record).await,
+            RouteTarget::Files(route) => return shared.send_file(route, &head, matched.path_info, record).await,
         };
         record.set_route(route.name.clone());
         let script = match find_script(route, &head, matched.path_info).await {
             Ok(script) => script,
-            Err(missing) => return missing.respond(route, &head, record).await,
+            Err(missing) => return shared.respond_without_script(missing, route, &head, record).await,
         };
         let request = RoutedRequest {
             head: &head,
@@ -237,31 +239,6 @@ impl Generation {
     }
 }
 
-/// A path that leads to no script.
-struct NoScript {
-    answer: StaticAnswer,
-    /// How the request ends.
-    end: RequestEnd,
-}
-
-impl NoScript {
-    async fn respond(self, route: &GuestRoute, head: &Parts, record: Box<Record>) -> Response<ResponseBody> {
-        compress_if(route.compress, head, response::from_files(self.answer, self.end, record)).await
-    }
-}
-
-/// The script for a request, if the guest of the route runs scripts.
-async fn find_script(route: &GuestRoute, head: &Parts, path: &str) -> Result<Option<ScriptPath>, NoScript> {
-    let Some(scripts) = &route.scripts else { return Ok(None) };
-    // Boxed, so that other requests do not carry its room.
-    match Box::pin(scripts.find(head, path)).await {
-        Ok(script) => Ok(Some(script)),
-        Err(answer) => {
-            Err(NoScript { answer, end: if scripts.sends_files() { RequestEnd::Static } else { RequestEnd::None } })
-        }
-    }
-}
-
 /// The host that a request names, and the route for it.
 fn find<'a>(
     snapshot: &'a Snapshot,
@@ -271,29 +248,6 @@ fn find<'a>(
 ) -> Result<(Option<Host<'a>>, RouteMatch<'a, 'a, RouteTarget>), Failure> {
     let host = routed_request::host(head, forwarded_host)?;
     Ok((host, snapshot.find(head, || endpoint.requested(host))?))
-}
-
-/// The response of a route that leads to files.
-async fn respond_with_file(
-    route: &FilesRoute,
-    head: &Parts,
-    path_info: &str,
-    mut record: Box<Record>,
-) -> Response<ResponseBody> {
-    record.set_route(route.name.clone());
-    let cancellation = Cancellation::of(&record);
-    // Boxed, so that requests for guests do not carry its room.
-    let mut answer = Box::pin(async { Ok(route.files.respond(head, path_info).await) });
-    let response = match cancellation.wait(Phase::Waiting, answer.as_mut()).await {
-        Ok(answer) => response::from_files(answer, RequestEnd::Static, record),
-        Err(failure) => return response::from_failure(&failure, record),
-    };
-    compress_if(route.compress, head, response).await
-}
-
-/// The response, compressed if the entry says so. Boxed, so that others do not carry its room.
-async fn compress_if(is_on: bool, head: &Parts, response: Response<ResponseBody>) -> Response<ResponseBody> {
-    if is_on { Box::pin(compression::compress(head, response)).await } else { response }
 }
 
 impl Shared {
@@ -323,7 +277,8 @@ impl Shared {
         match self.start_response(route, request, body, &mut record).await {
             Ok(started) if route.compress => {
                 let response = response::from_guest(started, request, route, record);
-                Box::pin(compression::compress(request.head, response)).await
+                let permit = || self.sent.encoder(request.head);
+                Box::pin(compression::compress(request.head, response, permit)).await
             }
             Ok(started) => response::from_guest(started, request, route, record),
             Err(failure) => response::from_failure(&failure, record),

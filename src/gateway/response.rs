@@ -14,6 +14,7 @@ use crate::static_files::StaticAnswer;
 
 use crate::gateway::admission::cancellation::Cancellation;
 use crate::gateway::admission::client_address::ClientAddress;
+use crate::gateway::admission::client_shares::{Permitted, SharedPermit};
 use crate::gateway::admission::readers::{ReaderSpec, ResponseReader};
 use crate::gateway::failure::Failure;
 use crate::gateway::guest_route::GuestRoute;
@@ -92,9 +93,21 @@ pub(super) fn starting(name: &Arc<RouteName>, mut record: Box<Record>) -> Respon
     from_failure(&Failure::Starting, record)
 }
 
-/// The response of a route that leads to files, with the log's `end`.
-pub(super) fn from_files(answer: StaticAnswer, end: RequestEnd, mut record: Box<Record>) -> Response<ResponseBody> {
+/// The response of a route that leads to files, with the log's `end`. A file needs a permit.
+pub(super) fn from_files(
+    answer: StaticAnswer,
+    end: RequestEnd,
+    permit: impl FnOnce() -> Option<SharedPermit>,
+    mut record: Box<Record>,
+) -> Response<ResponseBody> {
     let (head, file) = answer.response.into_parts();
+    let file = match file {
+        Some(file) => match permit() {
+            Some(permit) => Some(Permitted::new(file, permit)),
+            None => return from_failure(&Failure::TooManyFiles, record),
+        },
+        None => None,
+    };
     record.set_response(head.status, end);
     record.reason = answer.reason.map(Cow::into_owned);
     let body = match file {

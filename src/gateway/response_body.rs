@@ -20,6 +20,7 @@ use crate::observe::{Phase, Record, RequestEnd};
 use crate::runtime::{Output, Run, RunUsage};
 use crate::static_files::FileBody;
 
+use crate::gateway::admission::client_shares::Permitted;
 use crate::gateway::admission::readers::{ResponseReader, Waited};
 use crate::gateway::compression::encoder_input::EncoderInput;
 use crate::gateway::failure::Failure;
@@ -41,8 +42,8 @@ enum BodyContent {
     /// Boxed, so that other responses do not carry their room.
     FullWithTrailers(Bytes, Option<Box<HeaderMap>>),
     Streaming(Box<StreamingBody>),
-    File(Box<FileBody>),
-    Compressed(Box<CompressionBody<SourceBody>>),
+    File(Box<Permitted<FileBody>>),
+    Compressed(Box<Permitted<CompressionBody<SourceBody>>>),
 }
 
 /// A body on its way to its encoder.
@@ -322,7 +323,7 @@ impl ResponseBody {
     }
 
     /// A file.
-    pub(super) fn file(file: FileBody, record: Box<Record>) -> Self {
+    pub(super) fn file(file: Permitted<FileBody>, record: Box<Record>) -> Self {
         Self { content: BodyContent::File(Box::new(file)), record: Some(record) }
     }
 
@@ -332,7 +333,7 @@ impl ResponseBody {
     }
 
     /// A body that is encoded while it is sent. The source has its record.
-    pub(super) fn compressed(body: CompressionBody<SourceBody>) -> Self {
+    pub(super) fn compressed(body: Permitted<CompressionBody<SourceBody>>) -> Self {
         Self { content: BodyContent::Compressed(Box::new(body)), record: None }
     }
 

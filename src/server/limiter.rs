@@ -41,6 +41,12 @@ pub(super) fn fit_descriptors(config: &ServerConfig) -> usize {
     max
 }
 
+/// How many descriptors of the process are not for the connections of clients.
+pub fn spare_descriptors() -> usize {
+    let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    usize::try_from(descriptors.map_or(*RESERVE.end(), reserve)).unwrap_or(usize::MAX)
+}
+
 /// How many of this number of descriptors are for connections.
 fn connections_within(descriptors: u64) -> usize {
     usize::try_from(descriptors.saturating_sub(reserve(descriptors))).unwrap_or(usize::MAX).max(1)

@@ -61,6 +61,7 @@ pub use crate::server::connection::request_body::{BodyError, RequestBody};
 pub use crate::server::counters::{Counters, ListenerFigures};
 pub use crate::server::error::{Error, PemRole};
 pub use crate::server::handle::{Prepared, ServerHandle, WeakServerHandle};
+pub(crate) use crate::server::limiter::spare_descriptors;
 pub use crate::server::listener::error::ListenError;
 pub use crate::server::listener::inherited::{InheritedListener, InheritedSocket};
 pub use crate::server::peer::{Peer, RequestScheme};

@@ -1,9 +1,12 @@
 //! How much of a resource that all clients share may one client hold?
 //!
-//! Only requests with bodies hold something. A client that holds nothing takes no memory here.
+//! A client that holds nothing takes no memory here.
 
 use std::collections::HashMap;
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::gateway::admission::client_address::ClientAddress;
 
@@ -18,6 +21,65 @@ pub(in crate::gateway) struct Share {
     shares: Arc<ClientShares>,
     client: ClientAddress,
     held: usize,
+}
+
+/// Permits that all clients share, and of which one client may hold only some.
+pub(in crate::gateway) struct SharedPermits {
+    permits: Arc<Semaphore>,
+    clients: Arc<ClientShares>,
+}
+
+/// One of these permits.
+pub(in crate::gateway) struct SharedPermit {
+    _permit: OwnedSemaphorePermit,
+    _share: Option<Share>,
+}
+
+/// Something that exists only with a permit.
+pub(in crate::gateway) struct Permitted<T> {
+    item: T,
+    _permit: SharedPermit,
+}
+
+impl<T> Permitted<T> {
+    pub fn new(item: T, permit: SharedPermit) -> Self {
+        Self { item, _permit: permit }
+    }
+}
+
+impl<T> Deref for Permitted<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.item
+    }
+}
+
+impl<T> DerefMut for Permitted<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.item
+    }
+}
+
+impl SharedPermits {
+    /// This many permits in all, and for one client.
+    pub fn new(count: usize, for_one: usize) -> Self {
+        let permits = Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
+        Self { permits, clients: ClientShares::new(for_one.max(1)) }
+    }
+
+    /// Returns a permit, if there is one now. A client that is not known has no share.
+    pub fn try_acquire(&self, client: Option<ClientAddress>) -> Option<SharedPermit> {
+        let share = match client {
+            Some(client) => {
+                let mut share = self.clients.share(client);
+                Some(share.grow(1).then_some(share)?)
+            }
+            None => None,
+        };
+        let permit = self.permits.clone().try_acquire_owned().ok()?;
+        Some(SharedPermit { _permit: permit, _share: share })
+    }
 }
 
 impl ClientShares {

@@ -8,7 +8,7 @@ pub(in crate::gateway) mod buffer_budget;
 pub(in crate::gateway) mod cancellation;
 pub(in crate::gateway) mod client_address;
 mod client_lag;
-mod client_shares;
+pub(in crate::gateway) mod client_shares;
 pub(in crate::gateway) mod concurrency;
 pub(in crate::gateway) mod counted_body;
 mod reader_limit;

@@ -15,19 +15,15 @@ use pin_project_lite::pin_project;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::gateway::admission::client_address::ClientAddress;
-use crate::gateway::admission::client_shares::{ClientShares, Share};
+use crate::gateway::admission::client_shares::{SharedPermit, SharedPermits};
 
 /// A limit on guests whose bodies have not arrived completely: of all entries together, and of each client.
-pub(in crate::gateway) struct UploadLimit {
-    permits: Arc<Semaphore>,
-    clients: Arc<ClientShares>,
-}
+pub(in crate::gateway) struct UploadLimit(SharedPermits);
 
 /// The right of a guest to run although its body has not arrived completely.
 pub(in crate::gateway) struct UploadPermit {
-    _total: OwnedSemaphorePermit,
+    _total: SharedPermit,
     _entry: OwnedSemaphorePermit,
-    _client: Option<Share>,
 }
 
 /// The part of `concurrency` for guests whose bodies have not arrived completely, and for guests that wait for their clients to
@@ -40,21 +36,13 @@ impl UploadLimit {
     /// A limit for a server with at most `concurrency` guests at once.
     pub fn new(concurrency: usize) -> Self {
         let uploads = half(concurrency);
-        Self { permits: Arc::new(Semaphore::new(uploads)), clients: ClientShares::new((uploads / 4).max(1)) }
+        Self(SharedPermits::new(uploads, uploads / 4))
     }
 
     /// Returns a permit for a guest of the entry with these permits for uploads, if there is one now.
     pub fn try_acquire(&self, entry: &Arc<Semaphore>, client: Option<ClientAddress>) -> Option<UploadPermit> {
-        let client = match client {
-            Some(client) => {
-                let mut share = self.clients.share(client);
-                Some(share.grow(1).then_some(share)?)
-            }
-            None => None,
-        };
         let entry = entry.clone().try_acquire_owned().ok()?;
-        let total = self.permits.clone().try_acquire_owned().ok()?;
-        Some(UploadPermit { _total: total, _entry: entry, _client: client })
+        Some(UploadPermit { _total: self.0.try_acquire(client)?, _entry: entry })
     }
 }
 

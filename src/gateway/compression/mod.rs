@@ -19,10 +19,16 @@ use tower_http::compression::{Compression, CompressionBody};
 use tower_service::Service;
 
 use crate::content::coding::{AcceptedCodings, ContentCoding};
+use crate::gateway::admission::client_shares::{Permitted, SharedPermit};
 use crate::gateway::response_body::ResponseBody;
 
-/// The response to `request`, in the coding that the client prefers if it gains by that.
-pub(super) async fn compress(request: &Parts, mut response: Response<ResponseBody>) -> Response<ResponseBody> {
+/// The response to `request`, in the coding that the client prefers if it gains by that. Without a permit for an encoder it stays as it
+/// is.
+pub(super) async fn compress(
+    request: &Parts,
+    mut response: Response<ResponseBody>,
+    permit: impl FnOnce() -> Option<SharedPermit>,
+) -> Response<ResponseBody> {
     if response.status() == StatusCode::NOT_MODIFIED {
         repeat_etag(&request.headers, response.headers_mut());
     }
@@ -34,12 +40,15 @@ pub(super) async fn compress(request: &Parts, mut response: Response<ResponseBod
     }
     add_vary(response.headers_mut());
     let Some(coding) = AcceptedCodings::of(&request.headers).preferred() else { return response };
-    weaken_etag(response.headers_mut());
     // Without content there is nothing to encode; the length stays that of the content as it is.
     if request.method == Method::HEAD {
+        weaken_etag(response.headers_mut());
         return response;
     }
-    encoded(coding, response.map(ResponseBody::into_source)).await.map(ResponseBody::compressed)
+    let Some(permit) = permit() else { return response };
+    weaken_etag(response.headers_mut());
+    let encoded = encoded(coding, response.map(ResponseBody::into_source)).await;
+    encoded.map(|body| ResponseBody::compressed(Permitted::new(body, permit)))
 }
 
 /// The response in this coding, with `Content-Encoding` and without `Content-Length`.
