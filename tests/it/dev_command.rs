@@ -70,6 +70,33 @@ fn what_is_asked_behind_a_build_is_answered_by_what_it_made() {
 }
 
 #[test]
+fn a_file_that_was_missing_is_served_when_it_comes() {
+    let site = Site::new();
+    let entry = |route: &str, module: &str| format!("[[module]]\nroute = '{route}'\nmodule = '{module}'\n");
+    site.file("modules.toml", entry("/", "a.wat"));
+    site.file("a.wat", page("a"));
+    let wagi = start(&site, &[]);
+    site.file("modules.toml", entry("/", "a.wat") + &entry("/b", "b.wat"));
+    wagi.logged(&["`b.wat` does not exist"]);
+    site.file("b.wat", page("b"));
+    at_leisure(|| (Connection::open(wagi.address()).get("/b").text() == "b").then_some(()));
+}
+
+#[test]
+fn a_watched_directory_may_hold_the_module_that_is_built_in_it() {
+    let site = built("");
+    let manifest = fs::read_to_string(site.path().join("modules.toml")).expect("it is there");
+    site.file("modules.toml", manifest.replace("watch = 'source.wat'", "watch = '.'"));
+    let wagi = start(&site, &[]);
+    for round in 1..=3 {
+        site.file("source.wat", page(&round.to_string()));
+        shows(&wagi, &round.to_string());
+    }
+    // What a build writes would begin another one before the next source is seen.
+    assert_eq!(wagi.log().matches("build: done").count(), 4, "{}", wagi.log());
+}
+
+#[test]
 fn a_broken_build_leaves_the_last_good_version_and_pages_say_so() {
     let site = built("");
     let wagi = start(&site, &[]);

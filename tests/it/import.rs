@@ -9,6 +9,7 @@ use wagi::observe::sha256_hex;
 
 use crate::support::guest::component;
 use crate::support::http1::Connection;
+use crate::support::output::text;
 use crate::support::process::{self, Wagi};
 
 /// A guest that prints its arguments, its variables and the directories that it has, each ended by NUL.
@@ -289,5 +290,33 @@ fn what_is_no_manifest_is_said_with_its_place() {
         assert_eq!(output.status.code(), Some(1), "{text}: {said}");
         assert!(parts.iter().all(|part| said.contains(part)) && !said.contains('\u{1b}'), "{text}: {said}");
         assert!(!application.directory.path().join("modules.toml").exists());
+    }
+}
+
+/// What Spin's own templates say of their builds.
+#[test]
+fn builds_of_several_commands_and_sources_by_ending_are_taken_along() {
+    let site = tempfile::tempdir().expect("a temporary directory");
+    for (build, expected, note) in [
+        (
+            "command = 'make'\nwatch = ['*.py', 'requirements.txt']",
+            &["watch = [\".\", \"requirements.txt\"]"][..],
+            None,
+        ),
+        ("command = ['npm install', 'npm run build']", &["build = \"npm install && npm run build\""], None),
+        ("command = 'make'\nworkdir = 'app'\nwatch = ['**/*.go']", &["watch = [\"app/\"]"], None),
+        ("command = 7", &[], Some("`command` is neither a text nor a list of texts")),
+    ] {
+        let manifest = format!(
+            "spin_manifest_version = 2\n[application]\nname = 'a'\n[[trigger.http]]\nroute = '/'\ncomponent = 'a'\n\
+             [component.a]\nsource = 'a.wasm'\n[component.a.build]\n{build}\n"
+        );
+        fs::write(site.path().join("spin.toml"), manifest).expect("writable");
+        let found = process::run(site.path(), &["import", "spin.toml", "--output", "-"]);
+        let (printed, said) = (text(&found.stdout), text(&found.stderr));
+        for line in expected {
+            assert!(printed.contains(line), "{line}: {printed}{said}");
+        }
+        assert!(note.is_none_or(|note| said.contains(note)), "{said}");
     }
 }

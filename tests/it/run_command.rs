@@ -250,8 +250,18 @@ fn repeat_prints_a_table_of_times() {
         lines[2].contains("minimum") && lines[3].starts_with("total ") && lines[4].starts_with("guest "),
         "{table}"
     );
-    let output = run(&site(), &["modules.toml", "/none", "--repeat", "2"]);
-    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn why_a_request_has_failed_is_said_whatever_is_shown_of_it() {
+    for shown in [&["--repeat", "2"][..], &["--show-env"], &["--raw"], &["--trace"]] {
+        let output = run(&site(), &[&["modules.toml", "/none"], shown].concat());
+        assert_eq!(output.status.code(), Some(1), "{shown:?}");
+        let said = text(&output.stderr);
+        for part in ["error: 404 Not Found: no route matches", "help: the routes are "] {
+            assert_eq!(said.matches(part).count(), 1, "{shown:?}: {said}");
+        }
+    }
 }
 
 /// The probe is a Rust program, whose library looks for a volume before it calls the host.

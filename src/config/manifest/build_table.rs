@@ -40,7 +40,7 @@ pub(super) fn check(entry: &DeTable<'_>, report: &mut Report) {
 /// What to do if the module is not there, but the command that builds it is known.
 pub(super) fn command_help(entry: &DeTable<'_>) -> Option<String> {
     let command = command(entry.get("build")?.get_ref()).ok()?;
-    Some(format!("build it with `{command}`, or start `wagi dev`, which does"))
+    Some(format!("build it with `{command}`, as `wagi dev` does"))
 }
 
 fn command(value: &DeValue<'_>) -> Result<String, ValueError> {

@@ -26,6 +26,8 @@ pub(super) struct Developer {
     /// The commands that are broken, and why.
     broken: BTreeMap<String, String>,
     running: Option<RunningBuild>,
+    /// Whether there is a version that goes on while a build is broken.
+    is_serving: bool,
 }
 
 /// What comes next.
@@ -39,7 +41,7 @@ impl Developer {
     pub fn new(options: Options, state: Arc<DevState>) -> Self {
         let config = Config::load(&options).0;
         let waiting = (0..config.builds.len()).collect();
-        Self { options, state, config, waiting, broken: BTreeMap::new(), running: None }
+        Self { options, state, config, waiting, broken: BTreeMap::new(), running: None, is_serving: false }
     }
 
     /// The configuration as it was last read.
@@ -71,6 +73,7 @@ impl Developer {
 
     /// Builds and reloads for ever, whatever is not as `watch` has it.
     pub async fn run(mut self, watch: SourceWatch, reload: ReloadHandle) {
+        self.is_serving = true;
         let mut watching = Box::pin(watch.changed());
         loop {
             self.start_next();
@@ -138,8 +141,11 @@ impl Developer {
     /// Reads the configuration again. If its builds are others than before, all of them are to run.
     fn read_again(&mut self) {
         let (config, problems) = Config::load(&self.options);
-        // A file that is half written names no builds.
+        // A file that is half written names no builds. What it names may be missing, and come later.
         if config.builds.is_empty() && problems.iter().any(Diagnostic::is_error) {
+            let new = config.files.into_iter().filter(|file| !self.config.files.contains(file));
+            let new: Vec<_> = new.collect();
+            self.config.files.extend(new);
             return;
         }
         if config.builds != self.config.builds {
@@ -179,7 +185,8 @@ impl Developer {
             self.broken.remove(command);
         } else {
             let last = ended.output.lines().next_back().unwrap_or_default();
-            print_lines(&format!("error: {last}; the last good version goes on"));
+            let what_goes_on = if self.is_serving { "; the last good version goes on" } else { "" };
+            print_lines(&format!("error: {last}{what_goes_on}"));
             self.broken.insert(command.to_owned(), ended.output.clone());
         }
         ended.is_success

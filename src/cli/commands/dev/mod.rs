@@ -106,13 +106,15 @@ async fn first(options: Options, state: &Arc<DevState>, log: &LogWriter) -> anyh
     let (mut options, mut wanted) = (options, None);
     loop {
         let watch = developer.watch();
+        developer.build_all().await;
         // Those of the operator, which take precedence, or those of a file that may be mended only now.
         let listen = &developer.config().server.listen;
         if wanted.as_ref() != Some(listen) {
-            options.listen = port::free(listen);
+            options.listen = listen.clone();
             wanted = Some(listen.clone());
         }
-        developer.build_all().await;
+        // A port that was free before the build, or before the last mistake, may be busy now.
+        options.listen = port::free(&options.listen);
         let mut problems = Vec::new();
         let started = Reloader::start(options.clone(), log, Arc::new(Silent), &mut problems).await;
         log.flush();

@@ -14,14 +14,19 @@ const MAX_ATTEMPTS: u16 = 100;
 pub(super) fn free(addresses: &[ListenAddress]) -> Vec<ListenAddress> {
     let default = [ListenAddress::Tcp(ListenAddress::DEFAULT)];
     let addresses = if addresses.is_empty() { &default } else { addresses };
-    addresses.iter().map(|address| next(address).unwrap_or_else(|| address.clone())).collect()
+    let mut found = Vec::with_capacity(addresses.len());
+    for address in addresses {
+        found.push(next(address, &found).unwrap_or_else(|| address.clone()));
+    }
+    found
 }
 
-/// The next address, if this one is busy.
-fn next(address: &ListenAddress) -> Option<ListenAddress> {
+/// The next address, if this one is busy or one of those that are taken.
+fn next(address: &ListenAddress, taken: &[ListenAddress]) -> Option<ListenAddress> {
     let busy = address.tcp()?;
-    let is_busy =
-        |address: SocketAddr| TcpListener::bind(address).is_err_and(|error| error.kind() == ErrorKind::AddrInUse);
+    let is_taken = |address: SocketAddr| taken.iter().any(|taken| taken.tcp() == Some(address));
+    let is_bound = |address| TcpListener::bind(address).is_err_and(|error| error.kind() == ErrorKind::AddrInUse);
+    let is_busy = |address: SocketAddr| is_taken(address) || is_bound(address);
     if busy.port() == 0 || !is_busy(busy) {
         return None;
     }
@@ -49,6 +54,8 @@ mod tests {
             matches!(plain.as_slice(), [ListenAddress::PlainTcp(found)] if found.port() > busy.port()),
             "{plain:?}"
         );
+        let twice = free(&[ListenAddress::Tcp(busy), ListenAddress::Tcp(SocketAddr::new(busy.ip(), busy.port()))]);
+        assert!(twice[0].tcp() < twice[1].tcp(), "{twice:?}");
         let any = ListenAddress::Tcp(SocketAddr::new(busy.ip(), 0));
         assert_eq!(free(std::slice::from_ref(&any)), [any]);
     }

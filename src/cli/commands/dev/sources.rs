@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wagi::config::{Config, ModuleBuild};
@@ -60,16 +61,19 @@ struct SourceGroup {
     kind: SourceKind,
     roots: Vec<PathBuf>,
     scope: SourceScope,
+    /// The modules that builds write.
+    built: Arc<BTreeSet<PathBuf>>,
     stamps: BTreeMap<PathBuf, FileStamp>,
 }
 
-/// Which files below a directory count.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Which files below a directory count. Hidden ones and the modules that builds write never do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SourceScope {
-    /// All but hidden ones and those that tools write.
     All,
-    /// Of these only sources, and not these modules.
-    Sources(BTreeSet<PathBuf>),
+    /// All but those in the directories of tools.
+    Own,
+    /// Of these only sources.
+    Sources,
 }
 
 /// What the system says of a file: device, inode, length and the time of its last change.
@@ -83,13 +87,13 @@ pub(super) struct SourceWatch {
 impl SourceWatch {
     /// The files as they are now.
     pub fn new(config: &Config) -> Self {
-        let built: BTreeSet<PathBuf> = config.builds.iter().map(|build| normal(&build.module)).collect();
+        let built = Arc::new(written(&config.builds));
         let files = config.files.iter().filter(|file| !built.contains(&normal(file))).cloned().collect();
         let scripts = config.entries.iter().filter_map(|entry| Some(entry.scripts.as_ref()?.directory.clone()));
         let pages = config.static_files.iter().map(|entry| entry.content.path().clone()).chain(scripts);
-        let mut groups = of_builds(&config.builds, built);
-        groups.push(SourceGroup::new(SourceKind::Configuration, files, SourceScope::All));
-        groups.push(SourceGroup::new(SourceKind::Pages, pages.collect(), SourceScope::All));
+        let mut groups = of_builds(&config.builds, &built);
+        groups.push(SourceGroup::new(SourceKind::Configuration, files, SourceScope::Own, &built));
+        groups.push(SourceGroup::new(SourceKind::Pages, pages.collect(), SourceScope::All, &built));
         let mut watch = Self { groups };
         watch.look();
         watch
@@ -133,21 +137,27 @@ impl SourceWatch {
 }
 
 /// The sources of builds. Those without `watch` are together built from the whole directory.
-fn of_builds(builds: &[ModuleBuild], built: BTreeSet<PathBuf>) -> Vec<SourceGroup> {
+fn of_builds(builds: &[ModuleBuild], built: &Arc<BTreeSet<PathBuf>>) -> Vec<SourceGroup> {
     let (mut groups, mut others) = (Vec::new(), BTreeSet::new());
     for (index, build) in builds.iter().enumerate() {
         if build.sources.is_empty() {
             others.insert(index);
         } else {
             let kind = SourceKind::Builds(BTreeSet::from([index]));
-            groups.push(SourceGroup::new(kind, build.sources.clone(), SourceScope::All));
+            groups.push(SourceGroup::new(kind, build.sources.clone(), SourceScope::Own, built));
         }
     }
     if !others.is_empty() {
         let directory = vec![PathBuf::from(".")];
-        groups.push(SourceGroup::new(SourceKind::Builds(others), directory, SourceScope::Sources(built)));
+        groups.push(SourceGroup::new(SourceKind::Builds(others), directory, SourceScope::Sources, built));
     }
     groups
+}
+
+/// The modules that builds write, as paths that begin in the working directory, and as whole ones.
+fn written(builds: &[ModuleBuild]) -> BTreeSet<PathBuf> {
+    let modules = builds.iter().map(|build| normal(&build.module));
+    modules.flat_map(|module| [std::path::absolute(&module).unwrap_or_default(), module]).collect()
 }
 
 /// A path without `.` in it.
@@ -156,8 +166,8 @@ fn normal(path: &Path) -> PathBuf {
 }
 
 impl SourceGroup {
-    fn new(kind: SourceKind, roots: Vec<PathBuf>, scope: SourceScope) -> Self {
-        Self { kind, roots, scope, stamps: BTreeMap::new() }
+    fn new(kind: SourceKind, roots: Vec<PathBuf>, scope: SourceScope, built: &Arc<BTreeSet<PathBuf>>) -> Self {
+        Self { kind, roots, scope, built: built.clone(), stamps: BTreeMap::new() }
     }
 
     fn now(&self) -> BTreeMap<PathBuf, FileStamp> {
@@ -193,16 +203,14 @@ impl SourceGroup {
             return false;
         }
         if kind.is_dir() {
-            return !OUTPUTS.contains(&&*name);
+            return self.scope == SourceScope::All || !OUTPUTS.contains(&&*name);
         }
         let path = entry.path();
-        match &self.scope {
-            SourceScope::All => true,
-            SourceScope::Sources(built) => {
-                let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-                SOURCES.contains(&ending) && !built.contains(&normal(&path))
-            }
-        }
+        let is_source = || {
+            let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+            SOURCES.contains(&ending)
+        };
+        (self.scope != SourceScope::Sources || is_source()) && !self.built.contains(&normal(&path))
     }
 }
 
@@ -211,7 +219,14 @@ mod tests {
     use crate::cli::commands::dev::sources::*;
 
     fn group(root: &Path, scope: SourceScope) -> SourceGroup {
-        SourceGroup::new(SourceKind::Builds(BTreeSet::from([0])), vec![root.to_owned()], scope)
+        let built = Arc::new(BTreeSet::from([root.join("a.wat")]));
+        SourceGroup::new(SourceKind::Builds(BTreeSet::from([0])), vec![root.to_owned()], scope, &built)
+    }
+
+    fn write(root: &Path, name: &str, text: &str) {
+        let path = root.join(name);
+        fs::create_dir_all(path.parent().expect("a directory")).expect("it can be made");
+        fs::write(path, text).expect("writable");
     }
 
     #[test]
@@ -221,7 +236,7 @@ mod tests {
             sources: sources.iter().map(PathBuf::from).collect(),
             module: "a.wasm".into(),
         };
-        let groups = of_builds(&[build(&[]), build(&["src"]), build(&[])], BTreeSet::new());
+        let groups = of_builds(&[build(&[]), build(&["src"]), build(&[])], &Arc::default());
         let kinds: Vec<&SourceKind> = groups.iter().map(|group| &group.kind).collect();
         let of = |builds: &[usize]| SourceKind::Builds(builds.iter().copied().collect());
         assert_eq!(kinds, [&of(&[1]), &of(&[0, 2])]);
@@ -230,14 +245,9 @@ mod tests {
     #[test]
     fn sources_count_and_not_what_tools_and_editors_write() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let write = |name: &str, text: &str| {
-            let path = directory.path().join(name);
-            fs::create_dir_all(path.parent().expect("a directory")).expect("it can be made");
-            fs::write(path, text).expect("writable");
-        };
-        let built = BTreeSet::from([directory.path().join("a.wat")]);
+        let write = |name: &str, text: &str| write(directory.path(), name, text);
         write("src/main.rs", "1");
-        let mut watch = SourceWatch { groups: vec![group(directory.path(), SourceScope::Sources(built))] };
+        let mut watch = SourceWatch { groups: vec![group(directory.path(), SourceScope::Sources)] };
         assert!(!watch.look().is_empty());
         for ignored in ["a.wat", "a.o", ".swp.rs", "main.rs~", "target/x.rs", ".git/x.rs"] {
             write(ignored, "1");
@@ -250,5 +260,29 @@ mod tests {
         }
         fs::remove_file(directory.path().join("b.wat")).expect("it is there");
         assert!(!watch.look().is_empty());
+    }
+
+    #[test]
+    fn a_directory_that_is_named_counts_without_the_module_that_is_built_in_it() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let of = |scope: SourceScope| SourceWatch { groups: vec![group(directory.path(), scope)] };
+        let (mut named, mut pages) = (of(SourceScope::Own), of(SourceScope::All));
+        for (name, is_named, is_page) in [
+            ("a.wat", false, false),
+            ("data.bin", true, true),
+            ("build/x.js", false, true),
+            (".hidden", false, false),
+            ("sub/b.wat", true, true),
+        ] {
+            write(directory.path(), name, "1");
+            assert_eq!((!named.look().is_empty(), !pages.look().is_empty()), (is_named, is_page), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_module_that_is_built_is_known_by_each_way_to_it() {
+        let build = ModuleBuild { command: "make".to_owned(), sources: Vec::new(), module: "./out/a.wasm".into() };
+        let whole = std::env::current_dir().expect("a directory").join("out/a.wasm");
+        assert_eq!(written(&[build]), BTreeSet::from(["out/a.wasm".into(), whole]));
     }
 }

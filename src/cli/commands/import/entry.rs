@@ -108,7 +108,7 @@ impl ImportedEntry {
             environment: values::environment(component, manifest.variables.as_ref(), notes),
             volumes: volumes(component, directory, notes),
             allowed_hosts: hosts::allowed(component, notes),
-            build: ImportedBuild::new(component, directory),
+            build: ImportedBuild::new(component, directory, notes),
         })))
     }
 }
@@ -124,6 +124,11 @@ fn served_files(component: &DeTable<'_>, directory: &Path, notes: &mut Notes<'_>
     let [volume] = &found[..] else { return None };
     let message = "this component becomes `[[static]]`: wagi serves files itself";
     notes.add(source.span(), message, "nothing has to be downloaded; its `environment` has no effect");
+    if volume.guest != "/" {
+        let message =
+            format!("wagi serves `{}` at the route itself, and Spin serves it below `{}`", volume.host, volume.guest);
+        notes.add(source.span(), message, format!("write the route with `{}` before its `/...`", volume.guest));
+    }
     Some(volume.host.clone())
 }
 

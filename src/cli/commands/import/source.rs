@@ -36,7 +36,12 @@ impl ImportedSource {
         if let Some(url) = text("url") {
             return Some(Self::of_url(url, text("digest"), source.span(), directory, notes));
         }
-        if let (Some(registry), Some(package), Some(version)) = (text("registry"), text("package"), text("version")) {
+        if let (Some(package), Some(version)) = (text("package"), text("version")) {
+            let Some(registry) = text("registry") else {
+                let message = format!("the package `{package}` names no registry");
+                notes.error(source.span(), message, "add `registry = \"HOST\"`, the one that Spin asks by default");
+                return None;
+            };
             return Some(Self::of_package(&registry, &package, &version, source.span(), notes));
         }
         if let Some(reference) = text("reference") {

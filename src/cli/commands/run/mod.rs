@@ -170,7 +170,12 @@ impl LoadedCommand<'_> {
         let finished = self.log.run_log.take_requests().pop().unwrap_or_default();
         let remark = ResponseRemark::of(&received, &finished, &self.gateway);
         match (self.command.view, self.command.format) {
-            (PrintedPart::Inputs, format) => self.print_inputs(format)?,
+            (PrintedPart::Inputs, format) => {
+                if self.watcher.inputs().is_none() {
+                    remark.print();
+                }
+                self.print_inputs(format)?;
+            }
             (_, OutputFormat::Json) => {
                 let mut report = received.json(&request, &finished);
                 report["stderr"] = self.log.run_log.stderr().into();
@@ -228,20 +233,31 @@ impl LoadedCommand<'_> {
     async fn repeat(&self, request: &PreparedRequest, times: u32) -> anyhow::Result<ExitCode> {
         let mut table = RequestTimes::default();
         let mut is_success = true;
+        let (mut batch, mut failure) = (Vec::new(), None);
         for number in 1..=times {
             let received = send(&self.gateway, request, BodyDestination::Discarded).await?;
             is_success &= received.is_success();
             table.total.push(received.took_us());
             *table.statuses.entry(received.status.as_u16()).or_default() += 1;
+            batch.push(received);
             if number % LINES_AT_ONCE == 0 || number == times {
                 self.log.log.flush();
-                table.guest.extend(self.log.run_log.take_requests().iter().map(|finished| finished.guest_us));
+                let finished = self.log.run_log.take_requests();
+                table.guest.extend(finished.iter().map(|finished| finished.guest_us));
+                // The requests are sent one after the other, so both are in the same order.
+                let mut remarks = batch
+                    .drain(..)
+                    .zip(&finished)
+                    .map(|(received, finished)| ResponseRemark::of(&received, finished, &self.gateway));
+                failure = failure.or_else(|| remarks.find(|remark| !remark.is_success()));
             }
         }
         match self.command.format {
             OutputFormat::Text => print_result(&table.table(&request.shown()))?,
             OutputFormat::Json => print_json(&table.json())?,
         }
+        // Of the first request that has failed.
+        failure.iter().for_each(ResponseRemark::print);
         Ok(if is_success { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

@@ -96,7 +96,10 @@ impl RequestSpec {
     fn target(&self) -> anyhow::Result<RequestTarget> {
         let text = utf8_percent_encode(&self.target, TARGET).to_string();
         let no_path = || format!("`{}` is not a path: write one such as `/hello?name=ada`", self.target);
-        if !text.contains("://") {
+        let is_scheme = |text: &str| {
+            !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+        };
+        if !text.split_once("://").is_some_and(|(scheme, _)| is_scheme(scheme)) {
             let path = if text.starts_with('/') { text } else { format!("/{text}") };
             return Ok(RequestTarget { uri: path.parse().with_context(no_path)?, host: None, scheme: None });
         }
@@ -156,6 +159,7 @@ mod tests {
             ("/", "/", "localhost:3000"),
             ("a?b=c", "/a?b=c", "localhost:3000"),
             ("/a b/ö%20?{x}", "/a%20b/%C3%B6%20?%7Bx%7D", "localhost:3000"),
+            ("/login?next=http://other.example/", "/login?next=http://other.example/", "localhost:3000"),
             ("http://example.com:81/x?y", "/x?y", "example.com:81"),
             ("https://example.com", "/", "example.com"),
         ] {
@@ -166,8 +170,8 @@ mod tests {
             let peer = head.extensions().get::<Peer>().expect("a client");
             let scheme = match target.split_once("://") {
                 Some(("https", _)) => Some(RequestScheme::Https),
-                Some(_) => Some(RequestScheme::Http),
-                None => None,
+                Some(("http", _)) => Some(RequestScheme::Http),
+                _ => None,
             };
             assert_eq!(peer.scheme, scheme, "{target}");
         }
