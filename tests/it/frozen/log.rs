@@ -186,6 +186,7 @@ const UNUSUAL: [&str; 18] = [
     "static 200 the file cannot be read: {}",
     "starting 503 the module of the route is still being compiled",
     "busy 503 operations on files of the module's volumes hang",
+    "busy 503 too many files are being sent",
     "busy 503 the memory for bodies of unknown length is full",
     "not-started 500 the guest could not be started: {}",
     "not-answered 500 the guest gave no complete answer: it returned without one",
