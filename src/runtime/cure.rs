@@ -131,11 +131,11 @@ mod tests {
     fn features_that_do_not_run_have_a_cure() {
         let atomic = "(module (memory 1) (func (drop (i32.atomic.load (i32.const 0)))))";
         for threads in ["(module (memory 1 2 shared))", atomic, "(module (func (atomic.fence)))"] {
-            let error = crate::runtime::compile_ahead_of_time(threads.as_bytes()).expect_err(threads);
+            let error = crate::runtime::CompilerTarget::Guests.compile(threads.as_bytes()).expect_err(threads);
             assert!(error.help().is_some_and(|help| help.contains("one thread")), "{threads}: {error:?}");
         }
         let whole = wat::parse_str("(module (memory 1) (func (export \"_start\")))").expect("a module");
-        let error = crate::runtime::compile_ahead_of_time(&whole[..whole.len() - 3]).expect_err("cut off");
+        let error = crate::runtime::CompilerTarget::Guests.compile(&whole[..whole.len() - 3]).expect_err("cut off");
         assert!(error.help().is_some_and(|help| help.contains("cut off")), "{error:?}");
     }
 

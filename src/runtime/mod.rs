@@ -44,6 +44,7 @@ mod wasi;
 pub use crate::outbound::CallResult;
 pub use crate::runtime::code::cache::CodeOrigin;
 pub use crate::runtime::code::compiler_process::{COMPILER_COMMAND, CompilerProcess, printed_causes};
+pub use crate::runtime::code::compiler_target::{CompilerTarget, CompilerTargetError};
 pub use crate::runtime::code::precompiled::{TrustError, TrustedCode, is_precompiled};
 pub use crate::runtime::code::preinitialize::{PreinitializeError, Preinitialized};
 pub use crate::runtime::component::{ComponentRequest, ComponentRequestBody, is_component};
@@ -144,6 +145,13 @@ impl Runtime {
     fn compiler(&self, owner: ModuleOwner) -> Option<CompilerProcess> {
         let compiler = self.compiler.lock().unwrap_or_else(PoisonError::into_inner);
         compiler.clone().filter(|_| owner == ModuleOwner::ThirdParty)
+    }
+
+    /// What compiles snapshots, if there is an executable for it. It compiles with full optimization.
+    fn snapshot_compiler(&self) -> Option<CompilerProcess> {
+        let is_optimized = self.engines.config.optimization == CodeOptimization::Full;
+        let compiler = self.compiler.lock().unwrap_or_else(PoisonError::into_inner);
+        compiler.as_ref().filter(|_| is_optimized).map(|compiler| compiler.for_snapshots(self.worker.turns()))
     }
 
     /// The settings of the engines, which stay the same.
@@ -270,6 +278,7 @@ impl Runtime {
             grants: guest.grants().clone(),
             unknown_imports,
             is_third_party: self.compiler(setup.owner).is_some(),
+            compiler: self.snapshot_compiler(),
             functions: guest.functions(entry_point),
         };
         guest.with_warm_starts(WarmStarts::new(setup, program, first, self.worker.clone()))
@@ -283,15 +292,4 @@ impl Runtime {
     pub fn provides(&self, imports: &[(&str, &str)]) -> Vec<bool> {
         self.engines.small.provides(imports)
     }
-}
-
-/// Compiles a module or component, binary or text, ahead of time, for the engine of any server.
-pub fn compile_ahead_of_time(bytes: &[u8]) -> Result<Vec<u8>, Error> {
-    let bytes = to_binary(bytes)?;
-    let gc = GcSupport::needed_by(&bytes)?;
-    let code = match is_component(&bytes) {
-        true => engine::compiler_for_components(gc).map_err(Error::Engine)?.precompile_component(&bytes),
-        false => engine::compiler_for_modules(gc).map_err(Error::Engine)?.precompile_module(&bytes),
-    };
-    code.map_err(Error::of_compilation)
 }

@@ -3,7 +3,7 @@
 //! The compiler and the initializer of a module. `wagi compile` and `wagi preinit` write the results to files, made by an engine
 //! with the settings of a server.
 
-pub use crate::runtime::{COMPILER_COMMAND, is_component, printed_causes};
+pub use crate::runtime::{COMPILER_COMMAND, CompilerTarget, CompilerTargetError, is_component, printed_causes};
 
 use crate::format::sha256_hex;
 use crate::runtime;
@@ -17,7 +17,7 @@ const TABLE_ELEMENTS: usize = 1 << 20;
 
 /// The ahead-of-time code of a module or component, binary or text, for servers of this version on this kind of machine.
 pub fn compile(module: &[u8]) -> Result<Vec<u8>, runtime::Error> {
-    runtime::compile_ahead_of_time(module)
+    CompilerTarget::Guests.compile(module)
 }
 
 /// A module, binary or text, after its initializer has run.

@@ -152,6 +152,9 @@ pub(super) enum Subcommand {
     Compiler {
         /// The limit on memory, in bytes
         memory: u64,
+        /// The engine that the code is for
+        #[arg(default_value = "guests")]
+        target: ahead_of_time::CompilerTarget,
     },
     /// List and prune the caches
     #[command(after_help = "Example: wagi cache prune --unused-for 30d")]
@@ -363,7 +366,7 @@ impl Subcommand {
             }
             Self::Dev(arguments) => Command::Dev(Box::new(arguments.command(variable))),
             Self::Run(arguments) => Command::Run(Box::new(arguments.command(variable))),
-            Self::Compiler { memory } => Command::Compiler(compiler::CompilerCommand { memory }),
+            Self::Compiler { memory, target } => Command::Compiler(compiler::CompilerCommand { memory, target }),
             Self::Preinit { file, output } => Command::Preinit(preinit::PreinitCommand { file, output }),
             Self::Cache(subcommand) => Command::Cache(subcommand.command(variable)),
             Self::Health { admin } => Command::Health(admin::HealthCommand { address: admin }),

@@ -10,14 +10,17 @@ use std::thread;
 use anyhow::Context as _;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use wagi::startup::ahead_of_time;
+use wagi::startup::ahead_of_time::CompilerTarget;
 
 /// What the threads of the compiler, one for each core, take besides.
 const BYTES_PER_CORE: u64 = 4 << 20;
 
 /// The options of `wagi __compile`.
 pub struct CompilerCommand {
-    /// The limit on the memory of the process, in bytes.
+    /// The limit on the memory of the process, in bytes; the largest number for none.
     pub memory: u64,
+    /// The engine that the code is for.
+    pub target: CompilerTarget,
 }
 
 impl CompilerCommand {
@@ -25,7 +28,7 @@ impl CompilerCommand {
         self.limit()?;
         let mut module = Vec::new();
         io::stdin().read_to_end(&mut module).context("cannot read the module")?;
-        match ahead_of_time::compile(&module) {
+        match self.target.compile(&module) {
             Ok(code) => {
                 io::stdout().write_all(&code).context("cannot print the code")?;
                 Ok(ExitCode::SUCCESS)
@@ -41,10 +44,13 @@ impl CompilerCommand {
         // Otherwise the process would go on after a server that was killed.
         #[cfg(target_os = "linux")]
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+        let none = Some(0);
+        setrlimit(Resource::Core, Rlimit { current: none, maximum: none }).context("cannot limit core dumps")?;
+        if self.memory == u64::MAX {
+            return Ok(());
+        }
         let cores = thread::available_parallelism().map_or(1, usize::from) as u64;
         let memory = Some(self.memory.saturating_add(cores.saturating_mul(BYTES_PER_CORE)));
-        setrlimit(Resource::Data, Rlimit { current: memory, maximum: memory }).context("cannot limit the memory")?;
-        let none = Some(0);
-        setrlimit(Resource::Core, Rlimit { current: none, maximum: none }).context("cannot limit core dumps")
+        setrlimit(Resource::Data, Rlimit { current: memory, maximum: memory }).context("cannot limit the memory")
     }
 }

@@ -12,7 +12,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::Pid;
+
 use crate::format;
+use crate::runtime::code::compiler_target::CompilerTarget;
+use crate::runtime::code::compiler_turns::CompilerTurns;
 use crate::runtime::code::precompiled::TrustedCode;
 use crate::runtime::error::Error;
 use crate::wasm_bytes::NotWasm;
@@ -30,13 +34,17 @@ const MAX_STDERR: u64 = 64 << 10;
 const OUT_OF_MEMORY: [&str; 2] = ["memory allocation of", "Cannot allocate memory"];
 
 /// The executable that compiles modules of third parties, and what one of them may take.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct CompilerProcess {
     program: PathBuf,
     time: Duration,
+    /// In bytes; `u64::MAX` for no limit.
     memory: u64,
+    target: CompilerTarget,
     /// Each compilation uses all cores, and has them for itself, so that its time does not depend on other modules.
     running: Arc<Mutex<()>>,
+    /// When those have a core that compile in the background; `None` for the others.
+    turns: Option<Arc<CompilerTurns>>,
 }
 
 /// What a process has printed.
@@ -48,17 +56,38 @@ struct Printed {
 impl CompilerProcess {
     /// A compiler for modules that take no more than this time, and this many bytes of memory.
     pub fn new(program: PathBuf, time: Duration, memory: u64) -> Self {
-        Self { program, time, memory, running: Arc::default() }
+        let (target, running) = (CompilerTarget::Guests, Arc::default());
+        Self { program, time, memory, target, running, turns: None }
+    }
+
+    /// The same executable for snapshots: without limits, and on half of the cores.
+    pub(in crate::runtime) fn for_snapshots(&self, turns: Arc<CompilerTurns>) -> Self {
+        let (program, running) = (self.program.clone(), Arc::default());
+        Self {
+            program,
+            time: Duration::MAX,
+            memory: u64::MAX,
+            target: CompilerTarget::Guests,
+            running,
+            turns: Some(turns),
+        }
+    }
+
+    /// The same for another engine.
+    pub(in crate::runtime) fn with_target(&self, target: CompilerTarget) -> Self {
+        Self { target, ..self.clone() }
     }
 
     /// Compiles a module or component, binary or text.
-    pub(in crate::runtime::code) fn compile(&self, module: &[u8]) -> Result<TrustedCode, Error> {
+    pub(in crate::runtime) fn compile(&self, module: &[u8]) -> Result<TrustedCode, Error> {
         if let Some(other) = NotWasm::by_first_bytes(module) {
             return Err(other.into());
         }
         let _turn = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let mut child = self.spawn().map_err(Error::Compiler)?;
+        self.turns.iter().for_each(|turns| turns.enter(Pid::from_child(&child)));
         let printed = self.exchange(&mut child, module);
+        self.turns.iter().for_each(|turns| turns.leave());
         if printed.is_none() {
             // It may have ended by itself just now.
             let _ = child.kill();
@@ -73,7 +102,13 @@ impl CompilerProcess {
 
     fn spawn(&self) -> io::Result<Child> {
         let mut command = Command::new(&self.program);
-        command.args([COMPILER_COMMAND, &self.memory.to_string()]).env_clear().current_dir("/");
+        let words = [COMPILER_COMMAND.to_owned(), self.memory.to_string(), self.target.to_string()];
+        command.args(words).env_clear().current_dir("/");
+        if self.turns.is_some() {
+            // How many threads wasmtime compiles on.
+            let threads = thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
+            command.env("RAYON_NUM_THREADS", threads.to_string());
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
     }
 
@@ -154,7 +189,7 @@ mod tests {
         let threads = "(module (memory 1 2 shared))";
         let legacy = "(module (func (try (do))))";
         for text in [threads, legacy, "(module (func (result i32)))", "(module"] {
-            let error = crate::runtime::compile_ahead_of_time(text.as_bytes()).expect_err(text);
+            let error = CompilerTarget::Guests.compile(text.as_bytes()).expect_err(text);
             let printed = printed_error(&printed_causes(&error));
             assert_eq!((printed.to_string(), printed.help()), (error.to_string(), error.help()), "{text}");
         }

@@ -6,6 +6,8 @@
 //! | --- | --- |
 //! | `cache` | where is compiled code kept between two starts? |
 //! | `compiler_process` | how is a module compiled in a process that can be ended? |
+//! | `compiler_target` | for which engine does a process compile? |
+//! | `compiler_turns` | when does a process that compiles in the background have a core? |
 //! | `file_cache` | how, in files of wagi's own format? |
 //! | `wasmtime_cache` | how, in the cache of wasmtime? |
 //! | `sealed` | which files did wagi itself write, undamaged? |
@@ -17,6 +19,8 @@
 
 pub(in crate::runtime) mod cache;
 pub(in crate::runtime) mod compiler_process;
+pub(in crate::runtime) mod compiler_target;
+pub(in crate::runtime) mod compiler_turns;
 pub(in crate::runtime) mod deserialize;
 pub(in crate::runtime) mod file_cache;
 mod machine_code;

@@ -154,6 +154,17 @@ pub(in crate::runtime) fn compiler_for_modules(gc: GcSupport) -> Result<Engine> 
     Engine::new(&module_config(&EngineConfig::for_one(0, 0), gc, None))
 }
 
+/// Makes an engine that only compiles modules that begin at a checkpoint, with at most this many bytes of memory.
+pub(in crate::runtime) fn compiler_for_captured(memory: u64) -> Result<Engine> {
+    let mut modules = module_config(&EngineConfig::for_one(0, 0), GcSupport::Off, None);
+    Engine::new(modules.memory_guaranteed_dense_image_size(memory))
+}
+
+/// Makes an engine that only compiles modules for rehearsals.
+pub(in crate::runtime) fn compiler_for_rehearsals() -> Result<Engine> {
+    for_rehearsals(&EngineConfig::for_one(0, 0), None)
+}
+
 /// Makes an engine that only compiles components, for the engine of any server.
 pub(in crate::runtime) fn compiler_for_components(gc: GcSupport) -> Result<Engine> {
     Engine::new(&component_config(&EngineConfig::for_one(0, 0), gc, None))

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use crate::config::UnknownImports;
 
 use crate::runtime::code::cache::CodeCache;
+use crate::runtime::code::compiler_process::CompilerProcess;
+use crate::runtime::code::compiler_target::CompilerTarget;
 use crate::runtime::engines::Engines;
 use crate::runtime::error::Error;
 use crate::runtime::instance::grants::Grants;
@@ -19,6 +21,8 @@ pub(in crate::runtime) struct Program {
     pub unknown_imports: UnknownImports,
     /// Whether modules like it are compiled in another process.
     pub is_third_party: bool,
+    /// What compiles its snapshots; `None` if this process does.
+    pub compiler: Option<CompilerProcess>,
     /// The functions to call, the entry point last.
     pub functions: Vec<String>,
 }
@@ -35,6 +39,11 @@ impl Program {
         let last = paths.len().checked_sub(1)?;
         let (guest, _) = paths.get(last)?;
         (CHECKPOINT.strip_prefix(guest.as_str()) == Some("/checkpoint")).then_some(last)
+    }
+
+    /// What compiles it for an engine, if this process does not.
+    pub fn compiler_for(&self, target: CompilerTarget) -> Option<CompilerProcess> {
+        self.compiler.as_ref().map(|compiler| compiler.with_target(target))
     }
 
     /// Whether the volumes that it has open are those at their paths, by which its files are known.

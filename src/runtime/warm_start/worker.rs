@@ -1,15 +1,16 @@
 //! On which threads are snapshots loaded and made?
 //!
-//! They are made one after the other, on idle threads (`SCHED_IDLE`), with a compiler of half as many threads as there are cores. What
-//! the cache has kept is loaded on another thread, so that it waits for no compiler. Each thread is started for its first snapshot, and ends with what it
-//! works for.
+//! They are made one after the other, on idle threads (`SCHED_IDLE`), with a compiler of half as many threads as there are cores. It is a
+//! process that has turns while the server works; without its executable these threads compile. What the cache has kept is loaded on
+//! another thread, so that it waits for no compiler. Each thread is started for its first snapshot, and ends with what it works for.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use rayon::ThreadPoolBuilder;
 
+use crate::runtime::code::compiler_turns::CompilerTurns;
 use crate::runtime::engine::threads::set_idle_policy;
 use crate::runtime::resume::cold_reason::ColdReason;
 
@@ -21,17 +22,24 @@ type SnapshotJob = Box<dyn FnOnce() + Send>;
 pub(in crate::runtime) struct SnapshotWorker {
     loading: Mutex<Option<Sender<SnapshotJob>>>,
     making: Mutex<Option<Sender<SnapshotJob>>>,
+    turns: Arc<CompilerTurns>,
 }
 
 impl SnapshotWorker {
     /// Runs a job that loads a snapshot when those before it are done.
     pub fn load(&self, job: impl FnOnce() + Send + 'static) -> Result<(), ColdReason> {
-        send(&self.loading, Box::new(job), "wagi-warm-load", load_all)
+        send(&self.loading, Box::new(job), "wagi-warm-load", |jobs| load_all(&jobs))
     }
 
     /// Runs a job that makes a snapshot when those before it are done.
     pub fn make(&self, job: impl FnOnce() + Send + 'static) -> Result<(), ColdReason> {
-        send(&self.making, Box::new(job), "wagi-warm", make_all)
+        let turns = self.turns();
+        send(&self.making, Box::new(job), "wagi-warm", move |jobs| make_all(&jobs, &turns))
+    }
+
+    /// The turns of the process that compiles snapshots.
+    pub fn turns(&self) -> Arc<CompilerTurns> {
+        self.turns.clone()
     }
 }
 
@@ -39,7 +47,7 @@ fn send(
     to: &Mutex<Option<Sender<SnapshotJob>>>,
     job: SnapshotJob,
     name: &str,
-    run: fn(&Receiver<SnapshotJob>),
+    run: impl FnOnce(Receiver<SnapshotJob>) + Send + 'static,
 ) -> Result<(), ColdReason> {
     let mut sender = to.lock().unwrap_or_else(PoisonError::into_inner);
     let no_thread = |error: &dyn std::fmt::Display| ColdReason::Failed(format!("there is no thread for it: {error}"));
@@ -53,9 +61,9 @@ fn send(
     Ok(())
 }
 
-fn start(name: &str, run: fn(&Receiver<SnapshotJob>)) -> std::io::Result<Sender<SnapshotJob>> {
+fn start(name: &str, run: impl FnOnce(Receiver<SnapshotJob>) + Send + 'static) -> std::io::Result<Sender<SnapshotJob>> {
     let (sender, jobs) = channel::<SnapshotJob>();
-    thread::Builder::new().name(name.into()).spawn(move || run(&jobs))?;
+    thread::Builder::new().name(name.into()).spawn(move || run(jobs))?;
     Ok(sender)
 }
 
@@ -65,15 +73,19 @@ fn load_all(jobs: &Receiver<SnapshotJob>) {
     }
 }
 
-fn make_all(jobs: &Receiver<SnapshotJob>) {
-    set_idle_policy();
+/// Runs on a thread of normal priority: it stops the compiler when requests need the cores.
+fn make_all(jobs: &Receiver<SnapshotJob>, turns: &CompilerTurns) {
     let threads = thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
-    let compiler = ThreadPoolBuilder::new().num_threads(threads).thread_name(|_| "wagi-warm-comp".into());
-    let compiler = compiler.start_handler(|_| set_idle_policy()).build().ok();
+    let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|_| "wagi-warm-comp".into());
+    let pool = pool.start_handler(|_| set_idle_policy()).panic_handler(|_| {}).build();
+    let Ok(pool) = pool else { return };
     for job in jobs {
-        match &compiler {
-            Some(compiler) => compiler.install(job),
-            None => job(),
-        }
+        let (running, ended) = channel();
+        pool.spawn(move || {
+            // Dropped at the end.
+            let _running = running;
+            job();
+        });
+        turns.take_until(&ended);
     }
 }

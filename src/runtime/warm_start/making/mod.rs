@@ -24,6 +24,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use wasmtime::Module;
 
+use crate::runtime::code::compiler_target::CompilerTarget;
+use crate::runtime::code::deserialize;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::module_engine::ModuleEngine;
 use crate::runtime::resume::areas::LaidOut;
@@ -151,7 +153,15 @@ impl ProgramRehearsals<'_> {
     /// Compiles the module that begins where the program has stopped. Returns its size, too.
     fn resumed(&self, engine: &ModuleEngine, stopped: &Stopped) -> Result<(Module, usize), ColdReason> {
         let resumed = resume_module(&self.binary, self.entry_point(), stopped)?;
-        let module = Module::new(&engine.engine, &resumed).map_err(|error| ColdReason::Failed(format!("{error:#}")))?;
+        let memory = self.program.engines.config.memory as u64;
+        let module = match self.program.compiler_for(CompilerTarget::Captured { memory }) {
+            Some(compiler) => {
+                let code = compiler.compile(&resumed).map_err(|error| failed(&error))?;
+                deserialize::module(&engine.engine, &code)
+            }
+            None => Module::new(&engine.engine, &resumed),
+        };
+        let module = module.map_err(|error| ColdReason::Failed(format!("{error:#}")))?;
         Ok((module, resumed.len()))
     }
 

@@ -19,6 +19,7 @@ use wasmtime::{ExternType, Module};
 use crate::format::sha256_hex;
 use crate::wasm_bytes::to_binary;
 
+use crate::runtime::code::compiler_target::CompilerTarget;
 use crate::runtime::engine::gc_support::GcSupport;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::instance::grants::Grants;
@@ -74,7 +75,8 @@ impl<'a> ProgramRehearsals<'a> {
         }
         let binary = to_binary(&bytes).map_err(|_| ColdReason::Module)?.into_owned();
         let engine = program.engines.for_rehearsals(&program.code_cache).map_err(|error| failed(&error))?;
-        let compiled = program.code_cache.get_or_compile::<Module>(&engine.engine, &binary, &sha256_hex(&bytes), None);
+        let (digest, compiler) = (sha256_hex(&bytes), program.compiler_for(CompilerTarget::Rehearsals));
+        let compiled = program.code_cache.get_or_compile::<Module>(&engine.engine, &binary, &digest, compiler.as_ref());
         let (module, _) = compiled.map_err(|error| failed(&error))?;
         let headers = header_names(&binary);
         let mut seed = [0; 32];

@@ -1,0 +1,118 @@
+//! When does a process that compiles in the background have a core?
+//!
+//! A thread at `SCHED_IDLE` leaves its core to others at once, but the system looks only now and then whether a request waits for another
+//! core meanwhile. So the process is stopped every other millisecond as long as this server works.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::time::{ClockId, clock_gettime};
+
+/// How long the process works, and how long it is stopped.
+const TURN: Duration = Duration::from_millis(1);
+
+/// How often is looked whether the server works.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// The server works if it has used more than this much CPU time in an interval.
+const BUSY: Duration = Duration::from_millis(2);
+
+/// The process that compiles in the background now, if there is one.
+#[derive(Default)]
+pub(in crate::runtime) struct CompilerTurns {
+    /// It has not been waited for, so its id is that of no other process.
+    process: Mutex<Option<Pid>>,
+}
+
+impl CompilerTurns {
+    fn process(&self) -> MutexGuard<'_, Option<Pid>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A process begins to compile.
+    pub fn enter(&self, process: Pid) {
+        *self.process() = Some(process);
+    }
+
+    /// It has ended, or is to be ended.
+    pub fn leave(&self) {
+        let mut process = self.process();
+        signal(*process, Signal::CONT);
+        *process = None;
+    }
+
+    /// Stops the process again and again while this server works, until `ended` says that there is no more to do.
+    pub fn take_until(&self, ended: &Receiver<()>) {
+        let mut before = cpu_time();
+        let is_over = |time: Duration| ended.recv_timeout(time) != Err(RecvTimeoutError::Timeout);
+        let mut is_busy = false;
+        loop {
+            if is_busy {
+                for _ in 0..INTERVAL.as_millis() / TURN.as_millis() / 2 {
+                    self.signal(Signal::STOP);
+                    let is_over_now = is_over(TURN);
+                    self.signal(Signal::CONT);
+                    if is_over_now || is_over(TURN) {
+                        return;
+                    }
+                }
+            } else if is_over(INTERVAL) {
+                return;
+            }
+            let now = cpu_time();
+            is_busy = now.saturating_sub(before) > BUSY;
+            before = now;
+        }
+    }
+
+    fn signal(&self, kind: Signal) {
+        signal(*self.process(), kind);
+    }
+}
+
+fn signal(process: Option<Pid>, kind: Signal) {
+    if let Some(process) = process {
+        // It may have ended by itself just now.
+        let _ = kill_process(process, kind);
+    }
+}
+
+/// The CPU time of this process.
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+    use std::sync::mpsc::channel;
+    use std::thread;
+
+    use crate::runtime::code::compiler_turns::*;
+
+    #[test]
+    fn a_process_goes_on_when_its_turns_are_over() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("cat");
+        let turns = CompilerTurns::default();
+        turns.enter(Pid::from_child(&child));
+        let (end, ended) = channel();
+        thread::scope(|scope| {
+            let taking = scope.spawn(|| turns.take_until(&ended));
+            // So that this process works.
+            while !has_been_stopped(&child) && !taking.is_finished() {}
+            drop(end);
+        });
+        turns.signal(Signal::STOP);
+        turns.leave();
+        drop(child.stdin.take());
+        assert!(child.wait().expect("it is a child").success());
+    }
+
+    fn has_been_stopped(child: &std::process::Child) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap_or_default();
+        stat.rsplit(") ").next().is_some_and(|fields| fields.starts_with('T'))
+    }
+}
