@@ -99,8 +99,9 @@ mod tests {
         let turns = CompilerTurns::default();
         turns.enter(Pid::from_child(&child));
         let (end, ended) = channel();
+        let turns = &turns;
         thread::scope(|scope| {
-            let taking = scope.spawn(|| turns.take_until(&ended));
+            let taking = scope.spawn(move || turns.take_until(&ended));
             // So that this process works.
             while !has_been_stopped(&child) && !taking.is_finished() {}
             drop(end);

@@ -172,7 +172,7 @@ fn leave(wagi: &Wagi) {
 }
 
 /// Outcomes that no request brings about at will; the sources have their reasons.
-const UNUSUAL: [&str; 18] = [
+const UNUSUAL: [&str; 19] = [
     "cancelled 504 an operator has ended the request",
     "bad-body 417 the client waits for 100 (Continue), which is not sent over HTTP/2",
     "client-gone 200 the client takes the response too slowly",
