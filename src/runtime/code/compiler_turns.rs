@@ -1,7 +1,7 @@
 //! When does a process that compiles in the background have a core?
 //!
 //! A thread at `SCHED_IDLE` leaves its core to others at once, but the system looks only now and then whether a request waits for another
-//! core meanwhile. So the process is stopped every other millisecond as long as this server works.
+//! core meanwhile. So the process works in turns of half a millisecond as long as this server works, and rests twice as long.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,8 +10,9 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::time::{ClockId, clock_gettime};
 
-/// How long the process works, and how long it is stopped.
-const TURN: Duration = Duration::from_millis(1);
+/// How long the process works, and how long it is stopped then.
+const WORK: Duration = Duration::from_micros(500);
+const REST: Duration = Duration::from_millis(1);
 
 /// How often is looked whether the server works.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -50,11 +51,11 @@ impl CompilerTurns {
         let mut is_busy = false;
         loop {
             if is_busy {
-                for _ in 0..INTERVAL.as_millis() / TURN.as_millis() / 2 {
+                for _ in 0..INTERVAL.as_micros() / (WORK + REST).as_micros() {
                     self.signal(Signal::STOP);
-                    let is_over_now = is_over(TURN);
+                    let is_over_now = is_over(REST);
                     self.signal(Signal::CONT);
-                    if is_over_now || is_over(TURN) {
+                    if is_over_now || is_over(WORK) {
                         return;
                     }
                 }
