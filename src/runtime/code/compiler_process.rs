@@ -7,7 +7,7 @@
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -85,7 +85,6 @@ impl CompilerProcess {
         }
         let _turn = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let mut child = self.spawn().map_err(Error::Compiler)?;
-        self.turns.iter().for_each(|turns| turns.enter(Pid::from_child(&child)));
         let printed = self.exchange(&mut child, module);
         self.turns.iter().for_each(|turns| turns.leave());
         if printed.is_none() {
@@ -108,6 +107,8 @@ impl CompilerProcess {
             // How many threads wasmtime compiles on.
             let threads = thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
             command.env("RAYON_NUM_THREADS", threads.to_string());
+            // What is sent to the group of a server, such as Ctrl-C, is for the server.
+            std::os::unix::process::CommandExt::process_group(&mut command, 0);
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
     }
@@ -116,9 +117,18 @@ impl CompilerProcess {
     fn exchange(&self, child: &mut Child, module: &[u8]) -> Option<Printed> {
         let (stdin, stdout, stderr) = (child.stdin.take()?, child.stdout.take()?, child.stderr.take()?);
         let (sender, receiver) = channel();
+        let (written, is_read) = channel();
         let module = module.to_vec();
         // The threads end when the process does.
-        thread::spawn(move || write(stdin, &module));
+        thread::spawn(move || {
+            write(stdin, &module);
+            drop::<Sender<()>>(written);
+        });
+        if let Some(turns) = &self.turns {
+            // By then it ends with this process, also while it is stopped.
+            let _ = is_read.recv();
+            turns.enter(Pid::from_child(child));
+        }
         thread::spawn(move || {
             let _ = sender.send(read(stdout, stderr));
         });
@@ -126,7 +136,7 @@ impl CompilerProcess {
     }
 
     fn error(&self, status: ExitStatus, errors: &str) -> Error {
-        if OUT_OF_MEMORY.iter().any(|text| errors.contains(text)) {
+        if self.memory != u64::MAX && OUT_OF_MEMORY.iter().any(|text| errors.contains(text)) {
             return Error::CompileMemory(self.memory);
         }
         match status.code() {

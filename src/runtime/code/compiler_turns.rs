@@ -10,6 +10,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::runtime::engine::threads::thread_time;
+
 /// How long the process works, and how long it is stopped then.
 const WORK: Duration = Duration::from_micros(500);
 const REST: Duration = Duration::from_millis(1);
@@ -80,10 +82,11 @@ fn signal(process: Option<Pid>, kind: Signal) {
     }
 }
 
-/// The CPU time of this process.
+/// The CPU time of this process without that of this thread, which gives the turns.
 fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+    let whole = Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0));
+    whole.saturating_sub(Duration::from_nanos(thread_time()))
 }
 
 #[cfg(test)]
@@ -103,7 +106,7 @@ mod tests {
         let turns = &turns;
         thread::scope(|scope| {
             let taking = scope.spawn(move || turns.take_until(&ended));
-            // So that this process works.
+            // This thread works.
             while !has_been_stopped(&child) && !taking.is_finished() {}
             drop(end);
         });

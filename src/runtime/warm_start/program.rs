@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::UnknownImports;
+use crate::format;
 
 use crate::runtime::code::cache::CodeCache;
 use crate::runtime::code::compiler_process::CompilerProcess;
@@ -54,5 +55,5 @@ impl Program {
 
 /// The host cannot do its part.
 pub(in crate::runtime::warm_start) fn failed(error: &Error) -> ColdReason {
-    ColdReason::Failed(error.to_string())
+    ColdReason::Failed(format::causes(error).collect::<Vec<_>>().join(": "))
 }

@@ -77,9 +77,15 @@ fn load_all(jobs: &Receiver<SnapshotJob>) {
 fn make_all(jobs: &Receiver<SnapshotJob>, turns: &CompilerTurns) {
     let threads = thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
     let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|_| "wagi-warm-comp".into());
-    let pool = pool.start_handler(|_| set_idle_policy()).panic_handler(|_| {}).build();
-    let Ok(pool) = pool else { return };
+    let pool = pool.start_handler(|_| set_idle_policy()).panic_handler(|_| {}).build().ok();
+    if pool.is_none() {
+        set_idle_policy();
+    }
     for job in jobs {
+        let Some(pool) = &pool else {
+            job();
+            continue;
+        };
         let (running, ended) = channel();
         pool.spawn(move || {
             // Dropped at the end.
