@@ -66,7 +66,7 @@ impl RoutePattern {
         RoutePattern::new([parent, "/", child].concat())
     }
 
-    /// The pattern for paths in their usual spelling: see [`plain_path`].
+    /// The pattern for paths in their usual spelling: see `plain_path`.
     pub fn plain(&self) -> RoutePattern {
         let prefix = plain_path(self.prefix());
         RoutePattern::new(if self.is_prefix() { format!("{prefix}{WILDCARD}") } else { prefix.into_owned() })
