@@ -1,4 +1,4 @@
-//! `wagi __compile`: how a server compiles modules of third parties. Not for users.
+//! `wagi __compile`: how a server compiles modules of third parties, and snapshots. Not for users.
 //!
 //! The module is on standard input, and its code goes to standard output. The process limits its own memory; the server
 //! limits its time.

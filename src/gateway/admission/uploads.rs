@@ -41,8 +41,8 @@ impl UploadLimit {
 
     /// Returns a permit for a guest of the entry with these permits for uploads, if there is one now.
     pub fn try_acquire(&self, entry: &Arc<Semaphore>, client: Option<ClientAddress>) -> Option<UploadPermit> {
-        let entry = entry.clone().try_acquire_owned().ok()?;
-        Some(UploadPermit { _total: self.0.try_acquire(client)?, _entry: entry })
+        let total = self.0.try_acquire(client)?;
+        Some(UploadPermit { _total: total, _entry: entry.clone().try_acquire_owned().ok()? })
     }
 }
 

@@ -1,7 +1,7 @@
 //! How is a module compiled in a process that can be ended?
 //!
 //! The compiler takes time and memory as the module makes it, and a compilation cannot be stopped from within the process. So
-//! modules of third parties are compiled by the executable `wagi` in a process of its own: it gets the module on standard
+//! modules of third parties, and snapshots, are compiled by the executable `wagi` in a process of its own: it gets the module on standard
 //! input and prints the code on standard output, or on standard error why there is none.
 
 use std::io::{self, Read, Write};
@@ -18,6 +18,7 @@ use crate::format;
 use crate::runtime::code::compiler_target::CompilerTarget;
 use crate::runtime::code::compiler_turns::CompilerTurns;
 use crate::runtime::code::precompiled::TrustedCode;
+use crate::runtime::engine::threads::background_compilers;
 use crate::runtime::error::Error;
 use crate::wasm_bytes::NotWasm;
 
@@ -33,7 +34,7 @@ const MAX_STDERR: u64 = 64 << 10;
 /// What the standard library prints before a process ends that gets no more memory.
 const OUT_OF_MEMORY: [&str; 2] = ["memory allocation of", "Cannot allocate memory"];
 
-/// The executable that compiles modules of third parties, and what one of them may take.
+/// The executable that compiles modules of third parties and snapshots, and what one of them may take.
 #[derive(Clone)]
 pub struct CompilerProcess {
     program: PathBuf,
@@ -105,8 +106,7 @@ impl CompilerProcess {
         command.args(words).env_clear().current_dir("/");
         if self.turns.is_some() {
             // How many threads wasmtime compiles on.
-            let threads = thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
-            command.env("RAYON_NUM_THREADS", threads.to_string());
+            command.env("RAYON_NUM_THREADS", background_compilers().to_string());
             // What is sent to the group of a server, such as Ctrl-C, is for the server.
             std::os::unix::process::CommandExt::process_group(&mut command, 0);
         }

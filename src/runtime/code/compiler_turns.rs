@@ -8,9 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use rustix::time::{ClockId, clock_gettime};
 
-use crate::runtime::engine::threads::thread_time;
+use crate::runtime::engine::threads::{process_time, thread_time};
 
 /// How long the process works, and how long it is stopped then.
 const WORK: Duration = Duration::from_micros(500);
@@ -84,9 +83,7 @@ fn signal(process: Option<Pid>, kind: Signal) {
 
 /// The CPU time of this process without that of this thread, which gives the turns.
 fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    let whole = Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0));
-    whole.saturating_sub(Duration::from_nanos(thread_time()))
+    Duration::from_nanos(process_time().saturating_sub(thread_time()))
 }
 
 #[cfg(test)]

@@ -25,9 +25,23 @@ pub fn set_idle_policy() {
     lower_priority();
 }
 
+/// How many threads compile in the background: half as many as there are cores.
+pub(in crate::runtime) fn background_compilers() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
+}
+
 /// The CPU time of this thread in nanoseconds.
 pub(in crate::runtime) fn thread_time() -> u64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    nanoseconds(rustix::time::ClockId::ThreadCPUTime)
+}
+
+/// The CPU time of this process in nanoseconds.
+pub(in crate::runtime) fn process_time() -> u64 {
+    nanoseconds(rustix::time::ClockId::ProcessCPUTime)
+}
+
+fn nanoseconds(clock: rustix::time::ClockId) -> u64 {
+    let time = rustix::time::clock_gettime(clock);
     u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
 }
 

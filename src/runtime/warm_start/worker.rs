@@ -11,7 +11,7 @@ use std::thread;
 use rayon::ThreadPoolBuilder;
 
 use crate::runtime::code::compiler_turns::CompilerTurns;
-use crate::runtime::engine::threads::set_idle_policy;
+use crate::runtime::engine::threads::{background_compilers, set_idle_policy};
 use crate::runtime::resume::cold_reason::ColdReason;
 
 /// What a thread does. It does not panic.
@@ -75,8 +75,7 @@ fn load_all(jobs: &Receiver<SnapshotJob>) {
 
 /// Runs on a thread of normal priority: it stops the compiler when requests need the cores.
 fn make_all(jobs: &Receiver<SnapshotJob>, turns: &CompilerTurns) {
-    let threads = thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
-    let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|_| "wagi-warm-comp".into());
+    let pool = ThreadPoolBuilder::new().num_threads(background_compilers()).thread_name(|_| "wagi-warm-comp".into());
     let pool = pool.start_handler(|_| set_idle_policy()).panic_handler(|_| {}).build().ok();
     if pool.is_none() {
         set_idle_policy();
