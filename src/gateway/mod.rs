@@ -54,7 +54,7 @@ use http_body::Body;
 use crate::cgi::{Endpoint, Host, RequestHead};
 use crate::observe::{AccessLog, Metrics, Phase, Record, RequestId, RequestStep, RequestTrace, RouteCounters, Tracer};
 use crate::route::RouteMatch;
-use crate::runtime::{ComponentRequest, Invocation, Run, RunUsage};
+use crate::runtime::{ComponentRequest, Invocation, RequestCount, Run, RunUsage};
 use crate::server::{Peer, RemoteAddress};
 
 use crate::gateway::admission::buffer_budget::BufferBudget;
@@ -97,7 +97,9 @@ struct Shared {
     access_log: AccessLog,
     metrics: Arc<Metrics>,
     servers: ServerList,
-    next_request: AtomicU64,
+    requests: RequestCount,
+    /// The number of the first one.
+    first_request: u64,
     /// The server was asked to stop.
     is_stopping: AtomicBool,
     malformed_forwarded: AtomicU64,
@@ -107,9 +109,15 @@ struct Shared {
 
 impl Gateway {
     /// A gateway that serves `snapshot` with at most `concurrency` guests at once.
-    pub(crate) fn new(snapshot: Snapshot, concurrency: usize, access_log: AccessLog, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(
+        snapshot: Snapshot,
+        concurrency: usize,
+        access_log: AccessLog,
+        metrics: Arc<Metrics>,
+        requests: RequestCount,
+    ) -> Self {
         // The upper 32 bits are random, so ids differ between server starts. The lower 32 bits count.
-        let next_request = AtomicU64::new(u64::from(getrandom::u32().unwrap_or_default()) << 32);
+        let first_request = u64::from(getrandom::u32().unwrap_or_default()) << 32;
         let (uploads, concurrency) = (UploadLimit::new(concurrency), TotalConcurrency::new(concurrency));
         let body_buffers = BufferBudget::new();
         let is_stopping = AtomicBool::new(false);
@@ -123,7 +131,8 @@ impl Gateway {
             access_log,
             metrics,
             servers: ServerList::default(),
-            next_request,
+            requests,
+            first_request,
             is_stopping,
             malformed_forwarded,
             tracer: OnceLock::new(),
@@ -174,7 +183,7 @@ impl Generation {
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        let id = RequestId::new(self.shared.next_request.fetch_add(1, Ordering::Relaxed));
+        let id = RequestId::new(self.shared.first_request.wrapping_add(self.shared.requests.begin()));
         let is_head = request.method() == Method::HEAD;
         let mut response = self.respond(id, request).await;
         if is_head {

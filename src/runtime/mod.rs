@@ -10,6 +10,7 @@
 //! | --- | --- |
 //! | `error` | why can a program not be run here? |
 //! | `cure` | what can the operator do about it? |
+//! | `request_count` | how many requests does the server serve? |
 //! | `run_watcher` | what is seen of a run from outside? |
 //! | `engine` | how are the engines set up, and on which threads do guests compute? |
 //! | `instance` | how does a run start, what may it use, and how does it end? |
@@ -35,6 +36,7 @@ mod instance;
 mod module_engine;
 mod module_info;
 mod other_host;
+mod request_count;
 mod resume;
 mod run_watcher;
 mod traced_calls;
@@ -63,6 +65,7 @@ pub use crate::runtime::instance::run::{Activity, Run, RunUsage, RunView};
 pub use crate::runtime::instance::stderr::StderrSink;
 pub use crate::runtime::instance::stdio::{InputStream, STDOUT_CAPACITY};
 pub use crate::runtime::module_info::{Encoding, Extern, ModuleInfo, ParseError};
+pub use crate::runtime::request_count::RequestCount;
 pub use crate::runtime::resume::cold_reason::ColdSpan;
 pub use crate::runtime::run_watcher::{HostCall, PathArgument, RunInputs, RunWatcher};
 pub use crate::runtime::warm_start::proving::{ColdExplanation, WarmStartChance, WarmStartProof, warm_start_obstacle};
@@ -99,6 +102,7 @@ pub struct Runtime {
     compiler: Mutex<Option<CompilerProcess>>,
     /// The thread that makes snapshots.
     worker: Arc<SnapshotWorker>,
+    requests: RequestCount,
 }
 
 /// Whose module it is.
@@ -134,7 +138,14 @@ impl Runtime {
     pub fn new(config: &EngineConfig) -> Result<Self, Error> {
         let code_cache = Arc::new(CodeCache::open(config.cache.as_ref()));
         let engines = Arc::new(Engines::new(config, &code_cache)?);
-        Ok(Self { engines, code_cache, compiler: Mutex::default(), worker: Arc::default() })
+        let requests = RequestCount::default();
+        let worker = Arc::new(SnapshotWorker::beside(requests.clone()));
+        Ok(Self { engines, code_cache, compiler: Mutex::default(), worker, requests })
+    }
+
+    /// Counts the requests that the server begins to serve. What is made in the background rests beside many.
+    pub fn requests(&self) -> RequestCount {
+        self.requests.clone()
     }
 
     /// Sets the process that compiles modules of third parties from now on.

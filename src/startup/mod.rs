@@ -108,5 +108,6 @@ fn gateway(platform: &Platform, snapshot: Snapshot, resolved: &Resolved) -> Resu
             AccessLog::new(file, config.log.format)
         }
     };
-    Ok(Gateway::new(snapshot, config.limits.total_concurrency, access_log, platform.metrics.clone()))
+    let (concurrency, requests) = (config.limits.total_concurrency, platform.requests());
+    Ok(Gateway::new(snapshot, concurrency, access_log, platform.metrics.clone(), requests))
 }

@@ -16,7 +16,9 @@ use crate::net::connect::own_addresses::OwnAddresses;
 use crate::net::tls;
 use crate::observe::{LogDirectory, LogWriter, Metrics};
 use crate::outbound::Network;
-use crate::runtime::{CodeOptimization, CompilerProcess, EngineConfig, Guest, RunWatcher, Runtime, WarmStartSetup};
+use crate::runtime::{
+    CodeOptimization, CompilerProcess, EngineConfig, Guest, RequestCount, RunWatcher, Runtime, WarmStartSetup,
+};
 use crate::scratch::{ScratchError, ScratchSpace};
 
 use crate::startup::error::Error;
@@ -135,6 +137,11 @@ impl Platform {
     /// The same, with a watcher of the guests.
     pub fn watched_by(self, watcher: Option<Arc<dyn RunWatcher>>) -> Self {
         Self { watcher, ..self }
+    }
+
+    /// Counts the requests of the server, beside which it makes snapshots.
+    pub fn requests(&self) -> RequestCount {
+        self.runtime.requests()
     }
 
     /// Begins to load modules side by side, those of third parties within the limits of `config`.

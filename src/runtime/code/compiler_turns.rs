@@ -1,7 +1,7 @@
 //! When does a process that compiles in the background have a core?
 //!
 //! A thread at `SCHED_IDLE` leaves its core to others at once, but the system looks only now and then whether a request waits for another
-//! core meanwhile. So the process works in turns of half a millisecond as long as this server works, and rests twice as long.
+//! core meanwhile. So the process works in turns of half a millisecond while this server has many requests, and rests twice as long.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,26 +9,33 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::runtime::engine::threads::{process_time, thread_time};
+use crate::runtime::request_count::RequestCount;
 
 /// How long the process works, and how long it is stopped then.
 const WORK: Duration = Duration::from_micros(500);
 const REST: Duration = Duration::from_millis(1);
 
-/// How often is looked whether the server works.
+/// How often is looked how many requests the server has.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// The server works if it has used more than this much CPU time in an interval.
-const BUSY: Duration = Duration::from_millis(2);
+/// It has many if more than this many begin in an interval. Fewer, such as those of cold interpreters, may wait for a few milliseconds: if
+/// the process were stopped for them, their snapshots would be ready three times as late.
+const FEW: u64 = 10;
 
 /// The process that compiles in the background now, if there is one.
 #[derive(Default)]
 pub(in crate::runtime) struct CompilerTurns {
     /// It has not been waited for, so its id is that of no other process.
     process: Mutex<Option<Pid>>,
+    requests: RequestCount,
 }
 
 impl CompilerTurns {
+    /// Turns beside these requests.
+    pub fn beside(requests: RequestCount) -> Self {
+        Self { process: Mutex::default(), requests }
+    }
+
     fn process(&self) -> MutexGuard<'_, Option<Pid>> {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -45,9 +52,9 @@ impl CompilerTurns {
         *process = None;
     }
 
-    /// Stops the process again and again while this server works, until `ended` says that there is no more to do.
+    /// Stops the process again and again while this server has many requests, until `ended` says that there is no more to do.
     pub fn take_until(&self, ended: &Receiver<()>) {
-        let mut before = cpu_time();
+        let mut before = self.requests.begun();
         let is_over = |time: Duration| ended.recv_timeout(time) != Err(RecvTimeoutError::Timeout);
         let mut is_busy = false;
         loop {
@@ -63,8 +70,8 @@ impl CompilerTurns {
             } else if is_over(INTERVAL) {
                 return;
             }
-            let now = cpu_time();
-            is_busy = now.saturating_sub(before) > BUSY;
+            let now = self.requests.begun();
+            is_busy = now.saturating_sub(before) > FEW;
             before = now;
         }
     }
@@ -81,11 +88,6 @@ fn signal(process: Option<Pid>, kind: Signal) {
     }
 }
 
-/// The CPU time of this process without that of this thread, which gives the turns.
-fn cpu_time() -> Duration {
-    Duration::from_nanos(process_time().saturating_sub(thread_time()))
-}
-
 #[cfg(test)]
 mod tests {
     use std::process::{Command, Stdio};
@@ -97,14 +99,16 @@ mod tests {
     #[test]
     fn a_process_goes_on_when_its_turns_are_over() {
         let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("cat");
-        let turns = CompilerTurns::default();
+        let requests = RequestCount::default();
+        let turns = CompilerTurns::beside(requests.clone());
         turns.enter(Pid::from_child(&child));
         let (end, ended) = channel();
         let turns = &turns;
         thread::scope(|scope| {
             let taking = scope.spawn(move || turns.take_until(&ended));
-            // This thread works.
-            while !has_been_stopped(&child) && !taking.is_finished() {}
+            while !has_been_stopped(&child) && !taking.is_finished() {
+                requests.begin();
+            }
             drop(end);
         });
         turns.signal(Signal::STOP);

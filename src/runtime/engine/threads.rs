@@ -35,11 +35,6 @@ pub(in crate::runtime) fn thread_time() -> u64 {
     nanoseconds(rustix::time::ClockId::ThreadCPUTime)
 }
 
-/// The CPU time of this process in nanoseconds.
-pub(in crate::runtime) fn process_time() -> u64 {
-    nanoseconds(rustix::time::ClockId::ProcessCPUTime)
-}
-
 fn nanoseconds(clock: rustix::time::ClockId) -> u64 {
     let time = rustix::time::clock_gettime(clock);
     u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)

@@ -12,6 +12,7 @@ use rayon::ThreadPoolBuilder;
 
 use crate::runtime::code::compiler_turns::CompilerTurns;
 use crate::runtime::engine::threads::{background_compilers, set_idle_policy};
+use crate::runtime::request_count::RequestCount;
 use crate::runtime::resume::cold_reason::ColdReason;
 
 /// What a thread does. It does not panic.
@@ -26,6 +27,11 @@ pub(in crate::runtime) struct SnapshotWorker {
 }
 
 impl SnapshotWorker {
+    /// A worker that yields to these requests.
+    pub fn beside(requests: RequestCount) -> Self {
+        Self { turns: Arc::new(CompilerTurns::beside(requests)), ..Self::default() }
+    }
+
     /// Runs a job that loads a snapshot when those before it are done.
     pub fn load(&self, job: impl FnOnce() + Send + 'static) -> Result<(), ColdReason> {
         send(&self.loading, Box::new(job), "wagi-warm-load", |jobs| load_all(&jobs))
