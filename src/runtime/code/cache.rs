@@ -5,15 +5,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use wasmtime::{Cache, Engine, Module};
+use wasmtime::{Cache, Engine};
 
 use crate::cache::Exposure;
 use crate::config::CodeCacheConfig;
-use crate::wasm_bytes::to_binary;
 
 use crate::runtime::code::compiler_process::CompilerProcess;
 use crate::runtime::code::file_cache::{CacheError, DescribedModule, FileCache};
-use crate::runtime::code::machine_code::MachineCode;
+use crate::runtime::code::machine_code::{MachineCode, NewCode};
 use crate::runtime::code::wasmtime_cache::WasmtimeCache;
 use crate::runtime::error::Error;
 
@@ -83,9 +82,10 @@ impl CodeCache {
     }
 
     /// Keeps code with a description under `key`, if code is kept.
-    pub fn keep_described(&self, engine: &Engine, key: &str, module: &Module, description: &[u8]) {
+    pub fn keep_described<C: MachineCode>(&self, engine: &Engine, key: &str, code: &NewCode<C>, description: &[u8]) {
         let Some(directory) = self.directory() else { return };
-        if let Err(error) = directory.insert_described(key, engine, module, description) {
+        let kept = code.reader().and_then(|code| directory.insert_described(key, engine, code, description));
+        if let Err(error) = kept {
             tracing::warn!(%error, key, "cannot keep a snapshot: the next start makes it again");
         }
     }
@@ -104,16 +104,13 @@ impl CodeCache {
         digest: &str,
         compiler: Option<&CompilerProcess>,
     ) -> Result<(C, CodeOrigin), Error> {
-        let compile = || match compiler {
-            Some(compiler) => C::deserialize(engine, &compiler.compile(bytes)?).map_err(Error::of_loading),
-            None => C::compile(engine, &to_binary(bytes)?).map_err(Error::of_compilation),
-        };
+        let compile = || NewCode::compile(engine, bytes, compiler);
         match &self.place {
-            _ if self.is_closed.load(Ordering::Relaxed) => Ok((compile()?, CodeOrigin::Compiled)),
-            CodePlace::Disabled => Ok((compile()?, CodeOrigin::Compiled)),
+            _ if self.is_closed.load(Ordering::Relaxed) => Ok((compile()?.code, CodeOrigin::Compiled)),
+            CodePlace::Disabled => Ok((compile()?.code, CodeOrigin::Compiled)),
             CodePlace::Wasmtime(cache) if compiler.is_none() => {
                 let compilation = cache.begin();
-                let code = compile()?;
+                let code = compile()?.code;
                 Ok((code, if compilation.was_hit() { CodeOrigin::Cached } else { CodeOrigin::Compiled }))
             }
             // The cache of wasmtime keeps only what wasmtime compiles in this process.
@@ -121,12 +118,11 @@ impl CodeCache {
                 if let Some(code) = directory.get(digest, engine) {
                     return Ok((code, CodeOrigin::Cached));
                 }
-                let code = compile()?;
-                let serialized = code.serialize().map_err(std::io::Error::other);
-                if let Err(error) = serialized.and_then(|bytes| directory.insert(digest, engine, &bytes)) {
+                let new = compile()?;
+                if let Err(error) = new.reader().and_then(|code| directory.insert(digest, engine, code)) {
                     tracing::warn!(%error, digest, "cannot keep compiled code: the next start compiles again");
                 }
-                Ok((code, CodeOrigin::Compiled))
+                Ok((new.code, CodeOrigin::Compiled))
             }
         }
     }

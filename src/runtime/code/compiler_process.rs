@@ -2,11 +2,12 @@
 //!
 //! The compiler takes time and memory as the module makes it, and a compilation cannot be stopped from within the process. So
 //! modules of third parties, and snapshots, are compiled by the executable `wagi` in a process of its own: it gets the module on standard
-//! input and prints the code on standard output, or on standard error why there is none.
+//! input, and prints the code on standard output, which is a file, or on standard error why there is none.
 
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -17,7 +18,7 @@ use rustix::process::Pid;
 use crate::format;
 use crate::runtime::code::compiler_target::CompilerTarget;
 use crate::runtime::code::compiler_turns::CompilerTurns;
-use crate::runtime::code::precompiled::TrustedCode;
+use crate::runtime::code::precompiled::CompiledCode;
 use crate::runtime::engine::threads::background_compilers;
 use crate::runtime::error::Error;
 use crate::wasm_bytes::NotWasm;
@@ -48,12 +49,6 @@ pub struct CompilerProcess {
     turns: Option<Arc<CompilerTurns>>,
 }
 
-/// What a process has printed.
-struct Printed {
-    code: io::Result<Vec<u8>>,
-    errors: String,
-}
-
 impl CompilerProcess {
     /// A compiler for modules that take no more than this time, and this many bytes of memory.
     pub fn new(program: PathBuf, time: Duration, memory: u64) -> Self {
@@ -80,27 +75,29 @@ impl CompilerProcess {
     }
 
     /// Compiles a module or component, binary or text.
-    pub(in crate::runtime) fn compile(&self, module: &[u8]) -> Result<TrustedCode, Error> {
+    pub(in crate::runtime) fn compile(&self, module: &[u8]) -> Result<CompiledCode, Error> {
         if let Some(other) = NotWasm::by_first_bytes(module) {
             return Err(other.into());
         }
         let _turn = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut child = self.spawn().map_err(Error::Compiler)?;
-        let printed = self.exchange(&mut child, module);
+        let code = CompiledCode::empty_file().map_err(Error::Compiler)?;
+        let stdout = code.try_clone().map_err(Error::Compiler)?;
+        let mut child = self.spawn(stdout).map_err(Error::Compiler)?;
+        let errors = self.exchange(&mut child, module);
         self.turns.iter().for_each(|turns| turns.leave());
-        if printed.is_none() {
+        if errors.is_none() {
             // It may have ended by itself just now.
             let _ = child.kill();
         }
         let status = child.wait().map_err(Error::Compiler)?;
-        let Some(Printed { code, errors }) = printed else { return Err(Error::CompileTime(self.time)) };
+        let Some(errors) = errors else { return Err(Error::CompileTime(self.time)) };
         match status.success() {
-            true => code.map(TrustedCode::from_compiler).map_err(Error::Compiler),
+            true => CompiledCode::from_compiler(code).map_err(Error::Compiler),
             false => Err(self.error(status, &errors)),
         }
     }
 
-    fn spawn(&self) -> io::Result<Child> {
+    fn spawn(&self, stdout: File) -> io::Result<Child> {
         let mut command = Command::new(&self.program);
         let words = [COMPILER_COMMAND.to_owned(), self.memory.to_string(), self.target.to_string()];
         command.args(words).env_clear().current_dir("/");
@@ -110,12 +107,12 @@ impl CompilerProcess {
             // What is sent to the group of a server, such as Ctrl-C, is for the server.
             std::os::unix::process::CommandExt::process_group(&mut command, 0);
         }
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+        command.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped()).spawn()
     }
 
-    /// Writes the module, and reads what the process prints; `None` if it takes too long.
-    fn exchange(&self, child: &mut Child, module: &[u8]) -> Option<Printed> {
-        let (stdin, stdout, stderr) = (child.stdin.take()?, child.stdout.take()?, child.stderr.take()?);
+    /// Writes the module, and reads standard error until the process ends; `None` if it takes too long.
+    fn exchange(&self, child: &mut Child, module: &[u8]) -> Option<String> {
+        let (stdin, stderr) = (child.stdin.take()?, child.stderr.take()?);
         let (sender, receiver) = channel();
         let (written, is_read) = channel();
         let module = module.to_vec();
@@ -130,7 +127,7 @@ impl CompilerProcess {
             turns.enter(Pid::from_child(child));
         }
         thread::spawn(move || {
-            let _ = sender.send(read(stdout, stderr));
+            let _ = sender.send(read(stderr));
         });
         receiver.recv_timeout(self.time).ok()
     }
@@ -151,15 +148,12 @@ fn write(mut stdin: ChildStdin, module: &[u8]) {
     let _ = stdin.write_all(module);
 }
 
-fn read(mut stdout: ChildStdout, stderr: ChildStderr) -> Printed {
-    let errors = thread::spawn(move || {
-        let mut errors = Vec::new();
-        let _ = stderr.take(MAX_STDERR).read_to_end(&mut errors);
-        String::from_utf8_lossy(&errors).into_owned()
-    });
-    let mut code = Vec::new();
-    let read = stdout.read_to_end(&mut code);
-    Printed { code: read.map(|_| code), errors: errors.join().unwrap_or_default() }
+/// The first part of what is printed. The rest is read, too: it may be more than a pipe holds.
+fn read(mut stderr: ChildStderr) -> String {
+    let mut errors = Vec::new();
+    let _ = stderr.by_ref().take(MAX_STDERR).read_to_end(&mut errors);
+    let _ = io::copy(&mut stderr, &mut io::sink());
+    String::from_utf8_lossy(&errors).into_owned()
 }
 
 /// The error that a process has printed. Most have kinds of their own, which go by their words.

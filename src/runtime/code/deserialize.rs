@@ -1,8 +1,8 @@
 //! Which calls of the engine trust the machine code they are given?
 //!
 //! The engine runs machine code without checking it, so forged code can leave the sandbox. These functions take only types that
-//! a check has made: [`SealedFile`], which wagi has written, and [`TrustedCode`], which the operator vouches for. This is
-//! the only file with `unsafe` in it.
+//! a check has made: [`SealedFile`], which wagi has written, [`CompiledCode`], which a process of wagi has compiled, and [`TrustedCode`],
+//! which the operator vouches for. This is the only file with `unsafe` in it.
 
 #![expect(
     unsafe_code,
@@ -12,7 +12,7 @@
 use wasmtime::component::Component;
 use wasmtime::{Engine, Module, Result};
 
-use crate::runtime::code::precompiled::TrustedCode;
+use crate::runtime::code::precompiled::{CompiledCode, TrustedCode};
 use crate::runtime::code::sealed::SealedFile;
 
 /// Maps a module into memory, if the code is for this engine.
@@ -20,6 +20,13 @@ pub(in crate::runtime::code) fn map_module(engine: &Engine, file: SealedFile) ->
     // SAFETY: only this user and root can have written the file, and its checksum says that it is what wagi got from
     // the engine: `SealedFile` is made by its `verify` only. Files are replaced by renaming, which leaves a mapped one as it is.
     unsafe { Module::deserialize_open_file(engine, file.into_file()) }
+}
+
+/// Maps a module that a process has compiled into memory, if the code is for this engine.
+pub(in crate::runtime) fn map_compiled(engine: &Engine, code: &CompiledCode) -> Result<Module> {
+    // SAFETY: the file has no name, so only the process that was started for it has written it, with the engine's compiler. That process
+    // has ended, and nothing writes to it any more.
+    unsafe { Module::deserialize_open_file(engine, code.file()?) }
 }
 
 /// Returns the module in `code`, if the code is for this engine.

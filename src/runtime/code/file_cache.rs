@@ -15,7 +15,7 @@
 
 use std::fs::{File, FileTimes};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::io::{self, Write as _};
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -112,9 +112,8 @@ impl FileCache {
     }
 
     /// Writes described code, replacing what was kept under `key`. What was not used for longest is removed if there is too much now.
-    pub fn insert_described(&self, key: &str, engine: &Engine, module: &Module, description: &[u8]) -> io::Result<()> {
-        let code = module.serialize().map_err(io::Error::other)?;
-        self.insert(key, engine, &sealed::described(code, description))?;
+    pub fn insert_described(&self, key: &str, engine: &Engine, code: impl Read, description: &[u8]) -> io::Result<()> {
+        self.insert(key, engine, sealed::described(code, description))?;
         cache::sweep_compiled(&self.path);
         Ok(())
     }
@@ -125,12 +124,12 @@ impl FileCache {
     }
 
     /// Writes the code for `engine` of the module or component with this SHA-256, replacing an older file.
-    pub fn insert(&self, digest: &str, engine: &Engine, code: &[u8]) -> io::Result<()> {
+    pub fn insert(&self, digest: &str, engine: &Engine, code: impl Read) -> io::Result<()> {
         let (name, partial) = (file_name(digest, engine), cache::random_name()? + cache::PARTIAL_CODE);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let mut file = File::from(openat(&self.directory, &partial, flags, Mode::RUSR | Mode::WUSR)?);
+        let file = File::from(openat(&self.directory, &partial, flags, Mode::RUSR | Mode::WUSR)?);
         // Not synchronized: a file that a crash of the system leaves incomplete has the wrong checksum.
-        let written = file.write_all(code).and_then(|()| file.write_all(&sealed::checksum(&name, code)));
+        let written = sealed::write(&file, &name, code);
         let named = written.and_then(|()| Ok(renameat(&self.directory, &partial, &self.directory, &name)?));
         named.inspect_err(|_| {
             let _ = unlinkat(&self.directory, &partial, AtFlags::empty());

@@ -33,7 +33,7 @@ fn filled(directory: &Path) -> (FileCache, Engine) {
     let engine = Engine::default();
     let cache = FileCache::open(directory).unwrap();
     let code = Module::new(&engine, MODULE).unwrap().serialize().unwrap();
-    cache.insert(NAME, &engine, &code).unwrap();
+    cache.insert(NAME, &engine, code.as_slice()).unwrap();
     (cache, engine)
 }
 
@@ -87,7 +87,10 @@ fn described_code_is_found_whole_or_removed() {
     let engine = Engine::default();
     let cache = FileCache::open(directory.path()).unwrap();
     let module = Module::new(&engine, MODULE).unwrap();
-    let insert = |description: &str| cache.insert_described(NAME, &engine, &module, description.as_bytes()).unwrap();
+    let code = module.serialize().unwrap();
+    let insert = |description: &str| {
+        cache.insert_described(NAME, &engine, code.as_slice(), description.as_bytes()).unwrap();
+    };
     insert("");
     insert("what it is");
     let found = cache.described(NAME, &engine).expect("it was inserted");
@@ -103,7 +106,7 @@ fn described_code_is_found_whole_or_removed() {
         assert!(!path.exists(), "it is removed");
     }
     // Code of a module has no description, and its last bytes are no length of one.
-    cache.insert(NAME, &engine, &module.serialize().unwrap()).unwrap();
+    cache.insert(NAME, &engine, code.as_slice()).unwrap();
     let description = cache.described(NAME, &engine).map(|found| found.description.len());
     assert!(description.is_none_or(|length| length < whole.len()));
     insert("again");
@@ -125,7 +128,7 @@ fn what_others_could_have_written_is_not_run() {
     make_pipe(&path);
     assert!(cache.get::<Module>(NAME, &engine).is_none(), "a pipe");
     fs::remove_file(&path).unwrap();
-    cache.insert(NAME, &engine, &Module::new(&engine, MODULE).unwrap().serialize().unwrap()).unwrap();
+    cache.insert(NAME, &engine, Module::new(&engine, MODULE).unwrap().serialize().unwrap().as_slice()).unwrap();
     let elsewhere = directory.path().join("elsewhere");
     fs::rename(&path, &elsewhere).unwrap();
     std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
@@ -159,7 +162,7 @@ fn many_that_insert_and_get_at_once_see_whole_files() {
         for _ in 0..4 {
             scope.spawn(|| {
                 for _ in 0..50 {
-                    cache.insert(NAME, &engine, &code).unwrap();
+                    cache.insert(NAME, &engine, code.as_slice()).unwrap();
                     assert!(cache.get::<Module>(NAME, &engine).is_some());
                 }
             });
@@ -187,7 +190,7 @@ fn components_are_found_as_well_and_a_damaged_one_is_not_run() {
     let directory = tempfile::tempdir().unwrap();
     let engine = Engine::default();
     let cache = FileCache::open(directory.path()).unwrap();
-    cache.insert(NAME, &engine, &Component::new(&engine, COMPONENT).unwrap().serialize().unwrap()).unwrap();
+    cache.insert(NAME, &engine, Component::new(&engine, COMPONENT).unwrap().serialize().unwrap().as_slice()).unwrap();
     let component = cache.get::<Component>(NAME, &engine).unwrap();
     let mut store = Store::new(&engine, ());
     let instance = wasmtime::component::Linker::new(&engine).instantiate(&mut store, &component).unwrap();

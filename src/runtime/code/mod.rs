@@ -23,7 +23,7 @@ pub(in crate::runtime) mod compiler_target;
 pub(in crate::runtime) mod compiler_turns;
 pub(in crate::runtime) mod deserialize;
 pub(in crate::runtime) mod file_cache;
-mod machine_code;
+pub(in crate::runtime) mod machine_code;
 pub(in crate::runtime) mod precompiled;
 pub(in crate::runtime) mod preinitialize;
 mod sealed;

@@ -1,11 +1,11 @@
 //! Which ahead-of-time code is trusted?
 //!
 //! Code that the operator vouches for: the configuration says that the file was compiled ahead of time, and only the server's
-//! user and root can have written it.
+//! user and root can have written it. And code that a process of wagi has just compiled.
 
 use std::fs::File;
-use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
 use wasmtime::{Engine, Precompiled};
 
@@ -50,9 +50,11 @@ impl TrustedCode {
         Self(code.into_bytes())
     }
 
-    /// The code that a process of wagi has compiled.
-    pub(in crate::runtime::code) fn from_compiler(code: Vec<u8>) -> Self {
-        Self(code)
+    /// The code that a process of wagi has compiled, read into memory.
+    pub(in crate::runtime::code) fn from_compiler(code: &CompiledCode) -> io::Result<Self> {
+        let mut bytes = Vec::new();
+        code.reader().read_to_end(&mut bytes)?;
+        Ok(Self(bytes))
     }
 
     /// The bytes of the file.
@@ -66,7 +68,109 @@ impl TrustedCode {
     }
 }
 
+/// Machine code that a process of wagi has compiled: a file without a name, to which nothing is written any more.
+///
+/// It is mapped rather than read: the system locks the map of the memory when large copies are made and given back, and requests wait.
+#[derive(Debug)]
+pub(in crate::runtime) struct CompiledCode(File);
+
+impl CompiledCode {
+    /// What the process has written to the file from `empty_file`. It has ended.
+    pub(in crate::runtime::code) fn from_compiler(file: File) -> io::Result<Self> {
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::fs::SealFlags;
+            let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+            // The other kind of file cannot be sealed.
+            rustix::fs::fcntl_add_seals(&file, seals).or_else(|error| match error {
+                rustix::io::Errno::INVAL => Ok(()),
+                error => Err(error),
+            })?;
+        }
+        Ok(Self(file))
+    }
+
+    /// A file for a process to write code to, which nothing else can open.
+    pub(in crate::runtime::code) fn empty_file() -> io::Result<File> {
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::fs::{MemfdFlags, memfd_create};
+            let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+            // Systems before Linux 6.3 do not know the flag, and some with it make no such file without it.
+            let made = [flags | MemfdFlags::NOEXEC_SEAL, flags].into_iter();
+            if let Some(file) = made.map(|flags| memfd_create("wagi-code", flags)).find_map(Result::ok) {
+                return Ok(file.into());
+            }
+        }
+        unnamed_file()
+    }
+
+    /// The file, to be mapped.
+    pub(in crate::runtime::code) fn file(&self) -> io::Result<File> {
+        self.0.try_clone()
+    }
+
+    /// Reads it from its beginning.
+    pub(in crate::runtime::code) fn reader(&self) -> impl Read + '_ {
+        ReadAt { file: &self.0, at: 0 }
+    }
+}
+
+/// A file in a directory that is removed at once.
+fn unnamed_file() -> io::Result<File> {
+    let directory = crate::cache::disk::temporary_directory()?;
+    let file = File::options().read(true).write(true).create_new(true).open(directory.join("code"));
+    std::fs::remove_dir_all(directory)?;
+    file
+}
+
+/// Reads a file from a place of its own: clones of a file share theirs.
+struct ReadAt<'a> {
+    file: &'a File,
+    at: u64,
+}
+
+impl Read for ReadAt<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
 /// Whether these bytes are ahead-of-time code.
 pub fn is_precompiled(bytes: &[u8]) -> bool {
     matches!(Engine::detect_precompiled(bytes), Some(Precompiled::Module | Precompiled::Component))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use crate::runtime::code::precompiled::*;
+
+    #[test]
+    fn nothing_is_written_to_code_that_was_compiled() {
+        let mut file = CompiledCode::empty_file().expect("a file");
+        file.write_all(b"code").expect("writable");
+        let code = CompiledCode::from_compiler(file.try_clone().expect("a file")).expect("it is sealed");
+        for _ in 0..2 {
+            let mut read = String::new();
+            code.reader().read_to_string(&mut read).expect("readable");
+            assert_eq!(read, "code");
+        }
+        #[cfg(target_os = "linux")]
+        assert!(file.write_all(b"more").is_err());
+    }
+
+    #[test]
+    fn a_file_without_a_name_leaves_nothing_behind() {
+        let mut file = unnamed_file().expect("a file");
+        file.write_all(b"code").expect("writable");
+        assert_eq!(file.metadata().expect("it is open").nlink(), 0);
+        let code = CompiledCode::from_compiler(file).expect("it need not be sealed");
+        let mut read = String::new();
+        code.reader().read_to_string(&mut read).expect("readable");
+        assert_eq!(read, "code");
+    }
 }

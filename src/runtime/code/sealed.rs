@@ -7,7 +7,7 @@
 //! A file may also hold a description, and the length of it, between the code and the checksum.
 
 use std::fs::File;
-use std::io::{self, Read, Seek as _};
+use std::io::{self, Cursor, Read, Seek as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 
 use sha2::{Digest as _, Sha256};
@@ -58,10 +58,23 @@ impl SealedFile {
 }
 
 /// Code with a description behind it, as it is written to a file.
-pub(in crate::runtime::code) fn described(mut code: Vec<u8>, description: &[u8]) -> Vec<u8> {
-    code.extend_from_slice(description);
-    code.extend_from_slice(&(description.len() as u64).to_le_bytes());
-    code
+pub(in crate::runtime::code) fn described<'a>(code: impl Read + 'a, description: &'a [u8]) -> impl Read + 'a {
+    code.chain(description).chain(Cursor::new((description.len() as u64).to_le_bytes()))
+}
+
+/// Writes code with its checksum to a file that is to be called `name`.
+pub(in crate::runtime::code) fn write(mut file: &File, name: &str, mut code: impl Read) -> io::Result<()> {
+    let mut hasher = Sha256::new_with_prefix(name);
+    let mut buffer = vec![0; PIECE];
+    loop {
+        let read = code.read(&mut buffer)?;
+        let piece = buffer.get(..read).unwrap_or_default();
+        if piece.is_empty() {
+            return file.write_all(&hasher.finalize());
+        }
+        hasher.update(piece);
+        file.write_all(piece)?;
+    }
 }
 
 /// The bytes of such a file in memory, verified after they were read. Made by [`read`](Self::read) only.
@@ -91,11 +104,6 @@ fn private_length(file: &File) -> io::Result<u64> {
         true => Ok(found.len()),
         false => Err(io::Error::new(io::ErrorKind::PermissionDenied, "others may write to it")),
     }
-}
-
-/// Returns the checksum of `code` in a file called `name`.
-pub(in crate::runtime::code) fn checksum(name: &str, code: &[u8]) -> [u8; CHECKSUM_LENGTH] {
-    Sha256::new_with_prefix(name).chain_update(code).finalize().into()
 }
 
 /// Verifies the checksum at the end of a file of this length and name.

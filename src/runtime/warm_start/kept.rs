@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use wasmtime::Module;
 
 use crate::format::hex;
 
 use crate::runtime::code::file_cache::DescribedModule;
+use crate::runtime::code::machine_code::NewCode;
 use crate::runtime::instance::grants::Grants;
 use crate::runtime::resume::areas::StringArea;
 use crate::runtime::resume::arguments::SnapshotArguments;
@@ -72,10 +74,10 @@ impl Program {
     }
 
     /// Keeps a snapshot for the next start.
-    pub fn keep(&self, setup: &WarmStartSetup, snapshot: &WarmSnapshot) {
+    pub fn keep(&self, setup: &WarmStartSetup, snapshot: &WarmSnapshot, new: &NewCode<Module>) {
         let Some(description) = Description::write(snapshot) else { return };
-        let (module, name) = (snapshot.start.linked.module(), kept_key(self, setup, &snapshot.key));
-        self.code_cache.keep_described(module.engine(), &name, module, &description);
+        let name = kept_key(self, setup, &snapshot.key);
+        self.code_cache.keep_described(new.code.engine(), &name, new, &description);
     }
 }
 

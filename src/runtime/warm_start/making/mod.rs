@@ -25,7 +25,7 @@ use std::time::{Duration, Instant, SystemTime};
 use wasmtime::Module;
 
 use crate::runtime::code::compiler_target::CompilerTarget;
-use crate::runtime::code::deserialize;
+use crate::runtime::code::machine_code::NewCode;
 use crate::runtime::instance::ending::Ending;
 use crate::runtime::module_engine::ModuleEngine;
 use crate::runtime::resume::areas::LaidOut;
@@ -96,8 +96,9 @@ impl ProgramRehearsals<'_> {
             let begun = SystemTime::now();
             match self.reach(checkpoint) {
                 Ok((first, layout)) if first.files.are_certain(begun) => {
-                    let snapshot = self.snapshot_of(first, layout, (checkpoint, requests, started))?;
-                    self.program.keep(self.setup, &snapshot);
+                    let resumed = self.resumed(&first.stopped)?;
+                    let snapshot = self.snapshot_of(first, layout, &resumed, (checkpoint, requests, started))?;
+                    self.program.keep(self.setup, &snapshot, &resumed.new);
                     return Ok(snapshot);
                 }
                 Ok(_) | Err(ColdReason::FilesChanged) => {}
@@ -111,16 +112,16 @@ impl ProgramRehearsals<'_> {
         &self,
         first: Reached,
         layout: RequestLayout,
+        ResumedCode { engine, new, bytes }: &ResumedCode,
         (checkpoint, requests, started): (ScriptCheckpoint, usize, Instant),
     ) -> Result<WarmSnapshot, ColdReason> {
         let copies = VolumeCopies::of(&self.program.grants).map_err(ColdReason::volumes)?;
-        let engine = self.program.engines.for_resumed(&self.program.code_cache).map_err(|error| failed(&error))?;
+        let module = &new.code;
         let is_named = first.is_named();
         let Reached { stopped, areas, arguments, numbers, files, held, times, .. } = first;
-        let (module, bytes) = self.resumed(&engine, &stopped)?;
         let frames = stopped.frames.len();
         drop(stopped);
-        let linked = engine.link(&module, self.program.unknown_imports).map_err(|error| failed(&error))?.linked;
+        let linked = engine.link(module, self.program.unknown_imports).map_err(|error| failed(&error))?.linked;
         let start = ResumedModule {
             linked,
             memory: module.get_export_index(MEMORY),
@@ -129,7 +130,7 @@ impl ProgramRehearsals<'_> {
             arguments: Arc::new(arguments),
             times: times.places(),
         };
-        let rehearsed = engine.link_rehearsed(&module, self.program.unknown_imports).map_err(|error| failed(&error))?;
+        let rehearsed = engine.link_rehearsed(module, self.program.unknown_imports).map_err(|error| failed(&error))?;
         let resumed = ResumedModule { linked: rehearsed, ..start.clone() };
         let proof =
             Proof { layout: &layout, resumed: &resumed, held: &held, copies: &copies, checkpoint, times: &times };
@@ -145,24 +146,19 @@ impl ProgramRehearsals<'_> {
             scope,
             took: started.elapsed(),
             frames,
-            bytes,
+            bytes: *bytes,
             proven,
         })
     }
 
-    /// Compiles the module that begins where the program has stopped. Returns its size, too.
-    fn resumed(&self, engine: &ModuleEngine, stopped: &Stopped) -> Result<(Module, usize), ColdReason> {
+    /// Compiles the module that begins where the program has stopped.
+    fn resumed(&self, stopped: &Stopped) -> Result<ResumedCode, ColdReason> {
+        let engine = self.program.engines.for_resumed(&self.program.code_cache).map_err(|error| failed(&error))?;
         let resumed = resume_module(&self.binary, self.entry_point(), stopped)?;
         let memory = self.program.engines.config.memory as u64;
-        let module = match self.program.compiler_for(CompilerTarget::Captured { memory }) {
-            Some(compiler) => {
-                let code = compiler.compile(&resumed).map_err(|error| failed(&error))?;
-                deserialize::module(&engine.engine, &code)
-            }
-            None => Module::new(&engine.engine, &resumed),
-        };
-        let module = module.map_err(|error| ColdReason::Failed(format!("{error:#}")))?;
-        Ok((module, resumed.len()))
+        let compiler = self.program.compiler_for(CompilerTarget::Captured { memory });
+        let new = NewCode::compile(&engine.engine, &resumed, compiler.as_ref()).map_err(|error| failed(&error))?;
+        Ok(ResumedCode { engine, new, bytes: resumed.len() })
     }
 
     fn entry_point(&self) -> &str {
@@ -259,6 +255,14 @@ impl ProgramRehearsals<'_> {
             && of_cold.are_same(of_warm).map_err(ColdReason::volumes)?;
         if is_same { Ok(Proven::Same) } else { Err(ColdReason::OtherAnswer(number)) }
     }
+}
+
+/// A module that begins at a checkpoint, compiled.
+struct ResumedCode {
+    engine: Arc<ModuleEngine>,
+    new: NewCode<Module>,
+    /// The size of the module before.
+    bytes: usize,
 }
 
 /// What answers of a snapshot are compared with.
