@@ -1,7 +1,7 @@
 //! When does a process that compiles in the background have a core?
 //!
 //! A thread at `SCHED_IDLE` leaves its core to others at once, but the system looks only now and then whether a request waits for another
-//! core meanwhile. So the process works in turns of half a millisecond while this server has many requests, and rests twice as long.
+//! core meanwhile. So while this server has many requests, the process works in turns of half a millisecond, and rests as long between them.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,13 +13,13 @@ use crate::runtime::request_count::RequestCount;
 
 /// How long the process works, and how long it is stopped then.
 const WORK: Duration = Duration::from_micros(500);
-const REST: Duration = Duration::from_millis(1);
+const REST: Duration = Duration::from_micros(500);
 
 /// How often is looked how many requests the server has.
 const INTERVAL: Duration = Duration::from_millis(100);
 
 /// It has many if more than this many begin in an interval. Fewer, such as those of cold interpreters, may wait for a few milliseconds: if
-/// the process were stopped for them, their snapshots would be ready three times as late.
+/// the process were stopped for them, their snapshots would be ready twice as late.
 const FEW: u64 = 10;
 
 /// The process that compiles in the background now, if there is one.
