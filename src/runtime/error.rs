@@ -97,6 +97,11 @@ impl Error {
         Self::of_pool(error).unwrap_or_else(Self::OtherEngine)
     }
 
+    /// Why the code that a process has just compiled cannot be used. It is for this engine.
+    pub(in crate::runtime) fn of_compiled(error: wasmtime::Error) -> Self {
+        Self::of_pool(error).unwrap_or_else(|error| Self::Compiler(io::Error::other(format!("{error:#}"))))
+    }
+
     /// The pool rejects what can never be instantiated; only the message of the engine's error says so.
     fn of_pool(error: wasmtime::Error) -> Result<Self, wasmtime::Error> {
         let message = format!("{error:#}");

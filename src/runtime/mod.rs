@@ -10,7 +10,7 @@
 //! | --- | --- |
 //! | `error` | why can a program not be run here? |
 //! | `cure` | what can the operator do about it? |
-//! | `request_count` | how many requests does the server serve? |
+//! | `request_count` | how many requests has the server begun to serve? |
 //! | `run_watcher` | what is seen of a run from outside? |
 //! | `engine` | how are the engines set up, and on which threads do guests compute? |
 //! | `instance` | how does a run start, what may it use, and how does it end? |

@@ -1,6 +1,6 @@
-//! How many requests does the server serve?
+//! How many requests has the server begun to serve?
 //!
-//! What is made in the background looks at it: beside few requests it need not rest.
+//! What is made in the background looks how many are added: beside few it need not rest.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;

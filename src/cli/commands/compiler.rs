@@ -29,10 +29,7 @@ impl CompilerCommand {
         let mut module = Vec::new();
         io::stdin().read_to_end(&mut module).context("cannot read the module")?;
         match self.target.compile(&module) {
-            Ok(code) => {
-                io::stdout().write_all(&code).context("cannot print the code")?;
-                Ok(ExitCode::SUCCESS)
-            }
+            Ok(code) => Ok(print(&code)),
             Err(error) => {
                 io::stderr().write_all(ahead_of_time::printed_causes(&error).as_bytes())?;
                 Ok(ExitCode::FAILURE)
@@ -52,5 +49,18 @@ impl CompilerCommand {
         let cores = thread::available_parallelism().map_or(1, usize::from) as u64;
         let memory = Some(self.memory.saturating_add(cores.saturating_mul(BYTES_PER_CORE)));
         setrlimit(Resource::Data, Rlimit { current: memory, maximum: memory }).context("cannot limit the memory")
+    }
+}
+
+/// Prints the code. A file that cannot be written is no mistake in the module, and so the exit code is another one than for these.
+fn print(code: &[u8]) -> ExitCode {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(code).and_then(|()| stdout.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // What cannot be printed is not told.
+            let _ = writeln!(io::stderr(), "cannot write the code: {error}");
+            ExitCode::from(2)
+        }
     }
 }

@@ -4,7 +4,6 @@
 //! modules of third parties, and snapshots, are compiled by the executable `wagi` in a process of its own: it gets the module on standard
 //! input, and prints the code on standard output, which is a file, or on standard error why there is none.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, ChildStdin, Command, ExitStatus, Stdio};
@@ -18,7 +17,7 @@ use rustix::process::Pid;
 use crate::format;
 use crate::runtime::code::compiler_target::CompilerTarget;
 use crate::runtime::code::compiler_turns::CompilerTurns;
-use crate::runtime::code::precompiled::CompiledCode;
+use crate::runtime::code::precompiled::{CompiledCode, CompilerOutput};
 use crate::runtime::engine::threads::background_compilers;
 use crate::runtime::error::Error;
 use crate::wasm_bytes::NotWasm;
@@ -80,9 +79,8 @@ impl CompilerProcess {
             return Err(other.into());
         }
         let _turn = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let code = CompiledCode::empty_file().map_err(Error::Compiler)?;
-        let stdout = code.try_clone().map_err(Error::Compiler)?;
-        let mut child = self.spawn(stdout).map_err(Error::Compiler)?;
+        let output = CompilerOutput::new().map_err(Error::Compiler)?;
+        let mut child = output.stdout().and_then(|stdout| self.spawn(stdout)).map_err(Error::Compiler)?;
         let errors = self.exchange(&mut child, module);
         self.turns.iter().for_each(|turns| turns.leave());
         if errors.is_none() {
@@ -92,12 +90,12 @@ impl CompilerProcess {
         let status = child.wait().map_err(Error::Compiler)?;
         let Some(errors) = errors else { return Err(Error::CompileTime(self.time)) };
         match status.success() {
-            true => CompiledCode::from_compiler(code).map_err(Error::Compiler),
+            true => output.written().map_err(Error::Compiler),
             false => Err(self.error(status, &errors)),
         }
     }
 
-    fn spawn(&self, stdout: File) -> io::Result<Child> {
+    fn spawn(&self, stdout: Stdio) -> io::Result<Child> {
         let mut command = Command::new(&self.program);
         let words = [COMPILER_COMMAND.to_owned(), self.memory.to_string(), self.target.to_string()];
         command.args(words).env_clear().current_dir("/");
@@ -133,11 +131,11 @@ impl CompilerProcess {
     }
 
     fn error(&self, status: ExitStatus, errors: &str) -> Error {
-        if self.memory != u64::MAX && OUT_OF_MEMORY.iter().any(|text| errors.contains(text)) {
-            return Error::CompileMemory(self.memory);
-        }
+        let is_out_of_memory = self.memory != u64::MAX && OUT_OF_MEMORY.iter().any(|text| errors.contains(text));
         match status.code() {
-            Some(1) => printed_error(errors),
+            Some(1) if !is_out_of_memory => printed_error(errors),
+            // Aborted, or a thread of the compiler has panicked.
+            None | Some(1 | 101 | 134) if is_out_of_memory => Error::CompileMemory(self.memory),
             _ => Error::Compiler(io::Error::other(format!("{status}: {}", errors.lines().next().unwrap_or_default()))),
         }
     }

@@ -23,7 +23,6 @@ const INTERVAL: Duration = Duration::from_millis(100);
 const FEW: u64 = 10;
 
 /// The process that compiles in the background now, if there is one.
-#[derive(Default)]
 pub(in crate::runtime) struct CompilerTurns {
     /// It has not been waited for, so its id is that of no other process.
     process: Mutex<Option<Pid>>,
@@ -71,7 +70,7 @@ impl CompilerTurns {
                 return;
             }
             let now = self.requests.begun();
-            is_busy = now.saturating_sub(before) > FEW;
+            is_busy = now.saturating_sub(before) > FEW && self.process().is_some();
             before = now;
         }
     }

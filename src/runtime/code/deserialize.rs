@@ -23,21 +23,21 @@ pub(in crate::runtime::code) fn map_module(engine: &Engine, file: SealedFile) ->
 }
 
 /// Maps a module that a process has compiled into memory, if the code is for this engine.
-pub(in crate::runtime) fn map_compiled(engine: &Engine, code: &CompiledCode) -> Result<Module> {
-    // SAFETY: the file has no name, so only the process that was started for it has written it, with the engine's compiler. That process
-    // has ended, and nothing writes to it any more.
+pub(in crate::runtime::code) fn map_compiled(engine: &Engine, code: &CompiledCode) -> Result<Module> {
+    // SAFETY: the file has no name. Only the process that was started for it has written to it, with the engine's compiler, or a process
+    // that could write to the memory of this one, too. It has ended, and the file is sealed.
     unsafe { Module::deserialize_open_file(engine, code.file()?) }
 }
 
 /// Returns the module in `code`, if the code is for this engine.
 pub(in crate::runtime) fn module(engine: &Engine, code: &TrustedCode) -> Result<Module> {
-    // SAFETY: the operator vouches that the code is the engine's, and only this user and root can have written it, or the
-    // operator's compiler has printed it: `TrustedCode` is made from these only, and in memory nothing can change it.
+    // SAFETY: the operator vouches that the code is the engine's, and only this user and root can have written it: `TrustedCode` is made
+    // from such files, from sealed ones, and from what a process of wagi has compiled. In memory nothing can change it.
     unsafe { Module::deserialize(engine, code.bytes()) }
 }
 
 /// Returns the component in `code`, if the code is for this engine.
 pub(in crate::runtime) fn component(engine: &Engine, code: &TrustedCode) -> Result<Component> {
-    // SAFETY: as for modules; or the bytes are of a sealed file, whose checksum was verified in memory.
+    // SAFETY: as for modules. The checksum of a sealed file was verified in memory.
     unsafe { Component::deserialize(engine, code.bytes()) }
 }

@@ -1,4 +1,4 @@
-//! What is machine code made from, and in which form is it written to a file?
+//! How is a module or component compiled, and in which form is its code written to a file?
 
 use std::fs::File;
 use std::io::{self, Cursor, Read};
@@ -51,7 +51,7 @@ impl<C: MachineCode> NewCode<C> {
             return Ok(Self { code, origin: NewCodeOrigin::Engine });
         };
         let compiled = compiler.compile(bytes)?;
-        let code = C::from_compiler(engine, &compiled).map_err(Error::of_loading)?;
+        let code = C::from_compiler(engine, &compiled).map_err(Error::of_compiled)?;
         Ok(Self { code, origin: NewCodeOrigin::Process(compiled) })
     }
 

@@ -11,9 +11,9 @@
 //! | `file_cache` | how, in files of wagi's own format? |
 //! | `wasmtime_cache` | how, in the cache of wasmtime? |
 //! | `sealed` | which files did wagi itself write, undamaged? |
-//! | `precompiled` | which ahead-of-time code is trusted? |
+//! | `precompiled` | which ahead-of-time code is trusted, and what has a process compiled? |
 //! | `deserialize` | which calls of the engine trust the code they are given? |
-//! | `machine_code` | what do modules and components have in common here? |
+//! | `machine_code` | how is a module or component compiled, and in which form is its code written to a file? |
 //! | `module_info` | what does a module import and export? |
 //! | `preinitialize` | what is a program after its initializer has run? |
 

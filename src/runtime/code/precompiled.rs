@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::process::Stdio;
 
 use wasmtime::{Engine, Precompiled};
 
@@ -68,43 +69,55 @@ impl TrustedCode {
     }
 }
 
-/// Machine code that a process of wagi has compiled: a file without a name, to which nothing is written any more.
+/// An empty file for the code that a process of wagi compiles. It has no name.
+pub(in crate::runtime::code) struct CompilerOutput(File);
+
+/// Machine code that a process of wagi has compiled: what it has written to its [`CompilerOutput`].
 ///
 /// It is mapped rather than read: the system locks the map of the memory when large copies are made and given back, and requests wait.
 #[derive(Debug)]
 pub(in crate::runtime) struct CompiledCode(File);
 
+impl CompilerOutput {
+    /// A file in memory. Only the server's user and root can open it, through `/proc`.
+    #[cfg(target_os = "linux")]
+    pub fn new() -> io::Result<Self> {
+        use rustix::fs::{MemfdFlags, memfd_create};
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        // Linux before 6.3 does not know `NOEXEC_SEAL`. Later ones can be set to want it.
+        let file = memfd_create("wagi-code", flags | MemfdFlags::NOEXEC_SEAL).or_else(|error| match error {
+            rustix::io::Errno::INVAL => memfd_create("wagi-code", flags),
+            error => Err(error),
+        })?;
+        Ok(Self(file.into()))
+    }
+
+    /// A temporary file, whose name is removed at once.
+    #[cfg(not(target_os = "linux"))]
+    pub fn new() -> io::Result<Self> {
+        let directory = crate::cache::disk::temporary_directory()?;
+        let file = File::options().read(true).write(true).create_new(true).open(directory.join("code"));
+        std::fs::remove_dir_all(directory)?;
+        Ok(Self(file?))
+    }
+
+    /// The file as the standard output of a process.
+    pub fn stdout(&self) -> io::Result<Stdio> {
+        Ok(self.0.try_clone()?.into())
+    }
+
+    /// What the process has written. It has to have ended. On Linux, nothing writes to the file any more.
+    pub fn written(self) -> io::Result<CompiledCode> {
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::fs::{SealFlags, fcntl_add_seals};
+            fcntl_add_seals(&self.0, SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
+        }
+        Ok(CompiledCode(self.0))
+    }
+}
+
 impl CompiledCode {
-    /// What the process has written to the file from `empty_file`. It has ended.
-    pub(in crate::runtime::code) fn from_compiler(file: File) -> io::Result<Self> {
-        #[cfg(target_os = "linux")]
-        {
-            use rustix::fs::SealFlags;
-            let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
-            // The other kind of file cannot be sealed.
-            rustix::fs::fcntl_add_seals(&file, seals).or_else(|error| match error {
-                rustix::io::Errno::INVAL => Ok(()),
-                error => Err(error),
-            })?;
-        }
-        Ok(Self(file))
-    }
-
-    /// A file for a process to write code to, which nothing else can open.
-    pub(in crate::runtime::code) fn empty_file() -> io::Result<File> {
-        #[cfg(target_os = "linux")]
-        {
-            use rustix::fs::{MemfdFlags, memfd_create};
-            let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-            // Systems before Linux 6.3 do not know the flag, and some with it make no such file without it.
-            let made = [flags | MemfdFlags::NOEXEC_SEAL, flags].into_iter();
-            if let Some(file) = made.map(|flags| memfd_create("wagi-code", flags)).find_map(Result::ok) {
-                return Ok(file.into());
-            }
-        }
-        unnamed_file()
-    }
-
     /// The file, to be mapped.
     pub(in crate::runtime::code) fn file(&self) -> io::Result<File> {
         self.0.try_clone()
@@ -114,14 +127,6 @@ impl CompiledCode {
     pub(in crate::runtime::code) fn reader(&self) -> impl Read + '_ {
         ReadAt { file: &self.0, at: 0 }
     }
-}
-
-/// A file in a directory that is removed at once.
-fn unnamed_file() -> io::Result<File> {
-    let directory = crate::cache::disk::temporary_directory()?;
-    let file = File::options().read(true).write(true).create_new(true).open(directory.join("code"));
-    std::fs::remove_dir_all(directory)?;
-    file
 }
 
 /// Reads a file from a place of its own: clones of a file share theirs.
@@ -151,26 +156,20 @@ mod tests {
 
     #[test]
     fn nothing_is_written_to_code_that_was_compiled() {
-        let mut file = CompiledCode::empty_file().expect("a file");
+        let output = CompilerOutput::new().expect("a file");
+        let mut file = output.0.try_clone().expect("a file");
         file.write_all(b"code").expect("writable");
-        let code = CompiledCode::from_compiler(file.try_clone().expect("a file")).expect("it is sealed");
+        let code = output.written().expect("it is sealed");
         for _ in 0..2 {
             let mut read = String::new();
             code.reader().read_to_string(&mut read).expect("readable");
             assert_eq!(read, "code");
         }
         #[cfg(target_os = "linux")]
-        assert!(file.write_all(b"more").is_err());
-    }
-
-    #[test]
-    fn a_file_without_a_name_leaves_nothing_behind() {
-        let mut file = unnamed_file().expect("a file");
-        file.write_all(b"code").expect("writable");
-        assert_eq!(file.metadata().expect("it is open").nlink(), 0);
-        let code = CompiledCode::from_compiler(file).expect("it need not be sealed");
-        let mut read = String::new();
-        code.reader().read_to_string(&mut read).expect("readable");
-        assert_eq!(read, "code");
+        {
+            assert!(file.write_at(b"x", 0).is_err());
+            assert!(file.write_at(b"x", 4).is_err());
+            assert!(file.set_len(0).is_err());
+        }
     }
 }

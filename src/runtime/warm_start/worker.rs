@@ -1,7 +1,7 @@
 //! On which threads are snapshots loaded and made?
 //!
 //! They are made one after the other, on idle threads (`SCHED_IDLE`), with a compiler of half as many threads as there are cores. It is a
-//! process that has turns while the server works; without its executable these threads compile. What the cache has kept is loaded on
+//! process that has turns while the server has many requests; without its executable these threads compile. What the cache has kept is loaded on
 //! another thread, so that it waits for no compiler. Each thread is started for its first snapshot, and ends with what it works for.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -19,7 +19,6 @@ use crate::runtime::resume::cold_reason::ColdReason;
 type SnapshotJob = Box<dyn FnOnce() + Send>;
 
 /// The threads that load and make snapshots.
-#[derive(Default)]
 pub(in crate::runtime) struct SnapshotWorker {
     loading: Mutex<Option<Sender<SnapshotJob>>>,
     making: Mutex<Option<Sender<SnapshotJob>>>,
@@ -29,7 +28,8 @@ pub(in crate::runtime) struct SnapshotWorker {
 impl SnapshotWorker {
     /// A worker that yields to these requests.
     pub fn beside(requests: RequestCount) -> Self {
-        Self { turns: Arc::new(CompilerTurns::beside(requests)), ..Self::default() }
+        let turns = Arc::new(CompilerTurns::beside(requests));
+        Self { loading: Mutex::default(), making: Mutex::default(), turns }
     }
 
     /// Runs a job that loads a snapshot when those before it are done.

@@ -96,8 +96,11 @@ impl ProgramRehearsals<'_> {
             let begun = SystemTime::now();
             match self.reach(checkpoint) {
                 Ok((first, layout)) if first.files.are_certain(begun) => {
+                    // Volumes that cannot be copied are known before the compiler works in vain.
+                    let copies = VolumeCopies::of(&self.program.grants).map_err(ColdReason::volumes)?;
                     let resumed = self.resumed(&first.stopped)?;
-                    let snapshot = self.snapshot_of(first, layout, &resumed, (checkpoint, requests, started))?;
+                    let trial = Trial { checkpoint, requests, copies: &copies };
+                    let snapshot = self.snapshot_of(first, layout, &resumed, &trial, started)?;
                     self.program.keep(self.setup, &snapshot, &resumed.new);
                     return Ok(snapshot);
                 }
@@ -113,9 +116,9 @@ impl ProgramRehearsals<'_> {
         first: Reached,
         layout: RequestLayout,
         ResumedCode { engine, new, bytes }: &ResumedCode,
-        (checkpoint, requests, started): (ScriptCheckpoint, usize, Instant),
+        Trial { checkpoint, requests, copies }: &Trial<'_>,
+        started: Instant,
     ) -> Result<WarmSnapshot, ColdReason> {
-        let copies = VolumeCopies::of(&self.program.grants).map_err(ColdReason::volumes)?;
         let module = &new.code;
         let is_named = first.is_named();
         let Reached { stopped, areas, arguments, numbers, files, held, times, .. } = first;
@@ -132,9 +135,9 @@ impl ProgramRehearsals<'_> {
         };
         let rehearsed = engine.link_rehearsed(module, self.program.unknown_imports).map_err(|error| failed(&error))?;
         let resumed = ResumedModule { linked: rehearsed, ..start.clone() };
-        let proof =
-            Proof { layout: &layout, resumed: &resumed, held: &held, copies: &copies, checkpoint, times: &times };
-        let (scope, proven) = self.scope(&proof, is_named, requests)?;
+        let checkpoint = *checkpoint;
+        let proof = Proof { layout: &layout, resumed: &resumed, held: &held, copies, checkpoint, times: &times };
+        let (scope, proven) = self.scope(&proof, is_named, *requests)?;
         Ok(WarmSnapshot {
             key: self.key.clone(),
             start,
@@ -263,6 +266,13 @@ struct ResumedCode {
     new: NewCode<Module>,
     /// The size of the module before.
     bytes: usize,
+}
+
+/// With what a snapshot is tried.
+struct Trial<'a> {
+    checkpoint: ScriptCheckpoint,
+    requests: usize,
+    copies: &'a VolumeCopies,
 }
 
 /// What answers of a snapshot are compared with.
