@@ -4,10 +4,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use crate::support::eventually;
 use crate::support::http1::Connection;
 use crate::support::process::Wagi;
 use crate::support::site::Site;
+use crate::support::{eventually, make_pipe};
 
 /// A module that makes calls, and prints the error number of each in two digits. The names of files are letters. The scratch
 /// directory is descriptor 3 unless `$directory` says otherwise. What is written has 64 KiB, or the length in `$length`.
@@ -26,13 +26,14 @@ fn calls(body: &str) -> String {
         import("path_symlink", "i32 i32 i32 i32 i32"),
         import("path_rename", "i32 i32 i32 i32 i32 i32"),
         import("path_link", "i32 i32 i32 i32 i32 i32 i32"),
+        import("path_filestat_set_times", "i32 i32 i32 i32 i64 i64 i32"),
     ]
     .concat();
     format!(
         r#"(module {imports}
             (memory (export "memory") 4)
             (data (i32.const 0) "Content-Type: text/plain\n\n")
-            (data (i32.const 1000) "abcdefghij")
+            (data (i32.const 1000) "abcdefghij.")
             (global $end (mut i32) (i32.const 26))
             (global $directory (mut i32) (i32.const 3))
             (global $length (mut i32) (i32.const 65536))
@@ -43,10 +44,17 @@ fn calls(body: &str) -> String {
                     (i32.add (i32.const 48) (i32.rem_u (local.get $errno) (i32.const 10))))
                 (i32.store8 offset=2 (global.get $end) (i32.const 32))
                 (global.set $end (i32.add (global.get $end) (i32.const 3))))
-            (func $open (param $letter i32) (param $flags i32) (result i32)
+            (func $open_with (param $letter i32) (param $flags i32) (param $mode i32) (result i32)
                 (call $show (call $path_open (global.get $directory) (i32.const 0) (call $name (local.get $letter))
-                    (i32.const 1) (local.get $flags) (i64.const -1) (i64.const -1) (i32.const 0) (i32.const 2000)))
+                    (i32.const 1) (local.get $flags) (i64.const -1) (i64.const -1) (local.get $mode) (i32.const 2000)))
                 (i32.load (i32.const 2000)))
+            (func $open (param $letter i32) (param $flags i32) (result i32)
+                (call $open_with (local.get $letter) (local.get $flags) (i32.const 0)))
+            (func $append (param $letter i32) (result i32)
+                (call $open_with (local.get $letter) (i32.const 1) (i32.const 1)))
+            (func $touch (param $letter i32)
+                (call $show (call $path_filestat_set_times (global.get $directory) (i32.const 1)
+                    (call $name (local.get $letter)) (i32.const 1) (i64.const 1000000000) (i64.const 1000000000) (i32.const 5))))
             (func $iovec (result i32)
                 (i32.store (i32.const 2008) (i32.const 65536)) (i32.store (i32.const 2012) (global.get $length))
                 (i32.const 2008))
@@ -119,6 +127,65 @@ fn a_file_grows_to_the_size_of_its_directory_and_writes_beyond_it_get_enospc() {
     for _ in 0..2 {
         assert_eq!(errors(&wagi), "00 00 00 00 00 51 51 00 51 00 00 00 00 00 51");
     }
+}
+
+/// Linux appends at any offset.
+#[test]
+fn a_write_at_an_offset_of_a_file_that_is_appended_to_makes_it_longer() {
+    let body = "(local.set $a (call $append (i32.const 0)))
+        (call $write_at (local.get $a) (i64.const 0)) (call $write_at (local.get $a) (i64.const 0))
+        (call $write_at (local.get $a) (i64.const 0)) (call $write_at (local.get $a) (i64.const 0))
+        (call $write_at (local.get $a) (i64.const 0)) (call $write (local.get $a))";
+    assert_eq!(errors(&serving(body, SCRATCH, "", "")), "00 00 00 00 00 51 51");
+}
+
+/// A file system that is full says so of new names only.
+#[test]
+fn a_name_that_is_there_is_eexist_when_there_may_be_no_more() {
+    let body = "(call $mkdir (i32.const 0)) (call $close (call $create (i32.const 1)))
+        (call $mkdir (i32.const 0)) (call $symlink (i32.const 1)) (call $link (i32.const 1) (i32.const 3) (i32.const 0))
+        (call $mkdir (i32.const 2))";
+    let volumes = "'/tmp' = { scratch = '1MiB', files = 2 }";
+    assert_eq!(errors(&serving(body, volumes, "", "")), "00 00 00 20 20 20 51");
+}
+
+#[test]
+fn the_times_of_an_empty_directory_are_those_of_the_request() {
+    let wagi = serving("(call $touch (i32.const 10))", SCRATCH, "", "");
+    assert_eq!(errors(&wagi), "00");
+    let processes = fs::read_dir(wagi.directory().join("scratch")).expect("a directory");
+    let inner = processes.flat_map(|process| fs::read_dir(process.expect("readable").path()).expect("a directory"));
+    let empty: Vec<_> = inner.map(|entry| entry.expect("readable").path()).collect();
+    assert!(!empty.is_empty());
+    for path in empty {
+        let modified = fs::metadata(path).expect("it is there").modified().expect("a time");
+        assert!(modified.elapsed().is_ok_and(|age| age.as_secs() < 1000), "nothing of the request");
+    }
+}
+
+/// POSIX. Two mounts of the same file system are such, too.
+#[test]
+fn a_file_cannot_be_moved_to_a_volume_on_another_file_system() {
+    let memory = tempfile::tempdir_in("/dev/shm").expect("there is memory for files");
+    let body = "(call $close (call $create (i32.const 0)))
+        (call $rename (i32.const 0) (i32.const 4) (i32.const 0)) (call $link (i32.const 0) (i32.const 4) (i32.const 0))
+        (call $rename (i32.const 1) (i32.const 4) (i32.const 0)) (call $rename (i32.const 0) (i32.const 3) (i32.const 1))";
+    let site = Site::new();
+    fs::create_dir(site.path().join("one")).expect("writable");
+    let volumes = format!("volumes = {{ '/one' = 'one', '/two' = '{}' }}", memory.path().display());
+    let wagi = site.text_module("/", &calls(body), &volumes).start(&[]);
+    assert_eq!(Connection::open(wagi.address()).get("/").text().trim_end(), "00 00 75 75 75 00");
+}
+
+/// The host opens a file for that.
+#[test]
+fn the_times_of_a_pipe_are_not_set_and_nothing_waits() {
+    let site = Site::new();
+    fs::create_dir(site.path().join("one")).expect("writable");
+    make_pipe(&site.path().join("one/a"));
+    let body = "(call $touch (i32.const 0)) (call $close (call $create (i32.const 1))) (call $touch (i32.const 1))";
+    let wagi = site.text_module("/", &calls(body), "volumes = { '/one' = 'one' }").start(&[]);
+    assert_eq!(Connection::open(wagi.address()).get("/").text().trim_end(), "02 00 00 00");
 }
 
 #[test]

@@ -20,6 +20,7 @@ use crate::runtime::instance::grants::{Grants, Outbound, Volumes};
 use crate::runtime::instance::invocation::Invocation;
 use crate::runtime::instance::memory::RunMemory;
 use crate::runtime::instance::stdio::Stdio;
+use crate::runtime::wasi::files::names::Listing;
 use crate::runtime::wasi::rehearsal::Rehearsal;
 use crate::runtime::wasi::scratch::ScratchVolumes;
 use crate::runtime::wasi::streams::{GuestStderr, GuestStdin, GuestStdout};
@@ -27,6 +28,13 @@ use crate::runtime::wasi::streams::{GuestStderr, GuestStdin, GuestStdout};
 /// The maximum number of descriptors and streams that a guest may hold open, volumes apart: each open file is one of the
 /// server's.
 const MAX_DESCRIPTORS: usize = 64;
+
+/// The most subscriptions of a call of `poll_oneoff`: as many as a guest may have descriptors, as on other systems (EINVAL in `poll`).
+pub(in crate::runtime::wasi) const SUBSCRIPTIONS_PER_CALL: u32 = 64;
+
+/// What wasmtime-wasi keeps during a call beside the descriptors: for each subscription the stream or the time, and what is waited for.
+/// Other calls need one stream.
+const ROOM_PER_CALL: usize = SUBSCRIPTIONS_PER_CALL as usize * 2;
 
 /// The name under which WASI expects a guest to export its memory.
 pub(in crate::runtime) const MEMORY: &str = "memory";
@@ -55,6 +63,8 @@ pub(in crate::runtime) struct ModuleState {
     /// The scratch directories, of a guest that has any.
     pub(in crate::runtime::wasi) scratch: Option<Box<ScratchVolumes>>,
     wasi: Option<Box<WasiP1Ctx>>,
+    /// The directory that the guest has listed last.
+    pub(in crate::runtime::wasi) listing: Option<Box<Listing>>,
     /// What replaces clocks and random numbers, of a run that is no request.
     pub(in crate::runtime) rehearsal: Option<Box<Rehearsal>>,
 }
@@ -77,6 +87,7 @@ impl ModuleState {
             hostcall_fuel: grants.limits.memory,
             scratch: ScratchVolumes::new(grants.volumes.scratch()),
             wasi: None,
+            listing: None,
             rehearsal: None,
         }
     }
@@ -132,22 +143,15 @@ impl ModuleState {
         self.volumes.count() == 0 && self.wasi.is_none()
     }
 
-    /// Whether the guest may have one more descriptor.
+    /// Whether the guest may have one more descriptor. Not during a call that keeps other things in the table.
     pub fn may_open(&mut self) -> bool {
-        let table = self.wasi().ctx().table;
-        // A table cannot be asked for its size.
-        table.push(()).is_ok_and(|room| table.delete(room).is_ok())
+        let limit = MAX_DESCRIPTORS + self.volumes.count();
+        self.wasi().ctx().table.iter_mut().count() < limit
     }
 
     /// The number of places in which the descriptors of the guest may be.
     pub fn descriptor_slots(&self) -> u32 {
-        u32::try_from(MAX_DESCRIPTORS + self.volumes.count()).unwrap_or(u32::MAX)
-    }
-
-    /// Makes room for what a call of `poll_oneoff` needs beside descriptors, or takes it back.
-    pub fn set_poll_room(&mut self, resources: usize) {
-        let capacity = MAX_DESCRIPTORS + self.volumes.count() + resources;
-        self.wasi().ctx().table.set_max_capacity(capacity);
+        u32::try_from(MAX_DESCRIPTORS + self.volumes.count() + ROOM_PER_CALL).unwrap_or(u32::MAX)
     }
 
     /// Whether it may have files.
@@ -187,7 +191,7 @@ impl ModuleState {
             let mut wasi = builder.build_p1();
             let view = wasi.ctx();
             *view.ctx.filesystem() = volumes.opened();
-            view.table.set_max_capacity(MAX_DESCRIPTORS + volumes.count());
+            view.table.set_max_capacity(MAX_DESCRIPTORS + volumes.count() + ROOM_PER_CALL);
             Box::new(wasi)
         });
         // Its calls use up this fuel, and only the functions that it links itself renew it.

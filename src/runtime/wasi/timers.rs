@@ -11,14 +11,8 @@ use wasmtime_wasi::p1::types::{Errno, Event, EventFdReadwrite, Eventrwflags, Eve
 use wiggle::{GuestMemory, GuestType as _};
 
 use crate::runtime::wasi::abi::{ErrnoResult, MODULE, PREVIEW_0, at, error, write};
-use crate::runtime::wasi::state::{ModuleState, split, time_left};
+use crate::runtime::wasi::state::{ModuleState, SUBSCRIPTIONS_PER_CALL, split, time_left};
 use crate::runtime::wasi::{file_polls, files};
-
-/// The longest list of subscriptions: as many as a guest may have descriptors, as on other systems (EINVAL in `poll`).
-const SUBSCRIPTIONS_PER_CALL: u32 = 64;
-
-/// What wasmtime-wasi keeps while a call waits: for each subscription the stream or the time, and what is waited for.
-const ROOM_PER_POLL: usize = SUBSCRIPTIONS_PER_CALL as usize * 2;
 
 /// Makes `poll_oneoff` available to guests.
 pub(in crate::runtime) fn add_to_linker(linker: &mut Linker<ModuleState>) -> Result<()> {
@@ -53,13 +47,11 @@ async fn poll(caller: &mut Caller<'_, ModuleState>, parameters: PollParameters) 
     if let Some(polled) = file_polls::poll(caller, parameters).await? {
         return Ok(polled);
     }
-    caller.data_mut().set_poll_room(ROOM_PER_POLL);
     let polled = files::poll_oneoff(caller, parameters).await;
-    if let Some(polled) = file_polls::poll(caller, parameters).await? {
-        return Ok(polled);
+    match file_polls::poll(caller, parameters).await? {
+        Some(of_files) => Ok(of_files),
+        None => polled,
     }
-    caller.data_mut().set_poll_room(0);
-    polled
 }
 
 /// Polls with the subscriptions of preview 0, which are longer. Those of preview 1 stand in their place while the guest waits.

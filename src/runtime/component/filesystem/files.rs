@@ -1,7 +1,7 @@
 //! How does a component use files?
 //!
 //! wasmtime-wasi does the operations, in place: a component with volumes computes on threads that they may block from the
-//! start. Three things are different here. Only regular files and directories can be opened. A file or a stream beyond the
+//! start. Three things are different here. Only regular files and directories can be opened, for other times too. A file or a stream beyond the
 //! limit on resources is an error, which the guest can handle: wasmtime-wasi would end it. And the streams of WASI 0.2 read
 //! and write in place even in calls that must not wait: wasmtime-wasi would use other threads, whose CPU time counts for no guest.
 
@@ -35,6 +35,8 @@ pub(super) const TYPES_P3: &str = "wasi:filesystem/types@0.3.0";
 pub(in crate::runtime::component) fn add_to_linker(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {
     add_open_p2(linker)?;
     add_open_p3(linker)?;
+    add_set_times_p2(linker)?;
+    add_set_times_p3(linker)?;
     add_streams(linker)
 }
 
@@ -90,6 +92,56 @@ fn add_open_p3(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {
                     Err(error) => Err(files.with(|mut store| p3::Host::convert_error_code(&mut store.get(), error))?),
                 };
                 Ok((opened,))
+            })
+        },
+    )
+}
+
+/// wasmtime-wasi opens a file to set its times. A FIFO would block the thread.
+fn add_set_times_p2(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {
+    type Parameters = (Resource<Descriptor>, p2::PathFlags, String, p2::NewTimestamp, p2::NewTimestamp);
+    linker.instance(TYPES_P2)?.func_wrap_async(
+        "[method]descriptor.set-times-at",
+        |mut store: StoreContextMut<'_, ComponentState>, (fd, lookup, path, accessed, modified): Parameters| {
+            Box::new(async move {
+                let mut files = store.data_mut().filesystem();
+                let stat = files.stat_at(Resource::new_borrow(fd.rep()), lookup, path.clone()).await;
+                let set = match stat.map(|stat| stat.type_) {
+                    Ok(p2::DescriptorType::RegularFile | p2::DescriptorType::Directory)
+                    | Ok(p2::DescriptorType::SymbolicLink)
+                    | Err(_) => files.set_times_at(fd, lookup, path, accessed, modified).await,
+                    Ok(_) => Err(p2::ErrorCode::Access.into()),
+                };
+                let set = match set {
+                    Ok(()) => Ok(()),
+                    Err(error) => Err(p2::Host::convert_error_code(&mut files, error)?),
+                };
+                Ok((set,))
+            })
+        },
+    )
+}
+
+fn add_set_times_p3(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {
+    type Parameters = (Resource<Descriptor>, p3::PathFlags, String, p3::NewTimestamp, p3::NewTimestamp);
+    linker.instance(TYPES_P3)?.func_wrap_concurrent(
+        "[method]descriptor.set-times-at",
+        |accessor: &Accessor<ComponentState>, (fd, lookup, path, accessed, modified): Parameters| {
+            let files = accessor.with_getter::<WasiFilesystem>(ComponentState::filesystem);
+            Box::pin(async move {
+                let directory = Resource::new_borrow(fd.rep());
+                let stat = WasiFilesystem::stat_at(&files, directory, lookup, path.clone()).await;
+                let set = match stat.map(|stat| stat.type_) {
+                    Ok(p3::DescriptorType::RegularFile | p3::DescriptorType::Directory)
+                    | Ok(p3::DescriptorType::SymbolicLink)
+                    | Err(_) => WasiFilesystem::set_times_at(&files, fd, lookup, path, accessed, modified).await,
+                    Ok(_) => Err(p3::ErrorCode::Access.into()),
+                };
+                let set = match set {
+                    Ok(()) => Ok(()),
+                    Err(error) => Err(files.with(|mut store| p3::Host::convert_error_code(&mut store.get(), error))?),
+                };
+                Ok((set,))
             })
         },
     )

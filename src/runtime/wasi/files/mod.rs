@@ -4,7 +4,12 @@
 //! computes there. Only regular files and directories can be opened: a FIFO would block the thread for as long as no process opens
 //! its other end.
 
+pub(in crate::runtime::wasi) mod listing;
+pub(in crate::runtime::wasi) mod names;
+
+use std::fs::File;
 use std::future::poll_fn;
+use std::sync::Arc;
 
 use wasmtime::component::Resource;
 use wasmtime::{Caller, Linker, Result};
@@ -19,6 +24,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::HostDescriptor as _;
 use wiggle::{GuestMemory, GuestPtr};
 
 use crate::runtime::wasi::abi::{ErrnoResult, MODULE, PREVIEW_0, at, error, make_descriptors};
+use crate::runtime::wasi::files::listing::ReaddirParameters;
 use crate::runtime::wasi::state::{ModuleState, split};
 
 /// Links functions of wasmtime-wasi that may block.
@@ -43,22 +49,10 @@ macro_rules! link_all {
         link! { $linker, $module, $functions,
             fd_advise(fd: i32, offset: i64, length: i64, advice: i32);
             fd_filestat_get(fd: i32, stat: i32);
-            fd_filestat_set_size(fd: i32, size: i64);
-            fd_filestat_set_times(fd: i32, accessed: i64, modified: i64, flags: i32);
             fd_pread(fd: i32, buffers: i32, count: i32, offset: i64, read: i32);
-            fd_pwrite(fd: i32, buffers: i32, count: i32, offset: i64, written: i32);
-            fd_readdir(fd: i32, buffer: i32, length: i32, cookie: i64, used: i32);
             fd_seek(fd: i32, offset: i64, whence: i32, position: i32);
-            path_create_directory(fd: i32, path: i32, length: i32);
             path_filestat_get(fd: i32, lookup: i32, path: i32, length: i32, stat: i32);
-            path_filestat_set_times(
-                fd: i32, lookup: i32, path: i32, length: i32, accessed: i64, modified: i64, flags: i32
-            );
-            path_link(fd: i32, lookup: i32, path: i32, length: i32, to: i32, new_path: i32, new_length: i32);
             path_readlink(fd: i32, path: i32, length: i32, buffer: i32, size: i32, used: i32);
-            path_rename(fd: i32, path: i32, length: i32, to: i32, new_path: i32, new_length: i32);
-            path_symlink(target: i32, target_length: i32, fd: i32, path: i32, length: i32);
-            path_unlink_file(fd: i32, path: i32, length: i32);
         }
     };
 }
@@ -84,12 +78,30 @@ macro_rules! link_sync {
 pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<ModuleState>) -> Result<()> {
     link_all!(linker, MODULE, preview1);
     link_all!(linker, PREVIEW_0, preview0);
+    add_listing(linker)?;
     link_sync!(linker, MODULE, preview1, fd_sync, fd_datasync);
     link_sync!(linker, PREVIEW_0, preview0, fd_sync, fd_datasync);
     link! { linker, PREVIEW_0, preview0,
         fd_fdstat_get(fd: i32, stat: i32);
         fd_read(fd: i32, buffers: i32, count: i32, read: i32);
         fd_write(fd: i32, buffers: i32, count: i32, written: i32);
+    }
+    Ok(())
+}
+
+fn add_listing(linker: &mut Linker<ModuleState>) -> Result<()> {
+    for module in [MODULE, PREVIEW_0] {
+        let is_preview_0 = module == PREVIEW_0;
+        linker.func_wrap_async(
+            module,
+            "fd_readdir",
+            move |mut caller: Caller<'_, ModuleState>, parameters: ReaddirParameters| {
+                Box::new(async move {
+                    let (mut memory, state) = with_files(&mut caller).await?;
+                    listing::read(state, &mut memory, is_preview_0, parameters).await
+                })
+            },
+        )?;
     }
     Ok(())
 }
@@ -104,23 +116,73 @@ pub(in crate::runtime::wasi) async fn with_files<'a>(
     split(caller)
 }
 
-/// Brings a directory to the disk: which names are in it. The descriptor of the guest is found by what both say of the directory.
+/// Brings a directory to the disk: which names are in it.
 async fn sync_directory(state: &mut ModuleState, memory: &mut GuestMemory<'_>, fd: i32) -> ErrnoResult {
-    let slots = state.descriptor_slots();
-    let wasi = state.wasi();
-    let Ok(stat) = wasi.fd_filestat_get(memory, Fd::from(fd)).await else { return error(Errno::Badf) };
-    if stat.filetype != Filetype::Directory {
-        return error(Errno::Badf);
+    let Some(open) = directory(state, memory, fd).await else { return error(Errno::Badf) };
+    let synced = files(state).sync(open.resource()).await;
+    error(if synced.is_ok() { Errno::Success } else { Errno::Io })
+}
+
+/// A directory that a guest has open.
+struct OpenDirectory {
+    slot: u32,
+    file: Arc<File>,
+}
+
+impl OpenDirectory {
+    fn resource(&self) -> Resource<Descriptor> {
+        Resource::new_borrow(self.slot)
     }
-    let view = wasi.ctx();
-    let mut files = WasiFilesystemCtxView { ctx: view.ctx.filesystem(), table: view.table };
+}
+
+/// What does the operations.
+fn files(state: &mut ModuleState) -> WasiFilesystemCtxView<'_> {
+    let view = state.wasi().ctx();
+    WasiFilesystemCtxView { ctx: view.ctx.filesystem(), table: view.table }
+}
+
+/// The directory that a descriptor of the guest leads to. It is found by what both say of it.
+async fn directory(state: &mut ModuleState, memory: &mut GuestMemory<'_>, fd: i32) -> Option<OpenDirectory> {
+    let slots = state.descriptor_slots();
+    let stat = state.wasi().fd_filestat_get(memory, Fd::from(fd)).await.ok()?;
+    if stat.filetype != Filetype::Directory {
+        return None;
+    }
+    let mut files = files(state);
     for slot in 0..slots {
-        let directory = || Resource::<Descriptor>::new_borrow(slot);
-        if files.metadata_hash(directory()).await.is_ok_and(|hash| hash.lower == stat.ino) {
-            return error(if files.sync(directory()).await.is_ok() { Errno::Success } else { Errno::Io });
+        let found = || Resource::<Descriptor>::new_borrow(slot);
+        if files.metadata_hash(found()).await.is_ok_and(|hash| hash.lower == stat.ino)
+            && let Ok(Descriptor::Dir(directory)) = files.table.get(&found())
+        {
+            return Some(OpenDirectory { slot, file: directory.dir.clone() });
         }
     }
-    error(Errno::Badf)
+    None
+}
+
+/// Whether two directories are on file systems that no file can be moved between. Two mounts of the same one are such, too.
+pub(in crate::runtime::wasi) async fn are_on_two_file_systems(
+    state: &mut ModuleState,
+    memory: &mut GuestMemory<'_>,
+    one: i32,
+    other: i32,
+) -> bool {
+    let (Some(one), Some(other)) = (directory(state, memory, one).await, directory(state, memory, other).await) else {
+        return false;
+    };
+    matches!((mount(&one.file), mount(&other.file)), (Some(one), Some(other)) if one != other)
+}
+
+/// The device that a directory is on, and the mount.
+fn mount(directory: &File) -> Option<(u64, u64)> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{AtFlags, StatxFlags, statx};
+        let found = statx(directory, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS | StatxFlags::MNT_ID).ok()?;
+        Some((rustix::fs::makedev(found.stx_dev_major, found.stx_dev_minor), found.stx_mnt_id))
+    }
+    #[cfg(not(target_os = "linux"))]
+    Some((std::os::unix::fs::MetadataExt::dev(&directory.metadata().ok()?), 0))
 }
 
 /// Whether a path leads to a regular file or a directory. Anything else is refused, as on a file system that is mounted with

@@ -10,7 +10,8 @@ use wasmtime_wasi::p1::wasi_snapshot_preview1 as fallback;
 use crate::runtime::resume::capture;
 use crate::runtime::resume::cold_reason::ColdReason;
 use crate::runtime::wasi::abi::{ErrnoResult, MODULE, SUCCESS, at, error, write};
-use crate::runtime::wasi::files::with_files;
+use crate::runtime::wasi::files::listing::ReaddirParameters;
+use crate::runtime::wasi::files::{listing, with_files};
 use crate::runtime::wasi::rehearsal::held::held_files;
 use crate::runtime::wasi::rehearsal::paths::{OpenedPath, SeenPath};
 use crate::runtime::wasi::rehearsal::strings;
@@ -155,11 +156,11 @@ fn add_directories(linker: &mut Linker<ModuleState>) -> Result<()> {
     linker.func_wrap_async(
         MODULE,
         "fd_readdir",
-        |mut caller: Caller<'_, ModuleState>, (fd, buffer, length, cookie, used): (i32, i32, i32, i64, i32)| {
+        |mut caller: Caller<'_, ModuleState>, parameters: ReaddirParameters| {
             Box::new(async move {
-                look_at(&mut caller, fd)?;
+                look_at(&mut caller, parameters.0)?;
                 let (mut memory, state) = with_files(&mut caller).await?;
-                fallback::fd_readdir(state.wasi(), &mut memory, fd, buffer, length, cookie, used).await
+                listing::read(state, &mut memory, false, parameters).await
             })
         },
     )?;

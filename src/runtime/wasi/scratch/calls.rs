@@ -10,6 +10,7 @@ use wiggle::{GuestMemory, GuestPtr};
 use crate::scratch::ScratchUse;
 
 use crate::runtime::wasi::abi::at;
+use crate::runtime::wasi::files::can_be_opened;
 use crate::runtime::wasi::state::ModuleState;
 
 /// One more name.
@@ -34,12 +35,12 @@ pub(in crate::runtime::wasi) async fn write(
     state.scratch.as_ref()?.of(fd)?;
     let length = first_length(memory, buffers, count)?;
     let wasi = state.wasi();
+    let appends = wasi.fd_fdstat_get(memory, Fd::from(fd)).await.ok()?.fs_flags.contains(Fdflags::APPEND);
     let begin = match place {
+        // At any offset, as on Linux.
+        _ if appends => wasi.fd_filestat_get(memory, Fd::from(fd)).await.ok()?.size,
         WriteAt::Offset(offset) => offset,
-        WriteAt::Position => match wasi.fd_fdstat_get(memory, Fd::from(fd)).await.ok()?.fs_flags {
-            flags if flags.contains(Fdflags::APPEND) => wasi.fd_filestat_get(memory, Fd::from(fd)).await.ok()?.size,
-            _ => wasi.fd_tell(memory, Fd::from(fd)).ok()?,
-        },
+        WriteAt::Position => wasi.fd_tell(memory, Fd::from(fd)).ok()?,
     };
     set_size(state, memory, fd, begin.saturating_add(length)).await
 }
@@ -72,13 +73,39 @@ pub(in crate::runtime::wasi) async fn set_size(
     reserve(state, memory, fd, ScratchUse { bytes: more, files: 0 }).await
 }
 
-/// The error of a new name in the directory `fd`.
+/// The error of a new name in the directory `fd`. A name that is there already is for wasmtime-wasi to find: nothing is created.
 pub(in crate::runtime::wasi) async fn create(
     state: &mut ModuleState,
     memory: &mut GuestMemory<'_>,
     fd: i32,
+    (path, length): (i32, i32),
 ) -> Option<Errno> {
-    reserve(state, memory, fd, ONE_FILE).await
+    let refused = reserve(state, memory, fd, ONE_FILE).await?;
+    let path = GuestPtr::<str>::new((path.cast_unsigned(), length.cast_unsigned()));
+    let found = state.wasi().path_filestat_get(memory, Fd::from(fd), Lookupflags::empty(), path).await;
+    found.is_err().then_some(refused)
+}
+
+/// The error of other times of the file at a path. wasmtime-wasi opens the file for it, which a FIFO would not let happen.
+pub(in crate::runtime::wasi) async fn set_times_at(
+    state: &mut ModuleState,
+    memory: &mut GuestMemory<'_>,
+    (fd, lookup): (i32, i32),
+    path: (i32, i32),
+) -> Option<Errno> {
+    match can_be_opened(state.wasi(), memory, fd, lookup, path).await {
+        true => set_times(state, memory, fd).await,
+        false => Some(Errno::Acces),
+    }
+}
+
+/// The error of other times. The directory has to be the guest's own: an empty one stands for those of all requests.
+pub(in crate::runtime::wasi) async fn set_times(
+    state: &mut ModuleState,
+    memory: &mut GuestMemory<'_>,
+    fd: i32,
+) -> Option<Errno> {
+    reserve(state, memory, fd, ScratchUse::default()).await
 }
 
 /// The error of opening a file, with the flags for it.
@@ -93,11 +120,11 @@ pub(in crate::runtime::wasi) async fn open(
     if !Oflags::try_from(flags).is_ok_and(|flags| flags.contains(Oflags::CREAT)) {
         return None;
     }
-    let path = GuestPtr::<str>::new((path.cast_unsigned(), length.cast_unsigned()));
+    let name = GuestPtr::<str>::new((path.cast_unsigned(), length.cast_unsigned()));
     let lookup = Lookupflags::try_from(lookup).ok()?;
-    match state.wasi().path_filestat_get(memory, Fd::from(fd), lookup, path).await {
+    match state.wasi().path_filestat_get(memory, Fd::from(fd), lookup, name).await {
         Ok(_) => None,
-        Err(_) => create(state, memory, fd).await,
+        Err(_) => reserve(state, memory, fd, ONE_FILE).await,
     }
 }
 
@@ -107,9 +134,10 @@ pub(in crate::runtime::wasi) async fn link(
     memory: &mut GuestMemory<'_>,
     fd: i32,
     to: i32,
+    path: (i32, i32),
 ) -> Option<Errno> {
     match rename(state, fd, to) {
-        None => create(state, memory, to).await,
+        None => create(state, memory, to, path).await,
         refused => refused,
     }
 }

@@ -20,7 +20,16 @@ const GUEST: &str = r#"(module
     (import "wasi_snapshot_preview1" "path_open"
         (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_pread" (func $pread (param i32 i32 i32 i64 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_readdir" (func $readdir (param i32 i32 i32 i64 i32) (result i32)))
     (memory (export "memory") 2)
+    (data (i32.const 3000) "\80\0c\00\00\08\00\00\00")
+    (func (export "pread") (param i32) (result i32)
+        (call $pread (local.get 0) (i32.const 3000) (i32.const 1) (i64.const 0) (i32.const 3008)))
+    (func (export "readdir") (param i32) (result i32)
+        (call $readdir (local.get 0) (i32.const 3200) (i32.const 200) (i64.const 0) (i32.const 3008)))
+    (func (export "list") (param i64) (result i32)
+        (call $readdir (i32.const 3) (i32.const 3200) (i32.const 200) (local.get 0) (i32.const 3008)))
     (func (export "stat") (param i32) (result i32)
         (call $stat (i32.const 3) (i32.const 1) (i32.const 0) (local.get 0) (i32.const 1024)))
     (func (export "lstat") (param i32) (result i32)
@@ -171,6 +180,66 @@ async fn a_descriptor_beyond_the_limit_is_an_error_number() -> Result<()> {
         assert_eq!(guest.on_path("open", "file").await, MFILE, "{preview}");
         assert_eq!(guest.on_path("create", "made").await, MFILE, "{preview}");
         assert_eq!(guest.on_path("stat", "made").await, 44, "{preview}: nothing is created");
+        let mut last = [0; 4];
+        last.copy_from_slice(&guest.memory.data(&guest.store)[1024..1028]);
+        // They need no descriptor.
+        let (read, listed) = (guest.call("pread", i32::from_le_bytes(last)).await, guest.call("readdir", 3).await);
+        assert_eq!((read, listed), (0, 0), "{preview}");
+    }
+    Ok(())
+}
+
+/// The whole entries behind a cookie that fit into 200 bytes, each with the cookie of the next.
+async fn listed(guest: &mut Guest, cookie: u64) -> Vec<(String, u64)> {
+    let function = guest.instance.get_func(&mut guest.store, "list").expect("exported");
+    let mut results = [Val::I32(-1)];
+    function.call_async(&mut guest.store, &[Val::I64(cookie.cast_signed())], &mut results).await.expect("no trap");
+    assert_eq!(results[0].unwrap_i32(), 0);
+    let data = guest.memory.data(&guest.store);
+    let number =
+        |at: usize, size: usize| data[at..at + size].iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte));
+    let (mut at, mut entries) = (3200, Vec::new());
+    let end = at + usize::try_from(number(3008, 4)).expect("it is small");
+    while at + 24 <= end {
+        let length = usize::try_from(number(at + 16, 4)).expect("it is small");
+        if at + 24 + length > end {
+            break;
+        }
+        let name = String::from_utf8(data[at + 24..at + 24 + length].to_vec()).expect("text");
+        entries.push((name, number(at, 8)));
+        at += 24 + length;
+    }
+    entries
+}
+
+/// POSIX `readdir`: a name that is neither made nor removed meanwhile is listed once.
+#[tokio::test]
+async fn a_directory_is_listed_whole_while_names_are_made_and_removed() -> Result<()> {
+    use std::os::unix::ffi::OsStrExt as _;
+    for preview in PREVIEWS {
+        let mut guest = Guest::new(preview).await?;
+        let path = guest._directory.path().to_owned();
+        (0..100).for_each(|number| std::fs::write(path.join(format!("name-{number}")), "").expect("writable"));
+        std::fs::write(path.join(std::ffi::OsStr::from_bytes(b"no-text-\xff")), "").expect("writable");
+        let (mut names, mut cookie) = (Vec::new(), 0);
+        loop {
+            let entries = listed(&mut guest, cookie).await;
+            let Some((_, next)) = entries.last() else { break };
+            cookie = *next;
+            for (name, _) in entries {
+                if name.starts_with("name-") {
+                    std::fs::remove_file(path.join(&name)).expect("it is there");
+                }
+                names.push(name);
+            }
+        }
+        assert_eq!(names[..2], [".", ".."], "{preview}");
+        names.sort();
+        let all = (0..100).map(|number| format!("name-{number}"));
+        let others = [".", "..", "file", "full", "empty", "other", "to-file", "to-full", "to-nothing", "twice"];
+        let mut expected: Vec<String> = all.chain(others.map(str::to_owned)).collect();
+        expected.sort();
+        assert_eq!(names, expected, "{preview}");
     }
     Ok(())
 }
@@ -192,6 +261,7 @@ async fn a_long_list_of_subscriptions_is_served_or_an_error_number() -> Result<(
         assert_eq!(ready, 64_u32.to_le_bytes(), "{preview}");
         let after = &guest.memory.data(&guest.store)[4096..4096 + 1000 * size];
         assert_eq!(after, subscription.repeat(1000), "{preview}: subscriptions stay as they were");
+        assert_eq!(guest.on_path("open", "file").await, 33, "{preview}: there are as many as before");
     }
     Ok(())
 }
