@@ -20,6 +20,8 @@ pub(super) enum Failure {
     NoRoute,
     #[error("the method is not served")]
     MethodNotServed,
+    #[error("the target of the request is not a path")]
+    NoPath,
     #[error("the request has several Host fields")]
     SeveralHosts,
     #[error("the host of the request is not valid")]
@@ -84,7 +86,9 @@ impl Failure {
         match self {
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::MethodNotServed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::SeveralHosts | Self::InvalidHost | Self::SeveralContentTypes => StatusCode::BAD_REQUEST,
+            Self::NoPath | Self::SeveralHosts | Self::InvalidHost | Self::SeveralContentTypes => {
+                StatusCode::BAD_REQUEST
+            }
             Self::BadRequest(_) | Self::BodyUnreadable(_) => StatusCode::BAD_REQUEST,
             Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -122,6 +126,7 @@ impl Failure {
             Self::BodyTimeout | Self::ContinueNotSent | Self::BodyUnreadable(_) => RequestEnd::BadBody,
             Self::NoRoute
             | Self::MethodNotServed
+            | Self::NoPath
             | Self::SeveralHosts
             | Self::InvalidHost
             | Self::SeveralContentTypes

@@ -75,7 +75,7 @@ pub(super) fn from_failure(failure: &Failure, mut record: Box<Record>) -> Respon
     *response.status_mut() = failure.status();
     response.extensions_mut().insert(FailedResponse { end: failure.end().as_str(), reason });
     match failure {
-        Failure::Busy | Failure::BodyBuffersFull | Failure::VolumesHang => {
+        Failure::Busy | Failure::BodyBuffersFull | Failure::VolumesHang | Failure::TooManyFiles => {
             response.headers_mut().insert(RETRY_AFTER, RETRY_SOON)
         }
         Failure::Starting => response.headers_mut().insert(RETRY_AFTER, RETRY_LATER),

@@ -60,6 +60,10 @@ pub(super) fn check(head: &mut Parts) -> Result<(), Failure> {
     if head.method == Method::CONNECT || head.method == Method::TRACE {
         return Err(Failure::MethodNotServed);
     }
+    // RFC 9112 §3.2.3: a host and nothing else is the target of CONNECT only. `*` has no route, and is no mistake (§3.2.4).
+    if !head.uri.path().starts_with('/') && head.uri.path() != "*" {
+        return Err(Failure::NoPath);
+    }
     // RFC 9112 §3.2: a request with several names is not valid, and guessing which one was meant is unsafe.
     if has_several(head, &HOST) {
         return Err(Failure::SeveralHosts);

@@ -12,22 +12,32 @@ pub fn file_name(segment: &str) -> Option<Cow<'_, [u8]>> {
     if name.contains(&b'/') || name.contains(&0) { None } else { Some(name) }
 }
 
-/// The usual spelling of a path that names a file: each segment decoded, and one slash between two. A segment that no file can have
-/// stays as it is.
+/// The usual spelling of a path that names a file: each segment decoded, and one slash between two. Bytes that are no UTF-8 are encoded.
+/// A segment that no file can have stays as it is.
 pub fn plain_path(path: &str) -> Cow<'_, str> {
     if !path.contains('%') && !path.contains("//") {
         return path.into();
     }
     let mut plain = String::with_capacity(path.len());
     for segment in path.split('/').filter(|segment| !segment.is_empty()) {
-        let name = file_name(segment).and_then(|name| String::from_utf8(name.into_owned()).ok());
         plain.push('/');
-        plain.push_str(name.as_deref().unwrap_or(segment));
+        let Some(name) = file_name(segment) else {
+            plain.push_str(segment);
+            continue;
+        };
+        for chunk in name.utf8_chunks() {
+            plain.push_str(chunk.valid());
+            chunk.invalid().iter().for_each(|byte| plain.extend(['%', upper_hex(byte >> 4), upper_hex(byte & 15)]));
+        }
     }
     if path.ends_with('/') {
         plain.push('/');
     }
     plain.into()
+}
+
+fn upper_hex(digit: u8) -> char {
+    char::from_digit(digit.into(), 16).unwrap_or('0').to_ascii_uppercase()
 }
 
 /// Whether a name begins with a dot, as those of hidden files do, and `.` and `..`.
@@ -50,6 +60,7 @@ mod tests {
             ("/%C3%A4", "/ä"),
             ("/a%2Fb//c", "/a%2Fb/c"),
             ("/%FF", "/%FF"),
+            ("/%e9%c3%a4/pri%76%E9", "/%E9ä/priv%E9"),
             ("/%00", "/%00"),
             ("/100%", "/100%"),
             ("//", "/"),

@@ -16,7 +16,8 @@ use crate::static_files::tree::{Tree, TreeKind, Trees};
 /// What is looked for.
 pub(super) struct FileLookup {
     pub trees: Arc<Trees>,
-    pub path: FilePath,
+    /// `None` if no file can have the name.
+    pub path: Option<FilePath>,
     pub codings: AcceptedCodings,
 }
 
@@ -62,8 +63,9 @@ impl FileLookup {
     }
 
     fn in_directory(&self, tree: &Tree, index: &[String]) -> Result<FoundTarget, FileError> {
-        let (root, path) = (&tree.root, self.path.path());
-        if !self.path.is_directory() {
+        let Some(file) = &self.path else { return Err(FileError::Missing) };
+        let (root, path) = (&tree.root, file.path());
+        if !file.is_directory() {
             return match tree.open_below(root, path)? {
                 OpenTarget::File(opened) => self.compressed(tree, root, path, opened).map(FoundTarget::File),
                 OpenTarget::Directory => Ok(FoundTarget::Directory),
@@ -189,8 +191,8 @@ mod tests {
 
     /// The contents of what both kinds of look-ups find.
     fn contents(trees: &Arc<Trees>, path: &str) -> Vec<String> {
-        let Some(path) = FilePath::parse(path) else { return Vec::new() };
-        let lookup = FileLookup { trees: trees.clone(), path, codings: AcceptedCodings::default() };
+        let Ok(path) = FilePath::parse(path) else { return Vec::new() };
+        let lookup = FileLookup { trees: trees.clone(), path: Some(path), codings: AcceptedCodings::default() };
         let content = |tree: &Tree| match lookup.find(tree) {
             Ok(FoundTarget::File(found)) => {
                 let mut content = [0; 64];
@@ -249,7 +251,7 @@ mod tests {
         let cached = trees.cached.as_ref().expect("temporary files are on a disk or in memory");
         let lookup = |path: &str| FileLookup {
             trees: trees.clone(),
-            path: FilePath::parse(path).expect("a path"),
+            path: Some(FilePath::parse(path).expect("a path")),
             codings: AcceptedCodings::default(),
         };
         for path in ["/sub/secret", "/", "/deep/secret"] {

@@ -41,7 +41,7 @@ pub(crate) use crate::static_files::answer::StaticAnswer;
 pub(crate) use crate::static_files::body::FileBody;
 
 use crate::static_files::lookup::{FileLookup, FoundTarget};
-use crate::static_files::path::FilePath;
+use crate::static_files::path::{FilePath, NoFile};
 pub(crate) use crate::static_files::scripts::ScriptFiles;
 use crate::static_files::tree::{Tree, Trees};
 
@@ -68,8 +68,10 @@ impl StaticFiles {
 
     /// The same, whatever the method is.
     async fn look_up(&self, request: &Parts, path_info: &str) -> StaticAnswer {
-        let Some(path) = FilePath::parse(path_info) else {
-            return StaticAnswer::refused("the path names no file that is served");
+        let path = match FilePath::parse(path_info) {
+            Ok(path) => Some(path),
+            Err(NoFile::Impossible) => None,
+            Err(NoFile::Hidden) => return StaticAnswer::refused("the path names no file that is served"),
         };
         let codings =
             if self.fields.precompressed { AcceptedCodings::of(&request.headers) } else { AcceptedCodings::default() };

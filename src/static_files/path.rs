@@ -6,6 +6,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use percent_encoding::percent_decode_str;
+
 use crate::route::{file_name, is_hidden};
 
 /// The path of a file below a directory.
@@ -16,15 +18,30 @@ pub(super) struct FilePath {
     is_directory: bool,
 }
 
+/// Why a path names no file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoFile {
+    /// It is never served, whatever there is.
+    Hidden,
+    /// No file can have its name.
+    Impossible,
+}
+
 impl FilePath {
-    /// The file for a path below a route, as the client sent it. `None` if it is one that is never served.
-    pub fn parse(path_info: &str) -> Option<Self> {
+    /// The file for a path below a route, as the client sent it.
+    pub fn parse(path_info: &str) -> Result<Self, NoFile> {
         let mut path = PathBuf::new();
+        let mut is_possible = true;
         for part in path_info.split('/').filter(|part| !part.is_empty()) {
-            let name = file_name(part).filter(|name| !is_hidden(name) || **name == *b".well-known")?;
-            path.push(OsStr::from_bytes(&name));
+            match file_name(part) {
+                Some(name) if is_hidden(&name) && *name != *b".well-known" => return Err(NoFile::Hidden),
+                Some(name) => path.push(OsStr::from_bytes(&name)),
+                None if percent_decode_str(part).next() == Some(b'.') => return Err(NoFile::Hidden),
+                None => is_possible = false,
+            }
         }
-        Some(Self { path, is_directory: path_info.ends_with('/') })
+        let parsed = Self { path, is_directory: path_info.ends_with('/') };
+        if is_possible { Ok(parsed) } else { Err(NoFile::Impossible) }
     }
 
     /// The path below the directory; empty for the directory itself.
@@ -45,37 +62,39 @@ mod tests {
     #[test]
     fn a_path_names_a_file_below_the_directory_or_nothing() {
         for (path_info, expected) in [
-            ("", Some(("", false))),
-            ("/", Some(("", true))),
-            ("/a", Some(("a", false))),
-            ("/a/b.txt", Some(("a/b.txt", false))),
-            ("/a/", Some(("a", true))),
-            ("//a//b", Some(("a/b", false))),
-            ("/a%20b", Some(("a b", false))),
-            ("/%C3%A4", Some(("ä", false))),
-            ("/a%5Cb", Some(("a\\b", false))),
-            ("/100%", Some(("100%", false))),
-            ("/%zz", Some(("%zz", false))),
-            ("/.well-known/x", Some((".well-known/x", false))),
-            ("/a/.well-known/", Some(("a/.well-known", true))),
-            ("/.", None),
-            ("/..", None),
-            ("/a/../b", None),
-            ("/%2e%2e/x", None),
-            ("/.%2e/x", None),
-            ("/.git/config", None),
-            ("/a/.env", None),
-            ("/%2eenv", None),
-            ("/.well-known.txt", None),
-            ("/.Well-Known/x", None),
-            ("/a%2fb", None),
-            ("/a%2Fb", None),
-            ("/..%2fx", None),
-            ("/a%00b", None),
-            ("/%00", None),
+            ("", Ok(("", false))),
+            ("/", Ok(("", true))),
+            ("/a", Ok(("a", false))),
+            ("/a/b.txt", Ok(("a/b.txt", false))),
+            ("/a/", Ok(("a", true))),
+            ("//a//b", Ok(("a/b", false))),
+            ("/a%20b", Ok(("a b", false))),
+            ("/%C3%A4", Ok(("ä", false))),
+            ("/a%5Cb", Ok(("a\\b", false))),
+            ("/100%", Ok(("100%", false))),
+            ("/%zz", Ok(("%zz", false))),
+            ("/.well-known/x", Ok((".well-known/x", false))),
+            ("/a/.well-known/", Ok(("a/.well-known", true))),
+            ("/.", Err(NoFile::Hidden)),
+            ("/..", Err(NoFile::Hidden)),
+            ("/a/../b", Err(NoFile::Hidden)),
+            ("/%2e%2e/x", Err(NoFile::Hidden)),
+            ("/.%2e/x", Err(NoFile::Hidden)),
+            ("/.git/config", Err(NoFile::Hidden)),
+            ("/a/.env", Err(NoFile::Hidden)),
+            ("/%2eenv", Err(NoFile::Hidden)),
+            ("/.well-known.txt", Err(NoFile::Hidden)),
+            ("/.Well-Known/x", Err(NoFile::Hidden)),
+            ("/a%2fb", Err(NoFile::Impossible)),
+            ("/a%2Fb", Err(NoFile::Impossible)),
+            ("/..%2fx", Err(NoFile::Hidden)),
+            ("/a%2Fb/.env", Err(NoFile::Hidden)),
+            ("/a%00b", Err(NoFile::Impossible)),
+            ("/%00", Err(NoFile::Impossible)),
         ] {
             let found = FilePath::parse(path_info);
-            let found = found.as_ref().map(|path| (path.path().to_str().unwrap_or("?"), path.is_directory()));
+            let found =
+                found.as_ref().map(|path| (path.path().to_str().unwrap_or("?"), path.is_directory())).map_err(|no| *no);
             assert_eq!(found, expected, "{path_info}");
         }
     }

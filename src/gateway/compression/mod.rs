@@ -29,7 +29,8 @@ pub(super) async fn compress(
     mut response: Response<ResponseBody>,
     permit: impl FnOnce() -> Option<SharedPermit>,
 ) -> Response<ResponseBody> {
-    if response.status() == StatusCode::NOT_MODIFIED {
+    let preferred = AcceptedCodings::of(&request.headers).preferred();
+    if response.status() == StatusCode::NOT_MODIFIED && preferred.is_some() {
         repeat_etag(&request.headers, response.headers_mut());
     }
     if !eligible::is_eligible(&request.method, &response) {
@@ -39,7 +40,7 @@ pub(super) async fn compress(
         return response;
     }
     add_vary(response.headers_mut());
-    let Some(coding) = AcceptedCodings::of(&request.headers).preferred() else { return response };
+    let Some(coding) = preferred else { return response };
     // Without content there is nothing to encode; the length stays that of the content as it is.
     if request.method == Method::HEAD {
         weaken_etag(response.headers_mut());
@@ -118,8 +119,8 @@ fn weaken_etag(headers: &mut HeaderMap) {
     }
 }
 
-/// RFC 9110 §15.4.5: a 304 has the tag that a 200 would have. A client that names the weak tag has a compressed response, to which a
-/// strong tag does not belong.
+/// RFC 9110 §15.4.5: a 304 has the tag that a 200 would have. A client that takes a coding and names the weak tag has a compressed response,
+/// to which a strong tag does not belong.
 fn repeat_etag(request: &HeaderMap, headers: &mut HeaderMap) {
     let Some(tag) = headers.get(ETAG).map(HeaderValue::as_bytes).filter(|tag| tag.starts_with(b"\"")) else { return };
     let count = |tag: &[u8]| {

@@ -87,6 +87,7 @@ fn requests() -> Vec<Vec<u8>> {
         get("/http/error"),
         "HEAD /silent/sleep?60000 HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(),
         "TRACE / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(),
+        "GET localhost HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(),
         "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n".to_owned(),
         "GET / HTTP/1.1\r\nHost: a@b\r\n\r\n".to_owned(),
         post("/hello", "Content-Type: a/b\r\nContent-Type: a/b\r\nContent-Length: 0\r\n\r\n"),

@@ -190,6 +190,9 @@ fn keys_change_what_is_sent() {
         ("/bare/", 200, "bare"),
         ("/sub/", 200, "<h1>home</h1>"),
         ("/some/page", 200, "<h1>home</h1>"),
+        ("/projects/group%2Fname", 200, "<h1>home</h1>"),
+        ("/a%2Fb/.env", 404, ""),
+        ("/..%2Fb", 404, ""),
         ("/.env", 404, ""),
         ("/outside", 404, ""),
     ] {
