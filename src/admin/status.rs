@@ -13,8 +13,11 @@ use crate::config::{Diagnostic, Severity};
 use crate::gateway::{ColdSpan, ReloadOutcome, ServedRoute, StartingRoute, StartingRoutes, WarmStartView};
 use crate::observe::RouteFigures;
 
-/// The ends of requests that are no errors.
-const GOOD_ENDS: [&str; 3] = ["ok", "static", "stopped"];
+/// The ends of requests that are no errors. `none` is that of a health check, and of a request for what is not there.
+const GOOD_ENDS: [&str; 4] = ["ok", "static", "stopped", "none"];
+
+/// The end of a request whose client left. Routes list it, and no sum has it.
+const CLIENT_GONE: &str = "client-gone";
 
 /// The most problems of a reload that are shown as a terminal shows them: it takes time.
 const MAX_REPORTED: usize = 20;
@@ -62,12 +65,16 @@ fn totals(parts: &ServedParts, figures: &[RouteFigures]) -> Value {
     let counters = parts.server.counters();
     json!({
         "requests": sum(|figures| figures.requests),
-        "errors": sum(|figures| figures.ends.iter().filter(|(end, _)| is_error(end)).map(|(_, count)| count).sum()),
+        "errors": sum(errors),
         "in_flight": sum(|figures| figures.in_flight),
         "queued": sum(|figures| figures.queued),
         "connections_accepted": counters.accepted.load(Relaxed),
         "connections_refused": counters.refused.load(Relaxed),
     })
+}
+
+fn errors(figures: &RouteFigures) -> u64 {
+    figures.ends.iter().filter(|(end, _)| is_error(end) && *end != CLIENT_GONE).map(|(_, count)| count).sum()
 }
 
 fn is_error(end: &str) -> bool {

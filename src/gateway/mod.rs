@@ -64,7 +64,7 @@ use crate::gateway::admission::counted_body::CountedBody;
 use crate::gateway::admission::request_body::{BodyLimits, BoxError, StdinBody, for_component};
 use crate::gateway::admission::uploads::UploadLimit;
 use crate::gateway::failure::Failure;
-use crate::gateway::figures::ServerList;
+use crate::gateway::figures::{EarlierStarts, ServerList};
 use crate::gateway::files::find_script;
 use crate::gateway::files::limits::SentLimits;
 use crate::gateway::guest_route::Interface;
@@ -86,6 +86,7 @@ struct Generation {
     number: u64,
     snapshot: Snapshot,
     shared: Arc<Shared>,
+    earlier_starts: EarlierStarts,
 }
 
 /// What outlives a snapshot.
@@ -137,7 +138,7 @@ impl Gateway {
             malformed_forwarded,
             tracer: OnceLock::new(),
         });
-        let first = Generation { number: 1, snapshot, shared };
+        let first = Generation { number: 1, snapshot, shared, earlier_starts: EarlierStarts::default() };
         Self { in_force: Arc::new(ArcSwap::from_pointee(first)) }
     }
 

@@ -75,9 +75,11 @@ impl Gateway {
     }
 
     fn put(&self, number: u64, snapshot: Snapshot) {
-        let shared = self.in_force.load().shared.clone();
+        let old = self.in_force.load();
+        let shared = old.shared.clone();
         shared.metrics.enter(snapshot.route_names());
-        self.in_force.store(Arc::new(Generation { number, snapshot, shared }));
+        let earlier_starts = old.earlier_starts.behind(&old.snapshot, &snapshot);
+        self.in_force.store(Arc::new(Generation { number, snapshot, shared, earlier_starts }));
     }
 
     /// The number of the generation in force: 1 after the start, and one more after each reload that changed something.

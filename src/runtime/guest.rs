@@ -322,6 +322,7 @@ impl Guest {
             if let Some((warm, (snapshot, variables))) = chosen {
                 match snapshot.prepare(&mut state, &variables).await {
                     Ok(()) => {
+                        warm.on_begun();
                         let module = snapshot.start.linked.module();
                         let sampler = sampler.map(|sampler| sampler.of_module(module));
                         let mut store = module_engine::store(module.engine(), state, sampler);
@@ -374,6 +375,11 @@ impl Guest {
     /// How often it began warm, if it may.
     pub fn warm_start_counts(&self) -> Option<WarmStartCounts> {
         self.warm.as_ref().map(|warm| warm.counts())
+    }
+
+    /// Whether another guest has the same warm starts, with the same counts.
+    pub fn shares_warm_starts(&self, other: &Self) -> bool {
+        matches!((&self.warm, &other.warm), (Some(own), Some(other)) if Arc::ptr_eq(own, other))
     }
 
     /// What is seen of its warm starts, if it has any.

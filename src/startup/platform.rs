@@ -209,25 +209,26 @@ impl Platform {
 
     /// What of a configuration does not fit to what the first one has made.
     pub fn check(&self, config: &Config) -> Vec<Diagnostic> {
-        let (pools, limits) = (self.runtime.config(), &config.limits);
+        let warnings = self.check_admin(config).into_iter().chain(self.check_coredumps(config));
+        warnings.chain(config.entries.iter().flat_map(|entry| self.check_entry(entry))).collect()
+    }
+
+    /// Puts back the limits that stay until the next start, with a warning for each.
+    pub fn keep_limits(&self, config: &mut Config) -> Vec<Diagnostic> {
+        let (pools, limits, of_server) = (self.runtime.config(), &mut config.limits, &mut config.server.limits);
         let fixed = [
-            ("total_concurrency", u64::from(pools.instances), limits.total_concurrency as u64),
-            ("wasm_stack", pools.wasm_stack as u64, limits.wasm_stack as u64),
-            ("connections", self.connections as u64, config.server.limits.connections as u64),
-            (
-                "connections_per_address",
-                self.connections_per_address as u64,
-                config.server.limits.connections_per_address as u64,
-            ),
+            ("total_concurrency", pools.instances as usize, &mut limits.total_concurrency),
+            ("wasm_stack", pools.wasm_stack, &mut limits.wasm_stack),
+            ("connections", self.connections, &mut of_server.connections),
+            ("connections_per_address", self.connections_per_address, &mut of_server.connections_per_address),
         ];
-        let warning = |(key, now, new)| {
+        let keep = |(key, now, new): (_, usize, &mut usize)| {
+            let new = std::mem::replace(new, now);
             let message =
                 format!("`{key}` stays {now} until the next start, not {new}: what it needs is reserved once");
-            Diagnostic::warning(message).help("restart the server")
+            (now != new).then(|| Diagnostic::warning(message).help("restart the server"))
         };
-        let warnings = fixed.into_iter().filter(|(_, now, new)| now != new).map(warning);
-        let warnings = warnings.chain(self.check_admin(config)).chain(self.check_coredumps(config));
-        warnings.chain(config.entries.iter().flat_map(|entry| self.check_entry(entry))).collect()
+        fixed.into_iter().filter_map(keep).collect()
     }
 
     /// The warning about another address for the admin listener.

@@ -23,9 +23,14 @@ function say(target, text) {
  */
 function sync(parent, items, { key, create, update }) {
   const old = new Map([...parent.children].map((child) => [child.dataset.key, child]));
+  const gone = new Set(parent.children);
+  const seen = new Map();
   let next = parent.firstElementChild;
   for (const item of items) {
-    const id = String(key(item));
+    const same = String(key(item));
+    const before = seen.get(same) || 0;
+    seen.set(same, before + 1);
+    const id = before ? `${same} ${before}` : same;
     let child = old.get(id);
     old.delete(id);
     if (!child) {
@@ -34,9 +39,10 @@ function sync(parent, items, { key, create, update }) {
     }
     if (child === next) next = next.nextElementSibling;
     else parent.insertBefore(child, next);
+    gone.delete(child);
     update(child, item);
   }
-  for (const gone of old.values()) gone.remove();
+  for (const child of gone) child.remove();
 }
 
 /** A row with a cell for each label. */

@@ -74,14 +74,14 @@ impl Gateway {
 
 impl Generation {
     fn gauges(&self) -> Gauges {
-        let Self { number, snapshot, shared } = self;
+        let Self { number, snapshot, shared, earlier_starts } = self;
         let servers = shared.servers.all();
         Gauges {
             generation: *number,
             concurrency: concurrency(snapshot, &shared.concurrency),
             dropped_lines: shared.metrics.dropped_lines(&shared.access_log),
             malformed_forwarded: shared.malformed_forwarded.load(Ordering::Relaxed),
-            warm_starts: warm_starts(snapshot),
+            warm_starts: earlier_starts.with(snapshot),
             modules: snapshot.guest_routes().map(labels).collect::<BTreeSet<_>>(),
             listeners: listeners(&servers),
             certificates: certificates(&servers),
@@ -106,16 +106,38 @@ fn concurrency(snapshot: &Snapshot, total: &TotalConcurrency) -> BTreeMap<String
     found
 }
 
-/// The routes whose guests may begin warm.
-fn warm_starts(snapshot: &Snapshot) -> BTreeMap<String, (u64, u64)> {
-    let mut found: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-    for route in snapshot.guest_routes() {
-        if let Some(counts) = route.guest.warm_start_counts() {
-            let (warm, cold) = found.entry(route.name.route.clone()).or_default();
-            (*warm, *cold) = (warm.saturating_add(counts.warm), cold.saturating_add(counts.cold));
-        }
+/// How often guests of earlier snapshots began warm and cold, of the routes that there still are. So the counters go on after a reload.
+#[derive(Default)]
+pub(super) struct EarlierStarts(BTreeMap<String, (u64, u64)>);
+
+impl EarlierStarts {
+    /// The same for the snapshot behind `old`: with what was counted by guests that the new one does not have.
+    pub fn behind(&self, old: &Snapshot, new: &Snapshot) -> Self {
+        let stay: Vec<&GuestRoute> = warm_routes(new).collect();
+        let is_gone = |route: &&GuestRoute| !stay.iter().any(|other| route.guest.shares_warm_starts(&other.guest));
+        let mut earlier = self.0.clone();
+        warm_routes(old).filter(is_gone).for_each(|route| add_starts(&mut earlier, route));
+        earlier.retain(|name, _| stay.iter().any(|route| route.name.route == *name));
+        Self(earlier)
     }
-    found
+
+    /// With those of the routes of a snapshot.
+    fn with(&self, snapshot: &Snapshot) -> BTreeMap<String, (u64, u64)> {
+        let mut found = self.0.clone();
+        warm_routes(snapshot).for_each(|route| add_starts(&mut found, route));
+        found
+    }
+}
+
+/// The routes whose guests may begin warm.
+fn warm_routes(snapshot: &Snapshot) -> impl Iterator<Item = &GuestRoute> {
+    snapshot.guest_routes().filter(|route| route.guest.warm_start_counts().is_some())
+}
+
+fn add_starts(to: &mut BTreeMap<String, (u64, u64)>, route: &GuestRoute) {
+    let counts = route.guest.warm_start_counts().unwrap_or_default();
+    let (warm, cold) = to.entry(route.name.route.clone()).or_default();
+    (*warm, *cold) = (warm.saturating_add(counts.warm), cold.saturating_add(counts.cold));
 }
 
 fn labels(route: &GuestRoute) -> ModuleLabels {

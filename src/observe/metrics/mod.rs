@@ -182,6 +182,11 @@ impl Metrics {
         let now = Instant::now();
         routes.values_mut().for_each(|route| route.gone = route.gone.or(Some(now)));
         for name in names {
+            if name.route.is_empty() {
+                // It would stand beside the requests without a route, under the same name.
+                name.count_with(self.unrouted.clone());
+                continue;
+            }
             let new = || KeptRoute { counters: RouteCounters::new(&self.failures), gone: None };
             let kept = routes.entry(name.route.clone()).or_insert_with(new);
             kept.gone = None;

@@ -1,5 +1,9 @@
 //! What does the system say of this process? The figures have the names that all clients of Prometheus give them.
 
+use std::sync::OnceLock;
+#[cfg(target_os = "linux")]
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use crate::observe::metrics::text::{Family, MetricKind, MetricsText};
 
 /// All of them.
@@ -61,10 +65,31 @@ fn max_fds() -> Option<f64> {
     limit.map(|limit| limit as f64)
 }
 
+/// When the process was started, in seconds since 1970. It is computed once, so that it stays the same.
 fn start_time(stat: &str) -> Option<f64> {
+    static START: OnceLock<Option<f64>> = OnceLock::new();
+    *START.get_or_init(|| {
+        let since_boot = field(stat, 22)? / TICKS_PER_SECOND;
+        Some(boot_time().or_else(boot_time_by_the_clocks)? + since_boot)
+    })
+}
+
+/// When the system was started, as it says itself.
+fn boot_time() -> Option<f64> {
     let system = std::fs::read_to_string("/proc/stat").ok()?;
-    let booted: f64 = system.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
-    Some(booted + field(stat, 22)? / TICKS_PER_SECOND)
+    system.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
+}
+
+/// The same where there is no `/proc/stat`, as with `ProcSubset=pid` of systemd.
+fn boot_time_by_the_clocks() -> Option<f64> {
+    #[cfg(target_os = "linux")]
+    {
+        let since_boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs_f64();
+        Some(now - (since_boot.tv_sec as f64 + since_boot.tv_nsec as f64 / 1e9))
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
 }
 
 #[cfg(test)]
@@ -75,5 +100,12 @@ mod tests {
     fn a_name_with_blanks_and_parentheses_does_not_move_the_fields() {
         let stat = "1 (a) b) S 2 3";
         assert_eq!((field(stat, 4), field(stat, 5), field(stat, 6)), (Some(2.0), Some(3.0), None));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn both_ways_find_the_time_at_which_the_system_was_started() {
+        let (told, computed) = (boot_time().expect("there is /proc/stat"), boot_time_by_the_clocks().expect("a clock"));
+        assert!((told - computed).abs() < 2.0, "{told} {computed}");
     }
 }

@@ -104,6 +104,17 @@ fn the_33rd_status_of_a_route_is_counted_as_other() {
     assert_eq!((status.as_str(), counts.count()), ("other", 8));
 }
 
+/// Prometheus text format: a series occurs once.
+#[test]
+fn a_route_without_a_name_has_the_series_of_requests_without_a_route() {
+    let metrics = Metrics::default();
+    let name = RouteName::new(&"", &"a.wasm");
+    metrics.enter([&name].into_iter());
+    let text = metrics.render(&gauges(), MetricsFormat::Text);
+    let series = text.lines().filter(|line| line.starts_with("http_server_active_requests{http_route=\"\""));
+    assert_eq!(series.count(), 1, "{text}");
+}
+
 #[test]
 fn a_route_that_stays_goes_on_counting_and_one_that_is_gone_is_dropped_after_an_hour() {
     let metrics = Metrics::default();

@@ -153,7 +153,9 @@ impl WarmStarts {
             }
             Some((snapshot, fitted?))
         });
-        self.count(found.is_some());
+        if found.is_none() {
+            self.counts.cold.fetch_add(1, Relaxed);
+        }
         found
     }
 
@@ -168,15 +170,14 @@ impl WarmStarts {
         Some(snapshot)
     }
 
-    fn count(&self, is_warm: bool) {
-        let counter = if is_warm { &self.counts.warm } else { &self.counts.cold };
-        counter.fetch_add(1, Relaxed);
+    /// Notes that a request begins at its checkpoint.
+    pub fn on_begun(&self) {
+        self.counts.warm.fetch_add(1, Relaxed);
     }
 
     /// Notes that a request could not begin at its checkpoint, and is served cold.
     pub fn on_stale(&self, snapshot: &Arc<WarmSnapshot>, stale: StaleSnapshot) {
-        self.counts.warm.fetch_sub(1, Relaxed);
-        self.count(false);
+        self.counts.cold.fetch_add(1, Relaxed);
         let route = &self.setup.route;
         match stale {
             StaleSnapshot::FilesChanged => {

@@ -45,7 +45,7 @@ pub(super) struct FailedAttempt {
     pub problems: Vec<Diagnostic>,
     pub cause: Cause,
     /// As the files were when they were read.
-    pub stamps: Stamps,
+    pub stamps: Option<Stamps>,
     /// What was loaded all the same, for the next attempt.
     pub parts: Option<Fingerprint>,
 }
@@ -90,7 +90,7 @@ pub(super) async fn run(input: AttemptInput) -> Result<Attempt, Box<FailedAttemp
 }
 
 fn defect(problem: Diagnostic) -> Box<FailedAttempt> {
-    Box::new(FailedAttempt { problems: vec![problem], cause: Cause::Operator, stamps: Stamps::default(), parts: None })
+    Box::new(FailedAttempt { problems: vec![problem], cause: Cause::Operator, stamps: None, parts: None })
 }
 
 impl AttemptInput {
@@ -101,6 +101,7 @@ impl AttemptInput {
         if let (None, Some(directory)) = (&config.module_cache, &self.temporary) {
             config.module_cache = Some(directory.path().to_owned());
         }
+        problems.extend(platform.keep_limits(&mut config));
         let stamps = Stamps::of_read(&config.files, &before, began);
         let mut resolved = fetch::complete(config, &mut problems, Arc::new(Silent)).await;
         let startup_lock = resolved.take_startup_lock();
@@ -121,12 +122,13 @@ impl AttemptInput {
         let candidate = loading.load(Some(files(&resolved)), &mut problems).await;
         drop(startup_lock);
         let candidate = candidate.map_err(|error| problems.push(failed(&error))).ok();
-        let prepared = if has_error(&problems) { None } else { self.prepare(config, &mut problems) };
-        let mut cause = Cause::Operator;
+        let prepared = if has_error(&problems) { Ok(None) } else { self.prepare(config) };
+        // The files may have changed since they were checked.
+        let is_tls_broken = is_tls_broken || matches!(&prepared, Err(error) if error.is_transient());
+        let prepared = prepared.map_err(|error| problems.push(not_prepared(&error))).unwrap_or_default();
         let is_half = candidate.as_ref().is_some_and(|candidate| candidate.is_half_written);
-        if is_tls_broken || is_half || self.has_lost(&stamps, config) {
-            cause = Cause::HalfChanged;
-        }
+        let is_half = is_tls_broken || is_half || self.has_lost(&stamps, config);
+        let mut cause = if is_half { Cause::HalfChanged } else { Cause::Operator };
         let open = open_for_writing(&stamps.changed_since(&current.stamps));
         if !open.is_empty() {
             problems.extend(open.iter().map(|path| still_open(path)));
@@ -138,19 +140,19 @@ impl AttemptInput {
             }
             candidate => {
                 let parts = candidate.map(|candidate| candidate.parts);
-                Err(Box::new(FailedAttempt { problems, cause, stamps, parts }))
+                Err(Box::new(FailedAttempt { problems, cause, stamps: Some(stamps), parts }))
             }
         }
     }
 
     /// Opens the listeners that are new, and reads the certificates. Guests must not connect even before they are in force.
-    fn prepare(&self, config: &Config, problems: &mut Vec<Diagnostic>) -> Option<Prepared> {
+    fn prepare(&self, config: &Config) -> Result<Option<Prepared>, server::Error> {
         let own_addresses = &self.platform.own_addresses;
         own_addresses.add(config.server.listen.iter().filter_map(ListenAddress::tcp));
-        let prepared = self.server.as_ref()?.prepare(&config.server);
-        let prepared = prepared.map_err(|error| problems.push(not_prepared(&error))).ok()?;
+        let Some(server) = &self.server else { return Ok(None) };
+        let prepared = server.prepare(&config.server)?;
         own_addresses.add(prepared.addresses());
-        Some(prepared)
+        Ok(Some(prepared))
     }
 
     /// Whether all entries or a whole file are gone.

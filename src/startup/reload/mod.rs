@@ -195,10 +195,12 @@ impl Reloader {
         let began = Instant::now();
         (self.observer)(ReloadStage::Begun);
         self.logs().reopen().await;
-        let outcome = match self.attempt(began).await {
+        let outcome = match self.attempt().await {
             Ok(attempt) => self.conclude(attempt, began),
             Err(failed) => {
-                self.watched.send_replace(failed.stamps);
+                if let Some(stamps) = failed.stamps {
+                    self.watched.send_replace(stamps);
+                }
                 ReloadOutcome::Refused { generation: self.gateway.generation(), problems: failed.problems }
             }
         };
@@ -216,18 +218,21 @@ impl Reloader {
     }
 
     /// Attempts it until there is no error, or none that may pass by itself.
-    async fn attempt(&self, began: Instant) -> Result<Attempt, Box<FailedAttempt>> {
+    async fn attempt(&self) -> Result<Attempt, Box<FailedAttempt>> {
         let (options, platform) = (self.options.clone(), self.platform.clone());
         let (current, server) = (self.current.clone(), self.server.clone());
         let input = AttemptInput { options, platform, current, server, temporary: self.temporary.clone() };
         // What is compiled in one attempt is there in the next one.
         let mut loaded = Vec::new();
+        let mut deadline = None;
         loop {
             let failed = match attempt::run(input.clone()).await {
                 Ok(attempt) => return Ok(attempt),
                 Err(failed) => failed,
             };
-            if !settled(&failed, began + RETRY_TIME).await {
+            // The first attempt may have compiled for long.
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + RETRY_TIME);
+            if !settled(&failed, deadline).await {
                 return Err(failed);
             }
             loaded.extend(failed.parts);
@@ -274,7 +279,7 @@ async fn settled(failed: &FailedAttempt, deadline: Instant) -> bool {
         }
         let is_settled = match &failed.cause {
             Cause::Operator => return false,
-            Cause::HalfChanged => Stamps::of(failed.stamps.files()) != failed.stamps,
+            Cause::HalfChanged => failed.stamps.as_ref().is_some_and(|read| Stamps::of(read.files()) != *read),
             Cause::OpenForWriting(files) => open_for_writing(files).is_empty(),
         };
         if is_settled {

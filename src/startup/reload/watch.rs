@@ -31,9 +31,15 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// counts, and not what was seen since: a file that was missing may have been read as soon as it came, and be missing again.
 pub(super) async fn run(mut read: watch::Receiver<Stamps>, reload: ReloadHandle) {
     let mut known = read.borrow_and_update().clone();
+    let mut has_warned = false;
     loop {
         let began = Instant::now();
-        let changes = Changes::of(&known);
+        let changes = Changes::of(&known).unwrap_or_else(|error| {
+            if !std::mem::replace(&mut has_warned, true) {
+                tracing::warn!(%error, "changes of files are looked for from time to time: the system does not tell of them");
+            }
+            Changes::Polled
+        });
         let now = look(known.clone()).await;
         if now != known {
             quiet(now).await;
@@ -90,12 +96,8 @@ enum Changes {
 }
 
 impl Changes {
-    fn of(stamps: &Stamps) -> Self {
-        let directories = directories::of(stamps.files());
-        Self::told(&directories).unwrap_or_else(|error| {
-            tracing::warn!(%error, "changes of files are looked for from time to time: the system does not tell of them");
-            Self::Polled
-        })
+    fn of(stamps: &Stamps) -> io::Result<Self> {
+        Self::told(&directories::of(stamps.files()))
     }
 
     #[cfg(target_os = "linux")]

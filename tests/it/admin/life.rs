@@ -52,6 +52,35 @@ fn it_says_that_the_server_is_not_ready_once_it_stops() {
     assert_eq!(wagi.ended().code(), Some(0));
 }
 
+/// Health checks end well, and what is not there is no failure of the server.
+#[test]
+fn what_is_no_failure_is_not_counted_as_an_error() {
+    let wagi = site("[admin]\nlisten = '127.0.0.1:0'").start(&[]);
+    let mut connection = Connection::open(wagi.address());
+    for (path, status) in [("/healthz", 200), ("/missing", 404), ("/hello", 200)] {
+        assert_eq!(connection.get(path).status, status);
+    }
+    let status = eventually(|| Some(json(&get(admin(&wagi), "/status"))).filter(|now| now["totals"]["requests"] == 3));
+    assert_eq!(status["totals"]["errors"], 0, "{status}");
+    assert!(status["routes"].as_array().is_some_and(|routes| {
+        routes.iter().all(|route| route.get("errors").is_none_or(|errors| *errors == serde_json::json!({})))
+    }));
+}
+
+/// What cannot change before the next start is shown as it is.
+#[test]
+fn limits_are_shown_as_they_are_in_force() {
+    let wagi = site("[limits]\ntotal_concurrency = 9\n[admin]\nlisten = '127.0.0.1:0'").start(&[]);
+    let to = admin(&wagi);
+    let path = wagi.directory().join("modules.toml");
+    let toml = std::fs::read_to_string(&path).expect("it is there");
+    std::fs::write(&path, toml.replace("total_concurrency = 9", "total_concurrency = 7\nqueue = 3")).expect("writable");
+    wagi.signal("HUP");
+    wagi.logged(&["`total_concurrency` stays 9 until the next start, not 7"]);
+    let limits = eventually(|| Some(json(&get(to, "/status"))["limits"].clone()).filter(|limits| limits["queue"] == 3));
+    assert_eq!(limits["total_concurrency"], 9, "{limits}");
+}
+
 #[test]
 fn it_answers_while_everything_else_is_taken() {
     const PERMITS: usize = 8;

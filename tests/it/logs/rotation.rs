@@ -136,6 +136,23 @@ fn until_the_signal_comes_lines_go_to_the_file_that_was_moved() {
 }
 
 #[test]
+fn the_signal_opens_the_files_again_while_the_server_ends() {
+    let mut wagi = hello().top("[server]\nshutdown_delay = '10m'").start(&["--access-log", "access.log"]);
+    wagi.signal("TERM");
+    wagi.logged(&["stopping: finishing what is under way"]);
+    rename(&wagi, "access.log", "access.log.1");
+    for signal in ["HUP", "USR1"] {
+        wagi.signal(signal);
+    }
+    made(&wagi, "access.log");
+    Connection::open(wagi.address()).get("/after");
+    written(&wagi, "access.log", "/after");
+    wagi.signal("TERM");
+    assert_eq!(wagi.ended().code(), Some(0));
+    assert!(!wagi.log().contains("reload"), "{}", wagi.log());
+}
+
+#[test]
 fn the_signal_opens_the_files_of_guests_again() {
     let wagi = Site::probe("").start(&["--log-dir", "logs"]);
     let directory = std::fs::read_dir(file(&wagi, "logs")).expect("it is there");

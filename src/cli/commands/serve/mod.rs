@@ -172,7 +172,7 @@ struct ServeInput<'a> {
     log: &'a LogWriter,
 }
 
-async fn serve(stage: StartStage, parts: ServeInput<'_>, caught: Caught) -> anyhow::Result<ExitCode> {
+async fn serve(stage: StartStage, parts: ServeInput<'_>, mut caught: Caught) -> anyhow::Result<ExitCode> {
     let ServeInput { inherited, admin, log } = parts;
     let manager = Arc::new(ServiceManager::from_environment());
     let server = Server::bind_inheriting(&stage.config().server, inherited).await?;
@@ -209,11 +209,11 @@ async fn serve(stage: StartStage, parts: ServeInput<'_>, caught: Caught) -> anyh
     let ended = tokio::select! {
         ended = &mut serving => Some(ended),
         () = running.signals.next() => None,
-        () = reloads.obey(caught.other) => None,
+        () = reloads.obey(&mut caught.other) => None,
     };
-    let result = match ended {
-        Some(ended) => running.end(ended).await,
-        None => running.drain(serving).await,
+    let result = tokio::select! {
+        result = running.finish(ended, serving) => result,
+        () = reloads.reopen_logs(&mut caught.other) => Ok(()),
     };
     reloads.end().await;
     result.map(|()| ExitCode::SUCCESS)
@@ -234,6 +234,14 @@ impl ServingServer {
         self.announce();
         self.gateway.flush_traces().await;
         ended.context("the task of the server failed")
+    }
+
+    /// The end of a server that serves no more, or that is to end.
+    async fn finish(self, ended: Option<Result<(), JoinError>>, serving: JoinHandle<()>) -> anyhow::Result<()> {
+        match ended {
+            Some(ended) => self.end(ended).await,
+            None => self.drain(serving).await,
+        }
     }
 
     /// Finishes what is under way.

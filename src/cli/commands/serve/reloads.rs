@@ -37,12 +37,21 @@ impl Reloads {
     }
 
     /// Reloads and opens log files again as signals ask for it, until one asks for the end.
-    pub async fn obey(&self, mut caught: CaughtSignals) {
+    pub async fn obey(&self, caught: &mut CaughtSignals) {
         loop {
             match caught.next().await {
                 SignalRequest::Reload => self.handle.trigger(),
                 SignalRequest::ReopenLogs => self.logs.reopen().await,
                 SignalRequest::Stop => return,
+            }
+        }
+    }
+
+    /// Opens log files again as signals ask for it, while the server ends. It does nothing else.
+    pub async fn reopen_logs(&self, caught: &mut CaughtSignals) {
+        loop {
+            if caught.next().await == SignalRequest::ReopenLogs {
+                self.logs.reopen().await;
             }
         }
     }
