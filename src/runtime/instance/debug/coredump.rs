@@ -127,9 +127,11 @@ impl CoredumpDirectory {
         let path = self.path.join(format!("{request:016x}{SUFFIX}"));
         let target = path.clone();
         std::thread::Builder::new().name("wagi-coredump".into()).spawn(move || {
-            let _turn = turn;
+            let written = write(&target, &bytes);
+            // The next request may trap as soon as this one has its response.
+            drop(turn);
             // The receiver is gone if it took too long.
-            let _ = sender.send(write(&target, &bytes));
+            let _ = sender.send(written);
         })?;
         match tokio::time::timeout(PATIENCE, receiver).await {
             Ok(Ok(written)) => Ok(written.map(|()| path)?),
