@@ -13,7 +13,8 @@ use crate::config::{Diagnostic, Severity};
 use crate::gateway::{ColdSpan, ReloadOutcome, ServedRoute, StartingRoute, StartingRoutes, WarmStartView};
 use crate::observe::RouteFigures;
 
-/// The ends of requests that are no errors. `none` is that of a health check, and of a request for what is not there.
+/// The ends of requests that are no errors. `none` is that of a health check, and of a request that is refused before a guest
+/// starts.
 const GOOD_ENDS: [&str; 4] = ["ok", "static", "stopped", "none"];
 
 /// The end of a request whose client left. Routes list it, and no sum has it.

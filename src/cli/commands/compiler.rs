@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::thread;
 
 use anyhow::Context as _;
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use wagi::startup::ahead_of_time;
 use wagi::startup::ahead_of_time::CompilerTarget;
 
@@ -25,16 +25,23 @@ pub struct CompilerCommand {
 
 impl CompilerCommand {
     pub fn run(self) -> anyhow::Result<ExitCode> {
+        Ok(match self.compiled() {
+            Ok(Ok(code)) => print(&code),
+            Ok(Err(causes)) => {
+                // What cannot be printed is not told.
+                let _ = io::stderr().write_all(causes.as_bytes());
+                ExitCode::FAILURE
+            }
+            Err(error) => not_compiled(&format!("{error:#}")),
+        })
+    }
+
+    /// The code, or why the module is refused. An error is no mistake in the module.
+    fn compiled(&self) -> anyhow::Result<Result<Vec<u8>, String>> {
         self.limit()?;
         let mut module = Vec::new();
         io::stdin().read_to_end(&mut module).context("cannot read the module")?;
-        match self.target.compile(&module) {
-            Ok(code) => Ok(print(&code)),
-            Err(error) => {
-                io::stderr().write_all(ahead_of_time::printed_causes(&error).as_bytes())?;
-                Ok(ExitCode::FAILURE)
-            }
-        }
+        Ok(self.target.compile(&module).map_err(|error| ahead_of_time::printed_causes(&error)))
     }
 
     fn limit(&self) -> anyhow::Result<()> {
@@ -47,20 +54,23 @@ impl CompilerCommand {
             return Ok(());
         }
         let cores = thread::available_parallelism().map_or(1, usize::from) as u64;
-        let memory = Some(self.memory.saturating_add(cores.saturating_mul(BYTES_PER_CORE)));
+        let wanted = self.memory.saturating_add(cores.saturating_mul(BYTES_PER_CORE));
+        // The operator may have set a limit that is lower.
+        let memory = Some(getrlimit(Resource::Data).maximum.map_or(wanted, |maximum| wanted.min(maximum)));
         setrlimit(Resource::Data, Rlimit { current: memory, maximum: memory }).context("cannot limit the memory")
     }
 }
 
-/// Prints the code. A file that cannot be written is no mistake in the module, and so the exit code is another one than for these.
 fn print(code: &[u8]) -> ExitCode {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(code).and_then(|()| stdout.flush()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // What cannot be printed is not told.
-            let _ = writeln!(io::stderr(), "cannot write the code: {error}");
-            ExitCode::from(2)
-        }
+        Err(error) => not_compiled(&format!("cannot write the code: {error}")),
     }
+}
+
+/// The end for a reason that is not in the module. The exit code says so.
+fn not_compiled(reason: &str) -> ExitCode {
+    let _ = writeln!(io::stderr(), "{reason}");
+    ExitCode::from(2)
 }

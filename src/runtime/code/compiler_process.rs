@@ -32,7 +32,7 @@ const SEPARATOR: char = '\0';
 const MAX_STDERR: u64 = 64 << 10;
 
 /// What the standard library prints before a process ends that gets no more memory.
-const OUT_OF_MEMORY: [&str; 2] = ["memory allocation of", "Cannot allocate memory"];
+const OUT_OF_MEMORY: [&str; 3] = ["memory allocation of", "Cannot allocate memory", "out of memory"];
 
 /// The executable that compiles modules of third parties and snapshots, and what one of them may take.
 #[derive(Clone)]
@@ -134,8 +134,8 @@ impl CompilerProcess {
         let is_out_of_memory = self.memory != u64::MAX && OUT_OF_MEMORY.iter().any(|text| errors.contains(text));
         match status.code() {
             Some(1) if !is_out_of_memory => printed_error(errors),
-            // Aborted, or a thread of the compiler has panicked.
-            None | Some(1 | 101 | 134) if is_out_of_memory => Error::CompileMemory(self.memory),
+            // Aborted, or a thread of the compiler has panicked, or the module could not be read.
+            None | Some(1 | 2 | 101 | 134) if is_out_of_memory => Error::CompileMemory(self.memory),
             _ => Error::Compiler(io::Error::other(format!("{status}: {}", errors.lines().next().unwrap_or_default()))),
         }
     }

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use wasmtime::component::Resource;
 use wasmtime::{Caller, Extern, Memory, Result};
+use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p1::types::{Clockid, Errno, Subclockflags, SubscriptionClock};
 use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1;
@@ -20,7 +22,7 @@ use crate::runtime::instance::grants::{Grants, Outbound, Volumes};
 use crate::runtime::instance::invocation::Invocation;
 use crate::runtime::instance::memory::RunMemory;
 use crate::runtime::instance::stdio::Stdio;
-use crate::runtime::wasi::files::names::Listing;
+use crate::runtime::wasi::files::names::Listings;
 use crate::runtime::wasi::rehearsal::Rehearsal;
 use crate::runtime::wasi::scratch::ScratchVolumes;
 use crate::runtime::wasi::streams::{GuestStderr, GuestStdin, GuestStdout};
@@ -63,8 +65,8 @@ pub(in crate::runtime) struct ModuleState {
     /// The scratch directories, of a guest that has any.
     pub(in crate::runtime::wasi) scratch: Option<Box<ScratchVolumes>>,
     wasi: Option<Box<WasiP1Ctx>>,
-    /// The directory that the guest has listed last.
-    pub(in crate::runtime::wasi) listing: Option<Box<Listing>>,
+    /// The directories that the guest lists.
+    pub(in crate::runtime::wasi) listings: Option<Box<Listings>>,
     /// What replaces clocks and random numbers, of a run that is no request.
     pub(in crate::runtime) rehearsal: Option<Box<Rehearsal>>,
 }
@@ -87,7 +89,7 @@ impl ModuleState {
             hostcall_fuel: grants.limits.memory,
             scratch: ScratchVolumes::new(grants.volumes.scratch()),
             wasi: None,
-            listing: None,
+            listings: None,
             rehearsal: None,
         }
     }
@@ -101,6 +103,7 @@ impl ModuleState {
     /// Lets a run that has not begun have what it has at the start of a program: no files, and a clock that begins now.
     pub fn reset(&mut self) {
         self.wasi = None;
+        self.listings = None;
         self.scratch = ScratchVolumes::new(self.volumes.scratch());
         self.started = Instant::now();
     }
@@ -121,6 +124,10 @@ impl ModuleState {
     pub fn on_closed(&mut self, descriptor: i32) {
         if let Some(scratch) = &mut self.scratch {
             scratch.on_closed(descriptor);
+        }
+        if let (Some(listings), Some(wasi)) = (&mut self.listings, &mut self.wasi) {
+            let table = wasi.ctx().table;
+            listings.retain(|slot| table.get(&Resource::<Descriptor>::new_borrow(slot)).is_ok());
         }
         if self.stdout.take_if(|stdout| *stdout == descriptor).is_some() {
             self.stdio.finish_output();

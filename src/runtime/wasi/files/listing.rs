@@ -1,9 +1,9 @@
 //! How does a guest list a directory?
 //!
-//! From where it was: names that are made or removed meanwhile move no other. Some file systems know only of an open directory where that
-//! is, so the one that was listed last is kept; for others, and after a step back, there is what the system calls the place of an entry.
-//! wasmtime-wasi counts entries instead, so that a program which removes what it has listed misses others, and it fails if one is removed
-//! meanwhile.
+//! A listing goes on behind the entry that was listed last, whatever names are made or removed meanwhile. Some file systems keep that place
+//! only in an open directory, so the directories that were listed last stay open. Otherwise the cookie is the place that the system gave for
+//! the entry. wasmtime-wasi counts entries instead, so that a program which removes what it has listed misses others, and it fails if one is
+//! removed meanwhile.
 //!
 //! Names that are not UTF-8 are left out: WASI has no paths for them.
 
@@ -65,12 +65,10 @@ async fn list(
 ) -> Result<std::result::Result<(), Errno>> {
     // The parent is the host's.
     let inode = files(state).metadata_hash(open.resource()).await.map_or(0, |hash| hash.lower);
-    let mut listing = match state.listing.take().filter(|kept| kept.is_at(open.slot, inode, cookie)) {
-        Some(kept) => kept,
-        None => match Listing::open(&open.file, open.slot, inode, cookie.max(FIRST)) {
-            Ok(listing) => Box::new(listing),
-            Err(error) => return Ok(Err(errno(&error))),
-        },
+    let kept = state.listings.as_mut().and_then(|kept| kept.take(open.slot, inode, cookie));
+    let mut listing = match kept.map_or_else(|| Listing::open(&open.file, open.slot, inode, cookie.max(FIRST)), Ok) {
+        Ok(listing) => listing,
+        Err(error) => return Ok(Err(errno(&error))),
     };
     for (name, next) in [(".", PARENT), ("..", FIRST)] {
         let entry = DirectoryEntry { next, inode, kind: Filetype::Directory, name };
@@ -100,7 +98,7 @@ async fn list(
             }
         }
     }
-    state.listing = Some(listing);
+    state.listings.get_or_insert_default().keep(listing);
     Ok(Ok(()))
 }
 
@@ -128,6 +126,8 @@ impl KnownFile {
             Ok(DescriptorType::Directory) => Filetype::Directory,
             Ok(DescriptorType::RegularFile) => Filetype::RegularFile,
             Ok(DescriptorType::SymbolicLink) => Filetype::SymbolicLink,
+            Ok(DescriptorType::BlockDevice) => Filetype::BlockDevice,
+            Ok(DescriptorType::CharacterDevice) => Filetype::CharacterDevice,
             _ => Filetype::Unknown,
         };
         Some(Self { inode, kind })

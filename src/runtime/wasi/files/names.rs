@@ -13,26 +13,68 @@ use wasmtime_wasi::p1::types::Filetype;
 /// The cookie of the first entry behind `..`. Others are the numbers of the system with this one added.
 pub(in crate::runtime::wasi) const FIRST: u64 = 2;
 
-/// The directory that a guest has listed last, as far as it got.
+/// How many listings of a guest are kept: as deep as it may go down a tree and come back to the same place.
+const MAX_LISTINGS: usize = 8;
+
+/// The directories that a guest has listed last, as far as it got.
+#[derive(Default)]
+pub(in crate::runtime::wasi) struct Listings(VecDeque<Listing>);
+
+/// A directory that a guest lists.
 pub(in crate::runtime::wasi) struct Listing {
-    slot: u32,
+    /// The place of the directory in the table of descriptors, and its number.
+    pub slot: u32,
     inode: u64,
     /// The cookie of the next entry.
     pub cookie: u64,
     pub names: SystemNames,
 }
 
+impl Listings {
+    /// The listing that goes on at this cookie, if it is kept. One from the beginning is never kept.
+    pub fn take(&mut self, slot: u32, inode: u64, cookie: u64) -> Option<Listing> {
+        let goes_on = |kept: &Listing| (kept.slot, kept.inode) == (slot, inode) && is_same_cookie(kept.cookie, cookie);
+        let index = self.0.iter().position(goes_on)?;
+        self.0.remove(index)
+    }
+
+    /// Keeps a listing, in place of the oldest if there are too many, and of others of the same directory.
+    pub fn keep(&mut self, listing: Listing) {
+        self.0.retain(|kept| (kept.slot, kept.inode) != (listing.slot, listing.inode));
+        self.0.truncate(MAX_LISTINGS - 1);
+        self.0.push_front(listing);
+    }
+
+    /// Keeps those whose directory is still open.
+    pub fn retain(&mut self, is_open: impl Fn(u32) -> bool) {
+        self.0.retain(|kept| is_open(kept.slot));
+    }
+}
+
 impl Listing {
     /// Begins at the place that the cookie stands for, with the directory in this slot of the table.
     pub fn open(directory: &File, slot: u32, inode: u64, cookie: u64) -> io::Result<Self> {
-        let names = SystemNames::open(directory, cookie.saturating_sub(FIRST))?;
+        let found = if is_short(cookie) && cookie > FIRST { SystemNames::behind(directory, cookie)? } else { None };
+        let names = match found {
+            Some(names) => names,
+            None => SystemNames::open(directory, cookie.saturating_sub(FIRST))?,
+        };
         Ok(Self { slot, inode, cookie, names })
     }
+}
 
-    /// Whether it goes on there. A listing from the beginning is a new one.
-    pub fn is_at(&self, slot: u32, inode: u64, cookie: u64) -> bool {
-        (self.slot, self.inode, self.cookie) == (slot, inode, cookie)
-    }
+/// Whether it may be what `telldir` of many programs has left of a cookie: the lower half, as a number with a sign.
+fn is_short(cookie: u64) -> bool {
+    shortened(cookie) == cookie
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "that is what is meant")]
+fn shortened(cookie: u64) -> u64 {
+    i64::from(cookie as i32).cast_unsigned()
+}
+
+fn is_same_cookie(whole: u64, given: u64) -> bool {
+    whole == given || (given > FIRST && is_short(given) && shortened(whole) == given)
 }
 
 /// A name as the system has it.
@@ -62,6 +104,17 @@ impl SystemNames {
             seek(&directory, SeekFrom::Start(place))?;
         }
         Ok(Self { directory, read: VecDeque::new() })
+    }
+
+    /// The names behind the entry whose cookie for the next one is this, or was it before a program has shortened it.
+    fn behind(directory: &File, cookie: u64) -> io::Result<Option<Self>> {
+        let mut names = Self::open(directory, 0)?;
+        while let Some(name) = names.next() {
+            if is_same_cookie(name?.next.saturating_add(FIRST), cookie) {
+                return Ok(Some(names));
+            }
+        }
+        Ok(None)
     }
 
     /// The next name.

@@ -1,7 +1,7 @@
 //! Which calls let a scratch directory grow?
 //!
 //! Each function here is asked before the call that it is named for, and returns the error that the guest gets instead, if it gets
-//! one. For other volumes there is none.
+//! one. For other volumes there is none, but for the times of what is neither a file nor a directory.
 
 use wasmtime_wasi::p1::types::{Errno, Fd, Fdflags, Iovec, Lookupflags, Oflags};
 use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1 as _;

@@ -1,4 +1,4 @@
-//! The calls of both previews that let a scratch directory grow or shrink: those of wasmtime-wasi, when there is room.
+//! The calls of both previews that let a scratch directory grow or shrink, or change it: those of wasmtime-wasi, when there is room.
 
 use std::future::ready;
 
@@ -72,7 +72,7 @@ macro_rules! link_all {
     };
 }
 
-/// Makes these functions available to guests. Linked behind those of `files`: one of preview 0 replaces one of these.
+/// Makes these functions available to guests. Linked behind those of `files`: `fd_write` of preview 0 replaces the one that is linked there.
 pub(in crate::runtime::wasi) fn add_to_linker(linker: &mut Linker<ModuleState>) -> Result<()> {
     link_all!(linker, MODULE, preview1);
     link_all!(linker, PREVIEW_0, preview0);

@@ -244,6 +244,53 @@ async fn a_directory_is_listed_whole_while_names_are_made_and_removed() -> Resul
     Ok(())
 }
 
+/// `telldir` of wasi-libc is a `long`, which keeps the lower half of a cookie.
+#[tokio::test]
+async fn a_cookie_that_a_program_has_shortened_leads_to_the_same_place() -> Result<()> {
+    for preview in PREVIEWS {
+        let mut guest = Guest::new(preview).await?;
+        let path = guest._directory.path().to_owned();
+        (0..30).for_each(|number| std::fs::write(path.join(format!("name-{number}")), "").expect("writable"));
+        let (mut cookies, mut names) = (vec![0], Vec::new());
+        loop {
+            let entries = listed(&mut guest, cookies[cookies.len() - 1]).await;
+            let Some((_, next)) = entries.last() else { break };
+            cookies.push(*next);
+            names.push(entries);
+        }
+        for (cookie, expected) in cookies.iter().zip(&names).rev() {
+            let low = i32::from_le_bytes(cookie.to_le_bytes()[..4].try_into().expect("four"));
+            let found = listed(&mut guest, i64::from(low).cast_unsigned()).await;
+            assert_eq!(&found, expected, "{preview}: {cookie:#x}");
+        }
+    }
+    Ok(())
+}
+
+/// What many programs do to remove a tree: a directory is listed while those in it are.
+#[tokio::test]
+async fn listings_of_several_directories_do_not_disturb_each_other() -> Result<()> {
+    let mut guest = Guest::new(PREVIEWS[0]).await?;
+    let path = guest._directory.path().to_owned();
+    (0..30).for_each(|number| std::fs::write(path.join(format!("name-{number}")), "").expect("writable"));
+    let (mut names, mut cookie) = (0, 0);
+    loop {
+        let entries = listed(&mut guest, cookie).await;
+        let Some((_, next)) = entries.last() else { break };
+        cookie = *next;
+        for (name, _) in entries.iter().filter(|(name, _)| name.starts_with("name-")) {
+            std::fs::remove_file(path.join(name)).expect("it is there");
+            names += 1;
+        }
+        assert_eq!(guest.on_path("open", "full").await, 0);
+        let mut opened = [0; 4];
+        opened.copy_from_slice(&guest.memory.data(&guest.store)[1024..1028]);
+        assert_eq!(guest.call("readdir", i32::from_le_bytes(opened)).await, 0);
+    }
+    assert_eq!(names, 30);
+    Ok(())
+}
+
 /// Subscriptions to the standard output, which is always ready, with every descriptor in use.
 #[tokio::test]
 async fn a_long_list_of_subscriptions_is_served_or_an_error_number() -> Result<()> {
