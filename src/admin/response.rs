@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::admin::access::AccessError;
 use crate::admin::page::PAGE;
+use crate::printable;
 
 pub(super) type AdminResponse = Response<Full<Bytes>>;
 
@@ -49,8 +50,9 @@ pub(super) fn text(status: StatusCode, text: impl Into<Bytes>) -> AdminResponse 
     response(status, TEXT, text)
 }
 
+/// A JSON value. Many read it on a terminal, and it has text of guests and clients.
 pub(super) fn json(status: StatusCode, value: &Value) -> AdminResponse {
-    response(status, JSON, value.to_string() + "\n")
+    response(status, JSON, printable::json(&value.to_string()).into_owned() + "\n")
 }
 
 /// A JSON value that is written already.
@@ -103,4 +105,19 @@ pub(super) fn for_method(method: &Method, mut response: AdminResponse) -> AdminR
         *response.body_mut() = Full::default();
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use crate::admin::response::*;
+
+    #[tokio::test]
+    async fn what_a_terminal_may_take_for_more_than_text_is_escaped() {
+        let value = serde_json::json!({ "stderr": "\u{1b}[2J\u{7f}\u{9b}\u{202e}\u{e4}" });
+        let body = json(StatusCode::OK, &value).into_body().collect().await.expect("it is in memory").to_bytes();
+        assert!(!String::from_utf8_lossy(&body).trim_end().contains(printable::is_unprintable));
+        assert_eq!(serde_json::from_slice::<Value>(&body).expect("JSON"), value);
+    }
 }

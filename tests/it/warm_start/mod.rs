@@ -12,6 +12,7 @@ mod order;
 mod times;
 
 use std::collections::BTreeMap;
+use std::fs;
 
 use serde_json::Value;
 
@@ -119,7 +120,17 @@ fn a_route_says_how_its_guests_begin() {
     assert_eq!(route("/warm")["requests"]["warm"], 2);
     assert_eq!(route("/cold")["requests"]["cold"], 1);
     let metrics = served.ask("GET", "/metrics").text();
-    assert!(metrics.contains("wagi_warm_starts_total{http_route=\"/warm\",result=\"warm\"} 2"), "{metrics}");
+    let counted = "wagi_warm_starts_total{http_route=\"/warm\",result=\"warm\"} 2";
+    assert!(metrics.contains(counted), "{metrics}");
+    // Counters go on after a reload.
+    let path = served.wagi.directory().join("modules.toml");
+    let toml = fs::read_to_string(&path).expect("it is there");
+    fs::write(&path, toml + "[[module]]\nroute = '/more'\nmodule = 'guest2.wat'\n").expect("writable");
+    assert_eq!(served.json("/status")["generation"], 1);
+    assert_eq!(served.ask("POST", "/reload").status, 200);
+    assert_eq!(served.json("/status")["generation"], 2);
+    let metrics = served.ask("GET", "/metrics").text();
+    assert!(metrics.contains(counted), "{metrics}");
 }
 
 /// What a guest does before its checkpoint, and the reason for which it begins cold.
