@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{percent_decode_str, percent_encode_byte};
 
 /// The name that a segment between two slashes stands for. `None` if no file can have it.
 pub fn file_name(segment: &str) -> Option<Cow<'_, [u8]>> {
@@ -27,17 +27,13 @@ pub fn plain_path(path: &str) -> Cow<'_, str> {
         };
         for chunk in name.utf8_chunks() {
             plain.push_str(chunk.valid());
-            chunk.invalid().iter().for_each(|byte| plain.extend(['%', upper_hex(byte >> 4), upper_hex(byte & 15)]));
+            plain.extend(chunk.invalid().iter().copied().map(percent_encode_byte));
         }
     }
     if path.ends_with('/') {
         plain.push('/');
     }
     plain.into()
-}
-
-fn upper_hex(digit: u8) -> char {
-    char::from_digit(digit.into(), 16).unwrap_or('0').to_ascii_uppercase()
 }
 
 /// Whether a name begins with a dot, as those of hidden files do, and `.` and `..`.

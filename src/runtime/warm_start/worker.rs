@@ -1,8 +1,9 @@
 //! On which threads are snapshots loaded and made?
 //!
 //! They are made one after the other, on idle threads (`SCHED_IDLE`), with a compiler of half as many threads as there are cores. It is a
-//! process that has turns while the server has many requests; without its executable these threads compile. What the cache has kept is loaded on
-//! another thread, so that it waits for no compiler. Each thread is started for its first snapshot, and ends with what it works for.
+//! process that has turns while the server has many requests; without its executable these threads compile. What the cache has kept is
+//! loaded on another thread, so that it waits for no compiler. Each thread is started for its first snapshot, and ends with what it works
+//! for.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,9 +1,10 @@
 //! How does a component use files?
 //!
 //! wasmtime-wasi does the operations, in place: a component with volumes computes on threads that they may block from the
-//! start. Three things are different here. Only regular files and directories can be opened, for other times too. A file or a stream beyond the
-//! limit on resources is an error, which the guest can handle: wasmtime-wasi would end it. And the streams of WASI 0.2 read
-//! and write in place even in calls that must not wait: wasmtime-wasi would use other threads, whose CPU time counts for no guest.
+//! start. Three things are different here. Only regular files and directories can be opened, and only these can get other times. A
+//! file or a stream beyond the limit on resources is an error, which the guest can handle: wasmtime-wasi would end it. And the
+//! streams of WASI 0.2 read and write in place even in calls that must not wait: wasmtime-wasi would use other threads, whose CPU
+//! time counts for no guest.
 
 use std::future::Future;
 use std::mem;
@@ -40,6 +41,30 @@ pub(in crate::runtime::component) fn add_to_linker(linker: &mut Linker<Component
     add_streams(linker)
 }
 
+/// Whether a path leads to a regular file, a directory or a link. Whatever else is wrong with it is for wasmtime-wasi to find.
+async fn can_be_opened_p2(
+    files: &mut WasiFilesystemCtxView<'_>,
+    fd: &Resource<Descriptor>,
+    lookup: p2::PathFlags,
+    path: &str,
+) -> bool {
+    use p2::DescriptorType::{Directory, RegularFile, SymbolicLink};
+    let stat = files.stat_at(Resource::new_borrow(fd.rep()), lookup, path.to_owned()).await;
+    matches!(stat.map(|stat| stat.type_), Ok(RegularFile | Directory | SymbolicLink) | Err(_))
+}
+
+/// The same in WASI 0.3.
+async fn can_be_opened_p3(
+    files: &Accessor<ComponentState, WasiFilesystem>,
+    fd: &Resource<Descriptor>,
+    lookup: p3::PathFlags,
+    path: &str,
+) -> bool {
+    use p3::DescriptorType::{Directory, RegularFile, SymbolicLink};
+    let stat = WasiFilesystem::stat_at(files, Resource::new_borrow(fd.rep()), lookup, path.to_owned()).await;
+    matches!(stat.map(|stat| stat.type_), Ok(RegularFile | Directory | SymbolicLink) | Err(_))
+}
+
 fn add_open_p2(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {
     type Parameters = (Resource<Descriptor>, p2::PathFlags, String, p2::OpenFlags, p2::DescriptorFlags);
     linker.instance(TYPES_P2)?.func_wrap_async(
@@ -50,14 +75,9 @@ fn add_open_p2(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {
                 if !has_room(files.table) {
                     return Ok((Err(p2::ErrorCode::InsufficientMemory),));
                 }
-                let directory = Resource::new_borrow(fd.rep());
-                // Whatever else is wrong with a path is for wasmtime-wasi to find.
-                let stat = files.stat_at(directory, lookup, path.clone()).await;
-                let opened = match stat.map(|stat| stat.type_) {
-                    Ok(p2::DescriptorType::RegularFile | p2::DescriptorType::Directory)
-                    | Ok(p2::DescriptorType::SymbolicLink)
-                    | Err(_) => files.open_at(fd, lookup, path, open, flags).await,
-                    Ok(_) => Err(p2::ErrorCode::Access.into()),
+                let opened = match can_be_opened_p2(&mut files, &fd, lookup, &path).await {
+                    true => files.open_at(fd, lookup, path, open, flags).await,
+                    false => Err(p2::ErrorCode::Access.into()),
                 };
                 let opened = match opened {
                     Ok(opened) => Ok(opened),
@@ -79,13 +99,9 @@ fn add_open_p3(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()> {
                 if !files.with(|mut store| has_room(store.get().table)) {
                     return Ok((Err(p3::ErrorCode::InsufficientMemory),));
                 }
-                let directory = Resource::new_borrow(fd.rep());
-                let stat = WasiFilesystem::stat_at(&files, directory, lookup, path.clone()).await;
-                let opened = match stat.map(|stat| stat.type_) {
-                    Ok(p3::DescriptorType::RegularFile | p3::DescriptorType::Directory)
-                    | Ok(p3::DescriptorType::SymbolicLink)
-                    | Err(_) => WasiFilesystem::open_at(&files, fd, lookup, path, open, flags).await,
-                    Ok(_) => Err(p3::ErrorCode::Access.into()),
+                let opened = match can_be_opened_p3(&files, &fd, lookup, &path).await {
+                    true => WasiFilesystem::open_at(&files, fd, lookup, path, open, flags).await,
+                    false => Err(p3::ErrorCode::Access.into()),
                 };
                 let opened = match opened {
                     Ok(opened) => Ok(opened),
@@ -105,12 +121,9 @@ fn add_set_times_p2(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()>
         |mut store: StoreContextMut<'_, ComponentState>, (fd, lookup, path, accessed, modified): Parameters| {
             Box::new(async move {
                 let mut files = store.data_mut().filesystem();
-                let stat = files.stat_at(Resource::new_borrow(fd.rep()), lookup, path.clone()).await;
-                let set = match stat.map(|stat| stat.type_) {
-                    Ok(p2::DescriptorType::RegularFile | p2::DescriptorType::Directory)
-                    | Ok(p2::DescriptorType::SymbolicLink)
-                    | Err(_) => files.set_times_at(fd, lookup, path, accessed, modified).await,
-                    Ok(_) => Err(p2::ErrorCode::Access.into()),
+                let set = match can_be_opened_p2(&mut files, &fd, lookup, &path).await {
+                    true => files.set_times_at(fd, lookup, path, accessed, modified).await,
+                    false => Err(p2::ErrorCode::Access.into()),
                 };
                 let set = match set {
                     Ok(()) => Ok(()),
@@ -129,13 +142,9 @@ fn add_set_times_p3(linker: &mut Linker<ComponentState>) -> wasmtime::Result<()>
         |accessor: &Accessor<ComponentState>, (fd, lookup, path, accessed, modified): Parameters| {
             let files = accessor.with_getter::<WasiFilesystem>(ComponentState::filesystem);
             Box::pin(async move {
-                let directory = Resource::new_borrow(fd.rep());
-                let stat = WasiFilesystem::stat_at(&files, directory, lookup, path.clone()).await;
-                let set = match stat.map(|stat| stat.type_) {
-                    Ok(p3::DescriptorType::RegularFile | p3::DescriptorType::Directory)
-                    | Ok(p3::DescriptorType::SymbolicLink)
-                    | Err(_) => WasiFilesystem::set_times_at(&files, fd, lookup, path, accessed, modified).await,
-                    Ok(_) => Err(p3::ErrorCode::Access.into()),
+                let set = match can_be_opened_p3(&files, &fd, lookup, &path).await {
+                    true => WasiFilesystem::set_times_at(&files, fd, lookup, path, accessed, modified).await,
+                    false => Err(p3::ErrorCode::Access.into()),
                 };
                 let set = match set {
                     Ok(()) => Ok(()),

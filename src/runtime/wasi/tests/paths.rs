@@ -48,7 +48,7 @@ struct Guest {
     store: Store<ModuleState>,
     instance: Instance,
     memory: Memory,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 /// A directory with one of each kind.
@@ -90,7 +90,14 @@ impl Guest {
             .instantiate_async(&mut store, &Module::new(&engine, GUEST.replace("wasi_snapshot_preview1", preview))?)
             .await?;
         let memory = instance.get_memory(&mut store, "memory").expect("exported");
-        Ok(Self { store, instance, memory, _directory: directory })
+        Ok(Self { store, instance, memory, directory })
+    }
+
+    /// Makes this many files in its directory. Returns its path.
+    fn with_names(&self, count: usize) -> PathBuf {
+        let path = self.directory.path().to_owned();
+        (0..count).for_each(|number| std::fs::write(path.join(format!("name-{number}")), "").expect("writable"));
+        path
     }
 
     async fn call(&mut self, function: &str, argument: i32) -> i32 {
@@ -218,8 +225,7 @@ async fn a_directory_is_listed_whole_while_names_are_made_and_removed() -> Resul
     use std::os::unix::ffi::OsStrExt as _;
     for preview in PREVIEWS {
         let mut guest = Guest::new(preview).await?;
-        let path = guest._directory.path().to_owned();
-        (0..100).for_each(|number| std::fs::write(path.join(format!("name-{number}")), "").expect("writable"));
+        let path = guest.with_names(100);
         std::fs::write(path.join(std::ffi::OsStr::from_bytes(b"no-text-\xff")), "").expect("writable");
         let (mut names, mut cookie) = (Vec::new(), 0);
         loop {
@@ -249,8 +255,7 @@ async fn a_directory_is_listed_whole_while_names_are_made_and_removed() -> Resul
 async fn a_cookie_that_a_program_has_shortened_leads_to_the_same_place() -> Result<()> {
     for preview in PREVIEWS {
         let mut guest = Guest::new(preview).await?;
-        let path = guest._directory.path().to_owned();
-        (0..30).for_each(|number| std::fs::write(path.join(format!("name-{number}")), "").expect("writable"));
+        guest.with_names(30);
         let (mut cookies, mut names) = (vec![0], Vec::new());
         loop {
             let entries = listed(&mut guest, cookies[cookies.len() - 1]).await;
@@ -271,8 +276,7 @@ async fn a_cookie_that_a_program_has_shortened_leads_to_the_same_place() -> Resu
 #[tokio::test]
 async fn listings_of_several_directories_do_not_disturb_each_other() -> Result<()> {
     let mut guest = Guest::new(PREVIEWS[0]).await?;
-    let path = guest._directory.path().to_owned();
-    (0..30).for_each(|number| std::fs::write(path.join(format!("name-{number}")), "").expect("writable"));
+    let path = guest.with_names(30);
     let (mut names, mut cookie) = (0, 0);
     loop {
         let entries = listed(&mut guest, cookie).await;
